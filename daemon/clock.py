@@ -1,0 +1,41 @@
+"""The one module that reads the clock and waits; everything else is handed a `Clock`, or `now` as a value.
+
+Tests and the simulation pass a clock of their own, so nothing ever sleeps for luck.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What may be known of time."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds (none when negative)."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC."""
+        return datetime.now(UTC)  # noqa: TID251 — this is the one place
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+        return time.monotonic()  # noqa: TID251 — this is the one place
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds (none when negative)."""
+        await asyncio.sleep(max(0.0, seconds))  # noqa: TID251 — this is the one place

@@ -1,0 +1,137 @@
+"""The values that every decision is made of.
+
+Everything here is frozen, and every moment is timezone-aware. Nothing here reads a clock or knows of HTTP: what the
+panel said arrives as these values, and what is decided leaves as these values.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a backup is worth; a lock is independent of it."""
+
+    GOOD = "good"
+    FAILED = "failed"
+    PENDING = "pending"
+    SUSPICIOUS = "suspicious"
+    STRANGE = "strange"
+
+
+class Scope(StrEnum):
+    """What a policy may delete: only what it named itself, or any unlocked backup."""
+
+    OWN = "own"
+    ALL = "all"
+
+
+class Action(StrEnum):
+    """What becomes of a backup."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    IGNORE = "ignore"
+
+
+class Completeness(StrEnum):
+    """How far a listing can be trusted to hold every backup (DESIGN, invariant 5).
+
+    COMPLETE: the distinct rows of one pass were as many as the panel's `total`.
+    STEADY: never so, but two passes gave the same rows: the panel's `total` is plainly wrong.
+    PARTIAL: neither; nothing may be deleted by it.
+    """
+
+    COMPLETE = "complete"
+    STEADY = "steady"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup as the panel tells it.
+
+    `bytes` is 0 until it is completed. `created_at` is None only where the panel's text could not be read; then
+    `unreadable` says why, and the backup is strange. `ignored` is what the panel understood of the ignore list.
+    """
+
+    uuid: str
+    name: str
+    successful: bool
+    locked: bool
+    bytes: int
+    created_at: datetime | None
+    completed_at: datetime | None
+    checksum: str | None = None
+    ignored: tuple[str, ...] = ()
+    unreadable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every backup of one server, as read in full passes over all pages.
+
+    `taken_at` is the panel's own clock (its `Date` header) when the last pass began; `total` is what the panel
+    claimed; `pages` is the number of requests that one pass takes.
+    """
+
+    backups: tuple[Backup, ...]
+    total: int
+    taken_at: datetime
+    completeness: Completeness
+    pages: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One game server as the panel tells it.
+
+    `backup_limit` 0 means that the panel allows no backups. `permissions` is None where the answer did not hold
+    them (the server list does not); `frozenset({"*"})` means all.
+    """
+
+    uuid: str
+    identifier: str
+    name: str
+    node: str
+    backup_limit: int
+    status: str | None = None
+    suspended: bool = False
+    installing: bool = False
+    transferring: bool = False
+    node_under_maintenance: bool = False
+    description: str = ""
+    permissions: frozenset[str] | None = None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why the panel would answer every backup call with 409, in words; None where it would not."""
+        states = (
+            (self.suspended or self.status == "suspended", "suspended"),
+            (self.installing or self.status == "installing", "installing"),
+            (self.transferring, "transferring"),
+            (self.status == "restoring_backup", "restoring a backup"),
+            (bool(self.status), str(self.status).replace("_", " ")),
+            (self.node_under_maintenance, "on a node under maintenance"),
+        )
+        return next((words for holds, words in states if holds), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason for a verdict. `rule` and `slot` are for machines ("weekly", "2026-W14"), `text` is for people."""
+
+    rule: str
+    slot: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of one backup, and why: at least one reason, in the order of the rules."""
+
+    backup: Backup
+    state: State
+    own: bool
+    action: Action
+    reasons: tuple[Reason, ...] = field(default=())

@@ -1,0 +1,29 @@
+"""Stand-ins that tests pass in: a clock that never really waits."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """A clock whose time passes only by sleeping, at once; what was slept is kept in `naps`."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.start = start
+        self.elapsed = 0.0
+        self.naps: list[float] = []
+
+    def now(self) -> datetime:
+        """The start plus all that was slept."""
+        return self.start + timedelta(seconds=self.elapsed)
+
+    def monotonic(self) -> float:
+        """Seconds slept so far."""
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass without waiting for it, and let others run."""
+        self.naps.append(seconds)
+        self.elapsed += max(0.0, seconds)
+        await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run, waits for nothing
