@@ -1,0 +1,10 @@
+"""The journal: what each rotation did, step by step, so that a kill at any point is picked up.
+
+`values` holds what is read from it, `file` opens, migrates and sets aside the SQLite file, `journal` writes and reads.
+Nothing secret may be put in: no key, no signed URL.
+"""
+
+from daemon.history.journal import KEPT_FOR, MOST_ROTATIONS, Journal
+from daemon.history.values import Rotation, Step, Trigger
+
+__all__ = ["KEPT_FOR", "MOST_ROTATIONS", "Journal", "Rotation", "Step", "Trigger"]

@@ -1,0 +1,180 @@
+"""The journal's file: opened, migrated, and set aside where it is damaged.
+
+Several processes have it open at once (the daemon, `status`, a `rotate` by hand). Each holds a shared lock on a file
+beside it, so that a damaged journal is set aside only by one that is alone with it. What is committed is on the disk
+(synchronous=FULL): a create whose unique name was lost to a power cut would be made twice, and a rotation writes only
+a dozen rows.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from daemon.errors import StateError
+from daemon.folder import make_folder, open_private
+
+BUSY_SECONDS = 5.0
+
+# The schema, one entry a version. An entry that was released never changes; a new one only adds (columns with a
+# default, tables), since a daemon of the version before may still have the file open.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE rotation (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            server_uuid TEXT NOT NULL,
+            server TEXT NOT NULL,
+            panel TEXT NOT NULL,
+            policy TEXT NOT NULL,
+            trigger TEXT NOT NULL,
+            dry_run INTEGER NOT NULL,
+            start_at TEXT,
+            began_at TEXT NOT NULL,
+            ended_at TEXT,
+            result TEXT,
+            retry_at TEXT,
+            backup_uuid TEXT,
+            summary TEXT NOT NULL DEFAULT '{}'
+        )""",
+        "CREATE INDEX rotation_by_server ON rotation (server_uuid, id)",
+        "CREATE INDEX rotation_unfinished ON rotation (server_uuid, id) WHERE ended_at IS NULL",
+        """CREATE TABLE step (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            rotation INTEGER NOT NULL REFERENCES rotation (id) ON DELETE CASCADE,
+            at TEXT NOT NULL,
+            name TEXT NOT NULL,
+            detail TEXT NOT NULL
+        )""",
+        "CREATE INDEX step_by_rotation ON step (rotation, id)",
+        """CREATE TABLE accepted (
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (server_uuid, backup_uuid)
+        )""",
+    ),
+)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[sqlite3.Connection, Path | None]]:
+    """The journal's connection, and where a damaged file was set aside; folder and file are made where missing."""
+    make_folder(path.parent)
+    lock = open_private(path.with_suffix(".lock"))
+    try:
+        alone = _share(lock)
+        aside = _move_damaged(path, alone=alone)
+        with connected(path) as connection:
+            migrate(connection, str(path))
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield connection, aside
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def in_memory() -> Iterator[sqlite3.Connection]:
+    """A connection to a journal that ends with it."""
+    with connected(None) as connection:
+        migrate(connection, "in memory")
+        yield connection
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what sqlite3 and the system raise into StateError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise StateError(f"{doing}: {reason}") from error
+
+
+def _share(lock: int) -> bool:
+    """Join those that have the journal open; return whether we are alone with it, and so hold it exclusively."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # waits for one that is just opening it
+        return False
+    return True
+
+
+@contextmanager
+def connected(path: Path | None) -> Iterator[sqlite3.Connection]:
+    """A connection with our settings, closed at the end; the file is made private before SQLite sees it."""
+    if path:
+        with suppress(FileExistsError):  # one that exists is not touched: closing it would drop SQLite's own locks
+            os.close(open_private(path, os.O_EXCL))
+    connection = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {setting}")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Begin as a writer at once, so that two processes queue instead of failing half-way."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite itself rolls back after some errors
+            connection.execute("ROLLBACK")
+        raise
+
+
+def migrate(connection: sqlite3.Connection, title: str) -> None:
+    """Bring the schema to our version; refuse one from the future."""
+    if _version(connection) == len(MIGRATIONS):
+        return
+    with transaction(connection):
+        version = _version(connection)  # again, now that nobody else can migrate
+        if version > len(MIGRATIONS):
+            raise StateError(
+                f"the journal {title} was written by a newer ptero-backupd (schema {version}, this one knows up to"
+                f" {len(MIGRATIONS)})",
+                hint="install that version again, or move the file away",
+            )
+        for statement in (statement for migration in MIGRATIONS[version:] for statement in migration):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _move_damaged(path: Path, *, alone: bool) -> Path | None:
+    """Set a damaged file aside and return where; None where it is sound, or not there."""
+    if not path.exists() or not _damaged(path):
+        return None
+    if not alone:
+        raise StateError(
+            f"the journal {path} is damaged, and another process has it open",
+            hint="stop the daemon; the next start sets the damaged file aside and begins a new one",
+        )
+    number = next(n for n in range(1, 10**6) if not path.with_name(f"{path.name}.damaged-{n}").exists())
+    aside = path.with_name(f"{path.name}.damaged-{number}")
+    for suffix in ("-wal", "-shm", ""):  # the file itself last: a kill in between leaves it damaged, not half there
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _damaged(path: Path) -> bool:
+    """Whether SQLite finds the file damaged; other trouble passes as sqlite3.Error."""
+    try:
+        with connected(path) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return True
+        raise

@@ -1,0 +1,213 @@
+"""Writing and reading the journal.
+
+A write is whole, and on the disk, when its call returns. Where the journal cannot be read or written the call raises
+StateError and leaves no half of it behind; the next call tries again. Within a process one thread uses it, and no call
+waits for longer than the file's busy timeout.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self, get_args
+
+from daemon.errors import StateError
+from daemon.history.file import in_memory, opened, transaction, translated
+from daemon.history.values import Rotation, Trigger, read_rotations, written
+
+FILE_NAME = "history.sqlite3"
+KEPT_FOR = timedelta(days=400)
+MOST_ROTATIONS = 100_000
+
+
+class Journal:
+    """The history of one state folder. Make it by `open` or `memory`, and close it."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.set_aside: Path | None = None
+        self._path = path
+        with ExitStack() as held:
+            if path is None:
+                self._connection = held.enter_context(in_memory())
+            else:
+                self._connection, self.set_aside = held.enter_context(opened(path))
+                self._inode = path.stat().st_ino
+            self._held = held.pop_all()
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Self:
+        """Open the journal in that folder, making both where they are missing.
+
+        A damaged file is set aside, and a new one begun: then `set_aside` is where the old one lies. StateError where
+        that cannot be done, or the file was written by a newer version.
+        """
+        path = state_dir / FILE_NAME
+        with translated(f"the journal {path} cannot be opened"):
+            return cls(path)
+
+    @classmethod
+    def memory(cls) -> Self:
+        """A journal that ends with the process, for `state_dir = "none"`."""
+        return cls(None)
+
+    @property
+    def persistent(self) -> bool:
+        """Whether what is written outlives the process."""
+        return self._path is not None
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        with suppress(sqlite3.Error, OSError):
+            self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(
+        self,
+        *,
+        server_uuid: str,
+        server: str,
+        panel: str,
+        policy: str,
+        trigger: Trigger,
+        start_at: datetime | None,
+        at: datetime,
+        dry_run: bool = False,
+    ) -> int:
+        """Journal that a rotation begins, and return its number. `start_at` is the scheduled start that it serves."""
+        if trigger not in get_args(Trigger):
+            raise ValueError(f"no such trigger: {trigger!r}")
+        row = (server_uuid, server, panel, policy, trigger, dry_run, written(start_at), written(at))
+        with self._writing("rotation's begin") as connection:
+            cursor = connection.execute(
+                "INSERT INTO rotation (server_uuid, server, panel, policy, trigger, dry_run, start_at, began_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            return int(cursor.lastrowid or 0)
+
+    def step(self, rotation: int, name: str, at: datetime, /, **detail: Any) -> None:  # noqa: ANN401 — any JSON
+        """Journal one step. `detail` is anything that JSON can hold, and nothing secret."""
+        row = (rotation, written(at), name, json.dumps(detail))
+        with self._writing(f"step {name!r}") as connection:
+            connection.execute("INSERT INTO step (rotation, at, name, detail) VALUES (?, ?, ?, ?)", row)
+
+    def end(
+        self,
+        rotation: int,
+        *,
+        at: datetime,
+        result: str,
+        retry_at: datetime | None = None,
+        backup_uuid: str | None = None,
+        summary: Mapping[str, Any],
+    ) -> None:
+        """Journal that a rotation ended, with what result, and when the daemon means to try again."""
+        row = (written(at), result, written(retry_at), backup_uuid, json.dumps(dict(summary)), rotation)
+        with self._writing("rotation's end") as connection:
+            cursor = connection.execute(
+                "UPDATE rotation SET ended_at = ?, result = ?, retry_at = ?, backup_uuid = ?, summary = ? WHERE id = ?",
+                row,
+            )
+            if not cursor.rowcount:
+                raise StateError(f"the journal has no rotation {rotation}")
+
+    def unfinished(self, server_uuid: str) -> Rotation | None:
+        """Return the server's newest rotation that has not ended; dry runs leave nothing to be picked up."""
+        return self._first("server_uuid = ? AND ended_at IS NULL AND NOT dry_run", server_uuid)
+
+    def last(self, server_uuid: str) -> Rotation | None:
+        """Return the server's newest rotation, ended or not; dry runs do not count."""
+        return self._first("server_uuid = ? AND NOT dry_run", server_uuid)
+
+    def last_attempt(self, server_uuid: str) -> datetime | None:
+        """Return when the server's newest rotation began; dry runs do not count."""
+        newest = self.last(server_uuid)
+        return newest.began_at if newest else None
+
+    def recent(self, server: str | None = None, limit: int = 50) -> list[Rotation]:
+        """Return the newest rotations, of that server or of all, newest first, dry runs too."""
+        if server is None:
+            return self._rotations("TRUE", limit=limit)
+        return self._rotations("server = ?", server, limit=limit)
+
+    def running(self) -> list[Rotation]:
+        """Return every rotation that has not ended, newest first: under way in some process, or killed."""
+        return self._rotations("ended_at IS NULL", limit=-1)
+
+    def accepted(self, server_uuid: str) -> frozenset[str]:
+        """Return the backups of the server that an operator said are no longer suspicious."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT backup_uuid FROM accepted WHERE server_uuid = ?", (server_uuid,))
+            return frozenset(str(row[0]) for row in rows)
+
+    def accept(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
+        """Remember that an operator accepted the backup; a second time changes nothing."""
+        with self._writing("accepted backup") as connection:
+            connection.execute(
+                "INSERT INTO accepted (server_uuid, backup_uuid, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (server_uuid, backup_uuid, written(at)),
+            )
+
+    def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
+        """Forget rotations older than `keep`, and all but the newest `most`; return how many.
+
+        Age spares each server's newest attempt: when it was decides whether a start was missed.
+        """
+        with self._writing("pruning") as connection:
+            aged = connection.execute(
+                "DELETE FROM rotation WHERE began_at < ? AND id NOT IN"
+                " (SELECT max(id) FROM rotation WHERE NOT dry_run GROUP BY server_uuid)",
+                (written(now - keep),),
+            )
+            surplus = connection.execute(
+                "DELETE FROM rotation WHERE id <= (SELECT id FROM rotation ORDER BY id DESC LIMIT 1 OFFSET ?)", (most,)
+            )
+            return aged.rowcount + surplus.rowcount
+
+    def _first(self, where: str, *values: str) -> Rotation | None:
+        return next(iter(self._rotations(where, *values, limit=1)), None)
+
+    def _rotations(self, where: str, *values: str, limit: int) -> list[Rotation]:
+        """Read rotations with their steps, newest first; `where` is one of our own constants."""
+        chosen = f"SELECT * FROM rotation WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 — constants alone
+        of_chosen = f"SELECT * FROM step WHERE rotation IN (SELECT id FROM ({chosen})) ORDER BY id"  # noqa: S608
+        with self._reading() as connection:
+            connection.execute("BEGIN")  # one view of both tables, though another process writes meanwhile
+            try:
+                rotations = connection.execute(chosen, (*values, limit)).fetchall()
+                steps = connection.execute(of_chosen, (*values, limit)).fetchall()
+            finally:
+                connection.execute("ROLLBACK")
+            return read_rotations(rotations, steps)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with translated(f"{self._title} cannot be read"):
+            try:
+                yield self._connection
+            except ValueError as error:  # a row that we did not write so
+                raise StateError(f"{self._title} holds what cannot be read: {error}") from error
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
+        """One transaction, whole or not at all."""
+        with translated(f"the {what} cannot be written to {self._title}"):
+            self._still_there()
+            with transaction(self._connection):
+                yield self._connection
+
+    @property
+    def _title(self) -> str:
+        return f"the journal {self._path}" if self._path else "the journal in memory"
+
+    def _still_there(self) -> None:
+        """SQLite would go on writing to a file that somebody deleted or replaced, where no restart finds it."""
+        if self._path and self._path.stat().st_ino != self._inode:
+            raise StateError(f"{self._title} was replaced while it was open", hint="restart the daemon")

@@ -1,0 +1,93 @@
+"""What the journal holds, as frozen values, and how it is written in rows.
+
+Moments are stored as RFC 3339 text in UTC, all of one width, so that a person can read them and SQL can compare them.
+Nothing here knows of files or transactions.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a rotation, as it was journalled."""
+
+    name: str
+    at: datetime
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """One rotation with its steps, oldest first. It is unfinished while `ended_at` is None."""
+
+    id: int
+    server_uuid: str
+    server: str
+    panel: str
+    policy: str
+    trigger: Trigger
+    dry_run: bool
+    start_at: datetime | None
+    began_at: datetime
+    ended_at: datetime | None
+    result: str | None
+    retry_at: datetime | None
+    backup_uuid: str | None
+    summary: Mapping[str, Any]
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step | None:
+        """Return the newest step of that name."""
+        return next((step for step in reversed(self.steps) if step.name == name), None)
+
+
+def read_rotations(rotations: Iterable[sqlite3.Row], steps: Iterable[sqlite3.Row]) -> list[Rotation]:
+    of_rotation: dict[int, list[Step]] = {}
+    for row in steps:
+        step = Step(row["name"], _moment(row["at"]), json.loads(row["detail"]))
+        of_rotation.setdefault(row["rotation"], []).append(step)
+    return [_read_rotation(row, tuple(of_rotation.get(row["id"], ()))) for row in rotations]
+
+
+def _read_rotation(row: sqlite3.Row, steps: tuple[Step, ...]) -> Rotation:
+    return Rotation(
+        id=row["id"],
+        server_uuid=row["server_uuid"],
+        server=row["server"],
+        panel=row["panel"],
+        policy=row["policy"],
+        trigger=row["trigger"],
+        dry_run=bool(row["dry_run"]),
+        start_at=_moment_or_none(row["start_at"]),
+        began_at=_moment(row["began_at"]),
+        ended_at=_moment_or_none(row["ended_at"]),
+        result=row["result"],
+        retry_at=_moment_or_none(row["retry_at"]),
+        backup_uuid=row["backup_uuid"],
+        summary=json.loads(row["summary"]),
+        steps=steps,
+    )
+
+
+def written(moment: datetime | None) -> str | None:
+    """The moment as it is stored; ValueError for one without a zone."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError(f"a moment without a time zone: {moment}")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _moment_or_none(text: str | None) -> datetime | None:
+    return None if text is None else _moment(text)
