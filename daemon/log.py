@@ -1,0 +1,198 @@
+"""Logs: one line an event, on stderr, for a terminal, for systemd's journal or as JSON; stdout is for data.
+
+`configure` is called once by the command line; until then nothing below WARNING is shown. Who logs binds `server`,
+`policy` and `rotation` with `bound`, and every line until its end carries them. No line holds a secret: what looks like
+one is replaced, value by value and once more in the finished line. That is the last line of defence, not the first.
+What a panel wrote (a backup's name) cannot move the cursor of a terminal or begin a line. Writing a line never raises.
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.contextvars import bound_contextvars as bound
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from daemon.clock import Clock, SystemClock
+
+__all__ = ["LEVELS", "REDACTED", "bound", "configure", "get_logger", "redact"]
+
+Form = Literal["auto", "console", "json", "journal"]
+
+LEVELS = ("debug", "info", "warning", "error")
+REDACTED = "«redacted»"
+
+# The levels of syslog(3), which systemd reads from the beginning of a line (sd-daemon(3)).
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+
+_SECRET_KEYS = re.compile(r"authorization|cookie|password|secret|api_?key|token", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"""
+    (?P<kept>  # what says that a secret follows stays readable
+        authorization[\\"']*\s*[:=]\s*[\\"']*(?:(?:bearer|basic)\s+)?
+        | \bbearer\s+
+        | (?:\b|_|%[0-9a-f]{2})(?:token|signature|x-amz-[a-z-]+)(?:=|%3d)
+    )
+    [^\s&"'<>,;}\]\\]+
+    | \b(?:ptl[a-z]|pacc|papp)_\w+  # keys of Pterodactyl and of Pelican
+    | \beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?  # a JSON web token, as in a node's download links
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+# What could move a terminal's cursor, turn its text around or begin a line, and how it is shown instead.
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_CONTROL |= {code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+_CONTROL |= {ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}
+_CONTROL_IN_LINES = {code: shown for code, shown in _CONTROL.items() if chr(code) not in "\n\t"}
+
+
+def get_logger() -> FilteringBoundLogger:
+    """Return the logger; events are short phrases, everything that varies is a key."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def configure(
+    level: str = "info",
+    stream: TextIO | None = None,
+    form: Form = "auto",
+    *,
+    environ: Mapping[str, str] = os.environ,
+    clock: Clock | None = None,
+) -> None:
+    """Send events of `level` and above to `stream` (stderr where None); `form` "auto" suits the stream."""
+    target = stream or sys.stderr
+    chosen = _form_for(target, environ) if form == "auto" else form
+    colors = chosen == "console" and _colourful(target, environ)
+    _configure(level, stream, _renderers(chosen, clock or SystemClock(), colors=colors))
+    _route_standard_logging()
+
+
+def redact(text: str) -> str:
+    """Return `text` with everything that looks like a key, a token or a signature replaced."""
+    return _SECRETS.sub(rf"\g<kept>{REDACTED}", text)
+
+
+def _configure(level: str, stream: TextIO | None, processors: list[Processor]) -> None:
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *processors],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _Line(stream),
+        cache_logger_on_first_use=False,  # a reload may change the level of loggers that exist
+    )
+
+
+class _Line:
+    """Writes finished lines; whatever the level."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        """Write one line in one piece. A terminal that is gone, or a full disk, stops no rotation."""
+        stream = self._stream or sys.stderr
+        encoding = stream.encoding or "utf-8"
+        try:
+            stream.write(redact(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            stream.flush()
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            return
+
+    debug = info = warning = error = critical = msg
+
+
+def _renderers(form: str, clock: Clock, *, colors: bool) -> list[Processor]:
+    """The processors from a complete event to its line."""
+    plain: list[Processor] = [structlog.processors.format_exc_info, _clean]
+    if form == "journal":
+        return [*plain, _render_for_journal]
+    if form == "json":
+        return [_stamper(clock), *plain, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    console = structlog.dev.ConsoleRenderer(
+        colors=colors, exception_formatter=structlog.dev.plain_traceback, sort_keys=False, pad_event_to=0
+    )
+    return [_stamper(clock), *plain, console]
+
+
+def _stamper(clock: Clock) -> Processor:
+    def stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Add the time; systemd's journal has its own."""
+        event["timestamp"] = clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return event
+
+    return stamp
+
+
+def _clean(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replace secrets in every value, however deep, and make control characters visible."""
+    exception = event.pop("exception", None)
+    first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
+    cleaned = {key: _cleaned(key, value) for key, value in {**first, **event}.items()}
+    return cleaned if exception is None else cleaned | {"exception": str(exception).translate(_CONTROL_IN_LINES)}
+
+
+def _cleaned(key: object, value: object) -> Any:  # noqa: ANN401 — as any as the value was
+    if hasattr(value, "get_secret_value") or (isinstance(key, str) and _SECRET_KEYS.fullmatch(key)):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {str(inner): _cleaned(inner, held) for inner, held in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_cleaned(None, held) for held in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value)).translate(_CONTROL)
+
+
+def _render_for_journal(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """A line for systemd's journal: priority, event, key=value; an exception's lines follow with the same priority."""
+    priority = f"<{_PRIORITIES.get(str(event.pop('level', '')), 6)}>"
+    exception = str(event.pop("exception", ""))
+    words = [str(event.pop("event", "")), *(f"{key}={_quoted(value)}" for key, value in event.items())]
+    return "\n".join(priority + line for line in (" ".join(words), *exception.splitlines()))
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if re.fullmatch(r"[^\s\"=]+", text) else '"' + text.replace('"', '\\"') + '"'
+
+
+def _form_for(stream: TextIO, environ: Mapping[str, str]) -> str:
+    """The form that suits the stream: systemd's journal where it is connected to it (systemd.exec(5))."""
+    try:
+        status = os.fstat(stream.fileno())
+        terminal = stream.isatty()
+    except (OSError, ValueError):  # a stream in memory, or a closed one
+        return "json"
+    if environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}":
+        return "journal"
+    return "console" if terminal else "json"
+
+
+def _colourful(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether colour is welcome: a terminal that has it, and nobody who set NO_COLOR (no-color.org)."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+class _Forwarding(logging.Handler):
+    """Hands the records of libraries (apscheduler, uvicorn, httpx) over to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        name = record.levelname.lower()
+        write = getattr(get_logger(), name if name in _PRIORITIES else "warning")
+        write(record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+def _route_standard_logging() -> None:
+    """Let libraries speak from WARNING on, at any level of ours; httpx would tell whole URLs at INFO."""
+    logging.basicConfig(handlers=[_Forwarding()], level=logging.WARNING, force=True)
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+# structlog's own default prints to stdout, which is for data: whoever logs before `configure` finds stderr.
+_configure("warning", None, _renderers("json", SystemClock(), colors=False))
