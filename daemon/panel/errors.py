@@ -1,0 +1,197 @@
+"""Everything that a call to the panel can raise; nothing else leaves `daemon/panel`.
+
+    PanelError                      exit 4
+    ├── PanelUnreachableError    t  no connection, or none that lasted; a write was certainly not sent
+    ├── PanelTroubleError        t  5xx: the panel, or the proxy before it, is in trouble or maintenance
+    ├── NodeError                t  DaemonConnectionException of any status: the node's trouble, passed through
+    ├── OutcomeUnknownError      t  a write was sent and its answer lost: it may be done, or not
+    ├── StrangeAnswerError          a redirect, HTML where JSON belongs, JSON of no known shape, too large
+    │   └── ForeignPanelError       a fork's job object: this panel does not speak this API
+    ├── KeyRefusedError             401
+    ├── PermissionLackingError      403; `kind` says whether permission, kind of key or address
+    ├── NotFoundError               404, said by the panel itself
+    ├── ServerStateError        (t) 409; transient unless the server is suspended
+    ├── InvalidRequestError         422; `field` names what was wrong
+    ├── BackupLimitError            400 TooManyBackupsException; `limit` is the server's
+    ├── BackupLockedError           400 BackupLockedException
+    ├── RefusedRequestError         any other 4xx
+    ├── ApiLimitError            t  429 for the whole user
+    └── CreationThrottledError   t  429 for creations on one server
+
+t: `transient` — the same thing may succeed later without anybody's help. No text here may hold a key or a signed URL.
+"""
+
+from enum import StrEnum
+
+from daemon.errors import BackupdError, Exit
+
+
+class PanelError(BackupdError):
+    """The panel is unreachable or refuses. `retry_after` is in seconds, where the panel said it."""
+
+    exit_code = Exit.FAILED
+    code = "panel"
+    transient: bool = False
+
+    def __init__(
+        self, text: str, *, status: int | None = None, retry_after: float | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(text, hint=hint)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class PanelUnreachableError(PanelError):
+    """There was no connection; whatever was to be written was not sent."""
+
+    code = "panel-unreachable"
+    default_hint = "check the panel's url, its certificate, and whether this machine can reach it"
+    transient = True
+
+
+class PanelTroubleError(PanelError):
+    """The panel, or a proxy before it, answers 5xx; `by_panel` says that it was the panel itself, in its own words."""
+
+    code = "panel-trouble"
+    default_hint = "the panel is in trouble or in maintenance; it is tried again, and its own log says more"
+    transient = True
+    by_panel = False
+
+
+class NodeError(PanelError):
+    """The panel could not make the server's node do it."""
+
+    code = "node"
+    default_hint = "look at the node: is it up, does the panel show it green, is its disk full?"
+    transient = True
+
+
+class OutcomeUnknownError(PanelError):
+    """A write was sent and no answer tells whether it was done."""
+
+    code = "outcome-unknown"
+    default_hint = "it may have been done or not; look at the panel before doing it again"
+    transient = True
+
+
+class StrangeAnswerError(PanelError):
+    """The answer is none that a panel gives."""
+
+    code = "strange-answer"
+    default_hint = (
+        "check that url is the panel's own address, with https, and that no login page or proxy answers for it"
+    )
+
+
+class ForeignPanelError(StrangeAnswerError):
+    """The panel is a fork whose backup API works differently."""
+
+    code = "foreign-panel"
+    default_hint = (
+        "Pterodactyl and Pelican are supported; forks that turn backups into jobs (Pyrodactyl, Elytra) are not"
+    )
+
+
+class KeyRefusedError(PanelError):
+    """The panel does not know the key."""
+
+    code = "key-refused"
+    default_hint = (
+        "make a client key under Account → API Credentials (ptlc_…, on Pelican pacc_…) and configure it whole"
+    )
+
+
+class Lacking(StrEnum):
+    """What a 403 complains of."""
+
+    PERMISSION = "permission"
+    CLIENT_KEY = "client-key"
+    ADDRESS = "address"
+
+
+class PermissionLackingError(PanelError):
+    """The panel knows the key, and does not let it do this."""
+
+    code = "permission-lacking"
+    hints = {  # noqa: RUF012 — read only, and read once, below
+        Lacking.PERMISSION: "give the key's user the permission on this server: backup.read, .create, .delete …",
+        Lacking.CLIENT_KEY: "this is an application key (ptla_…, papp_…); use a client key (ptlc_…, pacc_…)",
+        Lacking.ADDRESS: "the key is bound to other IP addresses; allow this machine's address in the key's settings",
+    }
+
+    def __init__(self, text: str, *, kind: Lacking = Lacking.PERMISSION, status: int | None = None) -> None:
+        super().__init__(text, status=status, hint=self.hints[kind])
+        self.kind = kind
+
+
+class NotFoundError(PanelError):
+    """The panel knows no such server or backup, or not for this key."""
+
+    code = "not-found"
+    default_hint = "check the id; `ptero-backupd servers` shows what the key can see"
+
+
+class ServerStateError(PanelError):
+    """The server's state, or its node's maintenance, forbids every backup call for now."""
+
+    code = "server-state"
+    default_hint = "wait until the server is idle again; a suspended one needs an administrator"
+
+    def __init__(self, text: str, *, suspended: bool = False, status: int | None = None) -> None:
+        super().__init__(text, status=status)
+        self.suspended = suspended
+        self.transient = not suspended
+
+
+class InvalidRequestError(PanelError):
+    """The panel does not accept a value; `field` names it where the panel did."""
+
+    code = "invalid-request"
+    default_hint = "a backup's name may have 191 characters on Pterodactyl and 255 on Pelican"
+
+    def __init__(self, text: str, *, field: str | None = None, status: int | None = None) -> None:
+        super().__init__(text, status=status)
+        self.field = field
+
+
+class BackupLimitError(PanelError):
+    """The server has as many backups as it may have; failed ones do not count, running ones do."""
+
+    code = "backup-limit"
+    default_hint = "delete or unlock a backup, keep fewer, or raise the server's backup limit in the panel"
+
+    def __init__(self, text: str, *, limit: int | None = None, status: int | None = None) -> None:
+        super().__init__(text, status=status)
+        self.limit = limit
+
+
+class BackupLockedError(PanelError):
+    """The backup is locked, so the panel does not delete it."""
+
+    code = "backup-locked"
+    default_hint = "`ptero-backupd backups unlock` first, if it is really to go"
+
+
+class RefusedRequestError(PanelError):
+    """The panel refuses for another reason, which its own words tell."""
+
+    code = "refused-request"
+    default_hint = "the panel's own words say why"
+
+
+class ApiLimitError(PanelError):
+    """The user's requests of this minute are used up, over all keys."""
+
+    code = "api-limit"
+    default_hint = (
+        "something else uses the same user's keys; give the daemon a user of its own, or raise the panel's limit"
+    )
+    transient = True
+
+
+class CreationThrottledError(PanelError):
+    """The server had its backups of the last minutes; other servers are not concerned."""
+
+    code = "creation-throttled"
+    default_hint = "the panel allows few creations per server in ten minutes (BACKUP_THROTTLE_LIMIT in its .env)"
+    transient = True

@@ -1,0 +1,117 @@
+"""Whole lists out of pages that may shift while they are read.
+
+The panel's rows come in no promised order, a page moves when another client creates or deletes, `links.next` forgets
+`per_page`, and `total` can be wrong. So pages are counted here, rows are told apart by their id, and a list is believed
+only where the distinct rows of one pass are as many as `total` says (DESIGN, invariant 5). httpx is not known here.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from daemon.core.model import Backup, Completeness, Listing
+from daemon.panel.wire import read_backup, read_rows
+
+PER_PAGE = 50  # what the panel silently caps at
+MOST_PAGES = 200
+MOST_PASSES = 3
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """One page: its rows by id, what the panel claims as total, and the panel's clock."""
+
+    rows: dict[str, Row]
+    total: int | None
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pass(Generic[Row]):
+    """One reading of all pages. `total` is None where the pages did not agree, or the list had no end."""
+
+    rows: dict[str, Row]
+    total: int | None
+    taken_at: datetime
+    pages: int
+    ended: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether the distinct rows are as many as the panel says."""
+        return self.ended and len(self.rows) == self.total
+
+
+Fetch = Callable[[int], Awaitable[Page[Row]]]
+
+
+async def read_pass(fetch: Fetch[Row]) -> Pass[Row]:
+    """Read page after page until the rows are as many as `total`, or a page brings nothing new."""
+    first = page = await fetch(1)
+    rows, totals, number = dict(page.rows), {page.total}, 1
+    fresh = bool(page.rows)
+    while fresh and len(rows) != page.total and number < MOST_PAGES:
+        number += 1
+        page = await fetch(number)
+        totals.add(page.total)
+        fresh = not page.rows.keys() <= rows.keys()
+        rows |= page.rows
+    agreed = totals.pop() if len(totals) == 1 else None
+    return Pass(rows, agreed, first.taken_at, number, ended=not fresh or len(rows) == page.total)
+
+
+async def read_passes(fetch: Fetch[Row]) -> tuple[Pass[Row], Completeness]:
+    """Read passes until one is whole, three at most; return the last, and how far it can be trusted.
+
+    The last two giving the same rows says that nothing moved, so that `total` is what is wrong.
+    """
+    before: Pass[Row] | None = None
+    latest = await read_pass(fetch)
+    for _ in range(MOST_PASSES - 1):
+        if latest.whole:
+            break
+        before, latest = latest, await read_pass(fetch)
+    if latest.whole:
+        return latest, Completeness.COMPLETE
+    steady = before is not None and before.ended and latest.ended and before.rows.keys() == latest.rows.keys()
+    return latest, Completeness.STEADY if steady else Completeness.PARTIAL
+
+
+async def read_listing(fetch: Fetch[Backup]) -> Listing:
+    """Read every backup of one server."""
+    latest, completeness = await read_passes(fetch)
+    return Listing(
+        backups=tuple(latest.rows.values()),
+        total=len(latest.rows) if latest.total is None else latest.total,
+        taken_at=latest.taken_at,
+        completeness=completeness,
+        pages=latest.pages,
+    )
+
+
+def backup_page(document: object, taken_at: datetime) -> Page[Backup]:
+    """Given one answer of the backup list, return its page; UnreadableError where it is none."""
+    rows, total = read_rows(document)
+    return Page({backup.uuid: backup for backup in map(read_backup, rows)}, total, taken_at)
+
+
+def listing_from_documents(documents: Iterable[Any], *, taken_at: datetime) -> Listing:
+    """Given saved list answers of one server, return the listing; UnreadableError (a ValueError) where one is no list.
+
+    Their order does not matter and pages may repeat. Where the distinct rows are not as many as every page's total
+    says, a page is missing or the list has shifted: PARTIAL.
+    """
+    pages: Sequence[Page[Backup]] = [backup_page(document, taken_at) for document in documents]
+    rows = {uuid: backup for page in pages for uuid, backup in page.rows.items()}
+    totals = {page.total for page in pages}
+    complete = totals == {len(rows)}
+    return Listing(
+        backups=tuple(rows.values()),
+        total=max((total for total in totals if total is not None), default=len(rows)),
+        taken_at=taken_at,
+        completeness=Completeness.COMPLETE if complete else Completeness.PARTIAL,
+        pages=len(pages),
+    )

@@ -1,0 +1,234 @@
+"""The boundary to httpx: a `Call` goes in, an `Answer` or a `PanelError` comes out, and no httpx object or error.
+
+Foreign exceptions are translated in one place, and the translation is raised outside their `except`, so that neither
+its text nor its chain holds what httpx, h11 or the key's own header said. No redirect is followed, no cookie kept, no
+`~/.netrc` read (an explicit auth forbids it), no answer read beyond 16 MiB.
+
+Proxies from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) are honoured for https, where they carry a tunnel that
+the key is not readable in, and never for http, where the key would be handed to them.
+"""
+
+import asyncio
+import functools
+import ssl
+from collections.abc import Generator
+from datetime import datetime, timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from random import Random
+
+import httpx
+from pydantic import SecretStr
+
+from daemon.clock import Clock
+from daemon.panel.answers import Answer, Call, clean, whole
+from daemon.panel.errors import (
+    ApiLimitError,
+    KeyRefusedError,
+    OutcomeUnknownError,
+    PanelError,
+    PanelTroubleError,
+    PanelUnreachableError,
+    StrangeAnswerError,
+)
+from daemon.panel.pacing import Budget, Pace, Turn
+from daemon.panel.translate import refusal
+
+CONNECTIONS = 10
+CONNECT_SECONDS = 10.0
+LARGEST_ANSWER = 16 * 2**20
+ATTEMPTS = 4
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 60.0
+OVERALL_MARGIN = 30.0  # beyond the read timeout, for an answer that drips
+
+# What cannot have reached the panel; everything else may have, and a write is then of unknown outcome.
+NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    httpx.InvalidURL,
+)
+FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, OSError, UnicodeError)
+
+
+@functools.cache
+def trusted() -> ssl.SSLContext:
+    """The one TLS context of the process: the well-known authorities and the machine's own, built when first needed."""
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
+
+
+class _Key(httpx.Auth):
+    """Puts the key on a request when it leaves, so that no value or frame of ours holds it in clear."""
+
+    def __init__(self, key: SecretStr) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"  # the panel refuses "bearer"
+        yield request
+
+
+class Requests:
+    """All requests of one key to one panel."""
+
+    def __init__(
+        self,
+        url: str,
+        key: SecretStr,
+        *,
+        clock: Clock,
+        pace: Pace,
+        verify: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        randomness: Random | None = None,
+    ) -> None:
+        self.base = url.rstrip("/") + "/api/client"
+        self.count = 0
+        self._key = key
+        self._clock = clock
+        self._turn = Turn(pace, clock)
+        self._places = asyncio.Semaphore(CONNECTIONS)
+        self._verify = verify
+        self._transport = transport
+        self._random = randomness or Random()  # noqa: S311 — jitter, nothing secret
+        self._client: httpx.AsyncClient | None = None
+        self._date: tuple[datetime, float] | None = None
+
+    def panel_now(self) -> datetime | None:
+        """The panel's clock now: its last `Date` and the time since."""
+        if self._date is None:
+            return None
+        date, then = self._date
+        return date + timedelta(seconds=self._clock.monotonic() - then)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def read(self, call: Call) -> Answer:
+        """Make a call that changes nothing; passing trouble is tried again, four times in all."""
+        return await self._persist(call, (PanelUnreachableError, PanelTroubleError, ApiLimitError))
+
+    async def write(self, call: Call) -> Answer:
+        """Make a call that changes something: sent again only where the API limit turned it away at the door."""
+        try:
+            return await self._persist(call, (ApiLimitError,))
+        except PanelTroubleError as error:
+            trouble = error
+        if trouble.by_panel or trouble.status == httpx.codes.SERVICE_UNAVAILABLE:
+            raise trouble
+        raise OutcomeUnknownError(f"{trouble.text}, so that nothing says whether it was done", status=trouble.status)
+
+    async def _persist(self, call: Call, passing: tuple[type[PanelError], ...]) -> Answer:
+        """Try until there is an answer, an error that is none of the passing ones, or no attempt is left."""
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return await self.once(call)
+            except passing as error:
+                if isinstance(error, ApiLimitError) and (error.retry_after or 0) > LONGEST_DELAY:
+                    raise
+                delay = self._delay(attempt, error)
+            await self._clock.sleep(delay)
+        return await self.once(call)
+
+    def _delay(self, attempt: int, error: PanelError) -> float:
+        """Return the seconds before the next attempt: as asked, else doubling; a little apart from everybody else's."""
+        asked = FIRST_DELAY * 2**attempt if error.retry_after is None else error.retry_after
+        return min(asked, LONGEST_DELAY) + self._random.uniform(0, FIRST_DELAY)
+
+    async def once(self, call: Call) -> Answer:
+        """Make one request in its turn, and return the answer where it is 2xx."""
+        if not self._sendable():
+            raise KeyRefusedError(f"{call.doing}: the key is empty or holds characters that no key has")
+        async with self._places:
+            await self._turn.take()
+            try:
+                answer = await self._exchange(call)
+            finally:
+                self._turn.pace.back()
+            self._learn(answer, call)
+        if httpx.codes.is_success(answer.status):
+            return answer
+        raise refusal(answer, call)
+
+    def _sendable(self) -> bool:
+        """Whether the key can stand in a header; httpx's own complaint would show it."""
+        key = self._key.get_secret_value()
+        return key.isascii() and key.isprintable() and bool(key) and " " not in key
+
+    def _learn(self, answer: Answer, call: Call) -> None:
+        """Take from an answer what it says of the panel's clock and of the API limit."""
+        now = self._clock.monotonic()
+        if answer.date is not None:
+            self._date = answer.date, now
+        pace = self._turn.pace
+        limit, remaining = (whole(answer.headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining"))
+        # A write can be under a limit of its own (newer panels: 3 restores in 15 min) and carry that one's headers.
+        general = call.reads or (pace.budget is not None and limit == pace.budget.limit)
+        if general and limit and remaining is not None:
+            pace.learn(now, Budget(limit, remaining))
+        if (
+            general
+            and answer.status == httpx.codes.TOO_MANY_REQUESTS
+            and isinstance(refusal(answer, call), ApiLimitError)
+        ):
+            pace.refused(now, answer.retry_after)
+
+    async def _exchange(self, call: Call) -> Answer:
+        """Send one request and read its answer whole, or raise what became of it."""
+        self.count += 1
+        failure: Exception
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS + call.seconds + OVERALL_MARGIN):
+                return await self._stream(call)
+        except FOREIGN as error:
+            failure = error
+        raise lost(failure, call, self._key)
+
+    async def _stream(self, call: Call) -> Answer:
+        """Send one request and read its answer, no further than is sensible."""
+        timeout = httpx.Timeout(call.seconds, connect=CONNECT_SECONDS, pool=None)
+        async with self._opened().stream(
+            call.method, self.base + call.path, params=dict(call.query) or None, json=call.body, timeout=timeout
+        ) as response:
+            body = bytearray()
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > LARGEST_ANSWER:
+                    raise StrangeAnswerError(f"{call.doing}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, headers, bytes(body))
+
+    def _opened(self) -> httpx.AsyncClient:
+        """Return the httpx client, made at the first request."""
+        if self._client is None:
+            encrypted = self.base.lower().startswith("https:")
+            self._client = httpx.AsyncClient(
+                auth=_Key(self._key),
+                headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ptero-backupd"},
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                follow_redirects=False,
+                limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+                verify=self._verify or (trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
+                trust_env=encrypted,
+                transport=self._transport,
+            )
+        return self._client
+
+
+def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:
+    """Given what httpx raised instead of an answer, return our error for it."""
+    name = type(error).__name__
+    if isinstance(error, NOT_SENT):
+        # Only a connection's own words are told: an illegal header's would hold the key.
+        words = str(error).replace(key.get_secret_value(), "…") if isinstance(error, httpx.ConnectError) else ""
+        return PanelUnreachableError(f"{call.doing}: no connection ({clean(words) or name})")
+    if call.reads:
+        return PanelUnreachableError(f"{call.doing}: the answer was lost ({name})")
+    return OutcomeUnknownError(f"{call.doing}: the answer was lost ({name}), and nothing says whether it was done")

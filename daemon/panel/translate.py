@@ -1,0 +1,103 @@
+"""From a refusing answer to the one exception that says it: the table of the panel's facts, row by row.
+
+The panel's own code decides before the status does: a node's trouble arrives under 403, 404 and 429 as well. What has
+no such code was not said by the panel itself: a page's 404 never means that a backup is gone.
+"""
+
+import re
+from collections.abc import Callable
+
+from daemon.panel.answers import Answer, Call, Words
+from daemon.panel.errors import (
+    ApiLimitError,
+    BackupLimitError,
+    BackupLockedError,
+    CreationThrottledError,
+    InvalidRequestError,
+    KeyRefusedError,
+    Lacking,
+    NodeError,
+    NotFoundError,
+    PanelError,
+    PanelTroubleError,
+    PermissionLackingError,
+    RefusedRequestError,
+    ServerStateError,
+    StrangeAnswerError,
+)
+
+CREATION_MARGIN = 2.0  # the creation throttle's Retry-After is short by up to a second at its boundary
+_LIMIT = re.compile(r"limit of (\d{1,9}) backup")
+
+
+def refusal(answer: Answer, call: Call) -> PanelError:
+    """Given an answer that is not 2xx, return the exception for it."""
+    if answer.words is None:
+        return _wordless(answer, call)
+    text = f"{call.doing}: the panel answers {answer.status}: {answer.words.detail or answer.words.code or 'no reason'}"
+    return _by_code(answer, answer.words, text) or _by_status(answer, answer.words, text)
+
+
+def _by_code(answer: Answer, words: Words, text: str) -> PanelError | None:
+    """Given the panel's words, return the exception where the code alone decides."""
+    status = answer.status
+    match words.code:
+        case "DaemonConnectionException":
+            return NodeError(text, status=status, retry_after=answer.retry_after)
+        case "TooManyBackupsException":
+            found = _LIMIT.search(words.detail)
+            return BackupLimitError(text, status=status, limit=int(found[1]) if found else None)
+        case "BackupLockedException":
+            return BackupLockedError(text, status=status)
+        case "TooManyRequestsHttpException":
+            wait = answer.retry_after
+            return CreationThrottledError(text, status=status, retry_after=wait and wait + CREATION_MARGIN)
+        case _:
+            return None
+
+
+def _by_status(answer: Answer, words: Words, text: str) -> PanelError:
+    """Given the panel's words, return the exception where the status decides."""
+    status = answer.status
+    if status >= 500:  # noqa: PLR2004 — HTTP's own
+        trouble = PanelTroubleError(text, status=status, retry_after=answer.retry_after)
+        trouble.by_panel = True
+        return trouble
+    if status < 400:  # noqa: PLR2004
+        return StrangeAnswerError(text, status=status)
+    errors: dict[int, Callable[[], PanelError]] = {
+        401: lambda: KeyRefusedError(text, status=status),
+        403: lambda: PermissionLackingError(text, status=status, kind=_lacking(words.detail)),
+        404: lambda: NotFoundError(text, status=status),
+        409: lambda: ServerStateError(text, status=status, suspended="suspended" in words.detail),
+        422: lambda: InvalidRequestError(text, status=status, field=words.field),
+        429: lambda: ApiLimitError(text, status=status, retry_after=answer.retry_after),
+    }
+    return errors.get(status, lambda: RefusedRequestError(text, status=status))()
+
+
+def _lacking(detail: str) -> Lacking:
+    """Given the words of a 403, return what it complains of."""
+    if "application API key" in detail:
+        return Lacking.CLIENT_KEY
+    return Lacking.ADDRESS if "IP address" in detail else Lacking.PERMISSION
+
+
+def _wordless(answer: Answer, call: Call) -> PanelError:
+    """Given an answer without the panel's words — a proxy's, or no panel's at all — return the exception for it."""
+    status = answer.status
+    what = f"an HTML page{f' “{answer.title}”' if answer.title else ''}" if answer.is_html else "no error of a panel"
+    text = f"{call.doing}: answered {status} with {what}"
+    match status:
+        case _ if 300 <= status < 400:  # noqa: PLR2004
+            return StrangeAnswerError(
+                f"{call.doing}: answered {status}, a redirect, which is never followed", status=status
+            )
+        case 401:
+            return KeyRefusedError(text, status=status)
+        case 429:
+            return ApiLimitError(text, status=status, retry_after=answer.retry_after)
+        case _ if status >= 500:  # noqa: PLR2004
+            return PanelTroubleError(text, status=status, retry_after=answer.retry_after)
+        case _:
+            return StrangeAnswerError(text, status=status)

@@ -1,0 +1,173 @@
+"""From the panel's JSON to the values of the core: the only place that knows the names of its fields.
+
+A backup's row never raises: what cannot be read makes it strange, with `unreadable` saying why, and wherever the lock
+cannot be read it is taken for locked. Unknown fields are ignored. httpx is not known here, so that saved answers can
+be read without it.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from daemon.core.model import Backup, Server
+from daemon.panel.answers import clean, unpaired
+
+LARGEST = 2**63 - 1
+_UUID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+
+
+class UnreadableError(ValueError):
+    """The document has not the shape that it should have; never leaves `daemon/panel`."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row being read, with what was wrong in it."""
+
+    attributes: dict[str, Any]
+    faults: list[str] = field(default_factory=list)
+
+    def take(self, key: str, kind: type, otherwise: Any) -> Any:  # noqa: ANN401 — the kind says what comes back
+        """Return the field where it is of that kind, else note the fault and return `otherwise`."""
+        value = self.attributes.get(key)
+        if type(value) is kind:
+            return value
+        self.faults.append(f"{key} is {_shown(value)}" if key in self.attributes else f"{key} is missing")
+        return otherwise
+
+    def moment(self, key: str) -> datetime | None:
+        """Return the field as a moment in UTC, else note the fault."""
+        text = self.take(key, str, None)
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        self.faults.append(f"{key} is {_shown(text)}, no time with an offset")
+        return None
+
+
+def _shown(value: object) -> str:
+    """Given any value, return it short enough for an error's text."""
+    text = clean(repr(value))
+    return text if len(text) <= 40 else text[:39] + "…"  # noqa: PLR2004
+
+
+def read_backup(row: object) -> Backup:
+    """Given a row of a list or a single view, return the backup, strange where it cannot be read."""
+    whole = isinstance(row, dict) and row.get("object") == "backup" and isinstance(row.get("attributes"), dict)
+    fields = _Row(row["attributes"] if whole and isinstance(row, dict) else {})
+    if not whole:
+        fields.faults.append("it is no backup object")
+    uuid = fields.take("uuid", str, "")
+    if uuid and not _UUID.fullmatch(uuid):
+        fields.faults.append(f"uuid is {_shown(uuid)}")
+        uuid = ""
+    completed = None if fields.attributes.get("completed_at") is None else fields.moment("completed_at")
+    ignored = fields.attributes.get("ignored_files")
+    checksum = fields.attributes.get("checksum")
+    return Backup(
+        uuid=uuid or _made_up(row),
+        name=unpaired(fields.take("name", str, "")),
+        successful=fields.take("is_successful", bool, otherwise=False),
+        locked=fields.take("is_locked", bool, otherwise=True),
+        bytes=_bytes(fields),
+        created_at=fields.moment("created_at"),
+        completed_at=completed,
+        checksum=unpaired(checksum) if isinstance(checksum, str) else None,
+        ignored=tuple(unpaired(line) for line in ignored if isinstance(line, str)) if isinstance(ignored, list) else (),
+        unreadable="; ".join(fields.faults) or None,
+    )
+
+
+def _bytes(fields: _Row) -> int:
+    """Return the size; a running backup may lack it, nothing else may."""
+    if fields.attributes.get("bytes") is None and fields.attributes.get("completed_at") is None:
+        return 0
+    size: int = fields.take("bytes", int, 0)
+    if 0 <= size <= LARGEST:
+        return size
+    fields.faults.append(f"bytes is {size}")
+    return 0
+
+
+def _made_up(row: object) -> str:
+    """Given a row without a usable uuid, return a name for it that is the same in every pass and no real uuid."""
+    text = json.dumps(row, sort_keys=True, default=repr)
+    return "unreadable-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def is_backup(document: object) -> bool:
+    """Whether the document is a single backup."""
+    return isinstance(document, dict) and document.get("object") == "backup" and "attributes" in document
+
+
+def read_server(document: object) -> Server:
+    """Given a row of the server list or the server view, return the server; UnreadableError where it is none."""
+    if not isinstance(document, dict) or document.get("object") != "server":
+        raise UnreadableError("it is no server object")
+    attributes = document.get("attributes")
+    fields = _Row(attributes if isinstance(attributes, dict) else {})
+    uuid, identifier = fields.take("uuid", str, ""), fields.take("identifier", str, "")
+    if not (_UUID.fullmatch(uuid) and _UUID.fullmatch(identifier)):
+        raise UnreadableError("; ".join(fields.faults) or "uuid or identifier is none")
+    status = fields.attributes.get("status")
+    return Server(
+        uuid=uuid,
+        identifier=identifier,
+        name=_text(fields, "name"),
+        node=_text(fields, "node"),
+        backup_limit=_backup_limit(fields),
+        status=clean(status) or None,
+        suspended=fields.attributes.get("is_suspended") is True,
+        installing=fields.attributes.get("is_installing") is True,
+        transferring=fields.attributes.get("is_transferring") is True,
+        node_under_maintenance=fields.attributes.get("is_node_under_maintenance") is True,
+        description=_text(fields, "description"),
+        permissions=_permissions(document.get("meta")),
+    )
+
+
+def _text(fields: _Row, key: str) -> str:
+    """Return the field where it is text, else nothing."""
+    value = fields.attributes.get(key)
+    return unpaired(value) if isinstance(value, str) else ""
+
+
+def _backup_limit(fields: _Row) -> int:
+    """Return the server's backup limit; null means none allowed, as 0 does."""
+    limits = fields.attributes.get("feature_limits")
+    limit = limits.get("backups") if isinstance(limits, dict) else None
+    return limit if type(limit) is int and 0 <= limit <= LARGEST else 0
+
+
+def _permissions(meta: object) -> frozenset[str] | None:
+    """Given the server view's meta, return the key's permissions on it; None where it does not say."""
+    listed = meta.get("user_permissions") if isinstance(meta, dict) else None
+    return frozenset(clean(name) for name in listed if isinstance(name, str)) if isinstance(listed, list) else None
+
+
+def read_link(document: object) -> str:
+    """Given the answer to a download request, return the signed URL; UnreadableError where there is none."""
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    url = attributes.get("url") if isinstance(attributes, dict) else None
+    if not isinstance(url, str) or not url.lower().startswith(("https://", "http://")):
+        raise UnreadableError("it holds no download link")
+    return url
+
+
+def read_rows(document: object) -> tuple[list[Any], int | None]:
+    """Given a page of a list, return its rows and the panel's `total` (None where it says none)."""
+    rows = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or document.get("object") != "list" or not isinstance(rows, list):
+        raise UnreadableError("it is no list")
+    meta = document.get("meta")
+    pagination = meta.get("pagination") if isinstance(meta, dict) else None
+    total = pagination.get("total") if isinstance(pagination, dict) else None
+    return rows, total if type(total) is int and 0 <= total <= LARGEST else None
