@@ -1,0 +1,339 @@
+"""Trouble on order: what a test, a simulation or a person wants to go wrong, call by call.
+
+    world.faults.order(web_page(502), on=Call.CREATE, times=3)
+    world.faults.order(lost_after(), on=Call.DELETE, server="1a7ce997", skip=1)
+
+An order waits for calls that it fits; the first that fits is taken, one for each call, and `happened` counts what was
+really met. `skip` lets that many fitting calls pass first; `times=None` never ends.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from daemon.sandbox.answers import Answer, Refusal, html_answer, json_answer, node_trouble, redirect_answer
+
+if TYPE_CHECKING:
+    from daemon.sandbox.world import World
+
+REQUEST_ID = "00000000-0000-4000-8000-00000000fa17"
+
+
+class Call(StrEnum):
+    """The calls that the sandbox tells apart; FILE is the download itself, at the node."""
+
+    SERVERS = "servers"
+    SERVER = "server"
+    LIST = "list"
+    VIEW = "view"
+    CREATE = "create"
+    LOCK = "lock"
+    RESTORE = "restore"
+    DELETE = "delete"
+    DOWNLOAD = "download"
+    FILE = "file"
+
+
+class Loss(StrEnum):
+    """How an answer gets lost: never begun, ended in the middle of the body, or reset in the middle of it."""
+
+    SILENT = "silent"
+    CUT = "cut"
+    RESET = "reset"
+
+
+class ConnectionLostError(Exception):
+    """Raised out of the app where the connection is to break; over real HTTP the server breaks it.
+
+    Whoever drives the app in-process must translate it into what its HTTP client would raise.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(f"the sandbox breaks the connection: {loss}")
+        self.loss = loss
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to one call.
+
+    First `meanwhile`, then `before` seconds of waiting, then the deed unless `deed` is False, then `after` seconds.
+    `answer` replaces the panel's own, `change` changes it, `loss` loses it.
+    """
+
+    name: str
+    before: float = 0.0
+    after: float = 0.0
+    deed: bool = True
+    meanwhile: "Callable[[World, str | None], None] | None" = None
+    answer: Answer | None = None
+    change: Callable[[Answer], Answer] | None = None
+    loss: Loss | None = None
+
+
+@dataclass(slots=True)
+class _Order:
+    fault: Fault
+    on: Call | None
+    server: str | None
+    skip: int
+    times: int | None
+
+    def fits(self, call: Call, server: str | None) -> bool:
+        if self.on is not None and self.on is not call:
+            return False
+        return self.server is None or (server is not None and server.lower().startswith(self.server.lower()))
+
+
+class Faults:
+    """The orders that wait, in the order they were given."""
+
+    def __init__(self) -> None:
+        self._orders: list[_Order] = []
+        self.happened: Counter[str] = Counter()
+
+    def order(
+        self,
+        fault: Fault,
+        *,
+        on: Call | str | None = None,
+        server: str | None = None,
+        skip: int = 0,
+        times: int | None = 1,
+    ) -> None:
+        """Let `fault` happen to the next calls of the kind `on` (any if None) for that server (its identifier)."""
+        call = None if on is None else Call(on)
+        self._orders.append(_Order(fault, call, server and server[:8], skip, times))
+
+    def take(self, call: Call, server: str | None) -> Fault | None:
+        """The fault for this call, if one was ordered; each order that fits and skips counts it."""
+        for order in self._orders:
+            if not order.fits(call, server):
+                continue
+            if order.skip:
+                order.skip -= 1
+                continue
+            self._count_off(order)
+            self.happened[order.fault.name] += 1
+            return order.fault
+        return None
+
+    def clear(self) -> None:
+        """Forget every order."""
+        self._orders.clear()
+
+    def waiting(self) -> list[dict[str, object]]:
+        """The orders that are not used up."""
+        return [
+            {
+                "fault": order.fault.name,
+                "on": order.on,
+                "server": order.server,
+                "skip": order.skip,
+                "times": order.times,
+            }
+            for order in self._orders
+        ]
+
+    def _count_off(self, order: _Order) -> None:
+        if order.times is None:
+            return
+        order.times -= 1
+        if order.times <= 0:
+            self._orders.remove(order)
+
+
+# Instead of the deed -------------------------------------------------------------------------------------------------
+
+
+def refused(
+    status: int = 500, code: str = "HttpException", detail: str = "Ordered.", retry_after: str | None = None
+) -> Fault:
+    """Any refusal in the panel's own form; `retry_after` as it is to stand in the header."""
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    refusal = Refusal(status, code, detail, headers=headers)
+    return Fault(f"refused {status} {code}", deed=False, answer=refusal.answer(wants_json=True, base_url=""))
+
+
+def api_limit(retry_after: str | None = "60") -> Fault:
+    """429 of the API limit, which holds for every server of the user."""
+    return replace(refused(429, "ThrottleRequestsException", "Too Many Attempts.", retry_after), name="api_limit")
+
+
+def creation_throttle(retry_after: str | None = "599") -> Fault:
+    """429 of the creation throttle, which holds for one server."""
+    detail = "Only 2 backups may be generated within a 600 second span of time."
+    return replace(refused(429, "TooManyRequestsHttpException", detail, retry_after), name="creation_throttle")
+
+
+def node_error(status: int = 500) -> Fault:
+    """The node's trouble, passed on by the panel; nothing is recorded."""
+    answer = node_trouble(status, REQUEST_ID).answer(wants_json=True, base_url="")
+    return Fault(f"node_error {status}", deed=False, answer=answer)
+
+
+def web_page(status: int = 502) -> Fault:
+    """HTML from the web server before the panel."""
+    title = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}.get(status, "Error")
+    return Fault(f"web_page {status}", deed=False, answer=html_answer(status, title))
+
+
+def redirected(location: str = "http://elsewhere.invalid/") -> Fault:
+    """302 to another place."""
+    return Fault("redirected", deed=False, answer=redirect_answer(location))
+
+
+def odd(document: object = None) -> Fault:
+    """200 with JSON of any other form."""
+    return Fault("odd", deed=False, answer=json_answer(document))
+
+
+def huge(size: int = 64 * 1024 * 1024) -> Fault:
+    """200 with a JSON text that is far too long."""
+    return Fault("huge", deed=False, answer=Answer(200, b'"' + b"x" * size + b'"'))
+
+
+def lost_before() -> Fault:
+    """The connection breaks before the deed, which is not done."""
+    return Fault("lost_before", deed=False, loss=Loss.SILENT)
+
+
+# After the deed ------------------------------------------------------------------------------------------------------
+
+
+def lost_after() -> Fault:
+    """The deed is done, and its answer lost."""
+    return Fault("lost_after", loss=Loss.SILENT)
+
+
+def cut() -> Fault:
+    """The deed is done, and the connection ends in the middle of the body."""
+    return Fault("cut", loss=Loss.CUT)
+
+
+def reset() -> Fault:
+    """The deed is done, and the connection is reset in the middle of the body."""
+    return Fault("reset", loss=Loss.RESET)
+
+
+def slow(seconds: float = 20.0) -> Fault:
+    """The deed is done at once, its answer comes late."""
+    return Fault("slow", after=seconds)
+
+
+def late(seconds: float = 20.0) -> Fault:
+    """The deed itself is done late, and answered at once."""
+    return Fault("late", before=seconds)
+
+
+def job() -> Fault:
+    """What the forks that work by jobs answer to create, restore and delete, the deed being on its way."""
+
+    def as_job(_answer: Answer) -> Answer:
+        document = {"job_id": REQUEST_ID, "status": "pending", "message": "The backup job has been queued."}
+        return json_answer(document, 202)
+
+    return Fault("job", change=as_job)
+
+
+def half_json() -> Fault:
+    """A sound HTTP answer whose JSON text ends in the middle."""
+    return Fault("half_json", change=lambda answer: replace(answer, body=answer.body[: len(answer.body) // 2]))
+
+
+def without(*fields: str) -> Fault:
+    """These attributes are missing from every backup or server in the answer."""
+
+    def drop(attributes: dict[str, Any]) -> None:
+        for field in fields:
+            attributes.pop(field, None)
+
+    return Fault(f"without {' '.join(fields)}", change=_each_attributes(drop))
+
+
+def with_values(values: Mapping[str, object]) -> Fault:
+    """These attributes are other than they should be, or new, in every backup or server in the answer."""
+    return Fault(f"with {' '.join(values)}", change=_each_attributes(lambda attributes: attributes.update(values)))
+
+
+def wrong_total(difference: int = 1) -> Fault:
+    """The list's `total` is off by so many."""
+
+    def off(document: dict[str, Any]) -> None:
+        document["meta"]["pagination"]["total"] += difference
+
+    return Fault("wrong_total", change=_changed(off))
+
+
+def shuffled(seed: int = 0) -> Fault:
+    """The rows of the page come in another order."""
+
+    def shuffle(document: dict[str, Any]) -> None:
+        random.Random(seed).shuffle(document["data"])  # noqa: S311 — an order, not a secret
+
+    return Fault("shuffled", change=_changed(shuffle))
+
+
+# Meanwhile -----------------------------------------------------------------------------------------------------------
+
+
+def meanwhile(action: "Callable[[World, str | None], None]", name: str = "meanwhile") -> Fault:
+    """Something happens just before the call; `action` is given the world and the server's uuid (None for lists)."""
+    return Fault(name, meanwhile=action)
+
+
+def appears(name: str = "made by somebody else") -> Fault:
+    """Another client's backup comes into being just before the call, at the end of the list."""
+
+    def appear(world: "World", server: str | None) -> None:
+        if server is not None:
+            world.add_backup(world.servers[server], name)
+
+    return Fault("appears", meanwhile=appear)
+
+
+def vanishes(position: int = 0) -> Fault:
+    """Another client deletes the backup at `position` of the list just before the call, so that pages shift."""
+
+    def vanish(world: "World", server: str | None) -> None:
+        if server is not None and len(world.servers[server].backups) > position:
+            backup = list(world.servers[server].backups.values())[position]
+            world.remove(world.servers[server], backup, by="somebody else")
+
+    return Fault("vanishes", meanwhile=vanish)
+
+
+def _changed(change: Callable[[dict[str, Any]], None]) -> Callable[[Answer], Answer]:
+    """A change of the JSON document; an answer of another form, a refusal for one, stays as it is."""
+
+    def apply(answer: Answer) -> Answer:
+        document = answer.document()
+        try:
+            change(document)
+        except (KeyError, TypeError, AttributeError):
+            return answer
+        return replace(json_answer(document, answer.status), headers=answer.headers)
+
+    return apply
+
+
+def _each_attributes(change: Callable[[dict[str, Any]], None]) -> Callable[[Answer], Answer]:
+    def apply(document: dict[str, Any]) -> None:
+        for row in document.get("data", [document]):
+            change(row["attributes"])
+
+    return _changed(apply)
+
+
+MAKERS: Mapping[str, Callable[..., Fault]] = {
+    maker.__name__: maker
+    for maker in (
+        *(refused, api_limit, creation_throttle, node_error, web_page, redirected, odd, huge, lost_before),
+        *(lost_after, cut, reset, slow, late, job, half_json, without, with_values, wrong_total, shuffled),
+        *(appears, vanishes),
+    )
+}
+"""The faults that can be ordered by name, as a person does over HTTP."""

@@ -1,0 +1,65 @@
+"""Download links: made by the panel, redeemed by the node or by the object store, which trust them for their signature.
+
+A node's link is a signed token, good for 15 minutes and for one use. An object store's link is a signed address, good
+for 5 minutes and any number of uses.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from daemon.sandbox.records import Backup, Server, Storage
+from daemon.sandbox.world import World
+
+NODE_LINK_LIVES = timedelta(minutes=15)
+STORE_LINK_LIVES = timedelta(minutes=5)
+SECRET = b"the sandbox signs its links with this"
+
+
+def sign_link(world: World, server: Server, backup: Backup) -> str:
+    """Where to get `backup`: at the node, or in the object store."""
+    if server.storage is Storage.S3:
+        return _store_link(world, server, backup)
+    claims = {
+        "server_uuid": server.uuid,
+        "backup_uuid": backup.uuid,
+        "unique_id": world.new_uuid(),
+        "exp": int((world.now() + NODE_LINK_LIVES).timestamp()),
+    }
+    signed = f"{_encoded(json.dumps({'typ': 'JWT', 'alg': 'HS256'}))}.{_encoded(json.dumps(claims))}"
+    return f"{server.node.url}/download/backup?token={signed}.{_signature(signed)}"
+
+
+def read_token(token: str, now: datetime) -> dict[str, Any] | None:
+    """The claims of a node's token; None if it is not ours or too old."""
+    signed, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(signed).encode()):
+        return None
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "=="))
+    return claims if now.timestamp() < claims["exp"] else None
+
+
+def store_link_holds(path: str, expires: str, signature: str, now: datetime) -> bool:
+    """Whether the object store honours the address."""
+    if not hmac.compare_digest(signature.encode(), _signature(f"{path} {expires}").encode()):
+        return False
+    return now.timestamp() < int(expires)
+
+
+def _store_link(world: World, server: Server, backup: Backup) -> str:
+    path = f"/store/{server.uuid}/{backup.uuid}.tar.gz"
+    expires = str(int((world.now() + STORE_LINK_LIVES).timestamp()))
+    query = urlencode({"X-Amz-Expires": expires, "X-Amz-Signature": _signature(f"{path} {expires}")})
+    return f"{server.node.url}{path}?{query}"
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _signature(text: str) -> str:
+    return base64.urlsafe_b64encode(hmac.digest(SECRET, text.encode(), hashlib.sha256)).decode().rstrip("=")

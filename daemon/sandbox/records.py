@@ -1,0 +1,237 @@
+"""The things in the sandbox: users, keys, nodes, servers and backups, as mutable records without rules.
+
+The rules are in `world`; how the records look as JSON is in `shapes`.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
+
+from daemon.sandbox.archive import Archive, Flavour
+
+
+@dataclass(slots=True)
+class Settings:
+    """What an administrator can set on a panel, and the state that the panel as a whole is in.
+
+    `creation_limit` 0 switches the creation throttle off. `housekeeping` is after how many seconds the panel marks a
+    stuck backup as failed, None where it never does. `skew` is how far the panel's clock is ahead. `zulu` writes
+    times with a `Z`. `name_limit` 255 and `deleted_count` False are Pelican's.
+    """
+
+    api_limit: int = 720
+    creation_limit: int = 2
+    creation_seconds: int = 600
+    restore_limit: int = 0
+    restore_seconds: int = 900
+    name_limit: int = 191
+    deleted_count: bool = True
+    housekeeping: float | None = None
+    skew: timedelta = timedelta(0)
+    zone: tzinfo = UTC
+    zulu: bool = False
+    maintenance: bool = False
+    database_down: bool = False
+    web_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with an account."""
+
+    name: str
+    admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key: `ptlc_…` of a client, or `ptla_…` of an application, which the client API refuses."""
+
+    token: str
+    user: User
+    allowed_ips: tuple[str, ...] = ()
+
+    @property
+    def for_application(self) -> bool:
+        """Whether it is of the kind that the client API refuses."""
+        return self.token.startswith(("ptla_", "papp_"))
+
+
+class NodeState(StrEnum):
+    """How a node meets the panel: HANGING takes the request and never answers."""
+
+    UP = "up"
+    DOWN = "down"
+    HANGING = "hanging"
+
+
+@dataclass(slots=True)
+class Node:
+    """The machine that servers run on.
+
+    `answer_seconds` is how long it lets the panel wait (the panel gives up after 15). `error` is the status that it
+    answers every request with, None for none. `url` is where it serves downloads.
+    """
+
+    name: str
+    url: str
+    state: NodeState = NodeState.UP
+    maintenance: bool = False
+    answer_seconds: float = 0.0
+    error: int | None = None
+
+
+class Outcome(StrEnum):
+    """How a backup ends. STUCK never does."""
+
+    GOOD = "good"
+    FAILED = "failed"
+    STUCK = "stuck"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What becomes of a backup once it is asked for: after `seconds` it ends with `outcome`, `size` bytes large.
+
+    `late` seconds after its creation the node reports success after all, whatever was said before.
+    """
+
+    seconds: float = 1.0
+    size: int = 20_000
+    outcome: Outcome = Outcome.GOOD
+    late: float | None = None
+    flavour: Flavour = Flavour.WHOLE
+
+
+class State(StrEnum):
+    """What the panel knows of a backup."""
+
+    GOOD = "good"
+    FAILED = "failed"
+    PENDING = "pending"
+
+
+@dataclass(slots=True, eq=False)
+class Backup:
+    """One row of the panel's table, and the file on the node behind it.
+
+    `claimed_bytes` and `claimed_checksum` replace the true ones in what the panel says. `file_gone` means that the
+    node lost the file.
+    """
+
+    uuid: str
+    name: str
+    created_at: datetime
+    locked: bool = False
+    ignored: tuple[str, ...] = ()
+    successful: bool = False
+    completed_at: datetime | None = None
+    size: int = 20_000
+    flavour: Flavour = Flavour.WHOLE
+    claimed_bytes: int | None = None
+    claimed_checksum: str | None = None
+    file_gone: bool = False
+
+    @property
+    def state(self) -> State:
+        """Good, failed or pending."""
+        if self.successful:
+            return State.GOOD
+        return State.PENDING if self.completed_at is None else State.FAILED
+
+    @property
+    def archive(self) -> Archive:
+        """The bytes of the file."""
+        return Archive(self.uuid, self.size, self.flavour)
+
+    @property
+    def bytes(self) -> int:
+        """The size that the panel tells: 0 unless good."""
+        if not self.successful:
+            return 0
+        return self.archive.size if self.claimed_bytes is None else self.claimed_bytes
+
+    @property
+    def checksum(self) -> str | None:
+        """The checksum that the panel tells: None unless good."""
+        if not self.successful:
+            return None
+        return self.claimed_checksum or f"sha1:{self.archive.sha1()}"
+
+
+class Storage(StrEnum):
+    """Where a server's backups lie, which decides the kind of download link. OTHER is unknown to the panel."""
+
+    NODE = "node"
+    S3 = "s3"
+    OTHER = "other"
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """A game server. `backups` are in the order of their insertion, which is the order the panel lists them in.
+
+    `subusers` maps a user's name to permissions. `work` is what becomes of its backups; `coming` holds that of the
+    next ones, used up first. `recent` are those made of late, deleted ones included, for the creation throttle.
+    """
+
+    uuid: str
+    number: int
+    name: str
+    owner: User
+    node: Node
+    limit: int | None = 10
+    description: str = ""
+    status: str | None = None
+    transferring: bool = False
+    subusers: dict[str, frozenset[str]] = field(default_factory=dict)
+    work: Work = Work()
+    coming: deque[Work] = field(default_factory=deque)
+    storage: Storage = Storage.NODE
+    restore_seconds: float = 1.0
+    backups: dict[str, Backup] = field(default_factory=dict)
+    recent: deque[Backup] = field(default_factory=deque)
+    restores: deque[float] = field(default_factory=lambda: deque(maxlen=100))
+
+    @property
+    def identifier(self) -> str:
+        """The short id, the first eight characters of the uuid."""
+        return self.uuid[:8]
+
+    def permissions(self, user: User) -> frozenset[str] | None:
+        """What `user` may do here; `{"*"}` is everything, None means that he does not see the server."""
+        if user.admin or user == self.owner:
+            return frozenset({"*"})
+        return self.subusers.get(user.name)
+
+
+class Deed(StrEnum):
+    """What can happen to a backup or, for the last two, to a server."""
+
+    CREATED = "created"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
+    DELETED = "deleted"
+    RESTORING = "restoring"
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger: what happened to which backup, when by the panel's clock, and through whom.
+
+    `locked` and `state` are those that the backup had just before; of a new one, those it was made with. `by` is the
+    user's name, or "node", "panel", or whoever a test says.
+    """
+
+    at: datetime
+    deed: Deed
+    server: str
+    backup: str
+    name: str
+    locked: bool
+    state: State
+    by: str

@@ -1,0 +1,95 @@
+"""What a caller asks for, read and checked as the panel's framework does, before any rule of the panel."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from daemon.sandbox.answers import Refusal, bad_request, forbidden, invalid
+from daemon.sandbox.records import Key
+
+BOOLEANS: Mapping[object, bool] = {True: True, False: False, "1": True, "0": False}
+"""What passes for a boolean; 1 and 0 equal True and False here as there."""
+
+
+def wants_json(request: Request) -> bool:
+    """Whether the first kind that the caller accepts is JSON of some sort."""
+    first = request.headers.get("accept", "").split(",")[0]
+    return "/json" in first or "+json" in first
+
+
+def authenticate(request: Request, keys: Mapping[str, Key]) -> Key:
+    """The key that was sent; `Bearer` must have its capital. Raises 401."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    key = keys.get(token) if kind == "Bearer" else None
+    if key is None:
+        raise Refusal(401, "AuthenticationException", "Unauthenticated.")
+    return key
+
+
+def check_key(request: Request, key: Key) -> None:
+    """Raise 403 if the key may not be used from there, or not for this API."""
+    address = request.client.host if request.client else "unknown"
+    if key.allowed_ips and address not in key.allowed_ips:
+        raise forbidden(
+            f"This IP address ({address}) does not have permission to access the API using these credentials."
+        )
+    if key.for_application:
+        raise forbidden(
+            "You are attempting to use an application API key on an endpoint that requires a client API key."
+        )
+
+
+async def read_body(request: Request) -> dict[str, Any]:
+    """The fields that were sent as JSON or as a form, texts trimmed, empty ones None. Raises 400."""
+    raw = await request.body()
+    if "json" not in request.headers.get("content-type", ""):
+        fields: Any = dict(parse_qsl(raw.decode("utf-8", "replace")))
+    else:
+        try:
+            fields = json.loads(raw) if raw else {}
+        except ValueError:
+            detail = "The JSON data passed in the request appears to be malformed: Syntax error"
+            raise bad_request(detail) from None
+    if not isinstance(fields, dict):
+        return {}
+    return {name: (value.strip() or None) if isinstance(value, str) else value for name, value in fields.items()}
+
+
+def validate_create(fields: Mapping[str, Any], name_limit: int) -> tuple[str | None, list[str], bool]:
+    """Name, patterns and lock of a backup to be made, all of them optional. Raises 422.
+
+    Patterns are parted by newlines alone: a list with commas is one pattern, and a carriage return stays.
+    """
+    name, ignored, locked = fields.get("name"), fields.get("ignored"), fields.get("is_locked")
+    errors = []
+    if not isinstance(name, str | None):
+        errors.append(invalid("name", "string", "The name must be a string."))
+    elif name and len(name) > name_limit:
+        errors.append(invalid("name", "max", f"The name may not be greater than {name_limit} characters."))
+    if not isinstance(ignored, str | None):
+        errors.append(invalid("ignored", "string", "The ignored must be a string."))
+    if locked is not None and _boolean(locked) is None:
+        errors.append(invalid("is_locked", "boolean", "The is locked field must be true or false."))
+    _raise_invalid(errors)
+    return name, [pattern for pattern in (ignored or "").split("\n") if pattern], bool(_boolean(locked))
+
+
+def validate_restore(fields: Mapping[str, Any]) -> None:
+    """`truncate` must be there. Raises 422."""
+    truncate = fields.get("truncate")
+    if truncate is None:
+        _raise_invalid([invalid("truncate", "required", "The truncate field is required.")])
+    if _boolean(truncate) is None:
+        _raise_invalid([invalid("truncate", "boolean", "The truncate field must be true or false.")])
+
+
+def _boolean(value: object) -> bool | None:
+    return BOOLEANS.get(value) if isinstance(value, bool | int | str) else None
+
+
+def _raise_invalid(errors: list[dict[str, Any]]) -> None:
+    if errors:
+        raise Refusal(422, "ValidationException", errors[0]["detail"], errors=errors)

@@ -1,0 +1,260 @@
+"""The sandbox's world: what a panel and its nodes hold, and the rules they hold it by. No HTTP here.
+
+The rules are those of a real panel, faults included; where one has been measured, a comment says so. Everything that
+happens is written to `ledger`, which only grows: tests hold it against what must never happen. Time comes from the
+injected clock alone, and what happens by itself waits in the agenda until somebody looks.
+"""
+
+import random
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from daemon.clock import Clock
+from daemon.sandbox import limits
+from daemon.sandbox.agenda import Agenda
+from daemon.sandbox.answers import Refusal, bad_request, node_trouble
+from daemon.sandbox.faults import Faults
+from daemon.sandbox.records import (
+    Backup,
+    Deed,
+    Entry,
+    Key,
+    Node,
+    NodeState,
+    Outcome,
+    Server,
+    Settings,
+    State,
+    User,
+    Work,
+)
+
+PANEL_PATIENCE = 15.0
+"""After so many seconds the panel stops waiting for a node."""
+
+
+class World:
+    """A panel with its users, keys, nodes, servers and backups. The same seed gives the same uuids."""
+
+    def __init__(self, clock: Clock, *, settings: Settings | None = None, seed: int = 0) -> None:
+        self.clock = clock
+        self.settings = settings or Settings()
+        self.random = random.Random(seed)  # noqa: S311 — reproducible, and nothing here is a secret
+        self.faults = Faults()
+        self.agenda = Agenda(clock)
+        self.keys: dict[str, Key] = {}
+        self.nodes: dict[str, Node] = {}
+        self.servers: dict[str, Server] = {}
+        self.ledger: list[Entry] = []
+        self.windows: dict[str, limits.Window] = {}
+        self.used_tokens: set[str] = set()
+
+    # Making the world ------------------------------------------------------------------------------------------------
+
+    def new_uuid(self) -> str:
+        """A uuid of version 4, out of the world's own randomness."""
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def add_key(self, token: str, user: User, *, allowed_ips: Iterable[str] = ()) -> Key:
+        """Let `token` speak for `user`, from the given addresses only where there are any."""
+        self.keys[token] = Key(token, user, tuple(allowed_ips))
+        return self.keys[token]
+
+    def add_node(self, name: str) -> Node:
+        """A node that is up; its `url` is a placeholder until a server says where it really listens."""
+        self.nodes[name] = Node(name, url=f"http://{name}.sandbox.invalid")
+        return self.nodes[name]
+
+    def add_server(
+        self,
+        name: str,
+        *,
+        owner: User,
+        node: Node,
+        limit: int | None = 10,
+        server_uuid: str | None = None,
+        work: Work | None = None,
+    ) -> Server:
+        """A server without backups."""
+        number = len(self.servers) + 1
+        server = Server(server_uuid or self.new_uuid(), number, name, owner, node, limit, work=work or Work())
+        self.servers[server.uuid] = server
+        return server
+
+    def remove_server(self, server: Server) -> None:
+        """The server is gone, with all its backups."""
+        del self.servers[server.uuid]
+
+    def add_backup(
+        self,
+        server: Server,
+        name: str,
+        *,
+        state: State = State.GOOD,
+        locked: bool = False,
+        created_at: datetime | None = None,
+        took: timedelta = timedelta(minutes=1),
+        size: int | None = None,
+        ignored: Iterable[str] = (),
+        by: str = "somebody else",
+    ) -> Backup:
+        """A backup that is simply there, past every rule: history, or the work of another client.
+
+        A pending one never ends by itself (but for the panel's housekeeping); see `finish` and `fail`. It counts for
+        the creation throttle if it is young enough.
+        """
+        made = created_at or self.now()
+        backup = Backup(self.new_uuid(), name, made.replace(microsecond=0), locked, tuple(ignored))
+        backup.size = server.work.size if size is None else size
+        backup.successful = state is State.GOOD
+        backup.completed_at = None if state is State.PENDING else backup.created_at + took
+        self._insert(server, backup, by)
+        return backup
+
+    # Time ------------------------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The panel's own clock."""
+        return self.clock.now() + self.settings.skew - timedelta(seconds=self.agenda.behind())
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Let something happen by itself, `seconds` from now."""
+        self.agenda.later(seconds, action)
+
+    def settle(self) -> None:
+        """Let everything happen that is due by now; every look at the world begins with it."""
+        self.agenda.settle()
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    def find_server(self, text: str) -> Server | None:
+        """By the short id or the whole uuid, in upper or lower case."""
+        self.settle()
+        text = text.lower()
+        if len(text) > len("1a7ce997"):
+            return self.servers.get(text)
+        return next((server for server in self.servers.values() if server.identifier == text), None)
+
+    def seen_by(self, user: User, *, all_servers: bool = False) -> list[Server]:
+        """The servers that `user` owns or was let into; with `all_servers` whatever he may reach."""
+        self.settle()
+        return [
+            server
+            for server in self.servers.values()
+            if user == server.owner
+            or user.name in server.subusers
+            or (all_servers and server.permissions(user) is not None)
+        ]
+
+    # Deeds -----------------------------------------------------------------------------------------------------------
+
+    def check_create(self, server: Server) -> None:
+        """Raise what hinders a new backup. The throttle comes before the limit; only failed ones do not count."""
+        self.settle()
+        limits.check_creation(server, self.settings, self.now())
+        held = sum(backup.state is not State.FAILED for backup in server.backups.values())
+        limit = server.limit or 0
+        if held >= limit:
+            detail = f"Cannot create a new backup, this server has reached its limit of {limit} backups."
+            raise Refusal(400, "TooManyBackupsException", detail)
+
+    def create(self, server: Server, name: str | None, *, ignored: Iterable[str], locked: bool, by: str) -> Backup:
+        """A new backup begins. Checks nothing: see `check_create` and `check_node`, before which a real panel waits."""
+        self.settle()
+        made = self.now().replace(microsecond=0)
+        text = name or f"Backup at {made.astimezone(self.settings.zone):%Y-%m-%d %H:%M:%S}"
+        work = server.coming.popleft() if server.coming else server.work
+        backup = Backup(self.new_uuid(), text, made, locked, tuple(ignored), size=work.size, flavour=work.flavour)
+        self._insert(server, backup, by)
+        if work.outcome is not Outcome.STUCK:
+            self.later(work.seconds, lambda: self.report(server, backup, success=work.outcome is Outcome.GOOD))
+        if work.late is not None:
+            self.later(work.late, lambda: self.report(server, backup, success=True))
+        return backup
+
+    def toggle_lock(self, server: Server, backup: Backup, *, by: str) -> None:
+        """Lock what is unlocked and unlock what is locked, whatever its state."""
+        self._note(Deed.UNLOCKED if backup.locked else Deed.LOCKED, server, backup, by)
+        backup.locked = not backup.locked
+
+    def check_delete(self, backup: Backup) -> None:
+        """Raise if it is locked *and* successful: a lock on any other does not hinder the panel."""
+        if backup.locked and backup.successful:
+            detail = "Cannot delete a backup that is marked as locked."
+            raise Refusal(400, "BackupLockedException", detail)
+
+    def remove(self, server: Server, backup: Backup, *, by: str) -> None:
+        """The backup is gone. The throttle goes on counting it, unless the panel is Pelican's kind."""
+        if server.backups.pop(backup.uuid, None) is None:
+            return
+        self._note(Deed.DELETED, server, backup, by)
+        if not self.settings.deleted_count and backup in server.recent:
+            server.recent.remove(backup)
+
+    def check_restore(self, server: Server, backup: Backup) -> None:
+        """Raise what hinders a restore; that the backup has failed does not."""
+        if server.status is not None:
+            raise bad_request("This server is not currently in a state that allows for a backup to be restored.")
+        if backup.state is State.PENDING:
+            raise bad_request("This backup cannot be restored at this time: not completed or failed.")
+        limits.check_restores(server, self.settings, self.agenda.seconds())
+
+    def restore(self, server: Server, backup: Backup, *, by: str) -> None:
+        """The server is being restored, until `restore_seconds` from now; nobody is told whether it went well."""
+        server.status = "restoring_backup"
+        server.restores.append(self.agenda.seconds())
+        self._note(Deed.RESTORING, server, backup, by)
+        self.later(server.restore_seconds, lambda: self._restored(server, backup))
+
+    def check_node(self, server: Server, backup: Backup | None = None, *, deleting: bool = False) -> None:
+        """Raise the trouble that the panel has with the server's node; deleting a file that is gone is none."""
+        node = server.node
+        if node.state is not NodeState.UP or node.answer_seconds >= PANEL_PATIENCE:
+            raise node_trouble(504, self.new_uuid())
+        if node.error is not None:
+            raise node_trouble(node.error, self.new_uuid())
+        if backup is not None and backup.file_gone and not deleting:
+            raise node_trouble(500, self.new_uuid())
+
+    def node_wait(self, server: Server) -> float:
+        """How many seconds the panel waits for the server's node to answer."""
+        if server.node.state is NodeState.HANGING:
+            return PANEL_PATIENCE
+        return min(server.node.answer_seconds, PANEL_PATIENCE)
+
+    # What happens by itself ------------------------------------------------------------------------------------------
+
+    def report(self, server: Server, backup: Backup, *, success: bool) -> None:
+        """The node tells how a backup ended. A failed one loses its lock, a good one is good for ever."""
+        if backup.successful or backup.uuid not in server.backups:
+            return
+        self._note(Deed.COMPLETED if success else Deed.FAILED, server, backup, "node")
+        backup.successful = success
+        backup.completed_at = self.now().replace(microsecond=0)
+        if not success:
+            backup.locked = False
+
+    def clean_up(self, server: Server, backup: Backup) -> None:
+        """The panel's housekeeping marks a stuck one as failed, and leaves its lock."""
+        if backup.state is not State.PENDING or backup.uuid not in server.backups:
+            return
+        self._note(Deed.FAILED, server, backup, "panel")
+        backup.completed_at = self.now().replace(microsecond=0)
+
+    def _restored(self, server: Server, backup: Backup) -> None:
+        server.status = None
+        self._note(Deed.RESTORED, server, backup, "node")
+
+    def _insert(self, server: Server, backup: Backup, by: str) -> None:
+        server.backups[backup.uuid] = backup
+        server.recent.append(backup)
+        limits.forget_old_creations(server, self.settings, self.now())
+        self._note(Deed.CREATED, server, backup, by)
+        if self.settings.housekeeping is not None and backup.state is State.PENDING:
+            age = (self.now() - backup.created_at).total_seconds()
+            self.later(self.settings.housekeeping - age, lambda: self.clean_up(server, backup))
+
+    def _note(self, deed: Deed, server: Server, backup: Backup, by: str) -> None:
+        entry = Entry(self.now(), deed, server.uuid, backup.uuid, backup.name, backup.locked, backup.state, by)
+        self.ledger.append(entry)
