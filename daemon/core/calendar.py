@@ -1,0 +1,145 @@
+"""When a policy starts: cron as crontab(5) means it, `@daily` and its like, and "every 6h".
+
+Starts are moments in UTC, made from the schedule and the policy's zone alone: any two askers agree on them, and after
+a stop the one that was missed can be told. Cron is cronsim's: a day matches by day-of-month or weekday where both are
+restricted, a start in the hour that clocks skip happens right after it, and one in the hour that comes twice happens
+once. Nothing here knows of APScheduler.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from daemon.core.units import parse_duration
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_FIELDS = 5
+_ADVICE = 'write five fields such as "0 4 * * *", @daily, or "every 6h"'
+_FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=10), timedelta(hours=2)
+
+
+class Schedule(Protocol):
+    """When starts would be, without splay."""
+
+    @property
+    def text(self) -> str:
+        """As it was written."""
+        ...
+
+    def after(self, moment: datetime, zone: ZoneInfo) -> datetime:
+        """Return the first start strictly after the moment, in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Multiples of an interval since 1970-01-01 UTC, whatever the zone."""
+
+    text: str
+    interval: timedelta
+
+    def after(self, moment: datetime, zone: ZoneInfo) -> datetime:  # noqa: ARG002 — the same in every zone
+        """Return the first multiple strictly after the moment, in UTC."""
+        return EPOCH + ((moment - EPOCH) // self.interval + 1) * self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Five fields, as crontab(5) means them."""
+
+    text: str
+    expression: str
+
+    def after(self, moment: datetime, zone: ZoneInfo) -> datetime:
+        """Return the first start strictly after the moment, in UTC."""
+        ticks = (tick.astimezone(UTC) for tick in CronSim(self.expression, moment.astimezone(zone)))
+        # In the second pass through a doubled hour cronsim offers the first pass's start again.
+        return next(tick for tick in ticks if tick > moment)
+
+
+def parse_schedule(text: str) -> Schedule:
+    """Given five cron fields, an alias such as @daily or "every 6h", return the schedule; else ValueError."""
+    words = text.split()
+    if words[:1] == ["every"]:
+        interval = parse_duration(" ".join(words[1:]))
+        if not interval:
+            raise ValueError(f'"{text}" would never rest: write every 6h')
+        return Every(text, interval)
+    expression = _ALIASES.get(text.strip().lower(), " ".join(words))
+    if len(expression.split()) != _FIELDS:
+        raise ValueError(f'"{text}" is not a schedule: {_ADVICE}')
+    try:
+        next(CronSim(expression, EPOCH))
+    except (CronSimError, ValueError) as error:
+        raise ValueError(f'"{text}" is not a schedule: {str(error).lower()}; {_ADVICE}') from None
+    except StopIteration:
+        raise ValueError(f'"{text}" never comes: no date has that day, month and weekday') from None
+    return Cron(text, expression)
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """The starts of one policy on one server: the schedule in its zone, later by the server's share of the splay."""
+
+    schedule: Schedule
+    zone: ZoneInfo
+    splay: timedelta
+    server_uuid: str
+
+    @property
+    def delay(self) -> timedelta:
+        """The server's own delay: whole seconds in [0, splay), the same for ever."""
+        width = max(1, int(self.splay.total_seconds()))
+        digest = hashlib.sha256(self.server_uuid.encode()).digest()
+        return timedelta(seconds=int.from_bytes(digest[:8]) % width)
+
+    def after(self, moment: datetime) -> datetime:
+        """Return the first start strictly after the moment, in UTC."""
+        return self.schedule.after(moment - self.delay, self.zone) + self.delay
+
+    def latest(self, moment: datetime) -> datetime:
+        """Return the last start at or before the moment, in UTC.
+
+        It is searched for with `after` alone, so that both directions agree on the nights of clock changes too.
+        """
+        reach = timedelta(hours=1)
+        while self.after(moment - reach) > moment:
+            reach *= 2
+        early, late = moment - reach, moment
+        while late - early > timedelta(seconds=1):  # no two starts are nearer
+            middle = early + (late - early) / 2
+            if self.after(middle) > moment:
+                late = middle
+            else:
+                early = middle
+        return self.after(early)
+
+    def interval(self, moment: datetime) -> timedelta:
+        """Return the time between the last start at or before the moment and the next one."""
+        return self.after(moment) - self.latest(moment)
+
+
+def missed(starts: Starts, last_attempt: datetime | None, now: datetime) -> datetime | None:
+    """Return the last start at or before now if nothing was attempted since it; those before it are past."""
+    start = starts.latest(now)
+    return start if last_attempt is None or last_attempt < start else None
+
+
+def retry_delay(attempt: int) -> timedelta:
+    """Return how long to wait after the given attempt (1 is the first) failed in passing: 10 min, doubling to 2 h."""
+    doublings = min(max(attempt, 1) - 1, 10)
+    return min(_FIRST_RETRY * int(2**doublings), _LONGEST_RETRY)

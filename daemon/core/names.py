@@ -1,0 +1,85 @@
+"""Names: a template makes the name of a backup, and tells from a name whether it made it.
+
+What must hold: a name counts as own only if the template could have made it to the letter, since own is what may be
+deleted. Time and id have one fixed length each, so a name can be read back in one way only.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+LONGEST_NAME = 191
+"""The panel's own limit in characters (Pelican's is 255)."""
+
+_PLACEHOLDERS = {
+    "server": r"[a-z0-9][a-z0-9-]*",
+    "time": r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z",
+    "id": r"[0-9a-f]{8}",
+}
+_ADVICE = "write one such as auto-{server}-{time}-{id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A checked template; make one with `Template.parse`."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Template":
+        """Given a template's text, return it checked; ValueError says what would be right."""
+        fixed_parts = re.split(r"\{(?:server|time|id)\}", text)
+        for stray in re.findall(r"\{[^{}]*\}|[{}]", "\0".join(fixed_parts)):
+            raise ValueError(
+                f'"{text}" has {stray}, which is no placeholder: there are {{server}}, {{time}} and {{id}}'
+            )
+        if text != text.strip() or not text.isprintable():
+            raise ValueError(f'"{text}" begins or ends with a blank, or has a character that cannot be seen: {_ADVICE}')
+        if not fixed_parts[0]:
+            raise ValueError(f'"{text}" must start with fixed text, by which its backups are known: {_ADVICE}')
+        if "{time}" not in text:
+            raise ValueError(f'"{text}" must hold {{time}}, so that no two backups have one name: {_ADVICE}')
+        return cls(text)
+
+    def render(self, server: str, time: datetime, id: str) -> str:  # noqa: A002 — the placeholder's own name
+        """Return the name of a backup of this server, begun at that time, with that id (8 hex digits)."""
+        moment = time.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        return self.text.replace("{time}", moment).replace("{id}", id).replace("{server}", server)
+
+    def matches(self, name: str, server: str | None) -> bool:
+        """Whether this template could have made the name for this server (None: for any server), to the letter."""
+        return _pattern(self.text, server).fullmatch(name) is not None
+
+    def longest_length(self, server: str) -> int:
+        """How many characters its names for this server have; all have the same."""
+        return len(self.render(server, datetime(2000, 1, 1, tzinfo=UTC), "0" * 8))
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What is a policy's own on one server: the template in force and the earlier ones. `server` None means any."""
+
+    templates: tuple[Template, ...]
+    server: str | None
+
+    def owns(self, name: str) -> bool:
+        """Whether one of the templates could have made the name."""
+        return any(template.matches(name, self.server) for template in self.templates)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str, server: str | None) -> re.Pattern[str]:
+    """The template as an expression; a placeholder that comes again must say the same again."""
+    expressions = _PLACEHOLDERS if server is None else _PLACEHOLDERS | {"server": re.escape(server)}
+    pieces = re.split(r"\{(server|time|id)\}", text)
+    seen: set[str] = set()
+    for place, piece in enumerate(pieces):
+        if place % 2 == 0:
+            pieces[place] = re.escape(piece)
+        elif piece in seen:
+            pieces[place] = f"(?P={piece})"
+        else:
+            seen.add(piece)
+            pieces[place] = f"(?P<{piece}>{expressions[piece]})"
+    return re.compile("".join(pieces))

@@ -1,0 +1,171 @@
+"""The judgement: what becomes of every backup of a server, and why.
+
+One pure call, as restic's `ApplyPolicy` is, but `now` is an argument and nothing given to it is changed. What must
+hold (DESIGN): a locked backup is kept whatever else is true; what is pending, strange, suspicious or out of scope is
+neither deleted nor counted; failed ones displace no good one; the newest `min_good` good ones survive; and given the
+same `states`, a backup that a whole listing keeps is never deleted from a part of it (`complete=False`).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
+from zoneinfo import ZoneInfo
+
+from daemon.core.keep import Keep
+from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
+from daemon.core.names import Ownership
+from daemon.core.rules import Candidates, opinions
+from daemon.core.states import PLAINLY, Finding, age, classify, findings
+from daemon.core.units import format_duration, format_moment, format_size
+
+__all__ = ["Retention", "classify", "judge"]
+
+SHORTEST_FAILED_AFTER = timedelta(hours=12)
+"""A slow node can still turn a failed backup good: the panel gives up on one after 6 hours, and twice that is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What a policy keeps, and within which bounds it may delete. `failed_after` None means never."""
+
+    keep: Keep
+    zone: ZoneInfo
+    scope: Scope
+    min_good: int = 1
+    total_size: int | None = None
+    failed_after: timedelta | None = timedelta(days=2)
+    suspicious: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what would take away the last good backup, or contradicts itself."""
+        if self.min_good < 1:
+            raise ValueError(
+                f"min_good = {self.min_good}: at least the newest good backup must survive, so write 1 or more"
+            )
+        if self.total_size is not None and self.total_size < 1:
+            raise ValueError(f'total_size = {self.total_size}: write a size such as "50GiB", or leave it out')
+        if self.total_size is not None and self.keep.everything:
+            raise ValueError('keep = "all" deletes nothing, so total_size can do nothing: write keep = { last = -1 }')
+        if self.failed_after is not None and self.failed_after < SHORTEST_FAILED_AFTER:
+            raise ValueError(
+                'failed_after must be at least 12h, since a slow node can still turn a failed one good; or "never"'
+            )
+        if not 0 <= self.suspicious < 1:
+            raise ValueError(f"suspicious = {self.suspicious}: write a share from 0 (off) to below 1, such as 0.5")
+
+
+def judge(
+    backups: Sequence[Backup],
+    retention: Retention,
+    *,
+    ownership: Ownership,
+    now: datetime,
+    accepted: Collection[str] = frozenset(),
+    states: Mapping[str, State] | None = None,
+    complete: bool = True,
+) -> tuple[Verdict, ...]:
+    """Given every backup of a server and what its policy keeps, return a verdict on each, newest first.
+
+    `now` is the panel's own clock. `accepted` are the uuids that an operator accepted in spite of their size. `states`
+    stands in for what the backups would be found to be: the guard against small ones looks at a listing as a whole, so
+    only with the same states can the verdicts on a part be compared with those on the whole. `complete=False` says
+    that the listing may lack some: then `total_size` does not act.
+    """
+    oldest_first = sorted(backups, key=age)
+    own = {backup.uuid for backup in oldest_first if ownership.owns(backup.name)}
+    found = _found(oldest_first, own, retention, now, accepted)
+    if states is not None:
+        found |= {uuid: PLAINLY[state] for uuid, state in states.items()}
+
+    def settled(backup: Backup) -> tuple[Action, tuple[Reason, ...]] | None:
+        in_scope = retention.scope is Scope.ALL or backup.uuid in own
+        return _settled(backup, found[backup.uuid], retention, now, in_scope=in_scope)
+
+    newest_first = oldest_first[::-1]
+    early = [settled(backup) for backup in newest_first]
+    candidates = [backup for backup, verdict in zip(newest_first, early, strict=True) if verdict is None]
+    ruled = _ruled(candidates, retention, complete=complete)
+    return tuple(
+        Verdict(backup, found[backup.uuid].state, backup.uuid in own, *(verdict or next(ruled)))
+        for backup, verdict in zip(newest_first, early, strict=True)
+    )
+
+
+def _found(
+    oldest_first: Sequence[Backup], own: set[str], retention: Retention, now: datetime, accepted: Collection[str]
+) -> dict[str, Finding]:
+    """What each backup is found to be; own ones are measured against own ones only, and foreign against foreign."""
+    found: dict[str, Finding] = {}
+    for side in (True, False):
+        alike = [backup for backup in oldest_first if (backup.uuid in own) is side]
+        found |= findings(alike, now=now, suspicious=retention.suspicious, accepted=accepted)
+    return found
+
+
+def _settled(
+    backup: Backup, finding: Finding, retention: Retention, now: datetime, *, in_scope: bool
+) -> tuple[Action, tuple[Reason, ...]] | None:
+    """What becomes of a backup that the rules have no say in; None of a candidate."""
+    if backup.locked:
+        return Action.KEEP, (Reason("locked", None, "locked"),)
+    if not in_scope:
+        return Action.IGNORE, (Reason("foreign", None, "not made by this policy"),)
+    if finding.state is State.GOOD:
+        return None
+    if finding.state is State.FAILED:
+        return _failed(backup, retention, now)
+    return Action.IGNORE, (Reason(finding.state.value, None, finding.words),)
+
+
+def _failed(backup: Backup, retention: Retention, now: datetime) -> tuple[Action, tuple[Reason, ...]]:
+    delay, ended = retention.failed_after, backup.completed_at
+    if retention.keep.everything:
+        return Action.KEEP, (Reason("failed", None, 'failed; keep = "all" deletes nothing'),)
+    if delay is None or ended is None:
+        return Action.KEEP, (Reason("failed", None, "failed; failed_after = never"),)
+    if now - ended >= delay:
+        return Action.DELETE, (Reason("failed", None, f"failed, and ended more than {format_duration(delay)} ago"),)
+    until = format_moment(now + (delay - (now - ended)), retention.zone)
+    return Action.KEEP, (Reason("failed", None, f"failed; kept until {until}, in case it still turns good"),)
+
+
+def _ruled(
+    candidates: Sequence[Backup], retention: Retention, *, complete: bool
+) -> Iterator[tuple[Action, tuple[Reason, ...]]]:
+    """What the rules, `min_good` and `total_size` make of the candidates, newest first."""
+    moments = [backup.created_at for backup in candidates if backup.created_at is not None]
+    said = opinions(retention.keep, Candidates([backup.name for backup in candidates], moments, retention.zone))
+    kept: dict[int, list[Reason]] = {}
+    for opinion in said:
+        for place, reason in opinion.keeps.items():
+            kept.setdefault(place, []).append(reason)
+    for place in range(min(retention.min_good, len(candidates))):
+        kept.setdefault(
+            place, [Reason("min_good", None, f"among the newest good ones, min_good = {retention.min_good}")]
+        )
+    too_much = _too_much(candidates, sorted(kept), retention) if complete else {}
+    dropped = zip(*(opinion.drops for opinion in said), strict=True)
+    for place in range(len(candidates)):
+        reasons = next(dropped, ())
+        if place in too_much:
+            yield Action.DELETE, (too_much[place],)
+        elif place in kept:
+            yield Action.KEEP, tuple(kept[place])
+        else:
+            yield Action.DELETE, reasons
+
+
+def _too_much(candidates: Sequence[Backup], kept: Sequence[int], retention: Retention) -> dict[int, Reason]:
+    """The kept places that `total_size` takes away: the oldest until the rest fits, never the newest `min_good`."""
+    limit = retention.total_size
+    if limit is None:
+        return {}
+    sums = accumulate(candidates[place].bytes for place in kept)
+    return {
+        place: Reason(
+            "total_size", None, f"with the newer ones {format_size(size)}, more than total_size = {format_size(limit)}"
+        )
+        for place, size in zip(kept, sums, strict=True)
+        if size > limit and place >= retention.min_good
+    }

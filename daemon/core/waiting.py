@@ -1,0 +1,51 @@
+"""When to look whether a backup is done: seldom, yet soon after it is.
+
+How long earlier backups took says when to look first; without that, and past it, the looks grow apart by half. The
+durations are those of good backups in the order in which they were made; the last five count.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from statistics import median
+
+from daemon.core.model import State, Verdict
+
+_COUNTED = 5
+_AT_LEAST, _AT_MOST = timedelta(seconds=2), timedelta(minutes=15)
+_STEP, _LONGEST_STEP = timedelta(seconds=5), timedelta(minutes=5)
+
+
+def durations_of(verdicts: Iterable[Verdict]) -> tuple[timedelta, ...]:
+    """Given verdicts newest first, return how long the good backups took, in the order in which they were made."""
+    good = (verdict.backup for verdict in verdicts if verdict.state is State.GOOD)
+    taken = [
+        backup.completed_at - backup.created_at
+        for backup in good
+        if backup.completed_at is not None and backup.created_at is not None
+    ]
+    return tuple(reversed(taken))
+
+
+def first_look(durations: Sequence[timedelta]) -> timedelta:
+    """Return how long to wait after the create before looking for the first time."""
+    return next_look(timedelta(0), durations)
+
+
+def next_look(waited: timedelta, durations: Sequence[timedelta]) -> timedelta:
+    """Return how much longer to wait before the next look, having waited that long since the create.
+
+    Until the predicted end, straight to it, but no longer than 15 minutes; from then on 5 s, growing by half each
+    time, up to 5 minutes.
+    """
+    expected = _expected(durations)
+    if waited < expected:
+        return max(_AT_LEAST, min(expected - waited, _AT_MOST))
+    return min(_STEP + (waited - expected) / 2, _LONGEST_STEP)
+
+
+def _expected(durations: Sequence[timedelta]) -> timedelta:
+    """Slightly more than the median of the last five, since the panel's times are cut to whole seconds."""
+    if not durations:
+        return timedelta(0)
+    usual = median(duration.total_seconds() for duration in durations[-_COUNTED:])
+    return timedelta(seconds=usual * 1.05 + 2)
