@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any
 
 READ_SECONDS = 30.0
-CREATE_SECONDS = 60.0  # the panel itself waits up to 15 s for the node before it answers
+WRITE_SECONDS = 60.0  # the panel itself waits up to 15 s for the node before it answers
+LONGEST_WAIT = 3600.0  # that an answer may ask for; anything beyond is nonsense
 LONGEST_WORDS = 300
 LONGEST_INTEGER = 19  # digits; enough for 2^63
 
@@ -31,12 +32,16 @@ class Call:
     doing: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
-    seconds: float = READ_SECONDS
 
     @property
     def reads(self) -> bool:
         """Whether it changes nothing on the panel, so that it may be repeated."""
         return self.method == "GET"
+
+    @property
+    def seconds(self) -> float:
+        """How long the panel may be silent."""
+        return READ_SECONDS if self.reads else WRITE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +100,13 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the panel asks to wait; given as a number or as a date, or by the API limit's own reset."""
+        """Seconds that the panel asks to wait, an hour at most: a number, a date, or the API limit's own reset."""
         if (seconds := whole(self.headers.get("retry-after"))) is not None:
-            return float(seconds)
+            return min(float(seconds), LONGEST_WAIT)
         until = http_date(self.headers.get("retry-after")) or _instant(whole(self.headers.get("x-ratelimit-reset")))
-        return max(0.0, (until - self.date).total_seconds()) if until and self.date else None
+        if until is None or self.date is None:
+            return None
+        return min(max(0.0, (until - self.date).total_seconds()), LONGEST_WAIT)
 
 
 def _integer(digits: str) -> int | float:

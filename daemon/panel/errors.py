@@ -147,10 +147,11 @@ class InvalidRequestError(PanelError):
     """The panel does not accept a value; `field` names it where the panel did."""
 
     code = "invalid-request"
-    default_hint = "a backup's name may have 191 characters on Pterodactyl and 255 on Pelican"
+    default_hint = "the panel's own words say what it expects"
+    name_hint = "a backup's name may have 191 characters on Pterodactyl and 255 on Pelican: shorten the template"
 
     def __init__(self, text: str, *, field: str | None = None, status: int | None = None) -> None:
-        super().__init__(text, status=status)
+        super().__init__(text, status=status, hint=self.name_hint if field == "name" else None)
         self.field = field
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from daemon.core.model import Backup, Completeness, Listing
-from daemon.panel.wire import read_backup, read_rows
+from daemon.core.model import Backup, Completeness, Listing, Server
+from daemon.panel.wire import read_backup, read_rows, read_server_if_possible
 
 PER_PAGE = 50  # what the panel silently caps at
 MOST_PAGES = 200
@@ -31,18 +31,19 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Pass(Generic[Row]):
-    """One reading of all pages. `total` is None where the pages did not agree, or the list had no end."""
+    """One reading of all pages. `total` is the last page's; `steady` says that every page claimed the same one."""
 
     rows: dict[str, Row]
     total: int | None
     taken_at: datetime
     pages: int
-    ended: bool = True
+    steady: bool
+    ended: bool
 
     @property
     def whole(self) -> bool:
         """Whether the distinct rows are as many as the panel says."""
-        return self.ended and len(self.rows) == self.total
+        return self.ended and self.steady and len(self.rows) == self.total
 
 
 Fetch = Callable[[int], Awaitable[Page[Row]]]
@@ -51,16 +52,15 @@ Fetch = Callable[[int], Awaitable[Page[Row]]]
 async def read_pass(fetch: Fetch[Row]) -> Pass[Row]:
     """Read page after page until the rows are as many as `total`, or a page brings nothing new."""
     first = page = await fetch(1)
-    rows, totals, number = dict(page.rows), {page.total}, 1
-    fresh = bool(page.rows)
+    rows, totals, number, fresh = dict(page.rows), {page.total}, 1, bool(page.rows)
     while fresh and len(rows) != page.total and number < MOST_PAGES:
         number += 1
         page = await fetch(number)
         totals.add(page.total)
         fresh = not page.rows.keys() <= rows.keys()
         rows |= page.rows
-    agreed = totals.pop() if len(totals) == 1 else None
-    return Pass(rows, agreed, first.taken_at, number, ended=not fresh or len(rows) == page.total)
+    ended = not fresh or len(rows) == page.total
+    return Pass(rows, page.total, first.taken_at, number, steady=len(totals) == 1, ended=ended)
 
 
 async def read_passes(fetch: Fetch[Row]) -> tuple[Pass[Row], Completeness]:
@@ -96,6 +96,13 @@ def backup_page(document: object, taken_at: datetime) -> Page[Backup]:
     """Given one answer of the backup list, return its page; UnreadableError where it is none."""
     rows, total = read_rows(document)
     return Page({backup.uuid: backup for backup in map(read_backup, rows)}, total, taken_at)
+
+
+def server_page(document: object, taken_at: datetime) -> Page[Server]:
+    """Given one answer of the server list, return its page; a row that is no server is left out."""
+    rows, total = read_rows(document)
+    servers = [server for row in rows if (server := read_server_if_possible(row))]
+    return Page({server.uuid: server for server in servers}, total, taken_at)
 
 
 def listing_from_documents(documents: Iterable[Any], *, taken_at: datetime) -> Listing:

@@ -51,6 +51,7 @@ NOT_SENT = (
     httpx.LocalProtocolError,
     httpx.InvalidURL,
 )
+ENVIRONMENT_HINT = "look at HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
 FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, OSError, UnicodeError)
 
 
@@ -182,44 +183,52 @@ class Requests:
 
     async def _exchange(self, call: Call) -> Answer:
         """Send one request and read its answer whole, or raise what became of it."""
+        client = self._opened(call)
         self.count += 1
-        failure: Exception
         try:
             async with asyncio.timeout(CONNECT_SECONDS + call.seconds + OVERALL_MARGIN):
-                return await self._stream(call)
+                return await self._stream(client, call)
         except FOREIGN as error:
-            failure = error
-        raise lost(failure, call, self._key)
+            failure = lost(error, call, self._key)
+        raise failure
 
-    async def _stream(self, call: Call) -> Answer:
+    async def _stream(self, client: httpx.AsyncClient, call: Call) -> Answer:
         """Send one request and read its answer, no further than is sensible."""
         timeout = httpx.Timeout(call.seconds, connect=CONNECT_SECONDS, pool=None)
-        async with self._opened().stream(
+        async with client.stream(
             call.method, self.base + call.path, params=dict(call.query) or None, json=call.body, timeout=timeout
         ) as response:
             body = bytearray()
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > LARGEST_ANSWER:
-                    raise StrangeAnswerError(f"{call.doing}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
+                    error = StrangeAnswerError if call.reads else OutcomeUnknownError
+                    raise error(f"{call.doing}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, headers, bytes(body))
 
-    def _opened(self) -> httpx.AsyncClient:
+    def _opened(self, call: Call) -> httpx.AsyncClient:
         """Return the httpx client, made at the first request."""
-        if self._client is None:
-            encrypted = self.base.lower().startswith("https:")
-            self._client = httpx.AsyncClient(
-                auth=_Key(self._key),
-                headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ptero-backupd"},
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                follow_redirects=False,
-                limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
-                verify=self._verify or (trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
-                trust_env=encrypted,
-                transport=self._transport,
-            )
-        return self._client
+        try:
+            self._client = self._client or self._open()
+            return self._client
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+            name = type(error).__name__  # its words could hold a proxy's password
+        raise PanelUnreachableError(f"{call.doing}: no client can be made ({name})", hint=ENVIRONMENT_HINT)
+
+    def _open(self) -> httpx.AsyncClient:
+        """Make the httpx client."""
+        encrypted = self.base.lower().startswith("https:")
+        return httpx.AsyncClient(
+            auth=_Key(self._key),
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ptero-backupd"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            verify=self._verify or (trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
+            trust_env=encrypted,
+            transport=self._transport,
+        )
 
 
 def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:

@@ -51,7 +51,9 @@ def _by_code(answer: Answer, words: Words, text: str) -> PanelError | None:
             return BackupLockedError(text, status=status)
         case "TooManyRequestsHttpException":
             wait = answer.retry_after
-            return CreationThrottledError(text, status=status, retry_after=wait and wait + CREATION_MARGIN)
+            return CreationThrottledError(
+                text, status=status, retry_after=None if wait is None else wait + CREATION_MARGIN
+            )
         case _:
             return None
 

@@ -16,7 +16,8 @@ from daemon.core.model import Backup, Server
 from daemon.panel.answers import clean, unpaired
 
 LARGEST = 2**63 - 1
-_UUID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+MADE_UP = "unreadable-"
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 
 class UnreadableError(ValueError):
@@ -61,12 +62,12 @@ def _shown(value: object) -> str:
 
 def read_backup(row: object) -> Backup:
     """Given a row of a list or a single view, return the backup, strange where it cannot be read."""
-    whole = isinstance(row, dict) and row.get("object") == "backup" and isinstance(row.get("attributes"), dict)
-    fields = _Row(row["attributes"] if whole and isinstance(row, dict) else {})
-    if not whole:
-        fields.faults.append("it is no backup object")
+    attributes = row.get("attributes") if isinstance(row, dict) and row.get("object") == "backup" else None
+    if not isinstance(attributes, dict):
+        return _no_backup(row)
+    fields = _Row(attributes)
     uuid = fields.take("uuid", str, "")
-    if uuid and not _UUID.fullmatch(uuid):
+    if uuid and not is_id(uuid):
         fields.faults.append(f"uuid is {_shown(uuid)}")
         uuid = ""
     completed = None if fields.attributes.get("completed_at") is None else fields.moment("completed_at")
@@ -86,6 +87,11 @@ def read_backup(row: object) -> Backup:
     )
 
 
+def _no_backup(row: object) -> Backup:
+    """Given a row that is no backup object, return the strange backup that stands for it."""
+    return Backup(_made_up(row), "", False, True, 0, None, None, unreadable="it is no backup object")
+
+
 def _bytes(fields: _Row) -> int:
     """Return the size; a running backup may lack it, nothing else may."""
     if fields.attributes.get("bytes") is None and fields.attributes.get("completed_at") is None:
@@ -100,12 +106,17 @@ def _bytes(fields: _Row) -> int:
 def _made_up(row: object) -> str:
     """Given a row without a usable uuid, return a name for it that is the same in every pass and no real uuid."""
     text = json.dumps(row, sort_keys=True, default=repr)
-    return "unreadable-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+    return MADE_UP + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def is_backup(document: object) -> bool:
-    """Whether the document is a single backup."""
-    return isinstance(document, dict) and document.get("object") == "backup" and "attributes" in document
+def is_made_up(uuid: str) -> bool:
+    """Whether the name was given here, to a row without a usable uuid."""
+    return uuid.startswith(MADE_UP)
+
+
+def is_id(text: str) -> bool:
+    """Whether the text can be an id of a server or backup, and so a segment of a path: none climbs out of its place."""
+    return _ID.fullmatch(text) is not None
 
 
 def read_server(document: object) -> Server:
@@ -115,7 +126,7 @@ def read_server(document: object) -> Server:
     attributes = document.get("attributes")
     fields = _Row(attributes if isinstance(attributes, dict) else {})
     uuid, identifier = fields.take("uuid", str, ""), fields.take("identifier", str, "")
-    if not (_UUID.fullmatch(uuid) and _UUID.fullmatch(identifier)):
+    if not (is_id(uuid) and is_id(identifier)):
         raise UnreadableError("; ".join(fields.faults) or "uuid or identifier is none")
     status = fields.attributes.get("status")
     return Server(
@@ -132,6 +143,14 @@ def read_server(document: object) -> Server:
         description=_text(fields, "description"),
         permissions=_permissions(document.get("meta")),
     )
+
+
+def read_server_if_possible(row: object) -> Server | None:
+    """Given a row of the server list, return the server; None where it is none."""
+    try:
+        return read_server(row)
+    except UnreadableError:
+        return None
 
 
 def _text(fields: _Row, key: str) -> str:
