@@ -1,0 +1,108 @@
+"""The environment: PTERO_BACKUPD_SECTION__NAME__KEY for every key there is.
+
+A key's parts are joined by two underscores. Names hold no underscore, so one in a variable's NAME is a hyphen in the
+configuration: …SERVERS__MY_SERVER__ID is servers.my-server.id. The key is taken from the variable's end, so that even a
+name with two hyphens in a row has exactly one reading. Tables and lists are whole, as JSON.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_settings import ForceDecode
+
+from daemon.config.errors import ENVIRONMENT, Problem, closest
+from daemon.config.models import SECTIONS, Document, Table
+from daemon.config.tree import PREFIX, KeyPath, Tree, variable
+
+FILE_VARIABLE = "PTERO_BACKUPD_CONFIG"
+# What Kubernetes and Docker set for a service or a container of this name, and the file's own variable.
+_FOREIGN = re.compile(r"(.*_)?(SERVICE_|PORT).*|CONFIG", re.DOTALL)
+_PARTS = "parts are joined by two underscores, such as PTERO_BACKUPD_SERVERS__MY_SERVER__ID"
+
+
+def read_environment(environ: Mapping[str, str], tree: Tree) -> dict[str, Any]:
+    """Given the environment, return what it configures, nested as a file is."""
+    values: dict[str, Any] = {}
+    seen: dict[KeyPath, str] = {}
+    for name, text in sorted(environ.items()):
+        path = _path(name, tree) if _is_ours(name) else None
+        if path is None:
+            continue
+        if path in seen:
+            _refuse(tree, name, f"sets the same key as {seen[path]}", "remove one of them")
+        elif not _is_text(text):
+            _refuse(tree, name, "does not hold UTF-8 text")
+        else:
+            seen[path] = name
+            _put(path, _decoded(path, text), values, tree)
+    return values
+
+
+def _is_ours(name: str) -> bool:
+    rest = name.upper().removeprefix(PREFIX)
+    if rest == name.upper():
+        return False
+    is_key = any(rest.startswith(f"{section.upper()}__") for section in SECTIONS)
+    return is_key or not _FOREIGN.fullmatch(rest)
+
+
+def _is_text(text: str) -> bool:
+    """Python holds bytes that are no UTF-8 as lone surrogates, which nothing could print."""
+    return not re.search(r"[\ud800-\udfff]", text)
+
+
+def _refuse(tree: Tree, name: str, reason: str, suggestion: str = "") -> None:
+    # Never with the value: a misspelt …API_KEY holds a key all the same.
+    name = name.encode("utf-8", "backslashreplace").decode()
+    tree.problems.append(Problem(ENVIRONMENT, name, None, reason, suggestion))
+
+
+def _path(name: str, tree: Tree) -> KeyPath | None:
+    """The key that a variable sets; None, and a problem, where there is none."""
+    rest = name[len(PREFIX) :].lower()
+    section, _, tail = rest.partition("__")
+    if rest in Document.model_fields and rest not in SECTIONS:
+        return (rest,)
+    if section in SECTIONS and tail:
+        for key in SECTIONS[section].model_fields:
+            if tail.endswith(f"__{key}"):
+                return (section, tail.removesuffix(f"__{key}").replace("_", "-"), key)
+    _refuse(tree, name, "no such key", _meant(section, tail))
+    return None
+
+
+def _meant(section: str, tail: str) -> str:
+    """The nearest variable that there is, for one that there is not."""
+    nearest_section = closest(section, Document.model_fields)
+    if nearest_section not in SECTIONS:
+        return f"did you mean {variable((nearest_section,))}?" if nearest_section else _PARTS
+    name, _, key = tail.rpartition("__")
+    table, _, rule = name.rpartition("__")
+    if rule == "keep":
+        return f"a table is set whole, as JSON: {variable((nearest_section, table, rule))}='{{\"{key}\": 3}}'"
+    nearest_key = closest(key, SECTIONS[nearest_section].model_fields)
+    if not name or not nearest_key:
+        return _PARTS
+    return f"did you mean {variable((nearest_section, name, nearest_key))}?"
+
+
+def _put(path: KeyPath, value: object, values: dict[str, Any], tree: Tree) -> None:
+    *tables, key = path
+    for table in tables:
+        values = values.setdefault(table, {})
+    values[key] = value
+    tree.origins[path] = ENVIRONMENT
+    tree.origins.setdefault(path[:2], ENVIRONMENT)
+
+
+def _decoded(path: KeyPath, text: str) -> object:
+    """Text as it stands, or JSON where the key is no text; what is no JSON is left for the model to refuse."""
+    model: type[Table] = SECTIONS[path[0]] if len(path) > 1 else Document
+    if not any(part is ForceDecode for part in model.model_fields[path[-1]].metadata):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

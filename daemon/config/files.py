@@ -1,0 +1,101 @@
+"""The TOML files: the main one and conf.d/*.toml beside it.
+
+An entry belongs to one file: where two define it, neither silently wins. Only the shape is judged here.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from daemon.config.errors import Problem, did_you_mean, shown
+from daemon.config.models import SECTIONS, Document
+from daemon.config.tree import KeyPath, Tree, variable
+
+
+def read_files(tree: Tree) -> dict[str, Any]:
+    """Read the main file, where it exists, and those beside it; return what they hold together."""
+    values: dict[str, Any] = {}
+    for file in (tree.main, *_beside(tree)):
+        if (document := _document(file, tree)) is not None:
+            tree.files.append(file)
+            _add(document, str(file), values, tree)
+    return values
+
+
+def _beside(tree: Tree) -> list[Path]:
+    """The files of conf.d in the order of their names, without hidden ones, which editors leave behind."""
+    folder = tree.main.parent / "conf.d"
+    try:
+        # glob() would say nothing of a folder that cannot be read, and all its servers would silently be gone.
+        files = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        tree.problems.append(Problem(str(folder), "", None, f"cannot be read: {_why(error)}"))
+        return []
+    return [file for file in files if file.suffix == ".toml" and not file.name.startswith(".")]
+
+
+def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
+    """One file's content; None where there is none to judge. Whether the main file may be missing is not known here."""
+    try:
+        return tomllib.loads(file.read_bytes().decode())
+    except FileNotFoundError:
+        if file == tree.main:
+            return None
+        reason = "there is no such file"  # a link in conf.d that leads nowhere
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        reason = f"not valid TOML: no UTF-8 text at line {line}"
+    except tomllib.TOMLDecodeError as error:
+        reason = f"not valid TOML: {str(error)[:1].lower()}{str(error)[1:]}"
+    except RecursionError:
+        reason = "not valid TOML: nested too deeply"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {_why(error)}"
+    tree.problems.append(Problem(str(file), "", None, reason))
+    return None
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _add(document: dict[str, Any], file: str, values: dict[str, Any], tree: Tree) -> None:
+    """Put one file's entries to those of the files before it."""
+    for key, value in document.items():
+        if key not in Document.model_fields:
+            tree.refuse((key,), "unknown key", did_you_mean(key, Document.model_fields), file=file)
+        elif key not in SECTIONS:
+            if _first_definition((key,), file, tree):
+                values[key] = value
+        elif isinstance(value, dict):
+            _add_entries(key, value, file, values.setdefault(key, {}), tree)
+        else:
+            tree.refuse((key,), "must hold tables", f"such as [{key}.NAME]", value=shown(value), file=file)
+
+
+def _add_entries(section: str, entries: dict[str, Any], file: str, values: dict[str, Any], tree: Tree) -> None:
+    for name, table in entries.items():
+        path = (section, name)
+        if not isinstance(table, dict):
+            # No value: a line such as `panels.api_key = "…"` ends up here.
+            tree.refuse(path, "must be a table", f"such as [{section}.NAME]", file=file)
+        elif _first_definition(path, file, tree):
+            tree.origins |= {(*path, key): file for key in table}
+            values[name] = _without_key(path, table, tree) if section == "panels" else table
+
+
+def _without_key(path: KeyPath, table: dict[str, Any], tree: Tree) -> dict[str, Any]:
+    """A panel's table without the panel's key, which must not be in it: such files are shown, copied and committed."""
+    if "api_key" in table:
+        suggestion = f"put it alone into an api_key_file of mode 0600, or set {variable((*path, 'api_key'))}"
+        tree.refuse((*path, "api_key"), "a key does not belong into the configuration file", suggestion)
+    return {key: value for key, value in table.items() if key != "api_key"}
+
+
+def _first_definition(path: KeyPath, file: str, tree: Tree) -> bool:
+    first = tree.origins.setdefault(path, file)
+    if first != file:
+        tree.refuse(path, f"already defined in {first}", "an entry belongs to one file: remove one of them", file=file)
+    return first == file

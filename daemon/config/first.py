@@ -1,0 +1,138 @@
+"""The first configuration, for `init`: a commented file that works as it stands for the servers a key can see.
+
+It deletes only what it named itself, and no server is asked for more backups than its panel allows: where the limit is
+lower than the rules could fill, fewer are kept, and a server on which nothing can rotate is written as a comment.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.core.keep import Keep
+from daemon.core.model import Server
+from daemon.errors import UsageError
+
+_RULES = {"last": 3, "daily": 7, "weekly": 4, "monthly": 6}
+_LEAST_LIMIT = 2  # one to keep while the next is made
+_LONGEST_SLUG = 40
+_HEAD = """\
+# ptero-backupd: what is backed up, when, and what is kept. `ptero-backupd check` says whether it is right and
+# `ptero-backupd plan` what it would keep and delete now. All keys: docs/configuration.md
+"""
+_POLICY = """\
+[policies.standard]
+schedule = "0 4 * * *"            # every day at four; also "@hourly", or "every 6h"
+timezone = "UTC"                  # such as "Europe/Berlin"
+splay = "20m"                     # servers start spread over this span
+scope = "own"                     # delete only what this policy named; "all" = any unlocked backup
+name = "auto-{server}-{time}-{id}"
+ignored = []                      # such as ["logs/", "*.tmp"]
+keep = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPanel:
+    """A panel for a first configuration, with the servers that its key can see."""
+
+    name: str
+    url: str
+    servers: Sequence[Server]
+    key_file: Path | None = None
+    allow_http: bool = False
+
+
+def first_config(panels: Sequence[FirstPanel], *, state_dir: Path | str | None = None) -> str:
+    """Given at least one panel, return the text of a configuration for all servers on them."""
+    parts = [_HEAD]
+    if state_dir is not None:
+        parts.append(f"state_dir = {quoted(str(state_dir))}\n")
+    parts += [_panel(panel) for panel in panels]
+    parts.append(_POLICY % _table(_RULES))
+    taken: set[str] = set()
+    for panel in panels:
+        for server in panel.servers:
+            parts.append(_server(server, _slug(server, taken), panel.name if len(panels) > 1 else None))
+    return "\n".join(parts)
+
+
+def write_new(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file that does not exist yet, whole or not at all. UsageError: it exists, or cannot be written."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(draft, text, mode)
+            os.link(draft, path)  # unlike a rename, this never replaces what is there
+        finally:
+            draft.unlink(missing_ok=True)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already", hint="it is left as it is; name another file") from None
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UsageError(f"{path} cannot be written: {why}") from None
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def quoted(text: str) -> str:
+    """A TOML string."""
+    escaped = re.sub(r'[\x00-\x1f\x7f"\\]', lambda match: f"\\u{ord(match[0]):04x}", text)
+    return f'"{escaped}"'
+
+
+def _panel(panel: FirstPanel) -> str:
+    lines = [f"[panels.{panel.name}]", f"url = {quoted(panel.url)}"]
+    if panel.allow_http:
+        lines.append("allow_http = true                 # whoever is on the way can read the key")
+    if panel.key_file:
+        lines.append(f"api_key_file = {quoted(str(panel.key_file))}")
+    else:
+        lines.append(f"# the key: in $PTERO_BACKUPD_PANELS__{panel.name.replace('-', '_').upper()}__API_KEY")
+    return "\n".join(lines) + "\n"
+
+
+def _server(server: Server, name: str, panel: str | None) -> str:
+    lines = [f"[servers.{name}]", f'id = "{server.identifier}"']
+    if panel:
+        lines.append(f'panel = "{panel}"')
+    most = Keep.from_mapping(_RULES).most_kept()
+    room = server.backup_limit - 1
+    if most is not None and room < most:
+        lines.append(f"keep = {_table({'last': max(1, room)})}".ljust(34) + f"# the panel allows {server.backup_limit}")
+    comment = f"# {_one_line(server.name)}, on {_one_line(server.node)}"
+    if server.backup_limit < _LEAST_LIMIT:
+        why = f"its backup limit is {server.backup_limit}, and to rotate takes {_LEAST_LIMIT}:"
+        lines = [f"# {line}" for line in (why, *lines)]
+    return "\n".join([comment, *lines]) + "\n"
+
+
+def _slug(server: Server, taken: set[str]) -> str:
+    """A name for the server that no other has yet; it comes from the server's own."""
+    slug = re.sub(r"[^a-z0-9]+", "-", server.name.lower())[:_LONGEST_SLUG].strip("-") or server.identifier.lower()
+    name = next(candidate for candidate in _candidates(slug, server.identifier.lower()) if candidate not in taken)
+    taken.add(name)
+    return name
+
+
+def _candidates(slug: str, identifier: str) -> Iterator[str]:
+    yield slug
+    yield f"{slug}-{identifier}"
+    yield from (f"{slug}-{number}" for number in range(2, 2**31))
+
+
+def _table(rules: dict[str, int]) -> str:
+    return "{ " + ", ".join(f"{rule} = {count}" for rule, count in rules.items()) + " }"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

@@ -1,0 +1,93 @@
+"""The way in: files and environment to one `Config`, or a `ConfigError` with every mistake that they hold.
+
+Each table is held against its model by itself, and what lies between tables is checked for those that are right, so
+that no mistake hides another and none is reported twice.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from daemon.config.errors import ConfigError, shown
+from daemon.config.keys import find_key
+from daemon.config.match import Match, match_servers
+from daemon.config.models import NAME, PanelTable, PolicyTable, ServerTable, Table, is_clear
+from daemon.config.policy import check_policy, policy_config
+from daemon.config.sources import read_sources
+from daemon.config.state import state_folder
+from daemon.config.translate import refuse_all
+from daemon.config.tree import Tree
+from daemon.config.values import Config, PanelConfig, ServerConfig
+
+_Table = TypeVar("_Table", bound=Table)
+
+
+def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = True) -> Config:
+    """Given the file of the command line, if any, and the environment, return the configuration.
+
+    Raises ConfigError with all problems at once. `need_servers=False` is for commands that look around before there
+    is a server to configure.
+    """
+    tree = read_sources(path, environ, need_servers=need_servers)
+    state_dir = state_folder(environ, tree)
+    panel_tables = _valid("panels", PanelTable, tree)
+    policy_tables = _valid("policies", PolicyTable, tree)
+    panels = _panels(panel_tables, environ, tree)
+    for name, table in policy_tables.items():
+        check_policy(("policies", name), table, tree)
+    server_tables = _valid("servers", ServerTable, tree)
+    matches = match_servers(server_tables, panel_tables, policy_tables, tree)
+    _refuse_too_little(tree, need_servers=need_servers)
+    if tree.problems:
+        raise ConfigError(tree.problems)
+    return Config(
+        state_dir=state_dir,
+        panels=MappingProxyType(panels),
+        policies=MappingProxyType({name: policy_config(name, table) for name, table in policy_tables.items()}),
+        servers=MappingProxyType({match.server: _server(match, panels, tree) for match in matches}),
+        files=tuple(tree.files),
+        warnings=tuple(tree.warnings),
+    )
+
+
+def _valid(section: str, model: type[_Table], tree: Tree) -> dict[str, _Table]:
+    """The tables of a section that are right in themselves."""
+    valid = {}
+    for name, table in tree.values[section].items():
+        if not NAME.fullmatch(name):
+            tree.refuse((section, name), "a name is made of a-z, 0-9 and -, and begins with no -")
+        try:
+            valid[name] = model.model_validate(table)
+        except ValidationError as error:
+            refuse_all(error, (section, name), tree)
+    return valid
+
+
+def _panels(tables: Mapping[str, PanelTable], environ: Mapping[str, str], tree: Tree) -> dict[str, PanelConfig]:
+    panels = {}
+    for name, table in tables.items():
+        if is_clear(table.url) and not table.allow_http:
+            reason = "http would send the key in the clear"
+            tree.refuse(("panels", name, "url"), reason, "write https, or allow_http = true", value=shown(table.url))
+        if api_key := find_key(name, table, environ, tree):
+            panels[name] = PanelConfig(name, table.url, api_key, table.backups_per_node, table.api_reserve)
+    return panels
+
+
+def _server(match: Match, panels: Mapping[str, PanelConfig], tree: Tree) -> ServerConfig:
+    policy = policy_config(match.policy, match.table)
+    return ServerConfig(match.server, match.id, panels[match.panel], policy, tree.origin(("servers", match.server)))
+
+
+def _refuse_too_little(tree: Tree, *, need_servers: bool) -> None:
+    """Without panels or servers nothing would be backed up, and nobody would be told."""
+    if tree.problems:
+        return  # what is missing is then most likely what is wrong
+    for section in ("panels", "policies", "servers") if need_servers else ("panels",):
+        if not tree.values[section]:
+            tree.refuse(
+                (section,), f"there are no {section}", f"write [{section}.NAME], or let `ptero-backupd init` do it"
+            )

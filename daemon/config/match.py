@@ -1,0 +1,93 @@
+"""Which panel a server is on and which policy it follows, and what can be wrong between the three.
+
+A server names its panel and its policy, or there is only one. The policy holds for it with the server's own keys put
+in place, each replacing the policy's whole value.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from daemon.config.errors import did_you_mean, shown
+from daemon.config.models import PanelTable, PolicyTable, ServerIdentity
+from daemon.config.policy import check_policy
+from daemon.config.tree import Tree
+from daemon.config.values import same_server
+from daemon.core.names import LONGEST_NAME, Template
+
+_SECTIONS = {"panel": "panels", "policy": "policies"}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A server with its panel's name, its policy's name, and the policy's table as it holds for this server."""
+
+    server: str
+    id: str
+    panel: str
+    policy: str
+    table: PolicyTable
+
+
+def match_servers(
+    servers: Mapping[str, ServerIdentity],
+    panels: Mapping[str, PanelTable],
+    policies: Mapping[str, PolicyTable],
+    tree: Tree,
+) -> list[Match]:
+    """Given all tables that are right in themselves, return what belongs together; the rest has its problem."""
+    matches = []
+    addresses = {}
+    for name, written in tree.values["servers"].items():
+        # What it refers to is looked up even where another of its keys is wrong.
+        panel, policy = (_chosen(key, name, written.get(key), tree) for key in ("panel", "policy"))
+        if (server := servers.get(name)) is None:
+            continue
+        if panel:
+            addresses[name] = panels[panel].url.lower() if panel in panels else panel
+        if policy in policies:
+            table = _overridden(name, server, policies[policy], tree)
+            matches.append(Match(name, server.id, panel, policy, table))
+    _refuse_duplicates(servers, addresses, tree)
+    return matches
+
+
+def _chosen(key: str, server: str, name: object, tree: Tree) -> str:
+    """The panel or policy of a server: the one it names, or the only one; "" where neither is, and a problem."""
+    known = list(tree.values[_SECTIONS[key]])
+    path = ("servers", server, key)
+    if name in known:
+        return str(name)
+    if name is None and len(known) == 1:
+        return str(known[0])
+    if isinstance(name, str):
+        tree.refuse(path, f"there is no such {key}", did_you_mean(name, known), value=shown(name))
+    elif name is None and known:
+        tree.refuse(path, f"is required, since there is more than one {key}", f"name one of {', '.join(known)}")
+    return ""
+
+
+def _overridden(name: str, server: ServerIdentity, policy: PolicyTable, tree: Tree) -> PolicyTable:
+    """The policy's table as it holds for this server."""
+    overrides = server.overrides()
+    table = policy.model_copy(update=overrides)
+    if overrides:
+        check_policy(("servers", name), table, tree)
+    length = Template.parse(table.name).longest_length(name)
+    if length > LONGEST_NAME:
+        reason = f"would name backups in {length} characters, and panels take {LONGEST_NAME}"
+        tree.refuse(("servers", name, "name"), reason, "shorten the template or the server's name")
+    return table
+
+
+def _refuse_duplicates(servers: Mapping[str, ServerIdentity], addresses: Mapping[str, str], tree: Tree) -> None:
+    """A server configured twice would be rotated twice. An identifier is the beginning of its server's uuid."""
+    alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, address in addresses.items():
+        identifier = servers[name].id
+        others = alike[address, identifier[:8]]
+        for other in others:
+            if identifier.startswith(servers[other].id) or servers[other].id.startswith(identifier):
+                tree.problems.append(same_server(name, identifier, other, tree.origin(("servers", name))))
+                break
+        others.append(name)

@@ -1,0 +1,296 @@
+"""Every key of the configuration: its type, its bounds, its default and what it is for.
+
+These models are what `config schema` prints and what each table is held against. They keep the operator's own text
+once it has been found readable; `load` turns it into values. Cross-checks between tables belong there, not here.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    SecretStr,
+    Tag,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_settings import ForceDecode
+
+from daemon.config.errors import closest
+from daemon.core.calendar import parse_schedule
+from daemon.core.names import Template
+from daemon.core.units import parse_duration, parse_size, parse_span
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SHORTEST_FAILED_AFTER = timedelta(hours=12)
+
+
+class Table(BaseModel):
+    """A TOML table: no unknown key, no value of another type, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def mistake(reason: str, suggestion: str = "") -> PydanticCustomError:
+    """The error of a value that cannot be, with what would be right."""
+    # Both travel as context, since the message itself is a template in which braces mean something.
+    return PydanticCustomError("mistake", "{reason}", {"reason": reason, "suggestion": suggestion})
+
+
+def _read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Text that `parse` must be able to read; its ValueError says what would be right."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _longer_than_nothing(text: str) -> None:
+    if parse_duration(text) <= timedelta(0):
+        raise mistake("must be longer than nothing")
+
+
+def _zone(text: str) -> None:
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise mistake("is no IANA time zone", _nearest_zone(text)) from None
+
+
+def _nearest_zone(text: str) -> str:
+    """Given what was written as a time zone, return the question; a city alone is enough to guess from."""
+    zones = {zone.lower(): zone for zone in sorted(available_timezones())}
+    cities = {name.rpartition("/")[2]: zone for name, zone in zones.items()}
+    guess = cities.get(text.lower().replace(" ", "_")) or zones.get(closest(text, zones) or "")
+    return f"did you mean {guess}?" if guess else 'such as "Europe/Berlin" or "UTC"'
+
+
+def _failed_after(text: str) -> None:
+    if text != "never" and parse_duration(text) < _SHORTEST_FAILED_AFTER:
+        raise mistake("must be at least 12h, since a slow node can still turn a failed backup good", 'or "never"')
+
+
+def _size(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise mistake("must be a size", 'such as "50GiB", or "off"')
+    if value != "off" and parse_size(value) <= 0:
+        raise mistake("must be more than nothing", 'or "off"')
+    return value
+
+
+def _pattern(text: str) -> str:
+    if not text.strip() or len(text.splitlines()) != 1:
+        raise mistake("must be one pattern", "write one pattern an entry of the list")
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8}", text.lower()):
+        raise mistake(
+            "must be the server's 8-character identifier or its full uuid", "`ptero-backupd servers` shows them"
+        )
+    return text.lower()
+
+
+def _count_or_all(count: int) -> int:
+    if count < 1 and count != -1:
+        raise mistake("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
+    return count
+
+
+def _bound(count: int) -> int:
+    if count < -1:
+        raise mistake("must be 0 or more, or -1 for no bound")
+    return count
+
+
+def _panel_url(text: str) -> str:
+    """The panel's own address: no credentials, no query, no /api, no trailing slash."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 — reading it is the check
+    except ValueError:
+        raise mistake("cannot be read as an address", 'such as "https://panel.example.com"') from None
+    if parts.scheme not in {"https", "http"} or not parts.hostname or any(c.isspace() or c < " " for c in text):
+        raise mistake("must be an address", 'such as "https://panel.example.com"')
+    if "@" in parts.netloc:
+        raise mistake("must not hold a user or a password", "the panel is asked with api_key_file alone")
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise mistake("must end with the host or a path", "leave out ? and # and what follows")
+    if re.search(r"/api(/client)?/*$", parts.path):
+        raise mistake("must be the panel's own address", "leave out /api and what follows")
+    return text.rstrip("/")
+
+
+def is_clear(url: str) -> bool:
+    """Whether requests to this address leave the machine unencrypted."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+    return parts.scheme == "http" and not loopback
+
+
+# What an environment variable holds as JSON is marked ForceDecode; all else is taken as text, as it stands.
+Text = Annotated[str, Field(min_length=1)]
+Schedule = Annotated[str, _read_by(parse_schedule)]
+Duration = Annotated[str, _read_by(parse_duration)]
+LongDuration = Annotated[str, _read_by(_longer_than_nothing)]
+FailedAfter = Annotated[str, _read_by(_failed_after)]
+Zone = Annotated[str, _read_by(_zone)]
+NameTemplate = Annotated[str, _read_by(Template.parse)]
+Span = Annotated[str, _read_by(parse_span)]
+Url = Annotated[str, AfterValidator(_panel_url)]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Size = Annotated[
+    int | str,
+    PlainValidator(_size),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]}),
+]
+Flag = Annotated[bool, ForceDecode]
+Count = Annotated[int, Field(ge=1), ForceDecode]
+CountOrAll = Annotated[int, AfterValidator(_count_or_all)]
+Bound = Annotated[int, AfterValidator(_bound), ForceDecode]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), ForceDecode]
+Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], ForceDecode]
+Templates = Annotated[list[NameTemplate], ForceDecode]
+
+
+class PanelTable(Table):
+    """One panel."""
+
+    url: Url = Field(description="The panel's address, as in a browser: https, without /api.")
+    api_key_file: Text | None = Field(
+        None, description="A file that holds the client API key alone; a relative path starts at this file's folder."
+    )
+    api_key: SecretStr | None = Field(None, description="The key itself: from the environment only, never in a file.")
+    allow_http: Flag = Field(
+        default=False, description="Allow an http address: whoever is on the way to the panel can read the key."
+    )
+    backups_per_node: Count = Field(1, description="How many backups may run at once on one node.")
+    api_reserve: Share = Field(0.2, description="The share of the panel's API limit that is left to people, 0 to <1.")
+
+
+class KeepTable(Table):
+    """What to keep: each rule judges alone, and a backup that any of them wants stays."""
+
+    last: CountOrAll | None = Field(None, description="The newest n, whenever they were made; -1: all.")
+    hourly: CountOrAll | None = Field(None, description="The newest of each hour, for the n newest hours with backups.")
+    daily: CountOrAll | None = Field(None, description="The newest of each day, for the n newest days with backups.")
+    weekly: CountOrAll | None = Field(None, description="The newest of each ISO week, for the n newest weeks.")
+    monthly: CountOrAll | None = Field(None, description="The newest of each month, for the n newest months.")
+    yearly: CountOrAll | None = Field(None, description="The newest of each year, for the n newest years.")
+    within: Span | None = Field(None, description='All of a span before the newest good one, such as "30d".')
+    within_hourly: Span | None = Field(None, description="The newest of each hour within a span.")
+    within_daily: Span | None = Field(None, description="The newest of each day within a span.")
+    within_weekly: Span | None = Field(None, description="The newest of each ISO week within a span.")
+    within_monthly: Span | None = Field(None, description="The newest of each month within a span.")
+    within_yearly: Span | None = Field(None, description="The newest of each year within a span.")
+
+    @model_validator(mode="after")
+    def _has_a_rule(self) -> Self:
+        if not self.model_fields_set:
+            raise mistake("holds no rule, so nothing would be kept", 'such as { last = 3, daily = 7 }, or keep = "all"')
+        return self
+
+    def rules(self) -> dict[str, Any]:
+        """The rules that were set, by name."""
+        return self.model_dump(exclude_unset=True)
+
+
+Rules = Annotated[
+    Annotated[Literal["all"], Tag("all")] | Annotated[KeepTable, Tag("table")],
+    Discriminator(lambda value: "table" if isinstance(value, dict | KeepTable) else "all"),
+    ForceDecode,
+]
+
+
+class PolicyTable(Table):
+    """When to back up, under what name, and what to keep."""
+
+    schedule: Schedule = Field(description='Five fields as in crontab(5), "@daily" and the like, or "every 6h".')
+    timezone: Zone = Field("UTC", description="The IANA time zone of the schedule and of days, weeks and months.")
+    splay: Duration = Field("0s", description="Each server starts later by a fixed delay of its own within this span.")
+    scope: Literal["own", "all"] = Field(
+        description='What may be deleted: "own": only what this policy named; "all": any unlocked backup.'
+    )
+    name: NameTemplate = Field(
+        "auto-{server}-{time}-{id}",
+        description="How new backups are named: fixed text first, then {time}, and {server} and {id} as you like.",
+    )
+    also_own: Templates = Field([], description="Earlier templates, whose backups still count as this policy's own.")
+    ignored: Patterns = Field([], description="Files to leave out of the backup, one pattern an entry.")
+    keep: Rules = Field(description='What to keep: a table of rules, or "all" to create only.')
+    timeout: LongDuration = Field("6h", description="How long a backup may take before it is called stuck.")
+    min_good: Count = Field(1, description="So many of the newest good backups survive every rule.")
+    total_size: Size = Field("off", description='The most that all kept backups may hold together, such as "50GiB".')
+    failed_after: FailedAfter = Field(
+        "2d", description='How long after it ended a failed backup is deleted: at least 12h, or "never".'
+    )
+    suspicious: Share = Field(
+        0.5, description="A backup under this share of the median of the five before it is suspicious; 0: never."
+    )
+    max_deletions: Bound = Field(
+        10, description="A rotation that would delete more good backups than this deletes none; -1: no bound."
+    )
+    node_hold: Duration = Field("1h", description="How long one backup may hold its node's slot.")
+
+
+class ServerIdentity(Table):
+    """What a server has besides the policy's keys."""
+
+    id: Identifier = Field(description="The server's 8-character identifier, or its full uuid.")
+    panel: Text | None = Field(None, description="The panel it is on; may be left out where there is only one.")
+    policy: Text | None = Field(None, description="The policy it follows; may be left out where there is only one.")
+
+    def overrides(self) -> dict[str, Any]:
+        """The policy's keys that are set on the server itself."""
+        return {key: getattr(self, key) for key in PolicyTable.model_fields if key in self.model_fields_set}
+
+
+def _left_to_the_policy() -> dict[str, Any]:
+    """The policy's keys, none of them required, each without a default of its own."""
+    return {
+        key: (Annotated[(field.annotation, *field.metadata, Field(description=field.description))], None)
+        for key, field in PolicyTable.model_fields.items()
+    }
+
+
+ServerTable: type[ServerIdentity] = create_model(
+    "ServerTable",
+    __base__=ServerIdentity,
+    __doc__="One server, and what it does differently: a key set here replaces the policy's whole value.",
+    **_left_to_the_policy(),
+)
+
+EntryName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+
+
+class Document(Table):
+    """The configuration of ptero-backupd."""
+
+    state_dir: Text | None = Field(
+        None, description='The folder for the journal and the locks; "none" for no state. Wins over $STATE_DIRECTORY.'
+    )
+    panels: dict[EntryName, PanelTable] = Field({}, description="The panels, by a name of your own.")
+    policies: dict[EntryName, PolicyTable] = Field({}, description="The policies, by a name of your own.")
+    servers: dict[EntryName, ServerTable] = Field({}, description="The servers, by a name of your own.")
+
+
+SECTIONS: dict[str, type[Table]] = {"panels": PanelTable, "policies": PolicyTable, "servers": ServerTable}

@@ -1,0 +1,60 @@
+"""A policy's table, once it has been found right, as the values that the rest of the daemon works with."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from daemon.config.models import PolicyTable
+from daemon.config.tree import KeyPath, Tree
+from daemon.config.values import PolicyConfig
+from daemon.core.calendar import parse_schedule
+from daemon.core.keep import Keep
+from daemon.core.model import Scope
+from daemon.core.names import Template
+from daemon.core.retention import Retention
+from daemon.core.units import parse_duration, parse_size
+
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # how far starts lie apart hardly depends on it
+
+
+def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
+    """Given a policy's table that has been found right, return its values."""
+    return PolicyConfig(
+        name=name,
+        schedule_text=table.schedule,
+        schedule=parse_schedule(table.schedule),
+        zone=ZoneInfo(table.timezone),
+        splay=parse_duration(table.splay),
+        scope=Scope(table.scope),
+        template=Template.parse(table.name),
+        also_own=tuple(map(Template.parse, table.also_own)),
+        ignored=tuple(table.ignored),
+        retention=_retention(table),
+        timeout=parse_duration(table.timeout),
+        max_deletions=table.max_deletions,
+        node_hold=parse_duration(table.node_hold),
+    )
+
+
+def _retention(table: PolicyTable) -> Retention:
+    """ValueError: its keys, each right by itself, contradict each other."""
+    return Retention(
+        keep=Keep(everything=True) if table.keep == "all" else Keep.from_mapping(table.keep.rules()),
+        zone=ZoneInfo(table.timezone),
+        scope=Scope(table.scope),
+        min_good=table.min_good,
+        total_size=None if table.total_size == "off" else parse_size(table.total_size),
+        failed_after=None if table.failed_after == "never" else parse_duration(table.failed_after),
+        suspicious=table.suspicious,
+    )
+
+
+def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
+    """Note what is wrong or unwise between the keys of one policy, as written or as it holds for a server."""
+    try:
+        _retention(table)
+    except ValueError as error:
+        tree.refuse(path, str(error))
+    schedule, zone = parse_schedule(table.schedule), ZoneInfo(table.timezone)
+    first = schedule.after(_SOME_DAY, zone)
+    if parse_duration(table.splay) > schedule.after(first, zone) - first:
+        tree.warn((*path, "splay"), f"{table.splay} is longer than the time between two starts")

@@ -1,0 +1,81 @@
+"""The sources in their order: the environment above the files.
+
+pydantic-settings lays one over the other. Left alone it would pass over a missing file in silence and merge a table
+such as `keep` with the one beneath; here the first is a problem, and a higher source replaces a key's whole value.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from daemon.config.environment import FILE_VARIABLE, read_environment
+from daemon.config.errors import Problem
+from daemon.config.files import read_files
+from daemon.config.tree import Tree
+
+DEFAULT_FILE = Path("/etc/ptero-backupd/config.toml")
+_KEY_DEPTH = 3  # section, name, key
+
+
+class _Layer(InitSettingsSource):
+    """One source, giving way key by key to those above it."""
+
+    def __call__(self) -> dict[str, Any]:
+        return _without(super().__call__(), self.current_state, _KEY_DEPTH)
+
+
+def _without(lower: dict[str, Any], upper: dict[str, Any], depth: int) -> dict[str, Any]:
+    """The lower tree without the keys that the upper one sets."""
+    rest = {}
+    for key, value in lower.items():
+        if key not in upper:
+            rest[key] = value
+        elif depth > 1 and isinstance(value, dict):
+            rest[key] = _without(value, upper[key], depth - 1)
+    return rest
+
+
+class _Sources(BaseSettings):
+    """Both sources in one. Nothing is judged yet: that is done table by table, so that no mistake hides another."""
+
+    state_dir: Any = None
+    panels: dict[str, Any] = {}
+    policies: dict[str, Any] = {}
+    servers: dict[str, Any] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — these would read the process's own environment
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        layers = init_settings()
+        return (_Layer(settings_cls, layers["environment"]), _Layer(settings_cls, layers["files"]))
+
+
+def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers: bool) -> Tree:
+    """Given the file named on the command line, if any, and the environment, return all that was written.
+
+    The main file is `path`, else $PTERO_BACKUPD_CONFIG, else /etc/ptero-backupd/config.toml. Only the last may be
+    missing, and only where the environment alone configures what is needed: a sidecar.
+    """
+    variable = environ.get(FILE_VARIABLE)
+    named = path or (Path(variable) if variable else None)
+    tree = Tree(named or DEFAULT_FILE)
+    files = read_files(tree)
+    environment = read_environment(environ, tree)
+    sidecar = named is None and "panels" in environment and ("servers" in environment or not need_servers)
+    unread = tree.main not in tree.files and not any(problem.file == str(tree.main) for problem in tree.problems)
+    if unread and not sidecar:
+        tree.problems.append(_missing(tree.main))
+    tree.values = _Sources(environment=environment, files=files).model_dump()  # type: ignore[call-arg]
+    return tree
+
+
+def _missing(file: Path) -> Problem:
+    return Problem(str(file), "", None, "there is no such file", "`ptero-backupd init` writes a first one")

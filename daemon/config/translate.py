@@ -1,0 +1,89 @@
+"""pydantic's findings in an operator's words: what each kind of error means for somebody who writes TOML."""
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from daemon.config.errors import closest, did_you_mean, shown
+from daemon.config.models import SECTIONS, KeepTable
+from daemon.config.tree import KeyPath, Tree
+
+_WORDS = {
+    "missing": "is required",
+    "string_type": "must be text in quotes",
+    "string_too_short": "must not be empty",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+}
+_EXAMPLES = {
+    "schedule": 'such as "0 4 * * *" or "every 6h"',
+    "scope": 'scope = "own" deletes only what this policy named; "all" any unlocked backup',
+    "keep": 'such as { last = 3, daily = 7, weekly = 4 }, or "all"',
+    "url": 'such as "https://panel.example.com"',
+    "id": "`ptero-backupd servers` shows it",
+}
+
+
+def refuse_all(error: ValidationError, path: KeyPath, tree: Tree) -> None:
+    """Note every finding about one table as a problem."""
+    for detail in error.errors(include_url=False):
+        key = _key(path, detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            # Without its value: a misspelt api_key holds a key all the same.
+            tree.refuse(key, "unknown key", _meant(key))
+        else:
+            reason, suggestion = _words(detail)
+            tree.refuse(key, reason, suggestion, value=_value(detail, key))
+
+
+def _meant(key: KeyPath) -> str:
+    """The key that was meant by an unknown one: of its own table, or else of another kind of table."""
+    section, word = key[0], key[-1]
+    if "keep" in key[:-1]:
+        return did_you_mean(word, KeepTable.model_fields)
+    known = _keys_of(section)
+    if not closest(word, known):
+        for other in SECTIONS:
+            if elsewhere := closest(word, _keys_of(other)):
+                return f"did you mean {elsewhere}, a key of {other}?"
+    return did_you_mean(word, known)
+
+
+def _keys_of(section: str) -> list[str]:
+    return [key for key in SECTIONS[section].model_fields if key != "api_key"]
+
+
+def _key(path: KeyPath, location: tuple[int | str, ...]) -> KeyPath:
+    """The key that a finding is about, without the tag that pydantic puts between `keep` and its rules."""
+    if location[0] == "keep":
+        location = ("keep", *location[2:])
+    *tables, last = location
+    if isinstance(last, int):  # an entry of a list is spoken of as its list
+        *tables, last = tables
+    return (*path, *map(str, tables), str(last))
+
+
+def _value(detail: ErrorDetails, key: KeyPath) -> str | None:
+    """What was written, unless nothing was, or a table, or an address that may hold a password."""
+    value = detail["input"]
+    if detail["type"] == "missing" or isinstance(value, dict) or (key[-1] == "url" and "@" in str(value)):
+        return None
+    return shown(value)
+
+
+def _words(detail: ErrorDetails) -> tuple[str, str]:
+    """What is wrong, and what would be right. Whatever the core could not read says both in one."""
+    kind, context, example = detail["type"], detail.get("ctx", {}), _EXAMPLES.get(str(detail["loc"][0]), "")
+    if kind == "mistake":
+        return context["reason"], context["suggestion"]
+    if kind == "value_error":
+        return str(context["error"]), ""
+    if kind == "literal_error":
+        choices = context["expected"].replace("'", '"')
+        return f"must be {choices}" + (" or a table of rules" if detail["loc"][0] == "keep" else ""), example
+    return _WORDS.get(kind, detail["msg"]).format(**context), example

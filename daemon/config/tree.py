@@ -1,0 +1,67 @@
+"""What was written, before it is judged: one tree of values that remembers where each of its keys came from."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.config.errors import ENVIRONMENT, Problem, shown
+
+KeyPath = tuple[str, ...]
+PREFIX = "PTERO_BACKUPD_"
+
+
+@dataclass
+class Tree:
+    """All sources in one. `values` nests as a file does; `origins` holds the file (or "environment") of each entry and
+    key; `problems` and `warnings` are what is wrong or unwise so far; `main` is the main file, if it exists or not.
+    """
+
+    main: Path
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[KeyPath, str] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def origin(self, path: KeyPath) -> str:
+        """Where a key was written; for one that is missing, where its table is."""
+        known = (self.origins.get(path[:length]) for length in range(len(path), 0, -1))
+        return next((origin for origin in known if origin), str(self.main))
+
+    def resolved(self, path: KeyPath, text: str) -> Path:
+        """The file or folder that a key names, relative to the file that names it. ValueError: it cannot be known."""
+        if text.startswith("~"):
+            raise ValueError("~ is not read here: write the whole path")
+        if "\0" in text:
+            raise ValueError("must be a path")
+        named, origin = Path(text), self.origin(path)
+        if named.is_absolute():
+            return named
+        if origin == ENVIRONMENT:
+            raise ValueError("must be an absolute path, since the environment has no folder")
+        return Path(origin).absolute().parent / named
+
+    def refuse(
+        self, path: KeyPath, reason: str, suggestion: str = "", *, value: str | None = None, file: str | None = None
+    ) -> None:
+        """Note a problem with a key, at the place where it was written."""
+        self.problems.append(Problem(file or self.origin(path), dotted(path), value, reason, suggestion))
+
+    def warn(self, path: KeyPath, text: str) -> None:
+        """Note that a key is allowed, and yet unwise."""
+        self.warnings.append(f"{dotted(path)}: {text}")
+
+    def refused(self, path: KeyPath) -> bool:
+        """Whether there is a problem with this key already."""
+        return any(problem.key == dotted(path) for problem in self.problems)
+
+
+def dotted(path: KeyPath) -> str:
+    """A key as TOML writes it."""
+    return ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else shown(part) for part in path)
+
+
+def variable(path: KeyPath) -> str:
+    """The variable that sets a key."""
+    return PREFIX + "__".join(path).replace("-", "_").upper()

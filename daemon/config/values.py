@@ -1,0 +1,115 @@
+"""What a configuration says, once it has been found right: frozen values, compared by value.
+
+A reload compares a `ServerConfig` with the one before it: equal means that the server is not disturbed. Nothing here
+reads a file or the environment, and a key is only ever held as a `SecretStr`.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+
+from daemon.config.errors import Problem
+from daemon.core.calendar import Schedule, Starts
+from daemon.core.model import Scope
+from daemon.core.names import Ownership, Template
+from daemon.core.retention import Retention
+
+
+@dataclass(frozen=True, slots=True)
+class PanelConfig:
+    """One panel, and the key for it. `url` has no trailing slash; `reserve` is the share of the API limit that is
+    left to people, from 0 to under 1.
+    """
+
+    name: str
+    url: str
+    api_key: SecretStr
+    backups_per_node: int
+    reserve: float
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """When to back up, under what name, and what to keep; for a server, with its own keys put in place."""
+
+    name: str
+    schedule_text: str
+    schedule: Schedule
+    zone: ZoneInfo
+    splay: timedelta
+    scope: Scope
+    template: Template
+    also_own: tuple[Template, ...]
+    ignored: tuple[str, ...]
+    retention: Retention
+    timeout: timedelta
+    max_deletions: int
+    node_hold: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """One server. `id` is the 8-character identifier or the full uuid, in lower case; `file` is where the server was
+    defined (or "environment"), which does not count when two are compared.
+    """
+
+    name: str
+    id: str
+    panel: PanelConfig
+    policy: PolicyConfig
+    file: str = field(default="", compare=False)
+
+    @property
+    def ownership(self) -> Ownership:
+        """Which names this server's policy made, now and under its earlier templates."""
+        return Ownership((self.policy.template, *self.policy.also_own), self.name)
+
+    @property
+    def starts(self) -> Starts:
+        """When its rotations start. The splay hangs on the id's first 8 characters, known without asking the panel."""
+        return Starts(self.policy.schedule, self.policy.zone, self.policy.splay, self.id[:8])
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole. `state_dir` is None for "none"; `files` are those read, the main one first; `warnings` are sentences
+    for the operator about what is allowed and yet unwise.
+    """
+
+    state_dir: Path | None
+    panels: Mapping[str, PanelConfig]
+    policies: Mapping[str, PolicyConfig]
+    servers: Mapping[str, ServerConfig]
+    files: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+
+def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Given the panel's uuid of each server by its configured name, return a problem for each server that is
+    configured a second time: two rotations of one server would undo each other. Names not in `uuids` are passed over.
+    """
+    by_uuid: defaultdict[str, list[ServerConfig]] = defaultdict(list)
+    for name, server in config.servers.items():
+        if uuid := uuids.get(name):
+            by_uuid[uuid.lower()].append(server)
+    return tuple(
+        same_server(again.name, again.id, first.name, again.file)
+        for first, *others in by_uuid.values()
+        for again in others
+    )
+
+
+def same_server(name: str, identifier: str, first: str, file: str) -> Problem:
+    """The problem of a server that is configured under two names."""
+    return Problem(
+        file,
+        f"servers.{name}.id",
+        f'"{identifier}"',
+        f"the same server as servers.{first}",
+        "a server is configured once: remove one of the two",
+    )

@@ -1,0 +1,103 @@
+"""The example, the page and the schema hold every key that there is, and nothing else."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from daemon.config.load import load
+from daemon.config.models import SECTIONS, Document, KeepTable, PanelTable, PolicyTable, ServerIdentity
+from daemon.config.schema import schema
+from tests.config.support import KEY, write
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = (ROOT / "config.example.toml").read_text()
+PAGE = (ROOT / "docs/configuration.md").read_text()
+TABLES = {
+    "`state_dir`": {"state_dir": Document.model_fields["state_dir"]},
+    "Panels": PanelTable.model_fields,
+    "Policies": PolicyTable.model_fields,
+    "What to keep": KeepTable.model_fields,
+    "Servers": ServerIdentity.model_fields,
+}
+IN_WORDS = {
+    "state_dir": "`$STATE_DIRECTORY`, else the user's state folder",
+    "api_key": "none",
+    "api_key_file": "none",
+    "panel": "the only one",
+    "policy": "the only one",
+} | dict.fromkeys(KeepTable.model_fields, "not set")
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """The first table under a heading of the page: key to its other cells."""
+    section = re.split(rf"^##+ {re.escape(heading)}", PAGE, maxsplit=1, flags=re.MULTILINE)[1]
+    section = re.split(r"^##", section, maxsplit=1, flags=re.MULTILINE)[0]
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    found = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return {key.strip("`"): cells for key, *cells in found}
+
+
+def test_the_example_loads(tmp_path: Path) -> None:
+    """The example is accepted as it stands, given a key."""
+    config = load(write(tmp_path, EXAMPLE), {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
+    assert set(config.servers) == {"survival", "creative"}
+    assert config.warnings == ()
+
+
+def test_the_example_holds_every_key() -> None:
+    """No key of the model is missing from the example, but the secret that must not be in it."""
+    example = tomllib.loads(EXAMPLE)
+    written = {
+        "panels": set(example["panels"]["main"]) | {"api_key"},
+        "policies": set(example["policies"]["standard"]),
+        "servers": set(example["servers"]["survival"]) | set(PolicyTable.model_fields),
+    }
+    assert set(example) == set(Document.model_fields)
+    assert written == {section: set(model.model_fields) for section, model in SECTIONS.items()}
+    assert set(example["policies"]["standard"]["keep"]) == set(KeepTable.model_fields)
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_the_page_tells_every_key_with_its_default(heading: str) -> None:
+    """Each table of the page has the model's keys in the model's order, each with its default and a full row."""
+    fields = TABLES[heading]
+    assert set(rows(heading)) == set(fields)
+    for key, (kind, default, meaning, example) in rows(heading).items():
+        expected = "required" if fields[key].is_required() else IN_WORDS.get(key) or toml(fields[key].default)
+        assert default == expected, key
+        assert kind
+        assert meaning.endswith(".")
+        assert example.startswith("`")
+
+
+def toml(value: object) -> str:
+    """A default as the page writes it."""
+    if isinstance(value, str):
+        return f'`"{value}"`'
+    return f"`{str(value).lower()}`"
+
+
+def test_the_schema_describes_every_key() -> None:
+    """Editors are told what each key is for, which keys there are, and that api_key is none of a file's."""
+    document = schema()
+    assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    tables = document["$defs"]
+    for name, model in {"PanelTable": PanelTable, "PolicyTable": PolicyTable, "KeepTable": KeepTable}.items():
+        assert set(tables[name]["properties"]) == set(model.model_fields) - {"api_key"}
+    assert set(tables["ServerTable"]["properties"]) == set(ServerIdentity.model_fields) | set(PolicyTable.model_fields)
+    for table in [*tables.values(), document]:
+        assert table["additionalProperties"] is False
+        assert all(key["description"] for key in table["properties"].values())
+
+
+def test_the_schema_has_no_null() -> None:
+    """TOML has none, so that an editor must not offer one; and a server's override has no default."""
+    tables = schema()["$defs"]
+    assert "null" not in str(schema())
+    assert "None" not in str(schema())
+    assert tables["PolicyTable"]["properties"]["timeout"]["default"] == "6h"
+    assert "default" not in tables["ServerTable"]["properties"]["timeout"]
+    assert tables["ServerTable"]["required"] == ["id"]
+    assert tables["PolicyTable"]["required"] == ["schedule", "scope", "keep"]
