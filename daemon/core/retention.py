@@ -9,20 +9,22 @@ same `states`, a backup that a whole listing keeps is never deleted from a part 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, compress
 from zoneinfo import ZoneInfo
 
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.rules import Candidates, opinions
-from daemon.core.states import PLAINLY, Finding, age, classify, findings
+from daemon.core.states import PLAINLY, Finding, classify, findings, newest_first
 from daemon.core.units import format_duration, format_moment, format_size
 
 __all__ = ["Retention", "classify", "judge"]
 
 SHORTEST_FAILED_AFTER = timedelta(hours=12)
 """A slow node can still turn a failed backup good: the panel gives up on one after 6 hours, and twice that is safe."""
+
+Fate = tuple[Action, tuple[Reason, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,53 +74,39 @@ def judge(
     only with the same states can the verdicts on a part be compared with those on the whole. `complete=False` says
     that the listing may lack some: then `total_size` does not act.
     """
-    oldest_first = sorted(backups, key=age)
-    own = {backup.uuid for backup in oldest_first if ownership.owns(backup.name)}
-    found = _found(oldest_first, own, retention, now, accepted)
+    ordered = newest_first(backups)
+    own = [ownership.owns(backup.name) for backup in ordered]
+    found = findings(ordered, own, now=now, suspicious=retention.suspicious, accepted=accepted)
     if states is not None:
-        found |= {uuid: PLAINLY[state] for uuid, state in states.items()}
+        found = [PLAINLY[states[backup.uuid]] for backup in ordered]
 
-    def settled(backup: Backup) -> tuple[Action, tuple[Reason, ...]] | None:
-        in_scope = retention.scope is Scope.ALL or backup.uuid in own
-        return _settled(backup, found[backup.uuid], retention, now, in_scope=in_scope)
-
-    newest_first = oldest_first[::-1]
-    early = [settled(backup) for backup in newest_first]
-    candidates = [backup for backup, verdict in zip(newest_first, early, strict=True) if verdict is None]
-    ruled = _ruled(candidates, retention, complete=complete)
+    everyone, good = retention.scope is Scope.ALL, PLAINLY[State.GOOD]
+    eligible = [
+        finding is good and not backup.locked and (mine or everyone)
+        for backup, mine, finding in zip(ordered, own, found, strict=True)
+    ]
+    candidates, owned = list(compress(ordered, eligible)), list(compress(own, eligible))
+    ruled = iter(_ruled(candidates, owned, retention, complete=complete))
     return tuple(
-        Verdict(backup, found[backup.uuid].state, backup.uuid in own, *(verdict or next(ruled)))
-        for backup, verdict in zip(newest_first, early, strict=True)
+        next(ruled)
+        if candidate
+        else Verdict(backup, finding.state, mine, *_settled(backup, finding, mine or everyone, retention, now))
+        for backup, mine, finding, candidate in zip(ordered, own, found, eligible, strict=True)
     )
 
 
-def _found(
-    oldest_first: Sequence[Backup], own: set[str], retention: Retention, now: datetime, accepted: Collection[str]
-) -> dict[str, Finding]:
-    """What each backup is found to be; own ones are measured against own ones only, and foreign against foreign."""
-    found: dict[str, Finding] = {}
-    for side in (True, False):
-        alike = [backup for backup in oldest_first if (backup.uuid in own) is side]
-        found |= findings(alike, now=now, suspicious=retention.suspicious, accepted=accepted)
-    return found
-
-
-def _settled(
-    backup: Backup, finding: Finding, retention: Retention, now: datetime, *, in_scope: bool
-) -> tuple[Action, tuple[Reason, ...]] | None:
-    """What becomes of a backup that the rules have no say in; None of a candidate."""
+def _settled(backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime) -> Fate:
+    """What becomes of a backup that the rules have no say in."""
     if backup.locked:
         return Action.KEEP, (Reason("locked", None, "locked"),)
     if not in_scope:
         return Action.IGNORE, (Reason("foreign", None, "not made by this policy"),)
-    if finding.state is State.GOOD:
-        return None
     if finding.state is State.FAILED:
         return _failed(backup, retention, now)
     return Action.IGNORE, (Reason(finding.state.value, None, finding.words),)
 
 
-def _failed(backup: Backup, retention: Retention, now: datetime) -> tuple[Action, tuple[Reason, ...]]:
+def _failed(backup: Backup, retention: Retention, now: datetime) -> Fate:
     delay, ended = retention.failed_after, backup.completed_at
     if retention.keep.everything:
         return Action.KEEP, (Reason("failed", None, 'failed; keep = "all" deletes nothing'),)
@@ -130,12 +118,11 @@ def _failed(backup: Backup, retention: Retention, now: datetime) -> tuple[Action
     return Action.KEEP, (Reason("failed", None, f"failed; kept until {until}, in case it still turns good"),)
 
 
-def _ruled(
-    candidates: Sequence[Backup], retention: Retention, *, complete: bool
-) -> Iterator[tuple[Action, tuple[Reason, ...]]]:
+def _ruled(candidates: Sequence[Backup], own: Sequence[bool], retention: Retention, *, complete: bool) -> list[Verdict]:
     """What the rules, `min_good` and `total_size` make of the candidates, newest first."""
+    names = [backup.name for backup in candidates]
     moments = [backup.created_at for backup in candidates if backup.created_at is not None]
-    said = opinions(retention.keep, Candidates([backup.name for backup in candidates], moments, retention.zone))
+    said = opinions(retention.keep, Candidates(names, moments, retention.zone))
     kept: dict[int, list[Reason]] = {}
     for opinion in said:
         for place, reason in opinion.keeps.items():
@@ -144,28 +131,29 @@ def _ruled(
         kept.setdefault(
             place, [Reason("min_good", None, f"among the newest good ones, min_good = {retention.min_good}")]
         )
-    too_much = _too_much(candidates, sorted(kept), retention) if complete else {}
+
+    state, delete = State.GOOD, Action.DELETE
     dropped = zip(*(opinion.drops for opinion in said), strict=True)
-    for place in range(len(candidates)):
-        reasons = next(dropped, ())
-        if place in too_much:
-            yield Action.DELETE, (too_much[place],)
-        elif place in kept:
-            yield Action.KEEP, tuple(kept[place])
-        else:
-            yield Action.DELETE, reasons
+    verdicts = [
+        Verdict(backup, state, mine, delete, reasons)
+        for backup, mine, reasons in zip(candidates, own, dropped, strict=True)
+    ]
+    for place, because in kept.items():
+        verdicts[place] = Verdict(candidates[place], state, own[place], Action.KEEP, tuple(because))
+    if complete and retention.total_size is not None:
+        for place, reason in _too_much(candidates, sorted(kept), retention.total_size, retention.min_good):
+            verdicts[place] = Verdict(candidates[place], state, own[place], delete, (reason,))
+    return verdicts
 
 
-def _too_much(candidates: Sequence[Backup], kept: Sequence[int], retention: Retention) -> dict[int, Reason]:
+def _too_much(
+    candidates: Sequence[Backup], kept: Sequence[int], total_size: int, min_good: int
+) -> Iterator[tuple[int, Reason]]:
     """The kept places that `total_size` takes away: the oldest until the rest fits, never the newest `min_good`."""
-    limit = retention.total_size
-    if limit is None:
-        return {}
-    sums = accumulate(candidates[place].bytes for place in kept)
-    return {
-        place: Reason(
-            "total_size", None, f"with the newer ones {format_size(size)}, more than total_size = {format_size(limit)}"
-        )
-        for place, size in zip(kept, sums, strict=True)
-        if size > limit and place >= retention.min_good
-    }
+    limit = format_size(total_size)
+    for place, size in zip(kept, accumulate(candidates[place].bytes for place in kept), strict=True):
+        if size > total_size and place >= min_good:
+            yield (
+                place,
+                Reason("total_size", None, f"{format_size(size)} with the newer ones, over total_size = {limit}"),
+            )

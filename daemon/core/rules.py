@@ -10,11 +10,11 @@ holds it. Reasons are shared between backups wherever they say the same, so that
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from itertools import islice
+from itertools import repeat
 from zoneinfo import ZoneInfo
 
 from daemon.core.keep import ALL, Keep
@@ -27,7 +27,7 @@ class Period:
     """A stretch of the calendar: when two local times share one, and what it is called."""
 
     noun: str
-    key: Callable[[datetime], Hashable]
+    key: Callable[[datetime], int]
     slot: Callable[[datetime], str]
 
 
@@ -37,10 +37,10 @@ def _week_slot(local: datetime) -> str:
 
 
 PERIODS = {
-    "hourly": Period("hour", lambda t: (t.toordinal(), t.hour), lambda t: f"{t.date()}T{t.hour:02}"),
+    "hourly": Period("hour", lambda t: t.toordinal() * 24 + t.hour, lambda t: f"{t.date()}T{t.hour:02}"),
     "daily": Period("day", datetime.toordinal, lambda t: str(t.date())),
-    "weekly": Period("week", lambda t: t.isocalendar()[:2], _week_slot),
-    "monthly": Period("month", lambda t: (t.year, t.month), lambda t: f"{t.year:04}-{t.month:02}"),
+    "weekly": Period("week", lambda t: (t.toordinal() - 1) // 7, _week_slot),  # the first day of all was a Monday
+    "monthly": Period("month", lambda t: t.year * 12 + t.month, lambda t: f"{t.year:04}-{t.month:02}"),
     "yearly": Period("year", lambda t: t.year, lambda t: f"{t.year:04}"),
 }
 
@@ -60,7 +60,7 @@ class Candidates:
         self.names = names
         self.moments = moments
         self.zone = zone
-        self._keys: dict[str, list[Hashable]] = {}
+        self._keys: dict[str, list[int]] = {}
 
     def __len__(self) -> int:
         """How many there are."""
@@ -69,9 +69,12 @@ class Candidates:
     @cached_property
     def local(self) -> list[datetime]:
         """The moments on the wall clock of the zone."""
-        return [to_zone(moment, self.zone) for moment in self.moments]
+        try:
+            return [moment.astimezone(self.zone) for moment in self.moments]
+        except OverflowError:
+            return [to_zone(moment, self.zone) for moment in self.moments]
 
-    def keys(self, period: Period) -> list[Hashable]:
+    def keys(self, period: Period) -> list[int]:
         """The key of the period that each falls into."""
         if period.noun not in self._keys:
             self._keys[period.noun] = [period.key(local) for local in self.local]
@@ -86,7 +89,7 @@ def opinions(keep: Keep, candidates: Candidates) -> list[Opinion]:
     """Return every rule's opinion of the candidates (at least one), in the order of the rules."""
     if keep.everything:
         reason = Reason("all", None, 'keep = "all" deletes nothing')
-        return [Opinion(dict.fromkeys(range(len(candidates)), reason), ())]
+        return [Opinion(dict.fromkeys(range(len(candidates)), reason), [reason] * len(candidates))]
     by_count = [_count(rule, count, candidates) for rule, count in keep.counts.items()]
     return by_count + [_within(rule, span, candidates) for rule, span in keep.spans.items()]
 
@@ -136,21 +139,19 @@ def _by_period(
     """
     period = PERIODS[rule.removeprefix("within_")]
     keys = candidates.keys(period)[:inside]
-    newest: dict[Hashable, int] = {}
-    for place, key in enumerate(keys):
-        newest.setdefault(key, place)
-    chosen = dict(islice(newest.items(), None if count == ALL else count))
+    newest = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))  # the last to be entered stays
+    chosen = sorted(newest.values())[: None if count == ALL else count]
 
     keeps, superseded = {}, {}
-    for number, (key, place) in enumerate(chosen.items(), start=1):
+    for number, place in enumerate(chosen, start=1):
         slot = period.slot(candidates.local[place])
         where = f"{period.noun} {slot}"
         keeps[place] = Reason(rule, slot, f"newest of {where}{ending.format(number)}")
-        superseded[key] = Reason(rule, slot, f"superseded by {candidates.names[place]} in {where}")
+        superseded[keys[place]] = Reason(rule, slot, f"superseded by {candidates.names[place]} in {where}")
     last = len(candidates) - 1
     if len(chosen) != count and inside > last >= 0:
         keeps.setdefault(last, Reason(rule, None, oldest))
-    return Opinion(keeps, [superseded.get(key, dropped) for key in keys] + [dropped] * (len(candidates) - inside))
+    return Opinion(keeps, list(map(superseded.get, keys, repeat(dropped))) + [dropped] * (len(candidates) - inside))
 
 
 def _newest(count: int, noun: str) -> str:

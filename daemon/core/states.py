@@ -4,7 +4,7 @@ The state depends on the listing and on `now`, which is the panel's own clock, n
 ownership play no part.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -32,29 +32,49 @@ PLAINLY = {
 }
 """Each state in plain words, for where nothing more is known."""
 
+_GOOD = PLAINLY[State.GOOD]
+
 
 def age(backup: Backup) -> tuple[datetime, str]:
     """The key that orders backups from the oldest; ties are broken by uuid, so that a listing's order never matters."""
     return (backup.created_at or EARLIEST, backup.uuid)
 
 
+def newest_first(backups: Iterable[Backup]) -> list[Backup]:
+    """Order by age; what has no date comes last."""
+    return sorted(backups, key=age, reverse=True)
+
+
 def classify(
     backups: Sequence[Backup], *, now: datetime, suspicious: float, accepted: Collection[str] = ()
 ) -> dict[str, State]:
-    """Return the state of every backup, by uuid; `suspicious` is the share of the usual size, 0 = no guard."""
-    found = findings(sorted(backups, key=age), now=now, suspicious=suspicious, accepted=accepted)
-    return {uuid: finding.state for uuid, finding in found.items()}
+    """Return the state of every backup, by uuid, each measured against all of the others.
+
+    `now` is the panel's clock; `suspicious` is the share of the usual size below which one is, 0 = no guard.
+    """
+    ordered = newest_first(backups)
+    found = findings(ordered, [True] * len(ordered), now=now, suspicious=suspicious, accepted=accepted)
+    return {backup.uuid: finding.state for backup, finding in zip(ordered, found, strict=True)}
 
 
 def findings(
-    oldest_first: Sequence[Backup], *, now: datetime, suspicious: float, accepted: Collection[str]
-) -> dict[str, Finding]:
-    """Return what each backup is found to be, by uuid."""
+    ordered: Sequence[Backup], own: Sequence[bool], *, now: datetime, suspicious: float, accepted: Collection[str]
+) -> list[Finding]:
+    """Return what each of the backups, newest first, is found to be; own ones are measured against own ones only."""
     latest = now + CLOCK_TOLERANCE
-    found = {backup.uuid: _alone(backup, latest) for backup in oldest_first}
-    successful = (backup for backup in oldest_first if found[backup.uuid].state is State.GOOD)
-    small = too_small(successful, share=suspicious, accepted=accepted)
-    return found | {uuid: Finding(State.SUSPICIOUS, words) for uuid, words in small.items()}
+    found = [_alone(backup, latest) for backup in ordered]
+    sides: tuple[list[Backup], list[Backup]] = ([], [])
+    for backup, mine, finding in zip(ordered, own, found, strict=True):
+        if finding is _GOOD:
+            sides[mine].append(backup)
+    small: dict[str, str] = {}
+    for side in sides:
+        small |= too_small(reversed(side), share=suspicious, accepted=accepted)
+    if small:
+        for place, backup in enumerate(ordered):
+            if backup.uuid in small:
+                found[place] = Finding(State.SUSPICIOUS, small[backup.uuid])
+    return found
 
 
 def _alone(backup: Backup, latest: datetime) -> Finding:
@@ -65,4 +85,4 @@ def _alone(backup: Backup, latest: datetime) -> Finding:
         return PLAINLY[State.STRANGE]
     if backup.completed_at is None:
         return PLAINLY[State.PENDING]
-    return PLAINLY[State.GOOD if backup.successful else State.FAILED]
+    return _GOOD if backup.successful else PLAINLY[State.FAILED]
