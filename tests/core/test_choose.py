@@ -1,0 +1,104 @@
+"""Choosing a backup by hand: what could mean two means none."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from daemon.core.choose import choose
+from daemon.core.model import Backup, State
+from daemon.errors import Exit, UsageError
+
+MOMENT = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def backup(uuid: str, name: str = "auto") -> Backup:
+    """A backup that is told apart by uuid and name alone."""
+    return Backup(uuid, name, successful=True, locked=False, bytes=1, created_at=MOMENT, completed_at=MOMENT)
+
+
+FAILED = backup("0a1b2c3d-0000-4000-8000-000000000001", "auto-3")
+NEWEST_GOOD = backup("0a1bffff-0000-4000-8000-000000000002", "auto-2")
+OLDEST = backup("feedbeef-0000-4000-8000-000000000003", "before the update")
+BACKUPS = (FAILED, NEWEST_GOOD, OLDEST)
+STATES = {FAILED.uuid: State.FAILED, NEWEST_GOOD.uuid: State.GOOD, OLDEST.uuid: State.GOOD}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        (OLDEST.uuid, OLDEST),
+        (OLDEST.uuid.upper(), OLDEST),
+        ("feed", OLDEST),
+        ("FEED", OLDEST),
+        ("0a1b2", FAILED),
+        ("before the update", OLDEST),
+        ("auto-3", FAILED),
+        ("latest", NEWEST_GOOD),
+    ],
+)
+def test_one_that_can_be_meant_is_chosen(wanted: str, chosen: Backup) -> None:
+    """By uuid, by a unique beginning of it, by its exact name, or as the newest good one."""
+    assert choose(BACKUPS, STATES, wanted) is chosen
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "hint"),
+    [
+        ("0a1b", '"0a1b" could be 2 backups', f"write the uuid: {FAILED.uuid} (auto-3), {NEWEST_GOOD.uuid} (auto-2)"),
+        ("fee", 'no backup "fee"', "write at least 4 characters of the uuid"),
+        ("before the updat", 'no backup "before the updat"', f"did you mean {OLDEST.uuid} (before the update)?"),
+        ("xyz", 'no backup "xyz"', f"the newest are {FAILED.uuid} (auto-3), {NEWEST_GOOD.uuid} (auto-2)"),
+        ("", 'no backup ""', "write at least 4 characters of the uuid"),
+    ],
+)
+def test_what_means_none_or_several_is_refused_with_the_candidates(wanted: str, text: str, hint: str) -> None:
+    """Exit 2, and what could have been meant."""
+    with pytest.raises(UsageError) as caught:
+        choose(BACKUPS, STATES, wanted)
+    assert caught.value.exit_code is Exit.USAGE
+    assert caught.value.text == text
+    assert caught.value.hint.startswith(hint)
+
+
+def test_two_of_one_name_need_the_uuid() -> None:
+    """The panel does not keep names unique."""
+    twins = (backup("11111111", "twin"), backup("22222222", "twin"))
+    with pytest.raises(UsageError, match="could be 2 backups"):
+        choose(twins, dict.fromkeys(("11111111", "22222222"), State.GOOD), "twin")
+
+
+def test_a_name_that_looks_like_another_ones_uuid_is_ambiguous() -> None:
+    """Nobody can tell which was meant."""
+    backups = (backup("feedbeef", "x"), backup("11111111", "feed"))
+    with pytest.raises(UsageError, match="could be 2 backups"):
+        choose(backups, dict.fromkeys(("feedbeef", "11111111"), State.GOOD), "feed")
+
+
+def test_one_that_is_named_latest_and_is_not_is_ambiguous() -> None:
+    """A word of ours is not taken for a name of theirs, nor the other way round."""
+    backups = (backup("feedbeef", "newer"), backup("11111111", "latest"))
+    states = dict.fromkeys(("feedbeef", "11111111"), State.GOOD)
+    with pytest.raises(UsageError, match="could be 2 backups"):
+        choose(backups, states, "latest")
+    assert choose(backups[1:], states, "latest") is backups[1]
+
+
+def test_without_a_good_one_there_is_no_latest() -> None:
+    """A failed backup is never what latest means."""
+    with pytest.raises(UsageError, match="there is no good backup"):
+        choose((FAILED,), STATES, "latest")
+
+
+def test_a_server_without_backups_says_so() -> None:
+    """There is nothing to mean."""
+    with pytest.raises(UsageError) as caught:
+        choose((), {}, "auto-3")
+    assert caught.value.hint == "the server has no backups"
+
+
+def test_no_more_than_five_candidates_are_named() -> None:
+    """The error stays readable with a hundred of one name."""
+    backups = tuple(backup(f"{number:08x}", "twin") for number in range(7))
+    with pytest.raises(UsageError) as caught:
+        choose(backups, dict.fromkeys((b.uuid for b in backups), State.GOOD), "twin")
+    assert caught.value.hint.endswith("00000004 (twin) and 2 more")
