@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.core.model import Backup
-from daemon.core.names import Ownership
+from daemon.core.model import Backup, State, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +20,17 @@ class Adoption:
     stuck: tuple[Backup, ...]
 
 
-def adopt(
-    backups: Iterable[Backup], *, ownership: Ownership, since: datetime, timeout: timedelta, now: datetime
-) -> Adoption:
-    """Given a listing, return which pending backup of ours to wait for, and which are stuck.
+def adopt(verdicts: Iterable[Verdict], *, since: datetime, timeout: timedelta, now: datetime) -> Adoption:
+    """Given the verdicts on a listing, newest first, return which pending one of ours to wait for, and which are stuck.
 
     `since` is the scheduled start before this one and `now` the moment of the listing, both by the panel's clock.
     """
-    pending = sorted(
-        (b for b in backups if is_pending(b) and ownership.owns(b.name)), key=lambda b: (_created(b), b.uuid)
-    )
-    fresh = [b for b in pending if _created(b) >= since and now - _created(b) < timeout]
-    adopted = fresh[-1] if fresh else None
-    return Adoption(adopted, tuple(b for b in pending if b is not adopted))
+    pending = [verdict.backup for verdict in verdicts if verdict.own and verdict.state is State.PENDING]
+    fresh = (b for b in pending if b.created_at and b.created_at >= since and now - b.created_at < timeout)
+    adopted = next(fresh, None)
+    return Adoption(adopted, tuple(backup for backup in reversed(pending) if backup is not adopted))
 
 
-def is_pending(backup: Backup) -> bool:
-    """Whether the panel still waits for the node to finish this one."""
-    return backup.completed_at is None and not backup.successful and backup.unreadable is None
-
-
-def newest_attempt(backups: Iterable[Backup], ownership: Ownership) -> datetime | None:
+def newest_attempt(verdicts: Iterable[Verdict]) -> datetime | None:
     """When the newest backup of ours was created, failed and pending ones included; None where there is none."""
-    return max((b.created_at for b in backups if b.created_at and ownership.owns(b.name)), default=None)
-
-
-def _created(backup: Backup) -> datetime:
-    assert backup.created_at is not None, "a backup without a readable date is strange, not pending"  # noqa: S101
-    return backup.created_at
+    return max((v.backup.created_at for v in verdicts if v.own and v.backup.created_at), default=None)

@@ -1,0 +1,84 @@
+"""Rotations and surveys by hand, of many servers at once: each reports for itself, none stops another."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.config.values import PanelConfig, ServerConfig
+from daemon.errors import BackupdError
+from daemon.panel.client import PanelClient
+from daemon.rotation.outcome import Outcome, Problem, Result
+from daemon.rotation.rotate import rotate
+from daemon.rotation.run import Order
+from daemon.rotation.survey import Survey, judged, survey, with_coming
+from daemon.rotation.tools import open_clients, open_tools
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A server that could not be looked at."""
+
+    config: ServerConfig
+    error: BackupdError
+
+
+async def rotate_servers(
+    servers: Sequence[ServerConfig], *, state_dir: Path | None, clock: Clock, max_deletions: int | None = None
+) -> list[Outcome]:
+    """Rotate these servers now; it reports and ends, nothing is tried again."""
+    by_name = {server.name: server for server in servers}
+    tools = open_tools(state_dir, clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
+    try:
+        async with open_clients(panels_of(servers), clock) as clients:
+            orders = [Order(server, "manual", max_deletions=max_deletions) for server in servers]
+            return await asyncio.gather(*(rotate(o, clients[o.server.panel.name], tools) for o in orders))
+    finally:
+        tools.journal.close()
+
+
+async def survey_servers(
+    servers: Sequence[ServerConfig], *, state_dir: Path | None, clock: Clock, max_deletions: int | None = None
+) -> list[Survey | Failed]:
+    """Look at these servers now; changes nothing."""
+    tools = open_tools(state_dir, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
+
+    async def look(server: ServerConfig, client: PanelClient) -> Survey | Failed:
+        try:
+            return await survey(server, client, tools.journal.accepted, max_deletions=max_deletions)
+        except BackupdError as error:
+            return Failed(server, error)
+
+    try:
+        async with open_clients(panels_of(servers), clock) as clients:
+            return await asyncio.gather(*(look(server, clients[server.panel.name]) for server in servers))
+    finally:
+        tools.journal.close()
+
+
+def rehearsal(seen: Survey | Failed, max_deletions: int | None = None) -> Outcome:
+    """What a rotation of that server would do now, as far as it can be known before its backup exists."""
+    config = seen.config
+    about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
+    if isinstance(seen, Failed):
+        return replace(
+            about, result=Result.FAILED, problems=(Problem(seen.error.code, seen.error.text, seen.error.hint),)
+        )
+    if seen.server.obstacle is not None:
+        problem = Problem("server_state", f"the server is {seen.server.obstacle}")
+        return replace(about, result=Result.SKIPPED, problems=(problem,), passing=seen.server.obstacle != "suspended")
+    listing = with_coming(config, seen.listing, seen.listing.taken_at)
+    decided = judged(config, listing, accepted=seen.accepted, max_deletions=max_deletions)
+    deleted = tuple(verdict.backup for verdict in decided.deletions)
+    kept = len(decided.verdicts) - len(deleted)
+    if decided.refused is not None:
+        problem = Problem(decided.code or "refused", decided.refused)
+        return replace(about, result=Result.REFUSED, kept=kept, problems=(problem,))
+    return replace(about, deleted=deleted, kept=kept)
+
+
+def panels_of(servers: Iterable[ServerConfig]) -> list[PanelConfig]:
+    """The panels that these servers are on, each once."""
+    return list({server.panel.name: server.panel for server in servers}.values())

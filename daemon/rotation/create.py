@@ -1,0 +1,187 @@
+"""Making the new backup: adopt what an earlier run began, or create, and only at the limit make room.
+
+The name is unique and is journalled before the request goes out, so an answer that got lost, or a kill in between,
+is settled by looking for that name, never by asking again (DESIGN, invariant 6).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from daemon.config.values import ServerConfig
+from daemon.core.adoption import adopt, newest_attempt
+from daemon.core.model import Backup, Listing, Verdict
+from daemon.core.plan import Refusal, make_room
+from daemon.history import Rotation
+from daemon.panel.errors import BackupLimitError, OutcomeUnknownError, PanelError
+from daemon.rotation.delete import delete_decided
+from daemon.rotation.gather import Gathered
+from daemon.rotation.outcome import Problem, Result, Retry
+from daemon.rotation.run import Halt, Run
+
+SETTLE_SECONDS = 120.0
+
+
+async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Backup:
+    """Return the backup that this rotation waits for: an adopted one, or a new one.
+
+    `rows` are the journalled rotations, newest first, that may have asked for it already.
+
+    Raises Halt where the panel's limit leaves no way, PanelError where the panel refuses.
+    """
+    earlier = await _settle_earlier(run, gathered.listing, rows)
+    if earlier is not None:
+        return _adopted(run, earlier, "it was asked for before, for this same start")
+    verdicts = run.judge(run.config, gathered.listing).verdicts
+    _refuse_needless_catch_up(run, verdicts)
+    pending = _adoptable(run, verdicts, gathered.listing.taken_at)
+    if pending is not None:
+        return _adopted(run, pending, "it is still being made")
+    return await _create(run, gathered)
+
+
+def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
+    run.step("adopted", uuid=backup.uuid, backup=backup.name, reason=reason)
+    run.log.info("backup_adopted", backup=backup.name, reason=reason)
+    return backup
+
+
+async def _settle_earlier(run: Run, listing: Listing, rows: Sequence[Rotation]) -> Backup | None:
+    """Look for what an earlier rotation asked for and did not see; it counts when it serves the same start."""
+    asked = asked_for(rows)
+    if asked is None:
+        return None
+    name, at = asked
+    found = _named(listing, name)
+    if found is None:
+        left = SETTLE_SECONDS - (run.tools.clock.now() - at).total_seconds()
+        if left > 0:
+            found = await run.client.settle_create(run.server_id, name, until=left)
+    if found is None or not _serves_this_start(run, found, at):
+        return None
+    return found
+
+
+def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
+    """By hand only one that still runs is taken over; for a start, whatever was asked for since that start."""
+    pending = found.completed_at is None
+    if run.order.start_at is None:
+        return pending and run.tools.clock.now() - asked_at < run.config.policy.timeout
+    return asked_at >= run.order.start_at and (pending or found.successful)
+
+
+def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime] | None:
+    """Given rotations, newest first, return the last create's name and moment, unless it is known not to be done."""
+    asked: tuple[str, datetime] | None = None
+    for step in (step for row in reversed(rows) for step in row.steps):
+        if step.name == "create":
+            asked = (str(step.detail["backup"]), step.at)
+        elif step.name == "create_refused":
+            asked = None
+    return asked
+
+
+def _named(listing: Listing, name: str) -> Backup | None:
+    return next((backup for backup in listing.backups if backup.name == name), None)
+
+
+def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
+    """A start is missed only if no own backup, failed ones included, shows an attempt since."""
+    start_at = run.order.start_at
+    if run.order.trigger != "catch-up" or start_at is None:
+        return
+    attempt = newest_attempt(verdicts)
+    if attempt is not None and attempt >= start_at + run.panel_ahead():
+        text = f"the start of {start_at:%Y-%m-%d %H:%M} UTC was not missed: a backup was made at {attempt:%H:%M:%S}"
+        raise Halt(Result.SKIPPED, Problem("not_missed", text))
+
+
+def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup | None:
+    """Return a pending one of ours made for the current interval; say which ones are stuck."""
+    this_start = run.order.start_at or run.tools.clock.now()
+    since = run.config.starts.latest(this_start - timedelta(seconds=1)) + run.panel_ahead()
+    adoption = adopt(verdicts, since=since, timeout=run.config.policy.timeout, now=now)
+    for stuck in adoption.stuck:
+        run.problem(
+            "stuck",
+            f"{stuck.name} is pending since {stuck.created_at:%Y-%m-%d %H:%M %Z}; it is left alone and not counted",
+            "look at the node's log; once the panel has marked it failed, failed_after applies",
+        )
+    return adoption.adopted
+
+
+async def _create(run: Run, gathered: Gathered) -> Backup:
+    """Create; where the panel answers that the limit is reached, make room by exactly one deletion and create again."""
+    policy = run.config.policy
+    identity = f"{run.tools.random.getrandbits(32):08x}"
+    name = policy.template.render(run.config.name, run.panel_now(), identity)
+    try:
+        return await _ask(run, name)
+    except BackupLimitError as error:
+        await _make_room(run, gathered, name, error)
+    try:
+        return await _ask(run, name)
+    except BackupLimitError as error:
+        text = f"the panel's limit is still reached after one deletion made room: {error.text}"
+        raise Halt(Result.REFUSED, Problem("limit", text, error.hint)) from error
+
+
+async def _ask(run: Run, name: str) -> Backup:
+    """One POST, journalled before and after; a lost answer is settled by looking for the name."""
+    run.step("create", backup=name)
+    try:
+        backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored)
+    except OutcomeUnknownError as error:
+        run.log.warning("create_unknown", backup=name, text=error.text)
+        found = await run.client.settle_create(run.server_id, name, until=SETTLE_SECONDS)
+        if found is None:
+            run.step("create_refused", backup=name, error="it did not appear")
+            text = f"the panel's answer to create was lost and {name} did not appear within {SETTLE_SECONDS:.0f} s"
+            raise Halt(
+                Result.FAILED, Problem("create_unknown", text, error.hint), retry=Retry.UNTIL_NEXT_START
+            ) from error
+        backup = found
+    except PanelError as error:
+        run.step("create_refused", backup=name, error=error.text)
+        raise
+    run.step("created", uuid=backup.uuid, backup=backup.name)
+    run.log.info("backup_created", backup=backup.name, uuid=backup.uuid)
+    return backup
+
+
+async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimitError) -> None:
+    """Delete the oldest that the plan deletes with the coming one counted; refuse with the reason where none is."""
+    _may_make_room(run, limit)
+
+    def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
+        room = make_room(
+            listing,
+            config.policy.retention,
+            ownership=config.ownership,
+            coming_name=name,
+            max_deletions=run.brake(config),
+            accepted=run.accepted(),
+        )
+        if isinstance(room, Refusal):
+            raise Halt(Result.REFUSED, Problem("limit", f"{limit.text} {room.text}", limit.hint))
+        return (room,)
+
+    run.log.info("making_room", reason=limit.text)
+    if not await delete_decided(run, gathered, decide, step="room"):
+        raise Halt(Result.REFUSED, Problem("limit", f"{limit.text} No room could be made.", limit.hint))
+
+
+def _may_make_room(run: Run, limit: BackupLimitError) -> None:
+    """Refuse without a journal, and a second time before a backup turned good."""
+    if run.journal_broken:
+        raise Halt(Result.REFUSED, Problem("limit", f"{limit.text} Without a journal no room is made.", limit.hint))
+    rows = run.tools.journal.recent(run.config.name)
+    if room_was_made([row for row in rows if row.server_uuid == run.known_server.uuid]):
+        text = f"{limit.text} Room was made once already, and no backup has turned good since."
+        raise Halt(Result.REFUSED, Problem("limit", text, "find out why backups fail, or raise the panel's limit"))
+
+
+def room_was_made(rotations: Sequence[Rotation]) -> bool:
+    """Given a server's rotations, newest first, whether room was made since one of them got a good backup."""
+    since_good = takewhile(lambda rotation: not rotation.summary.get("good"), rotations)
+    return any(step.name == "room" for rotation in since_good for step in rotation.steps)

@@ -1,0 +1,39 @@
+"""Reading the listing, and knowing how old it is by our own clock."""
+
+from dataclasses import dataclass
+
+from daemon.core.model import Completeness, Listing
+from daemon.rotation.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A listing and the moment (of the monotonic clock) before it was read."""
+
+    listing: Listing
+    read_at: float
+
+
+async def gather(run: Run) -> Gathered:
+    """Read all pages; raises PanelError where the panel does not give them."""
+    read_at = run.tools.clock.monotonic()
+    listing = await run.client.backups(run.server_id)
+    gathered = Gathered(listing, read_at)
+    run.step(
+        "gathered",
+        backups=len(listing.backups),
+        total=listing.total,
+        completeness=listing.completeness.value,
+    )
+    return gathered
+
+
+def say_incomplete(run: Run, listing: Listing) -> None:
+    """Tell the operator when the panel's listing did not hold together."""
+    rows = len(listing.backups)
+    if listing.completeness is Completeness.STEADY:
+        run.problem(
+            "wrong_total",
+            f"the panel says {listing.total} backups and gives {rows}, twice the same: these are judged, "
+            "and total_size does not act",
+        )

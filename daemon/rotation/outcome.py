@@ -1,0 +1,69 @@
+"""What came of a rotation, and what many of them mean for the exit code."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, StrEnum
+
+from daemon.core.model import Backup
+from daemon.errors import Exit
+
+
+class Result(StrEnum):
+    """How a rotation ended; the words of the contract."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class Retry(Enum):
+    """Whether the daemon tries again before the next start."""
+
+    NO = "no"
+    ONCE = "once"
+    UNTIL_NEXT_START = "until the next start"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that the operator should know. `code` is for scripts, `text` for people."""
+
+    code: str
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The report of one rotation of one server.
+
+    `created` is the backup that this rotation made or adopted, as last seen; `deleted` what it deleted, in order
+    (in a dry run: what it would delete); `kept` how many backups the last plan keeps or leaves alone (None where no
+    plan was made). `passing` says that a skip was for a state that ends by itself.
+    `retry_at` is when the daemon tries again, if it does so before the next start.
+    """
+
+    server: str
+    panel: str
+    policy: str
+    result: Result
+    created: Backup | None = None
+    deleted: tuple[Backup, ...] = ()
+    kept: int | None = None
+    problems: tuple[Problem, ...] = ()
+    passing: bool = False
+    retry_at: datetime | None = None
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> Exit:
+    """The contract's: 5 wins, then 4 if all failed, then 3 if any failed or was skipped for a passing state."""
+    results = [outcome.result for outcome in outcomes]
+    if Result.REFUSED in results:
+        return Exit.REFUSED
+    if results and all(result is Result.FAILED for result in results):
+        return Exit.FAILED
+    if any(o.result is Result.FAILED or (o.result is Result.SKIPPED and o.passing) for o in outcomes):
+        return Exit.SOME_FAILED
+    return Exit.DONE

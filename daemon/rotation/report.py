@@ -1,0 +1,95 @@
+"""The end of a rotation: its outcome, its row in the journal, its line in the log, and when to try again."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from daemon.core.calendar import retry_delay
+from daemon.core.model import Backup
+from daemon.errors import StateError
+from daemon.rotation.outcome import Outcome, Problem, Result, Retry
+from daemon.rotation.run import Halt, Run
+
+
+def begin(run: Run) -> int:
+    """Open the rotation's row in the journal; raises StateError."""
+    order, config = run.order, run.config
+    return run.tools.journal.begin(
+        server_uuid=run.server.uuid if run.server else config.id,
+        server=config.name,
+        panel=config.panel.name,
+        policy=config.policy.name,
+        trigger=order.trigger,
+        start_at=order.start_at,
+        at=run.tools.clock.now(),
+    )
+
+
+def report(run: Run, halt: Halt | None) -> Outcome:
+    """Tell what came of it; a rotation that ended before it had a row gets one, so that the attempt is known."""
+    if halt is not None:
+        run.problem(halt.problem.code, halt.problem.text, halt.problem.hint)
+    outcome = Outcome(
+        server=run.config.name,
+        panel=run.config.panel.name,
+        policy=run.config.policy.name,
+        result=halt.result if halt else Result.DONE,
+        created=run.created,
+        deleted=tuple(run.deleted),
+        kept=run.kept,
+        problems=tuple(run.problems),
+        passing=halt.passing if halt else False,
+        retry_at=_retry_at(run, halt),
+    )
+    try:
+        rotation = begin(run) if run.rotation is None else run.rotation
+        run.tools.journal.end(
+            rotation,
+            at=run.tools.clock.now(),
+            result=outcome.result.value,
+            retry_at=outcome.retry_at,
+            backup_uuid=run.created.uuid if run.created else None,
+            summary=_summary(run, outcome),
+        )
+    except StateError as error:
+        run.journal_failed(error)
+        outcome = replace(outcome, problems=tuple(run.problems))
+    run.log.info(
+        "rotation_ended",
+        result=outcome.result.value,
+        created=run.created.name if run.created else None,
+        deleted=len(run.deleted),
+        kept=run.kept,
+        **({"retry_at": outcome.retry_at.isoformat(timespec="seconds")} if outcome.retry_at else {}),
+    )
+    return outcome
+
+
+def _retry_at(run: Run, halt: Halt | None) -> datetime | None:
+    """When the daemon tries again, unless the next start comes first; by hand nothing is tried again."""
+    order = run.order
+    if halt is None or halt.retry is Retry.NO or order.trigger == "manual":
+        return None
+    if halt.retry is Retry.ONCE and order.attempt > 0:
+        return None
+    now = run.tools.clock.now()
+    delay = max(retry_delay(order.attempt + 1), timedelta(seconds=halt.retry_after or 0))
+    return now + delay if now + delay < run.config.starts.after(now) else None
+
+
+def _summary(run: Run, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "good": run.good,
+        "created": _named(run.created) if run.created else None,
+        "deleted": [_named(backup) for backup in outcome.deleted],
+        "kept": outcome.kept,
+        "problems": [_problem(problem) for problem in outcome.problems],
+    }
+
+
+def _named(backup: Backup) -> dict[str, Any]:
+    return {"uuid": backup.uuid, "name": backup.name, "bytes": backup.bytes}
+
+
+def _problem(problem: Problem) -> dict[str, str]:
+    return {"code": problem.code, "text": problem.text, "hint": problem.hint}

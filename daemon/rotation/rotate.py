@@ -1,0 +1,219 @@
+"""One rotation of one server: gather → adopt or create → wait → look → gather → decide → delete → report.
+
+The order is what makes it safe: nothing is deleted before the new backup was seen to be good (but for the one that
+makes room at the panel's limit), and every deletion is decided on a listing taken after the last wait.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import structlog
+
+from daemon.config.values import ServerConfig
+from daemon.core.model import Listing, Server, State, Verdict
+from daemon.errors import BackupdError, ServerBusyError, StateError
+from daemon.history import Rotation
+from daemon.locks import server_lock
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import PanelError, ServerStateError
+from daemon.rotation.create import obtain
+from daemon.rotation.delete import FRESH_SECONDS, delete_decided
+from daemon.rotation.gather import Gathered, gather, say_incomplete
+from daemon.rotation.outcome import Outcome, Problem, Result, Retry
+from daemon.rotation.report import begin, report
+from daemon.rotation.run import Halt, Order, Run, Stage, Tools
+from daemon.rotation.tools import recover_journal
+from daemon.rotation.wait import wait
+
+RECENT = 50
+
+
+async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
+    """Run one rotation to its end and report; raises nothing but cancellation and bugs.
+
+    A cancelled rotation leaves its journal row open, so that the next one picks it up.
+    """
+    server = order.server
+    with structlog.contextvars.bound_contextvars(server=server.name, policy=server.policy.name):
+        run = tools.under_way[server.name] = Run(order, client, tools, structlog.get_logger())
+        recover_journal(run)
+        try:
+            await _rotate(run)
+            return report(run, None)
+        except Halt as halt:
+            return report(run, halt)
+        except BackupdError as error:
+            return report(run, _halted_by(run, error))
+        finally:
+            run.release_slot()
+            del tools.under_way[server.name]
+
+
+async def _rotate(run: Run) -> None:
+    server = await _view(run)
+    with _locked(run, server.uuid):
+        rows = _begin(run)
+        await _take_slot(run)
+        before = await gather(run)
+        say_incomplete(run, before.listing)
+        run.stage = Stage.CREATING
+        backup = run.created = await obtain(run, before, rows)
+        _close(run, rows)
+        run.stage = Stage.WAITING
+        run.created, fresh = await wait(run, backup, before.listing)
+        run.release_slot()
+        run.stage = Stage.DELETING
+        await _prune(run, fresh or await gather(run))
+
+
+async def _view(run: Run) -> Server:
+    """See the server itself, and whether the panel would let it be backed up at all."""
+    run.server = server = await run.client.server(run.server_id)
+    run.tools.seen(run.config, server)
+    if server.obstacle is not None:
+        raise obstructed(f"the server is {server.obstacle}", suspended=server.obstacle == "suspended")
+    if server.backup_limit == 0:
+        text = "the panel allows this server no backups at all"
+        raise Halt(Result.REFUSED, Problem("limit", text, "raise the server's backup limit in the panel"))
+    return server
+
+
+@contextmanager
+def _locked(run: Run, uuid: str) -> Iterator[None]:
+    """One rotation at a time per server; where the state folder fails, at least within this process."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(server_lock(run.tools.state_dir, uuid))
+        except ServerBusyError:
+            raise
+        except StateError as error:
+            run.journal_failed(error)
+            held.enter_context(server_lock(None, uuid))
+        yield
+
+
+def _begin(run: Run) -> list[Rotation]:
+    """Open the journal's row; return earlier ones, newest first, that may have asked for this start's backup.
+
+    These are the rows that killed rotations left open, and those of earlier attempts at the same start.
+    """
+    start_at = run.order.start_at
+    try:
+        recent = run.tools.journal.recent(run.config.name, limit=RECENT)
+        run.rotation = begin(run)
+    except StateError as error:
+        run.journal_failed(error)
+        return []
+    structlog.contextvars.bind_contextvars(rotation=run.rotation)
+    run.log.info("rotation_began", trigger=run.order.trigger)
+    return [
+        row
+        for row in recent
+        if row.server_uuid == run.known_server.uuid
+        and (row.ended_at is None or (start_at is not None and row.start_at == start_at))
+    ]
+
+
+def _close(run: Run, rows: list[Rotation]) -> None:
+    """What killed rotations left open is settled now: this one took over from them."""
+    for row in rows:
+        if row.ended_at is not None:
+            continue
+        try:
+            run.tools.journal.end(
+                row.id, at=run.tools.clock.now(), result="interrupted", summary={"taken_over_by": run.rotation}
+            )
+        except StateError as error:
+            run.journal_failed(error)
+
+
+async def _take_slot(run: Run) -> None:
+    """Wait for a place on the node; after a long wait the server may have changed, so it is seen again."""
+    began = run.tools.clock.monotonic()
+    run.stage = Stage.QUEUED
+    run.slot = await run.tools.slots.take(
+        run.config.panel.name,
+        run.known_server.node,
+        places=run.config.panel.backups_per_node,
+        hold=run.config.policy.node_hold.total_seconds(),
+    )
+    if run.tools.clock.monotonic() - began > FRESH_SECONDS:
+        await _view(run)
+
+
+async def _prune(run: Run, gathered: Gathered) -> None:
+    """Judge the listing taken after the wait, and delete what is beyond retention."""
+    say_incomplete(run, gathered.listing)
+
+    def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
+        decided = run.judge(config, listing)
+        _look_at_created(run, decided.verdicts)
+        run.kept = len(decided.verdicts) - len(decided.deletions)
+        run.step("planned", keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
+        if decided.refused is not None:
+            raise Halt(Result.REFUSED, Problem(decided.code or "refused", decided.refused))
+        return decided.deletions
+
+    await delete_decided(run, gathered, decide)
+
+
+def _look_at_created(run: Run, verdicts: Sequence[Verdict]) -> None:
+    """A rotation whose new backup did not turn good deletes nothing (DESIGN, invariant 3)."""
+    created = run.known_created
+    verdict = next((verdict for verdict in verdicts if verdict.backup.uuid == created.uuid), None)
+    if verdict is None:
+        raise Halt(Result.FAILED, Problem("vanished", f"{created.name} is not in the listing that followed it"))
+    run.created = verdict.backup
+    run.step("looked", uuid=created.uuid, state=verdict.state.value, bytes=verdict.backup.bytes)
+    if verdict.state is not State.GOOD:
+        raise _not_good(verdict)
+    if not run.good:
+        run.good = True
+        asked = run.config.policy.ignored
+        if verdict.backup.ignored != asked:
+            run.problem(
+                "ignored", f"the panel understood the ignore list as {list(verdict.backup.ignored)}, not {list(asked)}"
+            )
+
+
+def _not_good(verdict: Verdict) -> Halt:
+    """The new backup is there and is not good; one that failed is worth one more try."""
+    failed = verdict.state is State.FAILED
+    because = "; ".join(reason.text for reason in verdict.reasons)
+    hint = (
+        "look at the node's log"
+        if failed
+        else "look into it; `ptero-backupd backups accept` says that it is good after all"
+    )
+    return Halt(
+        Result.FAILED,
+        Problem(
+            f"backup_{verdict.state.value}",
+            f"the new backup {verdict.backup.name} is {verdict.state.value}: {because}",
+            hint,
+        ),
+        retry=Retry.ONCE if failed else Retry.NO,
+    )
+
+
+def _halted_by(run: Run, error: BackupdError) -> Halt:
+    """Translate what ended the rotation: once a good backup is there, there is nothing to try again."""
+    if isinstance(error, ServerStateError):
+        return obstructed(error.text, suspended=error.suspended)
+    problem = Problem(error.code, error.text, error.hint)
+    if isinstance(error, ServerBusyError):
+        return Halt(Result.SKIPPED, problem, passing=True, retry=Retry.UNTIL_NEXT_START)
+    transient = isinstance(error, PanelError) and error.transient and not run.good
+    retry_after = error.retry_after if isinstance(error, PanelError) else None
+    return Halt(
+        Result.FAILED,
+        problem,
+        retry=Retry.UNTIL_NEXT_START if transient else Retry.NO,
+        retry_after=retry_after,
+    )
+
+
+def obstructed(text: str, *, suspended: bool) -> Halt:
+    """A suspended server is skipped and is no failure; the other states pass, so the daemon tries again."""
+    retry = Retry.NO if suspended else Retry.UNTIL_NEXT_START
+    return Halt(Result.SKIPPED, Problem("server_state", text), passing=not suspended, retry=retry)

@@ -1,0 +1,195 @@
+"""What every step of one rotation shares: its order, its tools, and the report that it fills in.
+
+A step that cannot go on raises `Halt`; a `BackupdError` from below (panel, state) ends the rotation as well. Either
+way the report already holds what was done until then, so nothing is lost from it.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from daemon.clock import Clock
+from daemon.config.values import ServerConfig
+from daemon.core.model import Backup, Listing, Server
+from daemon.core.plan import Plan, plan
+from daemon.errors import StateError
+from daemon.history import Journal, Trigger
+from daemon.panel.client import PanelClient
+from daemon.rotation.outcome import Problem, Result, Retry
+from daemon.rotation.slots import NodeSlots, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One rotation that is asked for.
+
+    `start_at` is the scheduled start that it serves (None by hand), `attempt` how often that was tried before.
+    `max_deletions` lifts the policy's brake once.
+    """
+
+    server: ServerConfig
+    trigger: Trigger
+    start_at: datetime | None = None
+    attempt: int = 0
+    max_deletions: int | None = None
+
+
+class Stage(StrEnum):
+    """How far a rotation is. While it is queued or waits, it can be left at any moment and picked up later."""
+
+    BEGINNING = "beginning"
+    QUEUED = "queued"
+    CREATING = "creating"
+    WAITING = "waiting"
+    DELETING = "deleting"
+
+
+@dataclass(slots=True)
+class Tools:
+    """What rotations are done with; one set for a whole process.
+
+    `in_force` gives a server's configuration as it is at that moment (None: it is gone), since a reload may change
+    it while a rotation waits. `seen` is told of each server as the panel shows it, and may raise Halt.
+    `state_trouble` is why a configured state folder could not be used at the last try: then nothing is deleted.
+    """
+
+    clock: Clock
+    journal: Journal
+    state_dir: Path | None
+    slots: NodeSlots
+    in_force: Callable[[str], ServerConfig | None]
+    random: random.Random
+    seen: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
+    state_trouble: StateError | None = None
+    under_way: dict[str, "Run"] = field(default_factory=dict)
+
+
+class Halt(Exception):  # noqa: N818 — not an error of its own: it carries the result of a rotation that ends early
+    """The rotation ends here, with this result and this problem."""
+
+    def __init__(
+        self,
+        result: Result,
+        problem: Problem,
+        *,
+        retry: Retry = Retry.NO,
+        retry_after: float | None = None,
+        passing: bool = False,
+    ) -> None:
+        super().__init__(problem.text)
+        self.result = result
+        self.problem = problem
+        self.retry = retry
+        self.retry_after = retry_after
+        self.passing = passing
+
+
+@dataclass(slots=True)
+class Run:
+    """One rotation under way."""
+
+    order: Order
+    client: PanelClient
+    tools: Tools
+    log: structlog.typing.FilteringBoundLogger
+    stage: Stage = Stage.BEGINNING
+    server: Server | None = None
+    rotation: int | None = None
+    slot: Slot | None = None
+    created: Backup | None = None
+    deleted: list[Backup] = field(default_factory=list)
+    good: bool = False
+    kept: int | None = None
+    problems: list[Problem] = field(default_factory=list)
+    journal_broken: bool = False
+
+    @property
+    def config(self) -> ServerConfig:
+        """The server's configuration as it was when the rotation began."""
+        return self.order.server
+
+    @property
+    def server_id(self) -> str:
+        """What the panel is asked with."""
+        return self.config.id
+
+    @property
+    def known_server(self) -> Server:
+        """The server as the panel showed it; every step but the first has it."""
+        if self.server is None:
+            raise AssertionError("the server was not seen yet")
+        return self.server
+
+    @property
+    def known_created(self) -> Backup:
+        """The backup that this rotation made or adopted; every step after that has it."""
+        if self.created is None:
+            raise AssertionError("no backup was made yet")
+        return self.created
+
+    def brake(self, config: ServerConfig) -> int:
+        """How many good backups may be deleted at most; -1 is no bound."""
+        return config.policy.max_deletions if self.order.max_deletions is None else self.order.max_deletions
+
+    def judge(self, config: ServerConfig, listing: Listing) -> Plan:
+        """The plan for that listing by that configuration, with what this rotation has deleted already in mind."""
+        return plan(
+            listing,
+            config.policy.retention,
+            ownership=config.ownership,
+            max_deletions=self.brake(config),
+            accepted=self.accepted(),
+            already_deleted=len(self.deleted),
+        )
+
+    def accepted(self) -> frozenset[str]:
+        """The backups that an operator said are good after all."""
+        try:
+            return self.tools.journal.accepted(self.known_server.uuid)
+        except StateError as error:
+            self.journal_failed(error)
+            return frozenset()
+
+    def release_slot(self) -> None:
+        """Let the node's next backup begin."""
+        if self.slot is not None:
+            self.slot.release()
+
+    def panel_now(self) -> datetime:
+        """The panel's clock, or ours as long as the panel has not answered."""
+        return self.client.panel_now() or self.tools.clock.now()
+
+    def panel_ahead(self) -> timedelta:
+        """How far the panel's clock runs ahead of ours."""
+        return self.panel_now() - self.tools.clock.now()
+
+    def problem(self, code: str, text: str, hint: str = "") -> Problem:
+        """Note something that the operator should know; the rotation goes on."""
+        found = Problem(code, text, hint)
+        self.problems.append(found)
+        self.log.warning("problem", code=code, text=text, **({"hint": hint} if hint else {}))
+        return found
+
+    def step(self, name: str, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
+        """Journal a step; where that cannot be done, say so once and go on without deleting later."""
+        self.log.debug(name, **detail)
+        if self.rotation is None:
+            return
+        try:
+            self.tools.journal.step(self.rotation, name, self.tools.clock.now(), **detail)
+        except StateError as error:
+            self.journal_failed(error)
+
+    def journal_failed(self, error: StateError) -> None:
+        """From here on nothing is deleted: a kill could no longer be picked up."""
+        if not self.journal_broken:
+            self.journal_broken = True
+            self.problem(
+                "journal", f"the journal cannot be written, so nothing will be deleted: {error.text}", error.hint
+            )

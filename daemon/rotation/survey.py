@@ -1,0 +1,55 @@
+"""Looking without touching: what retention says now (`plan`), and what a rotation would do (`rotate --dry-run`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from daemon.config.values import ServerConfig
+from daemon.core.model import Backup, Listing, Server
+from daemon.core.plan import Plan, plan
+from daemon.panel.client import PanelClient
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One server as it stands: the panel's view, the listing, and the plan by the configuration."""
+
+    config: ServerConfig
+    server: Server
+    listing: Listing
+    accepted: frozenset[str]
+    plan: Plan
+
+
+async def survey(
+    config: ServerConfig, client: PanelClient, accepted: Callable[[str], frozenset[str]], *, max_deletions: int | None
+) -> Survey:
+    """Read the server and all its backups and judge them; changes nothing; raises PanelError.
+
+    `accepted` gives, for a server's uuid, the backups that an operator said are good after all.
+    """
+    server = await client.server(config.id)
+    listing = await client.backups(config.id)
+    good = accepted(server.uuid)
+    return Survey(config, server, listing, good, judged(config, listing, accepted=good, max_deletions=max_deletions))
+
+
+def judged(
+    config: ServerConfig, listing: Listing, *, accepted: frozenset[str], max_deletions: int | None = None
+) -> Plan:
+    """The plan for that listing by the configuration."""
+    return plan(
+        listing,
+        config.policy.retention,
+        ownership=config.ownership,
+        max_deletions=config.policy.max_deletions if max_deletions is None else max_deletions,
+        accepted=accepted,
+    )
+
+
+def with_coming(config: ServerConfig, listing: Listing, now: datetime) -> Listing:
+    """The listing as it will be once a rotation's new backup has turned good, for a dry run."""
+    newest = max((b.bytes for b in listing.backups if b.successful), default=1)
+    name = config.policy.template.render(config.name, now, "0" * 8)
+    coming = Backup("", name, successful=True, locked=False, bytes=newest, created_at=now, completed_at=now)
+    return replace(listing, backups=(*listing.backups, coming), total=listing.total + 1)

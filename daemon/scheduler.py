@@ -1,0 +1,89 @@
+"""When rotations start: APScheduler with one job a server, on a trigger that asks the core's calendar.
+
+A job hands the start over and returns at once, so APScheduler's own limits never matter: it drops a start that is a
+second late, and one that falls due while its job still runs. Here late starts are never dropped, and several that
+were slept through arrive as one. Nothing but this module imports apscheduler.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.date import DateTrigger
+
+from daemon.core.calendar import Starts
+
+
+class StartsTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 has no types
+    """An APScheduler trigger that fires at a server's starts."""
+
+    def __init__(self, starts: Starts) -> None:
+        self.starts = starts
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """The first start after the previous one; what lies between it and `now` arrives as one late start."""
+        return self.starts.after(previous_fire_time or now)
+
+
+class Scheduler:
+    """Calls `due(server name)` at each start, and once at moments asked for by `once`."""
+
+    def __init__(self, due: Callable[[str], None]) -> None:
+        self._due = due
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            executors={"default": AsyncIOExecutor()},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start nothing any more; what was handed over goes on."""
+        self._scheduler.shutdown(wait=False)
+
+    def put(self, server: str, starts: Starts) -> None:
+        """Schedule a server, or schedule it anew."""
+        self._scheduler.add_job(
+            self._due_now, StartsTrigger(starts), args=(server,), id=server, name=server, replace_existing=True
+        )
+
+    def once(self, server: str, moment: datetime, call: Callable[[], None]) -> None:
+        """Call once at that moment; a second request for the same server replaces the first."""
+        self._scheduler.add_job(
+            _calling(call), DateTrigger(moment), id=_once(server), name=f"{server} again", replace_existing=True
+        )
+
+    def remove(self, server: str) -> None:
+        """Forget a server's starts, and what was to happen once."""
+        for job in (server, _once(server)):
+            try:
+                self._scheduler.remove_job(job)
+            except JobLookupError:
+                continue
+
+    def next_start(self) -> tuple[str, datetime] | None:
+        """The server and moment of the very next start; None where nothing is scheduled."""
+        jobs = [(job.next_run_time, job.args[0]) for job in self._scheduler.get_jobs() if job.args]
+        moment, server = min(jobs, default=(None, ""))
+        return None if moment is None else (server, moment)
+
+    async def _due_now(self, server: str) -> None:
+        self._due(server)
+
+
+def _once(server: str) -> str:
+    """The id of a server's one-off job: no server's name holds a slash."""
+    return f"{server}/once"
+
+
+def _calling(call: Callable[[], None]) -> Callable[[], object]:
+    async def job() -> None:
+        call()
+
+    return job

@@ -1,0 +1,112 @@
+"""The daemon's life: start, signals, reload, drain, and what systemd is told.
+
+SIGTERM and SIGINT stop taking new work and finish, or safely leave, what runs within `DRAIN_SECONDS`; a second one
+leaves it at once. SIGHUP reads the configuration again: a bad one leaves the old one running. Nothing here decides
+anything about backups.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import Callable
+
+import structlog
+
+from daemon import __version__
+from daemon.clock import Clock
+from daemon.config.values import Config
+from daemon.errors import BackupdError
+from daemon.fleet import Fleet
+from daemon.rotation.tools import open_client, open_tools
+from daemon.systemd import Notifier
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 25.0
+STATUS_SECONDS = 30.0
+
+
+class Service:
+    """One daemon. `read_config` reads the configuration anew and raises BackupdError where it is bad."""
+
+    def __init__(self, read_config: Callable[[], Config], clock: Clock, notifier: Notifier) -> None:
+        self._read_config = read_config
+        self._clock = clock
+        self._notifier = notifier
+        self._events: asyncio.Queue[signal.Signals] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Run until told to stop; raises BackupdError where the first configuration is bad."""
+        config = self._read_config()
+        tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
+        fleet = Fleet(config, tools, lambda panel: open_client(panel, self._clock))
+        _say_warnings(config)
+        if tools.state_trouble is not None:
+            log.error("state_unusable", text=tools.state_trouble.text, consequence="backups are made, none is deleted")
+        self._listen()
+        fleet.start()
+        log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
+        self._notifier.ready(_status(fleet))
+        try:
+            await self._serve(fleet)
+            await self._stop(fleet)
+        finally:
+            await fleet.close()
+            tools.journal.close()
+
+    async def _serve(self, fleet: Fleet) -> None:
+        """Obey signals until one of them says stop; tell systemd how things stand now and then."""
+        while True:
+            try:
+                event = await asyncio.wait_for(self._events.get(), STATUS_SECONDS)
+            except TimeoutError:
+                self._notifier.status(_status(fleet))
+                continue
+            if event is not signal.SIGHUP:
+                log.info("stopping", signal=event.name)
+                return
+            self._reload(fleet)
+
+    def _reload(self, fleet: Fleet) -> None:
+        """Read the configuration again; a bad one leaves the old one running (DESIGN, invariant 11)."""
+        self._notifier.reloading()
+        try:
+            config = self._read_config()
+        except BackupdError as error:
+            log.warning("reload_failed", text=error.text, consequence="the old configuration stays in force")
+        else:
+            if config.state_dir != fleet.config.state_dir:
+                log.warning("state_dir_changed", consequence="obeyed only after a restart")
+            fleet.reload(config)
+            _say_warnings(config)
+            log.info("reloaded", servers=len(config.servers), panels=len(config.panels))
+        self._notifier.ready(_status(fleet))
+
+    async def _stop(self, fleet: Fleet) -> None:
+        """Drain within the bound, or at once when a second signal comes."""
+        self._notifier.stopping(f"finishing {len(fleet.running())} rotations")
+        drain = asyncio.create_task(fleet.drain(DRAIN_SECONDS))
+        impatience = asyncio.create_task(self._events.get())
+        await asyncio.wait({drain, impatience}, return_when=asyncio.FIRST_COMPLETED)
+        left = drain.result() if drain.done() else await fleet.drain(0)
+        for task in (drain, impatience):
+            task.cancel()
+        log.info("daemon_stopped", left=list(left))
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._events.put_nowait, number)
+
+
+def _say_warnings(config: Config) -> None:
+    for warning in config.warnings:
+        log.warning("configuration_warning", text=warning)
+
+
+def _status(fleet: Fleet) -> str:
+    """One line for `systemctl status`."""
+    following = fleet.next_start()
+    start = f"next start {following[1]:%Y-%m-%d %H:%M:%S} UTC ({following[0]})" if following else "no starts"
+    running = fleet.running()
+    return f"{len(running)} rotations under way; {start}" if running else start

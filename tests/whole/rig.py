@@ -1,0 +1,164 @@
+"""One panel in memory, one client, one configuration, on virtual time: what tests of whole rotations are made with."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from daemon.config.load import load
+from daemon.config.values import Config, PanelConfig, ServerConfig
+from daemon.history import Journal, Trigger
+from daemon.panel.client import PanelClient
+from daemon.rotation.outcome import Outcome
+from daemon.rotation.rotate import rotate
+from daemon.rotation.run import Order, Tools
+from daemon.rotation.tools import open_tools
+from daemon.sandbox.app import PanelApp
+from daemon.sandbox.orders import Call, ConnectionLostError
+from daemon.sandbox.records import Server
+from daemon.sandbox.scenes import KEY
+from daemon.sandbox.world import World
+from tests.virtual import VirtualClock
+
+POLICY: Mapping[str, Any] = {
+    "schedule": "0 4 * * *",
+    "scope": "own",
+    "keep": {"last": 3},
+    "max_deletions": -1,
+}
+
+
+class InProcess(httpx.AsyncBaseTransport):
+    """Hands requests to the sandbox's app, and keeps httpx's promises: lost connections and read timeouts."""
+
+    def __init__(self, app: PanelApp) -> None:
+        self._transport = httpx.ASGITransport(app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        seconds = request.extensions["timeout"]["read"]
+        try:
+            return await asyncio.wait_for(self._transport.handle_async_request(request), seconds)
+        except ConnectionLostError as lost:
+            raise httpx.ReadError(str(lost), request=request) from lost
+        except TimeoutError as slow:
+            raise httpx.ReadTimeout("no answer", request=request) from slow
+
+
+class Rig:
+    """A world with one server under test, and all that a rotation of it needs."""
+
+    def __init__(
+        self, world: World, server: Server, clock: VirtualClock, folder: Path, *, state: bool = True, **policy: Any
+    ) -> None:
+        self.world = world
+        self.server = server
+        self.clock = clock
+        self.folder = folder
+        self.state = state
+        self.app = PanelApp(world)
+        self.config = self.configure(**policy)
+        self.client = self.open_client(self.config.panel)
+        self.tools = self.open_tools()
+
+    def configure(self, **policy: Any) -> ServerConfig:
+        """The server's configuration by that policy, put in force."""
+        self.config = configuration(self.folder, {"survival": self.server}, state=self.state, **policy).servers["survival"]
+        return self.config
+
+    def open_client(self, panel: PanelConfig) -> PanelClient:
+        """A client that talks to the world in this process."""
+        return PanelClient(
+            panel.name,
+            panel.url,
+            panel.api_key,
+            clock=self.clock,
+            reserve=panel.reserve,
+            transport=InProcess(self.app),
+            randomness=random.Random(1),
+        )
+
+    def open_tools(self) -> Tools:
+        """Tools as a new process would open them, on the same state folder."""
+        return open_tools(
+            self.folder / "state" if self.state else None, self.clock, self.in_force, random.Random(7)
+        )
+
+    def in_force(self, name: str) -> ServerConfig | None:
+        """The configuration of a server at this moment; neighbours keep theirs."""
+        run = self.tools.under_way.get(name)
+        return self.config if name == self.config.name else run.config if run else None
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of the tools."""
+        return self.tools.journal
+
+    def neighbour(self, name: str) -> ServerConfig:
+        """Another server on the same node, configured in the same way."""
+        server = self.world.add_server(name, owner=self.server.owner, node=self.server.node)
+        return replace(self.config, name=name, id=server.identifier)
+
+    async def rotate(
+        self,
+        trigger: Trigger = "manual",
+        start_at: datetime | None = None,
+        *,
+        of: ServerConfig | None = None,
+        max_deletions: int | None = None,
+    ) -> Outcome:
+        """One rotation of the server, or of another, by the configuration in force."""
+        order = Order(of or self.config, trigger, start_at, max_deletions=max_deletions)
+        return await rotate(order, self.client, self.tools)
+
+    def requests(self, call: Call | None = None) -> int:
+        """How many requests the panel saw, of one kind or of all."""
+        return sum(self.app.requests(kind) for kind in (Call if call is None else (call,)))
+
+    def names(self) -> list[str]:
+        """The names of the backups that are there, in the panel's order."""
+        return [backup.name for backup in self.server.backups.values()]
+
+    async def close(self) -> None:
+        """Close the client and the journal."""
+        await self.client.aclose()
+        self.tools.journal.close()
+
+
+def configuration(
+    folder: Path, servers: Mapping[str, Server], *, state: bool = True, panel: Mapping[str, Any] = {}, **policy: Any
+) -> Config:
+    """A configuration as the daemon reads it: one panel, one policy, those servers."""
+    text = "\n".join(
+        [
+            f'state_dir = "{folder / "state" if state else "none"}"',
+            "[panels.main]",
+            'url = "https://panel.example.com"',
+            *_lines(panel),
+            "[policies.standard]",
+            *_lines({**POLICY, **policy}),
+            *(f'[servers.{name}]\nid = "{server.identifier}"' for name, server in servers.items()),
+        ]
+    )
+    file = folder / "config.toml"
+    file.write_text(text)
+    return load(file, {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
+
+
+def _lines(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in table.items()]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(_lines(value)) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,30 @@
+"""One rotation from gather to report, against the sandbox in this process, on virtual time."""
+
+import pytest
+
+from daemon.rotation.outcome import Result
+from daemon.sandbox.orders import Call
+from tests.whole.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_rotation_makes_a_backup_and_keeps_it(rig: Rig) -> None:
+    """Given a server without backups, one is made and nothing is deleted."""
+    outcome = await rig.rotate()
+    assert (outcome.result, outcome.problems) == (Result.DONE, ())
+    assert outcome.created is not None
+    assert rig.names() == [outcome.created.name]
+    assert outcome.deleted == ()
+
+
+async def test_a_rotation_that_ends_as_predicted_costs_four_requests_and_its_deletions(rig: Rig) -> None:
+    """View, list, create, and the look by list, which is the fresh listing as well; then one DELETE."""
+    for _ in range(3):
+        await rig.rotate()
+    before = rig.requests()
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert len(outcome.deleted) == 1
+    assert rig.requests() - before == 4 + 1
+    assert rig.requests(Call.LIST) > 0
