@@ -5,7 +5,9 @@ hide in both, and knows nothing of the daemon but its clock.
 
     from daemon.sandbox.scenes import KEY, three_pages
     from daemon.sandbox.serve import SandboxServer
-    from daemon.sandbox.faults import Call, lost_after
+    from daemon.sandbox.faults import lost_after
+    from daemon.sandbox.orders import Call
+    from daemon.sandbox.records import Deed
 
     world, server = three_pages(clock)                      # every time comes from this clock
     async with SandboxServer(world) as sandbox:             # 127.0.0.1, free ports
@@ -14,11 +16,15 @@ hide in both, and knows nothing of the daemon but its clock.
     assert not any(entry.deed is Deed.DELETED and entry.locked for entry in world.ledger)
     assert sandbox.app.requests(Call.LIST) == 3
 
-world    the state and the rules        faults   trouble on order        scenes   worlds that are ready
-records  what there is                  limits   the throttles           agenda   what happens by itself
-app      the panel over ASGI            node     the host of downloads   serve    both over real HTTP
-archive  the files behind the backups   links    the way to them         shapes   records as JSON
-requests  what callers ask for          answers  what they get           control  orders over HTTP
+world     the state and the rules        app        the way of every call through the panel
+records   what there is                  endpoints  what each of them does in the end
+limits    the throttles                  requests   what callers ask for
+agenda    what happens by itself         answers    what they get
+scenes    worlds that are ready          shapes     records as JSON, in pages
+archive   the files behind the backups   links      the way to those files
+faults    the trouble that can be had    node       the host they come from
+orders    which call is to have it       control    orders over HTTP, for a person
+serve     all of it over real HTTP       dates      how HTTP writes a moment
 
 In-process: `PanelApp(world)` and `NodeApp(world)` are ASGI applications; a fault that breaks the connection raises
 `ConnectionLostError` there.

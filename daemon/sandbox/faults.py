@@ -1,149 +1,48 @@
-"""Trouble on order: what a test, a simulation or a person wants to go wrong, call by call.
-
-    world.faults.order(web_page(502), on=Call.CREATE, times=3)
-    world.faults.order(lost_after(), on=Call.DELETE, server="1a7ce997", skip=1)
-
-An order waits for calls that it fits; the first that fits is taken, one for each call, and `happened` counts what was
-really met. `skip` lets that many fitting calls pass first; `times=None` never ends.
-"""
+"""The faults that can be ordered, one function each; see `orders` for how. What an order needs can be had here too."""
 
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from daemon.sandbox.answers import Answer, Refusal, html_answer, json_answer, node_trouble, redirect_answer
+from daemon.sandbox.orders import Call, ConnectionLostError, Fault, Loss
 
 if TYPE_CHECKING:
     from daemon.sandbox.world import World
 
+__all__ = [
+    "MAKERS",
+    "Call",
+    "ConnectionLostError",
+    "Fault",
+    "Loss",
+    "api_limit",
+    "appears",
+    "creation_throttle",
+    "cut",
+    "half_json",
+    "huge",
+    "job",
+    "late",
+    "lost_after",
+    "lost_before",
+    "meanwhile",
+    "node_error",
+    "odd",
+    "redirected",
+    "refused",
+    "reset",
+    "shuffled",
+    "slow",
+    "vanishes",
+    "web_page",
+    "with_values",
+    "without",
+    "wrong_total",
+]
+
 REQUEST_ID = "00000000-0000-4000-8000-00000000fa17"
-
-
-class Call(StrEnum):
-    """The calls that the sandbox tells apart; FILE is the download itself, at the node."""
-
-    SERVERS = "servers"
-    SERVER = "server"
-    LIST = "list"
-    VIEW = "view"
-    CREATE = "create"
-    LOCK = "lock"
-    RESTORE = "restore"
-    DELETE = "delete"
-    DOWNLOAD = "download"
-    FILE = "file"
-
-
-class Loss(StrEnum):
-    """How an answer gets lost: never begun, ended in the middle of the body, or reset in the middle of it."""
-
-    SILENT = "silent"
-    CUT = "cut"
-    RESET = "reset"
-
-
-class ConnectionLostError(Exception):
-    """Raised out of the app where the connection is to break; over real HTTP the server breaks it.
-
-    Whoever drives the app in-process must translate it into what its HTTP client would raise.
-    """
-
-    def __init__(self, loss: Loss) -> None:
-        super().__init__(f"the sandbox breaks the connection: {loss}")
-        self.loss = loss
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What happens to one call.
-
-    First `meanwhile`, then `before` seconds of waiting, then the deed unless `deed` is False, then `after` seconds.
-    `answer` replaces the panel's own, `change` changes it, `loss` loses it.
-    """
-
-    name: str
-    before: float = 0.0
-    after: float = 0.0
-    deed: bool = True
-    meanwhile: "Callable[[World, str | None], None] | None" = None
-    answer: Answer | None = None
-    change: Callable[[Answer], Answer] | None = None
-    loss: Loss | None = None
-
-
-@dataclass(slots=True)
-class _Order:
-    fault: Fault
-    on: Call | None
-    server: str | None
-    skip: int
-    times: int | None
-
-    def fits(self, call: Call, server: str | None) -> bool:
-        if self.on is not None and self.on is not call:
-            return False
-        return self.server is None or (server is not None and server.lower().startswith(self.server.lower()))
-
-
-class Faults:
-    """The orders that wait, in the order they were given."""
-
-    def __init__(self) -> None:
-        self._orders: list[_Order] = []
-        self.happened: Counter[str] = Counter()
-
-    def order(
-        self,
-        fault: Fault,
-        *,
-        on: Call | str | None = None,
-        server: str | None = None,
-        skip: int = 0,
-        times: int | None = 1,
-    ) -> None:
-        """Let `fault` happen to the next calls of the kind `on` (any if None) for that server (its identifier)."""
-        call = None if on is None else Call(on)
-        self._orders.append(_Order(fault, call, server and server[:8], skip, times))
-
-    def take(self, call: Call, server: str | None) -> Fault | None:
-        """The fault for this call, if one was ordered; each order that fits and skips counts it."""
-        for order in self._orders:
-            if not order.fits(call, server):
-                continue
-            if order.skip:
-                order.skip -= 1
-                continue
-            self._count_off(order)
-            self.happened[order.fault.name] += 1
-            return order.fault
-        return None
-
-    def clear(self) -> None:
-        """Forget every order."""
-        self._orders.clear()
-
-    def waiting(self) -> list[dict[str, object]]:
-        """The orders that are not used up."""
-        return [
-            {
-                "fault": order.fault.name,
-                "on": order.on,
-                "server": order.server,
-                "skip": order.skip,
-                "times": order.times,
-            }
-            for order in self._orders
-        ]
-
-    def _count_off(self, order: _Order) -> None:
-        if order.times is None:
-            return
-        order.times -= 1
-        if order.times <= 0:
-            self._orders.remove(order)
 
 
 # Instead of the deed -------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from daemon.sandbox.dates import http_date
-from daemon.sandbox.faults import Call, ConnectionLostError, Fault, Loss
 from daemon.sandbox.links import read_token, store_link_holds
+from daemon.sandbox.orders import Call, ConnectionLostError, Fault, Loss
 from daemon.sandbox.records import Backup, NodeState, Server
 from daemon.sandbox.world import World
 

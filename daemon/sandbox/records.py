@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from daemon.sandbox.archive import Archive, Flavour
 
+EVERYTHING = ("*",)
+"""The permissions of an owner and of an administrator."""
+
 
 @dataclass(slots=True)
 class Settings:
@@ -185,7 +188,7 @@ class Server:
     description: str = ""
     status: str | None = None
     transferring: bool = False
-    subusers: dict[str, frozenset[str]] = field(default_factory=dict)
+    subusers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     work: Work = Work()
     coming: deque[Work] = field(default_factory=deque)
     storage: Storage = Storage.NODE
@@ -199,10 +202,10 @@ class Server:
         """The short id, the first eight characters of the uuid."""
         return self.uuid[:8]
 
-    def permissions(self, user: User) -> frozenset[str] | None:
-        """What `user` may do here; `{"*"}` is everything, None means that he does not see the server."""
+    def permissions(self, user: User) -> tuple[str, ...] | None:
+        """What `user` may do here; `("*",)` is everything, None means that he does not see the server."""
         if user.admin or user == self.owner:
-            return frozenset({"*"})
+            return EVERYTHING
         return self.subusers.get(user.name)
 
 

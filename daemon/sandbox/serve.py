@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daemon.clock import SystemClock
 from daemon.sandbox.app import PanelApp
-from daemon.sandbox.faults import ConnectionLostError, Loss
 from daemon.sandbox.node import NodeApp
+from daemon.sandbox.orders import ConnectionLostError, Loss
 from daemon.sandbox.scenes import demo
 from daemon.sandbox.world import World
 

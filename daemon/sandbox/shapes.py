@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from daemon.sandbox.answers import query_failed
-from daemon.sandbox.records import Backup, Server, Settings, State, User
+from daemon.sandbox.records import EVERYTHING, Backup, Server, Settings, State, User
 
 BACKUPS_PER_PAGE = 20
 MOST_BACKUPS_PER_PAGE = 50
@@ -54,13 +54,13 @@ def backup(record: Backup, settings: Settings) -> dict[str, Any]:
 
 def server(record: Server, user: User) -> dict[str, Any]:
     """One server as `user` sees it."""
-    all_of_it = record.permissions(user) == frozenset({"*"})
+    all_of_it = record.permissions(user) == EVERYTHING
     return {"object": "server", "attributes": _server_attributes(record, user, all_of_it=all_of_it)}
 
 
 def server_view(record: Server, user: User) -> dict[str, Any]:
     """One server with what `user` may do on it, as only the view of a single one tells."""
-    permissions = sorted(record.permissions(user) or ())
+    permissions = list(record.permissions(user) or ())
     if user.admin:
         permissions = ["*", "admin.websocket.errors", "admin.websocket.install", "admin.websocket.transfer"]
     meta = {"is_server_owner": user == record.owner, "user_permissions": permissions}

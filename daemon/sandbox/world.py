@@ -9,12 +9,13 @@ import random
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from daemon.clock import Clock
 from daemon.sandbox import limits
 from daemon.sandbox.agenda import Agenda
 from daemon.sandbox.answers import Refusal, bad_request, node_trouble
-from daemon.sandbox.faults import Faults
+from daemon.sandbox.orders import Faults
 from daemon.sandbox.records import (
     Backup,
     Deed,
@@ -35,7 +36,10 @@ PANEL_PATIENCE = 15.0
 
 
 class World:
-    """A panel with its users, keys, nodes, servers and backups. The same seed gives the same uuids."""
+    """A panel with its users, keys, nodes, servers and backups. The same seed gives the same uuids.
+
+    Whoever looks at the records himself, past the methods, calls `settle` first: what is due happens only then.
+    """
 
     def __init__(self, clock: Clock, *, settings: Settings | None = None, seed: int = 0) -> None:
         self.clock = clock
@@ -97,6 +101,7 @@ class World:
         took: timedelta = timedelta(minutes=1),
         size: int | None = None,
         ignored: Iterable[str] = (),
+        backup_uuid: str | None = None,
         by: str = "somebody else",
     ) -> Backup:
         """A backup that is simply there, past every rule: history, or the work of another client.
@@ -105,7 +110,7 @@ class World:
         the creation throttle if it is young enough.
         """
         made = created_at or self.now()
-        backup = Backup(self.new_uuid(), name, made.replace(microsecond=0), locked, tuple(ignored))
+        backup = Backup(backup_uuid or self.new_uuid(), name, made.replace(microsecond=0), locked, tuple(ignored))
         backup.size = server.work.size if size is None else size
         backup.successful = state is State.GOOD
         backup.completed_at = None if state is State.PENDING else backup.created_at + took
@@ -149,6 +154,17 @@ class World:
 
     # Deeds -----------------------------------------------------------------------------------------------------------
 
+    def check_access(self, server: Server, user: User) -> None:
+        """Raise 404 if `user` must not know of the server."""
+        if server.permissions(user) is None:
+            raise Refusal(404, "NotFoundHttpException", "The requested resource does not exist on this server.")
+
+    def check_state(self, server: Server) -> None:
+        """Raise 409 if the server is in a state that hinders every call for its backups."""
+        conflict = _conflict(server)
+        if conflict is not None:
+            raise Refusal(409, "ServerStateConflictException", conflict)
+
     def check_create(self, server: Server) -> None:
         """Raise what hinders a new backup. The throttle comes before the limit; only failed ones do not count."""
         self.settle()
@@ -175,6 +191,7 @@ class World:
 
     def toggle_lock(self, server: Server, backup: Backup, *, by: str) -> None:
         """Lock what is unlocked and unlock what is locked, whatever its state."""
+        self.settle()
         self._note(Deed.UNLOCKED if backup.locked else Deed.LOCKED, server, backup, by)
         backup.locked = not backup.locked
 
@@ -186,6 +203,7 @@ class World:
 
     def remove(self, server: Server, backup: Backup, *, by: str) -> None:
         """The backup is gone. The throttle goes on counting it, unless the panel is Pelican's kind."""
+        self.settle()
         if server.backups.pop(backup.uuid, None) is None:
             return
         self._note(Deed.DELETED, server, backup, by)
@@ -202,17 +220,18 @@ class World:
 
     def restore(self, server: Server, backup: Backup, *, by: str) -> None:
         """The server is being restored, until `restore_seconds` from now; nobody is told whether it went well."""
+        self.settle()
         server.status = "restoring_backup"
         server.restores.append(self.agenda.seconds())
         self._note(Deed.RESTORING, server, backup, by)
         self.later(server.restore_seconds, lambda: self._restored(server, backup))
 
     def check_node(self, server: Server, backup: Backup | None = None, *, deleting: bool = False) -> None:
-        """Raise the trouble that the panel has with the server's node; deleting a file that is gone is none."""
+        """Raise the trouble that the panel has with the server's node; deleting what is not found there is none."""
         node = server.node
         if node.state is not NodeState.UP or node.answer_seconds >= PANEL_PATIENCE:
             raise node_trouble(504, self.new_uuid())
-        if node.error is not None:
+        if node.error is not None and not (deleting and node.error == HTTPStatus.NOT_FOUND):
             raise node_trouble(node.error, self.new_uuid())
         if backup is not None and backup.file_gone and not deleting:
             raise node_trouble(500, self.new_uuid())
@@ -227,7 +246,7 @@ class World:
 
     def report(self, server: Server, backup: Backup, *, success: bool) -> None:
         """The node tells how a backup ended. A failed one loses its lock, a good one is good for ever."""
-        if backup.successful or backup.uuid not in server.backups:
+        if backup.successful or not self._holds(server, backup):
             return
         self._note(Deed.COMPLETED if success else Deed.FAILED, server, backup, "node")
         backup.successful = success
@@ -237,10 +256,13 @@ class World:
 
     def clean_up(self, server: Server, backup: Backup) -> None:
         """The panel's housekeeping marks a stuck one as failed, and leaves its lock."""
-        if backup.state is not State.PENDING or backup.uuid not in server.backups:
+        if backup.state is not State.PENDING or not self._holds(server, backup):
             return
         self._note(Deed.FAILED, server, backup, "panel")
         backup.completed_at = self.now().replace(microsecond=0)
+
+    def _holds(self, server: Server, backup: Backup) -> bool:
+        return server.uuid in self.servers and backup.uuid in server.backups
 
     def _restored(self, server: Server, backup: Backup) -> None:
         server.status = None
@@ -258,3 +280,18 @@ class World:
     def _note(self, deed: Deed, server: Server, backup: Backup, by: str) -> None:
         entry = Entry(self.now(), deed, server.uuid, backup.uuid, backup.name, backup.locked, backup.state, by)
         self.ledger.append(entry)
+
+
+def _conflict(server: Server) -> str | None:
+    """Which state of the server is in the way, in the panel's words; None if none is."""
+    if server.status == "suspended":
+        return "This server is currently suspended and the functionality requested is unavailable."
+    if server.node.maintenance:
+        return "The node of this server is currently under maintenance and the functionality requested is unavailable."
+    if server.status in {"installing", "install_failed", "reinstall_failed"}:
+        return "This server has not yet completed its installation process, please try again later."
+    if server.status == "restoring_backup":
+        return "This server is currently restoring from a backup, please try again later."
+    if server.transferring:
+        return "This server is currently being transferred to a new machine, please try again later."
+    return None if server.status is None else "This server is in a state that is not supported, please try again later."
