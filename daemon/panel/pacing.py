@@ -6,8 +6,9 @@ after the last window's end; it says `limit` and `remaining` on nearly every ans
 1. Our own share: at most `limit` less the reserve within any 62 s. A fixed window of 60 s can then never hold more of
    ours, wherever it begins; the 2 s are for requests that travel at different speeds. A quarter of the share goes at
    once, for a person at the terminal; beyond it ten at a time, evenly, for the panel's sake.
-2. The others: `remaining`, less our requests still under way, must stay above the reserve, which melts from whole to a
-   tenth as the window ends. So others who take more than their reserve, a second process of ours too, slow us down.
+2. The others: `remaining`, less what we sent since, must stay above the reserve, or above what others took in the last
+   window if that was more; it melts from whole to a tenth as the window ends. So others who take more than their
+   reserve, a second process of ours too, slow us down and get through.
 
 A 429 all the same makes everybody wait until the time that it names. Until the first answer nothing is known, and the
 number of connections bounds the burst; a panel or proxy that sends no such headers is bounded by it alone.
@@ -20,6 +21,7 @@ what others take from the same limit.) `Turn` makes tasks wait by it, first come
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from daemon.clock import Clock
 
@@ -27,7 +29,8 @@ WINDOW = 60.0
 OWN_WINDOW = 62.0
 AT_ONCE = 0.25  # of our share, before requests are spread
 HANDFUL = 10
-SHORTEST_RESERVE = 0.1  # of the reserve, at the window's end
+UNMELTED = 0.1  # of what is left to others, at the window's end
+GLANCE = 1.0  # seconds after which a waiting task looks again, since answers may have told more
 LONGEST_BLOCK = 120.0
 
 
@@ -41,17 +44,23 @@ class Budget:
 
 @dataclass(slots=True)
 class Pace:
-    """When the next request may go. `reserve` is the part of the limit that is left to others."""
+    """When the next request may go. `reserve` is the part of the limit that is left to others.
+
+    `window_begins` is when an answer first showed the panel's window: at the latest, it began then. `known_at` is when
+    the request left whose answer told the budget, and `demand` what others take in a window, as far as one can see.
+    """
 
     reserve: float = 0.2
     budget: Budget | None = None
     sent: deque[float] = field(default_factory=deque)
     under_way: int = 0
-    window_ends: float = float("-inf")
+    window_begins: float = float("-inf")
+    known_at: float = float("-inf")
+    demand: float = 0.0
     blocked_until: float = float("-inf")
 
     def wait(self, now: float) -> float:
-        """Return the seconds until the next request may go; 0 means now. Ask again after waiting."""
+        """Return the seconds until the next request may go; 0 means now. An answer meanwhile can shorten them."""
         while self.sent and self.sent[0] <= now - OWN_WINDOW:
             self.sent.popleft()
         blocked = self.blocked_until - now
@@ -70,17 +79,22 @@ class Pace:
         return self.sent[used - HANDFUL] + OWN_WINDOW * HANDFUL / share - now
 
     def _left_to_others(self, now: float, budget: Budget) -> float:
-        """Rule 2: wait until the melting reserve lies below what is left, at most until the window ends."""
-        until_end = self.window_ends - now
+        """Rule 2: wait until the melting demand lies below what is left, at most until the window ends."""
+        until_end = self.window_begins + WINDOW - now
         if until_end <= 0:
             return 0.0
-        left = budget.remaining - self.under_way - 1
-        reserved = budget.limit * self.reserve
-        if left >= reserved * max(SHORTEST_RESERVE, until_end / WINDOW):
+        left = budget.remaining - self._sent_since(self.known_at) - 1
+        demand = max(self.demand, budget.limit * self.reserve)
+        kept_to_the_end = demand * UNMELTED
+        if left >= kept_to_the_end + (demand - kept_to_the_end) * until_end / WINDOW:
             return 0.0
-        if left < reserved * SHORTEST_RESERVE or not reserved:
+        if left < kept_to_the_end or not demand:
             return until_end
-        return until_end - WINDOW * left / reserved
+        return until_end - WINDOW * (left - kept_to_the_end) / (demand - kept_to_the_end)
+
+    def _sent_since(self, moment: float) -> int:
+        """How many of our requests left after that moment."""
+        return sum(1 for _ in takewhile(lambda at: at > moment, reversed(self.sent)))
 
     def go(self, now: float) -> None:
         """A request leaves now."""
@@ -91,21 +105,35 @@ class Pace:
         """A request has come back, with an answer or without."""
         self.under_way -= 1
 
-    def learn(self, now: float, budget: Budget) -> None:
-        """An answer told the budget. Within a window `remaining` only falls; answers may overtake each other."""
+    def learn(self, now: float, sent_at: float, budget: Budget) -> None:
+        """An answer to the request of `sent_at` told the budget.
+
+        Within a window `remaining` only falls. Answers overtake each other, so only a rise that no overtaking explains
+        shows a new window, and an answer older than what is known tells nothing.
+        """
         old = self.budget
-        rose = old is None or budget.remaining > old.remaining + self.under_way
-        if old is None or rose or old.limit != budget.limit or now >= self.window_ends:
-            self.window_ends = now + WINDOW  # at the latest: it began before this answer
-            self.budget = budget
+        if old is None or old.limit != budget.limit or sent_at >= self.window_begins + WINDOW:
+            new_window = True
         else:
-            self.budget = Budget(budget.limit, min(old.remaining, budget.remaining))
+            new_window = sent_at >= self.known_at and budget.remaining > old.remaining + HANDFUL
+        if new_window:
+            self.demand = self._taken_by_others()
+            self.window_begins, self.budget, self.known_at = now, budget, sent_at
+        elif old is not None and sent_at >= self.window_begins and budget.remaining <= old.remaining:
+            self.budget, self.known_at = budget, max(self.known_at, sent_at)
+
+    def _taken_by_others(self) -> float:
+        """Return what others took in the window that is over: what we saw of it, as if it had been whole."""
+        seen = self.known_at - self.window_begins
+        if self.budget is None or seen < WINDOW / 3:
+            return 0.0
+        ours = self._sent_since(self.window_begins) - self._sent_since(self.known_at)
+        return max(0.0, self.budget.limit - self.budget.remaining - ours) * max(1.0, WINDOW / seen)
 
     def refused(self, now: float, retry_after: float | None) -> None:
         """The panel answered that the limit is used up: nobody goes before it says, bounded against nonsense."""
         seconds = WINDOW if retry_after is None else min(retry_after, LONGEST_BLOCK)
         self.blocked_until = max(self.blocked_until, now + seconds + 1)  # the panel rounds its seconds down
-        self.window_ends = min(self.window_ends, now)
 
 
 class Turn:
@@ -116,9 +144,11 @@ class Turn:
         self._clock = clock
         self._queue = asyncio.Lock()  # wakes its waiters in order
 
-    async def take(self) -> None:
-        """Wait for the turn, and take it."""
+    async def take(self) -> float:
+        """Wait for the turn, take it, and return when that was."""
         async with self._queue:
             while (seconds := self.pace.wait(self._clock.monotonic())) > 0:
-                await self._clock.sleep(seconds)
-            self.pace.go(self._clock.monotonic())
+                await self._clock.sleep(min(seconds, GLANCE))
+            now = self._clock.monotonic()
+            self.pace.go(now)
+            return now

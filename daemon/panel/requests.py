@@ -148,12 +148,12 @@ class Requests:
         if not self._sendable():
             raise KeyRefusedError(f"{call.doing}: the key is empty or holds characters that no key has")
         async with self._places:
-            await self._turn.take()
+            sent_at = await self._turn.take()
             try:
                 answer = await self._exchange(call)
             finally:
                 self._turn.pace.back()
-            self._learn(answer, call)
+            self._learn(answer, call, sent_at)
         if httpx.codes.is_success(answer.status):
             return answer
         raise refusal(answer, call)
@@ -163,7 +163,7 @@ class Requests:
         key = self._key.get_secret_value()
         return key.isascii() and key.isprintable() and bool(key) and " " not in key
 
-    def _learn(self, answer: Answer, call: Call) -> None:
+    def _learn(self, answer: Answer, call: Call, sent_at: float) -> None:
         """Take from an answer what it says of the panel's clock and of the API limit."""
         now = self._clock.monotonic()
         if answer.date is not None:
@@ -173,7 +173,7 @@ class Requests:
         # A write can be under a limit of its own (newer panels: 3 restores in 15 min) and carry that one's headers.
         general = call.reads or (pace.budget is not None and limit == pace.budget.limit)
         if general and limit and remaining is not None:
-            pace.learn(now, Budget(limit, remaining))
+            pace.learn(now, sent_at, Budget(limit, remaining))
         if (
             general
             and answer.status == httpx.codes.TOO_MANY_REQUESTS

@@ -1,0 +1,226 @@
+"""Every captured exchange, replayed through the client: the right value, or the right error."""
+
+import re
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from daemon.core.model import Completeness, Listing
+from daemon.panel import errors
+from daemon.panel.client import PanelClient
+from tests.captures import Capture, every, load
+from tests.fakes import FakeClock
+from tests.panel.stand_in import Script, captured, client
+
+pytestmark = pytest.mark.anyio
+
+BY_CODE = {
+    "DaemonConnectionException": errors.NodeError,
+    "TooManyBackupsException": errors.BackupLimitError,
+    "BackupLockedException": errors.BackupLockedError,
+    "TooManyRequestsHttpException": errors.CreationThrottledError,
+}
+BY_STATUS = {
+    302: errors.StrangeAnswerError,
+    400: errors.RefusedRequestError,
+    401: errors.KeyRefusedError,
+    403: errors.PermissionLackingError,
+    404: errors.NotFoundError,
+    409: errors.ServerStateError,
+    422: errors.InvalidRequestError,
+    429: errors.ApiLimitError,
+    500: errors.PanelTroubleError,
+    502: errors.PanelTroubleError,
+    503: errors.PanelTroubleError,
+}
+OF_THE_PANEL = [capture for capture in every() if capture.path.startswith("/api/client")]
+
+
+def expected(capture: Capture) -> type[errors.PanelError]:
+    """The error for a capture, by the facts' table; a page's 404 was not said by the panel's API."""
+    if "html" in capture.headers.get("content-type", "") and capture.status == 404:
+        return errors.StrangeAnswerError
+    code = re.search(r'"code": ?"(\w+)"', capture.body)
+    return BY_CODE.get(code[1] if code else "", BY_STATUS.get(capture.status, errors.PanelError))
+
+
+async def replay(panel: PanelClient, capture: Capture) -> object:  # noqa: PLR0911 — one return a call
+    """Make the call that the capture is of."""
+    _, _, rest = capture.path.partition("/servers/")
+    server, *path = [part for part in rest.split("/") if part]
+    match capture.method, path:
+        case "GET", []:
+            return await panel.server(server)
+        case "GET", ["backups"]:
+            return await panel.backups(server)
+        case "GET", ["backups", uuid]:
+            return await panel.backup(server, uuid)
+        case "GET", ["backups", uuid, "download"]:
+            return await panel.download_link(server, uuid)
+        case "POST", ["backups"]:
+            return await panel.create(server, name="x")
+        case "POST", ["backups", uuid, "restore"]:
+            return await panel.restore(server, uuid, truncate=False)
+        case "DELETE", ["backups", uuid]:
+            return await panel.delete(server, uuid)
+    raise AssertionError(capture)
+
+
+def is_lock(capture: Capture) -> bool:
+    """Whether the capture is of the toggle, which is more than one call here."""
+    return capture.path.endswith("/lock")
+
+
+def is_server_list(capture: Capture) -> bool:
+    """Whether the capture is of the servers."""
+    return capture.path == "/api/client"
+
+
+def succeeds(capture: Capture) -> bool:
+    """Whether it is a 2xx of the calls that map one to one."""
+    return capture.status < 300 and not is_lock(capture) and not is_server_list(capture)
+
+
+@pytest.mark.parametrize("capture", list(filter(succeeds, OF_THE_PANEL)), ids=str)
+async def test_each_captured_success_is_understood(capture: Capture) -> None:
+    """What the panel granted comes back as the value that the body holds."""
+    async with client(Script(captured(capture.name))) as panel:
+        value = await replay(panel, capture)
+    if capture.status == 204:
+        assert value in (True, None)
+    elif isinstance(value, Listing):
+        uuids = [row["attributes"]["uuid"] for row in capture.json["data"]]
+        assert [backup.uuid for backup in value.backups] == uuids
+        assert not any(backup.unreadable for backup in value.backups)
+        assert value.total == capture.json["meta"]["pagination"]["total"]
+    elif capture.path.endswith("/download"):
+        assert "JWT.EXAMPLE.TOKEN" not in repr(value)
+    else:
+        assert value.uuid == capture.json["attributes"]["uuid"]  # type: ignore[attr-defined]
+        assert getattr(value, "unreadable", None) is None
+
+
+@pytest.mark.parametrize("capture", [c for c in OF_THE_PANEL if c.status >= 300 and not is_lock(c)], ids=str)
+async def test_each_captured_refusal_is_its_error(capture: Capture) -> None:
+    """What the panel refused is raised as its own class, with a hint, the panel's words and no key."""
+    if capture.name.startswith(("123", "124", "166")):
+        async with client(Script(captured(capture.name))) as panel:
+            assert await replay(panel, capture) is False  # deleting what is gone already is no error
+        return
+    async with client(Script(captured(capture.name))) as panel:
+        with pytest.raises(errors.PanelError) as caught:
+            await replay(panel, capture)
+    error = caught.value
+    assert type(error) is expected(capture)
+    assert error.status == capture.status
+    assert error.hint
+    assert error.code != "panel"
+    if "json" in capture.headers["content-type"]:
+        assert re.search(r'"detail": ?"(.{10})', capture.body)[1] in error.text  # type: ignore[index]
+
+
+@pytest.mark.parametrize("capture", list(filter(is_lock, OF_THE_PANEL)), ids=str)
+async def test_each_captured_toggle_is_looked_at(capture: Capture) -> None:
+    """A toggle's answer is taken where it shows the lock that was wanted, and its refusal is raised."""
+    uuid = capture.path.split("/")[-2]
+    before = dict(load("039").json["attributes"], uuid=uuid)
+    if capture.status == 200:
+        wanted = capture.json["attributes"]["is_locked"]
+        before["is_locked"] = not wanted
+        script = Script(_view(before), captured(capture.name))
+        async with client(script) as panel:
+            assert (await panel.set_lock("95bfba30", uuid, wanted)).locked is wanted
+        assert [line.split()[0] for line in script.lines] == ["GET", "POST"]
+    else:
+        async with client(Script(_view(before), captured(capture.name))) as panel:
+            with pytest.raises(BY_STATUS[capture.status]):
+                await panel.set_lock("95bfba30", uuid, True)
+
+
+def _view(attributes: dict[str, object]) -> httpx.Response:
+    return httpx.Response(200, json={"object": "backup", "attributes": attributes})
+
+
+@pytest.mark.parametrize("capture", list(filter(is_server_list, OF_THE_PANEL)), ids=str)
+async def test_each_captured_server_list_is_understood(capture: Capture) -> None:
+    """The servers come back with what a rotation must know of them."""
+    async with client(Script(captured(capture.name))) as panel:
+        servers = await panel.servers()
+    assert [s.identifier for s in servers] == [row["attributes"]["identifier"] for row in capture.json["data"]]
+    assert all(s.permissions is None and s.node == "node1" for s in servers)
+
+
+async def test_a_captured_server_view_holds_limit_state_and_permissions() -> None:
+    """The view says what `check` must know."""
+    async with client(captured("007")) as panel:
+        mine = await panel.server("95bfba30")
+    async with client(captured("167")) as panel:
+        shared = await panel.server("77eb721b")
+    async with client(captured("010")) as panel:
+        suspended = await panel.server("0ade63a1")
+    async with client(captured("138")) as panel:
+        restoring = await panel.server("95bfba30")
+    assert mine.backup_limit == 10
+    assert mine.obstacle is None
+    assert mine.permissions is not None
+    assert "*" in mine.permissions
+    assert shared.permissions == {"websocket.connect", "backup.read"}
+    assert suspended.obstacle == "suspended"
+    assert restoring.obstacle == "restoring a backup"
+
+
+async def test_a_captured_list_is_dated_by_the_panel() -> None:
+    """Whatever this machine's clock says, a listing and the time since are the panel's."""
+    clock = FakeClock()
+    async with client(captured("019"), clock=clock) as panel:
+        assert panel.panel_now() is None
+        listing = await panel.backups("cf0e5a39")
+        clock.elapsed += 7
+        assert panel.panel_now() == listing.taken_at + timedelta(seconds=7)
+    assert listing.taken_at.isoformat() == "2026-11-23T06:55:14+00:00"
+    assert (listing.completeness, len(listing.backups), listing.pages) == (Completeness.COMPLETE, 45, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("155", errors.Lacking.CLIENT_KEY),
+        ("156", errors.Lacking.ADDRESS),
+        ("160", errors.Lacking.PERMISSION),
+    ],
+)
+async def test_the_three_kinds_of_403_have_three_hints(name: str, kind: errors.Lacking) -> None:
+    """The operator is told which of key, address and permission it is."""
+    async with client(captured(name)) as panel:
+        with pytest.raises(errors.PermissionLackingError) as caught:
+            await panel.backups("95bfba30")
+    assert caught.value.kind is kind
+    assert caught.value.hint == errors.PermissionLackingError.hints[kind]
+
+
+async def test_the_limit_the_throttle_and_the_state_carry_their_numbers() -> None:
+    """Limit, seconds and suspension are values, not only words."""
+    async with client(captured("215")) as panel:
+        with pytest.raises(errors.BackupLimitError) as full:
+            await panel.create("95bfba30", name="x")
+    async with client(captured("084")) as panel:
+        with pytest.raises(errors.CreationThrottledError) as throttled:
+            await panel.create("95bfba30", name="x")
+    async with client(captured("093")) as panel:
+        with pytest.raises(errors.CreationThrottledError) as nameless:
+            await panel.create("95bfba30", name="x")
+    async with client(captured("011")) as panel:
+        with pytest.raises(errors.ServerStateError) as suspended:
+            await panel.backups("95bfba30")
+    async with client(captured("139")) as panel:
+        with pytest.raises(errors.ServerStateError) as restoring:
+            await panel.backups("95bfba30")
+    async with client(captured("057")) as panel:
+        with pytest.raises(errors.InvalidRequestError) as overlong:
+            await panel.create("95bfba30", name="x" * 192)
+    assert full.value.limit == 2
+    assert (throttled.value.retry_after, nameless.value.retry_after) == (601.0, None)
+    assert (suspended.value.suspended, suspended.value.transient) == (True, False)
+    assert (restoring.value.suspended, restoring.value.transient) == (False, True)
+    assert (overlong.value.field, "191" in overlong.value.hint) == ("name", True)
