@@ -400,6 +400,19 @@ def test_a_damaged_journal_is_set_aside(tmp_path: Path, content: bytes) -> None:
         assert len(again.recent()) == 1
 
 
+def test_what_lies_beside_a_damaged_journal_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write-ahead log that SQLite could not clear away would be played into the new file."""
+    monkeypatch.setattr(history_file, "_damaged", lambda _: True)
+    path = tmp_path / "history.sqlite3"
+    path.write_bytes(b"no database " * 1000)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).write_bytes(b"of the old one")
+    with Journal.open(tmp_path) as journal:
+        begin(journal)
+    left = {beside.name for beside in tmp_path.iterdir() if b"of the old one" in beside.read_bytes()}
+    assert left == {"history.sqlite3.damaged-1-wal", "history.sqlite3.damaged-1-shm"}
+
+
 def test_damage_inside_is_found_when_opening(tmp_path: Path) -> None:
     """A page of rubbish deep in the file is seen by SQLite's own check; earlier damage stays where it was put."""
     path = tmp_path / "history.sqlite3"

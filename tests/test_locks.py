@@ -99,13 +99,15 @@ def test_asking_never_takes_the_lock(state_dir: Path | None) -> None:
 
 def test_the_file_is_private_and_stays(tmp_path: Path) -> None:
     """Deleting it would leave two holders of two files with one name."""
+    path = tmp_path / "state" / "locks" / f"{UUID}.lock"
     old = os.umask(0)
     try:
+        with server_lock(tmp_path / "state", UUID):
+            path.write_text("a longer number than ours: 12345678901234567890")
         with server_lock(tmp_path / "state", UUID):
             pass
     finally:
         os.umask(old)
-    path = tmp_path / "state" / "locks" / f"{UUID}.lock"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert path.read_text() == f"{os.getpid()}\n"
