@@ -61,19 +61,24 @@ def first_config(panels: Sequence[FirstPanel], *, state_dir: Path | str | None =
 
 def write_new(path: Path, text: str, mode: int = 0o600) -> None:
     """Write a file that does not exist yet, whole or not at all. UsageError: it exists, or cannot be written."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{secrets.token_hex(8)}.draft")
         try:
             _write(draft, text, mode)
-            os.link(draft, path)  # unlike a rename, this never replaces what is there
+            _publish(draft, path)
         finally:
             draft.unlink(missing_ok=True)
-    except FileExistsError:
-        raise UsageError(f"{path} exists already", hint="it is left as it is; name another file") from None
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or error
         raise UsageError(f"{path} cannot be written: {why}") from None
+
+
+def _publish(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)  # unlike a rename, this never replaces what is there
+    except FileExistsError:
+        raise UsageError(f"{path} exists already", hint="it is left as it is; name another file") from None
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -84,10 +84,11 @@ def _server(match: Match, panels: Mapping[str, PanelConfig], tree: Tree) -> Serv
 
 def _refuse_too_little(tree: Tree, *, need_servers: bool) -> None:
     """Without panels or servers nothing would be backed up, and nobody would be told."""
-    if tree.problems:
-        return  # what is missing is then most likely what is wrong
+    if any("." not in problem.key for problem in tree.problems):
+        return  # a whole file, section or variable is wrong, and with it most likely what is missing
+    spoken_of = {problem.key.partition(".")[0] for problem in tree.problems}
     for section in ("panels", "policies", "servers") if need_servers else ("panels",):
-        if not tree.values[section]:
+        if not tree.values[section] and section not in spoken_of:
             tree.refuse(
                 (section,), f"there are no {section}", f"write [{section}.NAME], or let `ptero-backupd init` do it"
             )

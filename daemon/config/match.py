@@ -60,6 +60,8 @@ def _chosen(key: str, server: str, name: object, tree: Tree) -> str:
         return str(name)
     if name is None and len(known) == 1:
         return str(known[0])
+    if tree.partly_unread:
+        return ""
     if isinstance(name, str):
         tree.refuse(path, f"there is no such {key}", did_you_mean(name, known), value=shown(name))
     elif name is None and known:

@@ -256,8 +256,8 @@ class ServerIdentity(Table):
     """What a server has besides the policy's keys."""
 
     id: Identifier = Field(description="The server's 8-character identifier, or its full uuid.")
-    panel: Text | None = Field(None, description="The panel it is on; may be left out where there is only one.")
-    policy: Text | None = Field(None, description="The policy it follows; may be left out where there is only one.")
+    panel: str | None = Field(None, description="The panel it is on; may be left out where there is only one.")
+    policy: str | None = Field(None, description="The policy it follows; may be left out where there is only one.")
 
     def overrides(self) -> dict[str, Any]:
         """The policy's keys that are set on the server itself."""

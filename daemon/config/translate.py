@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from daemon.config.errors import closest, did_you_mean, shown
+from daemon.config.errors import ENVIRONMENT, closest, did_you_mean, shown
 from daemon.config.models import SECTIONS, KeepTable
 from daemon.config.tree import KeyPath, Tree
 
@@ -33,12 +33,24 @@ def refuse_all(error: ValidationError, path: KeyPath, tree: Tree) -> None:
     """Note every finding about one table as a problem."""
     for detail in error.errors(include_url=False):
         key = _key(path, detail["loc"])
-        if detail["type"] == "extra_forbidden":
-            # Without its value: a misspelt api_key holds a key all the same.
-            tree.refuse(key, "unknown key", _meant(key))
-        else:
-            reason, suggestion = _words(detail)
-            tree.refuse(key, reason, suggestion, value=_value(detail, key))
+        match detail["type"]:
+            case "extra_forbidden":
+                # Without its value: a misspelt api_key holds a key all the same.
+                tree.refuse(key, "unknown key", _meant(key))
+            case "missing" if tree.origin(path) == ENVIRONMENT:
+                _refuse_lack(key, path, detail, tree)
+            case _:
+                reason, suggestion = _words(detail)
+                tree.refuse(key, reason, suggestion, value=_value(detail, key))
+
+
+def _refuse_lack(key: KeyPath, path: KeyPath, detail: ErrorDetails, tree: Tree) -> None:
+    """A table that variables alone made lacks a key: most likely they meant one of a file."""
+    section, name = path
+    reason, suggestion = _words(detail)
+    near = closest(name, [other for other in tree.values[section] if tree.origin((section, other)) != ENVIRONMENT])
+    if not tree.partly_unread:
+        tree.refuse(key, reason, f"did the variable mean {section}.{near}?" if near else suggestion)
 
 
 def _meant(key: KeyPath) -> str:

@@ -52,6 +52,11 @@ class Tree:
         """Note that a key is allowed, and yet unwise."""
         self.warnings.append(f"{dotted(path)}: {text}")
 
+    @property
+    def partly_unread(self) -> bool:
+        """Whether a whole file is missing or could not be read: what seems to be missing may be in there."""
+        return any(not problem.key for problem in self.problems)
+
     def refused(self, path: KeyPath) -> bool:
         """Whether there is a problem with this key already."""
         return any(problem.key == dotted(path) for problem in self.problems)

@@ -1,0 +1,193 @@
+"""The environment sets every key, wins over the files, and a misspelt variable is never passed over."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from daemon.config.load import load
+from daemon.config.models import SECTIONS
+from daemon.config.tree import variable
+from tests.config.support import ENVIRONMENT, RIGHT, SIDECAR, UUID, problems, write
+
+VALUES = {
+    "url": "https://panel.example.com",
+    "api_key": "ptlc_EXAMPLE",
+    "api_key_file": "/nowhere",
+    "allow_http": "true",
+    "backups_per_node": "2",
+    "api_reserve": "0.5",
+    "schedule": "every 6h",
+    "timezone": "Europe/Berlin",
+    "splay": "20m",
+    "scope": "all",
+    "name": "x-{time}",
+    "also_own": '["y-{time}"]',
+    "ignored": '["logs/", "a,b"]',
+    "keep": '{"last": 3, "within": "30d"}',
+    "timeout": "1h",
+    "min_good": "2",
+    "total_size": "50GiB",
+    "failed_after": "never",
+    "suspicious": "0",
+    "max_deletions": "-1",
+    "node_hold": "2h",
+    "id": UUID,
+    "panel": "main",
+    "policy": "standard",
+}
+ALL = {
+    variable((section, name, key)): VALUES[key]
+    for section, name in {"panels": "main", "policies": "standard", "servers": "my-server"}.items()
+    for key in SECTIONS[section].model_fields
+}
+
+
+def only_problem(path: Path | None, **variables: str) -> tuple[str, str, str, str | None]:
+    """The one problem that these variables make, beside what is right."""
+    (problem,) = problems(path, ENVIRONMENT | {f"PTERO_BACKUPD_{name}": text for name, text in variables.items()})
+    assert problem.file == "environment"
+    return problem.key, problem.reason, problem.suggestion, problem.value
+
+
+def test_a_sidecar_needs_no_file() -> None:
+    """A panel, a policy and a server, all from the environment."""
+    config = load(None, SIDECAR)
+    server = config.servers["my-server"]
+    assert (server.id, server.panel.url, server.policy.schedule_text) == (UUID, "https://panel.example.com", "every 6h")
+    assert server.file == "environment"
+
+
+def test_every_key_can_be_set() -> None:
+    """None is missing, whatever its type."""
+    config = load(None, ALL | {"PTERO_BACKUPD_STATE_DIR": "/state"})
+    server = config.servers["my-server"]
+    assert config.state_dir == Path("/state")
+    assert (server.panel.backups_per_node, server.panel.reserve) == (2, 0.5)
+    assert server.policy.ignored == ("logs/", "a,b")
+    assert [template.text for template in server.policy.also_own] == ["y-{time}"]
+    assert str(server.policy.retention.keep) == "last=3,within=30d"
+    assert (server.policy.max_deletions, server.policy.retention.failed_after) == (-1, None)
+    assert server.policy == config.policies["standard"]
+
+
+def test_a_key_in_the_environment_replaces_the_file_s_whole_value(tmp_path: Path) -> None:
+    """Of `keep` too: tables are not merged; the table's other keys stay the file's."""
+    config = load(write(tmp_path), ENVIRONMENT | {"PTERO_BACKUPD_POLICIES__STANDARD__KEEP": '{"weekly": 4}'})
+    assert str(config.policies["standard"].retention.keep) == "weekly=4"
+    assert config.policies["standard"].schedule_text == "0 4 * * *"
+
+
+def test_a_server_of_the_file_is_overridden_by_its_variable(tmp_path: Path) -> None:
+    """An underscore in a variable's NAME is a hyphen."""
+    path = write(tmp_path, RIGHT.replace("survival", "my-server"))
+    config = load(path, ENVIRONMENT | {"PTERO_BACKUPD_SERVERS__MY_SERVER__TIMEOUT": "1h"})
+    assert config.servers["my-server"].policy.timeout.total_seconds() == 3600
+    assert config.servers["my-server"].id == "1a7ce997"
+
+
+@pytest.mark.parametrize("name", ["a--b", "a-", "a--id", "port", "my-service-1", "id", "x--keep"])
+def test_every_name_has_exactly_one_variable(name: str) -> None:
+    """Also one with two hyphens in a row, and one that looks like a key or like what Kubernetes sets."""
+    config = load(None, SIDECAR | {variable(("servers", name, "id")): "00000001"})
+    assert set(config.servers) == {"my-server", name}
+
+
+def test_lower_case_variables_count_too(tmp_path: Path) -> None:
+    """Otherwise one in lower case would be passed over."""
+    config = load(write(tmp_path), ENVIRONMENT | {"ptero_backupd_Servers__survival__timeout": "1h"})
+    assert config.servers["survival"].policy.timeout.total_seconds() == 3600
+
+
+def test_two_variables_for_one_key_are_refused(tmp_path: Path) -> None:
+    """Nobody could say which counts."""
+    key, reason, _, _ = only_problem(write(tmp_path), STATE_DIR="/a", state_dir="/b")
+    assert key == "PTERO_BACKUPD_state_dir"
+    assert reason == "sets the same key as PTERO_BACKUPD_STATE_DIR"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CONFIG",
+        "PORT",
+        "PORT_9187_TCP",
+        "PORT_9187_TCP_ADDR",
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_METRICS",
+        "WEB_SERVICE_HOST",
+        "WEB_PORT_80_TCP_PROTO",
+    ],
+)
+def test_link_variables_are_no_configuration(tmp_path: Path, name: str) -> None:
+    """Kubernetes and Docker set them for a service of this name, and nobody can help it."""
+    path = write(tmp_path)
+    load(path, ENVIRONMENT | {f"PTERO_BACKUPD_{name}": str(path)})
+
+
+def test_what_has_another_prefix_is_left_alone(tmp_path: Path) -> None:
+    """The environment is full of things."""
+    load(write(tmp_path), ENVIRONMENT | {"PTERO_BACKUP_STATE_DIR": "x", "PTERO_BACKUPD": "x", "STATE_DIR": "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("STAET_DIR", "did you mean PTERO_BACKUPD_STATE_DIR?"),
+        ("PANEL__MAIN__URL", "did you mean PTERO_BACKUPD_PANELS__MAIN__URL?"),
+        ("PANELS__MAIN__API_KYE", "did you mean PTERO_BACKUPD_PANELS__MAIN__API_KEY?"),
+        ("SERVERS__MY_SERVER__POLICI", "did you mean PTERO_BACKUPD_SERVERS__MY_SERVER__POLICY?"),
+        ("POLICIES__STANDARD__KEEP__LAST", """PTERO_BACKUPD_POLICIES__STANDARD__KEEP='{"last": 3}'"""),
+        ("PANELS_MAIN_URL", "parts are joined by two underscores"),
+        ("PANELS__MAIN", "parts are joined by two underscores"),
+        ("PANELS", "parts are joined by two underscores"),
+        ("PANELS__MAIN__XYZZY", "parts are joined by two underscores"),
+        ("", "parts are joined by two underscores"),
+        ("SERVERS__URL__", "parts are joined by two underscores"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_refused(tmp_path: Path, name: str, suggestion: str) -> None:
+    """Never with its value, which may be a key."""
+    key, reason, said, value = only_problem(write(tmp_path), **{name: "hunter2"})
+    assert (key, reason, value) == (f"PTERO_BACKUPD_{name}", "no such key", None)
+    assert suggestion in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key", "reason"),
+    [
+        ("POLICIES__STANDARD__KEEP", "last=3", "policies.standard.keep", 'must be "all" or a table of rules'),
+        ("POLICIES__STANDARD__KEEP", '{"lst": 3}', "policies.standard.keep.lst", "unknown key"),
+        ("POLICIES__STANDARD__KEEP", "[" * 100_000, "policies.standard.keep", 'must be "all"'),
+        ("POLICIES__STANDARD__IGNORED", "logs/", "policies.standard.ignored", "must be a list"),
+        ("POLICIES__STANDARD__IGNORED", "[" * 900 + "]" * 900, "policies.standard.ignored", "must be text"),
+        ("POLICIES__STANDARD__MIN_GOOD", "two", "policies.standard.min_good", "must be a whole number"),
+        ("POLICIES__STANDARD__MIN_GOOD", "", "policies.standard.min_good", "must be a whole number"),
+        ("POLICIES__STANDARD__SUSPICIOUS", "NaN", "policies.standard.suspicious", "must be a number"),
+        ("POLICIES__STANDARD__TIMEOUT", "", "policies.standard.timeout", "is not a duration"),
+        ("SERVERS__SURVIVAL__PANEL", "", "servers.survival.panel", "there is no such panel"),
+        ("STATE_DIR", "", "state_dir", "must be the path of a folder"),
+        ("STATE_DIR", "state", "state_dir", "must be an absolute path"),
+        ("SERVERS__-X__ID", "1a7ce998", "servers.-x", "a name is made of"),
+        ("SERVERS__SURVIVAL__POLICY", "caf\udce9", "PTERO_BACKUPD_SERVERS__SURVIVAL__POLICY", "UTF-8"),
+        ("CAF\udce9", "", "PTERO_BACKUPD_CAF\\udce9", "no such key"),
+    ],
+)
+def test_a_wrong_value_is_told_by_its_key(tmp_path: Path, name: str, text: str, key: str, reason: str) -> None:
+    """As for a file, with "environment" in its place."""
+    told, said, _, _ = only_problem(write(tmp_path), **{name: text})
+    assert told == key
+    assert reason in said
+
+
+def test_json_is_read_as_toml_would_be() -> None:
+    """The same rules, whichever way they come."""
+    keep = json.dumps({"last": 3, "weekly": -1, "within_monthly": "1y"})
+    config = load(None, SIDECAR | {"PTERO_BACKUPD_POLICIES__STANDARD__KEEP": keep})
+    assert str(config.policies["standard"].retention.keep) == "last=3,weekly=-1,within_monthly=1y"
+
+
+def test_the_values_above_hold_every_key() -> None:
+    """Otherwise a new key could be forgotten in the test of all keys."""
+    assert set(VALUES) == {key for model in SECTIONS.values() for key in model.model_fields}

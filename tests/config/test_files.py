@@ -1,0 +1,133 @@
+"""The files: where they are looked for, what may be in them, and what belongs to one of them alone."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config import sources
+from daemon.config.load import load
+from tests.config.support import ENVIRONMENT, RIGHT, SIDECAR, problems, write
+
+SERVER = '[servers.creative]\nid = "d3aac109"\n'
+
+
+@pytest.fixture
+def default_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The default path, moved to where a test can write."""
+    path = tmp_path / "etc/config.toml"
+    monkeypatch.setattr(sources, "DEFAULT_FILE", path)
+    return path
+
+
+def test_the_default_path_is_the_contract_s() -> None:
+    """Scripts and units rely on it."""
+    assert Path("/etc/ptero-backupd/config.toml") == sources.DEFAULT_FILE
+
+
+def test_the_named_file_wins_over_the_variable_and_that_over_the_default(tmp_path: Path, default_file: Path) -> None:
+    """--config, else $PTERO_BACKUPD_CONFIG, else the default."""
+    write(tmp_path / "etc", RIGHT)
+    by_variable, named = write(tmp_path, RIGHT, "v/config.toml"), write(tmp_path, RIGHT, "n/config.toml")
+    with_variable = ENVIRONMENT | {"PTERO_BACKUPD_CONFIG": str(by_variable)}
+    assert load(named, with_variable).files == (named,)
+    assert load(None, with_variable).files == (by_variable,)
+    assert load(None, ENVIRONMENT | {"PTERO_BACKUPD_CONFIG": ""}).files == (default_file,)
+
+
+@pytest.mark.parametrize("environ", [ENVIRONMENT, SIDECAR])
+def test_a_named_file_must_exist(tmp_path: Path, environ: dict[str, str]) -> None:
+    """Also where the environment would suffice: somebody meant that file."""
+    path = tmp_path / "config.toml"
+    for found in (problems(path, environ), problems(None, environ | {"PTERO_BACKUPD_CONFIG": str(path)})):
+        assert (found[0].file, found[0].key, found[0].reason) == (str(path), "", "there is no such file")
+        assert "ptero-backupd init" in found[0].suggestion
+
+
+def test_the_default_file_must_exist_unless_the_environment_suffices(default_file: Path) -> None:
+    """A sidecar needs no file, and a forgotten file is not taken for a sidecar."""
+    assert load(None, SIDECAR).files == ()
+    assert {problem.reason for problem in problems(None, ENVIRONMENT)} >= {"there is no such file"}
+    without_server = {name: text for name, text in SIDECAR.items() if "SERVERS" not in name}
+    (problem,) = problems(None, without_server)
+    assert (problem.file, problem.reason) == (str(default_file), "there is no such file")
+    assert load(None, without_server, need_servers=False).servers == {}
+
+
+def test_conf_d_is_read_beside_the_file(tmp_path: Path) -> None:
+    """In the order of names; other files, hidden ones and folders are left alone."""
+    main = write(tmp_path)
+    second = write(tmp_path, SERVER, "conf.d/20-creative.toml")
+    first = write(tmp_path, SERVER.replace("creative", "lobby").replace("d3aac109", "00000001"), "conf.d/10-lobby.toml")
+    for name in ("notes.txt", ".hidden.toml", "x.toml.dpkg-old"):
+        write(tmp_path, "not TOML", f"conf.d/{name}")
+    config = load(main, ENVIRONMENT)
+    assert config.files == (main, first, second)
+    assert list(config.servers) == ["survival", "lobby", "creative"]
+    assert config.servers["creative"].file == str(second)
+
+
+def test_an_entry_defined_twice_is_refused_and_both_files_are_named(tmp_path: Path) -> None:
+    """Neither silently wins, and they are not merged."""
+    main = write(tmp_path, 'state_dir = "/x"\n' + RIGHT)
+    extra = write(tmp_path, 'state_dir = "/y"\n[servers.survival]\nsplay = "1m"\n', "conf.d/a.toml")
+    twice = problems(main)
+    assert [problem.key for problem in twice] == ["state_dir", "servers.survival"]
+    assert {problem.file for problem in twice} == {str(extra)}
+    assert all(problem.reason == f"already defined in {main}" for problem in twice)
+
+
+def test_two_files_of_conf_d_cannot_define_one_entry(tmp_path: Path) -> None:
+    """The second of them is told of the first."""
+    first, second = (write(tmp_path, SERVER, f"conf.d/{name}.toml") for name in "ab")
+    (problem,) = problems(write(tmp_path))
+    assert (problem.file, problem.reason) == (str(second), f"already defined in {first}")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\n\n[panels.main\n", "not valid TOML: expected"),
+        (b"a = 1\na = 2\n", "not valid TOML: cannot overwrite a value (at line 2"),
+        (b"a = 1\nb = '\xff'\n", "not valid TOML: no UTF-8 text at line 2"),
+        (b"a = " + b"[" * 5000, "not valid TOML"),
+        (b"a = " + b"1" * 5000, "cannot be read"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_line(tmp_path: Path, content: bytes, reason: str) -> None:
+    """Nothing else of the file is judged then, and nothing is said to be missing."""
+    path = tmp_path / "config.toml"
+    path.write_bytes(content)
+    (problem,) = problems(path, {"HOME": "/home/operator"})
+    assert (problem.file, problem.key) == (str(path), "")
+    assert problem.reason.startswith(reason)
+
+
+def test_a_syntax_error_names_the_line(tmp_path: Path) -> None:
+    """The line is what an editor can jump to."""
+    (problem,) = problems(write(tmp_path, RIGHT.replace('"own"', "own")))
+    assert "line 6" in problem.reason
+
+
+@pytest.mark.parametrize("path", ["folder", "file/below", "nul\0"])
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, path: str) -> None:
+    """Whatever the system says, it is a problem of the configuration and no bug."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert any("cannot be read" in problem.reason for problem in problems(tmp_path / path))
+
+
+def test_a_conf_d_that_is_none_or_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Its servers would silently be gone otherwise."""
+    main = write(tmp_path)
+    (tmp_path / "conf.d").touch()
+    (problem,) = problems(main)
+    assert (problem.file, problem.reason) == (str(tmp_path / "conf.d"), "cannot be read: Not a directory")
+
+
+def test_a_link_to_nowhere_in_conf_d_is_told(tmp_path: Path) -> None:
+    """Only the main file may be missing."""
+    main = write(tmp_path)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d/a.toml").symlink_to(tmp_path / "gone")
+    (problem,) = problems(main)
+    assert (problem.file, problem.reason) == (str(tmp_path / "conf.d/a.toml"), "there is no such file")

@@ -1,0 +1,133 @@
+"""What `init` writes is right as it stands, for whatever servers a key can see, and never replaces a file."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.config.first import FirstPanel, first_config, quoted, write_new
+from daemon.config.load import load
+from daemon.config.values import Config
+from daemon.core.model import Scope, Server
+from daemon.errors import UsageError
+from tests.config.support import KEY, write
+
+ENVIRON = {"HOME": "/home/operator", "PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY}
+OTHER_KEY = {"PTERO_BACKUPD_PANELS__SECOND__API_KEY": KEY}
+
+
+def server(name: str, identifier: str = "1a7ce997", limit: int = 50) -> Server:
+    """A server as the panel tells it."""
+    return Server(f"{identifier}-259b-452e-8b4e-cecc464142ca", identifier, name, "node-1", limit)
+
+
+def panel(*servers: Server, name: str = "main") -> FirstPanel:
+    """A panel whose key is in the environment."""
+    return FirstPanel(name, f"https://{name}.example.com", servers)
+
+
+def accepted(tmp_path: Path, text: str, environ: Mapping[str, str] = ENVIRON) -> Config:
+    """The text, loaded."""
+    return load(write(tmp_path, text), environ, need_servers=False)
+
+
+def test_it_is_accepted_as_it_stands(tmp_path: Path) -> None:
+    """And it deletes only what it named itself."""
+    (tmp_path / "main.key").write_text(KEY)
+    (tmp_path / "main.key").chmod(0o600)
+    local = FirstPanel("main", "http://panel:80", [server("Survival World")], tmp_path / "main.key", allow_http=True)
+    config = load(write(tmp_path, first_config([local], state_dir=tmp_path)), {})
+    (name,) = config.servers
+    assert (name, config.servers[name].id) == ("survival-world", "1a7ce997")
+    assert config.policies["standard"].scope is Scope.OWN
+    assert (config.state_dir, config.warnings) == (tmp_path, ())
+
+
+def test_names_are_made_unique(tmp_path: Path) -> None:
+    """Two servers of one name, one whose name is already another's, and one without a single letter."""
+    servers = [
+        server(name, f"0000000{n}") for n, name in enumerate(["Lobby", "lobby!", "Lobby 00000001", "★", "lobby"])
+    ]
+    config = accepted(tmp_path, first_config([panel(*servers)]))
+    assert {name: entry.id for name, entry in config.servers.items()} == {
+        "lobby": "00000000",
+        "lobby-00000001": "00000001",
+        "lobby-00000001-00000002": "00000002",
+        "00000003": "00000003",
+        "lobby-00000004": "00000004",
+    }
+
+
+def test_a_name_is_found_even_where_all_near_ones_are_taken(tmp_path: Path) -> None:
+    """The same server seen by two keys is left to `check`; the file is still one that can be read."""
+    text = first_config([panel(*[server("Lobby")] * 3)])
+    assert list(tomllib.loads(text)["servers"]) == ["lobby", "lobby-1a7ce997", "lobby-2"]
+
+
+def test_servers_name_their_panel_where_there_are_several(tmp_path: Path) -> None:
+    """Otherwise it may be left out, and is."""
+    both = [panel(server("a", "00000001")), panel(server("b", "00000002"), name="second")]
+    config = accepted(tmp_path, first_config(both), ENVIRON | OTHER_KEY)
+    assert {name: entry.panel.name for name, entry in config.servers.items()} == {"a": "main", "b": "second"}
+    assert "panel =" not in first_config(both[:1])
+
+
+@pytest.mark.parametrize(("limit", "most"), [(2, 1), (3, 2), (17, 16), (18, 17), (50, 17)])
+def test_no_more_is_kept_than_the_limit_has_room_for(tmp_path: Path, limit: int, most: int) -> None:
+    """What is kept, and the one that is being made, fit the panel's limit."""
+    config = accepted(tmp_path, first_config([panel(server("a", limit=limit))]))
+    assert config.servers["a"].policy.retention.keep.most_kept() == most
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_a_server_that_cannot_rotate_is_a_comment(tmp_path: Path, limit: int) -> None:
+    """With the reason, and ready for the day when its limit is raised."""
+    text = first_config([panel(server("a", limit=limit))])
+    assert accepted(tmp_path, text).servers == {}
+    assert f"# its backup limit is {limit}, and to rotate takes 2:\n# [servers.a]\n" in text
+
+
+@settings(max_examples=50, deadline=None)
+@given(names=st.lists(st.text(), max_size=5), nodes=st.text(), key_file=st.text(min_size=1), limit=st.integers(0, 60))
+def test_whatever_a_panel_answers_the_file_can_be_read(names: list[str], nodes: str, key_file: str, limit: int) -> None:
+    """Names come from people, and may hold quotes, line ends or worse."""
+    servers = [Server("", f"{n:08x}", name, nodes, limit) for n, name in enumerate(names)]
+    document = tomllib.loads(first_config([FirstPanel("main", "https://x", servers, Path(key_file.replace("\0", "")))]))
+    assert set(document) <= {"panels", "policies", "servers"}
+    assert len(document.get("servers", {})) in {0, len(names)}
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_quoted_text_is_read_back(text: str) -> None:
+    """To the letter."""
+    assert tomllib.loads(f"x = {quoted(text)}") == {"x": text}
+
+
+def test_a_new_file_is_private_and_whole(tmp_path: Path) -> None:
+    """In folders that it makes, with nothing left beside it."""
+    path = tmp_path / "a/b/config.toml"
+    write_new(path, "x = 1\n")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("x = 1\n", 0o600)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_exists_is_never_replaced(tmp_path: Path) -> None:
+    """Nor is a link, wherever it leads."""
+    path = write(tmp_path, "mine")
+    (tmp_path / "link").symlink_to("gone")
+    for taken in (path, tmp_path / "link"):
+        with pytest.raises(UsageError, match="exists already"):
+            write_new(taken, "yours")
+    assert path.read_text() == "mine"
+    assert {entry.name for entry in tmp_path.iterdir()} == {"config.toml", "link"}
+
+
+@pytest.mark.parametrize("path", ["file/below", "x" * 300, "nul\0"])
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, path: str) -> None:
+    """As a mistake of whoever named it."""
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_new(tmp_path / path, "")
