@@ -192,10 +192,11 @@ class BrokenResponse(Response):
         self.loss = loss
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 — Response's own
-        """Send the head and half of the body, then break."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        half = bytes(self.body[: len(self.body) // 2])
-        await send({"type": "http.response.body", "body": half, "more_body": True})
+        """Send the head and half of the body, then break; an answer without a body breaks before its head."""
+        if self.body:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            half = bytes(self.body[: len(self.body) // 2])
+            await send({"type": "http.response.body", "body": half, "more_body": True})
         raise ConnectionLostError(self.loss)
 
 

@@ -69,12 +69,14 @@ class NodeApp:
         if not store_link_holds(request.url.path, expires, signature, self.world.now()):
             return self._store_trouble(403, "AccessDenied", "Request has expired")
         server = self.world.servers.get(request.path_params["server"])
-        backup = None if server is None else _file(server, request.path_params["backup"])
-        if server is None or backup is None:
+        if server is None:
             return self._store_trouble(404, "NoSuchKey", "The specified key does not exist.")
         fault = await self._suffer(server)
         if fault.answer is not None:
             return self._ordered(fault)
+        backup = _file(server, request.path_params["backup"])
+        if backup is None:
+            return self._store_trouble(404, "NoSuchKey", "The specified key does not exist.")
         start, end = _wanted_range(request.headers.get("range"), backup.archive.size)
         if start >= end:
             return self._store_trouble(416, "InvalidRange", "The requested range is not satisfiable")
