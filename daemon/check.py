@@ -1,0 +1,226 @@
+"""`check`: whether what is configured can work: panels, keys, servers, permissions and limits.
+
+Only reads. Each finding is a value with a level: `error` is what makes a rotation fail or be refused, `warning` what
+will do so some day or is unwise, `ok` what was looked at and is right. One panel's trouble, or one server's, never
+hides another's.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from enum import StrEnum
+
+from daemon.clock import Clock
+from daemon.config.values import Config, PanelConfig, ServerConfig, duplicates
+from daemon.core.keep import ALL
+from daemon.core.model import Backup, Scope, Server
+from daemon.core.units import format_duration
+from daemon.errors import Exit
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import NotFoundError, PanelError
+
+CLOCK_TOLERANCE = timedelta(minutes=1)
+NEEDED = ("backup.read", "backup.create", "backup.delete")
+BY_HAND = ("backup.download", "backup.restore")
+_EVERY = "*"
+_SHOWN = 3
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `code` names its kind for scripts; `panel` and `server` are configured names."""
+
+    level: Level
+    code: str
+    text: str
+    hint: str = ""
+    panel: str | None = None
+    server: str | None = None
+
+
+def check_configuration(config: Config) -> tuple[Finding, ...]:
+    """Given a configuration that was not refused, return what is to be said of it without asking a panel."""
+    files = ", ".join(map(str, config.files)) or "the environment"
+    counts = f"{_number(config.servers, 'server')} on {_number(config.panels, 'panel')}"
+    warnings = (Finding(Level.WARNING, "configuration", warning) for warning in config.warnings)
+    return (Finding(Level.OK, "configuration", f"{files}: {counts}"), *warnings)
+
+
+async def check_panels(config: Config, clients: Mapping[str, PanelClient], clock: Clock) -> tuple[Finding, ...]:
+    """Ask every panel about its key and its servers; `clients` has a client for each panel of the configuration."""
+    looks = (_look_at_panel(panel, config, clients[name], clock) for name, panel in config.panels.items())
+    uuids: dict[str, str] = {}
+    findings: list[Finding] = []
+    for found, of_panel in await asyncio.gather(*looks):
+        findings += found
+        uuids |= of_panel
+    return (*findings, *_twice(config, uuids))
+
+
+def exit_code(findings: Sequence[Finding]) -> Exit:
+    """2 for a mistake in the configuration, 4 where no panel answered, 3 where something is wrong, else 0."""
+    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    if any(finding.code == "duplicate" for finding in errors):
+        return Exit.USAGE
+    panels = {finding.panel for finding in findings if finding.panel}
+    if panels and panels == {finding.panel for finding in errors if finding.server is None}:
+        return Exit.FAILED
+    return Exit.SOME_FAILED if errors else Exit.DONE
+
+
+def _twice(config: Config, uuids: Mapping[str, str]) -> list[Finding]:
+    """What is wrong with servers that are configured a second time."""
+    return [
+        Finding(Level.ERROR, "duplicate", f"{problem.key}: {problem.reason}", problem.suggestion)
+        for problem in duplicates(config, uuids)
+    ]
+
+
+# A panel ----------------------------------------------------------------------------------------------------------
+
+Look = tuple[list[Finding], dict[str, str]]
+
+
+async def _look_at_panel(panel: PanelConfig, config: Config, client: PanelClient, clock: Clock) -> Look:
+    """Return what is found on a panel, and the uuid of each configured server that it knows."""
+    servers = [server for server in config.servers.values() if server.panel.name == panel.name]
+    try:
+        visible = await client.servers()
+    except PanelError as error:
+        text = error.text + (f"; {_number(servers, 'server')} not looked at" if servers else "")
+        return [Finding(Level.ERROR, error.code, text, error.hint, panel.name)], {}
+    findings = [_answers(panel, visible, client), *_clock(panel, client, clock)]
+    uuids: dict[str, str] = {}
+    for found, of_server in await asyncio.gather(*(_look_at_server(server, client, visible) for server in servers)):
+        findings += found
+        uuids |= of_server
+    return findings, uuids
+
+
+def _answers(panel: PanelConfig, visible: Sequence[Server], client: PanelClient) -> Finding:
+    budget = f", API limit {client.budget.limit} a minute" if client.budget else ""
+    text = f"{panel.url} accepts the key, which sees {_number(visible, 'server')}{budget}"
+    return Finding(Level.OK, "panel", text, panel=panel.name)
+
+
+def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Finding]:
+    """Rotations go by the panel's clock; one that is wrong still misleads people, and certificates."""
+    theirs = client.panel_now()
+    ahead = theirs - clock.now() if theirs else timedelta(0)
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return []
+    direction = "ahead of" if ahead > timedelta(0) else "behind"
+    text = f"its clock is {format_duration(abs(ahead))} {direction} ours"
+    hint = "one of the two is wrong: let both follow NTP; retention itself goes by the panel's clock"
+    return [Finding(Level.WARNING, "clock", text, hint, panel.name)]
+
+
+# A server ---------------------------------------------------------------------------------------------------------
+
+
+async def _look_at_server(config: ServerConfig, client: PanelClient, visible: Sequence[Server]) -> Look:
+    """Return what is found about a server, and its uuid by its configured name where the panel knows it."""
+    try:
+        server = await client.server(config.id)
+    except NotFoundError as error:
+        return [_about(config, Level.ERROR, error.code, error.text, _meant(config, visible) or error.hint)], {}
+    except PanelError as error:
+        return [_about(config, Level.ERROR, error.code, error.text, error.hint)], {}
+    findings = [*_obstacle(config, server), *_permissions(config, server)]
+    if not any(finding.level is Level.ERROR for finding in findings) and server.obstacle is None:
+        findings += await _look_at_limit(config, server, client)
+    elif server.backup_limit == 0:
+        findings.append(_no_backups_allowed(config))
+    if not any(finding.level is Level.ERROR for finding in findings):
+        findings.insert(0, _about(config, Level.OK, "server", f'"{server.name}" on {server.node}'))
+    return findings, {config.name: server.uuid}
+
+
+def _meant(config: ServerConfig, visible: Sequence[Server]) -> str:
+    """Which of the visible servers was probably meant, by id or by name."""
+    words = {word.lower(): one for one in visible for word in (one.name, one.uuid, one.identifier)}
+    near = [words[word] for asked in (config.id, config.name) for word in get_close_matches(asked, words, n=_SHOWN)]
+    named = [f"{one.identifier} ({one.name})" for one in dict.fromkeys(near)][:_SHOWN]
+    return f"did you mean {', '.join(named)}?" if named else ""
+
+
+def _obstacle(config: ServerConfig, server: Server) -> list[Finding]:
+    if server.obstacle is None:
+        return []
+    return [_about(config, Level.WARNING, "server-state", f"is {server.obstacle}: it is skipped until that ends")]
+
+
+def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
+    held = server.permissions
+    if held is None or _EVERY in held:
+        return []
+    findings = []
+    if lacking := [name for name in NEEDED if name not in held]:
+        text = f"the key lacks {', '.join(lacking)}"
+        hint = "give the key's user these permissions on the server"
+        findings.append(_about(config, Level.ERROR, "permission-lacking", text, hint))
+    if lacking := [name for name in BY_HAND if name not in held]:
+        text = f"the key lacks {', '.join(lacking)}, which only commands by hand need"
+        findings.append(_about(config, Level.OK, "permission-optional", text))
+    return findings
+
+
+async def _look_at_limit(config: ServerConfig, server: Server, client: PanelClient) -> list[Finding]:
+    """Whether the panel's limit can hold what the policy keeps, the new backup, and what it never deletes."""
+    if server.backup_limit == 0:
+        return [_no_backups_allowed(config)]
+    try:
+        backups = (await client.backups(config.id)).backups
+    except PanelError as error:
+        return [_about(config, Level.ERROR, error.code, error.text, error.hint)]
+    limit, beyond = server.backup_limit, sum(_never_deleted(config, backup) for backup in backups)
+    also = f", and {_number(range(beyond), 'backup')} that it never deletes" if beyond else ""
+    most = config.policy.retention.keep.most_kept()
+    if most is None:
+        return [_unbounded(config, limit, also)]
+    most = max(most, config.policy.retention.min_good)
+    kept = f"what the policy keeps ({most}) plus one{also}"
+    if limit >= most + 1 + beyond:
+        return [_about(config, Level.OK, "limit", f"the limit of {limit} can hold {kept}")]
+    hint = f"raise the limit to {most + 1 + beyond} in the panel, keep fewer, or unlock or delete some by hand"
+    return [_about(config, Level.WARNING, "limit", f"the limit of {limit} cannot hold {kept}", hint)]
+
+
+def _never_deleted(config: ServerConfig, backup: Backup) -> bool:
+    """Whether the backup takes a slot that no rotation frees; failed ones take none."""
+    failed = backup.completed_at is not None and not backup.successful
+    foreign = config.policy.scope is Scope.OWN and not config.ownership.owns(backup.name)
+    return not failed and (backup.locked or foreign)
+
+
+def _unbounded(config: ServerConfig, limit: int, also: str) -> Finding:
+    """Rules without a bound in number: those that let nothing go will meet any limit."""
+    keep = config.policy.retention.keep
+    text = f"keep {keep} has no bound in number{also}; the limit is {limit}"
+    if keep.everything or ALL in keep.counts.values():
+        hint = "backups are refused once the limit is reached: give every rule a number"
+        return _about(config, Level.WARNING, "limit", text, hint)
+    return _about(config, Level.OK, "limit", f"{text}, and must hold every start of that span")
+
+
+def _no_backups_allowed(config: ServerConfig) -> Finding:
+    text = "the panel allows this server no backups at all"
+    return _about(config, Level.ERROR, "limit", text, "raise the server's backup limit in the panel")
+
+
+def _about(config: ServerConfig, level: Level, code: str, text: str, hint: str = "") -> Finding:
+    return Finding(level, code, text, hint, config.panel.name, config.name)
+
+
+def _number(things: Sequence[object] | Mapping[str, object] | range, noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,232 @@
+"""Every command, with all that can be written after it, on one page.
+
+A command here only hands over to its module, which loads what it needs; so `--help` waits for none of that.
+"""
+# ruff: noqa: PLC0415 — see above
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon import __version__
+from daemon.cli.backups_app import backups_app
+from daemon.cli.options import Json, Servers, Settings, settings
+from daemon.errors import Exit, UsageError
+
+PROGRAM = "ptero-backupd"
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Rotate the backups of game servers on Pterodactyl and Pelican panels.",
+    add_completion=False,
+    rich_markup_mode=None,  # plain help is there in half the time
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(help="About the configuration file.", rich_markup_mode=None, no_args_is_help=False)
+app.add_typer(backups_app, name="backups")
+app.add_typer(config_app, name="config")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def before(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The configuration: $PTERO_BACKUPD_CONFIG, else /etc/ptero-backupd/config.toml."
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log everything.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log errors alone.")] = False,
+    version: Annotated[  # noqa: ARG001 — its callback has answered
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
+    if verbose and quiet:
+        raise UsageError("--verbose and --quiet contradict each other")
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(Exit.USAGE)
+    context.obj = Settings(config, "debug" if verbose else "error" if quiet else None)
+
+
+@app.command()
+def run(context: typer.Context) -> int:
+    """Run the daemon, in the foreground."""
+    from daemon.cli.run import run_daemon
+
+    return run_daemon(settings(context))
+
+
+@app.command()
+def rotate(
+    context: typer.Context,
+    servers: Servers = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    max_deletions: Annotated[
+        int | None,
+        typer.Option(min=-1, metavar="N", help="Allow so many deletions of good backups this once; -1: any number."),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Rotate the servers now: back up, then delete what is beyond retention."""
+    from daemon.cli.rotate import rotate_now
+
+    return rotate_now(settings(context), servers or (), dry_run=dry_run, max_deletions=max_deletions, as_json=json)
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    *,
+    servers: Servers = None,
+    listing: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Judge saved list responses instead, without a panel; '-' is stdin."),
+    ] = None,
+    keep: Annotated[str | None, typer.Option(metavar="RULES", help="With --listing: such as last=3,daily=7.")] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="With --listing: of days and weeks.")] = None,
+    now: Annotated[str | None, typer.Option(metavar="TIME", help="With --listing: when it was saved.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEMPLATE", help="With --listing: judge only what is named so.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Show what retention would keep and delete now, and why; changes nothing."""
+    offline = {"--keep": keep, "--timezone": timezone, "--now": now, "--name": name}
+    if listing is None:
+        if given := [option for option, value in offline.items() if value is not None]:
+            raise UsageError(f"{given[0]} goes with --listing", hint="without it the configuration says so")
+        from daemon.cli.plan import plan_servers
+
+        return plan_servers(settings(context), servers or (), as_json=json)
+    if servers:
+        raise UsageError("--listing judges a file, not a server of the configuration")
+    if keep is None:
+        raise UsageError("--listing needs --keep", hint="such as --keep last=3,daily=7,weekly=4")
+    from daemon.cli.plan_listing import plan_listing
+
+    return plan_listing(listing, keep, timezone=timezone or "UTC", now=now, name=name, as_json=json)
+
+
+@app.command()
+def schedule(
+    context: typer.Context,
+    servers: Servers = None,
+    count: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many for each server.")] = 5,
+    now: Annotated[str | None, typer.Option(metavar="TIME", help="Count from then.")] = None,
+    json: Json = False,
+) -> int:
+    """Show the next starts."""
+    from daemon.cli.schedule import show_schedule
+
+    return show_schedule(settings(context), servers or (), count=count, now=now, as_json=json)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no panel.")] = False,
+    json: Json = False,
+) -> int:
+    """Check the configuration, then each panel, key, permission and limit."""
+    from daemon.cli.check import check_all
+
+    return check_all(settings(context), offline=offline, as_json=json)
+
+
+@app.command()
+def servers(context: typer.Context, json: Json = False) -> int:
+    """Show the servers that the keys can see."""
+    from daemon.cli.servers import show_servers
+
+    return show_servers(settings(context), as_json=json)
+
+
+@app.command()
+def history(
+    context: typer.Context,
+    server: Annotated[str | None, typer.Argument(metavar="[SERVER]", help="Of that server alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many, the newest first.")] = 20,
+    json: Json = False,
+) -> int:
+    """Show the rotations of the past."""
+    from daemon.cli.history import show_history
+
+    return show_history(settings(context), server, limit=limit, as_json=json)
+
+
+@app.command()
+def status(context: typer.Context, json: Json = False) -> int:
+    """Show each server's last rotation, what is under way, and the next start."""
+    from daemon.cli.status import show_status
+
+    return show_status(settings(context), as_json=json)
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    *,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="The panel's address.")] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file that holds the key; '-' is stdin.")
+    ] = None,
+    panel: Annotated[str, typer.Option(metavar="NAME", help="What to call the panel.")] = "main",
+    server: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this server; may be repeated. Else all.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="What to write, if not --config.")
+    ] = None,
+    allow_http: Annotated[bool, typer.Option("--allow-http", help="Send the key over plain http.")] = False,
+) -> int:
+    """Write a first configuration from what a key can see.
+
+    The key is asked for, or taken from $PTERO_BACKUPD_PANELS__MAIN__API_KEY or --api-key-file; it is never an argument.
+    """
+    from daemon.cli.init import Wishes, write_first
+
+    return write_first(settings(context), Wishes(url, api_key_file, panel, tuple(server or ()), output, allow_http))
+
+
+@config_app.command("schema")
+def config_schema() -> int:
+    """Print the JSON schema of the configuration file, for editors."""
+    from daemon.cli.schema import show_schema
+
+    return show_schema()
+
+
+@config_app.callback()
+def _config() -> None:
+    """Look at the configuration file."""
+
+
+@app.command()
+def sandbox(
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8808",
+) -> int:
+    """Run a panel in memory, to try things on, in the foreground."""
+    from daemon.cli.sandbox import serve_sandbox
+
+    return serve_sandbox(listen)
+
+
+@app.command()
+def demo(
+    keep_running: Annotated[bool, typer.Option("--keep-running", help="Stay until Ctrl-C.")] = False,
+) -> int:
+    """Show the daemon at work on a panel in memory; nothing to configure."""
+    from daemon.demo import run as run_demo
+
+    return int(run_demo(keep_running))

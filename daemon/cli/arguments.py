@@ -1,0 +1,46 @@
+"""Reading what was written on the command line; every mistake is a UsageError that says what would be right."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo
+
+from daemon.errors import UsageError
+
+
+def read_moment(option: str, text: str) -> datetime:
+    """Given a moment such as 2026-04-01T04:00:00Z, return it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f'{option}: "{text}" is no moment', hint="write one such as 2026-04-01T04:00:00Z") from None
+    if moment.tzinfo is None:
+        raise UsageError(f'{option}: "{text}" has no time zone', hint=f"write {moment.isoformat()}Z, or with +02:00")
+    return moment
+
+
+def read_zone(option: str, text: str) -> ZoneInfo:
+    """Given the name of an IANA time zone, return it."""
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise UsageError(f'{option}: "{text}" is no IANA time zone', hint="write one such as Europe/Berlin") from None
+
+
+def read_address(option: str, text: str) -> tuple[str, int]:
+    """Given HOST:PORT or [IPV6]:PORT, return both."""
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise UsageError(f'{option}: "{text}" is no address', hint="write one such as 127.0.0.1:8808")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def unknown(kind: str, word: str, known: Sequence[str]) -> UsageError:
+    """The error of a word that is none of the known ones, with the one that was probably meant."""
+    near = get_close_matches(word, known, n=1)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
+    return UsageError(f"no {kind} '{word}' in the configuration{meant}", hint=_those(kind, known) if not near else "")
+
+
+def _those(kind: str, known: Sequence[str]) -> str:
+    return f"there is no {kind} in it" if not known else f"there are: {', '.join(known)}"

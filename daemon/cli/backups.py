@@ -1,0 +1,101 @@
+"""`backups list` and `backups show`: one server's backups as the panel and retention see them."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from daemon.cli.backups_app import Only, Sort
+from daemon.cli.context import begin, server_named
+from daemon.cli.documents import listed, seconds_taken, shown
+from daemon.cli.options import Settings
+from daemon.cli.output import write_json
+from daemon.cli.plan import about
+from daemon.cli.tables import cell, facts, show
+from daemon.cli.verdicts import because, size, summary, verdict_table, whose
+from daemon.clock import SystemClock
+from daemon.core.choose import choose
+from daemon.core.model import Backup, Verdict
+from daemon.core.units import format_duration, format_moment
+from daemon.errors import Exit
+from daemon.rotation.by_hand import Failed, survey_servers
+from daemon.rotation.survey import Survey
+
+
+def look(settings: Settings, name: str) -> Survey:
+    """Return one server as it stands; raises BackupdError where it cannot be looked at."""
+    config = begin(settings)
+    server = server_named(config, name)
+    (seen,) = asyncio.run(survey_servers([server], state_dir=config.state_dir, clock=SystemClock()))
+    if isinstance(seen, Failed):
+        raise seen.error
+    return seen
+
+
+def list_backups(settings: Settings, name: str, *, only: Sequence[Only], sort: Sort, as_json: bool) -> int:
+    """List a server's backups: those that are all of `only`, in the order of `sort`."""
+    seen = look(settings, name)
+    verdicts = [verdict for verdict in seen.plan.verdicts if set(only) <= _traits(verdict)]
+    verdicts = _ordered(verdicts, sort)
+    if as_json:
+        write_json(listed(about(seen.config), seen.listing, verdicts))
+        return Exit.DONE
+    count = f"{len(verdicts)} of {len(seen.listing.backups)} backups: {summary(verdicts)}"
+    zone = seen.config.policy.zone
+    show(verdict_table(verdicts, zone), cell(f"{count} (times in {zone.key})", "bold"))
+    return Exit.DONE
+
+
+def _traits(verdict: Verdict) -> set[str]:
+    """Everything that a list can be narrowed to and this backup is."""
+    lock = "locked" if verdict.backup.locked else "unlocked"
+    return {verdict.state.value, verdict.action.value, lock, "own" if verdict.own else "foreign"}
+
+
+def _ordered(newest_first: Sequence[Verdict], sort: Sort) -> list[Verdict]:
+    match sort:
+        case Sort.CREATED:
+            return list(newest_first)
+        case Sort.NAME:
+            return sorted(newest_first, key=lambda verdict: verdict.backup.name)
+        case Sort.SIZE:
+            return sorted(newest_first, key=lambda verdict: -verdict.backup.bytes)
+        case Sort.TOOK:
+            return sorted(newest_first, key=lambda verdict: -(seconds_taken(verdict.backup) or 0))
+
+
+def show_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) -> int:
+    """Show one backup of a server."""
+    seen = look(settings, name)
+    verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
+    states = {uuid: verdict.state for uuid, verdict in verdicts.items()}
+    verdict = verdicts[choose([verdict.backup for verdict in seen.plan.verdicts], states, wanted).uuid]
+    if as_json:
+        write_json(shown(about(seen.config), verdict))
+    else:
+        show(facts(_facts(seen, verdict)))
+    return Exit.DONE
+
+
+def _facts(seen: Survey, verdict: Verdict) -> list[tuple[str, str]]:
+    backup, zone = verdict.backup, seen.config.policy.zone
+    known = [
+        ("name", backup.name),
+        ("uuid", backup.uuid),
+        ("server", f"{seen.config.name} ({seen.server.name} on {seen.server.node})"),
+        ("state", verdict.state.value),
+        ("whose", whose(verdict)),
+        ("size", size(backup)),
+        ("created", format_moment(backup.created_at, zone) if backup.created_at else "-"),
+        ("completed", format_moment(backup.completed_at, zone) if backup.completed_at else "-"),
+        ("took", _took(backup)),
+        ("checksum", backup.checksum or "-"),
+        ("ignored", ", ".join(backup.ignored) or "-"),
+        ("verdict", verdict.action.value),
+        ("why", because(verdict)),
+    ]
+    return known if backup.unreadable is None else [*known, ("unreadable", backup.unreadable)]
+
+
+def _took(backup: Backup) -> str:
+    seconds = seconds_taken(backup)
+    return "-" if seconds is None else format_duration(timedelta(seconds=seconds))

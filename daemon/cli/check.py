@@ -1,0 +1,55 @@
+"""`check`: renders what daemon/check.py finds."""
+
+import asyncio
+from collections.abc import Sequence
+
+from daemon.check import Finding, Level, check_configuration, check_panels, exit_code
+from daemon.cli.context import begin
+from daemon.cli.documents import checked
+from daemon.cli.options import Settings
+from daemon.cli.output import write_json
+from daemon.cli.tables import cell, show, table
+from daemon.clock import SystemClock
+from daemon.config.errors import ConfigError
+from daemon.config.values import Config
+from daemon.rotation.tools import open_clients
+
+
+def check_all(settings: Settings, *, offline: bool, as_json: bool) -> int:
+    """Check the configuration and, unless offline, the panels; raises ConfigError where it is refused."""
+    try:
+        config = begin(settings, level="error")
+    except ConfigError as error:
+        if as_json:
+            write_json(checked((), error.problems))
+        raise
+    findings = check_configuration(config)
+    if not offline:
+        findings += asyncio.run(_ask(config))
+    if as_json:
+        write_json(checked(findings))
+    else:
+        _show(findings)
+    return exit_code(findings)
+
+
+async def _ask(config: Config) -> tuple[Finding, ...]:
+    clock = SystemClock()
+    async with open_clients(config.panels.values(), clock) as clients:
+        return await check_panels(config, clients, clock)
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    rows = ((finding.level.value, _subject(finding), _said(finding)) for finding in findings)
+    bad = [sum(finding.level is level for finding in findings) for level in (Level.ERROR, Level.WARNING)]
+    show(table(("", "what", "found"), rows), cell(f"errors: {bad[0]}, warnings: {bad[1]}", "bold"))
+
+
+def _subject(finding: Finding) -> str:
+    if finding.server is not None:
+        return f"server {finding.server}"
+    return f"panel {finding.panel}" if finding.panel is not None else "configuration"
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.text}; {finding.hint}" if finding.hint else finding.text

@@ -1,0 +1,48 @@
+"""`history`: the rotations of the past, as they were journalled."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from daemon.cli.arguments import unknown
+from daemon.cli.context import begin
+from daemon.cli.documents import recorded_whole
+from daemon.cli.options import Settings
+from daemon.cli.output import write_json
+from daemon.cli.record import local, opened_journal, what_came
+from daemon.cli.tables import show, table
+from daemon.config.values import Config
+from daemon.core.units import format_duration
+from daemon.errors import Exit
+from daemon.history import Rotation
+
+
+def show_history(settings: Settings, server: str | None, *, limit: int, as_json: bool) -> int:
+    """Show the newest rotations, of one server, though it is not configured any more, or of all."""
+    config = begin(settings)
+    with opened_journal(config.state_dir) as journal:
+        rotations = journal.recent(server, limit)
+    if server is not None and not rotations and server not in config.servers:
+        raise unknown("server", server, tuple(config.servers))
+    if as_json:
+        write_json({"rotations": [recorded_whole(rotation) for rotation in rotations]})
+    else:
+        show(table(("began", "zone", "server", "for", "took", "result", "what"), (_row(r, config) for r in rotations)))
+    return Exit.DONE
+
+
+def _row(rotation: Rotation, config: Config) -> tuple[str, ...]:
+    server = config.servers.get(rotation.server)
+    zone = server.policy.zone if server else ZoneInfo("UTC")
+    return (
+        local(rotation.began_at, zone),
+        zone.key,
+        rotation.server,
+        rotation.trigger,
+        _took(rotation.began_at, rotation.ended_at),
+        rotation.result or "not ended",
+        what_came(rotation),
+    )
+
+
+def _took(began_at: datetime, ended_at: datetime | None) -> str:
+    return "-" if ended_at is None else format_duration(ended_at.astimezone(UTC) - began_at)

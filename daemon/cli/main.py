@@ -1,0 +1,61 @@
+"""One place turns whatever comes of a command into an exit code and a line on stderr."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from daemon.cli.app import PROGRAM, app
+from daemon.cli.output import say, say_error, say_trouble
+from daemon.errors import BackupdError, Exit
+
+# typer exports this one error of usage; its base is what all of them share.
+_USAGE: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command line and return the exit code of the contract; raises nothing."""
+    _never_fail_at_encoding()
+    try:
+        code = app(args=list(words), prog_name=PROGRAM, standalone_mode=False)
+    except BackupdError as error:
+        say_error(error)
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        code = Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 — the last place before the user
+        return _usage(error) if isinstance(error, _USAGE) else _bug(error, words)
+    if code == Exit.INTERRUPTED:
+        say("interrupted")
+    return int(code or Exit.DONE)
+
+
+def _never_fail_at_encoding() -> None:
+    """A name from a panel may hold what a terminal without UTF-8 cannot show; then it is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if callable(reconfigure := getattr(stream, "reconfigure", None)):
+            reconfigure(errors="backslashreplace")
+
+
+def _usage(error: Exception) -> int:
+    """The command line cannot be obeyed; where its help is."""
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else PROGRAM
+    say_trouble(text[:1].lower() + text[1:].rstrip("."), f"`{command} --help` shows what can be written")
+    return Exit.USAGE
+
+
+def _bug(error: Exception, words: Sequence[str]) -> int:
+    """A bug of ours: short, unless more is asked for; without secrets either way."""
+    from daemon.log import redact  # noqa: PLC0415 — not needed when all is well
+
+    if {"-v", "--verbose"} & set(words):
+        say(redact("".join(traceback.format_exception(error))).rstrip())
+    summary = redact(f"{type(error).__name__}: {error}")
+    say_trouble(
+        f"this is a bug in {PROGRAM}: {summary}",
+        f"please report it, with what `{PROGRAM} --verbose …` prints",
+    )
+    return Exit.BUG

@@ -1,0 +1,67 @@
+"""`plan --listing`: the judgement of saved list responses; no panel, no configuration, and nothing heavy loaded."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from daemon.cli.arguments import read_moment, read_zone
+from daemon.cli.documents import About, planned
+from daemon.cli.output import say, write_json
+from daemon.clock import SystemClock
+from daemon.core.keep import Keep
+from daemon.core.model import Completeness, Listing, Scope
+from daemon.core.names import Ownership, Template
+from daemon.core.plan import UNBOUNDED, Plan, plan
+from daemon.core.retention import Retention
+from daemon.errors import Exit, UsageError
+from daemon.panel.pages import listing_from_documents
+
+
+def plan_listing(file: Path, keep: str, *, timezone: str, now: str | None, name: str | None, as_json: bool) -> int:
+    """Judge saved responses by the rules given; without a template every backup is in scope."""
+    zone = read_zone("--timezone", timezone)
+    taken_at = read_moment("--now", now) if now else SystemClock().now()
+    try:
+        templates = (Template.parse(name),) if name is not None else ()
+        retention = Retention(Keep.parse(keep), zone, Scope.OWN if templates else Scope.ALL)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    try:
+        listing = listing_from_documents(_documents(file), taken_at=taken_at)
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}", hint=_HINT) from None
+    decided = plan(listing, retention, ownership=Ownership(templates, None), max_deletions=UNBOUNDED)
+    if as_json:
+        write_json({"servers": [planned(About(str(file)), listing, decided)]})
+    else:
+        _show(decided, listing, retention)
+    if listing.completeness is not Completeness.COMPLETE:
+        say(f"hint: {_HINT}")
+    return Exit.REFUSED if decided.refused else Exit.DONE
+
+
+_HINT = "save what GET /api/client/servers/ID/backups?per_page=50 answers, all pages as one JSON array"
+
+
+def _documents(file: Path) -> list[Any]:
+    """One response, or an array of them; ValueError where it is neither."""
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    documents = document if isinstance(document, list) else [document]
+    if not documents:
+        raise ValueError("it holds no response")
+    return documents
+
+
+def _show(decided: Plan, listing: Listing, retention: Retention) -> None:
+    from daemon.cli.plan_view import plan_parts  # noqa: PLC0415 — a script that asks for JSON needs no tables
+    from daemon.cli.tables import show  # noqa: PLC0415 — see above
+
+    show(*plan_parts(decided, listing, retention.zone))

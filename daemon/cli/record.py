@@ -1,0 +1,46 @@
+"""Reading the journal for `history` and `status`: what was never written is not made by looking."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from daemon.cli.output import say
+from daemon.core.units import to_zone
+from daemon.history import Journal, Rotation
+from daemon.history.journal import FILE_NAME
+
+
+@contextmanager
+def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
+    """The journal of that folder; an empty one, and a word why, where there is none."""
+    if state_dir is None:
+        say('note: state_dir is "none", so nothing is remembered')
+    elif not (state_dir / FILE_NAME).exists():
+        say(f"note: there is no journal in {state_dir} yet")
+    else:
+        with Journal.open(state_dir) as journal:
+            yield journal
+        return
+    with Journal.memory() as journal:
+        yield journal
+
+
+def local(moment: datetime | None, zone: ZoneInfo) -> str:
+    """A moment to the second by the wall clock of the zone; a dash where there is none."""
+    if moment is None:
+        return "-"
+    there = to_zone(moment, zone)
+    return f"{there.date()} {there:%H:%M:%S}"
+
+
+def what_came(rotation: Rotation) -> str:
+    """What a rotation made and deleted, and what was wrong, in one line."""
+    summary = rotation.summary
+    parts = [f"created {summary['created']['name']}"] if summary.get("created") else []
+    if deleted := len(summary.get("deleted", ())):
+        parts.append(f"deleted {deleted}")
+    if summary.get("kept") is not None:
+        parts.append(f"kept {summary['kept']}")
+    return "; ".join([*parts, *(problem["text"] for problem in summary.get("problems", ()))])

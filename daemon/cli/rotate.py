@@ -1,0 +1,68 @@
+"""`rotate`: one rotation now, of each server that is named; or, as a rehearsal, only its report."""
+
+import asyncio
+from collections.abc import Sequence
+
+from daemon.cli.context import begin, servers_named
+from daemon.cli.documents import rotated
+from daemon.cli.options import Settings
+from daemon.cli.output import write_json
+from daemon.cli.tables import cell, show
+from daemon.clock import SystemClock
+from daemon.core.units import format_size
+from daemon.rotation.by_hand import rehearsal, rotate_servers, survey_servers
+from daemon.rotation.outcome import Outcome, Result, exit_code
+
+
+def rotate_now(
+    settings: Settings, names: Sequence[str], *, dry_run: bool, max_deletions: int | None, as_json: bool
+) -> int:
+    """Rotate the named servers, or all; what happens is logged as it happens, the report comes at the end."""
+    config = begin(settings, level="info")
+    servers, clock = servers_named(config, names), SystemClock()
+    if dry_run:
+        seen = asyncio.run(
+            survey_servers(servers, state_dir=config.state_dir, clock=clock, max_deletions=max_deletions)
+        )
+        outcomes = [rehearsal(each, max_deletions) for each in seen]
+    else:
+        outcomes = asyncio.run(
+            rotate_servers(servers, state_dir=config.state_dir, clock=clock, max_deletions=max_deletions)
+        )
+    if as_json:
+        write_json(rotated(outcomes, dry_run=dry_run))
+    else:
+        for outcome in outcomes:
+            _show(outcome, dry_run=dry_run)
+    return exit_code(outcomes)
+
+
+def _show(outcome: Outcome, *, dry_run: bool) -> None:
+    lines = [cell(f"{outcome.server}: {_summary(outcome, dry_run=dry_run)}", _STYLES[outcome.result])]
+    lines += [cell(f"  {'would delete' if dry_run else 'deleted'} {backup.name}") for backup in outcome.deleted]
+    for problem in outcome.problems:
+        lines.append(cell(f"  {problem.text}"))
+        if problem.hint:
+            lines.append(cell(f"  hint: {problem.hint}", "dim"))
+    show(*lines)
+
+
+_STYLES = {
+    Result.DONE: "bold green",
+    Result.SKIPPED: "bold yellow",
+    Result.FAILED: "bold red",
+    Result.REFUSED: "bold red",
+}
+
+
+def _summary(outcome: Outcome, *, dry_run: bool) -> str:
+    """What came of it in one line."""
+    parts = [f"would be {outcome.result.value}" if dry_run else outcome.result.value]
+    if outcome.created is not None:
+        parts.append(f"created {outcome.created.name} ({format_size(outcome.created.bytes)})")
+    if outcome.kept is not None:
+        counted = len(outcome.deleted)
+        parts.append(
+            f"{'would delete' if dry_run else 'deleted'} {counted}, {'keep' if dry_run else 'kept'} {outcome.kept}"
+        )
+    return "; ".join(parts)

@@ -1,0 +1,21 @@
+"""`run`: the daemon."""
+
+import asyncio
+import os
+
+from daemon.cli.context import read_config
+from daemon.cli.options import Settings
+from daemon.clock import SystemClock
+from daemon.errors import Exit
+from daemon.log import configure
+from daemon.service import Service
+from daemon.systemd import Notifier
+
+
+def run_daemon(settings: Settings) -> int:
+    """Run until told to stop; raises BackupdError where the first configuration is bad."""
+    configure(settings.level or "info")
+    clock = SystemClock()
+    service = Service(lambda: read_config(settings), clock, Notifier(os.environ, clock))
+    asyncio.run(service.run())
+    return Exit.DONE
