@@ -59,7 +59,7 @@ def _from_file(file: Path, path: KeyPath, tree: Tree) -> SecretStr | None:
     except UnicodeDecodeError:
         tree.refuse(path, f"the key file {file} does not hold UTF-8 text")
     else:
-        return _checked(text.strip().partition("\n")[0].strip(), path, tree)
+        return _checked(text.strip().partition("\n")[0], path, tree)
     return None
 
 
@@ -74,6 +74,7 @@ def _warn_of_readers(file: Path, path: KeyPath, tree: Tree) -> None:
 
 def _checked(key: str, path: KeyPath, tree: Tree) -> SecretStr | None:
     """The key, if a panel could accept it; the panel's own answers would not say what is wrong."""
+    key = key.strip()
     if not key:
         tree.refuse(path, "the key is empty", _ACCOUNT)
     elif key.startswith(_APPLICATION_PREFIXES):

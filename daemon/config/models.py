@@ -43,7 +43,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-def mistake(reason: str, suggestion: str = "") -> PydanticCustomError:
+def _mistake(reason: str, suggestion: str = "") -> PydanticCustomError:
     """The error of a value that cannot be, with what would be right."""
     # Both travel as context, since the message itself is a template in which braces mean something.
     return PydanticCustomError("mistake", "{reason}", {"reason": reason, "suggestion": suggestion})
@@ -61,14 +61,14 @@ def _read_by(parse: Callable[[str], object]) -> AfterValidator:
 
 def _longer_than_nothing(text: str) -> None:
     if parse_duration(text) <= timedelta(0):
-        raise mistake("must be longer than nothing")
+        raise _mistake("must be longer than nothing")
 
 
 def _zone(text: str) -> None:
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):
-        raise mistake("is no IANA time zone", _nearest_zone(text)) from None
+        raise _mistake("is no IANA time zone", _nearest_zone(text)) from None
 
 
 def _nearest_zone(text: str) -> str:
@@ -81,26 +81,26 @@ def _nearest_zone(text: str) -> str:
 
 def _failed_after(text: str) -> None:
     if text != "never" and parse_duration(text) < _SHORTEST_FAILED_AFTER:
-        raise mistake("must be at least 12h, since a slow node can still turn a failed backup good", 'or "never"')
+        raise _mistake("must be at least 12h, since a slow node can still turn a failed backup good", 'or "never"')
 
 
 def _size(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise mistake("must be a size", 'such as "50GiB", or "off"')
-    if value != "off" and parse_size(value) <= 0:
-        raise mistake("must be more than nothing", 'or "off"')
+        raise _mistake("must be a size", 'such as "50GiB", or "off"')
+    if value != "off":
+        parse_size(value)
     return value
 
 
 def _pattern(text: str) -> str:
     if not text.strip() or len(text.splitlines()) != 1:
-        raise mistake("must be one pattern", "write one pattern an entry of the list")
+        raise _mistake("must be one pattern", "write one pattern an entry of the list")
     return text
 
 
 def _identifier(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8}", text.lower()):
-        raise mistake(
+        raise _mistake(
             "must be the server's 8-character identifier or its full uuid", "`ptero-backupd servers` shows them"
         )
     return text.lower()
@@ -108,13 +108,13 @@ def _identifier(text: str) -> str:
 
 def _count_or_all(count: int) -> int:
     if count < 1 and count != -1:
-        raise mistake("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
+        raise _mistake("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
     return count
 
 
 def _bound(count: int) -> int:
     if count < -1:
-        raise mistake("must be 0 or more, or -1 for no bound")
+        raise _mistake("must be 0 or more, or -1 for no bound")
     return count
 
 
@@ -124,15 +124,15 @@ def _panel_url(text: str) -> str:
         parts = urlsplit(text)
         parts.port  # noqa: B018 — reading it is the check
     except ValueError:
-        raise mistake("cannot be read as an address", 'such as "https://panel.example.com"') from None
+        raise _mistake("cannot be read as an address", 'such as "https://panel.example.com"') from None
     if parts.scheme not in {"https", "http"} or not parts.hostname or any(c.isspace() or c < " " for c in text):
-        raise mistake("must be an address", 'such as "https://panel.example.com"')
+        raise _mistake("must be an address", 'such as "https://panel.example.com"')
     if "@" in parts.netloc:
-        raise mistake("must not hold a user or a password", "the panel is asked with api_key_file alone")
+        raise _mistake("must not hold a user or a password", "the panel is asked with api_key_file alone")
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise mistake("must end with the host or a path", "leave out ? and # and what follows")
+        raise _mistake("must end with the host or a path", "leave out ? and # and what follows")
     if re.search(r"/api(/client)?/*$", parts.path):
-        raise mistake("must be the panel's own address", "leave out /api and what follows")
+        raise _mistake("must be the panel's own address", "leave out /api and what follows")
     return text.rstrip("/")
 
 
@@ -190,6 +190,8 @@ class PanelTable(Table):
 class KeepTable(Table):
     """What to keep: each rule judges alone, and a backup that any of them wants stays."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     last: CountOrAll | None = Field(None, description="The newest n, whenever they were made; -1: all.")
     hourly: CountOrAll | None = Field(None, description="The newest of each hour, for the n newest hours with backups.")
     daily: CountOrAll | None = Field(None, description="The newest of each day, for the n newest days with backups.")
@@ -206,7 +208,9 @@ class KeepTable(Table):
     @model_validator(mode="after")
     def _has_a_rule(self) -> Self:
         if not self.model_fields_set:
-            raise mistake("holds no rule, so nothing would be kept", 'such as { last = 3, daily = 7 }, or keep = "all"')
+            raise _mistake(
+                "holds no rule, so nothing would be kept", 'such as { last = 3, daily = 7 }, or keep = "all"'
+            )
         return self
 
     def rules(self) -> dict[str, Any]:

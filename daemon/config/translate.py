@@ -56,7 +56,7 @@ def _refuse_lack(key: KeyPath, path: KeyPath, detail: ErrorDetails, tree: Tree) 
 def _meant(key: KeyPath) -> str:
     """The key that was meant by an unknown one: of its own table, or else of another kind of table."""
     section, word = key[0], key[-1]
-    if "keep" in key[:-1]:
+    if "keep" in key[2:-1]:
         return did_you_mean(word, KeepTable.model_fields)
     known = _keys_of(section)
     if not closest(word, known):
@@ -98,4 +98,4 @@ def _words(detail: ErrorDetails) -> tuple[str, str]:
     if kind == "literal_error":
         choices = context["expected"].replace("'", '"')
         return f"must be {choices}" + (" or a table of rules" if detail["loc"][0] == "keep" else ""), example
-    return _WORDS.get(kind, detail["msg"]).format(**context), example
+    return (_WORDS[kind].format(**context) if kind in _WORDS else detail["msg"]), example

@@ -131,3 +131,11 @@ def test_a_link_to_nowhere_in_conf_d_is_told(tmp_path: Path) -> None:
     (tmp_path / "conf.d/a.toml").symlink_to(tmp_path / "gone")
     (problem,) = problems(main)
     assert (problem.file, problem.reason) == (str(tmp_path / "conf.d/a.toml"), "there is no such file")
+
+
+def test_nothing_is_said_to_be_missing_that_an_unread_file_may_hold(tmp_path: Path) -> None:
+    """One broken file of conf.d makes one problem, and not one for each server that rests on it."""
+    main = write(tmp_path, RIGHT + 'panel = "second"\npolicy = "second"\n')
+    broken = write(tmp_path, "[panels.second", "conf.d/second.toml")
+    (problem,) = problems(main, ENVIRONMENT | {"PTERO_BACKUPD_PANELS__SECOND__BACKUPS_PER_NODE": "2"})
+    assert problem.file == str(broken)

@@ -51,6 +51,12 @@ def test_a_key_file_s_first_line_is_the_key(tmp_path: Path, content: str) -> Non
     assert loaded(tmp_path, WITH_FILE, HOME).panels["main"].api_key.get_secret_value() == FILE
 
 
+def test_blanks_around_a_variable_s_key_are_no_part_of_it(tmp_path: Path) -> None:
+    """Block texts of YAML end with a line end."""
+    panel = loaded(tmp_path, environ=HOME | {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": f" {KEY}\n"}).panels["main"]
+    assert panel.api_key.get_secret_value() == KEY
+
+
 @pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o620, 1)])
 def test_a_key_file_that_others_can_read_is_a_warning(tmp_path: Path, mode: int, warnings: int) -> None:
     """Not an error: some mounts know no other mode."""

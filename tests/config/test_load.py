@@ -99,6 +99,14 @@ def test_values_cannot_be_changed(tmp_path: Path) -> None:
         config.servers["survival"].id = "00000000"  # type: ignore[misc]
 
 
+def test_starts_are_the_same_however_the_server_is_named(tmp_path: Path) -> None:
+    """The splay hangs on the server, not on whether its identifier or its uuid was written."""
+    text = RIGHT.replace("keep =", 'splay = "3h"\nkeep =')
+    short, long = loaded(tmp_path, text), loaded(tmp_path, text.replace("1a7ce997", UUID.upper()))
+    assert short.servers["survival"].starts == long.servers["survival"].starts
+    assert short.servers["survival"].starts.splay == timedelta(hours=3)
+
+
 @pytest.mark.parametrize(
     ("environ", "folder"),
     [

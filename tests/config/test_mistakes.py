@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.errors import ConfigError, Problem
+from daemon.config.errors import ConfigError, Problem, shown
 from daemon.config.load import load
 from daemon.errors import Exit
 from tests.config.support import ENVIRONMENT, KEY, RIGHT, loaded, problems, write
@@ -131,6 +131,7 @@ MISTAKES = [
     ('"1a7ce997"', '"1a7ce99"', "servers.survival.id", '"1a7ce99"', "8-character identifier", "ptero-backupd servers"),
     ('id = "', 'panel = "mian"\nid = "', "servers.survival.panel", '"mian"', "no such panel", "did you mean main?"),
     ('id = "', 'policy = "x"\nid = "', "servers.survival.policy", '"x"', "no such policy", "known here: standard"),
+    ('id = "', 'panel = 5\nid = "', "servers.survival.panel", "5", "must be text in quotes", ""),
     ("\n[servers", HOURLY + "[servers", "servers.survival.policy", None, "more than one", "one of standard, hourly"),
     ('id = "', 'keep = { lst = 3 }\nid = "', "servers.survival.keep.lst", None, "unknown key", "did you mean last?"),
     ('id = "', 'total_size = "1GB"\nkeep = "all"\nid = "', "servers.survival", None, "can do nothing", ""),
@@ -185,6 +186,20 @@ def test_the_error_reads_as_a_list_by_file(tmp_path: Path) -> None:
     assert lines[2].startswith('  policies.standard.schedule: "daily" is not a schedule: write five fields')
     assert lines[3:5] == ["  policies.standard.keep.weekley: unknown key; did you mean weekly?", "environment"]
     assert lines[5].startswith("  PTERO_BACKUPD_X: no such key; parts are joined by two underscores")
+
+
+def test_a_server_called_keep_is_a_server(tmp_path: Path) -> None:
+    """Its unknown keys are not taken for rules."""
+    text = RIGHT.replace("survival", "keep") + "polcy = 1\n"
+    assert [problem.suggestion for problem in problems(write(tmp_path, text))] == ["did you mean policy?"]
+
+
+def test_what_nests_too_deeply_to_be_shown_is_not() -> None:
+    """And it is no bug either."""
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert shown(nested) == "…"
 
 
 @pytest.mark.parametrize(
