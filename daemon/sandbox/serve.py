@@ -87,6 +87,7 @@ class _Listener:
             proxy_headers=False,
         )
         self._server = uvicorn.Server(config)
+        self._stopping = False
         self.url = ""
 
     async def start(self) -> None:
@@ -98,14 +99,15 @@ class _Listener:
         await self._server.startup(sockets=[listening])
 
     async def stop(self) -> None:
+        self._stopping = True
         for server in self._server.servers:
             server.close()
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
         tasks = list(self._server.server_state.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for connection in list(self._server.server_state.connections):
-            connection.transport.abort()
         for server in self._server.servers:
             await server.wait_closed()
 
@@ -114,8 +116,11 @@ class _Listener:
             await self._app(scope, receive, send)
         except ConnectionLostError as lost:
             self._break(scope["client"], lost.loss)
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await _disconnected(receive)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            await _disconnected(receive)
 
     def _break(self, client: tuple[str, int], loss: Loss) -> None:
         """Close the caller's connection: after what was sent, or with a reset that throws it away."""
@@ -128,6 +133,12 @@ class _Listener:
                 connection.transport.abort()
             else:
                 connection.transport.close()
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return once the connection is gone: before that, uvicorn would answer 500 for an app that returns nothing."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _family(host: str) -> socket.AddressFamily:

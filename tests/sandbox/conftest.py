@@ -24,7 +24,7 @@ class Caller:
     sandbox: SandboxServer
     http: httpx.AsyncClient
 
-    async def call(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 — httpx's own
+    async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One call with the scene's key; `path` goes on from `/api/client`."""
         return await self.http.request(method, f"{self.sandbox.url}/api/client{path}", headers=HEADERS, **options)
 
@@ -33,7 +33,7 @@ class Caller:
         answer = await self.call("GET", f"/servers/{server.identifier}/backups", params=query)
         return [row["attributes"] for row in answer.json()["data"]]
 
-    async def create(self, server: Server, **fields: Any) -> httpx.Response:  # noqa: ANN401 — any JSON
+    async def create(self, server: Server, **fields: Any) -> httpx.Response:
         """Ask for a backup."""
         return await self.call("POST", f"/servers/{server.identifier}/backups", json=fields)
 
@@ -49,7 +49,7 @@ class Caller:
         url: str = answer.json()["attributes"]["url"]
         return url
 
-    async def control(self, method: str, path: str = "", **options: Any) -> httpx.Response:  # noqa: ANN401 — httpx's
+    async def control(self, method: str, path: str = "", **options: Any) -> httpx.Response:
         """One order to the sandbox; `path` goes on from `/sandbox`."""
         return await self.http.request(method, f"{self.sandbox.url}/sandbox{path}", **options)
 

@@ -100,7 +100,7 @@ def backup(name: str = "a", state: State = State.GOOD, *, locked: bool = False) 
     return given
 
 
-def settings(**values: Any) -> Given:  # noqa: ANN401 — as the settings are
+def settings(**values: Any) -> Given:
     """The panel set like that."""
 
     def given(world: World, _capture: Capture) -> None:
@@ -110,7 +110,7 @@ def settings(**values: Any) -> Given:  # noqa: ANN401 — as the settings are
     return given
 
 
-def node(**values: Any) -> Given:  # noqa: ANN401 — as the node is
+def node(**values: Any) -> Given:
     """The node in that state."""
 
     def given(world: World, _capture: Capture) -> None:
@@ -310,7 +310,7 @@ def masked(text: str) -> str:
     return text.replace("injected by the stub", "…").replace("ordered in the sandbox", "…")
 
 
-def differences(real: Any, ours: Any, at: str = "") -> list[str]:  # noqa: ANN401 — any JSON
+def differences(real: Any, ours: Any, at: str = "") -> list[str]:
     """Where two JSON documents differ in what must be the same."""
     if type(real) is not type(ours):
         return [f"{at}: {real!r} is {ours!r} here"]
