@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from daemon.clock import SystemClock
+
 START = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 
 
@@ -27,3 +29,23 @@ class FakeClock:
         self.naps.append(seconds)
         self.elapsed += max(0.0, seconds)
         await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run, waits for nothing
+
+
+class SkippingClock(SystemClock):
+    """The machine's clock, moved on by what was slept instead of sleeping: for tests over real sockets."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def now(self) -> datetime:
+        """The machine's time, and what was skipped."""
+        return super().now() + timedelta(seconds=self.skipped)
+
+    def monotonic(self) -> float:
+        """The machine's time, and what was skipped."""
+        return super().monotonic() + self.skipped
+
+    async def sleep(self, seconds: float) -> None:
+        """Skip the time, and let others run."""
+        self.skipped += max(0.0, seconds)
+        await super().sleep(0)

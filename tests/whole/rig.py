@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
 
 from daemon.config.load import load
 from daemon.config.values import Config, PanelConfig, ServerConfig
@@ -42,8 +41,9 @@ class InProcess(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         seconds = request.extensions["timeout"]["read"]
+        answer = asyncio.ensure_future(self._transport.handle_async_request(request))
         try:
-            return await asyncio.wait_for(self._transport.handle_async_request(request), seconds)
+            return await asyncio.wait_for(asyncio.shield(answer), seconds)  # a server goes on without its client
         except ConnectionLostError as lost:
             raise httpx.ReadError(str(lost), request=request) from lost
         except TimeoutError as slow:
@@ -68,7 +68,9 @@ class Rig:
 
     def configure(self, **policy: Any) -> ServerConfig:
         """The server's configuration by that policy, put in force."""
-        self.config = configuration(self.folder, {"survival": self.server}, state=self.state, **policy).servers["survival"]
+        self.config = configuration(self.folder, {"survival": self.server}, state=self.state, **policy).servers[
+            "survival"
+        ]
         return self.config
 
     def open_client(self, panel: PanelConfig) -> PanelClient:
@@ -85,9 +87,7 @@ class Rig:
 
     def open_tools(self) -> Tools:
         """Tools as a new process would open them, on the same state folder."""
-        return open_tools(
-            self.folder / "state" if self.state else None, self.clock, self.in_force, random.Random(7)
-        )
+        return open_tools(self.folder / "state" if self.state else None, self.clock, self.in_force, random.Random(7))
 
     def in_force(self, name: str) -> ServerConfig | None:
         """The configuration of a server at this moment; neighbours keep theirs."""
@@ -111,14 +111,15 @@ class Rig:
         *,
         of: ServerConfig | None = None,
         max_deletions: int | None = None,
+        with_tools: Tools | None = None,
     ) -> Outcome:
         """One rotation of the server, or of another, by the configuration in force."""
         order = Order(of or self.config, trigger, start_at, max_deletions=max_deletions)
-        return await rotate(order, self.client, self.tools)
+        return await rotate(order, self.client, with_tools or self.tools)
 
     def requests(self, call: Call | None = None) -> int:
         """How many requests the panel saw, of one kind or of all."""
-        return sum(self.app.requests(kind) for kind in (Call if call is None else (call,)))
+        return self.app.requests(*([] if call is None else [call]))
 
     def names(self) -> list[str]:
         """The names of the backups that are there, in the panel's order."""
@@ -130,16 +131,13 @@ class Rig:
         self.tools.journal.close()
 
 
-def configuration(
-    folder: Path, servers: Mapping[str, Server], *, state: bool = True, panel: Mapping[str, Any] = {}, **policy: Any
-) -> Config:
+def configuration(folder: Path, servers: Mapping[str, Server], *, state: bool = True, **policy: Any) -> Config:
     """A configuration as the daemon reads it: one panel, one policy, those servers."""
     text = "\n".join(
         [
             f'state_dir = "{folder / "state" if state else "none"}"',
             "[panels.main]",
             'url = "https://panel.example.com"',
-            *_lines(panel),
             "[policies.standard]",
             *_lines({**POLICY, **policy}),
             *(f'[servers.{name}]\nid = "{server.identifier}"' for name, server in servers.items()),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.config.errors import ConfigError
-from daemon.rotation.outcome import Result
+from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox.faults import late, wrong_total
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome as Ending
@@ -25,13 +25,13 @@ def add(rig: Rig, *, days: float, name: str | None = None, state: State = State.
     return name
 
 
-def codes(outcome: object) -> list[str]:
+def codes(outcome: Outcome) -> list[str]:
     """The codes of an outcome's problems."""
-    return [problem.code for problem in outcome.problems]  # type: ignore[attr-defined]
+    return [problem.code for problem in outcome.problems]
 
 
 async def test_a_stuck_pending_one_does_not_block_the_server_or_its_node(rig: Rig) -> None:
-    """One that has been pending for three days is reported and left; a backup that never ends frees its node's place."""
+    """One pending for three days is reported and left; a backup that never ends gives its node's place back."""
     stuck = add(rig, days=3, state=State.PENDING)
     outcome = await rig.rotate()
     assert (outcome.result, codes(outcome)) == (Result.DONE, ["stuck"])
@@ -126,5 +126,5 @@ async def test_a_total_that_is_always_wrong_does_not_stop_rotation(rig: Rig) -> 
 async def test_the_same_server_configured_twice_is_refused(rig: Rig) -> None:
     """By its short id and by its uuid it is one server; two rotations would undo each other."""
     twin = Server(rig.server.uuid, 0, "twin", rig.server.owner, rig.server.node)
-    with pytest.raises(ConfigError, match="the same server as servers.survival"):
+    with pytest.raises(ConfigError, match=r"the same server as servers\.survival"):
         configuration(rig.folder, {"survival": rig.server, "twin": twin})

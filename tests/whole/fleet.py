@@ -1,0 +1,80 @@
+"""A whole fleet on virtual time: the scheduler, the rotations, the journal, and a daemon that can be killed."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+import apscheduler.schedulers.base
+import pytest
+from pydantic import SecretStr
+
+from daemon.config.values import Config, PanelConfig
+from daemon.fleet import Fleet
+from daemon.panel.client import PanelClient
+from daemon.rotation.tools import open_tools
+from daemon.sandbox.app import PanelApp
+from daemon.sandbox.records import Server
+from daemon.sandbox.world import World
+from tests.virtual import VirtualClock
+from tests.whole.rig import InProcess, configuration
+
+
+class Daemons:
+    """Daemons, one after the other, over one world and one state folder."""
+
+    def __init__(self, world: World, clock: VirtualClock, folder: Path) -> None:
+        self.world = world
+        self.clock = clock
+        self.folder = folder
+        self.app = PanelApp(world)
+
+    def configure(self, servers: Mapping[str, Server] | None = None, **options: Any) -> Config:
+        """The configuration of those servers, or of every server of the world."""
+        every = {server.name: server for server in self.world.servers.values()}
+        return configuration(self.folder, every if servers is None else servers, **options)
+
+    @asynccontextmanager
+    async def running(self, config: Config) -> AsyncIterator[Fleet]:
+        """A daemon that runs until the end of the block, and is then killed: nothing is drained, nothing written."""
+        tools = open_tools(config.state_dir, self.clock, config.servers.get, random.Random(self.clock.monotonic()))
+        fleet = Fleet(config, tools, self._client)
+        fleet.start()
+        try:
+            yield fleet
+        finally:
+            await fleet.drain(0)
+            await fleet.close()
+            tools.journal.close()
+
+    def _client(self, panel: PanelConfig) -> PanelClient:
+        return PanelClient(
+            panel.name,
+            panel.url,
+            SecretStr(panel.api_key.get_secret_value()),
+            clock=self.clock,
+            reserve=panel.reserve,
+            transport=InProcess(self.app),
+            randomness=random.Random(1),
+        )
+
+
+def on_virtual_time(monkeypatch: pytest.MonkeyPatch, clock: VirtualClock) -> None:
+    """Let APScheduler read the virtual clock: it is the one library that asks the machine's."""
+
+    class Moment(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return clock.now().astimezone(tz)
+
+    monkeypatch.setattr(apscheduler.schedulers.base, "datetime", Moment)
+
+
+async def until(clock: VirtualClock, moment: datetime) -> None:
+    """Let the time pass until that moment, and whatever is due then happen."""
+    await clock.sleep((moment - clock.now()).total_seconds())
+    for _ in range(3):
+        await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run

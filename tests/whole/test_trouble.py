@@ -1,0 +1,392 @@
+"""Everything that a panel can answer at the wrong moment: the right result, a clear line, nothing lost."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from daemon.errors import Exit
+from daemon.rotation.outcome import Outcome, Result, exit_code
+from daemon.sandbox import faults
+from daemon.sandbox.orders import Call, Fault
+from daemon.sandbox.records import Deed, State, Work
+from daemon.sandbox.records import Outcome as Ending
+from daemon.sandbox.scenes import own_name
+from tests.whole.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def history(rig: Rig) -> list[str]:
+    """Five good backups of the last five days, of which keep = { last = 3 } lets two go."""
+    return fill(rig, 5)
+
+
+def fill(rig: Rig, count: int, *, locked: bool = False) -> list[str]:
+    """Put good backups into the panel, one a day; return their names, oldest first."""
+    names = []
+    for day in range(count, 0, -1):
+        made = rig.world.now() - timedelta(days=day)
+        names.append(own_name("survival", made, day))
+        rig.world.add_backup(rig.server, names[-1], created_at=made, locked=locked, by="history")
+    return names
+
+
+def deleted(rig: Rig) -> list[str]:
+    """What the panel's own ledger says was deleted."""
+    return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
+
+
+def problem(outcome: Outcome) -> tuple[str, str]:
+    """The code and text of an outcome's last problem."""
+    return outcome.problems[-1].code, outcome.problems[-1].text
+
+
+def named(value: object) -> str:
+    """A fault's name, for the title of a test."""
+    return str(getattr(value, "name", value))
+
+
+SLOW = faults.slow(90.0)
+"""An answer that comes after the client's patience, 60 s, is at its end."""
+
+ON_CREATE = [
+    (faults.refused(401, "AuthenticationException", "Unauthenticated."), "key-refused", 4),
+    (faults.refused(403, "AccessDeniedHttpException", "This action is unauthorized."), "permission-lacking", 4),
+    (faults.refused(404, "NotFoundHttpException", "no such server"), "not-found", 4),
+    (
+        faults.refused(422, "ValidationException", "The name may not be greater than 191 characters."),
+        "invalid-request",
+        4,
+    ),
+    (faults.creation_throttle("599"), "creation-throttled", 4),
+    (faults.creation_throttle(None), "creation-throttled", 4),
+    (faults.refused(500, "QueryException", "An unexpected error was encountered."), "panel-trouble", 4),
+    (faults.node_error(500), "node", 4),
+    (faults.node_error(504), "node", 4),
+    (faults.job(), "foreign-panel", 4),
+    (faults.redirected(), "strange-answer", 4),
+]
+
+
+@pytest.mark.parametrize(("fault", "code", "exit_"), ON_CREATE, ids=named)
+async def test_trouble_on_create_is_reported_and_deletes_nothing(
+    rig: Rig, history: list[str], fault: Fault, code: str, exit_: int
+) -> None:
+    """No new backup, so no deletion; the create is asked for once."""
+    rig.world.faults.order(fault, on=Call.CREATE)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.FAILED
+    assert problem(outcome)[0] == code
+    assert outcome.problems[-1].hint
+    assert exit_code([outcome]) == exit_
+    assert deleted(rig) == []
+    assert set(history) <= set(rig.names())
+    assert rig.requests(Call.CREATE) == 1
+
+
+@pytest.mark.parametrize("fault", [faults.web_page(502), faults.web_page(504), faults.lost_before()], ids=named)
+async def test_a_create_that_may_have_been_done_is_settled_by_looking_for_two_minutes(rig: Rig, fault: Fault) -> None:
+    """It was not done, so its name never appears: the rotation fails, and asked only once."""
+    rig.world.faults.order(fault, on=Call.CREATE)
+    began = rig.clock.now()
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "create_unknown")
+    assert rig.clock.now() - began >= timedelta(seconds=120)
+    assert rig.requests(Call.CREATE) == 1
+    assert rig.names() == []
+
+
+@pytest.mark.parametrize("fault", [faults.lost_after(), SLOW, faults.cut(), faults.reset()], ids=named)
+async def test_a_lost_answer_to_a_create_that_was_done_costs_nothing(
+    rig: Rig, history: list[str], fault: Fault
+) -> None:
+    """The backup is found by its name and the rotation goes on to its end."""
+    rig.world.faults.order(fault, on=Call.CREATE)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    await rig.clock.sleep(60)  # by then the slowest answer has come
+    assert rig.requests(Call.CREATE) == 1
+    assert deleted(rig) == history[:3]
+
+
+@pytest.mark.parametrize("retry_after", ["60", None, "soon"])
+async def test_a_create_that_the_api_limit_turned_away_is_asked_again_after_it(
+    rig: Rig, history: list[str], retry_after: str | None
+) -> None:
+    """That 429 comes before anything is done, so asking again after the pause repeats nothing."""
+    rig.world.faults.order(faults.api_limit(retry_after), on=Call.CREATE)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert rig.requests(Call.CREATE) == 2
+    assert deleted(rig) == history[:3]
+
+
+async def test_at_the_limit_room_is_made_by_exactly_one_deletion(rig: Rig) -> None:
+    """The oldest that the plan deletes anyhow goes first; the rest only after the new one is good."""
+    names = fill(rig, 6)
+    rig.server.limit = 6
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    entries = [entry for entry in rig.world.ledger if entry.by != "history"]
+    deeds = [entry.deed for entry in entries]
+    assert deeds == [Deed.DELETED, Deed.CREATED, Deed.COMPLETED, *[Deed.DELETED] * 3]
+    assert deleted(rig) == names[:4]
+
+
+async def test_at_the_limit_with_all_locked_nothing_is_deleted_and_it_says_why(rig: Rig) -> None:
+    """Locked ones are the operator's; the limit is his to raise."""
+    names = fill(rig, 4, locked=True)
+    rig.server.limit = 4
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "limit")
+    assert "all 4 are locked" in problem(outcome)[1]
+    assert exit_code([outcome]) is Exit.REFUSED
+    assert rig.names() == names
+
+
+async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Rig) -> None:
+    """A node that fails every backup must not eat the good ones, one a night."""
+    names = fill(rig, 5)
+    rig.server.limit = 5
+    rig.server.coming.extend([Work(outcome=Ending.FAILED)] * 3)
+    first = await rig.rotate()
+    assert (first.result, problem(first)[0]) == (Result.FAILED, "backup_failed")
+    assert deleted(rig) == names[:1]
+    rig.server.limit = 4
+    second = await rig.rotate()
+    assert (second.result, problem(second)[0]) == (Result.REFUSED, "limit")
+    assert "Room was made once already" in problem(second)[1]
+    assert deleted(rig) == names[:1]
+
+
+async def test_making_room_spares_what_the_rules_keep(rig: Rig) -> None:
+    """At a limit that equals what is kept, the one that the coming one supersedes goes, and never the newest."""
+    names = fill(rig, 3)
+    rig.server.limit = 3
+    rig.server.coming.append(Work(outcome=Ending.FAILED))
+    await rig.rotate()
+    assert deleted(rig) == names[:1]
+    rig.configure(keep={"last": 1})
+    rig.server.limit = 1
+    rig.server.coming.append(Work(outcome=Ending.FAILED))
+    await rig.rotate()
+    assert names[-1] in rig.names()
+
+
+@pytest.mark.parametrize("call", [Call.SERVER, Call.LIST])
+@pytest.mark.parametrize(
+    "fault",
+    [faults.web_page(502), faults.api_limit("5"), faults.api_limit(None), faults.cut(), faults.reset()],
+    ids=str,
+)
+async def test_passing_trouble_on_a_read_is_waited_out(rig: Rig, history: list[str], fault: Fault, call: Call) -> None:
+    """Reads are repeated with back-off; the rotation does not notice."""
+    rig.world.faults.order(fault, on=call)
+    outcome = await rig.rotate()
+    assert (outcome.result, outcome.problems) == (Result.DONE, ())
+    assert deleted(rig) == history[:3]
+
+
+async def test_a_list_that_shifts_while_it_is_read_is_read_again(rig: Rig) -> None:
+    """Another client deletes one between two pages; nothing is skipped, and nothing wrong is deleted."""
+    fill(rig, 60)
+    rig.world.faults.order(faults.vanishes(0), on=Call.LIST, skip=1)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert len(rig.names()) == 3
+
+
+async def test_a_list_that_keeps_changing_lets_nothing_be_deleted(rig: Rig) -> None:
+    """The new backup stands; the rest waits for a list that holds still."""
+    names = fill(rig, 60)
+    unsteady = replace(faults.appears("by somebody else"), change=faults.wrong_total(1).change)
+    rig.world.faults.order(unsteady, on=Call.LIST, times=None)
+    outcome = await rig.rotate()
+    assert outcome.created is not None
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "partial_listing")
+    assert set(names) <= set(rig.names())
+
+
+async def test_a_creation_that_fails_displaces_no_good_one(rig: Rig, history: list[str]) -> None:
+    """The failed one is reported, and nothing is deleted after it."""
+    rig.server.coming.append(Work(outcome=Ending.FAILED))
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "backup_failed")
+    assert deleted(rig) == []
+    assert set(history) < set(rig.names())
+
+
+async def test_a_creation_that_never_ends_is_given_up_after_its_timeout(rig: Rig, history: list[str]) -> None:
+    """After six hours it is reported and left alone: deleting it would leave the node writing an orphan."""
+    rig.server.coming.append(Work(outcome=Ending.STUCK))
+    began = rig.clock.now()
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "timeout")
+    assert timedelta(hours=6) <= rig.clock.now() - began < timedelta(hours=6, minutes=6)
+    assert deleted(rig) == []
+    assert len(rig.names()) == len(history) + 1
+
+
+async def test_a_suspicious_new_backup_deletes_nothing(rig: Rig, history: list[str]) -> None:
+    """A world that shrank to a tenth overnight may be an empty one."""
+    rig.server.coming.append(Work(size=2_000))
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "backup_suspicious")
+    assert deleted(rig) == []
+    assert set(history) < set(rig.names())
+
+
+@pytest.mark.parametrize("state", ["suspended", "installing", "restoring_backup"])
+async def test_a_server_that_cannot_be_backed_up_now_is_skipped_and_said(rig: Rig, state: str) -> None:
+    """Suspended is no failure; the passing states are worth a second look."""
+    rig.server.status = state
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.SKIPPED, "server_state")
+    assert exit_code([outcome]) == (Exit.DONE if state == "suspended" else Exit.SOME_FAILED)
+    assert rig.requests(Call.CREATE) == 0
+
+
+async def test_a_server_on_a_node_under_maintenance_is_skipped_and_said(rig: Rig) -> None:
+    """The panel would answer every backup call with 409."""
+    rig.server.node.maintenance = True
+    outcome = await rig.rotate()
+    assert outcome.result is Result.SKIPPED
+    assert "maintenance" in problem(outcome)[1]
+
+
+async def test_a_server_suspended_in_the_middle_is_skipped(rig: Rig) -> None:
+    """The 409 comes on create, after the view said that all was well."""
+    rig.world.faults.order(
+        faults.meanwhile(lambda _world, _server: setattr(rig.server, "status", "suspended")), on=Call.CREATE
+    )
+    outcome = await rig.rotate()
+    assert (outcome.result, outcome.passing) == (Result.SKIPPED, False)
+
+
+async def test_a_server_without_any_backup_limit_is_refused(rig: Rig) -> None:
+    """A limit of 0 means that the panel allows none."""
+    rig.server.limit = 0
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "limit")
+
+
+async def test_one_rotation_at_a_time_per_server(rig: Rig) -> None:
+    """The second is skipped at once and makes no backup."""
+    rig.server.work = Work(seconds=60)
+    other = rig.open_tools()
+    first, second = await asyncio.gather(rig.rotate(), rig.rotate(with_tools=other))
+    assert (first.result, second.result) == (Result.DONE, Result.SKIPPED)
+    assert problem(second)[0] == "busy"
+    assert rig.requests(Call.CREATE) == 1
+    other.journal.close()
+
+
+async def test_a_backup_locked_meanwhile_is_spared_though_the_listing_is_older(rig: Rig, history: list[str]) -> None:
+    """The panel refuses to delete a locked one; the listing is taken and judged anew."""
+
+    def lock(_world: object, _server: object) -> None:
+        next(backup for backup in rig.server.backups.values() if backup.name == history[0]).locked = True
+
+    rig.world.faults.order(faults.meanwhile(lock), on=Call.DELETE)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert history[0] in rig.names()
+    assert deleted(rig) == history[1:3]
+
+
+async def test_a_locked_failed_one_is_spared_though_the_panel_would_delete_it(rig: Rig, history: list[str]) -> None:
+    """Before each deletion of a failed one it is read again: a lock set meanwhile is honoured."""
+    made = rig.world.now() - timedelta(days=10)
+    name = own_name("survival", made, 99)
+    failed = rig.world.add_backup(rig.server, name, created_at=made, state=State.FAILED, by="history")
+
+    def lock(_world: object, _server: object) -> None:
+        failed.locked = True
+
+    rig.world.faults.order(faults.meanwhile(lock), on=Call.VIEW)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert failed.name in rig.names()
+    assert deleted(rig) == history[:3]
+
+
+async def test_a_lost_answer_to_a_delete_is_settled_by_reading(rig: Rig, history: list[str]) -> None:
+    """The deed was done; it is not asked for again."""
+    rig.world.faults.order(faults.lost_after(), on=Call.DELETE)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert deleted(rig) == history[:3]
+    assert rig.requests(Call.DELETE) == 3
+
+
+async def test_a_delete_that_the_node_refuses_leaves_the_rest_for_the_next_rotation(
+    rig: Rig, history: list[str]
+) -> None:
+    """The new backup is good; what could not be deleted is said."""
+    rig.world.faults.order(faults.node_error(500), on=Call.DELETE, times=None)
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "node")
+    assert outcome.retry_at is None
+    assert set(history) < set(rig.names())
+
+
+async def test_the_ignore_list_is_asked_line_by_line_and_looked_at(rig: Rig) -> None:
+    """What the panel understood is compared with what was asked."""
+    rig.configure(ignored=["logs/", "*.tmp"])
+    outcome = await rig.rotate()
+    assert (outcome.result, outcome.problems) == (Result.DONE, ())
+    assert outcome.created is not None
+    assert outcome.created.ignored == ("logs/", "*.tmp")
+    rig.world.faults.order(faults.with_values({"ignored_files": ["logs/,*.tmp"]}), on=Call.LIST, times=None)
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.DONE, "ignored")
+
+
+async def test_without_a_usable_state_folder_backups_are_made_and_none_is_deleted(rig: Rig, history: list[str]) -> None:
+    """Where nothing can be journalled a kill could not be picked up, so deleting waits."""
+    rig.journal.close()
+    outcome = await rig.rotate()
+    assert outcome.created is not None
+    assert outcome.result is Result.FAILED
+    assert {found.code for found in outcome.problems} == {"journal"}
+    assert set(history) < set(rig.names())
+
+
+async def test_without_any_state_configured_rotation_rests_on_the_listing_alone(rig: Rig, history: list[str]) -> None:
+    """A sidecar without a volume deletes as well."""
+    rig.state = False
+    rig.configure()
+    rig.journal.close()
+    rig.tools = rig.open_tools()
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert deleted(rig) == history[:3]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scope": "all"}, "scope"),
+        ({"name": "nightly-{time}"}, "name"),
+        (None, "gone from the configuration"),
+    ],
+)
+async def test_nothing_is_deleted_when_the_configuration_now_speaks_of_other_backups(
+    rig: Rig, history: list[str], change: dict[str, str] | None, words: str
+) -> None:
+    """A reload while the rotation waits may not turn its deletions against backups that were never meant."""
+    rig.server.work = Work(seconds=600)
+    rotation = asyncio.create_task(rig.rotate())
+    await rig.clock.sleep(300)
+    if change is None:
+        rig.tools.in_force = lambda _: None
+    else:
+        rig.configure(**change)
+    outcome = await rotation
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "configuration_changed")
+    assert words in problem(outcome)[1]
+    assert deleted(rig) == []
+    assert set(history) < set(rig.names())
