@@ -3,21 +3,18 @@
 What should be left is worked out here by hand-made rules, without the core.
 """
 
-import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from daemon.config.values import ServerConfig
 from daemon.errors import Exit
 from daemon.rotation.by_hand import rotate_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
 from daemon.sandbox.records import Backup, Deed, Server, State, Work
-from daemon.sandbox.scenes import KEY, three_pages
+from daemon.sandbox.scenes import three_pages
 from daemon.sandbox.serve import SandboxServer
-from daemon.sandbox.world import World
 from tests.fakes import SkippingClock
 from tests.whole.rig import configuration
 
