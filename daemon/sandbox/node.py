@@ -20,6 +20,9 @@ from daemon.sandbox.records import Backup, NodeState, Server
 from daemon.sandbox.world import World
 
 HANGING_SECONDS = 3600.0
+PIECES_BETWEEN_LOOKS = 16
+"""How much is sent, some 64 KiB each, before looking whether anybody is still there (and letting others run)."""
+
 NO_FAULT = Fault("none")
 
 
@@ -50,6 +53,7 @@ class NodeApp:
         server = self.world.servers.get(claims["server_uuid"])
         if server is None or claims["unique_id"] in self.world.used_tokens:
             return self._trouble(404, "The requested resource was not found on this server.")
+        await self._check_node(server)
         fault = await self._suffer(server)
         if fault.answer is not None:
             return self._ordered(fault)
@@ -83,12 +87,15 @@ class NodeApp:
         headers = {"Accept-Ranges": "bytes", "ETag": f'"{backup.uuid}"', "Content-Type": "application/gzip"}
         return FileResponse(backup, self._headers(headers), fault=fault, start=start, end=end)
 
-    async def _suffer(self, server: Server) -> Fault:
-        """Wait as ordered; a node that is down or hangs breaks the connection, as does a fault."""
+    async def _check_node(self, server: Server) -> None:
+        """A node that is down breaks the connection; one that hangs does so after an hour."""
         if server.node.state is NodeState.HANGING:
             await self.world.clock.sleep(HANGING_SECONDS)
         if server.node.state is not NodeState.UP:
             raise ConnectionLostError(Loss.SILENT)
+
+    async def _suffer(self, server: Server) -> Fault:
+        """Whatever was ordered for this download; it may already break the connection."""
         fault = self.world.faults.take(Call.FILE, server.uuid) or NO_FAULT
         if fault.meanwhile is not None:
             fault.meanwhile(self.world, server.uuid)
@@ -135,11 +142,14 @@ class FileResponse(Response):
         headers = {**headers, "Content-Length": str(self.end - self.start)}
         super().__init__(None, 206 if partial else 200, headers)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 — Response's own
-        """Send all of it, or half of it where the connection is to break."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send all of it, or half of it where the connection is to break; stop where the caller has gone."""
+        request = Request(scope, receive)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         end = self.end if self.loss is None else (self.start + self.end) // 2
-        for piece in part(self.archive.pieces(), self.start, end):
+        for number, piece in enumerate(part(self.archive.pieces(), self.start, end)):
+            if number % PIECES_BETWEEN_LOOKS == 0 and await request.is_disconnected():
+                return
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         if self.loss is not None:
             raise ConnectionLostError(self.loss)

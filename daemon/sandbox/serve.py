@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 import uvicorn
@@ -146,25 +147,29 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 @contextlib.contextmanager
-def in_background(world: World) -> Iterator[SandboxServer]:
-    """The sandbox in a thread of its own, for tests of code that owns the event loop or has none."""
-    started: list[SandboxServer] = []
-    ready, done = threading.Event(), threading.Event()
+def in_background(world: World, *, port: int = 0) -> Iterator[SandboxServer]:
+    """The sandbox in a thread of its own, for tests of code that owns the event loop or has none.
+
+    Raises OSError if the port is taken.
+    """
+    started: Future[SandboxServer] = Future()
+    done = threading.Event()
+
+    def ended(life: Future[None]) -> None:
+        if not started.done():
+            started.set_exception(life.exception())
 
     async def live() -> None:
-        async with SandboxServer(world) as server:
-            started.append(server)
-            ready.set()
-            await asyncio.get_running_loop().run_in_executor(None, done.wait)
+        async with SandboxServer(world, port=port) as server:
+            started.set_result(server)
+            await asyncio.to_thread(done.wait)
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()), daemon=True)
-    thread.start()
-    ready.wait()
-    try:
-        yield started[0]
-    finally:
-        done.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, live()).add_done_callback(ended)
+        try:
+            yield started.result()
+        finally:
+            done.set()
 
 
 def serve(

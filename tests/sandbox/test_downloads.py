@@ -8,9 +8,11 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from daemon.sandbox import faults
 from daemon.sandbox.links import sign_link
+from daemon.sandbox.node import NO_FAULT, FileResponse
 from daemon.sandbox.records import Backup, NodeState, Server, State, Storage
 from daemon.sandbox.scenes import one_server
 from daemon.sandbox.world import World
@@ -220,19 +222,34 @@ async def test_a_download_can_be_refused_slow_or_led_elsewhere(
         assert (await caller.http.get(link)).status_code == 404
 
 
-@BOTH
 @pytest.mark.parametrize("state", [NodeState.DOWN, NodeState.HANGING])
-async def test_a_host_that_is_down_answers_nothing(
-    *, world: World, server: Server, backup: Backup, clock: FakeClock, storage: Storage, state: NodeState
+async def test_a_node_that_is_down_answers_nothing(
+    world: World, server: Server, backup: Backup, clock: FakeClock, state: NodeState
 ) -> None:
-    """At once or after an hour; the panel hands out links all the same."""
-    server.storage = storage
+    """At once or after an hour; the panel hands out links all the same, and an object store is no node."""
     server.node.state = state
     async with over_http(world) as caller:
         url = await caller.link(server, backup)
         with pytest.raises(httpx.RemoteProtocolError):
             await caller.http.get(url)
+        server.storage = Storage.S3
+        assert (await caller.http.get(await caller.link(server, backup))).status_code == 200
     assert clock.naps == ([3600.0] if state is NodeState.HANGING else [])
+
+
+async def test_nothing_more_is_sent_once_the_caller_has_gone(backup: Backup) -> None:
+    """A large file that nobody reads costs nothing."""
+    sent: list[Message] = []
+    backup.size = 100_000_000
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect" if len(sent) > 5 else "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await FileResponse(backup, {}, fault=NO_FAULT)({"type": "http", "headers": []}, receive, send)
+    assert len(sent) < 40
 
 
 async def test_a_key_that_is_sent_to_the_host_is_noticed(world: World, server: Server, backup: Backup) -> None:

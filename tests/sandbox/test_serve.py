@@ -94,6 +94,16 @@ def test_in_the_background_it_serves_code_without_a_loop(clock: FakeClock) -> No
         urllib.request.urlopen(request)  # noqa: S310 — as above
 
 
+def test_in_the_background_too_a_port_that_is_taken_is_told(clock: FakeClock) -> None:
+    """Instead of waiting for a start that never comes."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OSError, match="in use"),
+        in_background(empty(clock)[0], port=taken.getsockname()[1]),
+    ):
+        raise AssertionError
+
+
 SERVE = """
 import sys
 from daemon.sandbox.serve import serve
