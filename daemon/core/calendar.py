@@ -1,7 +1,7 @@
 """When a policy starts: cron as crontab(5) means it, `@daily` and its like, and "every 6h".
 
 Starts are moments in UTC, made from the schedule and the policy's zone alone: any two askers agree on them, and after
-a stop the one that was missed can be told. Cron is cronsim's: a day matches by day-of-month or weekday where both are
+a stop the one that was missed can be told. Of cron, a day matches by day-of-month or weekday where both are
 restricted, a start in the hour that clocks skip happens right after it, and one in the hour that comes twice happens
 once. Nothing here knows of APScheduler.
 """
@@ -28,6 +28,13 @@ _ALIASES = {
     "@annually": "0 0 1 1 *",
 }
 _FIELDS = 5
+_RANGES = {
+    "minute": "0-59",
+    "hour": "0-23",
+    "day-of-month": "1-31, and no more than a month given has",
+    "month": "1-12 or JAN-DEC",
+    "day-of-week": "0-7 or SUN-SAT, where 0 and 7 are Sunday",
+}
 _ADVICE = 'write five fields such as "0 4 * * *", @daily, or "every 6h"'
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=10), timedelta(hours=2)
 
@@ -59,16 +66,58 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Five fields, as crontab(5) means them."""
+    """Five fields, as crontab(5) means them.
+
+    cronsim finds the ticks of a wall clock that never changes, and this class says when the zone's clock shows them.
+    (cronsim's own walk through a zone never ends where clocks go back over midnight, as in St. John's until 2011, and
+    loses starts where they move by half an hour, as on Lord Howe.)
+    """
 
     text: str
     expression: str
 
     def after(self, moment: datetime, zone: ZoneInfo) -> datetime:
         """Return the first start strictly after the moment, in UTC."""
-        ticks = (tick.astimezone(UTC) for tick in CronSim(self.expression, moment.astimezone(zone)))
-        # In the second pass through a doubled hour cronsim offers the first pass's start again.
-        return next(tick for tick in ticks if tick > moment)
+        wall = moment.astimezone(zone).replace(tzinfo=None)
+        shift = _shift_around(moment, zone)
+        found: list[datetime] = []
+        for tick in CronSim(self.expression, wall - shift):
+            if found and tick - shift > min(found).astimezone(zone).replace(tzinfo=None):
+                break
+            found += [start for start in self._moments(tick, zone) if start > moment]
+        return min(found)
+
+    def _moments(self, tick: datetime, zone: ZoneInfo) -> list[datetime]:
+        """When a tick of the wall clock is a start.
+
+        As Debian's cron has it: with a star for minute or hour, whenever the clock shows it, be it twice or never;
+        else once, the first time, or right after the hour that is skipped.
+        """
+        minute, hour, *_ = self.expression.split()
+        if minute.startswith("*") or hour.startswith("*"):
+            return [start for start in _readings(tick, zone) if _shows(start, tick, zone)]
+        while not _shows(_readings(tick, zone)[0], tick, zone):
+            tick += timedelta(minutes=1)
+        return _readings(tick, zone)[:1]
+
+
+def _readings(tick: datetime, zone: ZoneInfo) -> list[datetime]:
+    """The one or two moments, in UTC and in order, that a wall clock's time can mean."""
+    return sorted({tick.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
+
+
+def _shows(moment: datetime, tick: datetime, zone: ZoneInfo) -> bool:
+    """Whether the zone's clock shows that time at that moment; not so where the time was skipped."""
+    return moment.astimezone(zone).replace(tzinfo=None) == tick
+
+
+def _shift_around(moment: datetime, zone: ZoneInfo) -> timedelta:
+    """By how much the zone's clock changes within a day of the moment: so far a start may lie out of order."""
+    before, after = (
+        (moment + day).astimezone(zone).replace(tzinfo=None) - (moment + day).astimezone(UTC).replace(tzinfo=None)
+        for day in (-timedelta(days=1), timedelta(days=1))
+    )
+    return abs(after - before)
 
 
 def parse_schedule(text: str) -> Schedule:
@@ -85,7 +134,8 @@ def parse_schedule(text: str) -> Schedule:
     try:
         next(CronSim(expression, EPOCH))
     except (CronSimError, ValueError) as error:
-        raise ValueError(f'"{text}" is not a schedule: {str(error).lower()}; {_ADVICE}') from None
+        field = str(error).removeprefix("Bad ")
+        raise ValueError(f'"{text}" is not a schedule: its {field} must be {_RANGES.get(field, "a number")}') from None
     except StopIteration:
         raise ValueError(f'"{text}" never comes: no date has that day, month and weekday') from None
     return Cron(text, expression)

@@ -21,6 +21,16 @@ UNBOUNDED = -1
 _SHOWN = 5
 """How many of too many deletions a refusal names."""
 
+_HOLDERS = {
+    "locked": ("locked", "unlock one"),
+    "foreign": ("not made by this policy", "delete one of those by hand"),
+    "kept": ("kept by the rules", "keep fewer"),
+    "pending": ("not completed yet", "wait for it"),
+    "suspicious": ("suspiciously small", "accept or delete it"),
+    "strange": ("strange", "look at it on the panel"),
+}
+"""What can hold a slot, in words, and what an operator can do about it."""
+
 Code = Literal["partial_listing", "max_deletions", "nothing_deletable"]
 
 
@@ -89,7 +99,8 @@ def make_room(
     """
     now = listing.taken_at
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
-    present = judge(listing.backups, retention, ownership=ownership, now=now, accepted=accepted)
+    complete = listing.completeness is Completeness.COMPLETE
+    present = judge(listing.backups, retention, ownership=ownership, now=now, accepted=accepted, complete=complete)
     states = {verdict.backup.uuid: verdict.state for verdict in present}
     verdicts = judge(
         (*listing.backups, coming),
@@ -97,7 +108,7 @@ def make_room(
         ownership=ownership,
         now=now,
         states=states | {coming.uuid: State.GOOD},
-        complete=listing.completeness is Completeness.COMPLETE,
+        complete=complete,
     )
     deletions = _deletions(verdicts)
     refusal = _partial(listing) or _too_many(deletions, retention, max_deletions, 0)
@@ -153,21 +164,13 @@ def _named(backup: Backup, retention: Retention) -> str:
 def _nothing_deletable(present: Sequence[Verdict]) -> Refusal:
     """Say what holds the slots, of which failed backups take none, and what the operator can do."""
     holders = Counter(_holder(verdict) for verdict in present if verdict.state is not State.FAILED)
-    match list(holders.items()):
-        case []:
-            held = "there are no backups that hold one"
-        case [(holder, 1)]:
-            held = f"the only one is {holder}"
-        case [(holder, number)]:
-            held = f"all {number} are {holder}"
-        case several:
-            held = ", ".join(f"{number} {holder}" for holder, number in several)
-    return Refusal(
-        "nothing_deletable", f"no slot can be freed: {held}; raise the panel's limit, or unlock or delete one by hand"
-    )
+    counted = [f"{number} {_HOLDERS[holder][0]}" for holder, number in holders.items()]
+    held = f"all {counted[0]}" if len(counted) == 1 else ", ".join(counted) or "there is no backup that holds one"
+    advice = ", ".join((*(_HOLDERS[holder][1] for holder in holders), "or raise the panel's limit"))
+    return Refusal("nothing_deletable", f"no slot can be freed: {held}; {advice}")
 
 
 def _holder(verdict: Verdict) -> str:
-    if verdict.action is not Action.IGNORE:
-        return "locked" if verdict.backup.locked else "kept by the rules"
-    return verdict.reasons[0].rule
+    if verdict.action is Action.IGNORE:
+        return verdict.reasons[0].rule
+    return "locked" if verdict.backup.locked else "kept"

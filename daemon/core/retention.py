@@ -112,9 +112,10 @@ def _failed(backup: Backup, retention: Retention, now: datetime) -> Fate:
         return Action.KEEP, (Reason("failed", None, 'failed; keep = "all" deletes nothing'),)
     if delay is None or ended is None:
         return Action.KEEP, (Reason("failed", None, "failed; failed_after = never"),)
-    if now - ended >= delay:
+    waited = max(now - ended, timedelta(0))
+    if waited >= delay:
         return Action.DELETE, (Reason("failed", None, f"failed, and ended more than {format_duration(delay)} ago"),)
-    until = format_moment(now + (delay - (now - ended)), retention.zone)
+    until = format_moment(now + delay - waited, retention.zone)
     return Action.KEEP, (Reason("failed", None, f"failed; kept until {until}, in case it still turns good"),)
 
 

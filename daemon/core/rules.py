@@ -24,10 +24,10 @@ from daemon.core.units import Span, format_moment, to_zone
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of the calendar: when two local times share one, and what it is called."""
+    """A stretch of the calendar: which one local times fall into, as numbers, and what it is called."""
 
     noun: str
-    key: Callable[[datetime], int]
+    keys: Callable[[Sequence[datetime]], list[int]]
     slot: Callable[[datetime], str]
 
 
@@ -37,11 +37,15 @@ def _week_slot(local: datetime) -> str:
 
 
 PERIODS = {
-    "hourly": Period("hour", lambda t: t.toordinal() * 24 + t.hour, lambda t: f"{t.date()}T{t.hour:02}"),
-    "daily": Period("day", datetime.toordinal, lambda t: str(t.date())),
-    "weekly": Period("week", lambda t: (t.toordinal() - 1) // 7, _week_slot),  # the first day of all was a Monday
-    "monthly": Period("month", lambda t: t.year * 12 + t.month, lambda t: f"{t.year:04}-{t.month:02}"),
-    "yearly": Period("year", lambda t: t.year, lambda t: f"{t.year:04}"),
+    "hourly": Period(
+        "hour", lambda times: [t.toordinal() * 24 + t.hour for t in times], lambda t: f"{t.date()}T{t.hour:02}"
+    ),
+    "daily": Period("day", lambda times: [t.toordinal() for t in times], lambda t: str(t.date())),
+    "weekly": Period("week", lambda times: [(t.toordinal() - 1) // 7 for t in times], _week_slot),  # day 1 was a Monday
+    "monthly": Period(
+        "month", lambda times: [t.year * 12 + t.month for t in times], lambda t: f"{t.year:04}-{t.month:02}"
+    ),
+    "yearly": Period("year", lambda times: [t.year for t in times], lambda t: f"{t.year:04}"),
 }
 
 
@@ -77,7 +81,7 @@ class Candidates:
     def keys(self, period: Period) -> list[int]:
         """The key of the period that each falls into."""
         if period.noun not in self._keys:
-            self._keys[period.noun] = [period.key(local) for local in self.local]
+            self._keys[period.noun] = period.keys(self.local)
         return self._keys[period.noun]
 
     def inside(self, cutoff: datetime) -> int:

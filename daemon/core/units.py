@@ -6,6 +6,7 @@ mean either. Every mistake is a ValueError whose text says what would be right. 
 """
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -135,7 +136,7 @@ class Span:
     def _date_before(self, moment: datetime, zone: ZoneInfo) -> date:
         day = _settled_date(moment, zone)
         year, month = divmod(day.year * 12 + day.month - 1 - self.years * 12 - self.months, 12)
-        clamped = min(day.day, _days_in_month(year, month + 1))
+        clamped = min(day.day, monthrange(year, month + 1)[1])
         return date(year, month + 1, clamped) - timedelta(weeks=self.weeks, days=self.days)
 
 
@@ -171,11 +172,6 @@ def _settled_date(moment: datetime, zone: ZoneInfo) -> date:
     day = moment.astimezone(zone).date()
     begun = datetime.combine(day, time(fold=1), zone).astimezone(UTC) <= moment
     return day if begun else day - timedelta(days=1)
-
-
-def _days_in_month(year: int, month: int) -> int:
-    following = date(year + month // 12, month % 12 + 1, 1)
-    return (following - timedelta(days=1)).day
 
 
 def _amounts(text: str, units: str) -> dict[str, int] | None:
