@@ -163,21 +163,23 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             accepted=run.accepted(),
         )
         if isinstance(room, Refusal):
-            raise Halt(Result.REFUSED, Problem("limit", f"{limit.text} {room.text}", limit.hint))
+            raise Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; {room.text}", limit.hint))
         return (room,)
 
     run.log.info("making_room", reason=limit.text)
     if not await delete_decided(run, gathered, decide, step="room"):
-        raise Halt(Result.REFUSED, Problem("limit", f"{limit.text} No room could be made.", limit.hint))
+        raise Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; no room could be made", limit.hint))
 
 
 def _may_make_room(run: Run, limit: BackupLimitError) -> None:
     """Refuse without a journal, and a second time before a backup turned good."""
     if run.journal_broken:
-        raise Halt(Result.REFUSED, Problem("limit", f"{limit.text} Without a journal no room is made.", limit.hint))
+        raise Halt(
+            Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; without a journal no room is made", limit.hint)
+        )
     rows = run.tools.journal.recent(run.config.name)
     if room_was_made([row for row in rows if row.server_uuid == run.known_server.uuid]):
-        text = f"{limit.text} Room was made once already, and no backup has turned good since."
+        text = f"{limit.text.rstrip('.')}; room was made once already, and no backup has turned good since"
         raise Halt(Result.REFUSED, Problem("limit", text, "find out why backups fail, or raise the panel's limit"))
 
 

@@ -4,13 +4,15 @@ The order is what makes it safe: nothing is deleted before the new backup was se
 makes room at the panel's limit), and every deletion is decided on a listing taken after the last wait.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import structlog
+from structlog.contextvars import bind_contextvars, bound_contextvars, unbind_contextvars
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Listing, Server, State, Verdict
+from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ServerBusyError, StateError
 from daemon.history import Rotation
 from daemon.locks import server_lock
@@ -34,7 +36,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
     A cancelled rotation leaves its journal row open, so that the next one picks it up.
     """
     server = order.server
-    with structlog.contextvars.bound_contextvars(server=server.name, policy=server.policy.name):
+    with bound_contextvars(server=server.name, policy=server.policy.name):
         run = tools.under_way[server.name] = Run(order, client, tools, structlog.get_logger())
         recover_journal(run)
         try:
@@ -47,6 +49,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
         finally:
             run.release_slot()
             del tools.under_way[server.name]
+            unbind_contextvars("rotation")
 
 
 async def _rotate(run: Run) -> None:
@@ -104,7 +107,7 @@ def _begin(run: Run) -> list[Rotation]:
     except StateError as error:
         run.journal_failed(error)
         return []
-    structlog.contextvars.bind_contextvars(rotation=run.rotation)
+    bind_contextvars(rotation=run.rotation)
     run.log.info("rotation_began", trigger=run.order.trigger)
     return [
         row
@@ -147,7 +150,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         decided = run.judge(config, listing)
-        _look_at_created(run, decided.verdicts)
+        _look_at_created(run, decided)
         run.kept = len(decided.verdicts) - len(decided.deletions)
         run.step("planned", keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
         if decided.refused is not None:
@@ -157,23 +160,24 @@ async def _prune(run: Run, gathered: Gathered) -> None:
     await delete_decided(run, gathered, decide)
 
 
-def _look_at_created(run: Run, verdicts: Sequence[Verdict]) -> None:
+def _look_at_created(run: Run, decided: Plan) -> None:
     """A rotation whose new backup did not turn good deletes nothing (DESIGN, invariant 3)."""
     created = run.known_created
-    verdict = next((verdict for verdict in verdicts if verdict.backup.uuid == created.uuid), None)
+    verdict = next((verdict for verdict in decided.verdicts if verdict.backup.uuid == created.uuid), None)
     if verdict is None:
+        if decided.refused is not None:
+            return  # the listing is known not to be whole, and nothing will be deleted by it
         raise Halt(Result.FAILED, Problem("vanished", f"{created.name} is not in the listing that followed it"))
     run.created = verdict.backup
-    run.step("looked", uuid=created.uuid, state=verdict.state.value, bytes=verdict.backup.bytes)
     if verdict.state is not State.GOOD:
         raise _not_good(verdict)
-    if not run.good:
-        run.good = True
-        asked = run.config.policy.ignored
-        if verdict.backup.ignored != asked:
-            run.problem(
-                "ignored", f"the panel understood the ignore list as {list(verdict.backup.ignored)}, not {list(asked)}"
-            )
+    if run.good:
+        return
+    run.good = True
+    run.step("turned_good", uuid=created.uuid, bytes=verdict.backup.bytes)
+    asked, understood = run.config.policy.ignored, verdict.backup.ignored
+    if understood != asked:
+        run.problem("ignored", f"the panel understood the ignore list as {list(understood)}, not {list(asked)}")
 
 
 def _not_good(verdict: Verdict) -> Halt:

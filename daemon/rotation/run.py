@@ -145,7 +145,7 @@ class Run:
             ownership=config.ownership,
             max_deletions=self.brake(config),
             accepted=self.accepted(),
-            already_deleted=len(self.deleted),
+            already_deleted=sum(backup.successful for backup in self.deleted),
         )
 
     def accepted(self) -> frozenset[str]:

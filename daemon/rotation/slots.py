@@ -29,13 +29,6 @@ class Slot:
             self._held = False
             self._limiter.release_on_behalf_of(self._holder)
 
-    def release_if_overdue(self) -> bool:
-        """Give the slot back once it was held for `node_hold`; True when that happened now."""
-        overdue = self.remaining() == 0.0
-        if overdue:
-            self.release()
-        return overdue
-
 
 class NodeSlots:
     """The places on every node, by panel and node name. A reload may change how many there are."""

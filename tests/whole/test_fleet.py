@@ -1,12 +1,14 @@
 """The daemon's servers together: starts, merging, retries, catching up, reload and kill, on virtual time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from daemon.errors import StateError
 from daemon.history import Journal
-from daemon.sandbox.faults import lost_after, refused, web_page
+from daemon.sandbox.faults import lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Settings, Work
 from daemon.sandbox.scenes import empty
@@ -199,3 +201,75 @@ async def test_one_servers_bug_leaves_the_others_alone(daemons: Daemons, monkeyp
         await until(daemons.clock, at(1, 5))
     assert made(daemons, "survival") == []
     assert made(daemons, "creative") == ["01 03:59", "01 04:00"]
+
+
+async def test_one_server_under_two_panel_names_is_refused_when_it_is_seen(daemons: Daemons) -> None:
+    """Two entries for one panel hide a duplicate from the configuration's own check; its uuid shows it."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival})
+    one = config.servers["survival"]
+    twin = replace(one, name="twin", panel=replace(one.panel, name="again"))
+    config = replace(config, servers={"survival": one, "twin": twin})
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 5))
+    assert rows(daemons, "twin") == [("catch-up", "refused"), ("schedule", "refused")]
+    assert made(daemons) == ["01 03:59", "01 04:00"]
+
+
+async def test_a_changed_panel_gets_a_new_client_and_a_running_rotation_keeps_its_own(daemons: Daemons) -> None:
+    """A new key in the configuration does not disturb what is under way."""
+    survival = next(iter(daemons.world.servers.values()))
+    survival.work = Work(seconds=30)
+    config = daemons.configure({"survival": survival})
+    async with daemons.running(config) as fleet:
+        await daemons.clock.sleep(5)
+        server = config.servers["survival"]
+        panel = replace(server.panel, backups_per_node=2)
+        fleet.reload(replace(config, panels={"main": panel}, servers={"survival": replace(server, panel=panel)}))
+        await until(daemons.clock, at(1, 5))
+    assert rows(daemons) == [("catch-up", "done"), ("schedule", "done")]
+
+
+async def test_a_drain_finishes_what_deletes_and_leaves_what_only_waits(daemons: Daemons) -> None:
+    """What was left is picked up by the next daemon; the same backup, no second one."""
+    for server in daemons.world.servers.values():
+        server.work = Work(seconds=600)
+    config = daemons.configure()
+    async with daemons.running(config) as fleet:
+        await daemons.clock.sleep(10)
+        began = daemons.clock.now()
+        assert await fleet.drain(25) == ("creative", "survival")
+        assert (daemons.clock.now() - began).total_seconds() < 2
+    assert rows(daemons)[0][1] is None
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 3, 59, 59))
+    await until(daemons.clock, at(1, 4, 1))
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 5))
+    assert len(made(daemons)) == 2
+
+
+async def test_a_drain_gives_the_rest_its_bound_and_then_leaves_it_too(daemons: Daemons) -> None:
+    """A create that hangs for longer than the bound is left; its name is in the journal."""
+    daemons.world.faults.order(slow(50), on=Call.CREATE, times=None)
+    async with daemons.running(daemons.configure()) as fleet:
+        await daemons.clock.sleep(5)
+        began = daemons.clock.now()
+        left = await fleet.drain(25)
+        assert left == ("creative", "survival")
+        assert 25 <= (daemons.clock.now() - began).total_seconds() < 27
+
+
+async def test_a_journal_that_cannot_be_read_does_not_stop_the_starts(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catching up then rests on the panel's list."""
+
+    def unreadable(*_: object, **__: object) -> list[object]:
+        raise StateError("the journal cannot be read: disk I/O error")
+
+    monkeypatch.setattr(Journal, "recent", unreadable)
+    async with daemons.running(daemons.configure()):
+        await until(daemons.clock, at(1, 4, 30))
+    monkeypatch.undo()
+    assert made(daemons) == ["01 03:59", "01 04:00"]

@@ -142,7 +142,7 @@ async def test_at_the_limit_with_all_locked_nothing_is_deleted_and_it_says_why(r
     rig.server.limit = 4
     outcome = await rig.rotate()
     assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "limit")
-    assert "all 4 are locked" in problem(outcome)[1]
+    assert "all 4 locked" in problem(outcome)[1]
     assert exit_code([outcome]) is Exit.REFUSED
     assert rig.names() == names
 
@@ -158,7 +158,7 @@ async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Ri
     rig.server.limit = 4
     second = await rig.rotate()
     assert (second.result, problem(second)[0]) == (Result.REFUSED, "limit")
-    assert "Room was made once already" in problem(second)[1]
+    assert "room was made once already" in problem(second)[1]
     assert deleted(rig) == names[:1]
 
 
@@ -389,4 +389,55 @@ async def test_nothing_is_deleted_when_the_configuration_now_speaks_of_other_bac
     assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "configuration_changed")
     assert words in problem(outcome)[1]
     assert deleted(rig) == []
+    assert set(history) < set(rig.names())
+
+
+async def test_a_state_folder_that_comes_back_is_used_again(rig: Rig, history: list[str]) -> None:
+    """Deleting waits only as long as the journal is away."""
+    state = rig.folder / "state"
+    rig.journal.close()
+    state.rename(rig.folder / "aside")
+    state.write_text("a file where the folder should be")
+    rig.tools = rig.open_tools()
+    without = await rig.rotate()
+    assert without.created is not None
+    assert deleted(rig) == []
+    assert {found.code for found in without.problems} == {"journal"}
+    state.unlink()
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert deleted(rig) == [*history[:4]]
+
+
+async def test_a_damaged_journal_is_set_aside_and_the_daemon_goes_on(rig: Rig) -> None:
+    """A new one is begun; the old one is kept for whoever wants to look."""
+    rig.journal.close()
+    (rig.folder / "state" / "history.sqlite3").write_bytes(b"this is no database, and never was one" * 100)
+    rig.tools = rig.open_tools()
+    assert rig.tools.state_trouble is None
+    assert (await rig.rotate()).result is Result.DONE
+    assert (rig.folder / "state" / "history.sqlite3.damaged-1").exists()
+
+
+async def test_a_rotation_that_cannot_even_see_its_server_is_in_the_journal(rig: Rig) -> None:
+    """The attempt is known, so a restart does not take the start for missed."""
+    rig.world.faults.order(faults.web_page(502), times=None)
+    outcome = await rig.rotate("schedule", rig.clock.now())
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "panel-trouble")
+    (row,) = rig.journal.recent("survival")
+    assert (row.result, row.retry_at) == ("failed", outcome.retry_at)
+
+
+async def test_deletion_waits_when_the_backups_change_each_time_they_are_looked_at(
+    rig: Rig, history: list[str]
+) -> None:
+    """Three listings, then the next rotation may try."""
+    rig.world.faults.order(
+        faults.refused(400, "BackupLockedException", "Cannot delete a backup that is marked as locked."),
+        on=Call.DELETE,
+        times=None,
+    )
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.DONE, "changing")
+    assert rig.requests(Call.DELETE) == 3
     assert set(history) < set(rig.names())
