@@ -75,7 +75,8 @@ def demo(clock: Clock) -> World:
     now = clock.now().replace(microsecond=0)
     history(world, survival, _back(now, days=130), locked={7, 45, 88, 124}, failed={12, 45, 71, 99, 128})
     for days, name, locked in FOREIGN:
-        world.add_backup(survival, name, created_at=now - timedelta(days=days, hours=3), locked=locked, by="history")
+        made = now - timedelta(days=days, hours=3)
+        world.add_backup(survival, name, created_at=made, took=usual(survival), locked=locked, by="history")
     stuck = now - timedelta(days=3, hours=5)
     world.add_backup(survival, own_name("survival", stuck, 900), created_at=stuck, state=State.PENDING, by="history")
     history(world, creative, _back(now, days=25), locked={0}, failed={9})
@@ -93,7 +94,10 @@ def history(
     locked: Iterable[int] = (),
     failed: Iterable[int] = (),
 ) -> None:
-    """Own backups that were made at these moments; `locked` and `failed` are their numbers, from 0."""
+    """Own backups that were made at these moments and took as long as the server's backups do.
+
+    `locked` and `failed` are their numbers, from 0.
+    """
     locked, failed = set(locked), set(failed)
     for number, made in enumerate(moments):
         state = State.FAILED if number in failed else State.GOOD
@@ -102,11 +106,17 @@ def history(
             server,
             own_name(server.name, made, number),
             created_at=made,
+            took=usual(server),
             state=state,
             locked=number in locked,
             size=size,
             by="history",
         )
+
+
+def usual(server: Server) -> timedelta:
+    """How long the server's backups take."""
+    return timedelta(seconds=server.work.seconds)
 
 
 def own_name(server: str, made: datetime, number: int) -> str:

@@ -25,6 +25,7 @@ from daemon.sandbox.scenes import demo
 from daemon.sandbox.world import World
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 — where one that listens everywhere is found
 
 
 class SandboxServer:
@@ -59,8 +60,7 @@ class SandboxServer:
         except OSError:
             await self._panel.stop()
             raise
-        for node in self.world.nodes.values():
-            node.url = self.node_url
+        self.world.serve_nodes_at(self.node_url)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,6 +94,7 @@ class _Listener:
     async def start(self) -> None:
         listening = socket.create_server(self._address, family=_family(self._address[0]))
         host, port = listening.getsockname()[:2]
+        host = REACHABLE.get(host, host)
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._server.config.load()
         self._server.lifespan = self._server.config.lifespan_class(self._server.config)

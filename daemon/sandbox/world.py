@@ -53,6 +53,7 @@ class World:
         self.ledger: list[Entry] = []
         self.windows: dict[str, limits.Window] = {}
         self.used_tokens: set[str] = set()
+        self._nodes_url: str | None = None
 
     # Making the world ------------------------------------------------------------------------------------------------
 
@@ -66,9 +67,15 @@ class World:
         return self.keys[token]
 
     def add_node(self, name: str) -> Node:
-        """A node that is up; its `url` is a placeholder until a server says where it really listens."""
-        self.nodes[name] = Node(name, url=f"http://{name}.sandbox.invalid")
+        """A node that is up; downloads come from a placeholder until `serve_nodes_at` says otherwise."""
+        self.nodes[name] = Node(name, url=self._nodes_url or f"http://{name}.sandbox.invalid")
         return self.nodes[name]
+
+    def serve_nodes_at(self, url: str) -> None:
+        """Every node, those to come too, serves its downloads there."""
+        self._nodes_url = url
+        for node in self.nodes.values():
+            node.url = url
 
     def add_server(
         self,

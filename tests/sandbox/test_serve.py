@@ -84,6 +84,14 @@ async def test_it_listens_on_ipv6(clock: FakeClock) -> None:
         pytest.skip("this machine has no address ::1")
 
 
+async def test_one_that_listens_everywhere_is_found_on_this_machine(clock: FakeClock) -> None:
+    """Also by nodes that come later."""
+    world, _, _ = empty(clock)
+    async with SandboxServer(world, host="0.0.0.0") as sandbox:  # noqa: S104 — that is the point
+        assert sandbox.url.startswith("http://127.0.0.1:")
+        assert world.add_node("later").url == sandbox.node_url
+
+
 def test_in_the_background_it_serves_code_without_a_loop(clock: FakeClock) -> None:
     """From a thread of its own, stopped at the end of the block."""
     with in_background(empty(clock)[0]) as sandbox:
