@@ -42,10 +42,8 @@ def read_environment(environ: Mapping[str, str], tree: Tree) -> dict[str, Any]:
 
 def _is_ours(name: str) -> bool:
     rest = name.upper().removeprefix(PREFIX)
-    if rest == name.upper():
-        return False
-    is_key = any(rest.startswith(f"{section.upper()}__") for section in SECTIONS)
-    return is_key or not _FOREIGN.fullmatch(rest)
+    # A link variable has no two underscores in a row: a server may be called portal, and its section misspelt.
+    return rest != name.upper() and ("__" in rest or not _FOREIGN.fullmatch(rest))
 
 
 def _is_text(text: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.config.tree import variable
 from daemon.core.keep import Keep
 from daemon.core.model import Server
 from daemon.errors import UsageError
@@ -102,7 +103,7 @@ def _panel(panel: FirstPanel) -> str:
     if panel.key_file:
         lines.append(f"api_key_file = {quoted(str(panel.key_file))}")
     else:
-        lines.append(f"# the key: in $PTERO_BACKUPD_PANELS__{panel.name.replace('-', '_').upper()}__API_KEY")
+        lines.append(f"# the key: in ${variable(('panels', panel.name, 'api_key'))}")
     return "\n".join(lines) + "\n"
 
 

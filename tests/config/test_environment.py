@@ -139,6 +139,7 @@ def test_what_has_another_prefix_is_left_alone(tmp_path: Path) -> None:
         ("PANELS__MAIN__API_KYE", "did you mean PTERO_BACKUPD_PANELS__MAIN__API_KEY?"),
         ("SERVERS__MY_SERVER__POLICI", "did you mean PTERO_BACKUPD_SERVERS__MY_SERVER__POLICY?"),
         ("POLICIES__STANDARD__KEEP__LAST", """PTERO_BACKUPD_POLICIES__STANDARD__KEEP='{"last": 3}'"""),
+        ("SERVER__PORTAL__ID", "did you mean PTERO_BACKUPD_SERVERS__PORTAL__ID?"),
         ("PANELS_MAIN_URL", "parts are joined by two underscores"),
         ("PANELS__MAIN", "parts are joined by two underscores"),
         ("PANELS", "parts are joined by two underscores"),

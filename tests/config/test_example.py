@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.errors import ConfigError
 from daemon.config.load import load
 from daemon.config.models import SECTIONS, Document, KeepTable, PanelTable, PolicyTable, ServerIdentity
 from daemon.config.schema import schema
-from tests.config.support import KEY, write
+from tests.config.support import ENVIRONMENT, KEY, RIGHT, write
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "config.example.toml").read_text()
@@ -79,6 +80,22 @@ def toml(value: object) -> str:
     return f"`{str(value).lower()}`"
 
 
+def test_the_page_s_variables_are_a_sidecar() -> None:
+    """What the page shows of the environment is all that is needed."""
+    shown = dict(re.findall(r"^(PTERO_BACKUPD_\w+)=(.*)$", PAGE, flags=re.MULTILINE))
+    config = load(None, {"HOME": "/home/operator"} | shown)
+    assert config.servers["survival"].policy.ignored == ("logs/", "*.tmp")
+
+
+def test_the_page_s_refusal_is_a_real_one(tmp_path: Path) -> None:
+    """To the letter, but for the path."""
+    text = RIGHT.replace("keep =", 'timezone = "Berlin"\nkeep =').replace("daily", "weekley")
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as refusal:
+        load(path, ENVIRONMENT)
+    assert refusal.value.text.replace(str(path), "/etc/ptero-backupd/config.toml") in PAGE
+
+
 def test_the_schema_describes_every_key() -> None:
     """Editors are told what each key is for, which keys there are, and that api_key is none of a file's."""
     document = schema()
@@ -100,4 +117,5 @@ def test_the_schema_has_no_null() -> None:
     assert tables["PolicyTable"]["properties"]["timeout"]["default"] == "6h"
     assert "default" not in tables["ServerTable"]["properties"]["timeout"]
     assert tables["ServerTable"]["required"] == ["id"]
+    assert tables["KeepTable"]["minProperties"] == 1
     assert tables["PolicyTable"]["required"] == ["schedule", "scope", "keep"]

@@ -125,6 +125,13 @@ def test_a_panel_without_a_key_is_refused(tmp_path: Path) -> None:
     assert problem.suggestion == "name a file that holds it, or set PTERO_BACKUPD_PANELS__MAIN__API_KEY"
 
 
+def test_a_key_in_the_file_is_one_problem(tmp_path: Path) -> None:
+    """That no other key is found beside it goes without saying."""
+    (problem,) = problems(write(tmp_path, RIGHT.replace("[policies", f'api_key = "{KEY}"\n[policies')), HOME)
+    assert (problem.key, problem.value) == ("panels.main.api_key", None)
+    assert problem.reason == "a key does not belong into the configuration file"
+
+
 def test_an_http_panel_is_accepted_on_this_machine_or_by_leave(tmp_path: Path) -> None:
     """The key never travels in the clear by accident."""
     url = 'url = "https://panel.example.com"'

@@ -188,6 +188,14 @@ def test_the_error_reads_as_a_list_by_file(tmp_path: Path) -> None:
     assert lines[5].startswith("  PTERO_BACKUPD_X: no such key; parts are joined by two underscores")
 
 
+@pytest.mark.parametrize(("length", "refused"), [(191, 0), (192, 1)])
+def test_a_name_may_have_191_characters(tmp_path: Path, length: int, refused: int) -> None:
+    """The panel's own limit, to the letter; a backup's name is known in full before it is made."""
+    fixed = "x" * (length - len("20260401T040000Z"))
+    path = write(tmp_path, RIGHT + f'name = "{fixed}{{time}}"\n')
+    assert len(problems(path) if refused else load(path, ENVIRONMENT).warnings) == refused
+
+
 def test_a_server_called_keep_is_a_server(tmp_path: Path) -> None:
     """Its unknown keys are not taken for rules."""
     text = RIGHT.replace("survival", "keep") + "polcy = 1\n"
