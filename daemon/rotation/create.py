@@ -122,8 +122,7 @@ async def _create(run: Run, gathered: Gathered) -> Backup:
     try:
         return await _ask(run, name)
     except BackupLimitError as error:
-        text = f"the panel's limit is still reached after one deletion made room: {error.text}"
-        raise Halt(Result.REFUSED, Problem("limit", text, error.hint)) from error
+        raise _at_limit(error, "one deletion made room, and somebody else took it") from error
 
 
 async def _ask(run: Run, name: str) -> Backup:
@@ -163,24 +162,25 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             accepted=run.accepted(),
         )
         if isinstance(room, Refusal):
-            raise Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; {room.text}", limit.hint))
+            raise _at_limit(limit, room.text)
         return (room,)
 
     run.log.info("making_room", reason=limit.text)
     if not await delete_decided(run, gathered, decide, step="room"):
-        raise Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; no room could be made", limit.hint))
+        raise _at_limit(limit, "no room could be made")
 
 
 def _may_make_room(run: Run, limit: BackupLimitError) -> None:
     """Refuse without a journal, and a second time before a backup turned good."""
     if run.journal_broken:
-        raise Halt(
-            Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; without a journal no room is made", limit.hint)
-        )
+        raise _at_limit(limit, "without a journal no room is made")
     rows = run.tools.journal.recent(run.config.name)
     if room_was_made([row for row in rows if row.server_uuid == run.known_server.uuid]):
-        text = f"{limit.text.rstrip('.')}; room was made once already, and no backup has turned good since"
-        raise Halt(Result.REFUSED, Problem("limit", text, "find out why backups fail, or raise the panel's limit"))
+        raise _at_limit(limit, "room was made once already, and no backup has turned good since")
+
+
+def _at_limit(limit: BackupLimitError, because: str) -> Halt:
+    return Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; {because}", limit.hint))
 
 
 def room_was_made(rotations: Sequence[Rotation]) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.errors import StateError
 from daemon.history import Journal
-from daemon.sandbox.faults import lost_after, refused, slow, web_page
+from daemon.sandbox.faults import late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Settings, Work
 from daemon.sandbox.scenes import empty
@@ -127,6 +127,37 @@ async def test_a_create_whose_answer_was_lost_before_a_kill_is_found_again(daemo
         await until(daemons.clock, at(1, 4, 30))
     assert daemons.app.requests(Call.CREATE) == 2 + 2  # the catch-up's, and those of the start at four
     assert len(made(daemons)) == len(made(daemons, "creative")) == 2
+
+
+async def test_a_create_that_a_killed_daemon_sent_and_the_panel_does_late_is_waited_for(daemons: Daemons) -> None:
+    """The request was on its way when the daemon died; the next one looks for the name before it asks for another."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival})
+    daemons.world.faults.order(late(30), on=Call.CREATE)
+    async with daemons.running(config):
+        await daemons.clock.sleep(5)
+    assert made(daemons) == []
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 3, 59, 59))
+        assert daemons.app.requests(Call.CREATE) == 1
+        assert len(made(daemons)) == 1
+
+
+async def test_a_journal_that_fails_in_the_middle_is_said_and_deletes_nothing(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up while a rotation runs."""
+
+    def full(*_: object, **__: object) -> None:
+        raise StateError("the step cannot be written: database or disk is full")
+
+    config = daemons.configure(keep={"last": 1})
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 4, 30))
+        monkeypatch.setattr(Journal, "step", full)
+        monkeypatch.setattr(Journal, "end", full)
+        await until(daemons.clock, at(2, 4, 30))
+        assert made(daemons) == ["01 04:00", "02 04:00"]
 
 
 async def test_starts_that_fall_due_during_a_rotation_merge_into_one_after_it(daemons: Daemons) -> None:

@@ -147,6 +147,45 @@ async def test_at_the_limit_with_all_locked_nothing_is_deleted_and_it_says_why(r
     assert rig.names() == names
 
 
+async def test_room_that_somebody_else_takes_is_not_made_again(rig: Rig) -> None:
+    """One deletion is one deletion; the panel's limit is then still reached, and it is said."""
+    names = fill(rig, 5)
+    rig.server.limit = 5
+
+    def take(_world: object, _server: object) -> None:
+        rig.world.add_backup(rig.server, "taken", created_at=rig.world.now(), by="somebody")
+
+    rig.world.faults.order(faults.meanwhile(take), on=Call.CREATE, skip=1)
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "limit")
+    assert "somebody else took it" in problem(outcome)[1]
+    assert deleted(rig) == names[:1]
+
+
+async def test_no_room_is_made_without_a_journal(rig: Rig) -> None:
+    """A kill in between could not be picked up: the next start might make room again."""
+    names = fill(rig, 5)
+    rig.server.limit = 5
+    rig.journal.close()
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "limit")
+    assert rig.names() == names
+
+
+async def test_a_new_backup_that_is_not_in_the_listing_after_it_deletes_nothing(rig: Rig, history: list[str]) -> None:
+    """It was seen completed a moment ago, and is gone from a listing that is whole."""
+    rig.server.work = Work(seconds=30)
+
+    def vanish(_world: object, _server: object) -> None:
+        rig.world.remove(rig.server, next(reversed(rig.server.backups.values())), by="somebody")
+
+    rig.world.faults.order(faults.web_page(502), on=Call.LIST, skip=1, times=8)  # so that views find it completed
+    rig.world.faults.order(faults.meanwhile(vanish), on=Call.LIST, skip=1)
+    outcome = await rig.rotate()
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "vanished")
+    assert set(history) <= set(rig.names())
+
+
 async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Rig) -> None:
     """A node that fails every backup must not eat the good ones, one a night."""
     names = fill(rig, 5)
