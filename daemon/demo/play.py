@@ -1,0 +1,105 @@
+"""The course of the demo: the daemon starts, its brake holds, the operator lifts it, the end is checked."""
+
+import asyncio
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.demo.ending import COLUMNS, closing_rows
+from daemon.demo.screen import Screen
+from daemon.demo.stage import EVERY, Stage
+from daemon.demo.teller import Teller
+from daemon.demo.witness import Witness
+from daemon.errors import Exit
+from daemon.sandbox.scenes import KEY
+from daemon.sandbox.serve import SandboxServer
+from daemon.sandbox.world import World
+from daemon.service import Service
+from daemon.systemd import Notifier
+
+LIFTED_TO = 200
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the demo is timed: the schedule, how long it plays, and how much longer it waits for what is under way."""
+
+    every: str = EVERY
+    seconds: float = 26.0
+    patience: float = 15.0
+    thinking: float = 1.5
+
+
+async def play(
+    world: World, folder: Path, screen: Screen, clock: Clock, *, keep_running: bool = False, pace: Pace | None = None
+) -> Exit:
+    """Play the demo in that folder and return what came of it; whatever the service raises is passed on."""
+    pace = pace or Pace()
+    async with SandboxServer(world) as sandbox:
+        stage = Stage(folder)
+        stage.write(world, sandbox.url, every=pace.every)
+        _introduce(screen, world, pace)
+        witness, teller = Witness(world), Teller(screen, clock)
+        with teller.listening():
+            life = asyncio.create_task(Service(stage.read, clock, Notifier({}, clock)).run())
+            course = asyncio.create_task(_course(teller, stage, clock, pace))
+            await asyncio.wait({life, course}, return_when=asyncio.FIRST_COMPLETED)
+            if life.done():
+                course.cancel()
+                life.result()
+                return Exit.INTERRUPTED
+            if keep_running:
+                code = await _end(screen, stage, clock, witness)
+                _invite(screen, stage, sandbox.url)
+                await life
+                return code
+            signal.raise_signal(signal.SIGTERM)
+            await life
+            return await _end(screen, stage, clock, witness)
+
+
+async def _course(teller: Teller, stage: Stage, clock: Clock, pace: Pace) -> None:
+    """Let time pass; once the brake has held, do what an operator would; end when nothing is under way."""
+    lifted = False
+    while teller.seconds < pace.seconds or (teller.under_way and teller.seconds < pace.seconds + pace.patience):
+        await clock.sleep(LOOK_SECONDS)
+        if teller.braked.is_set() and not lifted:
+            lifted = True
+            await clock.sleep(pace.thinking)
+            _lift(teller, stage)
+
+
+def _lift(teller: Teller, stage: Stage) -> None:
+    """What the operator does who has looked at `plan` and wants it so."""
+    server = teller.braked_server
+    teller.say(server, "you", f"have looked at the plan, set max_deletions = {LIFTED_TO} here, and send SIGHUP")
+    stage.lift_brake(server, LIFTED_TO)
+    signal.raise_signal(signal.SIGHUP)
+
+
+def _introduce(screen: Screen, world: World, pace: Pace) -> None:
+    backups = sum(len(server.backups) for server in world.servers.values())
+    screen.say(
+        f"A panel in memory with {len(world.servers)} servers and {backups} backups, and the real daemon, which starts "
+        f'"{pace.every}" and keeps what its policy says. Ctrl-C ends it.\n'
+    )
+
+
+async def _end(screen: Screen, stage: Stage, clock: Clock, witness: Witness) -> Exit:
+    """Show what is there now and why, and say whether what was promised holds."""
+    rows = await closing_rows(stage.read(), clock)
+    screen.say("\nWhat was kept, what was deleted, and why\n", "bold")
+    screen.table(COLUMNS, rows)
+    screen.say("\nWhat must always hold, by the panel's own ledger\n", "bold")
+    findings = witness.findings()
+    screen.table(("", ""), [("holds" if each.holds else "broken", each.told) for each in findings])
+    return Exit.DONE if all(each.holds for each in findings) else Exit.BUG
+
+
+def _invite(screen: Screen, stage: Stage, url: str) -> None:
+    screen.say(f"\nThe daemon goes on until Ctrl-C. The panel is at {url}, its key is {KEY}. In another terminal:")
+    for command in ("status", "plan survival", "history", "rotate lobby"):
+        screen.say(f"  ptero-backupd --config {stage.file} {command}")
+    screen.say()

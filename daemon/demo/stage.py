@@ -1,0 +1,81 @@
+"""What the demo is played on: the panel's world, and a configuration that fits it, in a folder that is thrown away."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.config.load import load
+from daemon.config.values import Config
+from daemon.sandbox import scenes
+from daemon.sandbox.records import Outcome
+from daemon.sandbox.world import World
+
+EVERY = "every 12s"
+
+KEEP: Mapping[str, str] = {
+    "survival": "{ last = 3, daily = 7, weekly = 4, monthly = 6 }",
+    "creative": "{ last = 3, daily = 14, weekly = 4 }",
+    "lobby": "{ last = 4 }",
+    "museum": "{ last = 4 }",
+}
+
+HEAD = """\
+state_dir = "state"
+
+[panels.sandbox]
+url = "{url}"
+api_key_file = "key"
+
+[policies.standard]
+schedule = "{every}"
+scope = "own"
+keep = {{ last = 3 }}
+"""
+
+SERVER = """
+[servers.{name}]
+id = "{id}"
+keep = {keep}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A configuration in a folder, as an operator would write it."""
+
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        """The configuration's file."""
+        return self.folder / "config.toml"
+
+    def write(self, world: World, url: str, *, every: str = EVERY) -> None:
+        """Write the configuration of every server of the world, and the panel's key."""
+        text = HEAD.format(url=url, every=every)
+        for server in world.servers.values():
+            keep = KEEP.get(server.name, "{ last = 3 }")
+            text += SERVER.format(name=server.name, id=server.identifier, keep=keep)
+        self.file.write_text(text)
+        key = os.open(self.folder / "key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(key, "w") as file:
+            file.write(f"{scenes.KEY}\n")
+
+    def read(self) -> Config:
+        """Read the configuration; the environment of whoever watches does not meddle."""
+        return load(self.file, {})
+
+    def lift_brake(self, server: str, bound: int) -> None:
+        """Allow one server's rotations that many deletions."""
+        table = f"[servers.{server}]\n"
+        self.file.write_text(self.file.read_text().replace(table, f"{table}max_deletions = {bound}\n"))
+
+
+def build_world(clock: Clock) -> World:
+    """The sandbox's own demo, where the second backup of `creative` is going to fail."""
+    world = scenes.demo(clock)
+    creative = next(server for server in world.servers.values() if server.name == "creative")
+    creative.coming.extend([creative.work, replace(creative.work, outcome=Outcome.FAILED)])
+    return world

@@ -1,0 +1,139 @@
+"""Tells what the service logs, in plain words and as it happens, and knows how far things are.
+
+It is where the log's lines go, so it sees what a log collector would see, secrets already taken out. What it does not
+know it passes over in silence; nothing that is logged may make it raise.
+"""
+
+import asyncio
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from daemon.clock import Clock
+from daemon.core.units import format_size
+from daemon.demo.screen import Screen
+from daemon.log import configure
+
+SHOWN = 3
+"""So many deletions of one rotation are told one by one."""
+
+WORDS = {
+    "server_state": "skipped",
+    "max_deletions": "refused",
+    "limit": "refused",
+    "stuck": "stuck",
+    "backup_failed": "failed",
+}
+"""What a problem is called in a line, by its code."""
+
+
+class Teller:
+    """Hears the service's events and tells them."""
+
+    def __init__(self, screen: Screen, clock: Clock) -> None:
+        self.braked = asyncio.Event()
+        self.braked_server = ""
+        self.under_way: set[str] = set()
+        self._screen = screen
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._deleted: Counter[str] = Counter()
+        self._names: dict[str, str] = {}
+        self._said: set[tuple[str, str]] = set()
+
+    @property
+    def seconds(self) -> float:
+        """How long it goes on."""
+        return self._clock.monotonic() - self._began
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Be the place where the log goes, every event of it."""
+        configure("debug", _Events(self), "json")
+        try:
+            yield
+        finally:
+            configure("warning")
+
+    def say(self, who: str, word: str, text: str) -> None:
+        """Tell one thing."""
+        self._screen.line(self.seconds, who, word, text)
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Tell an event, if it is one for the watcher."""
+        tell = getattr(self, f"_on_{event.get('event', '')}", None)
+        if tell is not None:
+            tell(str(event.get("server", "daemon")), event)
+        elif event.get("level") in {"warning", "error", "critical"}:
+            self.say(str(event.get("server", "daemon")), "trouble", f"{event.get('event')} {event.get('text', '')}")
+
+    def _on_daemon_started(self, who: str, event: Mapping[str, Any]) -> None:
+        self.say(who, "started", f"version {event.get('version')}, {event.get('servers')} servers")
+
+    def _on_reloaded(self, who: str, _event: Mapping[str, Any]) -> None:
+        self.say(who, "reload", "the configuration was read again and is in force")
+
+    def _on_stopping(self, who: str, event: Mapping[str, Any]) -> None:
+        self.say(who, "stops", f"{event.get('signal')} came: nothing new is begun, and what runs is finished")
+
+    def _on_daemon_stopped(self, who: str, event: Mapping[str, Any]) -> None:
+        left = ", ".join(event.get("left") or ())
+        self.say(who, "stopped", f"left for the next start: {left}" if left else "nothing was left unfinished")
+
+    def _on_start_missed(self, who: str, event: Mapping[str, Any]) -> None:
+        self.say(who, "missed", f"no backup was made at the start of {event.get('start')}: it is caught up now")
+
+    def _on_rotation_began(self, who: str, _event: Mapping[str, Any]) -> None:
+        self.under_way.add(who)
+
+    def _on_backup_created(self, who: str, event: Mapping[str, Any]) -> None:
+        self._names[str(event.get("uuid"))] = str(event.get("backup"))
+        self.say(who, "created", str(event.get("backup")))
+
+    def _on_making_room(self, who: str, _event: Mapping[str, Any]) -> None:
+        self.say(who, "full", "the panel's limit is reached, so room is made by one deletion")
+
+    def _on_looked(self, who: str, event: Mapping[str, Any]) -> None:
+        if event.get("state") == "good":
+            name = self._names.get(str(event.get("uuid")), "the new backup")
+            self.say(who, "good", f"{name}, {format_size(int(event.get('bytes') or 0))}")
+
+    def _on_backup_deleted(self, who: str, event: Mapping[str, Any]) -> None:
+        self._deleted[who] += 1
+        if self._deleted[who] <= SHOWN:
+            self.say(who, "deleted", f"{event.get('backup')}, because: {event.get('because')}")
+
+    def _on_problem(self, who: str, event: Mapping[str, Any]) -> None:
+        code, text = str(event.get("code")), str(event.get("text"))
+        if code == "max_deletions" and not self.braked_server:
+            self.braked_server = who
+        if (who, text) not in self._said:
+            self._said.add((who, text))
+            self.say(who, WORDS.get(code, "trouble"), text)
+
+    def _on_rotation_ended(self, who: str, event: Mapping[str, Any]) -> None:
+        self.under_way.discard(who)
+        deleted = self._deleted.pop(who, 0)
+        if deleted > SHOWN:
+            self.say(who, "deleted", f"… and {deleted - SHOWN} more, each for a reason of its own")
+        if event.get("result") == "done":
+            self.say(who, "done", f"{deleted} deleted, {event.get('kept')} left")
+        if who == self.braked_server:
+            self.braked.set()
+
+
+class _Events(io.TextIOBase):
+    """A stream that takes the log's lines of JSON."""
+
+    encoding = "utf-8"
+
+    def __init__(self, teller: Teller) -> None:
+        self._teller = teller
+
+    def write(self, line: str) -> int:
+        """Take one line."""
+        self._teller.hear(json.loads(line))
+        return len(line)

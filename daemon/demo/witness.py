@@ -1,0 +1,71 @@
+"""Holds the panel's own ledger against what must always hold; the service's word counts for nothing here."""
+
+from dataclasses import dataclass
+
+from daemon.sandbox.records import Backup, Deed, Entry, Server, State
+from daemon.sandbox.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One promise, and what broke it; nothing, where it was kept."""
+
+    promise: str
+    broken_by: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise was kept."""
+        return not self.broken_by
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return self.promise if self.holds else f"{self.promise}, but for: {', '.join(self.broken_by)}"
+
+
+class Witness:
+    """Remembers how the world was, to say later what became of it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._began = len(world.ledger)
+        self._locked = [
+            (server, backup) for server in world.servers.values() for backup in server.backups.values() if backup.locked
+        ]
+        self._open = [server for server in world.servers.values() if server.status is None]
+
+    def findings(self) -> list[Finding]:
+        """Look at the world as it is now."""
+        self._world.settle()
+        deletions = [entry for entry in self._world.ledger[self._began :] if entry.deed is Deed.DELETED]
+        return [
+            Finding(
+                f"every one of the {len(self._locked)} backups that were locked is still there",
+                tuple(backup.name for server, backup in self._locked if backup.uuid not in server.backups),
+            ),
+            Finding(
+                "no backup was deleted while it was being made",
+                tuple(entry.name for entry in deletions if entry.state is State.PENDING),
+            ),
+            Finding(
+                "no backup that somebody made by hand was deleted",
+                tuple(entry.name for entry in deletions if not self._is_own(entry)),
+            ),
+            Finding(
+                f"each of the {len(self._open)} servers that can be backed up has a new good backup",
+                tuple(server.name for server in self._open if not self._made(server)),
+            ),
+        ]
+
+    def _is_own(self, entry: Entry) -> bool:
+        server = self._world.servers[entry.server]
+        return entry.name.startswith(f"auto-{server.name}-")
+
+    def _made(self, server: Server) -> list[Backup]:
+        made = {
+            entry.backup
+            for entry in self._world.ledger[self._began :]
+            if entry.deed is Deed.CREATED and entry.server == server.uuid
+        }
+        return [backup for backup in server.backups.values() if backup.uuid in made and backup.successful]
