@@ -1,4 +1,4 @@
-"""The faults that can be ordered, one function each; see `orders` for how. What an order needs can be had here too."""
+"""The faults that can be ordered, one function each; see `orders` for how."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -6,41 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from daemon.sandbox.answers import Answer, Refusal, html_answer, json_answer, node_trouble, redirect_answer
-from daemon.sandbox.orders import Call, ConnectionLostError, Fault, Loss
+from daemon.sandbox.orders import Fault, Loss
 
 if TYPE_CHECKING:
     from daemon.sandbox.world import World
-
-__all__ = [
-    "MAKERS",
-    "Call",
-    "ConnectionLostError",
-    "Fault",
-    "Loss",
-    "api_limit",
-    "appears",
-    "creation_throttle",
-    "cut",
-    "half_json",
-    "huge",
-    "job",
-    "late",
-    "lost_after",
-    "lost_before",
-    "meanwhile",
-    "node_error",
-    "odd",
-    "redirected",
-    "refused",
-    "reset",
-    "shuffled",
-    "slow",
-    "vanishes",
-    "web_page",
-    "with_values",
-    "without",
-    "wrong_total",
-]
 
 REQUEST_ID = "00000000-0000-4000-8000-00000000fa17"
 

@@ -13,6 +13,7 @@ from starlette.types import Message
 from daemon.sandbox import faults
 from daemon.sandbox.links import sign_link
 from daemon.sandbox.node import NO_FAULT, FileResponse
+from daemon.sandbox.orders import Fault
 from daemon.sandbox.records import Backup, NodeState, Server, State, Storage
 from daemon.sandbox.scenes import one_server
 from daemon.sandbox.world import World
@@ -175,7 +176,7 @@ async def test_size_and_checksum_can_be_told_wrongly(world: World, server: Serve
     ],
 )
 async def test_a_download_can_break(
-    *, world: World, server: Server, backup: Backup, storage: Storage, fault: faults.Fault, error: type[Exception]
+    *, world: World, server: Server, backup: Backup, storage: Storage, fault: Fault, error: type[Exception]
 ) -> None:
     """Before the first byte or in the middle."""
     server.storage = storage

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
-from daemon.sandbox.faults import Call, ConnectionLostError, Fault
+from daemon.sandbox.orders import Call, ConnectionLostError, Fault
 from daemon.sandbox.records import Backup, Deed, Server, Settings
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.world import World
