@@ -78,7 +78,7 @@ def rotate(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Rotate the servers now: back up, then delete what is beyond retention."""
+    """Back up now, then delete what is beyond retention."""
     from daemon.cli.rotate import rotate_now
 
     return rotate_now(settings(context), servers or (), dry_run=dry_run, max_deletions=max_deletions, as_json=json)
@@ -101,7 +101,7 @@ def plan(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Show what retention would keep and delete now, and why; changes nothing."""
+    """Show what would be kept and deleted now, and why."""
     offline = {"--keep": keep, "--timezone": timezone, "--now": now, "--name": name}
     if listing is None:
         if given := [option for option, value in offline.items() if value is not None]:
@@ -138,7 +138,7 @@ def check(
     offline: Annotated[bool, typer.Option("--offline", help="Ask no panel.")] = False,
     json: Json = False,
 ) -> int:
-    """Check the configuration, then each panel, key, permission and limit."""
+    """Check the configuration, panels, keys and limits."""
     from daemon.cli.check import check_all
 
     return check_all(settings(context), offline=offline, as_json=json)
@@ -155,7 +155,7 @@ def servers(context: typer.Context, json: Json = False) -> int:
 @app.command()
 def history(
     context: typer.Context,
-    server: Annotated[str | None, typer.Argument(metavar="[SERVER]", help="Of that server alone.")] = None,
+    server: Annotated[str | None, typer.Argument(metavar="SERVER", help="Of that server alone.")] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many, the newest first.")] = 20,
     json: Json = False,
 ) -> int:
@@ -167,7 +167,7 @@ def history(
 
 @app.command()
 def status(context: typer.Context, json: Json = False) -> int:
-    """Show each server's last rotation, what is under way, and the next start."""
+    """Show what was last, what is under way, and what is next."""
     from daemon.cli.status import show_status
 
     return show_status(settings(context), as_json=json)
@@ -216,7 +216,7 @@ def _config() -> None:
 def sandbox(
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8808",
 ) -> int:
-    """Run a panel in memory, to try things on, in the foreground."""
+    """Run a panel in memory, to try things on."""
     from daemon.cli.sandbox import serve_sandbox
 
     return serve_sandbox(listen)
@@ -226,7 +226,7 @@ def sandbox(
 def demo(
     keep_running: Annotated[bool, typer.Option("--keep-running", help="Stay until Ctrl-C.")] = False,
 ) -> int:
-    """Show the daemon at work on a panel in memory; nothing to configure."""
+    """Show the daemon at work; nothing to configure."""
     from daemon.demo import run as run_demo
 
     return int(run_demo(keep_running))

@@ -43,7 +43,8 @@ def _usage(error: Exception) -> int:
     text = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
     command = context.command_path if context else PROGRAM
-    say_trouble(text[:1].lower() + text[1:].rstrip("."), f"`{command} --help` shows what can be written")
+    text = text.replace("Value error, ", "").rstrip(".")
+    say_trouble(text[:1].lower() + text[1:], f"`{command} --help` shows what can be written")
     return Exit.USAGE
 
 

@@ -24,7 +24,7 @@ def settings(context: typer.Context) -> Settings:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Servers = Annotated[
-    list[str] | None, typer.Argument(metavar="[SERVER]...", help="As named in the configuration; all if none is named.")
+    list[str] | None, typer.Argument(metavar="SERVER", help="As named in the configuration; all if none is named.")
 ]
 Server = Annotated[str, typer.Argument(metavar="SERVER", help="As named in the configuration.")]
 Backup = Annotated[

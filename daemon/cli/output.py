@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from daemon.errors import BackupdError, Exit
@@ -40,8 +41,9 @@ def write_json(document: Mapping[str, Any]) -> None:
 
 def say(text: str) -> None:
     """Tell the person at the terminal something that is no data."""
-    sys.stderr.write(printable(text) + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # nobody reads it
+        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.flush()
 
 
 def say_error(error: BackupdError, about: str = "") -> None:

@@ -47,13 +47,13 @@ _HINT = "save what GET /api/client/servers/ID/backups?per_page=50 answers, all p
 def _documents(file: Path) -> list[Any]:
     """One response, or an array of them; ValueError where it is neither."""
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8", "replace")
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     try:
         document = json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON") from None
     documents = document if isinstance(document, list) else [document]
     if not documents:
         raise ValueError("it holds no response")

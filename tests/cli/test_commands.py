@@ -1,0 +1,576 @@
+"""The commands against a panel over real HTTP, with the configuration of two servers."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.history import Journal
+from daemon.locks import server_lock
+from daemon.sandbox import faults
+from daemon.sandbox.records import State
+from tests.cli.conftest import Cli, Panel
+from tests.fakes import FakeClock
+
+TOOK = 5
+"""Seconds that each backup of the panel's history took."""
+
+
+def shape(value: object) -> object:
+    """The keys of a document, and the types at their ends."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
+
+
+# plan ------------------------------------------------------------------------------------------------------------
+
+
+def test_plan_shows_each_server_with_verdicts_and_reasons(cli: Cli, panel: Panel) -> None:
+    """A table a server, and what it comes to; nothing on stderr."""
+    ran = cli("--config", panel.config, "plan")
+    assert (ran.code, ran.err) == (0, "")
+    survival, lobby = ran.out.split("\n\n")[:2]
+    assert survival.splitlines()[0] == "survival (policy standard, keep last=3)"
+    assert survival.splitlines()[-1] == "keeps 4, deletes 3, ignores 1 (times in UTC)"
+    assert "failed" in survival
+    assert "foreign" in survival
+    assert "own, locked" in survival
+    assert lobby.splitlines() == ["lobby (policy standard, keep last=3)", "no backups"]
+
+
+def test_plan_changes_nothing(cli: Cli, panel: Panel) -> None:
+    """Not a write, and no journal either."""
+    before = len(panel.world.ledger)
+    cli("--config", panel.config, "plan")
+    assert len(panel.world.ledger) == before
+
+
+def test_plan_as_json_has_the_keys_of_the_contract(cli: Cli, panel: Panel) -> None:
+    """Exactly these."""
+    ran = cli("--config", panel.config, "plan", "survival", "--json")
+    assert shape(ran.json) == {
+        "servers": [
+            {
+                "server": "str",
+                "panel": "str",
+                "id": "str",
+                "complete": "bool",
+                "refused": "NoneType",
+                "error": "NoneType",
+                "backups": [
+                    {
+                        "uuid": "str",
+                        "name": "str",
+                        "created_at": "str",
+                        "completed_at": "str",
+                        "bytes": "int",
+                        "state": "str",
+                        "locked": "bool",
+                        "own": "bool",
+                        "verdict": "str",
+                        "reasons": [{"rule": "str", "slot": "NoneType", "text": "str"}],
+                    }
+                ],
+            }
+        ]
+    }
+    moments = [backup["created_at"] for backup in ran.json["servers"][0]["backups"]]
+    assert moments == sorted(moments, reverse=True)
+
+
+def test_a_plan_that_is_refused_exits_5_and_says_what_would_go(cli: Cli, panel: Panel) -> None:
+    """Verdicts are shown all the same."""
+    panel.configure(keep="{ last = 1 }", extra="max_deletions = 2")
+    ran = cli("--config", panel.config, "plan")
+    assert ran.code == 5
+    assert "would delete 5" in ran.out
+    assert "refused: would delete 4 good backups, more than max_deletions = 2" in ran.out
+
+
+def test_a_server_that_cannot_be_looked_at_leaves_the_others_alone(cli: Cli, panel: Panel) -> None:
+    """Exit 3, the error where errors belong, in JSON within the document."""
+    panel.configure(servers={"survival": panel.survival.identifier, "gone": "00000000"})
+    ran = cli("--config", panel.config, "plan")
+    assert ran.code == 3
+    assert ran.out.startswith("survival (policy")
+    assert ran.err.startswith("error: gone: panel main, viewing server 00000000: ")
+    ran = cli("--config", panel.config, "plan", "--json")
+    gone = next(server for server in ran.json["servers"] if server["server"] == "gone")
+    assert (gone["error"]["code"], gone["backups"], ran.err) == ("not-found", [], "")
+    assert cli("--config", panel.config, "plan", "gone").code == 4
+
+
+def test_a_suspended_server_is_no_failure_and_a_passing_state_is_one(cli: Cli, panel: Panel) -> None:
+    """Exit 0 and 3, by the contract's rule for several results."""
+    panel.lobby.status = "suspended"
+    assert cli("--config", panel.config, "plan").code == 0
+    panel.lobby.status = "installing"
+    assert cli("--config", panel.config, "plan").code == 3
+
+
+def test_a_list_whose_total_is_wrong_says_so(cli: Cli, panel: Panel) -> None:
+    """It is judged, since two passes agree."""
+    panel.world.faults.order(faults.wrong_total(), on="list", times=None)
+    ran = cli("--config", panel.config, "plan", "survival")
+    assert ran.code == 0
+    assert "backups, and shows 8 each time" in ran.out
+
+
+@pytest.mark.parametrize("command", ["plan", "rotate", "schedule"])
+def test_an_unknown_server_is_a_usage_error_that_guesses(cli: Cli, panel: Panel, command: str) -> None:
+    """Nothing is done for the others."""
+    ran = cli("--config", panel.config, command, "lobby", "survial")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "error: no server 'survial' in the configuration; did you mean 'survival'?\n"
+    assert "there are: survival, lobby" in cli("--config", panel.config, command, "xyz").err
+
+
+# rotate ----------------------------------------------------------------------------------------------------------
+
+
+def test_rotate_makes_a_backup_and_deletes_what_is_beyond(cli: Cli, panel: Panel) -> None:
+    """The report on stdout, what happens meanwhile on stderr."""
+    ran = cli("--config", panel.config, "rotate", "survival")
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("survival: done; created auto-survival-20260401T120000Z-")
+    assert "deleted 4, kept 5" in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == ["deleted"] * 4
+    assert "rotation_ended" in ran.err
+    assert sum(backup.locked for backup in panel.survival.backups.values()) == 1
+
+
+def test_rotate_as_json_has_the_keys_of_the_contract(cli: Cli, panel: Panel) -> None:
+    """Exactly these, for all servers where none is named, and each only once."""
+    ran = cli("--config", panel.config, "--quiet", "rotate", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert [server["server"] for server in ran.json["servers"]] == ["survival", "lobby"]
+    backup = {"uuid": "str", "name": "str", "created_at": "str", "completed_at": "str", "bytes": "int"}
+    assert shape(ran.json) == {
+        "dry_run": "bool",
+        "servers": [
+            {
+                "server": "str",
+                "result": "str",
+                "created": backup,
+                "deleted": [backup],
+                "kept": "int",
+                "problems": [],
+            }
+        ],
+    }
+    again = cli("--config", panel.config, "rotate", "lobby", "lobby", "--json")
+    assert [server["server"] for server in again.json["servers"]] == ["lobby"]
+
+
+def test_a_rehearsal_says_what_would_be_done_and_does_nothing(cli: Cli, panel: Panel) -> None:
+    """The same numbers as the rotation that follows."""
+    before = len(panel.world.ledger)
+    ran = cli("--config", panel.config, "rotate", "survival", "--dry-run")
+    assert ran.code == 0
+    assert ran.out.splitlines()[0] == "survival: would be done; would delete 4, keep 5"
+    assert "  would delete auto-survival-" in ran.out
+    assert cli("--config", panel.config, "rotate", "survival", "--dry-run", "--json").json["dry_run"] is True
+    assert len(panel.world.ledger) == before
+
+
+def test_too_many_deletions_are_refused_until_they_are_allowed_once(cli: Cli, panel: Panel) -> None:
+    """Exit 5 and what would go; the option lifts the brake."""
+    panel.configure(keep="{ last = 1 }", extra="max_deletions = 2")
+    refused = cli("--config", panel.config, "rotate", "survival")
+    assert refused.code == 5
+    assert refused.out.startswith("survival: refused; created auto-survival-")
+    assert "more than max_deletions = 2" in refused.out
+    allowed = cli("--config", panel.config, "rotate", "survival", "--max-deletions", "-1")
+    assert allowed.code == 0
+    assert "deleted 7, kept 3" in allowed.out
+
+
+def test_a_rotation_that_fails_says_why_and_what_to_do(cli: Cli, panel: Panel) -> None:
+    """Exit 4 where it was the only one, 3 beside one that went well."""
+    panel.configure(servers={"survival": panel.survival.identifier, "gone": "00000000"})
+    ran = cli("--config", panel.config, "rotate", "gone")
+    assert ran.code == 4
+    assert ran.out.splitlines()[0] == "gone: failed"
+    assert "  hint: check the id" in ran.out
+    assert cli("--config", panel.config, "rotate").code == 3
+
+
+# schedule --------------------------------------------------------------------------------------------------------
+
+
+def test_schedule_shows_the_next_starts(cli: Cli, panel: Panel) -> None:
+    """In the policy's zone for people, in UTC for scripts."""
+    panel.configure(extra='timezone = "Europe/Berlin"')
+    ran = cli("--config", panel.config, "schedule", "lobby", "--count", "2")
+    assert ran.out.splitlines()[1:] == [
+        "lobby   2026-04-02 Thu 04:00:00  Europe/Berlin  14 h",
+        "lobby   2026-04-03 Fri 04:00:00  Europe/Berlin  1 d 14 h",
+    ]
+    ran = cli("--config", panel.config, "schedule", "--now", "2026-10-24T12:00:00+02:00", "--count", "1", "--json")
+    start = "2026-10-25T03:00:00Z"
+    assert ran.json == {"servers": [{"server": "survival", "starts": [start]}, {"server": "lobby", "starts": [start]}]}
+
+
+# servers ---------------------------------------------------------------------------------------------------------
+
+
+def test_servers_shows_what_the_key_sees_and_what_of_it_is_configured(cli: Cli, panel: Panel) -> None:
+    """By identifier or by uuid, whatever it is called."""
+    panel.configure(servers={"smp": panel.survival.uuid})
+    ran = cli("--config", panel.config, "servers")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[1].endswith("as smp, policy standard")
+    assert ran.out.splitlines()[2].endswith("ok     -")
+    document = cli("--config", panel.config, "servers", "--json").json
+    assert shape(document) == {
+        "servers": [
+            {
+                "panel": "str",
+                "id": "str",
+                "uuid": "str",
+                "name": "str",
+                "node": "str",
+                "backup_limit": "int",
+                "obstacle": "NoneType",
+                "configured": {"server": "str", "policy": "str"},
+            }
+        ],
+        "errors": [],
+    }
+
+
+def test_servers_needs_no_configured_server(cli: Cli, panel: Panel) -> None:
+    """It is what one looks at before there is any."""
+    panel.configure(servers={})
+    assert cli("--config", panel.config, "servers").code == 0
+
+
+def test_a_panel_that_cannot_be_asked_leaves_the_others_alone(cli: Cli, panel: Panel) -> None:
+    """Exit 3; 4 where none could be asked."""
+    panel.configure(servers={})
+    with panel.config.open("a") as file:
+        file.write(f'\n[panels.other]\nurl = "{panel.url}"\napi_key_file = "other.key"\n')
+    panel.config.with_name("other.key").write_text("ptlc_EXAMPLE_unknown")
+    ran = cli("--config", panel.config, "servers")
+    assert ran.code == 3
+    assert "survival" in ran.out
+    assert ran.err.startswith("error: other: panel other, listing the servers: ")
+    document = cli("--config", panel.config, "servers", "--json").json
+    assert shape(document["errors"]) == [{"panel": "str", "code": "str", "text": "str", "hint": "str"}]
+    panel.config.with_name("main.key").write_text("ptlc_EXAMPLE_unknown")
+    assert cli("--config", panel.config, "servers").code == 4
+
+
+# backups ---------------------------------------------------------------------------------------------------------
+
+
+def names(ran: Any) -> list[str]:
+    """The names in a list's document."""
+    return [backup["name"] for backup in ran.json["backups"]]
+
+
+def test_backups_are_listed_with_what_retention_would_say(cli: Cli, panel: Panel) -> None:
+    """All of them, newest first."""
+    ran = cli("--config", panel.config, "backups", "list", "survival")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 1 + 8 + 1
+    assert ran.out.splitlines()[-1] == "8 of 8 backups: keeps 4, deletes 3, ignores 1 (times in UTC)"
+
+
+def test_a_list_of_backups_as_json(cli: Cli, panel: Panel) -> None:
+    """What plan says of each, and all else that the panel told."""
+    document = cli("--config", panel.config, "backups", "list", "survival", "--json").json
+    assert list(document) == ["server", "panel", "id", "complete", "total", "backups"]
+    newest = document["backups"][0]
+    assert (newest["seconds"], newest["ignored"], newest["unreadable"]) == (TOOK, [], None)
+    assert newest["checksum"].startswith("sha1:")
+
+
+def test_a_list_can_be_narrowed_and_ordered(cli: Cli, panel: Panel) -> None:
+    """Several words narrow it to what is all of them."""
+    config = ("--config", panel.config, "backups", "list", "survival", "--json")
+    assert names(cli(*config, "--only", "foreign")) == ["by hand"]
+    assert len(names(cli(*config, "--only", "own", "--only", "good"))) == 6
+    assert len(names(cli(*config, "--only", "failed"))) == 1
+    assert len(names(cli(*config, "--only", "locked", "--only", "keep"))) == 1
+    by_name = names(cli(*config, "--sort", "name"))
+    assert by_name == sorted(by_name)
+    sizes = [backup["bytes"] for backup in cli(*config, "--sort", "size").json["backups"]]
+    assert sizes == sorted(sizes, reverse=True)
+    taken = [backup["seconds"] for backup in cli(*config, "--sort", "took").json["backups"]]
+    assert taken == sorted(taken, reverse=True)
+
+
+def test_one_backup_is_shown_by_uuid_beginning_name_or_latest(cli: Cli, panel: Panel) -> None:
+    """All that is known of it."""
+    newest = names(cli("--config", panel.config, "backups", "list", "survival", "--json"))[0]
+    ran = cli("--config", panel.config, "backups", "show", "survival", "latest")
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].split() == ["name", newest]
+    assert f"took       {TOOK} s" in ran.out
+    shown = cli("--config", panel.config, "backups", "show", "survival", newest, "--json").json
+    assert list(shown) == ["server", "panel", "id", "backup"]
+    uuid = shown["backup"]["uuid"]
+    beginning = cli("--config", panel.config, "backups", "show", "survival", uuid[:8], "--json").json
+    assert beginning == shown
+
+
+def test_a_pending_backup_and_a_strange_one_can_be_shown(cli: Cli, panel: Panel) -> None:
+    """What is not known is a dash; what could not be read is said."""
+    panel.world.add_backup(panel.lobby, "running", state=State.PENDING)
+    ran = cli("--config", panel.config, "backups", "show", "lobby", "running")
+    assert "took       -" in ran.out
+    assert "completed  -" in ran.out
+    panel.world.faults.order(faults.with_values({"created_at": "yesterday"}), on="list", times=None)
+    ran = cli("--config", panel.config, "backups", "show", "lobby", "running")
+    assert "unreadable  created_at is" in ran.out
+
+
+def test_a_backup_that_is_none_is_a_usage_error_with_candidates(cli: Cli, panel: Panel) -> None:
+    """Exit 2."""
+    ran = cli("--config", panel.config, "backups", "show", "survival", "by han")
+    assert ran.code == 2
+    assert "(by hand)?" in ran.err
+
+
+def test_a_server_that_cannot_be_looked_at_ends_a_backups_command(cli: Cli, panel: Panel) -> None:
+    """The panel's own words, and exit 4."""
+    panel.survival.status = "suspended"
+    ran = cli("--config", panel.config, "backups", "list", "survival")
+    assert (ran.code, ran.out) == (4, "")
+    assert "suspended" in ran.err
+
+
+# history and status ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_never_written_is_not_made_by_looking(cli: Cli, panel: Panel, environment: Path) -> None:
+    """Before the first rotation there is no journal, and looking makes none."""
+    ran = cli("--config", panel.config, "history", "--json")
+    assert (ran.code, ran.json) == (0, {"rotations": []})
+    assert ran.err.startswith("note: there is no journal in ")
+    status = cli("--config", panel.config, "status")
+    assert status.out.splitlines()[1].split()[:2] == ["survival", "-"]
+    assert not list(environment.rglob("*.sqlite3"))
+
+
+def test_without_state_nothing_is_remembered(cli: Cli, panel: Panel) -> None:
+    """And it is said."""
+    text = panel.config.read_text()
+    panel.config.write_text(f'state_dir = "none"\n{text}')
+    assert cli("--config", panel.config, "history").err == 'note: state_dir is "none", so nothing is remembered\n'
+
+
+def test_history_shows_rotations_with_their_steps(cli: Cli, panel: Panel) -> None:
+    """The newest first; of one server where one is named."""
+    cli("--config", panel.config, "rotate", "survival")
+    cli("--config", panel.config, "rotate", "lobby")
+    ran = cli("--config", panel.config, "history")
+    assert (ran.code, ran.err) == (0, "")
+    lobby, survival = ran.out.splitlines()[1:]
+    assert lobby.split()[3:5] == ["lobby", "manual"]
+    assert "deleted 4; kept 5" in survival
+    document = cli("--config", panel.config, "history", "survival", "--json").json
+    (rotation,) = document["rotations"]
+    assert list(rotation) == [
+        *("rotation", "server", "uuid", "panel", "policy", "trigger", "start_at", "began_at", "ended_at", "result"),
+        *("retry_at", "good", "created", "deleted", "kept", "problems", "steps"),
+    ]
+    assert {"create", "created", "delete"} <= {step["name"] for step in rotation["steps"]}
+    assert len(cli("--config", panel.config, "history", "--limit", "1", "--json").json["rotations"]) == 1
+
+
+def test_history_of_a_server_that_is_unknown_is_a_usage_error(cli: Cli, panel: Panel) -> None:
+    """Unless the journal knows it from before."""
+    cli("--config", panel.config, "rotate", "lobby")
+    assert cli("--config", panel.config, "history", "looby").code == 2
+    panel.configure(servers={"survival": panel.survival.identifier})
+    ran = cli("--config", panel.config, "history", "lobby")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 2
+
+
+def test_status_shows_the_last_rotation_and_the_next_start(cli: Cli, panel: Panel) -> None:
+    """Without asking a panel."""
+    cli("--config", panel.config, "rotate", "survival")
+    ran = cli("--config", panel.config, "status")
+    assert ran.code == 0
+    row = ran.out.splitlines()[1]
+    assert row.startswith("survival  2026-04-01 12:00:00  done    0 s ago")
+    assert "2026-04-02 04:00:00" in row
+    document = cli("--config", panel.config, "status", "--json").json
+    survival, lobby = document["servers"]
+    assert list(document) == ["now", "servers"]
+    assert list(survival) == ["server", "panel", "policy", "last", "newest_good", "under_way", "next_start"]
+    assert survival["newest_good"]["backup"]["name"] == survival["last"]["created"]["name"]
+    assert (lobby["last"], lobby["newest_good"], lobby["under_way"]) == (None, None, None)
+
+
+def test_status_tells_what_is_under_way_from_what_was_broken_off(
+    cli: Cli, panel: Panel, environment: Path, clock: FakeClock
+) -> None:
+    """A rotation that has not ended is alive as long as somebody holds the server's lock."""
+    state, uuid = environment / ".local/state/ptero-backupd", panel.survival.uuid
+    with Journal.open(state) as journal:
+        begun = journal.begin(
+            server_uuid=uuid,
+            server="survival",
+            panel="main",
+            policy="standard",
+            trigger="schedule",
+            start_at=clock.now(),
+            at=clock.now(),
+        )
+        assert "broken off at beginning" in cli("--config", panel.config, "status").out
+        journal.step(begun, "create", clock.now(), name="auto-1")
+    with server_lock(state, uuid):
+        assert "create, since 2026-04-01 12:00:00" in cli("--config", panel.config, "status").out
+        document = cli("--config", panel.config, "status", "--json").json
+    assert document["servers"][0]["under_way"] == {
+        "rotation": 1,
+        "trigger": "schedule",
+        "began_at": "2026-04-01T12:00:00Z",
+        "step": "create",
+        "alive": True,
+    }
+    ran = cli("--config", panel.config, "history")
+    assert "not ended" in ran.out
+
+
+# check -----------------------------------------------------------------------------------------------------------
+
+
+def test_check_finds_nothing_wrong(cli: Cli, panel: Panel) -> None:
+    """Exit 0, and what was looked at."""
+    ran = cli("--config", panel.config, "check")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[-1] == "errors: 0, warnings: 0"
+    document = cli("--config", panel.config, "check", "--json").json
+    finding = {"level": "str", "code": "str", "panel": "NoneType", "server": "NoneType", "text": "str", "hint": "str"}
+    assert shape(document) == {"problems": [], "findings": [finding]}
+
+
+def test_check_offline_asks_no_panel(cli: Cli, panel: Panel) -> None:
+    """And so it says nothing of one."""
+    panel.world.keys.clear()
+    ran = cli("--config", panel.config, "check", "--offline")
+    assert ran.code == 0
+    assert "panel main" not in ran.out
+
+
+def test_check_warns_of_a_key_that_others_can_read(cli: Cli, panel: Panel) -> None:
+    """A warning costs no exit code."""
+    panel.config.with_name("main.key").chmod(0o644)
+    ran = cli("--config", panel.config, "check", "--offline")
+    assert ran.code == 0
+    assert "others can read" in ran.out
+    assert ran.out.splitlines()[-1] == "errors: 0, warnings: 1"
+
+
+def test_check_tells_every_mistake_of_a_configuration_at_once(cli: Cli, panel: Panel) -> None:
+    """Exit 2; as JSON they are in the document too."""
+    panel.configure(keep='{ last = 0 }\nschedul = "x"')
+    ran = cli("--config", panel.config, "check", "--json")
+    assert ran.code == 2
+    assert [problem["key"] for problem in ran.json["problems"]] == [
+        "policies.standard.keep.last",
+        "policies.standard.schedul",
+    ]
+    assert "the configuration is refused: 2 problems" in ran.err
+    assert cli("--config", panel.config, "check").out == ""
+
+
+def test_check_fails_where_a_panel_refuses(cli: Cli, panel: Panel) -> None:
+    """Exit 4, with the hint."""
+    panel.world.keys.clear()
+    ran = cli("--config", panel.config, "check")
+    assert ran.code == 4
+    assert "make a client key" in ran.out
+
+
+# the rest --------------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_a_json_schema(cli: Cli) -> None:
+    """As it is: editors read it."""
+    ran = cli("config", "schema")
+    assert ran.code == 0
+    assert json.loads(ran.out)["$schema"].startswith("https://json-schema.org/")
+
+
+def test_a_missing_configuration_is_an_error_everywhere(cli: Cli, tmp_path: Path) -> None:
+    """With what helps."""
+    for command in ("plan", "rotate", "status", "history", "schedule", "check", "servers", "run"):
+        ran = cli("--config", tmp_path / "none.toml", command)
+        assert (ran.code, ran.out) == (2, "")
+        assert "there is no such file" in ran.err
+
+
+def test_run_hands_over_to_the_service(cli: Cli, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a way to read the configuration anew."""
+    seen: list[Any] = []
+
+    class Quiet:
+        def __init__(self, read: Any, *_: object) -> None:
+            seen.append(read)
+
+        async def run(self) -> None:
+            seen.append(sorted(seen[0]().servers))
+
+    monkeypatch.setattr("daemon.cli.run.Service", Quiet)
+    assert cli("--config", panel.config, "run").code == 0
+    assert seen[1] == ["lobby", "survival"]
+
+
+def test_demo_hands_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exit code is the command's."""
+    monkeypatch.setitem(__import__("sys").modules, "daemon.demo", type("Demo", (), {"run": staticmethod(int)}))
+    assert cli("demo").code == 0
+    assert cli("demo", "--keep-running").code == 1
+
+
+def test_the_sandbox_says_how_to_use_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address, an example key, and an `init` that works; all on stderr."""
+    from daemon.sandbox.serve import SandboxServer  # noqa: PLC0415
+
+    def serve(host: str, port: int, *, ready: Any) -> None:
+        server = SandboxServer.__new__(SandboxServer)
+        monkeypatch.setattr(SandboxServer, "url", property(lambda _: f"http://{host}:{port}"))
+        ready(server)
+
+    monkeypatch.setattr("daemon.cli.sandbox.serve", serve)
+    ran = cli("sandbox", "--listen", "[::1]:9000")
+    assert (ran.code, ran.out) == (0, "")
+    assert "a panel in memory answers at http://::1:9000" in ran.err
+    assert "init --url http://::1:9000 --api-key-file -" in ran.err
+
+
+@pytest.mark.parametrize("address", ["9000", "host:", "host:99999", ":1", "host:http"])
+def test_an_address_that_is_none_is_a_usage_error(cli: Cli, address: str) -> None:
+    """With one that would be."""
+    ran = cli("sandbox", "--listen", address)
+    assert ran.code == 2
+    assert "127.0.0.1:8808" in ran.err
+
+
+def test_an_address_that_is_taken_is_an_error(cli: Cli, panel: Panel) -> None:
+    """The panel of this test has it."""
+    ran = cli("sandbox", "--listen", panel.url.removeprefix("http://"))
+    assert ran.code == 2
+    assert "cannot be listened on: Address already in use" in ran.err
+
+
+def test_what_init_writes_works(cli: Cli, panel: Panel, environment: Path) -> None:
+    """check, plan and rotate, with the configuration as it was written."""
+    target = environment / "made" / "config.toml"
+    ran = cli("init", "--url", panel.url, "--api-key-file", "-", "-o", target, stdin="ptlc_EXAMPLE_sandbox\n")
+    assert (ran.code, ran.out) == (0, "")
+    assert f"--config {target} check" in ran.err
+    assert list(tomllib.loads(target.read_text())["servers"]) == ["survival", "lobby"]
+    assert [cli("--config", target, command).code for command in ("check", "plan", "rotate", "status")] == [0] * 4

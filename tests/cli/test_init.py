@@ -1,0 +1,211 @@
+"""`init`: a first configuration from what a key can see; nothing replaced, no key shown."""
+
+import io
+import os
+import stat
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from daemon.__main__ import main
+from daemon.config.first import write_new
+from daemon.errors import UsageError
+from daemon.sandbox.scenes import KEY
+from tests.cli.conftest import Cli, Panel, Ran
+
+
+@pytest.fixture
+def target(environment: Path) -> Path:
+    """Where the configuration is to be."""
+    return environment / "etc" / "config.toml"
+
+
+def written(target: Path) -> dict[str, dict[str, dict[str, object]]]:
+    """The configuration as TOML."""
+    return tomllib.loads(target.read_text())
+
+
+def test_the_key_goes_to_a_file_of_its_own(cli: Cli, panel: Panel, target: Path) -> None:
+    """Both can be read by their owner alone, and the configuration names the file beside it."""
+    ran = cli("init", "--url", panel.url + "/", "--api-key-file", "-", "--output", target, stdin=f"{KEY}\n")
+    assert (ran.code, ran.out) == (0, "")
+    key_file = target.with_name("main.key")
+    assert key_file.read_text().strip() == KEY
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (target, key_file)} == {0o600}
+    assert written(target)["panels"] == {"main": {"url": panel.url, "api_key_file": "main.key"}}
+    assert KEY not in target.read_text() + ran.err
+
+
+def test_the_key_may_come_from_the_environment(
+    cli: Cli, panel: Panel, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept in a file all the same, since the environment ends."""
+    monkeypatch.setenv("PTERO_BACKUPD_PANELS__MY_PANEL__API_KEY", KEY)
+    ran = cli("--config", target, "init", "--url", panel.url, "--panel", "my-panel")
+    assert ran.code == 0
+    assert target.with_name("my-panel.key").read_text().strip() == KEY
+
+
+def test_a_key_file_that_is_named_stays_where_it_is(cli: Cli, panel: Panel, target: Path, environment: Path) -> None:
+    """The configuration names it by its whole path; relative to the terminal it would mean nothing later."""
+    file = environment / "somewhere.key"
+    file.write_text(f"{KEY}\n")
+    file.chmod(0o600)
+    ran = cli("init", "--url", panel.url, "--api-key-file", os.path.relpath(file), "-o", target)
+    assert ran.code == 0
+    assert written(target)["panels"]["main"]["api_key_file"] == str(file)
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_some_of_the_servers_can_be_chosen(cli: Cli, panel: Panel, target: Path) -> None:
+    """By identifier, uuid or name."""
+    base = ("init", "--url", panel.url, "--api-key-file", "-")
+    ran = cli(*base, "-o", target, "--server", "Lobby", "--server", panel.lobby.uuid, stdin=KEY)
+    assert ran.code == 0
+    assert list(written(target)["servers"]) == ["lobby"]
+    ran = cli(*base, "-o", target.with_name("b.toml"), "--server", "loby", stdin=KEY)
+    assert ran.code == 2
+    assert "hint: did you mean lobby?" in ran.err
+    ran = cli(*base, "-o", target.with_name("b.toml"), "--server", "xyz", stdin=KEY)
+    assert f"{panel.lobby.identifier} (lobby)" in ran.err
+
+
+def test_for_the_whole_system_the_state_folder_is_named(
+    cli: Cli, panel: Panel, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotation by hand must find the daemon's own locks."""
+    monkeypatch.setattr("daemon.cli.init.DEFAULT_FILE", target)
+    ran = cli("init", "--url", panel.url, "--api-key-file", "-", stdin=KEY)
+    assert ran.code == 0
+    assert tomllib.loads(target.read_text())["state_dir"] == "/var/lib/ptero-backupd"
+    assert "  ptero-backupd check" in ran.err
+
+
+def test_the_file_may_be_named_by_the_environment(
+    cli: Cli, panel: Panel, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for every other command."""
+    monkeypatch.setenv("PTERO_BACKUPD_CONFIG", str(target))
+    assert cli("init", "--url", panel.url, "--api-key-file", "-", stdin=KEY).code == 0
+    assert target.exists()
+
+
+def test_nothing_that_exists_is_replaced(cli: Cli, panel: Panel, target: Path) -> None:
+    """Not the configuration, and not a key file; nor is one left alone without the other."""
+    target.parent.mkdir()
+    target.write_text("precious")
+    ran = cli("init", "--output", target)
+    assert (ran.code, target.read_text()) == (2, "precious")
+    assert "exists already" in ran.err
+    target.unlink()
+    target.with_name("main.key").write_text("precious")
+    ran = cli("init", "--url", panel.url, "--api-key-file", "-", "-o", target, stdin=KEY)
+    assert (ran.code, target.with_name("main.key").read_text()) == (2, "precious")
+    assert not target.exists()
+
+
+def test_a_key_file_of_ours_does_not_stay_behind_alone(
+    cli: Cli, panel: Panel, target: Path, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the configuration cannot be written; one that was named stays."""
+
+    def refuse(path: Path, text: str) -> None:
+        if path == target:
+            raise UsageError("cannot be written")
+        write_new(path, text)
+
+    monkeypatch.setattr("daemon.cli.init.write_new", refuse)
+    assert cli("init", "--url", panel.url, "--api-key-file", "-", "-o", target, stdin=KEY).code == 2
+    assert not target.with_name("main.key").exists()
+    file = environment / "somewhere.key"
+    file.write_text(KEY)
+    assert cli("init", "--url", panel.url, "--api-key-file", file, "-o", target).code == 2
+    assert file.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "there is no terminal to ask at\nhint: give --url"),
+        (["--url", "https://panel.example.com"], "hint: give --api-key-file FILE, or $PTERO_BACKUPD_PANELS__MAIN"),
+        (["--url", "nonsense", "--api-key-file", "-"], "panels.main.url"),
+        (["--url", "http://panel.example.com", "--api-key-file", "-"], "would send the key in the clear"),
+        (["--url", "https://panel.example.com", "--api-key-file", "-"], "the key is empty"),
+        (["--url", "https://panel.example.com", "--api-key-file", "nowhere"], "nowhere cannot be read: No such file"),
+        (["--url", "https://panel.example.com", "--panel", "Main!"], '--panel: "Main!" is no name'),
+    ],
+)
+def test_what_is_missing_or_wrong_is_a_usage_error(cli: Cli, target: Path, words: list[str], said: str) -> None:
+    """Without a terminal nothing is asked; exit 2 and what to give."""
+    ran = cli("init", "--output", target, *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert not target.parent.exists()
+
+
+def test_a_key_file_that_holds_no_text_is_refused(cli: Cli, target: Path, environment: Path) -> None:
+    """And its bytes are not shown."""
+    file = environment / "binary.key"
+    file.write_bytes(b"\xff\xfe")
+    ran = cli("init", "-o", target, "--url", "https://panel.example.com", "--api-key-file", file)
+    assert ran.code == 2
+    assert "does not hold UTF-8 text" in ran.err
+
+
+def test_a_panel_that_refuses_ends_it_before_anything_is_written(cli: Cli, panel: Panel, target: Path) -> None:
+    """Exit 4; a key that looks cut is warned of."""
+    ran = cli("init", "--url", panel.url, "--api-key-file", "-", "-o", target, stdin="EXAMPLE_cut")
+    assert ran.code == 4
+    assert "warning: panels.main.api_key: the key begins with neither" in ran.err
+    assert not target.parent.exists()
+
+
+def test_a_key_that_sees_no_server_is_said(cli: Cli, panel: Panel, target: Path) -> None:
+    """There would be nothing to configure."""
+    panel.world.servers.clear()
+    ran = cli("init", "--url", panel.url, "--api-key-file", "-", "-o", target, stdin=KEY)
+    assert ran.code == 2
+    assert "the key sees no server" in ran.err
+
+
+class Terminal(io.StringIO):
+    """A stdin that says somebody types."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+
+def at_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object, typed: str) -> Ran:
+    """Run with somebody typing; what is asked hidden is read the same way."""
+    stdin = Terminal(typed)
+    monkeypatch.setattr("sys.stdin", stdin)
+    monkeypatch.setattr("getpass.getpass", lambda *_, **__: stdin.readline().rstrip("\n") or _end())
+    capsys.readouterr()
+    code = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return Ran(code, out, err)
+
+
+def _end() -> str:
+    raise EOFError
+
+
+def test_at_a_terminal_what_is_missing_is_asked_for(
+    panel: Panel, target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stderr, and the key is not shown."""
+    ran = at_terminal(capsys, monkeypatch, "init", "-o", target, typed=f"{panel.url}\n{KEY}\n")
+    assert (ran.code, ran.out) == (0, "")
+    assert KEY not in ran.err
+    assert list(written(target)["servers"]) == ["survival", "lobby"]
+
+
+def test_at_a_terminal_nothing_typed_interrupts(
+    environment: Path, target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-D is one clean line."""
+    ran = at_terminal(capsys, monkeypatch, "init", "-o", target, typed="")
+    assert ran.code == 130
+    assert ran.err.endswith("interrupted\n")
