@@ -30,6 +30,7 @@ OWN_WINDOW = 62.0
 AT_ONCE = 0.25  # of our share, before requests are spread
 HANDFUL = 10
 UNMELTED = 0.1  # of what is left to others, at the window's end
+TICK = 0.001  # seconds that are not worth waiting for; less might be nothing beside a large clock
 GLANCE = 1.0  # seconds after which a waiting task looks again, since answers may have told more
 LONGEST_BLOCK = 120.0
 
@@ -63,10 +64,11 @@ class Pace:
         """Return the seconds until the next request may go; 0 means now. An answer meanwhile can shorten them."""
         while self.sent and self.sent[0] <= now - OWN_WINDOW:
             self.sent.popleft()
-        blocked = self.blocked_until - now
-        if blocked > 0 or self.budget is None:
-            return max(0.0, blocked)
-        return max(0.0, self._own_share(now, self.budget), self._left_to_others(now, self.budget))
+        waits = [self.blocked_until - now]
+        if self.budget is not None:
+            waits += self._own_share(now, self.budget), self._left_to_others(now, self.budget)
+        longest = max(waits)
+        return longest if longest > TICK else 0.0
 
     def _own_share(self, now: float, budget: Budget) -> float:
         """Rule 1: so many within any 62 s, and beyond the first quarter ten at a time."""
@@ -134,6 +136,7 @@ class Pace:
         """The panel answered that the limit is used up: nobody goes before it says, bounded against nonsense."""
         seconds = WINDOW if retry_after is None else min(retry_after, LONGEST_BLOCK)
         self.blocked_until = max(self.blocked_until, now + seconds + 1)  # the panel rounds its seconds down
+        self.window_begins = min(self.window_begins, self.blocked_until - WINDOW)
 
 
 class Turn:

@@ -205,7 +205,8 @@ class Requests:
                     error = StrangeAnswerError if call.reads else OutcomeUnknownError
                     raise error(f"{call.doing}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, bytes(body))
+            echo = self._key.get_secret_value().encode()
+            return Answer(response.status_code, headers, bytes(body).replace(echo, b"[key]"))
 
     def _opened(self, call: Call) -> httpx.AsyncClient:
         """Return the httpx client, made at the first request."""

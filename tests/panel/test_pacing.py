@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.panel.pacing import GLANCE, HANDFUL, OWN_WINDOW, Budget, Pace, Turn
 from tests.fakes import FakeClock
@@ -40,7 +42,7 @@ class Fleet:
 
     pace: Pace
     latency: float = 0.1
-    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 — a simulation
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
     let_through: list[float] = field(default_factory=list)
     stopped: bool = False
 
@@ -139,7 +141,7 @@ def test_others_who_take_more_than_their_reserve_slow_us_down(limit: int, part: 
 @pytest.mark.parametrize("limit", [256, 720])
 def test_two_processes_of_ours_share_what_there_is(limit: int) -> None:
     """A `rotate` by hand beside the daemon: each takes the other for people, and neither starves."""
-    both = [Fleet(Pace(0.2), chance=random.Random(seed)) for seed in (1, 2)]  # noqa: S311 — a simulation
+    both = [Fleet(Pace(0.2), chance=random.Random(seed)) for seed in (1, 2)]
     simulation = Simulation(Window(limit), both)
     assert simulation.refused(60) == []
     assert all(fleet.throughput(60, 600) > 0.2 * limit for fleet in both)
@@ -295,3 +297,25 @@ async def test_a_cancelled_wait_leaves_the_turn_to_the_next() -> None:
     await second
     assert first.cancelled()
     assert len(turn.pace.sent) == 1
+
+
+@given(
+    limit=st.integers(1, 10**6),
+    remaining=st.integers(0, 10**6),
+    reserve=st.floats(0, 1),
+    start=st.floats(0, 1e7),
+    sent=st.integers(0, 200),
+)
+def test_waiting_as_told_always_leads_on(limit: int, remaining: int, reserve: float, start: float, sent: int) -> None:
+    """Whatever the panel says, nobody waits for ever, and no wait is too short to pass."""
+    pace, now = Pace(reserve), start
+    pace.learn(now, now, Budget(limit, remaining))
+    for _ in range(sent):
+        pace.go(now)
+    for _ in range(4):
+        if (seconds := pace.wait(now)) == 0:
+            return
+        assert now + seconds > now
+        now += seconds
+    assert pace.wait(now) == 0
+    assert now - start <= 2 * OWN_WINDOW

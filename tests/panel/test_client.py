@@ -1,0 +1,466 @@
+"""What each call does when the panel grants, refuses, stalls, lies or is a fork."""
+
+import json
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.core.model import Backup, Completeness
+from daemon.errors import BackupdError
+from daemon.panel import errors
+from daemon.panel.client import PanelClient
+from tests.captures import load
+from tests.fakes import FakeClock
+from tests.panel.stand_in import SERVER, UUID, Script, backup, captured, client, html, listing, refusing, row
+
+pytestmark = pytest.mark.anyio
+
+GONE = refusing(404, "NotFoundHttpException")
+LOST = httpx.ReadTimeout("no answer")
+NOTHING = httpx.Response(204)
+
+
+# -- creating ----------------------------------------------------------------------------------------------------------
+
+
+async def test_create_sends_newlines_and_returns_what_the_panel_understood() -> None:
+    """The panel takes a comma list for one pattern, so lines are sent; what came of them is in the value."""
+    script = Script(captured("050"))
+    async with client(script) as panel:
+        made = await panel.create(SERVER, name="n", ignored=["logs/*.log", "cache", "*.tmp"], locked=True)
+    assert script.sent() == {"name": "n", "ignored": "logs/*.log\ncache\n*.tmp", "is_locked": True}
+    assert made.ignored == ("logs/*.log", "cache", "*.tmp")
+
+
+async def test_create_without_ignored_lines_sends_none() -> None:
+    """An empty list of patterns is no pattern."""
+    script = Script(captured("038"))
+    async with client(script) as panel:
+        await panel.create(SERVER, name="n")
+    assert script.sent() == {"name": "n", "is_locked": False}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        LOST,
+        httpx.ReadError("reset"),
+        httpx.WriteError("reset"),
+        httpx.RemoteProtocolError("closed"),
+        html(500),
+        html(502),
+        html(504),
+        html(524),
+        httpx.Response(200, html="<html>hello</html>"),
+        httpx.Response(200, content=b'{"object":"backup","attr'),
+        httpx.Response(200, content=b"x" * (16 * 2**20 + 1)),
+    ],
+    ids=str,
+)
+async def test_a_creation_whose_answer_is_lost_is_made_once_and_of_unknown_outcome(reply: httpx.Response) -> None:
+    """It may have been done, so it is not repeated and not called failed."""
+    script = Script(reply)
+    async with client(script) as panel:
+        with pytest.raises(errors.OutcomeUnknownError):
+            await panel.create(SERVER, name="n")
+    assert script.lines == [f"POST {SERVER}/backups"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (httpx.ConnectError("refused"), errors.PanelUnreachableError),
+        (httpx.ConnectTimeout("slow"), errors.PanelUnreachableError),
+        (captured("171"), errors.NodeError),
+        (captured("185"), errors.NodeError),
+        (captured("192"), errors.PanelTroubleError),
+        (captured("196"), errors.PanelTroubleError),
+        (html(503), errors.PanelTroubleError),
+        (captured("068"), errors.BackupLimitError),
+        (captured("064"), errors.StrangeAnswerError),
+    ],
+    ids=str,
+)
+async def test_a_creation_that_was_certainly_not_done_says_so_and_is_not_repeated(
+    reply: httpx.Response, error: type[Exception]
+) -> None:
+    """The panel's own refusal, a node's trouble and a missing connection leave nothing open."""
+    script = Script(reply)
+    async with client(script) as panel:
+        with pytest.raises(error) as caught:
+            await panel.create(SERVER, name="n")
+    assert type(caught.value) is error
+    assert len(script.asked) == 1
+
+
+WRITES: dict[str, Callable[[PanelClient], Awaitable[object]]] = {
+    "create": lambda panel: panel.create(SERVER, name="n"),
+    "delete": lambda panel: panel.delete(SERVER, UUID),
+    "restore": lambda panel: panel.restore(SERVER, UUID, truncate=False),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        httpx.Response(202, json={"object": "job", "attributes": {"job_id": "1"}}),
+        httpx.Response(200, json={"job_id": 1}),
+        httpx.Response(202, json=row()),
+        httpx.Response(202, json={}),
+    ],
+    ids=str,
+)
+async def test_a_fork_that_makes_jobs_is_refused_with_clear_words(
+    write: Callable[[PanelClient], Awaitable[object]], reply: httpx.Response
+) -> None:
+    """What it answers says nothing of what it did."""
+    script = Script(reply)
+    async with client(script) as panel:
+        with pytest.raises(errors.ForeignPanelError) as caught:
+            await write(panel)
+    assert "fork" in caught.value.hint
+    assert len(script.asked) == 1
+
+
+async def test_the_creation_throttle_is_remembered_per_server() -> None:
+    """A throttled server is not asked again before its time; another one is; afterwards it is again."""
+    clock, script = FakeClock(), Script(captured("084"), captured("038"))
+    async with client(script, clock=clock) as panel:
+        with pytest.raises(errors.CreationThrottledError):
+            await panel.create(SERVER, name="n")
+        clock.elapsed += 600
+        with pytest.raises(errors.CreationThrottledError) as again:
+            await panel.create(SERVER, name="n")
+        assert again.value.retry_after == pytest.approx(1)
+        assert len(script.asked) == 1
+        await panel.create("cf0e5a39", name="n")
+        clock.elapsed += 1.1
+        await panel.create(SERVER, name="n")
+    assert len(script.asked) == 3
+
+
+async def test_a_throttle_without_retry_after_is_remembered_for_its_margin() -> None:
+    """At the boundary the header may be missing: two seconds are enough."""
+    clock, script = FakeClock(), Script(captured("093"), captured("094"))
+    async with client(script, clock=clock) as panel:
+        with pytest.raises(errors.CreationThrottledError) as first:
+            await panel.create(SERVER, name="n")
+        with pytest.raises(errors.CreationThrottledError):
+            await panel.create(SERVER, name="n")
+        clock.elapsed += 2
+        await panel.create(SERVER, name="n")
+    assert first.value.retry_after is None
+    assert len(script.asked) == 2
+
+
+# -- settling a creation -----------------------------------------------------------------------------------------------
+
+
+async def test_a_lost_creation_is_found_by_its_name_as_soon_as_it_appears() -> None:
+    """The panel trims names, so the search does."""
+    clock, script = FakeClock(), Script(listing([], 0), html(502), listing([row(name="mine")], 1))
+    async with client(script, clock=clock) as panel:
+        found = await panel.settle_create(SERVER, " mine ")
+    assert found is not None
+    assert found.uuid == UUID
+    assert clock.elapsed < 10
+
+
+async def test_a_creation_that_never_appears_was_not_done() -> None:
+    """After the time named, and no sooner; with few requests."""
+    clock, script = FakeClock(), Script(listing([row(name="other")], 1))
+    async with client(script, clock=clock) as panel:
+        assert await panel.settle_create(SERVER, "mine") is None
+    assert clock.elapsed == pytest.approx(120)
+    assert len(script.asked) <= 12
+
+
+async def test_settling_without_time_left_looks_once() -> None:
+    """After a restart the time may have passed already."""
+    script = Script(listing([], 0))
+    async with client(script) as panel:
+        assert await panel.settle_create(SERVER, "mine", until=0) is None
+    assert len(script.asked) == 1
+
+
+@pytest.mark.parametrize("reply", [html(502), LOST], ids=str)
+async def test_a_list_that_cannot_be_read_settles_nothing(reply: httpx.Response) -> None:
+    """Absence is not believed of a panel in trouble."""
+    async with client(reply) as panel:
+        with pytest.raises(errors.OutcomeUnknownError):
+            await panel.settle_create(SERVER, "mine", until=60)
+
+
+async def test_a_list_that_was_read_in_part_settles_nothing() -> None:
+    """Absence is believed only of a list that holds all."""
+    fresh = count()
+
+    def moving(request: httpx.Request) -> httpx.Response:
+        return listing([row(f"{next(fresh):08}")] if request.url.params["page"] == "1" else [], 9)
+
+    async with client(moving) as panel:
+        with pytest.raises(errors.OutcomeUnknownError):
+            await panel.settle_create(SERVER, "mine", until=5)
+
+
+async def test_a_refusal_while_settling_is_raised() -> None:
+    """A key that was withdrawn meanwhile is not waited for."""
+    async with client(captured("152")) as panel:
+        with pytest.raises(errors.KeyRefusedError):
+            await panel.settle_create(SERVER, "mine")
+
+
+# -- locking -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_lock_that_is_as_wanted_is_not_toggled() -> None:
+    """A toggle would undo it."""
+    script = Script(backup(is_locked=True))
+    async with client(script) as panel:
+        assert (await panel.set_lock(SERVER, UUID, True)).locked
+    assert script.lines == [f"GET {SERVER}/backups/{UUID}"]
+
+
+async def test_a_toggle_that_another_client_undid_is_made_again() -> None:
+    """The answer is looked at, not assumed."""
+    script = Script(backup(), backup(is_locked=False), backup(is_locked=True))
+    async with client(script) as panel:
+        assert (await panel.set_lock(SERVER, UUID, True)).locked
+    assert [line[:4] for line in script.lines] == ["GET ", "POST", "POST"]
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_a_lost_toggle_is_settled_by_reading(done: bool) -> None:
+    """It is toggled again only where it was not done."""
+    script = Script(backup(), LOST, backup(is_locked=done), backup(is_locked=True))
+    async with client(script) as panel:
+        assert (await panel.set_lock(SERVER, UUID, True)).locked
+    assert [line[:4] for line in script.lines] == ["GET ", "POST", "GET "] + ([] if done else ["POST"])
+
+
+async def test_a_lock_that_does_not_stay_is_given_up() -> None:
+    """Three toggles, then an error."""
+    script = Script(backup())
+    async with client(script) as panel:
+        with pytest.raises(errors.PanelTroubleError):
+            await panel.set_lock(SERVER, UUID, True)
+    assert len(script.asked) == 4
+
+
+async def test_a_lock_that_cannot_be_read_is_not_assumed() -> None:
+    """A strange backup counts as locked for retention, not for whoever asks to lock it."""
+    for wanted in (True, False):
+        script = Script(backup(is_locked="yes"))
+        async with client(script) as panel:
+            with pytest.raises(errors.StrangeAnswerError):
+                await panel.set_lock(SERVER, UUID, wanted)
+        assert len(script.asked) == 1
+
+
+# -- deleting and restoring --------------------------------------------------------------------------------------------
+
+
+async def test_delete_says_whether_it_deleted_or_found_it_gone() -> None:
+    """A 404 of the panel's own is no error."""
+    async with client(NOTHING) as panel:
+        assert await panel.delete(SERVER, UUID) is True
+    async with client(GONE) as panel:
+        assert await panel.delete(SERVER, UUID) is False
+
+
+async def test_a_page_that_says_404_does_not_mean_that_a_backup_is_gone() -> None:
+    """Only the panel itself knows that."""
+    async with client(html(404)) as panel:
+        with pytest.raises(errors.StrangeAnswerError):
+            await panel.delete(SERVER, UUID)
+
+
+@pytest.mark.parametrize("lost", [LOST, html(502), httpx.Response(200, html="<html>")], ids=str)
+async def test_a_lost_deletion_is_settled_by_reading(lost: httpx.Response) -> None:
+    """Gone means deleted; still there, or unreadable, means unknown; it is never sent twice."""
+    script = Script(lost, GONE)
+    async with client(script) as panel:
+        assert await panel.delete(SERVER, UUID) is True
+    for after in (backup(), captured("152"), html(502)):
+        script = Script(lost, after)
+        async with client(script) as panel:
+            with pytest.raises(errors.OutcomeUnknownError):
+                await panel.delete(SERVER, UUID)
+        assert [line[:4] for line in script.lines].count("DELE") == 1
+
+
+async def test_a_locked_backup_is_refused_by_name() -> None:
+    """The panel's own word for it."""
+    async with client(captured("109")) as panel:
+        with pytest.raises(errors.BackupLockedError):
+            await panel.delete(SERVER, UUID)
+
+
+async def test_restore_sends_truncate_once() -> None:
+    """It is required, and a lost answer is said."""
+    script = Script(NOTHING)
+    async with client(script) as panel:
+        await panel.restore(SERVER, UUID, truncate=True)
+    assert script.sent() == {"truncate": True}
+    script = Script(LOST)
+    async with client(script) as panel:
+        with pytest.raises(errors.OutcomeUnknownError):
+            await panel.restore(SERVER, UUID, truncate=False)
+    assert len(script.asked) == 1
+
+
+async def test_an_empty_document_is_nothing() -> None:
+    """Some panels send one where 204 is meant."""
+    async with client(httpx.Response(200, json=[])) as panel:
+        assert await panel.delete(SERVER, UUID) is True
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+async def test_ids_that_are_none_are_not_sent() -> None:
+    """No id climbs out of its place in the path."""
+    script = Script(backup())
+    async with client(script) as panel:
+        for bad in ("", "..", "a/b", "%2e%2e", "a?b", "x" * 65, "a\n"):
+            with pytest.raises(errors.NotFoundError):
+                await panel.backup(SERVER, bad)
+            with pytest.raises(errors.NotFoundError):
+                await panel.backups(bad)
+    assert script.asked == []
+
+
+async def test_another_backup_than_the_one_asked_for_is_not_believed() -> None:
+    """A mixed-up cache must not decide a deletion; upper case is the same id."""
+    async with client(backup("0" * 8)) as panel:
+        with pytest.raises(errors.StrangeAnswerError):
+            await panel.backup(SERVER, UUID)
+    async with client(backup()) as panel:
+        assert (await panel.backup(SERVER, UUID.upper())).uuid == UUID
+
+
+async def test_a_download_link_is_a_secret() -> None:
+    """It opens the backup to whoever reads it."""
+    async with client(captured("113")) as panel:
+        link = await panel.download_link(SERVER, UUID)
+    assert link.get_secret_value().startswith("http://127.0.0.1:8880/download/backup?token=")
+    assert "token" not in repr(link)
+
+
+@pytest.mark.parametrize(
+    "document", [[], {}, {"attributes": {"url": 5}}, {"attributes": {"url": "file:///etc"}}], ids=str
+)
+async def test_a_download_answer_without_a_link_is_strange(document: object) -> None:
+    """Only http and https lead to a backup."""
+    async with client(httpx.Response(200, json=document)) as panel:
+        with pytest.raises(errors.StrangeAnswerError):
+            await panel.download_link(SERVER, UUID)
+
+
+async def test_a_page_instead_of_json_is_named_by_its_title() -> None:
+    """A login page of a proxy is recognised by what it calls itself."""
+    async with client(httpx.Response(200, html="<title>Sign in\n now</title>")) as panel:
+        with pytest.raises(errors.StrangeAnswerError, match="Sign in now"):
+            await panel.server(SERVER)
+
+
+async def test_servers_are_read_over_all_pages_without_the_unreadable() -> None:
+    """A row that is no server cannot be rotated, and hinders no other."""
+    view = {"object": "server", "attributes": load("007").json["attributes"]}
+    other = {"object": "server", "attributes": view["attributes"] | {"uuid": "other", "identifier": "other"}}
+    script = Script(listing([view, {"object": "egg"}], 2), listing([other], 2))
+    async with client(script) as panel:
+        assert [server.identifier for server in await panel.servers()] == ["95bfba30", "other"]
+    assert [request.url.params["page"] for request in script.asked] == ["1", "2"]
+    assert {request.url.params["per_page"] for request in script.asked} == {"50"}
+
+
+async def test_the_time_of_a_listing_without_a_date_is_our_own() -> None:
+    """Better a clock that may be wrong than none."""
+    clock = FakeClock()
+    for headers in ({}, {"date": "yesterday"}):
+        async with client(listing([row()], 1, **headers), clock=clock) as panel:
+            assert (await panel.backups(SERVER)).taken_at == clock.now()
+            assert panel.panel_now() is None
+
+
+async def test_the_time_of_a_listing_is_that_of_its_last_passes_first_page() -> None:
+    """Decisions are made by the panel's clock when the reading began."""
+    dated = [listing([row("a" * 8)], 2, date=f"Wed, 01 Apr 2026 04:00:{second:02} GMT") for second in range(4)]
+    script = Script(*dated, listing([row("a" * 8), row("b" * 8)], 2, date="Wed, 01 Apr 2026 04:01:00 GMT"))
+    async with client(script) as panel:
+        found = await panel.backups(SERVER)
+    assert found.completeness is Completeness.COMPLETE
+    assert found.taken_at.isoformat() == "2026-04-01T04:01:00+00:00"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = st.dictionaries(
+    st.sampled_from([*row()["attributes"], "status", "feature_limits", "url", "identifier"]), JSON, max_size=6
+)
+DOCUMENTS = (
+    JSON
+    | st.builds(
+        lambda kind, fields: {"object": kind, "attributes": fields},
+        st.sampled_from(["backup", "server", "job"]),
+        FIELDS,
+    )
+    | st.builds(
+        lambda rows, total: {"object": "list", "data": rows, "meta": {"pagination": {"total": total}}},
+        st.lists(FIELDS.map(lambda fields: row() | {"attributes": row()["attributes"] | fields}) | JSON, max_size=4),
+        JSON,
+    )
+    | st.builds(lambda first, rest: {"errors": [first, *rest]}, FIELDS | JSON, st.lists(JSON, max_size=2))
+)
+BODIES = DOCUMENTS.map(lambda document: json.dumps(document).encode()) | st.binary(max_size=200)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    status=st.sampled_from([200, 200, 200, 201, 202, 204, 302, 400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 504]),
+    body=BODIES,
+    headers=st.dictionaries(
+        st.sampled_from(
+            ["date", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "location"]
+        ),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30) | st.integers(0, 10**30).map(str),
+    ),
+)
+async def test_no_answer_whatsoever_leads_to_anything_but_a_value_or_an_error_of_ours(
+    status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    """Every call against arbitrary answers: no crash, and no wait without end."""
+    reply = httpx.Response(status, content=body, headers=headers)
+    clock, raised = FakeClock(), list[BackupdError]()
+    async with client(Script(reply), clock=clock) as panel:
+        for call in (
+            panel.servers(),
+            panel.server(SERVER),
+            panel.backups(SERVER),
+            panel.backup(SERVER, UUID),
+            panel.download_link(SERVER, UUID),
+            panel.create(SERVER, name="n"),
+            panel.settle_create(SERVER, "n", until=1),
+            panel.set_lock(SERVER, UUID, True),
+            panel.restore(SERVER, UUID, truncate=False),
+            panel.delete(SERVER, UUID),
+        ):
+            try:
+                value = await call
+            except BackupdError as error:
+                raised.append(error)
+            else:
+                for found in value if isinstance(value, tuple) else (value,):
+                    if isinstance(found, Backup):
+                        found.name.encode()
+    assert all(error.hint and error.text.isprintable() for error in raised)
+    assert clock.elapsed < 6000
