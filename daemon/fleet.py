@@ -5,8 +5,9 @@ reaches another's: even a bug ends only the rotation that it is in (DESIGN, inva
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
@@ -26,6 +27,19 @@ log = structlog.get_logger()
 
 OpenClient = Callable[[PanelConfig], PanelClient]
 
+
+class Listener(Protocol):
+    """Somebody who is told what the fleet does; it must be quick, and what it raises is logged and goes no further."""
+
+    def began(self, order: Order) -> None:
+        """A rotation begins."""
+        ...
+
+    def ended(self, order: Order, outcome: Outcome) -> None:
+        """A rotation ended; one that was left or met a bug does not."""
+        ...
+
+
 LOOK_SECONDS = 0.5
 LEAVABLE = frozenset({Stage.QUEUED, Stage.WAITING})
 
@@ -33,10 +47,13 @@ LEAVABLE = frozenset({Stage.QUEUED, Stage.WAITING})
 class Fleet:
     """The rotations of all configured servers."""
 
-    def __init__(self, config: Config, tools: Tools, open_client: OpenClient) -> None:
+    def __init__(
+        self, config: Config, tools: Tools, open_client: OpenClient, *, listeners: Sequence[Listener] = ()
+    ) -> None:
         self.config = config
         self._tools = tools
         self._open_client = open_client
+        self._listeners = listeners
         self._clock = tools.clock
         self._scheduler = Scheduler(self._due)
         self._clients: dict[str, tuple[PanelConfig, PanelClient]] = {}
@@ -122,6 +139,7 @@ class Fleet:
             return
         order = Order(server, trigger, start_at, attempt)
         client = self._used[name] = self._client(server.panel)
+        self._tell(lambda listener: listener.began(order))
         task = asyncio.create_task(rotate(order, client, self._tools), name=f"rotation of {name}")
         self._running[name] = task
         task.add_done_callback(lambda done: self._ended(order, done))
@@ -130,17 +148,30 @@ class Fleet:
         name = order.server.name
         del self._running[name], self._used[name]
         self._close_unused()
-        server = self.config.servers.get(name)
-        if task.cancelled() or server is None:
+        if task.cancelled():
             return
-        bug = task.exception()
-        if bug is not None:
+        retry_at: datetime | None = None
+        if (bug := task.exception()) is not None:
             log.error("rotation_bug", server=name, exc_info=bug)
+        else:
+            outcome = task.result()
+            retry_at = outcome.retry_at
+            self._tell(lambda listener: listener.ended(order, outcome))
+        server = self.config.servers.get(name)
+        if server is None:
+            return
         if name in self._due_again:
             self._due_again.discard(name)
             self._due(name)
-        elif bug is None and (moment := task.result().retry_at) is not None:
-            self._retry(server, order.start_at, order.attempt + 1, moment)
+        elif retry_at is not None:
+            self._retry(server, order.start_at, order.attempt + 1, retry_at)
+
+    def _tell(self, tell: Callable[[Listener], None]) -> None:
+        for listener in self._listeners:
+            try:
+                tell(listener)
+            except Exception:
+                log.exception("listener_bug")
 
     def _retry(self, server: ServerConfig, start_at: datetime | None, attempt: int, moment: datetime) -> None:
         log.info("retry_scheduled", server=server.name, at=moment.isoformat(timespec="seconds"), attempt=attempt)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
 
-from daemon.core.model import Backup
+from daemon.core.model import Backup, Server, Verdict
 from daemon.errors import Exit
 
 
@@ -43,6 +43,8 @@ class Outcome:
     (in a dry run: what it would delete); `kept` how many backups the last plan keeps or leaves alone (None where no
     plan was made). `passing` says that a skip was for a state that ends by itself.
     `retry_at` is when the daemon tries again, if it does so before the next start.
+    `seen` is the panel's server and `verdicts` its backups with the last plan's verdicts, newest first, without those
+    that were deleted; None and empty where the rotation did not come that far.
     """
 
     server: str
@@ -55,6 +57,8 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     passing: bool = False
     retry_at: datetime | None = None
+    seen: Server | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> Exit:

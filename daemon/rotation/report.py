@@ -40,6 +40,8 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         problems=tuple(run.problems),
         passing=halt.passing if halt else False,
         retry_at=_retry_at(run, halt),
+        seen=run.server,
+        verdicts=tuple(verdict for verdict in run.verdicts if verdict.backup not in run.deleted),
     )
     try:
         rotation = begin(run) if run.rotation is None else run.rotation

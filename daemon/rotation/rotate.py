@@ -150,6 +150,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         decided = run.judge(config, listing)
+        run.verdicts = decided.verdicts
         _look_at_created(run, decided)
         run.kept = len(decided.verdicts) - len(decided.deletions)
         run.step("planned", keep=run.kept, delete=len(decided.deletions), refused=decided.refused)

@@ -16,7 +16,7 @@ import structlog
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
-from daemon.core.model import Backup, Listing, Server
+from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.plan import Plan, plan
 from daemon.errors import StateError
 from daemon.history import Journal, Trigger
@@ -106,6 +106,7 @@ class Run:
     deleted: list[Backup] = field(default_factory=list)
     good: bool = False
     kept: int | None = None
+    verdicts: tuple[Verdict, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     journal_broken: bool = False
 

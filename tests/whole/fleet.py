@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import Config, PanelConfig
-from daemon.fleet import Fleet
+from daemon.fleet import Fleet, Listener
 from daemon.panel.client import PanelClient
 from daemon.rotation.tools import open_tools
 from daemon.sandbox.app import PanelApp
@@ -38,10 +38,10 @@ class Daemons:
         return configuration(self.folder, every if servers is None else servers, **options)
 
     @asynccontextmanager
-    async def running(self, config: Config) -> AsyncIterator[Fleet]:
+    async def running(self, config: Config, *listeners: Listener) -> AsyncIterator[Fleet]:
         """A daemon that runs until the end of the block, and is then killed: nothing is drained, nothing written."""
         tools = open_tools(config.state_dir, self.clock, config.servers.get, random.Random(self.clock.monotonic()))
-        fleet = Fleet(config, tools, self._client)
+        fleet = Fleet(config, tools, self._client, listeners=listeners)
         fleet.start()
         try:
             yield fleet

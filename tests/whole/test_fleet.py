@@ -8,6 +8,8 @@ import pytest
 
 from daemon.errors import StateError
 from daemon.history import Journal
+from daemon.rotation.outcome import Outcome as RotationOutcome
+from daemon.rotation.run import Order
 from daemon.sandbox.faults import late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Settings, Work
@@ -304,3 +306,27 @@ async def test_a_journal_that_cannot_be_read_does_not_stop_the_starts(
         await until(daemons.clock, at(1, 4, 30))
     monkeypatch.undo()
     assert made(daemons) == ["01 03:59", "01 04:00"]
+
+
+async def test_listeners_are_told_and_a_broken_one_disturbs_nobody(daemons: Daemons) -> None:
+    """Alerts and pages hang on this; a rotation does not hang on them."""
+    told: list[tuple[str, str]] = []
+
+    class Broken:
+        def began(self, order: Order) -> None:
+            raise ZeroDivisionError
+
+        def ended(self, order: Order, outcome: RotationOutcome) -> None:
+            raise ZeroDivisionError
+
+    class Listening:
+        def began(self, order: Order) -> None:
+            told.append((order.server.name, order.trigger))
+
+        def ended(self, order: Order, outcome: RotationOutcome) -> None:
+            told.append((order.server.name, f"{outcome.result}, {len(outcome.verdicts)} verdicts"))
+
+    survival = next(iter(daemons.world.servers.values()))
+    async with daemons.running(daemons.configure({"survival": survival}), Broken(), Listening()):
+        await until(daemons.clock, at(1, 3, 59, 30))
+    assert told == [("survival", "catch-up"), ("survival", "done, 1 verdicts")]
