@@ -16,7 +16,7 @@ COLUMNS = ("server", "what", "how many", "why")
 WORDS = {Action.KEEP: "kept", Action.DELETE: "to delete", Action.IGNORE: "left alone"}
 
 _ALIKE = (
-    (re.compile(r"\b\d+ of the (?=\d)"), "of the "),
+    (re.compile(r"\b\d+ of the (?=\d)"), "one of the "),
     (re.compile(r"newest of (\w+) [\w-]+(, \d+ of \d+)?"), r"newest of its \1"),
     (re.compile(r"superseded by .+ in (\w+) [\w-]+"), r"superseded in its \1"),
 )
@@ -32,7 +32,7 @@ async def closing_rows(config: Config, clock: Clock) -> list[Sequence[str]]:
     for each in seen:
         name = each.config.name
         if isinstance(each, Failed):
-            rows.append((name, "skipped", "", "the server is suspended" if "suspended" in each.error.text else ""))
+            rows.append((name, "skipped", "", each.error.text))
             continue
         rows += [(name, *row) for row in _grouped(_said_of(each.plan.verdicts))]
         rows += [(name, *row) for row in _grouped(("deleted", because) for because in deleted.get(name, ()))]
@@ -67,8 +67,9 @@ def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with Journal.open(state_dir) as journal:
         for rotation in reversed(journal.recent(limit=1000)):
+            done = {step.detail["uuid"] for step in rotation.steps if step.name in {"delete_done", "room_done"}}
             for step in rotation.steps:
-                if step.name in {"delete", "room"}:
+                if step.name in {"delete", "room"} and step.detail["uuid"] in done:
                     found.setdefault(rotation.server, []).append(str(step.detail["because"]))
     return found
 

@@ -53,8 +53,8 @@ class Screen:
         self._show(row)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table of plain text."""
-        made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        """A table of plain text; without a head where no column has a name."""
+        made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(columns))
         for column in columns:
             made.add_column(column, overflow="fold")
         for row in rows:

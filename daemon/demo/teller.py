@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from daemon.clock import Clock
@@ -62,6 +63,11 @@ class Teller:
         """Tell one thing."""
         self._screen.line(self.seconds, who, word, text)
 
+    def _say_once(self, who: str, word: str, text: str) -> None:
+        if (who, text) not in self._said:
+            self._said.add((who, text))
+            self.say(who, word, text)
+
     def hear(self, event: Mapping[str, Any]) -> None:
         """Tell an event, if it is one for the watcher."""
         tell = getattr(self, f"_on_{event.get('event', '')}", None)
@@ -77,14 +83,15 @@ class Teller:
         self.say(who, "reload", "the configuration was read again and is in force")
 
     def _on_stopping(self, who: str, event: Mapping[str, Any]) -> None:
-        self.say(who, "stops", f"{event.get('signal')} came: nothing new is begun, and what runs is finished")
+        self.say(who, "stops", f"{event.get('signal')} came: nothing new is begun")
 
     def _on_daemon_stopped(self, who: str, event: Mapping[str, Any]) -> None:
         left = ", ".join(event.get("left") or ())
         self.say(who, "stopped", f"left for the next start: {left}" if left else "nothing was left unfinished")
 
-    def _on_start_missed(self, who: str, event: Mapping[str, Any]) -> None:
-        self.say(who, "missed", f"no backup was made at the start of {event.get('start')}: it is caught up now")
+    def _on_start_missed(self, _who: str, event: Mapping[str, Any]) -> None:
+        start = datetime.fromisoformat(str(event.get("start")))
+        self._say_once("daemon", "missed", f"no daemon ran at the start of {start:%H:%M:%S} UTC: it is caught up now")
 
     def _on_rotation_began(self, who: str, _event: Mapping[str, Any]) -> None:
         self.under_way.add(who)
@@ -96,10 +103,9 @@ class Teller:
     def _on_making_room(self, who: str, _event: Mapping[str, Any]) -> None:
         self.say(who, "full", "the panel's limit is reached, so room is made by one deletion")
 
-    def _on_looked(self, who: str, event: Mapping[str, Any]) -> None:
-        if event.get("state") == "good":
-            name = self._names.get(str(event.get("uuid")), "the new backup")
-            self.say(who, "good", f"{name}, {format_size(int(event.get('bytes') or 0))}")
+    def _on_turned_good(self, who: str, event: Mapping[str, Any]) -> None:
+        name = self._names.get(str(event.get("uuid")), "the new backup")
+        self.say(who, "good", f"{name}, {format_size(int(event.get('bytes') or 0))}")
 
     def _on_backup_deleted(self, who: str, event: Mapping[str, Any]) -> None:
         self._deleted[who] += 1
@@ -110,30 +116,27 @@ class Teller:
         code, text = str(event.get("code")), str(event.get("text"))
         if code == "max_deletions" and not self.braked_server:
             self.braked_server = who
-        if (who, text) not in self._said:
-            self._said.add((who, text))
-            self.say(who, WORDS.get(code, "trouble"), text)
+        self._say_once(who, WORDS.get(code, "trouble"), text)
 
     def _on_rotation_ended(self, who: str, event: Mapping[str, Any]) -> None:
         self.under_way.discard(who)
         deleted = self._deleted.pop(who, 0)
         if deleted > SHOWN:
-            self.say(who, "deleted", f"… and {deleted - SHOWN} more, each for a reason of its own")
+            self.say(who, "deleted", f"… and {deleted - SHOWN} more; the table at the end says why")
         if event.get("result") == "done":
-            self.say(who, "done", f"{deleted} deleted, {event.get('kept')} left")
+            self.say(who, "done", f"{deleted} deleted, {event.get('kept')} are there")
         if who == self.braked_server:
             self.braked.set()
 
 
-class _Events(io.TextIOBase):
+class _Events(io.StringIO):
     """A stream that takes the log's lines of JSON."""
 
-    encoding = "utf-8"
-
     def __init__(self, teller: Teller) -> None:
+        super().__init__()
         self._teller = teller
 
-    def write(self, line: str) -> int:
+    def write(self, line: str, /) -> int:
         """Take one line."""
         self._teller.hear(json.loads(line))
         return len(line)
