@@ -136,13 +136,10 @@ async def _look_at_server(config: ServerConfig, client: PanelClient, visible: Se
         return [_about(config, Level.ERROR, error.code, error.text, _meant(config, visible) or error.hint)], {}
     except PanelError as error:
         return [_about(config, Level.ERROR, error.code, error.text, error.hint)], {}
-    findings = [*_obstacle(config, server), *_permissions(config, server)]
-    if not any(finding.level is Level.ERROR for finding in findings) and server.obstacle is None:
-        findings += await _look_at_limit(config, server, client)
-    elif server.backup_limit == 0:
-        findings.append(_no_backups_allowed(config))
-    if not any(finding.level is Level.ERROR for finding in findings):
-        findings.insert(0, _about(config, Level.OK, "server", f'"{server.name}" on {server.node}'))
+    seen = _about(config, Level.OK, "server", f'"{server.name}" on {server.node}')
+    findings = [seen, *_obstacle(config, server), *_permissions(config, server), *_no_backups(config, server)]
+    if server.obstacle is None and not any(finding.level is Level.ERROR for finding in findings):
+        findings.append(await _look_at_limit(config, server, client))
     return findings, {config.name: server.uuid}
 
 
@@ -175,25 +172,30 @@ def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
     return findings
 
 
-async def _look_at_limit(config: ServerConfig, server: Server, client: PanelClient) -> list[Finding]:
+def _no_backups(config: ServerConfig, server: Server) -> list[Finding]:
+    if server.backup_limit:
+        return []
+    text = "the panel allows this server no backups at all"
+    return [_about(config, Level.ERROR, "limit", text, "raise the server's backup limit in the panel")]
+
+
+async def _look_at_limit(config: ServerConfig, server: Server, client: PanelClient) -> Finding:
     """Whether the panel's limit can hold what the policy keeps, the new backup, and what it never deletes."""
-    if server.backup_limit == 0:
-        return [_no_backups_allowed(config)]
     try:
         backups = (await client.backups(config.id)).backups
     except PanelError as error:
-        return [_about(config, Level.ERROR, error.code, error.text, error.hint)]
+        return _about(config, Level.ERROR, error.code, error.text, error.hint)
     limit, beyond = server.backup_limit, sum(_never_deleted(config, backup) for backup in backups)
     also = f", and {_number(range(beyond), 'backup')} that it never deletes" if beyond else ""
     most = config.policy.retention.keep.most_kept()
     if most is None:
-        return [_unbounded(config, limit, also)]
+        return _unbounded(config, limit, also)
     most = max(most, config.policy.retention.min_good)
     kept = f"what the policy keeps ({most}) plus one{also}"
     if limit >= most + 1 + beyond:
-        return [_about(config, Level.OK, "limit", f"the limit of {limit} can hold {kept}")]
+        return _about(config, Level.OK, "limit", f"the limit of {limit} can hold {kept}")
     hint = f"raise the limit to {most + 1 + beyond} in the panel, keep fewer, or unlock or delete some by hand"
-    return [_about(config, Level.WARNING, "limit", f"the limit of {limit} cannot hold {kept}", hint)]
+    return _about(config, Level.WARNING, "limit", f"the limit of {limit} cannot hold {kept}", hint)
 
 
 def _never_deleted(config: ServerConfig, backup: Backup) -> bool:
@@ -211,11 +213,6 @@ def _unbounded(config: ServerConfig, limit: int, also: str) -> Finding:
         hint = "backups are refused once the limit is reached: give every rule a number"
         return _about(config, Level.WARNING, "limit", text, hint)
     return _about(config, Level.OK, "limit", f"{text}, and must hold every start of that span")
-
-
-def _no_backups_allowed(config: ServerConfig) -> Finding:
-    text = "the panel allows this server no backups at all"
-    return _about(config, Level.ERROR, "limit", text, "raise the server's backup limit in the panel")
 
 
 def _about(config: ServerConfig, level: Level, code: str, text: str, hint: str = "") -> Finding:

@@ -1,7 +1,7 @@
 """`backups list` and `backups show`: one server's backups as the panel and retention see them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from daemon.cli.backups_app import Only, Sort
@@ -21,11 +21,11 @@ from daemon.rotation.by_hand import Failed, survey_servers
 from daemon.rotation.survey import Survey
 
 
-def look(settings: Settings, name: str) -> Survey:
+async def look(settings: Settings, name: str) -> Survey:
     """Return one server as it stands; raises BackupdError where it cannot be looked at."""
     config = begin(settings)
     server = server_named(config, name)
-    (seen,) = asyncio.run(survey_servers([server], state_dir=config.state_dir, clock=SystemClock()))
+    (seen,) = await survey_servers([server], state_dir=config.state_dir, clock=SystemClock())
     if isinstance(seen, Failed):
         raise seen.error
     return seen
@@ -33,9 +33,12 @@ def look(settings: Settings, name: str) -> Survey:
 
 def list_backups(settings: Settings, name: str, *, only: Sequence[Only], sort: Sort, as_json: bool) -> int:
     """List a server's backups: those that are all of `only`, in the order of `sort`."""
-    seen = look(settings, name)
-    verdicts = [verdict for verdict in seen.plan.verdicts if set(only) <= _traits(verdict)]
-    verdicts = _ordered(verdicts, sort)
+    return asyncio.run(_list(settings, name, only=only, sort=sort, as_json=as_json))
+
+
+async def _list(settings: Settings, name: str, *, only: Sequence[Only], sort: Sort, as_json: bool) -> int:
+    seen = await look(settings, name)
+    verdicts = sorted((one for one in seen.plan.verdicts if set(only) <= _traits(one)), key=_ORDERS[sort])
     if as_json:
         write_json(listed(about(seen.config), seen.listing, verdicts))
         return Exit.DONE
@@ -51,21 +54,21 @@ def _traits(verdict: Verdict) -> set[str]:
     return {verdict.state.value, verdict.action.value, lock, "own" if verdict.own else "foreign"}
 
 
-def _ordered(newest_first: Sequence[Verdict], sort: Sort) -> list[Verdict]:
-    match sort:
-        case Sort.CREATED:
-            return list(newest_first)
-        case Sort.NAME:
-            return sorted(newest_first, key=lambda verdict: verdict.backup.name)
-        case Sort.SIZE:
-            return sorted(newest_first, key=lambda verdict: -verdict.backup.bytes)
-        case Sort.TOOK:
-            return sorted(newest_first, key=lambda verdict: -(seconds_taken(verdict.backup) or 0))
+_ORDERS: dict[Sort, Callable[[Verdict], tuple[str | int, ...]]] = {
+    Sort.CREATED: lambda _: (),  # as they come
+    Sort.NAME: lambda verdict: (verdict.backup.name,),
+    Sort.SIZE: lambda verdict: (-verdict.backup.bytes,),
+    Sort.TOOK: lambda verdict: (-(seconds_taken(verdict.backup) or 0),),
+}
 
 
 def show_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) -> int:
     """Show one backup of a server."""
-    seen = look(settings, name)
+    return asyncio.run(_show(settings, name, wanted, as_json=as_json))
+
+
+async def _show(settings: Settings, name: str, wanted: str, *, as_json: bool) -> int:
+    seen = await look(settings, name)
     verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
     states = {uuid: verdict.state for uuid, verdict in verdicts.items()}
     verdict = verdicts[choose([verdict.backup for verdict in seen.plan.verdicts], states, wanted).uuid]

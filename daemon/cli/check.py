@@ -17,6 +17,10 @@ from daemon.rotation.tools import open_clients
 
 def check_all(settings: Settings, *, offline: bool, as_json: bool) -> int:
     """Check the configuration and, unless offline, the panels; raises ConfigError where it is refused."""
+    return asyncio.run(_check(settings, offline=offline, as_json=as_json))
+
+
+async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
     try:
         config = begin(settings, level="error")
     except ConfigError as error:
@@ -25,7 +29,7 @@ def check_all(settings: Settings, *, offline: bool, as_json: bool) -> int:
         raise
     findings = check_configuration(config)
     if not offline:
-        findings += asyncio.run(_ask(config))
+        findings += await _ask(config)
     if as_json:
         write_json(checked(findings))
     else:

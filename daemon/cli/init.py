@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from daemon.cli.output import say
 from daemon.clock import SystemClock
 from daemon.config.environment import FILE_VARIABLE
 from daemon.config.first import FirstPanel, first_config, write_new
+from daemon.config.models import PanelTable
 from daemon.config.sources import DEFAULT_FILE
 from daemon.core.model import Server
 from daemon.errors import Exit, UsageError
@@ -41,19 +42,27 @@ def write_first(settings: Settings, wishes: Wishes) -> int:
     """Write the configuration and the key file, and say what comes next."""
     target = _target(settings, wishes)
     panel, key = panel_and_key(wishes.panel, wishes.url, wishes.api_key_file, allow_http=wishes.allow_http)
-    servers = _chosen(asyncio.run(_visible(wishes.panel, panel.url, key)), wishes.servers)
-    named = None if wishes.api_key_file == STDIN else wishes.api_key_file
-    key_file = Path(f"{wishes.panel}.key") if named is None else Path(os.path.abspath(named))  # noqa: PTH100 — see below
-    text = first_config(
-        [FirstPanel(wishes.panel, panel.url, servers, key_file, panel.allow_http)],
-        state_dir=SYSTEM_STATE if target.is_relative_to(DEFAULT_FILE.parent) else None,
-    )
-    if named is None:
-        _write_both(target, text, target.with_name(key_file.name), key)
-    else:  # a link to it stays a link, which `resolve` would follow: what it points to may be replaced
-        write_new(target, text)
+    return asyncio.run(_write(target, wishes, panel, key))
+
+
+async def _write(target: Path, wishes: Wishes, panel: PanelTable, key: SecretStr) -> int:
+    async with PanelClient(wishes.panel, panel.url, key, clock=SystemClock()) as client:
+        servers = _chosen(await client.servers(), wishes.servers)
+    _write_files(target, wishes, FirstPanel(wishes.panel, panel.url, servers, allow_http=panel.allow_http), key)
     _say_what_next(target, servers)
     return Exit.DONE
+
+
+def _write_files(target: Path, wishes: Wishes, panel: FirstPanel, key: SecretStr) -> None:
+    """Write the configuration and, unless a file with the key was named, a file with the key beside it."""
+    named = None if wishes.api_key_file == STDIN else wishes.api_key_file
+    key_file = Path(f"{wishes.panel}.key") if named is None else Path(os.path.abspath(named))  # noqa: PTH100 — follows no link
+    state_dir = SYSTEM_STATE if target.is_relative_to(DEFAULT_FILE.parent) else None
+    text = first_config([replace(panel, key_file=key_file)], state_dir=state_dir)
+    if named is None:
+        _write_both(target, text, target.with_name(key_file.name), key)
+    else:
+        write_new(target, text)
 
 
 def _target(settings: Settings, wishes: Wishes) -> Path:
@@ -63,11 +72,6 @@ def _target(settings: Settings, wishes: Wishes) -> Path:
     if os.path.lexists(target):
         raise UsageError(f"{target} exists already", hint="it is left as it is; name another file with --output")
     return target
-
-
-async def _visible(panel: str, url: str, key: SecretStr) -> tuple[Server, ...]:
-    async with PanelClient(panel, url, key, clock=SystemClock()) as client:
-        return await client.servers()
 
 
 def _chosen(visible: Sequence[Server], wanted: Sequence[str]) -> Sequence[Server]:

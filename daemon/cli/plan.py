@@ -19,9 +19,13 @@ from daemon.rotation.survey import Survey
 
 def plan_servers(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
     """Show the plan of the named servers, or of all."""
+    return asyncio.run(_plan(settings, names, as_json=as_json))
+
+
+async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
     config = begin(settings)
     servers = servers_named(config, names)
-    seen = asyncio.run(survey_servers(servers, state_dir=config.state_dir, clock=SystemClock()))
+    seen = await survey_servers(servers, state_dir=config.state_dir, clock=SystemClock())
     if as_json:
         write_json({"servers": [_document(each) for each in seen]})
     else:

@@ -9,6 +9,7 @@ from daemon.cli.options import Settings
 from daemon.cli.output import write_json
 from daemon.cli.tables import cell, show
 from daemon.clock import SystemClock
+from daemon.config.values import Config, ServerConfig
 from daemon.core.units import format_size
 from daemon.rotation.by_hand import rehearsal, rotate_servers, survey_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
@@ -19,16 +20,19 @@ def rotate_now(
 ) -> int:
     """Rotate the named servers, or all; what happens is logged as it happens, the report comes at the end."""
     config = begin(settings, level="info")
-    servers, clock = servers_named(config, names), SystemClock()
+    servers = servers_named(config, names)
+    return asyncio.run(_rotate(config, servers, dry_run=dry_run, max_deletions=max_deletions, as_json=as_json))
+
+
+async def _rotate(
+    config: Config, servers: Sequence[ServerConfig], *, dry_run: bool, max_deletions: int | None, as_json: bool
+) -> int:
+    state_dir, clock = config.state_dir, SystemClock()
     if dry_run:
-        seen = asyncio.run(
-            survey_servers(servers, state_dir=config.state_dir, clock=clock, max_deletions=max_deletions)
-        )
+        seen = await survey_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)
         outcomes = [rehearsal(each, max_deletions) for each in seen]
     else:
-        outcomes = asyncio.run(
-            rotate_servers(servers, state_dir=config.state_dir, clock=clock, max_deletions=max_deletions)
-        )
+        outcomes = await rotate_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)
     if as_json:
         write_json(rotated(outcomes, dry_run=dry_run))
     else:

@@ -21,8 +21,12 @@ Seen = tuple[str, Sequence[Server] | PanelError]
 
 def show_servers(settings: Settings, *, as_json: bool) -> int:
     """Show every server on every panel of the configuration."""
+    return asyncio.run(_servers(settings, as_json=as_json))
+
+
+async def _servers(settings: Settings, *, as_json: bool) -> int:
     config = begin(settings, need_servers=False)
-    seen = asyncio.run(_look(config))
+    seen = await _look(config)
     failed = [(panel, found) for panel, found in seen if isinstance(found, PanelError)]
     rows = [
         (panel, server, _configured(config, panel, server))
@@ -31,8 +35,7 @@ def show_servers(settings: Settings, *, as_json: bool) -> int:
         for server in found
     ]
     if as_json:
-        documents = {"servers": [visible(*row) for row in rows], "errors": [invisible(*each) for each in failed]}
-        write_json(documents)
+        write_json({"servers": [visible(*row) for row in rows], "errors": [invisible(*each) for each in failed]})
     else:
         _show(rows)
         for panel, error in failed:

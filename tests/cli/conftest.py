@@ -89,14 +89,21 @@ class Panel:
     lobby: Server
     config: Path
 
-    def configure(self, *, keep: str = "{ last = 3 }", servers: dict[str, str] | None = None, extra: str = "") -> Path:
+    def configure(
+        self,
+        *,
+        keep: str = "{ last = 3 }",
+        scope: str = "own",
+        servers: dict[str, str] | None = None,
+        extra: str = "",
+    ) -> Path:
         """Write the configuration; both servers, unless others are named by their ids."""
         ids = {"survival": self.survival.identifier, "lobby": self.lobby.identifier} if servers is None else servers
         self.config.with_name("main.key").write_text(KEY)
         self.config.with_name("main.key").chmod(0o600)
         lines = [
             f'[panels.main]\nurl = "{self.url}"\napi_key_file = "main.key"',
-            f'[policies.standard]\nschedule = "0 4 * * *"\nscope = "own"\nkeep = {keep}\n{extra}',
+            f'[policies.standard]\nschedule = "0 4 * * *"\nscope = "{scope}"\nkeep = {keep}\n{extra}',
             *(f'[servers.{name}]\nid = "{id_}"' for name, id_ in ids.items()),
         ]
         self.config.write_text("\n\n".join(lines))

@@ -10,7 +10,9 @@ import pytest
 from daemon.history import Journal
 from daemon.locks import server_lock
 from daemon.sandbox import faults
-from daemon.sandbox.records import State
+from daemon.sandbox.records import State, Work
+from daemon.sandbox.scenes import three_pages
+from daemon.sandbox.serve import SandboxServer, in_background
 from tests.cli.conftest import Cli, Panel
 from tests.fakes import FakeClock
 
@@ -201,6 +203,29 @@ def test_a_rotation_that_fails_says_why_and_what_to_do(cli: Cli, panel: Panel) -
     assert cli("--config", panel.config, "rotate").code == 3
 
 
+@pytest.mark.parametrize(("scope", "kept"), [("own", 3), ("all", 3)])
+def test_120_backups_on_three_pages_end_as_the_design_says(
+    cli: Cli, environment: Path, clock: FakeClock, scope: str, kept: int
+) -> None:
+    """By default nothing goes, and it is said what would; with the brake lifted all that is beyond, no locked one."""
+    world, server = three_pages(clock)
+    server.work = Work(seconds=5)
+    before = list(server.backups.values())
+    with in_background(world) as panel_server:
+        panel = Panel(world, panel_server.url, server, server, environment / "config.toml")
+        panel.configure(servers={"survival": server.identifier}, scope=scope)
+        refused = cli("--config", panel.config, "rotate")
+        assert refused.code == 5
+        assert "more than max_deletions = 10" in refused.out
+        assert all(backup.uuid in server.backups for backup in before)
+        assert cli("--config", panel.config, "rotate", "--max-deletions", "-1").code == 0
+    left = list(server.backups.values())
+    assert {b.uuid for b in before if b.locked} <= {b.uuid for b in left}
+    free = [b for b in left if b.successful and not b.locked]
+    assert len([b for b in free if b.name.startswith("auto-")]) == kept
+    assert len([b for b in free if b.name.startswith("before update")]) == (10 if scope == "own" else 0)
+
+
 # schedule --------------------------------------------------------------------------------------------------------
 
 
@@ -330,6 +355,7 @@ def test_a_pending_backup_and_a_strange_one_can_be_shown(cli: Cli, panel: Panel)
     panel.world.faults.order(faults.with_values({"created_at": "yesterday"}), on="list", times=None)
     ran = cli("--config", panel.config, "backups", "show", "lobby", "running")
     assert "unreadable  created_at is" in ran.out
+    assert cli("--config", panel.config, "plan", "lobby").out.splitlines()[2].startswith("unreadable  running  strange")
 
 
 def test_a_backup_that_is_none_is_a_usage_error_with_candidates(cli: Cli, panel: Panel) -> None:
@@ -537,7 +563,6 @@ def test_demo_hands_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_sandbox_says_how_to_use_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address, an example key, and an `init` that works; all on stderr."""
-    from daemon.sandbox.serve import SandboxServer  # noqa: PLC0415
 
     def serve(host: str, port: int, *, ready: Any) -> None:
         server = SandboxServer.__new__(SandboxServer)

@@ -1,5 +1,6 @@
 """One place makes exit codes: each kind of end, its code and its line."""
 
+import io
 import os
 import subprocess
 import sys
@@ -183,6 +184,14 @@ def test_nobody_reading_stderr_stops_nothing(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_name_from_the_panel_cannot_play_with_the_terminal() -> None:
     """Control characters, and what turns text around, are replaced; a line feed is ours."""
     assert printable("a\x1b[2Jb\r\u202e\nc ä") == "a\ufffd[2Jb\ufffd\ufffd\nc ä"
+
+
+def test_a_stream_that_cannot_be_reconfigured_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a program that calls `main`."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    assert cli_main.run(["config", "schema"]) == 0
+    assert stream.getvalue().startswith("{")
 
 
 def test_an_error_about_a_server_names_it(capsys: pytest.CaptureFixture[str]) -> None:
