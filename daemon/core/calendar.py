@@ -78,13 +78,13 @@ class Cron:
 
     def after(self, moment: datetime, zone: ZoneInfo) -> datetime:
         """Return the first start strictly after the moment, in UTC."""
-        wall = moment.astimezone(zone).replace(tzinfo=None)
         shift = _shift_around(moment, zone)
+        ticks = CronSim(self.expression, _wall(moment, zone) - shift)
+        tick = next(ticks)
         found: list[datetime] = []
-        for tick in CronSim(self.expression, wall - shift):
-            if found and tick - shift > min(found).astimezone(zone).replace(tzinfo=None):
-                break
+        while not found or tick - shift <= _wall(min(found), zone):
             found += [start for start in self._moments(tick, zone) if start > moment]
+            tick = next(ticks)
         return min(found)
 
     def _moments(self, tick: datetime, zone: ZoneInfo) -> list[datetime]:
@@ -93,31 +93,30 @@ class Cron:
         As Debian's cron has it: with a star for minute or hour, whenever the clock shows it, be it twice or never;
         else once, the first time, or right after the hour that is skipped.
         """
+        readings = _readings(tick, zone)
         minute, hour, *_ = self.expression.split()
         if minute.startswith("*") or hour.startswith("*"):
-            return [start for start in _readings(tick, zone) if _shows(start, tick, zone)]
-        while not _shows(_readings(tick, zone)[0], tick, zone):
+            return [start for start in readings if _wall(start, zone) == tick]
+        while _wall(readings[0], zone) != tick:
             tick += timedelta(minutes=1)
-        return _readings(tick, zone)[:1]
+            readings = _readings(tick, zone)
+        return readings[:1]
+
+
+def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
+    """What the zone's clock shows at that moment."""
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _readings(tick: datetime, zone: ZoneInfo) -> list[datetime]:
-    """The one or two moments, in UTC and in order, that a wall clock's time can mean."""
+    """The one or two moments, in UTC and in order, that a clock's time can mean; of a skipped one, two it is not."""
     return sorted({tick.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
-
-
-def _shows(moment: datetime, tick: datetime, zone: ZoneInfo) -> bool:
-    """Whether the zone's clock shows that time at that moment; not so where the time was skipped."""
-    return moment.astimezone(zone).replace(tzinfo=None) == tick
 
 
 def _shift_around(moment: datetime, zone: ZoneInfo) -> timedelta:
     """By how much the zone's clock changes within a day of the moment: so far a start may lie out of order."""
-    before, after = (
-        (moment + day).astimezone(zone).replace(tzinfo=None) - (moment + day).astimezone(UTC).replace(tzinfo=None)
-        for day in (-timedelta(days=1), timedelta(days=1))
-    )
-    return abs(after - before)
+    before, after = moment - timedelta(days=1), moment + timedelta(days=1)
+    return abs(_wall(after, zone) - _wall(before, zone) - (after - before))
 
 
 def parse_schedule(text: str) -> Schedule:

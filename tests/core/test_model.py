@@ -1,0 +1,28 @@
+"""What a server says of itself."""
+
+import pytest
+
+from daemon.core.model import Server
+
+SERVER = {"uuid": "u", "identifier": "1a7ce997", "name": "Survival", "node": "node1", "backup_limit": 3}
+
+
+@pytest.mark.parametrize(
+    ("says", "obstacle"),
+    [
+        ({}, None),
+        ({"status": None, "suspended": False}, None),
+        ({"suspended": True}, "suspended"),
+        ({"status": "suspended"}, "suspended"),
+        ({"installing": True}, "installing"),
+        ({"status": "installing"}, "installing"),
+        ({"transferring": True}, "transferring"),
+        ({"status": "restoring_backup"}, "restoring a backup"),
+        ({"status": "install_failed"}, "install failed"),
+        ({"node_under_maintenance": True}, "on a node under maintenance"),
+        ({"suspended": True, "node_under_maintenance": True}, "suspended"),
+    ],
+)
+def test_what_stands_in_the_way_is_said_in_words(says: dict, obstacle: str | None) -> None:
+    """Every state that the panel would answer with 409, the gravest first."""
+    assert Server(**SERVER, **says).obstacle == obstacle

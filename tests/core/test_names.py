@@ -1,0 +1,101 @@
+"""Names: from a template to a name, and back to "own" only where it is certain."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from daemon.core.names import Ownership, Template
+
+DAWN = datetime(2026, 4, 1, 6, tzinfo=timezone(timedelta(hours=2)))
+NAME = "auto-survival-20260401T040000Z-0a1b2c3d"
+PLAIN = Template.parse("auto-{server}-{time}-{id}")
+
+
+def test_a_template_makes_a_name_in_utc() -> None:
+    """The time is UTC, whatever zone it is given in, and the length is known beforehand."""
+    assert PLAIN.render("survival", DAWN, "0a1b2c3d") == NAME
+    assert PLAIN.longest_length("survival") == len(NAME)
+
+
+@pytest.mark.parametrize(
+    ("name", "server", "own"),
+    [
+        (NAME, "survival", True),
+        (NAME, None, True),
+        (NAME, "creative", False),
+        (NAME, "surviva", False),
+        (NAME + "\n", "survival", False),
+        (" " + NAME, "survival", False),
+        (NAME + "-copy", "survival", False),
+        (NAME.replace("0a1b2c3d", "0A1B2C3D"), "survival", False),
+        (NAME.replace("0a1b2c3d", "0a1b2c3"), "survival", False),
+        (NAME.replace("Z", "z"), "survival", False),
+        (NAME.replace("20260401", "20261301"), "survival", False),
+        (NAME.replace("T04", "T24"), "survival", False),
+        (NAME.replace("20260401", "٢٠٢٦٠٤٠١"), "survival", False),
+        ("auto-survival-two-20260401T040000Z-0a1b2c3d", "survival", False),
+        ("auto-survival-two-20260401T040000Z-0a1b2c3d", "survival-two", True),
+        ("auto--20260401T040000Z-0a1b2c3d", None, False),
+        ("auto-Survival-20260401T040000Z-0a1b2c3d", None, False),
+        ("before the update", None, False),
+        ("", None, False),
+    ],
+)
+def test_a_name_is_own_only_to_the_letter(name: str, server: str | None, own: bool) -> None:
+    """What merely resembles a name of ours was made by somebody else."""
+    assert PLAIN.matches(name, server) is own
+
+
+def test_fixed_text_is_no_expression() -> None:
+    """A dot in a template is a dot."""
+    template = Template.parse("a.b+({time})")
+    assert template.matches("a.b+(20260401T040000Z)", "any")
+    assert not template.matches("aXb+(20260401T040000Z)", "any")
+
+
+@pytest.mark.parametrize("server", ["a", None])
+def test_a_placeholder_that_comes_again_must_say_the_same(server: str | None) -> None:
+    """Otherwise "x-a-b-…" would be taken for one of a's or b's."""
+    template = Template.parse("x-{server}-{server}-{time}")
+    assert template.matches("x-a-a-20260401T040000Z", server)
+    assert not template.matches("x-a-b-20260401T040000Z", server)
+
+
+def test_ownership_covers_earlier_templates_too() -> None:
+    """A changed template leaves the old names foreign until they are named."""
+    old, new = Template.parse("old-{server}-{time}"), PLAIN
+    name = old.render("survival", DAWN, "")
+    assert not Ownership((new,), "survival").owns(name)
+    assert Ownership((new, old), "survival").owns(name)
+    assert Ownership((new, old), "survival") == Ownership((new, old), "survival")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{server}-{time}", "must start with fixed text"),
+        ("", "must start with fixed text"),
+        ("auto-{server}", "must hold {time}"),
+        ("auto-{policy}-{time}", "{policy}, which is no placeholder"),
+        ("auto-{Time}", "{Time}, which is no placeholder"),
+        ("auto-{{time}}", "which is no placeholder"),
+        ("auto-{time", "{, which is no placeholder"),
+        ("auto-time}", "}, which is no placeholder"),
+        (" auto-{time}", "a blank"),
+        ("auto-{time} ", "a blank"),
+        ("auto\n{time}", "cannot be seen"),
+    ],
+)
+def test_a_template_that_cannot_work_is_refused(text: str, says: str) -> None:
+    """And the refusal says what would be right."""
+    with pytest.raises(ValueError, match=re.escape(says)) as refusal:
+        Template.parse(text)
+    assert "{time}" in str(refusal.value)
+
+
+def test_times_are_read_as_they_are_written() -> None:
+    """Every moment of a year gives a name that is own."""
+    start = datetime(2028, 1, 1, 23, 59, 59, tzinfo=UTC)
+    for days in range(366):
+        assert PLAIN.matches(PLAIN.render("a", start + timedelta(days=days), "00000000"), "a")

@@ -1,0 +1,182 @@
+"""The plan and the room: what goes, in which order, and when nothing does."""
+
+from datetime import timedelta
+
+import pytest
+
+from daemon.core.model import Backup, Completeness, Scope, Verdict
+from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.retention import Retention
+from tests.core.build import NOW, OURS, SIZE, TEMPLATE, but, failed, good, listing, pending, retention, texts
+
+DAYS = [good(NOW - timedelta(days=days)) for days in range(8)]
+OLD_FAILURE = failed(NOW - timedelta(days=30))
+COMING = TEMPLATE.render("survival", NOW, "ffffffff")
+
+
+def planned(rows: list[Backup], policy: Retention | str = "last=3", bound: int = 10, **more: object) -> Plan:
+    """The plan for these rows."""
+    asked = retention(policy) if isinstance(policy, str) else policy
+    state = more.pop("completeness", Completeness.COMPLETE)
+    return plan(listing(rows, state), asked, ownership=OURS, max_deletions=bound, **more)
+
+
+def room(
+    rows: list[Backup],
+    policy: Retention | str = "last=3",
+    bound: int = 10,
+    state: Completeness = Completeness.COMPLETE,
+) -> Verdict | Refusal:
+    """The room that is made among these rows."""
+    asked = retention(policy) if isinstance(policy, str) else policy
+    return make_room(listing(rows, state), asked, ownership=OURS, coming_name=COMING, max_deletions=bound)
+
+
+def test_deletions_come_oldest_first() -> None:
+    """So that an interruption leaves the newer ones."""
+    made = planned([*DAYS, OLD_FAILURE])
+    assert [verdict.backup for verdict in made.deletions] == [OLD_FAILURE, *reversed(DAYS[3:])]
+    assert (made.refused, made.code, len(made.verdicts)) == (None, None, 9)
+
+
+def test_more_good_deletions_than_the_brake_allows_are_none() -> None:
+    """The operator is told how many would go, and which; the failed one waits as well."""
+    made = planned([*DAYS, OLD_FAILURE], "last=1", bound=6)
+    names = ", ".join(f"{row.name} (2026-03-{25 + place})" for place, row in enumerate(reversed(DAYS[3:])))
+    assert made.refused == f"would delete 7 good backups, more than max_deletions = 6: {names}, and 2 more"
+    assert (made.code, made.deletions, len(made.verdicts)) == ("max_deletions", (), 9)
+
+
+@pytest.mark.parametrize(
+    ("bound", "already", "refused"),
+    [(5, 0, False), (4, 0, True), (5, 1, True), (6, 1, False), (-1, 99, False), (0, 0, True)],
+)
+def test_the_brake_counts_what_this_rotation_deleted_before(bound: int, already: int, refused: bool) -> None:
+    """Five would go; -1 lifts the bound."""
+    made = planned(DAYS, bound=bound, already_deleted=already)
+    assert (made.code == "max_deletions") is refused
+    assert len(made.deletions) == (0 if refused else 5)
+
+
+def test_one_is_told_in_the_singular_and_with_what_went_before() -> None:
+    """The refusal reads as a sentence."""
+    refused = planned(DAYS[:2], "last=1", bound=1, already_deleted=1).refused
+    assert refused == (
+        f"would delete 1 good backup after 1 already, more than max_deletions = 1: {DAYS[1].name} (2026-03-31)"
+    )
+
+
+def test_failed_ones_do_not_count_towards_the_brake() -> None:
+    """They are no loss."""
+    rows = [failed(NOW - timedelta(days=days)) for days in range(10, 30)]
+    assert len(planned(rows, bound=0).deletions) == 20
+
+
+def test_a_partial_listing_deletes_nothing() -> None:
+    """What was not read whole is no ground to delete on; what it would have been can still be seen."""
+    made = planned(DAYS, completeness=Completeness.PARTIAL)
+    assert (made.code, made.deletions, len(made.verdicts)) == ("partial_listing", (), 8)
+    assert "8 read" in (made.refused or "")
+
+
+def test_a_steady_listing_is_judged_without_the_size_cap() -> None:
+    """The rules are safe on a part; how much the whole takes cannot be told from it."""
+    policy = retention("last=3", total_size=SIZE)
+    assert len(planned(DAYS, policy).deletions) == 7
+    assert len(planned(DAYS, policy, completeness=Completeness.STEADY).deletions) == 5
+
+
+def test_now_is_when_the_listing_was_taken() -> None:
+    """A failed one of two days ago by the panel's clock goes."""
+    row = but(failed(NOW), completed_at=NOW - timedelta(days=2))
+    assert len(planned([row]).deletions) == 1
+
+
+def test_room_is_made_by_the_oldest_that_goes_anyhow() -> None:
+    """With the coming one counted, `last = 3` lets the third go: exactly one is deleted."""
+    verdict = room(DAYS[:3])
+    assert isinstance(verdict, Verdict)
+    assert verdict.backup == DAYS[2]
+    assert texts(verdict) == ["beyond the 3 newest backups"]
+    assert room(DAYS).backup == DAYS[-1]
+
+
+def test_room_names_the_coming_one_where_it_supersedes() -> None:
+    """The reason is the one that will be true."""
+    verdict = room([good(NOW - timedelta(hours=2)), good(NOW - timedelta(hours=1)), DAYS[1]], "daily=5")
+    assert texts(verdict) == [f"superseded by {COMING} in day 2026-04-01"]
+
+
+def test_min_good_is_counted_without_the_coming_one() -> None:
+    """It may still fail, and then the newest good one must be there."""
+    assert isinstance(room(DAYS[:1], "last=1"), Refusal)
+    assert room(DAYS[:2], "last=1").backup == DAYS[1]
+    assert isinstance(room(DAYS[:2], retention("last=1", min_good=2)), Refusal)
+    assert room(DAYS[:3], retention("last=1", min_good=2)).backup == DAYS[2]
+
+
+def test_a_failed_one_makes_no_room() -> None:
+    """The panel's limit does not count it, so its deletion would free nothing."""
+    assert room([*DAYS[:3], OLD_FAILURE]).backup == DAYS[2]
+    assert isinstance(room([OLD_FAILURE]), Refusal)
+
+
+def test_a_suspicious_one_is_not_taken_for_the_newest_good_one() -> None:
+    """The guard judges the listing as it is, without the coming one."""
+    small = but(DAYS[0], bytes=10)
+    verdict = room([small, *DAYS[1:3]], "last=1")
+    assert verdict.backup == DAYS[2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "policy", "says"),
+    [
+        ([but(row, locked=True) for row in DAYS[:3]], "last=1", "all 3 locked; unlock one, or raise the panel's limit"),
+        (
+            [but(row, name="hand") for row in DAYS[:2]],
+            "last=1",
+            "all 2 not made by this policy; delete one of those by hand, or",
+        ),
+        (DAYS[:2], "last=5", "all 2 kept by the rules; keep fewer, or"),
+        (DAYS[:1], "all", "all 1 kept by the rules; keep fewer, or"),
+        ([pending(NOW)], "last=1", "all 1 not completed yet; wait for it, or"),
+        ([OLD_FAILURE], "last=1", "there is no backup that holds one; or raise"),
+        (
+            [but(DAYS[0], locked=True), but(DAYS[1], name="hand"), DAYS[2], pending(NOW - timedelta(hours=1))],
+            "last=1",
+            (
+                "1 locked, 1 not completed yet, 1 not made by this policy, 1 kept by the rules; unlock one, "
+                "wait for it, delete one of those by hand, keep fewer, or raise the panel's limit"
+            ),
+        ),
+        ([but(DAYS[0], created_at=None, locked=False)], "last=1", "all 1 strange; look at it on the panel, or"),
+        ([but(DAYS[0], bytes=0)], "last=1", "all 1 suspiciously small; accept or delete it, or"),
+    ],
+)
+def test_a_refusal_says_what_holds_the_slots_and_what_to_do(rows: list[Backup], policy: str, says: str) -> None:
+    """Nobody has to guess why the schedule hangs at the limit."""
+    refusal = room(rows, policy)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "nothing_deletable"
+    assert says in refusal.text
+
+
+def test_no_room_is_made_by_a_partial_listing_or_past_the_brake() -> None:
+    """Both hold for the one deletion as for all: a narrowed policy is not let in by the back door."""
+    assert room(DAYS, state=Completeness.PARTIAL).code == "partial_listing"
+    assert room(DAYS, bound=5).code == "max_deletions"
+    assert room(DAYS, bound=6).backup == DAYS[-1]
+    assert room(DAYS, bound=-1).backup == DAYS[-1]
+
+
+def test_room_by_the_size_cap_counts_the_coming_one_as_nothing() -> None:
+    """Its size is not known; only what is too much already goes."""
+    assert isinstance(room(DAYS[:2], retention("last=5", total_size=2 * SIZE)), Refusal)
+    assert room(DAYS[:3], retention("last=5", total_size=2 * SIZE)).backup == DAYS[2]
+    assert isinstance(room(DAYS[:3], retention("last=5", total_size=2 * SIZE), state=Completeness.STEADY), Refusal)
+
+
+def test_room_in_scope_all_may_be_anybodys() -> None:
+    """Any unlocked one is a candidate there."""
+    rows = [but(row, name="hand") for row in DAYS[:3]]
+    assert room(rows, retention("last=3", scope=Scope.ALL)).backup == rows[2]

@@ -1,0 +1,301 @@
+"""What becomes of a backup and what is said about it."""
+
+from datetime import UTC, datetime, timedelta
+from time import process_time
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from daemon.core.model import Action, Scope, State
+from daemon.core.retention import Retention, judge
+from tests.core.build import NOW, OURS, SIZE, at, but, failed, good, pending, retention, texts, those, verdicts
+
+DAYS = [good(NOW - timedelta(days=days)) for days in range(6)]
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def only(verdict_of: dict) -> object:
+    """The only verdict."""
+    (verdict,) = verdict_of.values()
+    return verdict
+
+
+@pytest.mark.parametrize("scope", Scope)
+@pytest.mark.parametrize("name", ["", "by hand"])
+@pytest.mark.parametrize("make", [good, failed, pending], ids=lambda make: make.__name__)
+def test_a_locked_one_is_kept_whatever_it_is(make: object, name: str, scope: Scope) -> None:
+    """Good, failed or pending, own or foreign: and it takes nobody's place."""
+    row = but(make(NOW - timedelta(days=300), name=name), locked=True)
+    found = verdicts([row, *DAYS], retention("last=1", scope=scope))
+    assert (found[row.uuid].action, texts(found[row.uuid])) == (Action.KEEP, ["locked"])
+    assert those(found, Action.KEEP) == [DAYS[0].uuid, row.uuid]
+
+
+def test_a_foreign_one_is_ignored_unless_all_are_in_scope() -> None:
+    """`own` leaves alone what this policy did not name; `all` does not."""
+    rows = [but(row, name="by hand") for row in DAYS]
+    found = verdicts(rows, "last=1")
+    assert those(found, Action.IGNORE) == [row.uuid for row in DAYS]
+    assert texts(found[DAYS[0].uuid]) == ["not made by this policy"]
+    everyone = verdicts(rows, retention("last=1", scope=Scope.ALL))
+    assert those(everyone, Action.KEEP) == [DAYS[0].uuid]
+    assert not everyone[DAYS[0].uuid].own
+
+
+def test_a_pending_one_is_ignored() -> None:
+    """Deleting it would leave the node writing an orphan."""
+    verdict = only(verdicts([pending(NOW - timedelta(days=30))]))
+    assert (verdict.state, verdict.action, texts(verdict)) == (State.PENDING, Action.IGNORE, ["not completed yet"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"created_at": None, "unreadable": "created_at is 'yesterday'"}, "created_at is 'yesterday'"),
+        ({"created_at": None}, "without a date"),
+        ({"created_at": NOW + timedelta(minutes=5, seconds=1)}, "dated more than 5 minutes ahead of the panel's clock"),
+    ],
+)
+def test_a_strange_one_is_ignored(changes: dict, says: str) -> None:
+    """What cannot be read, or comes from the future, is not touched."""
+    verdict = only(verdicts([but(DAYS[0], **changes)]))
+    assert (verdict.state, verdict.action, texts(verdict)) == (State.STRANGE, Action.IGNORE, [says])
+
+
+def test_five_minutes_ahead_of_the_panels_clock_is_not_strange() -> None:
+    """Nodes and panels disagree by so much."""
+    assert only(verdicts([good(NOW + timedelta(minutes=5))])).state is State.GOOD
+
+
+@pytest.mark.parametrize(
+    ("ago", "failed_after", "action", "says"),
+    [
+        (
+            timedelta(hours=47),
+            "2d",
+            Action.KEEP,
+            "failed; kept until 2026-04-01 13:00 UTC, in case it still turns good",
+        ),
+        (timedelta(hours=48), "2d", Action.DELETE, "failed, and ended more than 2 d ago"),
+        (timedelta(days=999), None, Action.KEEP, "failed; failed_after = never"),
+        (
+            timedelta(days=-999),
+            "2d",
+            Action.KEEP,
+            "failed; kept until 2026-04-03 12:00 UTC, in case it still turns good",
+        ),
+    ],
+)
+def test_a_failed_one_goes_some_time_after_it_ended(
+    ago: timedelta, failed_after: str | None, action: Action, says: str
+) -> None:
+    """A slow node can still turn it good, so it waits; the time counts from its end, by the panel's clock."""
+    policy = retention(failed_after=timedelta(days=2) if failed_after else None)
+    row = but(failed(NOW - timedelta(days=1)), completed_at=NOW - ago)
+    verdict = only(verdicts([row], policy))
+    assert (verdict.state, verdict.action, texts(verdict)) == (State.FAILED, action, [says])
+
+
+def test_create_only_deletes_nothing_at_all() -> None:
+    """With `keep = "all"` even what failed long ago stays."""
+    found = verdicts([*DAYS, failed("2025-01-01 00:00")], "all")
+    assert those(found, Action.DELETE) == []
+    assert texts(found[DAYS[3].uuid]) == ['keep = "all" deletes nothing']
+    assert texts(found["20250101-000000"]) == ['failed; keep = "all" deletes nothing']
+
+
+def test_reasons_are_told_rule_by_rule() -> None:
+    """A kept one says which rules keep it, a deleted one why none does, in the words of the policy."""
+    rows = [
+        good(text, name=f"auto-survival-{text[:10].replace('-', '')}T000000Z-00000000")
+        for text in (
+            "2026-04-01 04:00",
+            "2026-03-31 04:00",
+            "2026-03-30 04:00",
+            "2026-03-29 04:00",
+            "2026-02-27 04:00",
+        )
+    ]
+    found = verdicts(rows, "last=1,daily=2,weekly=2,monthly=6,within=36h,within_weekly=3d")
+    newest = "auto-survival-20260401T000000Z-00000000"
+    assert [texts(verdict) for verdict in found.values()] == [
+        [
+            "1 of the newest backup",
+            "newest of day 2026-04-01, 1 of 2",
+            "newest of week 2026-W14, 1 of 2",
+            "newest of month 2026-04, 1 of 6",
+            "within 36h of the newest good backup",
+            "newest of week 2026-W14, within 3d of the newest good backup",
+        ],
+        ["newest of day 2026-03-31, 2 of 2", "newest of month 2026-03, 2 of 6", "within 36h of the newest good backup"],
+        [
+            "beyond the newest backup",
+            "beyond the 2 newest days",
+            f"superseded by {newest} in week 2026-W14",
+            "superseded by auto-survival-20260331T000000Z-00000000 in month 2026-03",
+            "older than 36h before the newest good backup (cut-off 2026-03-30 16:00 UTC)",
+            f"superseded by {newest} in week 2026-W14",
+        ],
+        ["newest of week 2026-W13, 2 of 2", "newest of week 2026-W13, within 3d of the newest good backup"],
+        ["newest of month 2026-02, 3 of 6"],
+    ]
+    assert [(reason.rule, reason.slot) for reason in found[rows[2].uuid].reasons] == [
+        ("last", None),
+        ("daily", None),
+        ("weekly", "2026-W14"),
+        ("monthly", "2026-03"),
+        ("within", None),
+        ("within_weekly", "2026-W14"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ("weekly=3", "oldest, while fewer than 3 weeks are covered"),
+        ("weekly=-1", "oldest, as no week is let go"),
+        ("within_weekly=30d", "oldest, within 30d of the newest good backup"),
+        ("last=-1", "last = -1 lets none go"),
+    ],
+)
+def test_the_oldest_is_kept_while_a_rule_is_not_filled(policy: str, says: str) -> None:
+    """So that the span covered grows from the first day on."""
+    assert texts(list(verdicts(DAYS, policy).values())[-1]) == [says]
+
+
+def test_min_good_adds_the_newest() -> None:
+    """Rules may keep fewer than that; the floor does not."""
+    found = verdicts(DAYS, retention("weekly=1", min_good=3))
+    assert those(found, Action.KEEP) == [row.uuid for row in DAYS[:3]]
+    assert texts(found[DAYS[1].uuid]) == ["among the newest good ones, min_good = 3"]
+
+
+def test_total_size_takes_the_oldest_away_and_says_so() -> None:
+    """What is kept fits into it, as long as `min_good` are left."""
+    found = verdicts(DAYS, retention("last=4", total_size=int(2.5 * SIZE)))
+    assert those(found, Action.KEEP) == [row.uuid for row in DAYS[:2]]
+    assert texts(found[DAYS[2].uuid]) == ["2.9 MiB with the newer ones, over total_size = 2.4 MiB"]
+    assert texts(found[DAYS[4].uuid]) == ["beyond the 4 newest backups"]
+    tight = verdicts(DAYS, retention("last=4", total_size=1, min_good=3))
+    assert those(tight, Action.KEEP) == [row.uuid for row in DAYS[:3]]
+
+
+def test_total_size_neither_counts_nor_takes_locked_ones() -> None:
+    """A locked giant costs the others nothing."""
+    giant = but(good("2026-01-01 00:00", size=1000 * SIZE), locked=True)
+    assert those(verdicts([*DAYS, giant], retention("last=2", total_size=2 * SIZE)), Action.KEEP) == [
+        DAYS[0].uuid,
+        DAYS[1].uuid,
+        giant.uuid,
+    ]
+
+
+def test_total_size_does_not_act_on_a_list_that_may_lack_rows() -> None:
+    """A part cannot say how much the whole takes."""
+    policy = retention("last=4", total_size=1)
+    judged = judge(DAYS, policy, ownership=OURS, now=NOW, complete=False)
+    assert sum(verdict.action is Action.KEEP for verdict in judged) == 4
+
+
+def test_ties_are_broken_by_uuid() -> None:
+    """Two of one moment have one order, whichever way the panel lists them."""
+    twins = [but(DAYS[0], uuid=uuid) for uuid in ("a", "b")]
+    assert those(verdicts(twins, "last=1"), Action.KEEP) == those(verdicts(twins[::-1], "last=1"), Action.KEEP) == ["b"]
+
+
+def test_no_backups_need_no_verdicts() -> None:
+    """An empty listing is judged by every rule without a word."""
+    assert verdicts([], "last=1,daily=1,within=1d,within_daily=1d") == {}
+
+
+def test_the_first_year_of_the_calendar_can_be_judged_everywhere() -> None:
+    """A panel that dates a backup to year 1 stops no rotation."""
+    rows = [*DAYS, good(datetime(1, 1, 1, 1, tzinfo=UTC), uuid="old", name=DAYS[0].name)]
+    found = verdicts(rows, retention("daily=1,within=1d", zone=ZoneInfo("America/New_York")))
+    assert found["old"].action is Action.DELETE
+
+
+def test_days_and_weeks_are_the_zones() -> None:
+    """23:30 UTC on a Sunday is Monday in Berlin, and another week."""
+    rows = [good("2026-03-29 22:30"), good("2026-03-29 21:30")]
+    assert len(those(verdicts(rows, retention("weekly=2", zone=BERLIN)), Action.KEEP)) == 2
+    assert texts(verdicts(rows, retention("daily=2", zone=BERLIN))[rows[0].uuid]) == [
+        "newest of day 2026-03-30, 1 of 2"
+    ]
+
+
+def test_a_night_with_a_clock_change_is_one_day_and_the_doubled_hour_one_hour() -> None:
+    """Periods are read off the wall clock, as restic does: that night has 25 backups, 24 hours and one date."""
+    start = at("2026-10-25 00:00", BERLIN)
+    night = [good(start + timedelta(hours=hour)) for hour in range(25)]
+    kept = those(verdicts(night, retention("hourly=-1", zone=BERLIN), now=start + timedelta(days=2)), Action.KEEP)
+    assert len(kept) == 24
+    assert "20261025-000000" not in kept  # 02:00 of summer, superseded by 02:00 of winter
+    assert (
+        len(those(verdicts(night, retention("daily=2", zone=BERLIN), now=start + timedelta(days=2)), Action.KEEP)) == 2
+    )
+
+
+def test_a_year_of_hourly_backups_ends_with_what_the_policy_says() -> None:
+    """Pruned after every single one, in a zone with clock changes, with one listing never longer than it must be."""
+    policy = retention("hourly=24,daily=7,weekly=4,monthly=12", zone=BERLIN)
+    left, moment, longest = [], at("2025-04-01 00:00", BERLIN), 0
+    while moment < at("2026-04-01 00:00", BERLIN):
+        left.append(good(moment))
+        longest = max(longest, len(left))
+        judged = judge(left, policy, ownership=OURS, now=moment)
+        left = [verdict.backup for verdict in judged if verdict.action is Action.KEEP]
+        moment += timedelta(hours=1)
+    local = sorted((row.created_at.astimezone(BERLIN) for row in left), reverse=True)
+    assert [f"{t:%m-%d %H}" for t in local[:24]] == [f"03-31 {hour:02}" for hour in range(23, -1, -1)]
+    assert [f"{t:%m-%d %H}" for t in local[24:32]] == [
+        "03-30 23",
+        "03-29 23",
+        "03-28 23",
+        "03-27 23",
+        "03-26 23",
+        "03-25 23",
+        "03-22 23",
+        "03-15 23",
+    ]
+    assert [f"{t:%Y-%m}" for t in local[32:]] == [
+        "2026-02",
+        "2026-01",
+        "2025-12",
+        "2025-11",
+        "2025-10",
+        "2025-09",
+        "2025-08",
+        "2025-07",
+        "2025-06",
+        "2025-05",
+        "2025-04",
+    ]
+    assert longest <= policy.keep.most_kept() + 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"min_good": 0}, "the newest good backup must survive"),
+        ({"total_size": 0}, "50GiB"),
+        ({"total_size": 1, "keep": "all"}, "last = -1"),
+        ({"failed_after": timedelta(hours=11)}, "at least 12h"),
+        ({"suspicious": 1.0}, "from 0"),
+        ({"suspicious": -0.1}, "from 0"),
+    ],
+)
+def test_a_policy_that_could_cost_the_last_backup_is_refused(changes: dict, says: str) -> None:
+    """And one that contradicts itself."""
+    keep = changes.pop("keep", "last=1")
+    with pytest.raises(ValueError, match=says):
+        retention(keep, **changes)
+
+
+def test_a_hundred_thousand_are_judged_in_passing() -> None:
+    """Six rules on a hundred thousand: nothing grows faster than sorting does."""
+    rows = [good(NOW - timedelta(hours=hour)) for hour in range(100_000)]
+    policy: Retention = retention("last=3,hourly=24,daily=7,weekly=4,monthly=6,yearly=3", zone=BERLIN)
+    start = process_time()
+    judge(rows, policy, ownership=OURS, now=NOW)
+    assert process_time() - start < 3  # half a second on its own; here beside other tests and under coverage
