@@ -10,7 +10,6 @@ from datetime import datetime
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -66,7 +65,7 @@ class PanelClient:
         self._throttled_until: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        return f"<PanelClient {self.name} at {urlsplit(self._requests.base).hostname}>"
+        return f"<PanelClient {self.name}>"
 
     async def __aenter__(self) -> Self:
         return self

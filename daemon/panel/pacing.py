@@ -54,7 +54,6 @@ class Pace:
     reserve: float = 0.2
     budget: Budget | None = None
     sent: deque[float] = field(default_factory=deque)
-    under_way: int = 0
     window_begins: float = float("-inf")
     known_at: float = float("-inf")
     demand: float = 0.0
@@ -101,11 +100,6 @@ class Pace:
     def go(self, now: float) -> None:
         """A request leaves now."""
         self.sent.append(now)
-        self.under_way += 1
-
-    def back(self) -> None:
-        """A request has come back, with an answer or without."""
-        self.under_way -= 1
 
     def learn(self, now: float, sent_at: float, budget: Budget) -> None:
         """An answer to the request of `sent_at` told the budget.

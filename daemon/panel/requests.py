@@ -149,10 +149,7 @@ class Requests:
             raise KeyRefusedError(f"{call.doing}: the key is empty or holds characters that no key has")
         async with self._places:
             sent_at = await self._turn.take()
-            try:
-                answer = await self._exchange(call)
-            finally:
-                self._turn.pace.back()
+            answer = await self._exchange(call)
             self._learn(answer, call, sent_at)
         if httpx.codes.is_success(answer.status):
             return answer

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.panel.pacing import GLANCE, HANDFUL, OWN_WINDOW, Budget, Pace, Turn
+from daemon.panel.requests import CONNECTIONS
 from tests.fakes import FakeClock
 
 
@@ -44,6 +45,7 @@ class Fleet:
     latency: float = 0.1
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     let_through: list[float] = field(default_factory=list)
+    under_way: int = 0
     stopped: bool = False
 
     def throughput(self, start: float, end: float) -> float:
@@ -72,13 +74,14 @@ class Simulation:
         self.window.hit(now, whose)
 
     def _try(self, fleet: Fleet, now: float) -> None:
-        if fleet.pace.under_way >= 10:
+        if fleet.under_way >= CONNECTIONS:
             fleet.stopped = True
         elif (seconds := fleet.pace.wait(now)) > 0:
             late = 0.003 * fleet.chance.random()  # nobody wakes on time
             self._later(now + min(seconds, GLANCE) + late, partial(self._try, fleet))
         else:
             fleet.pace.go(now)
+            fleet.under_way += 1
             self._later(now + fleet.latency * fleet.chance.random(), partial(self._arrives, fleet, now))
             self._later(now, partial(self._try, fleet))
 
@@ -90,7 +93,7 @@ class Simulation:
         self._later(back, partial(self._answered, fleet, sent_at, left))
 
     def _answered(self, fleet: Fleet, sent_at: float, left: int | None, now: float) -> None:
-        fleet.pace.back()
+        fleet.under_way -= 1
         if left is None:
             fleet.pace.refused(now, max(0.0, int(self.window.ends - now)))
         else:
@@ -176,7 +179,6 @@ def _sent_within(pace: Pace, seconds: float) -> list[float]:
             return sent
         if wait == 0:
             pace.go(now)
-            pace.back()
             sent.append(now)
 
 
