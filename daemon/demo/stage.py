@@ -12,7 +12,7 @@ from daemon.sandbox import scenes
 from daemon.sandbox.records import Outcome
 from daemon.sandbox.world import World
 
-EVERY = "every 12s"
+EVERY = "every 15s"
 
 KEEP: Mapping[str, str] = {
     "survival": "{ last = 3, daily = 7, weekly = 4, monthly = 6 }",
