@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon import check
 from daemon.check import Finding, Level, check_configuration, check_panels, exit_code
 from daemon.config.load import load
 from daemon.config.values import Config
+from daemon.core.model import Server as PanelServer
 from daemon.errors import Exit
 from daemon.panel.client import PanelClient
 from daemon.sandbox import faults
@@ -163,11 +165,18 @@ async def test_permissions_that_rotation_needs_are_errors_and_the_others_are_sai
     assert worst(await scene.check(key=SUBUSER)) == []
 
 
-async def test_permissions_that_the_panel_does_not_tell_are_not_guessed(scene: Scene) -> None:
-    """A fork may leave them out."""
+async def test_a_panel_that_answers_something_else_is_an_error(scene: Scene) -> None:
+    """A login page, or a fork."""
     scene.world.faults.order(faults.odd({"object": "server", "attributes": {}}), on="server")
-    findings = await scene.check()
-    assert [code for _, code, _ in worst(findings)] == ["strange-answer"]
+    assert [code for _, code, _ in worst(await scene.check())] == ["strange-answer"]
+
+
+def test_permissions_that_the_panel_does_not_tell_are_not_guessed(scene: Scene) -> None:
+    """A fork may leave them out."""
+    config = scene.configuration("https://panel.example.com", KEY, None, {}).servers["survival"]
+    server = PanelServer("u", "1a7ce997", "survival", "node1", 5)
+    assert check._permissions(config, server) == []
+    assert len(check._permissions(config, replace(server, permissions=frozenset(check.BY_HAND)))) == 1
 
 
 @pytest.mark.parametrize("limit", [4, 5, 29])

@@ -229,4 +229,4 @@ def demo(
     """Show the daemon at work; nothing to configure."""
     from daemon.demo import run as run_demo
 
-    return int(run_demo(keep_running))
+    return run_demo(keep_running)

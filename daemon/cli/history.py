@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 from daemon.cli.arguments import unknown
 from daemon.cli.context import begin
 from daemon.cli.documents import recorded_whole
+from daemon.cli.moments import to_the_second
 from daemon.cli.options import Settings
 from daemon.cli.output import write_json
-from daemon.cli.record import local, opened_journal, what_came
+from daemon.cli.record import opened_journal, what_came
 from daemon.cli.tables import show, table
 from daemon.config.values import Config
 from daemon.core.units import format_duration
@@ -34,7 +35,7 @@ def _row(rotation: Rotation, config: Config) -> tuple[str, ...]:
     server = config.servers.get(rotation.server)
     zone = server.policy.zone if server else ZoneInfo("UTC")
     return (
-        local(rotation.began_at, zone),
+        to_the_second(rotation.began_at, zone),
         zone.key,
         rotation.server,
         rotation.trigger,

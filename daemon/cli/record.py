@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from daemon.cli.output import say
-from daemon.core.units import to_zone
 from daemon.history import Journal, Rotation
 from daemon.history.journal import FILE_NAME
 
@@ -25,14 +22,6 @@ def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
         return
     with Journal.memory() as journal:
         yield journal
-
-
-def local(moment: datetime | None, zone: ZoneInfo) -> str:
-    """A moment to the second by the wall clock of the zone; a dash where there is none."""
-    if moment is None:
-        return "-"
-    there = to_zone(moment, zone)
-    return f"{there.date()} {there:%H:%M:%S}"
 
 
 def what_came(rotation: Rotation) -> str:

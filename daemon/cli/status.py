@@ -9,9 +9,10 @@ from pathlib import Path
 
 from daemon.cli.context import begin
 from daemon.cli.documents import Document, moment, recorded
+from daemon.cli.moments import to_the_second
 from daemon.cli.options import Settings
 from daemon.cli.output import write_json
-from daemon.cli.record import local, opened_journal, what_came
+from daemon.cli.record import opened_journal, what_came
 from daemon.cli.tables import show, table
 from daemon.clock import SystemClock
 from daemon.config.values import ServerConfig
@@ -104,11 +105,11 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
     zone, last = standing.server.policy.zone, standing.last
     return (
         standing.server.name,
-        local(last.began_at if last else None, zone),
+        to_the_second(last.began_at if last else None, zone),
         (last.result or "-") if last else "never",
         f"{format_duration(now - standing.good.ended_at)} ago" if standing.good and standing.good.ended_at else "-",
         _work(standing),
-        local(standing.next_start, zone),
+        to_the_second(standing.next_start, zone),
         what_came(last) if last else "",
     )
 
@@ -116,6 +117,6 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
 def _work(standing: Standing) -> str:
     if standing.open is None:
         return "-"
-    since = f"since {local(standing.open.began_at, standing.server.policy.zone)}"
+    since = f"since {to_the_second(standing.open.began_at, standing.server.policy.zone)}"
     state = _step(standing.open) or "beginning"
     return f"{state}, {since}" if standing.alive else f"broken off at {state}, {since}"

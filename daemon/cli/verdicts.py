@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from rich.table import Table
 from rich.text import Text
 
+from daemon.cli.moments import to_the_minute
 from daemon.cli.tables import cell, is_wide, table
 from daemon.core.model import Action, Backup, Verdict
-from daemon.core.units import format_size, to_zone
+from daemon.core.units import format_size
 
 
 def verdict_table(verdicts: Sequence[Verdict], zone: ZoneInfo) -> Table:
@@ -57,16 +57,8 @@ def size(backup: Backup) -> str:
 
 
 def created(backup: Backup, zone: ZoneInfo) -> str:
-    """When it was created, by the wall clock of the zone."""
-    return local(backup.created_at, zone) if backup.created_at else "unreadable"
-
-
-def local(moment: datetime | None, zone: ZoneInfo) -> str:
-    """A moment to the minute by the wall clock of the zone; a dash where there is none."""
-    if moment is None:
-        return "-"
-    there = to_zone(moment, zone)
-    return f"{there.date()} {there:%H:%M}"
+    """When it was created."""
+    return to_the_minute(backup.created_at, zone) if backup.created_at else "unreadable"
 
 
 def summary(verdicts: Sequence[Verdict], *, refused: bool = False) -> str:
