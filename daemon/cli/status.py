@@ -9,11 +9,11 @@ from pathlib import Path
 
 from daemon.cli.context import begin
 from daemon.cli.documents import Document, moment, recorded
-from daemon.cli.moments import to_the_second
+from daemon.cli.moments import to_the_minute
 from daemon.cli.options import Settings
 from daemon.cli.output import write_json
-from daemon.cli.record import opened_journal, what_came
-from daemon.cli.tables import show, table
+from daemon.cli.record import opened_journal
+from daemon.cli.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.values import ServerConfig
 from daemon.core.units import format_duration
@@ -48,7 +48,8 @@ def show_status(settings: Settings, *, as_json: bool) -> int:
         write_json({"now": moment(now), "servers": [_document(standing) for standing in standings]})
     else:
         rows = (_row(standing, now) for standing in standings)
-        show(table(("server", "last", "result", "newest good", "under way", "next start", "what"), rows))
+        complaints = (cell(f"{standing.server.name}: {why}") for standing in standings if (why := _complaint(standing)))
+        show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *complaints)
     return Exit.DONE
 
 
@@ -105,18 +106,22 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
     zone, last = standing.server.policy.zone, standing.last
     return (
         standing.server.name,
-        to_the_second(last.began_at if last else None, zone),
+        to_the_minute(last.began_at if last else None, zone),
         (last.result or "-") if last else "never",
         f"{format_duration(now - standing.good.ended_at)} ago" if standing.good and standing.good.ended_at else "-",
         _work(standing),
-        to_the_second(standing.next_start, zone),
-        what_came(last) if last else "",
+        to_the_minute(standing.next_start, zone),
     )
+
+
+def _complaint(standing: Standing) -> str:
+    """What was wrong with the last rotation, if anything was."""
+    return "; ".join(problem["text"] for problem in standing.last.summary.get("problems", ())) if standing.last else ""
 
 
 def _work(standing: Standing) -> str:
     if standing.open is None:
         return "-"
-    since = f"since {to_the_second(standing.open.began_at, standing.server.policy.zone)}"
+    since = f"since {to_the_minute(standing.open.began_at, standing.server.policy.zone)}"
     state = _step(standing.open) or "beginning"
     return f"{state}, {since}" if standing.alive else f"broken off at {state}, {since}"
