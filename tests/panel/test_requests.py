@@ -219,7 +219,7 @@ async def test_an_endless_answer_is_cut() -> None:
     assert pulled <= 18 * 2**20
 
 
-@pytest.mark.parametrize("key", ["", "ptlc_EX AMPLE", "ptlc_EXAMPLE\n", "ptlc_EXÄMPLE"])
+@pytest.mark.parametrize("key", ["", "ptlc_EX AMPLE", "ptlc_EXAMPLE\n", "ptlc_EXAMPLEÄ"])
 async def test_a_key_that_cannot_be_one_is_not_sent(key: str) -> None:
     """What httpx would say about it holds the key."""
     script = Script(backup())
