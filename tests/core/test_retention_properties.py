@@ -12,8 +12,7 @@ from daemon.core.retention import Retention, judge
 from daemon.core.units import Span
 from tests.core.build import NOW, OURS, but, failed, good, pending
 
-settings.register_profile("core", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("core")
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ZONES = [
     "UTC",
@@ -115,6 +114,7 @@ def candidates(verdicts: tuple[Verdict, ...], policy: Retention) -> list[Verdict
     return [v for v in verdicts if v.state is State.GOOD and not v.backup.locked and (v.own or everyone)]
 
 
+@patient
 @given(rows=backups(), policy=policies(), data=st.data())
 def test_the_order_of_the_listing_is_irrelevant(rows: list[Backup], policy: Retention, data: st.DataObject) -> None:
     """Rows come in insertion order or any other: the verdicts are the same, and the argument is left as it was."""
@@ -124,6 +124,7 @@ def test_the_order_of_the_listing_is_irrelevant(rows: list[Backup], policy: Rete
     assert rows == before
 
 
+@patient
 @given(rows=backups(), policy=policies())
 def test_a_locked_one_is_never_deleted(rows: list[Backup], policy: Retention) -> None:
     """Whatever its state and whoever made it."""
@@ -131,6 +132,7 @@ def test_a_locked_one_is_never_deleted(rows: list[Backup], policy: Retention) ->
     assert all(verdict.action is Action.KEEP for verdict in verdicts if verdict.backup.locked)
 
 
+@patient
 @given(rows=backups(), policy=policies())
 def test_every_backup_gets_one_verdict_with_reasons(rows: list[Backup], policy: Retention) -> None:
     """Keep, delete and ignore are a partition, newest first, and none goes unexplained."""
@@ -141,6 +143,7 @@ def test_every_backup_gets_one_verdict_with_reasons(rows: list[Backup], policy: 
     assert dated == sorted(dated, reverse=True)
 
 
+@patient
 @given(rows=backups(), policy=policies())
 def test_only_good_and_failed_unlocked_ones_in_scope_are_ever_deleted(rows: list[Backup], policy: Retention) -> None:
     """Pending, strange, suspicious and foreign ones are left alone."""
@@ -151,6 +154,7 @@ def test_only_good_and_failed_unlocked_ones_in_scope_are_ever_deleted(rows: list
             assert not verdict.backup.locked
 
 
+@patient
 @given(rows=backups(), policy=policies())
 def test_the_newest_good_ones_are_always_kept(rows: list[Backup], policy: Retention) -> None:
     """Whatever the rules and the cap say, `min_good` survive."""
@@ -158,6 +162,7 @@ def test_the_newest_good_ones_are_always_kept(rows: list[Backup], policy: Retent
         assert verdict.action is Action.KEEP
 
 
+@patient
 @given(rows=backups(), policy=policies())
 def test_what_is_not_a_candidate_displaces_no_good_one(rows: list[Backup], policy: Retention) -> None:
     """Without the failed, pending, suspicious, strange, locked and foreign ones the same good ones are kept."""
@@ -167,6 +172,7 @@ def test_what_is_not_a_candidate_displaces_no_good_one(rows: list[Backup], polic
     assert kept(judged(chosen, policy, states=states)) == kept(whole) & {backup.uuid for backup in chosen}
 
 
+@patient
 @given(rows=backups(), policy=policies())
 def test_pruning_twice_deletes_nothing_more(rows: list[Backup], policy: Retention) -> None:
     """What a judgement leaves, the next one leaves."""
@@ -176,6 +182,7 @@ def test_pruning_twice_deletes_nothing_more(rows: list[Backup], policy: Retentio
     assert deleted(judged(left, policy, states=states)) == set()
 
 
+@patient
 @given(rows=backups(), policy=policies(total_size=None), data=st.data())
 def test_a_part_never_deletes_what_the_whole_keeps(rows: list[Backup], policy: Retention, data: st.DataObject) -> None:
     """Monotone retention: a listing that lacks rows is safe, whichever it lacks (DESIGN, invariant 5)."""
@@ -185,6 +192,7 @@ def test_a_part_never_deletes_what_the_whole_keeps(rows: list[Backup], policy: R
     assert not deleted(judged(part, policy, states=states)) & kept(whole)
 
 
+@patient
 @given(rows=backups(), policy=policies(), data=st.data())
 def test_an_incomplete_part_is_safe_from_the_cap(rows: list[Backup], policy: Retention, data: st.DataObject) -> None:
     """`total_size` acts on complete listings alone, so the same holds with one."""
@@ -194,6 +202,7 @@ def test_an_incomplete_part_is_safe_from_the_cap(rows: list[Backup], policy: Ret
     assert not deleted(judged(part, policy, states=states, complete=False)) & kept(whole)
 
 
+@patient
 @given(rows=backups(only_good=True), policy=policies(total_size=None), data=st.data())
 def test_a_larger_number_never_keeps_less(rows: list[Backup], policy: Retention, data: st.DataObject) -> None:
     """Raising a count rule only adds to what is kept."""
@@ -205,6 +214,7 @@ def test_a_larger_number_never_keeps_less(rows: list[Backup], policy: Retention,
     assert kept(judged(rows, policy)) <= kept(judged(rows, wider))
 
 
+@patient
 @given(rows=backups(only_good=True), policy=policies(("within",), total_size=None, suspicious=0.0))
 def test_pruning_after_every_backup_equals_pruning_once(rows: list[Backup], policy: Retention) -> None:
     """A daemon that prunes daily ends where one that slept a year does."""
@@ -216,6 +226,7 @@ def test_pruning_after_every_backup_equals_pruning_once(rows: list[Backup], poli
     assert {backup.uuid for backup in left} == kept(judged(rows, policy))
 
 
+@patient
 @given(rows=backups(only_good=True), policy=policies(total_size=None, suspicious=0.0))
 def test_pruning_after_every_backup_never_keeps_less(rows: list[Backup], policy: Retention) -> None:
     """With the rules `within_daily` and its like, which also keep the oldest inside, it may keep one more."""
@@ -227,6 +238,7 @@ def test_pruning_after_every_backup_never_keeps_less(rows: list[Backup], policy:
     assert {backup.uuid for backup in left} >= kept(judged(rows, policy))
 
 
+@patient
 @given(rows=backups(), policy=policies())
 def test_the_cap_holds_unless_the_floor_forbids(rows: list[Backup], policy: Retention) -> None:
     """With `total_size`, what is kept fits, or is the newest `min_good`."""
@@ -235,6 +247,7 @@ def test_the_cap_holds_unless_the_floor_forbids(rows: list[Backup], policy: Rete
     assert len(held) <= policy.min_good or sum(v.backup.bytes for v in held) <= (policy.total_size or 0)
 
 
+@patient
 @given(rows=backups(only_good=True), policy=policies(total_size=None, suspicious=0.0))
 def test_no_more_is_kept_than_was_foretold(rows: list[Backup], policy: Retention) -> None:
     """`check` can trust the bound on how many a policy keeps."""
