@@ -1,6 +1,10 @@
 """What every test shares."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
+import structlog
 
 from tests.fakes import FakeClock
 
@@ -15,3 +19,22 @@ def anyio_backend() -> str:
 def clock() -> FakeClock:
     """A clock that moves only when somebody sleeps."""
     return FakeClock()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands configure logging for their whole process; the next test starts with what there was before."""
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in tuple(logging.root.manager.loggerDict))]
+    before = [(logger, logger.level, logger.propagate, tuple(logger.handlers)) for logger in loggers]
+    configured = structlog.get_config()
+    yield
+    structlog.configure(**configured)
+    known = {logger for logger, *_ in before}
+    for logger, level, propagate, handlers in before:
+        logger.setLevel(level)
+        logger.propagate = propagate
+        logger.handlers[:] = handlers
+    for name in tuple(logging.root.manager.loggerDict):
+        if (new := logging.getLogger(name)) not in known:
+            new.setLevel(logging.NOTSET)
+            new.handlers.clear()
