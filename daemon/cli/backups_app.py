@@ -8,6 +8,12 @@ import typer
 
 from daemon.cli.options import Backup, Json, Server, settings
 
+Backups = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="BACKUP", help="Each a uuid, a unique beginning of it, the exact name, or latest."),
+]
+All = Annotated[bool, typer.Option("--all", help="Every backup that has a whole file.")]
+
 backups_app = typer.Typer(help="Look at one server's backups.", rich_markup_mode=None)
 
 
@@ -59,3 +65,33 @@ def show(context: typer.Context, server: Server, backup: Backup, json: Json = Fa
     from daemon.cli.backups import show_backup
 
     return show_backup(settings(context), server, backup, as_json=json)
+
+
+@backups_app.command()
+def download(
+    context: typer.Context,
+    *,
+    server: Server,
+    backups: Backups = None,
+    every: All = False,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE|DIR|-", help="Where to; '-' is stdout. Else here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace another file of that name.")] = False,
+    json: Json = False,
+) -> int:
+    """Download backups, whole and checked; what is there already is passed over."""
+    from daemon.cli.download import Wish, download_backups
+
+    wish = Wish(backups or (), every=every, output=output, force=force, as_json=json)
+    return download_backups(settings(context), server, wish)
+
+
+@backups_app.command()
+def verify(
+    context: typer.Context, *, server: Server, backups: Backups = None, every: All = False, json: Json = False
+) -> int:
+    """Read backups to their end and check them; nothing is written."""
+    from daemon.cli.verify import verify_backups
+
+    return verify_backups(settings(context), server, backups or (), every=every, as_json=json)

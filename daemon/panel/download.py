@@ -1,0 +1,217 @@
+"""The boundary to the hosts of the files: a signed link goes in, bytes or a `HostError` come out.
+
+What must hold: the panel's key is not known here, so it can reach no other host; each request has an httpx client of
+its own, without auth, cookies or `~/.netrc`; no text holds a link. Redirects are followed by hand, a few, and never
+from https to http. As for the panel, a proxy of the environment is used for https alone.
+
+It is httpx without asyncio, since nothing runs beside a download: that takes half the processor time of `AsyncClient`
+for a large body (see benchmarks/README.md).
+"""
+
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from pydantic import SecretStr
+
+from daemon.clock import Clock
+from daemon.errors import BackupdError, Exit
+from daemon.panel.answers import clean, whole
+from daemon.panel.requests import CONNECT_SECONDS, FOREIGN, trusted
+
+SILENCE_SECONDS = 60.0  # without a byte, after which the connection counts as broken
+LEAST_BYTES, LEAST_SECONDS = 64 * 1024, 60.0  # what must come in which time, so that no host can drip for ever
+MOST_REDIRECTS = 3
+BATCH = 2**20  # bytes that are handed on at once, or what came within:
+BATCH_SECONDS = 0.2
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+
+
+class HostError(BackupdError):
+    """The host of the file does not give it, or not to its end; a new link and a little patience may help."""
+
+    exit_code = Exit.FAILED
+    code = "host"
+    default_hint = "look at the node, or the object store: is it up, and reachable from this machine?"
+    transient = True
+
+
+class LinkRefusedError(HostError):
+    """The host answers 4xx: the link is used up or too old, or the file is not there."""
+
+    code = "link-refused"
+    default_hint = "the host no longer has the file, or the clocks of panel and host differ"
+
+
+class RangeRefusedError(HostError):
+    """The host does not continue where it was asked to; from the beginning it may work."""
+
+    code = "range-refused"
+
+
+class StrangeHostError(HostError):
+    """The link leads nowhere that may be followed."""
+
+    code = "strange-host"
+    default_hint = "look at the panel's backup settings: which address does it hand out for downloads?"
+    transient = False
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer that is being read. Its bytes belong at `start` of the file, whose size is `total` where it is told.
+
+    `continues` says that the host can begin in the middle, `etag` what to hold it to then. `delimited` is False where
+    the end of the connection is all that marks the end of the file.
+    """
+
+    start: int
+    total: int | None
+    etag: str | None
+    continues: bool
+    delimited: bool
+    pieces: Iterator[bytes] = field(repr=False)
+
+
+class FileHost:
+    """Whatever host a signed link leads to."""
+
+    def __init__(
+        self, *, clock: Clock, verify: ssl.SSLContext | None = None, silence_seconds: float = SILENCE_SECONDS
+    ) -> None:
+        self._clock = clock
+        self._verify = verify
+        self._timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
+
+    @contextmanager
+    def open(self, link: SecretStr, *, start: int = 0, etag: str | None = None) -> Iterator[Stream]:
+        """Ask for the file from byte `start` on, if it still is that of `etag`; raises HostError.
+
+        The host may answer with the whole file all the same: look at the stream's `start`.
+        """
+        headers = {"Accept-Encoding": "identity", "User-Agent": "ptero-backupd"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            headers |= {"If-Range": etag} if etag else {}
+        with ExitStack() as held:
+            response = self._followed(held, _address(link.get_secret_value()), headers)
+            yield self._stream(response, start)
+
+    def _followed(self, held: ExitStack, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
+        """Return the answer that is no redirect, kept open by `held`."""
+        for _ in range(MOST_REDIRECTS + 1):
+            response = self._asked(held, url, headers)
+            if not response.is_redirect:
+                return response
+            held.close()
+            url = _redirected(url, response.headers.get("location", ""))
+        raise StrangeHostError(f"the download is redirected more than {MOST_REDIRECTS} times, at last to {url.host}")
+
+    def _asked(self, held: ExitStack, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
+        """Return one host's answer, its body not yet read."""
+        encrypted = url.scheme == "https"
+        try:
+            client = httpx.Client(
+                auth=httpx.Auth(),  # an explicit one, so that neither ~/.netrc nor the address itself makes one
+                headers=headers,
+                timeout=self._timeout,
+                follow_redirects=False,
+                trust_env=encrypted,
+                verify=self._verify or (trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
+            )
+            return held.enter_context(held.enter_context(client).stream("GET", url))
+        except (*FOREIGN, ValueError, ImportError) as error:
+            words = clean(str(error)) if isinstance(error, httpx.ConnectError) else ""
+            failure = HostError(f"host {url.host} cannot be reached ({words or type(error).__name__})")
+        raise failure
+
+    def _stream(self, response: httpx.Response, asked: int) -> Stream:
+        """Return the answer as a stream, or raise what it says instead."""
+        host, status, headers = response.url.host, response.status_code, response.headers
+        start, total = 0, whole(headers.get("content-length"))
+        if status == httpx.codes.PARTIAL_CONTENT:
+            start, total = _range(headers.get("content-range", ""), asked, host)
+        elif status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise RangeRefusedError(f"host {host} has nothing from byte {asked} on")
+        elif status != httpx.codes.OK:
+            refused = httpx.codes.is_client_error(status) and status != httpx.codes.TOO_MANY_REQUESTS
+            raise (LinkRefusedError if refused else HostError)(f"host {host} answers {status}")
+        etag = headers.get("etag", "")
+        return Stream(
+            start=start,
+            total=total,
+            etag=etag if etag.startswith('"') else None,  # a weak one does not vouch for each byte
+            continues=start > 0 or headers.get("accept-ranges") == "bytes",
+            delimited=total is not None or "transfer-encoding" in headers or response.http_version != "HTTP/1.1",
+            pieces=self._pieces(response),
+        )
+
+    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        """Yield the body in batches; what came before the connection broke is yielded before that is raised."""
+        batch: list[bytes] = []
+        failure: HostError | None = None
+        try:
+            yield from self._batches(response, batch)
+        except FOREIGN as error:
+            failure = HostError(f"the connection to {response.url.host} broke ({type(error).__name__})")
+        except HostError as error:
+            failure = error
+        if batch:
+            yield b"".join(batch)
+        if failure:
+            raise failure
+
+    def _batches(self, response: httpx.Response, batch: list[bytes]) -> Iterator[bytes]:
+        """Yield what has gathered in `batch` whenever it is enough, or old enough."""
+        size, since = 0, self._clock.monotonic()
+        window, in_window = since, 0
+        for piece in response.iter_raw():
+            batch.append(piece)
+            size += len(piece)
+            in_window += len(piece)
+            now = self._clock.monotonic()
+            if size >= BATCH or now - since >= BATCH_SECONDS:
+                yield b"".join(batch)
+                batch.clear()
+                size, since = 0, now
+            if now - window >= LEAST_SECONDS:
+                if in_window < LEAST_BYTES:
+                    raise HostError(f"host {response.url.host} sends next to nothing")
+                window, in_window = now, 0
+
+
+def _address(url: str) -> httpx.URL:
+    """Given an absolute http(s) address, return it parsed; StrangeHostError, without showing it, where it is none."""
+    try:
+        address = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        address = httpx.URL("")
+    if address.scheme in {"https", "http"} and address.host:
+        return address
+    raise StrangeHostError("the download link is no address of a host")
+
+
+def _redirected(url: httpx.URL, location: str) -> httpx.URL:
+    """Given where a host sends us, return that address where it may be followed."""
+    try:
+        target = _address(str(url.join(location)))
+    except (httpx.InvalidURL, ValueError):
+        target = None
+    if target is None or not location:
+        raise StrangeHostError(f"host {url.host} redirects the download to no address")
+    if url.scheme == "https" and target.scheme != "https":
+        raise StrangeHostError(f"host {url.host} redirects the download to {target.host} without encryption")
+    return target
+
+
+def _range(header: str, asked: int, host: str) -> tuple[int, int]:
+    """Given a Content-Range, return where it starts and the file's size; RangeRefusedError where it is not as asked."""
+    found = _CONTENT_RANGE.fullmatch(header.strip())
+    first, last, total = map(int, found.groups()) if found else (-1, -1, -1)
+    if not asked or first != asked or last != total - 1:
+        raise RangeRefusedError(f"host {host} answers with another part of the file than was asked for")
+    return first, total

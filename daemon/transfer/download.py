@@ -1,0 +1,55 @@
+"""One backup into a file, or to stdout."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+from daemon.core.units import format_size
+from daemon.transfer.errors import DiskFullError, WrongFileError
+from daemon.transfer.expected import Expected
+from daemon.transfer.files import PartFile, is_there
+from daemon.transfer.receive import Source, Transfer
+from daemon.transfer.stdout import OneWay
+
+
+def download(source: Source, expected: Expected, path: Path, *, replace: bool = False) -> bool:
+    """Fetch a backup into `path`: True once it is there and right, False where it was so already.
+
+    Raises TransferError, HostError, PanelError. Broken off, it leaves NAME.part only where the same call can go on with
+    it: the host continues in the middle, and a checksum will tell whether the pieces fit. Removed too on a full disk.
+    """
+    if is_there(path, expected, replace=replace):
+        return False
+    with PartFile(path) as part:
+        part.keep = part.tally.size > 0
+        if expected.sha1 is None or part.tally.size > expected.size:
+            part.restart()
+        part.foresee(expected.size)
+        transfer = Transfer(source, part, expected)
+        try:
+            difference = transfer.run()
+        except DiskFullError:
+            part.keep = False  # what else runs on this disk needs the room more
+            raise
+        except BaseException:
+            part.keep = transfer.continues and expected.sha1 is not None and part.tally.size > 0
+            source.watcher.said(_left(part))
+            raise
+        if difference is not None:
+            part.keep = False
+            raise WrongFileError(difference)
+        part.publish(replace=replace)
+    return True
+
+
+def _left(part: PartFile) -> str:
+    """What is left of a transfer that broke off, in words."""
+    if part.keep:
+        return f"{part.part} keeps the first {format_size(part.tally.size)}, and the same command goes on with it"
+    return "nothing is left of what came"
+
+
+def download_to(source: Source, expected: Expected, stream: BinaryIO) -> None:
+    """Fetch a backup to a stream. WrongFileError comes at the end, when everything is written."""
+    difference = Transfer(source, OneWay(stream), expected).run()
+    if difference is not None:
+        raise WrongFileError(difference)

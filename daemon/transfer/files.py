@@ -1,0 +1,221 @@
+"""A file that is written as NAME.part and gets its name only when it is whole.
+
+What must hold: it is private (0600) from its first byte; NAME never holds half a file, and never replaces another one
+without being told to; it and its folder are on the disk before anybody hears that it is done. A part that is there
+already is the beginning of the same transfer: it is gone on with where the host can, and checked as a whole at the end.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from daemon.core.units import format_size
+from daemon.folder import open_private
+from daemon.transfer.errors import DiskFullError, TargetError, disk_error
+from daemon.transfer.expected import Expected, Tally
+
+PART = ".part"
+MARGIN = 256 * 2**20  # stays free on a large disk,
+MARGIN_SHARE = 20  # and the 20th part of a small one
+SYNC_EVERY = 64 * 2**20  # so that a crowd of unwritten bytes never builds up
+READ_SIZE = 2**20
+
+Room = Callable[[Path], tuple[int, int]]
+
+
+def room(folder: Path) -> tuple[int, int]:
+    """Return the bytes that this user may still write to the folder's disk, and its whole size."""
+    known = os.statvfs(folder)
+    return known.f_bavail * known.f_frsize, known.f_blocks * known.f_frsize
+
+
+class PartFile:
+    """A sink that writes NAME.part; leaving its context without `publish` removes it, unless `keep` is set."""
+
+    rewinds = True
+
+    def __init__(self, path: Path, *, room: Room = room) -> None:
+        self.path = path
+        self.part = path.with_name(path.name + PART)
+        self.tally = Tally()
+        self.keep = False
+        self._room = room
+        self._descriptor = -1
+        self._synced = 0
+
+    def __enter__(self) -> Self:
+        """Open the part for this transfer alone, and read what is in it; raises TargetError, DiskError."""
+        with self._trouble("opened"):
+            self._descriptor = self._opened()
+            try:
+                for piece in _pieces(self._descriptor):
+                    self.tally.add(piece)
+            except BaseException:
+                os.close(self._descriptor)
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.keep:
+            with suppress(OSError):
+                self.part.unlink()
+        os.close(self._descriptor)
+
+    def foresee(self, size: int) -> None:
+        """Raise DiskFullError where a file of that size has no room; what is in the part has it already."""
+        with self._trouble("measured"):
+            free, whole = self._room(self.path.parent)
+        missing = size - self.tally.size
+        if missing + min(MARGIN, whole // MARGIN_SHARE) > free:
+            raise DiskFullError(
+                f"{format_size(missing)} do not fit into {self.path.parent}, where {format_size(free)} are free"
+            )
+
+    def add(self, piece: bytes) -> None:
+        """Append the bytes."""
+        with self._trouble("written"):
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            self.tally.add(piece)
+            if self.tally.size - self._synced >= SYNC_EVERY:
+                os.fdatasync(self._descriptor)
+                self._synced = self.tally.size
+
+    def restart(self) -> None:
+        """Empty the part."""
+        with self._trouble("emptied"):
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self.tally, self._synced = Tally(), 0
+
+    def publish(self, *, replace: bool) -> None:
+        """Bring it to the disk and give it its name; TargetError where that is taken and not to be replaced."""
+        with self._trouble("written to the disk"):
+            os.fsync(self._descriptor)
+            self.keep = True  # it is whole: neither trouble with the name nor the name itself is a reason to remove it
+            if replace:
+                self.part.replace(self.path)
+            else:
+                _rename_to_free_name(self.part, self.path)
+            sync_folder(self.path.parent)
+
+    def _opened(self) -> int:
+        """Return a descriptor of the part, locked against a second transfer of the same name."""
+        descriptor = open_private(self.part)
+        try:
+            _lock(descriptor)
+            self._look(os.fstat(descriptor))
+            os.fchmod(descriptor, stat.S_IRUSR | stat.S_IWUSR)
+        except (BlockingIOError, FileNotFoundError):
+            failure = TargetError(f"{self.part} is being written by another download", hint="wait until it has ended")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        else:
+            return descriptor
+        os.close(descriptor)
+        raise failure
+
+    def _look(self, found: os.stat_result) -> None:
+        """Raise where what was opened is nothing to write to."""
+        if not stat.S_ISREG(found.st_mode):
+            raise TargetError(f"{self.part} is no file", hint="choose another name with --output")
+        if found.st_uid not in {os.geteuid(), self.path.parent.stat().st_uid}:
+            raise TargetError(f"{self.part} belongs to somebody else", hint="choose another folder with --output")
+        if not os.path.samestat(found, self.part.lstat()):  # the other transfer has just given it its name
+            raise BlockingIOError
+
+    @contextmanager
+    def _trouble(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            failure = disk_error(error, f"{self.part} cannot be {done}")
+            raise failure from None
+
+
+def _lock(descriptor: int) -> None:
+    """Raise BlockingIOError where somebody else holds it; a file system without locks has no say."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
+
+
+def _rename_to_free_name(part: Path, path: Path) -> None:
+    """Rename, but never onto a file that has come to be there meanwhile."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        raise TargetError(f"{path} has come to be there meanwhile", hint="choose another name with --output") from None
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}:
+            raise
+        part.rename(path)  # a file system without links
+        return
+    part.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in the folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_there(path: Path, expected: Expected, *, replace: bool) -> bool:
+    """Whether the path already holds the file, its checksum included where there is one.
+
+    TargetError where it holds something else that is not to be replaced, or is no file.
+    """
+    try:
+        found = path.lstat()
+        tally = _tally(path, found.st_size if stat.S_ISREG(found.st_mode) else 0, expected)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        failure = disk_error(error, f"{path} cannot be read")
+        raise failure from None
+    if not stat.S_ISREG(found.st_mode):
+        raise TargetError(f"{path} is there and is no file", hint="choose another name with --output")
+    difference = expected.difference(tally)
+    if difference is None:
+        return True
+    if replace:
+        return False
+    hint = "choose another name with --output, or --force to replace it"
+    raise TargetError(f"{path} is there and is another file: {difference}", hint=hint)
+
+
+def _tally(path: Path, size: int, expected: Expected) -> Tally:
+    """What is in the file; only its size where that alone says that it is another one."""
+    tally = Tally()
+    if size != expected.size or expected.sha1 is None:
+        tally.size = size
+        return tally
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for piece in _pieces(descriptor):
+            tally.add(piece)
+    finally:
+        os.close(descriptor)
+    return tally
+
+
+def _pieces(descriptor: int) -> Iterator[bytes]:
+    """The bytes of an open file, from where it stands to its end."""
+    while piece := os.read(descriptor, READ_SIZE):
+        yield piece

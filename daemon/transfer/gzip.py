@@ -1,0 +1,69 @@
+"""Unpacking gzip as it comes, a bounded piece at a time, so that neither a large file nor a bomb needs memory.
+
+Every member's CRC and length are checked (zlib does it), and that the last one is complete.
+"""
+
+import zlib
+from collections.abc import Callable
+
+PIECE = 2**20
+MOST_RATIO = 100  # unpacked to packed; worlds reach 30, deflate can do a thousand
+FREE = 2**30  # unpacked bytes that no ratio is asked of
+
+_AUTOMATIC_GZIP = 16 + zlib.MAX_WBITS
+
+
+class GzipError(Exception):
+    """It is no whole gzip file; the text says what is wrong with it."""
+
+
+class Unpacker:
+    """`add` packed bytes; what they unpack to is given to `take`; `end` when there are no more."""
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self._take = take
+        self._member = zlib.decompressobj(_AUTOMATIC_GZIP)
+        self._begun = False  # whether this member has any byte
+        self._members = 0
+        self.packed = 0
+        self.unpacked = 0
+
+    def add(self, piece: bytes) -> None:
+        """Unpack the bytes; raises GzipError."""
+        self.packed += len(piece)
+        while piece:
+            piece = self._next_member(piece) if self._member.eof or not self._begun else self._inflated(piece)
+
+    def end(self) -> None:
+        """Raise GzipError where the file is not whole."""
+        if self._begun and not self._member.eof:
+            raise GzipError("the gzip stream ends in the middle")
+        if not self._members:
+            raise GzipError("it holds no gzip stream")
+
+    def _next_member(self, piece: bytes) -> bytes:
+        """Begin with a member of the file; zeros may fill up behind one."""
+        if self._members:
+            piece = piece.lstrip(b"\0")
+        if piece:
+            self._member, self._begun = zlib.decompressobj(_AUTOMATIC_GZIP), True
+            self._members += 1
+            return self._inflated(piece)
+        return b""
+
+    def _inflated(self, piece: bytes) -> bytes:
+        """Unpack one bounded piece; return what was not looked at."""
+        try:
+            unpacked = self._member.decompress(piece, PIECE)
+        except zlib.error as error:
+            raise GzipError(f"the gzip stream is damaged ({_words(error)})") from None
+        self.unpacked += len(unpacked)
+        if self.unpacked > max(FREE, MOST_RATIO * self.packed):
+            raise GzipError(f"it unpacks to more than {MOST_RATIO} times its size, and is not unpacked any further")
+        self._take(unpacked)
+        return self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+
+
+def _words(error: zlib.error) -> str:
+    """What zlib says: "Error -3 while decompressing data: incorrect data check" → its last part."""
+    return str(error).rpartition(": ")[2]

@@ -1,0 +1,44 @@
+"""The other place that a file can go to: a stream that takes nothing back."""
+
+from typing import BinaryIO
+
+from daemon.transfer.errors import WrongFileError, disk_error
+from daemon.transfer.expected import Tally
+
+
+class OneWay:
+    """A sink that writes to a stream. Where the file begins again, what was written before is passed over, provided
+    that it comes exactly the same.
+    """
+
+    rewinds = False
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.tally = Tally()
+        self._stream = stream
+        self._written = Tally()
+
+    def add(self, piece: bytes) -> None:
+        """Write the bytes, or as many as were not written yet."""
+        known = max(0, self._written.size - self.tally.size)
+        if known:
+            self.tally.add(piece[:known])
+            if self.tally.size == self._written.size and self.tally.sha1 != self._written.sha1:
+                raise WrongFileError("the file changed while it was fetched, and its beginning is already written")
+        if rest := piece[known:]:
+            self._write(rest)
+            self.tally.add(rest)
+
+    def restart(self) -> None:
+        """Remember what was written, and begin to compare."""
+        if self.tally.size > self._written.size:
+            self._written = self.tally
+        self.tally = Tally()
+
+    def _write(self, piece: bytes) -> None:
+        try:
+            self._stream.write(piece)
+            self._stream.flush()
+        except OSError as error:
+            failure = disk_error(error, "the output cannot be written")
+            raise failure from None

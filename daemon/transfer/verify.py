@@ -1,0 +1,112 @@
+"""One backup looked at as a download would fetch it, and nothing written: size, checksum, the archive to its end."""
+
+from dataclasses import dataclass, field
+
+from daemon.transfer.expected import Expected, Tally
+from daemon.transfer.gzip import GzipError, Unpacker
+from daemon.transfer.receive import Source, Transfer
+from daemon.transfer.tar import Names, TarError, Walker
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something wrong with a backup's file. `code` is for scripts, `text` for people."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file turned out to hold: regular files, their bytes, and all entries."""
+
+    files: int
+    bytes: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of looking. `contents` is None where the archive could not be walked to its end."""
+
+    size: int
+    sha1: str
+    contents: Contents | None
+    problems: tuple[Complaint, ...] = ()
+    warnings: tuple[Complaint, ...] = ()
+
+
+def verify(source: Source, expected: Expected) -> Finding:
+    """Fetch a backup and return what it is worth; raises TransferError, HostError, PanelError where that cannot be."""
+    reader = Reader()
+    difference = Transfer(source, reader, expected).run()
+    return reader.finding(expected, difference)
+
+
+@dataclass(slots=True)
+class _Archive:
+    """A `.tar.gz` that is read as it comes; after the first damage no further."""
+
+    walker: Walker = field(default_factory=Walker)
+    damage: str | None = None
+    unpacker: Unpacker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unpacker = Unpacker(self.walker.add)
+
+    def add(self, piece: bytes) -> None:
+        if self.damage is None:
+            try:
+                self.unpacker.add(piece)
+            except (GzipError, TarError) as error:
+                self.damage = str(error)
+
+    def end(self) -> None:
+        if self.damage is None:
+            try:
+                self.unpacker.end()
+                self.walker.end()
+            except (GzipError, TarError) as error:
+                self.damage = str(error)
+
+
+class Reader:
+    """A sink that reads the archive and keeps none of it."""
+
+    rewinds = True
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was read."""
+        self.tally = Tally()
+        self._archive = _Archive()
+
+    def add(self, piece: bytes) -> None:
+        """Read on."""
+        self.tally.add(piece)
+        self._archive.add(piece)
+
+    def finding(self, expected: Expected, difference: str | None) -> Finding:
+        """Given what is wrong with size or checksum, return that and all else that was found."""
+        self._archive.end()
+        walker, damage = self._archive.walker, self._archive.damage
+        problems = []
+        if difference is not None:
+            problems.append(Complaint("size" if self.tally.size != expected.size else "checksum", difference))
+        if damage is not None:
+            problems.append(Complaint("archive", damage))
+        if walker.escaping.count:
+            problems.append(Complaint("escaping", _listed("lead out of the folder", walker.escaping)))
+        warnings = [] if expected.unchecked is None else [Complaint("unchecked", expected.unchecked)]
+        if walker.outward.count:
+            warnings.append(Complaint("outward-link", _listed("are links to somewhere outside", walker.outward)))
+        contents = None if damage else Contents(walker.files, walker.bytes, walker.entries)
+        return Finding(self.tally.size, self.tally.sha1, contents, tuple(problems), tuple(warnings))
+
+
+def _listed(what: str, names: Names) -> str:
+    """So many names, and the first of them."""
+    more = f" and {names.count - len(names.first)} more" if names.count > len(names.first) else ""
+    return f"{names.count} names {what}: {', '.join(names.first)}{more}"
