@@ -1,0 +1,177 @@
+"""The daemon as its own process, and a panel in a thread of this one: what the tests of the real process are made with.
+
+Nothing here sleeps for luck: every wait is for a line that the daemon writes, or for something that the panel has seen,
+and has a deadline.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any
+
+from daemon.clock import SystemClock
+from daemon.sandbox.records import Backup, Deed, Server, Settings, Work
+from daemon.sandbox.scenes import KEY, empty, history
+from daemon.sandbox.serve import in_background
+
+CLOCK = SystemClock()
+COMMAND = (sys.executable, "-m", "daemon")
+PATIENCE = 15.0
+
+Event = dict[str, Any]
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    """Look again and again until it holds; AssertionError after the deadline."""
+    deadline = CLOCK.monotonic() + seconds
+    while not holds():
+        assert CLOCK.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
+        threading.Event().wait(0.02)
+
+
+class Panel:
+    """A panel over real HTTP with one node, and what it has seen."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world, self._owner, self._node = empty(CLOCK, settings=Settings(creation_limit=0))
+        self.folder = folder
+        self.url = ""
+
+    def add_server(self, name: str = "survival", *, past: int = 4, seconds: float = 0.1) -> Server:
+        """A server whose backups take that long, with that many own ones from long before the start."""
+        work = Work(seconds=seconds)
+        server = self.world.add_server(name, owner=self._owner, node=self._node, limit=50, work=work)
+        now = CLOCK.now().replace(microsecond=0)
+        history(self.world, server, [now - timedelta(days=30 + days) for days in range(past, 0, -1)])
+        for backup in server.backups.values():
+            backup.completed_at = backup.created_at
+        return server
+
+    def backups(self, server: Server) -> list[Backup]:
+        """Its backups, in the panel's order."""
+        return list(server.backups.copy().values())
+
+    def done(self, deed: Deed, server: Server) -> list[str]:
+        """The names of the backups that the daemon did this to, in order."""
+        entries = tuple(self.world.ledger)
+        return [e.name for e in entries if (e.deed, e.server, e.by) == (deed, server.uuid, self._owner.name)]
+
+    def configure(self, *servers: Server, more: str = "", **policy: str) -> Path:
+        """Write a configuration of these servers; values are TOML. Its one start, long past, is caught up at once."""
+        values = {"schedule": '"every 1w"', "scope": '"own"', "keep": "{ last = 3 }", **policy}
+        text = f'state_dir = "{self.folder / "state"}"\n[panels.main]\nurl = "{self.url}"\n[policies.standard]\n'
+        text += "".join(f"{key} = {value}\n" for key, value in values.items())
+        text += "".join(f'[servers.{server.name}]\nid = "{server.identifier}"\n' for server in servers)
+        file = self.folder / "config.toml"
+        file.write_text(text + more)
+        return file
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Our own environment without anything that is for a daemon, and with the panel's key."""
+        foreign = ("PTERO_", "NOTIFY_", "JOURNAL_", "WATCHDOG_", "STATE_", "CREDENTIALS_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        return {**kept, "PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY}
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Panel]:
+    """A panel that answers for as long as the block lasts."""
+    panel = Panel(folder)
+    with in_background(panel.world) as sandbox:
+        panel.url = sandbox.url
+        yield panel
+
+
+class Daemon:
+    """`ptero-backupd run` as a process, with the events that it has logged so far."""
+
+    def __init__(self, panel: Panel, environ: Mapping[str, str]) -> None:
+        file = panel.folder / "config.toml"
+        self.command = [*COMMAND, "--config", str(file), "--verbose", "run"]
+        self.process = subprocess.Popen(  # noqa: S603 — our own command
+            self.command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.stdout: list[str] = []
+        self.stderr: list[str] = []
+        self._changed = threading.Condition()
+        self._readers = [self._reader(self.process.stdout, self.stdout), self._reader(self.process.stderr, self.stderr)]
+
+    def events(self, name: str, **fields: object) -> list[Event]:
+        """The events of that name, with these fields, that were logged so far."""
+        found = (json.loads(line) for line in tuple(self.stderr) if line.startswith("{"))
+        return [event for event in found if event["event"] == name and fields.items() <= event.items()]
+
+    def wait_for(self, name: str, *, times: int = 1, seconds: float = PATIENCE, **fields: object) -> Event:
+        """Wait for the n-th event of that name with these fields, and return it."""
+        with self._changed:
+            there = self._changed.wait_for(
+                lambda: len(self.events(name, **fields)) >= times or not self._alive(), seconds
+            )
+        assert there, f"no event {name} {fields} within {seconds} s\n{self.output}"
+        found = self.events(name, **fields)
+        assert len(found) >= times, f"the daemon ended without {name} {fields}\n{self.output}"
+        return found[times - 1]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def ended(self, seconds: float = 8.0) -> int:
+        """Wait for the end, and return the exit code, negative for a signal."""
+        code = self.process.wait(seconds)
+        for reader in self._readers:
+            reader.join()
+        return code
+
+    @property
+    def output(self) -> str:
+        """All that it wrote."""
+        return "".join((*self.stdout, *self.stderr))
+
+    def _alive(self) -> bool:
+        return any(reader.is_alive() for reader in self._readers)
+
+    def _reader(self, stream: IO[str] | None, lines: list[str]) -> threading.Thread:
+        assert stream is not None
+
+        def read() -> None:
+            with stream:
+                for line in stream:
+                    with self._changed:
+                        lines.append(line)
+                        self._changed.notify_all()
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        return thread
+
+
+@contextmanager
+def running(panel: Panel, **environ: str) -> Iterator[Daemon]:
+    """A daemon that is there for as long as the block lasts; one that still runs at its end is killed."""
+    daemon = Daemon(panel, {**panel.environment, **environ})
+    try:
+        yield daemon
+    finally:
+        daemon.process.kill()
+        daemon.ended()
+
+
+def command(panel: Panel, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run another command with the same configuration to its end."""
+    return subprocess.run(  # noqa: S603 — our own command
+        [*COMMAND, "--config", str(panel.folder / "config.toml"), *words],
+        env={**panel.environment, **environ},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
