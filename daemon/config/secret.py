@@ -1,0 +1,87 @@
+"""A secret that a table needs and no configuration file holds: found in the first of three places, held as a secret.
+
+The places, in order: the variable PTERO_BACKUPD_SECTION__NAME__KEY, the systemd credential "section.NAME.key", and the
+file that the key of the same name and `_file` names. No message shows what is in them.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from daemon.config.tree import KeyPath, Tree, dotted, variable
+
+_LONGEST_FILE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a secret belongs: `path` is its key, `noun` what it is called, `lack` what to say where there is none."""
+
+    path: KeyPath
+    noun: str
+    lack: str
+
+    @property
+    def file_path(self) -> KeyPath:
+        """The key that names its file."""
+        return (*self.path[:-1], f"{self.path[-1]}_file")
+
+
+def find_secret(
+    place: Place, direct: SecretStr | None, file: str | None, environ: Mapping[str, str], tree: Tree
+) -> tuple[str, KeyPath] | None:
+    """Return a secret without blanks around it, and the key that gave it; None, and a problem, where there is none.
+
+    `direct` is what the environment set, `file` what the file's key says.
+    """
+    if tree.refused(place.path):
+        return None
+    if direct is not None:
+        return direct.get_secret_value().strip(), place.path
+    credential = _credential(dotted(place.path), environ)
+    if credential is not None:
+        return _from_file(credential, place, place.path, tree)
+    if file is None:
+        tree.refuse(place.file_path, place.lack, f"name a file that holds it, or set {variable(place.path)}")
+        return None
+    try:
+        named = tree.resolved(place.file_path, file)
+    except ValueError as error:
+        tree.refuse(place.file_path, str(error))
+        return None
+    _warn_of_readers(named, place.file_path, tree)
+    return _from_file(named, place, place.file_path, tree)
+
+
+def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
+    """The file in which systemd passes a credential of this name, where it does."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(folder, name) if folder else None
+    return file if file and os.path.lexists(file) else None
+
+
+def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str, KeyPath] | None:
+    """The secret in a file's first line."""
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(_LONGEST_FILE).decode()
+    except OSError as error:
+        tree.refuse(path, f"the {place.noun} file {file} cannot be read: {error.strerror or error}")
+    except UnicodeDecodeError:
+        tree.refuse(path, f"the {place.noun} file {file} does not hold UTF-8 text")
+    else:
+        return text.strip().partition("\n")[0].strip(), path
+    return None
+
+
+def _warn_of_readers(file: Path, path: KeyPath, tree: Tree) -> None:
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+    except OSError:
+        return  # reading it will say so
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        tree.warn(path, f"others can read or change {file} (mode {mode:04o}); chmod 600 it")
