@@ -13,8 +13,13 @@ Backups = Annotated[
     typer.Argument(metavar="BACKUP", help="Each a uuid, a unique beginning of it, the exact name, or latest."),
 ]
 All = Annotated[bool, typer.Option("--all", help="Every backup that has a whole file.")]
+ManyBackups = Annotated[
+    list[str],
+    typer.Argument(metavar="BACKUP...", help="Each a uuid, a unique beginning of it, the exact name, or latest."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-backups_app = typer.Typer(help="Look at one server's backups.", rich_markup_mode=None)
+backups_app = typer.Typer(help="One server's backups by hand.", rich_markup_mode=None)
 
 
 class Only(StrEnum):
@@ -95,3 +100,96 @@ def verify(
     from daemon.cli.verify import verify_backups
 
     return verify_backups(settings(context), server, backups or (), every=every, as_json=json)
+
+
+@backups_app.command()
+def create(
+    context: typer.Context,
+    *,
+    server: Server,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to call it, if not by hand and the time.")
+    ] = None,
+    ignored: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Leave that out; may be repeated; '' for nothing. Else as the policy."),
+    ] = None,
+    lock: Annotated[bool, typer.Option("--lock", help="Lock it.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it is completed, and see that it is locked.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Make a backup. No room is made for it."""
+    from daemon.cli.writes import create_backup
+
+    return create_backup(settings(context), server, title=name, ignored=ignored, lock=lock, wait=wait, as_json=json)
+
+
+@backups_app.command()
+def lock(context: typer.Context, server: Server, backups: ManyBackups, json: Json = False) -> int:
+    """Lock backups, so that nothing deletes them."""
+    from daemon.cli.writes import set_backup_locks
+
+    return set_backup_locks(settings(context), server, backups, lock=True, as_json=json)
+
+
+@backups_app.command()
+def unlock(context: typer.Context, server: Server, backups: ManyBackups, json: Json = False) -> int:
+    """Unlock backups; retention may delete them from then on."""
+    from daemon.cli.writes import set_backup_locks
+
+    return set_backup_locks(settings(context), server, backups, lock=False, as_json=json)
+
+
+@backups_app.command()
+def accept(context: typer.Context, server: Server, backup: Backup, json: Json = False) -> int:
+    """Say that a suspicious backup is good after all; it is remembered."""
+    from daemon.cli.writes import accept_backup
+
+    return accept_backup(settings(context), server, backup, as_json=json)
+
+
+@backups_app.command()
+def restore(
+    context: typer.Context,
+    *,
+    server: Server,
+    backup: Backup,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Delete all files of the server first.")] = False,
+    no_safety_backup: Annotated[
+        bool, typer.Option("--no-safety-backup", help="Make no backup of what is there now.")
+    ] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end of the restore.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
+    """Restore a good backup onto its server; what is there now is backed up first."""
+    from daemon.by_hand.restore import Wishes
+    from daemon.cli.writes import restore_backup
+
+    wishes = Wishes(truncate=truncate, safety=not no_safety_backup, wait=not no_wait)
+    return restore_backup(settings(context), server, backup, wishes, yes=yes, as_json=json)
+
+
+@backups_app.command()
+def delete(
+    context: typer.Context,
+    *,
+    server: Server,
+    backups: Backups = None,
+    beyond_retention: Annotated[
+        bool, typer.Option("--beyond-retention", help="Exactly those that `plan` says would be deleted.")
+    ] = False,
+    max_deletions: Annotated[
+        int | None,
+        typer.Option(min=-1, metavar="N", help="With --beyond-retention: allow so many good ones; -1: any number."),
+    ] = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
+    """Delete backups; locked ones and those still being made are refused."""
+    from daemon.cli.writes import Deletion, delete_backups
+
+    deletion = Deletion(backups or (), beyond_retention, max_deletions)
+    return delete_backups(settings(context), server, deletion, yes=yes, as_json=json)

@@ -1,0 +1,105 @@
+"""Deleting by hand: what an operator names, or exactly what `plan` says.
+
+What must hold: nothing goes that is locked, whatever its state, or still being made, though the panel would delete
+both; each is read again right before its DELETE; only what was shown goes.
+"""
+
+from collections.abc import Collection, Sequence
+
+from daemon.by_hand.errand import Errand
+from daemon.by_hand.handled import Handled, ended_by, refused
+from daemon.config.values import ServerConfig
+from daemon.core.model import Backup, Listing, State, Verdict
+from daemon.core.states import age
+from daemon.errors import BackupdError
+from daemon.panel.errors import NotFoundError
+from daemon.rotation.delete import delete_decided
+from daemon.rotation.gather import gather, say_incomplete
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.run import Halt
+from daemon.rotation.tools import recover_journal
+
+UNLOCK = "`ptero-backupd backups unlock` first, if it is really to go"
+
+
+def gone(uuid: str) -> Handled:
+    """A backup that is not there any more."""
+    nothing = Backup(uuid, "", successful=False, locked=False, bytes=0, created_at=None, completed_at=None)
+    return Handled(nothing, Result.DONE)
+
+
+def obstacle(backup: Backup, state: State | None = None) -> Handled | None:
+    """Why this backup is not to be deleted as it stands; None where nothing is in the way."""
+    if backup.locked:
+        return refused(backup, "backup-locked", f"{backup.name} is locked", UNLOCK, state)
+    if backup.completed_at is None:
+        text = f"{backup.name} is still being made; the node would go on writing what nobody knows of"
+        return refused(backup, "pending", text, "wait until it is completed, or until the panel marks it failed", state)
+    return None
+
+
+def losses(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> Problem | None:
+    """Given all verdicts, newest first, and those to be deleted, return what to say where the newest good one goes."""
+    good = [verdict.backup for verdict in verdicts if verdict.state is State.GOOD]
+    going = {verdict.backup.uuid for verdict in chosen}
+    if not good or good[0].uuid not in going:
+        return None
+    left = next((backup.name for backup in good if backup.uuid not in going), None)
+    then = f"the newest good one is then {left}" if left else "NO good backup is left then"
+    return Problem("newest_good", f"{good[0].name} is the newest good backup; {then}")
+
+
+async def delete(errand: Errand, chosen: Sequence[Verdict]) -> tuple[Handled, ...]:
+    """Delete these, the oldest first; already gone is done, and one that fails does not stop the others."""
+    oldest_first = sorted(chosen, key=lambda verdict: age(verdict.backup))
+    return tuple([await _delete(errand, verdict) for verdict in oldest_first])
+
+
+async def _delete(errand: Errand, verdict: Verdict) -> Handled:
+    listed = verdict.backup
+    try:
+        now = await errand.client.backup(errand.config.id, listed.uuid)
+        hindered = obstacle(now, verdict.state) or _changed(listed, now)
+        if hindered is not None:
+            return hindered
+        errand.tell(f"deleting {listed.name}")
+        existed = await errand.client.delete(errand.config.id, listed.uuid)
+    except NotFoundError:
+        existed = False
+    except BackupdError as error:
+        return ended_by(error, listed)
+    return Handled(listed, Result.DONE, verdict.state, changed=existed)
+
+
+def _changed(listed: Backup, now: Backup) -> Handled | None:
+    """Refuse where it is another than the operator saw: a failed one may have turned good."""
+    if (now.successful, now.name) == (listed.successful, listed.name):
+        return None
+    return refused(now, "changed", f"{listed.name} changed since it was listed", "look at it again")
+
+
+async def delete_beyond_retention(errand: Errand, shown: Collection[str]) -> tuple[Handled, ...]:
+    """Delete what the plan deletes, of what was shown (uuids), by the rotation's own way of doing it."""
+    run = errand.run
+    try:
+        recover_journal(run)
+        async with errand.alone():
+            gathered = await gather(run)
+            say_incomplete(run, gathered.listing)
+            await delete_decided(run, gathered, lambda config, listing: _decide(errand, config, listing, shown))
+        trouble = None
+    except (BackupdError, Halt) as error:
+        trouble = ended_by(error)
+    deleted = tuple(Handled(backup, Result.DONE, changed=True) for backup in run.deleted)
+    notes = Handled(None, Result.DONE, problems=tuple(run.problems))
+    return (*deleted, *([notes] if run.problems else []), *([trouble] if trouble else []))
+
+
+def _decide(errand: Errand, config: ServerConfig, listing: Listing, shown: Collection[str]) -> tuple[Verdict, ...]:
+    plan = errand.run.judge(config, listing)
+    if plan.refused is not None:
+        raise Halt(Result.REFUSED, Problem(plan.code or "refused", plan.refused))
+    decided = tuple(verdict for verdict in plan.deletions if verdict.backup.uuid in shown)
+    for verdict in decided:
+        errand.tell(f"deleting {verdict.backup.name}")
+    return decided

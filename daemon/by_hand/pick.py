@@ -1,0 +1,32 @@
+"""Which backups an operator means, told from a server as it was seen."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from daemon.core.choose import choose
+from daemon.core.model import Completeness, Verdict
+from daemon.rotation.survey import Survey
+
+
+def pick(seen: Survey, wanted: Sequence[str]) -> list[Verdict]:
+    """Return what is meant, each once, in the order of the words; UsageError where one could be none or several."""
+    verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
+    states = {uuid: verdict.state for uuid, verdict in verdicts.items()}
+    backups = [verdict.backup for verdict in verdicts.values()]
+    return [verdicts[uuid] for uuid in dict.fromkeys(choose(backups, states, word).uuid for word in wanted)]
+
+
+def pick_or_gone(seen: Survey, wanted: Sequence[str]) -> tuple[list[Verdict], list[str]]:
+    """As `pick`, but a whole uuid that is not in the list is returned beside it: that backup is gone already."""
+    there = {backup.uuid.lower() for backup in seen.listing.backups}
+    whole = seen.listing.completeness is not Completeness.PARTIAL
+    gone = [word for word in dict.fromkeys(wanted) if whole and is_uuid(word) and word.lower() not in there]
+    return pick(seen, [word for word in wanted if word not in gone]), gone
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it is a whole uuid as the panel writes it."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,92 @@
+"""What the writing commands share: an errand at a panel, and the report of what came of it.
+
+What was done is data, and goes to stdout; what went wrong, and whatever should be known besides, goes to stderr, or
+into the one document where JSON is asked for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from daemon.by_hand.errand import Errand, errand
+from daemon.by_hand.handled import Handled, ended_by, exit_of
+from daemon.cli.context import begin, server_named
+from daemon.cli.documents import Document
+from daemon.cli.options import Settings
+from daemon.cli.output import say, say_trouble, write, write_json
+from daemon.cli.steps import steps
+from daemon.clock import SystemClock
+from daemon.config.values import Config, ServerConfig
+from daemon.errors import BackupdError, UsageError
+from daemon.rotation.outcome import Result
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One command at one server."""
+
+    settings: Settings
+    config: Config
+    server: ServerConfig
+    as_json: bool
+    max_deletions: int | None = None
+
+    @classmethod
+    def at(cls, settings: Settings, name: str, *, as_json: bool, max_deletions: int | None = None) -> "Deed":
+        """A deed at the server of that name; raises ConfigError and UsageError."""
+        config = begin(settings)
+        return cls(settings, config, server_named(config, name), as_json, max_deletions)
+
+    def do(self, work: Callable[[Errand], Awaitable[Value]]) -> Value:
+        """Do the work on an errand of its own; on Ctrl-C say what the panel goes on with."""
+        begun: list[Errand] = []
+
+        async def act(tell: Callable[[str], None]) -> Value:
+            clock, most = SystemClock(), self.max_deletions
+            async with errand(
+                self.server, state_dir=self.config.state_dir, clock=clock, tell=tell, max_deletions=most
+            ) as started:
+                begun.append(started)
+                return await work(started)
+
+        try:
+            with steps(self.settings) as tell:
+                return asyncio.run(act(tell))
+        except KeyboardInterrupt:
+            for started in begun:
+                if started.going_on:
+                    say(started.going_on)
+            raise
+
+    def carry_out(
+        self,
+        work: Callable[[], Sequence[Handled]],
+        document: Callable[[Sequence[Handled]], Document],
+        words: Callable[[Handled], str],
+    ) -> int:
+        """Do the work and report: `words` are for each thing that is done, `document` for all of them."""
+        try:
+            handled = work()
+        except UsageError:
+            raise
+        except BackupdError as error:
+            handled = [ended_by(error)]
+        if self.as_json:
+            write_json(document(handled))
+        else:
+            for one in handled:
+                _report(one, words)
+        return exit_of(self.server, handled)
+
+
+def _report(handled: Handled, words: Callable[[Handled], str]) -> None:
+    if handled.backup is not None and (handled.result is Result.DONE or handled.changed):
+        write(f"{words(handled)}\n")
+    for number, problem in enumerate(reversed(handled.problems)):
+        if number == 0 and handled.result is not Result.DONE:
+            say_trouble(problem.text, problem.hint)
+        else:
+            say(f"note: {problem.text}" + (f" ({problem.hint})" if problem.hint else ""))

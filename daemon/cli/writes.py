@@ -1,0 +1,229 @@
+"""`backups create`, `lock`, `unlock`, `accept`, `restore` and `delete`: what an operator changes by hand."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from daemon.by_hand.accept import accept, must_remember
+from daemon.by_hand.create import PATIENCE, Wish, check, create
+from daemon.by_hand.delete import delete, delete_beyond_retention, gone, losses, obstacle
+from daemon.by_hand.errand import Errand
+from daemon.by_hand.handled import Handled
+from daemon.by_hand.locks import set_locks
+from daemon.by_hand.pick import pick, pick_or_gone
+from daemon.by_hand.restore import Restored, Wishes, restore, unfit
+from daemon.cli.agree import agree, must_be_able_to_ask
+from daemon.cli.deed import Deed
+from daemon.cli.options import Settings
+from daemon.cli.plan import about
+from daemon.cli.verdicts import because, created, size, whose
+from daemon.cli.written import many_written, one_written, restored
+from daemon.core.model import Verdict
+from daemon.core.units import format_size
+from daemon.errors import UsageError
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.survey import Survey
+
+# create --------------------------------------------------------------------------------------------------------------
+
+
+def create_backup(
+    settings: Settings,
+    name: str,
+    *,
+    title: str | None,
+    ignored: Sequence[str] | None,
+    lock: bool,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Make a backup; with `wait` until it is completed, and locked where that was asked for."""
+    deed = Deed.at(settings, name, as_json=as_json)
+    wish = Wish(title, None if ignored is None else tuple(ignored), lock, wait)
+    if wait:
+        wish = Wish(wish.name, wish.ignored, lock, wait, PATIENCE)
+    check(wish)
+    return deed.carry_out(
+        lambda: [deed.do(lambda errand: create(errand, wish))],
+        lambda handled: one_written(about(deed.server), handled[0]),
+        _created,
+    )
+
+
+def _created(handled: Handled) -> str:
+    backup = handled.backup
+    assert backup is not None  # noqa: S101 — only what is there is reported
+    facts = [str(handled.state), *([format_size(backup.bytes)] if backup.bytes else []), *_locked(backup.locked)]
+    if backup.ignored:
+        facts.append(f"without {', '.join(backup.ignored)}")
+    return f"created {backup.name} ({backup.uuid}): {', '.join(facts)}"
+
+
+def _locked(locked: bool) -> list[str]:
+    return ["locked"] if locked else []
+
+
+# lock, unlock --------------------------------------------------------------------------------------------------------
+
+
+def set_backup_locks(settings: Settings, name: str, wanted: Sequence[str], *, lock: bool, as_json: bool) -> int:
+    """Lock or unlock backups."""
+    deed = Deed.at(settings, name, as_json=as_json)
+    word = "locked" if lock else "unlocked"
+
+    async def work(errand: Errand) -> Sequence[Handled]:
+        return await set_locks(errand, pick(await errand.look(), wanted), lock)
+
+    return deed.carry_out(
+        lambda: deed.do(work),
+        lambda handled: many_written(about(deed.server), handled),
+        lambda handled: f"{word} {_name(handled)}" if handled.changed else f"{_name(handled)} is {word} already",
+    )
+
+
+def _name(handled: Handled) -> str:
+    return "" if handled.backup is None else handled.backup.name or handled.backup.uuid
+
+
+# accept --------------------------------------------------------------------------------------------------------------
+
+
+def accept_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) -> int:
+    """Remember that a suspicious backup is good after all."""
+    deed = Deed.at(settings, name, as_json=as_json)
+
+    async def work(errand: Errand) -> Sequence[Handled]:
+        must_remember(errand)
+        seen = await errand.look()
+        (verdict,) = pick(seen, [wanted])
+        return [await accept(errand, seen, verdict)]
+
+    return deed.carry_out(
+        lambda: deed.do(work),
+        lambda handled: one_written(about(deed.server), handled[0]),
+        lambda handled: f"{_name(handled)} is good{' from now on' if handled.changed else ', and not suspicious'}",
+    )
+
+
+# restore -------------------------------------------------------------------------------------------------------------
+
+
+def restore_backup(settings: Settings, name: str, wanted: str, wishes: Wishes, *, yes: bool, as_json: bool) -> int:
+    """Restore a backup onto its server, once it was agreed to."""
+    deed = Deed.at(settings, name, as_json=as_json)
+    must_be_able_to_ask(yes=yes)
+    outcome: list[Restored] = []
+
+    def work() -> Sequence[Handled]:
+        seen = deed.do(lambda errand: errand.look())
+        (verdict,) = pick(seen, [wanted])
+        if hindered := unfit(verdict):
+            return [hindered]
+        agree(_restoring(seen, verdict, wishes), f"restore {verdict.backup.name} onto {name}?", yes=yes)
+        outcome.append(deed.do(lambda errand: restore(errand, verdict.backup, wishes)))
+        return [outcome[0].handled]
+
+    def document(handled: Sequence[Handled]) -> dict[str, object]:
+        what = outcome[0] if outcome else Restored(handled[0])
+        return restored(about(deed.server), what, truncate=wishes.truncate)
+
+    def words(handled: Handled) -> str:
+        what = outcome[0]
+        begun = "restored" if what.ended else "began to restore"
+        before = f"; what was there before is in {_name(what.safety)}, locked" if what.safety else ""
+        return f"{begun} {_name(handled)} onto {name}{before}"
+
+    return deed.carry_out(work, document, words)
+
+
+def _restoring(seen: Survey, verdict: Verdict, wishes: Wishes) -> Iterator[str]:
+    """What will happen to which server."""
+    yield _where(seen)
+    yield f"the backup: {_line(seen, verdict)}"
+    if wishes.truncate:
+        yield "ALL files of the server are deleted, then those of the backup are put in their place"
+    else:
+        yield "the files of the backup overwrite the server's; what is not in the backup stays"
+    if wishes.safety:
+        yield "before that, what is there now is backed up, and that backup is locked"
+    else:
+        yield "NO backup is made of what is there now: what is overwritten or deleted is lost"
+
+
+def _where(seen: Survey) -> str:
+    server = seen.server
+    return (
+        f'{seen.config.name} is "{server.name}" ({server.identifier}) on {server.node}, panel {seen.config.panel.name}'
+    )
+
+
+def _line(seen: Survey, verdict: Verdict) -> str:
+    backup = verdict.backup
+    when = created(backup, seen.config.policy.zone)
+    return f"{backup.name}, made {when}, {size(backup)}, {verdict.state}, {whose(verdict)}"
+
+
+# delete --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What is to be deleted: backups by name, or what is beyond retention."""
+
+    wanted: Sequence[str] = ()
+    beyond_retention: bool = False
+    max_deletions: int | None = None
+
+    def check(self) -> None:
+        """Raise UsageError where the words contradict each other."""
+        if self.beyond_retention == bool(self.wanted):
+            hint = "`backups list` shows them; `plan` shows what is beyond retention"
+            raise UsageError("name the backups, or write --beyond-retention", hint=hint)
+        if self.max_deletions is not None and not self.beyond_retention:
+            raise UsageError("--max-deletions goes with --beyond-retention")
+
+
+def delete_backups(settings: Settings, name: str, deletion: Deletion, *, yes: bool, as_json: bool) -> int:
+    """Delete backups, once it was agreed to."""
+    deletion.check()
+    deed = Deed.at(settings, name, as_json=as_json, max_deletions=deletion.max_deletions)
+    must_be_able_to_ask(yes=yes)
+    work = _delete_beyond if deletion.beyond_retention else _delete_named
+    return deed.carry_out(
+        lambda: work(deed, deletion.wanted, yes=yes),
+        lambda handled: many_written(about(deed.server), handled),
+        lambda handled: f"deleted {_name(handled)}" if handled.changed else f"{_name(handled)} is gone already",
+    )
+
+
+def _delete_named(deed: Deed, wanted: Sequence[str], *, yes: bool) -> Sequence[Handled]:
+    seen = deed.do(lambda errand: errand.look())
+    verdicts, missing = pick_or_gone(seen, wanted)
+    handled = [gone(uuid) for uuid in missing]
+    handled += [hindered for verdict in verdicts if (hindered := obstacle(verdict.backup, verdict.state))]
+    free = [verdict for verdict in verdicts if obstacle(verdict.backup) is None]
+    if not free:
+        return handled
+    loss = losses(seen.plan.verdicts, free)
+    facts = [_where(seen), *(f"  {_line(seen, verdict)}" for verdict in free)]
+    facts += [f"WARNING: {loss.text}"] if loss else []
+    facts += [f"not deleted: {one.problems[0].text}" for one in handled if one.problems]
+    agree(facts, _how_many(free), yes=yes)
+    handled += deed.do(lambda errand: delete(errand, free))
+    return [*handled, *([Handled(None, Result.DONE, problems=(loss,))] if loss else [])]
+
+
+def _delete_beyond(deed: Deed, _: Sequence[str], *, yes: bool) -> Sequence[Handled]:
+    seen = deed.do(lambda errand: errand.look())
+    if seen.plan.refused is not None:
+        return [Handled(None, Result.REFUSED, problems=(Problem(seen.plan.code or "refused", seen.plan.refused),))]
+    going = seen.plan.deletions
+    if not going:
+        return [Handled(None, Result.DONE, problems=(Problem("nothing", "nothing is beyond retention"),))]
+    facts = [_where(seen), *(f"  {_line(seen, verdict)}: {because(verdict)}" for verdict in going)]
+    agree(facts, _how_many(going), yes=yes)
+    shown = {verdict.backup.uuid for verdict in going}
+    return deed.do(lambda errand: delete_beyond_retention(errand, shown))
+
+
+def _how_many(verdicts: Sequence[Verdict]) -> str:
+    return "delete this backup?" if len(verdicts) == 1 else f"delete these {len(verdicts)} backups?"
