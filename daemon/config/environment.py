@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_settings import ForceDecode
 
 from daemon.config.errors import ENVIRONMENT, Problem, closest
-from daemon.config.models import SECTIONS, Document, Table
+from daemon.config.models import SECTIONS, TABLES, Document, Table
 from daemon.config.tree import PREFIX, KeyPath, Tree, variable
 
 FILE_VARIABLE = "PTERO_BACKUPD_CONFIG"
@@ -61,8 +61,10 @@ def _path(name: str, tree: Tree) -> KeyPath | None:
     """The key that a variable sets; None, and a problem, where there is none."""
     rest = name[len(PREFIX) :].lower()
     section, _, tail = rest.partition("__")
-    if rest in Document.model_fields and rest not in SECTIONS:
+    if rest in Document.model_fields and rest not in SECTIONS and rest not in TABLES:
         return (rest,)
+    if section in TABLES and tail in TABLES[section].model_fields:
+        return (section, tail)
     if section in SECTIONS and tail:
         for key in SECTIONS[section].model_fields:
             if tail.endswith(f"__{key}"):
@@ -74,6 +76,9 @@ def _path(name: str, tree: Tree) -> KeyPath | None:
 def _meant(section: str, tail: str) -> str:
     """The nearest variable that there is, for one that there is not."""
     nearest_section = closest(section, Document.model_fields)
+    if nearest_section in TABLES:
+        nearest_key = closest(tail, TABLES[nearest_section].model_fields)
+        return f"did you mean {variable((nearest_section, nearest_key))}?" if nearest_key else _PARTS
     if nearest_section not in SECTIONS:
         return f"did you mean {variable((nearest_section,))}?" if nearest_section else _PARTS
     name, _, key = tail.rpartition("__")
@@ -97,7 +102,7 @@ def _put(path: KeyPath, value: object, values: dict[str, Any], tree: Tree) -> No
 
 def _decoded(path: KeyPath, text: str) -> object:
     """Text as it stands, or JSON where the key is no text; what is no JSON is left for the model to refuse."""
-    model: type[Table] = SECTIONS[path[0]] if len(path) > 1 else Document
+    model: type[Table] = {**SECTIONS, **TABLES}[path[0]] if len(path) > 1 else Document
     if not any(part is ForceDecode for part in model.model_fields[path[-1]].metadata):
         return text
     try:

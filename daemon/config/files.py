@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.errors import Problem, did_you_mean, shown
-from daemon.config.models import SECTIONS, Document
+from daemon.config.models import SECRETS, SECTIONS, TABLES, Document
 from daemon.config.tree import KeyPath, Tree, variable
 
 
@@ -66,6 +66,8 @@ def _add(document: dict[str, Any], file: str, values: dict[str, Any], tree: Tree
     for key, value in document.items():
         if key not in Document.model_fields:
             tree.refuse((key,), "unknown key", did_you_mean(key, Document.model_fields), file=file)
+        elif key in TABLES:
+            _add_table(key, value, file, values, tree)
         elif key not in SECTIONS:
             if _first_definition((key,), file, tree):
                 values[key] = value
@@ -73,6 +75,15 @@ def _add(document: dict[str, Any], file: str, values: dict[str, Any], tree: Tree
             _add_entries(key, value, file, values.setdefault(key, {}), tree)
         else:
             tree.refuse((key,), "must hold tables", f"such as [{key}.NAME]", value=shown(value), file=file)
+
+
+def _add_table(key: str, value: object, file: str, values: dict[str, Any], tree: Tree) -> None:
+    """A table that there is one of."""
+    if not isinstance(value, dict):
+        tree.refuse((key,), "must be a table", f"such as [{key}]", file=file)
+    elif _first_definition((key,), file, tree):
+        tree.origins |= {(key, inner): file for inner in value}
+        values[key] = _without_secret((key,), value, tree)
 
 
 def _add_entries(section: str, entries: dict[str, Any], file: str, values: dict[str, Any], tree: Tree) -> None:
@@ -83,15 +94,17 @@ def _add_entries(section: str, entries: dict[str, Any], file: str, values: dict[
             tree.refuse(path, "must be a table", f"such as [{section}.NAME]", file=file)
         elif _first_definition(path, file, tree):
             tree.origins |= {(*path, key): file for key in table}
-            values[name] = _without_key(path, table, tree) if section == "panels" else table
+            values[name] = _without_secret(path, table, tree)
 
 
-def _without_key(path: KeyPath, table: dict[str, Any], tree: Tree) -> dict[str, Any]:
-    """A panel's table without the panel's key, which must not be in it: such files are shown, copied and committed."""
-    if "api_key" in table:
-        suggestion = f"put it alone into an api_key_file of mode 0600, or set {variable((*path, 'api_key'))}"
-        tree.refuse((*path, "api_key"), "a key does not belong into the configuration file", suggestion)
-    return {key: value for key, value in table.items() if key != "api_key"}
+def _without_secret(path: KeyPath, table: dict[str, Any], tree: Tree) -> dict[str, Any]:
+    """A table without its secret, which must not be in it: such files are shown, copied and committed."""
+    secret = SECRETS.get(path[0])
+    if secret is not None and secret in table:
+        suggestion = f"put it alone into a file of mode 0600 for {secret}_file, or set {variable((*path, secret))}"
+        noun = secret.removeprefix("api_")
+        tree.refuse((*path, secret), f"a {noun} does not belong into the configuration file", suggestion)
+    return {key: value for key, value in table.items() if key != secret}
 
 
 def _first_definition(path: KeyPath, file: str, tree: Tree) -> bool:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from daemon.config.errors import ConfigError, shown
+from daemon.config.http import http_config
 from daemon.config.keys import find_key
 from daemon.config.match import Match, match_servers
 from daemon.config.models import NAME, PanelTable, PolicyTable, ServerTable, Table, is_clear
@@ -40,6 +41,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
         check_policy(("policies", name), table, tree)
     server_tables = _valid("servers", ServerTable, tree)
     matches = match_servers(server_tables, panel_tables, policy_tables, tree)
+    http = http_config(environ, tree)
     _refuse_too_little(tree, need_servers=need_servers)
     if tree.problems:
         raise ConfigError(tree.problems)
@@ -50,6 +52,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
         servers=MappingProxyType({match.server: _server(match, panels, tree) for match in matches}),
         files=tuple(tree.files),
         warnings=tuple(tree.warnings),
+        http=http,
     )
 
 

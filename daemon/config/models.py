@@ -147,6 +147,31 @@ def is_clear(url: str) -> bool:
     return parts.scheme == "http" and not loopback
 
 
+def split_listen(text: str) -> tuple[str, int]:
+    """Given "127.0.0.1:9180", "[::1]:9180" or "localhost:9180", return host and port; else ValueError."""
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if re.fullmatch(r"\[.*:.*\]", host) else host.replace(":", " ")
+    try:
+        named = bare == "localhost" or bool(ipaddress.ip_address(bare))
+    except ValueError:
+        named = False
+    if not named or not re.fullmatch("[0-9]{1,5}", port) or int(port) >= 1 << 16:
+        raise _mistake("must be an address of this machine and a port", 'such as "127.0.0.1:9180" or "[::1]:9180"')
+    return bare, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+def _host(text: str) -> str:
+    """The name of a host as a browser sends it, without scheme and port."""
+    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", text.lower()):
+        raise _mistake("must be the name of a host", 'such as "backups.example.com", without scheme and port')
+    return text.lower()
+
+
 # What an environment variable holds as JSON is marked ForceDecode; all else is taken as text, as it stands.
 Text = Annotated[str, Field(min_length=1)]
 Schedule = Annotated[str, _read_by(parse_schedule)]
@@ -170,6 +195,8 @@ Bound = Annotated[int, AfterValidator(_bound), ForceDecode]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), ForceDecode]
 Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], ForceDecode]
 Templates = Annotated[list[NameTemplate], ForceDecode]
+Listen = Annotated[str, _read_by(split_listen)]
+Hosts = Annotated[list[Annotated[str, AfterValidator(_host)]], ForceDecode]
 
 
 class PanelTable(Table):
@@ -283,6 +310,23 @@ ServerTable: type[ServerIdentity] = create_model(
     **_left_to_the_policy(),
 )
 
+
+class HttpTable(Table):
+    """The status page, the metrics and the health checks."""
+
+    listen: Listen | None = Field(
+        None, description='Where the daemon answers HTTP, such as "127.0.0.1:9180"; left out: nowhere.'
+    )
+    expose: Flag = Field(
+        default=False, description="Allow an address that others can reach without a token: they can read the page."
+    )
+    hosts: Hosts = Field([], description="Names that the page is asked by, besides localhost and plain addresses.")
+    token_file: Text | None = Field(
+        None, description="A file that holds the token alone; a relative path starts at this file's folder."
+    )
+    token: SecretStr | None = Field(None, description="The token itself: from the environment only, never in a file.")
+
+
 EntryName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
 
@@ -295,6 +339,18 @@ class Document(Table):
     panels: dict[EntryName, PanelTable] = Field({}, description="The panels, by a name of your own.")
     policies: dict[EntryName, PolicyTable] = Field({}, description="The policies, by a name of your own.")
     servers: dict[EntryName, ServerTable] = Field({}, description="The servers, by a name of your own.")
+    http: HttpTable = Field(default_factory=HttpTable, description="Where the daemon answers HTTP, and to whom.")
 
 
-SECTIONS: dict[str, type[Table]] = {"panels": PanelTable, "policies": PolicyTable, "servers": ServerTable}
+SECTIONS: dict[str, type[Table]] = {
+    "panels": PanelTable,
+    "policies": PolicyTable,
+    "servers": ServerTable,
+}
+"""The tables of tables: each holds entries by a name of the operator's own."""
+
+TABLES: dict[str, type[Table]] = {"http": HttpTable}
+"""The tables that there is one of."""
+
+SECRETS = {"panels": "api_key", "http": "token"}
+"""What no file may hold: such files are shown, copied and committed."""

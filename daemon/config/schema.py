@@ -5,7 +5,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from daemon.config.models import Document
+from daemon.config.models import SECRETS, SECTIONS, TABLES, Document
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,5 +28,6 @@ class _TomlSchema(GenerateJsonSchema):
 def schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of config.toml and of each file in conf.d."""
     written = Document.model_json_schema(schema_generator=_TomlSchema)
-    del written["$defs"]["PanelTable"]["properties"]["api_key"]  # a file must not hold it
+    for section, secret in SECRETS.items():
+        del written["$defs"][{**SECTIONS, **TABLES}[section].__name__]["properties"][secret]  # a file must not hold it
     return {"$schema": DIALECT, **written, "title": "ptero-backupd configuration"}

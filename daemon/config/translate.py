@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from daemon.config.errors import ENVIRONMENT, closest, did_you_mean, shown
-from daemon.config.models import SECTIONS, KeepTable
+from daemon.config.models import SECRETS, SECTIONS, TABLES, KeepTable
 from daemon.config.tree import KeyPath, Tree
 
 _WORDS = {
@@ -37,7 +37,7 @@ def refuse_all(error: ValidationError, path: KeyPath, tree: Tree) -> None:
             case "extra_forbidden":
                 # Without its value: a misspelt api_key holds a key all the same.
                 tree.refuse(key, "unknown key", _meant(key))
-            case "missing" if tree.origin(path) == ENVIRONMENT:
+            case "missing" if tree.origin(path) == ENVIRONMENT and path[0] in SECTIONS:
                 _refuse_lack(key, path, detail, tree)
             case _:
                 reason, suggestion = _words(detail)
@@ -59,7 +59,7 @@ def _meant(key: KeyPath) -> str:
     if "keep" in key[2:-1]:
         return did_you_mean(word, KeepTable.model_fields)
     known = _keys_of(section)
-    if not closest(word, known):
+    if section in SECTIONS and not closest(word, known):
         for other in SECTIONS:
             if elsewhere := closest(word, _keys_of(other)):
                 return f"did you mean {elsewhere}, a key of {other}?"
@@ -67,7 +67,7 @@ def _meant(key: KeyPath) -> str:
 
 
 def _keys_of(section: str) -> list[str]:
-    return [key for key in SECTIONS[section].model_fields if key != "api_key"]
+    return [key for key in {**SECTIONS, **TABLES}[section].model_fields if key != SECRETS.get(section)]
 
 
 def _key(path: KeyPath, location: tuple[int | str, ...]) -> KeyPath:

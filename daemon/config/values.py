@@ -76,9 +76,21 @@ class ServerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """Where the daemon answers HTTP. `hosts` are the names that it is asked by, besides localhost and plain addresses;
+    `token` is None where none is asked for.
+    """
+
+    host: str
+    port: int
+    hosts: frozenset[str]
+    token: SecretStr | None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole. `state_dir` is None for "none"; `files` are those read, the main one first; `warnings` are sentences
-    for the operator about what is allowed and yet unwise.
+    for the operator about what is allowed and yet unwise; `http` is None where the daemon answers no HTTP.
     """
 
     state_dir: Path | None
@@ -87,6 +99,7 @@ class Config:
     servers: Mapping[str, ServerConfig]
     files: tuple[Path, ...]
     warnings: tuple[str, ...]
+    http: HttpConfig | None = None
 
 
 def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:

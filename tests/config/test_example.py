@@ -8,7 +8,7 @@ import pytest
 
 from daemon.config.errors import ConfigError
 from daemon.config.load import load
-from daemon.config.models import SECTIONS, Document, KeepTable, PanelTable, PolicyTable, ServerIdentity
+from daemon.config.models import SECTIONS, Document, HttpTable, KeepTable, PanelTable, PolicyTable, ServerIdentity
 from daemon.config.schema import schema
 from tests.config.support import ENVIRONMENT, KEY, RIGHT, write
 
@@ -21,11 +21,15 @@ TABLES = {
     "Policies": PolicyTable.model_fields,
     "What to keep": KeepTable.model_fields,
     "Servers": ServerIdentity.model_fields,
+    "HTTP": HttpTable.model_fields,
 }
 IN_WORDS = {
     "state_dir": "`$STATE_DIRECTORY`, else the user's state folder",
     "api_key": "none",
     "api_key_file": "none",
+    "listen": "none",
+    "token": "none",
+    "token_file": "none",
     "panel": "the only one",
     "policy": "the only one",
 } | dict.fromkeys(KeepTable.model_fields, "not set")
@@ -48,7 +52,7 @@ def test_the_example_loads(tmp_path: Path) -> None:
 
 
 def test_the_example_holds_every_key() -> None:
-    """No key of the model is missing from the example, but the secret that must not be in it."""
+    """No key of the model is missing from the example, but the secrets that must not be in it."""
     example = tomllib.loads(EXAMPLE)
     written = {
         "panels": set(example["panels"]["main"]) | {"api_key"},
@@ -57,6 +61,7 @@ def test_the_example_holds_every_key() -> None:
     }
     assert set(example) == set(Document.model_fields)
     assert written == {section: set(model.model_fields) for section, model in SECTIONS.items()}
+    assert set(example["http"]) | {"token", "token_file"} == set(HttpTable.model_fields)
     assert set(example["policies"]["standard"]["keep"]) == set(KeepTable.model_fields)
 
 
@@ -101,8 +106,13 @@ def test_the_schema_describes_every_key() -> None:
     document = schema()
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     tables = document["$defs"]
-    for name, model in {"PanelTable": PanelTable, "PolicyTable": PolicyTable, "KeepTable": KeepTable}.items():
-        assert set(tables[name]["properties"]) == set(model.model_fields) - {"api_key"}
+    for name, model in {
+        "PanelTable": PanelTable,
+        "PolicyTable": PolicyTable,
+        "KeepTable": KeepTable,
+        "HttpTable": HttpTable,
+    }.items():
+        assert set(tables[name]["properties"]) == set(model.model_fields) - {"api_key", "token"}
     assert set(tables["ServerTable"]["properties"]) == set(ServerIdentity.model_fields) | set(PolicyTable.model_fields)
     for table in [*tables.values(), document]:
         assert table["additionalProperties"] is False
