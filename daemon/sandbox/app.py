@@ -99,6 +99,7 @@ class PanelApp:
 
     async def _meet(self, call: Call, handler: Handler, request: Request) -> Response:
         """The answer with the fault that was ordered for the call, if one was."""
+        await request.body()  # it is kept: a caller who goes away before a late deed is obeyed all the same
         self.world.settle()
         server = self.world.find_server(request.path_params.get("server", ""))
         server_uuid = server.uuid if server else None

@@ -102,6 +102,7 @@ class Daemon:
         self.stdout: list[str] = []
         self.stderr: list[str] = []
         self._changed = threading.Condition()
+        self._open = 2
         self._readers = [self._reader(self.process.stdout, self.stdout), self._reader(self.process.stderr, self.stderr)]
 
     def events(self, name: str, **fields: object) -> list[Event]:
@@ -112,9 +113,7 @@ class Daemon:
     def wait_for(self, name: str, *, times: int = 1, seconds: float = PATIENCE, **fields: object) -> Event:
         """Wait for the n-th event of that name with these fields, and return it."""
         with self._changed:
-            there = self._changed.wait_for(
-                lambda: len(self.events(name, **fields)) >= times or not self._alive(), seconds
-            )
+            there = self._changed.wait_for(lambda: len(self.events(name, **fields)) >= times or not self._open, seconds)
         assert there, f"no event {name} {fields} within {seconds} s\n{self.output}"
         found = self.events(name, **fields)
         assert len(found) >= times, f"the daemon ended without {name} {fields}\n{self.output}"
@@ -136,9 +135,6 @@ class Daemon:
         """All that it wrote."""
         return "".join((*self.stdout, *self.stderr))
 
-    def _alive(self) -> bool:
-        return any(reader.is_alive() for reader in self._readers)
-
     def _reader(self, stream: IO[str] | None, lines: list[str]) -> threading.Thread:
         assert stream is not None
 
@@ -148,6 +144,9 @@ class Daemon:
                     with self._changed:
                         lines.append(line)
                         self._changed.notify_all()
+            with self._changed:
+                self._open -= 1
+                self._changed.notify_all()
 
         thread = threading.Thread(target=read)
         thread.start()
