@@ -5,6 +5,6 @@ Nothing secret may be put in: no key, no signed URL.
 """
 
 from daemon.history.journal import KEPT_FOR, MOST_ROTATIONS, Journal
-from daemon.history.values import Rotation, Step, Trigger
+from daemon.history.values import Rotation, Sample, Snapshot, Step, Trigger
 
-__all__ = ["KEPT_FOR", "MOST_ROTATIONS", "Journal", "Rotation", "Step", "Trigger"]
+__all__ = ["KEPT_FOR", "MOST_ROTATIONS", "Journal", "Rotation", "Sample", "Snapshot", "Step", "Trigger"]

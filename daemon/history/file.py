@@ -55,6 +55,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (server_uuid, backup_uuid)
         )""",
     ),
+    (
+        """CREATE TABLE snapshot (
+            server_uuid TEXT PRIMARY KEY,
+            panel TEXT NOT NULL,
+            at TEXT NOT NULL,
+            detail TEXT NOT NULL
+        )""",
+        """CREATE TABLE trend (
+            server_uuid TEXT NOT NULL,
+            day TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            PRIMARY KEY (server_uuid, day)
+        )""",
+    ),
 )
 
 

@@ -9,17 +9,27 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, get_args
 
 from daemon.errors import StateError
 from daemon.history.file import in_memory, opened, transaction, translated
-from daemon.history.values import Rotation, Trigger, read_rotations, written
+from daemon.history.values import (
+    Rotation,
+    Sample,
+    Snapshot,
+    Trigger,
+    read_rotations,
+    read_snapshots,
+    read_trend,
+    written,
+)
 
 FILE_NAME = "history.sqlite3"
 KEPT_FOR = timedelta(days=400)
 MOST_ROTATIONS = 100_000
+TREND_KEPT_FOR = timedelta(days=90)
 
 
 class Journal:
@@ -155,6 +165,34 @@ class Journal:
                 (server_uuid, backup_uuid, written(at)),
             )
 
+    def snapshot(self, taken: Snapshot, size: int) -> None:
+        """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
+        day = taken.at.astimezone(UTC).date()
+        row = (taken.server_uuid, taken.panel, written(taken.at), json.dumps(dict(taken.detail), ensure_ascii=False))
+        with self._writing("snapshot") as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO snapshot (server_uuid, panel, at, detail) VALUES (?, ?, ?, ?)", row
+            )
+            connection.execute(
+                "INSERT OR REPLACE INTO trend (server_uuid, day, bytes) VALUES (?, ?, ?)",
+                (taken.server_uuid, day.isoformat(), size),
+            )
+            connection.execute(
+                "DELETE FROM trend WHERE server_uuid = ? AND day < ?",
+                (taken.server_uuid, (day - TREND_KEPT_FOR).isoformat()),
+            )
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return the newest snapshot of every server."""
+        with self._reading() as connection:
+            return read_snapshots(connection.execute("SELECT * FROM snapshot"))
+
+    def trend(self, server_uuid: str) -> list[Sample]:
+        """Return how many bytes the server's backups held, day by day, oldest first; some days may be missing."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT * FROM trend WHERE server_uuid = ? ORDER BY day", (server_uuid,))
+            return read_trend(rows)
+
     def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
         """Forget rotations older than `keep`, and all but the newest `most`; return how many.
 
@@ -168,6 +206,10 @@ class Journal:
             )
             surplus = connection.execute(
                 "DELETE FROM rotation WHERE id <= (SELECT id FROM rotation ORDER BY id DESC LIMIT 1 OFFSET ?)", (most,)
+            )
+            connection.execute("DELETE FROM snapshot WHERE at < ?", (written(now - keep),))
+            connection.execute(
+                "DELETE FROM trend WHERE day < ?", ((now - TREND_KEPT_FOR).astimezone(UTC).date().isoformat(),)
             )
             return aged.rowcount + surplus.rowcount
 

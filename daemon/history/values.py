@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
@@ -46,6 +46,32 @@ class Rotation:
     def step(self, name: str) -> Step | None:
         """Return the newest step of that name."""
         return next((step for step in reversed(self.steps) if step.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a server's backups were when they were last judged. `detail` is anything that JSON can hold."""
+
+    server_uuid: str
+    panel: str
+    at: datetime
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many bytes a server's backups held at the end of a day (UTC)."""
+
+    day: date
+    bytes: int
+
+
+def read_snapshots(rows: Iterable[sqlite3.Row]) -> list[Snapshot]:
+    return [Snapshot(row["server_uuid"], row["panel"], _moment(row["at"]), json.loads(row["detail"])) for row in rows]
+
+
+def read_trend(rows: Iterable[sqlite3.Row]) -> list[Sample]:
+    return [Sample(date.fromisoformat(row["day"]), row["bytes"]) for row in rows]
 
 
 def read_rotations(rotations: Iterable[sqlite3.Row], steps: Iterable[sqlite3.Row]) -> list[Rotation]:

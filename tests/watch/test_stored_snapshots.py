@@ -1,0 +1,85 @@
+"""Snapshots and the trend in the journal: the newest of each server, and one size a day."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import StateError
+from daemon.history import Journal, Sample, Snapshot
+
+AT = datetime(2026, 4, 1, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal on disk."""
+    with Journal.open(tmp_path) as opened:
+        yield opened
+
+
+def taken(server: str = "one", at: datetime = AT, **detail: object) -> Snapshot:
+    """A snapshot of that server."""
+    return Snapshot(server, "main", at, detail)
+
+
+def test_the_newest_snapshot_of_each_server_is_kept(journal: Journal) -> None:
+    """One takes the place of the one before."""
+    journal.snapshot(taken(n=1), 10)
+    journal.snapshot(taken("two", n=2), 20)
+    journal.snapshot(taken(at=AT + timedelta(days=1), n=3), 30)
+    assert sorted(journal.snapshots(), key=lambda one: one.server_uuid) == [
+        taken(at=AT + timedelta(days=1), n=3),
+        taken("two", n=2),
+    ]
+
+
+def test_a_day_ends_with_its_last_size(journal: Journal) -> None:
+    """However often a server is looked at."""
+    journal.snapshot(taken(), 10)
+    journal.snapshot(taken(at=AT + timedelta(hours=6)), 12)
+    journal.snapshot(taken(at=AT + timedelta(days=2)), 15)
+    assert journal.trend("one") == [Sample(date(2026, 4, 1), 12), Sample(date(2026, 4, 3), 15)]
+    assert journal.trend("two") == []
+
+
+def test_a_trend_is_three_months_long(journal: Journal) -> None:
+    """It does not grow for ever."""
+    for days in range(0, 200, 10):
+        journal.snapshot(taken(at=AT + timedelta(days=days)), days)
+    assert [sample.bytes for sample in journal.trend("one")] == list(range(100, 200, 10))
+
+
+def test_what_nobody_has_looked_at_for_long_is_forgotten(journal: Journal) -> None:
+    """A server that is gone leaves nothing behind."""
+    journal.snapshot(taken(), 10)
+    journal.prune(AT + timedelta(days=100))
+    assert journal.snapshots() == [taken()]
+    assert journal.trend("one") == []
+    journal.prune(AT + timedelta(days=401))
+    assert journal.snapshots() == []
+
+
+def test_it_outlives_the_process(tmp_path: Path) -> None:
+    """A restarted daemon shows what it knew."""
+    with Journal.open(tmp_path) as journal:
+        journal.snapshot(taken(words="größer"), 10)
+    with Journal.open(tmp_path) as journal:
+        assert journal.snapshots() == [taken(words="größer")]
+
+
+def test_a_journal_without_the_tables_gets_them(tmp_path: Path) -> None:
+    """One that a version before wrote."""
+    with Journal.open(tmp_path) as journal:
+        journal._connection.executescript("DROP TABLE snapshot; DROP TABLE trend; PRAGMA user_version = 1")
+    with Journal.open(tmp_path) as journal:
+        journal.snapshot(taken(), 10)
+        assert journal.snapshots() == [taken()]
+
+
+def test_a_row_that_we_did_not_write_is_an_error_of_ours(journal: Journal) -> None:
+    """Not one of the JSON library's."""
+    journal._connection.execute("INSERT INTO snapshot VALUES ('one', 'main', '2026-04-01T00:00:00.000000Z', '{')")
+    with pytest.raises(StateError):
+        journal.snapshots()
