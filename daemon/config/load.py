@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from daemon.config.alerts import alert_configs
 from daemon.config.errors import ConfigError, shown
 from daemon.config.http import http_config
 from daemon.config.keys import find_key
 from daemon.config.match import Match, match_servers
-from daemon.config.models import NAME, PanelTable, PolicyTable, ServerTable, Table, is_clear
+from daemon.config.models import NAME, AlertTable, PanelTable, PolicyTable, ServerTable, Table, is_clear
 from daemon.config.policy import check_policy, policy_config
 from daemon.config.sources import read_sources
 from daemon.config.state import state_folder
@@ -40,6 +41,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
     for name, table in policy_tables.items():
         check_policy(("policies", name), table, tree)
     server_tables = _valid("servers", ServerTable, tree)
+    alerts = alert_configs(_valid("alerts", AlertTable, tree), environ, tree)
     matches = match_servers(server_tables, panel_tables, policy_tables, tree)
     http = http_config(environ, tree)
     _refuse_too_little(tree, need_servers=need_servers)
@@ -53,6 +55,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
         files=tuple(tree.files),
         warnings=tuple(tree.warnings),
         http=http,
+        alerts=MappingProxyType(alerts),
     )
 
 

@@ -106,6 +106,12 @@ def _identifier(text: str) -> str:
     return text.lower()
 
 
+def _file_name(text: str) -> str:
+    if "://" in text:
+        raise _mistake("must name a file", "the address itself is a secret, and stands in that file alone")
+    return text
+
+
 def _count_or_all(count: int) -> int:
     if count < 1 and count != -1:
         raise _mistake("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
@@ -195,6 +201,8 @@ Bound = Annotated[int, AfterValidator(_bound), ForceDecode]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), ForceDecode]
 Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], ForceDecode]
 Templates = Annotated[list[NameTemplate], ForceDecode]
+Names = Annotated[list[str] | None, ForceDecode]
+Events = Annotated[list[Literal["failed", "limit", "suspicious", "overdue", "recovered", "done"]], ForceDecode]
 Listen = Annotated[str, _read_by(split_listen)]
 Hosts = Annotated[list[Annotated[str, AfterValidator(_host)]], ForceDecode]
 
@@ -281,6 +289,7 @@ class PolicyTable(Table):
         10, description="A rotation that would delete more good backups than this deletes none; -1: no bound."
     )
     node_hold: Duration = Field("1h", description="How long one backup may hold its node's slot.")
+    alerts: Names = Field(None, description="Who is told, by the names of alerts; left out: all of them; []: nobody.")
 
 
 class ServerIdentity(Table):
@@ -327,6 +336,25 @@ class HttpTable(Table):
     token: SecretStr | None = Field(None, description="The token itself: from the environment only, never in a file.")
 
 
+class AlertTable(Table):
+    """One receiver of alerts."""
+
+    type: Literal["ping", "webhook", "apprise"] = Field(
+        description='"ping": an address as healthchecks.io has them; "webhook": JSON, or Discord; "apprise": any other.'
+    )
+    url_file: Annotated[Text, AfterValidator(_file_name)] | None = Field(
+        None, description="A file that holds the address alone; a relative path starts at this file's folder."
+    )
+    url: SecretStr | None = Field(None, description="The address itself: from the environment only, never in a file.")
+    events: Events = Field(
+        ["failed", "limit", "suspicious", "overdue", "recovered"],
+        description='What it is told of; "done" is each good backup. A ping is told of each rotation.',
+    )
+    allow_http: Flag = Field(
+        default=False, description="Allow an http address: whoever is on the way to the receiver can read it."
+    )
+
+
 EntryName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
 
@@ -339,6 +367,7 @@ class Document(Table):
     panels: dict[EntryName, PanelTable] = Field({}, description="The panels, by a name of your own.")
     policies: dict[EntryName, PolicyTable] = Field({}, description="The policies, by a name of your own.")
     servers: dict[EntryName, ServerTable] = Field({}, description="The servers, by a name of your own.")
+    alerts: dict[EntryName, AlertTable] = Field({}, description="Who is told of trouble, by a name of your own.")
     http: HttpTable = Field(default_factory=HttpTable, description="Where the daemon answers HTTP, and to whom.")
 
 
@@ -346,11 +375,12 @@ SECTIONS: dict[str, type[Table]] = {
     "panels": PanelTable,
     "policies": PolicyTable,
     "servers": ServerTable,
+    "alerts": AlertTable,
 }
 """The tables of tables: each holds entries by a name of the operator's own."""
 
 TABLES: dict[str, type[Table]] = {"http": HttpTable}
 """The tables that there is one of."""
 
-SECRETS = {"panels": "api_key", "http": "token"}
+SECRETS = {"panels": "api_key", "alerts": "url", "http": "token"}
 """What no file may hold: such files are shown, copied and committed."""

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from daemon.config.alerts import check_names
 from daemon.config.models import PolicyTable
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PolicyConfig
@@ -32,6 +33,7 @@ def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
         timeout=parse_duration(table.timeout),
         max_deletions=table.max_deletions,
         node_hold=parse_duration(table.node_hold),
+        alerts=None if table.alerts is None else tuple(table.alerts),
     )
 
 
@@ -54,6 +56,7 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
         _retention(table)
     except ValueError as error:
         tree.refuse(path, str(error))
+    check_names(path, tree)
     schedule, zone = parse_schedule(table.schedule), ZoneInfo(table.timezone)
     first = schedule.after(_SOME_DAY, zone)
     if parse_duration(table.splay) > schedule.after(first, zone) - first:

@@ -44,6 +44,7 @@ class _Sources(BaseSettings):
     panels: dict[str, Any] = {}
     policies: dict[str, Any] = {}
     servers: dict[str, Any] = {}
+    alerts: dict[str, Any] = {}
     http: dict[str, Any] = {}
 
     @classmethod

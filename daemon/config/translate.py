@@ -81,9 +81,10 @@ def _key(path: KeyPath, location: tuple[int | str, ...]) -> KeyPath:
 
 
 def _value(detail: ErrorDetails, key: KeyPath) -> str | None:
-    """What was written, unless nothing was, or a table, or an address that may hold a password."""
+    """What was written, unless nothing was, or a table, or an address that may hold a password or be a secret."""
     value = detail["input"]
-    if detail["type"] == "missing" or isinstance(value, dict) or (key[-1] == "url" and "@" in str(value)):
+    private = {"panels": "@", "alerts": "://"}.get(key[0])
+    if detail["type"] == "missing" or isinstance(value, dict) or (private and private in str(value)):
         return None
     return shown(value)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
@@ -18,6 +19,9 @@ from daemon.core.calendar import Schedule, Starts
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
 from daemon.core.retention import Retention
+from daemon.core.watch import Event
+
+PLACEHOLDERS = ("panel", "policy", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,10 @@ class PanelConfig:
 
 @dataclass(frozen=True, slots=True)
 class PolicyConfig:
-    """When to back up, under what name, and what to keep; for a server, with its own keys put in place."""
+    """When to back up, under what name, and what to keep; for a server, with its own keys put in place.
+
+    `alerts` are the names of those who are told, None for all.
+    """
 
     name: str
     schedule_text: str
@@ -50,6 +57,7 @@ class PolicyConfig:
     timeout: timedelta
     max_deletions: int
     node_hold: timedelta
+    alerts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,16 @@ class HttpConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertConfig:
+    """One receiver of alerts. A ping's `url` can hold PLACEHOLDERS in braces, and its `events` do not matter."""
+
+    name: str
+    type: Literal["ping", "webhook", "apprise"]
+    url: SecretStr
+    events: frozenset[Event]
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole. `state_dir` is None for "none"; `files` are those read, the main one first; `warnings` are sentences
     for the operator about what is allowed and yet unwise; `http` is None where the daemon answers no HTTP.
@@ -100,6 +118,7 @@ class Config:
     files: tuple[Path, ...]
     warnings: tuple[str, ...]
     http: HttpConfig | None = None
+    alerts: Mapping[str, AlertConfig] = field(default_factory=dict)
 
 
 def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:

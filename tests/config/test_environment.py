@@ -32,13 +32,17 @@ VALUES = {
     "suspicious": "0",
     "max_deletions": "-1",
     "node_hold": "2h",
+    "alerts": '["ops"]',
+    "type": "webhook",
+    "url_file": "/nowhere",
+    "events": '["failed", "done"]',
     "id": UUID,
     "panel": "main",
     "policy": "standard",
 }
 ALL = {
     variable((section, name, key)): VALUES[key]
-    for section, name in {"panels": "main", "policies": "standard", "servers": "my-server"}.items()
+    for section, name in {"panels": "main", "policies": "standard", "servers": "my-server", "alerts": "ops"}.items()
     for key in SECTIONS[section].model_fields
 }
 

@@ -8,7 +8,18 @@ import pytest
 
 from daemon.config.errors import ConfigError
 from daemon.config.load import load
-from daemon.config.models import SECTIONS, Document, HttpTable, KeepTable, PanelTable, PolicyTable, ServerIdentity
+from daemon.config.models import (
+    SECRETS,
+    SECTIONS,
+    AlertTable,
+    Document,
+    HttpTable,
+    KeepTable,
+    PanelTable,
+    PolicyTable,
+    ServerIdentity,
+    Table,
+)
 from daemon.config.schema import schema
 from tests.config.support import ENVIRONMENT, KEY, RIGHT, write
 
@@ -22,6 +33,7 @@ TABLES = {
     "What to keep": KeepTable.model_fields,
     "Servers": ServerIdentity.model_fields,
     "HTTP": HttpTable.model_fields,
+    "Alerts": AlertTable.model_fields,
 }
 IN_WORDS = {
     "state_dir": "`$STATE_DIRECTORY`, else the user's state folder",
@@ -30,9 +42,18 @@ IN_WORDS = {
     "listen": "none",
     "token": "none",
     "token_file": "none",
+    "url": "none",
+    "url_file": "none",
+    "alerts": "all of them",
+    "events": 'all but `"done"`',
     "panel": "the only one",
     "policy": "the only one",
 } | dict.fromkeys(KeepTable.model_fields, "not set")
+
+SECRETS_OF_THE_EXAMPLE = {
+    "PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY,
+    "PTERO_BACKUPD_ALERTS__OPS__URL": "https://hooks.example.com/secret",
+}
 
 
 def rows(heading: str) -> dict[str, list[str]]:
@@ -46,7 +67,7 @@ def rows(heading: str) -> dict[str, list[str]]:
 
 def test_the_example_loads(tmp_path: Path) -> None:
     """The example is accepted as it stands, given a key."""
-    config = load(write(tmp_path, EXAMPLE), {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
+    config = load(write(tmp_path, EXAMPLE), SECRETS_OF_THE_EXAMPLE)
     assert set(config.servers) == {"survival", "creative"}
     assert config.warnings == ()
 
@@ -58,6 +79,7 @@ def test_the_example_holds_every_key() -> None:
         "panels": set(example["panels"]["main"]) | {"api_key"},
         "policies": set(example["policies"]["standard"]),
         "servers": set(example["servers"]["survival"]) | set(PolicyTable.model_fields),
+        "alerts": set(example["alerts"]["ops"]) | {"url"},
     }
     assert set(example) == set(Document.model_fields)
     assert written == {section: set(model.model_fields) for section, model in SECTIONS.items()}
@@ -106,13 +128,10 @@ def test_the_schema_describes_every_key() -> None:
     document = schema()
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     tables = document["$defs"]
-    for name, model in {
-        "PanelTable": PanelTable,
-        "PolicyTable": PolicyTable,
-        "KeepTable": KeepTable,
-        "HttpTable": HttpTable,
-    }.items():
-        assert set(tables[name]["properties"]) == set(model.model_fields) - {"api_key", "token"}
+    models: dict[str, type[Table]] = {**SECTIONS, "http": HttpTable, "keep": KeepTable}
+    for section, model in models.items():
+        written = set(model.model_fields) - {SECRETS.get(section)}
+        assert set(tables[model.__name__]["properties"]) == written
     assert set(tables["ServerTable"]["properties"]) == set(ServerIdentity.model_fields) | set(PolicyTable.model_fields)
     for table in [*tables.values(), document]:
         assert table["additionalProperties"] is False

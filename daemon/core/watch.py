@@ -1,0 +1,88 @@
+"""When an operator is told: of each trouble once, and then that it is over.
+
+A `Watch` is all that is remembered of one server; each function returns the next one and the news that follow. Nothing
+here knows what a rotation is made of, who is told, or by what means.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from daemon.core.calendar import Starts
+
+GRACE = timedelta(minutes=30)
+
+
+class Event(StrEnum):
+    """What can be told of a server."""
+
+    FAILED = "failed"
+    LIMIT = "limit"
+    SUSPICIOUS = "suspicious"
+    OVERDUE = "overdue"
+    RECOVERED = "recovered"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One server: when last there was nothing to complain of (at first: since when it is watched), when its last good
+    backup was there, and of which troubles was told since.
+    """
+
+    fine_at: datetime
+    good_at: datetime | None = None
+    told: frozenset[Event] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a rotation: whether there is a new good backup, what is wrong, or that there was nothing to do."""
+
+    good: bool = False
+    trouble: Event | None = None
+    excused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something to tell. `after` are the troubles that were told before and are over now."""
+
+    event: Event
+    after: tuple[Event, ...] = ()
+
+
+def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[News, ...]]:
+    """Take in what came of a rotation: a trouble that was told is not told again before a good backup ended it."""
+    if report.good:
+        over = tuple(sorted(watch.told - {report.trouble}))
+        still = watch.told & {report.trouble}
+        watch = Watch(fine_at=now, good_at=now, told=frozenset(still))
+    else:
+        over = ()
+        watch = replace(watch, fine_at=now) if report.excused else watch
+    news = [News(Event.RECOVERED, over)] if over else []
+    if report.trouble is not None and report.trouble not in watch.told:
+        watch = replace(watch, told=watch.told | {report.trouble})
+        news.append(News(report.trouble))
+    if report.good and report.trouble is None:
+        news.append(News(Event.DONE))
+    return watch, tuple(news)
+
+
+def due_by(watch: Watch, starts: Starts, timeout: timedelta) -> datetime:
+    """When the next good backup is overdue: the first start since all was well, what it may take, and some grace."""
+    return starts.after(watch.fine_at) + timeout + GRACE
+
+
+def looked(watch: Watch, due: datetime, now: datetime) -> tuple[Watch, tuple[News, ...]]:
+    """Look at the clock; a machine that slept through the moment tells as soon as it is awake."""
+    if now < due or Event.OVERDUE in watch.told:
+        return watch, ()
+    return replace(watch, told=watch.told | {Event.OVERDUE}), (News(Event.OVERDUE),)
+
+
+def wanted(news: News, events: Collection[Event]) -> bool:
+    """Whether somebody who asked for these events is told: of an end only who was told of what ended."""
+    return news.event in events and (news.event is not Event.RECOVERED or not set(news.after).isdisjoint(events))
