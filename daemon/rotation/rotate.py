@@ -194,7 +194,7 @@ def _not_good(verdict: Verdict) -> Halt:
         Result.FAILED,
         Problem(
             f"backup_{verdict.state.value}",
-            f"the new backup {verdict.backup.name} is {verdict.state.value}: {because}",
+            f"the new backup {verdict.backup.name} did not turn good: {because}",
             hint,
         ),
         retry=Retry.ONCE if failed else Retry.NO,
