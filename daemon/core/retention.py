@@ -56,6 +56,14 @@ class Retention:
         if not 0 <= self.suspicious < 1:
             raise ValueError(f"suspicious = {self.suspicious}: write a share from 0 (off) to below 1, such as 0.5")
 
+    def most_kept(self) -> int | None:
+        """How many unlocked good backups can be kept at once, at most; None where there is no bound.
+
+        The newest `min_good` are as if by a `last` of their own; what `last` keeps anyhow is not counted again.
+        """
+        most = self.keep.most_kept()
+        return None if most is None else most + max(0, self.min_good - max(1, self.keep.last))
+
 
 def judge(
     backups: Sequence[Backup],

@@ -25,6 +25,7 @@ def test_a_template_makes_a_name_in_utc() -> None:
         (NAME, None, True),
         (NAME, "creative", False),
         (NAME, "surviva", False),
+        (NAME, "s.rvival", False),
         (NAME + "\n", "survival", False),
         (" " + NAME, "survival", False),
         (NAME + "-copy", "survival", False),
@@ -68,6 +69,7 @@ def test_ownership_covers_earlier_templates_too() -> None:
     name = old.render("survival", DAWN, "")
     assert not Ownership((new,), "survival").owns(name)
     assert Ownership((new, old), "survival").owns(name)
+    assert not Ownership((new, old), "survival").owns(name + "-copy")
     assert Ownership((new, old), "survival") == Ownership((new, old), "survival")
 
 

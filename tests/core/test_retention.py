@@ -170,6 +170,15 @@ def test_min_good_adds_the_newest() -> None:
     assert texts(found[DAYS[1].uuid]) == ["among the newest good ones, min_good = 3"]
 
 
+@pytest.mark.parametrize(
+    ("keep", "min_good", "most"),
+    [("daily=7", 1, 7), ("daily=7", 3, 9), ("last=3", 3, 3), ("last=3", 5, 5), ("all", 1, None)],
+)
+def test_min_good_counts_towards_what_can_be_kept(keep: str, min_good: int, most: int | None) -> None:
+    """So that `check` can tell whether the panel's limit holds that and one more."""
+    assert retention(keep, min_good=min_good).most_kept() == most
+
+
 def test_total_size_takes_the_oldest_away_and_says_so() -> None:
     """What is kept fits into it, as long as `min_good` are left."""
     found = verdicts(DAYS, retention("last=4", total_size=int(2.5 * SIZE)))
@@ -222,6 +231,13 @@ def test_days_and_weeks_are_the_zones() -> None:
     assert texts(verdicts(rows, retention("daily=2", zone=BERLIN))[rows[0].uuid]) == [
         "newest of day 2026-03-30, 1 of 2"
     ]
+
+
+def test_an_hour_a_day_and_a_month_are_those_of_their_year() -> None:
+    """One January does not supersede another."""
+    rows = [good("2026-01-05 04:00"), good("2025-01-05 04:00"), good("2024-06-01 04:00")]
+    for policy in ("hourly=2", "daily=2", "weekly=2", "monthly=2"):
+        assert those(verdicts(rows, policy), Action.KEEP) == [rows[0].uuid, rows[1].uuid]
 
 
 def test_a_night_with_a_clock_change_is_one_day_and_the_doubled_hour_one_hour() -> None:

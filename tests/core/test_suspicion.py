@@ -52,6 +52,11 @@ def test_sizes_in_order_tell_which_are_suspicious(sizes: str, states: str) -> No
     assert "".join(found[str(day)].value[0] for day in range(len(found))) == states
 
 
+def test_a_new_normal_begins_a_new_row() -> None:
+    """Those that were believed do not vouch for the next small one."""
+    assert set(too_small(made("100 8 8 8 5"), share=0.9)) == {"4"}
+
+
 def test_an_accepted_one_is_good_and_counts_as_one() -> None:
     """An operator's word stands against the size, and ends the row of small ones."""
     assert set(too_small(made("10 4 2"), share=0.5, accepted={"1"})) == {"2"}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.core.waiting import durations_of, first_look, next_look
-from tests.core.build import NOW, failed, good, verdicts
+from tests.core.build import NOW, but, failed, good, verdicts
 
 MINUTE = timedelta(minutes=1)
 
@@ -43,5 +43,6 @@ def test_without_history_the_looks_grow_by_half_up_to_five_minutes() -> None:
 
 def test_durations_are_those_of_good_backups_in_their_order() -> None:
     """A failed one says nothing of how long a good one takes."""
-    rows = [good(NOW - timedelta(days=days)) for days in (1, 2)] + [failed(NOW - timedelta(days=3))]
-    assert durations_of(verdicts(rows).values()) == (MINUTE, MINUTE)
+    older, newer = good(NOW - timedelta(days=2)), good(NOW - timedelta(days=1))
+    rows = [but(newer, completed_at=NOW - timedelta(hours=23)), older, failed(NOW - timedelta(days=3))]
+    assert durations_of(verdicts(rows).values()) == (MINUTE, 60 * MINUTE)
