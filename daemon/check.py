@@ -187,7 +187,7 @@ async def _look_at_limit(config: ServerConfig, server: Server, client: PanelClie
         return _about(config, Level.ERROR, error.code, error.text, error.hint)
     limit, beyond = server.backup_limit, sum(_never_deleted(config, backup) for backup in backups)
     also = f", and {_number(range(beyond), 'backup')} that it never deletes" if beyond else ""
-    most = config.policy.retention.keep.most_kept()
+    most = config.policy.retention.most_kept()
     if most is None:
         return _unbounded(config, limit, also)
     most = max(most, config.policy.retention.min_good)
