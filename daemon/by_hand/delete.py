@@ -5,6 +5,7 @@ both; each is read again right before its DELETE; only what was shown goes.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from daemon.by_hand.errand import Errand
 from daemon.by_hand.handled import Handled, ended_by, refused
@@ -17,6 +18,7 @@ from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import gather, say_incomplete
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt
+from daemon.rotation.survey import Survey
 from daemon.rotation.tools import recover_journal
 
 UNLOCK = "`ptero-backupd backups unlock` first, if it is really to go"
@@ -38,21 +40,28 @@ def obstacle(backup: Backup, state: State | None = None) -> Handled | None:
     return None
 
 
-def losses(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> Problem | None:
-    """Given all verdicts, newest first, and those to be deleted, return what to say where the newest good one goes."""
+def loss(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> tuple[Backup, str] | None:
+    """Given all verdicts, newest first, and those to be deleted, return the newest good one and words, if it goes."""
     good = [verdict.backup for verdict in verdicts if verdict.state is State.GOOD]
     going = {verdict.backup.uuid for verdict in chosen}
     if not good or good[0].uuid not in going:
         return None
     left = next((backup.name for backup in good if backup.uuid not in going), None)
-    then = f"the newest good one is then {left}" if left else "NO good backup is left then"
-    return Problem("newest_good", f"{good[0].name} is the newest good backup; {then}")
+    then = f"the newest is then {left}" if left else "NO good backup is left then"
+    return good[0], f"{good[0].name} is the newest good backup; {then}"
 
 
-async def delete(errand: Errand, chosen: Sequence[Verdict]) -> tuple[Handled, ...]:
+async def delete(errand: Errand, seen: Survey, chosen: Sequence[Verdict]) -> tuple[Handled, ...]:
     """Delete these, the oldest first; already gone is done, and one that fails does not stop the others."""
     oldest_first = sorted(chosen, key=lambda verdict: age(verdict.backup))
-    return tuple([await _delete(errand, verdict) for verdict in oldest_first])
+    handled = [await _delete(errand, verdict) for verdict in oldest_first]
+    lost = loss(seen.plan.verdicts, chosen)
+    return tuple(one.with_problem("newest_good", lost[1]) if _is_lost(one, lost) else one for one in handled)
+
+
+def _is_lost(handled: Handled, lost: tuple[Backup, str] | None) -> bool:
+    """Whether this was the newest good one, and is deleted now."""
+    return lost is not None and handled.changed and handled.backup is not None and handled.backup.uuid == lost[0].uuid
 
 
 async def _delete(errand: Errand, verdict: Verdict) -> Handled:
@@ -86,13 +95,15 @@ async def delete_beyond_retention(errand: Errand, shown: Collection[str]) -> tup
         async with errand.alone():
             gathered = await gather(run)
             say_incomplete(run, gathered.listing)
-            await delete_decided(run, gathered, lambda config, listing: _decide(errand, config, listing, shown))
-        trouble = None
+            settled = await delete_decided(
+                run, gathered, lambda config, listing: _decide(errand, config, listing, shown)
+            )
+        end = Handled(None, Result.DONE) if settled else Handled(None, Result.SKIPPED, passing=True)
     except (BackupdError, Halt) as error:
-        trouble = ended_by(error)
+        end = ended_by(error)
+    end = replace(end, problems=(*run.problems, *end.problems))
     deleted = tuple(Handled(backup, Result.DONE, changed=True) for backup in run.deleted)
-    notes = Handled(None, Result.DONE, problems=tuple(run.problems))
-    return (*deleted, *([notes] if run.problems else []), *([trouble] if trouble else []))
+    return (*deleted, end) if end.problems else deleted
 
 
 def _decide(errand: Errand, config: ServerConfig, listing: Listing, shown: Collection[str]) -> tuple[Verdict, ...]:

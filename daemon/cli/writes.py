@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from daemon.by_hand.accept import accept, must_remember
 from daemon.by_hand.create import PATIENCE, Wish, check, create
-from daemon.by_hand.delete import delete, delete_beyond_retention, gone, losses, obstacle
+from daemon.by_hand.delete import delete, delete_beyond_retention, gone, loss, obstacle
 from daemon.by_hand.errand import Errand
 from daemon.by_hand.handled import Handled
 from daemon.by_hand.locks import set_locks
@@ -203,13 +203,12 @@ def _delete_named(deed: Deed, wanted: Sequence[str], *, yes: bool) -> Sequence[H
     free = [verdict for verdict in verdicts if obstacle(verdict.backup) is None]
     if not free:
         return handled
-    loss = losses(seen.plan.verdicts, free)
+    lost = loss(seen.plan.verdicts, free)
     facts = [_where(seen), *(f"  {_line(seen, verdict)}" for verdict in free)]
-    facts += [f"WARNING: {loss.text}"] if loss else []
+    facts += [f"WARNING: {lost[1]}"] if lost else []
     facts += [f"not deleted: {one.problems[0].text}" for one in handled if one.problems]
     agree(facts, _how_many(free), yes=yes)
-    handled += deed.do(lambda errand: delete(errand, free))
-    return [*handled, *([Handled(None, Result.DONE, problems=(loss,))] if loss else [])]
+    return [*handled, *deed.do(lambda errand: delete(errand, seen, free))]
 
 
 def _delete_beyond(deed: Deed, _: Sequence[str], *, yes: bool) -> Sequence[Handled]:
