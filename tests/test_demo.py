@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -440,6 +441,23 @@ def test_the_whole_demo_ends_within_a_minute_with_everything_kept() -> None:
     ):
         assert expected in done.stdout
     assert "broken" not in done.stdout
+    missing = shown_in_the_readme() - {alike(line) for line in done.stdout.splitlines()}
+    assert missing == set(), "the README shows what does not come out"
+
+
+def alike(line: str) -> str:
+    """The line without what differs each time: seconds, dates, numbers, the end of a backup's name."""
+    return re.sub(r"\b[0-9a-f]{8}\b|\d+", "#", " ".join(line.split()))
+
+
+def shown_in_the_readme() -> set[str]:
+    """What happened and what was promised, as the README shows the demo, with lines put together that it breaks."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    shown = text.partition("$ ./scripts/demo\n")[2].partition("```")[0]
+    lines = re.sub(r"\n {28}", " ", shown).splitlines()
+    found = {alike(line) for line in lines if re.match(r" *\d+\.\d s  |holds ", line)}
+    assert len(found) > 15
+    return found
 
 
 def test_run_hands_over_the_exit_code_and_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
