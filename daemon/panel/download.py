@@ -124,9 +124,11 @@ class FileHost:
                 verify=self._verify or (trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
             )
             return held.enter_context(held.enter_context(client).stream("GET", url))
+        except httpx.InvalidURL:  # httpx looks at a redirect even where it does not follow it
+            failure: HostError = StrangeHostError(f"host {url.host} redirects the download to no address")
         except (*FOREIGN, ValueError, ImportError) as error:
             words = clean(str(error)) if isinstance(error, httpx.ConnectError) else ""
-            failure = HostError(f"host {url.host} cannot be reached ({words or type(error).__name__})")
+            failure = HostError(f"host {url.host} gives no answer ({words or type(error).__name__})")
         raise failure
 
     def _stream(self, response: httpx.Response, asked: int) -> Stream:

@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +23,8 @@ from daemon.transfer.expected import Expected, Tally
 PART = ".part"
 MARGIN = 256 * 2**20  # stays free on a large disk,
 MARGIN_SHARE = 20  # and the 20th part of a small one
-SYNC_EVERY = 64 * 2**20  # so that a crowd of unwritten bytes never builds up
+LET_GO_EVERY = 16 * 2**20
 READ_SIZE = 2**20
-
-Room = Callable[[Path], tuple[int, int]]
-
 
 def room(folder: Path) -> tuple[int, int]:
     """Return the bytes that this user may still write to the folder's disk, and its whole size."""
@@ -40,14 +37,13 @@ class PartFile:
 
     rewinds = True
 
-    def __init__(self, path: Path, *, room: Room = room) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.part = path.with_name(path.name + PART)
         self.tally = Tally()
         self.keep = False
-        self._room = room
         self._descriptor = -1
-        self._synced = 0
+        self._let_go_at = 0
 
     def __enter__(self) -> Self:
         """Open the part for this transfer alone, and read what is in it; raises TargetError, DiskError."""
@@ -72,7 +68,7 @@ class PartFile:
     def foresee(self, size: int) -> None:
         """Raise DiskFullError where a file of that size has no room; what is in the part has it already."""
         with self._trouble("measured"):
-            free, whole = self._room(self.path.parent)
+            free, whole = room(self.path.parent)
         missing = size - self.tally.size
         if missing + min(MARGIN, whole // MARGIN_SHARE) > free:
             raise DiskFullError(
@@ -86,16 +82,24 @@ class PartFile:
             while view:
                 view = view[os.write(self._descriptor, view) :]
             self.tally.add(piece)
-            if self.tally.size - self._synced >= SYNC_EVERY:
-                os.fdatasync(self._descriptor)
-                self._synced = self.tally.size
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Let the system write now and then what it holds back, and forget what is written.
+
+        A game server on the same machine keeps its files in memory, and the end has nothing left to wait for.
+        """
+        if self.tally.size - self._let_go_at >= LET_GO_EVERY:
+            self._let_go_at = self.tally.size
+            with suppress(OSError):  # it is only advice
+                os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def restart(self) -> None:
         """Empty the part."""
         with self._trouble("emptied"):
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self.tally, self._synced = Tally(), 0
+        self.tally, self._let_go_at = Tally(), 0
 
     def publish(self, *, replace: bool) -> None:
         """Bring it to the disk and give it its name; TargetError where that is taken and not to be replaced."""

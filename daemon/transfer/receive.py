@@ -96,9 +96,7 @@ class Transfer:
         """Take one stream to its end."""
         start = self._sink.tally.size if self._etag or self._expected.sha1 else 0
         with self._source.host.open(self._source.link(), start=start, etag=self._etag) as stream:
-            if stream.start == 0:
-                self._restart()
-            self._pieced = self._pieced or stream.start > 0
+            self._begin_at(stream.start)
             self.continues = stream.continues
             self._etag = stream.etag
             if stream.total not in {None, self._expected.size}:
@@ -108,10 +106,19 @@ class Transfer:
         if not stream.delimited and self._sink.tally.size < self._expected.size:
             raise HostError("the connection ended before the file did")
 
+    def _begin_at(self, start: int) -> None:
+        """Say where the stream begins, unless that goes without saying, and let the sink begin there."""
+        if there := self._sink.tally.size:
+            words = f"going on after {format_size(start)}" if start else "the host begins again at the beginning"
+            self._source.watcher.said(words)
+        if start:
+            self._pieced = True
+        elif there:
+            self._restart()
+
     def _restart(self) -> None:
-        """Let the sink begin again, if it has begun at all."""
-        if self._sink.tally.size:
-            self._sink.restart()
+        """Let the sink begin again."""
+        self._sink.restart()
         self._pieced, self._etag = False, None
 
     def _pour(self, stream: Stream) -> None:
