@@ -55,13 +55,10 @@ async def delete(errand: Errand, seen: Survey, chosen: Sequence[Verdict]) -> tup
     """Delete these, the oldest first; already gone is done, and one that fails does not stop the others."""
     oldest_first = sorted(chosen, key=lambda verdict: age(verdict.backup))
     handled = [await _delete(errand, verdict) for verdict in oldest_first]
-    lost = loss(seen.plan.verdicts, chosen)
-    return tuple(one.with_problem("newest_good", lost[1]) if _is_lost(one, lost) else one for one in handled)
-
-
-def _is_lost(handled: Handled, lost: tuple[Backup, str] | None) -> bool:
-    """Whether this was the newest good one, and is deleted now."""
-    return lost is not None and handled.changed and handled.backup is not None and handled.backup.uuid == lost[0].uuid
+    lost, words = loss(seen.plan.verdicts, chosen) or (None, "")
+    return tuple(
+        one.with_problem("newest_good", words) if one.changed and one.backup == lost else one for one in handled
+    )
 
 
 async def _delete(errand: Errand, verdict: Verdict) -> Handled:

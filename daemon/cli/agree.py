@@ -1,5 +1,6 @@
 """Asking before something is lost. Without a terminal nothing is asked: then `--yes` must have been written."""
 
+import signal
 import sys
 from collections.abc import Iterable
 
@@ -23,6 +24,15 @@ def agree(facts: Iterable[str], question: str, *, yes: bool) -> None:
         say(fact)
     sys.stderr.write(printable(f"{question} [y/N] "))
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if _answer() not in {"y", "yes"}:
         say("nothing was changed")
         raise typer.Abort
+
+
+def _answer() -> str:
+    """What is typed. Ctrl-C ends the question at once, also on an event loop, which would wait for the answer."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip().lower()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -7,9 +7,8 @@ into the one document where JSON is asked for.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from daemon.by_hand.errand import Errand, errand
+from daemon.by_hand.errand import Errand, Tell, errand
 from daemon.by_hand.handled import Handled, ended_by, exit_of
 from daemon.cli.context import begin, server_named
 from daemon.cli.documents import Document
@@ -20,8 +19,6 @@ from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.errors import BackupdError, UsageError
 from daemon.rotation.outcome import Result
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -40,46 +37,44 @@ class Deed:
         config = begin(settings)
         return cls(settings, config, server_named(config, name), as_json, max_deletions)
 
-    def do(self, work: Callable[[Errand], Awaitable[Value]]) -> Value:
-        """Do the work on an errand of its own; on Ctrl-C say what the panel goes on with."""
-        begun: list[Errand] = []
-
-        async def act(tell: Callable[[str], None]) -> Value:
-            clock, most = SystemClock(), self.max_deletions
-            async with errand(
-                self.server, state_dir=self.config.state_dir, clock=clock, tell=tell, max_deletions=most
-            ) as started:
-                begun.append(started)
-                return await work(started)
-
-        try:
-            with steps(self.settings) as tell:
-                return asyncio.run(act(tell))
-        except KeyboardInterrupt:
-            for started in begun:
-                if started.going_on:
-                    say(started.going_on)
-            raise
-
     def carry_out(
         self,
-        work: Callable[[], Sequence[Handled]],
+        work: Callable[[Errand], Awaitable[Sequence[Handled]]],
         document: Callable[[Sequence[Handled]], Document],
         words: Callable[[Handled], str],
     ) -> int:
         """Do the work and report: `words` are for each thing that is done, `document` for all of them."""
-        try:
-            handled = work()
-        except UsageError:
-            raise
-        except BackupdError as error:
-            handled = [ended_by(error)]
+        return asyncio.run(self._carry_out(work, document, words))
+
+    async def _carry_out(
+        self,
+        work: Callable[[Errand], Awaitable[Sequence[Handled]]],
+        document: Callable[[Sequence[Handled]], Document],
+        words: Callable[[Handled], str],
+    ) -> int:
+        with steps(self.settings) as tell:
+            handled = await self._do(work, tell)
         if self.as_json:
             write_json(document(handled))
         else:
             for one in handled:
                 _report(one, words)
         return exit_of(self.server, handled)
+
+    async def _do(self, work: Callable[[Errand], Awaitable[Sequence[Handled]]], tell: Tell) -> Sequence[Handled]:
+        """Do the work; on Ctrl-C say what the panel goes on with."""
+        state_dir, clock, most = self.config.state_dir, SystemClock(), self.max_deletions
+        async with errand(self.server, state_dir=state_dir, clock=clock, tell=tell, max_deletions=most) as begun:
+            try:
+                return await work(begun)
+            except UsageError:
+                raise
+            except BackupdError as error:
+                return [ended_by(error)]
+            except (asyncio.CancelledError, KeyboardInterrupt):
+                if begun.going_on:
+                    say(begun.going_on)
+                raise
 
 
 def _report(handled: Handled, words: Callable[[Handled], str]) -> None:

@@ -23,11 +23,20 @@ def steps(settings: Settings) -> Iterator[Tell]:
 
 @contextmanager
 def _spinner() -> Iterator[Tell]:
+    """A spinner from the first step on, so that nothing turns beside a question."""
     from rich.console import Console  # noqa: PLC0415 — only where there is somebody to see it
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("asking the panel", total=None)
-        yield lambda text: progress.reset(task, description=printable(text), total=None)
+    progress = Progress(*columns, console=console, transient=True)
+    task = progress.add_task("", total=None)
+
+    def tell(text: str) -> None:
+        progress.start()
+        progress.reset(task, description=printable(text), total=None)
+
+    try:
+        yield tell
+    finally:
+        progress.stop()

@@ -42,8 +42,12 @@ def create_backup(
     if wait:
         wish = Wish(wish.name, wish.ignored, lock, wait, PATIENCE)
     check(wish)
+
+    async def work(errand: Errand) -> Sequence[Handled]:
+        return [await create(errand, wish)]
+
     return deed.carry_out(
-        lambda: [deed.do(lambda errand: create(errand, wish))],
+        work,
         lambda handled: one_written(about(deed.server), handled[0]),
         _created,
     )
@@ -74,7 +78,7 @@ def set_backup_locks(settings: Settings, name: str, wanted: Sequence[str], *, lo
         return await set_locks(errand, pick(await errand.look(), wanted), lock)
 
     return deed.carry_out(
-        lambda: deed.do(work),
+        work,
         lambda handled: many_written(about(deed.server), handled),
         lambda handled: f"{word} {_name(handled)}" if handled.changed else f"{_name(handled)} is {word} already",
     )
@@ -98,7 +102,7 @@ def accept_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) 
         return [await accept(errand, seen, verdict)]
 
     return deed.carry_out(
-        lambda: deed.do(work),
+        work,
         lambda handled: one_written(about(deed.server), handled[0]),
         lambda handled: f"{_name(handled)} is good{' from now on' if handled.changed else ', and not suspicious'}",
     )
@@ -113,13 +117,13 @@ def restore_backup(settings: Settings, name: str, wanted: str, wishes: Wishes, *
     must_be_able_to_ask(yes=yes)
     outcome: list[Restored] = []
 
-    def work() -> Sequence[Handled]:
-        seen = deed.do(lambda errand: errand.look())
+    async def work(errand: Errand) -> Sequence[Handled]:
+        seen = await errand.look()
         (verdict,) = pick(seen, [wanted])
         if hindered := unfit(verdict):
             return [hindered]
         agree(_restoring(seen, verdict, wishes), f"restore {verdict.backup.name} onto {name}?", yes=yes)
-        outcome.append(deed.do(lambda errand: restore(errand, verdict.backup, wishes)))
+        outcome.append(await restore(errand, verdict.backup, wishes))
         return [outcome[0].handled]
 
     def document(handled: Sequence[Handled]) -> dict[str, object]:
@@ -187,16 +191,21 @@ def delete_backups(settings: Settings, name: str, deletion: Deletion, *, yes: bo
     deletion.check()
     deed = Deed.at(settings, name, as_json=as_json, max_deletions=deletion.max_deletions)
     must_be_able_to_ask(yes=yes)
-    work = _delete_beyond if deletion.beyond_retention else _delete_named
+
+    async def work(errand: Errand) -> Sequence[Handled]:
+        if deletion.beyond_retention:
+            return await _delete_beyond(errand, yes=yes)
+        return await _delete_named(errand, deletion.wanted, yes=yes)
+
     return deed.carry_out(
-        lambda: work(deed, deletion.wanted, yes=yes),
+        work,
         lambda handled: many_written(about(deed.server), handled),
         lambda handled: f"deleted {_name(handled)}" if handled.changed else f"{_name(handled)} is gone already",
     )
 
 
-def _delete_named(deed: Deed, wanted: Sequence[str], *, yes: bool) -> Sequence[Handled]:
-    seen = deed.do(lambda errand: errand.look())
+async def _delete_named(errand: Errand, wanted: Sequence[str], *, yes: bool) -> Sequence[Handled]:
+    seen = await errand.look()
     verdicts, missing = pick_or_gone(seen, wanted)
     handled = [gone(uuid) for uuid in missing]
     handled += [hindered for verdict in verdicts if (hindered := obstacle(verdict.backup, verdict.state))]
@@ -208,11 +217,11 @@ def _delete_named(deed: Deed, wanted: Sequence[str], *, yes: bool) -> Sequence[H
     facts += [f"WARNING: {lost[1]}"] if lost else []
     facts += [f"not deleted: {one.problems[0].text}" for one in handled if one.problems]
     agree(facts, _how_many(free), yes=yes)
-    return [*handled, *deed.do(lambda errand: delete(errand, seen, free))]
+    return [*handled, *await delete(errand, seen, free)]
 
 
-def _delete_beyond(deed: Deed, _: Sequence[str], *, yes: bool) -> Sequence[Handled]:
-    seen = deed.do(lambda errand: errand.look())
+async def _delete_beyond(errand: Errand, *, yes: bool) -> Sequence[Handled]:
+    seen = await errand.look()
     if seen.plan.refused is not None:
         return [Handled(None, Result.REFUSED, problems=(Problem(seen.plan.code or "refused", seen.plan.refused),))]
     going = seen.plan.deletions
@@ -221,7 +230,7 @@ def _delete_beyond(deed: Deed, _: Sequence[str], *, yes: bool) -> Sequence[Handl
     facts = [_where(seen), *(f"  {_line(seen, verdict)}: {because(verdict)}" for verdict in going)]
     agree(facts, _how_many(going), yes=yes)
     shown = {verdict.backup.uuid for verdict in going}
-    return deed.do(lambda errand: delete_beyond_retention(errand, shown))
+    return await delete_beyond_retention(errand, shown)
 
 
 def _how_many(verdicts: Sequence[Verdict]) -> str:

@@ -16,6 +16,7 @@ from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Deed, Outcome, Work
+from daemon.sandbox.world import World
 from tests.by_hand.conftest import Hand
 
 pytestmark = pytest.mark.anyio
@@ -379,7 +380,11 @@ async def test_one_that_vanishes_right_after_it_was_completed_is_reported(hand: 
     for days in range(1, 61):
         hand.add(days=days)
     hand.rig.server.work = Work(seconds=70)
-    vanish = lambda world: [world.remove(hand.rig.server, row, by="somebody") for row in hand.rows("mine")]  # noqa: E731
+
+    def vanish(world: World) -> None:
+        for row in hand.rows("mine"):
+            world.remove(hand.rig.server, row, by="somebody")
+
     made = asyncio.create_task(create(hand.errand(), replace(WAIT, name="mine")))
     await hand.rig.clock.sleep(69)
     hand.before(Call.LIST, vanish, times=None)

@@ -520,6 +520,16 @@ def test_ctrl_c_before_anything_was_asked_for_says_nothing(backups: Backups, pan
     assert (ran.code, ran.err) == (130, "interrupted\n")
 
 
+@pytest.mark.usefixtures("no_ctrl_c")
+def test_ctrl_c_at_a_question_is_a_no(typed: Backups, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, not only after the next line; nothing was begun."""
+    monkeypatch.setattr(Terminal, "readline", lambda _: os.kill(os.getpid(), signal.SIGINT) or "y\n")
+    before = len(panel.world.ledger)
+    ran = typed("y", "delete", "latest")
+    assert (ran.code, len(panel.world.ledger)) == (130, before)
+    assert ran.err.endswith("delete this backup? [y/N] interrupted\n")
+
+
 def test_quiet_shows_no_steps(cli: Cli, panel: Panel) -> None:
     """The data alone."""
     ran = cli("--quiet", "--config", panel.config, "backups", "create", "survival", "--wait")
