@@ -26,6 +26,7 @@ MARGIN_SHARE = 20  # and the 20th part of a small one
 LET_GO_EVERY = 16 * 2**20
 READ_SIZE = 2**20
 
+
 def room(folder: Path) -> tuple[int, int]:
     """Return the bytes that this user may still write to the folder's disk, and its whole size."""
     known = os.statvfs(folder)

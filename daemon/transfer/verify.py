@@ -98,15 +98,16 @@ class Reader:
         if damage is not None:
             problems.append(Complaint("archive", damage))
         if walker.escaping.count:
-            problems.append(Complaint("escaping", _listed("lead out of the folder", walker.escaping)))
+            problems.append(Complaint("escaping", _listed("leads out of the folder", walker.escaping)))
         warnings = [] if expected.unchecked is None else [Complaint("unchecked", expected.unchecked)]
         if walker.outward.count:
-            warnings.append(Complaint("outward-link", _listed("are links to somewhere outside", walker.outward)))
+            warnings.append(Complaint("outward-link", _listed("is a link to somewhere outside", walker.outward)))
         contents = None if damage else Contents(walker.files, walker.bytes, walker.entries)
         return Finding(self.tally.size, self.tally.sha1, contents, tuple(problems), tuple(warnings))
 
 
 def _listed(what: str, names: Names) -> str:
-    """So many names, and the first of them."""
+    """What is so with how many names, and the first of them."""
     more = f" and {names.count - len(names.first)} more" if names.count > len(names.first) else ""
-    return f"{names.count} names {what}: {', '.join(names.first)}{more}"
+    count = "1 name" if names.count == 1 else f"each of {names.count} names"
+    return f"{count} {what}: {', '.join(names.first)}{more}"
