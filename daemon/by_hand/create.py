@@ -11,7 +11,7 @@ from itertools import count
 
 from daemon.by_hand.errand import Errand
 from daemon.by_hand.handled import Handled, ended_by
-from daemon.core.model import Backup, State
+from daemon.core.model import Backup, Scope, State
 from daemon.core.names import LONGEST_NAME
 from daemon.core.units import format_duration, to_zone
 from daemon.core.waiting import durations_of, first_look
@@ -177,14 +177,18 @@ async def finish(errand: Errand, wish: Wish, seen: Survey, backup: Backup) -> Ha
 
 
 def _misunderstood(errand: Errand, wish: Wish, seen: Survey, backup: Backup) -> tuple[Problem, ...]:
-    """What the panel took otherwise than it was meant, and what the name means to the policy."""
+    """What the panel took otherwise than it was meant, and whether retention may delete it."""
     problems, asked = [], _ignored(errand, wish)
     if backup.ignored != asked:
         text = f"the panel understood the ignore list as {list(backup.ignored)}, not {list(asked)}"
         problems.append(Problem("ignored", text))
+    policy = seen.config.policy
     if seen.config.ownership.owns(backup.name):
-        text = f"{backup.name} is a name of policy {seen.config.policy.name}, so its retention may delete this backup"
-        problems.append(Problem("own_name", text))
+        text = f"{backup.name} is a name of policy {policy.name}, so its retention may delete this backup"
+        problems.append(Problem("own_name", text, "lock it, or choose another name"))
+    elif policy.scope is Scope.ALL and not wish.locked:
+        text = f'policy {policy.name} has scope "all", so its retention may delete this backup'
+        problems.append(Problem("scope_all", text, "lock it"))
     return tuple(problems)
 
 

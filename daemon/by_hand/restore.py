@@ -74,9 +74,19 @@ async def restore(errand: Errand, backup: Backup, wishes: Wishes) -> Restored:
                 return replace(done, handled=hindered)
             if wishes.safety:
                 done = await _make_safe(errand, seen, done)
-            return await _restore(errand, done, backup, wishes) if done.handled.result is Result.DONE else done
+            if done.handled.result is Result.DONE:
+                return _tell_of_safety(await _restore(errand, done, backup, wishes))
+            return done
     except (BackupdError, Halt) as error:
-        return replace(done, handled=ended_by(error, backup))
+        return _tell_of_safety(replace(done, handled=ended_by(error, backup)))
+
+
+def _tell_of_safety(done: Restored) -> Restored:
+    """Where nothing was restored in the end, say what was made for it."""
+    if done.safety is None or done.safety.backup is None or done.handled.result is Result.DONE:
+        return done
+    kept = Problem("safety_backup", f"{done.safety.backup.name}, the safety backup, stays, locked")
+    return replace(done, handled=replace(done.handled, problems=(kept, *done.handled.problems)))
 
 
 def _hindered(seen: Survey, backup: Backup) -> Handled | None:

@@ -34,7 +34,7 @@ class Deed:
     @classmethod
     def at(cls, settings: Settings, name: str, *, as_json: bool, max_deletions: int | None = None) -> "Deed":
         """A deed at the server of that name; raises ConfigError and UsageError."""
-        config = begin(settings)
+        config = begin(settings, level="error")  # whatever else is to be known is in the report
         return cls(settings, config, server_named(config, name), as_json, max_deletions)
 
     def carry_out(

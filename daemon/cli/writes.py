@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from daemon.by_hand.accept import accept, must_remember
 from daemon.by_hand.create import PATIENCE, Wish, check, create
@@ -38,32 +39,26 @@ def create_backup(
 ) -> int:
     """Make a backup; with `wait` until it is completed, and locked where that was asked for."""
     deed = Deed.at(settings, name, as_json=as_json)
-    wish = Wish(title, None if ignored is None else tuple(ignored), lock, wait)
-    if wait:
-        wish = Wish(wish.name, wish.ignored, lock, wait, PATIENCE)
+    patience = PATIENCE if wait else timedelta(0)
+    wish = Wish(title, None if ignored is None else tuple(ignored), locked=lock, wait=wait, patience=patience)
     check(wish)
 
     async def work(errand: Errand) -> Sequence[Handled]:
         return [await create(errand, wish)]
 
-    return deed.carry_out(
-        work,
-        lambda handled: one_written(about(deed.server), handled[0]),
-        _created,
-    )
+    return deed.carry_out(work, lambda handled: one_written(about(deed.server), handled[0]), _created)
 
 
 def _created(handled: Handled) -> str:
     backup = handled.backup
     assert backup is not None  # noqa: S101 — only what is there is reported
-    facts = [str(handled.state), *([format_size(backup.bytes)] if backup.bytes else []), *_locked(backup.locked)]
-    if backup.ignored:
-        facts.append(f"without {', '.join(backup.ignored)}")
-    return f"created {backup.name} ({backup.uuid}): {', '.join(facts)}"
-
-
-def _locked(locked: bool) -> list[str]:
-    return ["locked"] if locked else []
+    facts = {
+        str(handled.state): True,
+        format_size(backup.bytes): backup.bytes,
+        "locked": backup.locked,
+        f"without {', '.join(backup.ignored)}": backup.ignored,
+    }
+    return f"created {backup.name} ({backup.uuid}): {', '.join(fact for fact, holds in facts.items() if holds)}"
 
 
 # lock, unlock --------------------------------------------------------------------------------------------------------

@@ -134,6 +134,16 @@ async def test_a_name_of_the_policy_is_taken_and_said(hand: Hand) -> None:
     assert (handled.result, codes(handled)) == (Result.DONE, ["own_name"])
 
 
+@pytest.mark.parametrize(("locked", "said"), [(False, ["scope_all"]), (True, [])])
+async def test_under_a_policy_that_may_delete_anything_it_is_said_unless_it_is_locked(
+    hand: Hand, locked: bool, said: list[str]
+) -> None:
+    """Scope "all": a name of its own protects nothing there."""
+    hand.rig.configure(scope="all")
+    handled = await create(hand.errand(), Wish(locked=locked))
+    assert (handled.result, codes(handled)) == (Result.DONE, said)
+
+
 # Ignore list ---------------------------------------------------------------------------------------------------------
 
 

@@ -156,7 +156,17 @@ async def test_one_that_is_not_good_any_more_after_the_safety_backup_is_not_rest
     await hand.rig.clock.sleep(300)
     row.successful = False
     what = await restoring
-    assert (codes(what), exit_code(hand, what), hand.rig.requests(Call.RESTORE)) == (["changed"], 5, 0)
+    assert (codes(what), exit_code(hand, what)) == (["safety_backup", "changed"], 5)
+    assert hand.rig.requests(Call.RESTORE) == 0
+
+
+async def test_one_that_is_deleted_during_the_safety_backup_is_not_restored(hand: Hand, row: Backup) -> None:
+    """404 to the last look; the safety backup stays, and is named."""
+    hand.rig.server.work = Work(seconds=600)
+    restoring = asyncio.create_task(restored(hand, row))
+    await hand.rig.clock.sleep(300)
+    hand.rig.world.remove(hand.rig.server, row, by="somebody")
+    assert codes(await restoring) == ["safety_backup", "not-found"]
 
 
 # No safety backup, no restore ----------------------------------------------------------------------------------------
@@ -255,8 +265,9 @@ async def test_a_server_that_is_suspended_at_the_last_moment_is_not_restored(han
 
     hand.before(Call.RESTORE, suspend)
     what = await restored(hand, row)
-    assert (codes(what), exit_code(hand, what), hand.did(Deed.RESTORING)) == (["server-state"], 4, [])
-    assert what.safety is not None
+    assert (codes(what), exit_code(hand, what)) == (["safety_backup", "server-state"], 4)
+    assert what.handled.problems[0].text == "before restore 2026-04-01 03:59:00, the safety backup, stays, locked"
+    assert hand.did(Deed.RESTORING) == []
 
 
 async def test_a_key_that_may_not_restore_is_told_before_a_safety_backup_is_made(hand: Hand, row: Backup) -> None:

@@ -523,7 +523,12 @@ def test_ctrl_c_before_anything_was_asked_for_says_nothing(backups: Backups, pan
 @pytest.mark.usefixtures("no_ctrl_c")
 def test_ctrl_c_at_a_question_is_a_no(typed: Backups, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, not only after the next line; nothing was begun."""
-    monkeypatch.setattr(Terminal, "readline", lambda _: os.kill(os.getpid(), signal.SIGINT) or "y\n")
+
+    def readline(_: Terminal) -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        return "y\n"
+
+    monkeypatch.setattr(Terminal, "readline", readline)
     before = len(panel.world.ledger)
     ran = typed("y", "delete", "latest")
     assert (ran.code, len(panel.world.ledger)) == (130, before)
