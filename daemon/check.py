@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from daemon.clock import Clock
-from daemon.config.values import Config, PanelConfig, ServerConfig, duplicates
+from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig, duplicates
 from daemon.core.keep import ALL
 from daemon.core.model import Backup, Scope, Server
 from daemon.core.units import format_duration
@@ -53,7 +53,14 @@ def check_configuration(config: Config) -> tuple[Finding, ...]:
     files = ", ".join(map(str, config.files)) or "the environment"
     counts = f"{_number(config.servers, 'server')} on {_number(config.panels, 'panel')}"
     warnings = (Finding(Level.WARNING, "configuration", warning) for warning in config.warnings)
-    return (Finding(Level.OK, "configuration", f"{files}: {counts}"), *warnings)
+    told = (Finding(Level.OK, "alerts", f"alerts.{name}: {_tells(one)}") for name, one in config.alerts.items())
+    return (Finding(Level.OK, "configuration", f"{files}: {counts}"), *told, *warnings)
+
+
+def _tells(receiver: AlertConfig) -> str:
+    """What a receiver is told; never where it is."""
+    events = "every rotation" if receiver.type == "ping" else ", ".join(sorted(receiver.events)) or "nothing"
+    return f"{receiver.type}, told of {events}"
 
 
 async def check_panels(config: Config, clients: Mapping[str, PanelClient], clock: Clock) -> tuple[Finding, ...]:

@@ -17,12 +17,14 @@ from daemon.clock import Clock
 from daemon.config.values import Config
 from daemon.errors import BackupdError
 from daemon.fleet import Fleet
+from daemon.notify import Alerts, refuse_unusable
 from daemon.rotation.tools import open_client, open_tools
 from daemon.systemd import Notifier
 
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 25.0
+FLUSH_SECONDS = 3.0
 STATUS_SECONDS = 30.0
 
 
@@ -37,24 +39,33 @@ class Service:
 
     async def run(self) -> None:
         """Run until told to stop; raises BackupdError where the first configuration is bad."""
-        config = self._read_config()
+        config = self._configuration()
         tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
-        fleet = Fleet(config, tools, lambda panel: open_client(panel, self._clock))
+        alerts = Alerts(config, lambda: tools.journal, self._clock)
+        fleet = Fleet(config, tools, lambda panel: open_client(panel, self._clock), listeners=[alerts])
         _say_warnings(config)
         if tools.state_trouble is not None:
             log.error("state_unusable", text=tools.state_trouble.text, consequence="backups are made, none is deleted")
         self._listen()
+        alerts.start()
         fleet.start()
         log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
         self._notifier.ready(_status(fleet))
         try:
-            await self._serve(fleet)
+            await self._serve(fleet, alerts)
             await self._stop(fleet)
         finally:
+            await alerts.close(FLUSH_SECONDS)
             await fleet.close()
             tools.journal.close()
 
-    async def _serve(self, fleet: Fleet) -> None:
+    def _configuration(self) -> Config:
+        """The configuration as it is now; raises BackupdError where it is bad."""
+        config = self._read_config()
+        refuse_unusable(config)
+        return config
+
+    async def _serve(self, fleet: Fleet, alerts: Alerts) -> None:
         """Obey signals until one of them says stop; tell systemd how things stand now and then."""
         while True:
             try:
@@ -65,18 +76,19 @@ class Service:
             if event is not signal.SIGHUP:
                 log.info("stopping", signal=event.name)
                 return
-            self._reload(fleet)
+            self._reload(fleet, alerts)
 
-    def _reload(self, fleet: Fleet) -> None:
+    def _reload(self, fleet: Fleet, alerts: Alerts) -> None:
         """Read the configuration again; a bad one leaves the old one running (DESIGN, invariant 11)."""
         self._notifier.reloading()
         try:
-            config = self._read_config()
+            config = self._configuration()
         except BackupdError as error:
             log.warning("reload_failed", text=error.text, consequence="the old configuration stays in force")
         else:
             if config.state_dir != fleet.config.state_dir:
                 log.warning("state_dir_changed", consequence="obeyed only after a restart")
+            alerts.reload(config)
             fleet.reload(config)
             _say_warnings(config)
             log.info("reloaded", servers=len(config.servers), panels=len(config.panels))

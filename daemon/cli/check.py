@@ -12,6 +12,7 @@ from daemon.cli.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.values import Config
+from daemon.notify import refuse_unusable
 from daemon.rotation.tools import open_clients
 
 
@@ -23,6 +24,7 @@ def check_all(settings: Settings, *, offline: bool, as_json: bool) -> int:
 async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
     try:
         config = begin(settings, level="error")
+        refuse_unusable(config)
     except ConfigError as error:
         if as_json:
             write_json(checked((), error.problems))

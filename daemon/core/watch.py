@@ -47,7 +47,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something to tell. `after` are the troubles that were told before and are over now."""
+    """Something to tell. `after` are the troubles that were told before: at an end, those that are over now; where
+    a backup is overdue, those by which it had to be expected.
+    """
 
     event: Event
     after: tuple[Event, ...] = ()
@@ -72,17 +74,24 @@ def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[
 
 
 def due_by(watch: Watch, starts: Starts, timeout: timedelta) -> datetime:
-    """When the next good backup is overdue: the first start since all was well, what it may take, and some grace."""
-    return starts.after(watch.fine_at) + timeout + GRACE
+    """When the next good backup is overdue: one interval after the last one, but not before there was a start since;
+    then what a backup may take, and some grace.
+    """
+    first = starts.after(watch.fine_at)
+    interval = starts.after(first) - first
+    return max(first, watch.fine_at + interval) + timeout + GRACE
 
 
 def looked(watch: Watch, due: datetime, now: datetime) -> tuple[Watch, tuple[News, ...]]:
     """Look at the clock; a machine that slept through the moment tells as soon as it is awake."""
     if now < due or Event.OVERDUE in watch.told:
         return watch, ()
-    return replace(watch, told=watch.told | {Event.OVERDUE}), (News(Event.OVERDUE),)
+    return replace(watch, told=watch.told | {Event.OVERDUE}), (News(Event.OVERDUE, tuple(sorted(watch.told))),)
 
 
 def wanted(news: News, events: Collection[Event]) -> bool:
-    """Whether somebody who asked for these events is told: of an end only who was told of what ended."""
-    return news.event in events and (news.event is not Event.RECOVERED or not set(news.after).isdisjoint(events))
+    """Whether somebody who asked for these events is told: of an end only who was told of what ended, and that a backup
+    is overdue only who was not told already why there is none.
+    """
+    knows = not set(news.after).isdisjoint(events)
+    return news.event in events and knows == (news.event is Event.RECOVERED)

@@ -69,6 +69,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (server_uuid, day)
         )""",
     ),
+    ("CREATE TABLE watch (server TEXT PRIMARY KEY, watch TEXT NOT NULL, at TEXT NOT NULL)",),
 )
 
 

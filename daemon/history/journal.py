@@ -193,6 +193,20 @@ class Journal:
             rows = connection.execute("SELECT * FROM trend WHERE server_uuid = ? ORDER BY day", (server_uuid,))
             return read_trend(rows)
 
+    def watches(self) -> dict[str, Mapping[str, Any]]:
+        """Return what alerts remember of each server, by its name."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT server, watch FROM watch")
+            return {row["server"]: json.loads(row["watch"]) for row in rows}
+
+    def watch(self, changes: Mapping[str, Mapping[str, Any] | None], at: datetime) -> None:
+        """Remember for alerts what is known of these servers, and forget those where it is None."""
+        kept = [(server, json.dumps(dict(watch)), written(at)) for server, watch in changes.items() if watch]
+        gone = [(server,) for server, watch in changes.items() if not watch]
+        with self._writing("memory of alerts") as connection:
+            connection.executemany("INSERT OR REPLACE INTO watch (server, watch, at) VALUES (?, ?, ?)", kept)
+            connection.executemany("DELETE FROM watch WHERE server = ?", gone)
+
     def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
         """Forget rotations older than `keep`, and all but the newest `most`; return how many.
 

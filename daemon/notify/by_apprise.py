@@ -1,0 +1,45 @@
+"""The only module that knows Apprise, which is imported when it is used and not before.
+
+Apprise logs whole addresses, so its own log is silenced.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from daemon.core.watch import Event
+from daemon.notify.forms import as_text
+from daemon.notify.message import Message
+from daemon.notify.post import Failure
+
+SECONDS = 60.0
+_TYPES = {Event.RECOVERED: "success", Event.DONE: "success", Event.SUSPICIOUS: "warning", Event.OVERDUE: "warning"}
+
+
+def understood(url: str) -> bool:
+    """Whether Apprise knows what to do with this address."""
+    return _opened(url) is not None
+
+
+async def send(url: str, message: Message) -> Failure | None:
+    """Send once; None where it was taken."""
+    receiver = _opened(url)
+    if receiver is None:
+        return Failure("Apprise does not understand the address", passing=False)
+    try:
+        async with asyncio.timeout(SECONDS):
+            taken = await receiver.async_notify(
+                title=message.title, body=as_text(message), notify_type=_TYPES.get(message.news.event, "failure")
+            )
+    except TimeoutError:
+        taken = False
+    return None if taken else Failure("Apprise could not send it", passing=True)
+
+
+def _opened(url: str) -> Any:  # noqa: ANN401 — Apprise's own class, imported only here
+    import apprise  # noqa: PLC0415 — heavy, and only for those who use it
+
+    for name in ("apprise", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    receiver = apprise.Apprise()
+    return receiver if receiver.add(url) else None

@@ -1,0 +1,34 @@
+"""What a rotation's outcome means to somebody who only wants to know of trouble."""
+
+from daemon.core.model import State
+from daemon.core.watch import Event, Report
+from daemon.rotation.outcome import Outcome, Result
+from daemon.rotation.run import Order
+
+_BY_CODE = {"limit": Event.LIMIT, "backup_suspicious": Event.SUSPICIOUS}
+
+
+def report_of(order: Order, outcome: Outcome) -> Report:
+    """Given a rotation's outcome, return what is wrong, if anything.
+
+    A failure that is tried again in ten minutes is no trouble until that has failed too: a panel that restarts at four
+    in the morning would otherwise wake somebody for each of its servers. A state that passes is none either; where it
+    does not pass, the next good backup will be overdue.
+    """
+    good = outcome.result is Result.DONE or _got_good(outcome)
+    if outcome.result is Result.DONE:
+        return Report(good=True)
+    if outcome.result is Result.SKIPPED:
+        return Report(excused=not outcome.passing)
+    if outcome.retry_at is not None and order.attempt == 0:
+        return Report(good=good)
+    codes = (_BY_CODE.get(problem.code) for problem in reversed(outcome.problems))
+    return Report(good=good, trouble=next((event for event in codes if event), Event.FAILED))
+
+
+def _got_good(outcome: Outcome) -> bool:
+    """Whether the new backup is good, though the rotation did not end well (nothing was deleted, say)."""
+    created = outcome.created
+    return created is not None and any(
+        verdict.backup.uuid == created.uuid and verdict.state is State.GOOD for verdict in outcome.verdicts
+    )

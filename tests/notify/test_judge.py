@@ -1,0 +1,42 @@
+"""Which outcome is trouble, and of what kind."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.core.watch import Event, Report
+from daemon.notify.judge import report_of
+from daemon.rotation.outcome import Result
+from tests.notify.build import NOON, order, outcome, server
+
+LATER = NOON + timedelta(minutes=10)
+DONE, SKIPPED, FAILED, REFUSED = Result
+ROWS = [
+    (outcome(DONE, good=True), 0, Report(good=True)),
+    (outcome(DONE, "stuck", good=True), 0, Report(good=True)),
+    (outcome(SKIPPED, "server_state"), 0, Report(excused=True)),
+    (outcome(SKIPPED, "server_state", passing=True, retry_at=LATER), 3, Report()),
+    (outcome(FAILED, "unreachable"), 0, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "unreachable", retry_at=LATER), 0, Report()),
+    (outcome(FAILED, "unreachable", retry_at=LATER), 1, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "backup_failed"), 1, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "backup_suspicious"), 0, Report(trouble=Event.SUSPICIOUS)),
+    (outcome(FAILED, "backup_suspicious", "journal"), 0, Report(trouble=Event.SUSPICIOUS)),
+    (outcome(REFUSED, "limit"), 0, Report(trouble=Event.LIMIT)),
+    (outcome(REFUSED, "max_deletions", good=True), 0, Report(good=True, trouble=Event.FAILED)),
+]
+
+
+@pytest.mark.parametrize(("ended", "attempt", "report"), ROWS)
+def test_an_outcome_is_judged(tmp_path: Path, ended: Any, attempt: int, report: Report) -> None:
+    """A failure that is tried again in a moment is no trouble yet, its second attempt is."""
+    assert report_of(order(server(tmp_path), attempt), ended) == report
+
+
+def test_a_rotation_without_a_backup_has_got_no_good_one(tmp_path: Path) -> None:
+    """Nothing was created, so that nothing can be good."""
+    nothing = outcome(FAILED, "unreachable", good=True)
+    assert report_of(order(server(tmp_path)), replace(nothing, created=None)) == Report(trouble=Event.FAILED)
