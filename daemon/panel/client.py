@@ -89,6 +89,16 @@ class PanelClient:
         """How many requests were sent so far."""
         return self._requests.count
 
+    @property
+    def answers(self) -> Mapping[str, int]:
+        """How many answers of each class there were so far: "2xx" to "5xx", and "none" where the answer was lost."""
+        return self._requests.answers
+
+    @property
+    def throttled_seconds(self) -> float:
+        """How long requests have waited for their turn, so that the API limit is never met, all together."""
+        return self._requests.throttled_seconds
+
     def panel_now(self) -> datetime | None:
         """The panel's clock now; None before its first answer."""
         return self._requests.panel_now()

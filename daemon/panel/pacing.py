@@ -138,6 +138,7 @@ class Turn:
 
     def __init__(self, pace: Pace, clock: Clock) -> None:
         self.pace = pace
+        self.waited = 0.0
         self._clock = clock
         self._queue = asyncio.Lock()  # wakes its waiters in order
 
@@ -146,6 +147,7 @@ class Turn:
         async with self._queue:
             while (seconds := self.pace.wait(self._clock.monotonic())) > 0:
                 await self._clock.sleep(min(seconds, GLANCE))
+                self.waited += min(seconds, GLANCE)
             now = self._clock.monotonic()
             self.pace.go(now)
             return now

@@ -11,6 +11,7 @@ the key is not readable in, and never for http, where the key would be handed to
 import asyncio
 import functools
 import ssl
+from collections import Counter
 from collections.abc import Generator
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -90,6 +91,7 @@ class Requests:
     ) -> None:
         self.base = url.rstrip("/") + "/api/client"
         self.count = 0
+        self.answers: Counter[str] = Counter()
         self._key = key
         self._clock = clock
         self._turn = Turn(pace, clock)
@@ -106,6 +108,11 @@ class Requests:
             return None
         date, then = self._date
         return date + timedelta(seconds=self._clock.monotonic() - then)
+
+    @property
+    def throttled_seconds(self) -> float:
+        """How long requests have waited for their turn, all together."""
+        return self._turn.waited
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -184,8 +191,11 @@ class Requests:
         self.count += 1
         try:
             async with asyncio.timeout(CONNECT_SECONDS + call.seconds + OVERALL_MARGIN):
-                return await self._stream(client, call)
+                answer = await self._stream(client, call)
+                self.answers[f"{answer.status // 100}xx"] += 1
+                return answer
         except FOREIGN as error:
+            self.answers["none"] += 1
             failure = lost(error, call, self._key)
         raise failure
 

@@ -1,0 +1,77 @@
+"""The whole fleet as views, put together from what is watched whenever somebody asks."""
+
+from daemon.config.values import Config
+from daemon.fleet import Fleet
+from daemon.history import Rotation
+from daemon.watch.timetable import Timetable
+from daemon.watch.values import Standing
+from daemon.watch.views import ServerView, view
+from daemon.watch.watcher import Watch
+
+SLICE = 25
+"""After so many servers others may run, so that a thousand of them do not hold up what is due meanwhile."""
+
+LATE_SECONDS = 60.0
+
+
+class Board:
+    """Where the page, the status and the metrics find what they show."""
+
+    def __init__(self, fleet: Fleet, watch: Watch) -> None:
+        self.fleet = fleet
+        self.watch = watch
+        self._timetable = Timetable()
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.fleet.config
+
+    async def views(self) -> list[ServerView]:
+        """Every configured server as it stands now."""
+        servers = self.config.servers
+        self._timetable.keep_only(set(servers))
+        views: list[ServerView] = []
+        for name in servers:
+            if len(views) % SLICE == 0:
+                await self.watch.clock.sleep(0)
+            if (one := self.view(name)) is not None:
+                views.append(one)
+        return views
+
+    def view(self, name: str) -> ServerView | None:
+        """One server as it stands now; None where there is none of that name."""
+        server = self.config.servers.get(name)
+        if server is None:
+            return None
+        now = self.watch.clock.now()
+        standing = self.watch.standings.get(name) or Standing(now)
+        times = self._timetable.times(server, standing.fine_at, now)
+        return view(server, standing, times, self.watch.work(name), now)
+
+    def rotations(self, name: str, limit: int) -> list[Rotation]:
+        """A server's last rotations, newest first; raises StateError."""
+        return self.watch.tools.journal.recent(name, limit=limit)
+
+    def ailments(self) -> list[str]:
+        """Why the daemon cannot do its work, in words; nothing where it can."""
+        found = []
+        if self.watch.stopping:
+            found.append("the daemon is stopping")
+        if self.watch.tools.state_trouble is not None:
+            found.append("the journal cannot be used: backups are made, none is deleted")
+        return found + self.stalled()
+
+    def stalled(self) -> list[str]:
+        """Whether the scheduler has let a start pass by."""
+        following = self.fleet.next_start()
+        if following is None or self.watch.stopping:
+            return []
+        late = (self.watch.clock.now() - following[1]).total_seconds()
+        return [f"the scheduler is {late:.0f} s behind"] if late > LATE_SECONDS else []
+
+    def notes(self) -> list[str]:
+        """What the operator should know of the daemon itself, though it does its work."""
+        if self.watch.reload.successful:
+            return []
+        return ["the configuration on disk is refused, so that the one before is in force; the log says why"]

@@ -1,0 +1,226 @@
+"""Listening to the fleet: what each server's last rotation left, kept at hand and in the journal.
+
+It only remembers. Where the journal fails it remembers less after a restart, says so once a time, and goes on.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.clock import Clock
+from daemon.config.values import Config, PanelConfig, ServerConfig
+from daemon.core.model import State
+from daemon.errors import StateError
+from daemon.history import Rotation, Sample
+from daemon.panel.client import PanelClient
+from daemon.rotation.outcome import Outcome, Problem, Result
+from daemon.rotation.run import Order, Tools
+from daemon.watch.counts import Counts, Reload
+from daemon.watch.stored import from_stored, to_stored
+from daemon.watch.values import Began, Ended, Snapshot, Standing, Work
+
+log = structlog.get_logger()
+
+RECENT = 20
+"""How many rotations back a server's standing is looked for at the start."""
+
+INTERRUPTED = "interrupted"
+
+
+class Watch:
+    """What is known of every configured server at this moment. It is one of the fleet's listeners."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+        self.standings: dict[str, Standing] = {}
+        self.counts = Counts()
+        self.clients: dict[str, PanelClient] = {}
+        self.stopping = False
+        self.reload = Reload(successful=True, succeeded_at=tools.clock.now())
+        self._servers: dict[str, ServerConfig] = {}
+
+    @property
+    def clock(self) -> Clock:
+        """The daemon's clock."""
+        return self.tools.clock
+
+    def follow(self, config: Config) -> None:
+        """Watch the servers of a configuration that was just read; of those that are new, recall what is known."""
+        self.reload = Reload(successful=True, succeeded_at=self.clock.now())
+        known = {name: server for name, server in self._servers.items() if _same(server, config.servers.get(name))}
+        new = [server for name, server in config.servers.items() if name not in known]
+        self.standings = {name: self.standings[name] for name in known}
+        self.standings |= self._recalled(new)
+        self._servers = dict(config.servers)
+
+    def reload_failed(self) -> None:
+        """The configuration on disk is refused, and the one before stays in force."""
+        self.reload = replace(self.reload, successful=False)
+
+    def opening(self, open_client: Callable[[PanelConfig], PanelClient]) -> Callable[[PanelConfig], PanelClient]:
+        """The same, but that the newest client of each panel is known here for what it counts."""
+
+        def opened(panel: PanelConfig) -> PanelClient:
+            client = self.clients[panel.name] = open_client(panel)
+            return client
+
+        return opened
+
+    def began(self, order: Order) -> None:
+        """A rotation begins."""
+        name, now = order.server.name, self.clock.now()
+        standing = self._standing(name)
+        merged = standing.last is not None and order.start_at is not None and order.start_at < standing.last.ended_at
+        if order.trigger == "schedule" and order.start_at is not None and not merged:
+            self.counts.lateness.add(max(0.0, (now - order.start_at).total_seconds()))
+        self.standings[name] = replace(standing, began=Began(order.trigger, now))
+
+    def ended(self, order: Order, outcome: Outcome) -> None:
+        """A rotation ended."""
+        now, name = self.clock.now(), order.server.name
+        before = self._standing(name)
+        began = before.began or Began(order.trigger, now)
+        snapshot = _snapshot(outcome, now)
+        standing = replace(after(before, _ended(outcome, began, now)), snapshot=snapshot or before.snapshot, began=None)
+        self.standings[name] = standing if snapshot is None else replace(standing, good_at=_good_at(snapshot))
+        self._count(outcome, (now - began.at).total_seconds())
+        if snapshot is not None:
+            self._keep(snapshot, order.server.panel.name)
+
+    def work(self, name: str) -> Work | None:
+        """How far the server's rotation is, where one is under way."""
+        run = self.tools.under_way.get(name)
+        began = self._standing(name).began
+        if run is None or began is None:
+            return None
+        created = run.created.created_at if run.created else None
+        waited = None if created is None else max(run.panel_now() - created, timedelta(0))
+        return Work(began.trigger, began.at, run.stage, waited)
+
+    def trend(self, name: str) -> list[Sample]:
+        """How many bytes the server's backups held, day by day, as far as that is known."""
+        snapshot = self._standing(name).snapshot
+        try:
+            return self.tools.journal.trend(snapshot.uuid) if snapshot else []
+        except StateError:
+            return []
+
+    def _standing(self, name: str) -> Standing:
+        return self.standings.get(name) or Standing(self.clock.now())
+
+    def _count(self, outcome: Outcome, seconds: float) -> None:
+        counts = self.counts
+        counts.rotations[outcome.server, outcome.result] += 1
+        counts.deletions[outcome.server] += len(outcome.deleted)
+        counts.durations.add(seconds)
+        try:
+            rows = self.tools.journal.recent(outcome.server, limit=1)
+        except StateError:
+            return  # the rotation itself has said so
+        for row in rows:
+            counts.count_steps(row.steps)
+
+    def _keep(self, snapshot: Snapshot, panel: str) -> None:
+        try:
+            self.tools.journal.snapshot(to_stored(snapshot, panel), snapshot.tally.bytes)
+        except StateError as error:
+            log.warning("snapshot_lost", text=error.text)
+
+    def _recalled(self, servers: Iterable[ServerConfig]) -> dict[str, Standing]:
+        """What the journal knows of these servers."""
+        try:
+            stored = {(one.panel, one.server_uuid[:8]): one for one in self.tools.journal.snapshots()}
+            rows = {server.name: self.tools.journal.recent(server.name, limit=RECENT) for server in servers}
+        except StateError as error:
+            log.warning("journal_unreadable", text=error.text)
+            stored, rows = {}, {}
+        now = self.clock.now()
+        standings = {}
+        for server in servers:
+            standing = recalled([row for row in rows.get(server.name, ()) if _is_of(row, server)], now)
+            kept = stored.get((server.panel.name, server.id[:8]))
+            snapshot = from_stored(kept) if kept else None
+            good_at = _good_at(snapshot) if snapshot else standing.good_at
+            standings[server.name] = replace(standing, snapshot=snapshot, good_at=good_at)
+        return standings
+
+
+def after(before: Standing, ended: Ended) -> Standing:
+    """Given how a server stood and how a rotation of it ended, return how it stands."""
+    fine_at = ended.ended_at if ended.good or ended.excused else before.fine_at
+    failures = {Result.DONE: 0, Result.SKIPPED: before.failures}.get(ended.result, before.failures + 1)
+    return replace(before, last=ended, fine_at=fine_at, failures=failures)
+
+
+def recalled(rows: list[Rotation], now: datetime) -> Standing:
+    """Given a server's journalled rotations, newest first, return how it stands."""
+    ended = [row for row in rows if row.ended_at is not None and row.result != INTERRUPTED]
+    standing = Standing(fine_at=min((row.began_at for row in rows), default=now))
+    for row in reversed(ended):
+        standing = after(standing, _read(row))
+        if standing.last is not None and standing.last.good:
+            standing = replace(standing, good_at=standing.last.ended_at)
+    return standing
+
+
+def _read(row: Rotation) -> Ended:
+    summary = row.summary
+    result = Result(row.result or Result.FAILED)
+    return Ended(
+        trigger=row.trigger,
+        began_at=row.began_at,
+        ended_at=row.ended_at or row.began_at,
+        result=result,
+        created=(summary.get("created") or {}).get("name"),
+        good=bool(summary.get("good")),
+        deleted=len(summary.get("deleted", ())),
+        problems=tuple(Problem(**problem) for problem in summary.get("problems", ())),
+        retry_at=row.retry_at,
+        excused=result is Result.SKIPPED and row.retry_at is None,
+    )
+
+
+def _ended(outcome: Outcome, began: Began, now: datetime) -> Ended:
+    return Ended(
+        trigger=began.trigger,
+        began_at=began.at,
+        ended_at=now,
+        result=outcome.result,
+        created=outcome.created.name if outcome.created else None,
+        good=_has_good(outcome),
+        deleted=len(outcome.deleted),
+        problems=outcome.problems,
+        retry_at=outcome.retry_at,
+        excused=outcome.result is Result.SKIPPED and not outcome.passing,
+    )
+
+
+def _has_good(outcome: Outcome) -> bool:
+    """Whether the rotation's backup is there and good."""
+    created = outcome.created
+    return created is not None and any(
+        one.backup.uuid == created.uuid and one.state is State.GOOD for one in outcome.verdicts
+    )
+
+
+def _snapshot(outcome: Outcome, now: datetime) -> Snapshot | None:
+    """What the rotation saw; None where it did not come so far as to judge it."""
+    seen = outcome.seen
+    if seen is None or not outcome.verdicts:
+        return None
+    return Snapshot(now, seen.uuid, seen.node, seen.backup_limit, outcome.verdicts)
+
+
+def _good_at(snapshot: Snapshot) -> datetime | None:
+    return snapshot.newest_good.backup.created_at if snapshot.newest_good else None
+
+
+def _same(before: ServerConfig, now: ServerConfig | None) -> bool:
+    """Whether a server's name still means the same server."""
+    return now is not None and (before.panel.url, before.id) == (now.panel.url, now.id)
+
+
+def _is_of(row: Rotation, server: ServerConfig) -> bool:
+    return not row.dry_run and row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])

@@ -1,0 +1,111 @@
+"""The addresses: health, readiness, metrics, the status, and the pages. They only show, and only to GET and HEAD."""
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from daemon.config.values import HttpConfig
+from daemon.errors import StateError
+from daemon.metrics import CONTENT_TYPE, Metrics
+from daemon.watch.board import Board
+from daemon.web.documents import status
+from daemon.web.fleet_page import FleetPage
+from daemon.web.guard import Guard
+from daemon.web.html import tag
+from daemon.web.parts import STYLE_HASH, page
+from daemon.web.server_page import server_page
+
+SHOWN_ROTATIONS = 10
+UNAVAILABLE = 503
+
+HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(board: Board, config: Callable[[], HttpConfig]) -> ASGIApp:
+    """The daemon's HTTP; `config` gives what is in force at that moment."""
+    answers = _Answers(board)
+    routes = [
+        Route("/healthz", answers.healthz),
+        Route("/readyz", answers.readyz),
+        Route("/metrics", answers.metrics),
+        Route("/api/status", answers.status),
+        Route("/", answers.fleet),
+        Route("/servers/{name}", answers.server),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _refused})
+    app.router.redirect_slashes = False
+    return Guard(app, config, HEADERS)
+
+
+class _Answers:
+    """One method an address."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._metrics = Metrics(board)
+        self._fleet_page = FleetPage(board)
+
+    async def healthz(self, _: Request) -> Response:
+        """Alive: the event loop answers, and the scheduler lets no start pass by."""
+        stalled = self._board.stalled()
+        return PlainTextResponse("\n".join(stalled or ["alive"]) + "\n", UNAVAILABLE if stalled else 200)
+
+    async def readyz(self, _: Request) -> Response:
+        """Whether the daemon can do its work, and why not."""
+        ailments = self._board.ailments()
+        lines = [*ailments, *self._board.notes()] or ["ready"]
+        return PlainTextResponse("\n".join(lines) + "\n", UNAVAILABLE if ailments else 200)
+
+    async def metrics(self, _: Request) -> Response:
+        """For Prometheus."""
+        return Response(await self._metrics.exposition(), media_type=CONTENT_TYPE)
+
+    async def status(self, _: Request) -> Response:
+        """For scripts."""
+        return JSONResponse(status(self._board, await self._board.views()))
+
+    async def fleet(self, request: Request) -> Response:
+        """For people."""
+        return HTMLResponse(await self._fleet_page.render(refresh=_refresh(request)))
+
+    async def server(self, request: Request) -> Response:
+        """For people who want to know more of one server."""
+        name = request.path_params["name"]
+        view = self._board.view(name)
+        if view is None:
+            raise HTTPException(404, "There is no server of this name in the configuration.")
+        try:
+            rotations = self._board.rotations(name, SHOWN_ROTATIONS)
+        except StateError:
+            rotations = None
+        return HTMLResponse(server_page(view, self._board.watch.trend(name), rotations, refresh=_refresh(request)))
+
+
+def _refresh(request: Request) -> bool:
+    return "refresh" in request.query_params
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """Nothing here, or not by this method."""
+    status_code = error.status_code if isinstance(error, HTTPException) else 500
+    words = error.detail if isinstance(error, HTTPException) else ""
+    headers = error.headers if isinstance(error, HTTPException) else None
+    header = tag("header", tag("p", tag("a", "ptero-backupd", href="/"), class_="brand"), tag("h1", words))
+    return HTMLResponse(page(words, header, tone="warn"), status_code, headers)

@@ -1,0 +1,38 @@
+"""The way into this package: it loads the rest only once a configuration asks for HTTP, since it is not for free."""
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from daemon.config.values import HttpConfig
+from daemon.errors import BackupdError
+from daemon.watch.board import Board
+
+if TYPE_CHECKING:
+    from daemon.web.site import Site
+
+log = structlog.get_logger()
+
+
+class Http:
+    """The daemon's HTTP, at one address, or at none."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._site: Site | None = None
+
+    async def follow(self, config: HttpConfig | None) -> None:
+        """Listen where the configuration says, or nowhere; raises BackupdError where that cannot be."""
+        if self._site is None and config is not None:
+            from daemon.web.site import Site  # noqa: PLC0415 — a daemon without HTTP must not pay for it
+
+            self._site = Site(self._board)
+        if self._site is not None:
+            await self._site.follow(config)
+
+    async def follow_or_stay(self, config: HttpConfig | None) -> None:
+        """The same after a reload: what cannot be listened on leaves all as it was."""
+        try:
+            await self.follow(config)
+        except BackupdError as error:
+            log.warning("http_unchanged", text=error.text, hint=error.hint)

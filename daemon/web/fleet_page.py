@@ -1,0 +1,178 @@
+"""The status page: every server in a row, the worst first."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from daemon.core.model import State
+from daemon.core.units import format_size, to_zone
+from daemon.watch.board import SLICE, Board
+from daemon.watch.strip import strip_of
+from daemon.watch.values import Snapshot
+from daemon.watch.views import Progress, ServerView, Trouble, by_trouble
+from daemon.web.html import Html, join, tag
+from daemon.web.parts import chip, legend, page, small_strip, tone_of, trend
+from daemon.web.words import STAGES, local, span, time
+
+COLUMNS = ("server", "newest good backup", "now and next", "backups", "size")
+SHOWN_COUNTS = (State.FAILED, State.PENDING, State.SUSPICIOUS, State.STRANGE)
+
+
+class FleetPage:
+    """Makes the page; what of a row hangs on the server's backups alone is made once for each look at them."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._rested: dict[str, tuple[Snapshot | None, date, Html]] = {}
+
+    async def render(self, *, refresh: bool = False) -> str:
+        """The page as it is now."""
+        views = by_trouble(await self._board.views())
+        rows = []
+        for number, view in enumerate(views):
+            if number % SLICE == 0:
+                await self._board.watch.clock.sleep(0)
+            rows.append(self._row(view))
+        self._rested = {view.name: self._rested[view.name] for view in views}
+        return page(
+            headline(views),
+            self._header(views),
+            tag("main", _table(rows), legend()),
+            tone=tone_of(views),
+            refresh=refresh,
+        )
+
+    def _header(self, views: list[ServerView]) -> Html:
+        notes = [*self._board.ailments(), *self._board.notes()]
+        return tag(
+            "header",
+            tag("p", "ptero-backupd", class_="brand"),
+            tag("h1", headline(views)),
+            tag("p", *self._facts(views), class_="facts"),
+            [tag("p", f"{note[:1].upper()}{note[1:]}.", class_="note") for note in notes],
+        )
+
+    def _facts(self, views: list[ServerView]) -> list[Html]:
+        now, zone = self._board.watch.clock.now(), ZoneInfo("UTC")
+        facts = [tag("span", "as of ", time(now, f"{local(now, zone)} UTC", zone))]
+        running = sum(view.progress is not None for view in views)
+        facts.append(tag("span", f"{running} under way" if running else "nothing under way"))
+        if views:
+            following = min(views, key=lambda view: view.times.next_start)
+            start = following.times.next_start
+            facts.append(tag("span", f"next start in {span(start - now)} ({following.name})"))
+        facts.append(tag("span", f"{format_size(sum(view.tally.bytes for view in views))} in all"))
+        return facts
+
+    def _row(self, view: ServerView) -> Html:
+        """One server: its row, and one beneath it where something is wrong."""
+        server = view.server
+        name = tag(
+            "th",
+            tag("a", server.name, href=f"/servers/{server.name}"),
+            tag("small", f"{server.policy.name} · {server.panel.name}"),
+            scope="row",
+        )
+        row = tag("tr", name, tag("td", chip(view), class_="is"), _good(view), _now(view), self._at_rest(view))
+        why = tag("tr", tag("td", [trouble_line(one) for one in view.troubles], colspan=7), class_="why")
+        return tag("tbody", row, why if view.troubles else None)
+
+    def _at_rest(self, view: ServerView) -> Html:
+        snapshot, zone = view.standing.snapshot, view.server.policy.zone
+        today = to_zone(view.now, zone).date()
+        known = self._rested.get(view.name)
+        if known is None or known[0] is not snapshot or known[1] != today:
+            known = (snapshot, today, self._backups(view))
+            self._rested[view.name] = known
+        return known[2]
+
+    def _backups(self, view: ServerView) -> Html:
+        tally, snapshot = view.tally, view.standing.snapshot
+        if snapshot is None:
+            return tag("td", "not looked at yet", colspan=3, class_="soft")
+        limit = f" of {snapshot.limit}" if snapshot.limit else ""
+        counts = [f"{tally.locked} locked"] if tally.locked else []
+        counts += [f"{tally.states[state]} {state.value}" for state in SHOWN_COUNTS if tally.states.get(state)]
+        strip = strip_of(snapshot.verdicts, view.server.policy.zone, view.now)
+        return join(
+            tag(
+                "td",
+                tag("b", f"{tally.kept} kept"),
+                tag("small", f"{tally.used}{limit} there"),
+                tag("small", ", ".join(counts)) if counts else None,
+                data_th="backups",
+            ),
+            tag("td", tag("b", format_size(tally.bytes)), trend(self._board.watch.trend(view.name)), data_th="size"),
+            tag("td", small_strip(strip), class_="cover", data_th="coverage"),
+        )
+
+
+def headline(views: list[ServerView]) -> str:
+    """All in one sentence."""
+    troubled, all_of_them = sum(bool(view.troubles) for view in views), len(views)
+    if not troubled:
+        return (
+            "No servers are configured"
+            if not views
+            else ("The server is in order" if all_of_them == 1 else f"All {all_of_them} servers are in order")
+        )
+    if all_of_them == 1:
+        return "The server needs attention"
+    return f"{troubled} of {all_of_them} servers need{'s' if troubled == 1 else ''} attention"
+
+
+def trouble_line(trouble: Trouble) -> Html:
+    """What is wrong, and what can be done; a command in backquotes is set as one."""
+    hint = trouble.hint[:1].upper() + trouble.hint[1:]
+    pieces = [tag("code", piece) if number % 2 else piece for number, piece in enumerate(hint.split("`"))]
+    return tag("p", trouble.text, tag("span", " ", pieces) if hint else None)
+
+
+def _table(rows: list[Html]) -> Html:
+    head = tag(
+        "thead",
+        tag(
+            "tr",
+            tag("th", "server", scope="col"),
+            tag("th", "state", scope="col"),
+            tag("th", "newest good", scope="col"),
+            tag("th", "now, or next", scope="col"),
+            tag("th", "backups", scope="col"),
+            tag("th", "size", scope="col"),
+            tag(
+                "th",
+                tag("span", tag("span", "12 months"), tag("span", "8 weeks"), tag("span", "14 days"), class_="spans"),
+                scope="col",
+            ),
+        ),
+    )
+    return tag("table", head, rows, class_="fleet")
+
+
+def _good(view: ServerView) -> Html:
+    every = tag("small", f"every {span(view.times.interval)}")
+    good_at = view.standing.good_at
+    if good_at is None or view.age is None:
+        return tag("td", tag("b", "none"), every, data_th="newest good")
+    shown = time(good_at, span(view.age), view.server.policy.zone)
+    return tag("td", tag("b", shown, " old", class_="bad" if view.overdue else None), every, data_th="newest good")
+
+
+def _now(view: ServerView) -> Html:
+    if view.progress is not None:
+        return tag("td", *progress_parts(view.progress), data_th="now")
+    start = view.times.next_start
+    zone = view.server.policy.zone
+    return tag(
+        "td", time(start, f"in {span(start - view.now)}", zone), tag("small", local(start, zone)), data_th="next"
+    )
+
+
+def progress_parts(progress: Progress) -> tuple[Html | None, ...]:
+    """What runs, and how far it should be."""
+    words = STAGES[progress.work.stage]
+    if progress.share is None or progress.left is None:
+        return (tag("b", words),)
+    percent = round(progress.share * 100)
+    left = f"about {span(progress.left)} left" if progress.left else "longer than usual"
+    bar = tag("progress", max=100, value=percent, aria_label=f"{words}, {percent} %")
+    return (tag("b", words), bar, tag("small", f"{percent} %, {left}"))

@@ -1,0 +1,76 @@
+"""Who may ask, and how answers are fenced in. It stands before every address, and holds for answers it did not make.
+
+A name that is none of ours is refused: a foreign page could otherwise have its own name point here and read the answer
+in a visitor's browser (DNS rebinding). A plain address cannot be pointed elsewhere, so it is always right.
+"""
+
+import hmac
+import ipaddress
+from base64 import b64decode
+from collections.abc import Callable
+
+from pydantic import SecretStr
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from daemon.config.values import HttpConfig
+
+OPEN = frozenset({"/healthz", "/readyz"})
+"""What is answered without a token: it says no more than that the daemon is there."""
+
+
+class Guard:
+    """The app behind it is asked only by whom the configuration, as it is at that moment, lets in."""
+
+    def __init__(self, app: ASGIApp, config: Callable[[], HttpConfig], headers: dict[str, str]) -> None:
+        self._app = app
+        self._config = config
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+
+        async def fenced(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._headers)
+            await send(message)
+
+        app = self._refusal(Headers(scope=scope), scope["path"]) or self._app
+        await app(scope, receive, fenced)
+
+    def _refusal(self, headers: Headers, path: str) -> ASGIApp | None:
+        config = self._config()
+        if not is_ours(headers.get("host", ""), config.hosts):
+            return PlainTextResponse("Asked by a name that is not among http.hosts in the configuration.\n", 421)
+        if config.token is None or path in OPEN or shows(headers.get("authorization", ""), config.token):
+            return None
+        challenge = {"WWW-Authenticate": 'Basic realm="ptero-backupd", charset="UTF-8", Bearer realm="ptero-backupd"'}
+        return PlainTextResponse("A token is needed; in a browser it is the password, of any user.\n", 401, challenge)
+
+
+def is_ours(host: str, hosts: frozenset[str]) -> bool:
+    """Given a request's Host, return whether it is a name of ours or a plain address."""
+    name = host.lower()
+    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost") or name in hosts
+    return True
+
+
+def shows(authorization: str, token: SecretStr) -> bool:
+    """Whether the header shows the token: as a bearer's, or as the password of any user, which browsers can send."""
+    scheme, _, rest = authorization.partition(" ")
+    shown = rest.strip().encode("utf-8", "replace")
+    if scheme.lower() == "basic":
+        try:
+            shown = b64decode(shown, validate=True).partition(b":")[2]
+        except ValueError:
+            return False
+    elif scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(shown, token.get_secret_value().encode())

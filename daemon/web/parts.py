@@ -1,0 +1,139 @@
+"""What both pages are made of: the frame, the chip, the calendar strip, the line of sizes."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from daemon import __version__
+from daemon.core.units import format_size
+from daemon.history import Sample
+from daemon.watch.strip import Cell, Cover, Strip
+from daemon.watch.views import Kind, ServerView
+from daemon.web.html import Html, Part, join, tag
+from daemon.web.words import ACTIONS, change
+
+STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
+
+CLASSES = {Cover.KEPT: "k", Cover.LOCKED: "l", Cover.OTHER: "o", Cover.BAD: "b", Cover.NONE: None}
+TONES = {Kind.OVERDUE: "bad", Kind.FAILING: "bad", Kind.SUSPICIOUS: "warn", Kind.LIMIT: "warn"}
+TREND_DAYS = 30
+
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Crect x='1' y='2' width='14' height='12' rx='3' fill='%23{colour}'/%3E"
+    "%3Cpath d='M4 9h2v2H4zM7 7h2v4H7zM10 5h2v6h-2z' fill='%23fff'/%3E%3C/svg%3E"
+)
+
+
+def page(title: str, *body: Part, tone: str = "ok", refresh: bool = False) -> str:
+    """A whole page. `tone` colours its icon; `refresh` has the browser ask again each minute."""
+    colour = {"ok": "1f7a4d", "warn": "a86a00", "bad": "b3261e"}[tone]
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", http_equiv="refresh", content="60") if refresh else None,
+        tag("title", title),
+        tag("link", rel="icon", href=_ICON.format(colour=colour)),
+        tag("style", Html(STYLE)),
+    )
+    foot = tag(
+        "footer",
+        tag(
+            "p",
+            f"ptero-backupd {__version__} · ",
+            tag("a", "metrics", href="/metrics"),
+            " · ",
+            tag("a", "status as JSON", href="/api/status"),
+        ),
+    )
+    return f"<!doctype html>\n{tag('html', head, tag('body', *body, foot), lang='en')}\n"
+
+
+def chip(view: ServerView) -> Html:
+    """In a word how a server stands."""
+    if view.troubles:
+        kind = view.troubles[0].kind
+        return tag("span", kind.value, class_=f"chip {TONES[kind]}")
+    if view.progress is not None:
+        return tag("span", "at work", class_="chip run")
+    if view.standing.good_at is None:
+        return tag("span", "not yet", class_="chip")
+    return tag("span", "in order", class_="chip ok")
+
+
+def tone_of(views: Sequence[ServerView]) -> str:
+    """The worst of all their chips."""
+    tones = {TONES[trouble.kind] for view in views for trouble in view.troubles}
+    return "bad" if "bad" in tones else "warn" if tones else "ok"
+
+
+def explained(cell: Cell) -> str:
+    """Which period a cell is, and what covers it."""
+    if cell.by is None:
+        return f"{cell.title}: no backup"
+    if cell.cover is Cover.BAD:
+        return f"{cell.title}: {cell.by.state.value}"
+    if cell.cover is Cover.KEPT:
+        return f"{cell.title}: {', '.join(dict.fromkeys(reason.rule for reason in cell.by.reasons))}"
+    if cell.cover is Cover.LOCKED:
+        return f"{cell.title}: locked"
+    return f"{cell.title}: {ACTIONS[cell.by.action]}"
+
+
+def small_strip(strip: Strip) -> Html:
+    """The strip in one line: months, weeks and days, oldest first, each a coloured and shaped cell."""
+    rows = (strip.months, strip.weeks, strip.days)
+    groups = "".join(f"<span>{''.join(map(_small_cell, row))}</span>" for row in rows)
+    return Html(f'<div class="strip" role="img" aria-label="{summary(strip)}">{groups}</div>')
+
+
+def _small_cell(cell: Cell) -> str:
+    kind = CLASSES[cell.cover]
+    return "<i></i>" if kind is None else tag("i", class_=kind, title=explained(cell))
+
+
+def summary(strip: Strip) -> str:
+    """The strip in words."""
+    rows = (("months", strip.months), ("weeks", strip.weeks), ("days", strip.days))
+    return "covered: " + ", ".join(f"{_covered(row)} of the last {len(row)} {noun}" for noun, row in rows)
+
+
+def _covered(row: Sequence[Cell]) -> int:
+    return sum(cell.cover in {Cover.KEPT, Cover.LOCKED, Cover.OTHER} for cell in row)
+
+
+def legend() -> Html:
+    """What the cells of a strip mean."""
+    words = (
+        ("k", "kept"),
+        ("l", "locked"),
+        ("o", "good, but not counted"),
+        ("b", "none that is good"),
+        (None, "no backup"),
+    )
+    return tag("p", *(tag("span", tag("i", class_=kind), f" {word}") for kind, word in words), class_="legend strip")
+
+
+def trend(samples: Sequence[Sample]) -> Html:
+    """A line of the sizes of the last days, and in words how they changed; nothing of a single day."""
+    last = samples[-TREND_DAYS:]
+    if len(last) < 2:  # noqa: PLR2004 — a line has two ends
+        return Html("")
+    days = (last[-1].day - last[0].day).days
+    words = f"{change(last[0].bytes, last[-1].bytes)} in {days} d"
+    return join(_line(last), tag("small", words, title=f"from {format_size(last[0].bytes)}, {last[0].day}"))
+
+
+def _line(samples: Sequence[Sample]) -> Html:
+    first, least = samples[0].day, min(sample.bytes for sample in samples)
+    width = (samples[-1].day - first).days
+    height = max(sample.bytes for sample in samples) - least or 1
+    points = " ".join(
+        f"{(sample.day - first).days * 60 / width:.1f},{14 - (sample.bytes - least) * 12 / height:.1f}"
+        for sample in samples
+    )
+    return tag("svg", tag("polyline", points=points), viewBox="0 0 60 16", class_="spark", aria_hidden="true")

@@ -1,0 +1,119 @@
+"""Listening, inside the daemon's own loop.
+
+uvicorn's own signal handling is never entered, nor its main loop: the daemon alone handles signals, and stops HTTP
+last. A reload may move it to another address; where that one is taken, it stays where it was.
+"""
+
+import asyncio
+import socket
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+
+from daemon.config.values import HttpConfig
+from daemon.errors import BackupdError, Exit
+from daemon.watch.board import Board
+from daemon.web.app import make_app
+
+log = structlog.get_logger()
+
+MOST_CONNECTIONS = 64
+
+
+class ListenError(BackupdError):
+    """The address cannot be listened on."""
+
+    exit_code = Exit.FAILED
+    code = "listen"
+    default_hint = "is another daemon running there? http.listen names the address and the port"
+
+
+@dataclass(slots=True)
+class _Listening:
+    server: uvicorn.Server
+    config: HttpConfig
+
+
+class Site:
+    """The daemon's HTTP, at one address at a time, or at none."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._now: _Listening | None = None
+        self.port = 0
+
+    async def follow(self, config: HttpConfig | None) -> None:
+        """Listen as the configuration says; raises ListenError, and then goes on as before."""
+        if self._now is not None and config is not None and _address(config) == _address(self._now.config):
+            self._now.config = config
+            return
+        before = self._now
+        if config is not None:
+            self._now = await self._listen(config)
+        if before is not None:
+            await _stop(before.server)
+        if config is None:
+            self._now = None
+
+    async def stop(self) -> None:
+        """Stop listening; answers that are under way are broken off."""
+        await self.follow(None)
+
+    async def _listen(self, config: HttpConfig) -> _Listening:
+        try:
+            listening = socket.create_server(_address(config), family=_family(config.host))
+        except OSError as error:
+            raise ListenError(f"{_shown(config)} cannot be listened on: {error.strerror or error}") from error
+        made = _Listening(_server(), config)
+        made.server.config.app = make_app(self._board, lambda: made.config)
+        made.server.config.load()
+        made.server.lifespan = made.server.config.lifespan_class(made.server.config)
+        await made.server.startup(sockets=[listening])
+        self.port = listening.getsockname()[1]
+        log.info("http_listening", address=_shown(config, self.port), token=config.token is not None)
+        return made
+
+
+def _server() -> uvicorn.Server:
+    config = uvicorn.Config(
+        "",
+        interface="asgi3",
+        http="h11",
+        loop="none",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=15,
+    )
+    return uvicorn.Server(config)
+
+
+async def _stop(server: uvicorn.Server) -> None:
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    tasks = list(server.server_state.tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for listening in server.servers:
+        await listening.wait_closed()
+
+
+def _address(config: HttpConfig) -> tuple[str, int]:
+    return ("127.0.0.1" if config.host == "localhost" else config.host, config.port)
+
+
+def _shown(config: HttpConfig, port: int | None = None) -> str:
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"{host}:{config.port if port is None else port}"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

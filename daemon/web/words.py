@@ -1,0 +1,97 @@
+"""How the pages say things: ages, moments, sizes, and what each step of a rotation was."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from daemon.core.model import Action
+from daemon.core.units import format_duration, format_size, to_zone
+from daemon.history import Step
+from daemon.rotation.run import Stage
+from daemon.web.html import Html, tag
+
+MINUTE = timedelta(minutes=1)
+
+STAGES = {
+    Stage.BEGINNING: "beginning",
+    Stage.QUEUED: "waiting for its node",
+    Stage.CREATING: "creating a backup",
+    Stage.WAITING: "backing up",
+    Stage.DELETING: "deleting old backups",
+}
+
+ACTIONS = {Action.KEEP: "kept", Action.DELETE: "to be deleted", Action.IGNORE: "left alone"}
+
+TRIGGERS = {
+    "schedule": "on schedule",
+    "catch-up": "catching up a missed start",
+    "retry": "tried again",
+    "resume": "picked up after a restart",
+    "manual": "by hand",
+}
+
+
+def span(length: timedelta) -> str:
+    """A length of time for people: its two largest units, and no seconds beyond a minute."""
+    if length >= MINUTE:
+        length -= timedelta(seconds=length.total_seconds() % 60)
+    return format_duration(length)
+
+
+def change(before: int, now: int) -> str:
+    """By how much something grew or shrank."""
+    if not before:
+        return ""
+    percent = round((now - before) * 100 / before)
+    return f"{percent:+d} %".replace("-", "\N{MINUS SIGN}") if percent else "no change"
+
+
+def local(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment to the minute, by the wall clock of the zone."""
+    there = to_zone(moment, zone)
+    return f"{there.date()} {there:%H:%M}"
+
+
+def iso(moment: datetime) -> str:
+    """A moment for machines."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def time(moment: datetime, shown: str, zone: ZoneInfo) -> Html:
+    """A moment as it is shown, with the whole of it for machines and for who points at it."""
+    there = to_zone(moment, zone)
+    return tag("time", shown, datetime=iso(moment), title=f"{there.date()} {there:%H:%M:%S %Z}")
+
+
+STEPS = {
+    "gathered": "read the list: {backups} backups, {completeness}",
+    "create": "asked the panel for {backup}",
+    "created": "the panel began {backup}",
+    "create_refused": "the panel did not make {backup}: {error}",
+    "adopted": "took over {backup}, since {reason}",
+    "turned_good": "the new backup is good: {size}",
+    "planned": "decided: {keep} stay, {delete} to be deleted",
+    "room": "makes room by deleting {backup}: {because}",
+    "room_done": "deleted",
+    "delete": "deletes {backup}: {because}",
+    "delete_done": "deleted",
+}
+
+
+def step_words(step: Step) -> str:
+    """What a step of a rotation was."""
+    detail = step.detail
+    if step.name not in STEPS:
+        return ", ".join([step.name.replace("_", " "), *(f"{key} {value}" for key, value in detail.items())])
+    size = detail.get("bytes")
+    words = STEPS[step.name].format_map(_Known(detail, size=format_size(size) if isinstance(size, int) else "?"))
+    if detail.get("refused"):
+        return f"{words}; refused: {detail['refused']}"
+    return f"{words}; it was gone already" if detail.get("existed") is False else words
+
+
+class _Known(dict[str, Any]):
+    """What a step tells; what an older version did not write is a question mark."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"

@@ -1,0 +1,311 @@
+"""A fleet to look at: servers in every state that the pages show, made of plain values and the real judgement."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from daemon.config.load import load
+from daemon.config.values import Config, PanelConfig, ServerConfig
+from daemon.core.model import Backup, State, Verdict
+from daemon.core.retention import judge
+from daemon.fleet import Fleet
+from daemon.history import Journal
+from daemon.history import Snapshot as Stored
+from daemon.panel.client import PanelClient
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.run import Order, Run, Stage, Tools
+from daemon.rotation.slots import NodeSlots
+from daemon.watch.board import Board
+from daemon.watch.values import Began, Ended, Snapshot, Standing
+from daemon.watch.watcher import Watch
+from tests.fakes import FakeClock
+
+KEY = "ptlc_EXAMPLE0000000000000000000000000000000000000"
+NOW = datetime(2026, 4, 16, 9, 40, tzinfo=UTC)
+DAY = timedelta(days=1)
+GIB = 1 << 30
+"""For sizes that look like worlds."""
+
+POLICY = {
+    "schedule": "0 4 * * *",
+    "timezone": "Europe/Berlin",
+    "splay": "20m",
+    "scope": "own",
+    "keep": "{ last = 3, daily = 7, weekly = 4, monthly = 6 }",
+}
+
+
+@dataclass
+class Gallery:
+    """A board, and what it shows."""
+
+    board: Board
+    watch: Watch
+    fleet: Fleet
+    tools: Tools
+    clock: FakeClock
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.fleet.config
+
+    def stand(self, name: str, **changes: Any) -> None:
+        """Change how a server stands."""
+        self.watch.standings[name] = replace(self.watch.standings[name], **changes)
+
+    def run(self, name: str, stage: Stage, since: timedelta, backup: Backup | None = None) -> None:
+        """Let a rotation of that server be under way."""
+        server, client = self.config.servers[name], open_client(self.config.servers[name].panel, self.clock)
+        run = Run(Order(server, "schedule"), client, self.tools, None, stage=stage, created=backup)  # type: ignore[arg-type]
+        self.tools.under_way[name] = run
+        self.stand(name, began=Began("schedule", self.clock.now() - since))
+
+
+def open_client(panel: PanelConfig, clock: FakeClock) -> PanelClient:
+    """A client that is never asked anything."""
+    return PanelClient(panel.name, panel.url, panel.api_key, clock=clock)
+
+
+def configured(folder: Path, names: Iterable[str], more: str = "", **policy: str) -> Config:
+    """A configuration of those servers."""
+    rules = {**POLICY, **policy}
+    lines = [
+        f"{key} = {value if value[0] in '{[0123456789' and key == 'keep' else repr(value)}"
+        for key, value in rules.items()
+    ]
+    servers = [f'[servers.{name}]\nid = "{number:08x}"' for number, name in enumerate(names, 1)]
+    text = "\n".join(
+        [
+            'state_dir = "none"',
+            more,
+            "[panels.main]",
+            'url = "https://panel.example.com"',
+            "[policies.standard]",
+            *lines,
+            *servers,
+        ]
+    )
+    file = folder / "config.toml"
+    file.write_text(text)
+    return load(file, {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
+
+
+def empty(config: Config, now: datetime = NOW, journal: Journal | None = None) -> Gallery:
+    """A board on which nothing has happened yet."""
+    clock = FakeClock(now)
+    tools = Tools(
+        clock, journal or Journal.memory(), config.state_dir, NodeSlots(clock), config.servers.get, random.Random(1)
+    )
+    watch = Watch(tools)
+    watch.follow(config)
+    fleet = Fleet(config, tools, watch.opening(lambda panel: open_client(panel, clock)), listeners=[watch])
+    return Gallery(Board(fleet, watch), watch, fleet, tools, clock)
+
+
+def nightly(
+    server: ServerConfig,
+    now: datetime = NOW,
+    *,
+    days: int = 400,
+    size: Callable[[int], int] | None = None,
+    locked: Iterable[int] = (),
+    failed: Iterable[int] = (),
+    missing: Iterable[int] = (),
+) -> list[Backup]:
+    """What a year of nightly rotations leaves of a server's backups. The sets hold days ago, 0 being the last night."""
+    left: list[Backup] = []
+    start = server.starts.latest(now)
+    for ago in reversed(range(days)):
+        made = start - ago * DAY
+        if ago in missing:
+            continue
+        left.append(
+            backup(
+                server,
+                made,
+                size(ago) if size else 4 * GIB - ago * 2_000_000,
+                failed=ago in failed,
+                locked=ago in locked,
+            )
+        )
+        gone = {
+            one.backup.uuid for one in judged(server, left, made + timedelta(hours=1)) if one.action.value == "delete"
+        }
+        left = [one for one in left if one.uuid not in gone]
+    return left
+
+
+def backup(
+    server: ServerConfig,
+    made: datetime,
+    size: int,
+    *,
+    failed: bool = False,
+    locked: bool = False,
+    pending: bool = False,
+) -> Backup:
+    """One backup of the server's own policy."""
+    identity = f"{random.Random(f'{server.name}{made}').getrandbits(32):08x}"
+    return Backup(
+        uuid=f"{identity}-0000-4000-8000-{int(made.timestamp()):012x}",
+        name=server.policy.template.render(server.name, made, identity),
+        successful=not failed and not pending,
+        locked=locked,
+        bytes=0 if failed or pending else size,
+        created_at=made,
+        completed_at=None if pending else made + timedelta(minutes=11, seconds=made.day),
+    )
+
+
+def judged(server: ServerConfig, backups: Iterable[Backup], now: datetime) -> tuple[Verdict, ...]:
+    """The real judgement."""
+    return judge(list(backups), server.policy.retention, ownership=server.ownership, now=now)
+
+
+def snapshot(
+    server: ServerConfig, backups: Iterable[Backup], at: datetime, *, limit: int = 30, node: str = "fsn-03"
+) -> Snapshot:
+    """What a rotation would have seen."""
+    return Snapshot(at, f"{server.id}-0000-4000-8000-000000000000", node, limit, judged(server, backups, at))
+
+
+def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **options: Any) -> Standing:
+    """How a server stands after a rotation that saw those backups, and was done."""
+    taken = snapshot(server, backups, at, **options)
+    good = taken.newest_good
+    last = Ended(
+        "schedule",
+        at - timedelta(minutes=12),
+        at,
+        Result.DONE,
+        good.backup.name if good else None,
+        good=True,
+        deleted=1,
+    )
+    return Standing(fine_at=at, snapshot=taken, good_at=good.backup.created_at if good else None, last=last)
+
+
+def fleet(folder: Path) -> Gallery:
+    """Servers in every state."""
+    names = (
+        "survival",
+        "creative",
+        "lobby",
+        "skyblock",
+        "modded",
+        "minigames",
+        "fresh",
+        "archive",
+        "hub-eu",
+        "anarchy",
+    )
+    made = empty(configured(folder, names))
+    servers, standings = made.config.servers, made.watch.standings
+
+    def put(name: str, backups: list[Backup], **options: Any) -> Standing:
+        last = max(one.created_at for one in backups if one.created_at)
+        standings[name] = seen(servers[name], backups, last + timedelta(minutes=12), **options)
+        for ago in range(40):
+            size = standings[name].snapshot.tally.bytes  # type: ignore[union-attr]
+            at = NOW - ago * DAY
+            taken = standings[name].snapshot
+            assert taken
+            wave = int(size * (1 - ago * 0.006 + 0.01 * ((ago * 7) % 5)))
+            made.tools.journal.snapshot(Stored(taken.uuid, "main", at, {}), wave)
+        return standings[name]
+
+    for name in ("survival", "archive", "hub-eu"):
+        put(name, nightly(servers[name], locked=(40, 200)), limit=30)
+    put("minigames", nightly(servers["minigames"], failed=(1,)), limit=30, node="fsn-04")
+    modded = nightly(servers["modded"], locked=(30, 60, 90, 120))
+    put("modded", modded, limit=len(modded), node="fsn-04")
+
+    creative = nightly(servers["creative"])
+    put("creative", creative)
+    running = backup(servers["creative"], NOW - timedelta(minutes=7), 0, pending=True)
+    made.run("creative", Stage.WAITING, timedelta(minutes=8), running)
+    put("anarchy", nightly(servers["anarchy"]))
+    made.run("anarchy", Stage.QUEUED, timedelta(minutes=3))
+
+    put("lobby", nightly(servers["lobby"], NOW - 3 * DAY))
+    trouble = Problem(
+        "unreachable",
+        "creating auto-lobby-20260416T021112Z-5f0e2a77: node fsn-07 does not answer (504)",
+        "look at the node: is wings running?",
+    )
+    made.stand(
+        "lobby",
+        failures=5,
+        last=Ended(
+            "retry",
+            NOW - timedelta(hours=2),
+            NOW - timedelta(hours=2, minutes=-1),
+            Result.FAILED,
+            problems=(trouble,),
+            retry_at=NOW + timedelta(minutes=41),
+        ),
+    )
+
+    shrunk = nightly(servers["skyblock"], size=lambda ago: GIB // 9 if ago == 0 else 4 * GIB)
+    taken = put("skyblock", shrunk)
+    small = next(one for one in taken.snapshot.verdicts if one.state is State.SUSPICIOUS)  # type: ignore[union-attr]
+    words = f"the new backup {small.backup.name} is suspicious: {small.reasons[0].text}"
+    ended = replace(taken.last, result=Result.FAILED, good=False, problems=(Problem("backup_suspicious", words),))  # type: ignore[type-var]
+    made.stand("skyblock", last=ended, failures=1)
+    journalled(made.tools.journal, servers["survival"])
+    return made
+
+
+def journalled(journal: Journal, server: ServerConfig) -> None:
+    """Some rotations of that server in the journal."""
+    for ago in (2, 1, 0):
+        start = server.starts.latest(NOW) - ago * DAY
+        name = server.policy.template.render(server.name, start, "1c3f77ab")
+        uuid = f"{server.id}-0000-4000-8000-000000000000"
+        number = journal.begin(
+            server_uuid=uuid,
+            server=server.name,
+            panel="main",
+            policy="standard",
+            trigger="schedule",
+            start_at=start,
+            at=start,
+        )
+        at = start + timedelta(seconds=2)
+        journal.step(number, "gathered", at, backups=19, total=19, completeness="complete")
+        journal.step(number, "create", at, backup=name)
+        if ago == 1:
+            journal.step(number, "create_refused", at, backup=name, error="the node does not answer (504)")
+            problem = {"code": "node", "text": "the node does not answer (504)", "hint": "is wings running?"}
+            journal.end(number, at=at, result="failed", retry_at=at, summary={"good": False, "problems": [problem]})
+            continue
+        journal.step(number, "created", at + timedelta(seconds=1), uuid="u", backup=name)
+        later = at + timedelta(minutes=11)
+        journal.step(number, "turned_good", later, uuid="u", bytes=4 * GIB)
+        journal.step(number, "planned", later, keep=19, delete=1, refused=None)
+        journal.step(
+            number,
+            "delete",
+            later,
+            uuid="v",
+            backup="auto-survival-20260406T020514Z-77aa01de",
+            because="superseded by auto-survival-20260408T020514Z-90aa01dc in week 2026-W15",
+        )
+        journal.step(number, "delete_done", later + timedelta(seconds=1), uuid="v", existed=True)
+        journal.end(
+            number,
+            at=later + timedelta(seconds=1),
+            result="done",
+            backup_uuid="u",
+            summary={
+                "good": True,
+                "created": {"uuid": "u", "name": name, "bytes": 4 * GIB},
+                "deleted": [{"uuid": "v", "name": "x", "bytes": 1}],
+                "kept": 19,
+                "problems": [],
+            },
+        )
