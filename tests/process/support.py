@@ -154,9 +154,13 @@ class Daemon:
 
 
 @contextmanager
-def running(panel: Panel, **environ: str) -> Iterator[Daemon]:
-    """A daemon that is there for as long as the block lasts; one that still runs at its end is killed."""
-    daemon = Daemon(panel, {**panel.environment, **environ})
+def running(panel: Panel, **environ: str | None) -> Iterator[Daemon]:
+    """A daemon that is there for as long as the block lasts; one that still runs at its end is killed.
+
+    A variable that is None is not set.
+    """
+    merged = {**panel.environment, **environ}
+    daemon = Daemon(panel, {name: value for name, value in merged.items() if value is not None})
     try:
         yield daemon
     finally:

@@ -1,14 +1,19 @@
 """The real process from its start to its end: signals, reload, what systemd is told, exit codes."""
 
+import asyncio
 import signal
 import socket
 from pathlib import Path
 
 import pytest
 
+from daemon.config.load import load
 from daemon.sandbox.faults import slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed
+from daemon.sandbox.scenes import KEY
+from daemon.service import Service
+from daemon.systemd import Notifier
 from tests.process.support import CLOCK, Panel, command, running, wait_until
 
 
@@ -157,3 +162,48 @@ def test_a_rotation_by_hand_finds_the_daemon_at_it_and_is_skipped(panel: Panel) 
     assert '"result": "skipped"' in done.stdout
     assert '"code": "busy"' in done.stdout
     assert len(panel.done(Deed.CREATED, survival)) == 1
+
+
+def test_what_is_unwise_is_said_at_the_start_and_a_changed_state_folder_waits_for_a_restart(panel: Panel) -> None:
+    """A key that others can read, and a folder that cannot be changed while rotations rely on it."""
+    key = panel.folder / "key"
+    key.write_text(KEY)
+    key.chmod(0o644)
+    file = panel.configure(panel.add_server(past=1))
+    file.write_text(file.read_text().replace("[policies", f'api_key_file = "{key}"\n[policies'))
+    with running(panel, PTERO_BACKUPD_PANELS__MAIN__API_KEY=None) as daemon:
+        assert str(key) in daemon.wait_for("configuration_warning")["text"]
+        file.write_text(file.read_text().replace("/state", "/elsewhere"))
+        daemon.send(signal.SIGHUP)
+        assert "restart" in daemon.wait_for("state_dir_changed")["consequence"]
+        daemon.wait_for("reloaded")
+    assert not (panel.folder / "elsewhere").exists()
+
+
+def test_where_the_state_folder_cannot_be_used_backups_are_made_and_none_is_deleted(panel: Panel) -> None:
+    """It is said at once and with each rotation."""
+    survival = panel.add_server(past=5)
+    panel.configure(survival)
+    (panel.folder / "state").write_text("a file is in the way")
+    with running(panel) as daemon:
+        assert daemon.wait_for("state_unusable")["consequence"] == "backups are made, none is deleted"
+        daemon.wait_for("problem", code="journal")
+        daemon.wait_for("rotation_ended")
+    assert len(panel.done(Deed.CREATED, survival)) == 1
+    assert panel.done(Deed.DELETED, survival) == []
+
+
+def test_systemd_is_told_now_and_then_how_things_stand(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, with the half minute between two lines cut short."""
+    monkeypatch.setattr("daemon.service.STATUS_SECONDS", 0.05)
+    config = load(panel.configure(panel.add_server(past=1)), panel.environment)
+    told: list[str] = []
+
+    class Manager(Notifier):
+        def status(self, status: str) -> None:
+            told.append(status)
+            signal.raise_signal(signal.SIGTERM)
+
+    asyncio.run(Service(lambda: config, CLOCK, Manager({}, CLOCK)).run())
+    assert told[0].startswith(("1 rotations under way; next start ", "next start "))
+    assert told[0].endswith("UTC (survival)")
