@@ -15,7 +15,7 @@ from daemon.sandbox.records import Storage
 from daemon.transfer import files
 from daemon.transfer.download import download
 from daemon.transfer.errors import DiskError, DiskFullError, TargetError, WrongFileError
-from tests.transfer.conftest import SIZE, Rig
+from tests.transfer.conftest import SIZE, Rig, expected
 from tests.transfer.host import answer, host
 
 BOTH = pytest.mark.parametrize("storage", [Storage.NODE, Storage.S3])
@@ -173,10 +173,10 @@ def test_what_cannot_be_checked_is_no_failure(rig: Rig, storage: Storage, checks
     """Nor is a part of it trusted: without a checksum nobody knows whether the pieces fit."""
     rig.server.storage = storage
     rig.sandbox.world.faults.order(faults.with_values({"checksum": checksum}), on="view")
-    expected = rig.expected
-    assert why in (expected.unchecked or "")
+    told = rig.expected
+    assert why in (told.unchecked or "")
     rig.part.write_bytes(b"something else")
-    assert download(rig.source(), expected, rig.path)
+    assert download(rig.source(), told, rig.path)
     assert rig.path.read_bytes() == rig.data
     assert "going on" not in rig.watcher.text
 
@@ -226,6 +226,37 @@ def test_a_disk_that_fills_up_meanwhile_gets_its_room_back(
     assert "free some space" in raised.value.hint
     assert list(rig.folder.iterdir()) == []
     assert rig.links == 1
+
+
+def test_a_part_that_cannot_be_read_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor can the file that is there: its checksum is not known then."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "unreadable")
+
+    rig.part.write_bytes(b"abc")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "read", refuse)
+        with pytest.raises(DiskError, match=r"b\.tar\.gz\.part cannot be opened: unreadable"):
+            download(rig.source(), expected(rig.data), rig.path)
+    rig.path.write_bytes(rig.data)
+    monkeypatch.setattr(os, "read", refuse)
+    with pytest.raises(DiskError, match=r"b\.tar\.gz cannot be read: unreadable"):
+        download(rig.source(), expected(rig.data), rig.path)
+
+
+def test_what_is_written_is_let_go_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A game server's files stay in memory; where the system does not take the advice it is no matter."""
+    advice: list[int] = []
+
+    def advise(*given: int) -> None:
+        advice.append(given[-1])
+        raise OSError(errno.EINVAL, "no advice here")
+
+    monkeypatch.setattr(files, "LET_GO_EVERY", 1000)
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    assert get(rig)
+    assert set(advice) == {os.POSIX_FADV_DONTNEED}
 
 
 def test_another_trouble_of_the_disk_is_told_as_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,10 +335,10 @@ def test_a_host_in_trouble_is_given_time(rig: Rig, status: int) -> None:
 
 def test_a_file_that_the_node_lost_is_said_to_be_gone(rig: Rig) -> None:
     """Though the panel says that all is well."""
-    expected = rig.expected
+    told = rig.expected
     rig.record.file_gone = True
     with pytest.raises(BackupdError) as raised:
-        download(rig.source(), expected, rig.path)
+        download(rig.source(), told, rig.path)
     assert raised.value.hint
 
 
