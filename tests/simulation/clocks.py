@@ -1,0 +1,55 @@
+"""The clocks of a run: the panel's is true but for the skew it is set to, the daemon's host can be set wrong."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import daemon.clock
+
+
+class TrueClock:
+    """Virtual time since the run began."""
+
+    def __init__(self, begins: datetime) -> None:
+        self.begins = begins
+
+    def now(self) -> datetime:
+        """What every clock would show that is right."""
+        return self.begins + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        """The loop's time."""
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the loop, which takes no time."""
+        await asyncio.sleep(max(0.0, seconds))  # noqa: TID251 — the loop is virtual
+
+
+class HostClock(TrueClock):
+    """The clock of the machine that the daemon runs on; `ahead` is by how much it is wrong at the moment."""
+
+    ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        """What the machine's clock shows."""
+        return super().now() + self.ahead
+
+
+class ProcessClock:
+    """The host's clock as one process has it: a process that was killed never wakes up."""
+
+    def __init__(self, host: HostClock, check_alive: Callable[[], None]) -> None:
+        self._host = host
+        self._check_alive = check_alive
+        self.now = host.now
+        self.monotonic = host.monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, if there is still somebody to wait."""
+        self._check_alive()
+        await self._host.sleep(seconds)
+        self._check_alive()
+
+
+_: type[daemon.clock.Clock] = TrueClock

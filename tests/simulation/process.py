@@ -1,0 +1,215 @@
+"""The daemon as a process: it can be killed at any step, and nothing of it happens afterwards.
+
+A killed process sends nothing, writes nothing and wakes up from no sleep; its locks end with it, as the kernel would
+have it. What the panel was asked for before goes on there.
+"""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any
+
+from daemon.config.values import Config, PanelConfig
+from daemon.errors import BackupdError
+from daemon.fleet import Fleet
+from daemon.history import Journal
+from daemon.panel.client import PanelClient
+from daemon.rotation.outcome import Outcome
+from daemon.rotation.rotate import rotate
+from daemon.rotation.run import Order
+from daemon.rotation.tools import open_tools
+from tests.simulation.clocks import ProcessClock
+from tests.simulation.wire import Wire
+from tests.simulation.witness import Rotation
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+PROCESS: ContextVar["Process"] = ContextVar("process")
+"""The process whose code runs."""
+
+DISK_FULL = "database or disk is full"
+DRAIN_SECONDS = 25.0
+
+
+class DiskJournal(Journal):
+    """The journal on a disk that can be full, in a process that can be killed before and after every write."""
+
+    def __init__(self, path: Any) -> None:
+        process = PROCESS.get()
+        process.check_alive()
+        if path is not None and process.simulation.disk_full:
+            process.simulation.happened("disk full")
+            raise OSError(28, "No space left on device")
+        super().__init__(path)
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
+        process = PROCESS.get()
+        process.tick("before the journal is written")
+        with super()._writing(what) as connection:
+            yield connection
+            if process.simulation.disk_full:
+                process.simulation.happened("disk full")
+                raise sqlite3.OperationalError(DISK_FULL)
+        process.tick("after the journal was written")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        PROCESS.get().check_alive()
+        with super()._reading() as connection:
+            if PROCESS.get().simulation.disk_unreadable:
+                PROCESS.get().simulation.happened("journal unreadable")
+                raise sqlite3.OperationalError("disk I/O error")
+            yield connection
+
+
+class Process:
+    """A process that holds the daemon's code: the daemon itself, or a rotation by hand."""
+
+    def __init__(self, simulation: "Simulation", name: str) -> None:
+        self.simulation = simulation
+        self.name = name
+        self.alive = True
+        self.doomed_in = 0
+        self.over = asyncio.Event()
+        self.clock = ProcessClock(simulation.host_clock, self.check_alive)
+        self._clients = 0
+
+    def check_alive(self) -> None:
+        """Raise CancelledError where the process is dead."""
+        if not self.alive:
+            raise asyncio.CancelledError
+
+    def tick(self, where: str) -> None:
+        """Count down to the kill that was decided on."""
+        self.check_alive()
+        if self.doomed_in:
+            self.doomed_in -= 1
+            if not self.doomed_in:
+                self.die(where)
+                self.check_alive()
+
+    def die(self, where: str) -> None:
+        """Be killed, now."""
+        self.alive = False
+        self.simulation.witness.tell(f"{self.name} is KILLED when {where}")
+        self.over.set()
+
+    def open_client(self, panel: PanelConfig) -> PanelClient:
+        """A client of this process."""
+        self._clients += 1
+        return PanelClient(
+            panel.name,
+            panel.url,
+            panel.api_key,
+            clock=self.clock,
+            reserve=panel.reserve,
+            transport=Wire(self.simulation.panel, self),
+            randomness=self.simulation.scenario.stream(f"jitter of {self.name} {self._clients}"),
+        )
+
+    def names(self) -> random.Random:
+        """What the names of its backups are drawn from."""
+        return self.simulation.scenario.stream(f"names of {self.name}")
+
+    def rotation_begins(self, order: Order) -> None:
+        """Tell the witness."""
+        simulation, server = self.simulation, order.server
+        simulation.rotation_begins(
+            Rotation(
+                process=self.name,
+                server=server.name,
+                uuid=simulation.uuid_of(server.name),
+                trigger=order.trigger,
+                start_at=order.start_at,
+                attempt=order.attempt,
+                began=simulation.clock.monotonic(),
+                policy=simulation.policies.get(server.name) or simulation.policies_once[server.name],
+            )
+        )
+
+    def rotation_ended(self, server: str, outcome: Outcome) -> None:
+        """Tell the witness."""
+        problems = ", ".join(f"{problem.code}: {problem.text}" for problem in outcome.problems)
+        words = f"{outcome.result.value}{', ' if problems else ''}{problems}"
+        self.simulation.rotation_ended(self.name, server, outcome, words)
+
+
+class Daemon(Process):
+    """The daemon: what `service` sets up, without its signals."""
+
+    fleet: Fleet
+    up = False
+
+    async def live(self, read: Callable[[], Config]) -> None:
+        """Run until killed or told to stop."""
+        PROCESS.set(self)
+        config = read()
+        self.tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
+        self.fleet = Fleet(config, self.tools, self.open_client, listeners=[self])
+        self._context = copy_context()
+        self.simulation.witness.tell(f"{self.name} starts")
+        self.fleet.start()
+        self.up = True
+        await self.over.wait()
+        if not self.alive:
+            await self._bury()
+            return
+        left = await self.fleet.drain(DRAIN_SECONDS)
+        self.simulation.witness.tell(f"{self.name} has stopped; left: {', '.join(left) or 'none'}")
+        self.alive = False
+        await self._bury()
+
+    def reload(self, read: Callable[[], Config]) -> None:
+        """What SIGHUP does; a daemon that is only just starting reads the new one anyway."""
+        if not self.up or not self.alive:
+            return
+        try:
+            config = read()
+        except BackupdError:
+            return
+        self._context.run(self.fleet.reload, config)
+
+    async def _bury(self) -> None:
+        """Take away what is left of it; none of this can have an effect any more."""
+        self.tools.journal.close()
+        if not self.fleet._draining:
+            self.fleet._scheduler.stop()
+        for _ in range(20):
+            for task in list(self.fleet._running.values()):
+                task.cancel()
+            await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
+        await self.fleet.close()
+        self.simulation.forget(self.name)
+
+    def began(self, order: Order) -> None:
+        """The fleet tells that a rotation begins."""
+        if self.alive:
+            self.rotation_begins(order)
+
+    def ended(self, order: Order, outcome: Outcome) -> None:
+        """The fleet tells that a rotation ended."""
+        if self.alive:
+            self.rotation_ended(order.server.name, outcome)
+
+
+class Hand(Process):
+    """`rotate SERVER` from another terminal."""
+
+    async def rotate(self, config: Config, server: str) -> None:
+        """One rotation, then it ends."""
+        PROCESS.set(self)
+        tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
+        client = self.open_client(config.servers[server].panel)
+        order = Order(config.servers[server], "manual")
+        self.rotation_begins(order)
+        try:
+            self.rotation_ended(server, await rotate(order, client, tools))
+        finally:
+            await client.aclose()
+            tools.journal.close()
+            self.simulation.forget(self.name)

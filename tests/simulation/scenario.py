@@ -1,0 +1,191 @@
+"""What one run plays: its servers, policies, panel and length, all drawn from the seed.
+
+Every kind of trouble has a random stream of its own, so that switching one kind off leaves the others as they were;
+that is what makes a failing seed easy to cut down. `Random` is seeded with text, which does not depend on
+PYTHONHASHSEED.
+"""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+SCHEDULES: tuple[tuple[str, float], ...] = (
+    ("0 4 * * *", 25 * HOUR),
+    ("30 2 * * *", 26 * HOUR),
+    ("every 6h", 6 * HOUR),
+    ("every 12h", 12 * HOUR),
+    ("15 */8 * * *", 9 * HOUR),
+    ("0 3,15 * * *", 13 * HOUR),
+    ("@daily", 25 * HOUR),
+)
+"""With the longest time between two starts."""
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
+BEGINNINGS = (
+    datetime(2026, 3, 27, 1, 17, tzinfo=UTC),  # clocks go forward in Europe
+    datetime(2026, 10, 23, 9, 40, tzinfo=UTC),  # and back
+    datetime(2026, 3, 6, 22, 5, tzinfo=UTC),  # the same in America
+    datetime(2026, 10, 30, 0, 3, tzinfo=UTC),
+    datetime(2026, 12, 29, 12, 0, tzinfo=UTC),  # the year of the calendar and that of the weeks part
+    datetime(2026, 6, 15, 3, 30, tzinfo=UTC),
+)
+KEEPS: tuple[Any, ...] = (
+    {"last": 1},
+    {"last": 2},
+    {"last": 3, "daily": 2},
+    {"last": 1, "daily": 3, "weekly": 2},
+    {"hourly": 4, "daily": 2},
+    {"within": "2d", "weekly": 2},
+    {"within_daily": "4d", "last": 2},
+    {"within": "36h", "monthly": 1},
+    {"daily": 4},
+    {"yearly": 1, "last": 2},
+    {"last": 4, "within_hourly": "1d"},
+    "all",
+)
+NAMES = ("auto-{server}-{time}-{id}", "auto-{server}-{time}-{id}", "b {time}", "nightly_{time}.{id} of {server}")
+NODE_HOLDS = {"20m": 1200.0, "1h": HOUR}
+TIMEOUTS = {"1h": HOUR, "3h": 3 * HOUR, "6h": 6 * HOUR}
+SPLAYS = {"0s": 0.0, "20m": 1200.0, "1h": HOUR}
+
+
+@dataclass(slots=True)
+class Spec:
+    """One server as the run begins, and the policy it follows."""
+
+    name: str
+    node: int
+    limit: int
+    policy: dict[str, Any]
+    longest_interval: float
+    work_seconds: float
+    size: int
+    history: int
+
+
+@dataclass(slots=True)
+class Scenario:
+    """One run. `kinds` are the troubles that it holds, with how often each comes (0 to 1)."""
+
+    seed: int
+    begins: datetime
+    servers: list[Spec]
+    nodes: int
+    chaos_seconds: float
+    panel: dict[str, Any]
+    page_cap: int
+    backups_per_node: int
+    reserve: float
+    kinds: dict[str, float] = field(default_factory=dict)
+
+    def stream(self, purpose: str) -> random.Random:
+        """The random stream of one purpose."""
+        return random.Random(f"{self.seed}/{purpose}")
+
+
+def draw(seed: int, kinds: Iterable[str], *, without: Iterable[str] = (), length: float = 1.0) -> Scenario:
+    """The scenario of a seed; `without` switches kinds off, `length` shortens the troubled time."""
+    rng = random.Random(f"{seed}/scenario")
+    schedules = rng.choice((SCHEDULES, SCHEDULES[2:6]))
+    servers = [_spec(rng, number, schedules) for number in range(rng.choice((1, 2, 2, 3, 4)))]
+    longest = max(spec.longest_interval for spec in servers)
+    scenario = Scenario(
+        seed=seed,
+        begins=rng.choice(BEGINNINGS) + timedelta(minutes=rng.randrange(0, 1440)),
+        servers=servers,
+        nodes=rng.choice((1, 1, 2)),
+        chaos_seconds=longest * rng.uniform(1.5, 5) * length,
+        panel=_panel(rng),
+        page_cap=rng.choice((50, 50, 7, 4)),
+        backups_per_node=rng.choice((1, 1, 2)),
+        reserve=rng.choice((0.0, 0.2, 0.5)),
+    )
+    scenario.kinds = _kinds(seed, kinds, set(without))
+    return scenario
+
+
+def _kinds(seed: int, kinds: Iterable[str], without: set[str]) -> dict[str, float]:
+    """A random part of all kinds: a run with few of them goes deeper than one where nothing works."""
+    rng = random.Random(f"{seed}/kinds")
+    share = rng.choice((0.1, 0.25, 0.5))
+    chosen = {}
+    for kind in kinds:
+        present, rate = rng.random() < share, rng.choice((0.05, 0.15, 0.4))
+        if present and kind not in without:
+            chosen[kind] = rate
+    return chosen
+
+
+def _panel(rng: random.Random) -> dict[str, Any]:
+    return {
+        "api_limit": rng.choice((720, 240, 240, 60)),
+        "creation_limit": rng.choice((0, 2)),
+        "housekeeping": rng.choice((None, 6 * HOUR)),
+        "skew": timedelta(seconds=rng.choice((0, 0, 90, -90, 900, -900, 7200))),
+        "zulu": rng.random() < 0.3,
+        "deleted_count": rng.random() < 0.7,
+    }
+
+
+def _spec(rng: random.Random, number: int, schedules: tuple[tuple[str, float], ...]) -> Spec:
+    schedule, longest = rng.choice(schedules)
+    return Spec(
+        name=f"s{number}",
+        node=rng.randrange(2),
+        limit=rng.choice((3, 6, 30, 200)),
+        policy=policy(rng, schedule),
+        longest_interval=longest,
+        work_seconds=rng.choice((1.0, 40.0, 300.0, 1500.0)),
+        size=rng.randrange(250, 390),
+        history=rng.choice((0, 4, 9, 16)),
+    )
+
+
+def policy(rng: random.Random, schedule: str) -> dict[str, Any]:
+    """A policy's table."""
+    table: dict[str, Any] = {
+        "schedule": schedule,
+        "timezone": rng.choice(ZONES),
+        "splay": rng.choice(list(SPLAYS)),
+        "scope": rng.choice(("own", "own", "all")),
+        "name": rng.choice(NAMES),
+        "keep": rng.choice(KEEPS),
+        "min_good": rng.choice((1, 1, 2, 3)),
+        "failed_after": rng.choice(("12h", "1d", "2d", "never")),
+        "suspicious": rng.choice((0.5, 0.5, 0)),
+        "max_deletions": rng.choice((-1, 1, 3, 10)),
+        "timeout": rng.choice(list(TIMEOUTS)),
+        "node_hold": rng.choice(list(NODE_HOLDS)),
+    }
+    if rng.random() < 0.2 and table["keep"] != "all":
+        table["total_size"] = rng.choice((700, 1500, 4000))
+    if rng.random() < 0.3:
+        table["ignored"] = ["logs/", "*.tmp"]
+    return table
+
+
+def toml(scenario: Scenario, policies: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str], state: str) -> str:
+    """The configuration file: one policy a server."""
+    lines = [
+        f'state_dir = "{state}"',
+        "[panels.main]",
+        'url = "https://panel.example.com"',
+        f"backups_per_node = {scenario.backups_per_node}",
+        f"api_reserve = {scenario.reserve}",
+    ]
+    for name, table in policies.items():
+        lines += [f"[policies.of-{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
+        lines += [f"[servers.{name}]", f'id = "{ids[name]}"', f'policy = "of-{name}"']
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(held)}" for key, held in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

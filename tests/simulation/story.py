@@ -1,0 +1,84 @@
+"""A failing run as a short story: cut down to the trouble that it needs, and told by its last events."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tests.simulation.rules import TITLES
+from tests.simulation.run import Report, simulate
+
+SHOWN = 60
+FEWEST_HALVINGS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A seed with the kinds that are switched off and the length of its troubled time."""
+
+    seed: int
+    without: tuple[str, ...] = ()
+    length: float = 1.0
+
+    def play(self) -> Report:
+        """Play it."""
+        return simulate(self.seed, without=self.without, length=self.length)
+
+    def command(self) -> str:
+        """How to play it again."""
+        words = ["./scripts/simulate", f"--seed {self.seed}"]
+        if self.length != 1.0:
+            words.append(f"--length {self.length}")
+        words += [f'--without "{kind}"' for kind in self.without]
+        return " ".join(words)
+
+
+def shrink(report: Report, say: Callable[[str], None] = lambda _: None) -> tuple[Cut, Report]:
+    """Given a run that broke a rule, return the shortest and quietest one found that breaks the same rule."""
+    broken = report.violation
+    if broken is None:
+        raise ValueError(f"seed {report.seed} breaks no rule")
+    best, told = Cut(report.seed), report
+
+    def tried(cut: Cut) -> bool:
+        nonlocal best, told
+        again = cut.play()
+        if again.violation is None or again.violation.rule != broken.rule:
+            return False
+        best, told = cut, again
+        return True
+
+    for kind in sorted(report.kinds):
+        tried(Cut(best.seed, (*best.without, kind), best.length))
+    for _ in range(FEWEST_HALVINGS):
+        if not tried(Cut(best.seed, best.without, best.length / 2)):
+            break
+    say(f"cut down from {len(report.story)} to {len(told.story)} events")
+    return best, told
+
+
+def told(report: Report, cut: Cut, *, shown: int = SHOWN) -> str:
+    """The story of a run that broke a rule."""
+    broken = report.violation
+    if broken is None:
+        return f"seed {report.seed} breaks no rule"
+    name = report.names.get(broken.server or "", "the service")
+    lines = [
+        f"seed {report.seed} breaks rule {broken.rule} ({TITLES[broken.rule]}) for {name}:",
+        f"    {broken.text}",
+        f"play it again: {cut.command()}",
+        f"it needs: {', '.join(report.kinds) or 'no trouble at all'}",
+        "",
+    ]
+    return "\n".join([*lines, *_events(report, broken.server, shown)])
+
+
+def _events(report: Report, server: str | None, shown: int) -> Sequence[str]:
+    """The last events that concern the server or everybody."""
+    concerned = [event for event in report.story if server is None or event.server in {None, server}]
+    earlier = max(0, len(concerned) - shown)
+    head = [f"… {earlier} earlier events"] if earlier else []
+    return head + [
+        f"{report.begins + timedelta(seconds=event.at):%m-%d %H:%M:%S}  "
+        f"{report.names.get(event.server or '', ''):<4}{event.text}"
+        for event in concerned[earlier:]
+    ]

@@ -1,0 +1,293 @@
+"""Trouble that comes by itself: other people, nodes, permissions, clocks, disks, kills and reloads.
+
+Each kind is a function that is told of a rotation that has just begun, and may do something now or a little later;
+what it does to a server or a node is undone when its spell is over, at the latest when the calm days begin.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from daemon.sandbox.records import Backup, NodeState, Outcome, Server, State, Work
+from tests.simulation.scenario import DAY, HOUR, KEEPS, SCHEDULES
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+Spell = Callable[["Simulation", Server, random.Random], None]
+
+PERMISSIONS = ("backup.read", "backup.create", "backup.delete", "backup.download", "backup.restore")
+SOMEBODY = "somebody"
+BAD_FILES = (
+    "state_dir = ",
+    '[panels.main]\nurl = "https://panel.example.com"\n',
+    '[policies.standard]\nkeep = { lats = 3 }\nscope = "own"\n',
+    '[policies.standard]\nkeep = { last = 0 }\nschedule = "61 4 * * *"\nscope = "mine"\n',
+)
+
+
+def pick(server: Server, rng: random.Random) -> Backup | None:
+    """Some backup of the server, often one of the older ones."""
+    rows = list(server.backups.values())
+    if not rows:
+        return None
+    return rng.choice(rows[: 1 + len(rows) // 2] if rng.random() < 0.6 else rows)
+
+
+# Other people --------------------------------------------------------------------------------------------------------
+
+
+def somebody_creates(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """By hand, in the panel; it may fail or take long."""
+    if len(server.backups) < (server.limit or 0):
+        name = rng.choice(("before the update", f"auto-{server.name}-by-hand", "b 1"))
+        sim.world.create(server, name, ignored=(), locked=rng.random() < 0.3, by=SOMEBODY)
+
+
+def somebody_deletes(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Whatever it is, if it is not locked."""
+    backup = pick(server, rng)
+    if backup is not None and not backup.locked:
+        sim.world.remove(server, backup, by=SOMEBODY)
+
+
+def somebody_locks(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Failed and pending ones too."""
+    backup = pick(server, rng)
+    if backup is not None and not backup.locked:
+        sim.world.toggle_lock(server, backup, by=SOMEBODY)
+
+
+def somebody_unlocks(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """One that was locked."""
+    locked = [backup for backup in server.backups.values() if backup.locked]
+    if locked:
+        sim.world.toggle_lock(server, rng.choice(locked), by=SOMEBODY)
+
+
+def failed_turns_good(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """A slow node reports after the panel had given up."""
+    failed = [backup for backup in server.backups.values() if backup.state is State.FAILED]
+    if failed:
+        sim.world.report(server, rng.choice(failed), success=True)
+
+
+def others_use_the_limit(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Other keys of the same user take most of the minute's requests."""
+    window = sim.world.windows.get("backupd")
+    if window is not None:
+        window.count = max(window.count, sim.world.settings.api_limit - rng.randrange(0, 6))
+
+
+# Servers and nodes ---------------------------------------------------------------------------------------------------
+
+
+def suspended(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """For hours."""
+    sim.spell(server, "status", rng.choice(("suspended", "suspended", "installing")), rng.uniform(60, 9 * HOUR))
+
+
+def transferred(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """To another node, where it then is."""
+    sim.spell(server, "transferring", True, rng.uniform(60, 2 * HOUR))
+    server.node = rng.choice(list(sim.world.nodes.values()))
+
+
+def restored(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """From one of its backups, by somebody."""
+    good = [backup for backup in server.backups.values() if backup.successful]
+    if good and server.status is None:
+        server.restore_seconds = rng.uniform(30, HOUR)
+        sim.world.restore(server, rng.choice(good), by=SOMEBODY)
+
+
+def removed(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """For good, with all its backups."""
+    if len(sim.world.servers) > 1 and not sim.removed and rng.random() < 0.3:
+        sim.remove(server)
+
+
+def permissions_withdrawn(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """One, or all of them."""
+    left = [p for p in PERMISSIONS if p != rng.choice(PERMISSIONS[:3])] if rng.random() < 0.8 else []
+    sim.spell(server, "subusers", {"backupd": tuple(left)} if left else {}, rng.uniform(30, 12 * HOUR))
+
+
+def key_withdrawn(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The key is deleted, and made again."""
+    sim.withdraw_key(rng.uniform(30, 6 * HOUR))
+
+
+def limit_lowered(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Below what is there, down to none at all."""
+    sim.spell(server, "limit", rng.choice((None, 0, 1, 2, max(1, len(server.backups)))), rng.uniform(HOUR, DAY))
+
+
+def node_down(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Or it hangs."""
+    sim.spell(server.node, "state", rng.choice((NodeState.DOWN, NodeState.HANGING)), rng.uniform(30, 8 * HOUR))
+
+
+def node_in_maintenance(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Every backup call of its servers is answered 409."""
+    sim.spell(server.node, "maintenance", True, rng.uniform(30, 3 * HOUR))
+
+
+def node_errors(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """It answers everything with one status, or slowly."""
+    if rng.random() < 0.5:
+        sim.spell(server.node, "error", rng.choice((500, 502, 404, 403)), rng.uniform(30, 3 * HOUR))
+    else:
+        sim.spell(server.node, "answer_seconds", rng.uniform(1, 20), rng.uniform(30, 3 * HOUR))
+
+
+def panel_down(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Its web server, its database, or the whole of it in maintenance."""
+    what = rng.choice(("web_down", "database_down", "maintenance"))
+    sim.spell(sim.world.settings, what, True, rng.uniform(10, 3 * HOUR))
+
+
+def backups_fail(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The next one or two; some turn good much later."""
+    late = rng.uniform(HOUR, 10 * HOUR) if rng.random() < 0.5 else None
+    for _ in range(rng.randrange(1, 4)):
+        server.coming.append(
+            Work(seconds=rng.uniform(1, 900), outcome=Outcome.FAILED, size=server.work.size, late=late)
+        )
+
+
+def backups_never_end(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The next one never does, or only after most of a day."""
+    late = rng.uniform(5 * HOUR, 20 * HOUR) if rng.random() < 0.5 else None
+    server.coming.append(Work(outcome=Outcome.STUCK, size=server.work.size, late=late))
+
+
+def backups_end_late(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The next one takes hours."""
+    server.coming.append(Work(seconds=rng.uniform(HOUR, 8 * HOUR), size=server.work.size))
+
+
+def backups_shrink(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The next ones are a tenth of what they were, or empty."""
+    for _ in range(rng.randrange(1, 5)):
+        server.coming.append(Work(seconds=5, size=rng.choice((0, 20, 30, 40))))
+
+
+# The daemon's own machine --------------------------------------------------------------------------------------------
+
+
+def clock_jumps(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The clock of the daemon's machine is set."""
+    jump = rng.choice((-1, 1)) * rng.choice((5, 90, 700, 3 * HOUR))
+    sim.jump(timedelta(seconds=jump))
+
+
+def panel_clock_jumps(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The clock of the panel's machine is set."""
+    jump = timedelta(seconds=rng.choice((-1, 1)) * rng.choice((5, 90, 700, HOUR)))
+    sim.world.settings.skew += jump
+    sim.witness.tell(f"the panel's clock jumps by {jump.total_seconds():.0f} s")
+
+
+def disk_full(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Nothing can be written to the journal."""
+    sim.spell(sim, "disk_full", True, rng.uniform(5, 6 * HOUR))
+
+
+def journal_unreadable(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Nothing can be read from it either."""
+    sim.spell(sim, "disk_unreadable", True, rng.uniform(5, HOUR))
+
+
+def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """At some step that follows: a request, an answer, a write to the journal."""
+    if sim.daemon is not None:
+        sim.daemon.doomed_in = rng.randrange(1, 70)
+
+
+def killed_at_a_moment(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """In the middle of whatever it waits for."""
+    if sim.daemon is not None and sim.daemon.alive:
+        sim.daemon.die("it waits")
+
+
+def stopped(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """And started again: what systemd does at an upgrade."""
+    if sim.daemon is not None:
+        sim.daemon.over.set()
+
+
+def reloaded(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """With something changed for one server."""
+    name = rng.choice(sorted(sim.specs))
+    policy = dict(sim.policies.get(name) or sim.policies_once[name])
+    what = rng.choice(("keep", "keep", "max_deletions", "scope", "name", "schedule", "gone", "also_own"))
+    match what:
+        case "keep":
+            policy["keep"] = rng.choice(KEEPS)
+            policy.pop("total_size", None)
+        case "max_deletions":
+            policy["max_deletions"] = rng.choice((-1, 0, 1, 10))
+        case "scope":
+            policy["scope"] = rng.choice(("own", "all"))
+        case "name":
+            policy["name"] = rng.choice(("auto-{server}-{time}-{id}", "other {time} {id}"))
+        case "also_own":
+            policy["also_own"] = ["auto-{server}-{time}-{id}", "b {time}"]
+        case "schedule":
+            policy["schedule"], longest = rng.choice(SCHEDULES)
+            sim.specs[name].longest_interval = max(longest, sim.specs[name].longest_interval)
+    if what == "gone" and len([p for p in sim.policies.values() if p]) > 1 and sim.policies.get(name):
+        sim.reload({**sim.policies, name: None}, f"{name} is gone")
+    else:
+        sim.reload({**sim.policies, name: policy}, f"{what} of {name}")
+
+
+def reloaded_badly(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """With a mistake in the file."""
+    sim.reload_badly(rng.choice(BAD_FILES))
+
+
+def rotated_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """`rotate SERVER` from a terminal, while the daemon is at work."""
+    sim.rotate_by_hand(server.name)
+
+
+KINDS: Mapping[str, tuple[Spell, float, bool]] = {
+    # with the longest delay after the rotation's beginning, and whether it concerns that server alone
+    "somebody creates": (somebody_creates, 600, True),
+    "somebody deletes": (somebody_deletes, 600, True),
+    "somebody locks": (somebody_locks, 600, True),
+    "somebody unlocks": (somebody_unlocks, 600, True),
+    "failed turns good": (failed_turns_good, 600, True),
+    "others use the API limit": (others_use_the_limit, 30, False),
+    "server suspended": (suspended, 900, True),
+    "server transferred": (transferred, 900, True),
+    "server restored": (restored, 900, True),
+    "server removed": (removed, 900, True),
+    "permissions withdrawn": (permissions_withdrawn, 900, True),
+    "key withdrawn": (key_withdrawn, 900, False),
+    "limit lowered": (limit_lowered, 5, True),
+    "node down": (node_down, 900, False),
+    "node in maintenance": (node_in_maintenance, 900, False),
+    "node answers errors or slowly": (node_errors, 900, False),
+    "panel down": (panel_down, 900, False),
+    "backup fails": (backups_fail, 0, True),
+    "backup never ends": (backups_never_end, 0, True),
+    "backup ends late": (backups_end_late, 0, True),
+    "backup shrinks": (backups_shrink, 0, True),
+    "host clock jumps": (clock_jumps, 1800, False),
+    "panel clock jumps": (panel_clock_jumps, 1800, False),
+    "disk full": (disk_full, 600, False),
+    "journal unreadable": (journal_unreadable, 600, False),
+    "killed at a step": (killed, 0, False),
+    "killed at a moment": (killed_at_a_moment, 1200, False),
+    "stopped and started": (stopped, 1200, False),
+    "configuration reloaded": (reloaded, 900, False),
+    "bad configuration reloaded": (reloaded_badly, 900, False),
+    "rotated by hand": (rotated_by_hand, 900, False),
+}
+
+RACES = ("lock races with a reading", "lock races with a DELETE", "deletion races with a reading")
+"""Somebody acts between an answer and what the daemon makes of it: see `Simulation.race`."""

@@ -1,0 +1,277 @@
+"""What happened, as somebody sees it who stands between the daemon and the panel and inside the panel.
+
+The witness holds a mirror of the panel's backups, made from the ledger alone, with every earlier version of it; every
+request with the moments at which it left, was done and came back; and the rotations they belong to. Nothing here
+judges: `rules` does. Moments are seconds of the virtual loop.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from daemon.sandbox.records import Deed, Entry, State
+from daemon.sandbox.world import World
+from tests.simulation.oracle import Row
+
+DAEMON = "backupd"
+"""The panel's user whose key the daemon has."""
+
+ORIGIN: ContextVar["Exchange | None"] = ContextVar("origin", default=None)
+"""The request that the panel is working at."""
+
+
+@dataclass(slots=True, eq=False)
+class Rotation:
+    """One rotation as it was ordered; `policy` is the table in force when it began."""
+
+    process: str
+    server: str
+    uuid: str
+    trigger: str
+    start_at: datetime | None
+    attempt: int
+    began: float
+    policy: Mapping[str, Any]
+    exchanges: list["Exchange"] = field(default_factory=list)
+    good_deleted: int = 0
+    ended: float | None = None
+    result: str | None = None
+
+    def delivered(self, call: str) -> Iterator["Exchange"]:
+        """Its answers of one kind that arrived whole, newest first."""
+        return (e for e in reversed(self.exchanges) if e.call == call and e.delivered)
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One request and what became of it. `document` is what the client could read of the answer."""
+
+    number: int
+    process: str
+    rotation: Rotation | None
+    call: str
+    server: str | None
+    backup: str | None
+    page: int
+    name: str | None
+    sent: float
+    done: float | None = None
+    received: float | None = None
+    given_up: float | None = None
+    status: int = 0
+    document: Any = None
+    fault: str = ""
+    falsified: bool = False
+    created_by_then: str | None = None
+    date: datetime | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """Whether a whole answer of success came back."""
+        return self.received is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the story."""
+
+    at: float
+    server: str | None
+    text: str
+
+
+class Ledger(list[Entry]):
+    """The world's ledger, which tells somebody before an entry's deed is done."""
+
+    def __init__(self, tell: Callable[[Entry], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def append(self, entry: Entry) -> None:
+        """Add the entry, and tell of it."""
+        super().append(entry)
+        self._tell(entry)
+
+
+class Witness:
+    """The mirror, the requests, the rotations and the story."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.story: list[Event] = []
+        self.mirror: dict[str, dict[str, Row]] = defaultdict(dict)
+        self.versions: dict[str, list[tuple[float, Mapping[str, Row]]]] = defaultdict(list)
+        self.touched: dict[str, tuple[float, str]] = {}
+        self.exchanges: list[Exchange] = []
+        self.rotations: list[Rotation] = []
+        self.running: dict[tuple[str, str], Rotation] = {}
+        self.on_entry: list[Callable[[Entry], None]] = []
+        self._digest = hashlib.sha256()
+        world.ledger = Ledger(self._noted)
+
+    # The story -------------------------------------------------------------------------------------------------------
+
+    def tell(self, text: str, server: str | None = None) -> None:
+        """Add a line to the story; `server` is its uuid."""
+        event = Event(self.now(), server, text)
+        self.story.append(event)
+        self._digest.update(f"{event.at:.6f} {server} {text}\n".encode())
+
+    def now(self) -> float:
+        """The present; while the agenda catches up, the moment that it is at."""
+        return self.world.agenda.seconds()
+
+    @property
+    def digest(self) -> str:
+        """One number for everything that happened, in its order."""
+        return self._digest.hexdigest()
+
+    # The mirror ------------------------------------------------------------------------------------------------------
+
+    def _noted(self, entry: Entry) -> None:
+        for call in self.on_entry:
+            call(entry)
+        rows = self.mirror[entry.server]
+        self._apply(entry, rows)
+        self.versions[entry.server].append((self.now(), dict(rows)))
+        self.touched[entry.backup] = (self.now(), entry.deed.value)
+        what = f"{entry.deed.value} {self.short(entry.backup)} “{entry.name}”"
+        worth = f"{'locked ' if entry.locked else ''}{entry.state.value}"
+        self.tell(f"    panel: {what}, which was {worth}, by {entry.by}", entry.server)
+
+    def _apply(self, entry: Entry, rows: dict[str, Row]) -> None:
+        match entry.deed:
+            case Deed.CREATED:
+                made = self.world.servers[entry.server].backups[entry.backup]
+                done = entry.state is not State.PENDING
+                rows[entry.backup] = Row(
+                    uuid=entry.backup,
+                    name=entry.name,
+                    successful=entry.state is State.GOOD,
+                    locked=entry.locked,
+                    bytes=made.size if entry.state is State.GOOD else 0,
+                    created=made.created_at,
+                    completed=made.completed_at if done else None,
+                )
+            case Deed.DELETED:
+                del rows[entry.backup]
+            case Deed.LOCKED | Deed.UNLOCKED:
+                rows[entry.backup] = replace(rows[entry.backup], locked=entry.deed is Deed.LOCKED)
+            case Deed.COMPLETED:
+                made = self.world.servers[entry.server].backups[entry.backup]
+                moment = entry.at.replace(microsecond=0)
+                rows[entry.backup] = replace(rows[entry.backup], successful=True, bytes=made.size, completed=moment)
+            case Deed.FAILED:
+                locked = rows[entry.backup].locked and entry.by == "panel"
+                moment = entry.at.replace(microsecond=0)
+                rows[entry.backup] = replace(rows[entry.backup], locked=locked, completed=moment)
+
+    def truths(self, server: str, since: float) -> list[Mapping[str, Row]]:
+        """Every version of a server's backups from that moment on, the newest last."""
+        versions = self.versions[server]
+        first = len(versions)
+        while first > 0 and versions[first - 1][0] >= since:
+            first -= 1
+        return [rows for _, rows in versions[max(0, first - 1) :]] or [{}]
+
+    def mirror_is_true(self) -> bool:
+        """Whether the mirror shows what the world holds; a test of the witness, not of the daemon."""
+        for uuid, server in self.world.servers.items():
+            rows = self.mirror[uuid]
+            if list(rows) != list(server.backups):
+                return False
+            for backup in server.backups.values():
+                row = rows[backup.uuid]
+                if (row.locked, row.successful, row.completed, row.bytes) != (
+                    backup.locked,
+                    backup.successful,
+                    backup.completed_at,
+                    backup.bytes,
+                ):
+                    return False
+        return True
+
+    # Requests --------------------------------------------------------------------------------------------------------
+
+    def began(self, rotation: Rotation) -> None:
+        """A rotation begins."""
+        self.rotations.append(rotation)
+        self.running[rotation.process, rotation.server] = rotation
+        start = f" for the start of {rotation.start_at:%d %H:%M}" if rotation.start_at else ""
+        self.tell(
+            f"{rotation.process}: rotation of {rotation.server} begins ({rotation.trigger}{start})", rotation.uuid
+        )
+
+    def ended(self, process: str, server: str, result: str, words: str) -> Rotation:
+        """A rotation ended."""
+        rotation = self.running.pop((process, server))
+        rotation.ended, rotation.result = self.now(), result
+        self.tell(f"{process}: rotation of {server} ended: {words}", rotation.uuid)
+        return rotation
+
+    def sent(self, process: str, server_name: str | None, request: httpx.Request, body: bytes) -> Exchange:
+        """A request leaves a process; the rotation that it belongs to is known by the server's configured name."""
+        path, query, method = request.url.path, request.url.query.decode(), request.method
+        parts = path.removeprefix("/api/client").strip("/").split("/")
+        server = self.world.find_server(parts[1]) if len(parts) > 1 else None
+        backup = parts[3] if len(parts) > 3 else None
+        call = _call(method, parts)
+        exchange = Exchange(
+            number=len(self.exchanges) + 1,
+            process=process,
+            rotation=self.running.get((process, server_name or "")),
+            call=call,
+            server=server.uuid if server else None,
+            backup=backup,
+            page=int(query.rpartition("page=")[2] or 1) if call == "list" else 0,
+            name=json.loads(body)["name"] if call == "create" else None,
+            sent=self.now(),
+        )
+        self.exchanges.append(exchange)
+        if exchange.rotation is not None:
+            exchange.rotation.exchanges.append(exchange)
+        about = f" “{exchange.name}”" if exchange.name else f" {self.short(backup)}" if backup else ""
+        page = f" page {exchange.page}" if exchange.page > 1 else ""
+        self.tell(f"  {process} → #{exchange.number} {call}{about}{page}", exchange.server)
+        return exchange
+
+    def received(self, exchange: Exchange, status: int, body: bytes, date: datetime | None) -> None:
+        """An answer arrived whole."""
+        exchange.received, exchange.status, exchange.date = self.now(), status, date
+        try:
+            exchange.document = json.loads(body) if body else None
+        except ValueError:
+            exchange.document = None
+        trouble = f" ({exchange.fault})" if exchange.fault else ""
+        self.tell(f"  {exchange.process} ← #{exchange.number} {status}{trouble}", exchange.server)
+
+    def lost(self, exchange: Exchange, how: str) -> None:
+        """No answer will arrive."""
+        exchange.given_up = self.now()
+        trouble = f" ({exchange.fault})" if exchange.fault else ""
+        self.tell(f"  {exchange.process} ← #{exchange.number} lost: {how}{trouble}", exchange.server)
+
+    @staticmethod
+    def short(backup: str | None) -> str:
+        """The beginning of a uuid."""
+        return (backup or "")[:6]
+
+
+def _call(method: str, parts: list[str]) -> str:
+    """Given `GET` and `servers/x/backups`, return what kind of call it is."""
+    if len(parts) <= 1:
+        return "servers"
+    if len(parts) == 2:
+        return "server"
+    if len(parts) == 3:
+        return "list" if method == "GET" else "create"
+    if len(parts) == 4:
+        return "view" if method == "GET" else "delete"
+    return parts[4]
