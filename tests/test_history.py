@@ -492,3 +492,12 @@ def test_something_else_in_the_place_of_the_file_is_an_error_of_state(tmp_path: 
     (tmp_path / "history.sqlite3").mkdir()
     with pytest.raises(StateError, match="unable to open"):
         Journal.open(tmp_path)
+
+
+def test_what_alerts_remember_is_kept_and_forgotten_by_server(tmp_path: Path) -> None:
+    """Written whole in one go, read back by another process."""
+    with Journal.open(tmp_path) as journal:
+        journal.watch({"survival": {"told": ["failed"]}, "creative": {"told": []}}, AT)
+        journal.watch({"survival": None, "creative": {"told": ["overdue"]}, "never": None}, AT)
+    with Journal.open(tmp_path) as journal:
+        assert journal.watches() == {"creative": {"told": ["overdue"]}}

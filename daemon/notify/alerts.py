@@ -101,8 +101,11 @@ class Alerts:
     async def _look_now_and_then(self) -> None:
         while True:
             await self._clock.sleep(LOOK_SECONDS)
-            for server in self._servers.values():
-                self._look_at(server, self._clock.now())
+            try:
+                for server in self._servers.values():
+                    self._look_at(server, self._clock.now())
+            except Exception:
+                log.exception("overdue_bug")
 
     def _look_at(self, server: ServerConfig, now: datetime) -> None:
         """Tell where the next good backup is overdue, unless somebody made one by hand meanwhile."""

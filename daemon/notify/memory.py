@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from daemon.core.watch import Event, Watch
+from daemon.errors import StateError
 from daemon.history import Journal
 
 RECENT = 20
@@ -12,7 +13,11 @@ RECENT = 20
 
 def recalled(journal: Journal) -> dict[str, Watch]:
     """Return what is remembered, by the server's name; raises StateError."""
-    return {server: _read(written) for server, written in journal.watches().items()}
+    written = journal.watches()
+    try:
+        return {server: _read(watch) for server, watch in written.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(f"what alerts remembered cannot be read: {error!r}") from error
 
 
 def remember(journal: Journal, changes: Mapping[str, Watch | None], at: datetime) -> None:

@@ -392,6 +392,29 @@ async def test_a_journal_that_fails_costs_only_the_memory(stage: Stage, monkeypa
     assert {"alerts_not_recalled", "alerts_not_remembered"} <= {line["event"] for line in lines}
 
 
+async def test_a_memory_that_makes_no_sense_is_no_memory(stage: Stage) -> None:
+    """Somebody else wrote into the journal; alerts begin anew."""
+    with Journal.open(stage.daemons.folder / "state") as journal:
+        journal.watch({"survival": {"fine_at": "yesterday"}}, stage.clock.now())
+    with capture_logs() as lines:
+        async with stage.running(stage.configure()):
+            await stage.clock.sleep(1)
+    assert [line["event"] for line in lines] == ["alerts_not_recalled"]
+
+
+async def test_a_bug_in_the_look_at_the_clock_does_not_end_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next look is a minute later."""
+    with capture_logs() as lines:
+        async with stage.running(stage.configure()):
+            with monkeypatch.context() as patch:
+                patch.setattr("daemon.notify.alerts.looked", lambda *_: 1 / 0)
+                await stage.clock.sleep(150)
+            stage.clock.start += timedelta(days=9)
+            await stage.clock.sleep(61)
+    assert [line["event"] for line in lines] == ["overdue_bug"] * 2
+    assert "overdue" in stage.told.of("survival")[0]
+
+
 def test_the_default_events_are_all_trouble_and_its_end() -> None:
     """What these tests call trouble is what the configuration gives who says nothing."""
     assert frozenset(Event) - {Event.DONE} == TROUBLE
