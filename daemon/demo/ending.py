@@ -36,7 +36,7 @@ async def closing_rows(config: Config, clock: Clock) -> list[Sequence[str]]:
             continue
         rows += [(name, *row) for row in _grouped(_said_of(each.plan.verdicts))]
         rows += [(name, *row) for row in _grouped(("deleted", because) for because in deleted.get(name, ()))]
-    return [row if before is None or row[0] != before[0] else ("", *row[1:]) for before, row in _with_before(rows)]
+    return _named_once(rows)
 
 
 def _said_of(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
@@ -74,5 +74,11 @@ def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
     return found
 
 
-def _with_before(rows: Sequence[Sequence[str]]) -> Iterator[tuple[Sequence[str] | None, Sequence[str]]]:
-    return zip((None, *rows), rows, strict=False)
+def _named_once(rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Given rows that begin with a server, return them with its name on the first of its rows alone."""
+    named: list[Sequence[str]] = []
+    before = ""
+    for server, *rest in rows:
+        named.append(("" if server == before else server, *rest))
+        before = server
+    return named

@@ -46,8 +46,9 @@ class Screen:
     def line(self, seconds: float, who: str, word: str, text: str) -> None:
         """Something that happened, so many seconds after the beginning."""
         row = Table.grid(padding=(0, 2, 0, 0))
-        for width, justify in ((7, "right"), (8, "left"), (7, "left")):
-            row.add_column(min_width=width, justify=justify)  # type: ignore[arg-type]
+        row.add_column(min_width=7, justify="right")
+        row.add_column(min_width=8)
+        row.add_column(min_width=7)
         row.add_column(overflow="fold")
         row.add_row(*map(_cell, (f"{seconds:.1f} s", who, word, text)))
         self._show(row)

@@ -63,11 +63,6 @@ class Teller:
         """Tell one thing."""
         self._screen.line(self.seconds, who, word, text)
 
-    def _say_once(self, who: str, word: str, text: str) -> None:
-        if (who, text) not in self._said:
-            self._said.add((who, text))
-            self.say(who, word, text)
-
     def hear(self, event: Mapping[str, Any]) -> None:
         """Tell an event, if it is one for the watcher."""
         tell = getattr(self, f"_on_{event.get('event', '')}", None)
@@ -75,6 +70,11 @@ class Teller:
             tell(str(event.get("server", "daemon")), event)
         elif event.get("level") in {"warning", "error", "critical"}:
             self.say(str(event.get("server", "daemon")), "trouble", f"{event.get('event')} {event.get('text', '')}")
+
+    def _say_once(self, who: str, word: str, text: str) -> None:
+        if (who, text) not in self._said:
+            self._said.add((who, text))
+            self.say(who, word, text)
 
     def _on_daemon_started(self, who: str, event: Mapping[str, Any]) -> None:
         self.say(who, "started", f"version {event.get('version')}, {event.get('servers')} servers")
