@@ -61,7 +61,7 @@ class _Fleet(Collector):
         yield from self._panels()
 
     def _daemon(self) -> Iterator[Metric]:
-        reload = self._board.watch.reload
+        reload = self._board.watcher.reload
         version = (__version__, platform.python_version())
         yield _gauge("build_info", "What runs; always 1.", ("version", "python"), [(version, 1)])
         yield _single("ready", "Whether the daemon can do its work; /readyz says why not.", not self._board.ailments())
@@ -136,7 +136,7 @@ class _Fleet(Collector):
         )
 
     def _rotations(self) -> Iterator[Metric]:
-        counts = self._board.watch.counts
+        counts = self._board.watcher.counts
         yield _counter(
             "rotations",
             "Rotations that ended, by result.",
@@ -158,7 +158,7 @@ class _Fleet(Collector):
         )
 
     def _panels(self) -> Iterator[Metric]:
-        clients = self._board.watch.clients
+        clients = self._board.watcher.clients
         budgets = {name: client.budget for name, client in clients.items() if client.budget is not None}
         yield _counter(
             "panel_requests",

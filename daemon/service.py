@@ -20,6 +20,9 @@ from daemon.fleet import Fleet
 from daemon.notify import Alerts, refuse_unusable
 from daemon.rotation.tools import open_client, open_tools
 from daemon.systemd import Notifier
+from daemon.watch.board import Board
+from daemon.watch.watcher import Watcher
+from daemon.web.door import Http
 
 log = structlog.get_logger()
 
@@ -42,19 +45,26 @@ class Service:
         config = self._configuration()
         tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
         alerts = Alerts(config, lambda: tools.journal, self._clock)
-        fleet = Fleet(config, tools, lambda panel: open_client(panel, self._clock), listeners=[alerts])
+        watcher = Watcher(tools)
+        watcher.follow(config)
+        open_and_watch = watcher.opening(lambda panel: open_client(panel, self._clock))
+        fleet = Fleet(config, tools, open_and_watch, listeners=[alerts, watcher])
+        http = Http(Board(fleet, watcher))
         _say_warnings(config)
         if tools.state_trouble is not None:
             log.error("state_unusable", text=tools.state_trouble.text, consequence="backups are made, none is deleted")
         self._listen()
         alerts.start()
-        fleet.start()
-        log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
-        self._notifier.ready(_status(fleet))
         try:
-            await self._serve(fleet, alerts)
+            await http.follow(config.http)
+            fleet.start()
+            log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
+            self._notifier.ready(_status(fleet))
+            await self._serve(fleet, alerts, watcher, http)
+            watcher.stopping = True
             await self._stop(fleet)
         finally:
+            await http.follow(None)
             await alerts.close(FLUSH_SECONDS)
             await fleet.close()
             tools.journal.close()
@@ -65,7 +75,7 @@ class Service:
         refuse_unusable(config)
         return config
 
-    async def _serve(self, fleet: Fleet, alerts: Alerts) -> None:
+    async def _serve(self, fleet: Fleet, alerts: Alerts, watcher: Watcher, http: Http) -> None:
         """Obey signals until one of them says stop; tell systemd how things stand now and then."""
         while True:
             try:
@@ -76,19 +86,22 @@ class Service:
             if event is not signal.SIGHUP:
                 log.info("stopping", signal=event.name)
                 return
-            self._reload(fleet, alerts)
+            self._reload(fleet, alerts, watcher)
+            await http.follow_or_stay(fleet.config.http)
 
-    def _reload(self, fleet: Fleet, alerts: Alerts) -> None:
+    def _reload(self, fleet: Fleet, alerts: Alerts, watcher: Watcher) -> None:
         """Read the configuration again; a bad one leaves the old one running (DESIGN, invariant 11)."""
         self._notifier.reloading()
         try:
             config = self._configuration()
         except BackupdError as error:
             log.warning("reload_failed", text=error.text, consequence="the old configuration stays in force")
+            watcher.reload_failed()
         else:
             if config.state_dir != fleet.config.state_dir:
                 log.warning("state_dir_changed", consequence="obeyed only after a restart")
             alerts.reload(config)
+            watcher.follow(config)
             fleet.reload(config)
             _say_warnings(config)
             log.info("reloaded", servers=len(config.servers), panels=len(config.panels))

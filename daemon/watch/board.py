@@ -6,7 +6,7 @@ from daemon.history import Rotation
 from daemon.watch.timetable import Timetable
 from daemon.watch.values import Standing
 from daemon.watch.views import ServerView, view
-from daemon.watch.watcher import Watch
+from daemon.watch.watcher import Watcher
 
 SLICE = 25
 """After so many servers others may run, so that a thousand of them do not hold up what is due meanwhile."""
@@ -17,9 +17,9 @@ LATE_SECONDS = 60.0
 class Board:
     """Where the page, the status and the metrics find what they show."""
 
-    def __init__(self, fleet: Fleet, watch: Watch) -> None:
+    def __init__(self, fleet: Fleet, watcher: Watcher) -> None:
         self.fleet = fleet
-        self.watch = watch
+        self.watcher = watcher
         self._timetable = Timetable()
 
     @property
@@ -34,7 +34,7 @@ class Board:
         views: list[ServerView] = []
         for name in servers:
             if len(views) % SLICE == 0:
-                await self.watch.clock.sleep(0)
+                await self.watcher.clock.sleep(0)
             if (one := self.view(name)) is not None:
                 views.append(one)
         return views
@@ -44,34 +44,34 @@ class Board:
         server = self.config.servers.get(name)
         if server is None:
             return None
-        now = self.watch.clock.now()
-        standing = self.watch.standings.get(name) or Standing(now)
+        now = self.watcher.clock.now()
+        standing = self.watcher.standings.get(name) or Standing(now)
         times = self._timetable.times(server, standing.fine_at, now)
-        return view(server, standing, times, self.watch.work(name), now)
+        return view(server, standing, times, self.watcher.work(name), now)
 
     def rotations(self, name: str, limit: int) -> list[Rotation]:
         """A server's last rotations, newest first; raises StateError."""
-        return self.watch.tools.journal.recent(name, limit=limit)
+        return self.watcher.tools.journal.recent(name, limit=limit)
 
     def ailments(self) -> list[str]:
         """Why the daemon cannot do its work, in words; nothing where it can."""
         found = []
-        if self.watch.stopping:
+        if self.watcher.stopping:
             found.append("the daemon is stopping")
-        if self.watch.tools.state_trouble is not None:
+        if self.watcher.tools.state_trouble is not None:
             found.append("the journal cannot be used: backups are made, none is deleted")
         return found + self.stalled()
 
     def stalled(self) -> list[str]:
         """Whether the scheduler has let a start pass by."""
         following = self.fleet.next_start()
-        if following is None or self.watch.stopping:
+        if following is None or self.watcher.stopping:
             return []
-        late = (self.watch.clock.now() - following[1]).total_seconds()
+        late = (self.watcher.clock.now() - following[1]).total_seconds()
         return [f"the scheduler is {late:.0f} s behind"] if late > LATE_SECONDS else []
 
     def notes(self) -> list[str]:
         """What the operator should know of the daemon itself, though it does its work."""
-        if self.watch.reload.successful:
+        if self.watcher.reload.successful:
             return []
         return ["the configuration on disk is refused, so that the one before is in force; the log says why"]

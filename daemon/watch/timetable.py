@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from daemon.config.values import ServerConfig
-
-GRACE = timedelta(minutes=30)
+from daemon.core import watch
 
 
 class Times(NamedTuple):
@@ -44,5 +43,6 @@ class Timetable:
 def _times(server: ServerConfig, fine_at: datetime, now: datetime) -> Times:
     starts = server.starts
     following = starts.after(now)
-    due = starts.after(fine_at)
-    return Times(following, starts.after(following) - following, due, due + server.policy.timeout + GRACE)
+    overdue_at = watch.due_by(watch.Watch(fine_at), starts, server.policy.timeout)
+    due_at = overdue_at - server.policy.timeout - watch.GRACE
+    return Times(following, starts.after(following) - following, due_at, overdue_at)

@@ -29,7 +29,7 @@ RECENT = 20
 INTERRUPTED = "interrupted"
 
 
-class Watch:
+class Watcher:
     """What is known of every configured server at this moment. It is one of the fleet's listeners."""
 
     def __init__(self, tools: Tools) -> None:
@@ -47,7 +47,7 @@ class Watch:
         return self.tools.clock
 
     def follow(self, config: Config) -> None:
-        """Watch the servers of a configuration that was just read; of those that are new, recall what is known."""
+        """Watcher the servers of a configuration that was just read; of those that are new, recall what is known."""
         self.reload = Reload(successful=True, succeeded_at=self.clock.now())
         known = {name: server for name, server in self._servers.items() if _same(server, config.servers.get(name))}
         new = [server for name, server in config.servers.items() if name not in known]

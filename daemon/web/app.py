@@ -95,7 +95,7 @@ class _Answers:
             rotations = self._board.rotations(name, SHOWN_ROTATIONS)
         except StateError:
             rotations = None
-        return HTMLResponse(server_page(view, self._board.watch.trend(name), rotations, refresh=_refresh(request)))
+        return HTMLResponse(server_page(view, self._board.watcher.trend(name), rotations, refresh=_refresh(request)))
 
 
 def _refresh(request: Request) -> bool:

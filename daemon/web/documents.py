@@ -20,7 +20,7 @@ def status(board: Board, views: Iterable[ServerView]) -> Document:
     return {
         "schema": 1,
         "version": __version__,
-        "now": iso(board.watch.clock.now()),
+        "now": iso(board.watcher.clock.now()),
         "ready": not board.ailments(),
         "notes": [*board.ailments(), *board.notes()],
         "servers": [_server(view) for view in views],

@@ -30,7 +30,7 @@ class FleetPage:
         rows = []
         for number, view in enumerate(views):
             if number % SLICE == 0:
-                await self._board.watch.clock.sleep(0)
+                await self._board.watcher.clock.sleep(0)
             rows.append(self._row(view))
         self._rested = {view.name: self._rested[view.name] for view in views}
         return page(
@@ -52,7 +52,7 @@ class FleetPage:
         )
 
     def _facts(self, views: list[ServerView]) -> list[Html]:
-        now, zone = self._board.watch.clock.now(), ZoneInfo("UTC")
+        now, zone = self._board.watcher.clock.now(), ZoneInfo("UTC")
         facts = [tag("span", "as of ", time(now, f"{local(now, zone)} UTC", zone))]
         running = sum(view.progress is not None for view in views)
         facts.append(tag("span", f"{running} under way" if running else "nothing under way"))
@@ -101,7 +101,7 @@ class FleetPage:
                 tag("small", ", ".join(counts)) if counts else None,
                 data_th="backups",
             ),
-            tag("td", tag("b", format_size(tally.bytes)), trend(self._board.watch.trend(view.name)), data_th="size"),
+            tag("td", tag("b", format_size(tally.bytes)), trend(self._board.watcher.trend(view.name)), data_th="size"),
             tag("td", small_strip(strip), class_="cover", data_th="coverage"),
         )
 

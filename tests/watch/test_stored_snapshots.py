@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import StateError
-from daemon.history import Journal, Sample, Snapshot
+from daemon.history import Journal, Sample, Snapshot, file
 
 AT = datetime(2026, 4, 1, 4, 5, tzinfo=UTC)
 
@@ -69,10 +69,11 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
         assert journal.snapshots() == [taken(words="größer")]
 
 
-def test_a_journal_without_the_tables_gets_them(tmp_path: Path) -> None:
+def test_a_journal_without_the_tables_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that a version before wrote."""
-    with Journal.open(tmp_path) as journal:
-        journal._connection.executescript("DROP TABLE snapshot; DROP TABLE trend; PRAGMA user_version = 1")
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "MIGRATIONS", file.MIGRATIONS[:1])
+        Journal.open(tmp_path).close()
     with Journal.open(tmp_path) as journal:
         journal.snapshot(taken(), 10)
         assert journal.snapshots() == [taken()]

@@ -1,5 +1,6 @@
 """What is shown of a server: troubles in words, progress, and the order of the list."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +18,11 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Gallery:
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
     """One server, of which nothing is known yet."""
-    return empty(configured(tmp_path, ["survival"]))
+    made = empty(configured(tmp_path, ["survival"]))
+    yield made
+    made.tools.journal.close()
 
 
 def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights: object) -> Standing:
@@ -27,7 +30,7 @@ def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights:
     server = gallery.config.servers["survival"]
     backups = nightly(server, NOW - until, days=40, **nights)  # type: ignore[arg-type]
     made = max(backup.created_at for backup in backups if backup.created_at)
-    standing = gallery.watch.standings["survival"] = seen(server, backups, made + 12 * MINUTE)
+    standing = gallery.watcher.standings["survival"] = seen(server, backups, made + 12 * MINUTE)
     return standing
 
 
@@ -58,9 +61,7 @@ def test_a_server_with_last_night_s_backup_is_in_order(gallery: Gallery) -> None
 
 def test_a_server_is_overdue_when_a_start_brought_nothing_within_its_time(gallery: Gallery) -> None:
     """Which is what a rotation may take, and some grace: until then it may still come."""
-    after_nights(gallery, until=DAY)
-    start = gallery.config.servers["survival"].starts.latest(NOW)
-    overdue_at = start + timedelta(hours=6, minutes=30)
+    overdue_at = after_nights(gallery, until=DAY).fine_at + DAY + timedelta(hours=6, minutes=30)
     gallery.clock.elapsed += (overdue_at - NOW - timedelta(seconds=1)).total_seconds()
     assert kinds(gallery) == []
     gallery.clock.elapsed += 1
@@ -82,7 +83,7 @@ def test_a_rotation_that_failed_is_told_with_its_reason_and_the_next_try(gallery
     standing = after_nights(gallery)
     problem = Problem("node", "the node does not answer", "is wings running?")
     last = Ended("schedule", NOW, NOW, result, problems=(problem,), retry_at=NOW + timedelta(minutes=20))
-    gallery.watch.standings["survival"] = replace(standing, last=last, failures=3)
+    gallery.watcher.standings["survival"] = replace(standing, last=last, failures=3)
     assert kinds(gallery) == [Kind.FAILING]
     said = sentences(gallery)
     assert f"{'failed' if result is Result.FAILED else 'was refused'}, as did 2 before it: the node" in said
@@ -94,7 +95,7 @@ def test_a_rotation_that_failed_is_told_with_its_reason_and_the_next_try(gallery
 def test_a_rotation_that_was_done_or_skipped_is_no_trouble(gallery: Gallery, result: Result) -> None:
     """A suspended server is nothing to wake up for."""
     standing = after_nights(gallery)
-    gallery.watch.standings["survival"] = replace(standing, last=Ended("schedule", NOW, NOW, result))
+    gallery.watcher.standings["survival"] = replace(standing, last=Ended("schedule", NOW, NOW, result))
     assert kinds(gallery) == []
 
 
@@ -102,7 +103,7 @@ def test_a_suspicious_backup_is_told_with_its_size_and_the_way_to_accept_it(gall
     """Once, though the rotation failed because of it."""
     standing = after_nights(gallery, size=lambda ago: GIB // 9 if ago == 0 else 4 * GIB)
     last = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("backup_suspicious", "so small"),))
-    gallery.watch.standings["survival"] = replace(standing, last=last, failures=1)
+    gallery.watcher.standings["survival"] = replace(standing, last=last, failures=1)
     assert kinds(gallery) == [Kind.SUSPICIOUS]
     small = standing.snapshot.verdicts[0]  # type: ignore[union-attr]
     assert small.state is State.SUSPICIOUS
@@ -122,7 +123,7 @@ def test_a_full_limit_is_told(gallery: Gallery, spare: int, expected: list[Kind]
     server = gallery.config.servers["survival"]
     backups = nightly(server, days=40, failed=(1,))
     full = sum(backup.successful for backup in backups)
-    gallery.watch.standings["survival"] = seen(server, backups, NOW, limit=full + spare)
+    gallery.watcher.standings["survival"] = seen(server, backups, NOW, limit=full + spare)
     assert kinds(gallery) == expected
 
 
@@ -131,10 +132,10 @@ def test_the_worst_comes_first(tmp_path: Path) -> None:
     gallery = empty(configured(tmp_path, ["beta", "alpha", "full", "late", "odd", "bad"]))
     servers = gallery.config.servers
     for name in servers:
-        gallery.watch.standings[name] = seen(servers[name], nightly(servers[name], days=9), NOW)
-    gallery.watch.standings["late"] = seen(servers["late"], nightly(servers["late"], NOW - 3 * DAY), NOW - 3 * DAY)
+        gallery.watcher.standings[name] = seen(servers[name], nightly(servers[name], days=9), NOW)
+    gallery.watcher.standings["late"] = seen(servers["late"], nightly(servers["late"], NOW - 3 * DAY), NOW - 3 * DAY)
     shrunk = nightly(servers["odd"], days=9, size=lambda ago: 1 if ago == 0 else GIB)
-    gallery.watch.standings["odd"] = seen(servers["odd"], shrunk, NOW)
+    gallery.watcher.standings["odd"] = seen(servers["odd"], shrunk, NOW)
     gallery.stand("bad", last=Ended("manual", NOW, NOW, Result.FAILED))
     taken = snapshot(servers["full"], nightly(servers["full"], days=9), NOW)
     gallery.stand("full", snapshot=replace(taken, limit=taken.tally.used))

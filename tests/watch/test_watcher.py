@@ -1,6 +1,7 @@
-"""What the watch remembers of each rotation, in this life and after a restart."""
+"""What the watcher remembers of each rotation, in this life and after a restart."""
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,9 +23,10 @@ SEEN = Server(UUID, "00000001", "Survival", "fsn-03", 30)
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
+def journal(tmp_path: Path) -> Iterator[Journal]:
     """A journal on disk."""
-    return Journal.open(tmp_path)
+    with Journal.open(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def server_of(gallery: Gallery) -> ServerConfig:
 
 def standing_of(gallery: Gallery) -> Standing:
     """How it stands."""
-    return gallery.watch.standings["survival"]
+    return gallery.watcher.standings["survival"]
 
 
 def good(server: ServerConfig, at: datetime = NOW) -> Outcome:
@@ -68,7 +70,7 @@ def bad(result: Result = Result.FAILED, *, passing: bool = False, retry_at: date
 
 def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
     """Let the fleet tell of one rotation, and the journal hold it."""
-    server, watch, clock = server_of(gallery), gallery.watch, gallery.clock
+    server, watcher, clock = server_of(gallery), gallery.watcher, gallery.clock
     journal = gallery.tools.journal
     order = Order(server, "schedule", clock.now())
     number = journal.begin(
@@ -80,7 +82,7 @@ def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
         start_at=order.start_at,
         at=clock.now(),
     )
-    watch.began(order)
+    watcher.began(order)
     clock.elapsed += seconds
     if outcome.verdicts:
         journal.step(number, "created", clock.now(), uuid="u", backup="b")
@@ -90,7 +92,7 @@ def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
         "problems": [{"code": p.code, "text": p.text, "hint": p.hint} for p in outcome.problems],
     }
     journal.end(number, at=clock.now(), result=outcome.result.value, retry_at=outcome.retry_at, summary=summary)
-    watch.ended(order, outcome)
+    watcher.ended(order, outcome)
 
 
 def test_a_good_rotation_leaves_a_snapshot_and_the_newest_good_backup(gallery: Gallery) -> None:
@@ -176,7 +178,7 @@ def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Ga
     text = (tmp_path / "config.toml").read_text()
     (tmp_path / "config.toml").write_text(text.replace("00000001", "0000000f"))
     moved = configured_again(tmp_path)
-    gallery.watch.follow(moved)
+    gallery.watcher.follow(moved)
     assert standing_of(gallery) == Standing(gallery.clock.now())
 
 
@@ -192,32 +194,32 @@ def test_a_reload_disturbs_no_server_that_stays(gallery: Gallery) -> None:
     """And forgets those that are gone."""
     rotated(gallery, good(server_of(gallery)))
     before = standing_of(gallery)
-    gallery.watch.follow(gallery.config)
+    gallery.watcher.follow(gallery.config)
     assert standing_of(gallery) is before
-    gallery.watch.follow(replace(gallery.config, servers={}))
-    assert gallery.watch.standings == {}
+    gallery.watcher.follow(replace(gallery.config, servers={}))
+    assert gallery.watcher.standings == {}
 
 
 def test_a_failed_reload_is_remembered_until_one_succeeds(gallery: Gallery) -> None:
     """With when one last did."""
-    began = gallery.watch.reload.succeeded_at
+    began = gallery.watcher.reload.succeeded_at
     gallery.clock.elapsed += 60
-    gallery.watch.reload_failed()
-    assert (gallery.watch.reload.successful, gallery.watch.reload.succeeded_at) == (False, began)
-    gallery.watch.follow(gallery.config)
-    assert (gallery.watch.reload.successful, gallery.watch.reload.succeeded_at) == (True, gallery.clock.now())
+    gallery.watcher.reload_failed()
+    assert (gallery.watcher.reload.successful, gallery.watcher.reload.succeeded_at) == (False, began)
+    gallery.watcher.follow(gallery.config)
+    assert (gallery.watcher.reload.successful, gallery.watcher.reload.succeeded_at) == (True, gallery.clock.now())
 
 
 def test_a_journal_that_cannot_be_read_costs_only_the_memory(gallery: Gallery) -> None:
     """The daemon starts all the same, and each rotation is watched."""
     gallery.tools.journal.close()
-    watch = empty(gallery.config, journal=gallery.tools.journal).watch
-    assert watch.standings["survival"] == Standing(NOW)
+    watcher = empty(gallery.config, journal=gallery.tools.journal).watcher
+    assert watcher.standings["survival"] == Standing(NOW)
     order = Order(server_of(gallery), "schedule")
-    watch.began(order)
-    watch.ended(order, good(server_of(gallery)))
-    assert watch.standings["survival"].snapshot
-    assert watch.trend("survival") == []
+    watcher.began(order)
+    watcher.ended(order, good(server_of(gallery)))
+    assert watcher.standings["survival"].snapshot
+    assert watcher.trend("survival") == []
 
 
 def test_a_snapshot_written_otherwise_is_passed_over(gallery: Gallery, journal: Journal) -> None:
@@ -241,15 +243,15 @@ def test_a_snapshot_comes_back_as_it_was_stored(gallery: Gallery) -> None:
 
 def test_lateness_is_counted_for_starts_that_the_scheduler_called(gallery: Gallery) -> None:
     """Not for those that waited for the rotation before them, nor for what somebody did by hand."""
-    lateness, watch, clock = gallery.watch.counts.lateness, gallery.watch, gallery.clock
+    lateness, watcher, clock = gallery.watcher.counts.lateness, gallery.watcher, gallery.clock
     server = server_of(gallery)
-    watch.began(Order(server, "schedule", clock.now() - timedelta(seconds=3)))
+    watcher.began(Order(server, "schedule", clock.now() - timedelta(seconds=3)))
     assert (lateness.sum, lateness.cumulative()[-1]) == (3.0, 1)
     clock.elapsed += 3600
-    watch.ended(Order(server, "schedule"), bad())
-    watch.began(Order(server, "schedule", clock.now() - timedelta(minutes=20)))
-    watch.began(Order(server, "catch-up", clock.now() - DAY))
-    watch.began(Order(server, "manual"))
+    watcher.ended(Order(server, "schedule"), bad())
+    watcher.began(Order(server, "schedule", clock.now() - timedelta(minutes=20)))
+    watcher.began(Order(server, "catch-up", clock.now() - DAY))
+    watcher.began(Order(server, "manual"))
     assert lateness.cumulative()[-1] == 1
 
 
@@ -257,7 +259,7 @@ def test_rotations_steps_and_deletions_are_counted(gallery: Gallery) -> None:
     """By what they came to."""
     rotated(gallery, good(server_of(gallery)), seconds=90)
     rotated(gallery, bad())
-    counts = gallery.watch.counts
+    counts = gallery.watcher.counts
     assert counts.rotations == {("survival", Result.DONE): 1, ("survival", Result.FAILED): 1}
     assert counts.deletions["survival"] == 1
     assert counts.steps == {("create", "done"): 1, ("plan", "done"): 1, ("plan", "refused"): 0}
@@ -266,14 +268,14 @@ def test_rotations_steps_and_deletions_are_counted(gallery: Gallery) -> None:
 
 def test_what_runs_is_told_with_how_long_its_backup_takes_by_now(gallery: Gallery) -> None:
     """Nothing where nothing runs."""
-    assert gallery.watch.work("survival") is None
+    assert gallery.watcher.work("survival") is None
     gallery.run(
         "survival",
         Stage.WAITING,
         timedelta(minutes=5),
         backup(server_of(gallery), NOW - timedelta(minutes=4), 0, pending=True),
     )
-    work = gallery.watch.work("survival")
+    work = gallery.watcher.work("survival")
     assert work
     assert (work.stage, work.waited, work.began_at) == (Stage.WAITING, timedelta(minutes=4), NOW - timedelta(minutes=5))
 
@@ -286,6 +288,6 @@ def test_the_newest_client_of_each_panel_is_known(gallery: Gallery) -> None:
         made.append(open_client(server_of(gallery).panel, gallery.clock))
         return made[-1]
 
-    open_watched = gallery.watch.opening(opening)
-    assert open_watched(server_of(gallery).panel) is gallery.watch.clients["main"]
-    assert open_watched(server_of(gallery).panel) is gallery.watch.clients["main"] is made[1]
+    open_watched = gallery.watcher.opening(opening)
+    assert open_watched(server_of(gallery).panel) is gallery.watcher.clients["main"]
+    assert open_watched(server_of(gallery).panel) is gallery.watcher.clients["main"] is made[1]

@@ -20,7 +20,7 @@ from daemon.rotation.run import Order, Run, Stage, Tools
 from daemon.rotation.slots import NodeSlots
 from daemon.watch.board import Board
 from daemon.watch.values import Began, Ended, Snapshot, Standing
-from daemon.watch.watcher import Watch
+from daemon.watch.watcher import Watcher
 from tests.fakes import FakeClock
 
 KEY = "ptlc_EXAMPLE0000000000000000000000000000000000000"
@@ -43,7 +43,7 @@ class Gallery:
     """A board, and what it shows."""
 
     board: Board
-    watch: Watch
+    watcher: Watcher
     fleet: Fleet
     tools: Tools
     clock: FakeClock
@@ -55,7 +55,7 @@ class Gallery:
 
     def stand(self, name: str, **changes: Any) -> None:
         """Change how a server stands."""
-        self.watch.standings[name] = replace(self.watch.standings[name], **changes)
+        self.watcher.standings[name] = replace(self.watcher.standings[name], **changes)
 
     def run(self, name: str, stage: Stage, since: timedelta, backup: Backup | None = None) -> None:
         """Let a rotation of that server be under way."""
@@ -100,10 +100,10 @@ def empty(config: Config, now: datetime = NOW, journal: Journal | None = None) -
     tools = Tools(
         clock, journal or Journal.memory(), config.state_dir, NodeSlots(clock), config.servers.get, random.Random(1)
     )
-    watch = Watch(tools)
-    watch.follow(config)
-    fleet = Fleet(config, tools, watch.opening(lambda panel: open_client(panel, clock)), listeners=[watch])
-    return Gallery(Board(fleet, watch), watch, fleet, tools, clock)
+    watcher = Watcher(tools)
+    watcher.follow(config)
+    fleet = Fleet(config, tools, watcher.opening(lambda panel: open_client(panel, clock)), listeners=[watcher])
+    return Gallery(Board(fleet, watcher), watcher, fleet, tools, clock)
 
 
 def nightly(
@@ -204,7 +204,7 @@ def fleet(folder: Path) -> Gallery:
         "anarchy",
     )
     made = empty(configured(folder, names))
-    servers, standings = made.config.servers, made.watch.standings
+    servers, standings = made.config.servers, made.watcher.standings
 
     def put(name: str, backups: list[Backup], **options: Any) -> Standing:
         last = max(one.created_at for one in backups if one.created_at)

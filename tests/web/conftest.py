@@ -1,0 +1,16 @@
+"""The fleet that is looked at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.web.gallery import Gallery, fleet
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
+    """Ten servers in every state."""
+    made = fleet(tmp_path)
+    yield made
+    made.tools.journal.close()
