@@ -227,7 +227,8 @@ async def _see_to_lock(errand: Errand, wish: Wish, handled: Handled) -> Handled:
     if not wish.locked or backup.locked:
         return handled
     if handled.state is State.FAILED:
-        return handled.with_problem("lock_dropped", "a backup that fails loses its lock; it was not set again")
+        lost = Problem("lock_dropped", "a backup that fails loses its lock; it was not set again")
+        return replace(handled, problems=(lost, *handled.problems))
     if not backup.successful:
         text = "the panel dropped the lock"
         hint = "the key's user needs backup.delete on this server to lock backups"

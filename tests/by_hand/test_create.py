@@ -16,6 +16,7 @@ from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Deed, Outcome, Work
+from daemon.sandbox.records import State as Panel
 from daemon.sandbox.world import World
 from tests.by_hand.conftest import Hand
 
@@ -213,7 +214,8 @@ async def test_one_that_fails_loses_its_lock_and_is_not_locked_again(hand: Hand)
     """A failed backup is nothing to be kept."""
     hand.rig.server.work = Work(outcome=Outcome.FAILED)
     handled = await create(hand.errand(), replace(WAIT, locked=True))
-    assert (handled.result, codes(handled)) == (Result.FAILED, ["backup_failed", "lock_dropped"])
+    assert (handled.result, codes(handled)) == (Result.FAILED, ["lock_dropped", "backup_failed"])
+    assert handled.problems[0].text == "a backup that fails loses its lock; it was not set again"
     assert exit_of(hand.rig.config, [handled]) == 4
     assert hand.rig.requests(Call.LOCK) == 0
 
@@ -267,8 +269,9 @@ async def test_the_lock_is_free_while_the_throttle_is_waited_out(hand: Hand) -> 
 
 
 async def test_at_the_limit_nothing_is_deleted_and_it_is_said_what_could_be_done(hand: Hand) -> None:
-    """Five own ones, of which three are kept: two could go."""
+    """Five own ones, of which three are kept: two could go. The failed one takes no place, so it frees none."""
     hand.rig.server.limit = 5
+    hand.add(days=30, state=Panel.FAILED)
     for days in range(1, 6):
         hand.add(days=days)
     handled = await create(hand.errand(), Wish())
