@@ -181,6 +181,33 @@ def test_what_cannot_be_checked_is_no_failure(rig: Rig, storage: Storage, checks
     assert "going on" not in rig.watcher.text
 
 
+def test_a_part_of_the_right_size_is_not_believed_without_a_checksum(rig: Rig) -> None:
+    """It could be anything."""
+    rig.record.claimed_checksum = "blake3:00"
+    rig.part.write_bytes(b"x" * SIZE)
+    assert get(rig)
+    assert rig.path.read_bytes() == rig.data
+
+
+def test_the_name_is_given_when_the_bytes_are_on_the_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file first, then the name, then the folder."""
+    deeds: list[str] = []
+    fsync, link = os.fsync, Path.hardlink_to
+
+    def sync(descriptor: int) -> None:
+        deeds.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def name(path: Path, target: Path) -> None:
+        deeds.append("name")
+        link(path, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "hardlink_to", name)
+    assert get(rig)
+    assert deeds == ["file", "name", "folder"]
+
+
 def test_without_a_checksum_the_store_vouches_that_it_is_the_same_file(rig: Rig) -> None:
     """Its ETag goes into If-Range, within one call."""
     rig.server.storage = Storage.S3
@@ -220,6 +247,7 @@ def test_a_disk_that_fills_up_meanwhile_gets_its_room_back(
 ) -> None:
     """Even where the transfer could be gone on with: something else runs on that disk."""
     rig.server.storage = Storage.S3
+    rig.part.write_bytes(rig.data[:1000])
     fail_to_write(monkeypatch, number)
     with pytest.raises(DiskFullError, match=r"b\.tar\.gz\.part cannot be written") as raised:
         get(rig)

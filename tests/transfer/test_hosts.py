@@ -82,6 +82,15 @@ def test_neither_netrc_nor_the_environment_adds_a_password(
         assert "authorization" not in at.heads[0].lower()
 
 
+def test_nor_does_the_address_itself(clock: FakeClock) -> None:
+    """A redirect could hold a name and a password, for whomever."""
+    with host(WHOLE) as at:
+        link = at.url.replace("//", "//me:secret@")
+        with FileHost(clock=clock).open(SecretStr(link)) as stream:
+            assert b"".join(stream.pieces) == DATA
+        assert "authorization" not in at.heads[0].lower()
+
+
 @pytest.mark.parametrize("header", ["X-A: b", "Connection: close"])
 def test_no_content_length_is_no_trouble(way: Way, header: str) -> None:
     """The end of the connection is the end of the file."""
@@ -110,11 +119,14 @@ def test_a_short_file_in_chunks_is_short(way: Way, body: bytes) -> None:
 
 def test_a_file_without_end_is_not_read_on(way: Way) -> None:
     """Where no length is told, reading stops once it is longer than it may be."""
+    moved: list[int] = []
+    way.watcher.at = moved.append
     with (
-        host(answer(DATA * 500, length=None)) as at,
+        host(answer(DATA * 2000, length=None)) as at,
         pytest.raises(WrongFileError, match="longer than the 10240 bytes"),
     ):
         way.get(at)
+    assert len(moved) == 1
     assert list(way.path.parent.iterdir()) == []
 
 
@@ -152,6 +164,8 @@ def test_a_range_that_is_not_as_asked_is_not_used(way: Way, nonsense: bytes) -> 
             return
         assert f"range: bytes={HALF}-" in at.heads[1].lower()
         assert "range:" not in at.heads[2].lower()
+    assert "another part" in way.watcher.text or "nothing from byte" in way.watcher.text
+    assert "put together" not in way.watcher.text
     assert way.path.read_bytes() == DATA
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core.model import Backup
@@ -57,6 +57,7 @@ def test_equal_names_get_the_beginning_of_the_uuid() -> None:
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=300), max_size=5))
 def test_whatever_the_names_the_files_stay_in_the_folder(names: list[str]) -> None:
     """And each backup has its own."""

@@ -227,6 +227,7 @@ def test_an_empty_extension_says_nothing() -> None:
     assert walked(empty + everywhere + tar_of(info("a", 1))).escaping.count == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000), st.integers(1, 600))
 def test_whatever_the_bytes_only_one_error_comes(data: bytes, step: int) -> None:
     """Nothing else leaves the walker."""
@@ -235,7 +236,7 @@ def test_whatever_the_bytes_only_one_error_comes(data: bytes, step: int) -> None
             walked(start + data, step)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=200), st.integers(0, 2000)), max_size=6), st.integers(1, 999))
 def test_it_finds_what_tarfile_finds(entries: list[tuple[str, int]], step: int) -> None:
     """However the bytes are cut into pieces."""
@@ -267,6 +268,7 @@ def unpacked(data: bytes, step: int = 1000) -> bytes:
     return bytes(out)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=2000), min_size=1, max_size=4), st.integers(1, 500), st.integers(0, 20))
 def test_gzip_is_unpacked_whatever_the_pieces(parts: list[bytes], step: int, zeros: int) -> None:
     """One member or several, and zeros behind them."""
