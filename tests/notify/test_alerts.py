@@ -364,6 +364,20 @@ async def test_a_reload_obeys_new_receivers_and_forgets_servers_that_are_gone(st
         assert set(journal.watches()) == {"survival", "creative"}
 
 
+async def test_what_waits_for_a_receiver_that_is_gone_is_not_lost_without_a_word(stage: Stage) -> None:
+    """It is tried until the end, and then it is said."""
+    stage.told.dead = True
+    config = stage.configure()
+    with capture_logs() as lines:
+        async with stage.running(config):
+            assert stage.alerts is not None
+            await stage.clock.sleep(50)
+            stage.fail(2)
+            await until(stage.clock, at(1, 4, 11))
+            stage.alerts.reload(replace(config, alerts={}))
+    assert [line["told"] for line in lines if line["event"] == "alert_lost"] == ["failed"]
+
+
 async def test_where_nobody_is_told_nothing_is_remembered(stage: Stage) -> None:
     """Whoever sets up a receiver later is told of what goes wrong from then on."""
     silent = replace(stage.configure(), alerts={})

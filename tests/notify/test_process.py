@@ -20,6 +20,7 @@ class Receiver(HTTPServer):
 
     def __init__(self) -> None:
         self.documents: list[dict[str, Any]] = []
+        self.refusals = 0
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -36,9 +37,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Keep it, and say so."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(204)
+        refused = self.server.refusals > 0
+        self.server.refusals -= refused
+        self.send_response(503 if refused else 204)
         self.end_headers()
-        self.server.documents.append(json.loads(body))
+        if not refused:
+            self.server.documents.append(json.loads(body))
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -80,6 +84,19 @@ def test_the_daemon_tells_that_the_limit_is_reached_and_a_restart_does_not_repea
             assert SECRET not in daemon.output
     (document,) = receiver.documents
     assert (document["event"], document["server"], document["schema"]) == ("limit", "survival", 1)
+
+
+def test_what_waits_for_a_receiver_is_sent_when_the_daemon_stops(tmp_path: Path) -> None:
+    """A pause between two tries ends with the daemon, and the next try is made at once."""
+    with serving(tmp_path) as panel, receiving() as receiver:
+        full(panel)
+        receiver.refusals = 1
+        with running(panel, PTERO_BACKUPD_ALERTS__OPS__URL=receiver.url) as daemon:
+            daemon.wait_for("alert_delayed", receiver="ops", reason="answered 503")
+            assert receiver.documents == []
+            daemon.send(signal.SIGTERM)
+            assert daemon.ended() == 0
+    assert [document["event"] for document in receiver.documents] == ["limit"]
 
 
 def test_check_tells_who_is_told_and_not_where(tmp_path: Path) -> None:
