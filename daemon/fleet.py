@@ -41,6 +41,7 @@ class Listener(Protocol):
 
 
 LOOK_SECONDS = 0.5
+LATE_SECONDS = 90.0
 LEAVABLE = frozenset({Stage.QUEUED, Stage.WAITING})
 
 
@@ -95,6 +96,12 @@ class Fleet:
     def next_start(self) -> tuple[str, datetime] | None:
         """The server and moment of the very next start."""
         return self._scheduler.next_start()
+
+    def keeps_time(self) -> bool:
+        """Whether the scheduler runs and has let no start pass by."""
+        following = self.next_start()
+        late = following is not None and (self._clock.now() - following[1]).total_seconds() > LATE_SECONDS
+        return self._scheduler.running and not late
 
     async def drain(self, bound: float) -> tuple[str, ...]:
         """Start nothing new; leave what only waits, give the rest `bound` seconds, then leave it too.

@@ -47,6 +47,11 @@ class Scheduler:
         """Start nothing any more; what was handed over goes on."""
         self._scheduler.shutdown(wait=False)
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return bool(self._scheduler.running)
+
     def put(self, server: str, starts: Starts) -> None:
         """Schedule a server, or schedule it anew."""
         self._scheduler.add_job(

@@ -29,6 +29,11 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 25.0
 FLUSH_SECONDS = 3.0
 STATUS_SECONDS = 30.0
+STOP_SECONDS = 45.0
+"""What systemd is asked for when told to stop: the drain, the last alerts, and some to spare."""
+
+NAMED = 5
+"""So many servers are named in the line of status; more are counted."""
 
 
 class Service:
@@ -42,6 +47,7 @@ class Service:
 
     async def run(self) -> None:
         """Run until told to stop; raises BackupdError where the first configuration is bad."""
+        self._listen()  # first of all: a signal that comes meanwhile is obeyed after the start
         config = self._configuration()
         tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
         alerts = Alerts(config, lambda: tools.journal, self._clock)
@@ -53,7 +59,6 @@ class Service:
         _say_warnings(config)
         if tools.state_trouble is not None:
             log.error("state_unusable", text=tools.state_trouble.text, consequence="backups are made, none is deleted")
-        self._listen()
         alerts.start()
         try:
             await http.follow(config.http)
@@ -79,8 +84,9 @@ class Service:
         """Obey signals until one of them says stop; tell systemd how things stand now and then."""
         while True:
             try:
-                event = await asyncio.wait_for(self._events.get(), STATUS_SECONDS)
+                event = await asyncio.wait_for(self._events.get(), self._pause())
             except TimeoutError:
+                self._feed_watchdog(fleet)
                 self._notifier.status(_status(fleet))
                 continue
             if event is not signal.SIGHUP:
@@ -88,6 +94,17 @@ class Service:
                 return
             self._reload(fleet, alerts, watcher)
             await http.follow_or_stay(fleet.config.http)
+            self._feed_watchdog(fleet)
+
+    def _pause(self) -> float:
+        """How long to wait for a signal before systemd is told again: at most half of what its watchdog allows."""
+        allowed = self._notifier.watchdog_seconds
+        return min(STATUS_SECONDS, allowed / 2) if allowed else STATUS_SECONDS
+
+    def _feed_watchdog(self, fleet: Fleet) -> None:
+        """Only a live event loop comes here, and only a scheduler that lets no start pass by counts as alive."""
+        if fleet.keeps_time() and self._notifier.watchdog_seconds:
+            self._notifier.watchdog()
 
     def _reload(self, fleet: Fleet, alerts: Alerts, watcher: Watcher) -> None:
         """Read the configuration again; a bad one leaves the old one running (DESIGN, invariant 11)."""
@@ -109,7 +126,8 @@ class Service:
 
     async def _stop(self, fleet: Fleet) -> None:
         """Drain within the bound, or at once when a second signal comes."""
-        self._notifier.stopping(f"finishing {len(fleet.running())} rotations")
+        self._notifier.stopping(f"stopping; {_under_way(fleet)}")
+        self._notifier.extend_timeout(STOP_SECONDS)
         drain = asyncio.create_task(fleet.drain(DRAIN_SECONDS))
         impatience = asyncio.create_task(self._events.get())
         await asyncio.wait({drain, impatience}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,8 +148,13 @@ def _say_warnings(config: Config) -> None:
 
 
 def _status(fleet: Fleet) -> str:
-    """One line for `systemctl status`."""
+    """One line for `systemctl status`: what is under way, and the next start."""
     following = fleet.next_start()
     start = f"next start {following[1]:%Y-%m-%d %H:%M:%S} UTC ({following[0]})" if following else "no starts"
-    running = fleet.running()
-    return f"{len(running)} rotations under way; {start}" if running else start
+    return f"{_under_way(fleet)}; {start}"
+
+
+def _under_way(fleet: Fleet) -> str:
+    names = fleet.running()
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"under way: {', '.join(names[:NAMED])}{more}" if names else "nothing under way"
