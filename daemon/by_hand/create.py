@@ -16,8 +16,8 @@ from daemon.core.names import LONGEST_NAME
 from daemon.core.units import format_duration, to_zone
 from daemon.core.waiting import durations_of, first_look
 from daemon.errors import BackupdError, UsageError
+from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, CreationThrottledError, OutcomeUnknownError, PanelError
-from daemon.rotation.create import SETTLE_SECONDS
 from daemon.rotation.gather import gather
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt
@@ -98,7 +98,7 @@ async def ask(errand: Errand, wish: Wish, seen: Survey) -> Backup:
 
 async def _settle(errand: Errand, name: str, error: OutcomeUnknownError) -> Backup:
     errand.tell(f"the panel's answer was lost; looking for {name}")
-    found = await errand.client.settle_create(errand.config.id, name, until=SETTLE_SECONDS)
+    found = await errand.client.settle_create(errand.config.id, name)
     if found is not None:
         return found
     errand.going_on = ""
