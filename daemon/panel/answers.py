@@ -25,13 +25,19 @@ _TITLE = re.compile(rb"<title[^>]*>(.{1,200}?)</title", re.IGNORECASE | re.DOTAL
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to be made. `doing` says in words what for; it begins every error's text."""
+    """One request to be made. `doing` says in words what for; it begins every error's text.
+
+    An `urgent` one goes before those that wait for the API limit. One that could not leave before `not_after` (of the
+    monotonic clock) is not sent at all: what it was decided on is too old by then.
+    """
 
     method: str
     path: str
     doing: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
+    urgent: bool = False
+    not_after: float = float("inf")
 
     @property
     def reads(self) -> bool:

@@ -6,6 +6,7 @@ was lost, deleting and locking settle that by reading. Nothing here decides what
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from types import TracebackType
@@ -120,9 +121,10 @@ class PanelClient:
         doing = f"listing the backups of server {server_id}"
         return await read_listing(self._pages(self._path(doing, server_id, "backups"), doing, backup_page))
 
-    async def backup(self, server_id: str, uuid: str) -> Backup:
-        """Return one backup; NotFoundError where there is none such."""
+    async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
+        """Return one backup; NotFoundError where there is none such. An urgent look goes before others that wait."""
         call = self._call("GET", f"viewing backup {uuid} of server {server_id}", server_id, "backups", uuid)
+        call = replace(call, urgent=urgent)
         return this_backup(call, await self._requests.read(call), uuid)
 
     async def download_link(self, server_id: str, uuid: str) -> SecretStr:
@@ -209,12 +211,14 @@ class PanelClient:
         call = self._call("POST", doing, server_id, "backups", uuid, "restore", body=body)
         nothing(call, await self._requests.write(call))
 
-    async def delete(self, server_id: str, uuid: str) -> bool:
-        """Delete a backup: True when it was deleted, False when it was gone already.
+    async def delete(self, server_id: str, uuid: str, *, not_after: float = float("inf")) -> bool:
+        """Delete a backup: True when it was deleted, False when it was gone already. It goes before others that wait.
 
-        OutcomeUnknownError where the answer was lost and the backup is still there, or cannot be looked for.
+        HeldBackError where it could not leave before `not_after`, a moment of the monotonic clock. OutcomeUnknownError
+        where the answer was lost and the backup is still there, or cannot be looked for.
         """
         call = self._call("DELETE", f"deleting backup {uuid} of server {server_id}", server_id, "backups", uuid)
+        call = replace(call, urgent=True, not_after=not_after)
         try:
             nothing(call, await self._requests.write(call))
             return True

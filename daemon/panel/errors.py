@@ -16,6 +16,7 @@
     ├── BackupLockedError           400 BackupLockedException
     ├── RefusedRequestError         any other 4xx
     ├── ApiLimitError            t  429 for the whole user
+    ├── HeldBackError            t  not sent: the API limit held it back until what it was decided on was too old
     └── CreationThrottledError   t  429 for creations on one server
 
 t: `transient` — the same thing may succeed later without anybody's help. No text here may hold a key or a signed URL.
@@ -187,6 +188,14 @@ class ApiLimitError(PanelError):
     default_hint = (
         "something else uses the same user's keys; give the daemon a user of its own, or raise the panel's limit"
     )
+    transient = True
+
+
+class HeldBackError(PanelError):
+    """A write could not leave in time, so it was not sent."""
+
+    code = "held-back"
+    default_hint = "the API limit is used up by others; the next rotation decides anew"
     transient = True
 
 

@@ -15,7 +15,8 @@ number of connections bounds the burst; a panel or proxy that sends no such head
 
 `Pace` is a state machine that reads no clock and waits for nothing: it is handed monotonic seconds. (aiolimiter, which
 would be the ready-made base, reads its event loop's clock, cannot follow a limit that changes, and knows nothing of
-what others take from the same limit.) `Turn` makes tasks wait by it, first come, first served.
+what others take from the same limit.) `Turn` makes tasks wait by it, first come, first served, but
+for urgent ones: a deletion is decided on what was seen a moment ago, and may not age in a queue.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ UNMELTED = 0.1  # of what is left to others, at the window's end
 TICK = 0.001  # seconds that are not worth waiting for; less might be nothing beside a large clock
 GLANCE = 1.0  # seconds after which a waiting task looks again, since answers may have told more
 LONGEST_BLOCK = 120.0
+STEP_BACK = 0.05  # seconds that a task lets urgent ones go first before it looks again
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +143,24 @@ class Turn:
         self.waited = 0.0
         self._clock = clock
         self._queue = asyncio.Lock()  # wakes its waiters in order
+        self._urgent_queue = asyncio.Lock()
+        self._urgent = 0
 
-    async def take(self) -> float:
-        """Wait for the turn, take it, and return when that was."""
-        async with self._queue:
-            while (seconds := self.pace.wait(self._clock.monotonic())) > 0:
-                await self._clock.sleep(min(seconds, GLANCE))
-                self.waited += min(seconds, GLANCE)
-            now = self._clock.monotonic()
-            self.pace.go(now)
-            return now
+    async def take(self, *, urgent: bool = False) -> float:
+        """Wait for the turn, take it, and return when that was. Urgent ones have a queue of their own, and go first."""
+        self._urgent += urgent
+        try:
+            async with self._urgent_queue if urgent else self._queue:
+                while (seconds := self._wait(urgent=urgent)) > 0:
+                    await self._clock.sleep(min(seconds, GLANCE))
+                    self.waited += min(seconds, GLANCE)
+                now = self._clock.monotonic()
+                self.pace.go(now)
+                return now
+        finally:
+            self._urgent -= urgent
+
+    def _wait(self, *, urgent: bool) -> float:
+        """Seconds until the head of a queue may look again; 0 means that it may go."""
+        seconds = self.pace.wait(self._clock.monotonic())
+        return max(seconds, STEP_BACK) if self._urgent and not urgent else seconds

@@ -24,6 +24,7 @@ from daemon.clock import Clock
 from daemon.panel.answers import Answer, Call, clean, whole
 from daemon.panel.errors import (
     ApiLimitError,
+    HeldBackError,
     KeyRefusedError,
     OutcomeUnknownError,
     PanelError,
@@ -35,6 +36,7 @@ from daemon.panel.pacing import Budget, Pace, Turn
 from daemon.panel.translate import refusal
 
 CONNECTIONS = 10
+URGENT_CONNECTIONS = 2
 CONNECT_SECONDS = 10.0
 LARGEST_ANSWER = 16 * 2**20
 ATTEMPTS = 4
@@ -96,6 +98,7 @@ class Requests:
         self._clock = clock
         self._turn = Turn(pace, clock)
         self._places = asyncio.Semaphore(CONNECTIONS)
+        self._urgent_places = asyncio.Semaphore(URGENT_CONNECTIONS)
         self._verify = verify
         self._transport = transport
         self._random = randomness or Random()  # noqa: S311 — jitter, nothing secret
@@ -154,8 +157,10 @@ class Requests:
         """Make one request in its turn, and return the answer where it is 2xx."""
         if not self._sendable():
             raise KeyRefusedError(f"{call.doing}: the key is empty or holds characters that no key has")
-        async with self._places:
-            sent_at = await self._turn.take()
+        async with self._urgent_places if call.urgent else self._places:
+            sent_at = await self._turn.take(urgent=call.urgent)
+            if sent_at > call.not_after:
+                raise HeldBackError(f"{call.doing}: the API limit held it back for too long; nothing was sent")
             answer = await self._exchange(call)
             self._learn(answer, call, sent_at)
         if httpx.codes.is_success(answer.status):
@@ -232,7 +237,9 @@ class Requests:
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ptero-backupd"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
-            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS + URGENT_CONNECTIONS, max_keepalive_connections=CONNECTIONS
+            ),
             verify=self._verify or (trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
             trust_env=encrypted,
             transport=self._transport,
