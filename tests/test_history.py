@@ -28,7 +28,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def begin(journal: Journal, **changes: Any) -> int:  # noqa: ANN401 — any field
+def begin(journal: Journal, **changes: Any) -> int:
     """Begin a rotation of which nothing matters but what is named."""
     usual: dict[str, Any] = {
         "server_uuid": UUID,
@@ -60,6 +60,16 @@ def begin(uuid="{UUID}"):
     )
 
 
+def unfinished(journal: Journal) -> Rotation | None:
+    """The server's newest rotation that has not ended; dry runs leave nothing to be picked up."""
+    return next((row for row in journal.running() if row.server_uuid == UUID and not row.dry_run), None)
+
+
+def last(journal: Journal) -> Rotation | None:
+    """The server's newest rotation; dry runs do not count."""
+    return next((row for row in journal.recent(server_uuid=UUID) if not row.dry_run), None)
+
+
 def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
     """Every field comes back, moments as aware UTC, details as they were."""
     rotation = begin(journal, at=AT + MINUTE)
@@ -73,7 +83,7 @@ def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
         backup_uuid="b-1",
         summary={"deleted": ["b-0"], "kept": 7},
     )
-    read = journal.last(UUID)
+    read = last(journal)
     assert read is not None
     assert read == Rotation(
         id=rotation,
@@ -100,7 +110,7 @@ def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
 def test_a_moment_of_another_zone_is_the_same_moment(journal: Journal) -> None:
     """What is stored is UTC, whatever zone it came in."""
     begin(journal, at=AT.astimezone(timezone(timedelta(hours=9))))
-    assert journal.last_attempt(UUID) == AT
+    assert [row.began_at for row in journal.recent(server_uuid=UUID) if not row.dry_run] == [AT]
 
 
 def test_a_moment_without_a_zone_is_refused(journal: Journal) -> None:
@@ -121,7 +131,7 @@ def test_the_newest_step_of_a_name_is_found(journal: Journal) -> None:
     rotation = begin(journal)
     journal.step(rotation, "create", AT, name="first")
     journal.step(rotation, "create", AT, name="second")
-    read = journal.last(UUID)
+    read = last(journal)
     assert read is not None
     found = read.step("create")
     assert found is not None
@@ -131,28 +141,27 @@ def test_the_newest_step_of_a_name_is_found(journal: Journal) -> None:
 
 def test_the_newest_unfinished_rotation_is_picked_up(journal: Journal) -> None:
     """An ended one, another server's and a dry run are not."""
-    assert journal.unfinished(UUID) is None
+    assert unfinished(journal) is None
     wanted = begin(journal)
     journal.step(wanted, "create", AT, name="auto-1")
     begin(journal, server_uuid="other")
     begin(journal, dry_run=True)
     journal.end(begin(journal), at=AT, result="done", summary={})
-    found = journal.unfinished(UUID)
+    found = unfinished(journal)
     assert found is not None
     assert found.id == wanted
     assert [step.name for step in found.steps] == ["create"]
     journal.end(wanted, at=AT, result="done", summary={})
-    assert journal.unfinished(UUID) is None
+    assert unfinished(journal) is None
 
 
 def test_a_dry_run_is_no_attempt(journal: Journal) -> None:
     """A dry run is shown in the history, and changes nothing about when the next start is due."""
-    assert journal.last_attempt(UUID) is None
-    assert journal.last(UUID) is None
+    assert last(journal) is None
     real = begin(journal)
     dry = begin(journal, at=AT + MINUTE, dry_run=True)
-    assert journal.last_attempt(UUID) == AT
-    newest = journal.last(UUID)
+    assert [row.began_at for row in journal.recent(server_uuid=UUID) if not row.dry_run] == [AT]
+    newest = last(journal)
     assert newest is not None
     assert newest.id == real
     assert [rotation.id for rotation in journal.recent()] == [dry, real]
@@ -230,7 +239,7 @@ def test_memory_forgets(tmp_path: Path) -> None:
     journal = Journal.memory()
     assert not journal.persistent
     begin(journal)
-    assert journal.unfinished(UUID) is not None
+    assert unfinished(journal) is not None
     journal.close()
     with Journal.memory() as another:
         assert another.recent() == []
@@ -243,7 +252,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
         assert journal.set_aside is None
         rotation = begin(journal)
     with Journal.open(tmp_path) as again:
-        found = again.unfinished(UUID)
+        found = unfinished(again)
         assert found is not None
         assert found.id == rotation
 
@@ -283,7 +292,7 @@ input()
         assert process.stdout.readline() == "ready\n"
         process.kill()
     with Journal.open(tmp_path) as journal:
-        found = journal.unfinished(UUID)
+        found = unfinished(journal)
     assert found is not None
     step = found.step("create")
     assert step is not None
@@ -350,9 +359,9 @@ def test_a_full_disk_fails_the_call_and_room_heals_it(journal: Journal) -> None:
     with pytest.raises(StateError, match=r"step 'create' cannot be written to the journal .*full") as caught:
         journal.step(rotation, "create", AT, name="x" * 100_000)
     assert "room left" in caught.value.hint
-    unfinished = journal.unfinished(UUID)
-    assert unfinished is not None
-    assert unfinished.steps == ()
+    left_open = unfinished(journal)
+    assert left_open is not None
+    assert left_open.steps == ()
     journal._connection.execute("PRAGMA max_page_count = 1000000")
     journal.step(rotation, "create", AT, name="x" * 100_000)
 
@@ -374,7 +383,7 @@ def test_a_row_that_is_not_ours_is_an_error_of_state(journal: Journal) -> None:
     rotation = begin(journal)
     journal._connection.execute("UPDATE rotation SET began_at = 'yesterday' WHERE id = ?", (rotation,))
     with pytest.raises(StateError, match=r"holds what cannot be read: .*yesterday"):
-        journal.last(UUID)
+        last(journal)
 
 
 def test_closing_twice_is_closing(tmp_path: Path) -> None:

@@ -166,20 +166,17 @@ class Starts:
         It is searched for with `after` alone, so that both directions agree on the nights of clock changes too.
         """
         reach = timedelta(hours=1)
-        while self.after(moment - reach) > moment:
+        while (found := self.after(moment - reach)) > moment:
             reach *= 2
-        early, late = moment - reach, moment
-        while late - early > timedelta(seconds=1):  # no two starts are nearer
-            middle = early + (late - early) / 2
-            if self.after(middle) > moment:
-                late = middle
+        late = moment
+        while (following := self.after(found)) <= moment:
+            middle = found + (late - found) / 2
+            beyond_middle = self.after(middle)
+            if beyond_middle <= moment:
+                found = max(following, beyond_middle)
             else:
-                early = middle
-        return self.after(early)
-
-    def interval(self, moment: datetime) -> timedelta:
-        """Return the time between the last start at or before the moment and the next one."""
-        return self.after(moment) - self.latest(moment)
+                found, late = following, middle
+        return found
 
 
 def missed(starts: Starts, last_attempt: datetime | None, now: datetime) -> datetime | None:

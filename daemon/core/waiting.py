@@ -11,7 +11,7 @@ from statistics import median
 from daemon.core.model import State, Verdict
 
 _COUNTED = 5
-_AT_LEAST, _AT_MOST = timedelta(seconds=2), timedelta(minutes=15)
+_AT_LEAST = timedelta(seconds=2)
 _STEP, _LONGEST_STEP = timedelta(seconds=5), timedelta(minutes=5)
 
 
@@ -34,12 +34,11 @@ def first_look(durations: Sequence[timedelta]) -> timedelta:
 def next_look(waited: timedelta, durations: Sequence[timedelta]) -> timedelta:
     """Return how much longer to wait before the next look, having waited that long since the create.
 
-    Until the predicted end, straight to it, but no longer than 15 minutes; from then on 5 s, growing by half each
-    time, up to 5 minutes.
+    Until the predicted end, straight to it; from then on 5 s, growing by half each time, up to 5 minutes.
     """
     expected = _expected(durations)
     if waited < expected:
-        return max(_AT_LEAST, min(expected - waited, _AT_MOST))
+        return max(_AT_LEAST, expected - waited)
     return min(_STEP + (waited - expected) / 2, _LONGEST_STEP)
 
 

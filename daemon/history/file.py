@@ -16,7 +16,7 @@ from pathlib import Path
 from daemon.errors import StateError
 from daemon.folder import make_folder, open_private
 
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 1.0  # the daemon itself stands still so long; others write for milliseconds
 
 # The schema, one entry a version. An entry that was released never changes; a new one only adds (columns with a
 # default, tables), since a daemon of the version before may still have the file open.
@@ -39,6 +39,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             summary TEXT NOT NULL DEFAULT '{}'
         )""",
         "CREATE INDEX rotation_by_server ON rotation (server_uuid, id)",
+        "CREATE INDEX rotation_by_name ON rotation (server, id)",
         "CREATE INDEX rotation_unfinished ON rotation (server_uuid, id) WHERE ended_at IS NULL",
         """CREATE TABLE step (
             id INTEGER PRIMARY KEY AUTOINCREMENT,

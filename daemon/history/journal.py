@@ -7,7 +7,7 @@ waits for longer than the file's busy timeout.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +19,11 @@ from daemon.history.values import (
     Rotation,
     Sample,
     Snapshot,
+    Step,
     Trigger,
     read_rotations,
     read_snapshots,
+    read_step,
     read_trend,
     written,
 )
@@ -128,28 +130,28 @@ class Journal:
             if not cursor.rowcount:
                 raise StateError(f"the journal has no rotation {rotation}")
 
-    def unfinished(self, server_uuid: str) -> Rotation | None:
-        """Return the server's newest rotation that has not ended; dry runs leave nothing to be picked up."""
-        return self._first("server_uuid = ? AND ended_at IS NULL AND NOT dry_run", server_uuid)
-
-    def last(self, server_uuid: str) -> Rotation | None:
-        """Return the server's newest rotation, ended or not; dry runs do not count."""
-        return self._first("server_uuid = ? AND NOT dry_run", server_uuid)
-
-    def last_attempt(self, server_uuid: str) -> datetime | None:
-        """Return when the server's newest rotation began; dry runs do not count."""
-        newest = self.last(server_uuid)
-        return newest.began_at if newest else None
-
-    def recent(self, server: str | None = None, limit: int = 50) -> list[Rotation]:
-        """Return the newest rotations, of that server or of all, newest first, dry runs too."""
-        if server is None:
-            return self._rotations("TRUE", limit=limit)
-        return self._rotations("server = ?", server, limit=limit)
+    def recent(self, server: str | None = None, limit: int = 50, *, server_uuid: str | None = None) -> list[Rotation]:
+        """Return the newest rotations, newest first, dry runs too: of that configured name, of that uuid, or of all."""
+        if server_uuid is not None:
+            return self._rotations("server_uuid = ?", server_uuid, limit=limit)
+        if server is not None:
+            return self._rotations("server = ?", server, limit=limit)
+        return self._rotations("TRUE", limit=limit)
 
     def running(self) -> list[Rotation]:
         """Return every rotation that has not ended, newest first: under way in some process, or killed."""
         return self._rotations("ended_at IS NULL", limit=-1)
+
+    def last_step(self, server_uuid: str, names: Collection[str]) -> Step | None:
+        """Return the newest step of one of these names in any rotation of the server."""
+        marks = ", ".join("?" * len(names))
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT step.* FROM step JOIN rotation ON rotation.id = step.rotation"  # noqa: S608 — marks alone
+                f" WHERE server_uuid = ? AND name IN ({marks}) ORDER BY step.id DESC LIMIT 1",
+                (server_uuid, *names),
+            ).fetchone()
+            return None if row is None else read_step(row)
 
     def accepted(self, server_uuid: str) -> frozenset[str]:
         """Return the backups of the server that an operator said are no longer suspicious."""
@@ -226,9 +228,6 @@ class Journal:
                 "DELETE FROM trend WHERE day < ?", ((now - TREND_KEPT_FOR).astimezone(UTC).date().isoformat(),)
             )
             return aged.rowcount + surplus.rowcount
-
-    def _first(self, where: str, *values: str) -> Rotation | None:
-        return next(iter(self._rotations(where, *values, limit=1)), None)
 
     def _rotations(self, where: str, *values: str, limit: int) -> list[Rotation]:
         """Read rotations with their steps, newest first; `where` is one of our own constants."""

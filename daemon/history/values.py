@@ -77,9 +77,12 @@ def read_trend(rows: Iterable[sqlite3.Row]) -> list[Sample]:
 def read_rotations(rotations: Iterable[sqlite3.Row], steps: Iterable[sqlite3.Row]) -> list[Rotation]:
     of_rotation: dict[int, list[Step]] = {}
     for row in steps:
-        step = Step(row["name"], _moment(row["at"]), json.loads(row["detail"]))
-        of_rotation.setdefault(row["rotation"], []).append(step)
+        of_rotation.setdefault(row["rotation"], []).append(read_step(row))
     return [_read_rotation(row, tuple(of_rotation.get(row["id"], ()))) for row in rotations]
+
+
+def read_step(row: sqlite3.Row) -> Step:
+    return Step(row["name"], _moment(row["at"]), json.loads(row["detail"]))
 
 
 def _read_rotation(row: sqlite3.Row, steps: tuple[Step, ...]) -> Rotation:
