@@ -6,26 +6,27 @@ reaches another's: even a bug ends only the rotation that it is in (DESIGN, inva
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
-from daemon.config.values import Config, PanelConfig, ServerConfig
-from daemon.core.calendar import missed
+from daemon.clients import Clients, OpenClient
+from daemon.config.values import Config, ServerConfig
 from daemon.core.model import Server
+from daemon.core.units import format_duration
 from daemon.errors import StateError
 from daemon.history import Rotation, Trigger
 from daemon.locks import is_locked
 from daemon.panel.client import PanelClient
+from daemon.pick_up import pick_up
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Halt, Order, Stage, Tools
 from daemon.scheduler import Scheduler
 
 log = structlog.get_logger()
-
-OpenClient = Callable[[PanelConfig], PanelClient]
 
 
 class Listener(Protocol):
@@ -42,6 +43,11 @@ class Listener(Protocol):
 
 LOOK_SECONDS = 0.5
 LATE_SECONDS = 90.0
+TICK_SECONDS = 60.0
+PRUNE_SECONDS = 86_400.0
+SLICE = 20
+NOTICEABLE = timedelta(seconds=1)
+SET_BACK = timedelta(hours=1)
 LEAVABLE = frozenset({Stage.QUEUED, Stage.WAITING})
 
 
@@ -53,41 +59,43 @@ class Fleet:
     ) -> None:
         self.config = config
         self._tools = tools
-        self._open_client = open_client
         self._listeners = listeners
         self._clock = tools.clock
         self._scheduler = Scheduler(self._due)
-        self._clients: dict[str, tuple[PanelConfig, PanelClient]] = {}
-        self._retired: set[PanelClient] = set()
+        self._clients = Clients(open_client)
         self._running: dict[str, asyncio.Task[Outcome]] = {}
-        self._used: dict[str, PanelClient] = {}
-        self._due_again: set[str] = set()
+        self._due_again: dict[str, datetime] = {}
+        self._served: dict[str, datetime] = {}
+        self._tasks: list[asyncio.Task[None]] = []
         self._names_by_uuid: dict[str, str] = {}
         self._draining = False
-        self._closing: set[asyncio.Task[None]] = set()
         tools.in_force = self._in_force
         tools.seen = self._seen
 
     def start(self) -> None:
         """Schedule every server, and pick up what an earlier run of the daemon left or missed."""
-        self._scheduler.start()
         for server in self.config.servers.values():
             self._scheduler.put(server.name, server.starts)
-            self._pick_up(server)
+        self._scheduler.start()
+        self._tasks = [
+            asyncio.create_task(self._pick_up_all(), name="picking up"),
+            asyncio.create_task(self._keep_time(), name="keeping time"),
+        ]
 
     def reload(self, config: Config) -> None:
         """Obey a new configuration; servers that it does not change are not disturbed, nor is what runs."""
         before, self.config = self.config.servers, config
         for name in before.keys() - config.servers.keys():
             self._scheduler.remove(name)
-            self._due_again.discard(name)
+            self._due_again.pop(name, None)
         for name, server in config.servers.items():
             old = before.get(name)
             if old is None or old.starts != server.starts:
                 self._scheduler.put(name, server.starts)
-            if old is None or (old.panel.url, old.id) != (server.panel.url, server.id):
+            if old is None or (old.panel.url, old.id, old.starts) != (server.panel.url, server.id, server.starts):
                 self._pick_up(server)
-        self._retire_clients()
+        self._names_by_uuid.clear()  # what was seen under the old configuration says nothing of the new one
+        self._clients.follow(config.panels)
 
     def running(self) -> tuple[str, ...]:
         """The names of the servers whose rotation is under way."""
@@ -110,6 +118,8 @@ class Fleet:
         """
         if not self._draining:
             self._scheduler.stop()
+        for task in self._tasks:
+            task.cancel()
         self._draining = True
         self._due_again.clear()
         until = self._clock.monotonic() + bound
@@ -125,53 +135,94 @@ class Fleet:
 
     async def close(self) -> None:
         """Close every client."""
-        clients = [client for _, client in self._clients.values()] + list(self._retired)
-        for client in clients:
-            await client.aclose()
+        await self._clients.close()
+
+    async def _pick_up_all(self) -> None:
+        """Look what each server needs, a slice at a time: with thousands of them the loop must go on meanwhile."""
+        for number, name in enumerate(tuple(self.config.servers)):
+            if (server := self.config.servers.get(name)) is not None:
+                self._pick_up(server)
+            if number % SLICE == SLICE - 1:
+                await self._clock.sleep(0)
+
+    async def _keep_time(self) -> None:
+        """Look at the clock now and then: timers count monotonic time, which stands still while the machine sleeps.
+
+        A clock that was set back leaves every job's next start too far ahead, so they are scheduled anew. Starts that
+        come a second time by it are not served again, unless it was set back so far that it must have been wrong.
+        """
+        pruned = self._clock.monotonic()
+        while True:
+            wall, elapsed = self._clock.now(), self._clock.monotonic()
+            await self._clock.sleep(TICK_SECONDS)
+            passed = timedelta(seconds=self._clock.monotonic() - elapsed)
+            jump = self._clock.now() - wall - passed
+            if jump < -NOTICEABLE:
+                log.warning("clock_set_back", by=format_duration(-jump))
+                if jump <= -SET_BACK:
+                    self._served.clear()
+                for server in self.config.servers.values():
+                    self._scheduler.put(server.name, server.starts)
+            self._scheduler.wake()
+            if elapsed - pruned >= PRUNE_SECONDS:
+                pruned = elapsed
+                self._prune_journal()
+
+    def _prune_journal(self) -> None:
+        try:
+            self._tools.journal.prune(self._clock.now())
+        except StateError as error:
+            log.warning("journal_not_pruned", text=error.text)
 
     def _in_force(self, name: str) -> ServerConfig | None:
         return self.config.servers.get(name)
 
     def _due(self, name: str) -> None:
         server = self.config.servers.get(name)
-        if server is not None:
-            self._launch(server, "schedule", server.starts.latest(self._clock.now()))
+        if server is None:
+            return
+        start_at = server.starts.latest(self._clock.now())
+        if start_at <= self._served.get(name, start_at - SET_BACK):
+            log.info("start_served_already", server=name, reason="the clock was set back over it")
+            return
+        self._served[name] = start_at
+        self._scheduler.forget_once(name)
+        self._launch(Order(server, "schedule", start_at))
 
-    def _launch(self, server: ServerConfig, trigger: Trigger, start_at: datetime | None, attempt: int = 0) -> None:
+    def _launch(self, order: Order) -> None:
         """Begin a rotation, or, while one runs, remember that another is due after it."""
-        name = server.name
+        name = order.server.name
         if name in self._running:
             log.info("start_merged", server=name, reason="a rotation of this server is under way")
-            self._due_again.add(name)
+            if order.start_at is not None:
+                self._due_again[name] = order.start_at
             return
-        order = Order(server, trigger, start_at, attempt)
-        client = self._used[name] = self._client(server.panel)
+        client = self._clients.lend(order.server.panel)
         self._tell(lambda listener: listener.began(order))
         task = asyncio.create_task(rotate(order, client, self._tools), name=f"rotation of {name}")
         self._running[name] = task
-        task.add_done_callback(lambda done: self._ended(order, done))
+        task.add_done_callback(lambda done: self._ended(order, client, done))
 
-    def _ended(self, order: Order, task: asyncio.Task[Outcome]) -> None:
+    def _ended(self, order: Order, client: PanelClient, task: asyncio.Task[Outcome]) -> None:
         name = order.server.name
-        del self._running[name], self._used[name]
-        self._close_unused()
+        del self._running[name]
+        self._clients.give_back(client)
         if task.cancelled():
             return
-        retry_at: datetime | None = None
+        outcome: Outcome | None = None
         if (bug := task.exception()) is not None:
             log.error("rotation_bug", server=name, exc_info=bug)
         else:
-            outcome = task.result()
-            retry_at = outcome.retry_at
-            self._tell(lambda listener: listener.ended(order, outcome))
+            outcome = ended = task.result()
+            self._tell(lambda listener: listener.ended(order, ended))
         server = self.config.servers.get(name)
+        merged = self._due_again.pop(name, None)
         if server is None:
             return
-        if name in self._due_again:
-            self._due_again.discard(name)
-            self._due(name)
-        elif retry_at is not None:
-            self._retry(server, order.start_at, order.attempt + 1, retry_at)
+        if merged is not None:
+            self._launch(Order(server, "schedule", merged))
+        elif outcome is not None and outcome.retry_at is not None:
+            self._retry(order, outcome, outcome.retry_at)
 
     def _tell(self, tell: Callable[[Listener], None]) -> None:
         for listener in self._listeners:
@@ -180,34 +231,45 @@ class Fleet:
             except Exception:
                 log.exception("listener_bug")
 
-    def _retry(self, server: ServerConfig, start_at: datetime | None, attempt: int, moment: datetime) -> None:
-        log.info("retry_scheduled", server=server.name, at=moment.isoformat(timespec="seconds"), attempt=attempt)
-        self._again(server.name, moment, "retry", start_at, attempt)
+    def _retry(self, order: Order, outcome: Outcome, moment: datetime) -> None:
+        """Try again. One that was to catch up and made nothing must still look whether its start was missed at all."""
+        catching_up = order.trigger == "catch-up" and outcome.created is None
+        trigger: Trigger = "catch-up" if catching_up else "retry"
+        failed = order.failed + outcome.made_a_failed_one
+        self._again(replace(order, trigger=trigger, attempt=order.attempt + 1, failed=failed), moment)
 
-    def _again(
-        self, name: str, moment: datetime, trigger: Trigger, start_at: datetime | None, attempt: int = 0
-    ) -> None:
+    def _again(self, order: Order, moment: datetime) -> None:
+        """Launch at that moment, by the configuration in force then, unless a rotation runs."""
+        name = order.server.name
+        log.info("rotation_planned", server=name, trigger=order.trigger, at=moment.isoformat(timespec="seconds"))
+
         def launch() -> None:
             server = self.config.servers.get(name)
-            if server is not None and name not in self._running:
-                self._launch(server, trigger, start_at, attempt)
+            if server is not None and name not in self._running and not self._served_meanwhile(server, order):
+                self._launch(replace(order, server=server))
 
         self._scheduler.once(name, moment, launch)
 
+    def _served_meanwhile(self, server: ServerConfig, order: Order) -> bool:
+        """Whether a rotation since that start got its good backup: by hand, or under another schedule."""
+        start = order.start_at
+        return start is not None and any(
+            row.summary.get("good") and row.began_at >= start for row in self._attempts(server)
+        )
+
     def _pick_up(self, server: ServerConfig) -> None:
-        """Go on with what a killed daemon left, keep a promised retry, and catch up one missed start."""
+        """Go on with what a killed daemon left, keep a promised retry, or catch up one missed start."""
         now = self._clock.now()
-        latest = server.starts.latest(now)
-        rows = self._attempts(server)
-        last = rows[0] if rows else None
-        if last and last.ended_at is None and self._left_alone(last) and last.start_at and last.start_at >= latest:
-            self._launch(server, "resume", last.start_at)
-        elif last and last.retry_at and last.began_at >= latest:
-            attempt = sum(row.start_at == last.start_at for row in rows)
-            self._retry(server, last.start_at, attempt, max(now, last.retry_at))
-        elif (start := missed(server.starts, last.began_at if last else None, now)) is not None:
-            log.info("start_missed", server=server.name, start=start.isoformat(timespec="seconds"))
-            self._again(server.name, now + server.starts.delay, "catch-up", start)
+        found = pick_up(self._attempts(server), server.starts, now, left_alone=self._left_alone)
+        if found is None:
+            return
+        order = Order(server, found.trigger, found.start_at, found.attempt, found.failed)
+        if found.trigger == "catch-up":
+            log.info("start_missed", server=server.name, start=found.start_at.isoformat(timespec="seconds"))
+        if found.moment <= now:
+            self._launch(order)
+        else:
+            self._again(order, found.moment)
 
     def _attempts(self, server: ServerConfig) -> list[Rotation]:
         """The journal's newest rotations of this server, newest first; none where it cannot be read."""
@@ -234,32 +296,6 @@ class Fleet:
             return
         text = f"servers.{config.name} is the same server as servers.{other} ({server.uuid}); it is configured twice"
         raise Halt(Result.REFUSED, Problem("duplicate_server", text, "remove one of the two from the configuration"))
-
-    def _client(self, panel: PanelConfig) -> PanelClient:
-        """The panel's client; one whose panel was changed by a reload is replaced, and closed when nothing uses it."""
-        known = self._clients.get(panel.name)
-        if known is not None and known[0] == panel:
-            return known[1]
-        if known is not None:
-            self._retired.add(known[1])
-        client = self._open_client(panel)
-        self._clients[panel.name] = (panel, client)
-        return client
-
-    def _retire_clients(self) -> None:
-        for name, (panel, client) in list(self._clients.items()):
-            if self.config.panels.get(name) != panel:
-                self._retired.add(client)
-                del self._clients[name]
-        self._close_unused()
-
-    def _close_unused(self) -> None:
-        unused = self._retired - set(self._used.values())
-        self._retired -= unused
-        for client in unused:
-            task = asyncio.create_task(client.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
 
     def _stage(self, name: str) -> Stage | None:
         run = self._tools.under_way.get(name)

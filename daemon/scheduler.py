@@ -6,6 +6,7 @@ were slept through arrive as one. Nothing but this module imports apscheduler.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -24,8 +25,9 @@ class StartsTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 has no 
         self.starts = starts
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """The first start after the previous one; what lies between it and `now` arrives as one late start."""
-        return self.starts.after(previous_fire_time or now)
+        """The first start after the previous one; of several before `now` only the latest, as one late start."""
+        following = self.starts.after(previous_fire_time or now)
+        return following if following > now else self.starts.latest(now)
 
 
 class Scheduler:
@@ -52,6 +54,13 @@ class Scheduler:
         """Whether it was started and not stopped."""
         return bool(self._scheduler.running)
 
+    def wake(self) -> None:
+        """Look at the clock, and hand over what is due.
+
+        The timer of the event loop counts monotonic time: it is late once the machine slept or the clock was set.
+        """
+        self._scheduler.wakeup()
+
     def put(self, server: str, starts: Starts) -> None:
         """Schedule a server, or schedule it anew."""
         self._scheduler.add_job(
@@ -66,11 +75,16 @@ class Scheduler:
 
     def remove(self, server: str) -> None:
         """Forget a server's starts, and what was to happen once."""
-        for job in (server, _once(server)):
-            try:
-                self._scheduler.remove_job(job)
-            except JobLookupError:
-                continue
+        self._remove(server)
+        self.forget_once(server)
+
+    def forget_once(self, server: str) -> None:
+        """Forget what was to happen once for a server."""
+        self._remove(_once(server))
+
+    def _remove(self, job: str) -> None:
+        with suppress(JobLookupError):
+            self._scheduler.remove_job(job)
 
     def next_start(self) -> tuple[str, datetime] | None:
         """The server and moment of the very next start; None where nothing is scheduled."""

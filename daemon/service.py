@@ -129,12 +129,17 @@ class Service:
         self._notifier.stopping(f"stopping; {_under_way(fleet)}")
         self._notifier.extend_timeout(STOP_SECONDS)
         drain = asyncio.create_task(fleet.drain(DRAIN_SECONDS))
-        impatience = asyncio.create_task(self._events.get())
+        impatience = asyncio.create_task(self._second_stop())
         await asyncio.wait({drain, impatience}, return_when=asyncio.FIRST_COMPLETED)
         left = drain.result() if drain.done() else await fleet.drain(0)
         for task in (drain, impatience):
             task.cancel()
         log.info("daemon_stopped", left=list(left))
+
+    async def _second_stop(self) -> None:
+        """Wait to be told a second time; a reload is too late now, and says nothing of hurry."""
+        while await self._events.get() is signal.SIGHUP:
+            log.info("reload_ignored", reason="the daemon is stopping")
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
+
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
 from daemon.errors import BackupdError
@@ -13,8 +15,10 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
-from daemon.rotation.survey import Survey, judged, survey, with_coming
+from daemon.rotation.survey import Survey, judged, no_room, survey, with_coming
 from daemon.rotation.tools import open_clients, open_tools
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,21 @@ async def rotate_servers(
     try:
         async with open_clients(panels_of(servers), clock) as clients:
             orders = [Order(server, "manual", max_deletions=max_deletions) for server in servers]
-            return await asyncio.gather(*(rotate(o, clients[o.server.panel.name], tools) for o in orders))
+            rotations = (rotate(order, clients[order.server.panel.name], tools) for order in orders)
+            ended = await asyncio.gather(*rotations, return_exceptions=True)
+            return [_reported(order, outcome) for order, outcome in zip(orders, ended, strict=True)]
     finally:
         tools.journal.close()
+
+
+def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
+    """A bug ends only the rotation that it is in; the others are reported as they ended."""
+    if isinstance(ended, Outcome):
+        return ended
+    log.error("rotation_bug", server=order.server.name, exc_info=ended)
+    problem = Problem("bug", f"a bug of ours ended it: {type(ended).__name__}", "please report it, with the log")
+    server = order.server
+    return Outcome(server.name, server.panel.name, server.policy.name, Result.FAILED, problems=(problem,))
 
 
 async def survey_servers(
@@ -69,6 +85,8 @@ def rehearsal(seen: Survey | Failed, max_deletions: int | None = None) -> Outcom
     if seen.server.obstacle is not None:
         problem = Problem("server_state", f"the server is {seen.server.obstacle}")
         return replace(about, result=Result.SKIPPED, problems=(problem,), passing=seen.server.obstacle != "suspended")
+    if (refusal := no_room(seen, max_deletions)) is not None:
+        return replace(about, result=Result.REFUSED, problems=(Problem("limit", refusal),))
     listing = with_coming(config, seen.listing, seen.listing.taken_at)
     decided = judged(config, listing, accepted=seen.accepted, max_deletions=max_deletions)
     deleted = tuple(verdict.backup for verdict in decided.deletions)

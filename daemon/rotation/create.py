@@ -6,20 +6,20 @@ is settled by looking for that name, never by asking again (DESIGN, invariant 6)
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
 
 from daemon.config.values import ServerConfig
 from daemon.core.adoption import adopt, newest_attempt
-from daemon.core.model import Backup, Listing, Verdict
+from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.plan import Refusal, make_room
 from daemon.history import Rotation
+from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, OutcomeUnknownError, PanelError
 from daemon.rotation.delete import delete_decided
-from daemon.rotation.gather import Gathered
+from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.run import Halt, Run
 
-SETTLE_SECONDS = 120.0
+ROUNDING = timedelta(seconds=2)
 
 
 async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Backup:
@@ -29,15 +29,20 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
 
     Raises Halt where the panel's limit leaves no way, PanelError where the panel refuses.
     """
+    began = run.tools.clock.monotonic()
     earlier = await _settle_earlier(run, gathered.listing, rows)
     if earlier is not None:
         return _adopted(run, earlier, "it was asked for before, for this same start")
+    if run.tools.clock.monotonic() > began:
+        gathered = await gather(
+            run
+        )  # settling waited, and what is decided rests on a listing taken after the last wait
     verdicts = run.judge(run.config, gathered.listing).verdicts
-    _refuse_needless_catch_up(run, verdicts)
     pending = _adoptable(run, verdicts, gathered.listing.taken_at)
     if pending is not None:
         return _adopted(run, pending, "it is still being made")
-    return await _create(run, gathered)
+    _refuse_needless_catch_up(run, verdicts)
+    return await _create(run, gathered, verdicts)
 
 
 def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
@@ -54,7 +59,7 @@ async def _settle_earlier(run: Run, listing: Listing, rows: Sequence[Rotation]) 
     name, at = asked
     found = _named(listing, name)
     if found is None:
-        left = SETTLE_SECONDS - (run.tools.clock.now() - at).total_seconds()
+        left = SETTLE_SECONDS - max(0.0, (run.tools.clock.now() - at).total_seconds())
         if left > 0:
             found = await run.client.settle_create(run.server_id, name, until=left)
     if found is None or not _serves_this_start(run, found, at):
@@ -91,15 +96,20 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
     if run.order.trigger != "catch-up" or start_at is None:
         return
     attempt = newest_attempt(verdicts)
-    if attempt is not None and attempt >= start_at + run.panel_ahead():
+    if attempt is not None and attempt >= _by_panel(run, start_at):
         text = f"the start of {start_at:%Y-%m-%d %H:%M} UTC was not missed: a backup was made at {attempt:%H:%M:%S}"
         raise Halt(Result.SKIPPED, Problem("not_missed", text))
+
+
+def _by_panel(run: Run, moment: datetime) -> datetime:
+    """A moment of ours as the panel would date it: it rounds its dates down, and its clock is known to a second."""
+    return moment + run.panel_ahead() - ROUNDING
 
 
 def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup | None:
     """Return a pending one of ours made for the current interval; say which ones are stuck."""
     this_start = run.order.start_at or run.tools.clock.now()
-    since = run.config.starts.latest(this_start - timedelta(seconds=1)) + run.panel_ahead()
+    since = _by_panel(run, run.config.starts.latest(this_start - timedelta(seconds=1)))
     adoption = adopt(verdicts, since=since, timeout=run.config.policy.timeout, now=now)
     for stuck in adoption.stuck:
         run.problem(
@@ -110,7 +120,7 @@ def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup |
     return adoption.adopted
 
 
-async def _create(run: Run, gathered: Gathered) -> Backup:
+async def _create(run: Run, gathered: Gathered, verdicts: Sequence[Verdict]) -> Backup:
     """Create; where the panel answers that the limit is reached, make room by exactly one deletion and create again."""
     policy = run.config.policy
     identity = f"{run.tools.random.getrandbits(32):08x}"
@@ -118,7 +128,7 @@ async def _create(run: Run, gathered: Gathered) -> Backup:
     try:
         return await _ask(run, name)
     except BackupLimitError as error:
-        await _make_room(run, gathered, name, error)
+        await _make_room(run, gathered, verdicts, name, error)
     try:
         return await _ask(run, name)
     except BackupLimitError as error:
@@ -132,7 +142,7 @@ async def _ask(run: Run, name: str) -> Backup:
         backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored)
     except OutcomeUnknownError as error:
         run.log.warning("create_unknown", backup=name, text=error.text)
-        found = await run.client.settle_create(run.server_id, name, until=SETTLE_SECONDS)
+        found = await run.client.settle_create(run.server_id, name)
         if found is None:
             run.step("create_refused", backup=name, error="it did not appear")
             text = f"the panel's answer to create was lost and {name} did not appear within {SETTLE_SECONDS:.0f} s"
@@ -148,9 +158,11 @@ async def _ask(run: Run, name: str) -> Backup:
     return backup
 
 
-async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimitError) -> None:
+async def _make_room(
+    run: Run, gathered: Gathered, verdicts: Sequence[Verdict], name: str, limit: BackupLimitError
+) -> None:
     """Delete the oldest that the plan deletes with the coming one counted; refuse with the reason where none is."""
-    _may_make_room(run, limit)
+    _may_make_room(run, verdicts, limit)
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         room = make_room(
@@ -170,20 +182,18 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
         raise _at_limit(limit, "no room could be made")
 
 
-def _may_make_room(run: Run, limit: BackupLimitError) -> None:
-    """Refuse without a journal, and a second time before a backup turned good."""
+def _may_make_room(run: Run, verdicts: Sequence[Verdict], limit: BackupLimitError) -> None:
+    """Refuse without a journal, and a second time before a backup turned good, seen by a rotation or in the listing."""
     if run.journal_broken:
         raise _at_limit(limit, "without a journal no room is made")
-    rows = run.tools.journal.recent(run.config.name)
-    if room_was_made([row for row in rows if row.server_uuid == run.known_server.uuid]):
+    last = run.tools.journal.last_step(run.known_server.uuid, ("room", "room_refused", "turned_good"))
+    if last is None or last.name != "room":
+        return
+    made_at = _by_panel(run, last.at)
+    good = (v.backup.created_at for v in verdicts if v.own and v.state is State.GOOD and v.backup.created_at)
+    if not any(created_at >= made_at for created_at in good):
         raise _at_limit(limit, "room was made once already, and no backup has turned good since")
 
 
 def _at_limit(limit: BackupLimitError, because: str) -> Halt:
     return Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; {because}", limit.hint))
-
-
-def room_was_made(rotations: Sequence[Rotation]) -> bool:
-    """Given a server's rotations, newest first, whether room was made since one of them got a good backup."""
-    since_good = takewhile(lambda rotation: not rotation.summary.get("good"), rotations)
-    return any(step.name == "room" for rotation in since_good for step in rotation.steps)

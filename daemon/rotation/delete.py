@@ -7,21 +7,25 @@ differ, the listing is taken and judged anew, three times at most (DESIGN, invar
 
 from collections.abc import Callable
 
+from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
-from daemon.panel.errors import BackupLockedError, NotFoundError
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import BackupLockedError, HeldBackError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt, Run
 
 FRESH_SECONDS = 60.0
+MOMENT_SECONDS = 5.0  # between a look at one backup and its DELETE
 LISTINGS = 3
+LOOKS = 5
 
 Decide = Callable[[ServerConfig, Listing], tuple[Verdict, ...]]
 
 
-class _ChangedError(Exception):
-    """A backup is not any more what the listing said; the text says how."""
+class ChangedError(Exception):
+    """A backup, or the configuration, is not any more what was decided on; the text says how."""
 
 
 async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: str = "delete") -> bool:
@@ -29,11 +33,15 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
 
     `decide` is called with the configuration in force and may raise Halt. `step` is the journal's word for it.
     """
+    if run.tools.clock.monotonic() - gathered.read_at > FRESH_SECONDS:
+        gathered = await gather(run)
     for last in range(1, LISTINGS + 1):
+        config = in_force(run)
         try:
-            for verdict in decide(in_force(run), gathered.listing):
+            for verdict in decide(config, gathered.listing):
+                _expect(in_force(run) == config, "the configuration was read again")
                 await _delete(run, verdict, gathered, step)
-        except _ChangedError as changed:
+        except ChangedError as changed:
             run.log.info("listing_changed", text=str(changed))
             if last < LISTINGS:
                 gathered = await gather(run)
@@ -41,6 +49,11 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
         return True
     run.problem("changing", "the backups changed each time they were looked at; deletion waits for the next rotation")
     return False
+
+
+def _expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ChangedError(otherwise)
 
 
 def in_force(run: Run) -> ServerConfig:
@@ -68,27 +81,53 @@ def in_force(run: Run) -> ServerConfig:
 
 async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> None:
     backup = verdict.backup
-    age = run.tools.clock.monotonic() - gathered.read_at
-    if verdict.state is State.FAILED or age > FRESH_SECONDS:
-        await _look_again(run, backup)
     because = "; ".join(reason.text for reason in verdict.reasons)
     run.step(step, uuid=backup.uuid, backup=backup.name, because=because)
     if run.journal_broken:
         raise Halt(Result.FAILED, Problem("journal", "nothing is deleted without a journal"))
+    # A failed one is looked at in any case: the panel itself would delete it though it was locked meanwhile.
+    seen_at = None if verdict.state is State.FAILED else gathered.read_at
     try:
-        existed = await run.client.delete(run.server_id, backup.uuid)
-    except BackupLockedError as error:
-        raise _ChangedError(f"{backup.name} was locked meanwhile") from error
+        existed = await delete_seen(run.client, run.tools.clock, run.server_id, backup, seen_at=seen_at)
+    except (ChangedError, PanelError) as error:
+        if not isinstance(error, OutcomeUnknownError):
+            run.step(f"{step}_refused", uuid=backup.uuid, error=str(error))
+        raise
     run.step(f"{step}_done", uuid=backup.uuid, existed=existed)
     run.deleted.append(backup)
     run.log.info("backup_deleted", backup=backup.name, uuid=backup.uuid, because=because, existed=existed)
 
 
-async def _look_again(run: Run, listed: Backup) -> None:
+async def delete_seen(
+    client: PanelClient, clock: Clock, server_id: str, listed: Backup, *, seen_at: float | None
+) -> bool:
+    """Delete one backup if it still is what was seen of it; return whether it was there.
+
+    `seen_at` is when it was seen, by the monotonic clock; None lets it be seen again in any case. The DELETE leaves
+    within a minute of the listing, or within seconds of a look, or not at all, however long the API limit holds
+    requests back. Raises ChangedError, and PanelError where the panel refuses.
+    """
+    fresh_until = float("-inf") if seen_at is None else seen_at + FRESH_SECONDS
+    held_back: HeldBackError | None = None
+    for _ in range(LOOKS):
+        if clock.monotonic() >= fresh_until:
+            fresh_until = await _look_again(client, clock, server_id, listed) + MOMENT_SECONDS
+        try:
+            return await client.delete(server_id, listed.uuid, not_after=fresh_until)
+        except HeldBackError as error:
+            held_back, fresh_until = error, float("-inf")
+        except BackupLockedError as error:
+            raise ChangedError(f"{listed.name} was locked meanwhile") from error
+    raise held_back or AssertionError("at least one look was taken")
+
+
+async def _look_again(client: PanelClient, clock: Clock, server_id: str, listed: Backup) -> float:
+    """Return when it was seen to be what it was; ChangedError where it is not."""
     try:
-        now = await run.client.backup(run.server_id, listed.uuid)
+        now = await client.backup(server_id, listed.uuid, urgent=True)
     except NotFoundError as error:
-        raise _ChangedError(f"{listed.name} is gone") from error
+        raise ChangedError(f"{listed.name} is gone") from error
     seen = (now.locked, now.successful, now.completed_at is None, now.unreadable)
-    if seen != (listed.locked, listed.successful, listed.completed_at is None, listed.unreadable):
-        raise _ChangedError(f"{listed.name} changed its lock or state")
+    was = (listed.locked, listed.successful, listed.completed_at is None, listed.unreadable)
+    _expect(seen == was, f"{listed.name} changed its lock or state")
+    return clock.monotonic()

@@ -31,7 +31,8 @@ async def gather(run: Run) -> Gathered:
 def say_incomplete(run: Run, listing: Listing) -> None:
     """Tell the operator when the panel's listing did not hold together."""
     rows = len(listing.backups)
-    if listing.completeness is Completeness.STEADY:
+    said = any(problem.code == "wrong_total" for problem in run.problems)
+    if listing.completeness is Completeness.STEADY and not said:
         run.problem(
             "wrong_total",
             f"the panel says {listing.total} backups and gives {rows}, twice the same: these are judged, "

@@ -60,6 +60,11 @@ class Outcome:
     seen: Server | None = None
     verdicts: tuple[Verdict, ...] = ()
 
+    @property
+    def made_a_failed_one(self) -> bool:
+        """Whether a backup was made and failed."""
+        return any(problem.code == "backup_failed" for problem in self.problems)
+
 
 def exit_code(outcomes: Sequence[Outcome]) -> Exit:
     """The contract's: 5 wins, then 4 if all failed, then 3 if any failed or was skipped for a passing state."""

@@ -8,13 +8,13 @@ from daemon.core.calendar import retry_delay
 from daemon.core.model import Backup
 from daemon.errors import StateError
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
-from daemon.rotation.run import Halt, Run
+from daemon.rotation.run import Halt, Row, Run
 
 
-def begin(run: Run) -> int:
+def begin(run: Run) -> Row:
     """Open the rotation's row in the journal; raises StateError."""
-    order, config = run.order, run.config
-    return run.tools.journal.begin(
+    order, config, journal = run.order, run.config, run.tools.journal
+    number = journal.begin(
         server_uuid=run.server.uuid if run.server else config.id,
         server=config.name,
         panel=config.panel.name,
@@ -23,6 +23,7 @@ def begin(run: Run) -> int:
         start_at=order.start_at,
         at=run.tools.clock.now(),
     )
+    return Row(journal, number)
 
 
 def report(run: Run, halt: Halt | None) -> Outcome:
@@ -44,9 +45,9 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         verdicts=tuple(verdict for verdict in run.verdicts if verdict.backup not in run.deleted),
     )
     try:
-        rotation = begin(run) if run.rotation is None else run.rotation
-        run.tools.journal.end(
-            rotation,
+        row = run.row or begin(run)
+        row.journal.end(
+            row.number,
             at=run.tools.clock.now(),
             result=outcome.result.value,
             retry_at=outcome.retry_at,
@@ -72,11 +73,12 @@ def _retry_at(run: Run, halt: Halt | None) -> datetime | None:
     order = run.order
     if halt is None or halt.retry is Retry.NO or order.trigger == "manual":
         return None
-    if halt.retry is Retry.ONCE and order.attempt > 0:
+    if halt.retry is Retry.ONCE and order.failed > 0:
         return None
     now = run.tools.clock.now()
     delay = max(retry_delay(order.attempt + 1), timedelta(seconds=halt.retry_after or 0))
-    return now + delay if now + delay < run.config.starts.after(now) else None
+    config = run.tools.in_force(run.config.name) or run.config
+    return now + delay if now + delay < config.starts.after(now) else None
 
 
 def _summary(run: Run, outcome: Outcome) -> dict[str, Any]:

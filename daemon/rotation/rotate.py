@@ -27,8 +27,6 @@ from daemon.rotation.run import Halt, Order, Run, Stage, Tools
 from daemon.rotation.tools import recover_journal
 from daemon.rotation.wait import wait
 
-RECENT = 50
-
 
 async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
     """Run one rotation to its end and report; raises nothing but cancellation and bugs.
@@ -102,29 +100,24 @@ def _begin(run: Run) -> list[Rotation]:
     """
     start_at = run.order.start_at
     try:
-        recent = run.tools.journal.recent(run.config.name, limit=RECENT)
-        run.rotation = begin(run)
+        recent = run.tools.journal.recent(server_uuid=run.known_server.uuid)
+        run.row = begin(run)
     except StateError as error:
         run.journal_failed(error)
         return []
-    bind_contextvars(rotation=run.rotation)
+    bind_contextvars(rotation=run.row.number)
     run.log.info("rotation_began", trigger=run.order.trigger)
-    return [
-        row
-        for row in recent
-        if row.server_uuid == run.known_server.uuid
-        and (row.ended_at is None or (start_at is not None and row.start_at == start_at))
-    ]
+    return [row for row in recent if row.ended_at is None or (start_at is not None and row.start_at == start_at)]
 
 
 def _close(run: Run, rows: list[Rotation]) -> None:
     """What killed rotations left open is settled now: this one took over from them."""
-    for row in rows:
-        if row.ended_at is not None:
-            continue
+    if run.row is None:
+        return
+    for left_open in (row for row in rows if row.ended_at is None):
         try:
-            run.tools.journal.end(
-                row.id, at=run.tools.clock.now(), result="interrupted", summary={"taken_over_by": run.rotation}
+            run.row.journal.end(
+                left_open.id, at=run.tools.clock.now(), result="interrupted", summary={"taken_over_by": run.row.number}
             )
         except StateError as error:
             run.journal_failed(error)
@@ -140,6 +133,9 @@ async def _take_slot(run: Run) -> None:
         places=run.config.panel.backups_per_node,
         hold=run.config.policy.node_hold.total_seconds(),
     )
+    if run.tools.in_force(run.config.name) is None:
+        text = "the server is gone from the configuration while it queued for its node"
+        raise Halt(Result.SKIPPED, Problem("gone", text))
     if run.tools.clock.monotonic() - began > FRESH_SECONDS:
         await _view(run)
 
@@ -166,7 +162,7 @@ def _look_at_created(run: Run, decided: Plan) -> None:
     created = run.known_created
     verdict = next((verdict for verdict in decided.verdicts if verdict.backup.uuid == created.uuid), None)
     if verdict is None:
-        if decided.refused is not None:
+        if decided.code == "partial_listing":
             return  # the listing is known not to be whole, and nothing will be deleted by it
         raise Halt(Result.FAILED, Problem("vanished", f"{created.name} is not in the listing that followed it"))
     run.created = verdict.backup
@@ -176,6 +172,8 @@ def _look_at_created(run: Run, decided: Plan) -> None:
         return
     run.good = True
     run.step("turned_good", uuid=created.uuid, bytes=verdict.backup.bytes)
+    if verdict.backup.locked:
+        run.problem("locked", f"{created.name} is locked, though that was not asked for: retention never deletes it")
     asked, understood = run.config.policy.ignored, verdict.backup.ignored
     if understood != asked:
         run.problem("ignored", f"the panel understood the ignore list as {list(understood)}, not {list(asked)}")

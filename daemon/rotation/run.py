@@ -29,7 +29,8 @@ from daemon.rotation.slots import NodeSlots, Slot
 class Order:
     """One rotation that is asked for.
 
-    `start_at` is the scheduled start that it serves (None by hand), `attempt` how often that was tried before.
+    `start_at` is the scheduled start that it serves (None by hand), `attempt` how often that was tried before,
+    `failed` how many of those tries made a backup that failed.
     `max_deletions` lifts the policy's brake once.
     """
 
@@ -37,6 +38,7 @@ class Order:
     trigger: Trigger
     start_at: datetime | None = None
     attempt: int = 0
+    failed: int = 0
     max_deletions: int | None = None
 
 
@@ -90,6 +92,14 @@ class Halt(Exception):  # noqa: N818 — not an error of its own: it carries the
         self.passing = passing
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A rotation's row, and the journal that holds it: one that is opened later would not know its number."""
+
+    journal: Journal
+    number: int
+
+
 @dataclass(slots=True)
 class Run:
     """One rotation under way."""
@@ -100,7 +110,7 @@ class Run:
     log: structlog.typing.FilteringBoundLogger
     stage: Stage = Stage.BEGINNING
     server: Server | None = None
-    rotation: int | None = None
+    row: Row | None = None
     slot: Slot | None = None
     created: Backup | None = None
     deleted: list[Backup] = field(default_factory=list)
@@ -173,6 +183,8 @@ class Run:
     def problem(self, code: str, text: str, hint: str = "") -> Problem:
         """Note something that the operator should know; the rotation goes on."""
         found = Problem(code, text, hint)
+        if found in self.problems:
+            return found
         self.problems.append(found)
         self.log.warning("problem", code=code, text=text, **({"hint": hint} if hint else {}))
         return found
@@ -180,10 +192,10 @@ class Run:
     def step(self, name: str, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
         """Journal a step; where that cannot be done, say so once and go on without deleting later."""
         self.log.debug(name, **detail)
-        if self.rotation is None:
+        if self.row is None or self.journal_broken:
             return
         try:
-            self.tools.journal.step(self.rotation, name, self.tools.clock.now(), **detail)
+            self.row.journal.step(self.row.number, name, self.tools.clock.now(), **detail)
         except StateError as error:
             self.journal_failed(error)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, Server
-from daemon.core.plan import Plan, plan
+from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.panel.client import PanelClient
 
 
@@ -45,6 +45,26 @@ def judged(
         max_deletions=config.policy.max_deletions if max_deletions is None else max_deletions,
         accepted=accepted,
     )
+
+
+def no_room(seen: Survey, max_deletions: int | None = None) -> str | None:
+    """Why the panel's limit leaves a rotation no way, in words; None where there is room, or room can be made."""
+    limit = seen.server.backup_limit
+    if limit == 0:
+        return "the panel allows this server no backups at all"
+    holding = sum(backup.successful or backup.completed_at is None for backup in seen.listing.backups)
+    if holding < limit:
+        return None
+    policy = seen.config.policy
+    room = make_room(
+        seen.listing,
+        policy.retention,
+        ownership=seen.config.ownership,
+        coming_name=policy.template.render(seen.config.name, seen.listing.taken_at, "0" * 8),
+        max_deletions=policy.max_deletions if max_deletions is None else max_deletions,
+        accepted=seen.accepted,
+    )
+    return f"the limit of {limit} backups is reached; {room.text}" if isinstance(room, Refusal) else None
 
 
 def with_coming(config: ServerConfig, listing: Listing, now: datetime) -> Listing:

@@ -6,6 +6,7 @@ Where one page holds all backups the look is the listing itself, which is then t
 from datetime import timedelta
 
 from daemon.core.model import Backup, Listing
+from daemon.core.units import format_duration
 from daemon.core.waiting import durations_of, next_look
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.gather import Gathered, gather
@@ -16,22 +17,24 @@ from daemon.rotation.run import Halt, Run
 async def wait(run: Run, backup: Backup, before: Listing) -> tuple[Backup, Gathered | None]:
     """Return the backup once it is completed, with the listing that showed it where one was read.
 
-    Raises Halt when it is still pending after `timeout` (by its `created_at`), or vanished.
+    Raises Halt when it is still pending after `timeout`, counted from its `created_at`, or vanished.
     """
+    clock, timeout = run.tools.clock, run.config.policy.timeout
     durations = durations_of(run.judge(run.config, before).verdicts)
+    # Counted on by our own clock: the panel's may be set meanwhile, and a date that cannot be read has no age.
+    age = max(0.0, (run.panel_now() - backup.created_at).total_seconds()) if backup.created_at else 0.0
+    began = clock.monotonic()
     by_list = True
-    while True:
-        waited = run.panel_now() - (backup.created_at or run.panel_now())
-        if backup.completed_at is not None:
-            return backup, None
-        if waited >= run.config.policy.timeout:
-            _still_pending(run, backup, waited)
-        await _sleep(run, min(next_look(waited, durations), run.config.policy.timeout - waited))
-        seen, gathered = await _look(run, backup, by_list=by_list)
-        if seen.completed_at is not None:
-            return seen, gathered
+    while backup.completed_at is None:
+        waited = timedelta(seconds=age + clock.monotonic() - began)
+        if waited >= timeout:
+            raise _still_pending(backup, waited, timeout)
+        await _sleep(run, min(next_look(waited, durations), timeout - waited))
+        backup, gathered = await _look(run, backup, by_list=by_list)
+        if gathered is not None and backup.completed_at is not None:
+            return backup, gathered
         by_list = before.pages == 1
-        backup = seen
+    return backup, None
 
 
 async def _look(run: Run, backup: Backup, *, by_list: bool) -> tuple[Backup, Gathered | None]:
@@ -66,7 +69,9 @@ async def _sleep(run: Run, delay: timedelta) -> None:
     await run.tools.clock.sleep(seconds)
 
 
-def _still_pending(run: Run, backup: Backup, waited: timedelta) -> None:
-    hours = waited.total_seconds() / 3600
-    text = f"{backup.name} is still pending after {hours:.1f} h (timeout {run.config.policy.timeout}); it is left alone"
-    raise Halt(Result.FAILED, Problem("timeout", text, "look at the node's log"))
+def _still_pending(backup: Backup, waited: timedelta, timeout: timedelta) -> Halt:
+    text = (
+        f"{backup.name} is still pending after {format_duration(waited)} (timeout {format_duration(timeout)}); "
+        "it is left alone"
+    )
+    return Halt(Result.FAILED, Problem("timeout", text, "look at the node's log"))

@@ -1,0 +1,168 @@
+"""What must end, must end; what is held must be given back; what is written must be one's own row."""
+
+import asyncio
+import sqlite3
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from daemon.clock import SystemClock
+from daemon.errors import StateError
+from daemon.history import Journal
+from daemon.rotation import by_hand
+from daemon.rotation import rotate as rotate_module
+from daemon.rotation.outcome import Result
+from daemon.rotation.survey import survey
+from daemon.sandbox import faults
+from daemon.sandbox.answers import Answer
+from daemon.sandbox.orders import Call, Fault
+from daemon.sandbox.records import Outcome, Work
+from daemon.sandbox.scenes import own_name
+from tests.whole.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_backup_whose_date_cannot_be_read_is_not_waited_for_without_end(rig: Rig) -> None:
+    """A panel or proxy that writes times without an offset: the timeout holds by our own clock then."""
+
+    def without_offset(answer: Answer) -> Answer:
+        return replace(answer, body=answer.body.replace(b"+00:00", b""))
+
+    odd = Fault("no offset", change=without_offset)
+    for call in (Call.CREATE, Call.LIST, Call.VIEW):
+        rig.world.faults.order(odd, on=call, times=None)
+    rig.configure(timeout="1h")
+    async with asyncio.timeout(6 * 3600):
+        await rig.rotate()
+
+
+async def test_settling_an_earlier_create_ends_though_the_clock_was_set_back(rig: Rig) -> None:
+    """The journal's moment lies in the future: 120 s are 120 s all the same, and the slot is not held for days."""
+    start = rig.clock.now() - timedelta(seconds=5)
+    rig.world.faults.order(faults.lost_before(), on=Call.CREATE)
+    task = asyncio.create_task(rig.rotate("schedule", start))
+    await rig.clock.sleep(10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    rig.clock.start -= timedelta(days=3)
+    began = rig.clock.monotonic()
+    await rig.rotate("resume", start - timedelta(days=3))
+    assert rig.clock.monotonic() - began < 3600
+
+
+async def test_a_rotation_that_began_without_a_journal_writes_to_no_other_rotations_row(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state folder comes back while it waits: its number is one of the journal in memory."""
+    rig.tools.journal.close()
+
+    def away(*_: object) -> Journal:
+        raise StateError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "open", away)
+        tools = rig.tools = rig.open_tools()
+        rig.server.coming.append(Work(seconds=600))
+        first = asyncio.create_task(rig.rotate())
+        await rig.clock.sleep(60)
+    neighbour = replace(rig.neighbour("creative"), panel=replace(rig.config.panel, backups_per_node=5))
+    list(rig.world.servers.values())[1].work = Work(seconds=3600)
+    second = asyncio.create_task(rig.rotate(of=neighbour, with_tools=tools))
+    await first
+    row = tools.journal.recent("creative")[0]
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    assert row.ended_at is None
+    assert {step.name for step in row.steps} & {"planned", "turned_good"} == set()
+
+
+async def test_one_servers_bug_by_hand_leaves_the_others_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rotate` of many: an exception that nobody foresaw ends only the rotation that it is in (invariant 12)."""
+    whole = rotate_module._rotate
+    done: list[str] = []
+
+    async def broken(run: object) -> None:
+        if run.config.name == "survival":  # type: ignore[attr-defined]
+            raise ZeroDivisionError
+        await whole(run)  # type: ignore[arg-type]
+        done.append(run.config.name)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(rotate_module, "_rotate", broken)
+    monkeypatch.setattr("daemon.rotation.tools.open_client", lambda panel, _clock: rig.open_client(panel))
+    servers = [rig.config, rig.neighbour("creative")]
+    outcomes = await by_hand.rotate_servers(servers, state_dir=rig.folder / "state", clock=rig.clock)
+    assert done == ["creative"]
+    assert [outcome.result for outcome in outcomes] == [Result.FAILED, Result.DONE]
+    assert outcomes[0].problems[0].code == "bug"
+
+
+async def test_a_dry_run_says_that_the_limit_leaves_no_way(rig: Rig) -> None:
+    """All slots are locked: the rotation would be refused, so the rehearsal must say so."""
+    for day in range(3, 0, -1):
+        made = rig.world.now() - timedelta(days=day)
+        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made, locked=True)
+    rig.server.limit = 3
+    seen = await survey(rig.config, rig.client, rig.journal.accepted, max_deletions=None)
+    rehearsed = by_hand.rehearsal(seen)
+    real = await rig.rotate()
+    assert rehearsed.result is real.result is Result.REFUSED
+
+
+async def test_a_new_backup_that_vanished_is_said_to_have_vanished_though_the_brake_holds_too(rig: Rig) -> None:
+    """The brake's refusal must not hide that the new backup is gone from a listing that is whole."""
+    for day in range(60, 0, -1):
+        made = rig.world.now() - timedelta(days=day)
+        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.configure(keep={"last": 1}, max_deletions=10)
+    rig.server.limit = 100
+
+    def vanish(*_: object) -> None:
+        rig.world.remove(rig.server, list(rig.server.backups.values())[-1], by="somebody")
+
+    rig.server.work = Work(seconds=75)
+    rig.world.faults.order(Fault("gone", meanwhile=vanish), on=Call.LIST, skip=4)
+    outcome = await rig.rotate()
+    assert len(rig.names()) == 60
+    assert [problem.code for problem in outcome.problems] == ["vanished"]
+
+
+async def test_a_backup_deleted_by_somebody_between_listing_and_room_does_not_cost_the_last_good_one(rig: Rig) -> None:
+    """Room is decided on the listing of before an earlier create was settled for two minutes (invariant 4)."""
+    rig.configure(keep={"last": 1})
+    for day in (2, 1):
+        made = rig.world.now() - timedelta(days=day)
+        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.server.limit = 2
+    start = rig.clock.now() - timedelta(seconds=5)
+    rig.world.faults.order(faults.lost_before(), on=Call.CREATE)
+    task = asyncio.create_task(rig.rotate("schedule", start))
+    await rig.clock.sleep(3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    def operator() -> None:
+        newest = list(rig.server.backups.values())[-1]
+        rig.world.remove(rig.server, newest, by="operator")
+        rig.world.add_backup(rig.server, "by hand", created_at=rig.world.now())
+
+    rig.world.later(60, operator)
+    rig.server.work = Work(outcome=Outcome.FAILED)
+    await rig.rotate("resume", start)
+    good = [b for b in rig.server.backups.values() if b.successful and b.name.startswith("auto-")]
+    assert good
+
+
+async def test_a_journal_that_another_process_holds_costs_its_patience_once(rig: Rig) -> None:
+    """Somebody has the file locked: each further step of a rotation would stop the whole daemon for another 5 s."""
+    holder = sqlite3.connect(rig.folder / "state" / "history.sqlite3", isolation_level=None)
+    rig.world.faults.order(
+        Fault("held", meanwhile=lambda *_: holder.execute("BEGIN IMMEDIATE") and None), on=Call.CREATE
+    )
+    rig.server.work = Work(seconds=30)
+    began = SystemClock().monotonic()
+    await rig.rotate()
+    seconds = SystemClock().monotonic() - began
+    holder.close()
+    assert seconds < 4  # twice the busy timeout, and some to spare

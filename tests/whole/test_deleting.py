@@ -1,0 +1,81 @@
+"""Deletions on what is known to be true when the DELETE leaves, not when it was decided."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from daemon.sandbox import faults
+from daemon.sandbox.answers import Answer
+from daemon.sandbox.orders import Call, Fault
+from daemon.sandbox.records import Deed, State
+from daemon.sandbox.scenes import own_name
+from tests.whole.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+
+def deleted(rig: Rig) -> list[str]:
+    return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
+
+
+async def test_a_failed_one_locked_while_the_api_limit_holds_its_delete_back_is_spared(rig: Rig) -> None:
+    """The 429 holds the DELETE back for a minute; the lock set meanwhile must be honoured (invariant 1)."""
+    made = rig.world.now() - timedelta(days=5)
+    failed = rig.world.add_backup(rig.server, own_name("survival", made, 1), created_at=made, state=State.FAILED)
+    rig.world.faults.order(faults.api_limit("60"), on=Call.DELETE)
+    rig.world.later(40, lambda: setattr(failed, "locked", True))
+    await rig.rotate()
+    assert rig.world.faults.happened
+    assert failed.name in rig.names()
+
+
+async def test_a_reload_that_widens_the_policy_stops_deletions_that_are_under_way(rig: Rig) -> None:
+    """An operator sees the wrong ones go and reloads: nothing more may go by the old configuration (invariant 4)."""
+    for day in range(8, 0, -1):
+        made = rig.world.now() - timedelta(days=day)
+        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.configure(keep={"last": 1})
+    seen = Fault("operator", meanwhile=lambda *_: rig.configure(keep="all") and None)
+    rig.world.faults.order(seen, on=Call.DELETE)
+    await rig.rotate()
+    assert len(deleted(rig)) <= 1
+
+
+async def test_a_failed_one_locked_while_its_delete_waits_for_its_turn_is_spared(rig: Rig) -> None:
+    """A busy fleet has used the minute up: the DELETE queues after the look, and the look is old when it leaves."""
+    made = rig.world.now() - timedelta(days=5)
+    failed = rig.world.add_backup(rig.server, own_name("survival", made, 1), created_at=made, state=State.FAILED)
+
+    def used_up(answer: Answer) -> Answer:
+        rig.world.later(20, lambda: setattr(failed, "locked", True))
+        return answer
+
+    rig.world.faults.order(Fault("used up", change=used_up), on=Call.VIEW)
+    look = rig.client.backup
+
+    async def looked(server: str, uuid: str, **options: bool) -> object:
+        seen = await look(server, uuid, **options)
+        rig.client._pace.refused(rig.clock.monotonic(), 50)  # a neighbour of the same key met the limit just now
+        return seen
+
+    rig.client.backup = looked  # type: ignore[method-assign, assignment]
+    await rig.rotate()
+    assert failed.name in rig.names()
+
+
+async def test_a_wrong_total_is_said_once(rig: Rig) -> None:
+    """The report says each problem once."""
+    for day in range(3, 0, -1):
+        made = rig.world.now() - timedelta(days=day)
+        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+
+    def one_more(answer: Answer) -> Answer:
+        body = json.loads(answer.body)
+        body["meta"]["pagination"]["total"] += 1
+        return replace(answer, body=json.dumps(body).encode())
+
+    rig.world.faults.order(Fault("total", change=one_more), on=Call.LIST, times=None)
+    outcome = await rig.rotate()
+    assert [problem.code for problem in outcome.problems] == ["wrong_total"]

@@ -1,0 +1,74 @@
+"""Room at the panel's limit: once until a backup turned good, and no longer than that."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from daemon.rotation.outcome import Result
+from daemon.sandbox import faults
+from daemon.sandbox.orders import Call
+from daemon.sandbox.records import Deed, Work
+from daemon.sandbox.records import Outcome as Ending
+from daemon.sandbox.scenes import own_name
+from tests.whole.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+
+def fill(rig: Rig, count: int) -> None:
+    for day in range(count, 0, -1):
+        made = rig.world.now() - timedelta(days=day)
+        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.server.limit = count
+
+
+def deleted(rig: Rig) -> list[str]:
+    return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
+
+
+async def test_a_delete_that_the_node_refused_made_no_room_and_is_tried_again(rig: Rig) -> None:
+    """The node was down for the one deletion; nothing was deleted, so the next rotation may make that room."""
+    fill(rig, 4)
+    rig.world.faults.order(faults.node_error(502), on=Call.DELETE)
+    first = await rig.rotate()
+    assert first.result is Result.FAILED
+    assert deleted(rig) == []
+    second = await rig.rotate()
+    assert second.result is Result.DONE, second.problems
+
+
+async def test_room_may_be_made_again_once_the_late_backup_turned_good_on_the_panel(rig: Rig) -> None:
+    """The rotation gave up waiting, the backup turned good an hour later: the daemon must see that in the list."""
+    rig.configure(timeout="1h", keep={"last": 4})
+    fill(rig, 4)
+    rig.server.coming.append(Work(seconds=2 * 3600))
+    assert (await rig.rotate()).result is Result.FAILED
+    assert len(deleted(rig)) == 1
+    await rig.clock.sleep(24 * 3600)
+    second = await rig.rotate()
+    assert second.result is Result.DONE, second.problems
+
+
+async def test_fifty_refused_starts_do_not_earn_another_good_backup(rig: Rig) -> None:
+    """Room was made once and its backup is stuck: however many starts pass, no second good one goes."""
+    rig.configure(timeout="1h", keep={"last": 3})
+    fill(rig, 6)
+    rig.server.work = Work(outcome=Ending.STUCK)
+    for _ in range(55):
+        await rig.rotate()
+        await rig.clock.sleep(3600)
+    assert len(deleted(rig)) == 1
+
+
+async def test_a_renamed_server_does_not_earn_another_good_backup(rig: Rig) -> None:
+    """The journal knows the server by its uuid; a new name in the configuration changes nothing."""
+    rig.configure(timeout="1h", keep={"last": 3}, name="auto-{time}-{id}", scope="all")
+    fill(rig, 6)
+    rig.server.work = Work(outcome=Ending.STUCK)
+    await rig.rotate()
+    assert len(deleted(rig)) == 1
+    await rig.clock.sleep(24 * 3600)
+    rig.config = replace(rig.config, name="renamed")
+    await rig.rotate()
+    assert len(deleted(rig)) == 1

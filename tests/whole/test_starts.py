@@ -1,0 +1,187 @@
+"""No start is lost and none is served twice: clock jumps, reloads, kills, retries."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.history import Journal
+from daemon.panel.client import PanelClient
+from daemon.rotation.rotate import rotate
+from daemon.rotation.run import Order
+from daemon.rotation.tools import open_tools
+from daemon.sandbox.faults import node_error, web_page
+from daemon.sandbox.orders import Call
+from daemon.sandbox.records import Outcome, Settings, Work
+from daemon.sandbox.scenes import empty
+from tests.virtual import VirtualClock
+from tests.whole.fleet import Daemons, on_virtual_time, until
+
+pytestmark = pytest.mark.anyio
+
+
+def at(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
+    return datetime(2026, 4, day, hour, minute, second, tzinfo=UTC)
+
+
+@pytest.fixture
+def daemons(monkeypatch: pytest.MonkeyPatch, virtual_clock: VirtualClock, tmp_path: Path) -> Daemons:
+    on_virtual_time(monkeypatch, virtual_clock)
+    world, owner, node = empty(virtual_clock, settings=Settings(creation_limit=0))
+    for name in ("survival", "creative"):
+        world.add_server(name, owner=owner, node=node, limit=20)
+    return Daemons(world, virtual_clock, tmp_path)
+
+
+def made(daemons: Daemons, name: str = "survival") -> list[str]:
+    server = next(server for server in daemons.world.servers.values() if server.name == name)
+    return [f"{backup.created_at:%d %H:%M}" for backup in server.backups.values()]
+
+
+def rows(daemons: Daemons, name: str = "survival") -> list[tuple[str, str | None]]:
+    with Journal.open(daemons.folder / "state") as journal:
+        return [(row.trigger, row.result) for row in reversed(journal.recent(name))]
+
+
+async def test_a_start_that_a_paused_machine_slept_through_comes_soon_after_it_is_awake(daemons: Daemons) -> None:
+    """A suspended laptop, a paused VM: the wall clock jumps on, the monotonic one that timers hang on does not."""
+    async with daemons.running(daemons.configure()):
+        await until(daemons.clock, at(1, 22))
+        daemons.clock.start += timedelta(hours=10)  # asleep until 08:00 of the 2nd
+        await until(daemons.clock, at(2, 8, 30))
+        assert made(daemons)[-1].startswith("02 08")
+
+
+async def test_starts_go_on_after_a_clock_that_was_wrong_is_set_back(daemons: Daemons) -> None:
+    """A board without a clock of its own, or a wrong RTC: NTP sets it back by ten days after the daemon began."""
+    async with daemons.running(daemons.configure()):
+        await until(daemons.clock, at(11, 5))
+        daemons.clock.start -= timedelta(days=10)  # it is the 1st, 05:00
+        await until(daemons.clock, at(4, 5))
+        assert {"02 04", "03 04", "04 04"} <= {moment[:5] for moment in made(daemons)}
+
+
+async def test_a_reload_that_moves_the_start_to_an_earlier_hour_does_not_cost_the_day(daemons: Daemons) -> None:
+    """From 12:00 to 04:00, reloaded at 10:00: the policy now asks for one since 04:00, and none was made."""
+    survival = next(iter(daemons.world.servers.values()))
+    async with daemons.running(daemons.configure({"survival": survival}, schedule="0 12 * * *")) as fleet:
+        await until(daemons.clock, at(2, 10))
+        fleet.reload(daemons.configure({"survival": survival}, schedule="0 4 * * *"))
+        await until(daemons.clock, at(2, 23))
+        assert [moment for moment in made(daemons) if moment.startswith("02")]
+
+
+async def test_two_servers_that_exchange_their_ids_are_not_duplicates(daemons: Daemons) -> None:
+    """What was seen under an old configuration says nothing of the new one."""
+    survival, creative = daemons.world.servers.values()
+    async with daemons.running(daemons.configure({"survival": survival, "creative": creative})) as fleet:
+        await until(daemons.clock, at(1, 5))
+        fleet.reload(daemons.configure({"survival": creative, "creative": survival}))
+        await until(daemons.clock, at(2, 5))
+    assert "refused" not in [result for _, result in rows(daemons)[2:] + rows(daemons, "creative")[2:]]
+
+
+def client_of(daemons: Daemons, config: object) -> PanelClient:
+    return daemons._client(config.panels["main"])  # type: ignore[attr-defined]
+
+
+async def test_a_killed_rotation_is_picked_up_though_somebody_tried_by_hand_meanwhile(daemons: Daemons) -> None:
+    """`rotate` answers that the server is busy and goes; its row must not hide the one that was killed."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival})
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 4, 30))
+    survival.work = Work(seconds=3600)
+    before = len(made(daemons))
+    async with daemons.running(config):
+        daemons.world.faults.order(web_page(502), on=Call.LIST, times=3)  # the daemon is before its create
+        await until(daemons.clock, at(2, 4, 0, 1))
+        tools = open_tools(config.state_dir, daemons.clock, config.servers.get, random.Random(3))
+        async with client_of(daemons, config) as client:
+            busy = await rotate(Order(config.servers["survival"], "manual"), client, tools)
+        tools.journal.close()
+        assert busy.result == "skipped"
+        assert len(made(daemons)) == before
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 12))
+    assert len(made(daemons)) == before + 1
+
+
+async def test_without_state_a_restart_onto_a_panel_in_trouble_makes_no_second_backup(daemons: Daemons) -> None:
+    """The catch-up would have found its own backup in the list; its retry must look as well."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival}, state=False)
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 5))
+    before = len(made(daemons))
+    daemons.world.faults.order(web_page(502), on=Call.SERVER, times=4)
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 6))
+    assert len(made(daemons)) == before
+
+
+async def test_a_failed_backup_is_tried_again_once_though_the_panel_was_away_before(daemons: Daemons) -> None:
+    """Passing trouble first, then a backup that failed: DESIGN gives a failed one one more try."""
+    survival = next(iter(daemons.world.servers.values()))
+    async with daemons.running(daemons.configure({"survival": survival})):
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(node_error(502), on=Call.CREATE)
+        survival.coming.append(Work(outcome=Outcome.FAILED))
+        await until(daemons.clock, at(1, 12))
+    assert rows(daemons)[-1] == ("retry", "done")
+
+
+async def test_a_start_that_was_merged_is_not_served_by_the_backup_of_the_one_before(daemons: Daemons) -> None:
+    """NTP sets the clock back by ten seconds while a rotation runs: the start that fell due still gets its backup."""
+    survival = next(iter(daemons.world.servers.values()))
+    survival.work = Work(seconds=60)
+    async with daemons.running(daemons.configure({"survival": survival}, schedule="0 * * * *")):
+        await until(daemons.clock, at(1, 4, 30))
+        survival.work = Work(seconds=3603)
+        await until(daemons.clock, at(1, 6, 0, 1))
+        daemons.clock.start -= timedelta(seconds=20)
+        survival.work = Work(seconds=60)
+        await until(daemons.clock, at(1, 6, 30))
+    assert made(daemons) == ["01 04:00", "01 05:00", "01 05:59"]
+
+
+async def test_without_state_a_panel_half_a_second_ahead_gets_no_second_backup(daemons: Daemons) -> None:
+    """Dates are whole seconds; the comparison of a start with created_at must allow for that."""
+    survival = next(iter(daemons.world.servers.values()))
+    daemons.world.settings.skew = timedelta(seconds=0.5)
+    config = daemons.configure({"survival": survival}, state=False)
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 5))
+    before = len(made(daemons))
+    for _ in range(10):
+        await daemons.clock.sleep(0.13)
+        async with daemons.running(config):
+            await daemons.clock.sleep(30)
+    assert len(made(daemons)) == before
+
+
+async def test_a_retry_is_forgotten_when_a_later_start_succeeded_before_it(daemons: Daemons) -> None:
+    """A reload moved the next start before the promised retry: its backup is there, so the retry has nothing to do."""
+    survival = next(iter(daemons.world.servers.values()))
+    async with daemons.running(daemons.configure({"survival": survival})) as fleet:
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(node_error(502), on=Call.CREATE)
+        await until(daemons.clock, at(1, 4, 5))
+        fleet.reload(daemons.configure({"survival": survival}, schedule="6 4 * * *"))
+        await until(daemons.clock, at(1, 12))
+    assert made(daemons)[1:] == ["01 04:06"]
+
+
+async def test_without_state_a_killed_rotation_is_finished_by_the_next_daemon(daemons: Daemons) -> None:
+    """Its backup is still pending in the list: it is adopted, waited for, and retention is applied."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival}, state=False, keep={"last": 2})
+    async with daemons.running(config):
+        await until(daemons.clock, at(3, 5))
+    survival.work = Work(seconds=600)
+    async with daemons.running(config):
+        await until(daemons.clock, at(4, 4, 1))
+    async with daemons.running(config):
+        await until(daemons.clock, at(4, 5))
+    assert len(made(daemons)) == 2
