@@ -3,6 +3,7 @@
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from daemon.config.values import ServerConfig
 from daemon.core.model import State
 from daemon.core.units import format_size, to_zone
 from daemon.watch.board import SLICE, Board
@@ -17,12 +18,15 @@ COLUMNS = ("server", "newest good backup", "now and next", "backups", "size")
 SHOWN_COUNTS = (State.FAILED, State.PENDING, State.SUSPICIOUS, State.STRANGE)
 
 
+Key = tuple[ServerConfig, Snapshot | None, date]
+
+
 class FleetPage:
     """Makes the page; what of a row hangs on the server's backups alone is made once for each look at them."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._rested: dict[str, tuple[Snapshot | None, date, Html]] = {}
+        self._rested: dict[str, tuple[Key, Html, Html]] = {}
 
     async def render(self, *, refresh: bool = False) -> str:
         """The page as it is now."""
@@ -65,25 +69,22 @@ class FleetPage:
 
     def _row(self, view: ServerView) -> Html:
         """One server: its row, and one beneath it where something is wrong."""
-        server = view.server
-        name = tag(
-            "th",
-            tag("a", server.name, href=f"/servers/{server.name}"),
-            tag("small", f"{server.policy.name} · {server.panel.name}"),
-            scope="row",
-        )
-        row = tag("tr", name, tag("td", chip(view), class_="is"), _good(view), _now(view), self._at_rest(view))
-        why = tag("tr", tag("td", [trouble_line(one) for one in view.troubles], colspan=7), class_="why")
-        return tag("tbody", row, why if view.troubles else None)
+        name, backups = self._at_rest(view)
+        row = tag("tr", name, tag("td", chip(view), class_="is"), _good(view), _now(view), backups)
+        if not view.troubles:
+            return tag("tbody", row)
+        why = tag("td", [trouble_line(one) for one in view.troubles], colspan=7)
+        return tag("tbody", row, tag("tr", why, class_="why"))
 
-    def _at_rest(self, view: ServerView) -> Html:
-        snapshot, zone = view.standing.snapshot, view.server.policy.zone
-        today = to_zone(view.now, zone).date()
+    def _at_rest(self, view: ServerView) -> tuple[Html, Html]:
+        """The cells that stay as they are until the backups are looked at again, the day ends, or a reload."""
+        today = to_zone(view.now, view.server.policy.zone).date()
+        key = (view.server, view.standing.snapshot, today)
         known = self._rested.get(view.name)
-        if known is None or known[0] is not snapshot or known[1] != today:
-            known = (snapshot, today, self._backups(view))
+        if known is None or not _same(known[0], key):
+            known = (key, _name(view), self._backups(view))
             self._rested[view.name] = known
-        return known[2]
+        return known[1:]
 
     def _backups(self, view: ServerView) -> Html:
         tally, snapshot = view.tally, view.standing.snapshot
@@ -104,6 +105,11 @@ class FleetPage:
             tag("td", tag("b", format_size(tally.bytes)), trend(self._board.watcher.trend(view.name)), data_th="size"),
             tag("td", small_strip(strip), class_="cover", data_th="coverage"),
         )
+
+
+def _same(known: Key, now: Key) -> bool:
+    """Compared by identity, since values this large are never changed but replaced."""
+    return known[0] is now[0] and known[1] is now[1] and known[2] == now[2]
 
 
 def headline(views: list[ServerView]) -> str:
@@ -146,6 +152,16 @@ def _table(rows: list[Html]) -> Html:
         ),
     )
     return tag("table", head, rows, class_="fleet")
+
+
+def _name(view: ServerView) -> Html:
+    server = view.server
+    return tag(
+        "th",
+        tag("a", server.name, href=f"/servers/{server.name}"),
+        tag("small", f"{server.policy.name} · {server.panel.name}"),
+        scope="row",
+    )
 
 
 def _good(view: ServerView) -> Html:

@@ -1,6 +1,7 @@
 """HTML that cannot be broken out of: whatever is no `Html` already is escaped on its way in."""
 
 from collections.abc import Iterable
+from functools import cache
 from html import escape
 
 VOID = frozenset({"meta", "link", "br", "rect", "polyline", "circle"})
@@ -34,7 +35,7 @@ def _texts(parts: Iterable[Part]) -> Iterable[str]:
 
 def tag(name: str, /, *parts: Part, **attributes: str | int | bool | None) -> Html:
     """An element. An attribute `class_` becomes class, and `aria_label` aria-label; None and False are none."""
-    written = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
+    written = "".join([_attribute(key, value) for key, value in attributes.items() if value is not None])
     if name in VOID:
         return Html(f"<{name}{written}>")
     return Html(f"<{name}{written}>{''.join(_texts(parts))}</{name}>")
@@ -43,5 +44,9 @@ def tag(name: str, /, *parts: Part, **attributes: str | int | bool | None) -> Ht
 def _attribute(key: str, value: str | int | bool) -> str:
     if isinstance(value, bool):
         return f" {key}" if value else ""
-    name = key.rstrip("_").replace("_", "-")
-    return f' {name}="{escape(str(value))}"'
+    return f' {_attribute_name(key)}="{escape(str(value))}"'
+
+
+@cache
+def _attribute_name(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")

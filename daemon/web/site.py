@@ -5,6 +5,7 @@ last. A reload may move it to another address; where that one is taken, it stays
 """
 
 import asyncio
+import os
 import socket
 from dataclasses import dataclass
 
@@ -64,7 +65,9 @@ class Site:
         try:
             listening = socket.create_server(_address(config), family=_family(config.host))
         except OSError as error:
-            raise ListenError(f"{_shown(config)} cannot be listened on: {error.strerror or error}") from error
+            raise ListenError(
+                f"{_shown(config)} cannot be listened on: {os.strerror(error.errno) if error.errno else error}"
+            ) from error
         made = _Listening(_server(), config)
         made.server.config.app = make_app(self._board, lambda: made.config)
         made.server.config.load()

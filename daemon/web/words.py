@@ -1,6 +1,7 @@
 """How the pages say things: ages, moments, sizes, and what each step of a rotation was."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -59,8 +60,14 @@ def iso(moment: datetime) -> str:
 
 def time(moment: datetime, shown: str, zone: ZoneInfo) -> Html:
     """A moment as it is shown, with the whole of it for machines and for who points at it."""
+    exact, title = _whole(moment, zone)
+    return tag("time", shown, datetime=exact, title=title)
+
+
+@lru_cache(maxsize=4096)  # a page shows the same moments again and again
+def _whole(moment: datetime, zone: ZoneInfo) -> tuple[str, str]:
     there = to_zone(moment, zone)
-    return tag("time", shown, datetime=iso(moment), title=f"{there.date()} {there:%H:%M:%S %Z}")
+    return iso(moment), f"{there.date()} {there:%H:%M:%S %Z}"
 
 
 STEPS = {

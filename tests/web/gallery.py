@@ -9,7 +9,7 @@ from typing import Any
 
 from daemon.config.load import load
 from daemon.config.values import Config, PanelConfig, ServerConfig
-from daemon.core.model import Backup, State, Verdict
+from daemon.core.model import Action, Backup, State, Verdict
 from daemon.core.retention import judge
 from daemon.fleet import Fleet
 from daemon.history import Journal
@@ -110,33 +110,29 @@ def nightly(
     server: ServerConfig,
     now: datetime = NOW,
     *,
-    days: int = 400,
+    days: int = 250,
     size: Callable[[int], int] | None = None,
     locked: Iterable[int] = (),
     failed: Iterable[int] = (),
     missing: Iterable[int] = (),
 ) -> list[Backup]:
-    """What a year of nightly rotations leaves of a server's backups. The sets hold days ago, 0 being the last night."""
-    left: list[Backup] = []
-    start = server.starts.latest(now)
-    for ago in reversed(range(days)):
-        made = start - ago * DAY
-        if ago in missing:
-            continue
-        left.append(
-            backup(
-                server,
-                made,
-                size(ago) if size else 4 * GIB - ago * 2_000_000,
-                failed=ago in failed,
-                locked=ago in locked,
-            )
-        )
-        gone = {
-            one.backup.uuid for one in judged(server, left, made + timedelta(hours=1)) if one.action.value == "delete"
-        }
-        left = [one for one in left if one.uuid not in gone]
-    return left
+    """What nightly rotations leave of a server's backups. The sets hold days ago, 0 being the last night."""
+    sizes = (size(0), size(1)) if size else None
+    key = (server.name, server.starts, now, days, sizes, tuple(locked), tuple(failed), tuple(missing))
+    if key not in _KNOWN:
+        start, left = server.starts.latest(now), list[Backup]()
+        for ago in sorted(set(range(days)) - set(missing), reverse=True):
+            made = start - ago * DAY
+            bytes_now = size(ago) if size else 4 * GIB - ago * 2_000_000
+            left.append(backup(server, made, bytes_now, failed=ago in failed, locked=ago in locked))
+            verdicts = judged(server, left, made + timedelta(hours=1))
+            left = [verdict.backup for verdict in verdicts if verdict.action is not Action.DELETE]
+        _KNOWN[key] = tuple(left)
+    return list(_KNOWN[key])
+
+
+_KNOWN: dict[tuple[object, ...], tuple[Backup, ...]] = {}
+"""A year of judgements takes its time, and many tests look at the same year."""
 
 
 def backup(
@@ -209,7 +205,7 @@ def fleet(folder: Path) -> Gallery:
     def put(name: str, backups: list[Backup], **options: Any) -> Standing:
         last = max(one.created_at for one in backups if one.created_at)
         standings[name] = seen(servers[name], backups, last + timedelta(minutes=12), **options)
-        for ago in range(40):
+        for ago in range(30):
             size = standings[name].snapshot.tally.bytes  # type: ignore[union-attr]
             at = NOW - ago * DAY
             taken = standings[name].snapshot

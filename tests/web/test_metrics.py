@@ -1,0 +1,170 @@
+"""The metrics: what is there, what it says, and what promtool thinks of it and of the alert rules."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from daemon.metrics import Metrics
+from daemon.panel.pacing import Budget
+from daemon.rotation.outcome import Result
+from tests.web.gallery import NOW, Gallery
+
+pytestmark = pytest.mark.anyio
+
+DOCS = Path(__file__).parents[2] / "docs"
+promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is missing (Debian package: prometheus)")
+
+Found = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+async def scraped(gallery: Gallery) -> Found:
+    """Every sample, by name and labels."""
+    text = (await Metrics(gallery.board).exposition()).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(found: Found, name: str, **labels: str) -> float | None:
+    """One of ours."""
+    return found.get((f"ptero_backupd_{name}", tuple(sorted(labels.items()))))
+
+
+def timestamp(gallery: Gallery, name: str) -> float:
+    """When the server's newest good backup was made."""
+    good_at = gallery.watcher.standings[name].good_at
+    assert good_at
+    return good_at.timestamp()
+
+
+async def test_each_server_tells_its_newest_good_backup_and_when_it_is_overdue(gallery: Gallery) -> None:
+    """Nothing where there is none."""
+    found = await scraped(gallery)
+    assert value(found, "newest_good_backup_timestamp_seconds", server="lobby") == timestamp(gallery, "lobby")
+    assert value(found, "newest_good_backup_timestamp_seconds", server="fresh") is None
+    assert value(found, "backup_interval_seconds", server="fresh") == 86400
+    overdue = value(found, "backup_overdue_timestamp_seconds", server="lobby")
+    assert overdue
+    assert overdue < NOW.timestamp()
+    assert value(found, "backup_overdue_timestamp_seconds", server="survival") > NOW.timestamp()  # type: ignore[operator]
+
+
+async def test_backups_are_counted_by_state_lock_and_owner(gallery: Gallery) -> None:
+    """A kind that there is none of is left out."""
+    found = await scraped(gallery)
+    assert value(found, "backups", server="survival", state="good", locked="false", own="true") == 14
+    assert value(found, "backups", server="survival", state="good", locked="true", own="true") == 2
+    assert value(found, "backups", server="minigames", state="failed", locked="false", own="true") == 1
+    assert value(found, "backups", server="survival", state="failed", locked="false", own="true") is None
+    assert value(found, "backup_limit", server="survival") == 30
+    assert value(found, "backups_bytes", server="survival") == sum(
+        one.backup.bytes
+        for one in gallery.watcher.standings["survival"].snapshot.verdicts  # type: ignore[union-attr]
+    )
+    assert value(found, "newest_good_backup_bytes", server="survival") == 4 << 30
+    assert value(found, "backup_suspicious", server="skyblock") == 1
+    assert value(found, "backup_suspicious", server="survival") == 0
+    assert value(found, "rotation_failures", server="lobby") == 5
+
+
+async def test_what_is_counted_grows(gallery: Gallery) -> None:
+    """Rotations, steps, deletions, seconds and lateness."""
+    counts = gallery.watcher.counts
+    counts.rotations["survival", Result.DONE] += 2
+    counts.deletions["survival"] += 3
+    counts.steps["create", "done"] += 2
+    counts.durations.add(45)
+    counts.durations.add(100_000)
+    counts.lateness.add(0.1)
+    found = await scraped(gallery)
+    assert value(found, "rotations_total", server="survival", result="done") == 2
+    assert value(found, "deleted_backups_total", server="survival") == 3
+    assert value(found, "rotation_steps_total", step="create", result="done") == 2
+    assert value(found, "rotation_duration_seconds_sum") == 100_045
+    assert value(found, "rotation_duration_seconds_bucket", le="30.0") == 0
+    assert value(found, "rotation_duration_seconds_bucket", le="60.0") == 1
+    assert value(found, "rotation_duration_seconds_bucket", le="+Inf") == 2
+    assert value(found, "scheduler_lateness_seconds_bucket", le="0.1") == 1
+    assert value(found, "rotations_under_way") == 2
+    assert value(found, "servers") == 10
+
+
+async def test_each_panel_tells_requests_budget_and_waiting(gallery: Gallery) -> None:
+    """Of the client that is in use."""
+    panel = next(iter(gallery.config.panels.values()))
+    open_client = gallery.fleet._open_client
+    client = open_client(panel)
+    client._pace.budget = Budget(240, 199)
+    client._requests.answers.update({"2xx": 7, "none": 1})
+    client._requests._turn.waited = 2.5
+    found = await scraped(gallery)
+    assert value(found, "panel_requests_total", panel="main", status="2xx") == 7
+    assert value(found, "panel_requests_total", panel="main", status="none") == 1
+    assert value(found, "panel_api_limit", panel="main") == 240
+    assert value(found, "panel_api_remaining", panel="main") == 199
+    assert value(found, "panel_throttled_seconds_total", panel="main") == 2.5
+
+
+async def test_the_daemon_tells_of_itself(gallery: Gallery) -> None:
+    """Its version, its configuration, whether it is ready, and its memory."""
+    gallery.clock.elapsed += 60
+    gallery.watcher.reload_failed()
+    gallery.watcher.stopping = True
+    found = await scraped(gallery)
+    assert value(found, "config_last_reload_successful") == 0
+    assert value(found, "config_last_reload_success_timestamp_seconds") == NOW.timestamp()
+    assert value(found, "ready") == 0
+    assert [number for (name, _), number in found.items() if name == "ptero_backupd_build_info"] == [1]
+    assert found["process_resident_memory_bytes", ()] > 1 << 20
+
+
+async def test_the_page_tells_every_metric(gallery: Gallery) -> None:
+    """And no other, each with its labels and what it is."""
+    gallery.fleet._open_client(next(iter(gallery.config.panels.values())))
+    text = (await Metrics(gallery.board).exposition()).decode()
+    there = dict(re.findall(r"^# TYPE (ptero_\w+) (\w+)$", text, re.MULTILINE))
+    page = (DOCS / "metrics.md").read_text()
+    told = dict(re.findall(r"^\| `(ptero_\w+)`[^|]*\| (\w+) \|", page, re.MULTILINE))
+    assert told == there
+
+
+def rules() -> Iterator[str]:
+    """Every name of ours that the rules and the dashboard ask for."""
+    for name in ("alerts.rules.yml", "grafana-dashboard.json"):
+        yield from re.findall(r"\bptero_backupd_\w+", (DOCS / name).read_text())
+
+
+async def test_rules_and_dashboard_ask_for_what_there_is(gallery: Gallery) -> None:
+    """A misspelt name would never alert, and nobody would notice."""
+    text = (await Metrics(gallery.board).exposition()).decode()
+    families = set(re.findall(r"^# TYPE (ptero_\w+) ", text, re.MULTILINE))
+    asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in rules()}
+    assert asked
+    assert asked <= families
+
+
+@promtool
+async def test_promtool_finds_no_fault_in_the_exposition(gallery: Gallery) -> None:
+    """Names, units, help, types."""
+    gallery.fleet._open_client(next(iter(gallery.config.panels.values())))
+    gallery.watcher.counts.rotations["survival", Result.DONE] += 1
+    exposition = Metrics(gallery.board).exposition()
+    checked = await anyio.run_process(["promtool", "check", "metrics"], input=await exposition, check=False)
+    assert (checked.returncode, checked.stdout.decode(), checked.stderr.decode()) == (0, "", "")
+
+
+@promtool
+@pytest.mark.parametrize("words", [("check", "rules", "--lint-fatal", "alerts.rules.yml"),
+                                   ("test", "rules", "../tests/web/alerts.test.yml")])  # fmt: skip
+def test_promtool_accepts_the_alert_rules(words: tuple[str, ...]) -> None:
+    """They parse, and each fires when it must and is silent when all is well."""
+    ran = subprocess.run(["promtool", *words], cwd=DOCS, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    assert ran.returncode == 0, ran.stdout + ran.stderr
