@@ -14,7 +14,7 @@ from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.states import age
 from daemon.errors import BackupdError
 from daemon.panel.errors import NotFoundError
-from daemon.rotation.delete import delete_decided
+from daemon.rotation.delete import ChangedError, delete_decided, delete_seen
 from daemon.rotation.gather import gather, say_incomplete
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt
@@ -63,25 +63,30 @@ async def delete(errand: Errand, seen: Survey, chosen: Sequence[Verdict]) -> tup
 
 async def _delete(errand: Errand, verdict: Verdict) -> Handled:
     listed = verdict.backup
+    hindered = obstacle(listed, verdict.state)
+    if hindered is not None:
+        return hindered
+    errand.tell(f"deleting {listed.name}")
     try:
-        now = await errand.client.backup(errand.config.id, listed.uuid)
-        hindered = obstacle(now, verdict.state) or _changed(listed, now)
-        if hindered is not None:
-            return hindered
-        errand.tell(f"deleting {listed.name}")
-        existed = await errand.client.delete(errand.config.id, listed.uuid)
-    except NotFoundError:
-        existed = False
+        existed = await delete_seen(errand.client, errand.clock, errand.config.id, listed, seen_at=None)
+    except ChangedError:
+        return await _changed(errand, verdict)
     except BackupdError as error:
         return ended_by(error, listed)
     return Handled(listed, Result.DONE, verdict.state, changed=existed)
 
 
-def _changed(listed: Backup, now: Backup) -> Handled | None:
-    """Refuse where it is another than the operator saw: a failed one may have turned good."""
-    if (now.successful, now.name) == (listed.successful, listed.name):
-        return None
-    return refused(now, "changed", f"{listed.name} changed since it was listed", "look at it again")
+async def _changed(errand: Errand, verdict: Verdict) -> Handled:
+    """It is another than the operator saw: gone, locked, or a failed one that turned good. Gone is what was wanted."""
+    listed = verdict.backup
+    try:
+        now = await errand.client.backup(errand.config.id, listed.uuid)
+    except NotFoundError:
+        return Handled(listed, Result.DONE, verdict.state)
+    except BackupdError as error:
+        return ended_by(error, listed)
+    changed = refused(now, "changed", f"{listed.name} changed since it was listed", "look at it again")
+    return obstacle(now) or changed
 
 
 async def delete_beyond_retention(errand: Errand, shown: Collection[str]) -> tuple[Handled, ...]:

@@ -376,6 +376,13 @@ def test_delete_of_a_locked_one_that_the_panel_would_delete(backups: Backups, pa
     assert (row.uuid in panel.survival.backups) is (state is State.PENDING)
 
 
+def test_delete_of_nothing_but_what_is_refused_asks_nothing(typed: Backups, panel: Panel) -> None:
+    """There is nothing to agree to."""
+    ran = typed("n", "delete", own(panel, 1).uuid)
+    assert ran.code == 5
+    assert "[y/N]" not in ran.err
+
+
 def test_delete_as_json(backups: Backups, panel: Panel) -> None:
     """Exactly these keys; one that was gone already has no name."""
     ran = backups("delete", "latest", ABSENT, "--yes", "--json")
