@@ -97,6 +97,11 @@ class Fleet:
         self._names_by_uuid.clear()  # what was seen under the old configuration says nothing of the new one
         self._clients.follow(config.panels)
 
+    @property
+    def clients(self) -> Clients:
+        """The rotations' clients; who else asks a panel borrows one, and so shares its API limit."""
+        return self._clients
+
     def running(self) -> tuple[str, ...]:
         """The names of the servers whose rotation is under way."""
         return tuple(self._running)

@@ -15,6 +15,7 @@ import structlog
 from daemon import __version__
 from daemon.clock import Clock
 from daemon.config.values import Config
+from daemon.discovery import Discovery
 from daemon.errors import BackupdError
 from daemon.fleet import Fleet
 from daemon.notify import Alerts, refuse_unusable
@@ -56,6 +57,13 @@ class Service:
         open_and_watch = watcher.opening(lambda panel: open_client(panel, self._clock))
         fleet = Fleet(config, tools, open_and_watch, listeners=[alerts, watcher])
         http = Http(Board(fleet, watcher))
+
+        def obey(effective: Config) -> None:
+            alerts.reload(effective)
+            watcher.follow(effective)
+            fleet.reload(effective)
+
+        discovery = Discovery(self._clock, fleet.clients, obey)
         _say_warnings(config)
         if tools.state_trouble is not None:
             log.error("state_unusable", text=tools.state_trouble.text, consequence="backups are made, none is deleted")
@@ -63,12 +71,15 @@ class Service:
         try:
             await http.follow(config.http)
             fleet.start()
+            discovery.follow(config)
             log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
             self._notifier.ready(_status(fleet))
-            await self._serve(fleet, alerts, watcher, http)
+            await self._serve(fleet, discovery, watcher, http)
+            discovery.stop()
             watcher.stopping = True
             await self._stop(fleet)
         finally:
+            discovery.stop()
             await http.follow(None)
             await alerts.close(FLUSH_SECONDS)
             await fleet.close()
@@ -80,7 +91,7 @@ class Service:
         refuse_unusable(config)
         return config
 
-    async def _serve(self, fleet: Fleet, alerts: Alerts, watcher: Watcher, http: Http) -> None:
+    async def _serve(self, fleet: Fleet, discovery: Discovery, watcher: Watcher, http: Http) -> None:
         """Obey signals until one of them says stop; tell systemd how things stand now and then."""
         while True:
             try:
@@ -92,7 +103,7 @@ class Service:
             if event is not signal.SIGHUP:
                 log.info("stopping", signal=event.name)
                 return
-            self._reload(fleet, alerts, watcher)
+            self._reload(fleet, discovery, watcher)
             await http.follow_or_stay(fleet.config.http)
             self._feed_watchdog(fleet)
 
@@ -106,7 +117,7 @@ class Service:
         if fleet.keeps_time() and self._notifier.watchdog_seconds:
             self._notifier.watchdog()
 
-    def _reload(self, fleet: Fleet, alerts: Alerts, watcher: Watcher) -> None:
+    def _reload(self, fleet: Fleet, discovery: Discovery, watcher: Watcher) -> None:
         """Read the configuration again; a bad one leaves the old one running (DESIGN, invariant 11)."""
         self._notifier.reloading()
         try:
@@ -117,9 +128,7 @@ class Service:
         else:
             if config.state_dir != fleet.config.state_dir:
                 log.warning("state_dir_changed", consequence="obeyed only after a restart")
-            alerts.reload(config)
-            watcher.follow(config)
-            fleet.reload(config)
+            discovery.follow(config)
             _say_warnings(config)
             log.info("reloaded", servers=len(config.servers), panels=len(config.panels))
         self._notifier.ready(_status(fleet))

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from daemon.cli.backups_app import Only, Sort
 from daemon.cli.context import begin, server_named
+from daemon.cli.covering import cover
 from daemon.cli.documents import listed, seconds_taken, shown
 from daemon.cli.options import Settings
 from daemon.cli.output import write_json
@@ -23,7 +24,7 @@ from daemon.rotation.survey import Survey
 
 async def look(settings: Settings, name: str) -> Survey:
     """Return one server as it stands; raises BackupdError where it cannot be looked at."""
-    config = begin(settings)
+    config = (await cover(begin(settings), [name])).config
     server = server_named(config, name)
     (seen,) = await survey_servers([server], state_dir=config.state_dir, clock=SystemClock())
     if isinstance(seen, Failed):

@@ -12,6 +12,7 @@ from daemon.cli.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.values import Config
+from daemon.discovery import look
 from daemon.notify import refuse_unusable
 from daemon.rotation.tools import open_clients
 
@@ -42,7 +43,13 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
 async def _ask(config: Config) -> tuple[Finding, ...]:
     clock = SystemClock()
     async with open_clients(config.panels.values(), clock) as clients:
-        return await check_panels(config, clients, clock)
+        coverage, _ = await look(config, clients)  # a panel that does not answer is found by the check itself
+        skipped = [_skipped(name, why) for name, why in coverage.skipped.items()]
+        return (*await check_panels(coverage.config, clients, clock), *skipped)
+
+
+def _skipped(server: str, why: str) -> Finding:
+    return Finding(Level.WARNING, "skipped", f"{server} would be discovered, and is not covered: {why}")
 
 
 def _show(findings: Sequence[Finding]) -> None:

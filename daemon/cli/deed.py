@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from daemon.by_hand.errand import Errand, Tell, errand
 from daemon.by_hand.handled import Handled, ended_by, exit_of
 from daemon.cli.context import begin, server_named
+from daemon.cli.covering import covered_now
 from daemon.cli.documents import Document
 from daemon.cli.options import Settings
 from daemon.cli.output import say, say_trouble, write, write_json
@@ -34,7 +35,8 @@ class Deed:
     @classmethod
     def at(cls, settings: Settings, name: str, *, as_json: bool, max_deletions: int | None = None) -> "Deed":
         """A deed at the server of that name; raises ConfigError and UsageError."""
-        config = begin(settings, level="error")  # whatever else is to be known is in the report
+        written = begin(settings, level="error")  # whatever else is to be known is in the report
+        config = covered_now(written, [name]).config
         return cls(settings, config, server_named(config, name), as_json, max_deletions)
 
     def carry_out(

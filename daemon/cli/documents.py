@@ -177,8 +177,9 @@ def _finding(finding: "Finding") -> Document:
     }
 
 
-def visible(panel: str, server: Server, configured: "ServerConfig | None") -> Document:
-    """One server of `servers`."""
+def visible(panel: str, server: Server, covered: "ServerConfig | None", why_not: str | None) -> Document:
+    """One server of `servers`: `covered` by hand, or because it was discovered."""
+    by = None if covered is None else {"server": covered.name, "policy": covered.policy.name}
     return {
         "panel": panel,
         "id": server.identifier,
@@ -187,7 +188,9 @@ def visible(panel: str, server: Server, configured: "ServerConfig | None") -> Do
         "node": server.node,
         "backup_limit": server.backup_limit,
         "obstacle": server.obstacle,
-        "configured": None if configured is None else {"server": configured.name, "policy": configured.policy.name},
+        "configured": by if covered and not covered.discovered else None,
+        "discovered": by if covered and covered.discovered else None,
+        "skipped": why_not,
     }
 
 

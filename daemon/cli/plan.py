@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from daemon.cli.context import begin, servers_named
+from daemon.cli.covering import cover
 from daemon.cli.documents import About, planned, unplanned
 from daemon.cli.options import Settings
 from daemon.cli.output import say_error, write_json
@@ -23,15 +24,15 @@ def plan_servers(settings: Settings, names: Sequence[str], *, as_json: bool) -> 
 
 
 async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
-    config = begin(settings)
-    servers = servers_named(config, names)
-    seen = await survey_servers(servers, state_dir=config.state_dir, clock=SystemClock())
+    covering = await cover(begin(settings), names)
+    servers = servers_named(covering.config, names)
+    seen = await survey_servers(servers, state_dir=covering.config.state_dir, clock=SystemClock())
     if as_json:
         write_json({"servers": [_document(each) for each in seen]})
     else:
         for each in seen:
             _show(each)
-    return exit_code([_outcome(each) for each in seen])
+    return covering.exit_code(exit_code([_outcome(each) for each in seen]))
 
 
 def about(config: ServerConfig) -> About:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from daemon.cli.context import begin, servers_named
+from daemon.cli.covering import covered_now
 from daemon.cli.documents import rotated
 from daemon.cli.options import Settings
 from daemon.cli.output import write_json
@@ -11,6 +12,7 @@ from daemon.cli.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.core.units import format_size
+from daemon.errors import Exit
 from daemon.rotation.by_hand import rehearsal, rotate_servers, survey_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
 
@@ -19,14 +21,15 @@ def rotate_now(
     settings: Settings, names: Sequence[str], *, dry_run: bool, max_deletions: int | None, as_json: bool
 ) -> int:
     """Rotate the named servers, or all; what happens is logged as it happens, the report comes at the end."""
-    config = begin(settings, level="info")
-    servers = servers_named(config, names)
-    return asyncio.run(_rotate(config, servers, dry_run=dry_run, max_deletions=max_deletions, as_json=as_json))
+    covering = covered_now(begin(settings, level="info"), names)
+    servers = servers_named(covering.config, names)
+    rotation = _rotate(covering.config, servers, dry_run=dry_run, max_deletions=max_deletions, as_json=as_json)
+    return covering.exit_code(asyncio.run(rotation))
 
 
 async def _rotate(
     config: Config, servers: Sequence[ServerConfig], *, dry_run: bool, max_deletions: int | None, as_json: bool
-) -> int:
+) -> Exit:
     state_dir, clock = config.state_dir, SystemClock()
     if dry_run:
         seen = await survey_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)

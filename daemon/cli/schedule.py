@@ -6,6 +6,7 @@ from itertools import islice
 
 from daemon.cli.arguments import read_moment
 from daemon.cli.context import begin, servers_named
+from daemon.cli.covering import covered_now
 from daemon.cli.documents import scheduled
 from daemon.cli.options import Settings
 from daemon.cli.output import write_json
@@ -20,14 +21,15 @@ from daemon.errors import Exit
 def show_schedule(settings: Settings, names: Sequence[str], *, count: int, now: str | None, as_json: bool) -> int:
     """Show that many starts of the named servers, or of all, after now."""
     moment = read_moment("--now", now) if now else SystemClock().now()
-    servers = servers_named(begin(settings), names)
+    covering = covered_now(begin(settings), names)
+    servers = servers_named(covering.config, names)
     starts = {server.name: list(islice(_starts(server.starts, moment), count)) for server in servers}
     if as_json:
         write_json(scheduled(starts))
-        return Exit.DONE
+        return covering.exit_code(Exit.DONE)
     rows = ((server.name, *_shown(start, server, moment)) for server in servers for start in starts[server.name])
     show(table(("server", "start", "zone", "in"), rows))
-    return Exit.DONE
+    return covering.exit_code(Exit.DONE)
 
 
 def _starts(starts: Starts, moment: datetime) -> Iterator[datetime]:

@@ -1,7 +1,7 @@
-"""`servers`: what the keys can see, and which of it is configured."""
+"""`servers`: what the keys can see, and what of it is covered: configured, discovered, or not."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from daemon.cli.context import begin
 from daemon.cli.documents import invisible, visible
@@ -11,12 +11,14 @@ from daemon.cli.tables import show, table
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.core.model import Server
+from daemon.discovery import configured, covered
 from daemon.errors import Exit
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
 from daemon.rotation.tools import open_clients
 
 Seen = tuple[str, Sequence[Server] | PanelError]
+Row = tuple[str, Server, ServerConfig | None, str | None]
 
 
 def show_servers(settings: Settings, *, as_json: bool) -> int:
@@ -28,12 +30,8 @@ async def _servers(settings: Settings, *, as_json: bool) -> int:
     config = begin(settings, need_servers=False)
     seen = await _look(config)
     failed = [(panel, found) for panel, found in seen if isinstance(found, PanelError)]
-    rows = [
-        (panel, server, _configured(config, panel, server))
-        for panel, found in seen
-        if not isinstance(found, PanelError)
-        for server in found
-    ]
+    listings = {panel: found for panel, found in seen if not isinstance(found, PanelError)}
+    rows = _rows(config, listings)
     if as_json:
         write_json({"servers": [visible(*row) for row in rows], "errors": [invisible(*each) for each in failed]})
     else:
@@ -56,21 +54,32 @@ async def _look(config: Config) -> list[Seen]:
         return await asyncio.gather(*(see(name, client) for name, client in clients.items()))
 
 
-def _configured(config: Config, panel: str, server: Server) -> ServerConfig | None:
-    """The configured server that this is, if it is one."""
-    ids = {server.identifier.lower(), server.uuid.lower()}
-    same = (one for one in config.servers.values() if one.panel.name == panel and one.id in ids)
-    return next(same, None)
+def _rows(config: Config, listings: Mapping[str, Sequence[Server]]) -> list[Row]:
+    """Every server with the configuration that covers it, or why none does."""
+    coverage = covered(config, listings)
+    found = {(one.panel.name, one.id): one for one in coverage.config.servers.values() if one.discovered}
+    return [
+        (
+            panel,
+            server,
+            configured(config, panel, server) or found.get((panel, server.identifier)),
+            coverage.skipped.get(server.identifier),
+        )
+        for panel, listing in listings.items()
+        for server in listing
+    ]
 
 
-def _show(rows: Sequence[tuple[str, Server, ServerConfig | None]]) -> None:
-    columns = ("panel", "id", "name", "node", "limit", "state", "configured")
+def _show(rows: Sequence[Row]) -> None:
+    columns = ("panel", "id", "name", "node", "limit", "state", "covered")
     cells = (
-        (panel, server.identifier, server.name, server.node, server.backup_limit, server.obstacle or "ok", _as(config))
-        for panel, server, config in rows
+        (panel, server.identifier, server.name, server.node, server.backup_limit, server.obstacle or "ok", _as(by, why))
+        for panel, server, by, why in rows
     )
     show(table(columns, cells, right=("limit",)))
 
 
-def _as(config: ServerConfig | None) -> str:
-    return "-" if config is None else f"as {config.name}, policy {config.policy.name}"
+def _as(by: ServerConfig | None, why: str | None) -> str:
+    if by is None:
+        return f"no: {why}" if why else "no"
+    return f"discovered, policy {by.policy.name}" if by.discovered else f"as {by.name}, policy {by.policy.name}"

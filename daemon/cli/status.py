@@ -17,6 +17,7 @@ from daemon.cli.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.values import ServerConfig
 from daemon.core.units import format_duration
+from daemon.discovery import remembered
 from daemon.errors import Exit
 from daemon.history import Journal, Rotation
 from daemon.locks import is_locked
@@ -40,10 +41,11 @@ class Standing:
 
 
 def show_status(settings: Settings, *, as_json: bool) -> int:
-    """Show how every configured server stands."""
+    """Show how every server stands: those that are configured, and those discovered that were rotated before."""
     config, now = begin(settings), SystemClock().now()
     with opened_journal(config.state_dir) as journal:
-        standings = [_standing(server, journal, config.state_dir, now) for server in config.servers.values()]
+        servers = remembered(config, journal.recent(limit=LOOKED_AT)).servers if config.discover else config.servers
+        standings = [_standing(server, journal, config.state_dir, now) for server in servers.values()]
     if as_json:
         write_json({"now": moment(now), "servers": [_document(standing) for standing in standings]})
     else:

@@ -19,6 +19,7 @@ from daemon.config.tree import PREFIX, KeyPath, Tree, variable
 FILE_VARIABLE = "PTERO_BACKUPD_CONFIG"
 # What Kubernetes and Docker set for a service or a container of this name, and the file's own variable.
 _FOREIGN = re.compile(r"(.*_)?(SERVICE_|PORT).*|CONFIG", re.DOTALL)
+_WHOLE = {"keep": "3", "discover": '"…"'}  # the tables within tables, with a value to show
 _PARTS = "parts are joined by two underscores, such as PTERO_BACKUPD_SERVERS__MY_SERVER__ID"
 
 
@@ -83,8 +84,10 @@ def _meant(section: str, tail: str) -> str:
         return f"did you mean {variable((nearest_section,))}?" if nearest_section else _PARTS
     name, _, key = tail.rpartition("__")
     table, _, rule = name.rpartition("__")
-    if rule == "keep":
-        return f"a table is set whole, as JSON: {variable((nearest_section, table, rule))}='{{\"{key}\": 3}}'"
+    if rule in _WHOLE:
+        return (
+            f"a table is set whole, as JSON: {variable((nearest_section, table, rule))}='{{\"{key}\": {_WHOLE[rule]}}}'"
+        )
     nearest_key = closest(key, SECTIONS[nearest_section].model_fields)
     if not name or not nearest_key:
         return _PARTS

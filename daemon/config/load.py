@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from daemon.config.alerts import alert_configs
+from daemon.config.discover import check_discover, discover_config, discovers
 from daemon.config.errors import ConfigError, shown
 from daemon.config.http import http_config
 from daemon.config.keys import find_key
@@ -43,19 +44,27 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
     server_tables = _valid("servers", ServerTable, tree)
     alerts = alert_configs(_valid("alerts", AlertTable, tree), environ, tree)
     matches = match_servers(server_tables, panel_tables, policy_tables, tree)
+    followed = check_discover(panel_tables, policy_tables, tree)
     http = http_config(environ, tree)
     _refuse_too_little(tree, need_servers=need_servers)
     if tree.problems:
         raise ConfigError(tree.problems)
+    policies = {name: policy_config(name, table) for name, table in policy_tables.items()}
+    discover = {
+        name: discover_config(panel.discover, policies[followed[name]])
+        for name, panel in panel_tables.items()
+        if panel.discover
+    }
     return Config(
         state_dir=state_dir,
         panels=MappingProxyType(panels),
-        policies=MappingProxyType({name: policy_config(name, table) for name, table in policy_tables.items()}),
+        policies=MappingProxyType(policies),
         servers=MappingProxyType({match.server: _server(match, panels, tree) for match in matches}),
         files=tuple(tree.files),
         warnings=tuple(tree.warnings),
         http=http,
         alerts=MappingProxyType(alerts),
+        discover=MappingProxyType(discover),
     )
 
 
@@ -93,7 +102,9 @@ def _refuse_too_little(tree: Tree, *, need_servers: bool) -> None:
     if any("." not in problem.key for problem in tree.problems):
         return  # a whole file, section or variable is wrong, and with it most likely what is missing
     spoken_of = {problem.key.partition(".")[0] for problem in tree.problems}
-    for section in ("panels", "policies", "servers") if need_servers else ("panels",):
+    found = discovers(tree.values["panels"])
+    needed = ("panels", "policies", *(() if found else ("servers",))) if need_servers else ("panels",)
+    for section in needed:
         if not tree.values[section] and section not in spoken_of:
             tree.refuse(
                 (section,), f"there are no {section}", f"write [{section}.NAME], or let `ptero-backupd init` do it"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from daemon.config.errors import did_you_mean, shown
 from daemon.config.models import PanelTable, PolicyTable, ServerIdentity
 from daemon.config.policy import check_policy
-from daemon.config.tree import Tree
+from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import same_server
 from daemon.core.names import LONGEST_NAME, Template
 
@@ -40,7 +40,7 @@ def match_servers(
     addresses = {}
     for name, written in tree.values["servers"].items():
         # What it refers to is looked up even where another of its keys is wrong.
-        panel, policy = (_chosen(key, name, written.get(key), tree) for key in ("panel", "policy"))
+        panel, policy = (chosen(key, ("servers", name, key), written.get(key), tree) for key in ("panel", "policy"))
         if (server := servers.get(name)) is None:
             continue
         if panel:
@@ -52,10 +52,9 @@ def match_servers(
     return matches
 
 
-def _chosen(key: str, server: str, name: object, tree: Tree) -> str:
-    """The panel or policy of a server: the one it names, or the only one; "" where neither is, and a problem."""
+def chosen(key: str, path: KeyPath, name: object, tree: Tree) -> str:
+    """The panel or policy that the key at `path` names, or the only one; "" where neither is, and a problem."""
     known = list(tree.values[_SECTIONS[key]])
-    path = ("servers", server, key)
     if name in known:
         return str(name)
     if name is None and len(known) == 1:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -30,6 +31,7 @@ from pydantic_settings import ForceDecode
 
 from daemon.config.errors import closest
 from daemon.core.calendar import parse_schedule
+from daemon.core.discover import Pattern
 from daemon.core.names import Template
 from daemon.core.units import parse_duration, parse_size, parse_span
 
@@ -207,6 +209,31 @@ Listen = Annotated[str, _read_by(split_listen)]
 Hosts = Annotated[list[Annotated[str, AfterValidator(_host)]], ForceDecode]
 
 
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_Selector = Annotated[str, _read_by(Pattern.parse)]
+Selectors = Annotated[
+    list[_Selector],
+    BeforeValidator(_as_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class DiscoverTable(Table):
+    """Which servers of a panel are covered without being configured one by one."""
+
+    match: Selectors = Field(
+        description='Which: wildcards on the name, "node:…" on the node, "tag:…" on a #word of the description.',
+    )
+    exclude: Selectors = Field([], description="Which not, in the same words.")
+    policy: str | None = Field(
+        None, description='The policy that they follow, of scope "own"; may be left out where there is only one.'
+    )
+    every: LongDuration = Field("15m", description="How often the panel is looked at for new servers.")
+
+
 class PanelTable(Table):
     """One panel."""
 
@@ -220,6 +247,9 @@ class PanelTable(Table):
     )
     backups_per_node: Count = Field(1, description="How many backups may run at once on one node.")
     api_reserve: Share = Field(0.2, description="The share of the panel's API limit that is left to people, 0 to <1.")
+    discover: Annotated[DiscoverTable | None, ForceDecode] = Field(
+        None, description="Which servers are covered without being configured one by one."
+    )
 
 
 class KeepTable(Table):

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
+from daemon.config.discover import discovers
 from daemon.config.environment import FILE_VARIABLE, read_environment
 from daemon.config.errors import Problem
 from daemon.config.files import read_files
@@ -71,7 +72,8 @@ def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers:
     tree = Tree(named or DEFAULT_FILE)
     files = read_files(tree)
     environment = read_environment(environ, tree)
-    sidecar = named is None and "panels" in environment and ("servers" in environment or not need_servers)
+    enough = "servers" in environment or discovers(environment.get("panels", {})) or not need_servers
+    sidecar = named is None and "panels" in environment and enough
     unread = tree.main not in tree.files and not any(problem.file == str(tree.main) for problem in tree.problems)
     if unread and not sidecar:
         tree.problems.append(_missing(tree.main))

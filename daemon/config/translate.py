@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from daemon.config.errors import ENVIRONMENT, closest, did_you_mean, shown
-from daemon.config.models import SECRETS, SECTIONS, TABLES, KeepTable
+from daemon.config.models import SECRETS, SECTIONS, TABLES, DiscoverTable, KeepTable
 from daemon.config.tree import KeyPath, Tree
 
 _WORDS = {
@@ -56,8 +56,9 @@ def _refuse_lack(key: KeyPath, path: KeyPath, detail: ErrorDetails, tree: Tree) 
 def _meant(key: KeyPath) -> str:
     """The key that was meant by an unknown one: of its own table, or else of another kind of table."""
     section, word = key[0], key[-1]
-    if "keep" in key[2:-1]:
-        return did_you_mean(word, KeepTable.model_fields)
+    for table, model in (("keep", KeepTable), ("discover", DiscoverTable)):
+        if table in key[2:-1]:
+            return did_you_mean(word, model.model_fields)
     known = _keys_of(section)
     if section in SECTIONS and not closest(word, known):
         for other in SECTIONS:

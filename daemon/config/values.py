@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from daemon.config.errors import Problem
 from daemon.core.calendar import Schedule, Starts
+from daemon.core.discover import Selection
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
 from daemon.core.retention import Retention
@@ -63,7 +64,7 @@ class PolicyConfig:
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """One server. `id` is the 8-character identifier or the full uuid, in lower case; `file` is where the server was
-    defined (or "environment"), which does not count when two are compared.
+    defined (or "environment"), which does not count when two are compared; `discovered` says that nobody configured it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ServerConfig:
     panel: PanelConfig
     policy: PolicyConfig
     file: str = field(default="", compare=False)
+    discovered: bool = False
 
     @property
     def ownership(self) -> Ownership:
@@ -81,6 +83,15 @@ class ServerConfig:
     def starts(self) -> Starts:
         """When its rotations start. The splay hangs on the id's first 8 characters, known without asking the panel."""
         return Starts(self.policy.schedule, self.policy.zone, self.policy.splay, self.id[:8])
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverConfig:
+    """Which servers of a panel are covered without being configured one by one, how, and how often it is looked at."""
+
+    selection: Selection
+    policy: PolicyConfig
+    every: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +130,7 @@ class Config:
     warnings: tuple[str, ...]
     http: HttpConfig | None = None
     alerts: Mapping[str, AlertConfig] = field(default_factory=dict)
+    discover: Mapping[str, DiscoverConfig] = field(default_factory=dict)
 
 
 def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:

@@ -251,7 +251,7 @@ def test_servers_shows_what_the_key_sees_and_what_of_it_is_configured(cli: Cli, 
     ran = cli("--config", panel.config, "servers")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[1].endswith("as smp, policy standard")
-    assert ran.out.splitlines()[2].endswith("ok     -")
+    assert ran.out.splitlines()[2].endswith("ok     no")
     document = cli("--config", panel.config, "servers", "--json").json
     assert shape(document) == {
         "servers": [
@@ -264,6 +264,8 @@ def test_servers_shows_what_the_key_sees_and_what_of_it_is_configured(cli: Cli, 
                 "backup_limit": "int",
                 "obstacle": "NoneType",
                 "configured": {"server": "str", "policy": "str"},
+                "discovered": "NoneType",
+                "skipped": "NoneType",
             }
         ],
         "errors": [],

@@ -187,7 +187,7 @@ def test_check() -> None:
 def test_servers() -> None:
     """One that is not configured, and a panel that could not be asked."""
     server = Server("s-1", "1a7ce997", "Survival", "node1", 5, suspended=True)
-    assert documents.visible("main", server, None) == {
+    assert documents.visible("main", server, None, "no backups") == {
         "panel": "main",
         "id": "1a7ce997",
         "uuid": "s-1",
@@ -196,6 +196,8 @@ def test_servers() -> None:
         "backup_limit": 5,
         "obstacle": "suspended",
         "configured": None,
+        "discovered": None,
+        "skipped": "no backups",
     }
     assert documents.invisible("main", ERROR) == {"panel": "main", "code": "safety", "text": "no", "hint": "do"}
 

@@ -12,6 +12,7 @@ from daemon.config.models import (
     SECRETS,
     SECTIONS,
     AlertTable,
+    DiscoverTable,
     Document,
     HttpTable,
     KeepTable,
@@ -29,6 +30,7 @@ PAGE = (ROOT / "docs/configuration.md").read_text()
 TABLES = {
     "`state_dir`": {"state_dir": Document.model_fields["state_dir"]},
     "Panels": PanelTable.model_fields,
+    "Which servers are discovered": DiscoverTable.model_fields,
     "Policies": PolicyTable.model_fields,
     "What to keep": KeepTable.model_fields,
     "Servers": ServerIdentity.model_fields,
@@ -39,6 +41,7 @@ IN_WORDS = {
     "state_dir": "`$STATE_DIRECTORY`, else the user's state folder",
     "api_key": "none",
     "api_key_file": "none",
+    "discover": "none",
     "listen": "none",
     "token": "none",
     "token_file": "none",
@@ -83,6 +86,7 @@ def test_the_example_holds_every_key() -> None:
     }
     assert set(example) == set(Document.model_fields)
     assert written == {section: set(model.model_fields) for section, model in SECTIONS.items()}
+    assert set(example["panels"]["main"]["discover"]) == set(DiscoverTable.model_fields)
     assert set(example["http"]) | {"token", "token_file"} == set(HttpTable.model_fields)
     assert set(example["policies"]["standard"]["keep"]) == set(KeepTable.model_fields)
 
@@ -128,7 +132,7 @@ def test_the_schema_describes_every_key() -> None:
     document = schema()
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     tables = document["$defs"]
-    models: dict[str, type[Table]] = {**SECTIONS, "http": HttpTable, "keep": KeepTable}
+    models: dict[str, type[Table]] = {**SECTIONS, "http": HttpTable, "keep": KeepTable, "": DiscoverTable}
     for section, model in models.items():
         written = set(model.model_fields) - {SECRETS.get(section)}
         assert set(tables[model.__name__]["properties"]) == written

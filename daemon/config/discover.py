@@ -1,0 +1,52 @@
+"""Which servers are discovered: `[panels.NAME.discover]`, held against the policies.
+
+Only a policy that deletes what it named itself may be followed by servers that nobody has looked at.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from daemon.config.match import chosen
+from daemon.config.models import DiscoverTable, PanelTable, PolicyTable
+from daemon.config.tree import KeyPath, Tree
+from daemon.config.values import DiscoverConfig, PolicyConfig
+from daemon.core.discover import Pattern, Selection
+from daemon.core.names import LONGEST_NAME, Template
+from daemon.core.units import parse_duration
+
+_IDENTIFIER = "0" * 8  # as long as each is
+
+
+def discovers(panels: Mapping[str, Any]) -> bool:
+    """Whether any of these panels, as written, has servers to be discovered."""
+    return any(isinstance(panel, dict) and panel.get("discover") is not None for panel in panels.values())
+
+
+def check_discover(panels: Mapping[str, PanelTable], policies: Mapping[str, PolicyTable], tree: Tree) -> dict[str, str]:
+    """Given the tables that are right in themselves, return whose policy is followed, by panel; the rest has its
+    problem.
+    """
+    followed = {}
+    for name, panel in panels.items():
+        if panel.discover is None:
+            continue
+        path = ("panels", name, "discover", "policy")
+        policy = chosen("policy", path, panel.discover.policy, tree)
+        if policy in policies:
+            _check_policy(path, policy, policies[policy], tree)
+            followed[name] = policy
+    return followed
+
+
+def _check_policy(path: KeyPath, name: str, policy: PolicyTable, tree: Tree) -> None:
+    if policy.scope != "own":
+        reason = f'policies.{name} has scope "{policy.scope}", and nobody has looked at what it would delete'
+        tree.refuse(path, reason, 'name a policy of scope "own", or configure the servers one by one')
+    if Template.parse(policy.name).longest_length(_IDENTIFIER) > LONGEST_NAME:
+        tree.refuse(path, f"policies.{name} would name backups longer than panels take", "shorten its name")
+
+
+def discover_config(table: DiscoverTable, policy: PolicyConfig) -> DiscoverConfig:
+    """Given a table that has been found right, return its values."""
+    selection = Selection(tuple(map(Pattern.parse, table.match)), tuple(map(Pattern.parse, table.exclude)))
+    return DiscoverConfig(selection, policy, parse_duration(table.every))
