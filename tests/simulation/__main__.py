@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import gc
 import os
 import random
 import sys
@@ -93,6 +94,7 @@ def _reports(seeds: Iterable[int], workers: int) -> Iterator[Report]:
 
 def _slim(seed: int) -> Report:
     """A report without the story where nobody will read it."""
+    gc.freeze()  # modules and caches need not be looked at by every collection
     report = simulate(seed)
     if report.violation is None:
         report.story = []

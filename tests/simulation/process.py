@@ -17,6 +17,7 @@ from daemon.errors import BackupdError
 from daemon.fleet import Fleet
 from daemon.history import Journal
 from daemon.panel.client import PanelClient
+from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
@@ -180,7 +181,7 @@ class Daemon(Process):
         if not self.fleet._draining:
             self.fleet._scheduler.stop()
         for _ in range(20):
-            for task in list(self.fleet._running.values()):
+            for task in (*self.fleet._tasks, *self.fleet._running.values()):
                 task.cancel()
             await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
         await self.fleet.close()
@@ -198,7 +199,21 @@ class Daemon(Process):
 
 
 class Hand(Process):
-    """`rotate SERVER` from another terminal."""
+    """A command from another terminal."""
+
+    async def set_lock(self, config: Config, server: str, backup: str, wanted: bool) -> None:
+        """`backups lock` or `backups unlock`: what it reports as done is so."""
+        PROCESS.set(self)
+        began = self.clock.monotonic()
+        client = self.open_client(config.servers[server].panel)
+        try:
+            await client.set_lock(config.servers[server].id, backup, wanted)
+        except PanelError as error:
+            self.simulation.witness.tell(f"{self.name}: lock = {wanted} failed: {error.text}")
+        else:
+            self.simulation.rules.locked_by_hand(self.simulation.uuid_of(server), backup, wanted, began)
+        finally:
+            await client.aclose()
 
     async def rotate(self, config: Config, server: str) -> None:
         """One rotation, then it ends."""

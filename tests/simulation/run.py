@@ -11,17 +11,19 @@ import logging
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
 import apscheduler.schedulers.base
 import structlog
 
+import daemon.fleet
 import daemon.rotation.tools
 import daemon.sandbox.shapes
 from daemon.config.load import load
@@ -53,6 +55,7 @@ class Report:
 
     seed: int
     violation: Violation | None
+    broken: Collection[str]
     story: list[Event]
     digest: str
     begins: datetime
@@ -66,9 +69,15 @@ class Report:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def simulate(seed: int, *, without: Collection[str] = (), length: float = 1.0) -> Report:
-    """Play one seed to its end, or to the first rule that is broken."""
+def simulate(
+    seed: int, *, without: Collection[str] = (), length: float = 1.0, insist: Mapping[str, float] = MappingProxyType({})
+) -> Report:
+    """Play one seed to its end, or to the first rule that is broken.
+
+    `without` switches kinds of trouble off, `insist` adds some with a rate of their own.
+    """
     scenario = draw(seed, KINDS, without=without, length=length)
+    scenario.kinds.update(insist)
     files = _open_files()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 — faster than a disk, and as real
     with tempfile.TemporaryDirectory(dir=memory) as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -110,6 +119,7 @@ class Simulation:
         self._spells: dict[tuple[int, str], tuple[Any, Any]] = {}
         self._spell_numbers: dict[tuple[int, str], int] = {}
         self._hands: set[asyncio.Task[None]] = set()
+        self._commands = 0
         self._streams = {kind: scenario.stream(kind) for kind in scenario.kinds}
         self._changes: dict[str, list[tuple[float, Mapping[str, Any] | None]]] = {}
         self.specs: dict[str, Spec] = {spec.name: spec for spec in scenario.servers}
@@ -288,8 +298,16 @@ class Simulation:
         """Run `rotate NAME` in another process."""
         if self.policies.get(name) is None:
             return
-        hand = Hand(self, f"hand{len(self.happened_)}-{self.happened_['rotated by hand']}")
-        task = asyncio.create_task(hand.rotate(self.read(), name))
+        self._by_hand(lambda hand: hand.rotate(self.read(), name))
+
+    def lock_by_hand(self, server: Server, backup: Backup, *, wanted: bool) -> None:
+        """Run `backups lock` or `backups unlock` in another process."""
+        if self.policies.get(server.name) is not None:
+            self._by_hand(lambda hand: hand.set_lock(self.read(), server.name, backup.uuid, wanted))
+
+    def _by_hand(self, command: Callable[[Hand], Coroutine[Any, Any, None]]) -> None:
+        self._commands += 1
+        task = asyncio.create_task(command(Hand(self, f"hand{self._commands}")))
         self._hands.add(task)
         task.add_done_callback(self._hands.discard)
 
@@ -515,17 +533,18 @@ class Simulation:
             cache_logger_on_first_use=False,
         )
         structlog.contextvars.clear_contextvars()
-        gc.collect()
-        gc.disable()
+        gc.disable()  # when garbage is collected must not matter, and a run makes little
         try:
             with (
                 mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
                 mock.patch.object(daemon.rotation.tools, "Journal", DiskJournal),
+                mock.patch.object(daemon.fleet, "TICK_SECONDS", self.scenario.tick),
                 mock.patch.object(daemon.sandbox.shapes, "MOST_BACKUPS_PER_PAGE", self.scenario.page_cap),
             ):
                 yield
         finally:
             gc.enable()
+            gc.collect()
             root.handlers[:], root.level = handlers, level
             structlog.configure(**configured)
 
@@ -551,6 +570,7 @@ class Simulation:
         return Report(
             seed=self.scenario.seed,
             violation=self.rules.violation,
+            broken=frozenset(self.rules.broken),
             story=witness.story,
             digest=witness.digest,
             begins=self.scenario.begins,

@@ -69,7 +69,10 @@ class Spec:
 
 @dataclass(slots=True)
 class Scenario:
-    """One run. `kinds` are the troubles that it holds, with how often each comes (0 to 1)."""
+    """One run. `kinds` are the troubles that it holds, with how often each comes (0 to 1).
+
+    `tick` is how often the daemon looks at its clock; seldom, so that days pass quickly.
+    """
 
     seed: int
     begins: datetime
@@ -80,6 +83,7 @@ class Scenario:
     page_cap: int
     backups_per_node: int
     reserve: float
+    tick: float
     kinds: dict[str, float] = field(default_factory=dict)
 
     def stream(self, purpose: str) -> random.Random:
@@ -91,18 +95,19 @@ def draw(seed: int, kinds: Iterable[str], *, without: Iterable[str] = (), length
     """The scenario of a seed; `without` switches kinds off, `length` shortens the troubled time."""
     rng = random.Random(f"{seed}/scenario")
     schedules = rng.choice((SCHEDULES, SCHEDULES[2:6]))
-    servers = [_spec(rng, number, schedules) for number in range(rng.choice((1, 2, 2, 3, 4)))]
+    servers = [_spec(rng, number, schedules) for number in range(rng.choice((1, 1, 2, 2, 3, 4)))]
     longest = max(spec.longest_interval for spec in servers)
     scenario = Scenario(
         seed=seed,
         begins=rng.choice(BEGINNINGS) + timedelta(minutes=rng.randrange(0, 1440)),
         servers=servers,
         nodes=rng.choice((1, 1, 2)),
-        chaos_seconds=longest * rng.uniform(1.5, 5) * length,
+        chaos_seconds=longest * rng.uniform(1, 4) * length,
         panel=_panel(rng),
         page_cap=rng.choice((50, 50, 7, 4)),
         backups_per_node=rng.choice((1, 1, 2)),
         reserve=rng.choice((0.0, 0.2, 0.5)),
+        tick=rng.choice((60.0, 900.0, 900.0, 900.0)),
     )
     scenario.kinds = _kinds(seed, kinds, set(without))
     return scenario

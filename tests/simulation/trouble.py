@@ -254,6 +254,13 @@ def rotated_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> No
     sim.rotate_by_hand(server.name)
 
 
+def locked_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """`backups lock` or `unlock` from a terminal, through the same trouble."""
+    backup = pick(server, rng)
+    if backup is not None:
+        sim.lock_by_hand(server, backup, wanted=rng.random() < 0.7)
+
+
 KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     # with the longest delay after the rotation's beginning, and whether it concerns that server alone
     "somebody creates": (somebody_creates, 600, True),
@@ -287,6 +294,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "configuration reloaded": (reloaded, 900, False),
     "bad configuration reloaded": (reloaded_badly, 900, False),
     "rotated by hand": (rotated_by_hand, 900, False),
+    "locked by hand": (locked_by_hand, 900, True),
 }
 
 RACES = ("lock races with a reading", "lock races with a DELETE", "deletion races with a reading")

@@ -40,7 +40,7 @@ class Rotation:
     began: float
     policy: Mapping[str, Any]
     exchanges: list["Exchange"] = field(default_factory=list)
-    good_deleted: int = 0
+    good_deleted: set[str] = field(default_factory=set)
     ended: float | None = None
     result: str | None = None
 
@@ -108,7 +108,8 @@ class Witness:
         self.story: list[Event] = []
         self.mirror: dict[str, dict[str, Row]] = defaultdict(dict)
         self.versions: dict[str, list[tuple[float, Mapping[str, Row]]]] = defaultdict(list)
-        self.touched: dict[str, tuple[float, str]] = {}
+        self.touched: dict[str, float] = {}
+        self.touched_by_others: dict[str, float] = {}
         self.exchanges: list[Exchange] = []
         self.rotations: list[Rotation] = []
         self.running: dict[tuple[str, str], Rotation] = {}
@@ -141,7 +142,9 @@ class Witness:
         rows = self.mirror[entry.server]
         self._apply(entry, rows)
         self.versions[entry.server].append((self.now(), dict(rows)))
-        self.touched[entry.backup] = (self.now(), entry.deed.value)
+        self.touched[entry.backup] = self.now()
+        if entry.by != DAEMON:
+            self.touched_by_others[entry.backup] = self.now()
         what = f"{entry.deed.value} {self.short(entry.backup)} “{entry.name}”"
         worth = f"{'locked ' if entry.locked else ''}{entry.state.value}"
         self.tell(f"    panel: {what}, which was {worth}, by {entry.by}", entry.server)

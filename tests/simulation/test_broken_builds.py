@@ -1,0 +1,317 @@
+"""Every rule has been seen to fail: daemons that are broken on purpose, and the simulation finds each of them.
+
+A break is a patch of one function, as a careless change would make it. The seeds are tried in their order until one
+shows the break; that none does within `MOST` of them is the failure.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import daemon.core.plan
+import daemon.core.retention
+import daemon.core.states
+import daemon.panel.client
+import daemon.panel.pages
+import daemon.panel.requests
+import daemon.panel.results
+import daemon.panel.wire
+import daemon.rotation.create
+import daemon.rotation.delete
+import daemon.rotation.rotate
+import daemon.rotation.wait
+from daemon.config.errors import ConfigError
+from daemon.core.model import Backup, State, Verdict
+from daemon.core.names import Ownership
+from daemon.core.retention import Retention
+from daemon.fleet import Fleet
+from daemon.panel.answers import Answer, Call
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PanelTroubleError, PanelUnreachableError
+from daemon.panel.requests import Requests
+from daemon.rotation.gather import Gathered
+from daemon.rotation.run import Run
+from daemon.rotation.slots import Slot
+from tests.simulation.rules import TITLES
+from tests.simulation.run import Simulation, simulate
+
+pytestmark = pytest.mark.timeout(300)
+
+MOST = 60
+PATCH = mock.patch.object
+
+Break = Callable[[], AbstractContextManager[Any]]
+BREAKS: dict[str, tuple[Break, set[str], Mapping[str, float]]] = {}
+
+
+def broken(title: str, *rules: str, insist: Mapping[str, float] = MappingProxyType({})) -> Callable[[Break], Break]:
+    """Register a break, the rules that may catch it, and the trouble that it takes, where that is rare."""
+
+    def register(make: Break) -> Break:
+        BREAKS[title] = make, set(rules), insist
+        return make
+
+    return register
+
+
+@broken("a failed one's lock is ignored", "1")
+def _ignores_locks_of_failed_ones() -> AbstractContextManager[Any]:
+    real = daemon.core.retention._settled
+
+    def settled(backup: Backup, finding: Any, *rest: Any) -> Any:
+        unlocked = replace(backup, locked=False) if finding.state is State.FAILED else backup
+        return real(unlocked, finding, *rest)
+
+    return PATCH(daemon.core.retention, "_settled", settled)
+
+
+@broken("a failed one is not read again before it is deleted", "1", "4")
+def _does_not_look_again() -> AbstractContextManager[Any]:
+    async def look(client: PanelClient, clock: Any, *_: Any) -> float:
+        return float(clock.monotonic())
+
+    return PATCH(daemon.rotation.delete, "_look_again", look)
+
+
+@broken("locks are looked at by the panel alone", "1")
+def _leaves_locks_to_the_panel() -> AbstractContextManager[Any]:
+    stack = ExitStack()
+    stack.enter_context(_ignores_locks_of_failed_ones())
+    stack.enter_context(_does_not_look_again())
+    return stack
+
+
+@broken("a pending one passes for failed", "2")
+def _pending_is_failed() -> AbstractContextManager[Any]:
+    def read(row: object) -> Backup:
+        backup = daemon.panel.wire.read_backup(row)
+        return replace(backup, completed_at=backup.completed_at or backup.created_at)
+
+    stack = ExitStack()
+    stack.enter_context(PATCH(daemon.panel.pages, "read_backup", read))
+    stack.enter_context(PATCH(daemon.panel.results, "read_backup", read))
+    return stack
+
+
+@broken("everything is its own", "2", "3")
+def _owns_everything() -> AbstractContextManager[Any]:
+    return PATCH(Ownership, "owns", lambda self, name: True)
+
+
+@broken("suspicious ones count as good", "3", "5")
+def _trusts_small_ones() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.states, "too_small", lambda *_, **__: {})
+
+
+@broken("a new backup that is not good is followed by deletions", "3")
+def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.rotate, "_look_at_created", lambda run, decided: None)
+
+
+@broken("total_size spares nobody", "3", "5")
+def _total_size_without_min_good() -> AbstractContextManager[Any]:
+    real = daemon.core.retention._too_much
+    return PATCH(daemon.core.retention, "_too_much", lambda candidates, kept, size, _: real(candidates, kept, size, 0))
+
+
+@broken("the oldest of a rule that is not filled is not kept", "3", "5", "live")
+def _forgets_the_oldest() -> AbstractContextManager[Any]:
+    real = daemon.core.retention.opinions
+
+    def opinions(keep: Any, candidates: Any) -> Any:
+        last = len(candidates) - 1
+        return [
+            replace(said, keeps={place: why for place, why in said.keeps.items() if place != last or last == 0})
+            for said in real(keep, candidates)
+        ]
+
+    return PATCH(daemon.core.retention, "opinions", opinions)
+
+
+@broken("room is made though nothing is beyond retention", "3")
+def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
+    real = daemon.rotation.create.make_room
+
+    def room(listing: Any, retention: Retention, **options: Any) -> Any:
+        bold = replace(retention, keep=replace(retention.keep, last=1, daily=0, weekly=0, hourly=0, within=None))
+        return real(listing, bold, **options)
+
+    return PATCH(daemon.rotation.create, "make_room", room)
+
+
+@broken("the listing from before the wait is used", "3", "4", "5")
+def _skips_the_second_listing() -> AbstractContextManager[Any]:
+    real = daemon.rotation.rotate.wait
+
+    async def wait(run: Run, backup: Backup, before: Any) -> Any:
+        seen, _ = await real(run, backup, before)
+        backups = (*before.backups, seen)
+        return seen, Gathered(replace(before, backups=backups), run.tools.clock.monotonic())
+
+    return PATCH(daemon.rotation.rotate, "wait", wait)
+
+
+@broken("the newest goes first", "4")
+def _newest_first() -> AbstractContextManager[Any]:
+    real = daemon.core.plan._deletions
+
+    def deletions(verdicts: Any) -> tuple[Verdict, ...]:
+        return tuple(reversed(real(verdicts)))
+
+    return PATCH(daemon.core.plan, "_deletions", deletions)
+
+
+@broken("a server that is gone from the configuration is still pruned", "4", insist={"configuration reloaded": 3})
+def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.delete, "in_force", lambda run: run.config)
+
+
+@broken(
+    "a listing that did not hold together is judged",
+    "5",
+    insist={"a backup appears between pages": 2, "a backup vanishes between pages": 1},
+)
+def _judges_a_part() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.plan, "_partial", lambda listing: None)
+
+
+@broken("only the first page is read", "5", "live")
+def _reads_one_page() -> AbstractContextManager[Any]:
+    real = daemon.panel.pages.read_pass
+
+    async def read_pass(fetch: Any) -> Any:
+        async def first(number: int) -> Any:
+            page = await fetch(number)
+            return replace(page, total=len(page.rows))
+
+        return await real(first)
+
+    return PATCH(daemon.panel.pages, "read_pass", read_pass)
+
+
+@broken("a create is repeated when its answer is lost", "6")
+def _repeats_creates() -> AbstractContextManager[Any]:
+    passing = (PanelUnreachableError, PanelTroubleError, ApiLimitError, OutcomeUnknownError)
+
+    async def write(self: Requests, call: Call) -> Answer:
+        return await self._persist(call, passing)
+
+    return PATCH(Requests, "write", write)
+
+
+@broken("a lost create is taken for none", "6")
+def _does_not_settle() -> AbstractContextManager[Any]:
+    async def settle(self: PanelClient, server_id: str, name: str, *, until: float = 120.0) -> None:
+        return None
+
+    return PATCH(PanelClient, "settle_create", settle)
+
+
+@broken("what was asked for before a kill is forgotten", "6")
+def _forgets_what_it_asked() -> AbstractContextManager[Any]:
+    stack = ExitStack()
+    stack.enter_context(PATCH(daemon.rotation.create, "asked_for", lambda rows: None))
+    stack.enter_context(PATCH(daemon.rotation.create, "_adoptable", lambda *_: None))
+    return stack
+
+
+@broken("a lock is toggled blindly", "6")
+def _toggles_blindly() -> AbstractContextManager[Any]:
+    async def set_lock(self: PanelClient, server_id: str, uuid: str, locked: bool) -> None:
+        call = self._call("POST", "toggling", server_id, "backups", uuid, "lock")
+        for _ in range(3):
+            try:
+                await self._requests.write(call)
+            except OutcomeUnknownError:
+                continue
+            return
+
+    return PATCH(PanelClient, "set_lock", set_lock)
+
+
+@broken("max_deletions is not looked at", "7", "3")
+def _no_brake() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.plan, "_too_many", lambda *_: None)
+
+
+@broken("a verdict gives no reason", "8")
+def _gives_no_reason() -> AbstractContextManager[Any]:
+    real = daemon.core.retention._settled
+    return PATCH(daemon.core.retention, "_settled", lambda *given: (real(*given)[0], ()))
+
+
+@broken("the key stands in an error", "10")
+def _tells_the_key() -> AbstractContextManager[Any]:
+    real = daemon.panel.requests.lost
+
+    def lost(error: Exception, call: Call, key: Any) -> PanelError:
+        told = real(error, call, key)
+        told.text += f" (sent with {key.get_secret_value()})"
+        return told
+
+    return PATCH(daemon.panel.requests, "lost", lost)
+
+
+@broken("a bad configuration is obeyed as far as it can be read", "11")
+def _obeys_half_a_configuration() -> AbstractContextManager[Any]:
+    real = Simulation.read
+
+    def read(self: Simulation) -> Any:
+        try:
+            self.last_read = real(self)
+        except ConfigError:
+            return replace(self.last_read, servers={})
+        return self.last_read
+
+    return PATCH(Simulation, "read", read)
+
+
+@broken("one server that cannot be backed up ends the starts of all", "12", "live")
+def _stops_after_a_failure() -> AbstractContextManager[Any]:
+    real = Fleet._ended
+
+    def ended(self: Fleet, order: Any, task: asyncio.Task[Any]) -> None:
+        real(self, order, task)
+        if not task.cancelled() and task.exception() is None and task.result().result.value == "failed":
+            for name in self.config.servers:
+                self._scheduler.remove(name)
+
+    return PATCH(Fleet, "_ended", ended)
+
+
+@broken("a stuck backup keeps its node's place", "12", "live")
+def _holds_the_node() -> AbstractContextManager[Any]:
+    return PATCH(Slot, "release", lambda self: None)
+
+
+@broken("the panel is asked without a pause", "calm")
+def _asks_all_the_time() -> AbstractContextManager[Any]:
+    async def sleep(run: Run, delay: Any) -> None:
+        await run.tools.clock.sleep(1.0)
+
+    return PATCH(daemon.rotation.wait, "_sleep", sleep)
+
+
+@pytest.mark.parametrize("title", BREAKS)
+def test_the_simulation_finds_a_broken_daemon(title: str) -> None:
+    """Within a few seeds, by the rule that says so."""
+    make, rules, insist = BREAKS[title]
+    met = []
+    with make():
+        for seed in range(MOST):
+            report = simulate(seed, insist=insist)
+            if report.broken & rules:
+                return
+            met.append(report.violation)
+    pytest.fail(f"{MOST} seeds do not show it; they show {[violation for violation in met if violation]}")
+
+
+def test_every_rule_has_a_daemon_that_breaks_it() -> None:
+    """None of the rules is there for show."""
+    assert {rule for _, rules, _ in BREAKS.values() for rule in rules} == set(TITLES)

@@ -1,0 +1,129 @@
+"""Two implementations of the retention rules that share no line say the same of any backups and any policy."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+
+from daemon.core.keep import Keep
+from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Verdict
+from daemon.core.names import Ownership, Template
+from daemon.core.plan import make_room
+from daemon.core.retention import Retention, judge
+from daemon.core.units import parse_duration
+from tests.simulation import oracle
+from tests.simulation.oracle import Row
+from tests.simulation.scenario import ZONES
+
+NAME = "auto-{server}-{time}-{id}"
+SERVER = "survival"
+NOW = datetime(2026, 11, 3, 5, 30, tzinfo=UTC)
+
+spans = st.sampled_from(("6h", "36h", "2d", "10d", "1w", "1mo", "3mo", "1y", "1mo12h"))
+counts = st.sampled_from((-1, 1, 2, 3, 5))
+keeps = st.one_of(
+    st.just("all"),
+    st.dictionaries(st.sampled_from(("last", "hourly", "daily", "weekly", "monthly", "yearly")), counts, min_size=1),
+    st.dictionaries(
+        st.sampled_from(("within", "within_hourly", "within_daily", "within_weekly", "within_monthly")),
+        spans,
+        min_size=1,
+    ),
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> dict[str, Any]:
+    """A policy's table, as the configuration has it."""
+    keep = draw(keeps)
+    return {
+        "keep": keep,
+        "scope": draw(st.sampled_from(("own", "all"))),
+        "timezone": draw(st.sampled_from(ZONES)),
+        "min_good": draw(st.integers(1, 3)),
+        "failed_after": draw(st.sampled_from(("12h", "2d", "never"))),
+        "suspicious": draw(st.sampled_from((0, 0.5, 0.9))),
+        "total_size": "off" if keep == "all" else draw(st.sampled_from(("off", 500, 1500))),
+        "max_deletions": draw(st.sampled_from((-1, 0, 2, 10))),
+        "name": NAME,
+    }
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[Row]:
+    """Some backups, with what can be wrong with them; several may share a moment."""
+    made = []
+    for number in range(draw(st.integers(0, 14))):
+        step = draw(st.sampled_from((timedelta(minutes=7), timedelta(hours=5), timedelta(days=3), timedelta(days=40))))
+        created = NOW - step * draw(st.integers(-1, 12))
+        state = draw(st.sampled_from(("good", "good", "good", "good", "failed", "pending")))
+        own = draw(st.booleans()) or draw(st.booleans())
+        made.append(
+            Row(
+                uuid=f"{number:08x}-0000-4000-8000-000000000000",
+                name=f"auto-{SERVER}-{created:%Y%m%dT%H%M%SZ}-{number:08x}" if own else "by hand",
+                successful=state == "good",
+                locked=draw(st.integers(0, 5)) == 0,
+                bytes=draw(st.sampled_from((0, 20, 100, 110, 120, 300))) if state == "good" else 0,
+                created=created,
+                completed=None if state == "pending" else created + timedelta(minutes=2),
+            )
+        )
+    return made
+
+
+def backups(made: list[Row]) -> tuple[Backup, ...]:
+    """The same rows as the core's values."""
+    return tuple(
+        Backup(row.uuid, row.name, row.successful, row.locked, row.bytes, row.created, row.completed) for row in made
+    )
+
+
+def retention(policy: dict[str, Any]) -> Retention:
+    """The same policy as the core's value."""
+    keep = policy["keep"]
+    delay, size = policy["failed_after"], policy["total_size"]
+    return Retention(
+        keep=Keep.parse("all") if keep == "all" else Keep.from_mapping(keep),
+        zone=ZoneInfo(policy["timezone"]),
+        scope=Scope(policy["scope"]),
+        min_good=policy["min_good"],
+        total_size=None if size == "off" else size,
+        failed_after=None if delay == "never" else parse_duration(delay),
+        suspicious=policy["suspicious"],
+    )
+
+
+OURS = Ownership((Template.parse(NAME),), SERVER)
+
+
+@settings(max_examples=400, deadline=None)
+@given(rows(), policies(), st.booleans())
+def test_both_delete_the_same_in_the_same_order_and_find_the_same_states(
+    made: list[Row], policy: dict[str, Any], complete: bool
+) -> None:
+    """Whatever there is, whatever is asked for."""
+    verdicts = judge(backups(made), retention(policy), ownership=OURS, now=NOW, complete=complete)
+    naive = oracle.judge(made, policy, SERVER, NOW, complete=complete)
+    assert {verdict.backup.uuid: verdict.state.value for verdict in verdicts} == naive.states
+    deleted = tuple(verdict.backup.uuid for verdict in reversed(verdicts) if verdict.action is Action.DELETE)
+    assert deleted == naive.deletions
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows(), policies())
+def test_both_make_room_by_the_same_backup_or_by_none(made: list[Row], policy: dict[str, Any]) -> None:
+    """At the panel's limit exactly one may go."""
+    listing = Listing(backups(made), len(made), NOW, Completeness.COMPLETE)
+    coming = f"auto-{SERVER}-{NOW:%Y%m%dT%H%M%SZ}-00000000"
+    chosen = make_room(
+        listing,
+        retention(policy),
+        ownership=OURS,
+        coming_name=coming,
+        max_deletions=policy["max_deletions"],
+    )
+    mine = chosen.backup.uuid if isinstance(chosen, Verdict) else None
+    assert mine == oracle.room(made, policy, SERVER, NOW)
