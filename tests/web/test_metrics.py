@@ -100,7 +100,7 @@ async def test_what_is_counted_grows(gallery: Gallery) -> None:
 async def test_each_panel_tells_requests_budget_and_waiting(gallery: Gallery) -> None:
     """Of the client that is in use."""
     panel = next(iter(gallery.config.panels.values()))
-    open_client = gallery.fleet._open_client
+    open_client = gallery.fleet._clients._open_client
     client = open_client(panel)
     client._pace.budget = Budget(240, 199)
     client._requests.answers.update({"2xx": 7, "none": 1})
@@ -128,7 +128,7 @@ async def test_the_daemon_tells_of_itself(gallery: Gallery) -> None:
 
 async def test_the_page_tells_every_metric(gallery: Gallery) -> None:
     """And no other, each with its labels and what it is."""
-    gallery.fleet._open_client(next(iter(gallery.config.panels.values())))
+    gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
     text = (await Metrics(gallery.board).exposition()).decode()
     there = dict(re.findall(r"^# TYPE (ptero_\w+) (\w+)$", text, re.MULTILINE))
     page = (DOCS / "metrics.md").read_text()
@@ -154,7 +154,7 @@ async def test_rules_and_dashboard_ask_for_what_there_is(gallery: Gallery) -> No
 @promtool
 async def test_promtool_finds_no_fault_in_the_exposition(gallery: Gallery) -> None:
     """Names, units, help, types."""
-    gallery.fleet._open_client(next(iter(gallery.config.panels.values())))
+    gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
     gallery.watcher.counts.rotations["survival", Result.DONE] += 1
     exposition = Metrics(gallery.board).exposition()
     checked = await anyio.run_process(["promtool", "check", "metrics"], input=await exposition, check=False)
