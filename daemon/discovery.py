@@ -53,12 +53,12 @@ def covered(config: Config, listings: Listings) -> Coverage:
 
 
 def configured(config: Config, panel: str, server: Server) -> ServerConfig | None:
-    """The server that was configured by hand and is this one, if there is one; the panel's uuid decides."""
+    """Given a configuration as it was written, return the server of it that this one is; the panel's uuid decides."""
     identifier, uuid, url = server.identifier.lower(), server.uuid.lower(), config.panels[panel].url.lower()
     same = (
         one
         for one in config.servers.values()
-        if not one.discovered and (one.id == uuid or (one.id == identifier and one.panel.url.lower() == url))
+        if one.id == uuid or (one.id == identifier and one.panel.url.lower() == url)
     )
     return next(same, None)
 

@@ -224,6 +224,23 @@ async def test_a_look_costs_one_request_and_shares_the_rotations_client(stage: S
         assert stage.daemons.app.requests(Call.SERVERS) - lists == 4
 
 
+async def test_a_reload_does_not_look_twice_and_a_stop_looks_no_more(stage: Stage) -> None:
+    """However often it was reloaded; and every client that was borrowed is given back."""
+    config = stage.configure()
+    async with stage.running(config) as fleet:
+        assert stage.discovery is not None
+        for _ in range(5):
+            stage.discovery.follow(config)
+            await stage.clock.sleep(30)
+        lists = stage.daemons.app.requests(Call.SERVERS)
+        await stage.clock.sleep(3600)
+        assert stage.daemons.app.requests(Call.SERVERS) - lists == 4
+        stage.discovery.stop()
+        await stage.clock.sleep(3600)
+        assert stage.daemons.app.requests(Call.SERVERS) - lists == 4
+        assert set(fleet.clients._users.values()) == {0}
+
+
 async def test_a_server_that_vanishes_is_told_once_and_never_deleted_from(stage: Stage) -> None:
     """After two looks without it; nothing is asked of it any more."""
     lobby = stage.add("lobby")
