@@ -13,7 +13,7 @@ from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.plan import Refusal, make_room
 from daemon.history import Rotation
 from daemon.panel.client import SETTLE_SECONDS
-from daemon.panel.errors import BackupLimitError, OutcomeUnknownError, PanelError
+from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import Problem, Result, Retry
@@ -56,9 +56,11 @@ async def _settle_earlier(run: Run, listing: Listing, rows: Sequence[Rotation]) 
     asked = asked_for(rows)
     if asked is None:
         return None
-    name, at = asked
+    name, at, uuid = asked
     found = _named(listing, name)
-    if found is None:
+    if uuid is not None and (found is None or found.unreadable):
+        found = await _viewed(run, name, uuid)
+    elif found is None:
         left = SETTLE_SECONDS - max(0.0, (run.tools.clock.now() - at).total_seconds())
         if left > 0:
             found = await run.client.settle_create(run.server_id, name, until=left)
@@ -75,14 +77,31 @@ def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
     return asked_at >= run.order.start_at and (pending or found.successful)
 
 
-def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime] | None:
-    """Given rotations, newest first, return the last create's name and moment, unless it is known not to be done."""
-    asked: tuple[str, datetime] | None = None
+async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
+    """A backup that is known to have been made, and that the listing does not show; None where it is gone."""
+    try:
+        found = await run.client.backup(run.server_id, uuid)
+    except NotFoundError:
+        return None
+    if found.unreadable is not None:
+        text = f"{name} was made for this start already, and the panel does not say how it is: {found.unreadable}"
+        raise Halt(Result.FAILED, Problem("strange-answer", text), retry=Retry.UNTIL_NEXT_START)
+    return found
+
+
+def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | None:
+    """Given rotations, newest first, return the last create's name and moment, unless it is known not to be done.
+
+    And its uuid, where it is known to be done.
+    """
+    asked: tuple[str, datetime, str | None] | None = None
     for step in (step for row in reversed(rows) for step in row.steps):
         if step.name == "create":
-            asked = (str(step.detail["backup"]), step.at)
+            asked = (str(step.detail["backup"]), step.at, None)
         elif step.name == "create_refused":
             asked = None
+        elif step.name == "created" and asked is not None:
+            asked = (*asked[:2], str(step.detail["uuid"]))
     return asked
 
 
