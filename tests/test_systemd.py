@@ -5,16 +5,21 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from daemon import service
 from daemon.systemd import Notifier
 from tests.fakes import FakeClock
 
 UNITS = Path(__file__).parents[1] / "systemd"
 SERVICE = UNITS / "ptero-backupd.service"
+TEMPLATE = UNITS / "ptero-backupd@.service"
+PROGRAM = "/opt/ptero-backupd/bin/ptero-backupd"
+both = pytest.mark.parametrize("unit", [SERVICE, TEMPLATE], ids=lambda path: path.name, indirect=True)
 needs_systemd_analyze = pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="systemd-analyze is missing (Debian package: systemd)"
 )
@@ -117,17 +122,18 @@ def test_the_watchdogs_interval_is_read(clock: FakeClock, text: str, seconds: fl
 
 
 @pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit with a program that exists here."""
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """One of the units with a program that exists here; the template as an instance of it."""
     program = tmp_path / "ptero-backupd"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    copy = tmp_path / SERVICE.name
-    copy.write_text(SERVICE.read_text().replace("/opt/ptero-backupd/bin/ptero-backupd", str(program)))
+    copy = tmp_path / str(request.param.name).replace("@.", "@north.")
+    copy.write_text(request.param.read_text().replace(PROGRAM, str(program)))
     return copy
 
 
 @needs_systemd_analyze
+@both
 def test_systemd_accepts_the_unit(unit: Path) -> None:
     """Not even a warning about it: no unknown key, no misplaced section."""
     verified = run("systemd-analyze", "verify", "--man=no", str(unit))
@@ -137,6 +143,7 @@ def test_systemd_accepts_the_unit(unit: Path) -> None:
 
 
 @needs_systemd_analyze
+@both
 def test_the_unit_is_hardened(unit: Path) -> None:
     """systemd's own judgement of how much the service could do: 10 is everything, 0 nothing."""
     judged = run("systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", str(unit))
@@ -146,15 +153,54 @@ def test_the_unit_is_hardened(unit: Path) -> None:
     assert judged.returncode == 0
 
 
+def directives(unit: Path) -> list[tuple[str, str]]:
+    """The directives of a unit, in order."""
+    pairs = (line.partition("=") for line in unit.read_text().splitlines() if re.match(r"[A-Z]\w*=", line))
+    return [(name, value) for name, _, value in pairs]
+
+
+def test_the_template_is_the_same_unit_for_each_of_several_configurations() -> None:
+    """It differs in where configuration and state are, and in nothing else."""
+    single, several = directives(SERVICE), directives(TEMPLATE)
+    assert [name for name, _ in single] == [name for name, _ in several]
+    changed = {name: value for (name, value), other in zip(several, single, strict=True) if other != (name, value)}
+    command = f"{PROGRAM} --config /etc/ptero-backupd/%i/config.toml"
+    assert changed.pop("Description").endswith("(%i)")
+    assert changed == {
+        "ExecStartPre": f"{command} check --offline",
+        "ExecStart": f"{command} run",
+        "ConfigurationDirectory": "ptero-backupd/%i",
+        "StateDirectory": "ptero-backupd-%i",
+    }
+
+
+def test_the_commands_of_the_unit_are_commands() -> None:
+    """What the unit runs parses; the daemon itself is only asked for its help."""
+    for name, value in directives(TEMPLATE):
+        if name.startswith("ExecStart"):
+            words = value.removeprefix(PROGRAM).split()
+            done = run(sys.executable, "-m", "daemon", *words, "--help")
+            assert done.returncode == 0, done.stderr
+
+
+def test_the_unit_gives_the_daemon_the_time_that_it_takes() -> None:
+    """To stop, what it asks for; between two signs of life, several times what it needs at most."""
+    seconds = {name: value for name, value in directives(SERVICE) if name in {"TimeoutStopSec", "WatchdogSec"}}
+    assert seconds == {"TimeoutStopSec": "90s", "WatchdogSec": "3min"}
+    assert service.DRAIN_SECONDS + service.FLUSH_SECONDS < service.STOP_SECONDS < 90
+    assert 4 * service.STATUS_SECONDS < 180
+
+
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a tool of systemd's and keep what it says."""
     return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 — our own words
 
 
-def test_each_directive_of_the_unit_says_why() -> None:
+@pytest.mark.parametrize("file", [SERVICE, TEMPLATE], ids=lambda path: path.name)
+def test_each_directive_of_the_unit_says_why(file: Path) -> None:
     """A comment stands above every directive, or above the group that it belongs to."""
     explained = False
-    for line in SERVICE.read_text().splitlines():
+    for line in file.read_text().splitlines():
         if line.startswith("#"):
             explained = True
         elif not line or line.startswith("["):
@@ -175,3 +221,20 @@ def test_the_user_of_the_unit_is_made(tmp_path: Path) -> None:
     user = re.search(r"^User=(\S+)$", SERVICE.read_text(), re.MULTILINE)
     assert user is not None
     assert re.search(rf"^{user[1]}:", (tmp_path / "etc" / "passwd").read_text(), re.MULTILINE)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-creds"), reason="systemd-creds is missing (Debian: systemd)")
+def test_the_guides_command_encrypts_a_key_that_systemd_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a secret of this test's own in place of the machine's."""
+    monkeypatch.setenv("SYSTEMD_CREDENTIAL_SECRET", str(tmp_path / "secret"))
+    key, encrypted = tmp_path / "main.key", tmp_path / "main.key.cred"
+    key.write_text("ptlc_EXAMPLE")
+    guide = (UNITS.parent / "docs" / "systemd.md").read_text()
+    command = next(line for line in guide.splitlines() if line.startswith("systemd-creds encrypt"))
+    words = command.replace("/etc/ptero-backupd", str(tmp_path)).split()
+    made = run(*words[:2], "--with-key=host", *words[2:])
+    assert made.returncode == 0, made.stderr
+    assert "ptlc_EXAMPLE" not in encrypted.read_text()
+    assert run("systemd-creds", "decrypt", words[2], str(encrypted), "-").stdout == "ptlc_EXAMPLE"

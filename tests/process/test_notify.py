@@ -6,10 +6,16 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from tests.process.support import Daemon, Panel, running
+from daemon.config.load import load
+from daemon.fleet import Fleet
+from daemon.service import Service
+from daemon.systemd import Notifier
+from tests.process.support import CLOCK, Daemon, Panel, running
 
 WATCHDOG_SECONDS = 1.0
 
@@ -109,3 +115,12 @@ def test_a_daemon_that_stands_still_does_not_feed_the_watchdog(panel: Panel, man
             manager.next()
         os.kill(daemon.process.pid, signal.SIGCONT)
         manager.wait_for("WATCHDOG")
+
+
+def test_a_scheduler_that_lets_starts_pass_by_is_not_called_alive(panel: Panel, manager: Manager) -> None:
+    """The event loop runs, and yet systemd must think that the daemon hangs: it makes no backups."""
+    notifier = Notifier({"NOTIFY_SOCKET": str(panel.folder / "notify"), "WATCHDOG_USEC": "1000000"}, CLOCK)
+    service = Service(lambda: load(None, {}), CLOCK, notifier)
+    for keeps_time, heard in ((False, []), (True, [{"WATCHDOG": "1"}])):
+        service._feed_watchdog(cast("Fleet", SimpleNamespace(keeps_time=lambda it=keeps_time: it)))
+        assert manager.rest() == heard
