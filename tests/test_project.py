@@ -34,7 +34,7 @@ def tracked() -> Iterator[tuple[str, str]]:
     listed = run("git", "ls-files", "-z")
     assert listed.returncode == 0, listed.stderr
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():  # deleted, and not committed yet
+        if (ROOT / name).is_file() and not name.endswith(".png"):  # deleted, and not committed yet
             yield name, (ROOT / name).read_text(encoding="utf-8")
 
 

@@ -1,0 +1,143 @@
+"""What the daemon takes while nothing happens: memory and processor, with many servers, HTTP off and on.
+
+The real process against the sandbox: every server is rotated once, so that all that the pages show is known; then it is
+left alone for a while, and after that looked at as Prometheus and a person do. Wanted, with HTTP on and 100 servers: at
+most 64 MiB resident, and less than 0.2 % of a core.
+
+    python -m benchmarks.idle [--servers N] [--seconds N]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+from daemon.clock import SystemClock
+from daemon.sandbox.records import Settings, Work
+from daemon.sandbox.scenes import KEY, empty, history
+from daemon.sandbox.serve import in_background
+from daemon.sandbox.world import World
+
+CLOCK = SystemClock()
+TICKS = os.sysconf("SC_CLK_TCK")
+SCRAPE_SECONDS = 15
+BACKUPS = 20
+
+
+def main() -> None:
+    """Measure, and print what came of it."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--servers", type=int, default=100, metavar="N")
+    options.add_argument("--seconds", type=int, default=60, metavar="N", help="how long each look lasts")
+    given = options.parse_args()
+    for http in (False, True):
+        with tempfile.TemporaryDirectory() as folder:
+            measure(Path(folder), given.servers, given.seconds, http=http)
+
+
+def measure(folder: Path, servers: int, seconds: int, *, http: bool) -> None:
+    """One daemon, from its start to its end."""
+    world = populated(servers)
+    with in_background(world) as sandbox, daemon(folder, world, sandbox.url, http=http) as (process, address):
+        say(f"HTTP {'on' if http else 'off'}, {servers} servers, {BACKUPS} backups each, all rotated once")
+        report("left alone", process, seconds)
+        if address:
+            report("scraped every 15 s", process, seconds, f"http://{address}/metrics")
+            for path in ("/", "/api/status", "/servers/server-0", "/metrics"):
+                say(f"  {path}: {timed(f'http://{address}{path}')}")
+            report("after the pages", process, seconds)
+
+
+def say(line: str) -> None:
+    """Write one line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def populated(servers: int) -> World:
+    """Servers on ten nodes, with backups of long ago."""
+    world, owner, _ = empty(CLOCK, settings=Settings(creation_limit=0))
+    nodes = [world.add_node(f"node-{number}") for number in range(10)]
+    now = CLOCK.now().replace(microsecond=0)
+    for number in range(servers):
+        node = nodes[number % len(nodes)]
+        server = world.add_server(f"server-{number}", owner=owner, node=node, limit=50, work=Work(seconds=0.1))
+        history(world, server, [now - timedelta(days=9 + days) for days in range(BACKUPS - 1, 0, -1)])
+    return world
+
+
+@contextmanager
+def daemon(folder: Path, world: World, url: str, *, http: bool) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The daemon as a process, once it has rotated every server, and where it listens."""
+    lines = [f'state_dir = "{folder / "state"}"', '[http]\nlisten = "127.0.0.1:0"' if http else ""]
+    lines += [f'[panels.main]\nurl = "{url}"\nbackups_per_node = 10\napi_reserve = 0.0', "[policies.standard]"]
+    lines += ['schedule = "every 1w"', 'scope = "own"', f"keep = {{ last = {BACKUPS} }}"]
+    lines += [f'[servers.{server.name}]\nid = "{server.identifier}"' for server in world.servers.values()]
+    file = folder / "config.toml"
+    file.write_text("\n".join(lines))
+    environ = {**os.environ, "PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY}
+    command = [sys.executable, "-m", "daemon", "--config", str(file), "run"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 — our own
+        assert process.stderr is not None  # noqa: S101 — it is a pipe
+        address = rotated(process.stderr, len(world.servers))
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        try:
+            yield process, address
+        finally:
+            process.terminate()
+
+
+def rotated(lines: IO[str], servers: int) -> str:
+    """Read the log until every server was rotated; return where the daemon listens, if it does."""
+    ended, address = 0, ""
+    for line in lines:
+        event = json.loads(line) if line.startswith("{") else {}
+        ended += event.get("event") == "rotation_ended"
+        address = event.get("address", address)
+        if ended == servers:
+            return address
+    raise RuntimeError("the daemon ended before its work was done")
+
+
+def report(what: str, process: subprocess.Popen[str], seconds: int, address: str = "") -> None:
+    """What the process holds and takes during a while."""
+    before = ticks(process.pid)
+    for _ in range(seconds // SCRAPE_SECONDS):
+        threading.Event().wait(SCRAPE_SECONDS)
+        if address:
+            timed(address)
+    share = (ticks(process.pid) - before) / TICKS / seconds
+    say(f"  {what}: {resident(process.pid):.1f} MiB resident, {share:.2%} of a core")
+
+
+def ticks(process: int) -> int:
+    """The processor time that it has taken so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def resident(process: int) -> float:
+    """Its resident memory, in MiB."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def timed(address: str) -> str:
+    """How long an answer takes, and how large it is."""
+    began = CLOCK.monotonic()
+    with urllib.request.urlopen(address) as answer:  # noqa: S310 — our own address
+        size = len(answer.read())
+    return f"{(CLOCK.monotonic() - began) * 1000:.1f} ms, {size / 1024:.0f} KiB"
+
+
+if __name__ == "__main__":
+    main()
