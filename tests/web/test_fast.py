@@ -1,5 +1,6 @@
 """A thousand servers: each page and each scrape within a tenth of a second, and no answer holds up the others."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from time import process_time
@@ -14,7 +15,8 @@ from tests.web.gallery import NOW, Gallery, configured, empty, nightly, seen
 pytestmark = pytest.mark.anyio
 
 SERVERS = 1000
-BOUND = 0.1
+BOUND = 0.1 if sys.gettrace() is None else 0.5
+"""While the lines are counted that the tests run, everything is slower."""
 
 
 @pytest.fixture(scope="module")
