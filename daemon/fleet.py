@@ -5,7 +5,8 @@ reaches another's: even a bug ends only the rotation that it is in (DESIGN, inva
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -146,7 +147,8 @@ class Fleet:
         """Look what each server needs, a slice at a time: with thousands of them the loop must go on meanwhile."""
         for number, name in enumerate(tuple(self.config.servers)):
             if (server := self.config.servers.get(name)) is not None:
-                self._pick_up(server)
+                with _surviving(server=name):
+                    self._pick_up(server)
             if number % SLICE == SLICE - 1:
                 await self._clock.sleep(0)
 
@@ -160,18 +162,22 @@ class Fleet:
         while True:
             wall, elapsed = self._clock.now(), self._clock.monotonic()
             await self._clock.sleep(TICK_SECONDS)
-            passed = timedelta(seconds=self._clock.monotonic() - elapsed)
-            jump = self._clock.now() - wall - passed
-            if jump < -NOTICEABLE:
-                log.warning("clock_set_back", by=format_duration(-jump))
-                if jump <= -SET_BACK:
-                    self._served.clear()
-                for server in self.config.servers.values():
-                    self._scheduler.put(server.name, server.starts)
-            self._scheduler.wake()
-            if elapsed - pruned >= PRUNE_SECONDS:
-                pruned = elapsed
-                self._prune_journal()
+            with _surviving():
+                self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
+                self._scheduler.wake()
+                if elapsed - pruned >= PRUNE_SECONDS:
+                    pruned = elapsed
+                    self._prune_journal()
+
+    def _notice_jump(self, expected: datetime) -> None:
+        jump = self._clock.now() - expected
+        if jump >= -NOTICEABLE:
+            return
+        log.warning("clock_set_back", by=format_duration(-jump))
+        if jump <= -SET_BACK:
+            self._served.clear()
+        for server in self.config.servers.values():
+            self._scheduler.put(server.name, server.starts)
 
     def _prune_journal(self) -> None:
         try:
@@ -231,10 +237,8 @@ class Fleet:
 
     def _tell(self, tell: Callable[[Listener], None]) -> None:
         for listener in self._listeners:
-            try:
+            with _surviving():
                 tell(listener)
-            except Exception:
-                log.exception("listener_bug")
 
     def _retry(self, order: Order, outcome: Outcome, moment: datetime) -> None:
         """Try again. One that was to catch up and made nothing must still look whether its start was missed at all."""
@@ -305,3 +309,12 @@ class Fleet:
     def _stage(self, name: str) -> Stage | None:
         run = self._tools.under_way.get(name)
         return run.stage if run else None
+
+
+@contextmanager
+def _surviving(**about: str) -> Iterator[None]:
+    """Let a bug end no more than the block that it is in (DESIGN, invariant 12)."""
+    try:
+        yield
+    except Exception:
+        log.exception("bug", **about)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from daemon.sandbox.records import Settings
-from daemon.sandbox.scenes import one_server
+from daemon.sandbox.scenes import empty, one_server
 from tests.virtual import BACKEND, VirtualClock
+from tests.whole.fleet import Daemons, on_virtual_time
 from tests.whole.rig import Rig
 
 
@@ -30,3 +31,13 @@ async def rig(virtual_clock: VirtualClock, tmp_path: Path) -> AsyncIterator[Rig]
     made = Rig(world, server, virtual_clock, tmp_path)
     yield made
     await made.close()
+
+
+@pytest.fixture
+def daemons(monkeypatch: pytest.MonkeyPatch, virtual_clock: VirtualClock, tmp_path: Path) -> Daemons:
+    """Two servers on one node, without backups, for daemons to come."""
+    on_virtual_time(monkeypatch, virtual_clock)
+    world, owner, node = empty(virtual_clock, settings=Settings(creation_limit=0))
+    for name in ("survival", "creative"):
+        world.add_server(name, owner=owner, node=node, limit=20)
+    return Daemons(world, virtual_clock, tmp_path)

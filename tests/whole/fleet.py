@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from daemon.config.values import Config, PanelConfig
 from daemon.fleet import Fleet, Listener
+from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.rotation.tools import open_tools
 from daemon.sandbox.app import PanelApp
@@ -78,3 +79,20 @@ async def until(clock: VirtualClock, moment: datetime) -> None:
     await clock.sleep((moment - clock.now()).total_seconds())
     for _ in range(3):
         await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
+
+
+def at(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
+    """A moment in April 2026, UTC; the tests begin on the 1st at 03:59."""
+    return datetime(2026, 4, day, hour, minute, second, tzinfo=UTC)
+
+
+def made(daemons: Daemons, name: str = "survival") -> list[str]:
+    """When the backups of a server were made, as day and HH:MM."""
+    server = next(server for server in daemons.world.servers.values() if server.name == name)
+    return [f"{backup.created_at:%d %H:%M}" for backup in server.backups.values()]
+
+
+def rows(daemons: Daemons, name: str = "survival") -> list[tuple[str, str | None]]:
+    """Trigger and result of the journalled rotations, oldest first."""
+    with Journal.open(daemons.folder / "state") as journal:
+        return [(row.trigger, row.result) for row in reversed(journal.recent(name))]

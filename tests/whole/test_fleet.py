@@ -1,50 +1,21 @@
 """The daemon's servers together: starts, merging, retries, catching up, reload and kill, on virtual time."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
+from daemon.config.values import ServerConfig
 from daemon.errors import StateError
+from daemon.fleet import Fleet
 from daemon.history import Journal
 from daemon.rotation.outcome import Outcome as RotationOutcome
 from daemon.rotation.run import Order
 from daemon.sandbox.faults import late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Outcome, Settings, Work
-from daemon.sandbox.scenes import empty
-from tests.virtual import VirtualClock
-from tests.whole.fleet import Daemons, on_virtual_time, until
+from daemon.sandbox.records import Outcome, Work
+from tests.whole.fleet import Daemons, at, made, rows, until
 
 pytestmark = pytest.mark.anyio
-
-
-def at(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
-    """A moment in April 2026, UTC; the tests begin on the 1st at 03:59."""
-    return datetime(2026, 4, day, hour, minute, second, tzinfo=UTC)
-
-
-@pytest.fixture
-def daemons(monkeypatch: pytest.MonkeyPatch, virtual_clock: VirtualClock, tmp_path: Path) -> Daemons:
-    """Two servers on one node, without backups."""
-    on_virtual_time(monkeypatch, virtual_clock)
-    world, owner, node = empty(virtual_clock, settings=Settings(creation_limit=0))
-    for name in ("survival", "creative"):
-        world.add_server(name, owner=owner, node=node, limit=20)
-    return Daemons(world, virtual_clock, tmp_path)
-
-
-def made(daemons: Daemons, name: str = "survival") -> list[str]:
-    """When the backups of a server were made, as HH:MM of their day."""
-    server = next(server for server in daemons.world.servers.values() if server.name == name)
-    return [f"{backup.created_at:%d %H:%M}" for backup in server.backups.values()]
-
-
-def rows(daemons: Daemons, name: str = "survival") -> list[tuple[str, str | None]]:
-    """Trigger and result of the journalled rotations, oldest first."""
-    with Journal.open(daemons.folder / "state") as journal:
-        return [(row.trigger, row.result) for row in reversed(journal.recent(name))]
 
 
 async def test_each_start_makes_one_backup(daemons: Daemons) -> None:
@@ -330,3 +301,20 @@ async def test_listeners_are_told_and_a_broken_one_disturbs_nobody(daemons: Daem
     async with daemons.running(daemons.configure({"survival": survival}), Broken(), Listening()):
         await until(daemons.clock, at(1, 3, 59, 30))
     assert told == [("survival", "catch-up"), ("survival", "done, 1 verdicts")]
+
+
+async def test_a_bug_while_picking_up_one_server_leaves_the_others_alone(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start of the daemon goes through all of them."""
+    asked: list[str] = []
+
+    def broken(_fleet: object, server: ServerConfig) -> None:
+        asked.append(server.name)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Fleet, "_pick_up", broken)
+    async with daemons.running(daemons.configure()):
+        await until(daemons.clock, at(1, 4, 30))
+    assert asked == ["survival", "creative"]
+    assert len(made(daemons)) == len(made(daemons, "creative")) == 1

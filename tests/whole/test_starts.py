@@ -1,47 +1,20 @@
 """No start is lost and none is served twice: clock jumps, reloads, kills, retries."""
 
 import random
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
-from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
 from daemon.rotation.tools import open_tools
 from daemon.sandbox.faults import node_error, web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Outcome, Settings, Work
-from daemon.sandbox.scenes import empty
-from tests.virtual import VirtualClock
-from tests.whole.fleet import Daemons, on_virtual_time, until
+from daemon.sandbox.records import Outcome, Work
+from tests.whole.fleet import Daemons, at, made, rows, until
 
 pytestmark = pytest.mark.anyio
-
-
-def at(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
-    return datetime(2026, 4, day, hour, minute, second, tzinfo=UTC)
-
-
-@pytest.fixture
-def daemons(monkeypatch: pytest.MonkeyPatch, virtual_clock: VirtualClock, tmp_path: Path) -> Daemons:
-    on_virtual_time(monkeypatch, virtual_clock)
-    world, owner, node = empty(virtual_clock, settings=Settings(creation_limit=0))
-    for name in ("survival", "creative"):
-        world.add_server(name, owner=owner, node=node, limit=20)
-    return Daemons(world, virtual_clock, tmp_path)
-
-
-def made(daemons: Daemons, name: str = "survival") -> list[str]:
-    server = next(server for server in daemons.world.servers.values() if server.name == name)
-    return [f"{backup.created_at:%d %H:%M}" for backup in server.backups.values()]
-
-
-def rows(daemons: Daemons, name: str = "survival") -> list[tuple[str, str | None]]:
-    with Journal.open(daemons.folder / "state") as journal:
-        return [(row.trigger, row.result) for row in reversed(journal.recent(name))]
 
 
 async def test_a_start_that_a_paused_machine_slept_through_comes_soon_after_it_is_awake(daemons: Daemons) -> None:
