@@ -43,7 +43,7 @@ class Listener(Protocol):
 
 
 LOOK_SECONDS = 0.5
-LATE_SECONDS = 90.0
+LATE_SECONDS = 90.0  # more than a tick, by which a machine that slept notices
 TICK_SECONDS = 60.0
 PRUNE_SECONDS = 86_400.0
 SLICE = 20
@@ -111,11 +111,15 @@ class Fleet:
         """The server and moment of the very next start."""
         return self._scheduler.next_start()
 
+    def behind(self) -> float:
+        """For how many seconds the next start has been due; 0 while none is, or only just."""
+        following = self.next_start()
+        late = (self._clock.now() - following[1]).total_seconds() if following else 0.0
+        return late if late > LATE_SECONDS else 0.0
+
     def keeps_time(self) -> bool:
         """Whether the scheduler runs and has let no start pass by."""
-        following = self.next_start()
-        late = following is not None and (self._clock.now() - following[1]).total_seconds() > LATE_SECONDS
-        return self._scheduler.running and not late
+        return self._scheduler.running and not self.behind()
 
     async def drain(self, bound: float) -> tuple[str, ...]:
         """Start nothing new; leave what only waits, give the rest `bound` seconds, then leave it too.

@@ -33,7 +33,7 @@ class Capture:
         return self.target.partition("?")[0]
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 — anything that JSON can hold
+    def json(self) -> Any:
         """The answer's body, read as JSON."""
         return json.loads(self.body)
 

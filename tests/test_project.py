@@ -22,7 +22,7 @@ PROJECT: dict[str, Any] = PYPROJECT["project"]
 SCRIPTS = [ROOT / ".ci" / "run", *sorted((ROOT / "scripts").iterdir())]
 
 
-def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 — subprocess' own
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command and keep what it says, however it ends."""
     return subprocess.run(  # noqa: S603 — our own words
         command, check=False, **{"capture_output": True, "text": True, "cwd": ROOT, **options}

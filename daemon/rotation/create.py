@@ -37,7 +37,7 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
         gathered = await gather(
             run
         )  # settling waited, and what is decided rests on a listing taken after the last wait
-    verdicts = run.judge(run.config, gathered.listing).verdicts
+    run.verdicts = verdicts = run.judge(run.config, gathered.listing).verdicts
     pending = _adoptable(run, verdicts, gathered.listing.taken_at)
     if pending is not None:
         return _adopted(run, pending, "it is still being made")

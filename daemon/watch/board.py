@@ -11,8 +11,6 @@ from daemon.watch.watcher import Watcher
 SLICE = 25
 """After so many servers others may run, so that a thousand of them do not hold up what is due meanwhile."""
 
-LATE_SECONDS = 60.0
-
 
 class Board:
     """Where the page, the status and the metrics find what they show."""
@@ -64,11 +62,8 @@ class Board:
 
     def stalled(self) -> list[str]:
         """Whether the scheduler has let a start pass by."""
-        following = self.fleet.next_start()
-        if following is None or self.watcher.stopping:
-            return []
-        late = (self.watcher.clock.now() - following[1]).total_seconds()
-        return [f"the scheduler is {late:.0f} s behind"] if late > LATE_SECONDS else []
+        late = 0.0 if self.watcher.stopping else self.fleet.behind()
+        return [f"the scheduler is {late:.0f} s behind"] if late else []
 
     def notes(self) -> list[str]:
         """What the operator should know of the daemon itself, though it does its work."""
