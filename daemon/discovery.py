@@ -9,17 +9,16 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
-
 from daemon.clients import Clients
 from daemon.clock import Clock
 from daemon.config.values import Config, DiscoverConfig, PanelConfig, ServerConfig
 from daemon.core.model import Server
 from daemon.history import Rotation
+from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
 
-log = structlog.get_logger()
+log = get_logger()
 
 AGAIN_SECONDS = 60.0
 VANISHED = "it is not rotated any more, and nothing of it is deleted"

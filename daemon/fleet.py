@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import structlog
-
 from daemon.clients import Clients, OpenClient
 from daemon.config.values import Config, ServerConfig
 from daemon.core.model import Server
@@ -20,6 +18,7 @@ from daemon.core.units import format_duration
 from daemon.errors import StateError
 from daemon.history import Rotation, Trigger
 from daemon.locks import is_locked
+from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.pick_up import pick_up
 from daemon.rotation.outcome import Outcome, Problem, Result
@@ -27,7 +26,7 @@ from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Halt, Order, Stage, Tools
 from daemon.scheduler import Scheduler
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Listener(Protocol):

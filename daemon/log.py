@@ -13,13 +13,27 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Literal, TextIO
 
-import structlog
-from structlog.contextvars import bound_contextvars as bound
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
-
 from daemon.clock import Clock, SystemClock
+from daemon.lean import without
 
-__all__ = ["LEVELS", "REDACTED", "bound", "configure", "get_logger", "redact"]
+with without("rich"):
+    import structlog
+    from structlog.contextvars import bind_contextvars as bind
+    from structlog.contextvars import bound_contextvars as bound
+    from structlog.contextvars import unbind_contextvars as unbind
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+__all__ = [
+    "LEVELS",
+    "REDACTED",
+    "FilteringBoundLogger",
+    "bind",
+    "bound",
+    "configure",
+    "get_logger",
+    "redact",
+    "unbind",
+]
 
 Form = Literal["auto", "console", "json", "journal"]
 

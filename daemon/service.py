@@ -10,14 +10,13 @@ import random
 import signal
 from collections.abc import Callable
 
-import structlog
-
 from daemon import __version__
 from daemon.clock import Clock
 from daemon.config.values import Config
 from daemon.discovery import Discovery
 from daemon.errors import BackupdError
 from daemon.fleet import Fleet
+from daemon.log import get_logger
 from daemon.notify import Alerts, refuse_unusable
 from daemon.rotation.tools import open_client, open_tools
 from daemon.systemd import Notifier
@@ -25,7 +24,7 @@ from daemon.watch.board import Board
 from daemon.watch.watcher import Watcher
 from daemon.web.door import Http
 
-log = structlog.get_logger()
+log = get_logger()
 
 DRAIN_SECONDS = 25.0
 FLUSH_SECONDS = 3.0

@@ -10,11 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.locks import server_lock
+from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import Order, Run
 from daemon.rotation.survey import Survey, survey
@@ -71,6 +70,6 @@ async def errand(
     try:
         async with open_clients([config.panel], clock) as clients:
             order = Order(config, "manual", max_deletions=max_deletions)
-            yield Errand(Run(order, clients[config.panel.name], tools, structlog.get_logger()), tell)
+            yield Errand(Run(order, clients[config.panel.name], tools, get_logger()), tell)
     finally:
         tools.journal.close()

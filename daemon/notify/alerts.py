@@ -9,13 +9,12 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-import structlog
-
 from daemon.clock import Clock
 from daemon.config.values import Config, ServerConfig
 from daemon.core.watch import Event, Report, Watch, due_by, looked, reported
 from daemon.errors import StateError
 from daemon.history import Journal
+from daemon.log import get_logger
 from daemon.notify import memory, message
 from daemon.notify.judge import report_of
 from daemon.notify.message import Message, Ping
@@ -24,7 +23,7 @@ from daemon.notify.receivers import Receiver
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import Order
 
-log = structlog.get_logger()
+log = get_logger()
 
 LOOK_SECONDS = 60.0
 

@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import structlog
-
 from daemon.clock import Clock
+from daemon.log import get_logger
 from daemon.notify.post import Failure
 
-log = structlog.get_logger()
+log = get_logger()
 
 MOST_WAITING = 1000
 DELAYS = (10.0, 60.0, 300.0, 900.0, 900.0, 900.0, 900.0)

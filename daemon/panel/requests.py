@@ -17,10 +17,10 @@ from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from random import Random
 
-import httpx
 from pydantic import SecretStr
 
 from daemon.clock import Clock
+from daemon.lean import without
 from daemon.panel.answers import Answer, Call, clean, whole
 from daemon.panel.errors import (
     ApiLimitError,
@@ -34,6 +34,9 @@ from daemon.panel.errors import (
 )
 from daemon.panel.pacing import Budget, Pace, Turn
 from daemon.panel.translate import refusal
+
+with without("httpx._main"):
+    import httpx
 
 CONNECTIONS = 10
 URGENT_CONNECTIONS = 2

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
-
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
 from daemon.errors import BackupdError
+from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.rotate import rotate
@@ -18,7 +17,7 @@ from daemon.rotation.run import Order
 from daemon.rotation.survey import Survey, judged, no_room, survey, with_coming
 from daemon.rotation.tools import open_clients, open_tools
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

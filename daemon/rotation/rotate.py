@@ -7,15 +7,13 @@ makes room at the panel's limit), and every deletion is decided on a listing tak
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import structlog
-from structlog.contextvars import bind_contextvars, bound_contextvars, unbind_contextvars
-
 from daemon.config.values import ServerConfig
 from daemon.core.model import Listing, Server, State, Verdict
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ServerBusyError, StateError
 from daemon.history import Rotation
 from daemon.locks import server_lock
+from daemon.log import bind, bound, get_logger, unbind
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError, ServerStateError
 from daemon.rotation.create import obtain
@@ -34,8 +32,8 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
     A cancelled rotation leaves its journal row open, so that the next one picks it up.
     """
     server = order.server
-    with bound_contextvars(server=server.name, policy=server.policy.name):
-        run = tools.under_way[server.name] = Run(order, client, tools, structlog.get_logger())
+    with bound(server=server.name, policy=server.policy.name):
+        run = tools.under_way[server.name] = Run(order, client, tools, get_logger())
         recover_journal(run)
         try:
             await _rotate(run)
@@ -47,7 +45,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
         finally:
             run.release_slot()
             del tools.under_way[server.name]
-            unbind_contextvars("rotation")
+            unbind("rotation")
 
 
 async def _rotate(run: Run) -> None:
@@ -105,7 +103,7 @@ def _begin(run: Run) -> list[Rotation]:
     except StateError as error:
         run.journal_failed(error)
         return []
-    bind_contextvars(rotation=run.row.number)
+    bind(rotation=run.row.number)
     run.log.info("rotation_began", trigger=run.order.trigger)
     return [row for row in recent if row.ended_at is None or (start_at is not None and row.start_at == start_at)]
 

@@ -12,14 +12,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.plan import Plan, plan
 from daemon.errors import StateError
 from daemon.history import Journal, Trigger
+from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
@@ -107,7 +106,7 @@ class Run:
     order: Order
     client: PanelClient
     tools: Tools
-    log: structlog.typing.FilteringBoundLogger
+    log: FilteringBoundLogger
     stage: Stage = Stage.BEGINNING
     server: Server | None = None
     row: Row | None = None

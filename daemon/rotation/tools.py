@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import structlog
-
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
 from daemon.errors import StateError
 from daemon.history import Journal
+from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import Run, Tools
 from daemon.rotation.slots import NodeSlots
@@ -51,7 +50,7 @@ def _open_journal(state_dir: Path | None) -> tuple[Journal, StateError | None]:
     except StateError as error:
         return Journal.memory(), error
     if journal.set_aside is not None:
-        structlog.get_logger().warning("journal_set_aside", moved_to=str(journal.set_aside), reason="it was damaged")
+        get_logger().warning("journal_set_aside", moved_to=str(journal.set_aside), reason="it was damaged")
     return journal, None
 
 

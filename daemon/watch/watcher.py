@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from daemon.clock import Clock
 from daemon.config.values import Config, PanelConfig, ServerConfig
 from daemon.core.model import State
 from daemon.errors import StateError
 from daemon.history import Rotation, Sample
+from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order, Tools
@@ -21,7 +20,7 @@ from daemon.watch.counts import Counts, Reload
 from daemon.watch.stored import from_stored, to_stored
 from daemon.watch.values import Began, Ended, Snapshot, Standing, Work
 
-log = structlog.get_logger()
+log = get_logger()
 
 RECENT = 20
 """How many rotations back a server's standing is looked for at the start."""

@@ -2,16 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from daemon.config.values import HttpConfig
 from daemon.errors import BackupdError
+from daemon.log import get_logger
 from daemon.watch.board import Board
 
 if TYPE_CHECKING:
     from daemon.web.site import Site
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Http:

@@ -9,15 +9,15 @@ import os
 import socket
 from dataclasses import dataclass
 
-import structlog
 import uvicorn
 
 from daemon.config.values import HttpConfig
 from daemon.errors import BackupdError, Exit
+from daemon.log import get_logger
 from daemon.watch.board import Board
 from daemon.web.app import make_app
 
-log = structlog.get_logger()
+log = get_logger()
 
 MOST_CONNECTIONS = 64
 
