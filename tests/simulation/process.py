@@ -43,7 +43,7 @@ class DiskJournal(Journal):
         process = PROCESS.get()
         process.check_alive()
         if path is not None and process.simulation.disk_full:
-            process.simulation.happened("disk full")
+            process.simulation.journal_fails("disk full")
             raise OSError(28, "No space left on device")
         super().__init__(path)
 
@@ -54,7 +54,7 @@ class DiskJournal(Journal):
         with super()._writing(what) as connection:
             yield connection
             if process.simulation.disk_full:
-                process.simulation.happened("disk full")
+                process.simulation.journal_fails("disk full")
                 raise sqlite3.OperationalError(DISK_FULL)
         process.tick("after the journal was written")
 
@@ -63,7 +63,7 @@ class DiskJournal(Journal):
         PROCESS.get().check_alive()
         with super()._reading() as connection:
             if PROCESS.get().simulation.disk_unreadable:
-                PROCESS.get().simulation.happened("journal unreadable")
+                PROCESS.get().simulation.journal_fails("journal unreadable")
                 raise sqlite3.OperationalError("disk I/O error")
             yield connection
 

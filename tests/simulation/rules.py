@@ -66,9 +66,10 @@ class Rules:
         self._deleting: dict[str, Exchange] = {}
         self._last_deletion: dict[int, tuple[int, Row]] = {}
         self._creates: dict[str, list[Exchange]] = {}
-        self._made_for: dict[tuple[str, datetime], list[str]] = {}
+        self._made_for: dict[tuple[str, datetime], list[tuple[str, Rotation]]] = {}
         self._made_names: set[tuple[str, str]] = set()
-        self.excused_starts: set[str] = set()
+        self._excused_until = -1.0
+        self._journal_failed_at = -1.0
         witness.on_entry.append(self._entry)
 
     def hold(self, rule: str, holds: bool, text: str, server: str | None = None) -> None:
@@ -82,6 +83,18 @@ class Rules:
         self.violation = Violation(rule, self.witness.now(), server, text)
         self.witness.tell(f"!!! {rule}: {text}", server)
         self.on_violation()
+
+    def excuse_starts(self, seconds: float) -> None:
+        """For so long a start may come twice: the host's clock was set, and passes over the same hours again."""
+        self._excused_until = max(self._excused_until, self.witness.now() + seconds)
+
+    def journal_failed(self) -> None:
+        """What was done since is nowhere remembered; a start may get a second backup then, and no deletion."""
+        self._journal_failed_at = self.witness.now()
+
+    def _remembered(self, rotation: Rotation) -> bool:
+        """Whether the daemon could know what that rotation asked for, and for which start."""
+        return self.witness.now() > self._excused_until and self._journal_failed_at < rotation.began
 
     # The ledger ------------------------------------------------------------------------------------------------------
 
@@ -146,8 +159,12 @@ class Rules:
             return
         made = self._made_for.setdefault((rotation.server, rotation.start_at), [])
         rows = self.witness.mirror[server]
-        standing = [uuid for uuid in made if uuid in rows and (rows[uuid].successful or rows[uuid].completed is None)]
-        if rotation.server not in self.excused_starts:
+        standing = [
+            uuid
+            for uuid, earlier in made
+            if self._remembered(earlier) and uuid in rows and (rows[uuid].successful or rows[uuid].completed is None)
+        ]
+        if self.witness.now() > self._excused_until:
             names = ", ".join(rows[uuid].name for uuid in standing)
             self.hold(
                 "6",
@@ -155,7 +172,7 @@ class Rules:
                 f"{entry.name} is a second backup for the start of {rotation.start_at:%d %H:%M}, beside {names}",
                 server,
             )
-        made.append(entry.backup)
+        made.append((entry.backup, rotation))
 
     # Requests --------------------------------------------------------------------------------------------------------
 
@@ -177,9 +194,9 @@ class Rules:
         again = [other for other in earlier if other.name == name]
         refused = all(other.received is not None and 400 <= other.status < 500 for other in again)
         self.hold("6", refused, f"{name} is asked for again, and nothing says that it was not made", server)
-        if earlier and exchange.rotation is not None and exchange.rotation.server not in self.excused_starts:
-            last = earlier[-1]
-            same_start = last.rotation is not None and last.rotation.start_at == exchange.rotation.start_at
+        last = earlier[-1] if earlier else None
+        if last is not None and last.rotation and exchange.rotation and self._remembered(last.rotation):
+            same_start = last.rotation.start_at == exchange.rotation.start_at
             settled = last.received is not None or not same_start or exchange.sent - last.sent >= SETTLE_SECONDS - 1
             self.hold(
                 "6",

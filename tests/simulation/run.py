@@ -232,11 +232,14 @@ class Simulation:
         """Count that a kind of trouble really occurred."""
         self.happened_[kind] += 1
 
+    def journal_fails(self, kind: str) -> None:
+        """A read or a write of the journal fails."""
+        self.happened(kind)
+        self.rules.journal_failed()
+
     def rotation_begins(self, rotation: Rotation) -> None:
         """A rotation begins: let trouble throw its dice."""
         self.witness.began(rotation)
-        if self.disk_full or self.disk_unreadable:
-            self.rules.excused_starts.add(rotation.server)
         server = self.world.servers.get(rotation.uuid)
         if self.calm or server is None:
             return
@@ -254,9 +257,10 @@ class Simulation:
         if self.calm or self.stop.is_set() or server.uuid not in self.world.servers:
             return
         self.world.settle()
-        self.happened(kind)
-        self.witness.tell(f"trouble: {kind}", server.uuid)
-        act(self, server, rng)
+        with suppress(trouble.NothingToDoError):
+            act(self, server, rng)
+            self.witness.tell(f"trouble: {kind}", server.uuid)
+            self.happened(kind)
 
     def spell(self, thing: Any, attribute: str, value: Any, seconds: float) -> None:
         """Set something for a while."""
@@ -292,7 +296,7 @@ class Simulation:
         """Set the clock of the daemon's machine."""
         self.host_clock.ahead += by
         self.witness.tell(f"the host's clock jumps by {by.total_seconds():.0f} s")
-        self.rules.excused_starts |= set(self.specs)
+        self.rules.excuse_starts(abs(by.total_seconds()) * 2 + HOUR)
 
     def rotate_by_hand(self, name: str) -> None:
         """Run `rotate NAME` in another process."""

@@ -27,6 +27,16 @@ BAD_FILES = (
 )
 
 
+class NothingToDoError(Exception):
+    """There is nothing that the trouble could happen to."""
+
+
+def _only_if(there_is: object) -> None:
+    """Raise NothingToDoError where there is not."""
+    if not there_is:
+        raise NothingToDoError
+
+
 def pick(server: Server, rng: random.Random) -> Backup | None:
     """Some backup of the server, often one of the older ones."""
     rows = list(server.backups.values())
@@ -40,44 +50,44 @@ def pick(server: Server, rng: random.Random) -> Backup | None:
 
 def somebody_creates(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """By hand, in the panel; it may fail or take long."""
-    if len(server.backups) < (server.limit or 0):
-        name = rng.choice(("before the update", f"auto-{server.name}-by-hand", "b 1"))
-        sim.world.create(server, name, ignored=(), locked=rng.random() < 0.3, by=SOMEBODY)
+    _only_if(len(server.backups) < (server.limit or 0))
+    name = rng.choice(("before the update", f"auto-{server.name}-by-hand", "b 1"))
+    sim.world.create(server, name, ignored=(), locked=rng.random() < 0.3, by=SOMEBODY)
 
 
 def somebody_deletes(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Whatever it is, if it is not locked."""
     backup = pick(server, rng)
-    if backup is not None and not backup.locked:
-        sim.world.remove(server, backup, by=SOMEBODY)
+    _only_if(backup and not backup.locked)
+    sim.world.remove(server, backup, by=SOMEBODY)
 
 
 def somebody_locks(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Failed and pending ones too."""
     backup = pick(server, rng)
-    if backup is not None and not backup.locked:
-        sim.world.toggle_lock(server, backup, by=SOMEBODY)
+    _only_if(backup and not backup.locked)
+    sim.world.toggle_lock(server, backup, by=SOMEBODY)
 
 
 def somebody_unlocks(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """One that was locked."""
     locked = [backup for backup in server.backups.values() if backup.locked]
-    if locked:
-        sim.world.toggle_lock(server, rng.choice(locked), by=SOMEBODY)
+    _only_if(locked)
+    sim.world.toggle_lock(server, rng.choice(locked), by=SOMEBODY)
 
 
 def failed_turns_good(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """A slow node reports after the panel had given up."""
     failed = [backup for backup in server.backups.values() if backup.state is State.FAILED]
-    if failed:
-        sim.world.report(server, rng.choice(failed), success=True)
+    _only_if(failed)
+    sim.world.report(server, rng.choice(failed), success=True)
 
 
 def others_use_the_limit(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Other keys of the same user take most of the minute's requests."""
     window = sim.world.windows.get("backupd")
-    if window is not None:
-        window.count = max(window.count, sim.world.settings.api_limit - rng.randrange(0, 6))
+    _only_if(window)
+    window.count = max(window.count, sim.world.settings.api_limit - rng.randrange(0, 6))
 
 
 # Servers and nodes ---------------------------------------------------------------------------------------------------
@@ -97,15 +107,15 @@ def transferred(sim: "Simulation", server: Server, rng: random.Random) -> None:
 def restored(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """From one of its backups, by somebody."""
     good = [backup for backup in server.backups.values() if backup.successful]
-    if good and server.status is None:
-        server.restore_seconds = rng.uniform(30, HOUR)
-        sim.world.restore(server, rng.choice(good), by=SOMEBODY)
+    _only_if(good and server.status is None)
+    server.restore_seconds = rng.uniform(30, HOUR)
+    sim.world.restore(server, rng.choice(good), by=SOMEBODY)
 
 
 def removed(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """For good, with all its backups."""
-    if len(sim.world.servers) > 1 and not sim.removed and rng.random() < 0.3:
-        sim.remove(server)
+    _only_if(len(sim.world.servers) > 1 and not sim.removed and rng.random() < 0.3)
+    sim.remove(server)
 
 
 def permissions_withdrawn(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -202,20 +212,20 @@ def journal_unreadable(sim: "Simulation", server: Server, rng: random.Random) ->
 
 def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """At some step that follows: a request, an answer, a write to the journal."""
-    if sim.daemon is not None:
-        sim.daemon.doomed_in = rng.randrange(1, 70)
+    _only_if(sim.daemon and sim.daemon.alive)
+    sim.daemon.doomed_in = rng.randrange(1, 70)
 
 
 def killed_at_a_moment(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """In the middle of whatever it waits for."""
-    if sim.daemon is not None and sim.daemon.alive:
-        sim.daemon.die("it waits")
+    _only_if(sim.daemon and sim.daemon.alive)
+    sim.daemon.die("it waits")
 
 
 def stopped(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """And started again: what systemd does at an upgrade."""
-    if sim.daemon is not None:
-        sim.daemon.over.set()
+    _only_if(sim.daemon and sim.daemon.alive)
+    sim.daemon.over.set()
 
 
 def reloaded(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -246,6 +256,7 @@ def reloaded(sim: "Simulation", server: Server, rng: random.Random) -> None:
 
 def reloaded_badly(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """With a mistake in the file."""
+    _only_if(sim.daemon and sim.daemon.up and sim.daemon.alive)
     sim.reload_badly(rng.choice(BAD_FILES))
 
 
@@ -257,8 +268,8 @@ def rotated_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> No
 def locked_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """`backups lock` or `unlock` from a terminal, through the same trouble."""
     backup = pick(server, rng)
-    if backup is not None:
-        sim.lock_by_hand(server, backup, wanted=rng.random() < 0.7)
+    _only_if(backup)
+    sim.lock_by_hand(server, backup, wanted=rng.random() < 0.7)
 
 
 KINDS: Mapping[str, tuple[Spell, float, bool]] = {
