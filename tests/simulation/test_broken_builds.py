@@ -276,8 +276,8 @@ def _obeys_half_a_configuration() -> AbstractContextManager[Any]:
 def _stops_after_a_failure() -> AbstractContextManager[Any]:
     real = Fleet._ended
 
-    def ended(self: Fleet, order: Any, task: asyncio.Task[Any]) -> None:
-        real(self, order, task)
+    def ended(self: Fleet, order: Any, client: PanelClient, task: asyncio.Task[Any]) -> None:
+        real(self, order, client, task)
         if not task.cancelled() and task.exception() is None and task.result().result.value == "failed":
             for name in self.config.servers:
                 self._scheduler.remove(name)
