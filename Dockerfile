@@ -40,4 +40,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=60s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-I", "-S", "/opt/ptero-backupd/share/healthcheck.py"]
 ENTRYPOINT ["ptero-backupd"]
-CMD ["run"]
+CMD ["run", "--log-to-stdout"]

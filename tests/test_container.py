@@ -97,7 +97,7 @@ def test_the_image_runs_the_command_of_the_project_as_the_daemon() -> None:
     """The entry point is the command that pip installs; the daemon is what it runs by itself."""
     (command,) = json.loads(arguments("ENTRYPOINT")[0])
     assert [point.value for point in entry_points(group="console_scripts", name=command)] == ["daemon.__main__:main"]
-    assert [json.loads(words) for words in arguments("CMD")] == [["run"]]
+    assert [json.loads(words) for words in arguments("CMD")] == [["run", "--log-to-stdout"]]
 
 
 def test_the_image_needs_no_root_and_no_shell() -> None:

@@ -60,11 +60,16 @@ def before(
 
 
 @app.command()
-def run(context: typer.Context) -> int:
+def run(
+    context: typer.Context,
+    log_to_stdout: Annotated[
+        bool, typer.Option("--log-to-stdout", help="Log there, as containers do, and not to stderr.")
+    ] = False,
+) -> int:
     """Run the daemon, in the foreground."""
     from daemon.cli.run import run_daemon
 
-    return run_daemon(settings(context))
+    return run_daemon(settings(context), log_to_stdout=log_to_stdout)
 
 
 @app.command()

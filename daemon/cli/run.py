@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 
 from daemon.cli.context import read_config
 from daemon.cli.options import Settings
@@ -12,9 +13,9 @@ from daemon.service import Service
 from daemon.systemd import Notifier
 
 
-def run_daemon(settings: Settings) -> int:
+def run_daemon(settings: Settings, *, log_to_stdout: bool = False) -> int:
     """Run until told to stop; raises BackupdError where the first configuration is bad."""
-    configure(settings.level or "info")
+    configure(settings.level or "info", sys.stdout if log_to_stdout else None)
     clock = SystemClock()
     service = Service(lambda: read_config(settings), clock, Notifier(os.environ, clock))
     asyncio.run(service.run())

@@ -1,8 +1,10 @@
 """The real process from its start to its end: signals, reload, what systemd is told, exit codes."""
 
 import asyncio
+import json
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from daemon.sandbox.records import Deed
 from daemon.sandbox.scenes import KEY
 from daemon.service import Service
 from daemon.systemd import Notifier
-from tests.process.support import CLOCK, Panel, command, running, wait_until
+from tests.process.support import CLOCK, COMMAND, Panel, command, running, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -32,6 +34,21 @@ def test_a_missed_start_is_caught_up_at_once_and_a_signal_ends_the_daemon_with_0
     assert daemon.events("stopping", signal=number.name)
     assert daemon.wait_for("daemon_stopped")["left"] == []
     assert daemon.stdout == []
+
+
+def test_in_a_container_the_log_is_on_stdout(panel: Panel) -> None:
+    """JSON there, and nothing on stderr: the image's own command."""
+    survival = panel.add_server()
+    panel.configure(survival)
+    words = [*COMMAND, "--config", str(panel.folder / "config.toml"), "run", "--log-to-stdout"]
+    with subprocess.Popen(
+        words, env=panel.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as daemon:
+        wait_until(lambda: bool(panel.done(Deed.COMPLETED, survival)), "a backup is made")
+        daemon.terminate()
+        out, err = daemon.communicate(timeout=10)
+    assert (daemon.returncode, err) == (0, "")
+    assert "daemon_started" in [json.loads(line)["event"] for line in out.splitlines()]
 
 
 def test_sigterm_leaves_a_pending_backup_and_the_next_start_waits_for_the_same_one(panel: Panel) -> None:
