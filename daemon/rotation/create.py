@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from daemon.config.values import ServerConfig
 from daemon.core.adoption import adopt, newest_attempt
-from daemon.core.model import Backup, Listing, State, Verdict
+from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import Refusal, make_room
 from daemon.history import Rotation
 from daemon.panel.client import SETTLE_SECONDS
@@ -62,8 +62,8 @@ async def _settle_earlier(run: Run, listing: Listing, rows: Sequence[Rotation]) 
         found = await _viewed(run, name, uuid)
     elif found is None:
         left = SETTLE_SECONDS - max(0.0, (run.tools.clock.now() - at).total_seconds())
-        if left > 0:
-            found = await run.client.settle_create(run.server_id, name, until=left)
+        if left > 0 or not _shows_all(listing):
+            found = await run.client.settle_create(run.server_id, name, until=max(0.0, left))
     if found is None or not _serves_this_start(run, found, at):
         return None
     return found
@@ -103,6 +103,12 @@ def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | No
         elif step.name == "created" and asked is not None:
             asked = (*asked[:2], str(step.detail["uuid"]))
     return asked
+
+
+def _shows_all(listing: Listing) -> bool:
+    """Whether a name that is not in the listing is not on the panel."""
+    whole = listing.completeness is not Completeness.PARTIAL
+    return whole and not any(backup.unreadable for backup in listing.backups)
 
 
 def _named(listing: Listing, name: str) -> Backup | None:

@@ -295,7 +295,8 @@ class Rules:
         assert rotation is not None
         began, decided = listing[0], listing[-1].received or 0.0
         now = _date_of(began, self.witness.world.now())
-        policies = [p for p in self._policies_between(rotation.server, decided, exchange.sent) if p]
+        in_force = self._policies_between(rotation.server, decided, exchange.sent)
+        policies = [rotation.policy] if rotation.trigger == "manual" else [policy for policy in in_force if policy]
         self.hold("4", bool(policies), "something is deleted though the server is gone from the configuration")
         same = [p for p in policies if all(_same(p, rotation.policy, key) for key in ("scope", "name"))]
         self.hold("4", bool(same), "something is deleted though scope or name were changed", exchange.server)
@@ -357,11 +358,11 @@ class Rules:
         for verdict in outcome.verdicts:
             said = bool(verdict.reasons) and all(reason.text and reason.rule for reason in verdict.reasons)
             self.hold("8", said, f"no reason for {verdict.backup.name}", rotation.uuid)
-        most = 40 if calm else 400
         asked = len(rotation.exchanges)
-        pages = sum(exchange.call == "list" for exchange in rotation.exchanges)
-        deletions = sum(exchange.call in {"delete", "view"} for exchange in rotation.exchanges)
-        self.hold("calm", asked <= most + pages + deletions, f"{asked} requests in one rotation", rotation.uuid)
+        pages = max((exchange.page for exchange in rotation.exchanges), default=0)
+        deletions = sum(exchange.call == "delete" for exchange in rotation.exchanges)
+        most = (40 if calm else 400) + 12 * pages + 3 * deletions
+        self.hold("calm", asked <= most, f"{asked} requests in one rotation", rotation.uuid)
         if calm and outcome.result is Result.DONE and not outcome.problems:
             self._exact(rotation)
 

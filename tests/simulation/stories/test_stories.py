@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sandbox.faults import with_values
+from daemon.sandbox.faults import slow, with_values, without
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Settings
 from daemon.sandbox.scenes import one_server
@@ -53,3 +53,17 @@ async def test_a_backup_that_the_list_shows_unreadably_after_a_kill_is_not_made_
     async with daemons.running(config):
         await daemons.clock.sleep(600)
     assert created(daemons) == before + 1
+
+
+async def test_a_create_that_a_kill_left_open_is_looked_for_in_a_list_that_can_be_read(daemons: Daemons) -> None:
+    """Seed 30285: killed before the answer was journalled, then a list without names: it was taken for never made."""
+    config = daemons.configure(keep={"last": 1}, schedule="59 3 * * *")
+    daemons.world.faults.order(slow(20), on=Call.CREATE)
+    async with daemons.running(config):
+        await daemons.clock.sleep(5)
+    assert created(daemons) == 1
+    await daemons.clock.sleep(300)  # longer than a lost create is waited for
+    daemons.world.faults.order(without("name"), on=Call.LIST)
+    async with daemons.running(config):
+        await daemons.clock.sleep(600)
+    assert created(daemons) == 1
