@@ -41,11 +41,13 @@ def test_in_a_container_the_log_is_on_stdout(panel: Panel) -> None:
     survival = panel.add_server()
     panel.configure(survival)
     words = [*COMMAND, "--config", str(panel.folder / "config.toml"), "run", "--log-to-stdout"]
-    with subprocess.Popen(
+    daemon = subprocess.Popen(  # noqa: S603 — our own command
         words, env=panel.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as daemon:
-        wait_until(lambda: bool(panel.done(Deed.COMPLETED, survival)), "a backup is made")
+    )
+    try:
+        wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "a backup is asked for")
         daemon.terminate()
+    finally:
         out, err = daemon.communicate(timeout=10)
     assert (daemon.returncode, err) == (0, "")
     assert "daemon_started" in [json.loads(line)["event"] for line in out.splitlines()]
