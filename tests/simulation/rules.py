@@ -162,7 +162,10 @@ class Rules:
         standing = [
             uuid
             for uuid, earlier in made
-            if self._remembered(earlier) and uuid in rows and (rows[uuid].successful or rows[uuid].completed is None)
+            if self._remembered(earlier)
+            and uuid not in self.witness.once_failed  # it was tried again before it turned good after all
+            and uuid in rows
+            and (rows[uuid].successful or rows[uuid].completed is None)
         ]
         if self.witness.now() > self._excused_until:
             names = ", ".join(rows[uuid].name for uuid in standing)

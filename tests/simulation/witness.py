@@ -110,6 +110,7 @@ class Witness:
         self.versions: dict[str, list[tuple[float, Mapping[str, Row]]]] = defaultdict(list)
         self.touched: dict[str, float] = {}
         self.touched_by_others: dict[str, float] = {}
+        self.once_failed: set[str] = set()
         self.exchanges: list[Exchange] = []
         self.rotations: list[Rotation] = []
         self.running: dict[tuple[str, str], Rotation] = {}
@@ -172,6 +173,7 @@ class Witness:
                 moment = entry.at.replace(microsecond=0)
                 rows[entry.backup] = replace(rows[entry.backup], successful=True, bytes=made.size, completed=moment)
             case Deed.FAILED:
+                self.once_failed.add(entry.backup)
                 locked = rows[entry.backup].locked and entry.by == "panel"
                 moment = entry.at.replace(microsecond=0)
                 rows[entry.backup] = replace(rows[entry.backup], locked=locked, completed=moment)
