@@ -84,6 +84,7 @@ def _retry_at(run: Run, halt: Halt | None) -> datetime | None:
 def _summary(run: Run, outcome: Outcome) -> dict[str, Any]:
     return {
         "good": run.good,
+        "passing": outcome.passing,
         "created": _named(run.created) if run.created else None,
         "deleted": [_named(backup) for backup in outcome.deleted],
         "kept": outcome.kept,

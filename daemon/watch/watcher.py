@@ -177,7 +177,7 @@ def _read(row: Rotation) -> Ended:
         deleted=len(summary.get("deleted", ())),
         problems=tuple(Problem(**problem) for problem in summary.get("problems", ())),
         retry_at=row.retry_at,
-        excused=result is Result.SKIPPED and row.retry_at is None,
+        excused=result is Result.SKIPPED and not summary.get("passing"),
     )
 
 
