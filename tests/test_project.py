@@ -178,9 +178,10 @@ case "$*" in
         printf '#!/usr/bin/env bash\\n' >.venv/bin/lint-imports
         chmod +x .venv/bin/ptero-backupd .venv/bin/lint-imports ;;
     *"${BREAKS:-nothing}"*) exit 2 ;;
-    *--junit-xml=.pytest_cache/result.xml*)
+    *--junit-xml=*)
         mkdir -p .pytest_cache
-        echo "<testsuite skipped=\\"${SKIPPED:-0}\\" />" >.pytest_cache/result.xml ;;
+        file=${*##*--junit-xml=}
+        echo "<testsuite skipped=\\"${SKIPPED:-0}\\" />" >"${file%% *}" ;;
     *pytest*) echo "pytest: $*" ;;
 esac
 """
