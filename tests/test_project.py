@@ -180,7 +180,8 @@ case "$*" in
     *"${BREAKS:-nothing}"*) exit 2 ;;
     *--junit-xml=*)
         mkdir -p .pytest_cache
-        file=${*##*--junit-xml=}
+        words="$*"
+        file=${words##*--junit-xml=}
         echo "<testsuite skipped=\\"${SKIPPED:-0}\\" />" >"${file%% *}" ;;
     *pytest*) echo "pytest: $*" ;;
 esac
