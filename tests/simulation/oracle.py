@@ -98,13 +98,15 @@ def judge(
     return Judgement(states, oldest_first, tuple(row.uuid for row in candidates))
 
 
-def room(rows: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime) -> str | None:
+def room(
+    rows: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime, *, complete: bool = True
+) -> str | None:
     """The one deletion that may make room for a backup that is about to be made; None where there is none."""
-    before = judge(rows, policy, server, now)
-    coming = Row("~coming", "", successful=True, locked=False, bytes=0, created=now, completed=now)
+    before = judge(rows, policy, server, now, complete=complete)
     name = setting(policy, "name").replace("{server}", server).replace("{time}", "20260101T000000Z")
     coming = Row("~coming", name.replace("{id}", "0" * 8), True, False, 0, now, now)
-    after = judge([*rows, coming], policy, server, now, states={**before.states, "~coming": "good"})
+    states = {**before.states, "~coming": "good"}
+    after = judge([*rows, coming], policy, server, now, complete=complete, states=states)
     good = after.good_deletions()
     bound = setting(policy, "max_deletions")
     if bound != -1 and len(good) > bound:

@@ -307,7 +307,8 @@ class Rules:
         def deletes(there: Mapping[str, Row], complete: bool) -> bool:
             for policy in same:
                 if making_room:
-                    if oracle.room(list(there.values()), policy, rotation.server, now) == row.uuid:
+                    room = oracle.room(list(there.values()), policy, rotation.server, now, complete=complete)
+                    if room == row.uuid:
                         return True
                 elif (
                     row.uuid
