@@ -17,6 +17,8 @@ from apscheduler.triggers.date import DateTrigger
 
 from daemon.core.calendar import Starts
 
+ONCE = "/once"
+
 
 class StartsTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 has no types
     """An APScheduler trigger that fires at a server's starts."""
@@ -87,8 +89,8 @@ class Scheduler:
             self._scheduler.remove_job(job)
 
     def next_start(self) -> tuple[str, datetime] | None:
-        """The server and moment of the very next start; None where nothing is scheduled."""
-        jobs = [(job.next_run_time, job.args[0]) for job in self._scheduler.get_jobs() if job.args]
+        """The server and moment of the very next start, retries and catch-ups too; None where nothing is scheduled."""
+        jobs = [(job.next_run_time, job.id.removesuffix(ONCE)) for job in self._scheduler.get_jobs()]
         moment, server = min(jobs, default=(None, ""))
         return None if moment is None else (server, moment)
 
@@ -98,7 +100,7 @@ class Scheduler:
 
 def _once(server: str) -> str:
     """The id of a server's one-off job: no server's name holds a slash."""
-    return f"{server}/once"
+    return server + ONCE
 
 
 def _calling(call: Callable[[], None]) -> Callable[[], object]:

@@ -57,7 +57,8 @@ def _write_files(target: Path, wishes: Wishes, panel: FirstPanel, key: SecretStr
     """Write the configuration and, unless a file with the key was named, a file with the key beside it."""
     named = None if wishes.api_key_file == STDIN else wishes.api_key_file
     key_file = Path(f"{wishes.panel}.key") if named is None else Path(os.path.abspath(named))  # noqa: PTH100 — follows no link
-    state_dir = SYSTEM_STATE if target.is_relative_to(DEFAULT_FILE.parent) else None
+    # Elsewhere the state lies beside the file, so that what is tried out mixes with nothing else.
+    state_dir = SYSTEM_STATE if target.is_relative_to(DEFAULT_FILE.parent) else Path("state")
     text = first_config([replace(panel, key_file=key_file)], state_dir=state_dir)
     if named is None:
         _write_both(target, text, target.with_name(key_file.name), key)

@@ -75,7 +75,8 @@ def _zone(text: str) -> None:
 
 def _nearest_zone(text: str) -> str:
     """Given what was written as a time zone, return the question; a city alone is enough to guess from."""
-    zones = {zone.lower(): zone for zone in sorted(available_timezones())}
+    # Abbreviations are no guess: "EST" for "CEST" would be taken, and be hours off.
+    zones = {zone.lower(): zone for zone in sorted(available_timezones()) if "/" in zone or zone == "UTC"}
     cities = {name.rpartition("/")[2]: zone for name, zone in zones.items()}
     guess = cities.get(text.lower().replace(" ", "_")) or zones.get(closest(text, zones) or "")
     return f"did you mean {guess}?" if guess else 'such as "Europe/Berlin" or "UTC"'

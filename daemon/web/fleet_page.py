@@ -115,6 +115,9 @@ def _same(known: Key, now: Key) -> bool:
 def headline(views: list[ServerView]) -> str:
     """All in one sentence."""
     troubled, all_of_them = sum(bool(view.troubles) for view in views), len(views)
+    unseen = sum(view.standing.snapshot is None for view in views)
+    if not troubled and unseen:
+        return f"Not looked at yet: {unseen} of {all_of_them}; no trouble is known"
     if not troubled:
         return (
             "No servers are configured"

@@ -74,7 +74,7 @@ class Site:
         made.server.lifespan = made.server.config.lifespan_class(made.server.config)
         await made.server.startup(sockets=[listening])
         self.port = listening.getsockname()[1]
-        log.info("http_listening", address=_shown(config, self.port), token=config.token is not None)
+        log.info("http_listening", address=_shown(config, self.port), asks_for_token=config.token is not None)
         return made
 
 

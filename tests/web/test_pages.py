@@ -18,6 +18,7 @@ from daemon.history import Step
 from daemon.rotation.run import Stage
 from daemon.watch.watcher import Watcher
 from daemon.web.app import make_app
+from daemon.web.fleet_page import headline
 from daemon.web.html import Html, join, tag
 from daemon.web.words import change, span, step_words
 from tests.web.gallery import DAY, NOW, Gallery, configured, empty, judged, nightly, seen
@@ -64,18 +65,33 @@ async def test_the_headline_says_how_the_fleet_stands(gallery: Gallery) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("names", "headline"),
-    [(["a", "b"], "All 2 servers are in order"), (["a"], "The server is in order"), ([], "No servers are configured")],
-)
-async def test_a_fleet_without_trouble_is_in_order(tmp_path: Path, names: list[str], headline: str) -> None:
+async def test_a_fleet_without_trouble_is_in_order(gallery: Gallery) -> None:
     """And one is one."""
+    views = await gallery.board.views()
+    seen = [view for view in views if not view.troubles and view.standing.snapshot is not None]
+    assert len(seen) > 1
+    assert headline(seen) == f"All {len(seen)} servers are in order"
+    assert headline(seen[:1]) == "The server is in order"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected_headline"),
+    [
+        (["a", "b"], "Not looked at yet: 2 of 2; no trouble is known"),
+        (["a"], "Not looked at yet: 1 of 1; no trouble is known"),
+        ([], "No servers are configured"),
+    ],
+)
+async def test_a_fleet_that_was_never_seen_is_not_called_in_order(
+    tmp_path: Path, names: list[str], expected_headline: str
+) -> None:
+    """Until a server was looked at nothing is known of it."""
     small = empty(configured(tmp_path, names or ["a"]))
     if not names:
         small.fleet.config = replace(small.config, servers={})
-    assert f"<h1>{headline}</h1>" in await got(small, "/")
+    assert f"<h1>{expected_headline}</h1>" in await got(small, "/")
     small.clock.elapsed += 5 * DAY.total_seconds()
-    expected = {2: "2 of 2 servers need attention", 1: "The server needs attention", 0: headline}[len(names)]
+    expected = {2: "2 of 2 servers need attention", 1: "The server needs attention", 0: expected_headline}[len(names)]
     assert f"<h1>{expected}</h1>" in await got(small, "/")
     small.tools.journal.close()
 
