@@ -18,7 +18,7 @@ from tests.simulation.test_broken_builds import BREAKS
 
 ROOT = Path(__file__).parents[2]
 BATCH = 15
-FRESH = 15
+FRESH = 4
 
 pytestmark = pytest.mark.timeout(180)
 
