@@ -85,7 +85,7 @@ class Container:
         """Wait for an event of the log, and return it."""
         deadline = CLOCK.monotonic() + PATIENCE
         while True:
-            for line in tuple(self.stderr):
+            for line in tuple(self.stdout):
                 event = json.loads(line)
                 if event["event"] == name:
                     return cast("dict[str, Any]", event)
@@ -185,7 +185,7 @@ def volume(image: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def see_a_start(container: Container) -> None:
-    """It logs JSON on stderr, and runs as process 1 without any right of root's."""
+    """It logs JSON on stdout, and runs as process 1 without any right of root's."""
     container.event("daemon_started")
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{container.pid}/status").read_text().splitlines())
     assert status["NSpid"].split()[-1] == "1"
@@ -241,13 +241,13 @@ def see_its_history(container: Container, folder: Path) -> None:
 
 
 def see_its_end(container: Container) -> None:
-    """The stop signal ends it well within the grace time, with nothing on stdout and every line of the log JSON."""
+    """The stop signal ends it well within the grace time, with nothing on stderr and every line of the log JSON."""
     code, took = container.stop()
     assert code == 0, container.output
     assert container.event("daemon_stopped")["left"] == []
-    assert container.stdout == []
+    assert container.stderr == []
     told(
-        f"{container.image['StopSignal']} ended it in {took:.1f} s with 0; {len(container.stderr)} log lines, all JSON"
+        f"{container.image['StopSignal']} ended it in {took:.1f} s with 0; {len(container.stdout)} log lines, all JSON"
     )
 
 
