@@ -29,14 +29,11 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
 
     Raises Halt where the panel's limit leaves no way, PanelError where the panel refuses.
     """
-    began = run.tools.clock.monotonic()
-    earlier = await _settle_earlier(run, gathered.listing, rows)
-    if earlier is not None:
-        return _adopted(run, earlier, "it was asked for before, for this same start")
-    if run.tools.clock.monotonic() > began:
-        gathered = await gather(
-            run
-        )  # settling waited, and what is decided rests on a listing taken after the last wait
+    if (asked := asked_for(rows)) is not None:
+        earlier = await _settle_earlier(run, gathered.listing, *asked)
+        if earlier is not None:
+            return _adopted(run, earlier, "it was asked for before, for this same start")
+        gathered = await gather(run)  # what is decided rests on a listing taken after the last wait
     run.verdicts = verdicts = run.judge(run.config, gathered.listing).verdicts
     pending = _adoptable(run, verdicts, gathered.listing.taken_at)
     if pending is not None:
@@ -51,12 +48,8 @@ def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
     return backup
 
 
-async def _settle_earlier(run: Run, listing: Listing, rows: Sequence[Rotation]) -> Backup | None:
+async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, uuid: str | None) -> Backup | None:
     """Look for what an earlier rotation asked for and did not see; it counts when it serves the same start."""
-    asked = asked_for(rows)
-    if asked is None:
-        return None
-    name, at, uuid = asked
     found = _named(listing, name)
     if uuid is not None and (found is None or found.unreadable):
         found = await _viewed(run, name, uuid)

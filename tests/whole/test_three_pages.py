@@ -101,3 +101,10 @@ async def test_with_the_default_brake_nothing_is_deleted_and_it_says_what_would_
     assert len(server.backups) == 121
     assert not any(entry.deed is Deed.DELETED for entry in sandbox.world.ledger)
     assert "more than max_deletions = 10: auto-survival-" in outcome.problems[-1].text
+
+
+async def test_a_rotation_of_three_pages_reads_each_page_twice(panel: tuple[SandboxServer, Server, Path]) -> None:
+    """On a clock that moves all the time: view, list, create, and the look that is the fresh listing as well."""
+    sandbox, _, _ = panel
+    await rotated(panel, scope="own", max_deletions=10)
+    assert sandbox.app.requests() == 1 + 3 + 1 + 3
