@@ -23,7 +23,7 @@ from daemon.config.sources import read_sources
 from daemon.config.state import state_folder
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree
-from daemon.config.values import Config, PanelConfig, ServerConfig
+from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig
 
 _Table = TypeVar("_Table", bound=Table)
 
@@ -59,7 +59,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
         state_dir=state_dir,
         panels=MappingProxyType(panels),
         policies=MappingProxyType(policies),
-        servers=MappingProxyType({match.server: _server(match, panels, tree) for match in matches}),
+        servers=MappingProxyType({match.server: _server(match, panels, policies, tree) for match in matches}),
         files=tuple(tree.files),
         warnings=tuple(tree.warnings),
         http=http,
@@ -92,8 +92,10 @@ def _panels(tables: Mapping[str, PanelTable], environ: Mapping[str, str], tree: 
     return panels
 
 
-def _server(match: Match, panels: Mapping[str, PanelConfig], tree: Tree) -> ServerConfig:
-    policy = policy_config(match.policy, match.table)
+def _server(
+    match: Match, panels: Mapping[str, PanelConfig], policies: Mapping[str, PolicyConfig], tree: Tree
+) -> ServerConfig:
+    policy = policies[match.policy] if match.own is None else policy_config(match.policy, match.own)
     return ServerConfig(match.server, match.id, panels[match.panel], policy, tree.origin(("servers", match.server)))
 
 

@@ -20,13 +20,15 @@ _SECTIONS = {"panel": "panels", "policy": "policies"}
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A server with its panel's name, its policy's name, and the policy's table as it holds for this server."""
+    """A server with its panel's name, its policy's name, and the policy's table as it holds for this server alone;
+    None where it has no key of its own.
+    """
 
     server: str
     id: str
     panel: str
     policy: str
-    table: PolicyTable
+    own: PolicyTable | None
 
 
 def match_servers(
@@ -46,8 +48,8 @@ def match_servers(
         if panel:
             addresses[name] = panels[panel].url.lower() if panel in panels else panel
         if policy in policies:
-            table = _overridden(name, server, policies[policy], tree)
-            matches.append(Match(name, server.id, panel, policy, table))
+            own = _overridden(name, server, policies[policy], tree)
+            matches.append(Match(name, server.id, panel, policy, own))
     _refuse_duplicates(servers, addresses, tree)
     return matches
 
@@ -68,17 +70,17 @@ def chosen(key: str, path: KeyPath, name: object, tree: Tree) -> str:
     return ""
 
 
-def _overridden(name: str, server: ServerIdentity, policy: PolicyTable, tree: Tree) -> PolicyTable:
-    """The policy's table as it holds for this server."""
+def _overridden(name: str, server: ServerIdentity, policy: PolicyTable, tree: Tree) -> PolicyTable | None:
+    """The policy's table as it holds for this server; None where it is as it holds for all."""
     overrides = server.overrides()
-    table = policy.model_copy(update=overrides)
-    if overrides:
-        check_policy(("servers", name), table, tree)
-    length = Template.parse(table.name).longest_length(name)
+    own = policy.model_copy(update=overrides) if overrides else None
+    if own is not None:
+        check_policy(("servers", name), own, tree)
+    length = Template.parse((own or policy).name).longest_length(name)
     if length > LONGEST_NAME:
         reason = f"would name backups in {length} characters, and panels take {LONGEST_NAME}"
         tree.refuse(("servers", name, "name"), reason, "shorten the template or the server's name")
-    return table
+    return own
 
 
 def _refuse_duplicates(servers: Mapping[str, ServerIdentity], addresses: Mapping[str, str], tree: Tree) -> None:

@@ -1,10 +1,12 @@
 """A policy's table, once it has been found right, as the values that the rest of the daemon works with."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from daemon.config.alerts import check_names
 from daemon.config.models import PolicyTable
+from daemon.config.schedule import schedule_of
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PolicyConfig
 from daemon.core.calendar import parse_schedule
@@ -22,7 +24,7 @@ def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
     return PolicyConfig(
         name=name,
         schedule_text=table.schedule,
-        schedule=parse_schedule(table.schedule),
+        schedule=schedule_of(table.schedule),
         zone=ZoneInfo(table.timezone),
         splay=parse_duration(table.splay),
         scope=Scope(table.scope),
@@ -57,7 +59,13 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
     except ValueError as error:
         tree.refuse(path, str(error))
     check_names(path, tree)
-    schedule, zone = parse_schedule(table.schedule), ZoneInfo(table.timezone)
-    first = schedule.after(_SOME_DAY, zone)
-    if parse_duration(table.splay) > schedule.after(first, zone) - first:
+    if parse_duration(table.splay) > _interval(table.schedule, table.timezone):
         tree.warn((*path, "splay"), f"{table.splay} is longer than the time between two starts")
+
+
+@lru_cache(maxsize=1024)  # each server with a key of its own asks this of its policy's schedule again
+def _interval(text: str, timezone: str) -> timedelta:
+    """The time between two starts."""
+    schedule, zone = parse_schedule(text), ZoneInfo(timezone)
+    first = schedule.after(_SOME_DAY, zone)
+    return schedule.after(first, zone) - first
