@@ -290,8 +290,7 @@ class Fleet:
         except StateError as error:
             log.warning("journal_unreadable", server=server.name, text=error.text)
             return []
-        same = (row for row in rows if row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8]))
-        return [row for row in same if not row.dry_run]
+        return [row for row in rows if row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])]
 
     def _left_alone(self, row: Rotation) -> bool:
         """Whether no other process is at this rotation."""

@@ -61,13 +61,13 @@ def begin(uuid="{UUID}"):
 
 
 def unfinished(journal: Journal) -> Rotation | None:
-    """The server's newest rotation that has not ended; dry runs leave nothing to be picked up."""
-    return next((row for row in journal.running() if row.server_uuid == UUID and not row.dry_run), None)
+    """The server's newest rotation that has not ended."""
+    return next((row for row in journal.running() if row.server_uuid == UUID), None)
 
 
 def last(journal: Journal) -> Rotation | None:
-    """The server's newest rotation; dry runs do not count."""
-    return next((row for row in journal.recent(server_uuid=UUID) if not row.dry_run), None)
+    """The server's newest rotation."""
+    return next(iter(journal.recent(server_uuid=UUID)), None)
 
 
 def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
@@ -92,7 +92,6 @@ def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
         panel="main",
         policy="standard",
         trigger="schedule",
-        dry_run=False,
         start_at=AT,
         began_at=AT + MINUTE,
         ended_at=AT + 4 * MINUTE,
@@ -110,7 +109,7 @@ def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
 def test_a_moment_of_another_zone_is_the_same_moment(journal: Journal) -> None:
     """What is stored is UTC, whatever zone it came in."""
     begin(journal, at=AT.astimezone(timezone(timedelta(hours=9))))
-    assert [row.began_at for row in journal.recent(server_uuid=UUID) if not row.dry_run] == [AT]
+    assert [row.began_at for row in journal.recent(server_uuid=UUID)] == [AT]
 
 
 def test_a_moment_without_a_zone_is_refused(journal: Journal) -> None:
@@ -140,12 +139,11 @@ def test_the_newest_step_of_a_name_is_found(journal: Journal) -> None:
 
 
 def test_the_newest_unfinished_rotation_is_picked_up(journal: Journal) -> None:
-    """An ended one, another server's and a dry run are not."""
+    """An ended one and another server's are not."""
     assert unfinished(journal) is None
     wanted = begin(journal)
     journal.step(wanted, "create", AT, name="auto-1")
     begin(journal, server_uuid="other")
-    begin(journal, dry_run=True)
     journal.end(begin(journal), at=AT, result="done", summary={})
     found = unfinished(journal)
     assert found is not None
@@ -153,18 +151,6 @@ def test_the_newest_unfinished_rotation_is_picked_up(journal: Journal) -> None:
     assert [step.name for step in found.steps] == ["create"]
     journal.end(wanted, at=AT, result="done", summary={})
     assert unfinished(journal) is None
-
-
-def test_a_dry_run_is_no_attempt(journal: Journal) -> None:
-    """A dry run is shown in the history, and changes nothing about when the next start is due."""
-    assert last(journal) is None
-    real = begin(journal)
-    dry = begin(journal, at=AT + MINUTE, dry_run=True)
-    assert [row.began_at for row in journal.recent(server_uuid=UUID) if not row.dry_run] == [AT]
-    newest = last(journal)
-    assert newest is not None
-    assert newest.id == real
-    assert [rotation.id for rotation in journal.recent()] == [dry, real]
 
 
 def test_recent_is_newest_first_and_bounded(journal: Journal) -> None:
@@ -213,9 +199,8 @@ def test_old_rotations_are_forgotten_with_their_steps(journal: Journal) -> None:
     """Age is counted from the begin; each server's newest attempt is spared."""
     old, spared = begin(journal, at=AT - timedelta(days=500)), begin(journal, at=AT - timedelta(days=450))
     journal.step(old, "create", AT)
-    begin(journal, at=AT - timedelta(days=450), dry_run=True)
     young = begin(journal, server_uuid="other", at=AT - timedelta(days=399))
-    assert journal.prune(AT) == 2
+    assert journal.prune(AT) == 1
     assert [rotation.id for rotation in journal.recent()] == [young, spared]
     assert count(journal, "step") == 0
     assert journal.prune(AT) == 0

@@ -56,7 +56,7 @@ def show_status(settings: Settings, *, as_json: bool) -> int:
 
 
 def _standing(server: ServerConfig, journal: Journal, state_dir: Path | None, now: datetime) -> Standing:
-    rotations = [row for row in journal.recent(server.name, LOOKED_AT) if not row.dry_run]
+    rotations = journal.recent(server.name, LOOKED_AT)
     unfinished = next((row for row in rotations if row.ended_at is None), None)
     return Standing(
         server=server,

@@ -29,7 +29,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             panel TEXT NOT NULL,
             policy TEXT NOT NULL,
             trigger TEXT NOT NULL,
-            dry_run INTEGER NOT NULL,
             start_at TEXT,
             began_at TEXT NOT NULL,
             ended_at TEXT,

@@ -90,16 +90,15 @@ class Journal:
         trigger: Trigger,
         start_at: datetime | None,
         at: datetime,
-        dry_run: bool = False,
     ) -> int:
         """Journal that a rotation begins, and return its number. `start_at` is the scheduled start that it serves."""
         if trigger not in get_args(Trigger):
             raise ValueError(f"no such trigger: {trigger!r}")
-        row = (server_uuid, server, panel, policy, trigger, dry_run, written(start_at), written(at))
+        row = (server_uuid, server, panel, policy, trigger, written(start_at), written(at))
         with self._writing("rotation's begin") as connection:
             cursor = connection.execute(
-                "INSERT INTO rotation (server_uuid, server, panel, policy, trigger, dry_run, start_at, began_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO rotation (server_uuid, server, panel, policy, trigger, start_at, began_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
             return int(cursor.lastrowid or 0)
@@ -131,7 +130,7 @@ class Journal:
                 raise StateError(f"the journal has no rotation {rotation}")
 
     def recent(self, server: str | None = None, limit: int = 50, *, server_uuid: str | None = None) -> list[Rotation]:
-        """Return the newest rotations, newest first, dry runs too: of that configured name, of that uuid, or of all."""
+        """Return the newest rotations, newest first: of that configured name, of that uuid, or of all."""
         if server_uuid is not None:
             return self._rotations("server_uuid = ?", server_uuid, limit=limit)
         if server is not None:
@@ -217,7 +216,7 @@ class Journal:
         with self._writing("pruning") as connection:
             aged = connection.execute(
                 "DELETE FROM rotation WHERE began_at < ? AND id NOT IN"
-                " (SELECT max(id) FROM rotation WHERE NOT dry_run GROUP BY server_uuid)",
+                " (SELECT max(id) FROM rotation GROUP BY server_uuid)",
                 (written(now - keep),),
             )
             surplus = connection.execute(

@@ -33,7 +33,6 @@ class Rotation:
     panel: str
     policy: str
     trigger: Trigger
-    dry_run: bool
     start_at: datetime | None
     began_at: datetime
     ended_at: datetime | None
@@ -93,7 +92,6 @@ def _read_rotation(row: sqlite3.Row, steps: tuple[Step, ...]) -> Rotation:
         panel=row["panel"],
         policy=row["policy"],
         trigger=row["trigger"],
-        dry_run=bool(row["dry_run"]),
         start_at=_moment_or_none(row["start_at"]),
         began_at=_moment(row["began_at"]),
         ended_at=_moment_or_none(row["ended_at"]),

@@ -222,4 +222,4 @@ def _same(before: ServerConfig, now: ServerConfig | None) -> bool:
 
 
 def _is_of(row: Rotation, server: ServerConfig) -> bool:
-    return not row.dry_run and row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])
+    return row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])

@@ -219,7 +219,7 @@ def _rotation(rotation: Rotation, zone: ZoneInfo, *, first: bool) -> Html:
 def _came(rotation: Rotation) -> str:
     """What came of it, in one line."""
     summary = rotation.summary
-    parts = ["a dry run" if rotation.dry_run else TRIGGERS[rotation.trigger]]
+    parts = [TRIGGERS[rotation.trigger]]
     if rotation.ended_at is not None:
         parts.append(f"took {span(rotation.ended_at - rotation.began_at)}")
     if summary.get("created"):

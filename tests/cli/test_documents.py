@@ -50,7 +50,6 @@ ROTATION = Rotation(
     panel="main",
     policy="standard",
     trigger="schedule",
-    dry_run=False,
     start_at=NOON,
     began_at=NOON,
     ended_at=None,
