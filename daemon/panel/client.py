@@ -5,7 +5,7 @@ was lost, deleting and locking settle that by reading. Nothing here decides what
 """
 
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from random import Random
@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.model import Backup, Completeness, Listing, Server
-from daemon.panel.answers import Call
+from daemon.panel.answers import Answer, Call
 from daemon.panel.errors import (
     CreationThrottledError,
     NotFoundError,
@@ -26,9 +26,19 @@ from daemon.panel.errors import (
     StrangeAnswerError,
 )
 from daemon.panel.pacing import Budget, Pace
-from daemon.panel.pages import PER_PAGE, Fetch, Page, backup_page, read_listing, read_passes, server_page
+from daemon.panel.pages import (
+    BACKUPS_PER_PAGE,
+    SERVERS_PER_PAGE,
+    Fetch,
+    Page,
+    backup_page,
+    read_listing,
+    read_passes,
+    server_page,
+)
 from daemon.panel.requests import Requests
 from daemon.panel.results import new_backup, nothing, this_backup, understood
+from daemon.panel.sightings import Sightings
 from daemon.panel.translate import CREATION_MARGIN
 from daemon.panel.wire import is_id, read_link, read_server
 
@@ -40,6 +50,7 @@ FIRST_LOOK, LONGEST_LOOK = 2.0, 15.0  # seconds between the looks while a creati
 MOST_TOGGLES = 3
 
 Row = TypeVar("Row")
+Send = Callable[[Call], Awaitable[Answer]]
 
 
 class PanelClient:
@@ -63,6 +74,7 @@ class PanelClient:
         self._requests = Requests(
             url, api_key, clock=clock, pace=self._pace, verify=verify, transport=transport, randomness=randomness
         )
+        self._sightings = Sightings(clock, self._server_pages(self._requests.once), self.server)
         self._throttled_until: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -78,6 +90,7 @@ class PanelClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self._sightings.aclose()
         await self._requests.aclose()
 
     @property
@@ -108,8 +121,12 @@ class PanelClient:
 
     async def servers(self) -> tuple[Server, ...]:
         """Return every server that the key can see, without permissions."""
-        latest, _ = await read_passes(self._pages("", "listing the servers", server_page))
+        latest, _ = await read_passes(self._server_pages(self._requests.read))
         return tuple(latest.rows.values())
+
+    async def seen_server(self, server_id: str) -> Server:
+        """Return one server as it was within the last minute, perhaps without permissions; for many who ask at once."""
+        return await self._sightings.see(server_id)
 
     async def server(self, server_id: str) -> Server:
         """Return one server with the key's permissions on it; answered even while it is busy or suspended."""
@@ -119,7 +136,8 @@ class PanelClient:
     async def backups(self, server_id: str) -> Listing:
         """Return every backup of a server, in up to three passes over all pages."""
         doing = f"listing the backups of server {server_id}"
-        return await read_listing(self._pages(self._path(doing, server_id, "backups"), doing, backup_page))
+        call = self._call("GET", doing, server_id, "backups")
+        return await read_listing(self._pages(call, BACKUPS_PER_PAGE, backup_page, self._requests.read))
 
     async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
         """Return one backup; NotFoundError where there is none such. An urgent look goes before others that wait."""
@@ -253,15 +271,21 @@ class PanelClient:
                 raise NotFoundError(f"panel {self.name}, {doing}: {text[:40]!r} is no id")
         return "/servers/" + "/".join(segments)
 
-    def _pages(self, path: str, doing: str, read: Callable[[object, datetime], Page[Row]]) -> Fetch[Row]:
+    def _server_pages(self, send: Send) -> Fetch[Server]:
+        """Return what fetches page n of the server list."""
+        call = Call("GET", "", f"panel {self.name}, listing the servers")
+        return self._pages(call, SERVERS_PER_PAGE, server_page, send)
+
+    def _pages(
+        self, call: Call, per_page: int, read: Callable[[object, datetime], Page[Row]], send: Send
+    ) -> Fetch[Row]:
         """Return what fetches page n of a list."""
 
         async def fetch(number: int) -> Page[Row]:
-            query = {"per_page": str(PER_PAGE), "page": str(number)}
-            call = Call("GET", path, f"panel {self.name}, {doing}", query=query)
-            answer = await self._requests.read(call)
+            this = replace(call, query={"per_page": str(per_page), "page": str(number)})
+            answer = await send(this)
             taken_at = answer.date or self._clock.now()
-            return understood(call, answer, lambda document: read(document, taken_at))
+            return understood(this, answer, lambda document: read(document, taken_at))
 
         return fetch
 

@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar
 from daemon.core.model import Backup, Completeness, Listing, Server
 from daemon.panel.wire import read_backup, read_rows, read_server_if_possible
 
-PER_PAGE = 50  # what the panel silently caps at
+BACKUPS_PER_PAGE = 50  # what the panel silently caps at
+SERVERS_PER_PAGE = 100
 MOST_PAGES = 200
 MOST_PASSES = 3
 

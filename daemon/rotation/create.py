@@ -201,7 +201,12 @@ async def _make_room(
 
 
 def _may_make_room(run: Run, verdicts: Sequence[Verdict], limit: BackupLimitError) -> None:
-    """Refuse without a journal, and a second time before a backup turned good, seen by a rotation or in the listing."""
+    """Refuse where no room would be enough, without a journal, and a second time before a backup turned good.
+
+    That is seen by a rotation or in the listing.
+    """
+    if limit.limit == 0:
+        raise _at_limit(limit, "the panel allows this server no backups at all")
     if run.journal_broken:
         raise _at_limit(limit, "without a journal no room is made")
     last = run.tools.journal.last_step(run.known_server.uuid, ("room", "room_refused", "turned_good"))

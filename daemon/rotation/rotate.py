@@ -17,7 +17,7 @@ from daemon.log import bind, bound, get_logger, unbind
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError, ServerStateError
 from daemon.rotation.create import obtain
-from daemon.rotation.delete import FRESH_SECONDS, delete_decided
+from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather, say_incomplete
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
 from daemon.rotation.report import begin, report
@@ -49,7 +49,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
 
 
 async def _rotate(run: Run) -> None:
-    server = await _view(run)
+    server = await _see(run)
     with _locked(run, server.uuid):
         rows = _begin(run)
         await _take_slot(run)
@@ -65,9 +65,9 @@ async def _rotate(run: Run) -> None:
         await _prune(run, fresh or await gather(run))
 
 
-async def _view(run: Run) -> Server:
+async def _see(run: Run) -> Server:
     """See the server itself, and whether the panel would let it be backed up at all."""
-    run.server = server = await run.client.server(run.server_id)
+    run.server = server = await run.client.seen_server(run.server_id)
     run.tools.seen(run.config, server)
     if server.obstacle is not None:
         raise obstructed(f"the server is {server.obstacle}", suspended=server.obstacle == "suspended")
@@ -123,7 +123,6 @@ def _close(run: Run, rows: list[Rotation]) -> None:
 
 async def _take_slot(run: Run) -> None:
     """Wait for a place on the node; after a long wait the server may have changed, so it is seen again."""
-    began = run.tools.clock.monotonic()
     run.stage = Stage.QUEUED
     run.slot = await run.tools.slots.take(
         run.config.panel.name,
@@ -134,8 +133,7 @@ async def _take_slot(run: Run) -> None:
     if run.tools.in_force(run.config.name) is None:
         text = "the server is gone from the configuration while it queued for its node"
         raise Halt(Result.SKIPPED, Problem("gone", text))
-    if run.tools.clock.monotonic() - began > FRESH_SECONDS:
-        await _view(run)
+    await _see(run)
 
 
 async def _prune(run: Run, gathered: Gathered) -> None:

@@ -377,7 +377,7 @@ async def test_servers_are_read_over_all_pages_without_the_unreadable() -> None:
     async with client(script) as panel:
         assert [server.identifier for server in await panel.servers()] == ["95bfba30", "other"]
     assert [request.url.params["page"] for request in script.asked] == ["1", "2"]
-    assert {request.url.params["per_page"] for request in script.asked} == {"50"}
+    assert {request.url.params["per_page"] for request in script.asked} == {"100"}
 
 
 async def test_the_time_of_a_listing_without_a_date_is_our_own() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.model import Backup, Completeness, Listing
-from daemon.panel.pages import MOST_PAGES, PER_PAGE, Page, backup_page, listing_from_documents, read_listing
+from daemon.panel.pages import BACKUPS_PER_PAGE, MOST_PAGES, Page, backup_page, listing_from_documents, read_listing
 from daemon.panel.wire import UnreadableError
 from tests.captures import load
 from tests.panel.stand_in import row
@@ -38,7 +38,7 @@ class Panel:
         """Answer one page."""
         self.asked.append(page)
         self.numbers = self.changes.get(len(self.asked), self.numbers)
-        part = self.numbers[(page - 1) * PER_PAGE : page * PER_PAGE]
+        part = self.numbers[(page - 1) * BACKUPS_PER_PAGE : page * BACKUPS_PER_PAGE]
         document = {
             "object": "list",
             "data": [row(name(number)) for number in part],

@@ -22,9 +22,29 @@ async def test_a_rotation_that_ends_as_predicted_costs_four_requests_and_its_del
     """View, list, create, and the look by list, which is the fresh listing as well; then one DELETE."""
     for _ in range(3):
         await rig.rotate()
+    await rig.clock.sleep(61)  # after a minute the server is looked at again
     before = rig.requests()
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
     assert len(outcome.deleted) == 1
     assert rig.requests() - before == 4 + 1
     assert rig.requests(Call.LIST) > 0
+
+
+async def test_a_second_rotation_within_a_minute_needs_no_second_look_at_the_server(rig: Rig) -> None:
+    """What was seen a moment ago is used."""
+    await rig.rotate()
+    await rig.rotate()
+    assert rig.requests(Call.SERVER) == 1
+
+
+async def test_a_limit_of_none_that_was_set_a_moment_ago_costs_no_backup(rig: Rig) -> None:
+    """The server was seen before; the panel refuses, and no room that could be made would be enough."""
+    for _ in range(4):
+        await rig.rotate()
+    before = rig.names()
+    rig.server.limit = 0
+    rig.configure(keep={"last": 1})
+    outcome = await rig.rotate()
+    assert (outcome.result, outcome.problems[-1].code) == (Result.REFUSED, "limit")
+    assert rig.names() == before
