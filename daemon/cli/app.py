@@ -161,7 +161,7 @@ def servers(context: typer.Context, json: Json = False) -> int:
 def history(
     context: typer.Context,
     server: Annotated[str | None, typer.Argument(metavar="SERVER", help="Of that server alone.")] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many, the newest first.")] = 20,
     json: Json = False,
 ) -> int:
     """Show the rotations of the past."""

@@ -1,11 +1,16 @@
 """Reading what was written on the command line; every mistake is a UsageError that says what would be right."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from daemon.errors import UsageError
+
+
+YEARS = range(1970, 3000)
+"""Whose moments can be given: a day or a century to either side of them is still within the calendar."""
 
 
 def read_moment(option: str, text: str) -> datetime:
@@ -16,6 +21,8 @@ def read_moment(option: str, text: str) -> datetime:
         raise UsageError(f'{option}: "{text}" is no moment', hint="write one such as 2026-04-01T04:00:00Z") from None
     if moment.tzinfo is None:
         raise UsageError(f'{option}: "{text}" has no time zone', hint=f"write {moment.isoformat()}Z, or with +02:00")
+    if moment.year not in YEARS:
+        raise UsageError(f'{option}: "{text}" is too far away', hint=f"write a year from {YEARS[0]} to {YEARS[-1]}")
     return moment
 
 
@@ -29,8 +36,8 @@ def read_zone(option: str, text: str) -> ZoneInfo:
 
 def read_address(option: str, text: str) -> tuple[str, int]:
     """Given HOST:PORT or [IPV6]:PORT, return both."""
-    host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 2**16):
+    host, _, port = text.rpartition(":")
+    if not (host.isprintable() and host and re.fullmatch("[0-9]{1,5}", port) and int(port) < 2**16):
         raise UsageError(f'{option}: "{text}" is no address', hint="write one such as 127.0.0.1:8808")
     return host.removeprefix("[").removesuffix("]"), int(port)
 

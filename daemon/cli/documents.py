@@ -34,7 +34,10 @@ class About:
 
 def moment(value: datetime | None) -> str | None:
     """A moment as every document has it."""
-    return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if value is None:
+        return None
+    # No strftime: its %Y has a single digit in the year 1.
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 # plan, backups -----------------------------------------------------------------------------------------------------

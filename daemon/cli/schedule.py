@@ -1,6 +1,7 @@
 """`schedule`: the next starts of each server."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
@@ -33,9 +34,11 @@ def show_schedule(settings: Settings, names: Sequence[str], *, count: int, now: 
 
 
 def _starts(starts: Starts, moment: datetime) -> Iterator[datetime]:
-    while True:
-        moment = starts.after(moment)
-        yield moment
+    """One start after the other, as far as the calendar reaches."""
+    with suppress(OverflowError):
+        while True:
+            moment = starts.after(moment)
+            yield moment
 
 
 def _shown(start: datetime, server: ServerConfig, now: datetime) -> tuple[str, str, str]:
