@@ -7,9 +7,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from daemon.config.disk import read_file
 from daemon.config.errors import Problem, did_you_mean, shown
 from daemon.config.models import SECRETS, SECTIONS, TABLES, Document
 from daemon.config.tree import KeyPath, Tree, variable
+
+_LARGEST = 16 * 2**20  # ten thousand servers, each with keys of its own, are 4 MiB
 
 
 def read_files(tree: Tree) -> dict[str, Any]:
@@ -39,7 +42,7 @@ def _beside(tree: Tree) -> list[Path]:
 def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
     """One file's content; None where there is none to judge. Whether the main file may be missing is not known here."""
     try:
-        return tomllib.loads(file.read_bytes().decode())
+        return tomllib.loads(read_file(file, _LARGEST).decode())
     except FileNotFoundError:
         if file == tree.main:
             return None

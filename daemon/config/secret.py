@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from daemon.config.disk import read_file
 from daemon.config.tree import KeyPath, Tree, dotted, variable
 
 _LONGEST_FILE = 64 * 1024
@@ -67,8 +68,7 @@ def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
 def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str, KeyPath] | None:
     """The secret in a file's first line."""
     try:
-        with file.open("rb") as stream:
-            text = stream.read(_LONGEST_FILE).decode()
+        text = read_file(file, _LONGEST_FILE).decode()
     except OSError as error:
         tree.refuse(path, f"the {place.noun} file {file} cannot be read: {error.strerror or error}")
     except UnicodeDecodeError:
