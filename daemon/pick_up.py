@@ -9,6 +9,9 @@ from datetime import datetime
 
 from daemon.core.calendar import Starts, missed
 from daemon.history import Rotation, Trigger
+from daemon.rotation.report import made_a_failed_one
+
+MOST_FAILED = 2  # a backup that failed is tried again once
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ def pick_up(
     this_start = [row for row in rows if row.start_at is not None and row.start_at >= latest]
     killed = next((row for row in this_start if row.ended_at is None and left_alone(row)), None)
     if killed is not None and killed.start_at is not None:
-        return PickUp("resume", killed.start_at, now, *_tries(rows, killed))
+        tries, failed = _tries(rows, killed)
+        return PickUp("resume", killed.start_at, now, tries, failed) if failed < MOST_FAILED else None
     newest = rows[0] if rows else None
     if newest is not None and newest.start_at and newest.retry_at and newest.began_at >= latest:
         return PickUp("retry", newest.start_at, max(now, newest.retry_at), *_tries(rows, newest))
@@ -47,8 +51,3 @@ def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int]:
     """How often that start was tried, and how many of the tries made a backup that failed."""
     tries = [other for other in rows if other.start_at == row.start_at and other.ended_at is not None]
     return len(tries), sum(made_a_failed_one(other) for other in tries)
-
-
-def made_a_failed_one(row: Rotation) -> bool:
-    """Whether the rotation's backup was made and failed."""
-    return any(problem.get("code") == "backup_failed" for problem in row.summary.get("problems", ()))

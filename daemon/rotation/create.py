@@ -17,6 +17,7 @@ from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownE
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import Problem, Result, Retry
+from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run
 
 ROUNDING = timedelta(seconds=2)
@@ -31,14 +32,19 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
     """
     if (asked := asked_for(rows)) is not None:
         earlier = await _settle_earlier(run, gathered.listing, *asked)
-        if earlier is not None:
+        if earlier is not None and (earlier.completed_at is None or earlier.successful):
             return _adopted(run, earlier, "it was asked for before, for this same start")
+        if earlier is not None and earlier.uuid not in {row.backup_uuid for row in rows if made_a_failed_one(row)}:
+            raise _failed_meanwhile(run, earlier)
         gathered = await gather(run)  # what is decided rests on a listing taken after the last wait
     run.verdicts = verdicts = run.judge(run.config, gathered.listing).verdicts
     pending = _adoptable(run, verdicts, gathered.listing.taken_at)
     if pending is not None:
         return _adopted(run, pending, "it is still being made")
     _refuse_needless_catch_up(run, verdicts)
+    made = _made_already(run, verdicts)
+    if made is not None:
+        return _adopted(run, made, "it was made since this same start")
     return await _create(run, gathered, verdicts)
 
 
@@ -67,7 +73,14 @@ def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
     pending = found.completed_at is None
     if run.order.start_at is None:
         return pending and run.tools.clock.now() - asked_at < run.config.policy.timeout
-    return asked_at >= run.order.start_at and (pending or found.successful)
+    return asked_at >= run.order.start_at
+
+
+def _failed_meanwhile(run: Run, backup: Backup) -> Halt:
+    """The rotation that asked for it would have ended so, had it seen its backup fail: that counts as one try."""
+    run.created = backup
+    text = f"{backup.name}, which was asked for before, for this same start, has failed"
+    return Halt(Result.FAILED, Problem("backup_failed", text, "look at the node's log"), retry=Retry.ONCE)
 
 
 async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
@@ -117,6 +130,16 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
     if attempt is not None and attempt >= _by_panel(run, start_at):
         text = f"the start of {start_at:%Y-%m-%d %H:%M} UTC was not missed: a backup was made at {attempt:%H:%M:%S}"
         raise Halt(Result.SKIPPED, Problem("not_missed", text))
+
+
+def _made_already(run: Run, verdicts: Sequence[Verdict]) -> Backup | None:
+    """A good backup of ours since the start that is tried again; the journal may not know of it, as on a full disk."""
+    start_at = run.order.start_at
+    if run.order.trigger not in {"retry", "resume"} or start_at is None:
+        return None
+    since = _by_panel(run, start_at)
+    mine = (v.backup for v in verdicts if v.own and v.state is not State.STRANGE and v.backup.successful)
+    return next((backup for backup in mine if backup.created_at and backup.created_at >= since), None)
 
 
 def _by_panel(run: Run, moment: datetime) -> datetime:

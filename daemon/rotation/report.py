@@ -7,6 +7,7 @@ from typing import Any
 from daemon.core.calendar import retry_delay
 from daemon.core.model import Backup
 from daemon.errors import StateError
+from daemon.history import Rotation
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
 from daemon.rotation.run import Halt, Row, Run
 
@@ -66,6 +67,11 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         **({"retry_at": outcome.retry_at.isoformat(timespec="seconds")} if outcome.retry_at else {}),
     )
     return outcome
+
+
+def made_a_failed_one(row: Rotation) -> bool:
+    """Whether a rotation, as it is journalled, told that its backup was made and failed."""
+    return any(problem.get("code") == "backup_failed" for problem in row.summary.get("problems", ()))
 
 
 def _retry_at(run: Run, halt: Halt | None) -> datetime | None:

@@ -5,6 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+import daemon.sandbox.shapes
+from daemon.errors import StateError
+from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
@@ -12,7 +15,7 @@ from daemon.rotation.tools import open_tools
 from daemon.sandbox.faults import node_error, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Work
-from tests.whole.fleet import Daemons, at, made, rows, until
+from tests.whole.fleet import Daemons, at, made, on_virtual_time, rows, until
 
 pytestmark = pytest.mark.anyio
 
@@ -158,3 +161,82 @@ async def test_without_state_a_killed_rotation_is_finished_by_the_next_daemon(da
     async with daemons.running(config):
         await until(daemons.clock, at(4, 5))
     assert len(made(daemons)) == 2
+
+
+async def test_a_retry_that_the_journal_knows_nothing_of_takes_the_backup_of_the_first_try(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 119: the disk is full, the backup is made, then the panel fails; the retry finds it in the list."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival})
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 3, 59))
+        survival.work = Work(seconds=60)
+        fill_the_disk(monkeypatch)
+        monkeypatch.setattr(daemon.sandbox.shapes, "MOST_BACKUPS_PER_PAGE", 1)  # so that a look is not yet the listing
+        await until(daemons.clock, at(2, 4, 0, 30))
+        daemons.world.faults.order(web_page(502), on=Call.LIST, times=10)
+        await until(daemons.clock, at(2, 4, 5))
+        monkeypatch.undo()
+        on_virtual_time(monkeypatch, daemons.clock)
+        await until(daemons.clock, at(2, 12))
+    assert rows(daemons)[-1] == ("retry", "done")
+    assert made(daemons) == ["01 03:59", "01 04:00", "02 04:00"]
+
+
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more can be journalled."""
+
+    def full(*_: object, **__: object) -> None:
+        raise StateError("the step cannot be written: database or disk is full")
+
+    for write in ("begin", "step", "end"):
+        monkeypatch.setattr(Journal, write, full)
+
+
+async def test_backups_that_failed_while_the_daemon_was_dead_count_as_tries(daemons: Daemons) -> None:
+    """Each try was killed before it saw its backup fail: the second one is the last."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival})
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 3, 59))
+    survival.work = Work(seconds=300, outcome=Outcome.FAILED)
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 4, 2))
+    await until(daemons.clock, at(2, 5))
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 5, 12))
+    await until(daemons.clock, at(2, 6))
+    for hour in (8, 12):
+        async with daemons.running(config):
+            await until(daemons.clock, at(2, hour))
+    assert made(daemons)[2:] == ["02 04:00", "02 05:10"]
+    assert rows(daemons)[2:] == [
+        ("schedule", "interrupted"),
+        ("resume", "failed"),
+        ("retry", None),
+        ("resume", "failed"),
+    ]
+
+
+async def test_a_start_whose_two_backups_failed_is_not_resumed(daemons: Daemons) -> None:
+    """Seed 30702: though a killed rotation's row is still open, hours later there is nothing to go on with."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival})
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 3, 59))
+        survival.work = Work(seconds=300, outcome=Outcome.FAILED)
+        await until(daemons.clock, at(2, 4, 30))
+    with Journal.open(daemons.folder / "state") as journal:
+        journal.begin(
+            server_uuid=survival.uuid,
+            server="survival",
+            panel="main",
+            policy="standard",
+            trigger="retry",
+            start_at=at(2, 4),
+            at=at(2, 4, 29),
+        )
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 8))
+    assert made(daemons)[2:] == ["02 04:00", "02 04:16"]
