@@ -10,25 +10,21 @@ Memory is the peak of the process over that of the same command on a backup of 2
 """
 
 import argparse
-import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daemon.clock import SystemClock
+from benchmarks.measure import CLOCK, MIB, Spread, Usage, machine, run_to_end, say
 from daemon.sandbox.records import Backup, Server
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.serve import in_background
 
-MIB = 2**20
 SMALL = 20_000
-CLOCK = SystemClock()
 
 
 def main() -> None:
@@ -67,7 +63,7 @@ def static_host(files: Path) -> Iterator[dict[str, str]]:
     """A host for each file, by the file's name, in a process of its own."""
     ports = {path.name: free_port() for path in files.iterdir()}
     processes = [
-        subprocess.Popen([sys.executable, __file__, "serve", str(files / name), str(port)])  # noqa: S603 — ourselves
+        subprocess.Popen([sys.executable, "-m", "benchmarks.download", "serve", str(files / name), str(port)])  # noqa: S603 — ourselves
         for name, port in ports.items()
     ]
     try:
@@ -136,56 +132,39 @@ class Bench:
         for _ in range(runs):
             seconds["curl | sha1sum"].append(self.curl())
             for command, peaks in memory.items():
-                took, peak = self.ours(command, "large")
-                seconds[command].append(took)
-                peaks.append(peak - self.ours(command, "small")[1])
+                large = self.ours(command, "large")
+                seconds[command].append(large.seconds)
+                peaks.append(large.peak - self.ours(command, "small").peak)
         self._print(seconds, memory)
 
     def _print(self, seconds: dict[str, list[float]], memory: dict[str, list[int]]) -> None:
         size = self._backup("large").size
-        base = statistics.median(seconds["curl | sha1sum"])
-        say(f"{size / MIB:.0f} MiB over loopback, {os.cpu_count()} cores, medians of {len(seconds['download'])} runs")
+        base = Spread(tuple(seconds["curl | sha1sum"])).median
+        say(f"{size / MIB:.0f} MiB over loopback, medians of {len(seconds['download'])} runs; {machine()}")
         for name, values in seconds.items():
-            median = statistics.median(values)
+            median = Spread(tuple(values)).median
             beside = f"{base / median:5.0%} of curl's speed" if name in memory else ""
-            more = f", peak memory +{statistics.median(memory[name]) / MIB:.1f} MiB" if name in memory else ""
+            more = f", peak memory +{Spread(tuple(memory[name])).median / MIB:.1f} MiB" if name in memory else ""
             spread = f"({min(values):.2f} to {max(values):.2f} s)"
             say(f"{name:15} {median:6.2f} s {spread:18} {size / MIB / median:5.0f} MiB/s  {beside}{more}")
 
     def curl(self) -> float:
         """Seconds that `curl -s URL | sha1sum` takes."""
         url = self._hosts[self._backup("large").uuid]
-        return timed(["sh", "-c", f"curl -s {url}/ | sha1sum"])[0]
+        return run_to_end(["sh", "-c", f"curl -s {url}/ | sha1sum"]).seconds
 
-    def ours(self, command: str, name: str) -> tuple[float, int]:
-        """Seconds and peak memory in bytes of one of our commands."""
+    def ours(self, command: str, name: str) -> Usage:
+        """What one of our commands takes."""
         self._server.node.url = self._hosts[self._backup(name).uuid]
         words = [sys.executable, "-m", "daemon", "--config", str(self._config), "backups", command, "survival", name]
         if command == "download":
             target = self._folder / "target.tar.gz"
             target.unlink(missing_ok=True)
             words += ["--output", str(target)]
-        return timed(words)
+        return run_to_end(words)
 
     def _backup(self, name: str) -> Backup:
         return next(backup for backup in self._server.backups.values() if backup.name == name)
-
-
-def say(text: str) -> None:
-    """Print a line."""
-    sys.stdout.write(text + "\n")
-
-
-def timed(words: Sequence[str]) -> tuple[float, int]:
-    """Seconds that a command takes, and its peak memory in bytes; it must succeed."""
-    begun = CLOCK.monotonic()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 — our words
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    took = CLOCK.monotonic() - begun
-    if process.returncode:
-        raise SystemExit(f"{' '.join(words)}: exit code {process.returncode}")
-    return took, usage.ru_maxrss * 1024
 
 
 if __name__ == "__main__":

@@ -21,14 +21,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
-from daemon.clock import SystemClock
+from benchmarks.measure import CLOCK, processor_seconds, resident, say
 from daemon.sandbox.records import Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
 from daemon.sandbox.world import World
 
-CLOCK = SystemClock()
-TICKS = os.sysconf("SC_CLK_TCK")
 SCRAPE_SECONDS = 15
 BACKUPS = 20
 
@@ -55,12 +53,6 @@ def measure(folder: Path, servers: int, seconds: int, *, http: bool) -> None:
             for path in ("/", "/api/status", "/servers/server-0", "/metrics"):
                 say(f"  {path}: {timed(f'http://{address}{path}')}")
             report("after the pages", process, seconds)
-
-
-def say(line: str) -> None:
-    """Write one line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def populated(servers: int) -> World:
@@ -110,25 +102,13 @@ def rotated(lines: IO[str], servers: int) -> str:
 
 def report(what: str, process: subprocess.Popen[str], seconds: int, address: str = "") -> None:
     """What the process holds and takes during a while."""
-    before = ticks(process.pid)
+    before = processor_seconds(process.pid)
     for _ in range(seconds // SCRAPE_SECONDS):
         threading.Event().wait(SCRAPE_SECONDS)
         if address:
             timed(address)
-    share = (ticks(process.pid) - before) / TICKS / seconds
+    share = (processor_seconds(process.pid) - before) / seconds
     say(f"  {what}: {resident(process.pid):.1f} MiB resident, {share:.2%} of a core")
-
-
-def ticks(process: int) -> int:
-    """The processor time that it has taken so far."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
-
-
-def resident(process: int) -> float:
-    """Its resident memory, in MiB."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def timed(address: str) -> str:
