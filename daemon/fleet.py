@@ -5,7 +5,7 @@ reaches another's: even a bug ends only the rotation that it is in (DESIGN, inva
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -46,6 +46,7 @@ LATE_SECONDS = 90.0  # more than a tick, by which a machine that slept notices
 TICK_SECONDS = 60.0
 PRUNE_SECONDS = 86_400.0
 SLICE = 20
+RECENT = 20
 NOTICEABLE = timedelta(seconds=1)
 SET_BACK = timedelta(hours=1)
 LEAVABLE = frozenset({Stage.QUEUED, Stage.WAITING})
@@ -66,7 +67,7 @@ class Fleet:
         self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._due_again: dict[str, datetime] = {}
         self._served: dict[str, datetime] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._names_by_uuid: dict[str, str] = {}
         self._draining = False
         tools.in_force = self._in_force
@@ -77,10 +78,8 @@ class Fleet:
         for server in self.config.servers.values():
             self._scheduler.put(server.name, server.starts)
         self._scheduler.start()
-        self._tasks = [
-            asyncio.create_task(self._pick_up_all(), name="picking up"),
-            asyncio.create_task(self._keep_time(), name="keeping time"),
-        ]
+        self._begin(self._pick_up_all(), "picking up")
+        self._begin(self._keep_time(), "keeping time")
 
     def reload(self, config: Config) -> None:
         """Obey a new configuration; servers that it does not change are not disturbed, nor is what runs."""
@@ -88,12 +87,9 @@ class Fleet:
         for name in before.keys() - config.servers.keys():
             self._scheduler.remove(name)
             self._due_again.pop(name, None)
-        for name, server in config.servers.items():
-            old = before.get(name)
-            if old is None or old.starts != server.starts:
-                self._scheduler.put(name, server.starts)
-            if old is None or (old.panel.url, old.id, old.starts) != (server.panel.url, server.id, server.starts):
-                self._pick_up(server)
+        changed = {name: before.get(name) for name, server in config.servers.items() if server is not before.get(name)}
+        if changed:
+            self._begin(self._follow(changed), "following a reload")
         self._names_by_uuid.clear()  # what was seen under the old configuration says nothing of the new one
         self._clients.follow(config.panels)
 
@@ -146,14 +142,35 @@ class Fleet:
         """Close every client."""
         await self._clients.close()
 
-    async def _pick_up_all(self) -> None:
-        """Look what each server needs, a slice at a time: with thousands of them the loop must go on meanwhile."""
-        for number, name in enumerate(tuple(self.config.servers)):
+    def _begin(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Let this be done beside all else, until it ends or the daemon drains."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _in_slices(self, names: Iterable[str]) -> AsyncIterator[ServerConfig]:
+        """The servers of these names, as far as they are configured; with thousands of them others run meanwhile."""
+        for number, name in enumerate(tuple(names), start=1):
             if (server := self.config.servers.get(name)) is not None:
-                with _surviving(server=name):
-                    self._pick_up(server)
-            if number % SLICE == SLICE - 1:
+                yield server
+            if number % SLICE == 0:
                 await self._clock.sleep(0)
+
+    async def _pick_up_all(self) -> None:
+        """Look what each server needs."""
+        async for server in self._in_slices(self.config.servers):
+            with _surviving(server=server.name):
+                self._pick_up(server)
+
+    async def _follow(self, changed: Mapping[str, ServerConfig | None]) -> None:
+        """Schedule anew, and look what is needed, where a reload came with something else than there was."""
+        async for server in self._in_slices(changed):
+            old = changed[server.name]
+            with _surviving(server=server.name):
+                if old is None or old.starts != server.starts:
+                    self._scheduler.put(server.name, server.starts)
+                if old is None or (old.panel.url, old.id, old.starts) != (server.panel.url, server.id, server.starts):
+                    self._pick_up(server)
 
     async def _keep_time(self) -> None:
         """Look at the clock now and then: timers count monotonic time, which stands still while the machine sleeps.
@@ -166,20 +183,20 @@ class Fleet:
             wall, elapsed = self._clock.now(), self._clock.monotonic()
             await self._clock.sleep(TICK_SECONDS)
             with _surviving():
-                self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
+                await self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
                 self._scheduler.wake()
                 if elapsed - pruned >= PRUNE_SECONDS:
                     pruned = elapsed
                     self._prune_journal()
 
-    def _notice_jump(self, expected: datetime) -> None:
+    async def _notice_jump(self, expected: datetime) -> None:
         jump = self._clock.now() - expected
         if jump >= -NOTICEABLE:
             return
         log.warning("clock_set_back", by=format_duration(-jump))
         if jump <= -SET_BACK:
             self._served.clear()
-        for server in self.config.servers.values():
+        async for server in self._in_slices(self.config.servers):
             self._scheduler.put(server.name, server.starts)
 
     def _prune_journal(self) -> None:
@@ -286,7 +303,7 @@ class Fleet:
     def _attempts(self, server: ServerConfig) -> list[Rotation]:
         """The journal's newest rotations of this server, newest first; none where it cannot be read."""
         try:
-            rows = self._tools.journal.recent(server.name, limit=20)
+            rows = self._tools.journal.attempts(server.name, limit=RECENT)
         except StateError as error:
             log.warning("journal_unreadable", server=server.name, text=error.text)
             return []

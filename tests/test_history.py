@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,14 @@ def test_recent_is_newest_first_and_bounded(journal: Journal) -> None:
     assert [rotation.id for rotation in journal.recent()] == [third, second, first]
     assert [rotation.id for rotation in journal.recent(limit=2)] == [third, second]
     assert [rotation.id for rotation in journal.recent("survival")] == [third, first]
+
+
+def test_attempts_are_a_servers_rotations_without_their_steps(journal: Journal) -> None:
+    """What a starting daemon asks for each of its servers."""
+    first, _, third = begin(journal), begin(journal, server="creative"), begin(journal)
+    journal.step(third, "created", AT)
+    assert journal.attempts("survival", 1) == [replace(journal.recent("survival")[0], steps=())]
+    assert [rotation.id for rotation in journal.attempts("survival", 5)] == [third, first]
 
 
 def test_running_are_all_that_have_not_ended(journal: Journal) -> None:

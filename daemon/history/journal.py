@@ -22,7 +22,7 @@ from daemon.history.values import (
     Step,
     Trigger,
     read_rotations,
-    read_snapshots,
+    read_snapshot,
     read_step,
     read_trend,
     written,
@@ -129,6 +129,14 @@ class Journal:
             if not cursor.rowcount:
                 raise StateError(f"the journal has no rotation {rotation}")
 
+    def attempts(self, server: str, limit: int) -> list[Rotation]:
+        """Return the newest rotations of that configured name, newest first, without their steps: what came of each."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM rotation WHERE server = ? ORDER BY id DESC LIMIT ?", (server, limit)
+            )
+            return read_rotations(rows, ())
+
     def recent(self, server: str | None = None, limit: int = 50, *, server_uuid: str | None = None) -> list[Rotation]:
         """Return the newest rotations, newest first: of that configured name, of that uuid, or of all."""
         if server_uuid is not None:
@@ -169,7 +177,7 @@ class Journal:
     def snapshot(self, taken: Snapshot, size: int) -> None:
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
         day = taken.at.astimezone(UTC).date()
-        row = (taken.server_uuid, taken.panel, written(taken.at), json.dumps(dict(taken.detail), ensure_ascii=False))
+        row = (taken.server_uuid, taken.panel, written(taken.at), taken.detail)
         with self._writing("snapshot") as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO snapshot (server_uuid, panel, at, detail) VALUES (?, ?, ?, ?)", row
@@ -183,10 +191,14 @@ class Journal:
                 (taken.server_uuid, (day - TREND_KEPT_FOR).isoformat()),
             )
 
-    def snapshots(self) -> list[Snapshot]:
-        """Return the newest snapshot of every server."""
+    def last_snapshot(self, panel: str, server_id: str) -> Snapshot | None:
+        """Return the newest snapshot of the panel's server whose uuid is `server_id`, or begins so."""
         with self._reading() as connection:
-            return read_snapshots(connection.execute("SELECT * FROM snapshot"))
+            row = connection.execute(
+                "SELECT * FROM snapshot WHERE panel = ? AND server_uuid >= ? AND server_uuid < ?",
+                (panel, server_id, f"{server_id}~"),  # no uuid holds a character beyond the tilde
+            ).fetchone()
+            return None if row is None else read_snapshot(row)
 
     def trend(self, server_uuid: str) -> list[Sample]:
         """Return how many bytes the server's backups held, day by day, oldest first; some days may be missing."""

@@ -49,12 +49,12 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a server's backups were when they were last judged. `detail` is anything that JSON can hold."""
+    """What a server's backups were when they were last judged. `detail` is the writer's own text."""
 
     server_uuid: str
     panel: str
     at: datetime
-    detail: Mapping[str, Any]
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Sample:
     bytes: int
 
 
-def read_snapshots(rows: Iterable[sqlite3.Row]) -> list[Snapshot]:
-    return [Snapshot(row["server_uuid"], row["panel"], _moment(row["at"]), json.loads(row["detail"])) for row in rows]
+def read_snapshot(row: sqlite3.Row) -> Snapshot:
+    return Snapshot(row["server_uuid"], row["panel"], _moment(row["at"]), row["detail"])
 
 
 def read_trend(rows: Iterable[sqlite3.Row]) -> list[Sample]:

@@ -4,7 +4,6 @@ from daemon.config.values import Config
 from daemon.fleet import Fleet
 from daemon.history import Rotation
 from daemon.watch.timetable import Timetable
-from daemon.watch.values import Standing
 from daemon.watch.views import ServerView, view
 from daemon.watch.watcher import Watcher
 
@@ -43,7 +42,7 @@ class Board:
         if server is None:
             return None
         now = self.watcher.clock.now()
-        standing = self.watcher.standings.get(name) or Standing(now)
+        standing = self.watcher.standing(name)
         times = self._timetable.times(server, standing.fine_at, now)
         return view(server, standing, times, self.watcher.work(name), now)
 

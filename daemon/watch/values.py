@@ -1,10 +1,9 @@
 """What is remembered of one server: frozen values, replaced as a whole."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
 from statistics import median
 
 from daemon.core.model import Action, State, Verdict
@@ -12,6 +11,7 @@ from daemon.core.waiting import durations_of
 from daemon.history import Trigger
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
+from daemon.watch.packed import pack, read_detail, unpack, write_detail
 
 COUNTED = 5
 """How many earlier backups say how long the next one takes."""
@@ -39,51 +39,76 @@ class Tally:
         return self.total - self.states.get(State.FAILED, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A server's backups as they were last judged, newest first. `at` is by our clock; `limit` 0 allows none."""
+    """A server's backups as they were last judged. `at` is by our clock; `limit` 0 allows none.
+
+    What is asked for all the time is worked out once. The verdicts themselves are packed: of thousands of servers they
+    would take most of the daemon's memory, and they are looked at only when somebody opens a page.
+    """
 
     at: datetime
     uuid: str
     node: str
     limit: int
-    verdicts: tuple[Verdict, ...]
+    packed: bytes
+    tally: Tally
+    kinds: Mapping[tuple[str, str, str], int]
+    """How many there are by state, by whether they are locked and whether they are the policy's own."""
 
-    @cached_property
-    def tally(self) -> Tally:
-        """How many there are of each kind."""
-        good = self.newest_good
-        return Tally(
-            states=Counter(verdict.state for verdict in self.verdicts),
-            locked=sum(verdict.backup.locked for verdict in self.verdicts),
-            own=sum(verdict.own for verdict in self.verdicts),
-            kept=sum(verdict.action is Action.KEEP for verdict in self.verdicts),
-            bytes=sum(verdict.backup.bytes for verdict in self.verdicts),
-            newest_bytes=good.backup.bytes if good else None,
+    newest_good: Verdict | None
+    """The newest good backup that the policy made."""
+
+    newest_suspicious: Verdict | None
+    """A suspicious backup of the policy's own that is newer than every good one of its own."""
+
+    usual_duration: timedelta | None
+    """How long a backup takes: the median of the last few; None where none is known."""
+
+    @classmethod
+    def of(cls, at: datetime, uuid: str, node: str, limit: int, verdicts: tuple[Verdict, ...]) -> "Snapshot":
+        """Given a server's verdicts, newest first, return its snapshot."""
+        ended = [one for one in verdicts if one.own and one.state in {State.GOOD, State.SUSPICIOUS}]
+        good = next((one for one in ended if one.state is State.GOOD), None)
+        return cls(
+            at=at,
+            uuid=uuid,
+            node=node,
+            limit=limit,
+            packed=pack(write_detail(node, limit, verdicts)),
+            tally=_tally(verdicts, good),
+            kinds=Counter((one.state.value, _yes(one.backup.locked), _yes(one.own)) for one in verdicts),
+            newest_good=good,
+            newest_suspicious=ended[0] if ended and ended[0].state is State.SUSPICIOUS else None,
+            usual_duration=_usual_duration(verdicts),
         )
 
-    @cached_property
-    def kinds(self) -> Mapping[tuple[str, str, str], int]:
-        """How many there are by state, by whether they are locked and whether they are the policy's own."""
-        return Counter((one.state.value, _yes(one.backup.locked), _yes(one.own)) for one in self.verdicts)
+    @property
+    def detail(self) -> str:
+        """Node, limit and verdicts as text."""
+        return unpack(self.packed)
 
-    @cached_property
-    def newest_good(self) -> Verdict | None:
-        """The newest good backup that the policy made."""
-        return next((one for one in self.verdicts if one.own and one.state is State.GOOD), None)
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """All of them, newest first, read anew each time."""
+        return read_detail(self.detail)[2]
 
-    @cached_property
-    def newest_suspicious(self) -> Verdict | None:
-        """A suspicious backup of the policy's own that is newer than every good one of its own."""
-        ended = (one for one in self.verdicts if one.own and one.state in {State.GOOD, State.SUSPICIOUS})
-        newest = next(ended, None)
-        return newest if newest is not None and newest.state is State.SUSPICIOUS else None
 
-    @cached_property
-    def usual_duration(self) -> timedelta | None:
-        """How long a backup takes: the median of the last few; None where none is known."""
-        last = durations_of(self.verdicts)[-COUNTED:]
-        return timedelta(seconds=median(took.total_seconds() for took in last)) if last else None
+def _tally(verdicts: Sequence[Verdict], good: Verdict | None) -> Tally:
+    """How many there are of each kind."""
+    return Tally(
+        states=Counter(one.state for one in verdicts),
+        locked=sum(one.backup.locked for one in verdicts),
+        own=sum(one.own for one in verdicts),
+        kept=sum(one.action is Action.KEEP for one in verdicts),
+        bytes=sum(one.backup.bytes for one in verdicts),
+        newest_bytes=good.backup.bytes if good else None,
+    )
+
+
+def _usual_duration(verdicts: Sequence[Verdict]) -> timedelta | None:
+    last = durations_of(verdicts)[-COUNTED:]
+    return timedelta(seconds=median(took.total_seconds() for took in last)) if last else None
 
 
 def _yes(holds: bool) -> str:

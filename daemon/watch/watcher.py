@@ -3,7 +3,7 @@
 It only remembers. Where the journal fails it remembers less after a restart, says so once a time, and goes on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -34,11 +34,14 @@ class Watcher:
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
         self.standings: dict[str, Standing] = {}
+        """Of the servers that were asked for, or rotated, since the daemon began; the journal knows the others."""
+
         self.counts = Counts()
         self.clients: dict[str, PanelClient] = {}
         self.stopping = False
         self.reload = Reload(successful=True, succeeded_at=tools.clock.now())
-        self._servers: dict[str, ServerConfig] = {}
+        self._servers: Mapping[str, ServerConfig] = {}
+        self._since: dict[str, datetime] = {}
 
     @property
     def clock(self) -> Clock:
@@ -46,13 +49,14 @@ class Watcher:
         return self.tools.clock
 
     def follow(self, config: Config) -> None:
-        """Watcher the servers of a configuration that was just read; of those that are new, recall what is known."""
-        self.reload = Reload(successful=True, succeeded_at=self.clock.now())
-        known = {name: server for name, server in self._servers.items() if _same(server, config.servers.get(name))}
-        new = [server for name, server in config.servers.items() if name not in known]
-        self.standings = {name: self.standings[name] for name in known}
-        self.standings |= self._recalled(new)
-        self._servers = dict(config.servers)
+        """Watch the servers of a configuration that was just read; what was known of others by their names is gone."""
+        now = self.clock.now()
+        self.reload = Reload(successful=True, succeeded_at=now)
+        before, self._servers = self._servers, config.servers
+        for name in [name for name, server in before.items() if not _same(server, config.servers.get(name))]:
+            self.standings.pop(name, None)
+            del self._since[name]
+        self._since = {name: self._since.get(name, now) for name in config.servers}
 
     def reload_failed(self) -> None:
         """The configuration on disk is refused, and the one before stays in force."""
@@ -70,7 +74,7 @@ class Watcher:
     def began(self, order: Order) -> None:
         """A rotation begins."""
         name, now = order.server.name, self.clock.now()
-        standing = self._standing(name)
+        standing = self.standing(name)
         merged = standing.last is not None and order.start_at is not None and order.start_at < standing.last.ended_at
         if order.trigger == "schedule" and order.start_at is not None and not merged:
             self.counts.lateness.add(max(0.0, (now - order.start_at).total_seconds()))
@@ -79,7 +83,7 @@ class Watcher:
     def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
         now, name = self.clock.now(), order.server.name
-        before = self._standing(name)
+        before = self.standing(name)
         began = before.began or Began(order.trigger, now)
         snapshot = _snapshot(outcome, now)
         standing = replace(after(before, _ended(outcome, began, now)), snapshot=snapshot or before.snapshot, began=None)
@@ -91,7 +95,7 @@ class Watcher:
     def work(self, name: str) -> Work | None:
         """How far the server's rotation is, where one is under way."""
         run = self.tools.under_way.get(name)
-        began = self._standing(name).began
+        began = self.standing(name).began
         if run is None or began is None:
             return None
         created = run.created.created_at if run.created else None
@@ -100,13 +104,17 @@ class Watcher:
 
     def trend(self, name: str) -> list[Sample]:
         """How many bytes the server's backups held, day by day, as far as that is known."""
-        snapshot = self._standing(name).snapshot
+        snapshot = self.standing(name).snapshot
         try:
             return self.tools.journal.trend(snapshot.uuid) if snapshot else []
         except StateError:
             return []
 
-    def _standing(self, name: str) -> Standing:
+    def standing(self, name: str) -> Standing:
+        """How a server stands; what is not at hand is recalled from the journal."""
+        server = self._servers.get(name)
+        if name not in self.standings and server is not None:
+            self.standings[name] = self._recalled(server)
         return self.standings.get(name) or Standing(self.clock.now())
 
     def _count(self, outcome: Outcome, seconds: float) -> None:
@@ -127,23 +135,18 @@ class Watcher:
         except StateError as error:
             log.warning("snapshot_lost", text=error.text)
 
-    def _recalled(self, servers: Iterable[ServerConfig]) -> dict[str, Standing]:
-        """What the journal knows of these servers."""
+    def _recalled(self, server: ServerConfig) -> Standing:
+        """What the journal knows of a server."""
+        since, journal = self._since[server.name], self.tools.journal
         try:
-            stored = {(one.panel, one.server_uuid[:8]): one for one in self.tools.journal.snapshots()}
-            rows = {server.name: self.tools.journal.recent(server.name, limit=RECENT) for server in servers}
+            rows = journal.attempts(server.name, limit=RECENT)
+            stored = journal.last_snapshot(server.panel.name, server.id)
         except StateError as error:
-            log.warning("journal_unreadable", text=error.text)
-            stored, rows = {}, {}
-        now = self.clock.now()
-        standings = {}
-        for server in servers:
-            standing = recalled([row for row in rows.get(server.name, ()) if _is_of(row, server)], now)
-            kept = stored.get((server.panel.name, server.id[:8]))
-            snapshot = from_stored(kept) if kept else None
-            good_at = _good_at(snapshot) if snapshot else standing.good_at
-            standings[server.name] = replace(standing, snapshot=snapshot, good_at=good_at)
-        return standings
+            log.warning("journal_unreadable", server=server.name, text=error.text)
+            return Standing(since)
+        standing = recalled([row for row in rows if _is_of(row, server)], since)
+        snapshot = from_stored(stored) if stored else None
+        return replace(standing, snapshot=snapshot, good_at=_good_at(snapshot) if snapshot else standing.good_at)
 
 
 def after(before: Standing, ended: Ended) -> Standing:
@@ -153,10 +156,10 @@ def after(before: Standing, ended: Ended) -> Standing:
     return replace(before, last=ended, fine_at=fine_at, failures=failures)
 
 
-def recalled(rows: list[Rotation], now: datetime) -> Standing:
-    """Given a server's journalled rotations, newest first, return how it stands."""
+def recalled(rows: list[Rotation], since: datetime) -> Standing:
+    """Given a server's journalled rotations, newest first, and since when it is watched, return how it stands."""
     ended = [row for row in rows if row.ended_at is not None and row.result != INTERRUPTED]
-    standing = Standing(fine_at=min((row.began_at for row in rows), default=now))
+    standing = Standing(fine_at=min((row.began_at for row in rows), default=since))
     for row in reversed(ended):
         standing = after(standing, _read(row))
         if standing.last is not None and standing.last.good:
@@ -209,7 +212,7 @@ def _snapshot(outcome: Outcome, now: datetime) -> Snapshot | None:
     seen = outcome.seen
     if seen is None or not outcome.verdicts:
         return None
-    return Snapshot(now, seen.uuid, seen.node, seen.backup_limit, outcome.verdicts)
+    return Snapshot.of(now, seen.uuid, seen.node, seen.backup_limit, outcome.verdicts)
 
 
 def _good_at(snapshot: Snapshot) -> datetime | None:
@@ -218,7 +221,7 @@ def _good_at(snapshot: Snapshot) -> datetime | None:
 
 def _same(before: ServerConfig, now: ServerConfig | None) -> bool:
     """Whether a server's name still means the same server."""
-    return now is not None and (before.panel.url, before.id) == (now.panel.url, now.id)
+    return before is now or (now is not None and (before.panel.url, before.id) == (now.panel.url, now.id))
 
 
 def _is_of(row: Rotation, server: ServerConfig) -> bool:

@@ -10,6 +10,8 @@ from daemon.errors import StateError
 from daemon.history import Journal, Sample, Snapshot, file
 
 AT = datetime(2026, 4, 1, 4, 5, tzinfo=UTC)
+UUID = "1a7ce997-259b-452e-8b4e-cecc464142ca"
+NEXT = "1a7ce998-259b-452e-8b4e-cecc464142ca"
 
 
 @pytest.fixture
@@ -19,20 +21,21 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def taken(server: str = "one", at: datetime = AT, **detail: object) -> Snapshot:
+def taken(server: str = UUID, at: datetime = AT, detail: str = "{}") -> Snapshot:
     """A snapshot of that server."""
     return Snapshot(server, "main", at, detail)
 
 
 def test_the_newest_snapshot_of_each_server_is_kept(journal: Journal) -> None:
-    """One takes the place of the one before."""
-    journal.snapshot(taken(n=1), 10)
-    journal.snapshot(taken("two", n=2), 20)
-    journal.snapshot(taken(at=AT + timedelta(days=1), n=3), 30)
-    assert sorted(journal.snapshots(), key=lambda one: one.server_uuid) == [
-        taken(at=AT + timedelta(days=1), n=3),
-        taken("two", n=2),
-    ]
+    """One takes the place of the one before; a server is found by its uuid, or by how that begins, on its panel."""
+    journal.snapshot(taken(detail="before"), 10)
+    journal.snapshot(taken(NEXT), 20)
+    journal.snapshot(taken(at=AT + timedelta(days=1), detail="after"), 30)
+    newest = taken(at=AT + timedelta(days=1), detail="after")
+    assert journal.last_snapshot("main", UUID) == journal.last_snapshot("main", UUID[:8]) == newest
+    assert journal.last_snapshot("main", NEXT[:8]) == taken(NEXT)
+    assert journal.last_snapshot("other", UUID) is None
+    assert journal.last_snapshot("main", "1a7ce996") is None
 
 
 def test_a_day_ends_with_its_last_size(journal: Journal) -> None:
@@ -40,7 +43,7 @@ def test_a_day_ends_with_its_last_size(journal: Journal) -> None:
     journal.snapshot(taken(), 10)
     journal.snapshot(taken(at=AT + timedelta(hours=6)), 12)
     journal.snapshot(taken(at=AT + timedelta(days=2)), 15)
-    assert journal.trend("one") == [Sample(date(2026, 4, 1), 12), Sample(date(2026, 4, 3), 15)]
+    assert journal.trend(UUID) == [Sample(date(2026, 4, 1), 12), Sample(date(2026, 4, 3), 15)]
     assert journal.trend("two") == []
 
 
@@ -48,25 +51,25 @@ def test_a_trend_is_three_months_long(journal: Journal) -> None:
     """It does not grow for ever."""
     for days in range(0, 200, 10):
         journal.snapshot(taken(at=AT + timedelta(days=days)), days)
-    assert [sample.bytes for sample in journal.trend("one")] == list(range(100, 200, 10))
+    assert [sample.bytes for sample in journal.trend(UUID)] == list(range(100, 200, 10))
 
 
 def test_what_nobody_has_looked_at_for_long_is_forgotten(journal: Journal) -> None:
     """A server that is gone leaves nothing behind."""
     journal.snapshot(taken(), 10)
     journal.prune(AT + timedelta(days=100))
-    assert journal.snapshots() == [taken()]
-    assert journal.trend("one") == []
+    assert journal.last_snapshot("main", UUID) == taken()
+    assert journal.trend(UUID) == []
     journal.prune(AT + timedelta(days=401))
-    assert journal.snapshots() == []
+    assert journal.last_snapshot("main", UUID) is None
 
 
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     """A restarted daemon shows what it knew."""
     with Journal.open(tmp_path) as journal:
-        journal.snapshot(taken(words="größer"), 10)
+        journal.snapshot(taken(detail="größer"), 10)
     with Journal.open(tmp_path) as journal:
-        assert journal.snapshots() == [taken(words="größer")]
+        assert journal.last_snapshot("main", UUID) == taken(detail="größer")
 
 
 def test_a_journal_without_the_tables_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,11 +79,11 @@ def test_a_journal_without_the_tables_gets_them(tmp_path: Path, monkeypatch: pyt
         Journal.open(tmp_path).close()
     with Journal.open(tmp_path) as journal:
         journal.snapshot(taken(), 10)
-        assert journal.snapshots() == [taken()]
+        assert journal.last_snapshot("main", UUID) == taken()
 
 
 def test_a_row_that_we_did_not_write_is_an_error_of_ours(journal: Journal) -> None:
-    """Not one of the JSON library's."""
-    journal._connection.execute("INSERT INTO snapshot VALUES ('one', 'main', '2026-04-01T00:00:00.000000Z', '{')")
+    """Not one of the library's."""
+    journal._connection.execute("INSERT INTO snapshot VALUES (?, 'main', 'yesterday', '{}')", (UUID,))
     with pytest.raises(StateError):
-        journal.snapshots()
+        journal.last_snapshot("main", UUID)

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.config.values import Config, ServerConfig
 from daemon.core.model import Server, State
-from daemon.history import Journal
+from daemon.history import Journal, Rotation
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order, Stage
@@ -42,7 +42,7 @@ def server_of(gallery: Gallery) -> ServerConfig:
 
 def standing_of(gallery: Gallery) -> Standing:
     """How it stands."""
-    return gallery.watcher.standings["survival"]
+    return gallery.watcher.standing("survival")
 
 
 def good(server: ServerConfig, at: datetime = NOW) -> Outcome:
@@ -200,6 +200,43 @@ def test_a_reload_disturbs_no_server_that_stays(gallery: Gallery) -> None:
     assert gallery.watcher.standings == {}
 
 
+def test_nothing_is_recalled_before_somebody_asks(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither at the start nor at a reload: of ten thousand servers it takes many seconds and most of the memory."""
+    asked: list[str] = []
+    attempts = Journal.attempts
+
+    def counting(journal: Journal, server: str, limit: int) -> list[Rotation]:
+        asked.append(server)
+        return attempts(journal, server, limit)
+
+    monkeypatch.setattr(Journal, "attempts", counting)
+    gallery = empty(configured(tmp_path, ["survival", "creative"]), journal=journal)
+    gallery.watcher.follow(gallery.config)
+    assert (asked, gallery.watcher.standings) == ([], {})
+    gallery.watcher.standing("creative")
+    gallery.watcher.standing("creative")
+    assert asked == ["creative"]
+
+
+def test_a_server_is_watched_since_it_was_configured_whenever_somebody_asks(gallery: Gallery) -> None:
+    """And not since it was asked for, or it would be overdue later on a page that is opened late."""
+    began = gallery.clock.now()
+    gallery.clock.elapsed += 3600
+    gallery.watcher.follow(gallery.config)
+    assert standing_of(gallery) == Standing(began)
+
+
+def test_what_is_at_hand_of_a_server_is_small(gallery: Gallery) -> None:
+    """Its verdicts are packed, a tenth of a kilobyte each."""
+    outcome = good(server_of(gallery))
+    rotated(gallery, outcome)
+    snapshot = standing_of(gallery).snapshot
+    assert snapshot
+    assert len(snapshot.packed) < 120 * len(outcome.verdicts)
+
+
 def test_a_failed_reload_is_remembered_until_one_succeeds(gallery: Gallery) -> None:
     """With when one last did."""
     began = gallery.watcher.reload.succeeded_at
@@ -214,11 +251,11 @@ def test_a_journal_that_cannot_be_read_costs_only_the_memory(gallery: Gallery) -
     """The daemon starts all the same, and each rotation is watched."""
     gallery.tools.journal.close()
     watcher = empty(gallery.config, journal=gallery.tools.journal).watcher
-    assert watcher.standings["survival"] == Standing(NOW)
+    assert watcher.standing("survival") == Standing(NOW)
     order = Order(server_of(gallery), "schedule")
     watcher.began(order)
     watcher.ended(order, good(server_of(gallery)))
-    assert watcher.standings["survival"].snapshot
+    assert watcher.standing("survival").snapshot
     assert watcher.trend("survival") == []
 
 

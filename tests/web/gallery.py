@@ -55,7 +55,7 @@ class Gallery:
 
     def stand(self, name: str, **changes: Any) -> None:
         """Change how a server stands."""
-        self.watcher.standings[name] = replace(self.watcher.standings[name], **changes)
+        self.watcher.standings[name] = replace(self.watcher.standing(name), **changes)
 
     def run(self, name: str, stage: Stage, since: timedelta, backup: Backup | None = None) -> None:
         """Let a rotation of that server be under way."""
@@ -166,7 +166,7 @@ def snapshot(
     server: ServerConfig, backups: Iterable[Backup], at: datetime, *, limit: int = 30, node: str = "fsn-03"
 ) -> Snapshot:
     """What a rotation would have seen."""
-    return Snapshot(at, f"{server.id}-0000-4000-8000-000000000000", node, limit, judged(server, backups, at))
+    return Snapshot.of(at, f"{server.id}-0000-4000-8000-000000000000", node, limit, judged(server, backups, at))
 
 
 def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **options: Any) -> Standing:
@@ -211,7 +211,7 @@ def fleet(folder: Path) -> Gallery:
             taken = standings[name].snapshot
             assert taken
             wave = int(size * (1 - ago * 0.006 + 0.01 * ((ago * 7) % 5)))
-            made.tools.journal.snapshot(Stored(taken.uuid, "main", at, {}), wave)
+            made.tools.journal.snapshot(Stored(taken.uuid, "main", at, "{}"), wave)
         return standings[name]
 
     for name in ("survival", "archive", "hub-eu"):

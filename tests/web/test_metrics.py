@@ -60,15 +60,14 @@ async def test_each_server_tells_its_newest_good_backup_and_when_it_is_overdue(g
 async def test_backups_are_counted_by_state_lock_and_owner(gallery: Gallery) -> None:
     """A kind that there is none of is left out."""
     found = await scraped(gallery)
+    snapshot = gallery.watcher.standings["survival"].snapshot
+    assert snapshot
     assert value(found, "backups", server="survival", state="good", locked="false", own="true") == 14
     assert value(found, "backups", server="survival", state="good", locked="true", own="true") == 2
     assert value(found, "backups", server="minigames", state="failed", locked="false", own="true") == 1
     assert value(found, "backups", server="survival", state="failed", locked="false", own="true") is None
     assert value(found, "backup_limit", server="survival") == 30
-    assert value(found, "backups_bytes", server="survival") == sum(
-        one.backup.bytes
-        for one in gallery.watcher.standings["survival"].snapshot.verdicts  # type: ignore[union-attr]
-    )
+    assert value(found, "backups_bytes", server="survival") == sum(one.backup.bytes for one in snapshot.verdicts)
     assert value(found, "newest_good_backup_bytes", server="survival") == 4 << 30
     assert value(found, "backup_suspicious", server="skyblock") == 1
     assert value(found, "backup_suspicious", server="survival") == 0

@@ -16,6 +16,7 @@ from daemon.errors import StateError
 from daemon.fleet import Fleet
 from daemon.history import Step
 from daemon.rotation.run import Stage
+from daemon.watch.values import Snapshot
 from daemon.watch.watcher import Watcher
 from daemon.web.app import make_app
 from daemon.web.fleet_page import headline
@@ -258,7 +259,7 @@ async def test_names_from_the_panel_cannot_break_out(gallery: Gallery) -> None:
     assert taken
     first = taken.verdicts[0]
     evil = replace(first, backup=replace(first.backup, name='<img src=x onerror="alert(1)">'))
-    gallery.stand("survival", snapshot=replace(taken, verdicts=(evil, *taken.verdicts[1:]), node='"><b>'))
+    gallery.stand("survival", snapshot=Snapshot.of(NOW, taken.uuid, '"><b>', 30, (evil, *taken.verdicts[1:])))
     page = await got(gallery, "/servers/survival")
     assert "<img" not in page
     assert '"><b>' not in page
@@ -278,7 +279,7 @@ async def test_every_kind_of_backup_has_its_words(gallery: Gallery) -> None:
     assert {State.GOOD, State.FAILED, State.PENDING, State.STRANGE} <= {one.state for one in verdicts}
     taken = gallery.watcher.standings["survival"].snapshot
     assert taken
-    gallery.stand("survival", snapshot=replace(taken, verdicts=verdicts))
+    gallery.stand("survival", snapshot=Snapshot.of(NOW, taken.uuid, taken.node, taken.limit, verdicts))
     text = seen_text(await got(gallery, "/servers/survival"))
     for words in (
         "failed, own",
