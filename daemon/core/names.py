@@ -5,9 +5,9 @@ deleted. Time and id have one fixed length each, so a name can be read back in o
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 LONGEST_NAME = 191
 """The panel's own limit in characters (Pelican's is 255)."""
@@ -29,14 +29,14 @@ class Template:
     @classmethod
     def parse(cls, text: str) -> "Template":
         """Given a template's text, return it checked; ValueError says what would be right."""
-        fixed_parts = re.split(r"\{(?:server|time|id)\}", text)
-        for stray in re.findall(r"\{[^{}]*\}|[{}]", "\0".join(fixed_parts)):
-            raise ValueError(
-                f'"{text}" has {stray}, which is no placeholder: there are {{server}}, {{time}} and {{id}}'
-            )
+        for braced in re.findall(r"\{[^{}]*\}|[{}]", text):
+            if braced[1:-1] not in _PLACEHOLDERS:
+                raise ValueError(
+                    f'"{text}" has {braced}, which is no placeholder: there are {{server}}, {{time}} and {{id}}'
+                )
         if text != text.strip() or not text.isprintable():
             raise ValueError(f'"{text}" begins or ends with a blank, or has a character that cannot be seen: {_ADVICE}')
-        if not fixed_parts[0]:
+        if not text or text.startswith("{"):
             raise ValueError(f'"{text}" must start with fixed text, by which its backups are known: {_ADVICE}')
         if "{time}" not in text:
             raise ValueError(f'"{text}" must hold {{time}}, so that no two backups have one name: {_ADVICE}')
@@ -56,19 +56,12 @@ class Template:
         return len(self.render(server, datetime(2000, 1, 1, tzinfo=UTC), "0" * 8))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ownership:
     """What is a policy's own on one server: the template in force and the earlier ones. `server` None means any."""
 
     templates: tuple[Template, ...]
     server: str | None
-    _patterns: tuple[re.Pattern[str], ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Compile the templates once, since a judgement asks of every backup."""
-        object.__setattr__(
-            self, "_patterns", tuple(_pattern(template.text, self.server) for template in self.templates)
-        )
 
     def owns(self, name: str) -> bool:
         """Whether one of the templates could have made the name."""
@@ -76,6 +69,11 @@ class Ownership:
             if pattern.fullmatch(name):
                 return True
         return False
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], ...]:
+        """The templates as expressions, looked up once, since a judgement asks of every backup."""
+        return tuple(_pattern(template.text, self.server) for template in self.templates)
 
 
 @lru_cache(maxsize=1024)

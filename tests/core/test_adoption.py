@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from daemon.core.adoption import adopt, newest_attempt
+from daemon.core.adoption import Adoption, adopt, newest_attempt
 from daemon.core.model import Action, Backup, State, Verdict
 
 NOW = datetime(2026, 4, 2, 4, 0, tzinfo=UTC)
@@ -44,9 +44,10 @@ def test_the_newest_that_is_not_overdue_is_adopted_and_the_rest_are_stuck(
 
 
 def test_one_from_before_the_previous_start_is_stuck_however_long_the_timeout() -> None:
-    """It belongs to an interval that is over."""
-    decided = adopt([verdict(25)], since=SINCE, timeout=timedelta(days=7), now=NOW)
-    assert decided.adopted is None
+    """It belongs to an interval that is over; one from that very start does not."""
+    before, at_start = verdict(24.1), verdict(24)
+    decided = adopt([at_start, before], since=SINCE, timeout=timedelta(days=7), now=NOW)
+    assert decided == Adoption(at_start.backup, (before.backup,))
 
 
 def test_the_newest_attempt_counts_failed_and_pending_ones_of_ours_alone() -> None:

@@ -74,6 +74,13 @@ def test_a_name_that_looks_like_another_ones_uuid_is_ambiguous() -> None:
         choose(backups, dict.fromkeys(("feedbeef", "11111111"), State.GOOD), "feed")
 
 
+def test_a_full_uuid_means_that_one_whatever_others_are_called() -> None:
+    """There is nothing more exact that could be written."""
+    backups = (backup("feedbeef", "x"), backup("11111111", "feedbeef"))
+    states = dict.fromkeys(("feedbeef", "11111111"), State.GOOD)
+    assert choose(backups, states, "FEEDBEEF") is backups[0]
+
+
 def test_one_that_is_named_latest_and_is_not_is_ambiguous() -> None:
     """A word of ours is not taken for a name of theirs, nor the other way round."""
     backups = (backup("feedbeef", "newer"), backup("11111111", "latest"))
@@ -85,7 +92,7 @@ def test_one_that_is_named_latest_and_is_not_is_ambiguous() -> None:
 
 def test_without_a_good_one_there_is_no_latest() -> None:
     """A failed backup is never what latest means."""
-    with pytest.raises(UsageError, match="there is no good backup"):
+    with pytest.raises(UsageError, match="^there is no good backup$"):
         choose((FAILED,), STATES, "latest")
 
 
@@ -96,9 +103,19 @@ def test_a_server_without_backups_says_so() -> None:
     assert caught.value.hint == "the server has no backups"
 
 
-def test_no_more_than_five_candidates_are_named() -> None:
+@pytest.mark.parametrize(("number", "more"), [(5, ""), (7, " and 2 more")])
+def test_no_more_than_five_candidates_are_named(number: int, more: str) -> None:
     """The error stays readable with a hundred of one name."""
-    backups = tuple(backup(f"{number:08x}", "twin") for number in range(7))
+    backups = tuple(backup(f"{place:08x}", "twin") for place in range(number))
     with pytest.raises(UsageError) as caught:
         choose(backups, dict.fromkeys((b.uuid for b in backups), State.GOOD), "twin")
-    assert caught.value.hint.endswith("00000004 (twin) and 2 more")
+    assert caught.value.hint.endswith("00000003 (twin), 00000004 (twin)" + more)
+
+
+def test_up_to_five_names_like_it_are_offered() -> None:
+    """Newest first, as everything is listed."""
+    backups = tuple(backup(f"{place:08x}", f"before the update {place}") for place in range(5))
+    with pytest.raises(UsageError) as caught:
+        choose(backups, dict.fromkeys((b.uuid for b in backups), State.GOOD), "before the update")
+    offered = ", ".join(f"{b.uuid} ({b.name})" for b in backups)
+    assert caught.value.hint == f"did you mean {offered}?"

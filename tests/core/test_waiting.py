@@ -21,6 +21,7 @@ def test_the_last_five_count_and_one_slow_one_does_not() -> None:
     """The median of the last five: an old habit and a single bad night are forgotten."""
     hour = timedelta(hours=1)
     assert first_look([hour] * 20 + [MINUTE] * 4 + [hour]) == timedelta(seconds=65)
+    assert first_look([hour] * 20 + [MINUTE] * 3 + [hour] * 2) == timedelta(seconds=65)
 
 
 def test_a_long_one_is_first_looked_at_when_it_should_be_done() -> None:
@@ -39,6 +40,12 @@ def test_without_history_the_looks_grow_by_half_up_to_five_minutes() -> None:
     assert [look.total_seconds() for look in looks[:4]] == [5, 7.5, 11.25, 16.875]
     assert looks[-1] == 5 * MINUTE
     assert first_look([]) == timedelta(seconds=5)
+
+
+def test_past_the_predicted_end_the_looks_grow_by_half_from_there() -> None:
+    """Foretold after 65 s: then 5 s, 7.5 s and on, as without history."""
+    assert next_look(timedelta(seconds=65), [MINUTE]) == timedelta(seconds=5)
+    assert next_look(timedelta(seconds=70), [MINUTE]) == timedelta(seconds=7.5)
 
 
 def test_durations_are_those_of_good_backups_in_their_order() -> None:
