@@ -133,12 +133,12 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
 
 
 def _made_already(run: Run, verdicts: Sequence[Verdict]) -> Backup | None:
-    """A good backup of ours since the start that is tried again; the journal may not know of it, as on a full disk."""
+    """A backup of ours since the start that is tried again; the journal may not know of it, as on a full disk."""
     start_at = run.order.start_at
     if run.order.trigger not in {"retry", "resume"} or start_at is None:
         return None
     since = _by_panel(run, start_at)
-    mine = (v.backup for v in verdicts if v.own and v.state is not State.STRANGE and v.backup.successful)
+    mine = (v.backup for v in verdicts if v.own and v.state not in {State.STRANGE, State.FAILED})
     return next((backup for backup in mine if backup.created_at and backup.created_at >= since), None)
 
 

@@ -18,6 +18,7 @@ from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox.records import Deed, Entry, State
 from tests.simulation import oracle
 from tests.simulation.oracle import Row
+from tests.simulation.scenario import HOUR
 from tests.simulation.witness import DAEMON, ORIGIN, Exchange, Rotation, Witness
 
 FRESH_SECONDS = 60.0
@@ -69,7 +70,7 @@ class Rules:
         self._made_for: dict[tuple[str, datetime], list[tuple[str, Rotation]]] = {}
         self._made_names: set[tuple[str, str]] = set()
         self._excused_until = -1.0
-        self._journal_failed_at = -1.0
+        self._journal_failed_at = self._clock_set_at = -1.0
         witness.on_entry.append(self._entry)
 
     def hold(self, rule: str, holds: bool, text: str, server: str | None = None) -> None:
@@ -84,17 +85,34 @@ class Rules:
         self.witness.tell(f"!!! {rule}: {text}", server)
         self.on_violation()
 
-    def excuse_starts(self, seconds: float) -> None:
-        """For so long a start may come twice: the host's clock was set, and passes over the same hours again."""
-        self._excused_until = max(self._excused_until, self.witness.now() + seconds)
+    def host_clock_set(self, by: float) -> None:
+        """For a while a start may come twice: the host's clock passes over the same hours again."""
+        self._excused_until = max(self._excused_until, self.witness.now() + 2 * abs(by) + HOUR)
+        self.a_clock_was_set()
+
+    def a_clock_was_set(self) -> None:
+        """From now on dates that were made before cannot be compared with a start."""
+        self._clock_set_at = self.witness.now()
 
     def journal_failed(self) -> None:
-        """What was done since is nowhere remembered; a start may get a second backup then, and no deletion."""
+        """What was done since is nowhere remembered; then only the panel's list can show what a start has got."""
         self._journal_failed_at = self.witness.now()
 
     def _remembered(self, rotation: Rotation) -> bool:
-        """Whether the daemon could know what that rotation asked for, and for which start."""
-        return self.witness.now() > self._excused_until and self._journal_failed_at < rotation.began
+        """Whether the journal could hold what that rotation asked for, and for which start."""
+        return self._journal_failed_at < rotation.began
+
+    def _shown(self, exchange: Exchange, backup: Row, rotation: Rotation) -> bool:
+        """Whether the list that a create rests on shows a backup of that rotation as one that was made since its start.
+
+        It does not where the row was not told as it is, where the policy's name was changed, and where a clock was set.
+        """
+        now_at_work = exchange.rotation
+        if now_at_work is None or self._clock_set_at >= rotation.began:
+            return False
+        passes = _last_passes(now_at_work, exchange)
+        row = _merged(passes[-1]).get(backup.uuid) if passes else None
+        return row is not None and not row.strange and oracle.owns(now_at_work.policy, now_at_work.server, row.name)
 
     # The ledger ------------------------------------------------------------------------------------------------------
 
@@ -162,10 +180,10 @@ class Rules:
         standing = [
             uuid
             for uuid, earlier in made
-            if self._remembered(earlier)
-            and uuid not in self.witness.once_failed  # it was tried again before it turned good after all
+            if uuid not in self.witness.once_failed  # it was tried again before it turned good after all
             and uuid in rows
             and (rows[uuid].successful or rows[uuid].completed is None)
+            and (self._remembered(earlier) or self._shown(exchange, rows[uuid], earlier))
         ]
         if self.witness.now() > self._excused_until:
             names = ", ".join(rows[uuid].name for uuid in standing)
@@ -198,7 +216,7 @@ class Rules:
         refused = all(other.received is not None and 400 <= other.status < 500 for other in again)
         self.hold("6", refused, f"{name} is asked for again, and nothing says that it was not made", server)
         last = earlier[-1] if earlier else None
-        if last is not None and last.rotation and exchange.rotation and self._remembered(last.rotation):
+        if last is not None and last.rotation and exchange.rotation and self._can_settle(last, exchange):
             same_start = last.rotation.start_at == exchange.rotation.start_at
             settled = last.received is not None or not same_start or exchange.sent - last.sent >= SETTLE_SECONDS - 1
             self.hold(
@@ -208,6 +226,12 @@ class Rules:
                 server,
             )
         earlier.append(exchange)
+
+    def _can_settle(self, create: Exchange, later: Exchange) -> bool:
+        """Whether who asks now could know of the earlier create: by the journal, or as the same process."""
+        if self.witness.now() <= self._excused_until:
+            return False
+        return create.process == later.process or (create.rotation is not None and self._remembered(create.rotation))
 
     def _was_seen(self, create: Exchange) -> bool:
         """Whether some list showed the backup since."""

@@ -296,7 +296,7 @@ class Simulation:
         """Set the clock of the daemon's machine."""
         self.host_clock.ahead += by
         self.witness.tell(f"the host's clock jumps by {by.total_seconds():.0f} s")
-        self.rules.excuse_starts(abs(by.total_seconds()) * 2 + HOUR)
+        self.rules.host_clock_set(by.total_seconds())
 
     def rotate_by_hand(self, name: str) -> None:
         """Run `rotate NAME` in another process."""
