@@ -10,6 +10,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
+from itertools import dropwhile, islice
 from zoneinfo import ZoneInfo
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -40,13 +41,12 @@ def parse_duration(text: str) -> timedelta:
 def parse_size(text: str | int) -> int:
     """Given "50GiB", "800 MiB", "1.5TiB", "10GB" or a plain number of bytes, return the bytes; else ValueError."""
     match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)", str(text).strip())
-    number, unit = match.groups() if match else ("", "")
-    factor = _SIZE_FACTORS.get(unit.lower() or "b")
-    if not number or factor is None:
+    factor = _SIZE_FACTORS.get(match[2].lower() or "b") if match else None
+    if match is None or factor is None:
         raise ValueError(
             f'"{text}" is not a size: write bytes, or a number with KiB, MiB, GiB, TiB (1024) or GB (1000)'
         )
-    size = int(Fraction(number) * factor)
+    size = int(Fraction(match[1]) * factor)
     if size < 1:
         raise ValueError(f'"{text}" is less than one byte: write a size such as 50GiB')
     return size
@@ -60,8 +60,8 @@ def format_duration(duration: timedelta) -> str:
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     amounts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
-    first = next((place for place, (amount, _) in enumerate(amounts) if amount), len(amounts) - 1)
-    shown = [f"{amount} {unit}" for amount, unit in amounts[first : first + 2] if amount]
+    largest_two = islice(dropwhile(lambda each: not each[0], amounts), 2)
+    shown = [f"{amount} {unit}" for amount, unit in largest_two if amount]
     return " ".join(shown) or "0 s"
 
 

@@ -92,7 +92,7 @@ def test_one_that_is_named_latest_and_is_not_is_ambiguous() -> None:
 
 def test_without_a_good_one_there_is_no_latest() -> None:
     """A failed backup is never what latest means."""
-    with pytest.raises(UsageError, match="^there is no good backup$"):
+    with pytest.raises(UsageError, match=r"^there is no good backup$"):
         choose((FAILED,), STATES, "latest")
 
 

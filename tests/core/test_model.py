@@ -1,10 +1,18 @@
-"""What a server says of itself."""
+"""The words of the model, and what a server says of itself."""
 
 import pytest
 
-from daemon.core.model import Server
+from daemon.core.model import Action, Completeness, Scope, Server, State
 
 SERVER = {"uuid": "u", "identifier": "1a7ce997", "name": "Survival", "node": "node1", "backup_limit": 3}
+
+
+def test_the_words_are_those_of_the_configuration_the_journal_and_the_documents() -> None:
+    """Whoever reads them, in whatever file, relies on their spelling."""
+    assert [*Scope] == ["own", "all"]
+    assert [*Action] == ["keep", "delete", "ignore"]
+    assert [*State] == ["good", "failed", "pending", "suspicious", "strange"]
+    assert [*Completeness] == ["complete", "steady", "partial"]
 
 
 @pytest.mark.parametrize(
