@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from daemon.errors import UsageError
 
-
 YEARS = range(1970, 3000)
 """Whose moments can be given: a day or a century to either side of them is still within the calendar."""
 

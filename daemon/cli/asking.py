@@ -7,6 +7,7 @@ argument, and never shown.
 import getpass
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
@@ -20,6 +21,7 @@ from daemon.config.tree import Tree, variable
 from daemon.errors import UsageError
 
 STDIN = Path("-")
+_LONGEST = 64 * 1024  # what a device or a pipe without end may give
 
 
 def panel_and_key(
@@ -59,7 +61,8 @@ def _key(panel: str, file: Path | None) -> str:
 
 def _read(file: Path) -> str:
     try:
-        return sys.stdin.readline() if file == STDIN else file.read_text("utf-8")
+        with nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8") as stream:
+            return stream.readline(_LONGEST) if file == STDIN else stream.read(_LONGEST)
     except OSError as error:
         raise UsageError(f"--api-key-file: {file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,13 @@ def plan_listing(file: Path, keep: str, *, timezone: str, now: str | None, name:
     return Exit.REFUSED if decided.refused else Exit.DONE
 
 
+_LARGEST = 64 * 2**20  # a hundred thousand backups are 40 MiB
 _HINT = "save what GET /api/client/servers/ID/backups?per_page=50 answers, all pages as one JSON array"
 
 
 def _documents(file: Path) -> list[Any]:
     """One response, or an array of them; ValueError where it is neither."""
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8", "replace")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    text = _text(file)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -58,6 +57,20 @@ def _documents(file: Path) -> list[Any]:
     if not documents:
         raise ValueError("it holds no response")
     return documents
+
+
+def _text(file: Path) -> str:
+    """The file's text, or stdin's; UsageError where there is none, or no end of it."""
+    try:
+        with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8", errors="replace") as stream:
+            text = stream.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{file} cannot be read: it holds no text in UTF-8", hint=_HINT) from None
+    if len(text) > _LARGEST:
+        raise UsageError(f"{file} is larger than {_LARGEST >> 20} MiB", hint=_HINT)
+    return text
 
 
 def _show(decided: Plan, listing: Listing, retention: Retention) -> None:
