@@ -107,8 +107,8 @@ class Server:
     def obstacle(self) -> str | None:
         """Why the panel would answer every backup call with 409, in words; None where it would not."""
         states = (
-            (self.suspended or self.status == "suspended", "suspended"),
-            (self.installing or self.status == "installing", "installing"),
+            (self.suspended, "suspended"),
+            (self.installing, "installing"),
             (self.transferring, "transferring"),
             (self.status == "restoring_backup", "restoring a backup"),
             (bool(self.status), str(self.status).replace("_", " ")),

@@ -1,8 +1,10 @@
 """The words of the model, and what a server says of itself."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from daemon.core.model import Action, Completeness, Scope, Server, State
+from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Server, State
 
 SERVER = {"uuid": "u", "identifier": "1a7ce997", "name": "Survival", "node": "node1", "backup_limit": 3}
 
@@ -13,6 +15,16 @@ def test_the_words_are_those_of_the_configuration_the_journal_and_the_documents(
     assert [*Action] == ["keep", "delete", "ignore"]
     assert [*State] == ["good", "failed", "pending", "suspicious", "strange"]
     assert [*Completeness] == ["complete", "steady", "partial"]
+
+
+def test_what_is_not_told_is_nothing_out_of_the_ordinary() -> None:
+    """A panel, and a test, tells what matters."""
+    server = Server(**SERVER)
+    assert (server.status, server.description, server.permissions) == (None, "", None)
+    assert (server.suspended, server.installing, server.transferring, server.node_under_maintenance) == (False,) * 4
+    backup = Backup("u", "auto", successful=True, locked=False, bytes=1, created_at=None, completed_at=None)
+    assert (backup.checksum, backup.ignored, backup.unreadable) == (None, (), None)
+    assert Listing((), 0, datetime(2026, 4, 1, tzinfo=UTC), Completeness.COMPLETE).pages == 1
 
 
 @pytest.mark.parametrize(

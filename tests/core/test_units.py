@@ -114,6 +114,8 @@ def test_a_duration_is_read_by_its_two_largest_units(seconds: float, text: str) 
         (1023, "1023 B"),
         (1024, "1 KiB"),
         (1024**2 - 1, "1 MiB"),
+        (int(1023.6 * 1024), "1023.6 KiB"),
+        (int(1023.96 * 1024), "1 MiB"),
         (int(4.2 * 1024**3), "4.2 GiB"),
         (50 * 1024**3, "50 GiB"),
         (3 * 1024**4, "3 TiB"),
@@ -140,13 +142,14 @@ def test_a_span_reads_as_it_is_written(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("3m", "months are mo"),
-        ("1y3m", "months are mo"),
-        ("", "such as 36h"),
-        ("30", "such as"),
-        ("20s", "such as"),
-        ("-1d", "such as"),
-        ("0h", "must reach back"),
+        ("3m", "such as 36h, 30d, 6mo or 1y6mo; months are mo$"),
+        ("1y3m", "such as 36h, 30d, 6mo or 1y6mo; months are mo$"),
+        ("", "such as 36h, 30d, 6mo or 1y6mo$"),
+        ("30", "such as 36h, 30d, 6mo or 1y6mo$"),
+        ("20s", "such as 36h, 30d, 6mo or 1y6mo$"),
+        ("6mo2", "such as 36h, 30d, 6mo or 1y6mo$"),
+        ("-1d", "such as 36h, 30d, 6mo or 1y6mo$"),
+        ("0h", "^a span must reach back: write at least 1h, or leave the rule out$"),
     ],
 )
 def test_what_is_no_span_is_refused(text: str, says: str) -> None:
@@ -174,7 +177,17 @@ def test_what_is_no_span_is_refused(text: str, says: str) -> None:
 def test_a_span_is_cut_at_the_first_moment_of_its_date(span: str, zone: str, moment: str, cutoff: str) -> None:
     """Months before days, clamped to the month's end; hours are exact; where midnight is skipped, right after it."""
     place = ZoneInfo(zone)
-    assert parse_span(span).before(at(moment, place), place) == at(cutoff, place)
+    found = parse_span(span).before(at(moment, place), place)
+    assert (found, found.tzinfo) == (at(cutoff, place), UTC)
+
+
+@pytest.mark.parametrize(
+    ("span", "days"),
+    [("2y", 732), ("3mo", 93), ("2w", 14), ("5d", 5), ("24h", 1), ("25h", 2), ("1y1mo1w1d1h", 366 + 31 + 7 + 1 + 1)],
+)
+def test_a_span_reaches_back_so_many_dates_at_most(span: str, days: int) -> None:
+    """Every year a leap year, every month of 31 days, every hour the one that begins a date."""
+    assert parse_span(span).most_days == days
 
 
 @pytest.mark.parametrize("span", ["2026y", "9999999mo", "999999999d", "999999999h", "1y999999999w", "2025y3mo"])
