@@ -4,7 +4,7 @@ Everything here is frozen, and every moment is timezone-aware. Nothing here read
 panel said arrives as these values, and what is decided leaves as these values.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -134,4 +134,4 @@ class Verdict:
     state: State
     own: bool
     action: Action
-    reasons: tuple[Reason, ...] = field(default=())
+    reasons: tuple[Reason, ...]

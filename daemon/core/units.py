@@ -159,7 +159,7 @@ def first_moment(day: date, zone: ZoneInfo) -> datetime:
     """
     midnight = datetime.combine(day, time(), zone)
     start = midnight.astimezone(UTC)
-    if (start - timedelta(microseconds=1)).astimezone(zone).date() < day:
+    if (start - timedelta.resolution).astimezone(zone).date() < day:
         return start
     return midnight.replace(fold=1).astimezone(UTC)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from daemon.core.adoption import Adoption, adopt, newest_attempt
-from daemon.core.model import Action, Backup, State, Verdict
+from daemon.core.model import Action, Backup, Reason, State, Verdict
 
 NOW = datetime(2026, 4, 2, 4, 0, tzinfo=UTC)
 SINCE = NOW - timedelta(hours=24)
@@ -17,7 +17,7 @@ def verdict(hours: float, *, state: State = State.PENDING, own: bool = True) -> 
     made = NOW - timedelta(hours=hours)
     done = None if state is State.PENDING else made
     backup = Backup(f"{hours}", f"{hours}", state is State.GOOD, False, 0, made, done)
-    return Verdict(backup, state, own, Action.IGNORE)
+    return Verdict(backup, state, own, Action.IGNORE, (Reason(state, None, "as the test has it"),))
 
 
 @pytest.mark.parametrize(

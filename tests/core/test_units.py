@@ -237,7 +237,8 @@ def test_a_cutoff_does_not_move_back_in_the_night_that_has_midnight_twice() -> N
 )
 def test_the_first_moment_of_a_date(zone: str, day: date, first: datetime) -> None:
     """Midnight, wherever there is one."""
-    assert first_moment(day, ZoneInfo(zone)) == first
+    found = first_moment(day, ZoneInfo(zone))
+    assert (found, found.tzinfo) == (first, UTC)
 
 
 @pytest.mark.parametrize("zone", ODD_ZONES)

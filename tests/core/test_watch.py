@@ -29,6 +29,12 @@ def trouble(event: Event, *, good: bool = False) -> Report:
     return Report(good=good, trouble=event)
 
 
+def test_the_events_are_called_as_the_configuration_calls_them() -> None:
+    """Whoever is to be told asks for them by these words."""
+    assert [*Event] == ["failed", "limit", "suspicious", "overdue", "recovered", "done"]
+    assert Watch(NOON).good_at is None
+
+
 def test_a_trouble_is_told_once_and_then_its_end() -> None:
     """Three failures make one message, and the good backup after them another."""
     failed = trouble(Event.FAILED)
