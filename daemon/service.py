@@ -8,11 +8,11 @@ anything about backups.
 import asyncio
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from daemon import __version__
 from daemon.clock import Clock
-from daemon.config.values import Config
+from daemon.config.values import Config, keeping
 from daemon.discovery import Discovery
 from daemon.errors import BackupdError
 from daemon.fleet import Fleet
@@ -32,15 +32,23 @@ STATUS_SECONDS = 30.0
 STOP_SECONDS = 45.0
 """What systemd is asked for when told to stop: the drain, the last alerts, and some to spare."""
 
+Aside = Callable[[Callable[[], Config]], Awaitable[Config]]
+
 NAMED = 5
 """So many servers are named in the line of status; more are counted."""
 
 
 class Service:
-    """One daemon. `read_config` reads the configuration anew and raises BackupdError where it is bad."""
+    """One daemon. `read_config` reads the configuration anew and raises BackupdError where it is bad.
 
-    def __init__(self, read_config: Callable[[], Config], clock: Clock, notifier: Notifier) -> None:
+    `aside` calls it for a reload while all else goes on: thousands of servers take the better part of a second.
+    """
+
+    def __init__(
+        self, read_config: Callable[[], Config], clock: Clock, notifier: Notifier, *, aside: Aside = asyncio.to_thread
+    ) -> None:
         self._read_config = read_config
+        self._aside = aside
         self._clock = clock
         self._notifier = notifier
         self._events: asyncio.Queue[signal.Signals] = asyncio.Queue()
@@ -102,7 +110,7 @@ class Service:
             if event is not signal.SIGHUP:
                 log.info("stopping", signal=event.name)
                 return
-            self._reload(fleet, discovery, watcher)
+            await self._reload(fleet, discovery, watcher)
             await http.follow_or_stay(fleet.config.http)
             self._feed_watchdog(fleet)
 
@@ -116,11 +124,12 @@ class Service:
         if fleet.keeps_time() and self._notifier.watchdog_seconds:
             self._notifier.watchdog()
 
-    def _reload(self, fleet: Fleet, discovery: Discovery, watcher: Watcher) -> None:
+    async def _reload(self, fleet: Fleet, discovery: Discovery, watcher: Watcher) -> None:
         """Read the configuration again; a bad one leaves the old one running (DESIGN, invariant 11)."""
         self._notifier.reloading()
+        before = fleet.config
         try:
-            config = self._configuration()
+            config = await self._aside(lambda: keeping(self._configuration(), before))
         except BackupdError as error:
             log.warning("reload_failed", text=error.text, consequence="the old configuration stays in force")
             watcher.reload_failed()

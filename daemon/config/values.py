@@ -6,7 +6,7 @@ reads a file or the environment, and a key is only ever held as a `SecretStr`.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -131,6 +131,19 @@ class Config:
     http: HttpConfig | None = None
     alerts: Mapping[str, AlertConfig] = field(default_factory=dict)
     discover: Mapping[str, DiscoverConfig] = field(default_factory=dict)
+
+
+def keeping(config: Config, before: Config) -> Config:
+    """Given a configuration and the one before it, return the same with the earlier servers where they are equal.
+
+    Whoever obeys it then sees at a glance what changed: of ten thousand servers a look into each takes a tenth of a
+    second, which nobody has to wait for where this runs in a thread.
+    """
+    return replace(config, servers={name: _kept(before.servers.get(name), one) for name, one in config.servers.items()})
+
+
+def _kept(before: ServerConfig | None, now: ServerConfig) -> ServerConfig:
+    return before if before is not None and before == now and before.file == now.file else now
 
 
 def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:

@@ -1,5 +1,6 @@
 """A schedule that remembers its last answers gives no others."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -9,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config.schedule import Remembering, schedule_of
-from daemon.config.values import ServerConfig
+from daemon.config.values import ServerConfig, keeping
 from daemon.core.calendar import Schedule, parse_schedule
 from tests.config.support import RIGHT, loaded
 
+MORE = '[servers.creative]\nid = "2b7ce997"\n[servers.hardcore]\nid = "3c7ce997"\nkeep = { last = 9 }\n'
 NOW = datetime(2026, 3, 28, 3, tzinfo=UTC)
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")]
 
@@ -65,14 +67,25 @@ def test_it_does_not_grow() -> None:
 @pytest.fixture
 def servers(tmp_path: Path) -> dict[str, ServerConfig]:
     """Three servers of one policy, one of which keeps more."""
-    more = '[servers.creative]\nid = "2b7ce997"\n[servers.hardcore]\nid = "3c7ce997"\nkeep = { last = 9 }\n'
-    return dict(loaded(tmp_path, RIGHT + more).servers)
+    return dict(loaded(tmp_path, RIGHT + MORE).servers)
 
 
 def test_servers_without_keys_of_their_own_share_their_policy(servers: dict[str, ServerConfig]) -> None:
     """It is read once, and held once: ten thousand servers are some megabytes."""
     assert servers["survival"].policy is servers["creative"].policy
     assert servers["hardcore"].policy != servers["creative"].policy
+
+
+def test_what_a_reload_does_not_change_stays_the_very_same(tmp_path: Path) -> None:
+    """Whoever obeys it need not look inside; what is equal and written elsewhere is told of with its new place."""
+    before = loaded(tmp_path, RIGHT + MORE)
+    text = RIGHT.replace("1a7ce997", "4d7ce997") + MORE
+    now = keeping(loaded(tmp_path, text), before)
+    assert now.servers["creative"] is before.servers["creative"]
+    assert now.servers["hardcore"] is before.servers["hardcore"]
+    assert now.servers["survival"].id == "4d7ce997"
+    moved = replace(before, servers={"creative": replace(before.servers["creative"], file="elsewhere")})
+    assert keeping(moved, before).servers["creative"].file == "elsewhere"
 
 
 def test_servers_of_equal_schedules_share_what_is_remembered(servers: dict[str, ServerConfig]) -> None:

@@ -5,11 +5,13 @@ import json
 import signal
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from daemon.config.load import load
+from daemon.config.values import Config
 from daemon.sandbox.faults import slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed
@@ -226,3 +228,20 @@ def test_systemd_is_told_now_and_then_how_things_stand(panel: Panel, monkeypatch
     asyncio.run(Service(lambda: config, CLOCK, Manager({}, CLOCK)).run())
     assert told[0].startswith(("under way: survival; next start ", "nothing under way; next start "))
     assert told[0].endswith("UTC (survival)")
+
+
+def test_a_reload_is_read_while_all_else_goes_on(panel: Panel) -> None:
+    """Thousands of servers take the better part of a second, in which other servers' starts fall due."""
+    config = load(panel.configure(panel.add_server(past=1)), panel.environment)
+    readers: list[threading.Thread] = []
+
+    def read() -> Config:
+        readers.append(threading.current_thread())
+        return config
+
+    class Manager(Notifier):
+        def ready(self, status: str = "") -> None:  # noqa: ARG002
+            signal.raise_signal(signal.SIGHUP if len(readers) == 1 else signal.SIGTERM)
+
+    asyncio.run(Service(read, CLOCK, Manager({}, CLOCK)).run())
+    assert [thread is threading.main_thread() for thread in readers] == [True, False]
