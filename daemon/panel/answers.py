@@ -16,6 +16,7 @@ READ_SECONDS = 30.0
 WRITE_SECONDS = 60.0  # the panel itself waits up to 15 s for the node before it answers
 LONGEST_WAIT = 3600.0  # that an answer may ask for; anything beyond is nonsense
 LONGEST_WORDS = 300
+YEARS = range(1970, 3000)  # in which a clock may be; near the calendar's ends nothing can be reckoned
 LONGEST_INTEGER = 19  # digits; enough for 2^63
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -138,9 +139,10 @@ def http_date(text: str | None) -> datetime | None:
     """Given a header such as `Mon, 23 Nov 2026 06:55:14 GMT`, return it in UTC, else None."""
     try:
         moment = parsedate_to_datetime(text or "")
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    return moment if moment.year in YEARS else None
 
 
 def clean(value: object) -> str:

@@ -42,6 +42,7 @@ CONNECTIONS = 10
 URGENT_CONNECTIONS = 2
 CONNECT_SECONDS = 10.0
 LARGEST_ANSWER = 16 * 2**20
+IDENTITY = "identity"  # nothing compressed: a few bytes could unpack to as many as there is memory
 ATTEMPTS = 4
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
@@ -213,11 +214,13 @@ class Requests:
         async with client.stream(
             call.method, self.base + call.path, params=dict(call.query) or None, json=call.body, timeout=timeout
         ) as response:
+            error = StrangeAnswerError if call.reads else OutcomeUnknownError
+            if response.headers.get("content-encoding", IDENTITY).lower() != IDENTITY:
+                raise error(f"{call.doing}: the answer is compressed, which was not asked for")
             body = bytearray()
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > LARGEST_ANSWER:
-                    error = StrangeAnswerError if call.reads else OutcomeUnknownError
                     raise error(f"{call.doing}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
             headers = {name.lower(): value for name, value in response.headers.items()}
             echo = self._key.get_secret_value().encode()
@@ -237,7 +240,7 @@ class Requests:
         encrypted = self.base.lower().startswith("https:")
         return httpx.AsyncClient(
             auth=_Key(self._key),
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ptero-backupd"},
+            headers={"Accept": "application/json", "Accept-Encoding": IDENTITY, "User-Agent": "ptero-backupd"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             limits=httpx.Limits(
