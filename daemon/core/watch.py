@@ -57,14 +57,13 @@ class News:
 
 def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[News, ...]]:
     """Take in what came of a rotation: a trouble that was told is not told again before a good backup ended it."""
+    news = []
     if report.good:
-        over = tuple(sorted(watch.told - {report.trouble}))
-        still = watch.told & {report.trouble}
-        watch = Watch(fine_at=now, good_at=now, told=frozenset(still))
-    else:
-        over = ()
-        watch = replace(watch, fine_at=now) if report.excused else watch
-    news = [News(Event.RECOVERED, over)] if over else []
+        over = watch.told - {report.trouble}
+        news += [News(Event.RECOVERED, tuple(sorted(over)))] if over else []
+        watch = Watch(fine_at=now, good_at=now, told=watch.told - over)
+    elif report.excused:
+        watch = replace(watch, fine_at=now)
     if report.trouble is not None and report.trouble not in watch.told:
         watch = replace(watch, told=watch.told | {report.trouble})
         news.append(News(report.trouble))

@@ -33,6 +33,7 @@ def test_the_events_are_called_as_the_configuration_calls_them() -> None:
     """Whoever is to be told asks for them by these words."""
     assert [*Event] == ["failed", "limit", "suspicious", "overdue", "recovered", "done"]
     assert Watch(NOON).good_at is None
+    assert Report() == Report(good=False, trouble=None, excused=False)
 
 
 def test_a_trouble_is_told_once_and_then_its_end() -> None:
@@ -70,6 +71,14 @@ def test_a_good_backup_in_a_refused_rotation_ends_what_was_and_tells_the_refusal
         [],
         [News(Event.RECOVERED, (Event.FAILED,)), News(Event.DONE)],
     ]
+
+
+def test_a_good_backup_is_remembered_by_its_moment() -> None:
+    """From then on the server is fine, and its next backup is counted from there."""
+    later = NOON + timedelta(days=1)
+    for report, open_troubles in ((GOOD, set()), (trouble(Event.LIMIT, good=True), {Event.LIMIT})):
+        watch, _ = reported(Watch(NOON, told=frozenset({Event.FAILED})), report, later)
+        assert watch == Watch(later, later, frozenset(open_troubles))
 
 
 def test_what_decides_nothing_tells_nothing_and_changes_nothing() -> None:
