@@ -62,11 +62,12 @@ class Words:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, read whole. Header names are in lower case."""
+    """One answer, read whole. Header names are in lower case; `sent_at` is when its request left (monotonic seconds)."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    sent_at: float = float("-inf")
 
     @cached_property
     def document(self) -> Any:  # noqa: ANN401 — anything that JSON can hold; daemon/panel/wire.py looks at it

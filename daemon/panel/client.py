@@ -135,6 +135,14 @@ class PanelClient:
 
     async def backups(self, server_id: str) -> Listing:
         """Return every backup of a server, in up to three passes over all pages."""
+        listing, _ = await self.dated_backups(server_id)
+        return listing
+
+    async def dated_backups(self, server_id: str) -> tuple[Listing, float]:
+        """Return every backup of a server, and the moment (of the monotonic clock) that the listing is not older than.
+
+        That is when the request left, not when it was to be made: it may have waited long for the API limit.
+        """
         doing = f"listing the backups of server {server_id}"
         call = self._call("GET", doing, server_id, "backups")
         return await read_listing(self._pages(call, BACKUPS_PER_PAGE, backup_page, self._requests.read))
@@ -285,7 +293,8 @@ class PanelClient:
             this = replace(call, query={"per_page": str(per_page), "page": str(number)})
             answer = await send(this)
             taken_at = answer.date or self._clock.now()
-            return understood(this, answer, lambda document: read(document, taken_at))
+            page = understood(this, answer, lambda document: read(document, taken_at))
+            return replace(page, sent_at=answer.sent_at)
 
         return fetch
 

@@ -23,20 +23,25 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """One page: its rows by id, what the panel claims as total, and the panel's clock."""
+    """One page: its rows by id, what the panel claims as total, the panel's clock, and when it was asked for by ours."""
 
     rows: dict[str, Row]
     total: int | None
     taken_at: datetime
+    sent_at: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Pass(Generic[Row]):
-    """One reading of all pages. `total` is the last page's; `steady` says that every page claimed the same one."""
+    """One reading of all pages. `total` is the last page's; `steady` says that every page claimed the same one.
+
+    `taken_at` and `sent_at` are the first page's: no row is older.
+    """
 
     rows: dict[str, Row]
     total: int | None
     taken_at: datetime
+    sent_at: float
     pages: int
     steady: bool
     ended: bool
@@ -61,7 +66,8 @@ async def read_pass(fetch: Fetch[Row]) -> Pass[Row]:
         fresh = not page.rows.keys() <= rows.keys()
         rows |= page.rows
     ended = not fresh or len(rows) == page.total
-    return Pass(rows, page.total, first.taken_at, number, steady=len(totals) == 1, ended=ended)
+    steady = len(totals) == 1
+    return Pass(rows, page.total, first.taken_at, first.sent_at, number, steady=steady, ended=ended)
 
 
 async def read_passes(fetch: Fetch[Row]) -> tuple[Pass[Row], Completeness]:
@@ -81,16 +87,17 @@ async def read_passes(fetch: Fetch[Row]) -> tuple[Pass[Row], Completeness]:
     return latest, Completeness.STEADY if steady else Completeness.PARTIAL
 
 
-async def read_listing(fetch: Fetch[Backup]) -> Listing:
-    """Read every backup of one server."""
+async def read_listing(fetch: Fetch[Backup]) -> tuple[Listing, float]:
+    """Read every backup of one server; return also the monotonic moment that nothing in the listing is older than."""
     latest, completeness = await read_passes(fetch)
-    return Listing(
+    listing = Listing(
         backups=tuple(latest.rows.values()),
         total=len(latest.rows) if latest.total is None else latest.total,
         taken_at=latest.taken_at,
         completeness=completeness,
         pages=latest.pages,
     )
+    return listing, latest.sent_at
 
 
 def backup_page(document: object, taken_at: datetime) -> Page[Backup]:

@@ -165,8 +165,8 @@ class Requests:
             sent_at = await self._turn.take(urgent=call.urgent)
             if sent_at > call.not_after:
                 raise HeldBackError(f"{call.doing}: the API limit held it back for too long; nothing was sent")
-            answer = await self._exchange(call)
-            self._learn(answer, call, sent_at)
+            answer = await self._exchange(call, sent_at)
+            self._learn(answer, call)
         if httpx.codes.is_success(answer.status):
             return answer
         raise refusal(answer, call)
@@ -176,7 +176,7 @@ class Requests:
         key = self._key.get_secret_value()
         return key.isascii() and key.isprintable() and bool(key) and " " not in key
 
-    def _learn(self, answer: Answer, call: Call, sent_at: float) -> None:
+    def _learn(self, answer: Answer, call: Call) -> None:
         """Take from an answer what it says of the panel's clock and of the API limit."""
         now = self._clock.monotonic()
         if answer.date is not None:
@@ -186,7 +186,7 @@ class Requests:
         # A write can be under a limit of its own (newer panels: 3 restores in 15 min) and carry that one's headers.
         general = call.reads or (pace.budget is not None and limit == pace.budget.limit)
         if general and limit and remaining is not None:
-            pace.learn(now, sent_at, Budget(limit, remaining))
+            pace.learn(now, answer.sent_at, Budget(limit, remaining))
         if (
             general
             and answer.status == httpx.codes.TOO_MANY_REQUESTS
@@ -194,13 +194,13 @@ class Requests:
         ):
             pace.refused(now, answer.retry_after)
 
-    async def _exchange(self, call: Call) -> Answer:
+    async def _exchange(self, call: Call, sent_at: float) -> Answer:
         """Send one request and read its answer whole, or raise what became of it."""
         client = self._opened(call)
         self.count += 1
         try:
             async with asyncio.timeout(CONNECT_SECONDS + call.seconds + OVERALL_MARGIN):
-                answer = await self._stream(client, call)
+                answer = await self._stream(client, call, sent_at)
                 self.answers[f"{answer.status // 100}xx"] += 1
                 return answer
         except FOREIGN as error:
@@ -208,7 +208,7 @@ class Requests:
             failure = lost(error, call, self._key)
         raise failure
 
-    async def _stream(self, client: httpx.AsyncClient, call: Call) -> Answer:
+    async def _stream(self, client: httpx.AsyncClient, call: Call, sent_at: float) -> Answer:
         """Send one request and read its answer, no further than is sensible."""
         timeout = httpx.Timeout(call.seconds, connect=CONNECT_SECONDS, pool=None)
         async with client.stream(
@@ -224,7 +224,7 @@ class Requests:
                     raise error(f"{call.doing}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
             headers = {name.lower(): value for name, value in response.headers.items()}
             echo = self._key.get_secret_value().encode()
-            return Answer(response.status_code, headers, bytes(body).replace(echo, b"[key]"))
+            return Answer(response.status_code, headers, bytes(body).replace(echo, b"[key]"), sent_at)
 
     def _opened(self, call: Call) -> httpx.AsyncClient:
         """Return the httpx client, made at the first request."""

@@ -34,7 +34,7 @@ class _TooDearError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Sighting:
-    """A server, and the moment (of the monotonic clock) before the panel was asked."""
+    """A server, and the moment (of the monotonic clock) at which the panel was asked, or before."""
 
     server: Server
     at: float
@@ -116,9 +116,8 @@ class Sightings:
 
     async def _hand_out(self, number: int) -> Page[Server]:
         """Read one page, and let those go on who wait for a server on it."""
-        at = self._clock.monotonic()
         page = await self._fetch(number)
-        self._unlisted -= self._remember(page.rows.values(), at)
+        self._unlisted -= self._remember(page.rows.values(), page.sent_at)
         if number == 1 and page.rows and page.total is not None:
             self._pages = -(-page.total // len(page.rows))
             if not self._is_worth(self._pages):

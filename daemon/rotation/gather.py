@@ -8,7 +8,7 @@ from daemon.rotation.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A listing and the moment (of the monotonic clock) before it was read."""
+    """A listing, and the moment (of the monotonic clock) that it is not older than."""
 
     listing: Listing
     read_at: float
@@ -16,8 +16,7 @@ class Gathered:
 
 async def gather(run: Run) -> Gathered:
     """Read all pages; raises PanelError where the panel does not give them."""
-    read_at = run.tools.clock.monotonic()
-    listing = await run.client.backups(run.server_id)
+    listing, read_at = await run.client.dated_backups(run.server_id)
     gathered = Gathered(listing, read_at)
     run.step(
         "gathered",

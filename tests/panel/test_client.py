@@ -464,3 +464,13 @@ async def test_no_answer_whatsoever_leads_to_anything_but_a_value_or_an_error_of
                         found.name.encode()
     assert all(error.hint and error.text.isprintable() for error in raised)
     assert clock.elapsed < 6000
+
+
+async def test_a_listing_is_as_old_as_its_request_not_as_the_wish_for_it() -> None:
+    """It waited a minute for the API limit: what it shows is no older than when it left."""
+    clock = FakeClock()
+    refused = refusing(429, "ThrottleRequestsException", Retry_After="59")
+    async with client(refused, listing([row()], 1), clock=clock) as panel:
+        _, read_at = await panel.dated_backups(SERVER)
+    assert clock.elapsed >= 59
+    assert read_at == clock.elapsed
