@@ -62,7 +62,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, read whole. Header names are in lower case; `sent_at` is when its request left (monotonic seconds)."""
+    """One answer, read whole. Header names are in lower case; `sent_at` (monotonic) is when its request left."""
 
     status: int
     headers: Mapping[str, str]

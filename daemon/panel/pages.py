@@ -23,7 +23,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """One page: its rows by id, what the panel claims as total, the panel's clock, and when it was asked for by ours."""
+    """One page: its rows by id, what the panel claims as total, the panel's clock, and ours when the request left."""
 
     rows: dict[str, Row]
     total: int | None
