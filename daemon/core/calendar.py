@@ -134,7 +134,8 @@ def parse_schedule(text: str) -> Schedule:
         next(CronSim(expression, EPOCH))
     except (CronSimError, ValueError) as error:
         field = str(error).removeprefix("Bad ")
-        raise ValueError(f'"{text}" is not a schedule: its {field} must be {_RANGES.get(field, "a number")}') from None
+        mistake = f"its {field} must be {_RANGES[field]}" if field in _RANGES else "it has a number that is too long"
+        raise ValueError(f'"{text}" is not a schedule: {mistake}') from None
     except StopIteration:
         raise ValueError(f'"{text}" never comes: no date has that day, month and weekday') from None
     return Cron(text, expression)

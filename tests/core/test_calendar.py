@@ -1,5 +1,6 @@
 """When a policy starts, on common days and on the nights that break schedulers."""
 
+import re
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -15,6 +16,9 @@ from tests.core.build import at
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC_ZONE = ZoneInfo("UTC")
 NO_SPLAY = timedelta(0)
+NO_SCHEDULE = 'is not a schedule: write five fields such as "0 4 * * *", @daily, or "every 6h"'
+DAY_OF_MONTH = "is not a schedule: its day-of-month must be 1-31, and no more than a month given has"
+DAY_OF_WEEK = "is not a schedule: its day-of-week must be 0-7 or SUN-SAT, where 0 and 7 are Sunday"
 
 ODD_NIGHTS = [
     ("Europe/Berlin", "2026-03-29"),
@@ -209,31 +213,36 @@ def test_retries_grow_apart_to_two_hours(attempt: int, minutes: int) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "write five fields"),
-        ("4", "write five fields"),
-        ("* * * *", "write five fields"),
-        ("0 0 4 * * *", "write five fields"),
-        ("@reboot", "write five fields"),
-        ("@every 6h", "write five fields"),
-        ("60 4 * * *", "its minute must be 0-59"),
-        ("0 24 * * *", "its hour must be 0-23"),
-        ("0 4 0 * *", "its day-of-month must be 1-31"),
-        ("0 4 * 13 *", "its month must be 1-12"),
-        ("0 4 * * 8", "0 and 7 are Sunday"),
-        ("0 4 * * FRI-SUN", "0 and 7 are Sunday"),
-        ("*/0 4 * * *", "its minute must be"),
-        ("0 0 30 2 *", "no more than a month given has"),
-        ("0 0 31 4,6 *", "no more than a month given has"),
-        ("0 0 */30 2 1#2", "never comes"),
-        ("9" * 5000 + " 4 * * *", "must be"),
-        ("every", "such as 90s"),
-        ("every 6", "such as 90s"),
-        ("every 0s", "would never rest"),
+        ("", NO_SCHEDULE),
+        ("4", NO_SCHEDULE),
+        ("* * * *", NO_SCHEDULE),
+        ("0 0 4 * * *", NO_SCHEDULE),
+        ("@reboot", NO_SCHEDULE),
+        ("@every 6h", NO_SCHEDULE),
+        ("60 4 * * *", "is not a schedule: its minute must be 0-59"),
+        ("*/0 4 * * *", "is not a schedule: its minute must be 0-59"),
+        ("0 24 * * *", "is not a schedule: its hour must be 0-23"),
+        ("0 4 0 * *", DAY_OF_MONTH),
+        ("0 0 30 2 *", DAY_OF_MONTH),
+        ("0 0 31 4,6 *", DAY_OF_MONTH),
+        ("0 4 * 13 *", "is not a schedule: its month must be 1-12 or JAN-DEC"),
+        ("0 4 * * 8", DAY_OF_WEEK),
+        ("0 4 * * FRI-SUN", DAY_OF_WEEK),
+        ("9" * 5000 + " 4 * * *", "is not a schedule: it has a number that is too long"),
+        ("0 0 */30 2 1#2", "never comes: no date has that day, month and weekday"),
+        ("every 0s", "would never rest: write every 6h"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(text: str, says: str) -> None:
     """And one that never comes; the refusal says what would be right."""
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=re.escape(f'"{text}" {says}') + "$"):
+        parse_schedule(text)
+
+
+@pytest.mark.parametrize("text", ["every", "every 6", "every 6 hours"])
+def test_an_interval_is_a_duration(text: str) -> None:
+    """As everywhere else, and so is the refusal."""
+    with pytest.raises(ValueError, match=r"is not a duration: .* such as 90s"):
         parse_schedule(text)
 
 

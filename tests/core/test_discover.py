@@ -55,3 +55,8 @@ def test_a_selection_is_any_of_these_and_none_of_those(match: list[str], exclude
     """What is excluded is excluded, however it was matched."""
     selection = Selection(tuple(map(Pattern.parse, match)), tuple(map(Pattern.parse, exclude)))
     assert selection.holds(LOBBY) is holds
+
+
+def test_nothing_need_be_excluded() -> None:
+    """Unless something is, all that match are selected."""
+    assert Selection((Pattern.parse("*"),)).holds(LOBBY)
