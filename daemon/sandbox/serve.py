@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 import uvicorn
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daemon.clock import SystemClock
@@ -119,6 +120,8 @@ class _Listener:
         except ConnectionLostError as lost:
             self._break(scope["client"], lost.loss)
             await _disconnected(receive)
+        except ClientDisconnect:  # in the middle of its request: there is nobody to answer
+            return
         except asyncio.CancelledError:
             if not self._stopping:
                 raise

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from daemon.clock import SystemClock
 from daemon.sandbox.records import Backup, Deed, Server, Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
+from tests.leaks import leaks, stored
 
 CLOCK = SystemClock()
 COMMAND = (sys.executable, "-m", "daemon")
@@ -43,6 +45,8 @@ class Panel:
         self.world, self._owner, self._node = empty(CLOCK, settings=Settings(creation_limit=0))
         self.folder = folder
         self.url = ""
+        self.secrets = [KEY]
+        self.printed: list[tuple[str, str]] = []
 
     def add_server(self, name: str = "survival", *, past: int = 4, seconds: float = 0.1) -> Server:
         """A server whose backups take that long, with that many own ones from long before the start."""
@@ -63,6 +67,12 @@ class Panel:
         entries = tuple(self.world.ledger)
         return [e.name for e in entries if (e.deed, e.server, e.by) == (deed, server.uuid, self._owner.name)]
 
+    def order(self, method: str, path: str) -> None:
+        """Have somebody do something at the panel, in the panel's own thread; see `daemon.sandbox.control`."""
+        request = urllib.request.Request(f"{self.url}/sandbox/{path}", method=method)  # noqa: S310 — our own sandbox
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+            answer.read()
+
     def configure(self, *servers: Server, more: str = "", **policy: str) -> Path:
         """Write a configuration of these servers; values are TOML. Its one start, long past, is caught up at once."""
         values = {"schedule": '"every 1w"', "scope": '"own"', "keep": "{ last = 3 }", **policy}
@@ -72,6 +82,12 @@ class Panel:
         file = self.folder / "config.toml"
         file.write_text(text + more)
         return file
+
+    def leaks(self) -> dict[str, list[str]]:
+        """The secrets in all that was printed or is in the state folder, by where they are; empty is good."""
+        places = [*self.printed, ("the state folder", stored(self.folder / "state"))]
+        found = ((place, leaks(content, *self.secrets)) for place, content in places)
+        return {place: secrets for place, secrets in found if secrets}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -83,19 +99,20 @@ class Panel:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Panel]:
-    """A panel that answers for as long as the block lasts."""
+    """A panel that answers for as long as the block lasts; by then no command may have let a secret out."""
     panel = Panel(folder)
     with in_background(panel.world) as sandbox:
         panel.url = sandbox.url
         yield panel
+    found = panel.leaks()
+    assert not found, f"secrets got out: {found}"
 
 
 class Daemon:
     """`ptero-backupd run` as a process, with the events that it has logged so far."""
 
-    def __init__(self, panel: Panel, environ: Mapping[str, str]) -> None:
-        file = panel.folder / "config.toml"
-        self.command = [*COMMAND, "--config", str(file), "--verbose", "run"]
+    def __init__(self, panel: Panel, environ: Mapping[str, str], room: int | None) -> None:
+        self.command = _command(panel, ("--verbose", "run"), room)
         self.process = subprocess.Popen(  # noqa: S603 — our own command
             self.command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -154,27 +171,37 @@ class Daemon:
 
 
 @contextmanager
-def running(panel: Panel, **environ: str | None) -> Iterator[Daemon]:
+def running(panel: Panel, *, room: int | None = None, **environ: str | None) -> Iterator[Daemon]:
     """A daemon that is there for as long as the block lasts; one that still runs at its end is killed.
 
-    A variable that is None is not set.
+    A variable that is None is not set. `room` is how many blocks its files may hold at first.
     """
     merged = {**panel.environment, **environ}
-    daemon = Daemon(panel, {name: value for name, value in merged.items() if value is not None})
+    daemon = Daemon(panel, {name: value for name, value in merged.items() if value is not None}, room)
+    panel.printed.append(("its line in the list of processes", Path(f"/proc/{daemon.process.pid}/cmdline").read_text()))
     try:
         yield daemon
     finally:
         daemon.process.kill()
         daemon.ended()
+        panel.printed.append(("the daemon's output", daemon.output))
 
 
-def command(panel: Panel, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def command(panel: Panel, *words: str, room: int | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run another command with the same configuration to its end."""
-    return subprocess.run(  # noqa: S603 — our own command
-        [*COMMAND, "--config", str(panel.folder / "config.toml"), *words],
+    done = subprocess.run(  # noqa: S603 — our own command
+        _command(panel, words, room),
         env={**panel.environment, **environ},
         check=False,
         capture_output=True,
         text=True,
         timeout=30,
     )
+    panel.printed.append((" ".join(words), done.stdout + done.stderr))
+    return done
+
+
+def _command(panel: Panel, words: Sequence[str], room: int | None) -> list[str]:
+    """Our command with the panel's configuration; where there is a bound, the shell sets it."""
+    limited = [] if room is None else ["sh", "-c", f'ulimit -S -f {room}; exec "$@"', "sh"]
+    return [*limited, *COMMAND, "--config", str(panel.folder / "config.toml"), *words]

@@ -240,7 +240,7 @@ def test_a_reload_is_read_while_all_else_goes_on(panel: Panel) -> None:
         return config
 
     class Manager(Notifier):
-        def ready(self, status: str = "") -> None:  # noqa: ARG002
+        def ready(self, status: str = "") -> None:
             signal.raise_signal(signal.SIGHUP if len(readers) == 1 else signal.SIGTERM)
 
     asyncio.run(Service(read, CLOCK, Manager({}, CLOCK)).run())

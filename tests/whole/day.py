@@ -384,7 +384,7 @@ async def _spend(folder: Path, patch: pytest.MonkeyPatch, logged: list[Any]) -> 
     clock, chance, mailbox = VirtualClock(), random.Random(SEED), Mailbox()
     world = populate(clock, chance)
     app = PanelApp(world)
-    _connect(patch, clock, app, mailbox)
+    connect(patch, clock, app, mailbox)
     servers = {
         server.name: (server.identifier, policy_of(server.number))
         for server in world.servers.values()
@@ -401,12 +401,12 @@ async def _spend(folder: Path, patch: pytest.MonkeyPatch, logged: list[Any]) -> 
         action()
         if hour == REFUSED_HOUR:
             await clock.sleep(1)
-            when_refused = (await _asked("/api/status")).json()
+            when_refused = (await asked("/api/status")).json()
     await until(clock, START + timedelta(hours=HOURS))
-    while (status := (await _asked("/api/status")).json()) and any(one["under_way"] for one in status["servers"]):
+    while (status := (await asked("/api/status")).json()) and any(one["under_way"] for one in status["servers"]):
         await clock.sleep(5)
-    metrics, page = (await _asked("/metrics")).text, (await _asked("/")).text
-    pages = {name: (await _asked(f"/servers/{name}")).text for name in operator.servers}
+    metrics, page = (await asked("/metrics")).text, (await asked("/")).text
+    pages = {name: (await asked(f"/servers/{name}")).text for name in operator.servers}
     signal.raise_signal(signal.SIGTERM)
     await service
     with Journal.open(folder / "state") as journal:
@@ -433,7 +433,7 @@ async def _spend(folder: Path, patch: pytest.MonkeyPatch, logged: list[Any]) -> 
     )
 
 
-def _connect(patch: pytest.MonkeyPatch, clock: VirtualClock, app: PanelApp, mailbox: Mailbox) -> None:
+def connect(patch: pytest.MonkeyPatch, clock: VirtualClock, app: PanelApp, mailbox: Mailbox) -> None:
     """Let the daemon's three ends end in this process."""
 
     def open_client(panel: PanelConfig, _clock: object) -> PanelClient:
@@ -448,7 +448,7 @@ def _connect(patch: pytest.MonkeyPatch, clock: VirtualClock, app: PanelApp, mail
     patch.setattr(daemon.service, "Http", Shown)
 
 
-async def _asked(path: str) -> httpx.Response:
+async def asked(path: str) -> httpx.Response:
     """What the daemon answers to a GET."""
     assert Shown.app
     async with httpx.AsyncClient(transport=httpx.ASGITransport(Shown.app), base_url="http://localhost") as client:

@@ -1,0 +1,97 @@
+"""A disk without room under the state folder, for real: every write to a file fails, until there is room again.
+
+The limit on the size of files (setrlimit(2), RLIMIT_FSIZE) does it: it needs no mount and no rights, can be set from
+outside while the daemon runs, and SQLite meets it in its own writes, as it would meet a full disk.
+"""
+
+import resource
+import signal
+
+from daemon.history import Journal
+from daemon.sandbox.records import Deed
+from tests.process.support import Daemon, Panel, command, running
+
+NO_ROOM = 0
+ROOM = resource.RLIM_INFINITY
+
+
+def leave(daemon: Daemon, room: int) -> None:
+    """From now on no file of the daemon's may grow beyond that."""
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+
+
+def test_a_disk_that_fills_up_costs_no_backup_and_deletes_none_until_there_is_room_again(panel: Panel) -> None:
+    """It is said, the daemon goes on, and with room again everything is as before; no restart is needed."""
+    survival, creative = panel.add_server(past=5, seconds=3600), panel.add_server("creative", past=5)
+    mining = panel.add_server("mining", past=5)
+    panel.configure(survival)
+    with running(panel) as daemon:
+        made = daemon.wait_for("backup_created")
+        leave(daemon, NO_ROOM)
+        panel.world.report(survival, survival.backups[made["uuid"]], success=True)
+        daemon.wait_for("problem", code="journal", server="survival")
+        daemon.wait_for("rotation_ended", server="survival")
+
+        panel.configure(survival, creative)
+        daemon.send(signal.SIGHUP)
+        daemon.wait_for("problem", code="journal", server="creative")
+        daemon.wait_for("rotation_ended", server="creative")
+        assert len(panel.done(Deed.CREATED, creative)) == 1
+        assert panel.done(Deed.DELETED, survival) == panel.done(Deed.DELETED, creative) == []
+
+        leave(daemon, ROOM)
+        panel.configure(survival, creative, mining)
+        daemon.send(signal.SIGHUP)
+        assert daemon.wait_for("rotation_ended", server="mining")["deleted"] == 3
+        assert not daemon.events("problem", server="mining")
+        daemon.send(signal.SIGTERM)
+        assert daemon.ended() == 0
+    assert "Traceback" not in daemon.output
+    with running(panel) as again:
+        again.wait_for("daemon_started")
+        again.wait_for("rotation_ended", server="survival")
+        again.wait_for("rotation_ended", server="creative", result="skipped")
+    for server in (survival, creative, mining):
+        assert len(panel.done(Deed.CREATED, server)) == 1, "one start has one backup, whatever could be journalled"
+    assert command(panel, "rotate", "creative").returncode == 0
+    assert len(panel.done(Deed.DELETED, creative)) == 4
+
+
+def test_a_daemon_that_starts_on_a_full_disk_makes_backups_and_begins_its_journal_when_there_is_room(
+    panel: Panel,
+) -> None:
+    """The journal cannot even be begun; the next rotation tries again."""
+    survival, creative = panel.add_server(past=5), panel.add_server("creative", past=5)
+    panel.configure(survival)
+    with running(panel, room=NO_ROOM) as daemon:
+        assert daemon.wait_for("state_unusable")["consequence"] == "backups are made, none is deleted"
+        daemon.wait_for("problem", code="journal", server="survival")
+        daemon.wait_for("rotation_ended", server="survival")
+        assert len(panel.done(Deed.CREATED, survival)) == 1
+        assert panel.done(Deed.DELETED, survival) == []
+
+        leave(daemon, ROOM)
+        panel.configure(survival, creative)
+        daemon.send(signal.SIGHUP)
+        assert daemon.wait_for("rotation_ended", server="creative")["deleted"] == 3
+        daemon.send(signal.SIGTERM)
+        assert daemon.ended() == 0
+    with Journal.open(panel.folder / "state") as journal:
+        assert [row.server for row in journal.recent()] == ["creative"]
+
+
+def test_commands_on_a_full_disk_say_so_and_are_no_bugs(panel: Panel) -> None:
+    """`rotate` makes its backup and deletes none; what only reads goes on reading."""
+    survival = panel.add_server(past=5)
+    panel.configure(survival)
+    assert command(panel, "rotate", "survival").returncode == 0
+    deleted = panel.done(Deed.DELETED, survival)
+    rotated = command(panel, "rotate", "survival", room=NO_ROOM)
+    read = command(panel, "history", room=NO_ROOM), command(panel, "status", room=NO_ROOM)
+    assert len(panel.done(Deed.CREATED, survival)) == 2
+    assert panel.done(Deed.DELETED, survival) == deleted
+    assert rotated.returncode in (3, 4)
+    assert "cannot be written" in rotated.stdout + rotated.stderr
+    for done in (rotated, *read):
+        assert "Traceback" not in done.stderr
+        assert done.returncode in (0, 3, 4)
