@@ -1,7 +1,7 @@
 """When a policy starts, on common days and on the nights that break schedulers."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -87,6 +87,12 @@ def test_half_past_two_comes_once_on_both_nights_of_clock_changes(night: str, ex
     assert upcoming(starts("30 2 * * *"), at(f"{night} 00:00", BERLIN), 3) == expected
 
 
+@pytest.mark.parametrize("minute", [0, 1, 45, 59])
+def test_whatever_minute_is_skipped_it_comes_right_after_the_skipped_hour(minute: int) -> None:
+    """At three o'clock, and not some minutes later."""
+    assert upcoming(starts(f"{minute} 2 * * *"), at("2026-03-29 00:00", BERLIN), 1) == ["Sun 03-29 03:00"]
+
+
 def test_an_hourly_one_comes_every_real_hour_of_both_nights() -> None:
     """With a star for the hour, the clock's jumps neither skip nor repeat a start."""
     for night in ("2026-03-29", "2026-10-25"):
@@ -167,8 +173,9 @@ def test_both_directions_agree(text: str, odd: tuple[str, str], offset: int, spl
 
 
 def test_a_start_is_strictly_after() -> None:
-    """Asking at the very start gives the next one; a microsecond before, this one."""
+    """Asking at the very start gives the next one; a microsecond before, this one; all of them in UTC."""
     asked, four = starts("0 4 * * *", UTC_ZONE), at("2026-04-01 04:00")
+    assert starts("0 4 * * *").after(four).tzinfo is UTC
     assert asked.after(four) == four + timedelta(days=1)
     assert asked.after(four - timedelta(microseconds=1)) == four
     assert asked.latest(four) == four
