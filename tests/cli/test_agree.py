@@ -1,0 +1,29 @@
+"""The question before something is overwritten or deleted."""
+
+import io
+
+import pytest
+import typer
+
+from daemon.cli.agree import agree
+
+
+class Terminal(io.StringIO):
+    """Somebody types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "agreed"),
+    [("y\n", True), ("YES\n", True), ("\n", False), ("", False), ("n\n", False), ("ja\n", False), ("yess\n", False)],
+)
+def test_nothing_but_yes_is_a_yes(typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither Enter alone, nor the end of input, nor a slip of the finger."""
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    if agreed:
+        agree([], "delete it?", yes=False)
+    else:
+        with pytest.raises(typer.Abort):
+            agree([], "delete it?", yes=False)
