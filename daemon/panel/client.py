@@ -74,7 +74,7 @@ class PanelClient:
         self._requests = Requests(
             url, api_key, clock=clock, pace=self._pace, verify=verify, transport=transport, randomness=randomness
         )
-        self._sightings = Sightings(clock, self._server_pages(self._requests.once), self.server)
+        self._sightings = Sightings(clock, self._server_pages(self._requests.once, urgent=True), self.server)
         self._throttled_until: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -279,9 +279,9 @@ class PanelClient:
                 raise NotFoundError(f"panel {self.name}, {doing}: {text[:40]!r} is no id")
         return "/servers/" + "/".join(segments)
 
-    def _server_pages(self, send: Send) -> Fetch[Server]:
+    def _server_pages(self, send: Send, *, urgent: bool = False) -> Fetch[Server]:
         """Return what fetches page n of the server list."""
-        call = Call("GET", "", f"panel {self.name}, listing the servers")
+        call = Call("GET", "", f"panel {self.name}, listing the servers", urgent=urgent)
         return self._pages(call, SERVERS_PER_PAGE, server_page, send)
 
     def _pages(

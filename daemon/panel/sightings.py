@@ -10,8 +10,8 @@ itself; a list that fails is not tried again for a minute, and each then looks b
 more than one server (DESIGN, invariant 12). What was seen is used for a minute, as a listing is before a deletion;
 nothing is deleted on the strength of it, and a server that was suspended meanwhile answers 409 to the next request.
 
-The list is read by a task of its own, so that who gives up waiting takes nothing from the others. httpx is not known
-here, and nothing decides what becomes of a server.
+The list is read by a task of its own, so that who gives up waiting takes nothing from the others. It goes before what
+waits for the API limit, since many wait for it. httpx is not known here, and nothing decides what becomes of a server.
 """
 
 import asyncio
@@ -98,8 +98,9 @@ class Sightings:
             await self._clock.sleep(BLINK)
             if self._is_worth(self._pages):
                 self._seen = {key: seen for key, seen in self._seen.items() if self._is_recent(seen.at)}
+                waited = set(self._waiting)
                 self._pages = (await read_pass(self._hand_out)).pages
-                self._unlisted |= self._waiting.keys()
+                self._unlisted |= waited & self._waiting.keys()
         except _TooDearError:
             pass
         except PanelError:

@@ -181,6 +181,27 @@ async def test_who_is_on_the_first_page_does_not_wait_for_the_last(panel: Panel)
     assert await rest
 
 
+async def test_the_list_goes_before_what_waits_for_the_api_limit(panel: Panel) -> None:
+    """Two minutes of requests are queued: those who need to see their server do not wait behind them."""
+    panel.world.settings.api_limit = 240
+    queued = [asyncio.create_task(panel.client.backups(server.identifier)) for server in panel.servers for _ in "12"]
+    await panel.clock.sleep(5)
+    assert await panel.seen(*panel.servers)
+    assert panel.clock.monotonic() < 10
+    for task in queued:
+        task.cancel()
+
+
+async def test_who_comes_while_the_list_is_read_is_still_taken_for_one_that_it_shows(panel: Panel) -> None:
+    """His page is read already; he looks by himself this once, and is served by the next list."""
+    page = faults.slow(70)
+    panel.world.faults.order(page, on=Call.SERVERS, skip=1, times=None)
+    rest = asyncio.create_task(panel.see(*panel.servers))
+    await panel.clock.sleep(29)
+    assert await panel.seen(panel.servers[0])
+    await rest
+
+
 async def test_who_gives_up_takes_nothing_from_the_others(panel: Panel) -> None:
     """The first to ask is cancelled while the list is on its way, and one of two who wait for the same server."""
     panel.world.faults.order(faults.slow(10), on=Call.SERVERS)

@@ -42,7 +42,7 @@ class Daemons:
     async def running(self, config: Config, *listeners: Listener) -> AsyncIterator[Fleet]:
         """A daemon that runs until the end of the block, and is then killed: nothing is drained, nothing written."""
         tools = open_tools(config.state_dir, self.clock, config.servers.get, random.Random(self.clock.monotonic()))
-        fleet = Fleet(config, tools, self._client, listeners=listeners)
+        fleet = Fleet(config, tools, self.open_client, listeners=listeners)
         fleet.start()
         try:
             yield fleet
@@ -51,7 +51,8 @@ class Daemons:
             await fleet.close()
             tools.journal.close()
 
-    def _client(self, panel: PanelConfig) -> PanelClient:
+    def open_client(self, panel: PanelConfig) -> PanelClient:
+        """A client that talks to the world in this process."""
         return PanelClient(
             panel.name,
             panel.url,
