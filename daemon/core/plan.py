@@ -166,7 +166,7 @@ def _nothing_deletable(present: Sequence[Verdict]) -> Refusal:
     holders = Counter(_holder(verdict) for verdict in present if verdict.state is not State.FAILED)
     counted = [f"{number} {_HOLDERS[holder][0]}" for holder, number in holders.items()]
     held = f"all {counted[0]}" if len(counted) == 1 else ", ".join(counted) or "there is no backup that holds one"
-    advice = ", ".join((*(_HOLDERS[holder][1] for holder in holders), "or raise the panel's limit"))
+    advice = ", ".join((*(_HOLDERS[holder][1] for holder in holders), "or raise the panel's limit")).removeprefix("or ")
     return Refusal("nothing_deletable", f"no slot can be freed: {held}; {advice}")
 
 
