@@ -375,7 +375,7 @@ def spend(folder: Path) -> Day:
         return runner.run(_spend(folder, patch, logged))
 
 
-async def _at_once(read: Callable[[], Config]) -> Config:
+async def at_once(read: Callable[[], Config]) -> Config:
     """Read in no time: a thread lives in real time, in which virtual hours pass."""
     return read()
 
@@ -393,7 +393,7 @@ async def _spend(folder: Path, patch: pytest.MonkeyPatch, logged: list[Any]) -> 
     operator = Operator(folder / "config.toml", servers, clock)
     trouble = Trouble(world, mailbox, operator, chance)
     operator.write()
-    service = asyncio.create_task(Service(operator.read, clock, Notifier({}, clock), aside=_at_once).run())
+    service = asyncio.create_task(Service(operator.read, clock, Notifier({}, clock), aside=at_once).run())
     await clock.sleep(1)
     when_refused: Any = None
     for hour, action in sorted(trouble.script, key=lambda one: one[0]):
