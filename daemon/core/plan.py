@@ -99,8 +99,7 @@ def make_room(
     """
     now = listing.taken_at
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
-    complete = listing.completeness is Completeness.COMPLETE
-    present = judge(listing.backups, retention, ownership=ownership, now=now, accepted=accepted, complete=complete)
+    present = judge(listing.backups, retention, ownership=ownership, now=now, accepted=accepted)
     states = {verdict.backup.uuid: verdict.state for verdict in present}
     verdicts = judge(
         (*listing.backups, coming),
@@ -108,7 +107,7 @@ def make_room(
         ownership=ownership,
         now=now,
         states=states | {coming.uuid: State.GOOD},
-        complete=complete,
+        complete=listing.completeness is Completeness.COMPLETE,
     )
     deletions = _deletions(verdicts)
     refusal = _partial(listing) or _too_many(deletions, retention, max_deletions, 0)

@@ -120,6 +120,12 @@ def test_room_names_the_coming_one_where_it_supersedes() -> None:
     assert texts(verdict) == [f"superseded by {COMING} in day 2026-04-01"]
 
 
+def test_the_coming_one_is_newer_than_any_that_is_there() -> None:
+    """Also than one of this very moment, whatever its uuid."""
+    verdict = room([good(NOW, uuid="ffffffff"), good(NOW - timedelta(hours=1))], "daily=5")
+    assert texts(verdict) == [f"superseded by {COMING} in day 2026-04-01"]
+
+
 def test_min_good_is_counted_without_the_coming_one() -> None:
     """It may still fail, and then the newest good one must be there."""
     assert isinstance(room(DAYS[:1], "last=1"), Refusal)
