@@ -1,6 +1,7 @@
 """When a policy starts, on common days and on the nights that break schedulers."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -98,6 +99,13 @@ def test_an_hourly_one_comes_every_real_hour_of_both_nights() -> None:
     for night in ("2026-03-29", "2026-10-25"):
         moment = at(f"{night} 00:00", BERLIN)
         assert starts("0 * * * *").after(moment + timedelta(hours=2, minutes=1)) == moment + timedelta(hours=3)
+
+
+@pytest.mark.parametrize("zone", ["FAR-14", "WINTER-1", "SUMMER-2"])
+def test_where_the_machine_is_plays_no_part(zone: str, machine_in: Callable[[str], None]) -> None:
+    """Between the two hours of the night when clocks go back, least of all."""
+    machine_in(zone)
+    assert starts("0 * * * *").after(at("2026-10-25 00:40")) == at("2026-10-25 01:00")
 
 
 def shown(expression: str, zone: ZoneInfo, begin: datetime, minutes: int) -> list[datetime]:
@@ -258,3 +266,4 @@ def test_equal_schedules_are_equal() -> None:
     assert parse_schedule("0 4 * * *") == parse_schedule("0 4 * * *") != parse_schedule("0 5 * * *")
     assert parse_schedule("every 6h") == parse_schedule("every 6h")
     assert parse_schedule(" 0  4 * * * ").text == " 0  4 * * * "
+    assert parse_schedule("every 6h").text == "every 6h"

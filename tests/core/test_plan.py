@@ -67,6 +67,12 @@ def test_one_is_told_in_the_singular_and_with_what_went_before() -> None:
     )
 
 
+def test_five_are_named_and_none_is_left_to_count() -> None:
+    """Only what is not named is counted."""
+    refused = planned(DAYS, bound=4).refused or ""
+    assert refused.endswith(f"{DAYS[4].name} (2026-03-28), {DAYS[3].name} (2026-03-29)")
+
+
 def test_failed_ones_do_not_count_towards_the_brake() -> None:
     """They are no loss."""
     rows = [failed(NOW - timedelta(days=days)) for days in range(10, 30)]
@@ -122,7 +128,7 @@ def test_room_names_the_coming_one_where_it_supersedes() -> None:
 
 def test_the_coming_one_is_newer_than_any_that_is_there() -> None:
     """Also than one of this very moment, whatever its uuid."""
-    verdict = room([good(NOW, uuid="ffffffff"), good(NOW - timedelta(hours=1))], "daily=5")
+    verdict = room([good(NOW, uuid="ffffffff"), good(NOW - timedelta(hours=1)), DAYS[1]], "daily=5")
     assert texts(verdict) == [f"superseded by {COMING} in day 2026-04-01"]
 
 
