@@ -31,10 +31,10 @@ def test_each_break_fits_the_code_and_leaves_a_program(tmp_path: Path) -> None:
 
     A test that fails by a mistyped name would prove nothing.
     """
-    for number, one in enumerate(listed()):
-        whole = (ROOT / one.file).read_text()
-        assert one.made(whole) != whole, one.title
-        (tmp_path / f"break_{number}.py").write_text(one.made(whole))
+    files = [(one, (ROOT / one.file).read_text()) for one in listed()]
+    assert [f"{one.file}: {one.title}" for one, text in files if text.count(one.old) != 1 or one.old == one.new] == []
+    for number, (one, text) in enumerate(files):
+        (tmp_path / f"break_{number}.py").write_text(one.made(text))
     words = ("ruff", "check", "--isolated", "--no-cache", "--target-version=py311", "--select=F821", str(tmp_path))
     ran = subprocess.run([sys.executable, "-m", *words], check=False, capture_output=True, text=True)  # noqa: S603
     assert ran.returncode == 0, ran.stdout
