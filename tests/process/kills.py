@@ -43,7 +43,6 @@ STARTING = 0.2
 BUSY_SECONDS = 0.7
 """The kills after the first request come within so many seconds of it."""
 
-SLOWEST_SECONDS = 0.25
 AT_ONCE = 3
 """So many servers at least have work to do at any moment."""
 
@@ -100,7 +99,10 @@ class Ordeal:
         self._configure()
 
     def _add_server(self) -> None:
-        """A server with backups of every kind, that has missed one start; its panel is slow at random."""
+        """A server with backups of every kind, that has missed one start; its panel is slow at random.
+
+        A create may be obeyed only after the daemon that asked was killed, and the next one has read its list.
+        """
         name = f"server-{len(self.servers):03}"
         server = self.panel.add_server(name, past=PAST, seconds=self.chance.choice([0.05, 0.05, 1.5]))
         add, old = self.panel.world.add_backup, self.panel.backups(server)[0]
@@ -110,9 +112,9 @@ class Ordeal:
         add(server, "by hand", created_at=old.created_at, by="history")
         if self.chance.random() < 0.3:
             server.limit = sum(backup.state is not State.FAILED for backup in server.backups.values())
-        for call, times in ((Call.LIST, 3), (Call.CREATE, 3), (Call.DELETE, 4)):
+        for call, times, longest in ((Call.LIST, 3, 0.25), (Call.CREATE, 3, 3.0), (Call.DELETE, 4, 0.25)):
             make = self.chance.choice([slow, late])
-            fault = make(self.chance.uniform(0, SLOWEST_SECONDS))
+            fault = make(longest * self.chance.random() ** 2)
             self.panel.world.faults.order(fault, on=call, server=server.identifier, times=times)
         self.servers.append(server)
 

@@ -1,5 +1,6 @@
 """Two daemons and a rotation by hand on one server at once: one of them does it, the others say who."""
 
+import signal
 import subprocess
 from contextlib import ExitStack
 from copy import copy
@@ -7,7 +8,6 @@ from copy import copy
 import pytest
 
 from daemon.sandbox.faults import slow
-from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup, Deed, Server, State
 from tests.process.support import COMMAND, Daemon, Panel, running, wait_until
 
@@ -45,40 +45,36 @@ def by_hand(panel: Panel) -> subprocess.Popen[str]:
     )
 
 
+def skipped(daemon: Daemon) -> bool:
+    """Whether it found somebody else at it."""
+    return bool(daemon.events("rotation_ended", result="skipped"))
+
+
 def test_of_two_daemons_and_a_rotation_by_hand_at_once_one_makes_the_backup(panel: Panel) -> None:
-    """Whoever comes second is told which process is at it, and ends with 3; the daemons try again later."""
+    """Whoever comes second is told which process is at it; the command ends with 3, a daemon tries again later."""
     survival, locked = two_locked(panel, seconds=3600)
     before = panel.backups(survival)
     panel.configure(survival)
     with ExitStack() as held:
         daemons = [held.enter_context(running(panel)) for _ in range(2)]
-        hand = by_hand(panel)
-        held.callback(hand.wait)
+        hand = held.enter_context(by_hand(panel))
         held.callback(hand.kill)
-
-        def refused() -> int:
-            return sum(len(daemon.events("rotation_ended", result="skipped")) for daemon in daemons) + (
-                hand.poll() is not None
-            )
-
-        wait_until(lambda: refused() == 2 and bool(panel.done(Deed.CREATED, survival)), "two of the three are refused")
-        (made,) = panel.done(Deed.CREATED, survival)
-        backup = next(backup for backup in panel.backups(survival) if backup.name == made)
-        panel.world.report(survival, backup, success=True)
-        wait_until(lambda: len(panel.done(Deed.DELETED, survival)) == 2, "what is beyond retention is deleted")
-        if hand.poll() is not None:
-            assert hand.returncode == 3
-            winner = next(daemon for daemon in daemons if not daemon.events("rotation_ended", result="skipped"))
-            out, err = hand.communicate(timeout=10)
-            assert f"is being rotated already by process {winner.process.pid}" in out + err
-            winner.wait_for("rotation_ended", result="done")
+        wait_until(lambda: sum(map(skipped, daemons)) + (hand.poll() is not None) == 2, "two of the three are refused")
+        wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "the third asks for a backup")
+        losers = [daemon for daemon in daemons if skipped(daemon)]
+        if len(losers) == 1:
+            (winner,) = (daemon for daemon in daemons if not skipped(daemon))
+            at_it, code = winner.process.pid, 3
         else:
-            out, err = hand.communicate(timeout=10)
-            assert hand.returncode == 0, err
-        for daemon in daemons:
-            if daemon.events("rotation_ended", result="skipped"):
-                assert daemon.events("problem", code="busy") or "is being rotated already" in daemon.output
-                daemon.wait_for("rotation_planned")
+            at_it, code = hand.pid, 0
+        panel.world.report(survival, panel.backups(survival)[-1], success=True)
+        wait_until(lambda: len(panel.done(Deed.DELETED, survival)) == 2, "what is beyond retention is deleted")
+        out, err = hand.communicate(timeout=10)
+        assert hand.returncode == code
+        for text in [err + out] * (code == 3) + [daemon.output for daemon in losers]:
+            assert f"is being rotated already by process {at_it}" in text
+        for daemon in losers:
+            daemon.wait_for("rotation_planned")
     expected(panel, survival, locked, before)
 
 
@@ -87,15 +83,13 @@ def test_a_second_daemon_that_comes_when_the_first_is_done_finds_the_start_serve
     survival, locked = two_locked(panel, seconds=0.1)
     before = panel.backups(survival)
     panel.configure(survival)
-    with running(panel) as first:
-        first.wait_for("daemon_started")
-    panel.world.faults.order(slow(6), on=Call.SERVER)
-    panel.world.faults.order(slow(6), on=Call.SERVERS)
+    panel.world.faults.order(slow(1))
     with running(panel) as late:
-        wait_until(lambda: panel.world.faults.happened["slow"] == 1, "the daemon that is late has asked for the server")
-        panel.world.faults.clear()
+        wait_until(lambda: panel.world.faults.happened["slow"] == 1, "the one that is late has asked for the server")
+        late.send(signal.SIGSTOP)
         with running(panel) as quick:
             quick.wait_for("rotation_ended", result="done")
+            late.send(signal.SIGCONT)
             late.wait_for("rotation_ended")
     expected(panel, survival, locked, before)
 
