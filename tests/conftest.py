@@ -5,8 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests.fakes import FakeClock
+
+# For hours without hurry: pytest tests/fuzz tests/stateful tests/core --hypothesis-profile=long --timeout=0
+settings.register_profile("long", max_examples=5000)
 
 
 @pytest.fixture
