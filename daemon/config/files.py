@@ -31,10 +31,9 @@ def _beside(tree: Tree) -> list[Path]:
     try:
         # glob() would say nothing of a folder that cannot be read, and all its servers would silently be gone.
         files = sorted(folder.iterdir())
-    except FileNotFoundError:
-        return []
     except (OSError, ValueError) as error:
-        tree.problems.append(Problem(str(folder), "", None, f"cannot be read: {_why(error)}"))
+        if not isinstance(error, FileNotFoundError) or folder.is_symlink():
+            tree.problems.append(Problem(str(folder), "", None, f"cannot be read: {_why(error)}"))
         return []
     return [file for file in files if file.suffix == ".toml" and not file.name.startswith(".")]
 
