@@ -4,6 +4,7 @@ httpx loads its own command line, and structlog its coloured tracebacks: rich an
 the start, in a daemon that idles in a sidecar and shows neither. Both do without where the import fails, as here.
 """
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,3 +21,9 @@ def without(*modules: str) -> Iterator[None]:
     finally:
         for module in missing:
             del sys.modules[module]
+
+
+def missing(module: str) -> None:
+    """Let a module that is not installed be missed at once: Python searches its whole path for it each time else."""
+    if module not in sys.modules and importlib.util.find_spec(module) is None:
+        sys.modules[module] = None  # type: ignore[assignment]

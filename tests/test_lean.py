@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from daemon.lean import without
+from daemon.lean import missing, without
 
 
 def test_the_daemon_loads_nothing_that_only_a_terminal_needs() -> None:
@@ -27,3 +27,14 @@ def test_a_module_is_missing_within_the_block_alone() -> None:
             __import__("wave")
         assert __import__("sys") is sys
     assert __import__("wave").__name__ == "wave"
+
+
+def test_what_is_not_installed_is_not_searched_for_again_and_what_is_stays() -> None:
+    """httpcore imports sniffio several times a request, whether it is there or not."""
+    missing("surely_not_installed")
+    assert sys.modules["surely_not_installed"] is None
+    with pytest.raises(ModuleNotFoundError):
+        __import__("surely_not_installed")
+    missing("wave")
+    assert __import__("wave").__name__ == "wave"
+    del sys.modules["surely_not_installed"]

@@ -20,7 +20,7 @@ from random import Random
 from pydantic import SecretStr
 
 from daemon.clock import Clock
-from daemon.lean import without
+from daemon.lean import missing, without
 from daemon.panel.answers import Answer, Call, clean, whole
 from daemon.panel.errors import (
     ApiLimitError,
@@ -37,6 +37,8 @@ from daemon.panel.translate import refusal
 
 with without("httpx._main"):
     import httpx
+
+missing("sniffio")  # httpcore tries to import it several times a request: a third of what a request costs us
 
 CONNECTIONS = 10
 URGENT_CONNECTIONS = 2
