@@ -197,12 +197,13 @@ def test_the_splay_is_a_servers_own_for_ever() -> None:
     assert len(set(delays)) > 150
     assert starts("@daily", splay=timedelta(minutes=20)).delay == timedelta(seconds=250)
     assert starts("@daily", splay=timedelta(milliseconds=500)).delay == NO_SPLAY
-    assert starts("@daily").delay == NO_SPLAY
+    assert all(starts("@daily", server=f"server {number}").delay == NO_SPLAY for number in range(20))
 
 
 def test_the_splay_moves_every_start_alike() -> None:
-    """The interval stays what it was."""
+    """The interval stays what it was, and the server that is late today is as late tomorrow."""
     asked = starts("0 4 * * *", UTC_ZONE, timedelta(minutes=20))
+    assert asked.after(at("2026-04-01 04:00")) == at("2026-04-01 04:00") + asked.delay
     found = sequence(asked, at("2026-04-01 00:00"), at("2026-04-08 00:00"))
     assert {moment - asked.delay for moment in found} == {at(f"2026-04-0{day} 04:00") for day in range(1, 8)}
     assert all(later - earlier == timedelta(days=1) for earlier, later in pairwise(found))

@@ -1,11 +1,13 @@
 """What becomes of a backup and what is said about it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from daemon.core.keep import Keep
 from daemon.core.model import Action, Scope, State
 from daemon.core.retention import Retention, judge
 from tests.core.build import NOW, OURS, SIZE, at, but, failed, good, pending, retention, texts, those, verdicts
@@ -293,19 +295,37 @@ def test_a_year_of_hourly_backups_ends_with_what_the_policy_says() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"min_good": 0}, "the newest good backup must survive"),
-        ({"total_size": 0}, "50GiB"),
-        ({"total_size": 1, "keep": "all"}, "last = -1"),
-        ({"failed_after": timedelta(hours=11)}, "at least 12h"),
-        ({"suspicious": 1.0}, "from 0"),
-        ({"suspicious": -0.1}, "from 0"),
+        ({"min_good": 0}, "min_good = 0: at least the newest good backup must survive, so write 1 or more"),
+        ({"total_size": 0}, 'total_size = 0: write a size such as "50GiB", or leave it out'),
+        (
+            {"total_size": 1, "keep": "all"},
+            'keep = "all" deletes nothing, so total_size can do nothing: write keep = { last = -1 }',
+        ),
+        (
+            {"failed_after": timedelta(hours=12) - timedelta.resolution},
+            'failed_after must be at least 12h, since a slow node can still turn a failed one good; or "never"',
+        ),
+        ({"suspicious": 1.0}, "suspicious = 1.0: write a share from 0 (off) to below 1, such as 0.5"),
+        ({"suspicious": -0.1}, "suspicious = -0.1: write a share from 0 (off) to below 1, such as 0.5"),
     ],
 )
 def test_a_policy_that_could_cost_the_last_backup_is_refused(changes: dict, says: str) -> None:
     """And one that contradicts itself."""
     keep = changes.pop("keep", "last=1")
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
         retention(keep, **changes)
+
+
+def test_what_is_only_just_allowed_is_allowed() -> None:
+    """The bounds themselves are within the bounds."""
+    policy = retention(min_good=1, total_size=1, failed_after=timedelta(hours=12), suspicious=0)
+    assert (policy.min_good, policy.total_size, policy.suspicious) == (1, 1, 0)
+
+
+def test_what_a_policy_leaves_out_is_cautious() -> None:
+    """One good backup always, no cap, two days for a failed one, and half of the usual size is enough."""
+    policy = Retention(Keep(last=1), BERLIN, Scope.OWN)
+    assert policy == Retention(Keep(last=1), BERLIN, Scope.OWN, 1, None, timedelta(days=2), 0.5)
 
 
 def test_a_hundred_thousand_are_judged_in_passing() -> None:
