@@ -9,7 +9,7 @@ same `states`, a backup that a whole listing keeps is never deleted from a part 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate, compress
+from itertools import accumulate, compress, groupby
 from zoneinfo import ZoneInfo
 
 from daemon.core.keep import Keep
@@ -142,7 +142,8 @@ def _ruled(candidates: Sequence[Backup], own: Sequence[bool], retention: Retenti
         )
 
     state, delete = State.GOOD, Action.DELETE
-    dropped = zip(*(opinion.drops for opinion in said), strict=True)
+    alike = groupby(zip(*(opinion.drops for opinion in said), strict=True))
+    dropped = (reasons for reasons, neighbours in alike for _ in neighbours)  # one tuple for all who are told the same
     verdicts = [
         Verdict(backup, state, mine, delete, reasons)
         for backup, mine, reasons in zip(candidates, own, dropped, strict=True)

@@ -5,6 +5,7 @@ deletes the whole ones. So a backup far smaller than the good ones before it is 
 or an operator accepts it. Computed from the listing alone, so that a restart or a lost journal changes nothing.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from statistics import median
 
@@ -27,10 +28,10 @@ def too_small(backups: Iterable[Backup], *, share: float, accepted: Collection[s
     bytes at all are always suspicious.
     """
     words: dict[str, str] = {}
-    good: list[int] = []
+    good: deque[int] = deque(maxlen=LOOK_BACK)
     row: list[Backup] = []
     for backup in backups:
-        complaint = _complaint(backup, good[-LOOK_BACK:], share)
+        complaint = _complaint(backup, good, share)
         if complaint is None or (backup.bytes and backup.uuid in accepted):
             good.append(backup.bytes)
             row.clear()
@@ -39,7 +40,7 @@ def too_small(backups: Iterable[Backup], *, share: float, accepted: Collection[s
         row.append(backup)
         believed = _new_normal(row)
         if believed:
-            good += [member.bytes for member in believed]
+            good.extend(member.bytes for member in believed)
             row.clear()
         for member in believed:
             del words[member.uuid]

@@ -141,7 +141,7 @@ def test_a_suspended_server_is_excused(gallery: Gallery) -> None:
 def test_a_created_backup_that_is_not_good_is_no_good_rotation(gallery: Gallery) -> None:
     """Whatever the rotation's result."""
     outcome = good(server_of(gallery))
-    first = replace(outcome.verdicts[0], state=State.SUSPICIOUS)
+    first = outcome.verdicts[0]._replace(state=State.SUSPICIOUS)
     rotated(gallery, replace(outcome, result=Result.FAILED, verdicts=(first, *outcome.verdicts[1:])))
     last = standing_of(gallery).last
     assert last

@@ -258,7 +258,7 @@ async def test_names_from_the_panel_cannot_break_out(gallery: Gallery) -> None:
     taken = gallery.watcher.standings["survival"].snapshot
     assert taken
     first = taken.verdicts[0]
-    evil = replace(first, backup=replace(first.backup, name='<img src=x onerror="alert(1)">'))
+    evil = first._replace(backup=replace(first.backup, name='<img src=x onerror="alert(1)">'))
     gallery.stand("survival", snapshot=Snapshot.of(NOW, taken.uuid, '"><b>', 30, (evil, *taken.verdicts[1:])))
     page = await got(gallery, "/servers/survival")
     assert "<img" not in page
