@@ -133,7 +133,7 @@ async def test_a_journal_that_fails_in_the_middle_is_said_and_deletes_nothing(
         assert made(daemons) == ["01 04:00", "02 04:00"]
 
 
-async def test_starts_that_fall_due_during_a_rotation_merge_into_one_after_it(daemons: Daemons) -> None:
+async def test_starts_that_fall_due_during_a_rotation_do_not_pile_up(daemons: Daemons) -> None:
     """Every minute a start, and backups that take two and a half minutes."""
     for server in daemons.world.servers.values():
         server.work = Work(seconds=150)
@@ -234,7 +234,7 @@ async def test_a_changed_panel_gets_a_new_client_and_a_running_rotation_keeps_it
     assert rows(daemons) == [("catch-up", "done"), ("schedule", "done")]
 
 
-async def test_a_drain_finishes_what_deletes_and_leaves_what_only_waits(daemons: Daemons) -> None:
+async def test_a_drain_leaves_what_only_waits_to_the_next_daemon(daemons: Daemons) -> None:
     """What was left is picked up by the next daemon, here for the start that fell due meanwhile: no second backup."""
     for server in daemons.world.servers.values():
         server.work = Work(seconds=600)

@@ -172,8 +172,8 @@ async def test_no_room_is_made_without_a_journal(rig: Rig) -> None:
     assert rig.names() == names
 
 
-async def test_a_new_backup_that_is_not_in_the_listing_after_it_deletes_nothing(rig: Rig, history: list[str]) -> None:
-    """It was seen completed a moment ago, and is gone from a listing that is whole."""
+async def test_a_new_backup_that_vanishes_during_the_wait_deletes_nothing(rig: Rig, history: list[str]) -> None:
+    """The look that should find it completed finds it gone."""
     rig.server.work = Work(seconds=30)
 
     def vanish(_world: object, _server: object) -> None:
