@@ -190,6 +190,38 @@ def test_a_start_is_strictly_after() -> None:
     assert asked.latest(four - timedelta(microseconds=1)) == four - timedelta(days=1)
 
 
+class Counted:
+    """A schedule that counts how often it is asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.schedule = parse_schedule(text)
+        self.asked = 0
+
+    def after(self, moment: datetime, zone: ZoneInfo) -> datetime:
+        """As the schedule itself has it."""
+        self.asked += 1
+        return self.schedule.after(moment, zone)
+
+
+@pytest.mark.parametrize(
+    ("moment", "latest"),
+    [
+        ("2026-06-01 00:00", "2026-01-01 23:59"),
+        ("2026-01-02 00:00", "2026-01-01 23:59"),
+        ("2026-01-01 23:58", "2026-01-01 23:58"),
+        ("2026-01-01 12:34", "2026-01-01 12:34"),
+        ("2026-01-01 00:00", "2026-01-01 00:00"),
+        ("2025-12-31 23:59", "2025-01-01 23:59"),
+    ],
+)
+def test_the_latest_start_is_found_in_a_few_looks_however_many_there_were(moment: str, latest: str) -> None:
+    """A schedule of every minute of New Year's Day, asked at any time of the year."""
+    schedule = Counted("* * 1 1 *")
+    assert Starts(schedule, UTC_ZONE, NO_SPLAY, "a").latest(at(moment)) == at(latest)
+    assert schedule.asked <= 60
+
+
 def test_the_splay_is_a_servers_own_for_ever() -> None:
     """Whole seconds below the splay, spread over the servers, and the same after every restart."""
     delays = [starts("@daily", splay=timedelta(minutes=20), server=f"server {number}").delay for number in range(200)]

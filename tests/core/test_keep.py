@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from daemon.core.keep import Keep
+from daemon.core.keep import COUNT_RULES, SPAN_RULES, Keep
 from daemon.core.units import Span
 
 NO_RULE = "is not a rule: write last=3,daily=7,within=30d, or all"
@@ -23,6 +23,14 @@ def test_rules_are_read_from_text_and_from_a_table() -> None:
     assert Keep.parse("last=3, daily = -1,within=30d,within_monthly=1y") == expected
     assert Keep.from_mapping({"last": 3, "daily": -1, "within": "30d", "within_monthly": "1y"}) == expected
     assert str(expected) == "last=3,daily=-1,within=30d,within_monthly=1y"
+
+
+def test_a_rule_that_is_left_out_is_not_set() -> None:
+    """Neither as nothing at all nor as everything."""
+    keep = Keep(last=1)
+    assert [getattr(keep, rule) for rule in COUNT_RULES] == [1, 0, 0, 0, 0, 0]
+    assert [getattr(keep, rule) for rule in SPAN_RULES] == [None] * 6
+    assert keep.everything is False
 
 
 def test_all_deletes_nothing() -> None:
@@ -103,6 +111,7 @@ def test_all_and_rules_contradict_each_other(rules: dict[str, object]) -> None:
         ("within_hourly=23h", 49),
         ("within_daily=7d", 9),
         ("within_weekly=7d", 3),
+        ("within_weekly=8d", 4),
         ("within_monthly=1y", 16),
         ("within_yearly=10y", 13),
         ("last=3,within_daily=7d", 11),
