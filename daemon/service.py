@@ -10,7 +10,7 @@ import random
 import signal
 from collections.abc import Awaitable, Callable
 
-from daemon import __version__
+from daemon import __version__, garbage
 from daemon.clock import Clock
 from daemon.config.values import Config, keeping
 from daemon.discovery import Discovery
@@ -80,11 +80,12 @@ class Service:
             fleet.start()
             discovery.follow(config)
             log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
-            self._notifier.ready(_status(fleet))
-            await self._serve(fleet, discovery, watcher, http)
-            discovery.stop()
-            watcher.stopping = True
-            await self._stop(fleet)
+            with garbage.settled():
+                self._notifier.ready(_status(fleet))
+                await self._serve(fleet, discovery, watcher, http)
+                discovery.stop()
+                watcher.stopping = True
+                await self._stop(fleet)
         finally:
             discovery.stop()
             await http.follow(None)
@@ -94,7 +95,8 @@ class Service:
 
     def _configuration(self) -> Config:
         """The configuration as it is now; raises BackupdError where it is bad."""
-        config = self._read_config()
+        with garbage.left_alone():
+            config = self._read_config()
         refuse_unusable(config)
         return config
 

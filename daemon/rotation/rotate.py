@@ -51,6 +51,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
 async def _rotate(run: Run) -> None:
     server = await _see(run)
     with _locked(run, server.uuid):
+        await _take_turn(run)
         rows = _begin(run)
         await _take_slot(run)
         before = await gather(run)
@@ -89,6 +90,14 @@ def _locked(run: Run, uuid: str) -> Iterator[None]:
             run.journal_failed(error)
             held.enter_context(server_lock(None, uuid))
         yield
+
+
+async def _take_turn(run: Run) -> None:
+    """Let all others run once: rotations that start together would otherwise wait for the disk one after the other,
+    and everything else for all of them.
+    """
+    async with run.tools.turn:
+        await run.tools.clock.sleep(0)
 
 
 def _begin(run: Run) -> list[Rotation]:

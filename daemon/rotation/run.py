@@ -4,6 +4,7 @@ A step that cannot go on raises `Halt`; a `BackupdError` from below (panel, stat
 way the report already holds what was done until then, so nothing is lost from it.
 """
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ class Tools:
     `in_force` gives a server's configuration as it is at that moment (None: it is gone), since a reload may change
     it while a rotation waits. `seen` is told of each server as the panel shows it, and may raise Halt.
     `state_trouble` is why a configured state folder could not be used at the last try: then nothing is deleted.
+    `turn` is held by the one rotation that is about to open its row in the journal.
     """
 
     clock: Clock
@@ -69,6 +71,7 @@ class Tools:
     seen: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
     state_trouble: StateError | None = None
     under_way: dict[str, "Run"] = field(default_factory=dict)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Halt(Exception):  # noqa: N818 — not an error of its own: it carries the result of a rotation that ends early

@@ -1,6 +1,7 @@
 """The real process from its start to its end: signals, reload, what systemd is told, exit codes."""
 
 import asyncio
+import gc
 import json
 import signal
 import socket
@@ -234,9 +235,12 @@ def test_a_reload_is_read_while_all_else_goes_on(panel: Panel) -> None:
     """Thousands of servers take the better part of a second, in which other servers' starts fall due."""
     config = load(panel.configure(panel.add_server(past=1)), panel.environment)
     readers: list[threading.Thread] = []
+    frozen: list[bool] = []
 
     def read() -> Config:
         readers.append(threading.current_thread())
+        frozen.append(gc.get_freeze_count() > 0)
+        assert not gc.isenabled()
         return config
 
     class Manager(Notifier):
@@ -245,3 +249,4 @@ def test_a_reload_is_read_while_all_else_goes_on(panel: Panel) -> None:
 
     asyncio.run(Service(read, CLOCK, Manager({}, CLOCK)).run())
     assert [thread is threading.main_thread() for thread in readers] == [True, False]
+    assert frozen == [False, True], "what the start made is settled"

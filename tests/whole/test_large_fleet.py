@@ -13,6 +13,7 @@ from daemon.config.values import Config
 from daemon.core.calendar import parse_schedule
 from daemon.history import Journal
 from daemon.scheduler import Scheduler
+from tests.virtual import _JumpingSelector as JumpingSelector
 from tests.whole.fleet import Daemons
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +103,32 @@ async def test_a_reload_that_changes_every_server_lets_others_run_meanwhile(
         assert 0 < most <= 20
         await looked_at(daemons)
         assert counted["put"] == SERVERS
+
+
+async def test_rotations_that_start_together_open_their_rows_one_at_a_time(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the disk, and whatever else is due must not wait for all of them."""
+    first = next(iter(daemons.world.servers.values()))
+    for number in range(40):
+        daemons.world.add_server(f"server-{number}", owner=first.owner, node=first.node)
+    turn, turns = 0, list[int]()
+    begin, select = Journal.begin, JumpingSelector.select
+
+    def beginning(journal: Journal, **given: Any) -> int:
+        turns.append(turn)
+        return begin(journal, **given)
+
+    def selecting(selector: JumpingSelector, timeout: float | None = None) -> Any:
+        nonlocal turn
+        turn += 1
+        return select(selector, timeout)
+
+    monkeypatch.setattr(Journal, "begin", beginning)
+    monkeypatch.setattr(JumpingSelector, "select", selecting)
+    async with daemons.running(daemons.configure()):
+        await daemons.clock.sleep(30)
+    assert len(turns) == len(set(turns)) == len(daemons.world.servers)
 
 
 def an_hour_later(config: Config) -> Config:

@@ -59,7 +59,7 @@ async def test_two_servers_that_exchange_their_ids_are_not_duplicates(daemons: D
 
 
 def client_of(daemons: Daemons, config: object) -> PanelClient:
-    return daemons._client(config.panels["main"])  # type: ignore[attr-defined]
+    return daemons.open_client(config.panels["main"])  # type: ignore[attr-defined]
 
 
 async def test_a_killed_rotation_is_picked_up_though_somebody_tried_by_hand_meanwhile(daemons: Daemons) -> None:
