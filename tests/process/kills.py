@@ -178,7 +178,7 @@ class Ordeal:
         with killed(self.panel) as daemon:
             daemon.wait_for("daemon_started")
             try:
-                wait_until(self._all_finished, "everything is brought to its end")
+                wait_until(self._all_finished, "everything is brought to its end", 40)
             except AssertionError as late:
                 unfinished = [server.name for server in self._unfinished()]
                 raise AssertionError(f"not brought to their end: {unfinished}\n{daemon.output}") from late
