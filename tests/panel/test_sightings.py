@@ -193,13 +193,19 @@ async def test_the_list_goes_before_what_waits_for_the_api_limit(panel: Panel) -
 
 
 async def test_who_comes_while_the_list_is_read_is_still_taken_for_one_that_it_shows(panel: Panel) -> None:
-    """His page is read already; he looks by himself this once, and is served by the next list."""
-    page = faults.slow(70)
-    panel.world.faults.order(page, on=Call.SERVERS, skip=1, times=None)
-    rest = asyncio.create_task(panel.see(*panel.servers))
-    await panel.clock.sleep(29)
-    assert await panel.seen(panel.servers[0])
-    await rest
+    """His page went by while he was suspended; he looks by himself this once, and is served by the next list."""
+    late, *others = panel.servers
+    late.status = "suspended"
+    panel.world.faults.order(faults.slow(20), on=Call.SERVERS, skip=1, times=2)
+    rest = asyncio.create_task(panel.seen(*others))
+    await panel.clock.sleep(10)
+    late.status = None
+    assert await panel.seen(late)
+    assert await rest
+    assert await panel.cost() == (3, 1)
+    await panel.clock.sleep(61)
+    assert await panel.seen(*panel.servers)
+    assert await panel.cost() == (6, 1)
 
 
 async def test_who_gives_up_takes_nothing_from_the_others(panel: Panel) -> None:
