@@ -1,23 +1,73 @@
-"""What the idling daemon does not load."""
+"""What each command loads, and what the idling daemon does not."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from daemon.lean import missing, without
+from daemon.lean import without
+
+LARGE = {
+    *("anyio", "apprise", "apscheduler", "click", "cronsim", "httpx", "prometheus_client", "pydantic"),
+    *("pydantic_settings", "pygments", "rich", "starlette", "structlog", "typer", "uvicorn"),
+    *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
+}
+"""What takes long to load, of others and of the standard library."""
+
+HELP = {"typer"}
+LISTING = HELP | {"pydantic"}
+"""typer itself loads pydantic to read what stands behind a command."""
+RUN = LISTING | {
+    *("anyio", "apscheduler", "cronsim", "httpx", "pydantic_settings", "structlog"),
+    *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
+}
+
+ANSWER = {"object": "list", "data": [], "meta": {"pagination": {"total": 0}}}
 
 
-def test_the_daemon_loads_nothing_that_only_a_terminal_needs() -> None:
+def loaded(*words: str) -> set[str]:
+    """What of the large is loaded when a command is done, in a process that begins with nothing (nor coverage)."""
+    code = f"""
+import sys
+sys.path[:] = {sys.path!r}
+from daemon.__main__ import main
+main({words!r})
+sys.stdout.write("\\n" + " ".join(sys.modules))
+"""
+    command = [sys.executable, "-S", "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 — our own words
+    return LARGE & set(told.stdout.splitlines()[-1].split())
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> tuple[str, ...]:
+    """The words that judge a saved answer."""
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(ANSWER))
+    return ("plan", "--listing", str(file), "--keep", "last=1")
+
+
+def test_the_version_loads_nothing_large() -> None:
+    """Not even typer."""
+    assert loaded("--version") == set()
+
+
+def test_help_loads_typer_alone() -> None:
+    """A command hands over to its module, which loads the rest."""
+    assert loaded("--help") == HELP
+
+
+def test_a_saved_listing_is_judged_without_what_speaks_to_a_panel(listing: tuple[str, ...]) -> None:
+    """No loop, no configuration; rich only where a table is shown."""
+    assert loaded(*listing, "--json") == LISTING
+    assert loaded(*listing) == LISTING | {"rich"}
+
+
+def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_browser_needs(tmp_path: Path) -> None:
     """httpx's own command line and structlog's coloured tracebacks would load rich, pygments and click."""
-    told = subprocess.run(
-        [sys.executable, "-c", "import daemon.service, daemon.cli.run, sys; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "httpx" in told.stdout.split()
-    assert not {"rich", "pygments", "click", "starlette", "prometheus_client"} & set(told.stdout.split())
+    assert loaded("--config", str(tmp_path / "none.toml"), "run") == RUN
 
 
 def test_a_module_is_missing_within_the_block_alone() -> None:
@@ -27,14 +77,3 @@ def test_a_module_is_missing_within_the_block_alone() -> None:
             __import__("wave")
         assert __import__("sys") is sys
     assert __import__("wave").__name__ == "wave"
-
-
-def test_what_is_not_installed_is_not_searched_for_again_and_what_is_stays() -> None:
-    """httpcore imports sniffio several times a request, whether it is there or not."""
-    missing("surely_not_installed")
-    assert sys.modules["surely_not_installed"] is None
-    with pytest.raises(ModuleNotFoundError):
-        __import__("surely_not_installed")
-    missing("wave")
-    assert __import__("wave").__name__ == "wave"
-    del sys.modules["surely_not_installed"]

@@ -60,4 +60,6 @@ def say_trouble(text: str, hint: str = "") -> None:
 
 def printable(text: str) -> str:
     """The text with every character that is none, but for line feeds, replaced."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)
