@@ -121,7 +121,7 @@ def _value(rule: str, value: object) -> int | Span:
             raise ValueError(f'{rule} = {value!r}: write a span as text, such as "30d" or "6mo"')
         return parse_span(value)
     rules = (*COUNT_RULES, *SPAN_RULES)
-    near = get_close_matches(rule, rules, n=1)
+    near = get_close_matches(rule, rules)
     raise ValueError(
         f"there is no rule {rule}: " + (f"did you mean {near[0]}?" if near else f"the rules are {', '.join(rules)}")
     )
