@@ -76,6 +76,16 @@ async def test_all_who_start_together_share_one_list(panel: Panel) -> None:
     assert await panel.cost() == (3, 0)
 
 
+async def test_who_starts_together_need_not_ask_in_the_very_same_moment(panel: Panel) -> None:
+    """The first waits a blink for the others, and looks with them."""
+    asking = []
+    for server in panel.servers[:20]:
+        asking.append(asyncio.create_task(panel.seen(server)))
+        await panel.clock.sleep(0.002)
+    assert all(await asyncio.gather(*asking))
+    assert await panel.cost() == (3, 0)
+
+
 async def test_after_a_minute_a_server_is_looked_at_again(panel: Panel) -> None:
     """What was seen longer ago is not used."""
     assert await panel.seen(*panel.servers[:120])
