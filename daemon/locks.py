@@ -51,7 +51,7 @@ def is_locked(state_dir: Path | None, server_uuid: str) -> bool:
         return server_uuid in _held
     path = _path(state_dir, server_uuid)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     except OSError as error:

@@ -258,7 +258,7 @@ class Journal:
         with translated(f"{self._title} cannot be read"):
             try:
                 yield self._connection
-            except ValueError as error:  # a row that we did not write so
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a row that we did not write so
                 raise StateError(f"{self._title} holds what cannot be read: {error}") from error
 
     @contextmanager

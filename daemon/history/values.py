@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
 
@@ -81,26 +81,57 @@ def read_rotations(rotations: Iterable[sqlite3.Row], steps: Iterable[sqlite3.Row
 
 
 def read_step(row: sqlite3.Row) -> Step:
-    return Step(row["name"], _moment(row["at"]), json.loads(row["detail"]))
+    return Step(_text(row["name"]), _moment(row["at"]), _table(row["detail"]))
 
 
 def _read_rotation(row: sqlite3.Row, steps: tuple[Step, ...]) -> Rotation:
     return Rotation(
         id=row["id"],
-        server_uuid=row["server_uuid"],
-        server=row["server"],
-        panel=row["panel"],
-        policy=row["policy"],
-        trigger=row["trigger"],
+        server_uuid=_text(row["server_uuid"]),
+        server=_text(row["server"]),
+        panel=_text(row["panel"]),
+        policy=_text(row["policy"]),
+        trigger=cast("Trigger", _text(row["trigger"])),
         start_at=_moment_or_none(row["start_at"]),
         began_at=_moment(row["began_at"]),
         ended_at=_moment_or_none(row["ended_at"]),
-        result=row["result"],
+        result=None if row["result"] is None else _text(row["result"]),
         retry_at=_moment_or_none(row["retry_at"]),
         backup_uuid=row["backup_uuid"],
-        summary=json.loads(row["summary"]),
+        summary=_summary(row["summary"]),
         steps=steps,
     )
+
+
+def _text(value: object) -> str:
+    """Text as it was written; ValueError for anything else, which SQLite would hold as well."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} where text belongs")  # noqa: TRY004 — a row that is wrong, not a call
+    return value
+
+
+def _table(text: str) -> dict[str, Any]:
+    """A JSON object; ValueError for any other JSON, and for what is none."""
+    value = json.loads(text, parse_constant=_no_number)
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object where one belongs")  # noqa: TRY004 — see above
+    return value
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _summary(text: str) -> dict[str, Any]:
+    """What came of a rotation; ValueError where its parts have not the shape in which they were written."""
+    summary = _table(text)
+    lists = [summary.get(key, []) for key in ("deleted", "problems")]
+    if not all(isinstance(items, list) and all(isinstance(item, dict) for item in items) for items in lists):
+        raise ValueError("a summary of another shape")
+    for named, key in ((summary.get("created"), "name"), *((problem, "text") for problem in lists[1])):
+        if named is not None and not (isinstance(named, dict) and isinstance(named.get(key), str)):
+            raise ValueError(f"a summary that tells no {key}")
+    return summary
 
 
 def written(moment: datetime | None) -> str | None:
@@ -113,7 +144,10 @@ def written(moment: datetime | None) -> str | None:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a moment without a time zone: {moment}")
+    return moment.astimezone(UTC)
 
 
 def _moment_or_none(text: str | None) -> datetime | None:

@@ -16,7 +16,7 @@ def recalled(journal: Journal) -> dict[str, Watch]:
     written = journal.watches()
     try:
         return {server: _read(watch) for server, watch in written.items()}
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"what alerts remembered cannot be read: {error!r}") from error
 
 
