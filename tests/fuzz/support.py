@@ -63,7 +63,7 @@ def sound(ran: Ran) -> Ran:
     assert KEY not in ran.out + ran.err
     if ran.code == Exit.USAGE and not ran.out.startswith("{"):
         assert ran.out == ""
-        assert re.match(r"error: \S", ran.err), ran
+        assert re.search(r"^(error|Usage): \S", ran.err, re.MULTILINE), ran
     return ran
 
 
