@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from daemon.core.keep import Keep
-from daemon.core.model import Action, Scope, State
+from daemon.core.model import Action, Reason, Scope, State
 from daemon.core.retention import Retention, judge
 from daemon.core.states import PLAINLY
 from tests.core.build import NOW, OURS, SIZE, at, but, failed, good, pending, retention, texts, those, verdicts
@@ -180,6 +180,40 @@ def test_the_oldest_is_kept_while_a_rule_is_not_filled(policy: str, says: str) -
     assert texts(list(verdicts(DAYS, policy).values())[-1]) == [says]
 
 
+@pytest.mark.parametrize(
+    ("rule", "slot", "noun"),
+    [
+        ("hourly", "2026-04-01T12", "hour"),
+        ("daily", "2026-04-01", "day"),
+        ("weekly", "2026-W14", "week"),
+        ("monthly", "2026-04", "month"),
+        ("yearly", "2026", "year"),
+    ],
+)
+def test_each_period_is_called_by_its_name(rule: str, slot: str, noun: str) -> None:
+    """Of three backups, this hour's two and one of three years ago, by counts and by spans."""
+    newest, second, old = rows = [good(NOW + timedelta(minutes=1)), good(NOW), good(NOW - timedelta(days=999))]
+    superseded = Reason(rule, slot, f"superseded by {newest.name} in {noun} {slot}")
+    one, two = verdicts(rows, f"{rule}=1"), verdicts(rows, f"{rule}=3")
+    assert one[newest.uuid].reasons == (Reason(rule, slot, f"newest of {noun} {slot}, 1 of 1"),)
+    assert one[second.uuid].reasons == (superseded,)
+    assert one[old.uuid].reasons == (Reason(rule, None, f"beyond the newest {noun}"),)
+    assert two[newest.uuid].reasons == (Reason(rule, slot, f"newest of {noun} {slot}, 1 of 3"),)
+    within = verdicts(rows, f"within_{rule}=1y")
+    text = f"newest of {noun} {slot}, within 1y of the newest good backup"
+    assert within[newest.uuid].reasons == (Reason(f"within_{rule}", slot, text),)
+    assert within[old.uuid].reasons == (
+        Reason(f"within_{rule}", None, "older than 1y before the newest good backup (cut-off 2025-04-01 00:00 UTC)"),
+    )
+
+
+def test_a_year_and_a_month_are_written_with_all_their_digits() -> None:
+    """A panel's clock may be far off; the slots sort as text all the same."""
+    row = good(datetime(812, 3, 4, 5, tzinfo=UTC), uuid="old", name=DAYS[0].name)
+    slots = [reason.slot for reason in verdicts([row], "hourly=1,daily=1,weekly=1,monthly=1,yearly=1")["old"].reasons]
+    assert slots == ["0812-03-04T05", "0812-03-04", "0812-W09", "0812-03", "0812"]
+
+
 def test_min_good_adds_the_newest() -> None:
     """Rules may keep fewer than that; the floor does not."""
     found = verdicts(DAYS, retention("weekly=1", min_good=3))
@@ -254,6 +288,14 @@ def test_an_hour_a_day_and_a_month_are_those_of_their_year() -> None:
     """One January does not supersede another."""
     rows = [good("2026-01-05 04:00"), good("2025-01-05 04:00"), good("2024-06-01 04:00")]
     for policy in ("hourly=2", "daily=2", "weekly=2", "monthly=2"):
+        assert those(verdicts(rows, policy), Action.KEEP) == [rows[0].uuid, rows[1].uuid]
+
+
+def test_no_two_hours_and_no_two_months_are_taken_for_one() -> None:
+    """Also where a day more is an hour less, or a dozen of years more a month less."""
+    oldest = good("2001-01-01 00:00")
+    for policy, other in (("hourly=2", "2026-01-01 04:00"), ("monthly=2", "2014-02-25 03:00")):
+        rows = [good("2026-01-25 03:00"), good(other), oldest]
         assert those(verdicts(rows, policy), Action.KEEP) == [rows[0].uuid, rows[1].uuid]
 
 

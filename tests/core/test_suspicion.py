@@ -103,6 +103,14 @@ def test_own_ones_are_measured_against_own_ones_only() -> None:
     assert set(classify(by_hand + nightly, now=NOW, suspicious=0.5).values()) == {State.GOOD, State.SUSPICIOUS}
 
 
+def test_small_ones_are_found_among_own_and_foreign_ones_alike() -> None:
+    """Each side has its own."""
+    nightly = made("10 1")
+    by_hand = [but(row, name="by hand", uuid=f"hand {row.uuid}") for row in nightly]
+    found = verdicts(by_hand + nightly, retention("last=1"))
+    assert [uuid for uuid in found if found[uuid].state is State.SUSPICIOUS] == ["hand 1", "1"]
+
+
 def test_a_suspicious_one_is_left_alone_and_says_why() -> None:
     """It is neither deleted nor counted: `last = 1` keeps the whole one before it."""
     found = verdicts(made("2048 2048 100"), "last=1")
