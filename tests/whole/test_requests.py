@@ -16,19 +16,25 @@ pytestmark = pytest.mark.anyio
 
 SERVERS, NODES, BACKUPS, SECONDS = 20, 5, 60, 90
 PAGES = 2
+TOO_MANY = 429
 IDEAL = 3 + 1 + (PAGES - 1) * 2
 """List, create, list, DELETE: each list on two pages."""
 
 
 @pytest.fixture
 async def fleet(daemons: Daemons) -> Daemons:
+    """Servers on few nodes, so that they wait for each other."""
+    return populated(daemons, NODES)
+
+
+def populated(daemons: Daemons, nodes: int) -> Daemons:
     """Servers that are as full as their policy lets them be; backups take as long as they always did."""
     world = daemons.world
     world.servers.clear()
     owner = next(iter(world.keys.values())).user
-    nodes = [world.add_node(f"machine-{number}") for number in range(NODES)]
+    machines = [world.add_node(f"machine-{number}") for number in range(nodes)]
     for number in range(SERVERS):
-        home = nodes[number % NODES]
+        home = machines[number % nodes]
         server = world.add_server(f"server-{number}", owner=owner, node=home, limit=100, work=Work(seconds=SECONDS))
         history(world, server, [world.now() - timedelta(days=day - 0.5) for day in range(BACKUPS, 0, -1)])
     return daemons
@@ -59,3 +65,14 @@ async def test_without_a_list_every_server_is_rotated_all_the_same(fleet: Daemon
     assert asked[Call.CREATE] == SERVERS
     assert asked[Call.SERVERS] == SERVERS // NODES
     assert asked[Call.SERVER] == 2 * SERVERS - NODES  # before the wait for a place and, where it was long, after it
+
+
+async def test_at_the_api_limit_nothing_is_asked_twice(daemons: Daemons) -> None:
+    """With 22 requests a minute for twenty rotations each waits most of a minute for its turn, and is fresh even so."""
+    fleet = populated(daemons, SERVERS)
+    fleet.world.settings.api_limit = 28
+    calls = await a_night(fleet)
+    assert Counter(call.server for call in calls if call.call is not Call.SERVERS) == dict.fromkeys(
+        fleet.world.servers, IDEAL
+    )
+    assert TOO_MANY not in {call.status for call in fleet.app.calls}
