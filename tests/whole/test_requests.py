@@ -68,9 +68,9 @@ async def test_without_a_list_every_server_is_rotated_all_the_same(fleet: Daemon
 
 
 async def test_at_the_api_limit_nothing_is_asked_twice(daemons: Daemons) -> None:
-    """With 22 requests a minute for twenty rotations each waits most of a minute for its turn, and is fresh even so."""
+    """With 25 requests a minute for twenty rotations each waits most of a minute for its turn, and is fresh even so."""
     fleet = populated(daemons, SERVERS)
-    fleet.world.settings.api_limit = 28
+    fleet.world.settings.api_limit = 32
     calls = await a_night(fleet)
     assert Counter(call.server for call in calls if call.call is not Call.SERVERS) == dict.fromkeys(
         fleet.world.servers, IDEAL
