@@ -7,16 +7,22 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 
-from tests.simulation.rules import TITLES
-from tests.simulation.run import KINDS, Report, simulate
+from daemon.clock import SystemClock
+from tests.simulation.rules import TITLES, Violation
+from tests.simulation.run import CIRCUMSTANCES, KINDS, Report, simulate
 from tests.simulation.story import Cut, shrink, told
 
+OCCURRENCES = (*KINDS, *CIRCUMSTANCES)
+CLOCK = SystemClock()
 AHEAD = 4
 """Seeds that wait for each worker."""
+FIXED, FRESH = 240, 60
+"""How many seeds `--check` plays: those that are always the same, and those that nobody has seen."""
+EVERY_SECONDS = 10.0
 
 
 def say(text: str) -> None:
@@ -29,21 +35,15 @@ def main(words: list[str] | None = None) -> int:
     """Run it; 0 where every rule held, 1 where one was broken."""
     asked = _arguments().parse_args(words)
     first = random.SystemRandom().randrange(10**6, 10**9) if asked.seed is None else asked.seed
+    if asked.check:
+        return _check(first, asked.workers)
     runs = asked.runs or (1 if asked.seed is not None else 200)
     if runs == 1:
         return _one(Cut(first, tuple(asked.without), asked.length), verbose=asked.verbose)
     say(f"seeds {first} to {first + runs - 1}, {asked.workers} workers")
-    totals = Totals()
-    for report in _reports(range(first, first + runs), asked.workers):
-        totals.add(report)
-        if report.violation is not None:
-            say(f"seed {report.seed} fails, and is cut down …")
-            cut, shorter = shrink(report)
-            say(told(shorter, cut))
-            if not asked.keep_going:
-                return 1
+    totals = _play(range(first, first + runs), asked.workers, keep_going=asked.keep_going)
     say(totals.table())
-    return 1 if totals.failed else 0
+    return 1 if totals.failures else 0
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -54,8 +54,22 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--without", action="append", default=[], choices=KINDS, metavar="KIND", help="switch it off")
     parser.add_argument("--length", type=float, default=1.0, help="how much of the troubled time to play (1.0)")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first seed that fails")
+    parser.add_argument("--check", action="store_true", help=f"play seeds 0 to {FIXED - 1} and {FRESH} fresh ones")
     parser.add_argument("--verbose", action="store_true", help="tell the whole story of one seed")
     return parser
+
+
+def _check(fresh: int, workers: int) -> int:
+    """What every change has to pass; in the seeds that are always the same each trouble and each rule must occur."""
+    say(f"seeds 0 to {FIXED - 1}, and {fresh} to {fresh + FRESH - 1}")
+    totals = _play(range(FIXED), workers, keep_going=False)
+    missing = [] if totals.failures else totals.never_occurred()
+    if not totals.failures:
+        totals.join(_play(range(fresh, fresh + FRESH), workers, keep_going=False))
+    say(totals.table())
+    if missing:
+        say(f"seeds 0 to {FIXED - 1} never met: {', '.join(missing)}")
+    return 1 if totals.failures or missing else 0
 
 
 def _one(cut: Cut, *, verbose: bool) -> int:
@@ -74,13 +88,30 @@ def _one(cut: Cut, *, verbose: bool) -> int:
     return 1
 
 
+def _play(seeds: Sequence[int], workers: int, *, keep_going: bool) -> "Totals":
+    """Play them, tell the story of each that fails, and now and then how far it is."""
+    totals, told_at = Totals(), CLOCK.monotonic()
+    for report in _reports(seeds, workers):
+        totals.add(report)
+        if report.violation is not None:
+            say(f"seed {report.seed} fails, and is cut down …")
+            cut, shorter = shrink(report)
+            say(told(shorter, cut))
+            if not keep_going:
+                break
+        if CLOCK.monotonic() - told_at >= EVERY_SECONDS:
+            told_at = CLOCK.monotonic()
+            sys.stderr.write(f"{totals.runs} of {len(seeds)}, {len(totals.failures)} failed\n")
+    return totals
+
+
 def _reports(seeds: Iterable[int], workers: int) -> Iterator[Report]:
     """The reports as they come; never many more seeds in the queue than are worked at."""
     if workers <= 1:
         yield from map(simulate, seeds)
         return
     waiting = iter(seeds)
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=gc.freeze) as pool:  # what is imported need not be looked at again
         running: set[Future[Report]] = {pool.submit(_slim, seed) for seed in islice(waiting, workers * AHEAD)}
         try:
             while running:
@@ -94,7 +125,6 @@ def _reports(seeds: Iterable[int], workers: int) -> Iterator[Report]:
 
 def _slim(seed: int) -> Report:
     """A report without the story where nobody will read it."""
-    gc.freeze()  # modules and caches need not be looked at by every collection
     report = simulate(seed)
     if report.violation is None:
         report.story = []
@@ -105,8 +135,10 @@ class Totals:
     """What many runs had in them."""
 
     def __init__(self) -> None:
-        self.runs = self.failed = self.rotations = self.requests = self.deletions = 0
+        self.began = CLOCK.monotonic()
+        self.runs = self.rotations = self.requests = self.deletions = 0
         self.days = 0.0
+        self.failures: list[tuple[int, Violation]] = []
         self.happened: Counter[str] = Counter()
         self.runs_with: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
@@ -114,36 +146,57 @@ class Totals:
     def add(self, report: Report) -> None:
         """Count one run."""
         self.runs += 1
-        self.failed += report.violation is not None
         self.rotations += report.rotations
         self.requests += report.requests
         self.deletions += report.deletions
         self.days += report.virtual_seconds / 86400
+        if report.violation is not None:
+            self.failures.append((report.seed, report.violation))
         self.happened.update(report.happened)
         self.runs_with.update(report.happened.keys())
         self.checked.update(report.checked)
 
-    def never_happened(self) -> list[str]:
-        """The kinds of trouble that no run met."""
-        return [kind for kind in KINDS if not self.happened[kind] and kind != "one victim"]
+    def join(self, later: "Totals") -> None:
+        """Count what came after it as well."""
+        self.runs += later.runs
+        self.rotations += later.rotations
+        self.requests += later.requests
+        self.deletions += later.deletions
+        self.days += later.days
+        self.failures += later.failures
+        self.happened += later.happened
+        self.runs_with += later.runs_with
+        self.checked += later.checked
+
+    def never_occurred(self) -> list[str]:
+        """The kinds of trouble that no run met, and the rules that were never held against anything."""
+        troubles = [kind for kind in OCCURRENCES if not self.happened[kind]]
+        return troubles + [f"rule {rule} ({title})" for rule, title in TITLES.items() if not self.checked[rule]]
 
     def table(self, *, seen_only: bool = False) -> str:
-        """The counts, one line each."""
+        """The counts, one line each, then the seeds that failed, and all in one line."""
         lines = [
-            f"{self.runs} runs, {self.failed} failed; {self.days:.0f} days in them, with",
-            f"{self.rotations} rotations, {self.requests} requests, {self.deletions} of them deletions",
-            "",
             "trouble                                     times   in runs",
             *(
                 f"  {kind:<40}{self.happened[kind]:>7}{self.runs_with[kind]:>10}"
-                for kind in KINDS
-                if kind != "one victim" and (self.happened[kind] or not seen_only)
+                for kind in OCCURRENCES
+                if self.happened[kind] or not seen_only
             ),
             "",
             "rule                                                                            held against",
             *(f"  {rule:<5}{title:<75}{self.checked[rule]:>12}" for rule, title in TITLES.items()),
+            "",
+            *(f"seed {seed} breaks rule {broken.rule}: {broken.text}" for seed, broken in self.failures),
+            self.line(),
         ]
         return "\n".join(lines)
+
+    def line(self) -> str:
+        """All of it in one line."""
+        return (
+            f"{self.runs} runs: {self.days:.0f} days, {self.rotations} rotations, {self.requests} requests, "
+            f"{self.deletions} deletions, {len(self.failures)} failures, {CLOCK.monotonic() - self.began:.0f} seconds"
+        )
 
 
 if __name__ == "__main__":

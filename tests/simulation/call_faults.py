@@ -13,7 +13,8 @@ Maker = Callable[[random.Random], Fault]
 
 WRITES = (Call.CREATE, Call.DELETE, Call.LOCK)
 ROWS = (Call.LIST, Call.VIEW, Call.CREATE)
-RETRY_AFTERS = (None, "0", "1", "60", "59", "3600", "86400", "-5", "soon", "Wed, 01 Apr 2026 04:00:00 GMT")
+RETRY_AFTERS = ("1", "30", "59", "60")
+WRONG_RETRY_AFTERS = ("0", "3600", "86400", "-5", "soon", "Wed, 01 Apr 2026 04:00:00 GMT")
 NODE_STATUSES = (500, 502, 504, 403, 404, 429)
 ODD_DOCUMENTS: tuple[object, ...] = (None, [], {}, "text", 7, {"object": "list"}, {"object": "list", "data": {}})
 FIELDS = ("is_locked", "is_successful", "bytes", "created_at", "completed_at", "name", "uuid")
@@ -60,8 +61,12 @@ KINDS: Mapping[str, Kind] = {
     "504 page": Kind(lambda _: faults.web_page(504)),
     "404 page": Kind(lambda _: faults.web_page(404)),
     "429 of the API limit": Kind(lambda rng: faults.api_limit(rng.choice(RETRY_AFTERS))),
-    "429 of the creation throttle": Kind(
-        lambda rng: faults.creation_throttle(rng.choice(RETRY_AFTERS)), (Call.CREATE,)
+    "429 of the API limit, no Retry-After": Kind(lambda _: faults.api_limit(None)),
+    "429 of the API limit, a wrong Retry-After": Kind(lambda rng: faults.api_limit(rng.choice(WRONG_RETRY_AFTERS))),
+    "429 of the throttle": Kind(lambda rng: faults.creation_throttle(rng.choice(RETRY_AFTERS)), (Call.CREATE,)),
+    "429 of the throttle, no Retry-After": Kind(lambda _: faults.creation_throttle(None), (Call.CREATE,)),
+    "429 of the throttle, a wrong Retry-After": Kind(
+        lambda rng: faults.creation_throttle(rng.choice(WRONG_RETRY_AFTERS)), (Call.CREATE,)
     ),
     "error of the node": Kind(lambda rng: faults.node_error(rng.choice(NODE_STATUSES)), WRITES),
     "redirect": Kind(lambda _: faults.redirected()),
@@ -80,6 +85,11 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+def _seldom(kind: Kind) -> float:
+    """How many times less often than its rate it comes; writes are few, so what meets only them comes as often."""
+    return 1.0 if kind.calls is not None and set(kind.calls) <= set(WRITES) else 4.0
+
+
 class RandomFaults(Faults):
     """Decides for every call, by the dice of each kind, whether it meets trouble."""
 
@@ -93,7 +103,7 @@ class RandomFaults(Faults):
         super().__init__()
         self.on = True
         self.victim: str | None = None
-        self._rates = {name: rate / 4 for name, rate in rates.items() if name in KINDS}
+        self._rates = {name: rate / _seldom(KINDS[name]) for name, rate in rates.items() if name in KINDS}
         self._streams = {name: stream(name) for name in self._rates}
         self._key = key
         self._happened = happened

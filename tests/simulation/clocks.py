@@ -5,6 +5,18 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import daemon.clock
+from tests.virtual import VirtualLoop
+
+
+class SteppedLoop(VirtualLoop):
+    """Virtual time, and somebody who is told before each step of the loop."""
+
+    on_step: Callable[[], None] | None = None
+
+    def _run_once(self) -> None:
+        if self.on_step is not None:
+            self.on_step()
+        super()._run_once()  # type: ignore[misc]  # asyncio's own
 
 
 class TrueClock:

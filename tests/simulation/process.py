@@ -12,17 +12,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
-from daemon.config.values import Config, PanelConfig
+from daemon.config.values import Config, PanelConfig, keeping
 from daemon.errors import BackupdError
 from daemon.fleet import Fleet
 from daemon.history import Journal
+from daemon.metrics import Metrics
+from daemon.notify import Alerts
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
 from daemon.rotation.tools import open_tools
+from daemon.watch.board import Board
+from daemon.watch.watcher import Watcher
 from tests.simulation.clocks import ProcessClock
+from tests.simulation.told import Mailbox
 from tests.simulation.wire import Wire
 from tests.simulation.witness import Rotation
 
@@ -34,6 +39,7 @@ PROCESS: ContextVar["Process"] = ContextVar("process")
 
 DISK_FULL = "database or disk is full"
 DRAIN_SECONDS = 25.0
+FLUSH_SECONDS = 3.0
 
 
 class DiskJournal(Journal):
@@ -141,9 +147,11 @@ class Process:
 
 
 class Daemon(Process):
-    """The daemon: what `service` sets up, without its signals."""
+    """The daemon: what `service` sets up, without its signals and its web server."""
 
     fleet: Fleet
+    alerts: Alerts
+    watcher: Watcher
     up = False
 
     async def live(self, read: Callable[[], Config]) -> None:
@@ -151,9 +159,14 @@ class Daemon(Process):
         PROCESS.set(self)
         config = read()
         self.tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
-        self.fleet = Fleet(config, self.tools, self.open_client, listeners=[self])
+        self.alerts = Alerts(config, lambda: self.tools.journal, self.clock, Mailbox(self))
+        self.watcher = Watcher(self.tools)
+        self.watcher.follow(config)
+        open_and_watch = self.watcher.opening(self.open_client)
+        self.fleet = Fleet(config, self.tools, open_and_watch, listeners=[self, self.alerts, self.watcher])
         self._context = copy_context()
         self.simulation.witness.tell(f"{self.name} starts")
+        self.alerts.start()
         self.fleet.start()
         self.up = True
         await self.over.wait()
@@ -161,6 +174,7 @@ class Daemon(Process):
             await self._bury()
             return
         left = await self.fleet.drain(DRAIN_SECONDS)
+        await self.alerts.close(FLUSH_SECONDS)
         self.simulation.witness.tell(f"{self.name} has stopped; left: {', '.join(left) or 'none'}")
         self.alive = False
         await self._bury()
@@ -170,10 +184,17 @@ class Daemon(Process):
         if not self.up or not self.alive:
             return
         try:
-            config = read()
+            config = keeping(read(), self.fleet.config)
         except BackupdError:
+            self.watcher.reload_failed()
             return
-        self._context.run(self.fleet.reload, config)
+        for obey in (self.alerts.reload, self.watcher.follow, self.fleet.reload):
+            self._context.run(obey, config)
+
+    async def metrics(self) -> str:
+        """What a scrape shows."""
+        scrape = Metrics(Board(self.fleet, self.watcher)).exposition()
+        return (await asyncio.create_task(scrape, context=self._context)).decode()
 
     async def _bury(self) -> None:
         """Take away what is left of it; none of this can have an effect any more."""
@@ -184,6 +205,7 @@ class Daemon(Process):
             for task in (*self.fleet._tasks, *self.fleet._running.values()):
                 task.cancel()
             await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
+        await self.alerts.close(0)
         await self.fleet.close()
         self.simulation.forget(self.name)
 

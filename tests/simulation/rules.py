@@ -39,6 +39,7 @@ TITLES = {
     "10": "no key in logs, journal, errors, or at another host",
     "11": "a bad reload leaves the old configuration",
     "12": "one server's trouble is not another's",
+    "told": "what alerts and metrics say agrees with the panel's ledger",
     "live": "after calm days every server has a fresh good backup, and exactly what retention says",
     "calm": "requests are bounded, no task and no file stays open, no bug is logged",
 }
@@ -94,6 +95,10 @@ class Rules:
         """From now on dates that were made before cannot be compared with a start."""
         self._clock_set_at = self.witness.now()
 
+    def a_clock_was_set_since(self, moment: float) -> bool:
+        """Whether the host's or the panel's clock was set since then."""
+        return self._clock_set_at >= moment
+
     def journal_failed(self) -> None:
         """What was done since is nowhere remembered; then only the panel's list can show what a start has got."""
         self._journal_failed_at = self.witness.now()
@@ -108,7 +113,7 @@ class Rules:
         It does not where the row was not told as it is, where the policy's name was changed, and where a clock was set.
         """
         now_at_work = exchange.rotation
-        if now_at_work is None or self._clock_set_at >= rotation.began:
+        if now_at_work is None or self.a_clock_was_set_since(rotation.began):
             return False
         passes = _last_passes(now_at_work, exchange)
         row = _merged(passes[-1]).get(backup.uuid) if passes else None

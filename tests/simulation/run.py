@@ -19,11 +19,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from unittest import mock
+from zoneinfo import ZoneInfo
 
 import apscheduler.schedulers.base
 import structlog
 
 import daemon.fleet
+import daemon.notify.alerts
 import daemon.rotation.tools
 import daemon.sandbox.shapes
 from daemon.config.load import load
@@ -34,16 +36,19 @@ from daemon.sandbox.records import Backup, NodeState, Server, Settings, State, U
 from daemon.sandbox.world import World
 from tests.simulation import call_faults, oracle, trouble
 from tests.simulation.call_faults import RandomFaults
-from tests.simulation.clocks import HostClock, TrueClock
+from tests.simulation.clocks import HostClock, SteppedLoop, TrueClock
 from tests.simulation.process import Daemon, DiskJournal, Hand
 from tests.simulation.rules import Rules, Violation
 from tests.simulation.scenario import DAY, HOUR, NODE_HOLDS, SPLAYS, TIMEOUTS, Scenario, Spec, draw, toml
+from tests.simulation.told import HOOK, Told
 from tests.simulation.wire import Panel
 from tests.simulation.witness import DAEMON, Event, Exchange, Rotation, Witness
-from tests.virtual import VirtualLoop
 
 KEY = "ptlc_EXAMPLE_of_the_simulation"
+ENVIRONMENT = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY, "PTERO_BACKUPD_ALERTS__PEOPLE__URL": HOOK}
 KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim")
+CIRCUMSTANCES = ("panel's and host's clocks differ", "clocks change for daylight saving")
+"""What a run may be in, besides the kinds of trouble that can be switched off."""
 DOWNTIMES = (0.0, 5.0, 300.0, 3 * HOUR, 1.5 * DAY)
 REST = 200.0
 """Seconds after the end in which the panel finishes what it was asked for."""
@@ -80,7 +85,7 @@ def simulate(
     scenario.kinds.update(insist)
     files = _open_files()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 — faster than a disk, and as real
-    with tempfile.TemporaryDirectory(dir=memory) as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with tempfile.TemporaryDirectory(dir=memory) as folder, asyncio.Runner(loop_factory=SteppedLoop) as runner:
         simulation = Simulation(scenario, Path(folder))
         with simulation.in_place():
             runner.run(simulation.play())
@@ -136,6 +141,7 @@ class Simulation:
         self.rules = Rules(self.witness, self.policies_between)
         self.stop = asyncio.Event()
         self.rules.on_violation = self.stop.set
+        self.told = Told(self)
         self.panel = Panel(PanelApp(self.world), self.witness, self.clock, scenario.stream("latency"))
         self.panel.on_sent = self._sent
         self.panel.on_answer.append(self._answered)
@@ -155,8 +161,11 @@ class Simulation:
             self._make_history(server, spec)
         if "one victim" in scenario.kinds and len(scenario.servers) > 1:
             self.faults.victim = self.uuid_of(scenario.servers[0].name)
+            self.happened("one victim")
             for server in list(self.world.servers.values())[1:]:
                 server.limit = 200
+        if scenario.panel["skew"]:
+            self.happened("panel's and host's clocks differ")
         self.write(self.policies)
 
     def _make_history(self, server: Server, spec: Spec) -> None:
@@ -193,7 +202,7 @@ class Simulation:
 
     def read(self) -> Config:
         """Read it as the daemon does."""
-        return load(self.folder / "config.toml", {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
+        return load(self.folder / "config.toml", ENVIRONMENT)
 
     def policies_between(self, name: str, since: float, until: float) -> Sequence[Any]:
         """Every policy of a server that was in force between the two moments."""
@@ -292,6 +301,22 @@ class Simulation:
         self.world.remove_server(server)
         self.witness.mirror.pop(server.uuid, None)
 
+    def kill_after(self, steps: int) -> None:
+        """Kill the daemon before so many more steps of the event loop are made."""
+        loop, doomed, left = asyncio.get_running_loop(), self.daemon, steps
+        assert isinstance(loop, SteppedLoop)
+
+        def step() -> None:
+            nonlocal left
+            left -= 1
+            if left:
+                return
+            loop.on_step = None
+            if doomed is not None and doomed.alive and not self.calm:
+                doomed.die("between two steps")
+
+        loop.on_step = step
+
     def jump(self, by: timedelta) -> None:
         """Set the clock of the daemon's machine."""
         self.host_clock.ahead += by
@@ -375,6 +400,8 @@ class Simulation:
             await self._pass(self._calm_seconds())
         if not self.stop.is_set():
             self._look_at_the_end()
+            if self.daemon is not None and self.daemon.up and self.daemon.alive:
+                await self.told.look_at_the_end(self.daemon)
         self.finished = True
         if self.daemon is not None:
             self.daemon.over.set()
@@ -457,7 +484,7 @@ class Simulation:
         )
 
     def _calm_seconds(self) -> float:
-        return max(self._bound(spec) + spec.longest_interval for spec in self.scenario.servers) + 2 * HOUR
+        return max(map(self._bound, self.scenario.servers))
 
     def _look_at_the_end(self) -> None:
         self.world.settle()
@@ -509,10 +536,12 @@ class Simulation:
         """Look through everything that was written."""
         for file in sorted((self.folder / "state").rglob("*")):
             if file.is_file():
-                self.rules.hold("10", KEY.encode() not in file.read_bytes(), f"the key is in {file.name}")
+                written = file.read_bytes()
+                found = any(secret.encode() in written for secret in (KEY, HOOK))
+                self.rules.hold("10", not found, f"a secret is in {file.name}")
 
     def _search(self, text: str, where: str) -> None:
-        self.rules.hold("10", KEY not in text, f"the key is in {where}")
+        self.rules.hold("10", not any(secret in text for secret in (KEY, HOOK)), f"a secret is in {where}")
 
     # What is put in place of the machine's ---------------------------------------------------------------------------
 
@@ -543,6 +572,7 @@ class Simulation:
                 mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
                 mock.patch.object(daemon.rotation.tools, "Journal", DiskJournal),
                 mock.patch.object(daemon.fleet, "TICK_SECONDS", self.scenario.tick),
+                mock.patch.object(daemon.notify.alerts, "LOOK_SECONDS", self.scenario.tick),
                 mock.patch.object(daemon.sandbox.shapes, "MOST_BACKUPS_PER_PAGE", self.scenario.page_cap),
             ):
                 yield
@@ -562,6 +592,8 @@ class Simulation:
 
     def _heard(self, record: logging.LogRecord) -> None:
         """What libraries log; APScheduler and asyncio warn only where something is wrong."""
+        if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+            return  # a killed process was at work in a callback
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text += f": {record.exc_info[1]!r}"
@@ -571,6 +603,10 @@ class Simulation:
     def report(self) -> Report:
         """What came of it."""
         witness = self.witness
+        lasted = timedelta(seconds=witness.story[-1].at if witness.story else 0.0)
+        zones = {policy["timezone"] for policy in self.policies_once.values()}
+        if any(_changes_clocks(zone, self.scenario.begins, lasted) for zone in zones):
+            self.happened("clocks change for daylight saving")
         return Report(
             seed=self.scenario.seed,
             violation=self.rules.violation,
@@ -581,12 +617,18 @@ class Simulation:
             happened=self.happened_,
             checked=self.rules.checked,
             kinds=tuple(self.scenario.kinds),
-            virtual_seconds=witness.story[-1].at if witness.story else 0.0,
+            virtual_seconds=lasted.total_seconds(),
             rotations=len(witness.rotations),
             requests=len(witness.exchanges),
             deletions=sum(exchange.call == "delete" for exchange in witness.exchanges),
             names={uuid: name for name, uuid in self._uuids.items()},
         )
+
+
+def _changes_clocks(zone: str, begins: datetime, lasted: timedelta) -> bool:
+    """Whether the zone's clocks are changed within that time."""
+    there = begins.astimezone(ZoneInfo(zone))
+    return there.utcoffset() != (begins + lasted).astimezone(ZoneInfo(zone)).utcoffset()
 
 
 class _Ear(logging.Handler):

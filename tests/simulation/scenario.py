@@ -107,7 +107,7 @@ def draw(seed: int, kinds: Iterable[str], *, without: Iterable[str] = (), length
         page_cap=rng.choice((50, 50, 7, 4)),
         backups_per_node=rng.choice((1, 1, 2)),
         reserve=rng.choice((0.0, 0.2, 0.5)),
-        tick=rng.choice((60.0, 900.0, 900.0, 900.0)),
+        tick=rng.choice((60.0, 900.0, 900.0, 900.0, 1800.0, 1800.0, 1800.0, 1800.0)),
     )
     scenario.kinds = _kinds(seed, kinds, set(without))
     return scenario
@@ -181,6 +181,9 @@ def toml(scenario: Scenario, policies: Mapping[str, Mapping[str, Any]], ids: Map
         'url = "https://panel.example.com"',
         f"backups_per_node = {scenario.backups_per_node}",
         f"api_reserve = {scenario.reserve}",
+        "[alerts.people]",
+        'type = "webhook"',
+        'events = ["failed", "limit", "suspicious", "overdue", "recovered", "done"]',
     ]
     for name, table in policies.items():
         lines += [f"[policies.of-{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]

@@ -17,6 +17,7 @@ import pytest
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
+import daemon.notify.alerts
 import daemon.panel.client
 import daemon.panel.pages
 import daemon.panel.requests
@@ -26,10 +27,12 @@ import daemon.rotation.create
 import daemon.rotation.delete
 import daemon.rotation.rotate
 import daemon.rotation.wait
+import daemon.watch.watcher
 from daemon.config.errors import ConfigError
 from daemon.core.model import Backup, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention
+from daemon.core.watch import Report
 from daemon.fleet import Fleet
 from daemon.panel.answers import Answer, Call
 from daemon.panel.client import PanelClient
@@ -167,7 +170,7 @@ def _newest_first() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_deletions", deletions)
 
 
-@broken("a server that is gone from the configuration is still pruned", "4", insist={"configuration reloaded": 3})
+@broken("a server that is gone from the configuration is still pruned", "3", "4", insist={"configuration reloaded": 3})
 def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.delete, "in_force", lambda run: run.config)
 
@@ -205,12 +208,15 @@ def _repeats_creates() -> AbstractContextManager[Any]:
     return PATCH(Requests, "write", write)
 
 
-@broken("a lost create is taken for none", "6")
+@broken("a lost create is taken for none", "6", insist={"answer lost after the deed": 1})
 def _does_not_settle() -> AbstractContextManager[Any]:
     async def settle(self: PanelClient, server_id: str, name: str, *, until: float = 120.0) -> None:
         return None
 
-    return PATCH(PanelClient, "settle_create", settle)
+    stack = ExitStack()
+    stack.enter_context(PATCH(PanelClient, "settle_create", settle))
+    stack.enter_context(_does_not_look_what_was_made())  # which would find it in the list, at the next try
+    return stack
 
 
 @broken("what was asked for before a kill is forgotten", "6")
@@ -233,6 +239,13 @@ def _toggles_blindly() -> AbstractContextManager[Any]:
             return
 
     return PATCH(PanelClient, "set_lock", set_lock)
+
+
+@broken(
+    "what the journal does not know of is made again", "6", insist={"disk full": 1, "500 of the panel": 2, "503": 2}
+)
+def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.create, "_made_already", lambda *_: None)
 
 
 @broken("max_deletions is not looked at", "7", "3")
@@ -290,6 +303,16 @@ def _stops_after_a_failure() -> AbstractContextManager[Any]:
 @broken("a stuck backup keeps its node's place", "12", "live")
 def _holds_the_node() -> AbstractContextManager[Any]:
     return PATCH(Slot, "release", lambda self: None)
+
+
+@broken("whatever was made is told as good news", "told")
+def _tells_good_news() -> AbstractContextManager[Any]:
+    return PATCH(daemon.notify.alerts, "report_of", lambda order, outcome: Report(good=outcome.created is not None))
+
+
+@broken("the metrics show when was looked, and not when the newest good one was made", "told")
+def _shows_another_moment() -> AbstractContextManager[Any]:
+    return PATCH(daemon.watch.watcher, "_good_at", lambda snapshot: snapshot.at)
 
 
 @broken("the panel is asked without a pause", "calm")

@@ -217,6 +217,13 @@ def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
     sim.daemon.doomed_in = rng.randrange(1, 70)
 
 
+def killed_between_steps(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """After so many steps of the event loop: at any await there is."""
+    steps = rng.randrange(1, 1500)
+    _only_if(sim.daemon and sim.daemon.alive)
+    sim.kill_after(steps)
+
+
 def killed_at_a_moment(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """In the middle of whatever it waits for."""
     _only_if(sim.daemon and sim.daemon.alive)
@@ -301,6 +308,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "disk full": (disk_full, 600, False),
     "journal unreadable": (journal_unreadable, 600, False),
     "killed at a step": (killed, 0, False),
+    "killed between two steps": (killed_between_steps, 0, False),
     "killed at a moment": (killed_at_a_moment, 1200, False),
     "stopped and started": (stopped, 1200, False),
     "configuration reloaded": (reloaded, 900, False),
