@@ -125,12 +125,15 @@ def _no_number(word: str) -> float:
 def _summary(text: str) -> dict[str, Any]:
     """What came of a rotation; ValueError where its parts have not the shape in which they were written."""
     summary = _table(text)
-    lists = [summary.get(key, []) for key in ("deleted", "problems")]
-    if not all(isinstance(items, list) and all(isinstance(item, dict) for item in items) for items in lists):
-        raise ValueError("a summary of another shape")
-    for named, key in ((summary.get("created"), "name"), *((problem, "text") for problem in lists[1])):
-        if named is not None and not (isinstance(named, dict) and isinstance(named.get(key), str)):
-            raise ValueError(f"a summary that tells no {key}")
+    problems = summary.get("problems", [])
+    if not isinstance(problems, list) or not isinstance(summary.get("deleted", []), list):
+        raise ValueError("a summary of another shape")  # noqa: TRY004 — see above
+    told = [(problem, "text") for problem in problems]
+    if summary.get("created") is not None:
+        told.append((summary["created"], "name"))
+    for part, key in told:
+        if not (isinstance(part, dict) and isinstance(part.get(key), str)):
+            raise ValueError(f"a summary that tells no {key}")  # noqa: TRY004 — see above
     return summary
 
 
