@@ -75,7 +75,7 @@ class Figure:
         ]
 
     def _beside(self, other: Spread | None) -> list[str]:
-        return ["", ""] if other is None else [str(other), f"{self.measured.median / other.median:.2f}"]
+        return ["", ""] if other is None else [str(other), number(self.measured.median / other.median)]
 
 
 @dataclass(frozen=True, slots=True)
