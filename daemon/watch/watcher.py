@@ -141,10 +141,10 @@ class Watcher:
         try:
             rows = journal.attempts(server.name, limit=RECENT)
             stored = journal.last_snapshot(server.panel.name, server.id)
-        except StateError as error:
-            log.warning("journal_unreadable", server=server.name, text=error.text)
+            standing = recalled([row for row in rows if _is_of(row, server)], since)
+        except (StateError, TypeError, ValueError) as error:  # the latter: a row that was not written here
+            log.warning("journal_unreadable", server=server.name, text=str(error))
             return Standing(since)
-        standing = recalled([row for row in rows if _is_of(row, server)], since)
         snapshot = from_stored(stored) if stored else None
         return replace(standing, snapshot=snapshot, good_at=_good_at(snapshot) if snapshot else standing.good_at)
 
