@@ -16,10 +16,8 @@ from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.rules import Candidates, opinions
-from daemon.core.states import PLAINLY, Finding, classify, findings, newest_first
+from daemon.core.states import PLAINLY, Finding, findings, newest_first
 from daemon.core.units import format_duration, format_moment, format_size
-
-__all__ = ["Retention", "classify", "judge"]
 
 SHORTEST_FAILED_AFTER = timedelta(hours=12)
 """A slow node can still turn a failed backup good: the panel gives up on one after 6 hours, and twice that is safe."""

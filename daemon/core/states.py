@@ -45,22 +45,13 @@ def newest_first(backups: Iterable[Backup]) -> list[Backup]:
     return sorted(backups, key=age, reverse=True)
 
 
-def classify(
-    backups: Sequence[Backup], *, now: datetime, suspicious: float, accepted: Collection[str] = ()
-) -> dict[str, State]:
-    """Return the state of every backup, by uuid, each measured against all of the others.
-
-    `now` is the panel's clock; `suspicious` is the share of the usual size below which one is, 0 = no guard.
-    """
-    ordered = newest_first(backups)
-    found = findings(ordered, [True] * len(ordered), now=now, suspicious=suspicious, accepted=accepted)
-    return {backup.uuid: finding.state for backup, finding in zip(ordered, found, strict=True)}
-
-
 def findings(
     ordered: Sequence[Backup], own: Sequence[bool], *, now: datetime, suspicious: float, accepted: Collection[str]
 ) -> list[Finding]:
-    """Return what each of the backups, newest first, is found to be; own ones are measured against own ones only."""
+    """Return what each of the backups, newest first, is found to be; own ones are measured against own ones only.
+
+    `now` is the panel's clock; `suspicious` is the share of the usual size below which one is, 0 = no guard.
+    """
     latest = now + CLOCK_TOLERANCE
     found = [_alone(backup, latest) for backup in ordered]
     sides: tuple[list[Backup], list[Backup]] = ([], [])

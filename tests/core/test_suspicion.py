@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.core.model import Backup, State
-from daemon.core.retention import classify
+from daemon.core.states import findings, newest_first
 from daemon.core.suspicion import too_small
 from tests.core.build import NOW, but, failed, good, pending, retention, texts, verdicts
 
@@ -16,8 +16,15 @@ def made(sizes: str) -> list[Backup]:
     return [good(start + timedelta(days=day), size=int(size), uuid=str(day)) for day, size in enumerate(sizes.split())]
 
 
+def states(rows: list[Backup]) -> dict[str, State]:
+    """What each is found to be where all are measured against all, by uuid, newest first."""
+    ordered = newest_first(rows)
+    found = findings(ordered, [True] * len(ordered), now=NOW, suspicious=0.5, accepted=())
+    return {backup.uuid: finding.state for backup, finding in zip(ordered, found, strict=True)}
+
+
 @pytest.mark.parametrize(
-    ("sizes", "states"),
+    ("sizes", "found"),
     [
         ("10", "g"),
         ("10 5", "gg"),
@@ -46,10 +53,10 @@ def made(sizes: str) -> list[Backup]:
         ("10 4 4 0 4 4 4", "gggsggg"),
     ],
 )
-def test_sizes_in_order_tell_which_are_suspicious(sizes: str, states: str) -> None:
+def test_sizes_in_order_tell_which_are_suspicious(sizes: str, found: str) -> None:
     """Half of the usual is enough; less is not, until three in a row agree within a factor of two."""
-    found = classify(made(sizes)[::-1], now=NOW, suspicious=0.5)
-    assert "".join(found[str(day)].value[0] for day in range(len(found))) == states
+    state = states(made(sizes)[::-1])
+    assert "".join(state[str(day)].value[0] for day in range(len(state))) == found
 
 
 def test_a_new_normal_begins_a_new_row() -> None:
@@ -84,7 +91,7 @@ def test_the_words_say_how_small_against_what() -> None:
 def test_failed_and_pending_ones_are_no_measure() -> None:
     """Only what succeeded is measured, and only against what succeeded."""
     rows = [*made("10 4 4"), failed(NOW - timedelta(days=90)), pending(NOW - timedelta(days=1))]
-    found = classify(rows, now=NOW, suspicious=0.5)
+    found = states(rows)
     assert list(found.values()) == [State.PENDING, State.FAILED, State.SUSPICIOUS, State.SUSPICIOUS, State.GOOD]
 
 
@@ -100,7 +107,7 @@ def test_own_ones_are_measured_against_own_ones_only() -> None:
     by_hand = [but(row, name="by hand", uuid=f"hand {row.uuid}", bytes=1000) for row in nightly]
     found = verdicts(by_hand + nightly, retention("last=1"))
     assert {verdict.state for verdict in found.values()} == {State.GOOD}
-    assert set(classify(by_hand + nightly, now=NOW, suspicious=0.5).values()) == {State.GOOD, State.SUSPICIOUS}
+    assert set(states(by_hand + nightly).values()) == {State.GOOD, State.SUSPICIOUS}
 
 
 def test_small_ones_are_found_among_own_and_foreign_ones_alike() -> None:
