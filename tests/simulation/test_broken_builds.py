@@ -184,7 +184,7 @@ def _judges_a_part() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_partial", lambda listing: None)
 
 
-@broken("only the first page is read", "5", "live")
+@broken("only the first page is read", "5")
 def _reads_one_page() -> AbstractContextManager[Any]:
     real = daemon.panel.pages.read_pass
 
@@ -248,7 +248,7 @@ def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.create, "_made_already", lambda *_: None)
 
 
-@broken("max_deletions is not looked at", "7", "3")
+@broken("max_deletions is not looked at", "7")
 def _no_brake() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_too_many", lambda *_: None)
 
@@ -300,7 +300,7 @@ def _stops_after_a_failure() -> AbstractContextManager[Any]:
     return PATCH(Fleet, "_ended", ended)
 
 
-@broken("a stuck backup keeps its node's place", "12", "live")
+@broken("a stuck backup keeps its node's place", "live")
 def _holds_the_node() -> AbstractContextManager[Any]:
     return PATCH(Slot, "release", lambda self: None)
 
@@ -338,5 +338,5 @@ def test_the_simulation_finds_a_broken_daemon(title: str) -> None:
 
 
 def test_every_rule_has_a_daemon_that_breaks_it() -> None:
-    """None of the rules is there for show."""
-    assert {rule for _, rules, _ in BREAKS.values() for rule in rules} == set(TITLES)
+    """One that no other rule may find in its stead: none of the rules is there for show."""
+    assert {rule for _, rules, _ in BREAKS.values() for rule in rules if len(rules) == 1} == set(TITLES)
