@@ -1,0 +1,82 @@
+"""The daemon as `ptero-backupd run` starts it, with a probe beside it: how long the event loop is held, and how late
+rotations begin. Run by `benchmarks.scheduler`; what it saw is printed as JSON at the end.
+
+    python -m benchmarks.held CONFIG
+"""
+
+import asyncio
+import json
+import os
+import selectors
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+from daemon.cli.context import read_config
+from daemon.cli.options import Settings
+from daemon.clock import SystemClock
+from daemon.log import configure
+from daemon.rotation.run import Order
+from daemon.service import Service
+from daemon.systemd import Notifier
+from daemon.watch.watcher import Watcher
+
+CLOCK = SystemClock()
+
+
+class WatchedSelector(selectors.DefaultSelector):
+    """Measures from each return to the next call: so long nobody else had a turn.
+
+    `holds` are triples of seconds: when it began, how long by the clock, and how much of the processor this thread had.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holds: list[tuple[float, float, float]] = []
+        self._woke: tuple[float, float] | None = None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for what happens."""
+        if self._woke is not None:
+            (since, used), (now, uses) = self._woke, _clocks()
+            self.holds.append((since, now - since, uses - used))
+        found = super().select(timeout)
+        self._woke = _clocks()
+        return found
+
+
+def _clocks() -> tuple[float, float]:
+    """The time that passes, and what this thread had of the processor."""
+    return CLOCK.monotonic(), time.thread_time()
+
+
+def listening(late: list[float]) -> Callable[[Watcher, Order], None]:
+    """The watcher's own `began`, which notes how late each start is that the scheduler called."""
+    began = Watcher.began
+
+    def heard(watcher: Watcher, order: Order) -> None:
+        if order.trigger == "schedule" and order.start_at is not None:
+            late.append((CLOCK.now() - order.start_at).total_seconds())
+        began(watcher, order)
+
+    return heard
+
+
+def main() -> None:
+    """Run until told to stop, and say what was seen."""
+    selector, late = WatchedSelector(), list[float]()
+    configure("warning")
+    settings = Settings(config=Path(sys.argv[1]))
+    service = Service(lambda: read_config(settings), CLOCK, Notifier(os.environ, CLOCK))
+    with (
+        patch.object(Watcher, "began", listening(late)),
+        asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner,
+    ):
+        runner.run(service.run())
+    sys.stdout.write(json.dumps({"holds": selector.holds, "late": late}))
+
+
+if __name__ == "__main__":
+    main()
