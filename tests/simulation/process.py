@@ -159,6 +159,7 @@ class Daemon(Process):
         PROCESS.set(self)
         config = read()
         self.tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
+        self.simulation.tools[self.name] = self.tools
         self.alerts = Alerts(config, lambda: self.tools.journal, self.clock, Mailbox(self))
         self.watcher = Watcher(self.tools)
         self.watcher.follow(config)
@@ -241,6 +242,7 @@ class Hand(Process):
         """One rotation, then it ends."""
         PROCESS.set(self)
         tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
+        self.simulation.tools[self.name] = tools
         client = self.open_client(config.servers[server].panel)
         order = Order(config.servers[server], "manual")
         self.rotation_begins(order)

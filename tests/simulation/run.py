@@ -31,6 +31,7 @@ import daemon.sandbox.shapes
 from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.rotation.outcome import Outcome
+from daemon.rotation.run import Tools
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Backup, NodeState, Server, Settings, State, User, Work
 from daemon.sandbox.world import World
@@ -118,6 +119,7 @@ class Simulation:
         self.removed: set[str] = set()
         self.daemon: Daemon | None = None
         self.daemons = 0
+        self.tools: dict[str, Tools] = {}
         self.calm = False
         self.config: Config | None = None
         self.logged: list[str] = []
@@ -342,20 +344,16 @@ class Simulation:
 
     def _sent(self, exchange: Exchange) -> None:
         """A request leaves a process."""
-        run = None
-        if self.daemon is not None and exchange.process == self.daemon.name and exchange.rotation is not None:
-            run = self.daemon.tools.under_way.get(exchange.rotation.server)
+        tools = self.tools.get(exchange.process)
+        run = (
+            tools.under_way.get(exchange.rotation.server)
+            if tools is not None and exchange.rotation is not None
+            else None
+        )
         created = run.created.uuid if run is not None and run.created is not None else None
-        if run is None and exchange.rotation is not None:
-            created = self._newest_own(exchange.rotation)
         self.rules.sent(exchange, created)
         if exchange.call == "delete":
             self._race("lock races with a DELETE", exchange, random_delay=True)
-
-    def _newest_own(self, rotation: Rotation) -> str | None:
-        """What a rotation by hand means to have made: the newest that is there."""
-        rows = self.witness.mirror[rotation.uuid].values()
-        return max(rows, key=lambda row: (row.created, row.uuid)).uuid if rows else None
 
     def _answered(self, exchange: Exchange) -> None:
         """The panel has answered, and the answer is on its way."""
