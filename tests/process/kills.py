@@ -112,9 +112,10 @@ class Ordeal:
         add(server, "by hand", created_at=old.created_at, by="history")
         if self.chance.random() < 0.3:
             server.limit = sum(backup.state is not State.FAILED for backup in server.backups.values())
-        for call, times, longest in ((Call.LIST, 3, 0.25), (Call.CREATE, 3, 3.0), (Call.DELETE, 4, 0.25)):
+        longest = {Call.LIST: 0.25, Call.CREATE: 3 * self._start_seconds, Call.DELETE: 0.25}
+        for call, times in ((Call.LIST, 3), (Call.CREATE, 3), (Call.DELETE, 4)):
             make = self.chance.choice([slow, late])
-            fault = make(longest * self.chance.random() ** 2)
+            fault = make(longest[call] * self.chance.random())
             self.panel.world.faults.order(fault, on=call, server=server.identifier, times=times)
         self.servers.append(server)
 
@@ -137,7 +138,7 @@ class Ordeal:
             _let_pass(self.chance.uniform(0, self._start_seconds))
             return
         began = CLOCK.monotonic()
-        daemon.wait_for("rotation_began")
+        daemon.wait_for("rotation_began", seconds=60)
         self._start_seconds = CLOCK.monotonic() - began
         _let_pass(self.chance.uniform(0, BUSY_SECONDS))
 

@@ -8,6 +8,8 @@ import resource
 import signal
 
 from daemon.history import Journal
+from daemon.sandbox.faults import slow
+from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed
 from tests.process.support import Daemon, Panel, command, running
 
@@ -25,9 +27,11 @@ def test_a_disk_that_fills_up_costs_no_backup_and_deletes_none_until_there_is_ro
     survival, creative = panel.add_server(past=5, seconds=3600), panel.add_server("creative", past=5)
     mining = panel.add_server("mining", past=5)
     panel.configure(survival)
+    panel.world.faults.order(slow(1), on=Call.LIST)
     with running(panel) as daemon:
-        made = daemon.wait_for("backup_created")
+        daemon.wait_for("rotation_began")
         leave(daemon, NO_ROOM)
+        made = daemon.wait_for("backup_created")
         panel.world.report(survival, survival.backups[made["uuid"]], success=True)
         daemon.wait_for("problem", code="journal", server="survival")
         daemon.wait_for("rotation_ended", server="survival")
