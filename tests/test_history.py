@@ -265,13 +265,35 @@ def test_folder_and_files_are_private(tmp_path: Path, monkeypatch: pytest.Monkey
     assert set(modes.values()) == {0o600}
 
 
-def test_a_commit_is_on_the_disk_when_the_call_returns(journal: Journal) -> None:
-    """WAL with synchronous FULL (2), foreign keys on."""
-    settings = [
+def settings(journal: Journal) -> list[object]:
+    """How the file is written: 2 is FULL, 1 is NORMAL."""
+    return [
         journal._connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "foreign_keys")
     ]
-    assert settings == ["wal", 2, 1]
+
+
+def test_what_is_told_afterwards_does_not_wait_for_the_disk(journal: Journal) -> None:
+    """A power cut may take the newest of it; in WAL the order is kept, and a kill of the process takes none."""
+    assert settings(journal) == ["wal", 1, 1]
+
+
+def test_what_is_announced_is_on_the_disk_before_it_is_done(journal: Journal) -> None:
+    """A power cut must not take what was about to be asked for, nor what an operator accepted."""
+    rotation, said = begin(journal), []
+    journal._connection.set_trace_callback(said.append)
+    journal.announce(rotation, "create", AT, backup="auto-1")
+    journal.accept(UUID, "small", AT)
+    spoken = [statement.split(" ")[0] if "PRAGMA" not in statement else statement for statement in said]
+    once = ["PRAGMA synchronous = FULL", "BEGIN", "INSERT", "COMMIT", "PRAGMA synchronous = NORMAL"]
+    assert spoken == once * 2
+
+
+def test_the_disk_is_waited_for_no_longer_after_an_announcement_that_failed(journal: Journal) -> None:
+    """Whatever becomes of it, what follows is told as before."""
+    with pytest.raises(StateError, match="FOREIGN KEY"):
+        journal.announce(17, "create", AT)
+    assert settings(journal) == ["wal", 1, 1]
 
 
 def test_a_kill_loses_nothing_that_was_journalled(tmp_path: Path) -> None:

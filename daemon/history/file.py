@@ -1,9 +1,9 @@
 """The journal's file: opened, migrated, and set aside where it is damaged.
 
 Several processes have it open at once (the daemon, `status`, a `rotate` by hand). Each holds a shared lock on a file
-beside it, so that a damaged journal is set aside only by one that is alone with it. What is committed is on the disk
-(synchronous=FULL): a create whose unique name was lost to a power cut would be made twice, and a rotation writes only
-a dozen rows.
+beside it, so that a damaged journal is set aside only by one that is alone with it. What is committed survives a kill
+of the process at once, and a power cut as soon as the disk has it: `synced` waits for that, with all that was written
+before. Whatever else is lost to a power cut is the newest, and never a part from the midst of it.
 """
 
 import fcntl
@@ -126,7 +126,7 @@ def connected(path: Path | None) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
-        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
+        for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF"):
             connection.execute(f"PRAGMA {setting}")
         yield connection
     finally:
@@ -144,6 +144,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):  # SQLite itself rolls back after some errors
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def synced(connection: sqlite3.Connection) -> Iterator[None]:
+    """What is committed in this block is on the disk when it is committed, and all before it too."""
+    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def migrate(connection: sqlite3.Connection, title: str) -> None:

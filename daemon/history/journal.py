@@ -1,8 +1,11 @@
 """Writing and reading the journal.
 
-A write is whole, and on the disk, when its call returns. Where the journal cannot be read or written the call raises
-StateError and leaves no half of it behind; the next call tries again. Within a process one thread uses it, and no call
-waits for longer than the file's busy timeout.
+A write is whole when its call returns, and survives a kill of the process. What a power cut must not take either is on
+the disk as well: what is announced before its deed, since a create whose unique name was lost would be made twice, and
+what an operator accepted. The rest is told afterwards, and does without a wait for the disk of milliseconds each.
+
+Where the journal cannot be read or written the call raises StateError and leaves no half of it behind; the next call
+tries again. Within a process one thread uses it, and no call waits for longer than the file's busy timeout.
 """
 
 import json
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from daemon.errors import StateError
-from daemon.history.file import in_memory, opened, transaction, translated
+from daemon.history.file import in_memory, opened, synced, transaction, translated
 from daemon.history.values import (
     Rotation,
     Sample,
@@ -109,6 +112,11 @@ class Journal:
         with self._writing(f"step {name!r}") as connection:
             connection.execute("INSERT INTO step (rotation, at, name, detail) VALUES (?, ?, ?, ?)", row)
 
+    def announce(self, rotation: int, name: str, at: datetime, /, **detail: Any) -> None:  # noqa: ANN401 — any JSON
+        """Journal a step that is about to be taken: on the disk when this returns, whatever then becomes of us."""
+        with self._synced():
+            self.step(rotation, name, at, **detail)
+
     def end(
         self,
         rotation: int,
@@ -168,7 +176,7 @@ class Journal:
 
     def accept(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Remember that an operator accepted the backup; a second time changes nothing."""
-        with self._writing("accepted backup") as connection:
+        with self._synced(), self._writing("accepted backup") as connection:
             connection.execute(
                 "INSERT INTO accepted (server_uuid, backup_uuid, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (server_uuid, backup_uuid, written(at)),
@@ -268,6 +276,11 @@ class Journal:
             self._still_there()
             with transaction(self._connection):
                 yield self._connection
+
+    @contextmanager
+    def _synced(self) -> Iterator[None]:
+        with translated(f"{self._title} cannot be written"), synced(self._connection):
+            yield
 
     @property
     def _title(self) -> str:

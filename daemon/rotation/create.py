@@ -178,7 +178,7 @@ async def _create(run: Run, gathered: Gathered, verdicts: Sequence[Verdict]) -> 
 
 async def _ask(run: Run, name: str) -> Backup:
     """One POST, journalled before and after; a lost answer is settled by looking for the name."""
-    run.step("create", backup=name)
+    run.announce("create", backup=name)
     try:
         backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored)
     except OutcomeUnknownError as error:

@@ -82,7 +82,7 @@ def in_force(run: Run) -> ServerConfig:
 async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> None:
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
-    run.step(step, uuid=backup.uuid, backup=backup.name, because=because)
+    run.announce(step, uuid=backup.uuid, backup=backup.name, because=because)
     if run.journal_broken:
         raise Halt(Result.FAILED, Problem("journal", "nothing is deleted without a journal"))
     # A failed one is looked at in any case: the panel itself would delete it though it was locked meanwhile.

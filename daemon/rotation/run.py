@@ -6,7 +6,7 @@ way the report already holds what was done until then, so nothing is lost from i
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -193,11 +193,18 @@ class Run:
 
     def step(self, name: str, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
         """Journal a step; where that cannot be done, say so once and go on without deleting later."""
+        self._journal(Journal.step, name, detail)
+
+    def announce(self, name: str, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
+        """Journal a step as `step` does before it is taken, so that not even a power cut makes it forgotten."""
+        self._journal(Journal.announce, name, detail)
+
+    def _journal(self, write: Callable[..., None], name: str, detail: Mapping[str, Any]) -> None:
         self.log.debug(name, **detail)
         if self.row is None or self.journal_broken:
             return
         try:
-            self.row.journal.step(self.row.number, name, self.tools.clock.now(), **detail)
+            write(self.row.journal, self.row.number, name, self.tools.clock.now(), **detail)
         except StateError as error:
             self.journal_failed(error)
 
