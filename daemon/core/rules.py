@@ -153,7 +153,7 @@ def _by_period(
         keeps[place] = Reason(rule, slot, f"newest of {where}{ending.format(number)}")
         superseded[keys[place]] = Reason(rule, slot, f"superseded by {candidates.names[place]} in {where}")
     last = len(candidates) - 1
-    if len(chosen) != count and inside > last >= 0:
+    if chosen and len(chosen) != count and inside > last:
         keeps.setdefault(last, Reason(rule, None, oldest))
     return Opinion(keeps, list(map(superseded.get, keys, repeat(dropped))) + [dropped] * (len(candidates) - inside))
 

@@ -78,7 +78,7 @@ def test_a_full_uuid_means_that_one_whatever_others_are_called() -> None:
     """There is nothing more exact that could be written."""
     backups = (backup("feedbeef", "x"), backup("11111111", "feedbeef"))
     states = dict.fromkeys(("feedbeef", "11111111"), State.GOOD)
-    assert choose(backups, states, "FEEDBEEF") is backups[0]
+    assert choose(backups, states, "feedbeef") is backups[0]
 
 
 def test_one_that_is_named_latest_and_is_not_is_ambiguous() -> None:

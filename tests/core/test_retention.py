@@ -207,6 +207,48 @@ def test_each_period_is_called_by_its_name(rule: str, slot: str, noun: str) -> N
     )
 
 
+def test_each_reason_names_its_rule() -> None:
+    """As the policy has it; a slot is named where there is one."""
+    newest, second = DAYS[0], DAYS[1]
+    assert verdicts(DAYS, "last=1,daily=-1,within=2h")[newest.uuid].reasons == (
+        Reason("last", None, "1 of the newest backup"),
+        Reason("daily", "2026-04-01", "newest of day 2026-04-01"),
+        Reason("within", None, "within 2h of the newest good backup"),
+    )
+    assert verdicts(DAYS, "last=1,within=2h")[second.uuid].reasons == (
+        Reason("last", None, "beyond the newest backup"),
+        Reason("within", None, "older than 2h before the newest good backup (cut-off 2026-04-01 10:00 UTC)"),
+    )
+    assert verdicts(DAYS, "last=-1")[second.uuid].reasons == (Reason("last", None, "last = -1 lets none go"),)
+    assert verdicts(DAYS, "all")[second.uuid].reasons == (Reason("all", None, 'keep = "all" deletes nothing'),)
+    oldest = Reason("weekly", None, "oldest, while fewer than 3 weeks are covered")
+    assert verdicts(DAYS, "weekly=3")[DAYS[-1].uuid].reasons == (oldest,)
+    by_floor = verdicts(DAYS, retention("last=1", min_good=2))[second.uuid].reasons
+    assert by_floor == (Reason("min_good", None, "among the newest good ones, min_good = 2"),)
+    by_cap = verdicts(DAYS, retention("last=2", total_size=SIZE))[second.uuid].reasons
+    assert by_cap == (Reason("total_size", None, "1.9 MiB with the newer ones, over total_size = 976.6 KiB"),)
+
+
+def test_what_the_rules_have_no_say_in_names_why() -> None:
+    """For machines as well as for people."""
+    old = NOW - timedelta(days=30)
+    for row, rule in (
+        (but(DAYS[0], locked=True), "locked"),
+        (but(DAYS[0], name="by hand"), "foreign"),
+        (failed(old), "failed"),
+        (failed(NOW - timedelta(hours=1)), "failed"),
+        (pending(old), "pending"),
+        (but(DAYS[0], bytes=0), "suspicious"),
+        (but(DAYS[0], created_at=None), "strange"),
+    ):
+        verdict = only(verdicts([row]))
+        assert [(reason.rule, reason.slot) for reason in verdict.reasons] == [(rule, None)]
+        assert verdict.own is (rule != "foreign")
+    for policy in (retention("all"), retention("last=1", failed_after=None)):
+        (reason,) = only(verdicts([failed(old)], policy)).reasons
+        assert (reason.rule, reason.slot) == ("failed", None)
+
+
 def test_a_year_and_a_month_are_written_with_all_their_digits() -> None:
     """A panel's clock may be far off; the slots sort as text all the same."""
     row = good(datetime(812, 3, 4, 5, tzinfo=UTC), uuid="old", name=DAYS[0].name)
@@ -273,6 +315,7 @@ def test_the_first_year_of_the_calendar_can_be_judged_everywhere() -> None:
     rows = [*DAYS, good(datetime(1, 1, 1, 1, tzinfo=UTC), uuid="old", name=DAYS[0].name)]
     found = verdicts(rows, retention("daily=1,within=1d", zone=ZoneInfo("America/New_York")))
     assert found["old"].action is Action.DELETE
+    assert texts(found[DAYS[0].uuid])[0] == "newest of day 2026-04-01, 1 of 1"
 
 
 def test_days_and_weeks_are_the_zones() -> None:
