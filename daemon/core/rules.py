@@ -105,7 +105,7 @@ def _count(rule: str, count: int, candidates: Candidates) -> Opinion:
     if count == ALL:
         ending, oldest = "", f"oldest, as no {period.noun} is let go"
     else:
-        ending, oldest = f", {{}} of {count}", f"oldest, while fewer than {_number(count, period.noun)} are covered"
+        ending, oldest = f", {{}} of {count}", f"oldest, while fewer than {count} {period.noun}s are covered"
     dropped = Reason(rule, None, f"beyond the {_newest(count, period.noun)}")
     return _by_period(
         rule, candidates, count=count, inside=len(candidates), ending=ending, oldest=oldest, dropped=dropped
@@ -160,7 +160,3 @@ def _by_period(
 
 def _newest(count: int, noun: str) -> str:
     return f"newest {noun}" if count == 1 else f"{count} newest {noun}s"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
