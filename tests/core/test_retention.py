@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from daemon.core.keep import Keep
-from daemon.core.model import Action, Reason, Scope, State
+from daemon.core.model import Action, Reason, Scope, State, Verdict
 from daemon.core.retention import Retention, judge
 from daemon.core.states import PLAINLY
 from tests.core.build import NOW, OURS, SIZE, at, but, failed, good, pending, retention, texts, those, verdicts
@@ -225,8 +225,9 @@ def test_each_reason_names_its_rule() -> None:
     assert verdicts(DAYS, "weekly=3")[DAYS[-1].uuid].reasons == (oldest,)
     by_floor = verdicts(DAYS, retention("last=1", min_good=2))[second.uuid].reasons
     assert by_floor == (Reason("min_good", None, "among the newest good ones, min_good = 2"),)
-    by_cap = verdicts(DAYS, retention("last=2", total_size=SIZE))[second.uuid].reasons
-    assert by_cap == (Reason("total_size", None, "1.9 MiB with the newer ones, over total_size = 976.6 KiB"),)
+    by_cap = Reason("total_size", None, "1.9 MiB with the newer ones, over total_size = 976.6 KiB")
+    capped = verdicts(DAYS, retention("last=2", total_size=SIZE))[second.uuid]
+    assert capped == Verdict(second, State.GOOD, True, Action.DELETE, (by_cap,))
 
 
 def test_what_the_rules_have_no_say_in_names_why() -> None:
