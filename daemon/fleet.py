@@ -13,6 +13,7 @@ from typing import Protocol
 
 from daemon.clients import Clients, OpenClient
 from daemon.config.values import Config, ServerConfig
+from daemon.core.calendar import Starts
 from daemon.core.model import Server
 from daemon.core.units import format_duration
 from daemon.errors import StateError
@@ -62,7 +63,7 @@ class Fleet:
         self._tools = tools
         self._listeners = listeners
         self._clock = tools.clock
-        self._scheduler = Scheduler(self._due)
+        self._scheduler = Scheduler(self._due_together)
         self._clients = Clients(open_client)
         self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._due_again: dict[str, datetime] = {}
@@ -183,21 +184,20 @@ class Fleet:
             wall, elapsed = self._clock.now(), self._clock.monotonic()
             await self._clock.sleep(TICK_SECONDS)
             with _surviving():
-                await self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
+                self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
                 self._scheduler.wake()
                 if elapsed - pruned >= PRUNE_SECONDS:
                     pruned = elapsed
                     self._prune_journal()
 
-    async def _notice_jump(self, expected: datetime) -> None:
+    def _notice_jump(self, expected: datetime) -> None:
         jump = self._clock.now() - expected
         if jump >= -NOTICEABLE:
             return
         log.warning("clock_set_back", by=format_duration(-jump))
         if jump <= -SET_BACK:
             self._served.clear()
-        async for server in self._in_slices(self.config.servers):
-            self._scheduler.put(server.name, server.starts)
+        self._scheduler.anew()
 
     def _prune_journal(self) -> None:
         try:
@@ -208,10 +208,18 @@ class Fleet:
     def _in_force(self, name: str) -> ServerConfig | None:
         return self.config.servers.get(name)
 
-    def _due(self, name: str) -> None:
-        server = self.config.servers.get(name)
-        if server is None:
-            return
+    def _due_together(self, due: Mapping[str, Starts]) -> None:
+        if not self._draining:
+            self._begin(self._start_all(due), "starting")
+
+    async def _start_all(self, due: Mapping[str, Starts]) -> None:
+        async for server in self._in_slices(due):
+            with _surviving(server=server.name):
+                if server.starts == due[server.name]:
+                    self._due(server)
+
+    def _due(self, server: ServerConfig) -> None:
+        name = server.name
         start_at = server.starts.latest(self._clock.now())
         if start_at <= self._served.get(name, start_at - SET_BACK):
             log.info("start_served_already", server=name, reason="the clock was set back over it")

@@ -1,11 +1,12 @@
-"""When rotations start: APScheduler with one job a server, on a trigger that asks the core's calendar.
+"""When rotations start: APScheduler with one job for all servers that start together, asking the core's calendar.
 
 A job hands the start over and returns at once, so APScheduler's own limits never matter: it drops a start that is a
 second late, and one that falls due while its job still runs. Here late starts are never dropped, and several that
-were slept through arrive as one. Nothing but this module imports apscheduler.
+were slept through arrive as one. A thousand servers that start at four are one job, since APScheduler goes through all
+that are due before anything else may run. Nothing but this module imports apscheduler.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -33,10 +34,12 @@ class StartsTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 has no 
 
 
 class Scheduler:
-    """Calls `due(server name)` at each start, and once at moments asked for by `once`."""
+    """Calls `due` at each start with the servers that it is for, by name, and once at moments asked for by `once`."""
 
-    def __init__(self, due: Callable[[str], None]) -> None:
+    def __init__(self, due: Callable[[Mapping[str, Starts]], None]) -> None:
         self._due = due
+        self._together: dict[str, dict[str, Starts]] = {}
+        self._job_of: dict[str, str] = {}
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             executors={"default": AsyncIOExecutor()},
@@ -64,9 +67,22 @@ class Scheduler:
         self._scheduler.wakeup()
 
     def put(self, server: str, starts: Starts) -> None:
-        """Schedule a server, or schedule it anew."""
+        """Schedule a server, or schedule it otherwise."""
+        self._leave(server)
+        job = self._job_of[server] = _job(starts)
+        together = self._together.setdefault(job, {})
+        together[server] = starts
+        if len(together) == 1:
+            self._add(job, starts)
+
+    def anew(self) -> None:
+        """Ask again for each next start: the clock was set."""
+        for job, together in self._together.items():
+            self._add(job, next(iter(together.values())))
+
+    def _add(self, job: str, starts: Starts) -> None:
         self._scheduler.add_job(
-            self._due_now, StartsTrigger(starts), args=(server,), id=server, name=server, replace_existing=True
+            self._hand_over, StartsTrigger(starts), args=(job,), id=job, name=job, replace_existing=True
         )
 
     def once(self, server: str, moment: datetime, call: Callable[[], None]) -> None:
@@ -77,8 +93,18 @@ class Scheduler:
 
     def remove(self, server: str) -> None:
         """Forget a server's starts, and what was to happen once."""
-        self._remove(server)
+        self._leave(server)
         self.forget_once(server)
+
+    def _leave(self, server: str) -> None:
+        """Take a server from its job; the last one takes the job along."""
+        job = self._job_of.pop(server, None)
+        if job is None:
+            return
+        del self._together[job][server]
+        if not self._together[job]:
+            del self._together[job]
+            self._remove(job)
 
     def forget_once(self, server: str) -> None:
         """Forget what was to happen once for a server."""
@@ -89,13 +115,21 @@ class Scheduler:
             self._scheduler.remove_job(job)
 
     def next_start(self) -> tuple[str, datetime] | None:
-        """The server and moment of the very next start, retries and catch-ups too; None where nothing is scheduled."""
-        jobs = [(job.next_run_time, job.id.removesuffix(ONCE)) for job in self._scheduler.get_jobs()]
-        moment, server = min(jobs, default=(None, ""))
-        return None if moment is None else (server, moment)
+        """One server of the very next start and its moment, retries and catch-ups too; None where there is none."""
+        jobs = [(job.next_run_time, job.id) for job in self._scheduler.get_jobs()]
+        moment, job = min(jobs, default=(None, ""))
+        return None if moment is None else (self._first(job), moment)
 
-    async def _due_now(self, server: str) -> None:
-        self._due(server)
+    def _first(self, job: str) -> str:
+        return next(iter(self._together[job])) if job in self._together else job.removesuffix(ONCE)
+
+    async def _hand_over(self, job: str) -> None:
+        self._due(dict(self._together.get(job, {})))
+
+
+def _job(starts: Starts) -> str:
+    """The id of the job of all servers that start as this one does."""
+    return f"{starts.schedule.text}/{starts.zone.key}/{starts.delay.total_seconds():.0f}"
 
 
 def _once(server: str) -> str:

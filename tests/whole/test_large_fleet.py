@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from cronsim import CronSim
 
 from daemon.config.values import Config
 from daemon.core.calendar import parse_schedule
+from daemon.fleet import SLICE
 from daemon.history import Journal
 from daemon.scheduler import Scheduler
 from tests.virtual import _JumpingSelector as JumpingSelector
@@ -136,3 +138,22 @@ def an_hour_later(config: Config) -> Config:
     policy = next(iter(config.servers.values())).policy
     later = replace(policy, schedule=parse_schedule("0 13 * * *"), splay=timedelta(0))
     return replace(config, servers={name: replace(one, policy=later) for name, one in config.servers.items()})
+
+
+async def test_servers_that_start_together_are_begun_a_few_at_a_time(large: Config, daemons: Daemons) -> None:
+    """Everything else goes on between them: five hundred rotations at once would hold the loop."""
+    together = replace(
+        large,
+        servers={
+            name: replace(server, policy=replace(server.policy, splay=timedelta(0)))
+            for name, server in large.servers.items()
+        },
+    )
+    begun: list[int] = []
+    async with daemons.running(together) as fleet:
+        await looked_at(daemons)
+        fleet._due_together({name: server.starts for name, server in together.servers.items()})
+        while not begun or begun[-1] < SERVERS:
+            begun.append(len(fleet._served))
+            await daemons.clock.sleep(0)
+    assert max(later - earlier for earlier, later in pairwise(begun)) == SLICE
