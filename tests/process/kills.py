@@ -46,14 +46,11 @@ BUSY_SECONDS = 0.7
 AT_ONCE = 3
 """So many servers at least have work to do at any moment."""
 
-UNCOUNTED = {"COVERAGE_PROCESS_START": None, "COVERAGE_PROCESS_CONFIG": None}
-"""Who is killed tells nothing of what it ran, so it need not count."""
-
 
 @contextmanager
 def killed(panel: Panel) -> Iterator[Daemon]:
     """A daemon that is killed at the end of the block, and must not have ended before."""
-    with running(panel, **UNCOUNTED) as daemon:
+    with running(panel, counted=False) as daemon:
         yield daemon
         daemon.send(signal.SIGKILL)
         assert daemon.ended() == -signal.SIGKILL, daemon.output

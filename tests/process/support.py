@@ -27,6 +27,9 @@ CLOCK = SystemClock()
 COMMAND = (sys.executable, "-m", "daemon")
 PATIENCE = 15.0
 
+UNCOUNTED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""What asks a process to count what of it is run: one that is killed, or finds no room to write it, cannot tell."""
+
 Event = dict[str, Any]
 
 
@@ -171,13 +174,13 @@ class Daemon:
 
 
 @contextmanager
-def running(panel: Panel, *, room: int | None = None, **environ: str | None) -> Iterator[Daemon]:
+def running(panel: Panel, *, room: int | None = None, counted: bool = True, **environ: str | None) -> Iterator[Daemon]:
     """A daemon that is there for as long as the block lasts; one that still runs at its end is killed.
 
-    A variable that is None is not set. `room` is how many blocks its files may hold at first.
+    A variable that is None is not set. `room` is how many blocks its files may hold at first. `counted` is whether
+    what it runs counts for the coverage.
     """
-    merged = {**panel.environment, **environ}
-    daemon = Daemon(panel, {name: value for name, value in merged.items() if value is not None}, room)
+    daemon = Daemon(panel, _environment(panel, environ, counted=counted and room is None), room)
     panel.printed.append(("its line in the list of processes", Path(f"/proc/{daemon.process.pid}/cmdline").read_text()))
     try:
         yield daemon
@@ -191,7 +194,7 @@ def command(panel: Panel, *words: str, room: int | None = None, **environ: str) 
     """Run another command with the same configuration to its end."""
     done = subprocess.run(  # noqa: S603 — our own command
         _command(panel, words, room),
-        env={**panel.environment, **environ},
+        env=_environment(panel, environ, counted=room is None),
         check=False,
         capture_output=True,
         text=True,
@@ -199,6 +202,12 @@ def command(panel: Panel, *words: str, room: int | None = None, **environ: str) 
     )
     panel.printed.append((" ".join(words), done.stdout + done.stderr))
     return done
+
+
+def _environment(panel: Panel, more: Mapping[str, str | None], *, counted: bool) -> dict[str, str]:
+    """What a command of ours finds in its environment."""
+    merged = {**panel.environment, **more, **({} if counted else dict.fromkeys(UNCOUNTED))}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _command(panel: Panel, words: Sequence[str], room: int | None) -> list[str]:

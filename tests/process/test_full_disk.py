@@ -28,7 +28,7 @@ def test_a_disk_that_fills_up_costs_no_backup_and_deletes_none_until_there_is_ro
     mining = panel.add_server("mining", past=5)
     panel.configure(survival)
     panel.world.faults.order(slow(1), on=Call.LIST)
-    with running(panel) as daemon:
+    with running(panel, counted=False) as daemon:
         daemon.wait_for("rotation_began")
         leave(daemon, NO_ROOM)
         made = daemon.wait_for("backup_created")

@@ -45,6 +45,14 @@ def by_hand(panel: Panel) -> subprocess.Popen[str]:
     )
 
 
+def hold_up(panel: Panel, process: subprocess.Popen[str]) -> None:
+    """Stop the process while it waits for the panel's first answer: it has decided to rotate, and has no lock yet."""
+    already = panel.world.faults.happened["slow"]
+    panel.world.faults.order(slow(1))
+    wait_until(lambda: panel.world.faults.happened["slow"] > already, "it asks for the server")
+    process.send_signal(signal.SIGSTOP)
+
+
 def skipped(daemon: Daemon) -> bool:
     """Whether it found somebody else at it."""
     return bool(daemon.events("rotation_ended", result="skipped"))
@@ -56,9 +64,15 @@ def test_of_two_daemons_and_a_rotation_by_hand_at_once_one_makes_the_backup(pane
     before = panel.backups(survival)
     panel.configure(survival)
     with ExitStack() as held:
-        daemons = [held.enter_context(running(panel)) for _ in range(2)]
+        daemons = []
+        for _ in range(2):
+            daemons.append(held.enter_context(running(panel)))
+            hold_up(panel, daemons[-1].process)
         hand = held.enter_context(by_hand(panel))
         held.callback(hand.kill)
+        hold_up(panel, hand)
+        for process in (hand, *(daemon.process for daemon in daemons)):
+            process.send_signal(signal.SIGCONT)
         wait_until(lambda: sum(map(skipped, daemons)) + (hand.poll() is not None) == 2, "two of the three are refused")
         wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "the third asks for a backup")
         losers = [daemon for daemon in daemons if skipped(daemon)]
@@ -83,10 +97,8 @@ def test_a_second_daemon_that_comes_when_the_first_is_done_finds_the_start_serve
     survival, locked = two_locked(panel, seconds=0.1)
     before = panel.backups(survival)
     panel.configure(survival)
-    panel.world.faults.order(slow(1))
     with running(panel) as late:
-        wait_until(lambda: panel.world.faults.happened["slow"] == 1, "the one that is late has asked for the server")
-        late.send(signal.SIGSTOP)
+        hold_up(panel, late.process)
         with running(panel) as quick:
             quick.wait_for("rotation_ended", result="done")
             late.send(signal.SIGCONT)

@@ -173,6 +173,7 @@ def _populate(clock: VirtualClock) -> World:
     return world
 
 
+@pytest.mark.timeout(180)
 def test_a_day_of_work_and_trouble_leaves_nothing_growing_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
