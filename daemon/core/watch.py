@@ -60,7 +60,8 @@ def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[
     news = []
     if report.good:
         over = watch.told - {report.trouble}
-        news += [News(Event.RECOVERED, tuple(sorted(over)))] if over else []
+        if over:
+            news.append(News(Event.RECOVERED, tuple(sorted(over))))
         watch = Watch(fine_at=now, good_at=now, told=watch.told - over)
     elif report.excused:
         watch = replace(watch, fine_at=now)
