@@ -5,7 +5,7 @@ Nothing here raises for what a panel sends: a header or a body that cannot be re
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,7 +29,8 @@ class Call:
     """One request to be made. `doing` says in words what for; it begins every error's text.
 
     An `urgent` one goes before those that wait for the API limit. One that could not leave before `not_after` (of the
-    monotonic clock) is not sent at all: what it was decided on is too old by then.
+    monotonic clock) is not sent at all: what it was decided on is too old by then. `leaving` is called whenever it is
+    just about to be sent, after all waiting for its turn.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Call:
     body: Mapping[str, object] | None = None
     urgent: bool = False
     not_after: float = float("inf")
+    leaving: Callable[[], None] | None = None
 
     @property
     def reads(self) -> bool:

@@ -161,15 +161,25 @@ class PanelClient:
 
     # Writing
 
-    async def create(self, server_id: str, *, name: str, ignored: Sequence[str] = (), locked: bool = False) -> Backup:
+    async def create(
+        self,
+        server_id: str,
+        *,
+        name: str,
+        ignored: Sequence[str] = (),
+        locked: bool = False,
+        leaving: Callable[[], None] | None = None,
+    ) -> Backup:
         """Ask once for a backup; return it as the panel took it: look at its name, lock and ignored lines.
 
+        `leaving` is called just before the panel is asked, again where the API limit had it asked a second time.
         OutcomeUnknownError: go on with `settle_create`. CreationThrottledError also without asking, while the throttle
         is known to last.
         """
         # Newline-separated, whatever the specification says: the panel takes a comma list for one pattern.
         body = {"name": name, "is_locked": locked} | ({"ignored": "\n".join(ignored)} if ignored else {})
         call = self._call("POST", f"creating a backup of server {server_id}", server_id, "backups", body=body)
+        call = replace(call, leaving=leaving)
         self._look_at_throttle(call, server_id)
         try:
             return new_backup(call, await self._requests.write(call))

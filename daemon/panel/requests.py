@@ -167,6 +167,8 @@ class Requests:
             sent_at = await self._turn.take(urgent=call.urgent)
             if sent_at > call.not_after:
                 raise HeldBackError(f"{call.doing}: the API limit held it back for too long; nothing was sent")
+            if call.leaving is not None:
+                call.leaving()
             answer = await self._exchange(call, sent_at)
             self._learn(answer, call)
         if httpx.codes.is_success(answer.status):

@@ -10,7 +10,7 @@ from daemon.fleet import Fleet
 from daemon.history import Journal
 from daemon.rotation.outcome import Outcome as RotationOutcome
 from daemon.rotation.run import Order
-from daemon.sandbox.faults import late, lost_after, refused, slow, web_page
+from daemon.sandbox.faults import api_limit, late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Work
 from tests.whole.fleet import Daemons, at, made, rows, until
@@ -114,6 +114,20 @@ async def test_a_create_that_a_killed_daemon_sent_and_the_panel_does_late_is_wai
         await until(daemons.clock, at(1, 3, 59, 59))
         assert daemons.app.requests(Call.CREATE) == 1
         assert len(made(daemons)) == 1
+
+
+async def test_a_create_that_the_api_limit_held_back_is_waited_for_from_when_it_left(daemons: Daemons) -> None:
+    """Meant at once, sent after 50 s, and done 100 s later: the daemon that was started meanwhile is not too early."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival}, schedule="0 12 * * *")
+    daemons.world.faults.order(api_limit("50"), on=Call.CREATE)
+    daemons.world.faults.order(late(100), on=Call.CREATE)
+    async with daemons.running(config):
+        await daemons.clock.sleep(55)
+    async with daemons.running(config):
+        await daemons.clock.sleep(400)
+    assert daemons.app.requests(Call.CREATE) == 2
+    assert len(made(daemons)) == 1
 
 
 async def test_a_journal_that_fails_in_the_middle_is_said_and_deletes_nothing(
