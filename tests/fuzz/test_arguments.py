@@ -55,7 +55,7 @@ def asked(config: Path, *given: str, schedule: str = "0 4 * * *") -> object:
     return sound(run("--config", str(config), *given, environ=ENVIRONMENT))
 
 
-@examples(150)
+@examples(50)
 @given(command=st.sampled_from(sorted(OFFLINE)), data=st.data())
 def test_any_words_after_a_command(config: Path, command: str, data: st.DataObject) -> None:
     """Options that it has, with any values, and any servers; none that would ask a panel."""
@@ -67,7 +67,7 @@ def test_any_words_after_a_command(config: Path, command: str, data: st.DataObje
     asked(config, *given)
 
 
-@examples(60)
+@examples(25)
 @given(given=st.lists(words, max_size=3))
 @example(["\x1b[2J"])
 @example(["--\x1b]0;owned\x07"])
@@ -76,7 +76,7 @@ def test_any_words_at_all(config: Path, given: list[str]) -> None:
     sound(run(*given))
 
 
-@examples(60)
+@examples(25)
 @given(moment=words, schedule=st.sampled_from(["0 4 * * *", "@yearly", "every 5217w", "30 2 29 2 *"]))
 @example("9999-12-31T23:59:59Z", "@yearly")
 @example("0001-01-01T00:00:00+14:00", "0 4 * * *")

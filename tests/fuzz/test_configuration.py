@@ -88,7 +88,7 @@ def document(values: dict[str, Any]) -> bytes:
     return "".join(f"{_text(key)} = {toml(value)}\n" for key, value in values.items()).encode()
 
 
-@examples(60)
+@examples(25)
 @given(content=st.binary() | damaged(EXAMPLE) | damaged(EXAMPLE, most=40))
 def test_any_bytes_and_a_damaged_file(folder: Path, content: bytes) -> None:
     """As a disk may give them back."""
@@ -96,7 +96,7 @@ def test_any_bytes_and_a_damaged_file(folder: Path, content: bytes) -> None:
     looked_at(folder)
 
 
-@examples(200)
+@examples(80)
 @given(changed=mutated(RIGHT, anything | toml_only))
 def test_a_right_file_that_is_wrong_in_a_few_places(folder: Path, changed: Any) -> None:
     """Any value at any key, of any type; keys gone, renamed and in other tables."""
@@ -104,7 +104,7 @@ def test_a_right_file_that_is_wrong_in_a_few_places(folder: Path, changed: Any) 
     refused_or_not(folder / "config.toml", {"HOME": "/home/operator", **SECRETS})
 
 
-@examples(30)
+@examples(15)
 @given(changed=mutated(RIGHT, anything | toml_only))
 def test_the_command_line_says_the_same(folder: Path, changed: Any) -> None:
     """And shows nothing that a terminal obeys."""
@@ -112,7 +112,7 @@ def test_the_command_line_says_the_same(folder: Path, changed: Any) -> None:
     looked_at(folder)
 
 
-@examples(200)
+@examples(80)
 @given(
     given=st.dictionaries(
         st.sampled_from(KEYS) | st.text(max_size=20).map(lambda rest: f"PTERO_BACKUPD_{rest}"),
@@ -129,7 +129,7 @@ def test_any_variables(folder: Path, given: dict[str, str]) -> None:
         refused_or_not(file, {"HOME": "/home/operator", **SECRETS, **given})
 
 
-@examples(20)
+@examples(12)
 @given(raw=st.binary(max_size=40), key=st.sampled_from(KEYS))
 def test_a_variable_of_any_bytes_before_the_command_line(folder: Path, raw: bytes, key: str) -> None:
     """What is no UTF-8 included."""
@@ -137,7 +137,7 @@ def test_a_variable_of_any_bytes_before_the_command_line(folder: Path, raw: byte
     looked_at(folder, {key: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape")})
 
 
-@examples(60)
+@examples(25)
 @given(content=st.binary() | st.sampled_from([b"\n" * 70_000, b"x" * 70_000, b"\xef\xbb\xbfptlc_x", b"\x1b[2J"]))
 def test_any_bytes_as_a_key_file(folder: Path, content: bytes) -> None:
     """They are never shown, and none of them reaches a terminal."""

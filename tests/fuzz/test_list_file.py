@@ -41,7 +41,7 @@ def judged(file: Path, content: bytes, *more: str) -> Ran:
     return shown
 
 
-@examples(150)
+@examples(40)
 @given(content=st.binary())
 @example(b"\xff\xfe[\0")
 @example(b"\xef\xbb\xbf{}")
@@ -52,14 +52,14 @@ def test_any_bytes(file: Path, content: bytes) -> None:
     judged(file, content)
 
 
-@examples(150)
+@examples(40)
 @given(content=damaged(json.dumps(SMALL).encode()))
 def test_a_saved_answer_that_was_damaged(file: Path, content: bytes) -> None:
     """Cut, overwritten or doubled."""
     judged(file, content)
 
 
-@examples(300)
+@examples(60)
 @given(data=st.data(), keep=st.sampled_from(KEEPS))
 def test_an_answer_that_is_wrong_in_a_few_places(file: Path, data: st.DataObject, keep: str) -> None:
     """Any value anywhere: years 1 and 9999, numbers without end, lone surrogates, a terminal's commands."""
@@ -67,7 +67,7 @@ def test_an_answer_that_is_wrong_in_a_few_places(file: Path, data: st.DataObject
     judged(file, json.dumps(changed).encode(), "--keep", keep)
 
 
-@examples(100)
+@examples(30)
 @given(content=anything)
 def test_any_json(file: Path, content: Any) -> None:
     """Of whatever shape."""
@@ -84,7 +84,7 @@ def test_nesting_of_any_depth(file: Path, depth: int) -> None:
         judged(file, content.encode())
 
 
-@examples(60)
+@examples(25)
 @given(content=st.binary(max_size=40) | damaged(json.dumps(SMALL).encode(), most=1))
 def test_any_bytes_on_stdin(content: bytes) -> None:
     """`curl … | ptero-backupd plan --listing -`."""

@@ -78,7 +78,7 @@ def asked(server: Server, says: bytes) -> Listing | PanelError:
         return error
 
 
-@examples(60)
+@examples(30)
 @given(says=st.binary() | damaged(RIGHT) | damaged(CHUNKED))
 @example(b"")
 @example(HEAD + b"Content-Length: 99999999999999999999\r\n\r\n" + BODY)

@@ -107,7 +107,7 @@ def seen(journal: Journal) -> None:
     journal.trend(UUID)
 
 
-@examples(25)
+@examples(10)
 @given(content=st.binary())
 def test_any_bytes_as_the_journal(folder: Path, content: bytes) -> None:
     """Set aside, and a new one begun."""
@@ -115,7 +115,7 @@ def test_any_bytes_as_the_journal(folder: Path, content: bytes) -> None:
     looked_at(folder)
 
 
-@examples(60)
+@examples(20)
 @given(data=st.data())
 def test_a_journal_that_was_damaged(folder: Path, written: bytes, data: st.DataObject) -> None:
     """Pages overwritten, cut out, doubled, or the end missing."""
@@ -123,7 +123,7 @@ def test_a_journal_that_was_damaged(folder: Path, written: bytes, data: st.DataO
     looked_at(folder)
 
 
-@examples(60)
+@examples(20)
 @given(data=st.data(), table=st.sampled_from(sorted(COLUMNS)))
 def test_a_sound_journal_with_any_value_in_a_row(folder: Path, written: bytes, data: st.DataObject, table: str) -> None:
     """As another version, a person or a flipped bit may leave it."""
@@ -140,7 +140,7 @@ def test_a_sound_journal_with_any_value_in_a_row(folder: Path, written: bytes, d
     looked_at(folder)
 
 
-@examples(60)
+@examples(20)
 @given(summary=mutated(SUMMARY))
 def test_a_rotation_told_in_another_way(folder: Path, written: bytes, summary: Any) -> None:
     """Its summary is JSON of any shape."""
