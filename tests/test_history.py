@@ -68,7 +68,7 @@ def unfinished(journal: Journal) -> Rotation | None:
 
 def last(journal: Journal) -> Rotation | None:
     """The server's newest rotation."""
-    return next(iter(journal.recent(server_uuid=UUID)), None)
+    return next((row for row in journal.recent() if row.server_uuid == UUID), None)
 
 
 def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
@@ -110,7 +110,7 @@ def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
 def test_a_moment_of_another_zone_is_the_same_moment(journal: Journal) -> None:
     """What is stored is UTC, whatever zone it came in."""
     begin(journal, at=AT.astimezone(timezone(timedelta(hours=9))))
-    assert [row.began_at for row in journal.recent(server_uuid=UUID)] == [AT]
+    assert [row.began_at for row in journal.recent()] == [AT]
 
 
 def test_a_moment_without_a_zone_is_refused(journal: Journal) -> None:
@@ -168,6 +168,17 @@ def test_attempts_are_a_servers_rotations_without_their_steps(journal: Journal) 
     journal.step(third, "created", AT)
     assert journal.attempts("survival", 1) == [replace(journal.recent("survival")[0], steps=())]
     assert [rotation.id for rotation in journal.attempts("survival", 5)] == [third, first]
+
+
+def test_what_may_have_asked_for_a_starts_backup_is_found(journal: Journal) -> None:
+    """The tries for that very start, and what was killed, whatever it was for; by hand only the latter."""
+    for start in (AT, AT + MINUTE):
+        journal.end(begin(journal, start_at=start), at=AT, result="failed", summary={})
+    killed = begin(journal, start_at=AT - MINUTE)
+    journal.end(begin(journal, start_at=None), at=AT, result="done", summary={})
+    begin(journal, server_uuid="other")
+    assert [rotation.id for rotation in journal.of_start(UUID, AT)] == [killed, 1]
+    assert [rotation.id for rotation in journal.of_start(UUID, None)] == [killed]
 
 
 def test_running_are_all_that_have_not_ended(journal: Journal) -> None:
@@ -280,7 +291,8 @@ def test_what_is_told_afterwards_does_not_wait_for_the_disk(journal: Journal) ->
 
 def test_what_is_announced_is_on_the_disk_before_it_is_done(journal: Journal) -> None:
     """A power cut must not take what was about to be asked for, nor what an operator accepted."""
-    rotation, said = begin(journal), []
+    said: list[str] = []
+    rotation = begin(journal)
     journal._connection.set_trace_callback(said.append)
     journal.announce(rotation, "create", AT, backup="auto-1")
     journal.accept(UUID, "small", AT)

@@ -145,10 +145,14 @@ class Journal:
             )
             return read_rotations(rows, ())
 
-    def recent(self, server: str | None = None, limit: int = 50, *, server_uuid: str | None = None) -> list[Rotation]:
-        """Return the newest rotations, newest first: of that configured name, of that uuid, or of all."""
-        if server_uuid is not None:
-            return self._rotations("server_uuid = ?", server_uuid, limit=limit)
+    def of_start(self, server_uuid: str, start_at: datetime | None) -> list[Rotation]:
+        """Return, newest first, the server's rotations for that start, and those that never ended."""
+        return self._rotations(
+            "server_uuid = ? AND (ended_at IS NULL OR start_at = ?)", server_uuid, written(start_at), limit=-1
+        )
+
+    def recent(self, server: str | None = None, limit: int = 50) -> list[Rotation]:
+        """Return the newest rotations, newest first: of that configured name, or of all."""
         if server is not None:
             return self._rotations("server = ?", server, limit=limit)
         return self._rotations("TRUE", limit=limit)
@@ -248,7 +252,7 @@ class Journal:
             )
             return aged.rowcount + surplus.rowcount
 
-    def _rotations(self, where: str, *values: str, limit: int) -> list[Rotation]:
+    def _rotations(self, where: str, *values: str | None, limit: int) -> list[Rotation]:
         """Read rotations with their steps, newest first; `where` is one of our own constants."""
         chosen = f"SELECT * FROM rotation WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 — constants alone
         of_chosen = f"SELECT * FROM step WHERE rotation IN (SELECT id FROM ({chosen})) ORDER BY id"  # noqa: S608

@@ -112,7 +112,7 @@ def _text(value: object) -> str:
 
 def _table(text: str) -> dict[str, Any]:
     """A JSON object; ValueError for any other JSON, and for what is none."""
-    value = json.loads(text, parse_constant=_no_number)
+    value = _DECODER.decode(text)
     if not isinstance(value, dict):
         raise ValueError("no JSON object where one belongs")  # noqa: TRY004 — see above
     return value
@@ -120,6 +120,9 @@ def _table(text: str) -> dict[str, Any]:
 
 def _no_number(word: str) -> float:
     raise ValueError(f"{word} is no number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)  # json.loads would make one for each step of a history
 
 
 def _summary(text: str) -> dict[str, Any]:

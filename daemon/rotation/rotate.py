@@ -105,16 +105,15 @@ def _begin(run: Run) -> list[Rotation]:
 
     These are the rows that killed rotations left open, and those of earlier attempts at the same start.
     """
-    start_at = run.order.start_at
     try:
-        recent = run.tools.journal.recent(server_uuid=run.known_server.uuid)
+        rows = run.tools.journal.of_start(run.known_server.uuid, run.order.start_at)
         run.row = begin(run)
     except StateError as error:
         run.journal_failed(error)
         return []
     bind(rotation=run.row.number)
     run.log.info("rotation_began", trigger=run.order.trigger)
-    return [row for row in recent if row.ended_at is None or (start_at is not None and row.start_at == start_at)]
+    return rows
 
 
 def _close(run: Run, rows: list[Rotation]) -> None:
