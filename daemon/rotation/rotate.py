@@ -4,6 +4,7 @@ The order is what makes it safe: nothing is deleted before the new backup was se
 makes room at the panel's limit), and every deletion is decided on a listing taken after the last wait.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -42,10 +43,20 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
             return report(run, halt)
         except BackupdError as error:
             return report(run, _halted_by(run, error))
+        except asyncio.CancelledError:
+            _say_left(run)
+            raise
         finally:
             run.release_slot()
             del tools.under_way[server.name]
             unbind("rotation")
+
+
+def _say_left(run: Run) -> None:
+    """Tell whoever stopped it how far it was; the panel goes on with a backup that it was asked for."""
+    backup = {"backup": run.created.name} if run.created is not None else {}
+    hint = "what the panel was asked for goes on; the server's next rotation looks at it"
+    run.log.warning("rotation_left", stage=run.stage.value, **backup, hint=hint)
 
 
 async def _rotate(run: Run) -> None:

@@ -1,5 +1,6 @@
 """Rotations that end, or are left, at an awkward moment take nothing from those that come after them."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -31,6 +32,20 @@ async def test_a_start_that_falls_due_during_a_rotation_comes_after_it_though_no
     async with daemons.running(daemons.configure({"survival": survival}, schedule="0,1 4 * * *")):
         await until(daemons.clock, at(1, 6))
     assert rows(daemons) == [("catch-up", "done"), ("schedule", "done")]
+
+
+async def test_a_rotation_that_is_left_says_how_far_it_was(
+    daemons: Daemons, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever stops it, be it by Ctrl-C, learns which backup the panel goes on with."""
+    survival = next(iter(daemons.world.servers.values()))
+    survival.work = Work(seconds=600)
+    async with daemons.running(daemons.configure({"survival": survival})) as fleet:
+        await daemons.clock.sleep(60)
+        assert await fleet.drain(25) == ("survival",)
+    (backup,) = survival.backups.values()
+    left = next(json.loads(line) for line in capsys.readouterr().err.splitlines() if "rotation_left" in line)
+    assert (left["server"], left["stage"], left["backup"]) == ("survival", "waiting", backup.name)
 
 
 async def test_a_drain_lets_a_rotation_that_deletes_come_to_its_end(daemons: Daemons) -> None:
