@@ -40,7 +40,7 @@ from daemon.panel.requests import Requests
 from daemon.panel.results import new_backup, nothing, this_backup, understood
 from daemon.panel.sightings import Sightings
 from daemon.panel.translate import CREATION_MARGIN
-from daemon.panel.wire import is_id, read_link, read_server
+from daemon.panel.wire import is_id, is_made_up, read_link, read_server
 
 if TYPE_CHECKING:
     import httpx
@@ -203,15 +203,16 @@ class PanelClient:
         pause = FIRST_LOOK
         while True:
             listing = await self._listing_if_possible(server_id)
-            for backup in listing.backups if listing else ():
-                if backup.name == name.strip():  # the panel trims names
+            named = [backup for backup in listing.backups if backup.name == name.strip()] if listing else []  # it trims
+            for backup in named:
+                if not is_made_up(backup.uuid):  # by a name given here nobody could ask for it again
                     return backup
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 break
             await self._clock.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_LOOK)
-        if listing is not None and listing.completeness is not Completeness.PARTIAL:
+        if listing is not None and listing.completeness is not Completeness.PARTIAL and not named:
             return None
         doing = f"panel {self.name}, looking for backup {name} of server {server_id}"
         raise OutcomeUnknownError(f"{doing}: the list could not be read as a whole, so it may exist or not")
