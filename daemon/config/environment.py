@@ -109,6 +109,8 @@ def _decoded(path: KeyPath, text: str) -> object:
     if not any(part is ForceDecode for part in model.model_fields[path[-1]].metadata):
         return text
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # JSON can hold lone surrogates, which nothing could print
     except (ValueError, RecursionError):
         return text
+    return value
