@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from daemon.config.values import ServerConfig
-from daemon.core.model import Listing, Server, State, Verdict
+from daemon.core.model import Backup, Listing, Server, State, Verdict
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ServerBusyError, StateError
 from daemon.history import Rotation
@@ -24,7 +24,7 @@ from daemon.rotation.outcome import Outcome, Problem, Result, Retry
 from daemon.rotation.report import begin, report
 from daemon.rotation.run import Halt, Order, Run, Stage, Tools
 from daemon.rotation.tools import recover_journal
-from daemon.rotation.wait import wait
+from daemon.rotation.wait import Expectation, expected, wait
 
 
 async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
@@ -65,16 +65,28 @@ async def _rotate(run: Run) -> None:
         await _take_turn(run)
         rows = _begin(run)
         await _take_slot(run)
-        before = await gather(run)
-        say_incomplete(run, before.listing)
-        run.stage = Stage.CREATING
-        backup = run.created = await obtain(run, before, rows)
+        backup, expectation = await _obtain(run, rows)
         _close(run, rows)
         run.stage = Stage.WAITING
-        run.created, fresh = await wait(run, backup, before.listing)
+        run.created, fresh = await wait(run, backup, expectation)
         run.release_slot()
         run.stage = Stage.DELETING
         await _prune(run, fresh or await gather(run))
+
+
+async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:
+    """Return the backup to wait for, and what is expected of it.
+
+    The listing is let go, and what was made of it: in a large fleet hundreds of rotations wait at a time, each with
+    hundreds of backups, which the memory had to hold and Python's garbage collector to look through.
+    """
+    before = await gather(run)
+    say_incomplete(run, before.listing)
+    run.stage = Stage.CREATING
+    backup = run.created = await obtain(run, before, rows)
+    expectation = expected(run, before.listing)
+    run.verdicts = ()
+    return backup, expectation
 
 
 async def _see(run: Run) -> Server:

@@ -3,6 +3,8 @@
 Where one page holds all backups the look is the listing itself, which is then the fresh listing that deletions need.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from daemon.core.model import Backup, Listing
@@ -14,13 +16,26 @@ from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt, Run
 
 
-async def wait(run: Run, backup: Backup, before: Listing) -> tuple[Backup, Gathered | None]:
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """How long the server's backups take, newest first, and whether one page holds them all."""
+
+    durations: Sequence[timedelta]
+    one_page: bool
+
+
+def expected(run: Run, before: Listing) -> Expectation:
+    """Given the listing of before the backup, return what is expected of it."""
+    verdicts = run.verdicts or run.judge(run.config, before).verdicts
+    return Expectation(durations_of(verdicts), before.pages == 1)
+
+
+async def wait(run: Run, backup: Backup, expectation: Expectation) -> tuple[Backup, Gathered | None]:
     """Return the backup once it is completed, with the listing that showed it where one was read.
 
     Raises Halt when it is still pending after `timeout`, counted from its `created_at`, or vanished.
     """
     clock, timeout = run.tools.clock, run.config.policy.timeout
-    durations = durations_of(run.judge(run.config, before).verdicts)
     # Counted on by our own clock: the panel's may be set meanwhile, and a date that cannot be read has no age.
     age = max(0.0, (run.panel_now() - backup.created_at).total_seconds()) if backup.created_at else 0.0
     began = clock.monotonic()
@@ -29,11 +44,11 @@ async def wait(run: Run, backup: Backup, before: Listing) -> tuple[Backup, Gathe
         waited = timedelta(seconds=age + clock.monotonic() - began)
         if waited >= timeout:
             raise _still_pending(backup, waited, timeout)
-        await _sleep(run, min(next_look(waited, durations), timeout - waited))
+        await _sleep(run, min(next_look(waited, expectation.durations), timeout - waited))
         backup, gathered = await _look(run, backup, by_list=by_list)
         if gathered is not None and backup.completed_at is not None:
             return backup, gathered
-        by_list = before.pages == 1
+        by_list = expectation.one_page
     return backup, None
 
 

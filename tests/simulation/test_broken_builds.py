@@ -150,14 +150,24 @@ def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
 
 @broken("the listing from before the wait is used", "3", "4", "5")
 def _skips_the_second_listing() -> AbstractContextManager[Any]:
-    real = daemon.rotation.rotate.wait
+    real, real_gather = daemon.rotation.rotate.wait, daemon.rotation.rotate.gather
+    listings: dict[int, Any] = {}
 
-    async def wait(run: Run, backup: Backup, before: Any) -> Any:
-        seen, _ = await real(run, backup, before)
+    async def gather(run: Run) -> Gathered:
+        gathered = await real_gather(run)
+        listings[id(run)] = gathered.listing
+        return gathered
+
+    async def wait(run: Run, backup: Backup, expectation: Any) -> Any:
+        seen, _ = await real(run, backup, expectation)
+        before = listings[id(run)]
         backups = (*before.backups, seen)
         return seen, Gathered(replace(before, backups=backups), run.tools.clock.monotonic())
 
-    return PATCH(daemon.rotation.rotate, "wait", wait)
+    stack = ExitStack()
+    stack.enter_context(PATCH(daemon.rotation.rotate, "gather", gather))
+    stack.enter_context(PATCH(daemon.rotation.rotate, "wait", wait))
+    return stack
 
 
 @broken("the newest goes first", "4")
