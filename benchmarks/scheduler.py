@@ -219,10 +219,11 @@ def busy(servers: int, seconds: int) -> tuple[Busy, list[float]]:
                 ready = CLOCK.now()
                 left = (base - ready).total_seconds() + seconds
                 threading.Event().wait(left)
+                until = CLOCK.monotonic()
                 process.terminate()
                 out, _ = process.communicate(timeout=60)
     seen = json.loads(out)
-    running = [hold for hold in seen["holds"] if hold[0] > seen["holds"][-1][0] - left]
+    running = [hold for hold in seen["holds"] if until - left < hold[0] < until]  # one clock for all processes
     return Busy(seen["late"], [hold[1] for hold in running], [hold[2] for hold in running]), commits
 
 
