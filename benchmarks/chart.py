@@ -1,7 +1,6 @@
 """A curve as an SVG of a few KB: measured points and the ideal line, readable on a light and on a dark page.
 
-Written by hand: matplotlib's SVG has ten times the size, one set of colours and 30 MB to install; pygal's brings a
-script along.
+Written by hand, since a plotting library would be a large thing to install for three curves in two sets of colours.
 """
 
 from collections.abc import Callable, Sequence

@@ -394,7 +394,8 @@ class Rules:
         asked = len(rotation.exchanges)
         pages = max((exchange.page for exchange in rotation.exchanges), default=0)
         deletions = sum(exchange.call == "delete" for exchange in rotation.exchanges)
-        most = (40 + 12 * pages if calm else 400 + 24 * pages) + 3 * deletions
+        # In trouble a lost create is looked for ten times within two minutes, in lists that are read three times each.
+        most = (40 + 12 * pages if calm else 400 + 60 * pages) + 3 * deletions
         self.hold("calm", asked <= most, f"{asked} requests in one rotation", rotation.uuid)
         if calm and outcome.result is Result.DONE and not outcome.problems:
             self._exact(rotation)
