@@ -22,7 +22,7 @@ from daemon.rotation.gather import gather
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt
 from daemon.rotation.survey import Survey
-from daemon.rotation.wait import wait
+from daemon.rotation.wait import Expectation, wait
 
 PATIENCE = timedelta(hours=1)
 """How long the panel's creation throttle is waited out; by default it lasts ten minutes."""
@@ -199,7 +199,7 @@ async def _await(errand: Errand, seen: Survey, handled: Handled) -> Handled:
     about = f"; earlier ones took about {format_duration(first_look(usual))}" if usual else ""
     errand.tell(f"waiting for {backup.name}{about}")
     try:
-        backup, fresh = await wait(errand.run, backup, seen.listing)
+        backup, fresh = await wait(errand.run, backup, Expectation(usual, seen.listing.pages == 1))
         listing = (fresh or await gather(errand.run)).listing
     except (BackupdError, Halt) as error:
         ended = ended_by(error, backup)

@@ -128,8 +128,8 @@ class Sightings:
     def _remember(self, servers: Iterable[Server], at: float) -> set[str]:
         """Remember those that nothing hinders, let those go on who wait for them, and return all their ids."""
         free = (server for server in servers if server.obstacle is None and server.backup_limit and server.node)
-        seen = (_Sighting(server, at) for server in free)
-        sightings = {key: sighting for sighting in seen for key in _ids(sighting.server)}
+        fresh = (_Sighting(server, at) for server in free)
+        sightings = {key: sighting for sighting in fresh for key in _ids(sighting.server)}
         self._seen |= sightings
         for key, seen in sightings.items():
             self._answer(key, seen.server)
