@@ -432,6 +432,7 @@ def _row(item: Any) -> Row:
     wrong |= created is None or (completed is None and said.get("completed_at") is not None)
     size = said.get("bytes")
     wrong |= type(size) is not int and not (size is None and said.get("completed_at") is None)
+    wrong |= type(size) is int and not 0 <= size < 2**63  # no disk is so large
     return Row(
         uuid=_uuid(said) or f"row {json.dumps(said, sort_keys=True)}",
         name=str(said.get("name", "")),
