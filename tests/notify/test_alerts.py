@@ -413,7 +413,8 @@ async def test_a_memory_that_makes_no_sense_is_no_memory(stage: Stage) -> None:
     with capture_logs() as lines:
         async with stage.running(stage.configure()):
             await stage.clock.sleep(1)
-    assert [line["event"] for line in lines] == ["alerts_not_recalled"]
+    about_alerts = [line["event"] for line in lines if line["event"].startswith("alerts")]
+    assert about_alerts == ["alerts_not_recalled"]
 
 
 async def test_a_bug_in_the_look_at_the_clock_does_not_end_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
