@@ -7,6 +7,11 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+YEARS = range(1970, 3000)
+"""Whose moments are believed: a century to either side of them is still within the calendar, so they can be reckoned
+with.
+"""
+
 
 class Clock(Protocol):
     """What may be known of time."""

@@ -14,7 +14,7 @@ from daemon.by_hand.handled import Handled, ended_by
 from daemon.core.model import Backup, Scope, State
 from daemon.core.names import LONGEST_NAME
 from daemon.core.units import format_duration, to_zone
-from daemon.core.waiting import durations_of, first_look
+from daemon.core.waiting import first_look
 from daemon.errors import BackupdError, UsageError
 from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, CreationThrottledError, OutcomeUnknownError, PanelError
@@ -22,7 +22,7 @@ from daemon.rotation.gather import gather
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt
 from daemon.rotation.survey import Survey
-from daemon.rotation.wait import Expectation, wait
+from daemon.rotation.wait import expected, wait
 
 PATIENCE = timedelta(hours=1)
 """How long the panel's creation throttle is waited out; by default it lasts ten minutes."""
@@ -195,11 +195,12 @@ def _misunderstood(errand: Errand, wish: Wish, seen: Survey, backup: Backup) -> 
 async def _await(errand: Errand, seen: Survey, handled: Handled) -> Handled:
     """Wait as a rotation does, and look at what came of it in a list read afterwards."""
     backup = _there(handled)
-    usual = durations_of(seen.plan.verdicts)
+    expectation = expected(seen.listing, seen.plan.verdicts)
+    usual = expectation.durations
     about = f"; earlier ones took about {format_duration(first_look(usual))}" if usual else ""
     errand.tell(f"waiting for {backup.name}{about}")
     try:
-        backup, fresh = await wait(errand.run, backup, Expectation(usual, seen.listing.pages == 1))
+        backup, fresh = await wait(errand.run, backup, expectation)
         listing = (fresh or await gather(errand.run)).listing
     except (BackupdError, Halt) as error:
         ended = ended_by(error, backup)

@@ -6,10 +6,8 @@ from datetime import datetime
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
+from daemon.clock import YEARS
 from daemon.errors import UsageError
-
-YEARS = range(1970, 3000)
-"""Whose moments can be given: a day or a century to either side of them is still within the calendar."""
 
 
 def read_moment(option: str, text: str) -> datetime:

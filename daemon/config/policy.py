@@ -1,7 +1,6 @@
 """A policy's table, once it has been found right, as the values that the rest of the daemon works with."""
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from daemon.config.alerts import check_names
@@ -9,7 +8,6 @@ from daemon.config.models import PolicyTable
 from daemon.config.schedule import schedule_of
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PolicyConfig
-from daemon.core.calendar import parse_schedule
 from daemon.core.keep import Keep
 from daemon.core.model import Scope
 from daemon.core.names import Template
@@ -63,9 +61,8 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
         tree.warn((*path, "splay"), f"{table.splay} is longer than the time between two starts")
 
 
-@lru_cache(maxsize=1024)  # each server with a key of its own asks this of its policy's schedule again
 def _interval(text: str, timezone: str) -> timedelta:
     """The time between two starts."""
-    schedule, zone = parse_schedule(text), ZoneInfo(timezone)
+    schedule, zone = schedule_of(text), ZoneInfo(timezone)
     first = schedule.after(_SOME_DAY, zone)
     return schedule.after(first, zone) - first

@@ -12,11 +12,12 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
+from daemon.clock import YEARS
+
 READ_SECONDS = 30.0
 WRITE_SECONDS = 60.0  # the panel itself waits up to 15 s for the node before it answers
 LONGEST_WAIT = 3600.0  # that an answer may ask for; anything beyond is nonsense
 LONGEST_WORDS = 300
-YEARS = range(1970, 3000)  # in which a clock may be; near the calendar's ends nothing can be reckoned
 LONGEST_INTEGER = 19  # digits; enough for 2^63
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")

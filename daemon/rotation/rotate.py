@@ -84,7 +84,7 @@ async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:
     say_incomplete(run, before.listing)
     run.stage = Stage.CREATING
     backup = run.created = await obtain(run, before, rows)
-    expectation = expected(run, before.listing)
+    expectation = expected(before.listing, run.verdicts or run.judge(run.config, before.listing).verdicts)
     run.verdicts = ()
     return backup, expectation
 
@@ -116,8 +116,8 @@ def _locked(run: Run, uuid: str) -> Iterator[None]:
 
 
 async def _take_turn(run: Run) -> None:
-    """Let all others run once: rotations that start together would otherwise wait for the disk one after the other,
-    and everything else for all of them.
+    """Let all others run once: rotations that learn of their servers by one page of the list would otherwise all open
+    their rows in one go, and everything else would wait for that.
     """
     async with run.tools.turn:
         await run.tools.clock.sleep(0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from daemon.core.model import Backup, Listing
+from daemon.core.model import Backup, Listing, Verdict
 from daemon.core.units import format_duration
 from daemon.core.waiting import durations_of, next_look
 from daemon.panel.errors import NotFoundError, PanelError
@@ -24,9 +24,8 @@ class Expectation:
     one_page: bool
 
 
-def expected(run: Run, before: Listing) -> Expectation:
-    """Given the listing of before the backup, return what is expected of it."""
-    verdicts = run.verdicts or run.judge(run.config, before).verdicts
+def expected(before: Listing, verdicts: Sequence[Verdict]) -> Expectation:
+    """Given the listing of before the backup, and how it was judged, return what is expected of it."""
     return Expectation(durations_of(verdicts), before.pages == 1)
 
 
