@@ -13,9 +13,11 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationError
 
 from daemon.cli.output import say
+from daemon.config.addresses import is_clear
 from daemon.config.errors import ConfigError
 from daemon.config.keys import find_key
-from daemon.config.models import NAME, PanelTable, is_clear
+from daemon.config.kinds import NAME
+from daemon.config.models import PanelTable
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree, variable
 from daemon.errors import UsageError

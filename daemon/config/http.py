@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
+from daemon.config.addresses import is_loopback, split_listen
 from daemon.config.errors import shown
-from daemon.config.models import HttpTable, is_loopback, split_listen
+from daemon.config.models import HttpTable
 from daemon.config.secret import Place, find_secret
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree, variable

@@ -11,13 +11,15 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from daemon.config.addresses import is_clear
 from daemon.config.alerts import alert_configs
 from daemon.config.discover import check_discover, discover_config, discovers
 from daemon.config.errors import ConfigError, shown
 from daemon.config.http import http_config
 from daemon.config.keys import find_key
+from daemon.config.kinds import NAME
 from daemon.config.match import Match, match_servers
-from daemon.config.models import NAME, AlertTable, PanelTable, PolicyTable, ServerTable, Table, is_clear
+from daemon.config.models import AlertTable, PanelTable, PolicyTable, ServerTable, Table
 from daemon.config.policy import check_policy, policy_config
 from daemon.config.sources import read_sources
 from daemon.config.state import state_folder

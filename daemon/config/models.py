@@ -1,225 +1,48 @@
-"""Every key of the configuration: its type, its bounds, its default and what it is for.
+"""Every key of the configuration: its type, its default and what it is for.
 
-These models are what `config schema` prints and what each table is held against. They keep the operator's own text
-once it has been found readable; `load` turns it into values. Cross-checks between tables belong there, not here.
+These models are what `config schema` prints and what each table is held against. Cross-checks between tables belong in
+`load`, what a single value may be in `kinds`.
 """
 
-import ipaddress
-import re
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainValidator,
-    SecretStr,
-    Tag,
-    WithJsonSchema,
-    create_model,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag, create_model, model_validator
 from pydantic_settings import ForceDecode
 
-from daemon.config.errors import closest
-from daemon.core.calendar import parse_schedule
-from daemon.core.discover import Pattern
-from daemon.core.names import Template
-from daemon.core.units import parse_duration, parse_size, parse_span
-
-NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_SHORTEST_FAILED_AFTER = timedelta(hours=12)
+from daemon.config.kinds import (
+    Bound,
+    Count,
+    CountOrAll,
+    Duration,
+    EntryName,
+    Events,
+    FailedAfter,
+    FileName,
+    Flag,
+    Hosts,
+    Identifier,
+    Listen,
+    LongDuration,
+    Names,
+    NameTemplate,
+    Patterns,
+    Schedule,
+    Selectors,
+    Share,
+    Size,
+    Span,
+    Templates,
+    Text,
+    Url,
+    Zone,
+)
+from daemon.config.mistake import mistake
 
 
 class Table(BaseModel):
     """A TOML table: no unknown key, no value of another type, nothing changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-def _mistake(reason: str, suggestion: str = "") -> PydanticCustomError:
-    """The error of a value that cannot be, with what would be right."""
-    # Both travel as context, since the message itself is a template in which braces mean something.
-    return PydanticCustomError("mistake", "{reason}", {"reason": reason, "suggestion": suggestion})
-
-
-def _read_by(parse: Callable[[str], object]) -> AfterValidator:
-    """Text that `parse` must be able to read; its ValueError says what would be right."""
-
-    def check(text: str) -> str:
-        parse(text)
-        return text
-
-    return AfterValidator(check)
-
-
-def _longer_than_nothing(text: str) -> None:
-    if parse_duration(text) <= timedelta(0):
-        raise _mistake("must be longer than nothing")
-
-
-def _zone(text: str) -> None:
-    try:
-        ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise _mistake("is no IANA time zone", _nearest_zone(text)) from None
-
-
-def _nearest_zone(text: str) -> str:
-    """Given what was written as a time zone, return the question; a city alone is enough to guess from."""
-    # Abbreviations are no guess: "EST" for "CEST" would be taken, and be hours off.
-    zones = {zone.lower(): zone for zone in sorted(available_timezones()) if "/" in zone or zone == "UTC"}
-    cities = {name.rpartition("/")[2]: zone for name, zone in zones.items()}
-    guess = cities.get(text.lower().replace(" ", "_")) or zones.get(closest(text, zones) or "")
-    return f"did you mean {guess}?" if guess else 'such as "Europe/Berlin" or "UTC"'
-
-
-def _failed_after(text: str) -> None:
-    if text != "never" and parse_duration(text) < _SHORTEST_FAILED_AFTER:
-        raise _mistake("must be at least 12h, since a slow node can still turn a failed backup good", 'or "never"')
-
-
-def _size(value: object) -> int | str:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise _mistake("must be a size", 'such as "50GiB", or "off"')
-    if value != "off":
-        parse_size(value)
-    return value
-
-
-def _pattern(text: str) -> str:
-    if not text.strip() or len(text.splitlines()) != 1:
-        raise _mistake("must be one pattern", "write one pattern an entry of the list")
-    return text
-
-
-def _identifier(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8}", text.lower()):
-        raise _mistake(
-            "must be the server's 8-character identifier or its full uuid", "`ptero-backupd servers` shows them"
-        )
-    return text.lower()
-
-
-def _file_name(text: str) -> str:
-    if "://" in text:
-        raise _mistake("must name a file", "the address itself is a secret, and stands in that file alone")
-    return text
-
-
-def _count_or_all(count: int) -> int:
-    if count < 1 and count != -1:
-        raise _mistake("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
-    return count
-
-
-def _bound(count: int) -> int:
-    if count < -1:
-        raise _mistake("must be 0 or more, or -1 for no bound")
-    return count
-
-
-def _panel_url(text: str) -> str:
-    """The panel's own address: no credentials, no query, no /api, no trailing slash."""
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018 — reading it is the check
-    except ValueError:
-        raise _mistake("cannot be read as an address", 'such as "https://panel.example.com"') from None
-    if parts.scheme not in {"https", "http"} or not parts.hostname or any(c.isspace() or c < " " for c in text):
-        raise _mistake("must be an address", 'such as "https://panel.example.com"')
-    if "@" in parts.netloc:
-        raise _mistake("must not hold a user or a password", "the panel is asked with api_key_file alone")
-    if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise _mistake("must end with the host or a path", "leave out ? and # and what follows")
-    if re.search(r"/api(/client)?/*$", parts.path):
-        raise _mistake("must be the panel's own address", "leave out /api and what follows")
-    return text.rstrip("/")
-
-
-def is_clear(url: str) -> bool:
-    """Whether requests to this address leave the machine unencrypted."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    return parts.scheme == "http" and not loopback
-
-
-def split_listen(text: str) -> tuple[str, int]:
-    """Given "127.0.0.1:9180", "[::1]:9180" or "localhost:9180", return host and port; else ValueError."""
-    host, _, port = text.rpartition(":")
-    bare = host[1:-1] if re.fullmatch(r"\[.*:.*\]", host) else host.replace(":", " ")
-    try:
-        named = bare == "localhost" or bool(ipaddress.ip_address(bare))
-    except ValueError:
-        named = False
-    if not named or not re.fullmatch("[0-9]{1,5}", port) or int(port) >= 1 << 16:
-        raise _mistake("must be an address of this machine and a port", 'such as "127.0.0.1:9180" or "[::1]:9180"')
-    return bare, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
-    return host == "localhost" or ipaddress.ip_address(host).is_loopback
-
-
-def _host(text: str) -> str:
-    """The name of a host as a browser sends it, without scheme and port."""
-    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", text.lower()):
-        raise _mistake("must be the name of a host", 'such as "backups.example.com", without scheme and port')
-    return text.lower()
-
-
-# What an environment variable holds as JSON is marked ForceDecode; all else is taken as text, as it stands.
-Text = Annotated[str, Field(min_length=1)]
-Schedule = Annotated[str, _read_by(parse_schedule)]
-Duration = Annotated[str, _read_by(parse_duration)]
-LongDuration = Annotated[str, _read_by(_longer_than_nothing)]
-FailedAfter = Annotated[str, _read_by(_failed_after)]
-Zone = Annotated[str, _read_by(_zone)]
-NameTemplate = Annotated[str, _read_by(Template.parse)]
-Span = Annotated[str, _read_by(parse_span)]
-Url = Annotated[str, AfterValidator(_panel_url)]
-Identifier = Annotated[str, AfterValidator(_identifier)]
-Size = Annotated[
-    int | str,
-    PlainValidator(_size),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]}),
-]
-Flag = Annotated[bool, ForceDecode]
-Count = Annotated[int, Field(ge=1), ForceDecode]
-CountOrAll = Annotated[int, AfterValidator(_count_or_all)]
-Bound = Annotated[int, AfterValidator(_bound), ForceDecode]
-Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), ForceDecode]
-Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], ForceDecode]
-Templates = Annotated[list[NameTemplate], ForceDecode]
-Names = Annotated[list[str] | None, ForceDecode]
-Events = Annotated[list[Literal["failed", "limit", "suspicious", "overdue", "recovered", "done"]], ForceDecode]
-Listen = Annotated[str, _read_by(split_listen)]
-Hosts = Annotated[list[Annotated[str, AfterValidator(_host)]], ForceDecode]
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-_Selector = Annotated[str, _read_by(Pattern.parse)]
-Selectors = Annotated[
-    list[_Selector],
-    BeforeValidator(_as_list),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
 
 
 class DiscoverTable(Table):
@@ -274,9 +97,7 @@ class KeepTable(Table):
     @model_validator(mode="after")
     def _has_a_rule(self) -> Self:
         if not self.model_fields_set:
-            raise _mistake(
-                "holds no rule, so nothing would be kept", 'such as { last = 3, daily = 7 }, or keep = "all"'
-            )
+            raise mistake("holds no rule, so nothing would be kept", 'such as { last = 3, daily = 7 }, or keep = "all"')
         return self
 
     def rules(self) -> dict[str, Any]:
@@ -373,7 +194,7 @@ class AlertTable(Table):
     type: Literal["ping", "webhook", "apprise"] = Field(
         description='"ping": an address as healthchecks.io has them; "webhook": JSON, or Discord; "apprise": any other.'
     )
-    url_file: Annotated[Text, AfterValidator(_file_name)] | None = Field(
+    url_file: FileName | None = Field(
         None, description="A file that holds the address alone; a relative path starts at this file's folder."
     )
     url: SecretStr | None = Field(None, description="The address itself: from the environment only, never in a file.")
@@ -384,9 +205,6 @@ class AlertTable(Table):
     allow_http: Flag = Field(
         default=False, description="Allow an http address: whoever is on the way to the receiver can read it."
     )
-
-
-EntryName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
 
 class Document(Table):

@@ -1,0 +1,61 @@
+"""What an address may be: the panel's, which keys are sent to, and that at which the daemon itself answers."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from daemon.config.mistake import mistake
+
+
+def panel_url(text: str) -> str:
+    """The panel's own address: no credentials, no query, no /api, no trailing slash."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 — reading it is the check
+    except ValueError:
+        raise mistake("cannot be read as an address", 'such as "https://panel.example.com"') from None
+    if parts.scheme not in {"https", "http"} or not parts.hostname or any(c.isspace() or c < " " for c in text):
+        raise mistake("must be an address", 'such as "https://panel.example.com"')
+    if "@" in parts.netloc:
+        raise mistake("must not hold a user or a password", "the panel is asked with api_key_file alone")
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise mistake("must end with the host or a path", "leave out ? and # and what follows")
+    if re.search(r"/api(/client)?/*$", parts.path):
+        raise mistake("must be the panel's own address", "leave out /api and what follows")
+    return text.rstrip("/")
+
+
+def is_clear(url: str) -> bool:
+    """Whether requests to this address leave the machine unencrypted."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+    return parts.scheme == "http" and not loopback
+
+
+def split_listen(text: str) -> tuple[str, int]:
+    """Given "127.0.0.1:9180", "[::1]:9180" or "localhost:9180", return host and port; else ValueError."""
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if re.fullmatch(r"\[.*:.*\]", host) else host.replace(":", " ")
+    try:
+        named = bare == "localhost" or bool(ipaddress.ip_address(bare))
+    except ValueError:
+        named = False
+    if not named or not re.fullmatch("[0-9]{1,5}", port) or int(port) >= 1 << 16:
+        raise mistake("must be an address of this machine and a port", 'such as "127.0.0.1:9180" or "[::1]:9180"')
+    return bare, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+def host_name(text: str) -> str:
+    """The name of a host as a browser sends it, without scheme and port."""
+    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", text.lower()):
+        raise mistake("must be the name of a host", 'such as "backups.example.com", without scheme and port')
+    return text.lower()

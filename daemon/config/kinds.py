@@ -1,0 +1,145 @@
+"""What one value of the configuration may be: its type, its bounds, and what is said of one that is not so.
+
+They keep the operator's own text once it has been found readable; `load` turns it into values.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic_settings import ForceDecode
+
+from daemon.config.addresses import host_name, panel_url, split_listen
+from daemon.config.errors import closest
+from daemon.config.mistake import mistake
+from daemon.core.calendar import parse_schedule
+from daemon.core.discover import Pattern
+from daemon.core.names import Template
+from daemon.core.units import parse_duration, parse_size, parse_span
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SHORTEST_FAILED_AFTER = timedelta(hours=12)
+
+
+def _read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Text that `parse` must be able to read; its ValueError says what would be right."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _longer_than_nothing(text: str) -> None:
+    if parse_duration(text) <= timedelta(0):
+        raise mistake("must be longer than nothing")
+
+
+def _zone(text: str) -> None:
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise mistake("is no IANA time zone", _nearest_zone(text)) from None
+
+
+def _nearest_zone(text: str) -> str:
+    """Given what was written as a time zone, return the question; a city alone is enough to guess from."""
+    # Abbreviations are no guess: "EST" for "CEST" would be taken, and be hours off.
+    zones = {zone.lower(): zone for zone in sorted(available_timezones()) if "/" in zone or zone == "UTC"}
+    cities = {name.rpartition("/")[2]: zone for name, zone in zones.items()}
+    guess = cities.get(text.lower().replace(" ", "_")) or zones.get(closest(text, zones) or "")
+    return f"did you mean {guess}?" if guess else 'such as "Europe/Berlin" or "UTC"'
+
+
+def _failed_after(text: str) -> None:
+    if text != "never" and parse_duration(text) < _SHORTEST_FAILED_AFTER:
+        raise mistake("must be at least 12h, since a slow node can still turn a failed backup good", 'or "never"')
+
+
+def _size(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise mistake("must be a size", 'such as "50GiB", or "off"')
+    if value != "off":
+        parse_size(value)
+    return value
+
+
+def _pattern(text: str) -> str:
+    if not text.strip() or len(text.splitlines()) != 1:
+        raise mistake("must be one pattern", "write one pattern an entry of the list")
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8}", text.lower()):
+        raise mistake(
+            "must be the server's 8-character identifier or its full uuid", "`ptero-backupd servers` shows them"
+        )
+    return text.lower()
+
+
+def _file_name(text: str) -> str:
+    if "://" in text:
+        raise mistake("must name a file", "the address itself is a secret, and stands in that file alone")
+    return text
+
+
+def _count_or_all(count: int) -> int:
+    if count < 1 and count != -1:
+        raise mistake("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
+    return count
+
+
+def _bound(count: int) -> int:
+    if count < -1:
+        raise mistake("must be 0 or more, or -1 for no bound")
+    return count
+
+
+# What an environment variable holds as JSON is marked ForceDecode; all else is taken as text, as it stands.
+Text = Annotated[str, Field(min_length=1)]
+Schedule = Annotated[str, _read_by(parse_schedule)]
+Duration = Annotated[str, _read_by(parse_duration)]
+LongDuration = Annotated[str, _read_by(_longer_than_nothing)]
+FailedAfter = Annotated[str, _read_by(_failed_after)]
+Zone = Annotated[str, _read_by(_zone)]
+NameTemplate = Annotated[str, _read_by(Template.parse)]
+Span = Annotated[str, _read_by(parse_span)]
+Url = Annotated[str, AfterValidator(panel_url)]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Size = Annotated[
+    int | str,
+    PlainValidator(_size),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]}),
+]
+Flag = Annotated[bool, ForceDecode]
+Count = Annotated[int, Field(ge=1), ForceDecode]
+CountOrAll = Annotated[int, AfterValidator(_count_or_all)]
+Bound = Annotated[int, AfterValidator(_bound), ForceDecode]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), ForceDecode]
+Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], ForceDecode]
+Templates = Annotated[list[NameTemplate], ForceDecode]
+Names = Annotated[list[str] | None, ForceDecode]
+Events = Annotated[list[Literal["failed", "limit", "suspicious", "overdue", "recovered", "done"]], ForceDecode]
+Listen = Annotated[str, _read_by(split_listen)]
+Hosts = Annotated[list[Annotated[str, AfterValidator(host_name)]], ForceDecode]
+
+
+EntryName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+FileName = Annotated[Text, AfterValidator(_file_name)]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_Selector = Annotated[str, _read_by(Pattern.parse)]
+Selectors = Annotated[
+    list[_Selector],
+    BeforeValidator(_as_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
