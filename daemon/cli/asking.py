@@ -7,11 +7,11 @@ argument, and never shown.
 import getpass
 import os
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
+from daemon.cli.given import STDIN, opened
 from daemon.cli.output import say
 from daemon.config.addresses import is_clear
 from daemon.config.errors import ConfigError
@@ -22,7 +22,6 @@ from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree, variable
 from daemon.errors import UsageError
 
-STDIN = Path("-")
 _LONGEST = 64 * 1024  # what a device or a pipe without end may give
 
 
@@ -63,7 +62,7 @@ def _key(panel: str, file: Path | None) -> str:
 
 def _read(file: Path) -> str:
     try:
-        with nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8") as stream:
+        with opened(file) as stream:
             return stream.readline(_LONGEST) if file == STDIN else stream.read(_LONGEST)
     except OSError as error:
         raise UsageError(f"--api-key-file: {file} cannot be read: {error.strerror}") from None

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from daemon.cli.app import PROGRAM
-from daemon.cli.asking import STDIN, panel_and_key
+from daemon.cli.asking import panel_and_key
+from daemon.cli.given import STDIN
 from daemon.cli.options import Settings
 from daemon.cli.output import say
 from daemon.clock import SystemClock

@@ -1,13 +1,12 @@
 """`plan --listing`: the judgement of saved list responses; no panel, no configuration, and nothing heavy loaded."""
 
 import json
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from daemon.cli.arguments import read_moment, read_zone
 from daemon.cli.documents import About, planned
+from daemon.cli.given import opened
 from daemon.cli.output import say, write_json
 from daemon.clock import SystemClock
 from daemon.core.keep import Keep
@@ -62,7 +61,7 @@ def _documents(file: Path) -> list[Any]:
 def _text(file: Path) -> str:
     """The file's text, or stdin's; UsageError where there is none, or no end of it."""
     try:
-        with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8", errors="replace") as stream:
+        with opened(file, errors="replace") as stream:
             text = stream.read(_LARGEST + 1)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None

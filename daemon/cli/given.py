@@ -1,0 +1,13 @@
+"""A file that was given on the command line, where "-" stands for standard input."""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TextIO
+
+STDIN = Path("-")
+
+
+def opened(file: Path, *, errors: str = "strict") -> AbstractContextManager[TextIO]:
+    """Open it to be read as UTF-8 text; standard input is left open afterwards. Raises OSError."""
+    return nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8", errors=errors)
