@@ -28,6 +28,7 @@ from daemon.panel.errors import (
 from daemon.panel.pacing import Budget, Pace
 from daemon.panel.pages import (
     BACKUPS_PER_PAGE,
+    MOST_PASSES,
     SERVERS_PER_PAGE,
     Fetch,
     Page,
@@ -138,14 +139,15 @@ class PanelClient:
         listing, _ = await self.dated_backups(server_id)
         return listing
 
-    async def dated_backups(self, server_id: str) -> tuple[Listing, float]:
+    async def dated_backups(self, server_id: str, *, passes: int = MOST_PASSES) -> tuple[Listing, float]:
         """Return every backup of a server, and the moment (of the monotonic clock) that the listing is not older than.
 
-        That is when the request left, not when it was to be made: it may have waited long for the API limit.
+        That is when the request left, not when it was to be made: it may have waited long for the API limit. With fewer
+        `passes` over the pages than three the listing is more often partial.
         """
         doing = f"listing the backups of server {server_id}"
         call = self._call("GET", doing, server_id, "backups")
-        return await read_listing(self._pages(call, BACKUPS_PER_PAGE, backup_page, self._requests.read))
+        return await read_listing(self._pages(call, BACKUPS_PER_PAGE, backup_page, self._requests.read), passes)
 
     async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
         """Return one backup; NotFoundError where there is none such. An urgent look goes before others that wait."""
@@ -197,30 +199,32 @@ class PanelClient:
     async def settle_create(self, server_id: str, name: str, *, until: float = SETTLE_SECONDS) -> Backup | None:
         """List until a backup of that name appears, for `until` seconds; None where it surely did not.
 
+        One pass is enough to find it, so only the last look, which says that it is not there, takes as many as needed.
         OutcomeUnknownError where the last list could not be read, or not as a whole.
         """
         deadline = self._clock.monotonic() + until
         pause = FIRST_LOOK
         while True:
-            listing = await self._listing_if_possible(server_id)
+            last = self._clock.monotonic() >= deadline
+            listing = await self._listing_if_possible(server_id, passes=MOST_PASSES if last else 1)
             named = [backup for backup in listing.backups if backup.name == name.strip()] if listing else []  # it trims
             for backup in named:
                 if not is_made_up(backup.uuid):  # by a name given here nobody could ask for it again
                     return backup
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
+            if last:
                 break
-            await self._clock.sleep(min(pause, left))
+            await self._clock.sleep(min(pause, max(0.0, deadline - self._clock.monotonic())))
             pause = min(2 * pause, LONGEST_LOOK)
         if listing is not None and listing.completeness is not Completeness.PARTIAL and not named:
             return None
         doing = f"panel {self.name}, looking for backup {name} of server {server_id}"
         raise OutcomeUnknownError(f"{doing}: the list could not be read as a whole, so it may exist or not")
 
-    async def _listing_if_possible(self, server_id: str) -> Listing | None:
+    async def _listing_if_possible(self, server_id: str, *, passes: int) -> Listing | None:
         """Return the listing; None where passing trouble hinders it."""
         try:
-            return await self.backups(server_id)
+            listing, _ = await self.dated_backups(server_id, passes=passes)
+            return listing
         except PanelError as error:
             if error.transient:
                 return None

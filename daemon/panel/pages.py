@@ -70,14 +70,14 @@ async def read_pass(fetch: Fetch[Row]) -> Pass[Row]:
     return Pass(rows, page.total, first.taken_at, first.sent_at, number, steady=steady, ended=ended)
 
 
-async def read_passes(fetch: Fetch[Row]) -> tuple[Pass[Row], Completeness]:
-    """Read passes until one is whole, three at most; return the last, and how far it can be trusted.
+async def read_passes(fetch: Fetch[Row], most: int = MOST_PASSES) -> tuple[Pass[Row], Completeness]:
+    """Read passes until one is whole, `most` of them; return the last, and how far it can be trusted.
 
     The last two giving the same rows says that nothing moved, so that `total` is what is wrong.
     """
     before: Pass[Row] | None = None
     latest = await read_pass(fetch)
-    for _ in range(MOST_PASSES - 1):
+    for _ in range(most - 1):
         if latest.whole:
             break
         before, latest = latest, await read_pass(fetch)
@@ -87,9 +87,9 @@ async def read_passes(fetch: Fetch[Row]) -> tuple[Pass[Row], Completeness]:
     return latest, Completeness.STEADY if steady else Completeness.PARTIAL
 
 
-async def read_listing(fetch: Fetch[Backup]) -> tuple[Listing, float]:
+async def read_listing(fetch: Fetch[Backup], passes: int = MOST_PASSES) -> tuple[Listing, float]:
     """Read every backup of one server; return also the monotonic moment that nothing in the listing is older than."""
-    latest, completeness = await read_passes(fetch)
+    latest, completeness = await read_passes(fetch, passes)
     listing = Listing(
         backups=tuple(latest.rows.values()),
         total=len(latest.rows) if latest.total is None else latest.total,
