@@ -35,6 +35,7 @@ from daemon.rotation.run import Tools
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Backup, NodeState, Server, Settings, State, User, Work
 from daemon.sandbox.world import World
+from tests.leaks import known, stored
 from tests.simulation import call_faults, oracle, trouble
 from tests.simulation.call_faults import RandomFaults
 from tests.simulation.clocks import HostClock, SteppedLoop, TrueClock
@@ -84,16 +85,13 @@ def simulate(
     """
     scenario = draw(seed, KINDS, without=without, length=length)
     scenario.kinds.update(insist)
-    files = _open_files()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 — faster than a disk, and as real
     with tempfile.TemporaryDirectory(dir=memory) as folder, asyncio.Runner(loop_factory=SteppedLoop) as runner:
-        simulation = Simulation(scenario, Path(folder))
+        simulation, files = Simulation(scenario, Path(folder)), _open_files()
         with simulation.in_place():
             runner.run(simulation.play())
             runner.run(_settled())
-            simulation.search_for_the_key()
-    left = _open_files() - files
-    simulation.rules.hold("calm", left <= 0, f"{left} files stay open")
+        runner.run(simulation.look_back(files))
     return simulation.report()
 
 
@@ -122,7 +120,7 @@ class Simulation:
         self.tools: dict[str, Tools] = {}
         self.calm = False
         self.config: Config | None = None
-        self.logged: list[str] = []
+        self.said: list[str] = []
         self._spells: dict[tuple[int, str], tuple[Any, Any]] = {}
         self._spell_numbers: dict[tuple[int, str], int] = {}
         self._hands: set[asyncio.Task[None]] = set()
@@ -442,7 +440,7 @@ class Simulation:
         words = words.replace(str(self.folder), "…")
         rotation = self.witness.ended(process, server, outcome.result.value, words)
         self.rules.ended(rotation, outcome, calm=self.calm and rotation.began > self.calm_since)
-        self._search(repr(outcome), f"the outcome of {server}")
+        self.search(repr(outcome), f"the outcome of {server}")
 
     calm_since = 0.0
 
@@ -530,16 +528,18 @@ class Simulation:
         self.rules.hold("calm", not left, f"tasks are left: {left}")
         self.rules.hold("10", not self.panel.leaks, "; ".join(self.panel.leaks))
 
-    def search_for_the_key(self) -> None:
-        """Look through everything that was written."""
-        for file in sorted((self.folder / "state").rglob("*")):
-            if file.is_file():
-                written = file.read_bytes()
-                found = any(secret.encode() in written for secret in (KEY, HOOK))
-                self.rules.hold("10", not found, f"a secret is in {file.name}")
-
-    def _search(self, text: str, where: str) -> None:
+    def search(self, text: str, where: str) -> None:
+        """Look for a secret as it is, at the moment that the text is said; other codes are looked for at the end."""
+        self.said.append(text)
         self.rules.hold("10", not any(secret in text for secret in (KEY, HOOK)), f"a secret is in {where}")
+
+    async def look_back(self, files: int) -> None:
+        """Look for files that were not open before, and in all that was said and stored for secrets in any code."""
+        left = _open_files() - files
+        self.rules.hold("calm", left <= 0, f"{left} files stay open")
+        for place, written in (("what was said", "\n".join(self.said)), ("the state", stored(self.folder / "state"))):
+            found = known(written, KEY, HOOK)
+            self.rules.hold("10", not found, f"in {place} there is {', '.join(found)}")
 
     # What is put in place of the machine's ---------------------------------------------------------------------------
 
@@ -583,7 +583,7 @@ class Simulation:
     def _hear(self, _: Any, level: str, event: dict[str, Any]) -> str:
         """Every event of the daemon's log, before anything is taken out of it."""
         text = repr(event)
-        self._search(text, f"a line of the log: {event.get('event')}")
+        self.search(text, f"a line of the log: {event.get('event')}")
         if event.get("exc_info"):
             self.rules.hold("calm", False, f"a bug is logged: {text}")
         return text
@@ -595,7 +595,7 @@ class Simulation:
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text += f": {record.exc_info[1]!r}"
-        self._search(text, f"a line of {record.name}")
+        self.search(text, f"a line of {record.name}")
         self.rules.hold("calm", False, f"{record.name} says: {text}")
 
     def report(self) -> Report:

@@ -5,6 +5,7 @@ shows the break; that none does within `MOST` of them is the failure.
 """
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -271,11 +272,21 @@ def _gives_no_reason() -> AbstractContextManager[Any]:
 
 @broken("the key stands in an error", "10")
 def _tells_the_key() -> AbstractContextManager[Any]:
+    return _telling(lambda key: key)
+
+
+@broken("the key stands in an error, in another code", "10")
+def _tells_the_coded_key() -> AbstractContextManager[Any]:
+    return _telling(lambda key: b64encode(f"user:{key}".encode()).decode())
+
+
+def _telling(write: Callable[[str], str]) -> AbstractContextManager[Any]:
+    """Let what is said of a lost answer hold the key, so written."""
     real = daemon.panel.requests.lost
 
     def lost(error: Exception, call: Call, key: Any) -> PanelError:
         told = real(error, call, key)
-        told.text += f" (sent with {key.get_secret_value()})"
+        told.text += f" (sent with {write(key.get_secret_value())})"
         return told
 
     return PATCH(daemon.panel.requests, "lost", lost)

@@ -35,7 +35,9 @@ class Mailbox(Poster):
     async def send(self, post: Post) -> Failure | None:
         """Hand it over."""
         await self._process.clock.sleep(0.2)
-        self._process.simulation.told.take(json.loads(post.body))
+        simulation = self._process.simulation
+        simulation.search(post.body.decode(), "an alert")
+        simulation.told.take(json.loads(post.body))
         return None
 
 
@@ -78,6 +80,7 @@ class Told:
     async def look_at_the_end(self, daemon: "Daemon") -> None:
         """After calm days the last word on each server is good, and the metrics show its newest good backup."""
         text = await daemon.metrics()
+        self._simulation.search(text, "the metrics")
         shown = {
             line.split('"')[1]: float(line.rpartition(" ")[2])
             for line in text.splitlines()
