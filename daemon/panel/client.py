@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 120.0
 FIRST_LOOK, LONGEST_LOOK = 2.0, 15.0  # seconds between the looks while a creation is settled
 MOST_TOGGLES = 3
+TOGGLE_HINT = "look at the backup in a few minutes (`ptero-backupd backups show`), and only then ask for it once more"
+TOGGLE_LOOKS = (0.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each look after a toggle whose answer was lost
 
 Row = TypeVar("Row")
 Send = Callable[[Call], Awaitable[Answer]]
@@ -231,7 +233,10 @@ class PanelClient:
             raise
 
     async def set_lock(self, server_id: str, uuid: str, locked: bool) -> Backup:
-        """Lock or unlock a backup. The panel only toggles, so it is read first, and the answer is looked at."""
+        """Lock or unlock a backup. The panel only toggles, so it is read first, and the answer is looked at.
+
+        OutcomeUnknownError where the answer was lost, and the backup is not seen to be so within half a minute.
+        """
         doing = f"{'locking' if locked else 'unlocking'} backup {uuid} of server {server_id}"
         call = self._call("POST", doing, server_id, "backups", uuid, "lock")
         backup = await self.backup(server_id, uuid)
@@ -240,11 +245,28 @@ class PanelClient:
                 return backup
             try:
                 backup = this_backup(call, await self._requests.write(call), uuid)
-            except OutcomeUnknownError:
-                backup = await self.backup(server_id, uuid)
+            except OutcomeUnknownError as error:
+                return await self._settle_toggle(call, server_id, uuid, locked, error)
         if _is_locked(call, backup) is locked:
             return backup
         raise PanelTroubleError(f"{call.doing}: it does not stay so; somebody else keeps changing it")
+
+    async def _settle_toggle(
+        self, call: Call, server_id: str, uuid: str, locked: bool, lost: OutcomeUnknownError
+    ) -> Backup:
+        """Look until the backup is as the toggle makes it; a second one is never made: both might be done, late."""
+        for pause in TOGGLE_LOOKS:
+            await self._clock.sleep(pause)
+            try:
+                backup = await self.backup(server_id, uuid)
+                if _is_locked(call, backup) is locked:
+                    return backup
+            except NotFoundError:
+                raise
+            except PanelError:
+                continue
+        text = f"{lost.text}; it was not seen to be, and is not asked for again, since it may still come"
+        raise OutcomeUnknownError(text, hint=TOGGLE_HINT)
 
     async def restore(self, server_id: str, uuid: str, *, truncate: bool) -> None:
         """Ask once for a restore; `truncate` deletes the server's files first. The panel says only that it began."""

@@ -41,17 +41,37 @@ async def test_already_so_is_done_without_a_toggle(hand: Hand, lock: bool) -> No
 
 @pytest.mark.parametrize(
     "fault",
-    [faults.lost_after(), faults.lost_before(), faults.cut(), faults.reset(), faults.web_page(502), faults.slow(90)],
+    [faults.lost_after(), faults.cut(), faults.reset(), faults.slow(90), faults.late(65), faults.late(85)],
     ids=lambda fault: fault.name,
 )
 @pytest.mark.parametrize("lock", [True, False])
 async def test_a_lost_answer_is_settled_by_reading(hand: Hand, fault: Fault, lock: bool) -> None:
-    """A blind repetition would have flipped it back."""
+    """A blind repetition would have flipped it back, also where the panel did it after we gave up waiting."""
     row = hand.add(locked=not lock)
     hand.rig.world.faults.order(fault, on=Call.LOCK)
     (handled,) = await locked(hand, row, lock=lock)
     await hand.rig.clock.sleep(120)
-    assert (handled.result, row.locked) == (Result.DONE, lock)
+    assert (handled.result, handled.changed, row.locked) == (Result.DONE, True, lock)
+    assert hand.rig.requests(Call.LOCK) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "done"),
+    [(faults.lost_before(), False), (faults.web_page(502), False), (faults.late(200), True)],
+    ids=["never", "not by a proxy", "late"],
+)
+@pytest.mark.parametrize("lock", [True, False])
+async def test_a_toggle_that_may_still_be_done_is_not_made_again(
+    hand: Hand, fault: Fault, done: bool, lock: bool
+) -> None:
+    """Two would cancel out where the panel does the first one late; so it is said that nobody knows."""
+    row = hand.add(locked=not lock)
+    hand.rig.world.faults.order(fault, on=Call.LOCK)
+    (handled,) = await locked(hand, row, lock=lock)
+    assert (handled.result, row.locked) == (Result.FAILED, not lock)
+    assert [problem.code for problem in handled.problems] == ["outcome-unknown"]
+    await hand.rig.clock.sleep(200)
+    assert (row.locked is lock, hand.rig.requests(Call.LOCK)) == (done, 1)
 
 
 @pytest.mark.parametrize("lock", [True, False])

@@ -234,13 +234,33 @@ async def test_a_toggle_that_another_client_undid_is_made_again() -> None:
     assert [line[:4] for line in script.lines] == ["GET ", "POST", "POST"]
 
 
-@pytest.mark.parametrize("done", [True, False])
-async def test_a_lost_toggle_is_settled_by_reading(done: bool) -> None:
-    """It is toggled again only where it was not done."""
-    script = Script(backup(), LOST, backup(is_locked=done), backup(is_locked=True))
+@pytest.mark.parametrize("hidden", [[], [backup()], [html(404), backup(is_locked="yes")]], ids=len)
+async def test_a_lost_toggle_is_settled_by_reading(hidden: list[httpx.Response]) -> None:
+    """It may be done at once or a little later, and trouble with a look says nothing."""
+    script = Script(backup(), LOST, *hidden, backup(is_locked=True))
     async with client(script) as panel:
         assert (await panel.set_lock(SERVER, UUID, True)).locked
-    assert [line[:4] for line in script.lines] == ["GET ", "POST", "GET "] + ([] if done else ["POST"])
+    assert [line[:4] for line in script.lines] == ["GET ", "POST", *["GET "] * len(hidden), "GET "]
+
+
+@pytest.mark.parametrize("look", [backup(), backup(is_locked="yes"), html(502), captured("152")], ids=str)
+async def test_a_lost_toggle_that_is_not_seen_is_not_made_again(look: httpx.Response) -> None:
+    """The panel may still be at it, and a second one would undo it; half a minute later that is said."""
+    clock, script = FakeClock(), Script(backup(), LOST, look)
+    async with client(script, clock=clock) as panel:
+        with pytest.raises(errors.OutcomeUnknownError) as caught:
+            await panel.set_lock(SERVER, UUID, True)
+    assert [line[:4] for line in script.lines].count("POST") == 1
+    assert clock.elapsed >= 30
+    assert "is not asked for again" in caught.value.text
+    assert "backups show" in caught.value.hint
+
+
+async def test_a_backup_that_is_gone_after_its_toggle_is_not_found() -> None:
+    """There is no lock to wait for."""
+    async with client(backup(), LOST, GONE) as panel:
+        with pytest.raises(errors.NotFoundError):
+            await panel.set_lock(SERVER, UUID, True)
 
 
 async def test_a_lock_that_does_not_stay_is_given_up() -> None:

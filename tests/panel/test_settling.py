@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.fakes import FakeClock
-from tests.panel.stand_in import SERVER, Script, client, html, listing, row
+from tests.panel.stand_in import SERVER, Script, client, listing, row
 
 pytestmark = pytest.mark.anyio
 

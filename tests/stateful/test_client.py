@@ -53,6 +53,7 @@ HARMFUL = [
     *(faults.slow(100), faults.late(100), faults.wrong_total(1), faults.without("is_locked"), faults.job()),
     *(faults.without("uuid"), faults.without("name"), faults.creation_throttle("9"), faults.redirected()),
 ]
+NEVER = "00000000-0000-4000-8000-000000000000"
 LATEST = 120.0
 """So many seconds later even a late deed is done."""
 
@@ -85,19 +86,19 @@ class Watched(InProcess):
 class ClientAndPanel(RuleBasedStateMachine):
     """One server on a panel, one client, and everybody else."""
 
-    @initialize(limit=st.integers(1, 4), throttle=st.sampled_from([0, 0, 2]))
-    def begin(self, limit: int, throttle: int) -> None:
-        """A panel with three backups."""
+    @initialize(limit=st.integers(1, 4), throttle=st.sampled_from([0, 0, 2]), there=st.sampled_from([3, 0, 49, 51, 120]))
+    def begin(self, limit: int, throttle: int, there: int) -> None:
+        """A panel with as many backups, on up to three pages."""
         self.loop = VirtualLoop()
         self.names = 0
-        self.during(self._begin(limit, throttle))
+        self.during(self._begin(limit, throttle, there))
 
-    async def _begin(self, limit: int, throttle: int) -> None:
+    async def _begin(self, limit: int, throttle: int, there: int) -> None:
         clock = VirtualClock()
         self.world, owner, node = empty(clock, settings=Settings(creation_limit=throttle, api_limit=10_000))
         self.owner = owner.name
         self.server = self.world.add_server("survival", owner=owner, node=node, limit=limit, work=Work(seconds=30))
-        for number in range(3):
+        for number in range(there):
             self.world.add_backup(self.server, f"there-{number}", locked=number == 0)
         self.app = PanelApp(self.world)
         self.wire = Watched(self.app)
@@ -153,8 +154,8 @@ class ClientAndPanel(RuleBasedStateMachine):
         return [e.backup for e in self.world.ledger if e.deed is Deed.CREATED and (e.name, e.by) == (name, self.owner)]
 
     def pick(self, data: st.DataObject) -> str:
-        """A backup: one that is there, or one that is gone."""
-        known = sorted({entry.backup for entry in self.world.ledger})
+        """A backup: one that is there, one that is gone, or one that never was."""
+        known = sorted({entry.backup for entry in self.world.ledger} | {NEVER})
         return data.draw(st.sampled_from(known))
 
     def ask(
@@ -243,8 +244,7 @@ class ClientAndPanel(RuleBasedStateMachine):
             pass
         else:
             assert backup.locked is locked
-            late = any(fault.before for fault, _ in met)  # a toggle still under way when it was given up: none can tell
-            if uuid in self.ledger() and not late:
+            if uuid in self.ledger():
                 assert self.ledger()[uuid][1] is locked or self.ledger()[uuid][2] is State.FAILED
         assert self._toggles(uuid) - toggles <= 3
 
