@@ -86,7 +86,9 @@ class Watched(InProcess):
 class ClientAndPanel(RuleBasedStateMachine):
     """One server on a panel, one client, and everybody else."""
 
-    @initialize(limit=st.integers(1, 4), throttle=st.sampled_from([0, 0, 2]), there=st.sampled_from([3, 0, 49, 51, 120]))
+    @initialize(
+        limit=st.integers(1, 4), throttle=st.sampled_from([0, 0, 2]), there=st.sampled_from([3, 0, 49, 51, 120])
+    )
     def begin(self, limit: int, throttle: int, there: int) -> None:
         """A panel with as many backups, on up to three pages."""
         self.loop = VirtualLoop()
