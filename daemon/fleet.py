@@ -50,7 +50,7 @@ SLICE = 20
 RECENT = 20
 NOTICEABLE = timedelta(seconds=1)
 SET_BACK = timedelta(hours=1)
-LEAVABLE = frozenset({Stage.QUEUED, Stage.WAITING})
+LEAVABLE = frozenset({Stage.QUEUED, Stage.SETTLING, Stage.WAITING})
 
 
 class Fleet:

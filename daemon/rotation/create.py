@@ -18,7 +18,7 @@ from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.report import made_a_failed_one
-from daemon.rotation.run import Halt, Run
+from daemon.rotation.run import Halt, Run, Stage
 
 ROUNDING = timedelta(seconds=2)
 
@@ -62,7 +62,7 @@ async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, u
     elif found is None:
         left = SETTLE_SECONDS - max(0.0, (run.tools.clock.now() - at).total_seconds())
         if left > 0 or not _shows_all(listing):
-            found = await run.client.settle_create(run.server_id, name, until=max(0.0, left))
+            found = await _settle(run, name, max(0.0, left))
     if found is None or not _serves_this_start(run, found, at):
         return None
     return found
@@ -189,7 +189,7 @@ async def _ask(run: Run, name: str) -> Backup:
         backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored, leaving=leaving)
     except OutcomeUnknownError as error:
         run.log.warning("create_unknown", backup=name, text=error.text)
-        found = await run.client.settle_create(run.server_id, name)
+        found = await _settle(run, name, SETTLE_SECONDS)
         if found is None:
             run.step("create_refused", backup=name, error="it did not appear")
             text = f"the panel's answer to create was lost and {name} did not appear within {SETTLE_SECONDS:.0f} s"
@@ -203,6 +203,14 @@ async def _ask(run: Run, name: str) -> Backup:
     run.step("created", uuid=backup.uuid, backup=backup.name)
     run.log.info("backup_created", backup=backup.name, uuid=backup.uuid)
     return backup
+
+
+async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
+    """Look for a backup that was asked for and not answered; whoever picks this up goes on looking."""
+    run.stage = Stage.SETTLING
+    found = await run.client.settle_create(run.server_id, name, until=seconds)
+    run.stage = Stage.CREATING
+    return found
 
 
 async def _make_room(

@@ -43,11 +43,15 @@ class Order:
 
 
 class Stage(StrEnum):
-    """How far a rotation is. While it is queued or waits, it can be left at any moment and picked up later."""
+    """How far a rotation is. While it is queued, settles or waits, it can be left at any moment and picked up later.
+
+    It settles while it looks for a backup that was asked for and not answered.
+    """
 
     BEGINNING = "beginning"
     QUEUED = "queued"
     CREATING = "creating"
+    SETTLING = "settling"
     WAITING = "waiting"
     DELETING = "deleting"
 

@@ -17,6 +17,7 @@ STAGES = {
     Stage.BEGINNING: "beginning",
     Stage.QUEUED: "waiting for its node",
     Stage.CREATING: "creating a backup",
+    Stage.SETTLING: "looking for a backup",
     Stage.WAITING: "backing up",
     Stage.DELETING: "deleting old backups",
 }
