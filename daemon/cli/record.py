@@ -17,7 +17,7 @@ def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
     elif not (state_dir / FILE_NAME).exists():
         say(f"note: there is no journal in {state_dir} yet")
     else:
-        with Journal.open(state_dir) as journal:
+        with Journal.open(state_dir, to_look=True) as journal:
             yield journal
         return
     with Journal.memory() as journal:

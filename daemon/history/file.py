@@ -17,6 +17,8 @@ from daemon.errors import StateError
 from daemon.folder import make_folder, open_private
 
 BUSY_SECONDS = 1.0  # the daemon itself stands still so long; others write for milliseconds
+KEPT = ("locking_mode = EXCLUSIVE",)  # before anything is read
+SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF")
 
 # The schema, one entry a version. An entry that was released never changes; a new one only adds (columns with a
 # default, tables), since a daemon of the version before may still have the file open.
@@ -74,16 +76,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[sqlite3.Connection, Path | None]]:
-    """The journal's connection, and where a damaged file was set aside; folder and file are made where missing."""
+def opened(path: Path, *, to_look: bool = False) -> Iterator[tuple[sqlite3.Connection, Path | None]]:
+    """The journal's connection, and where a damaged file was set aside; folder and file are made where missing.
+
+    Who only wants to look, and is alone with it, keeps it for himself meanwhile: then SQLite needs no index beside it
+    that processes share, for which a full disk has no room.
+    """
     make_folder(path.parent)
     lock = open_private(path.with_suffix(".lock"))
     try:
         alone = _share(lock)
-        aside = _move_damaged(path, alone=alone)
-        with connected(path) as connection:
+        keep = to_look and alone
+        aside = _move_damaged(path, alone=alone, keep=keep)
+        with connected(path, keep=keep) as connection:
             migrate(connection, str(path))
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            if not keep:
+                fcntl.flock(lock, fcntl.LOCK_SH)
             yield connection, aside
     finally:
         os.close(lock)
@@ -118,15 +126,18 @@ def _share(lock: int) -> bool:
 
 
 @contextmanager
-def connected(path: Path | None) -> Iterator[sqlite3.Connection]:
-    """A connection with our settings, closed at the end; the file is made private before SQLite sees it."""
+def connected(path: Path | None, *, keep: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection with our settings, closed at the end; the file is made private before SQLite sees it.
+
+    To `keep` it is to let nobody else in, and to do without the index that SQLite's processes share.
+    """
     if path:
         with suppress(FileExistsError):  # one that exists is not touched: closing it would drop SQLite's own locks
             os.close(open_private(path, os.O_EXCL))
     connection = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
-        for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF"):
+        for setting in (*(KEPT if keep else ()), *SETTINGS):
             connection.execute(f"PRAGMA {setting}")
         yield connection
     finally:
@@ -177,9 +188,9 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _move_damaged(path: Path, *, alone: bool) -> Path | None:
+def _move_damaged(path: Path, *, alone: bool, keep: bool) -> Path | None:
     """Set a damaged file aside and return where; None where it is sound, or not there."""
-    if not path.exists() or not _damaged(path):
+    if not path.exists() or not _damaged(path, keep=keep):
         return None
     if not alone:
         raise StateError(
@@ -194,10 +205,10 @@ def _move_damaged(path: Path, *, alone: bool) -> Path | None:
     return aside
 
 
-def _damaged(path: Path) -> bool:
+def _damaged(path: Path, *, keep: bool) -> bool:
     """Whether SQLite finds the file damaged; other trouble passes as sqlite3.Error."""
     try:
-        with connected(path) as connection:
+        with connected(path, keep=keep) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

@@ -40,27 +40,27 @@ TREND_KEPT_FOR = timedelta(days=90)
 class Journal:
     """The history of one state folder. Make it by `open` or `memory`, and close it."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, to_look: bool = False) -> None:
         self.set_aside: Path | None = None
         self._path = path
         with ExitStack() as held:
             if path is None:
                 self._connection = held.enter_context(in_memory())
             else:
-                self._connection, self.set_aside = held.enter_context(opened(path))
+                self._connection, self.set_aside = held.enter_context(opened(path, to_look=to_look))
                 self._inode = path.stat().st_ino
             self._held = held.pop_all()
 
     @classmethod
-    def open(cls, state_dir: Path) -> Self:
-        """Open the journal in that folder, making both where they are missing.
+    def open(cls, state_dir: Path, *, to_look: bool = False) -> Self:
+        """Open the journal in that folder, making both where they are missing; for a moment, where only `to_look`.
 
         A damaged file is set aside, and a new one begun: then `set_aside` is where the old one lies. StateError where
         that cannot be done, or the file was written by a newer version.
         """
         path = state_dir / FILE_NAME
         with translated(f"the journal {path} cannot be opened"):
-            return cls(path)
+            return cls(path, to_look=to_look)
 
     @classmethod
     def memory(cls) -> Self:
