@@ -28,6 +28,7 @@ from daemon.panel.errors import (
 from daemon.panel.pacing import Budget, Pace
 from daemon.panel.pages import (
     BACKUPS_PER_PAGE,
+    LARGEST_LIST,
     MOST_PASSES,
     SERVERS_PER_PAGE,
     Fetch,
@@ -324,11 +325,16 @@ class PanelClient:
     def _pages(
         self, call: Call, per_page: int, read: Callable[[object, datetime], Page[Row]], send: Send
     ) -> Fetch[Row]:
-        """Return what fetches page n of a list."""
+        """Return what fetches page n of a list; StrangeAnswerError where all since page 1 are too large together."""
+        size = 0
 
         async def fetch(number: int) -> Page[Row]:
+            nonlocal size
             this = replace(call, query={"per_page": str(per_page), "page": str(number)})
             answer = await send(this)
+            size = len(answer.body) + (size if number > 1 else 0)
+            if size > LARGEST_LIST:
+                raise StrangeAnswerError(f"{call.doing}: the list is larger than {LARGEST_LIST >> 20} MiB")
             taken_at = answer.date or self._clock.now()
             page = understood(this, answer, lambda document: read(document, taken_at))
             return replace(page, sent_at=answer.sent_at)

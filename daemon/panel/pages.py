@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from daemon.core.model import Backup, Completeness, Listing, Server
-from daemon.panel.wire import read_backup, read_rows, read_server_if_possible
+from daemon.panel.wire import MOST_ROWS, read_backup, read_rows, read_server_if_possible
 
 BACKUPS_PER_PAGE = 50  # what the panel silently caps at
 SERVERS_PER_PAGE = 100
 MOST_PAGES = 200
 MOST_PASSES = 3
+LARGEST_LIST = 64 * 2**20  # bytes; 10,000 servers are about 16 MiB, 10,000 backups 3
 
 Row = TypeVar("Row")
 
@@ -59,7 +60,7 @@ async def read_pass(fetch: Fetch[Row]) -> Pass[Row]:
     """Read page after page until the rows are as many as `total`, or a page brings nothing new."""
     first = page = await fetch(1)
     rows, totals, number, fresh = dict(page.rows), {page.total}, 1, bool(page.rows)
-    while fresh and len(rows) != page.total and number < MOST_PAGES:
+    while fresh and len(rows) != page.total and number < MOST_PAGES and len(rows) < MOST_ROWS:
         number += 1
         page = await fetch(number)
         totals.add(page.total)

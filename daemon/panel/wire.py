@@ -16,6 +16,7 @@ from daemon.core.model import Backup, Server
 from daemon.panel.answers import clean, unpaired
 
 LARGEST = 2**63 - 1
+MOST_ROWS = 20_000  # of a list, and so of one answer; a row takes 200 bytes of memory, however short it is
 MADE_UP = "unreadable-"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
@@ -186,6 +187,8 @@ def read_rows(document: object) -> tuple[list[Any], int | None]:
     rows = document.get("data") if isinstance(document, dict) else None
     if not isinstance(document, dict) or document.get("object") != "list" or not isinstance(rows, list):
         raise UnreadableError("it is no list")
+    if len(rows) > MOST_ROWS:
+        raise UnreadableError(f"it holds {len(rows)} rows, more than a list has")
     meta = document.get("meta")
     pagination = meta.get("pagination") if isinstance(meta, dict) else None
     total = pagination.get("total") if isinstance(pagination, dict) else None

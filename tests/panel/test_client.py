@@ -486,6 +486,45 @@ async def test_no_answer_whatsoever_leads_to_anything_but_a_value_or_an_error_of
     assert clock.elapsed < 6000
 
 
+LISTS: dict[str, Callable[[PanelClient], Awaitable[object]]] = {
+    "backups": lambda panel: panel.backups(SERVER),
+    "servers": lambda panel: panel.servers(),
+}
+
+
+@pytest.mark.parametrize("read", LISTS.values(), ids=LISTS)
+async def test_a_list_that_is_too_large_as_a_whole_is_refused(
+    read: Callable[[PanelClient], Awaitable[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page is within its bound, and 200 of them would fill the memory."""
+    monkeypatch.setattr("daemon.panel.client.LARGEST_LIST", 2**20)
+    fresh = count()
+
+    def endless(_: httpx.Request) -> httpx.Response:
+        uuid = f"{next(fresh):08}"
+        server = {"object": "server", "attributes": {"uuid": uuid, "identifier": uuid, "name": "x" * 2**18}}
+        return listing([server if read is LISTS["servers"] else row(uuid, name="x" * 2**18)], 10**6)
+
+    async with client(endless) as panel:
+        for pages in (4, 8):  # what was read before does not count
+            with pytest.raises(errors.StrangeAnswerError, match="the list is larger than 1 MiB"):
+                await read(panel)
+            assert panel.requests == pages
+
+
+async def test_ten_thousand_backups_with_long_names_are_listed() -> None:
+    """As many as pages are read, each three times as large as real ones are."""
+
+    def panel_of_many(request: httpx.Request) -> httpx.Response:
+        page = int(request.url.params["page"])
+        rows = (row(f"{page * 50 + number:08}", name="n" * 191, ignored_files=["i" * 500]) for number in range(50))
+        return listing(rows, 10_000)
+
+    async with client(panel_of_many) as panel:
+        listed = await panel.backups(SERVER)
+    assert (len(listed.backups), listed.completeness) == (10_000, Completeness.COMPLETE)
+
+
 async def test_a_listing_is_as_old_as_its_request_not_as_the_wish_for_it() -> None:
     """It waited a minute for the API limit: what it shows is no older than when it left."""
     clock = FakeClock()

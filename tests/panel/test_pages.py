@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.core.model import Backup, Completeness, Listing
 from daemon.panel.pages import BACKUPS_PER_PAGE, MOST_PAGES, Page, backup_page, listing_from_documents, read_listing
-from daemon.panel.wire import UnreadableError
+from daemon.panel.wire import MOST_ROWS, UnreadableError
 from tests.captures import load
 from tests.panel.stand_in import row
 
@@ -147,6 +147,19 @@ async def test_a_list_without_end_is_partial_and_bounded() -> None:
     assert asked == 3 * MOST_PAGES
 
 
+async def test_a_list_of_endless_rows_is_partial_and_bounded() -> None:
+    """Pages that hold far more than was asked for would fill the memory before they are many."""
+    asked = 0
+
+    async def fetch(page: int) -> Page[Backup]:
+        nonlocal asked
+        asked += 1
+        return Page({name(page * 10**4 + number): read(1) for number in range(10**4)}, 10**9, NOW)
+
+    assert (await read_listing(fetch))[0].completeness is Completeness.PARTIAL
+    assert asked == 3 * MOST_ROWS // 10**4
+
+
 async def test_rows_seen_twice_are_one_backup_in_its_latest_state() -> None:
     """A row that slipped onto the next page is not two."""
     pages = [Page({name(1): read(1)}, 2, NOW), Page({name(1): read(1, is_locked=True), name(2): read(2)}, 2, NOW)]
@@ -196,6 +209,13 @@ def test_a_saved_document_that_is_no_list_is_unreadable(document: object) -> Non
     """Said as a ValueError, for the command line to word."""
     with pytest.raises(UnreadableError):
         listing_from_documents([document], taken_at=NOW)
+
+
+def test_an_answer_of_more_rows_than_a_list_has_is_unreadable() -> None:
+    """16 MiB can hold millions of them, each of which would become a strange backup."""
+    assert len(backup_page({"object": "list", "data": list(range(MOST_ROWS))}, NOW).rows) == MOST_ROWS
+    with pytest.raises(UnreadableError, match="20001 rows"):
+        backup_page({"object": "list", "data": list(range(MOST_ROWS + 1))}, NOW)
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.booleans()), max_size=20))
