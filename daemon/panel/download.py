@@ -11,7 +11,7 @@ for a large body (see benchmarks/README.md).
 import re
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -188,12 +188,10 @@ class FileHost:
 
 def _address(url: str) -> httpx.URL:
     """Given an absolute http(s) address, return it parsed; StrangeHostError, without showing it, where it is none."""
-    try:
+    with suppress(httpx.InvalidURL, ValueError, TypeError):
         address = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError, TypeError):
-        address = httpx.URL("")
-    if address.scheme in {"https", "http"} and address.host:
-        return address
+        if address.scheme in {"https", "http"} and address.host:  # a host in Punycode is decoded only here
+            return address
     raise StrangeHostError("the download link is no address of a host")
 
 

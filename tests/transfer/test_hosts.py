@@ -246,7 +246,9 @@ def test_a_host_that_is_not_there_is_named_without_the_link(way: Way) -> None:
     assert way.clock.elapsed == 15
 
 
-@pytest.mark.parametrize("link", ["", "file:///etc/passwd", "https://", "http://[::1", "http://a:b:c/", "ftp://a/"])
+@pytest.mark.parametrize(
+    "link", ["", "file:///etc/passwd", "https://", "http://[::1", "http://a:b:c/", "ftp://a/", "http://xn--a/"]
+)
 def test_a_link_that_is_none_is_not_followed(clock: FakeClock, link: str) -> None:
     """Nor shown."""
     with (
