@@ -3,7 +3,8 @@
 `configure` is called once by the command line; until then nothing below WARNING is shown. Who logs binds `server`,
 `policy` and `rotation` with `bound`, and every line until its end carries them. No line holds a secret: what looks like
 one is replaced, value by value and once more in the finished line. That is the last line of defence, not the first.
-What a panel wrote (a backup's name) cannot move the cursor of a terminal or begin a line. Writing a line never raises.
+What a panel wrote (a backup's name) cannot move the cursor of a terminal or begin a line: in JSON a line feed is one,
+elsewhere what follows it stands below the line, indented as a traceback is. Writing a line never raises.
 """
 
 import logging
@@ -58,11 +59,12 @@ _SECRETS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
-# What could move a terminal's cursor, turn its text around or begin a line, and how it is shown instead.
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+# What could move a terminal's cursor or turn its text around, and how it is shown instead. The line feed is not among
+# it: each form has its own way with that.
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\n"}
 _CONTROL |= {code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))}
-_CONTROL |= {ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}
-_CONTROL_IN_LINES = {code: shown for code, shown in _CONTROL.items() if chr(code) not in "\n\t"}
+_CONTROL |= {ord("\t"): "\\t", ord("\r"): "\\r"}
+_INDENT = "    "
 
 
 def get_logger() -> FilteringBoundLogger:
@@ -124,13 +126,13 @@ def _renderers(form: str, clock: Clock, *, colors: bool) -> list[Processor]:
     """The processors from a complete event to its line."""
     plain: list[Processor] = [structlog.processors.format_exc_info, _clean]
     if form == "journal":
-        return [*plain, _render_for_journal]
+        return [*plain, _set_below, _render_for_journal]
     if form == "json":
         return [_stamper(clock), *plain, structlog.processors.JSONRenderer(ensure_ascii=False)]
     console = structlog.dev.ConsoleRenderer(
         colors=colors, exception_formatter=structlog.dev.plain_traceback, sort_keys=False, pad_event_to=0
     )
-    return [_stamper(clock), *plain, console]
+    return [_stamper(clock), *plain, _set_below, console]
 
 
 def _stamper(clock: Clock) -> Processor:
@@ -143,11 +145,9 @@ def _stamper(clock: Clock) -> Processor:
 
 
 def _clean(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace secrets in every value, however deep, and make control characters visible."""
-    exception = event.pop("exception", None)
+    """Replace secrets in every value, however deep, and make control characters visible but for line feeds."""
     first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
-    cleaned = {key: _cleaned(key, value) for key, value in {**first, **event}.items()}
-    return cleaned if exception is None else cleaned | {"exception": str(exception).translate(_CONTROL_IN_LINES)}
+    return {key: _cleaned(key, value) for key, value in {**first, **event}.items()}
 
 
 def _cleaned(key: object, value: object) -> Any:  # noqa: ANN401 — as any as the value was
@@ -162,12 +162,30 @@ def _cleaned(key: object, value: object) -> Any:  # noqa: ANN401 — as any as t
     return redact(str(value)).translate(_CONTROL)
 
 
+def _set_below(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Leave the first line of every text where it is, and put the others below it, before the traceback's.
+
+    They are indented, so that only what begins a line of the log stands at the edge. Renderers show as "exception" what
+    is below.
+    """
+    traceback = str(event.pop("exception", "")).splitlines()
+    below: list[str] = []
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key], *others = value.split("\n")
+            below += others
+    below += traceback
+    if below:
+        event["exception"] = "\n".join(_INDENT + line for line in below)
+    return event
+
+
 def _render_for_journal(_: WrappedLogger, __: str, event: EventDict) -> str:
-    """A line for systemd's journal: priority, event, key=value; an exception's lines follow with the same priority."""
+    """A line for systemd's journal: priority, event, key=value; the lines below it follow with the same priority."""
     priority = f"<{_PRIORITIES.get(str(event.pop('level', '')), 6)}>"
-    exception = str(event.pop("exception", ""))
+    below = str(event.pop("exception", ""))
     words = [str(event.pop("event", "")), *(f"{key}={_quoted(value)}" for key, value in event.items())]
-    return "\n".join(priority + line for line in (" ".join(words), *exception.splitlines()))
+    return "\n".join(priority + line for line in (" ".join(words), *below.splitlines()))
 
 
 def _quoted(value: object) -> str:

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def test_every_line_of_a_traceback_has_its_priority_in_the_journal() -> None:
     fail_and_log()
     written = stream.getvalue().splitlines()
     assert written[0] == "<3>a bug"
-    assert written[1] == "<3>Traceback (most recent call last):"
+    assert written[1] == "<3>    Traceback (most recent call last):"
     assert all(line.startswith("<3>") for line in written)
 
 
@@ -234,18 +235,58 @@ def test_plain_values_keep_their_types(lines: io.StringIO) -> None:
 
 @pytest.mark.parametrize("form", ["json", "journal", "console"])
 def test_a_name_from_the_panel_cannot_play_with_the_terminal(form: log.Form) -> None:
-    """No escape sequence, no new line and no turned text comes from a value, an event or an error's text."""
+    """No escape sequence and no turned text comes from a value, an event or an error's text."""
     stream = io.StringIO()
     configure(stream=stream, form=form)
     nasty = "a\x1b[2J\r\n<0>b\u202ec\x9b"
-    get_logger().info(nasty, name=nasty)
-    (written,) = stream.getvalue().splitlines()
-    assert not set(written) & set("\x1b\r\n\u202e\x9b")
+    get_logger().info(nasty, name=nasty, inner=[nasty, {"deep": nasty}])
     try:
         raise RuntimeError(nasty)  # noqa: TRY301
     except RuntimeError:
         get_logger().exception("a bug")
     assert not set(stream.getvalue()) & set("\x1b\r\u202e\x9b")
+
+
+@pytest.mark.parametrize(("form", "edge"), [("journal", r"<[36]>"), ("console", "")])
+def test_no_line_of_a_text_looks_like_one_of_the_log(form: log.Form, edge: str) -> None:
+    """Only the two lines that were logged stand at the edge, whatever a name, an event or an error's text holds."""
+    stream = io.StringIO()
+    configure(stream=stream, form=form)
+    forged = "a\n<6>2026-04-01T04:00:00.000Z [info     ] backup deleted\n<0>b"
+    get_logger().info(forged, name=forged, inner=[forged])
+    try:
+        raise RuntimeError(forged)  # noqa: TRY301
+    except RuntimeError:
+        get_logger().exception("a bug")
+    at_the_edge = [line for line in stream.getvalue().splitlines() if not re.match(f"{edge}    ", line)]
+    assert len(at_the_edge) == 2
+    assert "name=a" in at_the_edge[0]
+    assert "a bug" in at_the_edge[1]
+
+
+REFUSED = "the configuration is refused: 1 problem\n/etc/c.toml\n  servers.a.id: is missing"
+
+
+def test_a_line_feed_in_json_is_one(lines: io.StringIO) -> None:
+    """One line an event all the same; whoever reads it back has the text as it was."""
+    get_logger().warning("reload_failed", text=REFUSED, inner=[REFUSED], then="last")
+    (line,) = logged(lines)
+    assert (line["text"], line["inner"]) == (REFUSED, [REFUSED])
+
+
+@pytest.mark.parametrize(
+    ("form", "written"),
+    [
+        ("journal", '<4>reload_failed text="{}" then=last\n<4>    {}\n<4>    {}\n'),
+        ("console", "2026-04-01T04:00:00.000Z [warning  ] reload_failed text='{}' then=last\n    {}\n    {}\n"),
+    ],
+)
+def test_a_text_of_several_lines_is_readable(form: log.Form, written: str) -> None:
+    """Its first line in the line of the event, the others below it, as they are laid out."""
+    stream = io.StringIO()
+    configure(stream=stream, form=form, clock=FakeClock())
+    get_logger().warning("reload_failed", text=REFUSED, then="last")
+    assert stream.getvalue() == written.format(*REFUSED.splitlines())
 
 
 def test_libraries_speak_from_warning_on(lines: io.StringIO) -> None:
