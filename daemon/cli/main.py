@@ -40,12 +40,25 @@ def _never_fail_at_encoding() -> None:
 
 def _usage(error: Exception) -> int:
     """The command line cannot be obeyed; where its help is."""
+    context: typer.Context | None = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", None)
+    if context and option and (right := _written_before(option, context)):
+        say_trouble(f"no such option here: {option}", f"write it before the command: `{right}`")
+        return Exit.USAGE
     text = error.format_message() if hasattr(error, "format_message") else str(error)
-    context = getattr(error, "ctx", None)
     command = context.command_path if context else PROGRAM
     text = text.replace("Value error, ", "").rstrip(".")
     say_trouble(text[:1].lower() + text[1:], f"`{command} --help` shows what can be written")
     return Exit.USAGE
+
+
+def _written_before(option: str, context: typer.Context) -> str:
+    """How a command is written with an option that belongs before it; "" where that is nothing to do with the error."""
+    before = {name: known for known in context.find_root().command.params for name in known.opts}
+    if context.parent is None or option not in before:
+        return ""
+    command = context.command_path.removeprefix(PROGRAM).strip()
+    return " ".join(filter(None, (PROGRAM, option, before[option].metavar, command, "…")))
 
 
 def _bug(error: Exception, words: Sequence[str]) -> int:

@@ -83,6 +83,7 @@ def test_without_a_command_the_help_is_shown_and_it_is_a_usage_error(cli: Cli) -
         (["backups", "list"], "error: missing argument 'SERVER'\nhint: `ptero-backupd backups list --help`"),
         (["backups", "list", "a", "--only", "x"], "error: invalid value for '--only': 'x' is not one of 'good'"),
         (["backups"], "error: missing command\nhint: `ptero-backupd backups --help`"),
+        (["--config"], "error: option '--config' requires an argument\nhint: `ptero-backupd --help`"),
         (["--verbose", "--quiet", "plan"], "error: --verbose and --quiet contradict each other"),
     ],
 )
@@ -91,6 +92,23 @@ def test_a_command_line_that_cannot_be_read_is_a_usage_error(cli: Cli, words: li
     ran = cli(*words)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "right"),
+    [
+        (["backups", "create", "creative", "--quiet"], "--quiet", "ptero-backupd --quiet backups create …"),
+        (["plan", "lobby", "--config", "x"], "--config", "ptero-backupd --config FILE plan …"),
+        (["backups", "-v", "list"], "-v", "ptero-backupd -v backups …"),
+    ],
+)
+def test_an_option_that_belongs_before_the_command_is_sent_there(
+    cli: Cli, words: list[str], option: str, right: str
+) -> None:
+    """And no other is suggested that merely looks like it."""
+    ran = cli(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == f"error: no such option here: {option}\nhint: write it before the command: `{right}`\n"
 
 
 def raising(error: BaseException) -> object:
