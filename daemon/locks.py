@@ -52,14 +52,16 @@ def is_locked(state_dir: Path | None, server_uuid: str) -> bool:
     path = _path(state_dir, server_uuid)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            answer = fcntl.fcntl(
+                descriptor, fcntl.F_OFD_GETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            )
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return False
     except OSError as error:
         raise StateError(f"the lock {path} cannot be looked at: {error.strerror}") from error
-    try:
-        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-    finally:
-        os.close(descriptor)
     return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
 
 

@@ -439,7 +439,7 @@ def test_a_damaged_journal_is_set_aside(tmp_path: Path, content: bytes) -> None:
 
 def test_what_lies_beside_a_damaged_journal_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write-ahead log that SQLite could not clear away would be played into the new file."""
-    monkeypatch.setattr(history_file, "_damaged", lambda _: True)
+    monkeypatch.setattr(history_file, "_damaged", lambda *_, **__: True)
     path = tmp_path / "history.sqlite3"
     path.write_bytes(b"no database " * 1000)
     for suffix in ("-wal", "-shm"):

@@ -149,9 +149,13 @@ def test_a_file_system_without_locks_is_an_error_of_state(tmp_path: Path, monkey
     def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
 
+    with server_lock(tmp_path, UUID):
+        pass
     monkeypatch.setattr("daemon.locks.fcntl.fcntl", refuse)
     with pytest.raises(StateError, match="cannot be taken: No locks available"):
         server_lock(tmp_path, UUID).__enter__()
+    with pytest.raises(StateError, match="cannot be looked at: No locks available"):
+        is_locked(tmp_path, UUID)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -6,22 +6,18 @@ from pathlib import Path
 
 from daemon.cli.output import say
 from daemon.history import Journal, Rotation
-from daemon.history.journal import FILE_NAME
 
 
 @contextmanager
 def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
     """The journal of that folder; an empty one, and a word why, where there is none."""
+    journal = None
     if state_dir is None:
         say('note: state_dir is "none", so nothing is remembered')
-    elif not (state_dir / FILE_NAME).exists():
+    elif (journal := Journal.look(state_dir)) is None:
         say(f"note: there is no journal in {state_dir} yet")
-    else:
-        with Journal.open(state_dir, to_look=True) as journal:
-            yield journal
-        return
-    with Journal.memory() as journal:
-        yield journal
+    with journal or Journal.memory() as opened:
+        yield opened
 
 
 def what_came(rotation: Rotation) -> str:

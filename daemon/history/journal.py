@@ -52,15 +52,22 @@ class Journal:
             self._held = held.pop_all()
 
     @classmethod
-    def open(cls, state_dir: Path, *, to_look: bool = False) -> Self:
-        """Open the journal in that folder, making both where they are missing; for a moment, where only `to_look`.
+    def open(cls, state_dir: Path) -> Self:
+        """Open the journal in that folder, making both where they are missing.
 
         A damaged file is set aside, and a new one begun: then `set_aside` is where the old one lies. StateError where
         that cannot be done, or the file was written by a newer version.
         """
         path = state_dir / FILE_NAME
         with translated(f"the journal {path} cannot be opened"):
-            return cls(path, to_look=to_look)
+            return cls(path)
+
+    @classmethod
+    def look(cls, state_dir: Path) -> Self | None:
+        """Open the journal for a moment, as `open` does; None where there is none, since looking makes none."""
+        path = state_dir / FILE_NAME
+        with translated(f"the journal {path} cannot be opened"):
+            return cls(path, to_look=True) if path.exists() else None
 
     @classmethod
     def memory(cls) -> Self:

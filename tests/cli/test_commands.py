@@ -395,6 +395,19 @@ def test_without_state_nothing_is_remembered(cli: Cli, panel: Panel) -> None:
     assert cli("--config", panel.config, "history").err == 'note: state_dir is "none", so nothing is remembered\n'
 
 
+@pytest.mark.parametrize("command", ["status", "history"])
+def test_a_state_folder_that_cannot_be_looked_at_is_an_error_and_no_bug(cli: Cli, panel: Panel, command: str) -> None:
+    """A name that is too long stands for whatever the system refuses to look at, also where the tests run as root."""
+    folder = f"/{'a' * 300}"
+    panel.config.write_text(f'state_dir = "{folder}"\n{panel.config.read_text()}')
+    ran = cli("--config", panel.config, command)
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err == (
+        f"error: the journal {folder}/history.sqlite3 cannot be opened: File name too long\n"
+        "hint: look at state_dir: it must be a folder that this user can write, with room left\n"
+    )
+
+
 def test_history_shows_rotations_with_their_steps(cli: Cli, panel: Panel) -> None:
     """The newest first; of one server where one is named."""
     cli("--config", panel.config, "rotate", "survival")
