@@ -54,7 +54,7 @@ def _key(panel: str, file: Path | None) -> str:
     """The key as it was given, or typed unseen."""
     name = variable(("panels", panel, "api_key"))
     if file is not None:
-        return _read(file).strip().partition("\n")[0].strip()
+        return _read(file)
     if given := os.environ.get(name):
         return given
     return _asked("Its client API key (not shown): ", f"--api-key-file FILE, or ${name}", hidden=True)

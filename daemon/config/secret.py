@@ -66,15 +66,19 @@ def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
 
 
 def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str, KeyPath] | None:
-    """The secret in a file's first line."""
+    """The secret that is alone in a file: of two, or of a secret and a note, nobody knows which is meant."""
     try:
-        text = read_file(file, _LONGEST_FILE).decode()
+        secret = read_file(file, _LONGEST_FILE).decode().strip()
     except OSError as error:
         tree.refuse(path, f"the {place.noun} file {file} cannot be read: {error.strerror or error}")
     except UnicodeDecodeError:
         tree.refuse(path, f"the {place.noun} file {file} does not hold UTF-8 text")
     else:
-        return text.strip().partition("\n")[0].strip(), path
+        if "\n" not in secret:
+            return secret, path
+        tree.refuse(
+            path, f"the {place.noun} file {file} holds more than one line", f"leave the {place.noun} alone in it"
+        )
     return None
 
 

@@ -47,6 +47,7 @@ class PanelUnreachableError(PanelError):
 
     code = "panel-unreachable"
     default_hint = "check the panel's url, its certificate, and whether this machine can reach it"
+    clear_hint = "what answers there speaks no TLS: is the panel's url one with http, or with another port?"
     transient = True
 
 
@@ -130,6 +131,7 @@ class NotFoundError(PanelError):
 
     code = "not-found"
     default_hint = "check the id; `ptero-backupd servers` shows what the key can see"
+    address_hint = "no panel is at this address: url is the panel's own, without /admin, /api and what follows"
 
 
 class ServerStateError(PanelError):

@@ -10,6 +10,7 @@ the key is not readable in, and never for http, where the key would be handed to
 
 import asyncio
 import functools
+import re
 import ssl
 from collections import Counter
 from collections.abc import Generator
@@ -61,6 +62,7 @@ NOT_SENT = (
     httpx.InvalidURL,
 )
 ENVIRONMENT_HINT = "look at HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
+_NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")  # OpenSSL's names, of 3.0 and of newer ones
 FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, OSError, UnicodeError)
 
 
@@ -262,7 +264,8 @@ def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:
     if isinstance(error, NOT_SENT):
         # Only a connection's own words are told: an illegal header's would hold the key.
         words = str(error).replace(key.get_secret_value(), "…") if isinstance(error, httpx.ConnectError) else ""
-        return PanelUnreachableError(f"{call.doing}: no connection ({clean(words) or name})")
+        hint = PanelUnreachableError.clear_hint if _NO_TLS.search(words) else None
+        return PanelUnreachableError(f"{call.doing}: no connection ({clean(words) or name})", hint=hint)
     if call.reads:
         return PanelUnreachableError(f"{call.doing}: the answer was lost ({name})")
     return OutcomeUnknownError(f"{call.doing}: the answer was lost ({name}), and nothing says whether it was done")

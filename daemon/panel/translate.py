@@ -35,7 +35,7 @@ def refusal(answer: Answer, call: Call) -> PanelError:
     if answer.words is None:
         return _wordless(answer, call)
     text = f"{call.doing}: the panel answers {answer.status}: {answer.words.detail or answer.words.code or 'no reason'}"
-    return _by_code(answer, answer.words, text) or _by_status(answer, answer.words, text)
+    return _by_code(answer, answer.words, text) or _by_status(answer, answer.words, text, call)
 
 
 def _by_code(answer: Answer, words: Words, text: str) -> PanelError | None:
@@ -58,8 +58,10 @@ def _by_code(answer: Answer, words: Words, text: str) -> PanelError | None:
             return None
 
 
-def _by_status(answer: Answer, words: Words, text: str) -> PanelError:
-    """Given the panel's words, return the exception where the status decides."""
+def _by_status(answer: Answer, words: Words, text: str, call: Call) -> PanelError:
+    """Given the panel's words, return the exception where the status decides. Of a call for no path the address is
+    all that a 404 can mean.
+    """
     status = answer.status
     if status >= 500:  # noqa: PLR2004 — HTTP's own
         trouble = PanelTroubleError(text, status=status, retry_after=answer.retry_after)
@@ -70,7 +72,7 @@ def _by_status(answer: Answer, words: Words, text: str) -> PanelError:
     errors: dict[int, Callable[[], PanelError]] = {
         401: lambda: KeyRefusedError(text, status=status),
         403: lambda: PermissionLackingError(text, status=status, kind=_lacking(words.detail)),
-        404: lambda: NotFoundError(text, status=status),
+        404: lambda: NotFoundError(text, status=status, hint=None if call.path else NotFoundError.address_hint),
         409: lambda: ServerStateError(text, status=status, suspended="suspended" in words.detail),
         422: lambda: InvalidRequestError(text, status=status, field=words.field),
         429: lambda: ApiLimitError(text, status=status, retry_after=answer.retry_after),

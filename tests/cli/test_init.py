@@ -58,6 +58,16 @@ def test_a_key_file_that_is_named_stays_where_it_is(cli: Cli, panel: Panel, targ
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_named_key_file_of_several_lines_is_refused(cli: Cli, panel: Panel, target: Path, environment: Path) -> None:
+    """The configuration would name it, and be refused for it."""
+    file = environment / "somewhere.key"
+    file.write_text(f"{KEY}\nthe key of the sandbox\n")
+    ran = cli("init", "--url", panel.url, "--api-key-file", file, "-o", target)
+    assert (ran.code, target.exists()) == (2, False)
+    assert "write the key alone" in ran.err
+    assert KEY not in ran.err
+
+
 def test_some_of_the_servers_can_be_chosen(cli: Cli, panel: Panel, target: Path) -> None:
     """By identifier, uuid or name."""
     base = ("init", "--url", panel.url, "--api-key-file", "-")
@@ -122,6 +132,21 @@ def test_a_key_file_of_ours_does_not_stay_behind_alone(
     file.write_text(KEY)
     assert cli("init", "--url", panel.url, "--api-key-file", file, "-o", target).code == 2
     assert file.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("{}/admin/", "url is the panel's own, without /admin, /api and what follows"),
+        ("https{}", "what answers there speaks no TLS: is the panel's url one with http"),
+    ],
+)
+def test_a_wrong_address_is_told_as_such(cli: Cli, panel: Panel, target: Path, wrong: str, hint: str) -> None:
+    """No hint speaks of ids, where nobody has given one."""
+    url = wrong.format(panel.url.removeprefix("http") if wrong.startswith("https") else panel.url)
+    ran = cli("init", "--url", url, "--api-key-file", "-", "-o", target, stdin=KEY)
+    assert (ran.code, ran.out) == (4, "")
+    assert hint in ran.err.partition("\nhint: ")[2]
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,21 @@ def test_a_credential_of_another_panel_is_not_taken(tmp_path: Path) -> None:
     assert "PTERO_BACKUPD_PANELS__OTHER__API_KEY" in problem.suggestion
 
 
-@pytest.mark.parametrize("content", [FILE, f"\n {FILE} \r\n", f"{FILE}\nmade on 2026-04-01\n"])
-def test_a_key_file_s_first_line_is_the_key(tmp_path: Path, content: str) -> None:
-    """Editors end lines, and people leave notes."""
+@pytest.mark.parametrize("content", [FILE, f"\n {FILE} \r\n\n"])
+def test_blanks_around_a_file_s_key_are_no_part_of_it(tmp_path: Path, content: str) -> None:
+    """Editors end lines."""
     key_file(tmp_path, content)
     assert loaded(tmp_path, WITH_FILE, HOME).panels["main"].api_key.get_secret_value() == FILE
+
+
+@pytest.mark.parametrize("content", [f"{FILE}\n{KEY}\n", f"{FILE}\nmade on 2026-04-01\n", f"# main\r\n\r\n{FILE}"])
+def test_a_key_file_of_several_lines_is_refused(tmp_path: Path, content: str) -> None:
+    """Which of two keys is meant nobody knows; neither is shown."""
+    path = key_file(tmp_path, content)
+    (problem,) = problems(write(tmp_path, WITH_FILE), HOME)
+    assert (problem.key, problem.value) == ("panels.main.api_key_file", None)
+    assert problem.reason == f"the key file {path} holds more than one line"
+    assert problem.suggestion == "leave the key alone in it"
 
 
 def test_blanks_around_a_variable_s_key_are_no_part_of_it(tmp_path: Path) -> None:
