@@ -55,12 +55,16 @@ def unfit(verdict: Verdict) -> Handled | None:
     backup, state = verdict.backup, verdict.state
     if state is State.GOOD:
         return None
-    because = "; ".join(reason.text for reason in verdict.reasons)
+    because = "; ".join(
+        reason.text for reason in verdict.reasons if reason.rule == state
+    )  # not its lock, nor whose it is
     hint = "`ptero-backupd backups list` shows which are good"
     if state is State.SUSPICIOUS:
         hint = "look into it; `ptero-backupd backups accept` says that it is good after all"
     text = f"{backup.name} is {state}, and only a good backup is restored"
-    return refused(backup, f"backup_{state}", text if state in because else f"{text}: {because}", hint, state)
+    if because and state not in because:
+        text += f": {because}"
+    return refused(backup, f"backup_{state}", text, hint, state)
 
 
 async def restore(errand: Errand, backup: Backup, wishes: Wishes) -> Restored:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -119,6 +120,21 @@ async def test_a_failed_or_pending_one_is_not_restored(hand: Hand, state: Panel)
     assert (what.handled.result, codes(what), exit_code(hand, what)) == (Result.REFUSED, [f"backup_{state}"], 5)
     assert (hand.rig.requests(Call.RESTORE), hand.rig.requests(Call.CREATE)) == (0, 0)
     assert "only a good backup is restored" in what.handled.problems[0].text
+
+
+@pytest.mark.parametrize("row", [{"name": "by hand"}, {"locked": True}], ids=["foreign", "locked"])
+async def test_a_failed_one_is_refused_for_that_alone(hand: Hand, row: dict[str, Any]) -> None:
+    """That it is locked, or foreign, is no reason."""
+    hindered = unfit(await hand.verdict(hand.add(state=Panel.FAILED, **row)))
+    assert hindered is not None
+    assert hindered.problems[0].text.endswith(" is failed, and only a good backup is restored")
+
+
+async def test_a_pending_one_is_refused_with_the_reason(hand: Hand) -> None:
+    """What it lacks."""
+    hindered = unfit(await hand.verdict(hand.add(state=Panel.PENDING)))
+    assert hindered is not None
+    assert hindered.problems[0].text.endswith(" is pending, and only a good backup is restored: not completed yet")
 
 
 async def test_a_suspicious_one_is_restored_only_once_it_is_accepted(hand: Hand) -> None:
