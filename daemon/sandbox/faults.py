@@ -77,6 +77,12 @@ def lost_after() -> Fault:
     return Fault("lost_after", loss=Loss.SILENT)
 
 
+def error_after(status: int = 500, *, page: bool = False) -> Fault:
+    """The deed is done, and answered with an error: in the panel's own form, or as a page of the web server."""
+    answered = web_page(status) if page else refused(status)
+    return replace(answered, name=f"error_after {status}", deed=True)
+
+
 def cut() -> Fault:
     """The deed is done, and the connection ends in the middle of the body."""
     return Fault("cut", loss=Loss.CUT)
@@ -200,7 +206,7 @@ MAKERS: Mapping[str, Callable[..., Fault]] = {
     maker.__name__: maker
     for maker in (
         *(refused, api_limit, creation_throttle, node_error, web_page, redirected, odd, huge, lost_before),
-        *(lost_after, cut, reset, slow, late, job, half_json, without, with_values, wrong_total, shuffled),
+        *(lost_after, error_after, cut, reset, slow, late, job, half_json, without, with_values, wrong_total, shuffled),
         *(appears, vanishes),
     )
 }

@@ -122,6 +122,22 @@ async def test_an_answer_lost_after_the_deed_leaves_it_done(world: World, server
         assert [row["name"] for row in await caller.backups(server)] == ["a", "b", "c", "x"]
 
 
+@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("page", [False, True])
+async def test_an_error_after_the_deed_looks_like_one_instead_of_it(
+    world: World, server: Server, status: int, page: bool
+) -> None:
+    """The panel stumbles over what comes after the deed, or the web server over the panel; the caller cannot tell."""
+    instead = faults.web_page(status) if page else faults.refused(status)
+    world.faults.order(faults.error_after(status, page=page), on="create")
+    world.faults.order(instead, on="create")
+    async with over_http(world) as caller:
+        after, before = await caller.create(server, name="x"), await caller.create(server, name="y")
+        assert (after.status_code, after.content) == (before.status_code, before.content)
+        assert after.status_code == status
+        assert [row["name"] for row in await caller.backups(server)] == ["a", "b", "c", "x"]
+
+
 async def test_a_cut_answer_ends_in_the_middle(world: World, server: Server) -> None:
     """After the deed."""
     world.faults.order(faults.cut(), on="create")
