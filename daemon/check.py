@@ -1,4 +1,4 @@
-"""`check`: whether what is configured can work: panels, keys, servers, permissions and limits.
+"""`check`: whether what is configured can work: state folder, panels, keys, servers, permissions and limits.
 
 Only reads. Each finding is a value with a level: `error` is what makes a rotation fail or be refused, `warning` what
 will do so some day or is unwise, `ok` what was looked at and is right. One panel's trouble, or one server's, never
@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
+from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig, duplicates
 from daemon.core.keep import ALL
 from daemon.core.model import Backup, Scope, Server
 from daemon.core.units import format_duration
-from daemon.errors import Exit
+from daemon.errors import Exit, StateError
+from daemon.history import Journal
+from daemon.locks import check_locks
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError
 
@@ -57,6 +60,20 @@ def check_configuration(config: Config) -> tuple[Finding, ...]:
     return (Finding(Level.OK, "configuration", f"{files}: {counts}"), *told, *warnings)
 
 
+def check_state(state_dir: Path | None) -> Finding:
+    """Given the state folder, return whether journal and locks can be kept in it; without them nothing is deleted."""
+    if state_dir is None:
+        return Finding(Level.OK, "state", 'state_dir is "none": nothing is remembered')
+    try:
+        set_aside = Journal.check(state_dir)
+        check_locks(state_dir)
+    except StateError as error:
+        return Finding(Level.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
+    if set_aside is not None:
+        return Finding(Level.WARNING, "state", f"the journal was damaged and is now {set_aside}")
+    return Finding(Level.OK, "state", f"the state folder {state_dir} can be used")
+
+
 def _tells(receiver: AlertConfig) -> str:
     """What a receiver is told; never where it is."""
     events = "every rotation" if receiver.type == "ping" else ", ".join(sorted(receiver.events)) or "nothing"
@@ -80,7 +97,7 @@ def exit_code(findings: Sequence[Finding]) -> Exit:
     if any(finding.code == "duplicate" for finding in errors):
         return Exit.USAGE
     panels = {finding.panel for finding in findings if finding.panel}
-    if panels and panels == {finding.panel for finding in errors if finding.server is None}:
+    if panels and panels <= {finding.panel for finding in errors if finding.server is None}:
         return Exit.FAILED
     return Exit.SOME_FAILED if errors else Exit.DONE
 

@@ -7,9 +7,11 @@ link, since that owner may be less trusted than root. OSErrors pass: the callers
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+BLOCK = 4096
 
 
 def make_folder(path: Path) -> None:
@@ -22,6 +24,13 @@ def make_folder(path: Path) -> None:
             continue
         if _given_by_root(folder.parent):
             os.chown(folder, *_owner(folder.parent), follow_symlinks=False)
+
+
+def try_folder(path: Path) -> None:
+    """Find out whether files could be made and filled in `path`, or it be made where it is missing; nothing is left."""
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    with TemporaryFile(dir=there, buffering=0) as file:  # without a name wherever the system can do that
+        file.write(bytes(BLOCK))
 
 
 def open_private(path: Path, flags: int = 0) -> int:

@@ -16,8 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from daemon.errors import ServerBusyError, StateError
-from daemon.folder import make_folder, open_private
+from daemon.folder import make_folder, open_private, try_folder
 
+_FOLDER = "locks"
 _FLOCK = "hhqqi"  # struct flock: type, whence, start, length, pid
 _held: set[str] = set()  # the servers locked in this process where there is no state folder
 
@@ -43,6 +44,15 @@ def server_lock(state_dir: Path | None, server_uuid: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def check_locks(state_dir: Path) -> None:
+    """Find out whether locks can be made in that folder, and make none; StateError where they cannot."""
+    folder = state_dir / _FOLDER
+    try:
+        try_folder(folder)
+    except OSError as error:
+        raise StateError(f"the locks {folder} cannot be opened: {error.strerror}") from error
 
 
 def is_locked(state_dir: Path | None, server_uuid: str) -> bool:
@@ -95,4 +105,4 @@ def _path(state_dir: Path, server_uuid: str) -> Path:
     """The lock's file. The uuid comes from the panel: one that would not do as a file's name is hashed."""
     plain = re.fullmatch(r"[0-9a-zA-Z-]{1,64}", server_uuid)
     name = server_uuid if plain else hashlib.sha256(server_uuid.encode("utf-8", "surrogatepass")).hexdigest()
-    return state_dir / "locks" / f"{name}.lock"
+    return state_dir / _FOLDER / f"{name}.lock"

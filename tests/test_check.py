@@ -1,18 +1,21 @@
 """`check`: what makes rotations fail is found before they do."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from daemon import check
-from daemon.check import Finding, Level, check_configuration, check_panels, exit_code
+from daemon.check import Finding, Level, check_configuration, check_panels, check_state, exit_code
 from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.core.model import Server as PanelServer
-from daemon.errors import Exit
+from daemon.errors import Exit, StateError
+from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.sandbox import faults
 from daemon.sandbox.records import Server, Settings, State, User
@@ -268,6 +271,65 @@ def test_without_a_panel_the_configuration_and_its_warnings_are_told(scene: Scen
     assert first.text == f"{scene.folder / 'config.toml'}: 1 server on 1 panel"
     assert (warning.level, warning.code) == (Level.WARNING, "configuration")
     assert exit_code([first, warning]) is Exit.DONE
+
+
+def test_a_state_folder_that_can_be_used_is_said_and_nothing_is_made_in_it(tmp_path: Path) -> None:
+    """One that is still to be made, an empty one, and one with a journal and locks."""
+    state = tmp_path / "ptero" / "state"
+    for prepare in (lambda: None, lambda: state.mkdir(parents=True), lambda: Journal.open(state).close()):
+        prepare()
+        before = sorted(tmp_path.rglob("*"))
+        assert check_state(state) == Finding(Level.OK, "state", f"the state folder {state} can be used")
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_state_is_fine_and_said() -> None:
+    """A sidecar without a volume."""
+    finding = check_state(None)
+    assert (finding.level, finding.code) == (Level.OK, "state")
+    assert finding.text == 'state_dir is "none": nothing is remembered'
+
+
+@pytest.mark.parametrize("place", ["state", "state/locks", "state/history.sqlite3/x"])
+def test_whatever_stands_in_the_way_of_journal_and_locks_is_found(tmp_path: Path, place: str) -> None:
+    """Something else where the folder, the locks or the journal are to be: exactly what a run finds."""
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    finding = check_state(tmp_path / "state")
+    assert (finding.level, finding.code, finding.hint) == (Level.ERROR, "state", StateError.default_hint)
+    assert finding.text.endswith(": backups are made, none is deleted")
+    assert exit_code([finding]) is Exit.SOME_FAILED
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a while")
+def test_a_state_folder_of_somebody_else_is_found() -> None:
+    """Root's own, looked at by the daemon's user; and one that this user may read, and not write."""
+    with TemporaryDirectory() as folder:
+        for mode, said in ((0o755, "Permission denied"), (0o700, "Permission denied")):
+            Path(folder).chmod(mode)
+            os.seteuid(65534)
+            try:
+                finding = check_state(Path(folder, "state"))
+            finally:
+                os.seteuid(0)
+            assert said in finding.text
+            assert finding.level is Level.ERROR
+
+
+def test_a_journal_that_is_found_damaged_is_said(tmp_path: Path) -> None:
+    """It is set aside, as by every command that reads it."""
+    (tmp_path / "history.sqlite3").write_text("no database" * 100)
+    finding = check_state(tmp_path)
+    assert (finding.level, finding.code) == (Level.WARNING, "state")
+    assert finding.text == f"the journal was damaged and is now {tmp_path / 'history.sqlite3.damaged-1'}"
+    assert check_state(tmp_path).level is Level.OK
+
+
+def test_a_state_folder_is_no_panel() -> None:
+    """Where no panel answered it is 4, whatever else is wrong."""
+    broken = Finding(Level.ERROR, "panel-unreachable", "", panel="b")
+    assert exit_code([Finding(Level.ERROR, "state", ""), broken]) is Exit.FAILED
 
 
 def test_some_panels_failing_is_not_all() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from daemon.check import Finding, Level, check_configuration, check_panels, exit_code
+from daemon.check import Finding, Level, check_configuration, check_panels, check_state, exit_code
 from daemon.cli.context import begin
 from daemon.cli.documents import checked
 from daemon.cli.options import Settings
@@ -30,7 +30,7 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
         if as_json:
             write_json(checked((), error.problems))
         raise
-    findings = check_configuration(config)
+    findings = (*check_configuration(config), check_state(config.state_dir))
     if not offline:
         findings += await _ask(config)
     if as_json:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from daemon.errors import StateError
+from daemon.folder import try_folder
 from daemon.history.file import in_memory, opened, synced, transaction, translated
 from daemon.history.values import (
     Rotation,
@@ -68,6 +69,16 @@ class Journal:
         path = state_dir / FILE_NAME
         with translated(f"the journal {path} cannot be opened"):
             return cls(path, to_look=True) if path.exists() else None
+
+    @classmethod
+    def check(cls, state_dir: Path) -> Path | None:
+        """Find out whether `open` can be done, and make nothing; return where a damaged file was set aside."""
+        with translated(f"the journal {state_dir / FILE_NAME} cannot be opened"):
+            try_folder(state_dir)
+        if (journal := cls.look(state_dir)) is None:
+            return None
+        with journal:
+            return journal.set_aside
 
     @classmethod
     def memory(cls) -> Self:

@@ -508,6 +508,17 @@ def test_check_offline_asks_no_panel(cli: Cli, panel: Panel) -> None:
     assert "panel main" not in ran.out
 
 
+@pytest.mark.parametrize("words", [(), ("--offline",)])
+def test_check_finds_a_state_folder_that_cannot_be_used(cli: Cli, panel: Panel, words: tuple[str, ...]) -> None:
+    """In the words of the run, which would delete nothing; exit 3."""
+    panel.config.write_text(f'state_dir = "/proc/nope"\n{panel.config.read_text()}')
+    ran = cli("--config", panel.config, "check", *words)
+    assert ran.code == 3
+    assert "the journal /proc/nope/history.sqlite3 cannot be opened: No such file or directory" in ran.out
+    assert "backups are made, none is deleted; look at state_dir: it must be a folder" in ran.out
+    assert ran.out.splitlines()[-1] == "errors: 1, warnings: 0"
+
+
 def test_check_warns_of_a_key_that_others_can_read(cli: Cli, panel: Panel) -> None:
     """A warning costs no exit code."""
     panel.config.with_name("main.key").chmod(0o644)
