@@ -158,7 +158,7 @@ def test_the_readme_names_scripts_that_exist() -> None:
 
 # The scripts are run as they are, on a machine of a few links: a real bash, and a Python that notes what it is asked.
 
-TOOLS = ("bash", "cat", "cmp", "dirname", "env", "grep", "mkdir", "rm", "chmod")
+TOOLS = ("bash", "cat", "cmp", "dirname", "env", "grep", "mkdir", "rm", "chmod", "nproc")
 
 FAKE_PYTHON = """#!/usr/bin/env bash
 printf '%s\\n' "$*" >>"$CALLS"
