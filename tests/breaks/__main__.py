@@ -58,7 +58,7 @@ def play(breaks: Sequence[Break], copies: Sequence[Copy]) -> int:
             say("\n".join(f"{'':<13}{test}: {why}" for test, why in ran.failed.items()))
         else:
             say(ran.output)
-    say(f"{len(breaks)} breaks, {caught} caught")
+    say(f"{len(breaks)} break{'' if len(breaks) == 1 else 's'}, {caught} caught")
     return 0 if caught == len(breaks) else 1
 
 

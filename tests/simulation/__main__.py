@@ -7,7 +7,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 
@@ -23,12 +23,18 @@ AHEAD = 4
 FIXED, FRESH = 240, 60
 """How many seeds `--check` plays: those that are always the same, and those that nobody has seen."""
 EVERY_SECONDS = 10.0
+SHORT_SECONDS = 10.0  # what is told with its tenths
 
 
 def say(text: str) -> None:
     """Write a line for whoever runs this."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def counted(number: int, noun: str) -> str:
+    """Given 1 and "run", return "1 run"; given 2, "2 runs"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def main(words: list[str] | None = None) -> int:
@@ -73,8 +79,8 @@ def _check(fresh: int, workers: int) -> int:
 
 
 def _one(cut: Cut, *, verbose: bool) -> int:
-    report = cut.play()
     totals = Totals()
+    report = cut.play()
     totals.add(report)
     if report.violation is None:
         if verbose:
@@ -175,16 +181,13 @@ class Totals:
 
     def table(self, *, seen_only: bool = False) -> str:
         """The counts, one line each, then the seeds that failed, and all in one line."""
+        seen = [kind for kind in OCCURRENCES if self.happened[kind] or not seen_only]
+        troubles = {kind: (self.happened[kind], self.runs_with[kind]) for kind in seen}
+        rules = {f"{rule:<5}{title}": (self.checked[rule],) for rule, title in TITLES.items()}
         lines = [
-            "trouble                                     times   in runs",
-            *(
-                f"  {kind:<40}{self.happened[kind]:>7}{self.runs_with[kind]:>10}"
-                for kind in OCCURRENCES
-                if self.happened[kind] or not seen_only
-            ),
+            *_aligned("trouble", ("  times", "in runs"), troubles),
             "",
-            "rule                                                                            held against",
-            *(f"  {rule:<5}{title:<75}{self.checked[rule]:>12}" for rule, title in TITLES.items()),
+            *_aligned("rule", ("held against",), rules),
             "",
             *(f"seed {seed} breaks rule {broken.rule}: {broken.text}" for seed, broken in self.failures),
             self.line(),
@@ -193,10 +196,25 @@ class Totals:
 
     def line(self) -> str:
         """All of it in one line."""
-        return (
-            f"{self.runs} runs: {self.days:.0f} days, {self.rotations} rotations, {self.requests} requests, "
-            f"{self.deletions} deletions, {len(self.failures)} failures, {CLOCK.monotonic() - self.began:.0f} seconds"
+        seconds = CLOCK.monotonic() - self.began
+        counts = (
+            counted(round(self.days), "day"),
+            counted(self.rotations, "rotation"),
+            counted(self.requests, "request"),
+            counted(self.deletions, "deletion"),
+            counted(len(self.failures), "failure"),
+            f"{seconds:.{0 if seconds >= SHORT_SECONDS else 1}f} seconds",
         )
+        return f"{counted(self.runs, 'run')}: {', '.join(counts)}"
+
+
+def _aligned(about: str, heads: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """The lines of a table: what a row is about, however long, and its numbers below their heads."""
+    width = max(map(len, (about, *rows))) + 2
+    yield f"{about:<{width}}" + "".join(f"{head:>{len(head) + 2}}" for head in heads)
+    for name, numbers in rows.items():
+        cells = (f"{number:>{len(head) + 2}}" for number, head in zip(numbers, heads, strict=True))
+        yield f"  {name:<{width - 2}}" + "".join(cells)
 
 
 if __name__ == "__main__":

@@ -87,10 +87,22 @@ def test_the_command_says_what_was_covered(capsys: pytest.CaptureFixture[str]) -
     """One line for each trouble and each rule."""
     assert main(["--seed", "0", "--runs", "3", "--workers", "1"]) == 0
     said = capsys.readouterr().out
-    line = r"3 runs: \d+ days, \d+ rotations, \d+ requests, \d+ deletions, 0 failures, \d+ seconds"
+    line = r"3 runs: \d+ days, \d+ rotations, \d+ requests, \d+ deletions, 0 failures, [\d.]+ seconds"
     assert re.fullmatch(line, said.splitlines()[-1])
     assert all(f"  {kind} " in said for kind in (*KINDS, *CIRCUMSTANCES))
     assert "a locked backup is never deleted" in said
+
+
+def test_what_was_covered_stands_in_columns_and_one_is_not_many() -> None:
+    """However long the name of a trouble or of a rule is."""
+    totals = Totals()
+    totals.add(simulate(0))
+    totals.happened[max(CIRCUMSTANCES, key=len)] += 10**6
+    table = totals.table()
+    for part in table.split("\n\n")[:2]:
+        assert len({len(line) for line in part.splitlines()}) == 1
+    assert re.search(r"^1 run: \d+ days?, .*, 0 failures, \d+(\.\d)? seconds$", table.splitlines()[-1])
+    assert not re.search(r"\b1 (runs|days|rotations|requests|deletions|failures)\b", table)
 
 
 def test_the_command_fails_with_the_story(capsys: pytest.CaptureFixture[str]) -> None:
