@@ -51,9 +51,9 @@ def say_error(error: BackupdError, about: str = "") -> None:
     say_trouble(f"{about}: {error.text}" if about else error.text, error.hint)
 
 
-def say_trouble(text: str, hint: str = "") -> None:
+def say_trouble(text: str, hint: str = "", kind: str = "error") -> None:
     """Say that something went wrong, and what can be done where that is known."""
-    say(f"error: {text}")
+    say(f"{kind}: {text}")
     if hint:
         say(f"hint: {hint}")
 

@@ -7,13 +7,13 @@ from daemon.cli.context import begin, servers_named
 from daemon.cli.covering import cover
 from daemon.cli.documents import About, planned, unplanned
 from daemon.cli.options import Settings
-from daemon.cli.output import say_error, write_json
+from daemon.cli.output import say_trouble, write_json
 from daemon.cli.plan_view import plan_parts
 from daemon.cli.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import ServerConfig
 from daemon.panel.errors import ServerStateError
-from daemon.rotation.by_hand import Failed, survey_servers
+from daemon.rotation.by_hand import Failed, rehearsal, survey_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
 from daemon.rotation.survey import Survey
 
@@ -48,20 +48,22 @@ def _document(seen: Survey | Failed) -> dict[str, object]:
 
 def _show(seen: Survey | Failed) -> None:
     if isinstance(seen, Failed):
-        say_error(seen.error, about=seen.config.name)
+        _say(seen)
         return
     policy = seen.config.policy
     heading = cell(f"{seen.config.name} (policy {policy.name}, keep {policy.retention.keep})", "bold")
     show(heading, *plan_parts(seen.plan, seen.listing, policy.zone), cell(""))
 
 
+def _say(failed: Failed) -> None:
+    """Why there is no plan; that a server is suspended is no failure."""
+    suspended = isinstance(failed.error, ServerStateError) and failed.error.suspended
+    say_trouble(f"{failed.config.name}: {failed.error.text}", failed.error.hint, "note" if suspended else "error")
+
+
 def _outcome(seen: Survey | Failed) -> Outcome:
     """What a rotation with that end would be reported as, so that one rule makes the exit code."""
-    config, result, passing = seen.config, Result.DONE, False
-    if isinstance(seen, Survey):
-        result = Result.DONE if seen.plan.refused is None else Result.REFUSED
-    elif isinstance(seen.error, ServerStateError):
-        result, passing = Result.SKIPPED, not seen.error.suspended
-    else:
-        result = Result.FAILED
-    return Outcome(config.name, config.panel.name, config.policy.name, result, passing=passing)
+    if isinstance(seen, Failed):
+        return rehearsal(seen)
+    config, result = seen.config, Result.DONE if seen.plan.refused is None else Result.REFUSED
+    return Outcome(config.name, config.panel.name, config.policy.name, result)

@@ -33,7 +33,7 @@ async def _rotate(
     state_dir, clock = config.state_dir, SystemClock()
     if dry_run:
         seen = await survey_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)
-        outcomes = [rehearsal(each, max_deletions) for each in seen]
+        outcomes = [rehearsal(each, max_deletions, state_dir=state_dir) for each in seen]
     else:
         outcomes = await rotate_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)
     if as_json:

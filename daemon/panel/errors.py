@@ -138,10 +138,11 @@ class ServerStateError(PanelError):
     """The server's state, or its node's maintenance, forbids every backup call for now."""
 
     code = "server-state"
-    default_hint = "wait until the server is idle again; a suspended one needs an administrator"
+    default_hint = "wait until the server is idle again"
+    suspended_hint = "it is skipped until an administrator ends that"
 
     def __init__(self, text: str, *, suspended: bool = False, status: int | None = None) -> None:
-        super().__init__(text, status=status)
+        super().__init__(text, status=status, hint=self.suspended_hint if suspended else None)
         self.suspended = suspended
         self.transient = not suspended
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
-from daemon.errors import BackupdError
+from daemon.errors import BackupdError, ServerBusyError, StateError
+from daemon.locks import is_locked
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
-from daemon.rotation.rotate import rotate
+from daemon.rotation.rotate import halted_by, rotate
 from daemon.rotation.run import Order
 from daemon.rotation.survey import Survey, judged, no_room, survey, with_coming
 from daemon.rotation.tools import open_clients, open_tools
@@ -73,17 +74,14 @@ async def survey_servers(
         tools.journal.close()
 
 
-def rehearsal(seen: Survey | Failed, max_deletions: int | None = None) -> Outcome:
+def rehearsal(seen: Survey | Failed, max_deletions: int | None = None, *, state_dir: Path | None = None) -> Outcome:
     """What a rotation of that server would do now, as far as it can be known before its backup exists."""
     config = seen.config
     about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
     if isinstance(seen, Failed):
-        return replace(
-            about, result=Result.FAILED, problems=(Problem(seen.error.code, seen.error.text, seen.error.hint),)
-        )
-    if seen.server.obstacle is not None:
-        problem = Problem("server_state", f"the server is {seen.server.obstacle}")
-        return replace(about, result=Result.SKIPPED, problems=(problem,), passing=seen.server.obstacle != "suspended")
+        return _halted(about, seen.error)
+    if _busy(state_dir, seen.server.uuid):
+        return _halted(about, ServerBusyError(f"server {seen.server.uuid} is being rotated already"))
     if (refusal := no_room(seen, max_deletions)) is not None:
         return replace(about, result=Result.REFUSED, problems=(Problem("limit", refusal),))
     listing = with_coming(config, seen.listing, seen.listing.taken_at)
@@ -94,6 +92,20 @@ def rehearsal(seen: Survey | Failed, max_deletions: int | None = None) -> Outcom
         problem = Problem(decided.code or "refused", decided.refused)
         return replace(about, result=Result.REFUSED, kept=kept, problems=(problem,))
     return replace(about, deleted=deleted, kept=kept)
+
+
+def _halted(about: Outcome, error: BackupdError) -> Outcome:
+    """What is reported of a rotation that meets that error before it asks for anything."""
+    halt = halted_by(error, good=False)
+    return replace(about, result=halt.result, problems=(halt.problem,), passing=halt.passing)
+
+
+def _busy(state_dir: Path | None, server_uuid: str) -> bool:
+    """Whether a rotation would find another one at the server; locks that cannot be looked at hinder none."""
+    try:
+        return is_locked(state_dir, server_uuid)
+    except StateError:
+        return False
 
 
 def panels_of(servers: Iterable[ServerConfig]) -> list[PanelConfig]:

@@ -23,6 +23,7 @@ from daemon.rotation.gather import Gathered, gather, say_incomplete
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
 from daemon.rotation.report import begin, report
 from daemon.rotation.run import Halt, Order, Run, Stage, Tools
+from daemon.rotation.survey import must_be_free
 from daemon.rotation.tools import recover_journal
 from daemon.rotation.wait import Expectation, expected, wait
 
@@ -42,7 +43,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
         except Halt as halt:
             return report(run, halt)
         except BackupdError as error:
-            return report(run, _halted_by(run, error))
+            return report(run, halted_by(error, good=run.good))
         except asyncio.CancelledError:
             _say_left(run)
             raise
@@ -93,8 +94,7 @@ async def _see(run: Run) -> Server:
     """See the server itself, and whether the panel would let it be backed up at all."""
     run.server = server = await run.client.seen_server(run.server_id)
     run.tools.seen(run.config, server)
-    if server.obstacle is not None:
-        raise obstructed(f"the server is {server.obstacle}", suspended=server.obstacle == "suspended")
+    must_be_free(server)
     if server.backup_limit == 0:
         text = "the panel allows this server no backups at all"
         raise Halt(Result.REFUSED, Problem("limit", text, "raise the server's backup limit in the panel"))
@@ -226,14 +226,14 @@ def _not_good(verdict: Verdict) -> Halt:
     )
 
 
-def _halted_by(run: Run, error: BackupdError) -> Halt:
-    """Translate what ended the rotation: once a good backup is there, there is nothing to try again."""
+def halted_by(error: BackupdError, *, good: bool) -> Halt:
+    """Translate what ended the rotation: once a `good` backup is there, there is nothing to try again."""
     if isinstance(error, ServerStateError):
-        return obstructed(error.text, suspended=error.suspended)
+        return _obstructed(error.text, suspended=error.suspended)
     problem = Problem(error.code, error.text, error.hint)
     if isinstance(error, ServerBusyError):
         return Halt(Result.SKIPPED, problem, passing=True, retry=Retry.UNTIL_NEXT_START)
-    transient = isinstance(error, PanelError) and error.transient and not run.good
+    transient = isinstance(error, PanelError) and error.transient and not good
     retry_after = error.retry_after if isinstance(error, PanelError) else None
     return Halt(
         Result.FAILED,
@@ -243,7 +243,7 @@ def _halted_by(run: Run, error: BackupdError) -> Halt:
     )
 
 
-def obstructed(text: str, *, suspended: bool) -> Halt:
+def _obstructed(text: str, *, suspended: bool) -> Halt:
     """A suspended server is skipped and is no failure; the other states pass, so the daemon tries again."""
     retry = Retry.NO if suspended else Retry.UNTIL_NEXT_START
     return Halt(Result.SKIPPED, Problem("server_state", text), passing=not suspended, retry=retry)

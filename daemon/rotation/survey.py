@@ -8,6 +8,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, Server
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.panel.client import PanelClient
+from daemon.panel.errors import ServerStateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,16 @@ async def survey(
     `accepted` gives, for a server's uuid, the backups that an operator said are good after all.
     """
     server = await client.server(config.id)
+    must_be_free(server)
     listing = await client.backups(config.id)
     good = accepted(server.uuid)
     return Survey(config, server, listing, good, judged(config, listing, accepted=good, max_deletions=max_deletions))
+
+
+def must_be_free(server: Server) -> None:
+    """Raise ServerStateError where the panel would answer every backup call with 409, and not say why."""
+    if server.obstacle is not None:
+        raise ServerStateError(f"the server is {server.obstacle}", suspended=server.obstacle == "suspended")
 
 
 def judged(

@@ -108,11 +108,19 @@ def test_a_server_that_cannot_be_looked_at_leaves_the_others_alone(cli: Cli, pan
 
 
 def test_a_suspended_server_is_no_failure_and_a_passing_state_is_one(cli: Cli, panel: Panel) -> None:
-    """Exit 0 and 3, by the contract's rule for several results."""
+    """Exit 0 and 3, by the contract's rule for several results; said in plain words, with a hint that fits."""
     panel.lobby.status = "suspended"
     assert cli("--config", panel.config, "plan").code == 0
+    ran = cli("--config", panel.config, "plan", "lobby")
+    said = "note: lobby: the server is suspended\nhint: it is skipped until an administrator ends that\n"
+    assert (ran.code, ran.out, ran.err) == (0, "", said)
+    error = cli("--config", panel.config, "plan", "lobby", "--json").json["servers"][0]["error"]
+    hint = "it is skipped until an administrator ends that"
+    assert error == {"code": "server-state", "text": "the server is suspended", "hint": hint}
     panel.lobby.status = "installing"
     assert cli("--config", panel.config, "plan").code == 3
+    ran = cli("--config", panel.config, "plan", "lobby")
+    assert ran.err == "error: lobby: the server is installing\nhint: wait until the server is idle again\n"
 
 
 def test_a_list_whose_total_is_wrong_says_so(cli: Cli, panel: Panel) -> None:
@@ -179,6 +187,38 @@ def test_a_rehearsal_says_what_would_be_done_and_does_nothing(cli: Cli, panel: P
     assert "  would delete auto-survival-" in ran.out
     assert cli("--config", panel.config, "rotate", "survival", "--dry-run", "--json").json["dry_run"] is True
     assert len(panel.world.ledger) == before
+
+
+@pytest.mark.parametrize("state", ["suspended", "installing", "restoring_backup", "transferring", "maintenance"])
+def test_a_rehearsal_ends_as_the_rotation_does_where_the_server_cannot_be_backed_up(
+    cli: Cli, panel: Panel, state: str
+) -> None:
+    """The same result, problem and exit code: 0 for a suspended one, else 3."""
+    if state == "maintenance":
+        panel.lobby.node.maintenance = True
+    elif state == "transferring":
+        panel.lobby.transferring = True
+    else:
+        panel.lobby.status = state
+    assert_rehearsed(cli, panel, 0 if state == "suspended" else 3)
+
+
+def test_a_rehearsal_says_that_another_is_at_it(cli: Cli, panel: Panel, environment: Path) -> None:
+    """The rotation would be skipped."""
+    with server_lock(environment / ".local/state/ptero-backupd", panel.lobby.uuid):
+        assert_rehearsed(cli, panel, 3)
+
+
+def assert_rehearsed(cli: Cli, panel: Panel, code: int) -> None:
+    """The lobby's rehearsal and its rotation end alike, with that exit code."""
+    rehearsed, real = (
+        cli("--config", panel.config, "rotate", "lobby", "--json", *words) for words in (["--dry-run"], [])
+    )
+    assert (rehearsed.code, real.code) == (code, code)
+    (would,), (did,) = rehearsed.json["servers"], real.json["servers"]
+    assert would["result"] == did["result"] == "skipped"
+    assert would["problems"][0]["code"] == did["problems"][0]["code"]
+    assert did["problems"][0]["text"].startswith(would["problems"][0]["text"])
 
 
 def test_too_many_deletions_are_refused_until_they_are_allowed_once(cli: Cli, panel: Panel) -> None:
