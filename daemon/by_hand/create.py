@@ -97,12 +97,12 @@ async def ask(errand: Errand, wish: Wish, seen: Survey) -> Backup:
 
 
 async def _settle(errand: Errand, name: str, error: OutcomeUnknownError) -> Backup:
-    errand.tell(f"the panel's answer was lost; looking for {name}")
+    errand.tell(f"the panel does not say whether it was done; looking for {name}")
     found = await errand.client.settle_create(errand.config.id, name)
     if found is not None:
         return found
     errand.going_on = ""
-    text = f"the panel's answer was lost and {name} did not appear within {SETTLE_SECONDS:.0f} s"
+    text = f"{error.text}; {name} did not appear within {SETTLE_SECONDS:.0f} s"
     raise Halt(Result.FAILED, Problem("create_unknown", text, error.hint)) from error
 
 

@@ -168,8 +168,8 @@ def _not_begun(done: Restored, error: PanelError) -> Handled:
 
 
 async def _has_begun(errand: Errand) -> bool:
-    """Whether the server is seen to be restored within a minute, after an answer that was lost."""
-    errand.tell("the panel's answer was lost; looking at the server")
+    """Whether the server is seen to be restored within a minute, after an answer that leaves it open."""
+    errand.tell("the panel does not say whether it was done; looking at the server")
     deadline = errand.clock.monotonic() + SETTLE_SECONDS
     while True:
         with suppress(PanelError):

@@ -2,9 +2,9 @@
 
     PanelError                      exit 4
     ├── PanelUnreachableError    t  no connection, or none that lasted; a write was certainly not sent
-    ├── PanelTroubleError        t  5xx: the panel, or the proxy before it, is in trouble or maintenance
+    ├── PanelTroubleError        t  5xx to a read: the panel, or the proxy before it, is in trouble or maintenance
     ├── NodeError                t  DaemonConnectionException of any status: the node's trouble, passed through
-    ├── OutcomeUnknownError      t  a write was sent and its answer lost: it may be done, or not
+    ├── OutcomeUnknownError      t  a write was sent, and its answer lost or a 5xx: it may be done, or not
     ├── StrangeAnswerError          a redirect, HTML where JSON belongs, JSON of no known shape, too large
     │   └── ForeignPanelError       a fork's job object: this panel does not speak this API
     ├── KeyRefusedError             401
@@ -52,12 +52,11 @@ class PanelUnreachableError(PanelError):
 
 
 class PanelTroubleError(PanelError):
-    """The panel, or a proxy before it, answers 5xx; `by_panel` says that it was the panel itself, in its own words."""
+    """The panel, or a proxy before it, answers a read with 5xx, or does not let a lock stay."""
 
     code = "panel-trouble"
     default_hint = "the panel is in trouble or in maintenance; it is tried again, and its own log says more"
     transient = True
-    by_panel = False
 
 
 class NodeError(PanelError):

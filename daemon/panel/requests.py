@@ -135,14 +135,17 @@ class Requests:
         return await self._persist(call, (PanelUnreachableError, PanelTroubleError, ApiLimitError))
 
     async def write(self, call: Call) -> Answer:
-        """Make a call that changes something: sent again only where the API limit turned it away at the door."""
+        """Make a call that changes something: sent again only where the API limit turned it away at the door.
+
+        Of all 5xx only the node's trouble says that nothing was done, since the panel rolls back. What else goes wrong
+        may do so after the deed, and a maintenance's 503 cannot be told from that of a proxy that lost the panel.
+        """
         try:
             return await self._persist(call, (ApiLimitError,))
         except PanelTroubleError as error:
             trouble = error
-        if trouble.by_panel or trouble.status == httpx.codes.SERVICE_UNAVAILABLE:
-            raise trouble
-        raise OutcomeUnknownError(f"{trouble.text}, so that nothing says whether it was done", status=trouble.status)
+        text = f"{trouble.text}, so that nothing says whether it was done"
+        raise OutcomeUnknownError(text, status=trouble.status, retry_after=trouble.retry_after)
 
     async def _persist(self, call: Call, passing: tuple[type[PanelError], ...]) -> Answer:
         """Try until there is an answer, an error that is none of the passing ones, or no attempt is left."""

@@ -177,7 +177,7 @@ async def _create(run: Run, gathered: Gathered, verdicts: Sequence[Verdict]) -> 
 
 
 async def _ask(run: Run, name: str) -> Backup:
-    """One POST, journalled before and after; a lost answer is settled by looking for the name.
+    """One POST, journalled before and after; where the answer leaves it open, it is settled by looking for the name.
 
     It is journalled when it leaves, however long the API limit held it back: whoever picks this up counts from there.
     """
@@ -192,10 +192,9 @@ async def _ask(run: Run, name: str) -> Backup:
         found = await _settle(run, name, SETTLE_SECONDS)
         if found is None:
             run.step("create_refused", backup=name, error="it did not appear")
-            text = f"the panel's answer to create was lost and {name} did not appear within {SETTLE_SECONDS:.0f} s"
-            raise Halt(
-                Result.FAILED, Problem("create_unknown", text, error.hint), retry=Retry.UNTIL_NEXT_START
-            ) from error
+            text = f"{error.text}; {name} did not appear within {SETTLE_SECONDS:.0f} s"
+            problem = Problem("create_unknown", text, error.hint)
+            raise Halt(Result.FAILED, problem, retry=Retry.UNTIL_NEXT_START, retry_after=error.retry_after) from error
         backup = found
     except PanelError as error:
         run.step("create_refused", backup=name, error=error.text)

@@ -38,10 +38,15 @@ OF_THE_PANEL = [capture for capture in every() if capture.path.startswith("/api/
 
 
 def expected(capture: Capture) -> type[errors.PanelError]:
-    """The error for a capture, by the facts' table; a page's 404 was not said by the panel's API."""
+    """The error for a capture, by the facts' table; a page's 404 was not said by the panel's API.
+
+    The panel's own 500 to a write may come after the deed.
+    """
     if "html" in capture.headers.get("content-type", "") and capture.status == 404:
         return errors.StrangeAnswerError
     code = re.search(r'"code": ?"(\w+)"', capture.body)
+    if capture.method != "GET" and code and code[1] == "QueryException":
+        return errors.OutcomeUnknownError
     return BY_CODE.get(code[1] if code else "", BY_STATUS.get(capture.status, errors.PanelError))
 
 

@@ -12,7 +12,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
 from daemon.rotation.tools import open_tools
-from daemon.sandbox.faults import node_error, web_page
+from daemon.sandbox.faults import error_after, node_error, web_page, without
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Work
 from tests.whole.fleet import Daemons, at, made, on_virtual_time, rows, until
@@ -192,6 +192,26 @@ def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for write in ("begin", "step", "end"):
         monkeypatch.setattr(Journal, write, full)
+
+
+@pytest.mark.parametrize("killed_after", [1, 200])
+@pytest.mark.parametrize("page", [False, True])
+@pytest.mark.parametrize("status", [500, 503])
+async def test_an_error_after_the_deed_a_kill_and_a_list_without_dates_make_no_second_backup(
+    daemons: Daemons, status: int, page: bool, killed_after: int
+) -> None:
+    """It was believed that such an answer means "not done", so that nobody looked for what the list did not show."""
+    survival = next(iter(daemons.world.servers.values()))
+    survival.work = Work(seconds=900)
+    config = daemons.configure({"survival": survival}, schedule="0 12 * * *")
+    daemons.world.faults.order(error_after(status, page=page), on=Call.CREATE)
+    async with daemons.running(config):
+        await daemons.clock.sleep(killed_after)
+    daemons.world.faults.order(without("created_at", "name"), on=Call.LIST)
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 5))
+    assert made(daemons) == ["01 03:59"]
+    assert rows(daemons)[-1] == ("resume", "done")
 
 
 async def test_backups_that_failed_while_the_daemon_was_dead_count_as_tries(daemons: Daemons) -> None:

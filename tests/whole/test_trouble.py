@@ -63,7 +63,6 @@ ON_CREATE = [
     ),
     (faults.creation_throttle("599"), "creation-throttled", 4),
     (faults.creation_throttle(None), "creation-throttled", 4),
-    (faults.refused(500, "QueryException", "An unexpected error was encountered."), "panel-trouble", 4),
     (faults.node_error(500), "node", 4),
     (faults.node_error(504), "node", 4),
     (faults.job(), "foreign-panel", 4),
@@ -87,7 +86,11 @@ async def test_trouble_on_create_is_reported_and_deletes_nothing(
     assert rig.requests(Call.CREATE) == 1
 
 
-@pytest.mark.parametrize("fault", [faults.web_page(502), faults.web_page(504), faults.lost_before()], ids=named)
+LEFT_OPEN = [faults.refused(500, "QueryException"), faults.refused(503), faults.lost_before()]
+LEFT_OPEN += map(faults.web_page, (500, 502, 503, 504))
+
+
+@pytest.mark.parametrize("fault", LEFT_OPEN, ids=named)
 async def test_a_create_that_may_have_been_done_is_settled_by_looking_for_two_minutes(rig: Rig, fault: Fault) -> None:
     """It was not done, so its name never appears: the rotation fails, and asked only once."""
     rig.world.faults.order(fault, on=Call.CREATE)
@@ -99,7 +102,11 @@ async def test_a_create_that_may_have_been_done_is_settled_by_looking_for_two_mi
     assert rig.names() == []
 
 
-@pytest.mark.parametrize("fault", [faults.lost_after(), SLOW, faults.cut(), faults.reset()], ids=named)
+DONE = [faults.lost_after(), faults.cut(), faults.reset()]
+DONE += [faults.error_after(status, page=page) for status in (500, 503) for page in (False, True)]
+
+
+@pytest.mark.parametrize("fault", [*DONE, SLOW], ids=named)
 async def test_a_lost_answer_to_a_create_that_was_done_costs_nothing(
     rig: Rig, history: list[str], fault: Fault
 ) -> None:
@@ -352,9 +359,10 @@ async def test_a_locked_failed_one_is_spared_though_the_panel_would_delete_it(ri
     assert deleted(rig) == history[:3]
 
 
-async def test_a_lost_answer_to_a_delete_is_settled_by_reading(rig: Rig, history: list[str]) -> None:
+@pytest.mark.parametrize("fault", DONE, ids=named)
+async def test_a_lost_answer_to_a_delete_is_settled_by_reading(rig: Rig, history: list[str], fault: Fault) -> None:
     """The deed was done; it is not asked for again."""
-    rig.world.faults.order(faults.lost_after(), on=Call.DELETE)
+    rig.world.faults.order(fault, on=Call.DELETE)
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
     assert deleted(rig) == history[:3]
