@@ -88,14 +88,14 @@ def _paths(desk: Desk, backups: Sequence[Backup], wish: Wish) -> dict[str, Path]
     names = file_names(desk.backups)
     output = Path(wish.output or ".")
     several = wish.every or len(backups) > 1
-    if several and output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is no folder", hint="several backups need one")
-    if not (several or output.is_dir() or (wish.output or "").endswith("/")):
-        return {backup.uuid: output for backup in backups}
     try:
+        if several and output.exists() and not output.is_dir():
+            raise UsageError(f"{output} is no folder", hint="several backups need one")
+        if not (several or output.is_dir() or (wish.output or "").endswith("/")):
+            return {backup.uuid: output for backup in backups}
         make_folder(output)
     except OSError as error:
-        failure = disk_error(error, f"folder {output} cannot be made")
+        failure = disk_error(error, f"{output} cannot be used")
         raise failure from None
     return {backup.uuid: output / names[backup.uuid] for backup in backups}
 

@@ -226,7 +226,14 @@ def test_a_folder_that_cannot_be_made_is_told(cli: Cli, panel: Panel) -> None:
     """With the system's words."""
     Path("file").touch()
     ran = get(cli, panel, "by hand", "-o", "file/below/")
-    assert (ran.code, "cannot be made" in ran.err) == (4, True)
+    assert (ran.code, "cannot be used" in ran.err) == (4, True)
+
+
+def test_a_name_that_no_file_system_takes_is_told(cli: Cli, panel: Panel) -> None:
+    """For a file as for a folder."""
+    for words in (("latest",), ("--all",)):
+        ran = get(cli, panel, *words, "-o", "n" * 300)
+        assert (ran.code, "cannot be used: File name too long" in ran.err) == (4, True)
 
 
 def test_one_bad_does_not_stop_the_others(cli: Cli, panel: Panel) -> None:

@@ -370,6 +370,7 @@ def panel() -> Iterator[Panel]:
 @example(["a"], "\udcff", False)
 @example(["a", "A", "../a"], "\udcff", True)
 @example(["a"], "n" * 250, False)
+@example(["a"], "n" * 300, False)
 def test_backups_of_any_names_go_where_was_said(panel: Panel, names: list[str], target: str, every: bool) -> None:
     """And nowhere else; a command that cannot do that says why."""
     panel.hold(names)
