@@ -1,0 +1,107 @@
+"""A reload between two steps of what is under way: what follows it obeys the new configuration, and nothing else."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from daemon.sandbox.faults import web_page
+from daemon.sandbox.orders import Call
+from daemon.sandbox.records import Deed, Server, Work
+from daemon.sandbox.scenes import own_name
+from tests.whole.fleet import Daemons, at, made, rows, until
+from tests.whole.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def survival(daemons: Daemons) -> Server:
+    """The first of the two servers."""
+    return next(iter(daemons.world.servers.values()))
+
+
+async def test_a_retry_obeys_the_configuration_that_came_after_the_first_try(
+    daemons: Daemons, survival: Server
+) -> None:
+    """A backup under the name of before would be nobody's own, and never be deleted."""
+    async with daemons.running(daemons.configure({"survival": survival})) as fleet:
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(web_page(502), on=Call.CREATE)
+        await until(daemons.clock, at(1, 4, 5))
+        fleet.reload(daemons.configure({"survival": survival}, name="nightly-{time}-{id}"))
+        await until(daemons.clock, at(1, 5))
+    assert rows(daemons)[1:] == [("schedule", "failed"), ("retry", "done")]
+    assert [backup.name.partition("-")[0] for backup in survival.backups.values()] == ["auto", "nightly"]
+
+
+async def test_whether_there_is_time_for_a_retry_is_asked_of_the_new_schedule(
+    daemons: Daemons, survival: Server
+) -> None:
+    """By the old one the next start came sooner than the retry; it was taken out while the create was looked for."""
+    async with daemons.running(daemons.configure({"survival": survival}, schedule="0,10 4 * * *")) as fleet:
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(web_page(502), on=Call.CREATE)
+        await until(daemons.clock, at(1, 4, 1))
+        fleet.reload(daemons.configure({"survival": survival}, schedule="0 4 * * *"))
+        await until(daemons.clock, at(1, 5))
+    assert made(daemons)[1:] == ["01 04:12"]
+
+
+async def test_a_server_that_is_taken_out_while_it_queues_for_its_node_gets_no_backup(
+    daemons: Daemons, survival: Server
+) -> None:
+    """Its operator has given it to somebody else, or to another daemon."""
+    _, creative = daemons.world.servers.values()
+    survival.work = creative.work = Work(seconds=30)
+    async with daemons.running(daemons.configure()) as fleet:
+        await daemons.clock.sleep(5)
+        ((waiting,), (first,)) = [
+            [server for server in (survival, creative) if bool(server.backups) is begun] for begun in (False, True)
+        ]
+        fleet.reload(daemons.configure({first.name: first}))
+        await until(daemons.clock, at(1, 5))
+    assert waiting.backups == {}
+    assert rows(daemons, waiting.name) == [("catch-up", "skipped")]
+    assert rows(daemons, first.name) == [("catch-up", "done"), ("schedule", "done")]
+
+
+@pytest.mark.parametrize("change", [{"url": "https://other.example.com"}, {"name": "other"}], ids=str)
+async def test_nothing_is_deleted_once_the_id_is_that_of_a_server_on_another_panel(
+    rig: Rig, change: dict[str, str]
+) -> None:
+    """The policy in force may be meant for that one; short ids of two panels can be the same."""
+    for day in (5, 4, 3, 2):
+        moment = rig.world.now() - timedelta(days=day)
+        rig.world.add_backup(rig.server, own_name("survival", moment, day), created_at=moment, by="history")
+    rig.server.work = Work(seconds=600)
+    rotation = asyncio.create_task(rig.rotate())
+    await rig.clock.sleep(300)
+    rig.config = replace(rig.config, panel=replace(rig.config.panel, **change))  # type: ignore[arg-type]
+    outcome = await rotation
+    assert [problem.code for problem in outcome.problems] == ["configuration_changed"]
+    assert [entry for entry in rig.world.ledger if entry.deed is Deed.DELETED] == []
+
+
+async def test_a_name_that_now_stands_for_another_server_has_no_past(daemons: Daemons, survival: Server) -> None:
+    """What was made for the server of before does not make a start of the new one served."""
+    _, creative = daemons.world.servers.values()
+    async with daemons.running(daemons.configure({"survival": survival})):
+        await until(daemons.clock, at(1, 12))
+    async with daemons.running(daemons.configure({"survival": creative})):
+        await until(daemons.clock, at(1, 13))
+    assert made(daemons, "creative") == ["01 12:00"]
+
+
+async def test_nor_does_a_panel_of_another_name(daemons: Daemons, survival: Server) -> None:
+    """The same server there, without the backups that were made here."""
+    config = daemons.configure({"survival": survival})
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 12))
+    survival.backups.clear()
+    server = config.servers["survival"]
+    server = replace(server, panel=replace(server.panel, name="other"))
+    async with daemons.running(replace(config, servers={"survival": server})):
+        await until(daemons.clock, at(1, 13))
+    assert made(daemons) == ["01 12:00"]
