@@ -19,7 +19,7 @@ from daemon.errors import BackupdError, UsageError
 from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, CreationThrottledError, OutcomeUnknownError, PanelError
 from daemon.rotation.gather import gather
-from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.outcome import NO_BACKUPS, Problem, Result
 from daemon.rotation.run import Halt
 from daemon.rotation.survey import Survey
 from daemon.rotation.wait import expected, wait
@@ -76,8 +76,7 @@ async def ask(errand: Errand, wish: Wish, seen: Survey) -> Backup:
     """Ask once, with the server's lock held and the server just seen; raises PanelError, or Halt where it cannot be."""
     name, ignored = _name(errand, wish, seen), _ignored(errand, wish)
     if seen.server.backup_limit == 0:
-        text = "the panel allows this server no backups at all"
-        raise Halt(Result.REFUSED, Problem("limit", text, "raise the server's backup limit in the panel"))
+        raise Halt(Result.REFUSED, NO_BACKUPS)
     errand.tell(f"asking for {name}")
     errand.going_on = f"the panel may have begun {name}; `ptero-backupd backups list {errand.config.name}` shows it"
     try:

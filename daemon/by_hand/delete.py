@@ -16,7 +16,7 @@ from daemon.errors import BackupdError
 from daemon.panel.errors import NotFoundError
 from daemon.rotation.delete import ChangedError, delete_decided, delete_seen
 from daemon.rotation.gather import gather, say_incomplete
-from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.outcome import Result, refusal
 from daemon.rotation.run import Halt
 from daemon.rotation.survey import Survey
 from daemon.rotation.tools import recover_journal
@@ -111,7 +111,7 @@ async def delete_beyond_retention(errand: Errand, shown: Collection[str]) -> tup
 def _decide(errand: Errand, config: ServerConfig, listing: Listing, shown: Collection[str]) -> tuple[Verdict, ...]:
     plan = errand.run.judge(config, listing)
     if plan.refused is not None:
-        raise Halt(Result.REFUSED, Problem(plan.code or "refused", plan.refused))
+        raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused))
     decided = tuple(verdict for verdict in plan.deletions if verdict.backup.uuid in shown)
     for verdict in decided:
         errand.tell(f"deleting {verdict.backup.name}")

@@ -14,7 +14,7 @@ from daemon.clock import SystemClock
 from daemon.config.values import ServerConfig
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.by_hand import Failed, rehearsal, survey_servers
-from daemon.rotation.outcome import Outcome, Result, exit_code
+from daemon.rotation.outcome import Outcome, Result, exit_code, refusal
 from daemon.rotation.survey import Survey
 
 
@@ -52,7 +52,8 @@ def _show(seen: Survey | Failed) -> None:
         return
     policy = seen.config.policy
     heading = cell(f"{seen.config.name} (policy {policy.name}, keep {policy.retention.keep})", "bold")
-    show(heading, *plan_parts(seen.plan, seen.listing, policy.zone), cell(""))
+    hint = refusal(seen.config.name, seen.plan.code, seen.plan.refused or "").hint
+    show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint), cell(""))
 
 
 def _say(failed: Failed) -> None:

@@ -10,8 +10,8 @@ from daemon.core.model import Completeness, Listing
 from daemon.core.plan import Plan
 
 
-def plan_parts(decided: Plan, listing: Listing, zone: ZoneInfo) -> list[RenderableType]:
-    """The parts that show a plan."""
+def plan_parts(decided: Plan, listing: Listing, zone: ZoneInfo, hint: str = "") -> list[RenderableType]:
+    """The parts that show a plan; `hint` is what can be done where it is refused."""
     refused = decided.refused is not None
     parts: list[RenderableType] = [verdict_table(decided.verdicts, zone)] if decided.verdicts else []
     line = f"{summary(decided.verdicts, refused=refused)} (times in {zone.key})" if decided.verdicts else "no backups"
@@ -21,4 +21,6 @@ def plan_parts(decided: Plan, listing: Listing, zone: ZoneInfo) -> list[Renderab
         parts.append(cell(text, "yellow"))
     if decided.refused is not None:
         parts.append(cell(f"refused: {decided.refused}", "bold red"))
+    if hint:
+        parts.append(cell(f"hint: {hint}", "dim"))
     return parts

@@ -67,9 +67,8 @@ def _summary(outcome: Outcome, *, dry_run: bool) -> str:
     parts = [f"would be {outcome.result.value}" if dry_run else outcome.result.value]
     if outcome.created is not None:
         parts.append(f"created {outcome.created.name} ({format_size(outcome.created.bytes)})")
-    if outcome.kept is not None:
-        counted = len(outcome.deleted)
-        parts.append(
-            f"{'would delete' if dry_run else 'deleted'} {counted}, {'keep' if dry_run else 'kept'} {outcome.kept}"
-        )
+    if outcome.kept is not None and dry_run:
+        parts += ["would create a backup", f"would delete {len(outcome.deleted)}, keep {outcome.kept}"]
+    elif outcome.kept is not None:
+        parts.append(f"deleted {len(outcome.deleted)}, kept {outcome.kept}")
     return "; ".join(parts)

@@ -3,6 +3,7 @@
 No panel is asked, so it answers at once and as well while a panel is down.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,7 +51,7 @@ def show_status(settings: Settings, *, as_json: bool) -> int:
         write_json({"now": moment(now), "servers": [_document(standing) for standing in standings]})
     else:
         rows = (_row(standing, now) for standing in standings)
-        complaints = (cell(f"{standing.server.name}: {why}") for standing in standings if (why := _complaint(standing)))
+        complaints = (cell(line, style) for standing in standings for line, style in _complaints(standing))
         show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *complaints)
     return Exit.DONE
 
@@ -116,9 +117,12 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _complaint(standing: Standing) -> str:
-    """What was wrong with the last rotation, if anything was."""
-    return "; ".join(problem["text"] for problem in standing.last.summary.get("problems", ())) if standing.last else ""
+def _complaints(standing: Standing) -> Iterator[tuple[str, str]]:
+    """What was wrong with the last rotation, if anything was, and what can be done: lines, each with its style."""
+    for problem in standing.last.summary.get("problems", ()) if standing.last else ():
+        yield f"{standing.server.name}: {problem['text']}", ""
+        if hint := problem.get("hint"):
+            yield f"  hint: {hint}", "dim"
 
 
 def _work(standing: Standing) -> str:

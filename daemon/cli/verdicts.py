@@ -64,5 +64,6 @@ def created(backup: Backup, zone: ZoneInfo) -> str:
 def summary(verdicts: Sequence[Verdict], *, refused: bool = False) -> str:
     """The line below the table."""
     count = Counter(verdict.action for verdict in verdicts)
-    deletes = "would delete" if refused else "deletes"
-    return f"keeps {count[Action.KEEP]}, {deletes} {count[Action.DELETE]}, ignores {count[Action.IGNORE]}"
+    beyond = count[Action.DELETE]
+    deletes = f"deletes 0 of {beyond} beyond retention" if refused else f"deletes {beyond}"
+    return f"keeps {count[Action.KEEP]}, {deletes}, ignores {count[Action.IGNORE]}"

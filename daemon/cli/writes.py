@@ -21,7 +21,7 @@ from daemon.cli.written import many_written, one_written, restored
 from daemon.core.model import Verdict
 from daemon.core.units import format_size
 from daemon.errors import UsageError
-from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.outcome import Problem, Result, refusal
 from daemon.rotation.survey import Survey
 
 # create --------------------------------------------------------------------------------------------------------------
@@ -218,7 +218,8 @@ async def _delete_named(errand: Errand, wanted: Sequence[str], *, yes: bool) -> 
 async def _delete_beyond(errand: Errand, *, yes: bool) -> Sequence[Handled]:
     seen = await errand.look()
     if seen.plan.refused is not None:
-        return [Handled(None, Result.REFUSED, problems=(Problem(seen.plan.code or "refused", seen.plan.refused),))]
+        problem = refusal(seen.config.name, seen.plan.code, seen.plan.refused)
+        return [Handled(None, Result.REFUSED, problems=(problem,))]
     going = seen.plan.deletions
     if not going:
         return [Handled(None, Result.DONE, problems=(Problem("nothing", "nothing is beyond retention"),))]

@@ -138,7 +138,7 @@ class ServerStateError(PanelError):
 
     code = "server-state"
     default_hint = "wait until the server is idle again"
-    suspended_hint = "it is skipped until an administrator ends that"
+    suspended_hint = "only an administrator can end that"
 
     def __init__(self, text: str, *, suspended: bool = False, status: int | None = None) -> None:
         super().__init__(text, status=status, hint=self.suspended_hint if suspended else None)

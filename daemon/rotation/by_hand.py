@@ -12,7 +12,7 @@ from daemon.errors import BackupdError, ServerBusyError, StateError
 from daemon.locks import is_locked
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
-from daemon.rotation.outcome import Outcome, Problem, Result
+from daemon.rotation.outcome import Outcome, Problem, Result, refusal
 from daemon.rotation.rotate import halted_by, rotate
 from daemon.rotation.run import Order
 from daemon.rotation.survey import Survey, judged, no_room, survey, with_coming
@@ -82,14 +82,14 @@ def rehearsal(seen: Survey | Failed, max_deletions: int | None = None, *, state_
         return _halted(about, seen.error)
     if _busy(state_dir, seen.server.uuid):
         return _halted(about, ServerBusyError(f"server {seen.server.uuid} is being rotated already"))
-    if (refusal := no_room(seen, max_deletions)) is not None:
-        return replace(about, result=Result.REFUSED, problems=(Problem("limit", refusal),))
+    if (problem := no_room(seen, max_deletions)) is not None:
+        return replace(about, result=Result.REFUSED, problems=(problem,))
     listing = with_coming(config, seen.listing, seen.listing.taken_at)
     decided = judged(config, listing, accepted=seen.accepted, max_deletions=max_deletions)
     deleted = tuple(verdict.backup for verdict in decided.deletions)
     kept = len(decided.verdicts) - len(deleted)
     if decided.refused is not None:
-        problem = Problem(decided.code or "refused", decided.refused)
+        problem = refusal(config.name, decided.code, decided.refused)
         return replace(about, result=Result.REFUSED, kept=kept, problems=(problem,))
     return replace(about, deleted=deleted, kept=kept)
 

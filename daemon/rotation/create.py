@@ -16,7 +16,7 @@ from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
-from daemon.rotation.outcome import Problem, Result, Retry
+from daemon.rotation.outcome import Problem, Result, Retry, refusal
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
 
@@ -228,7 +228,7 @@ async def _make_room(
             accepted=run.accepted(),
         )
         if isinstance(room, Refusal):
-            raise _at_limit(limit, room.text)
+            raise _at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
         return (room,)
 
     run.log.info("making_room", reason=limit.text)
@@ -254,5 +254,5 @@ def _may_make_room(run: Run, verdicts: Sequence[Verdict], limit: BackupLimitErro
         raise _at_limit(limit, "room was made once already, and no backup has turned good since")
 
 
-def _at_limit(limit: BackupLimitError, because: str) -> Halt:
-    return Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; {because}", limit.hint))
+def _at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:
+    return Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; {because}", hint or limit.hint))

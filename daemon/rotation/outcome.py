@@ -35,6 +35,18 @@ class Problem:
     hint: str = ""
 
 
+NO_BACKUPS = Problem(
+    "limit", "the panel allows this server no backups at all", "raise the server's backup limit in the panel"
+)
+
+
+def refusal(server: str, code: str | None, text: str) -> Problem:
+    """Given why a plan is refused, return it with what can be done where it would delete too many."""
+    look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd rotate {server} --max-deletions N`"
+    hint = f"look at {look}; if that is what you want: {lift}" if code == "max_deletions" else ""
+    return Problem(code or "refused", text, hint)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The report of one rotation of one server.

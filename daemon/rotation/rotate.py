@@ -20,7 +20,7 @@ from daemon.panel.errors import PanelError, ServerStateError
 from daemon.rotation.create import obtain
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather, say_incomplete
-from daemon.rotation.outcome import Outcome, Problem, Result, Retry
+from daemon.rotation.outcome import NO_BACKUPS, Outcome, Problem, Result, Retry, refusal
 from daemon.rotation.report import begin, report
 from daemon.rotation.run import Halt, Order, Run, Stage, Tools
 from daemon.rotation.survey import must_be_free
@@ -96,8 +96,7 @@ async def _see(run: Run) -> Server:
     run.tools.seen(run.config, server)
     must_be_free(server)
     if server.backup_limit == 0:
-        text = "the panel allows this server no backups at all"
-        raise Halt(Result.REFUSED, Problem("limit", text, "raise the server's backup limit in the panel"))
+        raise Halt(Result.REFUSED, NO_BACKUPS)
     return server
 
 
@@ -178,7 +177,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
         run.kept = len(decided.verdicts) - len(decided.deletions)
         run.step("planned", keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
         if decided.refused is not None:
-            raise Halt(Result.REFUSED, Problem(decided.code or "refused", decided.refused))
+            raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
         return decided.deletions
 
     await delete_decided(run, gathered, decide)

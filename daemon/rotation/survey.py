@@ -8,7 +8,8 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, Server
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import ServerStateError
+from daemon.panel.errors import BackupLimitError, ServerStateError
+from daemon.rotation.outcome import NO_BACKUPS, Problem, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,11 @@ def judged(
     )
 
 
-def no_room(seen: Survey, max_deletions: int | None = None) -> str | None:
-    """Why the panel's limit leaves a rotation no way, in words; None where there is room, or room can be made."""
+def no_room(seen: Survey, max_deletions: int | None = None) -> Problem | None:
+    """Why the panel's limit leaves a rotation no way; None where there is room, or room can be made."""
     limit = seen.server.backup_limit
     if limit == 0:
-        return "the panel allows this server no backups at all"
+        return NO_BACKUPS
     holding = sum(backup.successful or backup.completed_at is None for backup in seen.listing.backups)
     if holding < limit:
         return None
@@ -72,7 +73,10 @@ def no_room(seen: Survey, max_deletions: int | None = None) -> str | None:
         max_deletions=policy.max_deletions if max_deletions is None else max_deletions,
         accepted=seen.accepted,
     )
-    return f"the limit of {limit} backups is reached; {room.text}" if isinstance(room, Refusal) else None
+    if not isinstance(room, Refusal):
+        return None
+    hint = refusal(seen.config.name, room.code, room.text).hint or BackupLimitError.default_hint
+    return Problem("limit", f"the limit of {limit} backups is reached; {room.text}", hint)
 
 
 def with_coming(config: ServerConfig, listing: Listing, now: datetime) -> Listing:

@@ -16,6 +16,11 @@ from daemon.sandbox.serve import SandboxServer, in_background
 from tests.cli.conftest import Cli, Panel
 from tests.fakes import FakeClock
 
+BRAKE = (
+    "look at `ptero-backupd plan survival`; if that is what you want: `ptero-backupd rotate survival --max-deletions N`"
+)
+"""What can be done where a rotation would delete too many."""
+
 TOOK = 5
 """Seconds that each backup of the panel's history took."""
 
@@ -90,8 +95,10 @@ def test_a_plan_that_is_refused_exits_5_and_says_what_would_go(cli: Cli, panel: 
     panel.configure(keep="{ last = 1 }", extra="max_deletions = 2")
     ran = cli("--config", panel.config, "plan")
     assert ran.code == 5
-    assert "would delete 5" in ran.out
-    assert "refused: would delete 4 good backups, more than max_deletions = 2" in ran.out
+    assert "keeps 2, deletes 0 of 5 beyond retention, ignores 1" in ran.out
+    *_, refused, hint = ran.out.split("\n\n")[0].splitlines()
+    assert refused.startswith("refused: would delete 4 good backups, more than max_deletions = 2")
+    assert hint == f"hint: {BRAKE}"
 
 
 def test_a_server_that_cannot_be_looked_at_leaves_the_others_alone(cli: Cli, panel: Panel) -> None:
@@ -112,10 +119,10 @@ def test_a_suspended_server_is_no_failure_and_a_passing_state_is_one(cli: Cli, p
     panel.lobby.status = "suspended"
     assert cli("--config", panel.config, "plan").code == 0
     ran = cli("--config", panel.config, "plan", "lobby")
-    said = "note: lobby: the server is suspended\nhint: it is skipped until an administrator ends that\n"
+    said = "note: lobby: the server is suspended\nhint: only an administrator can end that\n"
     assert (ran.code, ran.out, ran.err) == (0, "", said)
     error = cli("--config", panel.config, "plan", "lobby", "--json").json["servers"][0]["error"]
-    hint = "it is skipped until an administrator ends that"
+    hint = "only an administrator can end that"
     assert error == {"code": "server-state", "text": "the server is suspended", "hint": hint}
     panel.lobby.status = "installing"
     assert cli("--config", panel.config, "plan").code == 3
@@ -183,7 +190,7 @@ def test_a_rehearsal_says_what_would_be_done_and_does_nothing(cli: Cli, panel: P
     before = len(panel.world.ledger)
     ran = cli("--config", panel.config, "rotate", "survival", "--dry-run")
     assert ran.code == 0
-    assert ran.out.splitlines()[0] == "survival: would be done; would delete 4, keep 5"
+    assert ran.out.splitlines()[0] == "survival: would be done; would create a backup; would delete 4, keep 5"
     assert "  would delete auto-survival-" in ran.out
     assert cli("--config", panel.config, "rotate", "survival", "--dry-run", "--json").json["dry_run"] is True
     assert len(panel.world.ledger) == before
@@ -228,6 +235,13 @@ def test_too_many_deletions_are_refused_until_they_are_allowed_once(cli: Cli, pa
     assert refused.code == 5
     assert refused.out.startswith("survival: refused; created auto-survival-")
     assert "more than max_deletions = 2" in refused.out
+    assert refused.out.splitlines()[-1] == f"  hint: {BRAKE}"
+    assert cli("--config", panel.config, "status").out.splitlines()[-1] == f"  hint: {BRAKE}"
+    would = cli("--config", panel.config, "rotate", "survival", "--dry-run")
+    assert would.out.splitlines()[0] == "survival: would be refused; would create a backup; would delete 0, keep 10"
+    assert would.out.splitlines()[-1] == f"  hint: {BRAKE}"
+    by_hand = cli("--config", panel.config, "backups", "delete", "survival", "--beyond-retention", "--yes")
+    assert by_hand.err.splitlines()[-1] == f"hint: {BRAKE}"
     allowed = cli("--config", panel.config, "rotate", "survival", "--max-deletions", "-1")
     assert allowed.code == 0
     assert "deleted 7, kept 3" in allowed.out

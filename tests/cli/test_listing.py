@@ -85,7 +85,7 @@ def test_a_list_with_a_page_missing_is_refused(cli: Cli, one_page: Path) -> None
     """20 of 45 are judged, nothing is deleted, and the exit code says so."""
     ran = cli("plan", "--listing", one_page, "--keep", "last=3", *NOW)
     assert ran.code == 5
-    assert "keeps 3, would delete 17, ignores 0" in ran.out
+    assert "keeps 3, deletes 0 of 17 beyond retention, ignores 0" in ran.out
     assert "refused: the list of backups" in ran.out
     assert "hint: save what GET" in ran.err
 

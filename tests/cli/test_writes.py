@@ -330,7 +330,7 @@ def test_restore_while_suspended_is_one_clear_line(backups: Backups, panel: Pane
     panel.survival.status = "suspended"
     ran = backups("restore", "latest", "--yes")
     assert (ran.code, ran.out) == (4, "")
-    assert "This server is currently suspended" in ran.err
+    assert ran.err == "error: the server is suspended\nhint: only an administrator can end that\n"
     panel.survival.status = "restoring_backup"
     ran = backups("restore", "latest", "--yes", "--json")
     assert (ran.code, ran.json["result"], ran.json["problems"][0]["code"]) == (3, "skipped", "server-state")

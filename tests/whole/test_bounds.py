@@ -108,6 +108,21 @@ async def test_a_dry_run_says_that_the_limit_leaves_no_way(rig: Rig) -> None:
     rehearsed = by_hand.rehearsal(seen)
     real = await rig.rotate()
     assert rehearsed.result is real.result is Result.REFUSED
+    assert rehearsed.problems[0].hint == real.problems[0].hint
+
+
+async def test_where_no_room_may_be_made_for_the_brake_the_hint_says_how_to_lift_it(rig: Rig) -> None:
+    """In the rehearsal and in the rotation alike; the panel's limit is not what stands in the way."""
+    for day in range(4, 0, -1):
+        made = rig.world.now() - timedelta(days=day)
+        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.configure(keep={"last": 1}, max_deletions=1)
+    rig.server.limit = 4
+    rehearsed = by_hand.rehearsal(await survey(rig.config, rig.client, rig.journal.accepted, max_deletions=None))
+    real = await rig.rotate()
+    assert rehearsed.result is real.result is Result.REFUSED
+    assert rehearsed.problems[0].hint == real.problems[0].hint
+    assert "`ptero-backupd rotate survival --max-deletions N`" in real.problems[0].hint
 
 
 async def test_a_new_backup_that_vanished_is_said_to_have_vanished_though_the_brake_holds_too(rig: Rig) -> None:
