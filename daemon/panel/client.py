@@ -335,7 +335,7 @@ class PanelClient:
             size = len(answer.body) + (size if number > 1 else 0)
             if size > LARGEST_LIST:
                 raise StrangeAnswerError(f"{call.doing}: the list is larger than {LARGEST_LIST >> 20} MiB")
-            taken_at = answer.date or self._clock.now()
+            taken_at = answer.date or self.panel_now() or self._clock.now()
             page = understood(this, answer, lambda document: read(document, taken_at))
             return replace(page, sent_at=answer.sent_at)
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from email.utils import format_datetime
 from itertools import count
 
 import httpx
@@ -416,6 +418,17 @@ async def test_the_time_of_a_listing_without_a_date_is_our_own() -> None:
         async with client(listing([row()], 1, **headers), clock=clock) as panel:
             assert (await panel.backups(SERVER)).taken_at == clock.now()
             assert panel.panel_now() is None
+
+
+async def test_the_time_of_a_listing_without_a_date_goes_on_from_the_last_one_that_was_told() -> None:
+    """By a clock of ours that runs a day behind, every backup of that day would be dated in the future."""
+    clock = FakeClock()
+    told = clock.now() + timedelta(days=1)
+    script = Script(listing([row()], 1, date=format_datetime(told, usegmt=True)), listing([row()], 1))
+    async with client(script, clock=clock) as panel:
+        assert (await panel.backups(SERVER)).taken_at == told
+        clock.elapsed += 30
+        assert (await panel.backups(SERVER)).taken_at == told + timedelta(seconds=30)
 
 
 async def test_the_time_of_a_listing_is_that_of_its_last_passes_first_page() -> None:
