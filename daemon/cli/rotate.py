@@ -7,7 +7,7 @@ from daemon.cli.context import begin, servers_named
 from daemon.cli.covering import covered_now
 from daemon.cli.documents import rotated
 from daemon.cli.options import Settings
-from daemon.cli.output import write_json
+from daemon.cli.output import say, write_json
 from daemon.cli.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
@@ -15,6 +15,7 @@ from daemon.core.units import format_size
 from daemon.errors import Exit
 from daemon.rotation.by_hand import rehearsal, rotate_servers, survey_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
+from daemon.rotation.run import Run, Stage
 
 
 def rotate_now(
@@ -35,13 +36,28 @@ async def _rotate(
         seen = await survey_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)
         outcomes = [rehearsal(each, max_deletions, state_dir=state_dir) for each in seen]
     else:
-        outcomes = await rotate_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)
+        outcomes = await rotate_servers(
+            servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, left=_say_left
+        )
     if as_json:
         write_json(rotated(outcomes, dry_run=dry_run))
     else:
         for outcome in outcomes:
             _show(outcome, dry_run=dry_run)
     return exit_code(outcomes)
+
+
+def _say_left(run: Run) -> None:
+    """On Ctrl-C, say what the panel goes on with; nothing where it was not asked for anything yet."""
+    server, backup = run.config.name, run.created
+    if backup is not None and run.stage is Stage.DELETING:
+        say(f"{server}: {backup.name} is made; what else is beyond retention is left to the server's next rotation")
+    elif backup is not None:
+        follow = f"`ptero-backupd backups show {server} {backup.uuid}` follows it"
+        say(f"{server}: {backup.name} goes on at the panel, and the server's next rotation looks at it; {follow}")
+    elif run.stage in {Stage.CREATING, Stage.SETTLING}:
+        look = f"`ptero-backupd backups list {server}` shows it"
+        say(f"{server}: a backup may have begun; {look}, and the server's next rotation looks for it")
 
 
 def _show(outcome: Outcome, *, dry_run: bool) -> None:

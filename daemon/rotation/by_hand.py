@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result, refusal
 from daemon.rotation.rotate import halted_by, rotate
-from daemon.rotation.run import Order
+from daemon.rotation.run import Order, Run
 from daemon.rotation.survey import Survey, judged, no_room, survey, with_coming
 from daemon.rotation.tools import open_clients, open_tools
 
@@ -30,11 +30,17 @@ class Failed:
 
 
 async def rotate_servers(
-    servers: Sequence[ServerConfig], *, state_dir: Path | None, clock: Clock, max_deletions: int | None = None
+    servers: Sequence[ServerConfig],
+    *,
+    state_dir: Path | None,
+    clock: Clock,
+    max_deletions: int | None = None,
+    left: Callable[[Run], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Rotate these servers now; it reports and ends, nothing is tried again."""
+    """Rotate these servers now; it reports and ends, nothing is tried again. `left` is told of those that are left."""
     by_name = {server.name: server for server in servers}
     tools = open_tools(state_dir, clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
+    tools.left = left
     try:
         async with open_clients(panels_of(servers), clock) as clients:
             orders = [Order(server, "manual", max_deletions=max_deletions) for server in servers]

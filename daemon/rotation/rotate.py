@@ -58,6 +58,7 @@ def _say_left(run: Run) -> None:
     backup = {"backup": run.created.name} if run.created is not None else {}
     hint = "what the panel was asked for goes on; the server's next rotation looks at it"
     run.log.warning("rotation_left", stage=run.stage.value, **backup, hint=hint)
+    run.tools.left(run)
 
 
 async def _rotate(run: Run) -> None:

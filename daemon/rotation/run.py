@@ -61,7 +61,8 @@ class Tools:
     """What rotations are done with; one set for a whole process.
 
     `in_force` gives a server's configuration as it is at that moment (None: it is gone), since a reload may change
-    it while a rotation waits. `seen` is told of each server as the panel shows it, and may raise Halt.
+    it while a rotation waits. `seen` is told of each server as the panel shows it, and may raise Halt; `left` of each
+    rotation that is left before its end.
     `state_trouble` is why a configured state folder could not be used at the last try: then nothing is deleted.
     `turn` is held by the one rotation that is about to open its row in the journal.
     """
@@ -73,6 +74,7 @@ class Tools:
     in_force: Callable[[str], ServerConfig | None]
     random: random.Random
     seen: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
+    left: Callable[["Run"], None] = lambda _run: None
     state_trouble: StateError | None = None
     under_way: dict[str, "Run"] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import structlog
 
 from daemon.__main__ import main
 from daemon.clock import SystemClock
+from daemon.sandbox import faults
 from daemon.sandbox.records import Server, Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import SandboxServer, in_background
@@ -126,4 +129,19 @@ def panel(environment: Path, clock: FakeClock) -> Iterator[Panel]:
         yield made
 
 
-__all__ = ["Cli", "Panel", "Ran"]
+@pytest.fixture
+def no_ctrl_c() -> Iterator[None]:
+    """Whatever happens to Ctrl-C in a test is undone."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt(panel: Panel, call: str, *, skip: int = 0) -> None:
+    """Press Ctrl-C while that call is under way."""
+    fault = faults.meanwhile(lambda _world, _server: os.kill(os.getpid(), signal.SIGINT))
+    panel.world.faults.order(fault, on=call, skip=skip)
+
+
+__all__ = ["Cli", "Panel", "Ran", "interrupt"]

@@ -13,7 +13,7 @@ from daemon.sandbox import faults
 from daemon.sandbox.records import State, Work
 from daemon.sandbox.scenes import three_pages
 from daemon.sandbox.serve import SandboxServer, in_background
-from tests.cli.conftest import Cli, Panel
+from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
 
 BRAKE = (
@@ -278,6 +278,38 @@ def test_120_backups_on_three_pages_end_as_the_design_says(
     free = [b for b in left if b.successful and not b.locked]
     assert len([b for b in free if b.name.startswith("auto-")]) == kept
     assert len([b for b in free if b.name.startswith("before update")]) == (10 if scope == "own" else 0)
+
+
+@pytest.mark.usefixtures("no_ctrl_c")
+def test_ctrl_c_while_a_rotation_waits_says_what_the_panel_goes_on_with(cli: Cli, panel: Panel) -> None:
+    """And how to follow it, also where only errors are to be logged; the others have nothing to say."""
+    panel.survival.work = Work(seconds=600)
+    interrupt(panel, "list", skip=1)
+    ran = cli("--config", panel.config, "--quiet", "rotate", "survival")
+    (made,) = [row for row in panel.survival.backups.values() if row.completed_at is None]
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.err == (
+        f"survival: {made.name} goes on at the panel, and the server's next rotation looks at it; "
+        f"`ptero-backupd backups show survival {made.uuid}` follows it\ninterrupted\n"
+    )
+
+
+@pytest.mark.usefixtures("no_ctrl_c")
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("server", ""),
+        ("create", "a backup may have begun; `ptero-backupd backups list survival` shows it, and the server's next "),
+        ("delete", " is made; what else is beyond retention is left to the server's next rotation"),
+    ],
+)
+def test_ctrl_c_says_how_far_a_rotation_was(cli: Cli, panel: Panel, call: str, said: str) -> None:
+    """Nothing where nothing was asked for."""
+    interrupt(panel, call)
+    ran = cli("--config", panel.config, "--quiet", "rotate", "survival")
+    assert ran.code == 130
+    assert ran.err.endswith("interrupted\n")
+    assert said in ran.err if said else ran.err == "interrupted\n"
 
 
 # schedule --------------------------------------------------------------------------------------------------------

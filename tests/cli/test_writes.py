@@ -4,7 +4,7 @@ import io
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from daemon.__main__ import main
 from daemon.locks import server_lock
 from daemon.sandbox import faults
 from daemon.sandbox.records import Backup, Deed, Outcome, State, User, Work
-from tests.cli.conftest import Cli, Panel, Ran
+from tests.cli.conftest import Cli, Panel, Ran, interrupt
 from tests.cli.test_commands import shape
 
 BACKUP = {
@@ -76,21 +76,6 @@ def may_only(panel: Panel, *permissions: str) -> None:
     panel.world.add_key("ptlc_EXAMPLE_reader", User("reader"))
     panel.survival.subusers["reader"] = permissions
     panel.config.with_name("main.key").write_text("ptlc_EXAMPLE_reader")
-
-
-@pytest.fixture
-def no_ctrl_c() -> Iterator[None]:
-    """Whatever happens to Ctrl-C in a test is undone."""
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def interrupt(panel: Panel, call: str, *, skip: int = 0) -> None:
-    """Press Ctrl-C while that call is under way."""
-    fault = faults.meanwhile(lambda _world, _server: os.kill(os.getpid(), signal.SIGINT))
-    panel.world.faults.order(fault, on=call, skip=skip)
 
 
 # create --------------------------------------------------------------------------------------------------------------
