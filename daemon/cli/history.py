@@ -9,12 +9,13 @@ from daemon.cli.documents import recorded_whole
 from daemon.cli.moments import to_the_second
 from daemon.cli.options import Settings
 from daemon.cli.output import write_json
-from daemon.cli.record import opened_journal, what_came
+from daemon.cli.record import how_far, opened_journal, what_came
 from daemon.cli.tables import show, table
 from daemon.config.values import Config
 from daemon.core.units import format_duration
 from daemon.errors import Exit
 from daemon.history import Rotation
+from daemon.locks import is_locked
 
 
 def show_history(settings: Settings, server: str | None, *, limit: int, as_json: bool) -> int:
@@ -41,8 +42,18 @@ def _row(rotation: Rotation, config: Config) -> tuple[str, ...]:
         rotation.trigger,
         _took(rotation.began_at, rotation.ended_at),
         rotation.result or "not ended",
-        what_came(rotation),
+        _what(rotation, config),
     )
+
+
+def _what(rotation: Rotation, config: Config) -> str:
+    """What came of it, or how far it came."""
+    if rotation.ended_at is None:
+        return how_far(rotation, alive=is_locked(config.state_dir, rotation.server_uuid))
+    if rotation.result != "interrupted":
+        return what_came(rotation)
+    heir = rotation.summary.get("taken_over_by")
+    return how_far(rotation, alive=False) + (f"; rotation {heir} took over" if heir else "")
 
 
 def _took(began_at: datetime, ended_at: datetime | None) -> str:

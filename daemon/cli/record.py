@@ -20,6 +20,17 @@ def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
         yield opened
 
 
+def step_of(rotation: Rotation) -> str | None:
+    """The last step that is known of a rotation."""
+    return rotation.steps[-1].name if rotation.steps else None
+
+
+def how_far(rotation: Rotation, *, alive: bool) -> str:
+    """Where a rotation is that has not come to its end, or was broken off."""
+    step = step_of(rotation) or "beginning"
+    return step if alive else f"broken off at {step}"
+
+
 def what_came(rotation: Rotation) -> str:
     """What a rotation made and deleted, and what was wrong, in one line."""
     summary = rotation.summary

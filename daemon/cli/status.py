@@ -13,7 +13,7 @@ from daemon.cli.documents import Document, moment, recorded
 from daemon.cli.moments import to_the_minute
 from daemon.cli.options import Settings
 from daemon.cli.output import write_json
-from daemon.cli.record import opened_journal
+from daemon.cli.record import how_far, opened_journal, step_of
 from daemon.cli.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.values import ServerConfig
@@ -96,13 +96,9 @@ def _under_way(standing: Standing) -> Document | None:
         "rotation": rotation.id,
         "trigger": rotation.trigger,
         "began_at": moment(rotation.began_at),
-        "step": _step(rotation),
+        "step": step_of(rotation),
         "alive": standing.alive,
     }
-
-
-def _step(rotation: Rotation) -> str | None:
-    return rotation.steps[-1].name if rotation.steps else None
 
 
 def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
@@ -129,5 +125,4 @@ def _work(standing: Standing) -> str:
     if standing.open is None:
         return "-"
     since = f"since {to_the_minute(standing.open.began_at, standing.server.policy.zone)}"
-    state = _step(standing.open) or "beginning"
-    return f"{state}, {since}" if standing.alive else f"broken off at {state}, {since}"
+    return f"{how_far(standing.open, alive=standing.alive)}, {since}"

@@ -561,6 +561,7 @@ def test_status_tells_what_is_under_way_from_what_was_broken_off(
         journal.step(begun, "create", clock.now(), name="auto-1")
     with server_lock(state, uuid):
         assert "create, since 2026-04-01 12:00" in cli("--config", panel.config, "status").out
+        assert cli("--config", panel.config, "history").out.splitlines()[1].endswith("not ended  create")
         document = cli("--config", panel.config, "status", "--json").json
     assert document["servers"][0]["under_way"] == {
         "rotation": 1,
@@ -569,8 +570,29 @@ def test_status_tells_what_is_under_way_from_what_was_broken_off(
         "step": "create",
         "alive": True,
     }
-    ran = cli("--config", panel.config, "history")
-    assert "not ended" in ran.out
+    assert "not ended" in cli("--config", panel.config, "history").out
+
+
+def test_history_says_where_a_rotation_was_broken_off(
+    cli: Cli, panel: Panel, environment: Path, clock: FakeClock
+) -> None:
+    """Killed, and then taken over by the next one."""
+    with Journal.open(environment / ".local/state/ptero-backupd") as journal:
+        begun = journal.begin(
+            server_uuid=panel.survival.uuid,
+            server="survival",
+            panel="main",
+            policy="standard",
+            trigger="schedule",
+            start_at=clock.now(),
+            at=clock.now(),
+        )
+        journal.step(begun, "create", clock.now(), backup="auto-survival-20260401T120000Z-00000000")
+        (row,) = cli("--config", panel.config, "history").out.splitlines()[1:]
+        assert row.endswith("not ended  broken off at create")
+        journal.end(begun, at=clock.now(), result="interrupted", summary={"taken_over_by": 7})
+    (row,) = cli("--config", panel.config, "history").out.splitlines()[1:]
+    assert row.endswith("interrupted  broken off at create; rotation 7 took over")
 
 
 # check -----------------------------------------------------------------------------------------------------------
