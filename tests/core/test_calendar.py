@@ -101,11 +101,12 @@ def test_an_hourly_one_comes_every_real_hour_of_both_nights() -> None:
         assert starts("0 * * * *").after(moment + timedelta(hours=2, minutes=1)) == moment + timedelta(hours=3)
 
 
-@pytest.mark.parametrize("zone", ["FAR-14", "WINTER-1", "SUMMER-2"])
+@pytest.mark.parametrize("zone", ["FAR-14", "FAR+12", "WINTER-1", "SUMMER-2"])
 def test_where_the_machine_is_plays_no_part(zone: str, machine_in: Callable[[str], None]) -> None:
     """Between the two hours of the night when clocks go back, least of all."""
     machine_in(zone)
     assert starts("0 * * * *").after(at("2026-10-25 00:40")) == at("2026-10-25 01:00")
+    assert starts("*/30 * * * *").after(at("2026-10-25 00:15")) == at("2026-10-25 00:30")
 
 
 def shown(expression: str, zone: ZoneInfo, begin: datetime, minutes: int) -> list[datetime]:

@@ -1,5 +1,6 @@
 """Durations, spans and sizes, as people write and read them."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -179,6 +180,15 @@ def test_a_span_is_cut_at_the_first_moment_of_its_date(span: str, zone: str, mom
     place = ZoneInfo(zone)
     found = parse_span(span).before(at(moment, place), place)
     assert (found, found.tzinfo) == (at(cutoff, place), UTC)
+
+
+@pytest.mark.parametrize("machine", ["FAR-14", "FAR+12"])
+def test_a_cutoff_does_not_depend_on_where_the_machine_is(machine: str, machine_in: Callable[[str], None]) -> None:
+    """Half a day west of UTC the date is often still the one before."""
+    machine_in(machine)
+    berlin = ZoneInfo("Europe/Berlin")
+    cutoffs = {parse_span("1d").before(at(f"2026-06-10 {hour:02}:30", berlin), berlin) for hour in range(24)}
+    assert cutoffs == {at("2026-06-09 00:00", berlin)}
 
 
 @pytest.mark.parametrize(
