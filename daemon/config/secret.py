@@ -76,9 +76,8 @@ def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str
     else:
         if "\n" not in secret:
             return secret, path
-        tree.refuse(
-            path, f"the {place.noun} file {file} holds more than one line", f"leave the {place.noun} alone in it"
-        )
+        reason = f"the {place.noun} file {file} holds more than one line"
+        tree.refuse(path, reason, f"leave the {place.noun} alone in it")
     return None
 
 
