@@ -16,6 +16,7 @@ from daemon.config.values import Config, keeping
 from daemon.discovery import Discovery
 from daemon.errors import BackupdError
 from daemon.fleet import Fleet
+from daemon.locks import daemon_present
 from daemon.log import get_logger
 from daemon.notify import Alerts, refuse_unusable
 from daemon.rotation.tools import open_client, open_tools
@@ -31,6 +32,8 @@ FLUSH_SECONDS = 3.0
 STATUS_SECONDS = 30.0
 STOP_SECONDS = 45.0
 """What systemd is asked for when told to stop: the drain, the last alerts, and some to spare."""
+
+SIDE_BY_SIDE = "of each start one of the two makes the backup, the other is skipped or tries again: stop one of them"
 
 Aside = Callable[[Callable[[], Config]], Awaitable[Config]]
 
@@ -57,6 +60,13 @@ class Service:
         """Run until told to stop; raises BackupdError where the first configuration is bad."""
         self._listen()  # first of all: a signal that comes meanwhile is obeyed after the start
         config = self._configuration()
+        with daemon_present(config.state_dir) as other:
+            if other is not None:
+                log.warning("another_daemon", process=other, state_dir=str(config.state_dir), consequence=SIDE_BY_SIDE)
+            await self._live(config)
+
+    async def _live(self, config: Config) -> None:
+        """From the first configuration to the end."""
         tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
         alerts = Alerts(config, lambda: tools.journal, self._clock)
         watcher = Watcher(tools)

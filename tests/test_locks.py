@@ -12,7 +12,7 @@ import pytest
 
 from daemon.errors import Exit, ServerBusyError, StateError
 from daemon.folder import make_folder, open_private
-from daemon.locks import is_locked, server_lock
+from daemon.locks import daemon_of, daemon_present, is_locked, server_lock
 
 UUID = "1a7ce997-259b-452e-8b4e-cecc464142ca"
 
@@ -27,9 +27,9 @@ with server_lock(Path(sys.argv[1]), "{UUID}"):
 
 
 @contextmanager
-def held_by_another_process(state_dir: Path) -> Iterator[subprocess.Popen[str]]:
+def held_by_another_process(state_dir: Path, hold: str = HOLD) -> Iterator[subprocess.Popen[str]]:
     """A real second process that holds the lock until it is told to go, or killed."""
-    command = [sys.executable, "-c", HOLD, str(state_dir)]
+    command = [sys.executable, "-c", hold, str(state_dir)]
     with subprocess.Popen(  # noqa: S603 — our own interpreter
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
     ) as process:
@@ -189,6 +189,62 @@ def test_a_file_that_cannot_be_given_away_is_not_left_open(tmp_path: Path, monke
     with pytest.raises(PermissionError):
         open_private(tmp_path / "file")
     assert len(closed) == 1
+
+
+PRESENT = """
+import sys
+from pathlib import Path
+from daemon.locks import daemon_present
+with daemon_present(Path(sys.argv[1])) as others:
+    print("held", flush=True)
+    input()
+"""
+
+
+def test_a_daemon_finds_the_one_that_is_there_and_is_found_itself(tmp_path: Path) -> None:
+    """Each by its process; whichever ends first, the other is still known, and nobody is kept from starting."""
+    assert daemon_of(tmp_path) is None
+    with held_by_another_process(tmp_path, PRESENT) as first:
+        assert daemon_of(tmp_path) == first.pid
+        with daemon_present(tmp_path) as other:
+            assert other == first.pid
+            first.kill()
+            first.wait()
+            assert daemon_of(tmp_path) == os.getpid()
+    assert daemon_of(tmp_path) is None
+    with daemon_present(tmp_path) as other:
+        assert other is None
+
+
+def test_daemons_of_one_number_in_containers_of_their_own_know_of_each_other(tmp_path: Path) -> None:
+    """Both are process 1 there."""
+    with daemon_present(tmp_path), daemon_present(tmp_path) as other:
+        assert other == os.getpid()
+
+
+@pytest.mark.parametrize("place", ["state", "state/daemon.lock/x"])
+def test_a_folder_that_cannot_be_used_keeps_no_daemon_from_starting(tmp_path: Path, place: str) -> None:
+    """It just is not known; whoever looks is told that it cannot be looked at."""
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with daemon_present(tmp_path / "state") as other:
+        assert other is None
+
+
+def test_without_a_folder_no_daemon_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor where the file system knows no locks, or the file is somebody else's."""
+    with daemon_present(None) as other:
+        assert (other, daemon_of(None)) == (None, None)
+
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("daemon.locks.fcntl.fcntl", refuse)
+    with daemon_present(tmp_path) as other:
+        assert other is None
+    with pytest.raises(StateError, match=r"daemon\.lock cannot be looked at: No locks available"):
+        daemon_of(tmp_path)
 
 
 def test_a_folder_that_another_made_meanwhile_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from rich.text import Text
+
 from daemon.cli.context import begin
 from daemon.cli.documents import Document, moment, recorded
 from daemon.cli.moments import to_the_minute
@@ -21,7 +23,7 @@ from daemon.core.units import format_duration
 from daemon.discovery import remembered
 from daemon.errors import Exit
 from daemon.history import Journal, Rotation
-from daemon.locks import is_locked
+from daemon.locks import daemon_of, is_locked
 
 LOOKED_AT = 500
 """How many rotations back the newest good backup is looked for."""
@@ -47,12 +49,15 @@ def show_status(settings: Settings, *, as_json: bool) -> int:
     with opened_journal(config.state_dir) as journal:
         servers = remembered(config, journal.recent(limit=LOOKED_AT)).servers if config.discover else config.servers
         standings = [_standing(server, journal, config.state_dir, now) for server in servers.values()]
+    process = daemon_of(config.state_dir)
     if as_json:
-        write_json({"now": moment(now), "servers": [_document(standing) for standing in standings]})
+        running = None if process is None else {"process": process}
+        write_json({"now": moment(now), "daemon": running, "servers": [_document(standing) for standing in standings]})
     else:
         rows = (_row(standing, now) for standing in standings)
-        complaints = (cell(line, style) for standing in standings for line, style in _complaints(standing))
-        show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *complaints)
+        lines = [_daemon(config.state_dir, process)] if config.state_dir else []
+        lines += [line for standing in standings for line in _complaints(standing)]
+        show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *lines)
     return Exit.DONE
 
 
@@ -113,12 +118,18 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _complaints(standing: Standing) -> Iterator[tuple[str, str]]:
-    """What was wrong with the last rotation, if anything was, and what can be done: lines, each with its style."""
+def _daemon(state_dir: Path, process: int | None) -> Text:
+    if process is None:
+        return cell(f"no daemon runs on {state_dir}", "yellow")
+    return cell(f"daemon: running, process {process}")
+
+
+def _complaints(standing: Standing) -> Iterator[Text]:
+    """What was wrong with the last rotation, if anything was, and what can be done."""
     for problem in standing.last.summary.get("problems", ()) if standing.last else ():
-        yield f"{standing.server.name}: {problem['text']}", ""
+        yield cell(f"{standing.server.name}: {problem['text']}")
         if hint := problem.get("hint"):
-            yield f"  hint: {hint}", "dim"
+            yield cell(f"  hint: {hint}", "dim")
 
 
 def _work(standing: Standing) -> str:

@@ -1,6 +1,7 @@
 """The commands against a panel over real HTTP, with the configuration of two servers."""
 
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.history import Journal
-from daemon.locks import server_lock
+from daemon.locks import daemon_present, server_lock
 from daemon.sandbox import faults
 from daemon.sandbox.records import State, Work
 from daemon.sandbox.scenes import three_pages
@@ -533,13 +534,26 @@ def test_status_shows_the_last_rotation_and_the_next_start(cli: Cli, panel: Pane
     assert row.endswith("2026-04-02 04:00")
     document = cli("--config", panel.config, "status", "--json").json
     survival, lobby = document["servers"]
-    assert list(document) == ["now", "servers"]
+    assert list(document) == ["now", "daemon", "servers"]
+    assert document["daemon"] is None
     assert list(survival) == ["server", "panel", "policy", "last", "newest_good", "under_way", "next_start"]
     assert survival["newest_good"]["backup"]["name"] == survival["last"]["created"]["name"]
     assert (lobby["last"], lobby["newest_good"], lobby["under_way"]) == (None, None, None)
     panel.lobby.status = "suspended"
     cli("--config", panel.config, "rotate", "lobby")
     assert "lobby: the server is suspended" in cli("--config", panel.config, "status").out.splitlines()
+
+
+def test_status_says_whether_a_daemon_runs(cli: Cli, panel: Panel, environment: Path) -> None:
+    """On this state folder; without one nobody knows."""
+    state = environment / ".local/state/ptero-backupd"
+    assert cli("--config", panel.config, "status").out.splitlines()[-1] == f"no daemon runs on {state}"
+    with daemon_present(state):
+        assert cli("--config", panel.config, "status").out.splitlines()[-1] == f"daemon: running, process {os.getpid()}"
+        assert cli("--config", panel.config, "status", "--json").json["daemon"] == {"process": os.getpid()}
+        panel.config.write_text(f'state_dir = "none"\n{panel.config.read_text()}')
+        assert "daemon" not in cli("--config", panel.config, "status").out
+        assert cli("--config", panel.config, "status", "--json").json["daemon"] is None
 
 
 def test_status_tells_what_is_under_way_from_what_was_broken_off(

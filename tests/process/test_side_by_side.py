@@ -68,6 +68,9 @@ def test_of_two_daemons_and_a_rotation_by_hand_at_once_one_makes_the_backup(pane
         for _ in range(2):
             daemons.append(held.enter_context(running(panel)))
             hold_up(panel, daemons[-1].process)
+        first, second = daemons
+        assert second.wait_for("another_daemon")["process"] == first.process.pid
+        assert not first.events("another_daemon")
         hand = held.enter_context(by_hand(panel))
         held.callback(hand.kill)
         hold_up(panel, hand)
