@@ -167,11 +167,18 @@ def test_the_template_is_the_same_unit_for_each_of_several_configurations() -> N
     command = f"{PROGRAM} --config /etc/ptero-backupd/%i/config.toml"
     assert changed.pop("Description").endswith("(%i)")
     assert changed == {
-        "ExecStartPre": f"{command} check --offline",
         "ExecStart": f"{command} run",
         "ConfigurationDirectory": "ptero-backupd/%i",
         "StateDirectory": "ptero-backupd-%i",
     }
+
+
+def test_nothing_but_the_daemon_decides_whether_it_starts() -> None:
+    """It makes backups where `check` finds fault, as on a full disk; a bad configuration it refuses itself."""
+    assert [name for name, _ in directives(SERVICE) if name.startswith(("Exec", "Condition", "Assert"))] == [
+        "ExecStart",
+        "ExecReload",
+    ]
 
 
 def test_the_commands_of_the_unit_are_commands() -> None:
