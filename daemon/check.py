@@ -6,6 +6,7 @@ hides another's.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -163,7 +164,7 @@ async def _look_at_server(config: ServerConfig, client: PanelClient, visible: Se
     seen = _about(config, Level.OK, "server", f'"{server.name}" on {server.node}')
     findings = [seen, *_obstacle(config, server), *_permissions(config, server), *_no_backups(config, server)]
     if server.obstacle is None and not any(finding.level is Level.ERROR for finding in findings):
-        findings.append(await _look_at_limit(config, server, client))
+        findings += await _look_at_backups(config, server, client)
     return findings, {config.name: server.uuid}
 
 
@@ -203,12 +204,30 @@ def _no_backups(config: ServerConfig, server: Server) -> list[Finding]:
     return [_about(config, Level.ERROR, "limit", text, "raise the server's backup limit in the panel")]
 
 
-async def _look_at_limit(config: ServerConfig, server: Server, client: PanelClient) -> Finding:
-    """Whether the panel's limit can hold what the policy keeps, the new backup, and what it never deletes."""
+async def _look_at_backups(config: ServerConfig, server: Server, client: PanelClient) -> list[Finding]:
     try:
         backups = (await client.backups(config.id)).backups
     except PanelError as error:
-        return _about(config, Level.ERROR, error.code, error.text, error.hint)
+        return [_about(config, Level.ERROR, error.code, error.text, error.hint)]
+    return [*_renamed(config, backups), _limit(config, server, backups)]
+
+
+def _renamed(config: ServerConfig, backups: Sequence[Backup]) -> list[Finding]:
+    """Whether the policy made the backups when the server had another name, so that it no longer touches them."""
+    template, names = config.policy.template, [backup.name for backup in backups]
+    if config.policy.scope is not Scope.OWN or any(map(config.ownership.owns, names)):
+        return []
+    findings = []
+    for former, count in Counter(filter(None, map(template.server_of, names))).most_common(1):
+        would = f"{_number(range(count), 'backup')} would be under the name {former}"
+        text = f"none of its backups is its own, and {would}: was it renamed?"
+        hint = f'`also_own = ["{template.text.replace("{server}", former)}"]` makes them its own again'
+        findings.append(_about(config, Level.WARNING, "renamed", text, hint))
+    return findings
+
+
+def _limit(config: ServerConfig, server: Server, backups: Sequence[Backup]) -> Finding:
+    """Whether the panel's limit can hold what the policy keeps, the new backup, and what it never deletes."""
     limit, beyond = server.backup_limit, sum(_never_deleted(config, backup) for backup in backups)
     also = f", and {_number(range(beyond), 'backup')} that it never deletes" if beyond else ""
     most = config.policy.retention.most_kept()

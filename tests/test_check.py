@@ -19,7 +19,7 @@ from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.sandbox import faults
 from daemon.sandbox.records import Server, Settings, State, User
-from daemon.sandbox.scenes import KEY, empty, history
+from daemon.sandbox.scenes import KEY, empty, history, own_name
 from daemon.sandbox.serve import SandboxServer
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
@@ -218,6 +218,21 @@ async def test_what_is_never_deleted_takes_slots_too(scene: Scene) -> None:
         "the limit of 5 cannot hold what the policy keeps (3) plus one, and 2 backups that it never deletes"
     )
     assert "and 1 backup that it never deletes" in of_limit(await scene.check(scope='"all"')).text
+
+
+async def test_a_server_that_was_renamed_is_a_warning(scene: Scene) -> None:
+    """What it was called before made all its backups, and retention no longer touches them; also_own does."""
+    identifier = scene.survival.identifier
+    scene.world.add_backup(scene.survival, "by hand")
+    findings = await scene.check(servers={"survival2": identifier})
+    said = "none of its backups is its own, and 5 backups would be under the name survival: was it renamed?"
+    assert worst(findings) == [("warning", "renamed", said)]
+    (finding,) = [finding for finding in findings if finding.code == "renamed"]
+    assert finding.hint == '`also_own = ["auto-survival-{time}-{id}"]` makes them its own again'
+    assert worst(await scene.check(servers={"survival2": identifier}, also_own='["auto-survival-{time}-{id}"]')) == []
+    assert worst(await scene.check(servers={"survival2": identifier}, scope='"all"')) == []
+    scene.world.add_backup(scene.survival, own_name("survival2", scene.clock.now(), 0))
+    assert worst(await scene.check(servers={"survival2": identifier})) == []
 
 
 async def test_a_limit_of_none_is_an_error_whatever_else_is_wrong(scene: Scene) -> None:

@@ -51,6 +51,11 @@ class Template:
         """Whether this template could have made the name for this server (None: for any server), to the letter."""
         return _pattern(self.text, server).fullmatch(name) is not None
 
+    def server_of(self, name: str) -> str | None:
+        """The server for which this template could have made the name; None where it could not, or names no server."""
+        found = _pattern(self.text, None).fullmatch(name)
+        return found.groupdict().get("server") if found else None
+
     def longest_length(self, server: str) -> int:
         """How many characters its names for this server have; all have the same."""
         return len(self.render(server, datetime(2000, 1, 1, tzinfo=UTC), "0" * 8))

@@ -55,6 +55,20 @@ def test_a_name_is_own_only_to_the_letter(name: str, server: str | None, own: bo
     assert PLAIN.matches(name, server) is own
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "server"),
+    [
+        (PLAIN.text, NAME, "survival"),
+        (PLAIN.text, NAME.replace("survival", "survival-2"), "survival-2"),
+        (PLAIN.text, "before the update", None),
+        ("auto-{time}", "auto-20260401T040000Z", None),
+    ],
+)
+def test_the_server_can_be_read_back_from_a_name(text: str, name: str, server: str | None) -> None:
+    """Unless the template did not make the name, or says nothing of the server."""
+    assert Template.parse(text).server_of(name) == server
+
+
 def test_fixed_text_is_no_expression() -> None:
     """A dot in a template is a dot."""
     template = Template.parse("a.b+({time})")
