@@ -1,6 +1,7 @@
 """`check`: what makes rotations fail is found before they do."""
 
 import os
+import resource
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -330,6 +331,18 @@ def test_a_state_folder_of_somebody_else_is_found() -> None:
                 os.seteuid(0)
             assert said in finding.text
             assert finding.level is Level.ERROR
+
+
+def test_a_disk_without_room_is_found(tmp_path: Path) -> None:
+    """Making a file is not enough: it must be possible to fill it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        finding = check_state(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (finding.level, finding.code) == (Level.ERROR, "state")
+    assert "cannot be opened: File too large" in finding.text
 
 
 def test_a_journal_that_is_found_damaged_is_said(tmp_path: Path) -> None:
