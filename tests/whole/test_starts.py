@@ -12,7 +12,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
 from daemon.rotation.tools import open_tools
-from daemon.sandbox.faults import error_after, node_error, web_page, without
+from daemon.sandbox.faults import error_after, node_error, refused, web_page, without
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Work
 from tests.whole.fleet import Daemons, at, made, on_virtual_time, rows, until
@@ -212,6 +212,19 @@ async def test_an_error_after_the_deed_a_kill_and_a_list_without_dates_make_no_s
         await until(daemons.clock, at(1, 5))
     assert made(daemons) == ["01 03:59"]
     assert rows(daemons)[-1] == ("resume", "done")
+
+
+@pytest.mark.parametrize(("asked", "tried"), [(None, "01 04:12"), ("1800", "01 04:32")])
+async def test_a_create_that_nothing_came_of_is_tried_again_when_the_panel_asks_for_it(
+    daemons: Daemons, asked: str | None, tried: str
+) -> None:
+    """Two minutes it is looked for; then ten pass, or as many as a panel in maintenance says."""
+    survival = next(iter(daemons.world.servers.values()))
+    async with daemons.running(daemons.configure({"survival": survival})):
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(refused(503, retry_after=asked), on=Call.CREATE)
+        await until(daemons.clock, at(1, 5))
+    assert made(daemons)[1:] == [tried]
 
 
 async def test_backups_that_failed_while_the_daemon_was_dead_count_as_tries(daemons: Daemons) -> None:
