@@ -44,7 +44,9 @@ def pick_up(
     # One that was skipped tried nothing: the server was busy or could not be backed up.
     tried = next((row.began_at for row in rows if row.result != "skipped"), None)
     start = missed(starts, tried, now)
-    return None if start is None else PickUp("catch-up", start, now + starts.delay)
+    moment = now + starts.delay
+    # Where the next start comes by then, it serves for both.
+    return None if start is None or moment >= starts.after(now) else PickUp("catch-up", start, moment)
 
 
 def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int]:

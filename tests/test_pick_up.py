@@ -14,6 +14,15 @@ START = datetime(2026, 4, 1, 4, tzinfo=UTC)
 NOW = START + timedelta(minutes=5)
 
 
+class Late(Starts):
+    """Half an hour late, whatever the splay."""
+
+    @property
+    def delay(self) -> timedelta:
+        """The server's own delay."""
+        return timedelta(minutes=30)
+
+
 def begun(start_at: datetime | None = START) -> list[Rotation]:
     """The journal's rows where one rotation has begun and not ended."""
     with Journal.memory() as journal:
@@ -26,3 +35,13 @@ def begun(start_at: datetime | None = START) -> list[Rotation]:
 def test_only_a_rotation_that_no_process_is_at_is_gone_on_with(left_alone: bool, found: PickUp | None) -> None:
     """A `rotate` in a terminal, or another daemon, has not ended either, and is not dead."""
     assert pick_up(begun(), STARTS, NOW, left_alone=lambda _: left_alone) == found
+
+
+@pytest.mark.parametrize(("minutes_before", "found"), [(31, True), (30, False), (29, False)])
+def test_a_missed_start_whose_splay_lasts_to_the_next_one_is_served_by_that(minutes_before: int, found: bool) -> None:
+    """Both were backed up at the same moment (seed 128): the next start comes at 04:30, and the delay is 30 minutes."""
+    late = Late(parse_schedule("0 4 * * *"), ZoneInfo("UTC"), timedelta(hours=1), "1a7ce997")
+    now = START + late.delay - timedelta(minutes=minutes_before)
+    missed = late.latest(now)
+    expected = PickUp("catch-up", missed, now + late.delay) if found else None
+    assert pick_up([], late, now, left_alone=lambda _: True) == expected
