@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 
 from daemon.clock import SystemClock
-from tests.simulation.rules import TITLES, Violation
+from tests.simulation.court import TITLES, Violation
 from tests.simulation.run import CIRCUMSTANCES, KINDS, Report, simulate
 from tests.simulation.story import Cut, shrink, told
 
@@ -47,7 +47,8 @@ def main(words: list[str] | None = None) -> int:
     if runs == 1:
         return _one(Cut(first, tuple(asked.without), asked.length), verbose=asked.verbose)
     say(f"seeds {first} to {first + runs - 1}, {asked.workers} workers")
-    totals = _play(range(first, first + runs), asked.workers, keep_going=asked.keep_going)
+    totals = Totals()
+    _play(range(first, first + runs), asked.workers, totals, keep_going=asked.keep_going)
     say(totals.table())
     return 1 if totals.failures else 0
 
@@ -68,10 +69,11 @@ def _arguments() -> argparse.ArgumentParser:
 def _check(fresh: int, workers: int) -> int:
     """What every change has to pass; in the seeds that are always the same each trouble and each rule must occur."""
     say(f"seeds 0 to {FIXED - 1}, and {fresh} to {fresh + FRESH - 1}")
-    totals = _play(range(FIXED), workers, keep_going=False)
+    totals = Totals()
+    _play(range(FIXED), workers, totals, keep_going=False)
     missing = [] if totals.failures else totals.never_occurred()
     if not totals.failures:
-        totals.join(_play(range(fresh, fresh + FRESH), workers, keep_going=False))
+        _play(range(fresh, fresh + FRESH), workers, totals, keep_going=False)
     say(totals.table())
     if missing:
         say(f"seeds 0 to {FIXED - 1} never met: {', '.join(missing)}")
@@ -94,10 +96,10 @@ def _one(cut: Cut, *, verbose: bool) -> int:
     return 1
 
 
-def _play(seeds: Sequence[int], workers: int, *, keep_going: bool) -> "Totals":
-    """Play them, tell the story of each that fails, and now and then how far it is."""
-    totals, told_at = Totals(), CLOCK.monotonic()
-    for report in _reports(seeds, workers):
+def _play(seeds: Sequence[int], workers: int, totals: "Totals", *, keep_going: bool) -> None:
+    """Play and count them, tell the story of each that fails, and now and then how far it is."""
+    told_at = CLOCK.monotonic()
+    for number, report in enumerate(_reports(seeds, workers), start=1):
         totals.add(report)
         if report.violation is not None:
             say(f"seed {report.seed} fails, and is cut down …")
@@ -107,8 +109,7 @@ def _play(seeds: Sequence[int], workers: int, *, keep_going: bool) -> "Totals":
                 break
         if CLOCK.monotonic() - told_at >= EVERY_SECONDS:
             told_at = CLOCK.monotonic()
-            sys.stderr.write(f"{totals.runs} of {len(seeds)}, {len(totals.failures)} failed\n")
-    return totals
+            sys.stderr.write(f"{number} of {len(seeds)}, {len(totals.failures)} failed\n")
 
 
 def _reports(seeds: Iterable[int], workers: int) -> Iterator[Report]:
@@ -161,18 +162,6 @@ class Totals:
         self.happened.update(report.happened)
         self.runs_with.update(report.happened.keys())
         self.checked.update(report.checked)
-
-    def join(self, later: "Totals") -> None:
-        """Count what came after it as well."""
-        self.runs += later.runs
-        self.rotations += later.rotations
-        self.requests += later.requests
-        self.deletions += later.deletions
-        self.days += later.days
-        self.failures += later.failures
-        self.happened += later.happened
-        self.runs_with += later.runs_with
-        self.checked += later.checked
 
     def never_occurred(self) -> list[str]:
         """The kinds of trouble that no run met, and the rules that were never held against anything."""

@@ -34,17 +34,21 @@ WRONG_VALUES: tuple[Mapping[str, object], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of trouble. `calls` None means any; `falsifies` says that rows are not told as they are."""
+    """One kind of trouble. `calls` None means any; `falsifies` says that rows are not told as they are,
+    `dateless` that the answer has no `Date`.
+    """
 
     make: Maker
     calls: tuple[Call, ...] | None = None
     falsifies: bool = False
+    dateless: bool = False
 
 
 def _late(rng: random.Random) -> Fault:
     return faults.late(rng.uniform(2, 90))
 
 
+FAILED = faults.refused(500, "QueryException", "An unexpected error was encountered.")
 KEY_ECHO = "the header Authorization: Bearer {key} was refused"
 
 KINDS: Mapping[str, Kind] = {
@@ -54,10 +58,14 @@ KINDS: Mapping[str, Kind] = {
     "connection reset in the body": Kind(lambda _: faults.reset()),
     "deed done late": Kind(_late),
     "answer late": Kind(lambda rng: faults.slow(rng.uniform(2, 90))),
-    "500 of the panel": Kind(lambda _: faults.refused(500, "QueryException", "An unexpected error was encountered.")),
+    "500 of the panel": Kind(lambda _: FAILED),
+    "500 of the panel after the deed": Kind(lambda _: Fault("500 after the deed", answer=FAILED.answer), WRITES),
     "502 page": Kind(lambda _: faults.web_page(502)),
     "502 page after the deed": Kind(lambda _: Fault("502 after the deed", answer=html_answer(502, "Bad Gateway"))),
     "503": Kind(lambda rng: rng.choice((faults.web_page(503), faults.refused(503)))),
+    "503 page after the deed": Kind(
+        lambda _: Fault("503 after the deed", answer=html_answer(503, "Service Unavailable")), WRITES
+    ),
     "504 page": Kind(lambda _: faults.web_page(504)),
     "404 page": Kind(lambda _: faults.web_page(404)),
     "429 of the API limit": Kind(lambda rng: faults.api_limit(rng.choice(RETRY_AFTERS))),
@@ -69,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
         lambda rng: faults.creation_throttle(rng.choice(WRONG_RETRY_AFTERS)), (Call.CREATE,)
     ),
     "error of the node": Kind(lambda rng: faults.node_error(rng.choice(NODE_STATUSES)), WRITES),
+    "answer without a Date": Kind(lambda _: Fault("without a Date"), dateless=True),
     "redirect": Kind(lambda _: faults.redirected()),
     "truncated JSON": Kind(lambda _: faults.half_json()),
     "odd JSON": Kind(lambda rng: faults.odd(rng.choice(ODD_DOCUMENTS))),
@@ -97,7 +106,6 @@ class RandomFaults(Faults):
         self,
         rates: Mapping[str, float],
         stream: Callable[[str], random.Random],
-        key: str,
         happened: Callable[[str], None],
     ) -> None:
         super().__init__()
@@ -105,7 +113,6 @@ class RandomFaults(Faults):
         self.victim: str | None = None
         self._rates = {name: rate / _seldom(KINDS[name]) for name, rate in rates.items() if name in KINDS}
         self._streams = {name: stream(name) for name in self._rates}
-        self._key = key
         self._happened = happened
 
     def take(self, call: Call, server: str | None) -> Fault | None:
@@ -122,7 +129,7 @@ class RandomFaults(Faults):
         name, fault = chosen
         self._happened(name)
         exchange.fault = name
-        exchange.falsified = KINDS[name].falsifies
+        exchange.falsified, exchange.dateless = KINDS[name].falsifies, KINDS[name].dateless
         if name == "error that echoes the key":
-            return faults.refused(500, "Exception", KEY_ECHO.format(key=self._key))
+            return faults.refused(500, "Exception", KEY_ECHO.format(key=exchange.key))
         return fault

@@ -69,6 +69,12 @@ def owns(policy: Mapping[str, Any], server: str, name: str) -> bool:
     return False
 
 
+def named(policy: Mapping[str, Any], server: str, made: datetime, number: int) -> str:
+    """The name that a policy gives to a backup that is made then; the number is its id."""
+    name = str(setting(policy, "name")).replace("{server}", server)
+    return name.replace("{time}", f"{made:%Y%m%dT%H%M%SZ}").replace("{id}", f"{number:08x}")
+
+
 def judge(
     rows: Sequence[Row],
     policy: Mapping[str, Any],
@@ -103,8 +109,7 @@ def room(
 ) -> str | None:
     """The one deletion that may make room for a backup that is about to be made; None where there is none."""
     before = judge(rows, policy, server, now, complete=complete)
-    name = setting(policy, "name").replace("{server}", server).replace("{time}", "20260101T000000Z")
-    coming = Row("~coming", name.replace("{id}", "0" * 8), True, False, 0, now, now)
+    coming = Row("~coming", named(policy, server, now, 0), True, False, 0, now, now)
     states = {**before.states, "~coming": "good"}
     after = judge([*rows, coming], policy, server, now, complete=complete, states=states)
     good = after.good_deletions()

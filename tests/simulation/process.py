@@ -10,7 +10,10 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from structlog.contextvars import get_contextvars
 
 from daemon.config.values import Config, PanelConfig, keeping
 from daemon.errors import BackupdError
@@ -27,6 +30,7 @@ from daemon.rotation.tools import open_tools
 from daemon.watch.board import Board
 from daemon.watch.watcher import Watcher
 from tests.simulation.clocks import ProcessClock
+from tests.simulation.starts import latest_start
 from tests.simulation.told import Mailbox
 from tests.simulation.wire import Wire
 from tests.simulation.witness import Rotation
@@ -49,9 +53,15 @@ class DiskJournal(Journal):
         process = PROCESS.get()
         process.check_alive()
         if path is not None and process.simulation.disk_full:
-            process.simulation.journal_fails("disk full")
+            process.journal_fails("disk full")
             raise OSError(28, "No space left on device")
         super().__init__(path)
+
+    def end(self, rotation: int, *, result: str, **about: Any) -> None:
+        """Note that a rotation reports, since it may be killed when that is written and nobody was told."""
+        if result != "interrupted":
+            PROCESS.get().reports()
+        super().end(rotation, result=result, **about)
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
@@ -60,7 +70,7 @@ class DiskJournal(Journal):
         with super()._writing(what) as connection:
             yield connection
             if process.simulation.disk_full:
-                process.simulation.journal_fails("disk full")
+                process.journal_fails("disk full")
                 raise sqlite3.OperationalError(DISK_FULL)
         process.tick("after the journal was written")
 
@@ -69,7 +79,7 @@ class DiskJournal(Journal):
         PROCESS.get().check_alive()
         with super()._reading() as connection:
             if PROCESS.get().simulation.disk_unreadable:
-                PROCESS.get().simulation.journal_fails("journal unreadable")
+                PROCESS.get().journal_fails("journal unreadable")
                 raise sqlite3.OperationalError("disk I/O error")
             yield connection
 
@@ -85,6 +95,16 @@ class Process:
         self.over = asyncio.Event()
         self.clock = ProcessClock(simulation.host_clock, self.check_alive)
         self._clients = 0
+        simulation.processes[name] = self
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it is neither dead nor ending."""
+        return self.alive and not self.over.is_set()
+
+    def now(self) -> datetime:
+        """What its machine's clock shows."""
+        return self.clock.now()
 
     def check_alive(self) -> None:
         """Raise CancelledError where the process is dead."""
@@ -106,6 +126,16 @@ class Process:
         self.simulation.witness.tell(f"{self.name} is KILLED when {where}")
         self.over.set()
 
+    def journal_fails(self, kind: str) -> None:
+        """A read or a write of the journal fails, in a rotation of this process or elsewhere in it."""
+        self.simulation.journal_fails(kind, self.name, get_contextvars().get("server"))
+
+    def reports(self) -> None:
+        """The rotation whose code runs is about to write down how it ended."""
+        rotation = self.simulation.witness.running.get((self.name, get_contextvars().get("server", "")))
+        if rotation is not None:
+            rotation.reported = True
+
     def open_client(self, panel: PanelConfig) -> PanelClient:
         """A client of this process."""
         self._clients += 1
@@ -115,7 +145,7 @@ class Process:
             panel.api_key,
             clock=self.clock,
             reserve=panel.reserve,
-            transport=Wire(self.simulation.panel, self),
+            transport=Wire(self.simulation.panel, self, url=panel.url, key=panel.api_key.get_secret_value()),
             randomness=self.simulation.scenario.stream(f"jitter of {self.name} {self._clients}"),
         )
 
@@ -125,17 +155,18 @@ class Process:
 
     def rotation_begins(self, order: Order) -> None:
         """Tell the witness."""
-        simulation, server = self.simulation, order.server
+        simulation, name = self.simulation, order.server.name
+        policy = simulation.configuration.in_force(name) or simulation.configuration.known[name]
+        uuid, by_hand = simulation.uuid_of(name), order.trigger == "manual"
         simulation.rotation_begins(
             Rotation(
                 process=self.name,
-                server=server.name,
-                uuid=simulation.uuid_of(server.name),
+                server=name,
+                uuid=uuid,
                 trigger=order.trigger,
-                start_at=order.start_at,
-                attempt=order.attempt,
+                start_at=None if by_hand else latest_start(policy, uuid, self.clock.now()),
                 began=simulation.clock.monotonic(),
-                policy=simulation.policies.get(server.name) or simulation.policies_once[server.name],
+                policy=policy,
             )
         )
 
@@ -157,6 +188,8 @@ class Daemon(Process):
     async def live(self, read: Callable[[], Config]) -> None:
         """Run until killed or told to stop."""
         PROCESS.set(self)
+        if not self.alive:
+            return  # killed before its first step
         config = read()
         self.tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
         self.simulation.tools[self.name] = self.tools

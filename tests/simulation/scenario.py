@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -130,7 +131,8 @@ def _panel(rng: random.Random) -> dict[str, Any]:
         "api_limit": rng.choice((720, 240, 240, 60)),
         "creation_limit": rng.choice((0, 2)),
         "housekeeping": rng.choice((None, 6 * HOUR)),
-        "skew": timedelta(seconds=rng.choice((0, 0, 90, -90, 900, -900, 7200))),
+        "skew": timedelta(seconds=rng.choice((0, 0, 90, -90, 900, -900, 7200, -7200))),
+        "zone": ZoneInfo(rng.choice(("UTC", *ZONES))),
         "zulu": rng.random() < 0.3,
         "deleted_count": rng.random() < 0.7,
     }
@@ -173,12 +175,14 @@ def policy(rng: random.Random, schedule: str) -> dict[str, Any]:
     return table
 
 
-def toml(scenario: Scenario, policies: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str], state: str) -> str:
+def toml(
+    scenario: Scenario, policies: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str], *, url: str, state: str
+) -> str:
     """The configuration file: one policy a server."""
     lines = [
         f'state_dir = "{state}"',
         "[panels.main]",
-        'url = "https://panel.example.com"',
+        f'url = "{url}"',
         f"backups_per_node = {scenario.backups_per_node}",
         f"api_reserve = {scenario.reserve}",
         "[alerts.people]",

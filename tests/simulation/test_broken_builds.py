@@ -7,8 +7,9 @@ shows the break; that none does within `MOST` of them is the failure.
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 from unittest import mock
@@ -18,6 +19,7 @@ import pytest
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
+import daemon.fleet
 import daemon.notify.alerts
 import daemon.panel.client
 import daemon.panel.pages
@@ -26,7 +28,9 @@ import daemon.panel.results
 import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.delete
+import daemon.rotation.report
 import daemon.rotation.rotate
+import daemon.rotation.run
 import daemon.rotation.wait
 import daemon.watch.watcher
 from daemon.config.errors import ConfigError
@@ -35,14 +39,23 @@ from daemon.core.names import Ownership
 from daemon.core.retention import Retention
 from daemon.core.watch import Report
 from daemon.fleet import Fleet
+from daemon.history import Journal
 from daemon.panel.answers import Answer, Call
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PanelTroubleError, PanelUnreachableError
+from daemon.panel.errors import (
+    ApiLimitError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PanelError,
+    PanelTroubleError,
+    PanelUnreachableError,
+)
 from daemon.panel.requests import Requests
 from daemon.rotation.gather import Gathered
-from daemon.rotation.run import Run
-from daemon.rotation.slots import Slot
-from tests.simulation.rules import TITLES
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.run import Halt, Order, Run
+from daemon.rotation.slots import NodeSlots, Slot
+from tests.simulation.court import TITLES
 from tests.simulation.run import Simulation, simulate
 
 pytestmark = pytest.mark.timeout(300)
@@ -91,15 +104,23 @@ def _leaves_locks_to_the_panel() -> AbstractContextManager[Any]:
     return stack
 
 
-@broken("a pending one passes for failed", "2")
+@broken("a pending one passes for failed", "2", insist={"backup never ends": 0.5})
 def _pending_is_failed() -> AbstractContextManager[Any]:
-    def read(row: object) -> Backup:
-        backup = daemon.panel.wire.read_backup(row)
-        return replace(backup, completed_at=backup.completed_at or backup.created_at)
+    real = daemon.core.retention._settled
+
+    def settled(backup: Backup, finding: Any, *rest: Any) -> Any:
+        if finding.state is State.PENDING:
+            failed = replace(backup, completed_at=backup.created_at)
+            return real(failed, finding._replace(state=State.FAILED), *rest)
+        return real(backup, finding, *rest)
+
+    async def look(client: PanelClient, clock: Any, server_id: str, listed: Backup) -> float:
+        await client.backup(server_id, listed.uuid, urgent=True)
+        return float(clock.monotonic())
 
     stack = ExitStack()
-    stack.enter_context(PATCH(daemon.panel.pages, "read_backup", read))
-    stack.enter_context(PATCH(daemon.panel.results, "read_backup", read))
+    stack.enter_context(PATCH(daemon.core.retention, "_settled", settled))
+    stack.enter_context(PATCH(daemon.rotation.delete, "_look_again", look))
     return stack
 
 
@@ -138,7 +159,7 @@ def _forgets_the_oldest() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.retention, "opinions", opinions)
 
 
-@broken("room is made though nothing is beyond retention", "3")
+@broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8})
 def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
     real = daemon.rotation.create.make_room
 
@@ -255,7 +276,7 @@ def _toggles_blindly() -> AbstractContextManager[Any]:
 @broken(
     "what the journal does not know of is made again",
     "6",
-    insist={"disk full": 1, "500 of the panel": 1, "answer late": 1},
+    insist={"disk full": 1, "500 of the panel after the deed": 1, "panel goes down at a create": 1},
 )
 def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.create, "_made_already", lambda *_: None)
@@ -344,6 +365,137 @@ def _asks_all_the_time() -> AbstractContextManager[Any]:
         await run.tools.clock.sleep(4.0)
 
     return PATCH(daemon.rotation.wait, "_sleep", sleep)
+
+
+@broken("what is due to be deleted is refused", "live")
+def _refuses_to_delete() -> AbstractContextManager[Any]:
+    async def delete_decided(run: Run, gathered: Gathered, decide: Any, **_: Any) -> bool:
+        if decide(run.config, gathered.listing):
+            raise Halt(Result.REFUSED, Problem("refused", "better not"))
+        return True
+
+    return PATCH(daemon.rotation.rotate, "delete_decided", delete_decided)
+
+
+@broken("as many are deleted as max_deletions allows, and not none", "7")
+def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
+    real = daemon.rotation.run.plan
+
+    def plan(*given: Any, max_deletions: int, **options: Any) -> Any:
+        decided = real(*given, max_deletions=max_deletions, **options)
+        if decided.code != "max_deletions":
+            return decided
+        doomed = real(*given, max_deletions=-1, **options).deletions
+        return replace(decided, deletions=doomed[:max_deletions], refused=None, code=None)
+
+    return PATCH(daemon.rotation.run, "plan", plan)
+
+
+@broken("a resume is a start of its own", "6", insist={"killed at a step": 0.7})
+def _resumes_for_another_start() -> AbstractContextManager[Any]:
+    real = daemon.fleet.pick_up
+
+    def pick_up(rows: Any, starts: Any, now: Any, **options: Any) -> Any:
+        found = real(rows, starts, now, **options)
+        return replace(found, start_at=now) if found is not None and found.trigger == "resume" else found
+
+    return PATCH(daemon.fleet, "pick_up", pick_up)
+
+
+@broken(
+    "a retry is a start of its own",
+    "6",
+    insist={"500 of the panel after the deed": 1, "panel goes down at a create": 1},
+)
+def _retries_for_another_start() -> AbstractContextManager[Any]:
+    real = Fleet._again
+    return PATCH(Fleet, "_again", lambda self, order, moment: real(self, replace(order, start_at=moment), moment))
+
+
+@broken("every look at the clock is a start", "6")
+def _starts_all_the_time() -> AbstractContextManager[Any]:
+    def notice_jump(self: Fleet, expected: Any) -> None:
+        for server in self.config.servers.values():
+            self._launch(Order(server, "schedule", self._clock.now()))
+
+    return PATCH(Fleet, "_notice_jump", notice_jump)
+
+
+@broken("a retry waits for some seconds", "calm", insist={"502 page": 1.6})
+def _retries_at_once() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.report, "retry_delay", lambda attempt: timedelta(seconds=20))
+
+
+@broken("a retry obeys the configuration of the first try", "6", insist={"configuration reloaded": 2, "503": 2})
+def _retries_by_the_old_configuration() -> AbstractContextManager[Any]:
+    def again(self: Fleet, order: Order, moment: Any) -> None:
+        name = order.server.name
+        self._scheduler.once(name, moment, lambda: name in self._running or self._launch(order))
+
+    return PATCH(Fleet, "_again", again)
+
+
+@broken(
+    "a server that is gone from the configuration is still backed up",
+    "6",
+    insist={"server leaves while it queues": 1},
+)
+def _creates_for_a_server_that_is_gone() -> AbstractContextManager[Any]:
+    real = daemon.rotation.rotate._take_slot
+
+    async def take_slot(run: Run) -> None:
+        tools, run.tools = run.tools, replace(run.tools, in_force=lambda _: run.config)
+        await real(run)
+        run.tools = tools
+
+    return PATCH(daemon.rotation.rotate, "_take_slot", take_slot)
+
+
+@broken("nothing is picked up and no start caught up", "live")
+def _picks_up_nothing() -> AbstractContextManager[Any]:
+    return PATCH(daemon.fleet, "pick_up", lambda *_, **__: None)
+
+
+@broken("a node has room for any number of backups", "turn")
+def _counts_no_places() -> AbstractContextManager[Any]:
+    real = NodeSlots.take
+
+    async def take(self: NodeSlots, panel: str, node: str, *, places: int, hold: float) -> Slot:
+        return await real(self, panel, node, places=1000, hold=hold)
+
+    return PATCH(NodeSlots, "take", take)
+
+
+@broken("a server's lock is no lock", "turn", insist={"rotated by hand": 0.5})
+def _locks_nothing() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.rotate, "server_lock", lambda *_: nullcontext())
+
+
+@broken("room is made again and again", "3", insist={"limit lowered": 0.8, "backup never ends": 0.9})
+def _makes_room_again() -> AbstractContextManager[Any]:
+    return PATCH(Journal, "last_step", lambda *_: None)
+
+
+@broken("what cannot be journalled is deleted all the same", "4", insist={"disk full": 0.7})
+def _deletes_without_a_journal() -> AbstractContextManager[Any]:
+    return PATCH(Run, "journal_failed", lambda self, error: None)
+
+
+@broken("a reload amid deletions is not obeyed", "3", insist={"reload races with a DELETE": 1})
+def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
+    real = daemon.rotation.delete._expect
+    return PATCH(daemon.rotation.delete, "_expect", lambda holds, text: "configuration" in text or real(holds, text))
+
+
+@broken("whoever answers 404 means that the backup is gone", "told", insist={"404 page": 0.6, "error of the node": 0.3})
+def _believes_every_404() -> AbstractContextManager[Any]:
+    real = daemon.panel.requests.refusal
+
+    def refusal(answer: Any, *given: Any) -> PanelError:
+        told = real(answer, *given)
+        return NotFoundError(told.text, status=404) if answer.status == 404 else told
+
+    return PATCH(daemon.panel.requests, "refusal", refusal)
 
 
 @pytest.mark.parametrize("title", BREAKS)

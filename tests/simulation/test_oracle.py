@@ -1,4 +1,5 @@
-"""Two implementations of the retention rules that share no line say the same of any backups and any policy."""
+"""Two implementations that share no line say the same: of the retention rules for any backups and any policy, and of
+the starts for every schedule that scenarios hold."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from zoneinfo import ZoneInfo
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
+from daemon.core.calendar import Starts, parse_schedule
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Verdict
 from daemon.core.names import Ownership, Template
@@ -15,10 +17,12 @@ from daemon.core.retention import Retention, judge
 from daemon.core.units import parse_duration
 from tests.simulation import oracle
 from tests.simulation.oracle import Row
-from tests.simulation.scenario import ZONES
+from tests.simulation.scenario import BEGINNINGS, SCHEDULES, SPLAYS, ZONES
+from tests.simulation.starts import latest_start, starts
 
 NAME = "auto-{server}-{time}-{id}"
 SERVER = "survival"
+SECOND = timedelta(seconds=1)
 NOW = datetime(2026, 11, 3, 5, 30, tzinfo=UTC)
 
 spans = st.sampled_from(("6h", "36h", "2d", "10d", "1w", "1mo", "3mo", "1y", "1mo12h"))
@@ -127,3 +131,25 @@ def test_both_make_room_by_the_same_backup_or_by_none(made: list[Row], policy: d
     )
     mine = chosen.backup.uuid if isinstance(chosen, Verdict) else None
     assert mine == oracle.room(made, policy, SERVER, NOW)
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from(SCHEDULES),
+    st.sampled_from(ZONES),
+    st.sampled_from(list(SPLAYS)),
+    st.uuids().map(str),
+    st.builds(
+        lambda begins, seconds: begins + seconds * SECOND, st.sampled_from(BEGINNINGS), st.integers(-172_800, 691_200)
+    ),
+)
+def test_both_calendars_find_the_same_starts(
+    schedule: tuple[str, float], zone: str, splay: str, uuid: str, moment: datetime
+) -> None:
+    """Through changes of clocks, which lie around the beginnings of scenarios."""
+    policy = {"schedule": schedule[0], "timezone": zone, "splay": splay}
+    real = Starts(parse_schedule(schedule[0]), ZoneInfo(zone), parse_duration(splay), uuid[:8])
+    first = real.after(moment)
+    assert latest_start(policy, uuid, moment) == real.latest(moment)
+    assert starts(policy, uuid, moment, first + SECOND) == [first]
+    assert first - real.latest(moment) <= timedelta(seconds=schedule[1])

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.simulation.process import Daemon, Process
     from tests.simulation.run import Simulation
 
-HOOK = "https://hooks.example.com/EXAMPLE-of-the-simulation"
 GOOD_NEWS = {"recovered", "done"}
 GRACE = 1800.0
 NEWEST = "ptero_backupd_newest_good_backup_timestamp_seconds"
@@ -36,7 +35,7 @@ class Mailbox(Poster):
         """Hand it over."""
         await self._process.clock.sleep(0.2)
         simulation = self._process.simulation
-        simulation.search(post.body.decode(), "an alert")
+        simulation.ears.search(post.body.decode(), "an alert")
         simulation.told.take(json.loads(post.body))
         return None
 
@@ -66,10 +65,10 @@ class Told:
         """An alert comes when no rotation ended well within the time that one may take, and some more."""
         simulation = self._simulation
         done = self._last_done(server)
-        if done is None or done.ended is None or simulation.rules.a_clock_was_set_since(done.ended):
+        if done is None or done.ended is None or simulation.court.a_clock_was_set_since(done.ended):
             return
         age = simulation.clock.monotonic() - done.ended
-        least = TIMEOUTS[simulation.policies_once[name]["timeout"]] + GRACE
+        least = TIMEOUTS[simulation.configuration.known[name]["timeout"]] + GRACE
         self._hold(age >= least, f"{name} is called overdue {age:.0f} s after a rotation that ended well", server)
 
     def _last_done(self, server: str) -> Rotation | None:
@@ -80,7 +79,7 @@ class Told:
     async def look_at_the_end(self, daemon: "Daemon") -> None:
         """After calm days the last word on each server is good, and the metrics show its newest good backup."""
         text = await daemon.metrics()
-        self._simulation.search(text, "the metrics")
+        self._simulation.ears.search(text, "the metrics")
         shown = {
             line.split('"')[1]: float(line.rpartition(" ")[2])
             for line in text.splitlines()
@@ -107,7 +106,7 @@ class Told:
         }
 
     def _hold(self, holds: bool, text: str, server: str) -> None:
-        self._simulation.rules.hold("told", holds, text, server)
+        self._simulation.court.hold("told", holds, text, server)
 
 
 def _newest(rows: Mapping[str, oracle.Row], rotation: Rotation, now: datetime) -> float | None:

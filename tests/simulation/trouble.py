@@ -4,13 +4,16 @@ Each kind is a function that is told of a rotation that has just begun, and may 
 what it does to a server or a node is undone when its spell is over, at the latest when the calm days begin.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from daemon.sandbox.records import Backup, NodeState, Outcome, Server, State, Work
-from tests.simulation.scenario import DAY, HOUR, KEEPS, SCHEDULES
+from tests.simulation import oracle
+from tests.simulation.configuration import KEYS, URLS
+from tests.simulation.scenario import DAY, HOUR, KEEPS, SCHEDULES, ZONES
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -25,6 +28,18 @@ BAD_FILES = (
     '[policies.standard]\nkeep = { lats = 3 }\nscope = "own"\n',
     '[policies.standard]\nkeep = { last = 0 }\nschedule = "61 4 * * *"\nscope = "mine"\n',
 )
+
+
+CHANGES: Mapping[str, Callable[[random.Random], Mapping[str, object]]] = {
+    "keep": lambda rng: {"keep": rng.choice(KEEPS)},
+    "total_size": lambda rng: {"total_size": rng.choice((300, 1500))},
+    "max_deletions": lambda rng: {"max_deletions": rng.choice((-1, 0, 1, 10))},
+    "scope": lambda rng: {"scope": rng.choice(("own", "all"))},
+    "name": lambda rng: {"name": rng.choice(("auto-{server}-{time}-{id}", "other {time} {id}"))},
+    "also_own": lambda _: {"also_own": ["auto-{server}-{time}-{id}", "b {time}"]},
+    "timezone": lambda rng: {"timezone": rng.choice(ZONES)},
+}
+"""What of a policy a reload changes, besides its schedule."""
 
 
 class NothingToDoError(Exception):
@@ -49,9 +64,11 @@ def pick(server: Server, rng: random.Random) -> Backup | None:
 
 
 def somebody_creates(sim: "Simulation", server: Server, rng: random.Random) -> None:
-    """By hand, in the panel; it may fail or take long."""
+    """By hand, in the panel; it may fail or take long, and may have a name that looks as if the policy had made it."""
     _only_if(len(server.backups) < (server.limit or 0))
-    name = rng.choice(("before the update", f"auto-{server.name}-by-hand", "b 1"))
+    made = sim.world.now() - timedelta(minutes=rng.randrange(1, 600))
+    ours = oracle.named(sim.configuration.known[server.name], server.name, made, rng.getrandbits(32))
+    name = rng.choice(("before the update", f"auto-{server.name}-by-hand", "b 1", ours))
     sim.world.create(server, name, ignored=(), locked=rng.random() < 0.3, by=SOMEBODY)
 
 
@@ -95,13 +112,14 @@ def others_use_the_limit(sim: "Simulation", server: Server, rng: random.Random) 
 
 def suspended(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """For hours."""
-    sim.spell(server, "status", rng.choice(("suspended", "suspended", "installing")), rng.uniform(60, 9 * HOUR))
+    sim.upsets.spell(server, "status", rng.choice(("suspended", "suspended", "installing")), rng.uniform(60, 9 * HOUR))
 
 
 def transferred(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """To another node, where it then is."""
-    sim.spell(server, "transferring", True, rng.uniform(60, 2 * HOUR))
+    sim.upsets.spell(server, "transferring", True, rng.uniform(60, 2 * HOUR))
     server.node = rng.choice(list(sim.world.nodes.values()))
+    sim.witness.moved_at[server.uuid] = sim.witness.now()
 
 
 def restored(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -121,41 +139,42 @@ def removed(sim: "Simulation", server: Server, rng: random.Random) -> None:
 def permissions_withdrawn(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """One, or all of them."""
     left = [p for p in PERMISSIONS if p != rng.choice(PERMISSIONS[:3])] if rng.random() < 0.8 else []
-    sim.spell(server, "subusers", {"backupd": tuple(left)} if left else {}, rng.uniform(30, 12 * HOUR))
+    sim.upsets.spell(server, "subusers", {"backupd": tuple(left)} if left else {}, rng.uniform(30, 12 * HOUR))
 
 
 def key_withdrawn(sim: "Simulation", server: Server, rng: random.Random) -> None:
-    """The key is deleted, and made again."""
-    sim.withdraw_key(rng.uniform(30, 6 * HOUR))
+    """The keys are deleted, and made again."""
+    sim.withdraw_keys(rng.uniform(30, 6 * HOUR))
 
 
 def limit_lowered(sim: "Simulation", server: Server, rng: random.Random) -> None:
-    """Below what is there, down to none at all."""
-    sim.spell(server, "limit", rng.choice((None, 0, 1, 2, max(1, len(server.backups)))), rng.uniform(HOUR, DAY))
+    """To what is there, failed ones apart, which the panel does not count; or below, down to none at all."""
+    held = max(1, sum(backup.state is not State.FAILED for backup in server.backups.values()))
+    sim.upsets.spell(server, "limit", rng.choice((None, 0, 1, *[held] * 5)), rng.uniform(HOUR, 2 * DAY))
 
 
 def node_down(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Or it hangs."""
-    sim.spell(server.node, "state", rng.choice((NodeState.DOWN, NodeState.HANGING)), rng.uniform(30, 8 * HOUR))
+    sim.upsets.spell(server.node, "state", rng.choice((NodeState.DOWN, NodeState.HANGING)), rng.uniform(30, 8 * HOUR))
 
 
 def node_in_maintenance(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Every backup call of its servers is answered 409."""
-    sim.spell(server.node, "maintenance", True, rng.uniform(30, 3 * HOUR))
+    sim.upsets.spell(server.node, "maintenance", True, rng.uniform(30, 3 * HOUR))
 
 
 def node_errors(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """It answers everything with one status, or slowly."""
     if rng.random() < 0.5:
-        sim.spell(server.node, "error", rng.choice((500, 502, 404, 403)), rng.uniform(30, 3 * HOUR))
+        sim.upsets.spell(server.node, "error", rng.choice((500, 502, 404, 403)), rng.uniform(30, 3 * HOUR))
     else:
-        sim.spell(server.node, "answer_seconds", rng.uniform(1, 20), rng.uniform(30, 3 * HOUR))
+        sim.upsets.spell(server.node, "answer_seconds", rng.uniform(1, 20), rng.uniform(30, 3 * HOUR))
 
 
 def panel_down(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Its web server, its database, or the whole of it in maintenance."""
     what = rng.choice(("web_down", "database_down", "maintenance"))
-    sim.spell(sim.world.settings, what, True, rng.uniform(10, 3 * HOUR))
+    sim.upsets.spell(sim.world.settings, what, True, rng.uniform(10, 3 * HOUR))
 
 
 def backups_fail(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -197,18 +216,18 @@ def panel_clock_jumps(sim: "Simulation", server: Server, rng: random.Random) -> 
     """The clock of the panel's machine is set."""
     jump = timedelta(seconds=rng.choice((-1, 1)) * rng.choice((5, 90, 700, HOUR)))
     sim.world.settings.skew += jump
-    sim.rules.a_clock_was_set()
+    sim.court.a_clock_was_set()
     sim.witness.tell(f"the panel's clock jumps by {jump.total_seconds():.0f} s")
 
 
 def disk_full(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Nothing can be written to the journal."""
-    sim.spell(sim, "disk_full", True, rng.uniform(5, 6 * HOUR))
+    sim.upsets.spell(sim, "disk_full", True, rng.uniform(5, 6 * HOUR))
 
 
 def journal_unreadable(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Nothing can be read from it either."""
-    sim.spell(sim, "disk_unreadable", True, rng.uniform(5, HOUR))
+    sim.upsets.spell(sim, "disk_unreadable", True, rng.uniform(5, HOUR))
 
 
 def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -219,9 +238,9 @@ def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
 
 def killed_between_steps(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """After so many steps of the event loop: at any await there is."""
-    steps = rng.randrange(1, 1500)
-    _only_if(sim.daemon and sim.daemon.alive)
-    sim.kill_after(steps)
+    steps, doomed = rng.randrange(1, 1500), sim.daemon
+    _only_if(doomed and doomed.alive)
+    sim.upsets.kill_after(steps, lambda: doomed.die("between two steps") if doomed.alive else None)
 
 
 def killed_at_a_moment(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -237,29 +256,24 @@ def stopped(sim: "Simulation", server: Server, rng: random.Random) -> None:
 
 
 def reloaded(sim: "Simulation", server: Server, rng: random.Random) -> None:
-    """With something changed for one server."""
-    name = rng.choice(sorted(sim.specs))
-    policy = dict(sim.policies.get(name) or sim.policies_once[name])
-    what = rng.choice(("keep", "keep", "max_deletions", "scope", "name", "schedule", "gone", "also_own"))
-    match what:
-        case "keep":
-            policy["keep"] = rng.choice(KEEPS)
-            policy.pop("total_size", None)
-        case "max_deletions":
-            policy["max_deletions"] = rng.choice((-1, 0, 1, 10))
-        case "scope":
-            policy["scope"] = rng.choice(("own", "all"))
-        case "name":
-            policy["name"] = rng.choice(("auto-{server}-{time}-{id}", "other {time} {id}"))
-        case "also_own":
-            policy["also_own"] = ["auto-{server}-{time}-{id}", "b {time}"]
-        case "schedule":
+    """With something changed for one server, or for its panel."""
+    configured, name = sim.configuration, rng.choice(sorted(sim.specs))
+    what = rng.choice((*CHANGES, "schedule", "gone", "key", "url"))
+    if what in {"key", "url"}:
+        key = rng.choice(KEYS) if what == "key" else None
+        sim.reload({}, f"{what} of the panel", key=key, url=rng.choice(URLS) if what == "url" else None)
+    elif what == "gone" and configured.policies[name] and sum(map(bool, configured.policies.values())) > 1:
+        sim.reload({name: None}, f"{name} is gone")
+    else:
+        policy = dict(configured.known[name])
+        if what == "schedule":
             policy["schedule"], longest = rng.choice(SCHEDULES)
             sim.specs[name].longest_interval = max(longest, sim.specs[name].longest_interval)
-    if what == "gone" and len([p for p in sim.policies.values() if p]) > 1 and sim.policies.get(name):
-        sim.reload({**sim.policies, name: None}, f"{name} is gone")
-    else:
-        sim.reload({**sim.policies, name: policy}, f"{what} of {name}")
+        elif what in CHANGES:
+            policy |= CHANGES[what](rng)
+        if policy["keep"] == "all":
+            policy.pop("total_size", None)
+        sim.reload({name: policy}, f"{what} of {name}")
 
 
 def reloaded_badly(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -317,5 +331,55 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "locked by hand": (locked_by_hand, 900, True),
 }
 
-RACES = ("lock races with a reading", "lock races with a DELETE", "deletion races with a reading")
-"""Somebody acts between an answer and what the daemon makes of it: see `Simulation.race`."""
+
+def _locks(sim: "Simulation", server: Server, backup: Backup, _: random.Random) -> None:
+    _only_if(not backup.locked)
+    sim.world.toggle_lock(server, backup, by=SOMEBODY)
+
+
+def _deletes(sim: "Simulation", server: Server, backup: Backup, _: random.Random) -> None:
+    sim.world.remove(server, backup, by=SOMEBODY)
+
+
+def _keeps_more(sim: "Simulation", server: Server, _: Backup, rng: random.Random) -> None:
+    """What was to go is to stay, or as much of it as another rule keeps."""
+    policy = sim.configuration.policies[server.name]
+    _only_if(policy)
+    keep = rng.choice(("all", {"last": 4}, {"last": 20}))
+    policy = {key: value for key, value in policy.items() if key != "total_size"} | {"keep": keep}
+    sim.reload({server.name: policy}, f"keep of {server.name}")
+
+
+def _panel_goes_down(sim: "Simulation", server: Server, backup: Backup, rng: random.Random) -> None:
+    """For longer, now and then, than a lost create is looked for."""
+    sim.upsets.spell(sim.world.settings, "web_down", True, rng.uniform(60, 900))
+
+
+def _another_leaves(sim: "Simulation", server: Server, backup: Backup, rng: random.Random) -> None:
+    """One that queues behind this one is taken from the configuration, for an hour."""
+    queued = sorted(
+        rotation.server
+        for rotation in sim.witness.running.values()
+        if rotation.uuid != server.uuid and not any(exchange.call == "list" for exchange in rotation.exchanges)
+    )
+    _only_if(queued)
+    name, configured = rng.choice(queued), sim.configuration
+    _only_if(configured.policies[name])
+    sim.reload({name: None}, f"{name} is gone")
+
+    def come_back() -> None:
+        if not sim.calm and configured.policies[name] is None:
+            sim.reload({name: configured.known[name]}, f"{name} is back")
+
+    asyncio.get_running_loop().call_later(HOUR, come_back)
+
+
+RACES: Mapping[str, Callable[["Simulation", Server, Backup, random.Random], None]] = {
+    "lock races with a reading": _locks,
+    "lock races with a DELETE": _locks,
+    "deletion races with a reading": _deletes,
+    "reload races with a DELETE": _keeps_more,
+    "panel goes down at a create": _panel_goes_down,
+    "server leaves while it queues": _another_leaves,
+}
+"""Somebody acts between a request and what the daemon makes of its answer: see `Upsets.sent` and `answered`."""

@@ -6,7 +6,8 @@ asked for though the one who asked has given up or is dead, as a real one does.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
     from typing import Any
 
-HOST = "panel.example.com"
-
 
 class Caller(Protocol):
     """A process that makes requests."""
 
     name: str
+
+    def now(self) -> datetime:
+        """What its machine's clock shows."""
+        ...
 
     def tick(self, where: str) -> None:
         """Something happens at which the process may be killed."""
@@ -85,7 +88,7 @@ class Panel:
             "root_path": "",
             "query_string": request.url.query,
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
-            "server": (HOST, 443),
+            "server": (request.url.host, 443),
             "client": ("192.0.2.7", 50000),
         }
 
@@ -105,21 +108,24 @@ class Panel:
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """One process's end of its wire."""
+    """One process's end of its wire, for a client that was opened for one address and one key."""
 
-    def __init__(self, panel: Panel, caller: Caller) -> None:
+    def __init__(self, panel: Panel, caller: Caller, *, url: str, key: str) -> None:
         self._panel = panel
         self._caller = caller
+        self._host = httpx.URL(url).host
+        self._key = key
+        self._dated: tuple[datetime, float] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and wait for its answer."""
         witness, caller = self._panel.witness, self._caller
         caller.check_alive()
-        if request.url.host != HOST:
-            self._panel.leaks.append(f"a request went to {request.url.host}")
         body = await request.aread()
         server = get_contextvars().get("server")
         exchange = witness.sent(caller.name, server, request, body)
+        if request.url.host != self._host or exchange.key != self._key:
+            self._panel.leaks.append(f"a request for {self._host} went to {request.url.host}, or had another key")
         self._panel.on_sent(exchange)
         answer = asyncio.ensure_future(self._panel.serve(exchange, request, body))
         self._panel.working.add(answer)
@@ -134,14 +140,25 @@ class Wire(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout("no answer", request=request) from slow
         caller.check_alive()
         caller.tick("an answer arrives")
+        if exchange.dateless:
+            headers = [(name, value) for name, value in headers if name.lower() != b"date"]
         if loss is not None:
             witness.lost(exchange, loss.value)
         if loss is Loss.SILENT or (loss is not None and not status):
             raise httpx.ReadError("connection reset", request=request)
         if loss is None:
-            date = dict(headers).get(b"date")
-            witness.received(exchange, status, content, parsedate_to_datetime(date.decode()) if date else None)
+            witness.received(exchange, status, content, self._panel_now(dict(headers)))
         return httpx.Response(status, headers=headers, stream=_Body(content, loss, request), request=request)
+
+    def _panel_now(self, headers: Mapping[bytes, bytes]) -> datetime:
+        """The panel's now, as the client must take it: by the answer, else counted on from the last that said it."""
+        seconds = self._panel.clock.monotonic()
+        if b"date" in headers:
+            self._dated = parsedate_to_datetime(headers[b"date"].decode()), seconds
+        if self._dated is None:
+            return self._caller.now()
+        date, then = self._dated
+        return date + timedelta(seconds=seconds - then)
 
 
 class _Body(httpx.AsyncByteStream):

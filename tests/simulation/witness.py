@@ -1,8 +1,9 @@
 """What happened, as somebody sees it who stands between the daemon and the panel and inside the panel.
 
-The witness holds a mirror of the panel's backups, made from the ledger alone, with every earlier version of it; every
-request with the moments at which it left, was done and came back; and the rotations they belong to. Nothing here
-judges: `rules` does. Moments are seconds of the virtual loop.
+The witness holds a mirror of the panel's backups, made from the ledger alone, with every earlier version of it; when a
+backup was last locked, one of a server last completed, and a server last moved; every request with the moments at which
+it left, was done and came back; and the rotations they belong to. Nothing here judges: `rules` does.
+Moments are seconds of the virtual loop.
 """
 
 import hashlib
@@ -29,18 +30,22 @@ ORIGIN: ContextVar["Exchange | None"] = ContextVar("origin", default=None)
 
 @dataclass(slots=True, eq=False)
 class Rotation:
-    """One rotation as it was ordered; `policy` is the table in force when it began."""
+    """One rotation as it was ordered; `policy` is the table in force when it began, `start_at` the last start by it
+    until then, None by hand. `made` is the backup that the panel made for it.
+    """
 
     process: str
     server: str
     uuid: str
     trigger: str
     start_at: datetime | None
-    attempt: int
     began: float
     policy: Mapping[str, Any]
     exchanges: list["Exchange"] = field(default_factory=list)
     good_deleted: set[str] = field(default_factory=set)
+    made: str | None = None
+    journal_failed: bool = False
+    reported: bool = False
     ended: float | None = None
     result: str | None = None
 
@@ -61,6 +66,7 @@ class Exchange:
     backup: str | None
     page: int
     name: str | None
+    key: str
     sent: float
     done: float | None = None
     received: float | None = None
@@ -69,6 +75,7 @@ class Exchange:
     document: Any = None
     fault: str = ""
     falsified: bool = False
+    dateless: bool = False
     created_by_then: str | None = None
     date: datetime | None = None
 
@@ -108,7 +115,9 @@ class Witness:
         self.story: list[Event] = []
         self.mirror: dict[str, dict[str, Row]] = defaultdict(dict)
         self.versions: dict[str, list[tuple[float, Mapping[str, Row]]]] = defaultdict(list)
-        self.touched: dict[str, float] = {}
+        self.locked_at: dict[str, float] = {}
+        self.completed_at: dict[str, float] = {}
+        self.moved_at: dict[str, float] = {}
         self.touched_by_others: dict[str, float] = {}
         self.once_failed: set[str] = set()
         self.exchanges: list[Exchange] = []
@@ -143,7 +152,10 @@ class Witness:
         rows = self.mirror[entry.server]
         self._apply(entry, rows)
         self.versions[entry.server].append((self.now(), dict(rows)))
-        self.touched[entry.backup] = self.now()
+        if entry.deed is Deed.LOCKED:
+            self.locked_at[entry.backup] = self.now()
+        if entry.deed is Deed.COMPLETED:
+            self.completed_at[entry.server] = self.now()
         if entry.by != DAEMON:
             self.touched_by_others[entry.backup] = self.now()
         what = f"{entry.deed.value} {self.short(entry.backup)} “{entry.name}”"
@@ -185,6 +197,11 @@ class Witness:
         while first > 0 and versions[first - 1][0] >= since:
             first -= 1
         return [rows for _, rows in versions[max(0, first - 1) :]] or [{}]
+
+    def node_of(self, server: str, since: float) -> str | None:
+        """The node that a server has been on since then; None where it was moved, or is gone."""
+        there = self.world.servers.get(server)
+        return None if there is None or self.moved_at.get(server, -1.0) >= since else there.node.name
 
     def mirror_is_true(self) -> bool:
         """Whether the mirror shows what the world holds; a test of the witness, not of the daemon."""
@@ -237,6 +254,7 @@ class Witness:
             backup=backup,
             page=int(query.rpartition("page=")[2] or 1) if call == "list" else 0,
             name=json.loads(body)["name"] if call == "create" else None,
+            key=request.headers["Authorization"].removeprefix("Bearer "),
             sent=self.now(),
         )
         self.exchanges.append(exchange)

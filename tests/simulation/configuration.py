@@ -1,0 +1,77 @@
+"""The configuration file of a run: what stands in it, what stood in it when, and how it is read.
+
+A policy that was in force also says the `url` of its panel, since that decides what may be deleted as well.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from daemon.config.load import load
+from daemon.config.values import Config
+from tests.simulation.scenario import Scenario, toml
+
+KEYS = ("ptlc_EXAMPLE_of_the_simulation", "ptlc_EXAMPLE_after_a_change")
+HOOK = "https://hooks.example.com/EXAMPLE-of-the-simulation"
+URLS = ("https://panel.example.com", "https://panel.example.org")
+"""Two addresses of one panel."""
+
+Policy = Mapping[str, Any]
+
+
+class Configuration:
+    """What is configured. `policies` are by server, None for one that is not configured; `known` keeps what those had
+    before. `clock` tells the moment of a change.
+    """
+
+    def __init__(self, scenario: Scenario, folder: Path, clock: Callable[[], float]) -> None:
+        self._scenario = scenario
+        self._file = folder / "config.toml"
+        self._state = folder / "state"
+        self._clock = clock
+        self._ids: dict[str, str] = {}
+        self._changes: dict[str, list[tuple[float, Policy | None]]] = {}
+        self.key, self.url = KEYS[0], URLS[0]
+        self.known: dict[str, Policy] = {spec.name: spec.policy for spec in scenario.servers}
+        self.policies: dict[str, Policy | None] = dict(self.known)
+
+    def begin(self, uuids: Mapping[str, str]) -> None:
+        """Write the first file, once the panel has given the servers their uuids."""
+        self._ids = {name: uuid[:8] for name, uuid in uuids.items()}
+        self._changes = {name: [(0.0, self.in_force(name))] for name in self.policies}
+        self.write()
+
+    def in_force(self, name: str) -> Policy | None:
+        """A server's policy now."""
+        policy = self.policies.get(name)
+        return None if policy is None else {**policy, "url": self.url}
+
+    def between(self, name: str, since: float, until: float) -> Sequence[Any]:
+        """Every policy of a server that was in force between the two moments, None where it was not configured."""
+        changes = self._changes[name]
+        before = [policy for at, policy in changes if at <= since]
+        return [before[-1], *(policy for at, policy in changes if since < at <= until)]
+
+    def change(self, policies: Mapping[str, Policy | None], *, key: str | None = None, url: str | None = None) -> None:
+        """Change what is configured, and write it."""
+        self.key, self.url = key or self.key, url or self.url
+        self.policies = {**self.policies, **policies}
+        self.known |= {name: policy for name, policy in self.policies.items() if policy is not None}
+        for name, changes in self._changes.items():
+            if changes[-1][1] != self.in_force(name):
+                changes.append((self._clock(), self.in_force(name)))
+        self.write()
+
+    def write(self) -> None:
+        """Write the file as it should be."""
+        held = {name: policy for name, policy in self.policies.items() if policy is not None}
+        self._file.write_text(toml(self._scenario, held, self._ids, url=self.url, state=str(self._state)))
+
+    def spoil(self, text: str) -> None:
+        """Write something else into the file."""
+        self._file.write_text(text)
+
+    def read(self) -> Config:
+        """Read it as the daemon does."""
+        secrets = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": self.key, "PTERO_BACKUPD_ALERTS__PEOPLE__URL": HOOK}
+        return load(self._file, secrets)

@@ -1,0 +1,120 @@
+"""Who holds events against the rules: counts how often, and notes the first that is broken.
+
+A rule that is never asked proves nothing, so `checked` counts each time; the first violation ends the run, though not
+at once, and `broken` holds all of them. What excuses a broken rule, a clock that was set or a journal that could not be
+written, is remembered here as well.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tests.simulation.scenario import HOUR
+from tests.simulation.witness import Rotation, Witness
+
+TITLES = {
+    "1": "a locked backup is never deleted",
+    "2": "pending, strange and foreign ones are never deleted",
+    "3": "the newest min_good good ones survive; no good new backup, no deletion",
+    "4": "deletions come from a fresh listing, oldest first, one at a time",
+    "5": "no deletion by a listing that never held together; only what the whole list deletes",
+    "6": "no create is repeated; one backup for one start",
+    "7": "never more good ones than max_deletions, or none at all",
+    "8": "every verdict says why",
+    "10": "no key in logs, journal, errors, or at another host",
+    "11": "a bad reload leaves the old configuration",
+    "12": "one server's trouble is not another's",
+    "turn": "one rotation at a time on a server, no more backups at once on a node than its places",
+    "told": "what outcomes, alerts and metrics say agrees with the panel's ledger",
+    "live": "after calm days every server has a fresh good backup, and exactly what retention says",
+    "calm": "rotations and requests are bounded, no task and no file stays open, no bug is logged",
+}
+
+SIGHTING = 120.0
+"""Seconds for which a rotation may go by an earlier look at its server, by whatever request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What was broken, when and for which server."""
+
+    rule: str
+    at: float
+    server: str | None
+    text: str
+
+
+class Court:
+    """Holds what is asked of it against the rules. `policies_between` gives every policy of a server, by its configured
+    name, that was in force between two moments; `at_work` tells whether a process is neither dead nor ending, and
+    `host_now` what the clock of the daemon's machine shows. `calm_since` is when it showed that the calm days began.
+    """
+
+    def __init__(
+        self,
+        witness: Witness,
+        policies_between: Callable[[str, float, float], Sequence[Any]],
+        at_work: Callable[[str], bool],
+        host_now: Callable[[], datetime],
+    ) -> None:
+        self.witness = witness
+        self.policies_between = policies_between
+        self.at_work = at_work
+        self.host_now = host_now
+        self.calm_since: datetime | None = None
+        self.checked: Counter[str] = Counter()
+        self.violation: Violation | None = None
+        self.broken: set[str] = set()
+        self.on_violation: Callable[[], None] = lambda: None
+        self._starts_may_come_again_until = -1.0
+        self._journal_failed_at = self._clock_set_at = -1.0
+        self._upsets: list[float] = []
+
+    def hold(self, rule: str, holds: bool, text: str, server: str | None = None) -> None:
+        """Count the rule, and note the first time that it does not hold."""
+        self.checked[rule] += 1
+        if holds:
+            return
+        self.broken.add(rule)
+        if self.violation is not None:
+            return
+        self.violation = Violation(rule, self.witness.now(), server, text)
+        self.witness.tell(f"!!! {rule}: {text}", server)
+        self.on_violation()
+
+    def host_clock_set(self, by: float) -> None:
+        """For a while a start may come twice: the host's clock passes over the same hours again."""
+        until = self.witness.now() + 2 * abs(by) + HOUR
+        self._starts_may_come_again_until = max(self._starts_may_come_again_until, until)
+        self.a_clock_was_set()
+        self.upset()
+
+    def starts_may_come_again(self) -> bool:
+        """Whether the host's clock was set so lately that starts may come twice."""
+        return self.witness.now() <= self._starts_may_come_again_until
+
+    def upset(self) -> None:
+        """Starts are looked at anew, as after a reload, so that there may be another rotation."""
+        self._upsets.append(self.witness.now())
+
+    def upsets_since(self, moment: float) -> int:
+        """How often they were since then."""
+        return sum(at >= moment for at in self._upsets)
+
+    def a_clock_was_set(self) -> None:
+        """From now on dates that were made before cannot be compared with a start."""
+        self._clock_set_at = self.witness.now()
+
+    def a_clock_was_set_since(self, moment: float) -> bool:
+        """Whether the host's or the panel's clock was set since then."""
+        return self._clock_set_at >= moment
+
+    def journal_failed(self) -> None:
+        """What was done since is nowhere remembered; then only the panel's list can show what a start has got."""
+        self._journal_failed_at = self.witness.now()
+
+    def remembered(self, rotation: Rotation) -> bool:
+        """Whether the journal could hold what that rotation asked for, and for which start."""
+        return self._journal_failed_at < rotation.began

@@ -1,0 +1,159 @@
+"""The rules of creates: one backup for one start, under a name of the policy, never asked for twice, in its turn."""
+
+from datetime import timedelta
+
+from daemon.sandbox.records import Entry
+from tests.simulation import oracle
+from tests.simulation.court import SIGHTING, Court
+from tests.simulation.oracle import Row
+from tests.simulation.reading import last_passes, merged, rows_of
+from tests.simulation.scenario import NODE_HOLDS
+from tests.simulation.starts import starts
+from tests.simulation.witness import Exchange, Rotation
+
+SETTLE_SECONDS = 120.0
+PATIENCE = 300.0
+"""Seconds that a rotation may need from its place on the node to its first list, where the panel answers badly."""
+
+
+class Creates:
+    """Holds every create, when it leaves and when it is done; `places` is how many backups a node has room for."""
+
+    def __init__(self, court: Court, places: int) -> None:
+        self._court = court
+        self._witness = court.witness
+        self._hold = court.hold
+        self._places = places
+        self._asked: dict[str, list[Exchange]] = {}
+        self._made_for: dict[tuple[str, object], list[tuple[str, Rotation]]] = {}
+        self._made_names: set[tuple[str, str]] = set()
+        self._made_in_calm: dict[str, list[str]] = {}
+
+    # When it leaves --------------------------------------------------------------------------------------------------
+
+    def sent(self, exchange: Exchange) -> None:
+        """A rotation asks for a backup."""
+        server, name = exchange.server or "", exchange.name or ""
+        earlier = self._asked.setdefault(server, [])
+        again = [other for other in earlier if other.name == name]
+        refused = all(other.received is not None and 400 <= other.status < 500 for other in again)
+        self._hold("6", refused, f"{name} is asked for again, and nothing says that it was not made", server)
+        last = earlier[-1] if earlier else None
+        if last is not None and last.rotation and exchange.rotation and self._can_settle(last, exchange):
+            same_start = last.rotation.start_at == exchange.rotation.start_at
+            settled = last.received is not None or not same_start or exchange.sent - last.sent >= SETTLE_SECONDS - 1
+            self._hold(
+                "6",
+                settled or self._was_seen(last),
+                f"{name} is asked for {exchange.sent - last.sent:.0f} s after {last.name}, which may still come",
+                server,
+            )
+        earlier.append(exchange)
+        self._by_policy(exchange)
+
+    def _can_settle(self, create: Exchange, later: Exchange) -> bool:
+        """Whether who asks now could know of the earlier create: by the journal, or as the same process."""
+        if self._court.starts_may_come_again():
+            return False
+        remembered = create.rotation is not None and self._court.remembered(create.rotation)
+        return create.process == later.process or remembered
+
+    def _was_seen(self, create: Exchange) -> bool:
+        """Whether some list showed the backup since."""
+        return any(
+            exchange.call == "list"
+            and exchange.delivered
+            and any(row.name == create.name for row in rows_of(exchange).values())
+            for exchange in self._witness.exchanges[create.number :]
+        )
+
+    def _by_policy(self, exchange: Exchange) -> None:
+        """The server is configured, and the name is its policy's: as it was when the rotation began, or since."""
+        rotation, name = exchange.rotation, exchange.name or ""
+        assert rotation is not None
+        if rotation.trigger == "manual":
+            policies, configured = [rotation.policy], True
+        else:
+            between = self._court.policies_between
+            policies = [policy for policy in between(rotation.server, rotation.began, exchange.sent) if policy]
+            listed = next((e.sent for e in rotation.exchanges if e.call == "list"), rotation.began)
+            configured = any(between(rotation.server, max(rotation.began, listed - PATIENCE), exchange.sent))
+        self._hold(
+            "6", configured, f"{name} is asked for, and its server is gone from the configuration", rotation.uuid
+        )
+        named = any(oracle.owns({**policy, "also_own": ()}, rotation.server, name) for policy in policies)
+        self._hold("6", named, f"{name} is asked for, which no policy in force would call so", rotation.uuid)
+
+    # When it is done -------------------------------------------------------------------------------------------------
+
+    def done(self, entry: Entry, exchange: Exchange) -> None:
+        """The panel has made a backup that the daemon asked for."""
+        server, rotation = entry.server, exchange.rotation
+        self._hold("6", (server, entry.name) not in self._made_names, f"{entry.name} was made twice", server)
+        self._made_names.add((server, entry.name))
+        if rotation is None or rotation.start_at is None:
+            return
+        made = self._made_for.setdefault((rotation.server, rotation.start_at), [])
+        rows = self._witness.mirror[server]
+        standing = [
+            uuid
+            for uuid, earlier in made
+            if uuid not in self._witness.once_failed  # it was tried again before it turned good after all
+            and uuid in rows
+            and (rows[uuid].successful or rows[uuid].completed is None)
+            and (self._court.remembered(earlier) or self._shown(exchange, rows[uuid], earlier))
+        ]
+        if not self._court.starts_may_come_again():
+            names = ", ".join(rows[uuid].name for uuid in standing)
+            self._hold(
+                "6",
+                not standing,
+                f"{entry.name} is a second backup for the start of {rotation.start_at:%d %H:%M}, beside {names}",
+                server,
+            )
+        made.append((entry.backup, rotation))
+        rotation.made = entry.backup
+        self._in_turn(rotation)
+        self._as_many_as_starts(entry, rotation)
+
+    def _shown(self, exchange: Exchange, backup: Row, rotation: Rotation) -> bool:
+        """Whether the list that a create rests on shows a backup of that rotation as one that was made since its start.
+
+        It does not where the row was not told as it is, where the policy's name was changed, and where a clock was set.
+        """
+        now_at_work = exchange.rotation
+        if now_at_work is None or self._court.a_clock_was_set_since(rotation.began):
+            return False
+        passes = last_passes(now_at_work, exchange)
+        row = merged(passes[-1]).get(backup.uuid) if passes else None
+        return row is not None and not row.strange and oracle.owns(now_at_work.policy, now_at_work.server, row.name)
+
+    def _in_turn(self, rotation: Rotation) -> None:
+        """No more backups of one process are made at once on a node than it has places, however long one holds its."""
+        if self._court.at_work(rotation.process):
+            others = [other for other in self._witness.rotations if other.process == rotation.process]
+            held = [other.server for other in others if other is not rotation and self._holds_place(other, rotation)]
+            text = f"{rotation.server} is backed up while {', '.join(held)} are, on one node"
+            self._hold("turn", len(held) < self._places, text, rotation.uuid)
+
+    def _holds_place(self, other: Rotation, rotation: Rotation) -> bool:
+        """Whether another rotation's backup is certainly being made on that node, and not for longer than its hold."""
+        now, row = self._witness.now(), self._witness.mirror[other.uuid].get(other.made or "")
+        if row is None or row.completed is not None or other.ended is not None:
+            return False
+        if now - other.began >= NODE_HOLDS[other.policy["node_hold"]]:
+            return False
+        nodes = [self._witness.node_of(one.uuid, one.began - SIGHTING) for one in (other, rotation)]
+        return nodes[0] is not None and nodes[0] == nodes[1]
+
+    def _as_many_as_starts(self, entry: Entry, rotation: Rotation) -> None:
+        """In calm days there are no more new backups than starts fell due, failed ones and what was left apart."""
+        calm_since = self._court.calm_since
+        if calm_since is None or rotation.trigger == "manual":
+            return
+        made = self._made_in_calm.setdefault(rotation.server, [])
+        made.append(entry.backup)
+        now = self._court.host_now()
+        due = len(starts(rotation.policy, rotation.uuid, calm_since, now + timedelta(seconds=1)))
+        count = sum(uuid not in self._witness.once_failed for uuid in made)
+        self._hold("6", count <= due + 2, f"{count} backups since the calm began, and {due} starts", rotation.uuid)

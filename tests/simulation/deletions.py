@@ -1,0 +1,247 @@
+"""The rules of deletions: what may be asked for, on what grounds, in which order, and what the panel then deleted."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from daemon.sandbox.records import Entry, State
+from tests.simulation import oracle
+from tests.simulation.court import Court
+from tests.simulation.oracle import Row
+from tests.simulation.reading import last_passes, last_read, merged, total
+from tests.simulation.witness import Exchange, Rotation
+
+FRESH_SECONDS = 60.0
+AT_ONCE = 6.0
+"""Seconds that a process may take from a look at one backup to its DELETE: as long as the API limit may hold it back,
+and the answer's own way."""
+UNBOUNDED = -1
+ACCEPTED = 202
+
+Policy = Mapping[str, Any]
+
+
+class Deletions:
+    """Holds every DELETE, when it leaves and when it is done."""
+
+    def __init__(self, court: Court) -> None:
+        self._court = court
+        self._witness = court.witness
+        self._hold = court.hold
+        self._deleting: dict[str, Exchange] = {}
+        self._last_of_listing: dict[int, Row] = {}
+        self._room_made: dict[str, Exchange] = {}
+
+    # When it is done -------------------------------------------------------------------------------------------------
+
+    def done(self, entry: Entry, exchange: Exchange) -> None:
+        """The panel has deleted a backup that the daemon asked for."""
+        server, rotation = entry.server, exchange.rotation
+        if rotation is None:
+            self._hold("4", False, f"{entry.name} was deleted outside of any rotation", server)
+            return
+        row = self._witness.mirror[server][entry.backup]
+        self._hold("1", not entry.locked or self._under_way(exchange), f"{entry.name} was locked", server)
+        self._hold("2", entry.state is not State.PENDING, f"{entry.name} was pending", server)
+        now = self._witness.world.now()
+        self._hold("2", row.created <= now + oracle.TOO_FAR_AHEAD, f"{entry.name} was dated in the future", server)
+        mine = any(
+            policy["scope"] == "all" or oracle.owns(policy, rotation.server, entry.name)
+            for policy in self._policies(rotation, rotation.began, exchange.sent)
+        )
+        self._hold("2", mine, f"{entry.name} was not made by the policy", server)
+        if _makes_room(exchange):
+            self._room_made[server] = exchange
+
+    def _under_way(self, exchange: Exchange) -> bool:
+        """Whether it was locked when the DELETE was on its way, on what was the truth when it was last read."""
+        read, locked_at = last_read(exchange), self._witness.locked_at.get(exchange.backup or "", -1.0)
+        if read is None or read.done is None or read.received is None or locked_at < read.done:
+            return False
+        return locked_at >= exchange.sent or exchange.sent - read.received <= AT_ONCE
+
+    # When it leaves --------------------------------------------------------------------------------------------------
+
+    def sent(self, exchange: Exchange) -> None:
+        """A rotation asks for a deletion."""
+        rotation, server, uuid = exchange.rotation, exchange.server or "", exchange.backup or ""
+        assert rotation is not None
+        before = self._deleting.get(server)
+        self._hold("4", before is None or not self._under_way_elsewhere(before), "two deletions at once", server)
+        self._deleting[server] = exchange
+        self._hold("4", not rotation.journal_failed, "a deletion without a journal", server)
+        passes = last_passes(rotation, exchange)
+        if not passes:
+            self._hold("4", False, "a deletion without a listing", server)
+            return
+        self._held_together(passes, server)
+        row = merged(passes[-1]).get(uuid)
+        self._hold("4", row is not None, f"{self._witness.short(uuid)} was not in the listing", server)
+        if row is None:
+            return
+        self._fresh(exchange, passes[-1][0], row)
+        self._in_order(exchange, passes[-1][0], row)
+        policies = self._in_force(exchange, passes[-1])
+        if _makes_room(exchange):
+            self._no_room_again(server)
+        else:
+            self._new_one_is_good(exchange, passes[-1])
+            self._within_bound(exchange, passes[-1], policies)
+        self._deletable(exchange, passes[-1], row, policies)
+        if row.successful:
+            rotation.good_deleted.add(uuid)
+
+    def _under_way_elsewhere(self, before: Exchange) -> bool:
+        """Whether a deletion still waits for its answer, in a process that is not dead."""
+        return before.received is None and before.given_up is None and self._court.at_work(before.process)
+
+    def _held_together(self, passes: Sequence[Sequence[Exchange]], server: str) -> None:
+        last = passes[-1]
+        steady = len(passes) > 1 and set(merged(last)) == set(merged(passes[-2]))
+        text = f"deleting by a listing of {len(merged(last))} rows of {total(last[-1])}"
+        self._hold("5", steady or _complete(last), text, server)
+
+    def _fresh(self, exchange: Exchange, page: Exchange, row: Row) -> None:
+        """Failed ones, and what was listed more than a minute ago, are read again just before."""
+        assert exchange.rotation is not None
+        views = [
+            view
+            for view in exchange.rotation.delivered("view")
+            if view.backup == exchange.backup and page.number < view.number < exchange.number
+        ]
+        age = exchange.sent - (views[0].received or 0.0) if views else exchange.sent - page.sent
+        needs_view = row.completed is not None and not row.successful
+        self._hold(
+            "4",
+            age <= FRESH_SECONDS + 1 and (bool(views) or not needs_view),
+            f"{row.name} is deleted {age:.0f} s after it was last read" + ("" if views else ", which was in the list"),
+            exchange.server,
+        )
+
+    def _in_order(self, exchange: Exchange, page: Exchange, row: Row) -> None:
+        before = self._last_of_listing.get(page.number)
+        older = before is None or (before.created, before.uuid) <= (row.created, row.uuid)
+        self._hold("4", older, f"{row.name} is deleted after a newer one", exchange.server)
+        self._last_of_listing[page.number] = row
+
+    def _no_room_again(self, server: str) -> None:
+        """Room is made once until a backup turned good.
+
+        After a clock was set nobody can tell what was made since; and a fork that answers 202 says that it did nothing.
+        """
+        made = self._room_made.get(server)
+        if made is not None and made.status != ACCEPTED and not self._court.a_clock_was_set_since(made.sent):
+            good = self._witness.completed_at.get(server, -1.0) >= made.sent
+            self._hold("3", good, "room is made again, and no backup turned good since the last time", server)
+
+    def _new_one_is_good(self, exchange: Exchange, listing: Sequence[Exchange]) -> None:
+        """Nothing is deleted after a new backup that is not good."""
+        uuid, rows = exchange.created_by_then, merged(listing)
+        truths = self._witness.truths(exchange.server or "", listing[0].sent)
+        good = uuid is not None and any(uuid in truth and truth[uuid].successful for truth in truths)
+        self._hold(
+            "3",
+            good and uuid in rows and rows[uuid].successful,
+            f"a deletion, and the new backup {self._witness.short(uuid)} is not good",
+            exchange.server,
+        )
+
+    def _within_bound(self, exchange: Exchange, listing: Sequence[Exchange], policies: Sequence[Policy]) -> None:
+        """All the good ones that the listing gives up, and those that went before it, are no more than the bound."""
+        rotation = exchange.rotation
+        assert rotation is not None
+        rows = merged(listing)
+        already = len(rotation.good_deleted - rows.keys())
+        counts = [
+            (already + len(self._judged(listing, policy, rotation).good_deletions()), policy) for policy in policies
+        ]
+        within = any(_within(count, policy) for count, policy in counts)
+        said = [(count, oracle.setting(policy, "max_deletions")) for count, policy in counts]
+        self._hold("7", within, f"a deletion, of so many good ones with such a max_deletions: {said}", exchange.server)
+
+    def _in_force(self, exchange: Exchange, listing: Sequence[Exchange]) -> list[Policy]:
+        """The policies by which it may be decided on: in force when it leaves, or when it was about to."""
+        rotation, server = exchange.rotation, exchange.server
+        assert rotation is not None
+        if rotation.trigger == "manual":
+            return [rotation.policy]
+        policies = self._policies(rotation, _turned_to(exchange, listing), exchange.sent)
+        self._hold("4", bool(policies), "something is deleted though the server is gone from the configuration", server)
+        same = [p for p in policies if all(_same(p, rotation.policy, key) for key in ("scope", "name", "url"))]
+        self._hold("4", bool(same), "something is deleted though scope, name or panel were changed", server)
+        return same
+
+    def _policies(self, rotation: Rotation, since: float, until: float) -> list[Policy]:
+        """Those of its server that were in force then; by hand it is the one that was read at its beginning."""
+        if rotation.trigger == "manual":
+            return [rotation.policy]
+        return [policy for policy in self._court.policies_between(rotation.server, since, until) if policy]
+
+    def _deletable(self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]) -> None:
+        """The backup is one that the naive rules delete, from what was read and from what was true."""
+        assert exchange.rotation is not None
+        server, rows, now = exchange.server or "", merged(listing), self._now_of(listing[0])
+
+        def deletes(there: Mapping[str, Row], complete: bool) -> bool:
+            return any(row.uuid in self._to_go(there, policy, exchange, now, complete) for policy in policies)
+
+        why = "to make room" if _makes_room(exchange) else "by the rules"
+        self._hold("3", deletes(rows, _complete(listing)), f"{row.name} is not to be deleted {why}", server)
+        for policy in policies[:1]:
+            newest = self._judged(listing, policy, exchange.rotation).candidates[: oracle.setting(policy, "min_good")]
+            self._hold("3", row.uuid not in newest, f"{row.name} is among the newest min_good", server)
+        truths = self._witness.truths(server, listing[0].sent)
+        if len(truths) == 1 and not any(page.falsified for page in listing):
+            self._hold("5", deletes(truths[0], True), f"the whole list does not delete {row.name} {why}", server)
+
+    def _to_go(
+        self, rows: Mapping[str, Row], policy: Policy, exchange: Exchange, now: datetime, complete: bool
+    ) -> Sequence[str]:
+        assert exchange.rotation is not None
+        there, name = list(rows.values()), exchange.rotation.server
+        if not _makes_room(exchange):
+            return oracle.judge(there, policy, name, now, complete=complete).deletions
+        room = oracle.room(there, policy, name, now, complete=complete)
+        return [room] if room else []
+
+    def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
+        rows, now = merged(listing), self._now_of(listing[0])
+        return oracle.judge(list(rows.values()), policy, rotation.server, now, complete=_complete(listing))
+
+    def _now_of(self, page: Exchange) -> datetime:
+        """The panel's now, as an answer says it."""
+        return page.date or self._witness.world.now()
+
+
+def _complete(listing: Sequence[Exchange]) -> bool:
+    """Whether the distinct rows are as many as every page says that there are."""
+    return {total(page) for page in listing} == {len(merged(listing))}
+
+
+def _makes_room(exchange: Exchange) -> bool:
+    """Whether the last create of the rotation met the panel's limit, so that this deletion makes room."""
+    assert exchange.rotation is not None
+    for earlier in reversed(exchange.rotation.exchanges):
+        if earlier.call == "create" and earlier.number < exchange.number:
+            return earlier.received is not None and earlier.status == 400
+    return False
+
+
+def _turned_to(exchange: Exchange, listing: Sequence[Exchange]) -> float:
+    """When the rotation turned to this backup: the last that it had heard of another one, or of the list."""
+    assert exchange.rotation is not None
+    heard = [
+        earlier.received or earlier.given_up or earlier.sent
+        for earlier in exchange.rotation.exchanges
+        if listing[-1].number < earlier.number < exchange.number and earlier.backup != exchange.backup
+    ]
+    return max(heard, default=listing[-1].received or 0.0)
+
+
+def _within(count: int, policy: Policy) -> bool:
+    bound = oracle.setting(policy, "max_deletions")
+    return bound == UNBOUNDED or count <= bound
+
+
+def _same(one: Policy, other: Policy, key: str) -> bool:
+    return bool(oracle.setting(one, key) == oracle.setting(other, key))

@@ -1,0 +1,132 @@
+"""What is put in place of the real machine: its clock, its disk, and ears for everything that is said on it."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import apscheduler.schedulers.base
+import structlog
+
+import daemon.fleet
+import daemon.notify.alerts
+import daemon.rotation.tools
+import daemon.sandbox.shapes
+from tests.leaks import known, stored
+from tests.simulation.clocks import HostClock
+from tests.simulation.configuration import HOOK, KEYS
+from tests.simulation.court import Court
+from tests.simulation.process import DiskJournal
+from tests.simulation.scenario import Scenario
+
+SECRETS = (*KEYS, HOOK)
+
+
+class Ears:
+    """Hear what is logged and told anywhere, and look for secrets in it and for bugs."""
+
+    def __init__(self, court: Callable[[], Court]) -> None:
+        self._court = court
+        self._said: list[str] = []
+
+    def search(self, text: str, where: str) -> None:
+        """Look for a secret as it is, at the moment that the text is said; other codes are looked for at the end."""
+        self._said.append(text)
+        self._court().hold("10", not any(secret in text for secret in SECRETS), f"a secret is in {where}")
+
+    def look_back(self, state: Path) -> None:
+        """Look in all that was said and stored for secrets in any code."""
+        for place, written in (("what was said", "\n".join(self._said)), ("the state", stored(state))):
+            found = known(written, *SECRETS)
+            self._court().hold("10", not found, f"in {place} there is {', '.join(found)}")
+
+    def event(self, _: Any, __: str, event: dict[str, Any]) -> str:
+        """Every event of the daemon's log, before anything is taken out of it."""
+        text = repr(event)
+        self.search(text, f"a line of the log: {event.get('event')}")
+        if event.get("exc_info"):
+            self._court().hold("calm", False, f"a bug is logged: {text}")
+        return text
+
+    def record(self, record: logging.LogRecord) -> None:
+        """What libraries log; APScheduler and asyncio warn only where something is wrong."""
+        if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+            return  # a killed process was at work in a callback
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            text += f": {record.exc_info[1]!r}"
+        self.search(text, f"a line of {record.name}")
+        self._court().hold("calm", False, f"{record.name} says: {text}")
+
+
+@contextmanager
+def in_place(scenario: Scenario, host_clock: HostClock, ears: Ears) -> Iterator[None]:
+    """Virtual time for APScheduler, a disk that can be full, small pages, and ears for what is logged."""
+
+    class Moment(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return host_clock.now().astimezone(tz)
+
+    with (
+        _heard_by(ears),
+        _no_garbage_collected(),
+        mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
+        mock.patch.object(daemon.rotation.tools, "Journal", DiskJournal),
+        mock.patch.object(daemon.fleet, "TICK_SECONDS", scenario.tick),
+        mock.patch.object(daemon.notify.alerts, "LOOK_SECONDS", scenario.tick),
+        mock.patch.object(daemon.sandbox.shapes, "MOST_BACKUPS_PER_PAGE", scenario.page_cap),
+    ):
+        yield
+
+
+@contextmanager
+def _heard_by(ears: Ears) -> Iterator[None]:
+    configured = structlog.get_config()
+    root, handler = logging.getLogger(), _Handler(ears.record)
+    level, handlers = root.level, root.handlers[:]
+    root.handlers[:], root.level = [handler], logging.WARNING
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, ears.event],
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
+        logger_factory=structlog.ReturnLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.clear_contextvars()
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.configure(**configured)
+
+
+@contextmanager
+def _no_garbage_collected() -> Iterator[None]:
+    """When garbage is collected must not matter, and a run makes little."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.collect()
+
+
+class _Handler(logging.Handler):
+    """Hands records on."""
+
+    def __init__(self, hear: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._hear(record)
+
+
+def open_files() -> int:
+    """How many files this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
