@@ -1,6 +1,7 @@
 """The rules of rotations: how many there are, how much they ask, and how they end."""
 
 from collections import defaultdict, deque
+from datetime import timedelta
 
 from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
@@ -12,6 +13,8 @@ from tests.simulation.witness import Exchange, Rotation
 MOST_ROTATIONS = 8
 MOST_REQUESTS = 900
 """In an hour, of one process for one server."""
+ROUNDING = timedelta(seconds=3)
+"""The panel's dates are whole seconds, and how its clock differs from the host's is known to a second."""
 
 
 class Endings:
@@ -144,8 +147,11 @@ class Endings:
 
     def _needless(self, rotation: Rotation) -> bool:
         """Whether a backup of the policy was tried since the start that was to be caught up, or others are at work."""
+        if any(other.uuid == rotation.uuid for other in self._witness.running.values()):
+            return True
+        if rotation.trigger != "catch-up" or rotation.start_at is None:
+            return False
+        since = rotation.start_at + (self._witness.world.now() - self._court.host_now()) - ROUNDING
         rows = self._witness.mirror[rotation.uuid].values()
-        tried = any(oracle.owns(rotation.policy, rotation.server, row.name) for row in rows)
-        return (rotation.trigger == "catch-up" and tried) or any(
-            other.uuid == rotation.uuid for other in self._witness.running.values()
-        )
+        mine = (row for row in rows if oracle.owns(rotation.policy, rotation.server, row.name))
+        return any(row.created >= since for row in mine)
