@@ -62,6 +62,10 @@ class ServerBusyError(StateError):
     code = "busy"
     default_hint = "wait until the other rotation has ended; `ptero-backupd status` shows it"
 
+    def __init__(self, server_uuid: str, holder: str = "") -> None:
+        by = f" by process {holder}" if holder else ""
+        super().__init__(f"server {server_uuid} is being rotated already{by}")
+
 
 class SafetyError(BackupdError):
     """Refused, because going on could cost a backup that somebody wants."""

@@ -89,7 +89,7 @@ def daemon_of(state_dir: Path | None) -> int | None:
 @contextmanager
 def _lock_in_process(server_uuid: str) -> Iterator[None]:
     if server_uuid in _held:
-        raise ServerBusyError(f"server {server_uuid} is being rotated already")
+        raise ServerBusyError(server_uuid)
     _held.add(server_uuid)
     try:
         yield
@@ -103,8 +103,7 @@ def _take(descriptor: int, path: Path, server_uuid: str) -> None:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
     except (BlockingIOError, PermissionError) as error:  # fcntl(2) names both for a lock that is held
         holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-        by = f" by process {holder}" if holder else ""
-        raise ServerBusyError(f"server {server_uuid} is being rotated already{by}") from error
+        raise ServerBusyError(server_uuid, holder) from error
     except OSError as error:
         raise StateError(f"the lock {path} cannot be taken: {error.strerror}") from error
     with suppress(OSError):  # a full disk: the lock holds all the same

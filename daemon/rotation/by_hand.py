@@ -87,7 +87,7 @@ def rehearsal(seen: Survey | Failed, max_deletions: int | None = None, *, state_
     if isinstance(seen, Failed):
         return _halted(about, seen.error)
     if _busy(state_dir, seen.server.uuid):
-        return _halted(about, ServerBusyError(f"server {seen.server.uuid} is being rotated already"))
+        return _halted(about, ServerBusyError(seen.server.uuid))
     if (problem := no_room(seen, max_deletions)) is not None:
         return replace(about, result=Result.REFUSED, problems=(problem,))
     listing = with_coming(config, seen.listing, seen.listing.taken_at)
