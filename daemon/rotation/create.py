@@ -11,7 +11,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.adoption import adopt, newest_attempt
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import Refusal, make_room
-from daemon.history import Rotation
+from daemon.history import Rotation, Step
 from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.rotation.delete import delete_decided
@@ -45,7 +45,7 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
     made = _made_already(run, verdicts)
     if made is not None:
         return _adopted(run, made, "it was made since this same start")
-    return await _create(run, gathered, verdicts)
+    return await _create(run, gathered)
 
 
 def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
@@ -161,7 +161,7 @@ def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup |
     return adoption.adopted
 
 
-async def _create(run: Run, gathered: Gathered, verdicts: Sequence[Verdict]) -> Backup:
+async def _create(run: Run, gathered: Gathered) -> Backup:
     """Create; where the panel answers that the limit is reached, make room by exactly one deletion and create again."""
     policy = run.config.policy
     identity = f"{run.tools.random.getrandbits(32):08x}"
@@ -169,7 +169,7 @@ async def _create(run: Run, gathered: Gathered, verdicts: Sequence[Verdict]) -> 
     try:
         return await _ask(run, name)
     except BackupLimitError as error:
-        await _make_room(run, gathered, verdicts, name, error)
+        await _make_room(run, gathered, name, error)
     try:
         return await _ask(run, name)
     except BackupLimitError as error:
@@ -212,13 +212,13 @@ async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
     return found
 
 
-async def _make_room(
-    run: Run, gathered: Gathered, verdicts: Sequence[Verdict], name: str, limit: BackupLimitError
-) -> None:
+async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimitError) -> None:
     """Delete the oldest that the plan deletes with the coming one counted; refuse with the reason where none is."""
-    _may_make_room(run, verdicts, limit)
+    earlier = _earlier_room(run, limit)
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
+        if earlier is not None and not _may_make_room_again(run, earlier, run.judge(config, listing).verdicts):
+            raise _at_limit(limit, "room was made once already, and no backup has turned good since")
         room = make_room(
             listing,
             config.policy.retention,
@@ -236,22 +236,26 @@ async def _make_room(
         raise _at_limit(limit, "no room could be made")
 
 
-def _may_make_room(run: Run, verdicts: Sequence[Verdict], limit: BackupLimitError) -> None:
-    """Refuse where no room would be enough, without a journal, and a second time before a backup turned good.
+def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
+    """The room that a rotation made, or began to make, and no rotation saw a backup turn good since; None without one.
 
-    That is seen by a rotation or in the listing.
+    Refuses where no room would be enough, and without a journal.
     """
     if limit.limit == 0:
         raise _at_limit(limit, "the panel allows this server no backups at all")
     if run.journal_broken:
         raise _at_limit(limit, "without a journal no room is made")
     last = run.tools.journal.last_step(run.known_server.uuid, ("room", "room_refused", "turned_good"))
-    if last is None or last.name != "room":
-        return
-    made_at = _by_panel(run, last.at)
+    return last if last is not None and last.name == "room" else None
+
+
+def _may_make_room_again(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> bool:
+    """Whether the listing shows that the earlier deletion was not done, or a backup that turned good since."""
+    if any(verdict.backup.uuid == earlier.detail["uuid"] for verdict in verdicts):
+        return True
+    made_at = _by_panel(run, earlier.at)
     good = (v.backup.created_at for v in verdicts if v.own and v.state is State.GOOD and v.backup.created_at)
-    if not any(created_at >= made_at for created_at in good):
-        raise _at_limit(limit, "room was made once already, and no backup has turned good since")
+    return any(created_at >= made_at for created_at in good)
 
 
 def _at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:

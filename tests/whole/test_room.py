@@ -1,5 +1,6 @@
 """Room at the panel's limit: once until a backup turned good, and no longer than that."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
-from daemon.sandbox.orders import Call
+from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Deed, Work
 from daemon.sandbox.records import Outcome as Ending
 from daemon.sandbox.scenes import own_name
@@ -23,6 +24,10 @@ def fill(rig: Rig, count: int) -> None:
     rig.server.limit = count
 
 
+def named(fault: Fault) -> str:
+    return fault.name
+
+
 def deleted(rig: Rig) -> list[str]:
     return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
 
@@ -36,6 +41,47 @@ async def test_a_delete_that_the_node_refused_made_no_room_and_is_tried_again(ri
     assert deleted(rig) == []
     second = await rig.rotate()
     assert second.result is Result.DONE, second.problems
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.refused(500), faults.web_page(502), faults.web_page(503), faults.lost_before()], ids=named
+)
+async def test_a_delete_that_may_have_been_done_is_made_again_where_its_backup_is_still_listed(
+    rig: Rig, fault: Fault
+) -> None:
+    """Nobody knew what came of it; the list of the next rotation tells, so one fault costs one start, not all."""
+    fill(rig, 4)
+    rig.world.faults.order(fault, on=Call.DELETE)
+    assert (await rig.rotate()).result is Result.FAILED
+    assert deleted(rig) == []
+    second = await rig.rotate()
+    assert second.result is Result.DONE, second.problems
+
+
+async def test_a_kill_before_the_delete_that_makes_room_costs_no_later_start(rig: Rig) -> None:
+    """The journal holds that room was to be made, and the backup is still there."""
+    fill(rig, 4)
+    rig.world.faults.order(replace(faults.node_error(502), before=30), on=Call.DELETE)
+    killed = asyncio.create_task(rig.rotate())
+    await rig.clock.sleep(10)
+    killed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killed
+    await rig.clock.sleep(60)
+    assert [step.name for step in rig.journal.recent()[0].steps][-1] == "room"
+    second = await rig.rotate()
+    assert second.result is Result.DONE, second.problems
+
+
+async def test_a_deletion_for_room_that_is_done_late_is_not_followed_by_another(rig: Rig) -> None:
+    """The list of before shows the backup, the one that the deletion is decided on does not: room was made."""
+    fill(rig, 4)
+    rig.world.faults.order(faults.late(130), on=Call.DELETE)
+    assert (await rig.rotate()).result is Result.FAILED
+    rig.world.faults.order(faults.slow(20), on=Call.LIST)
+    rig.world.faults.order(faults.slow(55), on=Call.CREATE)
+    assert (await rig.rotate()).result is Result.REFUSED
+    assert len(deleted(rig)) == 1
 
 
 async def test_room_may_be_made_again_once_the_late_backup_turned_good_on_the_panel(rig: Rig) -> None:
