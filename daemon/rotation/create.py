@@ -205,8 +205,9 @@ async def _ask(run: Run, name: str) -> Backup:
 
 
 async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
-    """Look for a backup that was asked for and not answered; whoever picks this up goes on looking."""
-    run.stage = Stage.SETTLING
+    """Look for a backup that was asked for and not answered; who starts next goes on, where the journal tells of it."""
+    if run.journalled:
+        run.stage = Stage.SETTLING
     found = await run.client.settle_create(run.server_id, name, until=seconds)
     run.stage = Stage.CREATING
     return found

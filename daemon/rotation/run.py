@@ -45,7 +45,8 @@ class Order:
 class Stage(StrEnum):
     """How far a rotation is. While it is queued, settles or waits, it can be left at any moment and picked up later.
 
-    It settles while it looks for a backup that was asked for and not answered.
+    It settles while it looks for a backup that was asked for and not answered, and a journal tells the next start of
+    it; without one it is still creating.
     """
 
     BEGINNING = "beginning"
@@ -151,6 +152,11 @@ class Run:
         if self.created is None:
             raise AssertionError("no backup was made yet")
         return self.created
+
+    @property
+    def journalled(self) -> bool:
+        """Whether the next start can read what this rotation has done so far."""
+        return self.row is not None and self.row.journal.persistent and not self.journal_broken
 
     def brake(self, config: ServerConfig) -> int:
         """How many good backups may be deleted at most; -1 is no bound."""

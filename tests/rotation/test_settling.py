@@ -28,3 +28,22 @@ async def test_a_stop_waits_for_no_create_that_was_lost(daemons: Daemons, stops:
         await until(daemons.clock, at(1, 4, 30))
     assert len(survival.backups) == daemons.app.requests(Call.CREATE) == 1
     assert rows(daemons)[-1] == ("resume", "done")
+
+
+@pytest.mark.parametrize("configured", [False, True], ids=["none", "unusable"])
+async def test_a_stop_waits_for_a_lost_create_that_no_journal_tells_the_next_start_of(
+    daemons: Daemons, configured: bool
+) -> None:
+    """Left at once, it would be asked for again, and the start had two backups."""
+    survival = next(iter(daemons.world.servers.values()))
+    survival.work = Work(seconds=60)
+    config = daemons.configure({"survival": survival}, schedule="0 12 * * *", state=configured)
+    (daemons.folder / "state").write_text("no folder")
+    daemons.world.faults.order(faults.late(75), on=Call.CREATE)
+    async with daemons.running(config) as fleet:
+        await daemons.clock.sleep(70)
+        assert await fleet.drain(25) == ("survival",)
+    assert len(survival.backups) == 1
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 4, 30))
+    assert len(survival.backups) == daemons.app.requests(Call.CREATE) == 1
