@@ -319,10 +319,7 @@ class Fleet:
 
     def _left_alone(self, row: Rotation) -> bool:
         """Whether no other process is at this rotation."""
-        try:
-            return not is_locked(self._tools.state_dir, row.server_uuid)
-        except StateError:
-            return True
+        return not is_locked(self._tools.state_dir, row.server_uuid)
 
     def _seen(self, config: ServerConfig, server: Server) -> None:
         """A server is configured once: two names for one uuid are refused before anything is done."""

@@ -16,9 +16,9 @@ from daemon.config.values import Config, keeping
 from daemon.discovery import Discovery
 from daemon.errors import BackupdError
 from daemon.fleet import Fleet
-from daemon.locks import daemon_present
 from daemon.log import get_logger
 from daemon.notify import Alerts, refuse_unusable
+from daemon.presence import daemon_present
 from daemon.rotation.tools import open_client, open_tools
 from daemon.systemd import Notifier
 from daemon.watch.board import Board

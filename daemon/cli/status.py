@@ -23,7 +23,8 @@ from daemon.core.units import format_duration
 from daemon.discovery import remembered
 from daemon.errors import Exit
 from daemon.history import Journal, Rotation
-from daemon.locks import daemon_of, is_locked
+from daemon.locks import is_locked
+from daemon.presence import daemon_of
 
 LOOKED_AT = 500
 """How many rotations back the newest good backup is looked for."""
@@ -120,7 +121,7 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
 
 def _daemon(state_dir: Path, process: int | None) -> Text:
     if process is None:
-        return cell(f"no daemon runs on {state_dir}", "yellow")
+        return cell(f"no daemon is known to run on {state_dir}", "yellow")
     return cell(f"daemon: running, process {process}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
-from daemon.errors import BackupdError, ServerBusyError, StateError
+from daemon.errors import BackupdError, ServerBusyError
 from daemon.locks import is_locked
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
@@ -86,7 +86,7 @@ def rehearsal(seen: Survey | Failed, max_deletions: int | None = None, *, state_
     about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
     if isinstance(seen, Failed):
         return _halted(about, seen.error)
-    if _busy(state_dir, seen.server.uuid):
+    if is_locked(state_dir, seen.server.uuid):
         return _halted(about, ServerBusyError(seen.server.uuid))
     if (problem := no_room(seen, max_deletions)) is not None:
         return replace(about, result=Result.REFUSED, problems=(problem,))
@@ -104,14 +104,6 @@ def _halted(about: Outcome, error: BackupdError) -> Outcome:
     """What is reported of a rotation that meets that error before it asks for anything."""
     halt = halted_by(error, good=False)
     return replace(about, result=halt.result, problems=(halt.problem,), passing=halt.passing)
-
-
-def _busy(state_dir: Path | None, server_uuid: str) -> bool:
-    """Whether a rotation would find another one at the server; locks that cannot be looked at hinder none."""
-    try:
-        return is_locked(state_dir, server_uuid)
-    except StateError:
-        return False
 
 
 def panels_of(servers: Iterable[ServerConfig]) -> list[PanelConfig]:

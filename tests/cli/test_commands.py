@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from daemon.history import Journal
-from daemon.locks import daemon_present, server_lock
+from daemon.locks import server_lock
+from daemon.presence import daemon_present
 from daemon.sandbox import faults
 from daemon.sandbox.records import State, Work
 from daemon.sandbox.scenes import three_pages
@@ -547,7 +548,7 @@ def test_status_shows_the_last_rotation_and_the_next_start(cli: Cli, panel: Pane
 def test_status_says_whether_a_daemon_runs(cli: Cli, panel: Panel, environment: Path) -> None:
     """On this state folder; without one nobody knows."""
     state = environment / ".local/state/ptero-backupd"
-    assert cli("--config", panel.config, "status").out.splitlines()[-1] == f"no daemon runs on {state}"
+    assert cli("--config", panel.config, "status").out.splitlines()[-1] == f"no daemon is known to run on {state}"
     with daemon_present(state):
         assert cli("--config", panel.config, "status").out.splitlines()[-1] == f"daemon: running, process {os.getpid()}"
         assert cli("--config", panel.config, "status", "--json").json["daemon"] == {"process": os.getpid()}
