@@ -1,6 +1,8 @@
 """`history`: the rotations of the past, as they were journalled."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from daemon.cli.arguments import unknown
@@ -23,16 +25,24 @@ def show_history(settings: Settings, server: str | None, *, limit: int, as_json:
     config = begin(settings)
     with opened_journal(config.state_dir) as journal:
         rotations = journal.recent(server, limit)
+        alive = _alive(journal.running(), config.state_dir)
     if server is not None and not rotations and server not in config.servers:
         raise unknown("server", server, tuple(config.servers))
     if as_json:
         write_json({"rotations": [recorded_whole(rotation) for rotation in rotations]})
     else:
-        show(table(("began", "zone", "server", "for", "took", "result", "what"), (_row(r, config) for r in rotations)))
+        rows = (_row(rotation, config, alive=rotation.id in alive) for rotation in rotations)
+        show(table(("began", "zone", "server", "for", "took", "result", "what"), rows))
     return Exit.DONE
 
 
-def _row(rotation: Rotation, config: Config) -> tuple[str, ...]:
+def _alive(unfinished: Sequence[Rotation], state_dir: Path | None) -> set[int]:
+    """Which of these rotations, newest first, some process is at: of one server only the newest can be."""
+    newest = {rotation.server_uuid: rotation.id for rotation in reversed(unfinished)}
+    return {number for server_uuid, number in newest.items() if is_locked(state_dir, server_uuid)}
+
+
+def _row(rotation: Rotation, config: Config, *, alive: bool) -> tuple[str, ...]:
     server = config.servers.get(rotation.server)
     zone = server.policy.zone if server else ZoneInfo("UTC")
     return (
@@ -42,14 +52,14 @@ def _row(rotation: Rotation, config: Config) -> tuple[str, ...]:
         rotation.trigger,
         _took(rotation.began_at, rotation.ended_at),
         rotation.result or "not ended",
-        _what(rotation, config),
+        _what(rotation, alive=alive),
     )
 
 
-def _what(rotation: Rotation, config: Config) -> str:
+def _what(rotation: Rotation, *, alive: bool) -> str:
     """What came of it, or how far it came."""
     if rotation.ended_at is None:
-        return how_far(rotation, alive=is_locked(config.state_dir, rotation.server_uuid))
+        return how_far(rotation, alive=alive)
     if rotation.result != "interrupted":
         return what_came(rotation)
     heir = rotation.summary.get("taken_over_by")

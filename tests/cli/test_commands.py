@@ -557,21 +557,26 @@ def test_status_says_whether_a_daemon_runs(cli: Cli, panel: Panel, environment: 
         assert cli("--config", panel.config, "status", "--json").json["daemon"] is None
 
 
+def begin(journal: Journal, panel: Panel, clock: FakeClock) -> int:
+    """A rotation of survival that begins now; its number."""
+    return journal.begin(
+        server_uuid=panel.survival.uuid,
+        server="survival",
+        panel="main",
+        policy="standard",
+        trigger="schedule",
+        start_at=clock.now(),
+        at=clock.now(),
+    )
+
+
 def test_status_tells_what_is_under_way_from_what_was_broken_off(
     cli: Cli, panel: Panel, environment: Path, clock: FakeClock
 ) -> None:
     """A rotation that has not ended is alive as long as somebody holds the server's lock."""
     state, uuid = environment / ".local/state/ptero-backupd", panel.survival.uuid
     with Journal.open(state) as journal:
-        begun = journal.begin(
-            server_uuid=uuid,
-            server="survival",
-            panel="main",
-            policy="standard",
-            trigger="schedule",
-            start_at=clock.now(),
-            at=clock.now(),
-        )
+        begun = begin(journal, panel, clock)
         assert "broken off at beginning" in cli("--config", panel.config, "status").out
         journal.step(begun, "create", clock.now(), name="auto-1")
     with server_lock(state, uuid):
@@ -588,20 +593,41 @@ def test_status_tells_what_is_under_way_from_what_was_broken_off(
     assert "not ended" in cli("--config", panel.config, "history").out
 
 
+def test_of_two_rotations_that_never_ended_only_the_newer_can_be_under_way(
+    cli: Cli, panel: Panel, environment: Path, clock: FakeClock
+) -> None:
+    """The lock is of the server, and one rotation at a time holds it."""
+    state, uuid = environment / ".local/state/ptero-backupd", panel.survival.uuid
+    with Journal.open(state) as journal:
+        for step in ("create", "gathered"):
+            begun = begin(journal, panel, clock)
+            journal.step(begun, step, clock.now())
+    with server_lock(state, uuid):
+        newer, older = cli("--config", panel.config, "history").out.splitlines()[1:]
+    assert newer.endswith("not ended  gathered")
+    assert older.endswith("not ended  broken off at create")
+
+
+def test_history_and_status_can_be_read_though_the_locks_cannot(
+    cli: Cli, panel: Panel, environment: Path, clock: FakeClock
+) -> None:
+    """What is not known to be alive is told as broken off."""
+    state = environment / ".local/state/ptero-backupd"
+    with Journal.open(state) as journal:
+        begin(journal, panel, clock)
+    (state / "locks").touch()
+    for command in ("history", "status"):
+        ran = cli("--config", panel.config, command)
+        assert (ran.code, ran.err) == (0, "")
+        assert "broken off at beginning" in ran.out
+
+
 def test_history_says_where_a_rotation_was_broken_off(
     cli: Cli, panel: Panel, environment: Path, clock: FakeClock
 ) -> None:
     """Killed, and then taken over by the next one."""
     with Journal.open(environment / ".local/state/ptero-backupd") as journal:
-        begun = journal.begin(
-            server_uuid=panel.survival.uuid,
-            server="survival",
-            panel="main",
-            policy="standard",
-            trigger="schedule",
-            start_at=clock.now(),
-            at=clock.now(),
-        )
+        begun = begin(journal, panel, clock)
         journal.step(begun, "create", clock.now(), backup="auto-survival-20260401T120000Z-00000000")
         (row,) = cli("--config", panel.config, "history").out.splitlines()[1:]
         assert row.endswith("not ended  broken off at create")
