@@ -25,6 +25,7 @@ from daemon.panel.errors import (
     PanelTroubleError,
     StrangeAnswerError,
 )
+from daemon.panel.looks import looks, within
 from daemon.panel.pacing import Budget, Pace
 from daemon.panel.pages import (
     BACKUPS_PER_PAGE,
@@ -48,10 +49,9 @@ if TYPE_CHECKING:
     import httpx
 
 SETTLE_SECONDS = 120.0
-FIRST_LOOK, LONGEST_LOOK = 2.0, 15.0  # seconds between the looks while a creation is settled
+TOGGLE_SECONDS = 30.0
 MOST_TOGGLES = 3
 TOGGLE_HINT = "look at the backup in a few minutes (`ptero-backupd backups show`), and only then ask for it once more"
-TOGGLE_LOOKS = (0.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each look after a toggle whose answer was lost
 
 Row = TypeVar("Row")
 Send = Callable[[Call], Awaitable[Answer]]
@@ -142,20 +142,16 @@ class PanelClient:
         listing, _ = await self.dated_backups(server_id)
         return listing
 
-    async def dated_backups(self, server_id: str, *, passes: int = MOST_PASSES) -> tuple[Listing, float]:
+    async def dated_backups(self, server_id: str) -> tuple[Listing, float]:
         """Return every backup of a server, and the moment (of the monotonic clock) that the listing is not older than.
 
-        That is when the request left, not when it was to be made: it may have waited long for the API limit. With fewer
-        `passes` over the pages than three the listing is more often partial.
+        That is when the request left, not when it was to be made: it may have waited long for the API limit.
         """
-        doing = f"listing the backups of server {server_id}"
-        call = self._call("GET", doing, server_id, "backups")
-        return await read_listing(self._pages(call, BACKUPS_PER_PAGE, backup_page, self._requests.read), passes)
+        return await read_listing(self._backup_pages(server_id, self._requests.read))
 
     async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
         """Return one backup; NotFoundError where there is none such. An urgent look goes before others that wait."""
-        call = self._call("GET", f"viewing backup {uuid} of server {server_id}", server_id, "backups", uuid)
-        call = replace(call, urgent=urgent)
+        call = self._view(server_id, uuid, urgent=urgent)
         return this_backup(call, await self._requests.read(call), uuid)
 
     async def download_link(self, server_id: str, uuid: str) -> SecretStr:
@@ -205,33 +201,26 @@ class PanelClient:
         One pass is enough to find it, so only the last look, which says that it is not there, takes as many as needed.
         OutcomeUnknownError where the last list could not be read, or not as a whole.
         """
-        deadline = self._clock.monotonic() + until
-        pause = FIRST_LOOK
-        while True:
-            last = self._clock.monotonic() >= deadline
-            listing = await self._listing_if_possible(server_id, passes=MOST_PASSES if last else 1)
-            named = [backup for backup in listing.backups if backup.name == name.strip()] if listing else []  # it trims
+        doing = f"panel {self.name}, looking for backup {name} of server {server_id}"
+        fetch = self._backup_pages(server_id, self._requests.once, urgent=True)
+        trouble: PanelError | None = None
+        for look in looks(self._clock, until):
+            await self._clock.sleep(look.pause)
+            passes = read_listing(fetch, MOST_PASSES if look.last else 1)
+            try:
+                listing, _ = await within(look.seconds, doing, passes)
+            except PanelError as error:
+                trouble = error
+                continue
+            trouble = None
+            named = [backup for backup in listing.backups if backup.name == name.strip()]  # it trims
             for backup in named:
                 if not is_made_up(backup.uuid):  # by a name given here nobody could ask for it again
                     return backup
-            if last:
-                break
-            await self._clock.sleep(min(pause, max(0.0, deadline - self._clock.monotonic())))
-            pause = min(2 * pause, LONGEST_LOOK)
-        if listing is not None and listing.completeness is not Completeness.PARTIAL and not named:
-            return None
-        doing = f"panel {self.name}, looking for backup {name} of server {server_id}"
-        raise OutcomeUnknownError(f"{doing}: the list could not be read as a whole, so it may exist or not")
-
-    async def _listing_if_possible(self, server_id: str, *, passes: int) -> Listing | None:
-        """Return the listing; None where passing trouble hinders it."""
-        try:
-            listing, _ = await self.dated_backups(server_id, passes=passes)
-            return listing
-        except PanelError as error:
-            if error.transient:
+            if look.last and listing.completeness is not Completeness.PARTIAL and not named:
                 return None
-            raise
+        text = f"{doing}: the list could not be read as a whole, so it may exist or not"
+        raise OutcomeUnknownError(text) if trouble is None else _still_unknown(text, trouble)
 
     async def set_lock(self, server_id: str, uuid: str, locked: bool) -> Backup:
         """Lock or unlock a backup. The panel only toggles, so it is read first, and the answer is looked at.
@@ -256,17 +245,22 @@ class PanelClient:
         self, call: Call, server_id: str, uuid: str, locked: bool, lost: OutcomeUnknownError
     ) -> Backup:
         """Look until the backup is as the toggle makes it; a second one is never made: both might be done, late."""
-        for pause in TOGGLE_LOOKS:
-            await self._clock.sleep(pause)
+        view = self._view(server_id, uuid, urgent=True)
+        trouble: PanelError | None = None
+        for look in looks(self._clock, TOGGLE_SECONDS):
+            await self._clock.sleep(look.pause)
             try:
-                backup = await self.backup(server_id, uuid)
+                answer = await within(look.seconds, view.doing, self._requests.once(view))
+                backup = this_backup(view, answer, uuid)
                 if _is_locked(call, backup) is locked:
                     return backup
+                trouble = None
             except NotFoundError:
                 raise
-            except PanelError:
-                continue
-        text = f"{lost.text}; it was not seen to be, and is not asked for again, since it may still come"
+            except PanelError as error:
+                trouble = error
+        because = f" ({trouble.text})" if trouble else ""
+        text = f"{lost.text}; it was not seen to be{because}, and is not asked for again, since it may still come"
         raise OutcomeUnknownError(text, hint=TOGGLE_HINT)
 
     async def restore(self, server_id: str, uuid: str, *, truncate: bool) -> None:
@@ -310,6 +304,11 @@ class PanelClient:
         """Return the call for a path below `/servers/`."""
         return Call(method, self._path(doing, *path), f"panel {self.name}, {doing}", body=body)
 
+    def _view(self, server_id: str, uuid: str, *, urgent: bool) -> Call:
+        """Return the call that looks at one backup."""
+        call = self._call("GET", f"viewing backup {uuid} of server {server_id}", server_id, "backups", uuid)
+        return replace(call, urgent=urgent)
+
     def _path(self, doing: str, *segments: str) -> str:
         """Return the path below `/servers/`; NotFoundError, and nothing sent, where an id is none."""
         for text in segments:
@@ -321,6 +320,11 @@ class PanelClient:
         """Return what fetches page n of the server list."""
         call = Call("GET", "", f"panel {self.name}, listing the servers", urgent=urgent)
         return self._pages(call, SERVERS_PER_PAGE, server_page, send)
+
+    def _backup_pages(self, server_id: str, send: Send, *, urgent: bool = False) -> Fetch[Backup]:
+        """Return what fetches page n of a server's backups."""
+        call = self._call("GET", f"listing the backups of server {server_id}", server_id, "backups")
+        return self._pages(replace(call, urgent=urgent), BACKUPS_PER_PAGE, backup_page, send)
 
     def _pages(
         self, call: Call, per_page: int, read: Callable[[object, datetime], Page[Row]], send: Send
@@ -340,6 +344,14 @@ class PanelClient:
             return replace(page, sent_at=answer.sent_at)
 
         return fetch
+
+
+def _still_unknown(text: str, trouble: PanelError) -> OutcomeUnknownError:
+    """The error of a lost create that could not be looked for; trouble that does not pass by itself says what to do."""
+    hint = None if trouble.transient else trouble.hint
+    return OutcomeUnknownError(
+        f"{text} ({trouble.text})", status=trouble.status, retry_after=trouble.retry_after, hint=hint
+    )
 
 
 def _is_locked(call: Call, backup: Backup) -> bool:

@@ -210,11 +210,29 @@ async def test_a_list_that_was_read_in_part_settles_nothing() -> None:
             await panel.settle_create(SERVER, "mine", until=5)
 
 
-async def test_a_refusal_while_settling_is_raised() -> None:
-    """A key that was withdrawn meanwhile is not waited for."""
-    async with client(captured("152")) as panel:
-        with pytest.raises(errors.KeyRefusedError):
+STRANGE = [httpx.Response(302), html(404), html(403), captured("152"), GONE, httpx.Response(200, text='{"data": [')]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=str)
+async def test_a_refusal_or_a_strange_answer_while_settling_is_not_the_end(strange: httpx.Response) -> None:
+    """A proxy's page may stand before the panel for a moment, as in the trouble that the answer got lost in."""
+    async with client(strange, listing([row(name="mine")], 1)) as panel:
+        assert (await panel.settle_create(SERVER, "mine")) is not None
+
+
+async def test_the_last_reason_why_nothing_could_be_settled_is_told() -> None:
+    """Where it does not pass by itself, with what helps; and when the panel wants to be asked again."""
+    clock = FakeClock()
+    async with client(captured("152"), clock=clock) as panel:
+        with pytest.raises(errors.OutcomeUnknownError, match="answers 401") as refused:
             await panel.settle_create(SERVER, "mine")
+    assert refused.value.hint == errors.KeyRefusedError.default_hint
+    async with client(refusing(503, "HttpException", "Maintenance.", Retry_After="3600"), clock=clock) as panel:
+        with pytest.raises(errors.OutcomeUnknownError, match="Maintenance") as maintained:
+            await panel.settle_create(SERVER, "mine")
+    assert (maintained.value.status, maintained.value.retry_after) == (503, 3600)
+    assert maintained.value.hint == errors.OutcomeUnknownError.default_hint
+    assert clock.elapsed == pytest.approx(240), "no look waits for a Retry-After, or is made again by itself"
 
 
 # -- locking -----------------------------------------------------------------------------------------------------------
@@ -255,8 +273,16 @@ async def test_a_lost_toggle_that_is_not_seen_is_not_made_again(look: httpx.Resp
             await panel.set_lock(SERVER, UUID, True)
     assert [line[:4] for line in script.lines].count("POST") == 1
     assert clock.elapsed >= 30
+    assert clock.elapsed < 31
     assert "is not asked for again" in caught.value.text
     assert "backups show" in caught.value.hint
+
+
+async def test_why_a_lost_toggle_could_not_be_looked_at_is_told() -> None:
+    """Such as a key that was withdrawn meanwhile."""
+    async with client(backup(), LOST, captured("152")) as panel:
+        with pytest.raises(errors.OutcomeUnknownError, match="answers 401"):
+            await panel.set_lock(SERVER, UUID, True)
 
 
 async def test_a_backup_that_is_gone_after_its_toggle_is_not_found() -> None:
