@@ -1,11 +1,12 @@
 """`check`: whether what is configured can work: state folder, panels, keys, servers, permissions and limits.
 
-Only reads. Each finding is a value with a level: `error` is what makes a rotation fail or be refused, `warning` what
+Only looks. Each finding is a value with a level: `error` is what makes a rotation fail or be refused, `warning` what
 will do so some day or is unwise, `ok` what was looked at and is right. One panel's trouble, or one server's, never
 hides another's.
 """
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig,
 from daemon.core.keep import ALL
 from daemon.core.model import Backup, Scope, Server
 from daemon.core.units import format_duration
-from daemon.errors import Exit, StateError
+from daemon.errors import Exit, JournalDamagedError, StateError
 from daemon.history import Journal
 from daemon.locks import check_locks
 from daemon.panel.client import PanelClient
@@ -65,14 +66,25 @@ def check_state(state_dir: Path | None) -> Finding:
     """Given the state folder, return whether journal and locks can be kept in it; without them nothing is deleted."""
     if state_dir is None:
         return Finding(Level.OK, "state", 'state_dir is "none": nothing is remembered')
+    if _is_made_by_others(state_dir):
+        text = f"the state folder {state_dir} does not exist yet, and this user cannot make it"
+        hint = "whoever starts the daemon must make it, as systemd does by StateDirectory"
+        return Finding(Level.WARNING, "state", text, hint)
     try:
-        set_aside = Journal.check(state_dir)
+        Journal.check(state_dir)
         check_locks(state_dir)
+    except JournalDamagedError as error:
+        return Finding(Level.ERROR, error.code, error.text, error.hint)
     except StateError as error:
         return Finding(Level.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
-    if set_aside is not None:
-        return Finding(Level.WARNING, "state", f"the journal was damaged and is now {set_aside}")
     return Finding(Level.OK, "state", f"the state folder {state_dir} can be used")
+
+
+def _is_made_by_others(state_dir: Path) -> bool:
+    """Whether the folder is missing and not this user's to make; False where he may not even look (Path would raise)."""
+    there = next(folder for folder in (state_dir, *state_dir.parents) if os.path.exists(folder))  # noqa: PTH110
+    looked_into, written = (os.access(there, mode, effective_ids=True) for mode in (os.X_OK, os.W_OK))
+    return there != state_dir and there.is_dir() and looked_into and not written
 
 
 def _tells(receiver: AlertConfig) -> str:

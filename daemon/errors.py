@@ -4,6 +4,8 @@
     ├── UsageError            2   the command line cannot be obeyed
     │   └── ConfigError       2   the configuration is refused as a whole (daemon/config)
     ├── StateError            4   the state folder cannot be used (journal, lock)
+    │   ├── JournalDamagedError
+    │   │                     4   the journal is damaged, and was left where it is
     │   └── ServerBusyError   4   another process is rotating this server
     ├── PanelError            4   the panel is unreachable or refuses (daemon/panel/errors.py has its branches)
     └── SafetyError           5   refused, because going on could cost a backup
@@ -54,6 +56,12 @@ class StateError(BackupdError):
     exit_code = Exit.FAILED
     code = "state"
     default_hint = "look at state_dir: it must be a folder that this user can write, with room left"
+
+
+class JournalDamagedError(StateError):
+    """The journal is damaged, and was left where it is."""
+
+    default_hint = "the daemon's next start sets the damaged file aside and begins a new one"
 
 
 class ServerBusyError(StateError):

@@ -2,7 +2,8 @@
 
 import os
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -320,17 +321,40 @@ def test_whatever_stands_in_the_way_of_journal_and_locks_is_found(tmp_path: Path
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a while")
 def test_a_state_folder_of_somebody_else_is_found() -> None:
-    """Root's own, looked at by the daemon's user; and one that this user may read, and not write."""
+    """One that this user may read, and not write; and one below a folder that it may not even look into."""
     with TemporaryDirectory() as folder:
-        for mode, said in ((0o755, "Permission denied"), (0o700, "Permission denied")):
+        state = Path(folder, "state")
+        state.mkdir()
+        for mode, looked_at in ((0o755, state), (0o700, state), (0o700, state / "missing")):
             Path(folder).chmod(mode)
-            os.seteuid(65534)
-            try:
-                finding = check_state(Path(folder, "state"))
-            finally:
-                os.seteuid(0)
-            assert said in finding.text
+            with as_somebody_else():
+                finding = check_state(looked_at)
+            assert "Permission denied" in finding.text
             assert finding.level is Level.ERROR
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a while")
+def test_a_state_folder_that_is_still_to_be_made_for_this_user_is_a_warning() -> None:
+    """As before the first start under systemd, which makes it; what can be said of the rest is not hidden by it."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        state = Path(folder, "lib", "ptero-backupd")
+        with as_somebody_else():
+            finding = check_state(state)
+        assert (finding.level, finding.code) == (Level.WARNING, "state")
+        assert finding.text == f"the state folder {state} does not exist yet, and this user cannot make it"
+        assert finding.hint == "whoever starts the daemon must make it, as systemd does by StateDirectory"
+        assert exit_code([finding]) is Exit.DONE
+
+
+@contextmanager
+def as_somebody_else() -> Iterator[None]:
+    """Whoever may do what everybody may."""
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_disk_without_room_is_found(tmp_path: Path) -> None:
@@ -345,12 +369,16 @@ def test_a_disk_without_room_is_found(tmp_path: Path) -> None:
     assert "cannot be opened: File too large" in finding.text
 
 
-def test_a_journal_that_is_found_damaged_is_said(tmp_path: Path) -> None:
-    """It is set aside, as by every command that reads it."""
-    (tmp_path / "history.sqlite3").write_text("no database" * 100)
-    finding = check_state(tmp_path)
-    assert (finding.level, finding.code) == (Level.WARNING, "state")
-    assert finding.text == f"the journal was damaged and is now {tmp_path / 'history.sqlite3.damaged-1'}"
+def test_a_journal_that_is_damaged_is_said_each_time(tmp_path: Path) -> None:
+    """Nothing is mended by looking; the daemon's next start does that, and then backups are deleted as before."""
+    path = tmp_path / "history.sqlite3"
+    path.write_text("no database" * 100)
+    for _ in range(2):
+        finding = check_state(tmp_path)
+        assert (finding.level, finding.code) == (Level.ERROR, "state")
+        assert finding.text == f"the journal {path} is damaged"
+        assert finding.hint == "the daemon's next start sets the damaged file aside and begins a new one"
+    Journal.open(tmp_path).close()
     assert check_state(tmp_path).level is Level.OK
 
 

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from daemon.errors import StateError
+from daemon.errors import JournalDamagedError, StateError
 from daemon.history import Journal, Rotation
 from daemon.history import file as history_file
 
@@ -379,6 +380,20 @@ def test_a_writer_waits_no_longer_than_the_busy_timeout(tmp_path: Path, monkeypa
         begin(journal)
 
 
+@pytest.mark.parametrize("statement", ["SELECT * FROM rotation", "BEGIN; SELECT * FROM rotation"])
+def test_looking_hinders_no_other_reader_and_is_hindered_by_none(tmp_path: Path, statement: str) -> None:
+    """An operator's own `sqlite3`, idle or in the midst of reading."""
+    Journal.open(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)) as foreign:
+        for part in statement.split(";"):
+            foreign.execute(part).fetchall()
+        looked = Journal.look(tmp_path)
+        assert looked is not None
+        with looked:
+            assert looked.recent() == []
+            assert foreign.execute("SELECT * FROM rotation").fetchall() == []
+
+
 def test_a_full_disk_fails_the_call_and_room_heals_it(journal: Journal) -> None:
     """What did not fit leaves no half of it behind; what was there can be read throughout."""
     rotation = begin(journal)
@@ -448,6 +463,17 @@ def test_what_lies_beside_a_damaged_journal_goes_with_it(tmp_path: Path, monkeyp
         begin(journal)
     left = {beside.name for beside in tmp_path.iterdir() if b"of the old one" in beside.read_bytes()}
     assert left == {"history.sqlite3.damaged-1-wal", "history.sqlite3.damaged-1-shm"}
+
+
+def test_looking_leaves_a_damaged_journal_where_it_is(tmp_path: Path) -> None:
+    """Who only looks, says what is wrong; it is set aside by whoever goes on with a new one."""
+    path = tmp_path / "history.sqlite3"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(JournalDamagedError, match=f"^the journal {path} is damaged$") as caught:
+        Journal.look(tmp_path)
+    assert "the daemon's next start" in caught.value.hint
+    assert path.read_bytes() == b"no database " * 1000
+    assert not list(tmp_path.glob("*.damaged-*"))
 
 
 def test_damage_inside_is_found_when_opening(tmp_path: Path) -> None:

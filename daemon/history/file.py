@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from daemon.errors import StateError
+from daemon.errors import JournalDamagedError, StateError
 from daemon.folder import make_folder, open_private
 
 BUSY_SECONDS = 1.0  # the daemon itself stands still so long; others write for milliseconds
+_WITHOUT_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 KEPT = ("locking_mode = EXCLUSIVE",)  # before anything is read
 SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF")
 
@@ -76,18 +77,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 @contextmanager
-def opened(path: Path, *, to_look: bool = False) -> Iterator[tuple[sqlite3.Connection, Path | None]]:
+def opened(
+    path: Path, *, to_look: bool = False, keep: bool = False
+) -> Iterator[tuple[sqlite3.Connection, Path | None]]:
     """The journal's connection, and where a damaged file was set aside; folder and file are made where missing.
 
-    Who only wants to look, and is alone with it, keeps it for himself meanwhile: then SQLite needs no index beside it
-    that processes share, for which a full disk has no room.
+    Who only wants `to_look` leaves a damaged file where it is. To `keep` the file is, for one that is alone with it, to
+    let nobody else in meanwhile: then SQLite needs no index beside it that processes share (see `lacks_index`).
     """
     make_folder(path.parent)
     lock = open_private(path.with_suffix(".lock"))
     try:
         alone = _share(lock)
-        keep = to_look and alone
-        aside = _move_damaged(path, alone=alone, keep=keep)
+        keep = keep and alone
+        aside = None
+        if path.exists() and _damaged(path, keep=keep):
+            if to_look:
+                raise JournalDamagedError(f"the journal {path} is damaged")
+            aside = _set_aside(path, alone=alone)
         with connected(path, keep=keep) as connection:
             migrate(connection, str(path))
             if not keep:
@@ -95,6 +102,11 @@ def opened(path: Path, *, to_look: bool = False) -> Iterator[tuple[sqlite3.Conne
             yield connection, aside
     finally:
         os.close(lock)
+
+
+def lacks_index(error: sqlite3.Error) -> bool:
+    """Whether the journal could not be opened for want of the index that processes share: on a full disk, say."""
+    return error.sqlite_errorcode & 0xFF in _WITHOUT_ROOM
 
 
 @contextmanager
@@ -188,15 +200,11 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _move_damaged(path: Path, *, alone: bool, keep: bool) -> Path | None:
-    """Set a damaged file aside and return where; None where it is sound, or not there."""
-    if not path.exists() or not _damaged(path, keep=keep):
-        return None
+def _set_aside(path: Path, *, alone: bool) -> Path:
+    """Set a damaged file aside and return where; JournalDamagedError where others have it open."""
     if not alone:
-        raise StateError(
-            f"the journal {path} is damaged, and another process has it open",
-            hint="stop the daemon; the next start sets the damaged file aside and begins a new one",
-        )
+        text = f"the journal {path} is damaged, and another process has it open"
+        raise JournalDamagedError(text, hint=f"stop the daemon; {JournalDamagedError.default_hint}")
     number = next(n for n in range(1, 10**6) if not path.with_name(f"{path.name}.damaged-{n}").exists())
     aside = path.with_name(f"{path.name}.damaged-{number}")
     for suffix in ("-wal", "-shm", ""):  # the file itself last: a kill in between leaves it damaged, not half there

@@ -18,7 +18,7 @@ from typing import Any, Self, get_args
 
 from daemon.errors import StateError
 from daemon.folder import try_folder
-from daemon.history.file import in_memory, opened, synced, transaction, translated
+from daemon.history.file import in_memory, lacks_index, opened, synced, transaction, translated
 from daemon.history.values import (
     Rotation,
     Sample,
@@ -41,14 +41,14 @@ TREND_KEPT_FOR = timedelta(days=90)
 class Journal:
     """The history of one state folder. Make it by `open` or `memory`, and close it."""
 
-    def __init__(self, path: Path | None, *, to_look: bool = False) -> None:
+    def __init__(self, path: Path | None, *, to_look: bool = False, keep: bool = False) -> None:
         self.set_aside: Path | None = None
         self._path = path
         with ExitStack() as held:
             if path is None:
                 self._connection = held.enter_context(in_memory())
             else:
-                self._connection, self.set_aside = held.enter_context(opened(path, to_look=to_look))
+                self._connection, self.set_aside = held.enter_context(opened(path, to_look=to_look, keep=keep))
                 self._inode = path.stat().st_ino
             self._held = held.pop_all()
 
@@ -65,20 +65,29 @@ class Journal:
 
     @classmethod
     def look(cls, state_dir: Path) -> Self | None:
-        """Open the journal for a moment, as `open` does; None where there is none, since looking makes none."""
+        """Open the journal for a moment; None where there is none, since looking makes none.
+
+        JournalDamagedError where it is damaged; it stays where it is. A full disk hinders only while others have it
+        open: one that is alone with it does without the index that they would share.
+        """
         path = state_dir / FILE_NAME
         with translated(f"the journal {path} cannot be opened"):
-            return cls(path, to_look=True) if path.exists() else None
+            if not path.exists():
+                return None
+            try:
+                return cls(path, to_look=True)
+            except sqlite3.Error as error:
+                if not lacks_index(error):
+                    raise
+                return cls(path, to_look=True, keep=True)
 
     @classmethod
-    def check(cls, state_dir: Path) -> Path | None:
-        """Find out whether `open` can be done, and make nothing; return where a damaged file was set aside."""
+    def check(cls, state_dir: Path) -> None:
+        """Find out whether `open` can be done, and make nothing; StateError says why not."""
         with translated(f"the journal {state_dir / FILE_NAME} cannot be opened"):
             try_folder(state_dir)
-        if (journal := cls.look(state_dir)) is None:
-            return None
-        with journal:
-            return journal.set_aside
+        if journal := cls.look(state_dir):
+            journal.close()
 
     @classmethod
     def memory(cls) -> Self:

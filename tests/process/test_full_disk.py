@@ -105,17 +105,22 @@ def test_commands_on_a_full_disk_say_so_and_are_no_bugs(panel: Panel) -> None:
 def test_what_was_journalled_can_be_looked_at_on_a_full_disk_without_a_daemon(
     panel: Panel, ended: signal.Signals
 ) -> None:
-    """Also where it was killed and left its newest rows in SQLite's log; nothing is written, and nothing lost."""
+    """Also where it was killed and left its newest rows in SQLite's log; nothing is lost, and only SQLite's index,
+    which it had no room to fill, is there afterwards.
+    """
     panel.configure(panel.add_server(past=5))
     with running(panel, counted=False) as daemon:
         daemon.wait_for("rotation_ended")
         daemon.send(ended)
         daemon.ended()
     state = panel.folder / "state"
-    (state / "history.sqlite3-shm").unlink(missing_ok=True)
+    index = state / "history.sqlite3-shm"
+    index.unlink(missing_ok=True)
     before = stored(state)
     for words in (("history",), ("status",)):
         looked = command(panel, *words, room=NO_ROOM)
         assert (looked.returncode, looked.stderr) == (0, "")
         assert " done " in looked.stdout
+    assert index.read_bytes() == b""
+    index.unlink()
     assert stored(state) == before
