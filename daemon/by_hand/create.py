@@ -95,14 +95,17 @@ async def ask(errand: Errand, wish: Wish, seen: Survey) -> Backup:
     return backup
 
 
-async def _settle(errand: Errand, name: str, error: OutcomeUnknownError) -> Backup:
+async def _settle(errand: Errand, name: str, lost: OutcomeUnknownError) -> Backup:
     errand.tell(f"the panel does not say whether it was done; looking for {name}")
-    found = await errand.client.settle_create(errand.config.id, name)
-    if found is not None:
-        return found
-    errand.going_on = ""
-    text = f"{error.text}; {name} did not appear within {SETTLE_SECONDS:.0f} s"
-    raise Halt(Result.FAILED, Problem("create_unknown", text, error.hint)) from error
+    try:
+        found = await errand.client.settle_create(errand.config.id, name)
+        if found is not None:
+            return found
+        errand.going_on = ""
+        text, hint = f"{name} did not appear within {SETTLE_SECONDS:.0f} s", lost.hint
+    except OutcomeUnknownError as error:
+        text, hint = error.text, error.hint
+    raise Halt(Result.FAILED, Problem("create_unknown", f"{lost.text}; {text}", hint)) from lost
 
 
 def _at_limit(errand: Errand, seen: Survey, error: BackupLimitError) -> Halt:

@@ -16,7 +16,7 @@ from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
-from daemon.rotation.outcome import Problem, Result, Retry, refusal
+from daemon.rotation.outcome import LOOKED_AT_NEXT, Problem, Result, Retry, refusal
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
 
@@ -189,19 +189,29 @@ async def _ask(run: Run, name: str) -> Backup:
         backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored, leaving=leaving)
     except OutcomeUnknownError as error:
         run.log.warning("create_unknown", backup=name, text=error.text)
-        found = await _settle(run, name, SETTLE_SECONDS)
-        if found is None:
-            run.step("create_refused", backup=name, error="it did not appear")
-            text = f"{error.text}; {name} did not appear within {SETTLE_SECONDS:.0f} s"
-            problem = Problem("create_unknown", text, error.hint)
-            raise Halt(Result.FAILED, problem, retry=Retry.UNTIL_NEXT_START, retry_after=error.retry_after) from error
-        backup = found
+        backup = await _settle_own(run, name, error)
     except PanelError as error:
         run.step("create_refused", backup=name, error=error.text)
         raise
     run.step("created", uuid=backup.uuid, backup=backup.name)
     run.log.info("backup_created", backup=backup.name, uuid=backup.uuid)
     return backup
+
+
+async def _settle_own(run: Run, name: str, lost: OutcomeUnknownError) -> Backup:
+    """Look for what was just asked for; Halt where it does not appear, or where that cannot be known."""
+    retry_after = lost.retry_after
+    try:
+        found = await _settle(run, name, SETTLE_SECONDS)
+        if found is not None:
+            return found
+        run.step("create_refused", backup=name, error="it did not appear")
+        text = f"{name} did not appear within {SETTLE_SECONDS:.0f} s"
+    except OutcomeUnknownError as error:
+        text = error.text
+        retry_after = max(lost.retry_after or 0, error.retry_after or 0)
+    problem = Problem("create_unknown", f"{lost.text}; {text}", LOOKED_AT_NEXT)
+    raise Halt(Result.FAILED, problem, retry=Retry.UNTIL_NEXT_START, retry_after=retry_after) from lost
 
 
 async def _settle(run: Run, name: str, seconds: float) -> Backup | None:

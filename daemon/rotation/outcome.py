@@ -40,6 +40,10 @@ NO_BACKUPS = Problem(
 )
 
 
+LOOKED_AT_NEXT = "it may have been done or not; the server's next rotation looks, and goes on from what it finds"
+"""What there is to say of an unknown outcome in a rotation: nobody has to do anything."""
+
+
 def refusal(server: str, code: str | None, text: str) -> Problem:
     """Given why a plan is refused, return it with what can be done where it would delete too many."""
     look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd rotate {server} --max-deletions N`"

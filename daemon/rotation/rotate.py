@@ -16,11 +16,11 @@ from daemon.history import Rotation
 from daemon.locks import server_lock
 from daemon.log import bind, bound, get_logger, unbind
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import PanelError, ServerStateError
+from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateError
 from daemon.rotation.create import obtain
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather, say_incomplete
-from daemon.rotation.outcome import NO_BACKUPS, Outcome, Problem, Result, Retry, refusal
+from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, Outcome, Problem, Result, Retry, refusal
 from daemon.rotation.report import begin, report
 from daemon.rotation.run import Halt, Order, Run, Stage, Tools
 from daemon.rotation.survey import must_be_free
@@ -229,8 +229,9 @@ def _not_good(verdict: Verdict) -> Halt:
 def halted_by(error: BackupdError, *, good: bool) -> Halt:
     """Translate what ended the rotation: once a `good` backup is there, there is nothing to try again."""
     if isinstance(error, ServerStateError):
-        return _obstructed(error.text, suspended=error.suspended)
-    problem = Problem(error.code, error.text, error.hint)
+        return _obstructed(error)
+    hint = LOOKED_AT_NEXT if isinstance(error, OutcomeUnknownError) else error.hint
+    problem = Problem(error.code, error.text, hint)
     if isinstance(error, ServerBusyError):
         return Halt(Result.SKIPPED, problem, passing=True, retry=Retry.UNTIL_NEXT_START)
     transient = isinstance(error, PanelError) and error.transient and not good
@@ -243,7 +244,8 @@ def halted_by(error: BackupdError, *, good: bool) -> Halt:
     )
 
 
-def _obstructed(text: str, *, suspended: bool) -> Halt:
+def _obstructed(error: ServerStateError) -> Halt:
     """A suspended server is skipped and is no failure; the other states pass, so the daemon tries again."""
-    retry = Retry.NO if suspended else Retry.UNTIL_NEXT_START
-    return Halt(Result.SKIPPED, Problem("server_state", text), passing=not suspended, retry=retry)
+    retry = Retry.NO if error.suspended else Retry.UNTIL_NEXT_START
+    problem = Problem("server_state", error.text, error.hint)
+    return Halt(Result.SKIPPED, problem, passing=not error.suspended, retry=retry)

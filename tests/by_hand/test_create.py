@@ -322,6 +322,20 @@ async def test_what_does_not_appear_within_two_minutes_was_not_made(hand: Hand, 
     assert (hand.rig.requests(Call.CREATE), hand.rig.names()) == (1, [])
 
 
+async def test_what_cannot_be_looked_for_is_said_with_both_reasons(hand: Hand) -> None:
+    """The panel is down: it may have begun, so that stays to be said too."""
+    down = faults.refused(503, "HttpException", "Maintenance.")
+    hand.rig.world.faults.order(down, on=Call.CREATE)
+    hand.rig.world.faults.order(down, on=Call.LIST, times=None, skip=1)
+    errand = hand.errand()
+    handled = await create(errand, WAIT)
+    assert (handled.result, codes(handled)) == (Result.FAILED, ["create_unknown"])
+    assert "creating a backup" in handled.problems[0].text
+    assert "listing the backups" in handled.problems[0].text
+    assert "look at the panel" in handled.problems[0].hint
+    assert errand.going_on.startswith("the panel may have begun")
+
+
 async def test_left_while_it_is_asked_for_it_is_known_that_it_may_have_begun(hand: Hand) -> None:
     """The words are there before the request leaves."""
     hand.rig.world.faults.order(faults.slow(30), on=Call.CREATE)

@@ -74,6 +74,21 @@ async def test_a_toggle_that_may_still_be_done_is_not_made_again(
     assert (row.locked is lock, hand.rig.requests(Call.LOCK)) == (done, 1)
 
 
+@pytest.mark.parametrize("retry_after", [None, "60"])
+async def test_a_lost_toggle_is_looked_at_for_half_a_minute_also_where_the_panel_is_down(
+    hand: Hand, retry_after: str | None
+) -> None:
+    """As the documentation says; somebody waits for it."""
+    row, down = hand.add(), faults.refused(503, "HttpException", "Maintenance.", retry_after)
+    hand.rig.world.faults.order(down, on=Call.LOCK)
+    hand.rig.world.faults.order(down, on=Call.VIEW, times=None, skip=1)
+    began = hand.rig.clock.monotonic()
+    (handled,) = await locked(hand, row)
+    assert hand.rig.clock.monotonic() - began == pytest.approx(30, abs=1)
+    assert "Maintenance" in handled.problems[0].text
+    assert "viewing backup" in handled.problems[0].text
+
+
 @pytest.mark.parametrize("lock", [True, False])
 async def test_another_client_that_does_the_same_at_the_same_moment_undoes_nothing(hand: Hand, lock: bool) -> None:
     """Between our reading and our toggle it is toggled: ours flips it back, and once more sets it right."""
