@@ -47,6 +47,9 @@ async def _rotate(
     return exit_code(outcomes)
 
 
+_TAKEN_OVER = "if it still runs then, the server's next rotation takes it over"
+
+
 def _say_left(run: Run) -> None:
     """On Ctrl-C, say what the panel goes on with; nothing where it was not asked for anything yet."""
     server, backup = run.config.name, run.created
@@ -54,10 +57,10 @@ def _say_left(run: Run) -> None:
         say(f"{server}: {backup.name} is made; what else is beyond retention is left to the server's next rotation")
     elif backup is not None:
         follow = f"`ptero-backupd backups show {server} {backup.uuid}` follows it"
-        say(f"{server}: {backup.name} goes on at the panel, and the server's next rotation looks at it; {follow}")
+        say(f"{server}: {backup.name} goes on at the panel; {_TAKEN_OVER}; {follow}")
     elif run.stage in {Stage.CREATING, Stage.SETTLING}:
         look = f"`ptero-backupd backups list {server}` shows it"
-        say(f"{server}: a backup may have begun; {look}, and the server's next rotation looks for it")
+        say(f"{server}: a backup may have begun; {_TAKEN_OVER}; {look}")
 
 
 def _show(outcome: Outcome, *, dry_run: bool) -> None:
@@ -80,11 +83,19 @@ _STYLES = {
 
 def _summary(outcome: Outcome, *, dry_run: bool) -> str:
     """What came of it in one line."""
-    parts = [f"would be {outcome.result.value}" if dry_run else outcome.result.value]
+    if dry_run:
+        return _rehearsed(outcome)
+    parts = [outcome.result.value]
     if outcome.created is not None:
         parts.append(f"created {outcome.created.name} ({format_size(outcome.created.bytes)})")
-    if outcome.kept is not None and dry_run:
-        parts += ["would create a backup", f"would delete {len(outcome.deleted)}, keep {outcome.kept}"]
-    elif outcome.kept is not None:
+    if outcome.kept is not None:
         parts.append(f"deleted {len(outcome.deleted)}, kept {outcome.kept}")
     return "; ".join(parts)
+
+
+def _rehearsed(outcome: Outcome) -> str:
+    """What would come of it: what retention refuses are the deletions, which come after the backup."""
+    if outcome.kept is None:
+        return f"would be {outcome.result.value}"
+    refused = "deletions would be refused; " if outcome.result is Result.REFUSED else ""
+    return f"would create a backup; {refused}would delete {len(outcome.deleted)}, keep {outcome.kept}"

@@ -192,7 +192,7 @@ def test_a_rehearsal_says_what_would_be_done_and_does_nothing(cli: Cli, panel: P
     before = len(panel.world.ledger)
     ran = cli("--config", panel.config, "rotate", "survival", "--dry-run")
     assert ran.code == 0
-    assert ran.out.splitlines()[0] == "survival: would be done; would create a backup; would delete 4, keep 5"
+    assert ran.out.splitlines()[0] == "survival: would create a backup; would delete 4, keep 5"
     assert "  would delete auto-survival-" in ran.out
     assert cli("--config", panel.config, "rotate", "survival", "--dry-run", "--json").json["dry_run"] is True
     assert len(panel.world.ledger) == before
@@ -240,7 +240,10 @@ def test_too_many_deletions_are_refused_until_they_are_allowed_once(cli: Cli, pa
     assert refused.out.splitlines()[-1] == f"  hint: {BRAKE}"
     assert cli("--config", panel.config, "status").out.splitlines()[-1] == f"  hint: {BRAKE}"
     would = cli("--config", panel.config, "rotate", "survival", "--dry-run")
-    assert would.out.splitlines()[0] == "survival: would be refused; would create a backup; would delete 0, keep 10"
+    assert (
+        would.out.splitlines()[0]
+        == "survival: would create a backup; deletions would be refused; would delete 0, keep 10"
+    )
     assert would.out.splitlines()[-1] == f"  hint: {BRAKE}"
     by_hand = cli("--config", panel.config, "backups", "delete", "survival", "--beyond-retention", "--yes")
     assert by_hand.err.splitlines()[-1] == f"hint: {BRAKE}"
@@ -291,7 +294,7 @@ def test_ctrl_c_while_a_rotation_waits_says_what_the_panel_goes_on_with(cli: Cli
     (made,) = [row for row in panel.survival.backups.values() if row.completed_at is None]
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == (
-        f"survival: {made.name} goes on at the panel, and the server's next rotation looks at it; "
+        f"survival: {made.name} goes on at the panel; if it still runs then, the server's next rotation takes it over; "
         f"`ptero-backupd backups show survival {made.uuid}` follows it\ninterrupted\n"
     )
 
@@ -301,7 +304,10 @@ def test_ctrl_c_while_a_rotation_waits_says_what_the_panel_goes_on_with(cli: Cli
     ("call", "said"),
     [
         ("server", ""),
-        ("create", "a backup may have begun; `ptero-backupd backups list survival` shows it, and the server's next "),
+        (
+            "create",
+            "a backup may have begun; if it still runs then, the server's next rotation takes it over; `ptero-backupd ",
+        ),
         ("delete", " is made; what else is beyond retention is left to the server's next rotation"),
     ],
 )
