@@ -81,7 +81,7 @@ def check_state(state_dir: Path | None) -> Finding:
 
 
 def _is_made_by_others(state_dir: Path) -> bool:
-    """Whether the folder is missing and not this user's to make; False where he may not even look (Path would raise)."""
+    """Whether the folder is missing and not this user's to make; False where he may not look (Path would raise)."""
     there = next(folder for folder in (state_dir, *state_dir.parents) if os.path.exists(folder))  # noqa: PTH110
     looked_into, written = (os.access(there, mode, effective_ids=True) for mode in (os.X_OK, os.W_OK))
     return there != state_dir and there.is_dir() and looked_into and not written
