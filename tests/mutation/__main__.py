@@ -49,7 +49,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _module(module: str, baseline: Baseline, workers: int) -> tuple[Counter[Fate], dict[Change, Fate]]:
-    """What became of a module's mutants, and which no test failed for; the module itself goes first, and must survive."""
+    """What became of a module's mutants, and which no test failed for; the module itself must survive."""
     path = CORE / f"{module}.py"
     itself = Mutant(Change(module, "module", "", ""), path.read_text(), range(10**6))
     if [fate for _, fate in trials([itself], baseline, 1)] != [Fate.SURVIVED]:
