@@ -8,7 +8,7 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -222,8 +222,9 @@ class Daemon(Process):
         except BackupdError:
             self.watcher.reload_failed()
             return
-        for obey in (self.alerts.reload, self.watcher.follow, self.fleet.reload):
-            self._context.run(obey, config)
+        with suppress(asyncio.CancelledError):  # it is killed in the midst of this
+            for obey in (self.alerts.reload, self.watcher.follow, self.fleet.reload):
+                self._context.run(obey, config)
 
     async def metrics(self) -> str:
         """What a scrape shows."""

@@ -308,7 +308,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "server removed": (removed, 900, True),
     "permissions withdrawn": (permissions_withdrawn, 900, True),
     "key withdrawn": (key_withdrawn, 900, False),
-    "limit lowered": (limit_lowered, 5, True),
+    "limit lowered": (limit_lowered, 1, True),
     "node down": (node_down, 900, False),
     "node in maintenance": (node_in_maintenance, 900, False),
     "node answers errors or slowly": (node_errors, 900, False),
