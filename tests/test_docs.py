@@ -180,10 +180,11 @@ def test_the_first_steps_on_the_sandbox_work_as_they_are_written(tmp_path: Path)
 
 
 def test_the_sidecar_of_the_readme_is_configured_by_its_environment_alone(tmp_path: Path) -> None:
-    """All but its last line, which would run for ever."""
+    """Its last line would run for ever; in its place what the daemon would read is looked at."""
     (script,) = [block.text for block in blocks("sh") if "PTERO_BACKUPD_STATE_DIR" in block.text]
     assert script.endswith("exec ptero-backupd run\n")
-    done = shell(script.removesuffix("exec ptero-backupd run\n"), tmp_path, cwd=tmp_path)
+    looked = script.removesuffix("exec ptero-backupd run\n") + "ptero-backupd check --offline\n"
+    done = shell(looked, tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "errors: 0, warnings: 0" in done.stdout
 
