@@ -206,9 +206,9 @@ class PanelClient:
         trouble: PanelError | None = None
         for look in looks(self._clock, until):
             await self._clock.sleep(look.pause)
-            passes = read_listing(fetch, MOST_PASSES if look.last else 1)
+            passes = MOST_PASSES if look.last else 1
             try:
-                listing, _ = await within(look.seconds, doing, passes)
+                listing, _ = await within(look.seconds, doing, read_listing(fetch, passes))
             except PanelError as error:
                 trouble = error
                 continue
