@@ -291,11 +291,11 @@ async def test_a_ping_is_told_of_every_rotation(stage: Stage) -> None:
 
 
 async def test_a_suspended_server_pings_success_with_the_reason(stage: Stage) -> None:
-    """It is no failure; the body says that nothing was done."""
+    """It is no failure; the body says why nothing was done, and who can end that."""
     stage.survival.status = "suspended"
     async with stage.running(stage.configure(alert(PING, "ping"))):
         await stage.clock.sleep(30)
-    assert ("/hunter2/survival", "the server is suspended") in stage.told.pings
+    assert ("/hunter2/survival", "the server is suspended\nonly an administrator can end that") in stage.told.pings
 
 
 async def test_a_policy_says_who_is_told(stage: Stage) -> None:
