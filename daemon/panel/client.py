@@ -19,6 +19,7 @@ from daemon.core.model import Backup, Completeness, Listing, Server
 from daemon.panel.answers import Answer, Call
 from daemon.panel.errors import (
     CreationThrottledError,
+    ForeignPanelError,
     NotFoundError,
     OutcomeUnknownError,
     PanelError,
@@ -272,8 +273,9 @@ class PanelClient:
     async def delete(self, server_id: str, uuid: str, *, not_after: float = float("inf")) -> bool:
         """Delete a backup: True when it was deleted, False when it was gone already. It goes before others that wait.
 
-        HeldBackError where it could not leave before `not_after`, a moment of the monotonic clock. OutcomeUnknownError
-        where the answer was lost and the backup is still there, or cannot be looked for.
+        HeldBackError where it could not leave before `not_after`, a moment of the monotonic clock. Where the answer was
+        lost, or is not the panel's own empty one, the backup is looked for: OutcomeUnknownError or ForeignPanelError if
+        it is still there, or cannot be looked for.
         """
         call = self._call("DELETE", f"deleting backup {uuid} of server {server_id}", server_id, "backups", uuid)
         call = replace(call, urgent=True, not_after=not_after)
@@ -282,7 +284,7 @@ class PanelClient:
             return True
         except NotFoundError:
             return False
-        except OutcomeUnknownError as error:
+        except (OutcomeUnknownError, ForeignPanelError) as error:
             unknown = error
         if await self._is_gone(server_id, uuid):
             return True

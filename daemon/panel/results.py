@@ -44,7 +44,7 @@ def new_backup(call: Call, answer: Answer) -> Backup:
 
 def nothing(call: Call, answer: Answer) -> None:
     """Look that an answer is empty, as the panel's is where there is nothing to say."""
-    if answer.status == ACCEPTED or (answer.body.strip() and answer.document not in ({}, [])):
+    if answer.status == ACCEPTED or answer.body.strip():
         raise _other(call, answer, "nothing")
 
 

@@ -101,7 +101,6 @@ async def test_a_creation_that_was_certainly_not_done_says_so_and_is_not_repeate
 
 WRITES: dict[str, Callable[[PanelClient], Awaitable[object]]] = {
     "create": lambda panel: panel.create(SERVER, name="n"),
-    "delete": lambda panel: panel.delete(SERVER, UUID),
     "restore": lambda panel: panel.restore(SERVER, UUID, truncate=False),
 }
 
@@ -371,10 +370,22 @@ async def test_a_restore_whose_answer_leaves_it_open_is_asked_for_once_and_said(
     assert len(script.asked) == 1
 
 
-async def test_an_empty_document_is_nothing() -> None:
-    """Some panels send one where 204 is meant."""
-    async with client(httpx.Response(200, json=[])) as panel:
+NO_DELETIONS = [
+    httpx.Response(202, json={"object": "job", "attributes": {"job_id": "1"}}),
+    httpx.Response(202),
+    httpx.Response(200, json={}),
+    httpx.Response(200, json=[]),
+]
+
+
+@pytest.mark.parametrize("reply", NO_DELETIONS, ids=str)
+async def test_a_deletion_is_believed_of_an_empty_answer_alone(reply: httpx.Response) -> None:
+    """Whoever says anything else may have done nothing, or have begun a job: so the backup is looked for."""
+    async with client(Script(reply, GONE)) as panel:
         assert await panel.delete(SERVER, UUID) is True
+    async with client(Script(reply, backup())) as panel:
+        with pytest.raises((errors.ForeignPanelError, errors.OutcomeUnknownError)):
+            await panel.delete(SERVER, UUID)
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------

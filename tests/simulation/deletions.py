@@ -16,7 +16,6 @@ AT_ONCE = 6.0
 """Seconds that a process may take from a look at one backup to its DELETE: as long as the API limit may hold it back,
 and the answer's own way."""
 UNBOUNDED = -1
-ACCEPTED = 202
 
 Policy = Mapping[str, Any]
 
@@ -125,12 +124,9 @@ class Deletions:
         self._last_of_listing[page.number] = row
 
     def _no_room_again(self, server: str) -> None:
-        """Room is made once until a backup turned good.
-
-        After a clock was set nobody can tell what was made since; and a fork that answers 202 says that it did nothing.
-        """
+        """Room is made once until a backup turned good; after a clock was set nobody can tell what was made since."""
         made = self._room_made.get(server)
-        if made is not None and made.status != ACCEPTED and not self._court.a_clock_was_set_since(made.sent):
+        if made is not None and not self._court.a_clock_was_set_since(made.sent):
             good = self._witness.completed_at.get(server, -1.0) >= made.sent
             self._hold("3", good, "room is made again, and no backup turned good since the last time", server)
 

@@ -74,11 +74,9 @@ class Endings:
             said = bool(verdict.reasons) and all(reason.text and reason.rule for reason in verdict.reasons)
             self._hold("8", said, f"no reason for {verdict.backup.name}", rotation.uuid)
         rows = self._witness.mirror[rotation.uuid]
-        lied_about = {exchange.backup for exchange in rotation.delivered("delete") if exchange.fault == "odd JSON"}
-        for backup in (backup for backup in outcome.deleted if backup.uuid not in lied_about):
-            self._hold(
-                "told", backup.uuid not in rows, f"{backup.name} is said to be deleted, and is not", rotation.uuid
-            )
+        for backup in outcome.deleted:
+            text = f"{backup.name} is said to be deleted, and is not"
+            self._hold("told", backup.uuid not in rows, text, rotation.uuid)
         self._few_requests(rotation, calm=calm)
         if calm:
             self._for_a_reason(rotation, outcome)
