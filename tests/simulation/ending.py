@@ -77,7 +77,9 @@ class Ending:
             since = simulation.clock.monotonic() - ago - 1.0
             if simulation.court.a_clock_was_set_since(since) or uuid in simulation.removed:
                 continue
-            if self._left_or_missed([r for r in simulation.witness.rotations if r.uuid == uuid and r.began >= since]):
+            # By a clock that ran ahead and was set back since, this start had its rotation before it came.
+            those = [r for r in simulation.witness.rotations if r.uuid == uuid]
+            if self._left_or_missed([r for r in those if r.began >= since or (r.start_at and r.start_at >= start)]):
                 self._to_pick_up[name] = simulation.clock.monotonic()
 
     def _away_for_the_first_time(self) -> bool:
