@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 
 from daemon.sandbox import requests, shapes
-from daemon.sandbox.answers import Answer, bad_request, empty_answer, forbidden, json_answer
+from daemon.sandbox.answers import Answer, bad_request, empty_answer, forbidden, json_answer, query_failed
 from daemon.sandbox.links import sign_link
 from daemon.sandbox.records import EVERYTHING, Backup, Server, Storage, User
 from daemon.sandbox.world import World
@@ -117,6 +117,8 @@ class Endpoints:
         if wait:
             await self.world.clock.sleep(wait)
             self.world.settle()
+        if server.uuid not in self.world.servers:  # it was removed meanwhile, and its rows with it
+            raise query_failed()
 
 
 def _url(request: Request) -> str:

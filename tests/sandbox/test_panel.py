@@ -99,6 +99,22 @@ async def test_the_panel_gives_a_slow_node_up_after_15_seconds(world: World, ser
         assert len(server.backups) == 1
 
 
+async def test_a_server_that_is_removed_while_its_node_is_waited_for_gets_no_backup(
+    world: World, server: Server, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no row any more that the backup's could belong to."""
+    server.node.answer_seconds = 10
+
+    async def sleep(seconds: float) -> None:
+        clock.elapsed += seconds
+        world.remove_server(server)
+
+    async with over_http(world) as caller:
+        monkeypatch.setattr(clock, "sleep", sleep)
+        assert error(await caller.create(server)) == (500, "QueryException")
+    assert not server.backups
+
+
 async def test_a_node_that_does_not_know_the_file_does_not_hinder_a_delete(world: World, server: Server) -> None:
     """The panel takes 404 for done."""
     backup = world.add_backup(server, "a")

@@ -7,7 +7,7 @@ from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
 from tests.simulation.court import Court
 from tests.simulation.reading import last_passes
-from tests.simulation.scenario import HOUR, TIMEOUTS
+from tests.simulation.scenario import DAY, HOUR, TIMEOUTS
 from tests.simulation.witness import Exchange, Rotation
 
 MOST_ROTATIONS = 8
@@ -131,8 +131,11 @@ class Endings:
         return oracle.judge(list(truth[0].values()), rotation.policy, rotation.server, now), deleted
 
     def _not_good(self, rotation: Rotation, outcome: Outcome) -> bool:
-        """Whether the server is gone, or its new backup failed, is suspicious or pending for too long."""
-        if rotation.uuid not in self._witness.world.servers:
+        """Whether the server is gone, or its new backup failed, is suspicious or pending for too long.
+
+        Or nothing was asked for, since the panel had said for how long creations are throttled, were it ever so wrong.
+        """
+        if rotation.uuid not in self._witness.world.servers or self._throttled(rotation):
             return True
         rows, now = self._witness.mirror[rotation.uuid], self._witness.world.now()
         row = rows.get(outcome.created.uuid) if outcome.created else None
@@ -142,6 +145,17 @@ class Endings:
             return (now - row.created).total_seconds() >= TIMEOUTS[rotation.policy["timeout"]] - 1
         judged = oracle.judge(list(rows.values()), rotation.policy, rotation.server, now)
         return judged.states[row.uuid] != "good"
+
+    def _throttled(self, rotation: Rotation) -> bool:
+        """Whether the process was told less than a day ago that creations are throttled, and did not ask again."""
+        since = self._witness.now() - DAY
+        told = (
+            earlier
+            for earlier in reversed(self._witness.exchanges)
+            if earlier.call == "create" and (earlier.server, earlier.process) == (rotation.uuid, rotation.process)
+        )
+        last = next(told, None)
+        return last is not None and last.rotation is not rotation and last.status == 429 and last.sent >= since
 
     def _needless(self, rotation: Rotation) -> bool:
         """Whether a backup of the policy was tried since the start that was to be caught up, or others are at work."""
