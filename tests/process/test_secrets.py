@@ -82,7 +82,8 @@ def test_a_run_full_of_failures_prints_and_stores_no_secret(panel: Panel) -> Non
     for number, server in enumerate(servers):
         server.node = Node(f"node-{number}", url="http://node.invalid")  # so that none waits for another's slot
     told = f"Authorization: Bearer {KEY} was sent, see {SIGNED}"
-    panel.world.faults.order(refused(500, "QueryException", told), on=Call.CREATE, server=echo.identifier, times=None)
+    refusal = refused(422, "ValidationException", told)
+    panel.world.faults.order(refusal, on=Call.CREATE, server=echo.identifier, times=None)
     panel.world.faults.order(node_error(502), on=Call.CREATE, server=node.identifier, times=None)
     panel.world.faults.order(lost_after(), on=Call.CREATE, server=lost.identifier)
     panel.world.faults.order(odd({"url": SIGNED, "key": KEY}), on=Call.LIST, server=strange.identifier, times=None)
