@@ -18,8 +18,8 @@ from daemon.clock import Clock
 from daemon.core.model import Backup, Completeness, Listing, Server
 from daemon.panel.answers import Answer, Call
 from daemon.panel.errors import (
+    LEFT_OPEN,
     CreationThrottledError,
-    ForeignPanelError,
     NotFoundError,
     OutcomeUnknownError,
     PanelError,
@@ -284,7 +284,7 @@ class PanelClient:
             return True
         except NotFoundError:
             return False
-        except (OutcomeUnknownError, ForeignPanelError) as error:
+        except LEFT_OPEN as error:
             unknown = error
         if await self._is_gone(server_id, uuid):
             return True

@@ -93,6 +93,10 @@ class ForeignPanelError(StrangeAnswerError):
     )
 
 
+LEFT_OPEN = (OutcomeUnknownError, ForeignPanelError)
+"""After a DELETE either leaves open whether it was done, or is still to be: a fork's job is on its way."""
+
+
 class KeyRefusedError(PanelError):
     """The panel does not know the key."""
 

@@ -11,7 +11,7 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import BackupLockedError, HeldBackError, NotFoundError, OutcomeUnknownError, PanelError
+from daemon.panel.errors import LEFT_OPEN, BackupLockedError, HeldBackError, NotFoundError, PanelError
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt, Run
@@ -90,7 +90,7 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> 
     try:
         existed = await delete_seen(run.client, run.tools.clock, run.server_id, backup, seen_at=seen_at)
     except (ChangedError, PanelError) as error:
-        if not isinstance(error, OutcomeUnknownError):
+        if not isinstance(error, LEFT_OPEN):
             run.step(f"{step}_refused", uuid=backup.uuid, error=str(error))
         raise
     run.step(f"{step}_done", uuid=backup.uuid, existed=existed)
