@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from daemon.rotation.tools import open_tools
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, ConnectionLostError
 from daemon.sandbox.records import Server
-from daemon.sandbox.scenes import KEY
+from daemon.sandbox.scenes import KEY, own_name
 from daemon.sandbox.world import World
 from tests.virtual import VirtualClock
 
@@ -103,6 +103,15 @@ class Rig:
         """Another server on the same node, configured in the same way."""
         server = self.world.add_server(name, owner=self.server.owner, node=self.server.node)
         return replace(self.config, name=name, id=server.identifier)
+
+    def fill(self, count: int, *, locked: bool = False) -> list[str]:
+        """Put good backups of the policy's own onto the panel, one a day; return their names, oldest first."""
+        names = []
+        for day in range(count, 0, -1):
+            made = self.world.now() - timedelta(days=day)
+            names.append(own_name("survival", made, day))
+            self.world.add_backup(self.server, names[-1], created_at=made, locked=locked, by="history")
+        return names
 
     async def rotate(
         self,

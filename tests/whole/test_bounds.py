@@ -18,7 +18,6 @@ from daemon.sandbox import faults
 from daemon.sandbox.answers import Answer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Outcome, Work
-from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
 
 pytestmark = pytest.mark.anyio
@@ -100,9 +99,7 @@ async def test_one_servers_bug_by_hand_leaves_the_others_alone(rig: Rig, monkeyp
 
 async def test_a_dry_run_says_that_the_limit_leaves_no_way(rig: Rig) -> None:
     """All slots are locked: the rotation would be refused, so the rehearsal must say so."""
-    for day in range(3, 0, -1):
-        made = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made, locked=True)
+    rig.fill(3, locked=True)
     rig.server.limit = 3
     seen = await survey(rig.config, rig.client, rig.journal.accepted, max_deletions=None)
     rehearsed = by_hand.rehearsal(seen)
@@ -113,9 +110,7 @@ async def test_a_dry_run_says_that_the_limit_leaves_no_way(rig: Rig) -> None:
 
 async def test_where_no_room_may_be_made_for_the_brake_the_hint_says_how_to_lift_it(rig: Rig) -> None:
     """In the rehearsal and in the rotation alike; the panel's limit is not what stands in the way."""
-    for day in range(4, 0, -1):
-        made = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.fill(4)
     rig.configure(keep={"last": 1}, max_deletions=1)
     rig.server.limit = 4
     rehearsed = by_hand.rehearsal(await survey(rig.config, rig.client, rig.journal.accepted, max_deletions=None))
@@ -127,9 +122,7 @@ async def test_where_no_room_may_be_made_for_the_brake_the_hint_says_how_to_lift
 
 async def test_a_new_backup_that_vanished_is_said_to_have_vanished_though_the_brake_holds_too(rig: Rig) -> None:
     """The brake's refusal must not hide that the new backup is gone from a listing that is whole."""
-    for day in range(60, 0, -1):
-        made = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.fill(60)
     rig.configure(keep={"last": 1}, max_deletions=10)
     rig.server.limit = 100
 
@@ -146,9 +139,7 @@ async def test_a_new_backup_that_vanished_is_said_to_have_vanished_though_the_br
 async def test_a_backup_deleted_by_somebody_between_listing_and_room_does_not_cost_the_last_good_one(rig: Rig) -> None:
     """Room is decided on the listing of before an earlier create was settled for two minutes (invariant 4)."""
     rig.configure(keep={"last": 1})
-    for day in (2, 1):
-        made = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.fill(2)
     rig.server.limit = 2
     start = rig.clock.now() - timedelta(seconds=5)
     rig.world.faults.order(faults.lost_before(), on=Call.CREATE)

@@ -33,9 +33,7 @@ async def test_a_failed_one_locked_while_the_api_limit_holds_its_delete_back_is_
 
 async def test_a_reload_that_widens_the_policy_stops_deletions_that_are_under_way(rig: Rig) -> None:
     """An operator sees the wrong ones go and reloads: nothing more may go by the old configuration (invariant 4)."""
-    for day in range(8, 0, -1):
-        made = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.fill(8)
     rig.configure(keep={"last": 1})
     seen = Fault("operator", meanwhile=lambda *_: rig.configure(keep="all") and None)
     rig.world.faults.order(seen, on=Call.DELETE)
@@ -67,9 +65,7 @@ async def test_a_failed_one_locked_while_its_delete_waits_for_its_turn_is_spared
 
 async def test_a_wrong_total_is_said_once(rig: Rig) -> None:
     """The report says each problem once."""
-    for day in range(3, 0, -1):
-        made = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.fill(3)
 
     def one_more(answer: Answer) -> Answer:
         body = json.loads(answer.body)

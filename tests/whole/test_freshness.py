@@ -12,14 +12,14 @@ from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Work
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
-from tests.whole.test_trouble import deleted, fill, problem
+from tests.whole.test_trouble import deleted, problem
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_what_somebody_deletes_during_the_wait_is_not_counted_any_more(rig: Rig) -> None:
     """Three are kept: with the newest of them gone meanwhile, the oldest is not one too many."""
-    names = fill(rig, 3)
+    names = rig.fill(3)
     newest = next(reversed(rig.server.backups.values()))
     rig.server.work = Work(seconds=600)
     rig.world.later(300, lambda: rig.world.remove(rig.server, newest, by="somebody"))
@@ -30,7 +30,7 @@ async def test_what_somebody_deletes_during_the_wait_is_not_counted_any_more(rig
 
 async def test_a_new_backup_that_is_gone_from_the_list_of_several_pages_deletes_nothing(rig: Rig) -> None:
     """It was seen completed by a view of itself; the list that follows does not hold it."""
-    fill(rig, 60)
+    rig.fill(60)
     rig.server.work = Work(seconds=75)
 
     def vanish(*_: object) -> None:
@@ -44,7 +44,7 @@ async def test_a_new_backup_that_is_gone_from_the_list_of_several_pages_deletes_
 
 async def test_each_backup_that_was_listed_more_than_a_minute_ago_is_looked_at_again(rig: Rig) -> None:
     """Six go, and each DELETE takes 25 s: three leave within the minute, before each of the others there is a look."""
-    fill(rig, 8)
+    rig.fill(8)
     rig.world.faults.order(faults.slow(25), on=Call.DELETE, times=None)
     assert (await rig.rotate()).result is Result.DONE
     assert len(deleted(rig)) == 6
@@ -54,9 +54,7 @@ async def test_each_backup_that_was_listed_more_than_a_minute_ago_is_looked_at_a
 async def test_room_is_decided_on_a_listing_that_the_api_limit_has_not_aged(rig: Rig) -> None:
     """The 429 holds the create back for a minute; an operator makes what was superseded the only good one meanwhile."""
     rig.configure(keep={"last": 1})
-    for day in (2, 1):
-        made = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+    rig.fill(2)
     older, newer = rig.server.backups.values()
     rig.server.limit = 2
 
@@ -73,7 +71,7 @@ async def test_room_is_decided_on_a_listing_that_the_api_limit_has_not_aged(rig:
 
 async def test_what_was_deleted_counts_towards_the_brake_when_the_list_is_judged_anew(rig: Rig) -> None:
     """Two may go. One is gone, the other is locked meanwhile, and two others are unlocked: that would make three."""
-    names = fill(rig, 4)
+    names = rig.fill(4)
     for day in (31, 30):
         made = rig.world.now() - timedelta(days=day)
         rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made, locked=True)
@@ -91,7 +89,7 @@ async def test_what_was_deleted_counts_towards_the_brake_when_the_list_is_judged
 
 async def test_a_deletion_is_journalled_with_its_reason_before_it_is_made(rig: Rig) -> None:
     """Killed in the midst of it, the journal still says what was meant, and why."""
-    names = fill(rig, 3)
+    names = rig.fill(3)
     found = []
 
     def look(*_: object) -> None:

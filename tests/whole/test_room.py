@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -11,16 +10,13 @@ from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Deed, Work
 from daemon.sandbox.records import Outcome as Ending
-from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
 
 pytestmark = pytest.mark.anyio
 
 
-def fill(rig: Rig, count: int) -> None:
-    for day in range(count, 0, -1):
-        made = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", made, day), created_at=made)
+def full(rig: Rig, count: int) -> None:
+    rig.fill(count)
     rig.server.limit = count
 
 
@@ -34,7 +30,7 @@ def deleted(rig: Rig) -> list[str]:
 
 async def test_a_delete_that_the_node_refused_made_no_room_and_is_tried_again(rig: Rig) -> None:
     """The node was down for the one deletion; nothing was deleted, so the next rotation may make that room."""
-    fill(rig, 4)
+    full(rig, 4)
     rig.world.faults.order(faults.node_error(502), on=Call.DELETE)
     first = await rig.rotate()
     assert first.result is Result.FAILED
@@ -50,7 +46,7 @@ async def test_a_delete_that_may_have_been_done_is_made_again_where_its_backup_i
     rig: Rig, fault: Fault
 ) -> None:
     """Nobody knew what came of it; the list of the next rotation tells, so one fault costs one start, not all."""
-    fill(rig, 4)
+    full(rig, 4)
     rig.world.faults.order(fault, on=Call.DELETE)
     assert (await rig.rotate()).result is Result.FAILED
     assert deleted(rig) == []
@@ -58,9 +54,21 @@ async def test_a_delete_that_may_have_been_done_is_made_again_where_its_backup_i
     assert second.result is Result.DONE, second.problems
 
 
+async def test_room_that_a_job_makes_is_not_made_again_though_nobody_saw_it_done(rig: Rig) -> None:
+    """A fork answers the DELETE with 202 and does it; the look that would show it is refused (seed 6000099)."""
+    full(rig, 4)
+    rig.server.limit = 3
+    rig.world.faults.order(faults.job(), on=Call.DELETE)
+    rig.world.faults.order(faults.refused(403), on=Call.VIEW)
+    assert (await rig.rotate()).problems[0].code == "foreign-panel"
+    second = await rig.rotate()
+    assert "room was made once already" in second.problems[0].text
+    assert len(deleted(rig)) == 1
+
+
 async def test_a_kill_before_the_delete_that_makes_room_costs_no_later_start(rig: Rig) -> None:
     """The journal holds that room was to be made, and the backup is still there."""
-    fill(rig, 4)
+    full(rig, 4)
     rig.world.faults.order(replace(faults.node_error(502), before=30), on=Call.DELETE)
     killed = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(10)
@@ -75,7 +83,7 @@ async def test_a_kill_before_the_delete_that_makes_room_costs_no_later_start(rig
 
 async def test_a_deletion_for_room_that_is_done_late_is_not_followed_by_another(rig: Rig) -> None:
     """The list of before shows the backup, the one that the deletion is decided on does not: room was made."""
-    fill(rig, 4)
+    full(rig, 4)
     rig.world.faults.order(faults.late(130), on=Call.DELETE)
     assert (await rig.rotate()).result is Result.FAILED
     rig.world.faults.order(faults.slow(20), on=Call.LIST)
@@ -87,7 +95,7 @@ async def test_a_deletion_for_room_that_is_done_late_is_not_followed_by_another(
 async def test_room_may_be_made_again_once_the_late_backup_turned_good_on_the_panel(rig: Rig) -> None:
     """The rotation gave up waiting, the backup turned good an hour later: the daemon must see that in the list."""
     rig.configure(timeout="1h", keep={"last": 4})
-    fill(rig, 4)
+    full(rig, 4)
     rig.server.coming.append(Work(seconds=2 * 3600))
     assert (await rig.rotate()).result is Result.FAILED
     assert len(deleted(rig)) == 1
@@ -99,7 +107,7 @@ async def test_room_may_be_made_again_once_the_late_backup_turned_good_on_the_pa
 async def test_fifty_refused_starts_do_not_earn_another_good_backup(rig: Rig) -> None:
     """Room was made once and its backup is stuck: however many starts pass, no second good one goes."""
     rig.configure(timeout="1h", keep={"last": 3})
-    fill(rig, 6)
+    full(rig, 6)
     rig.server.work = Work(outcome=Ending.STUCK)
     for _ in range(55):
         await rig.rotate()
@@ -110,7 +118,7 @@ async def test_fifty_refused_starts_do_not_earn_another_good_backup(rig: Rig) ->
 async def test_a_renamed_server_does_not_earn_another_good_backup(rig: Rig) -> None:
     """The journal knows the server by its uuid; a new name in the configuration changes nothing."""
     rig.configure(timeout="1h", keep={"last": 3}, name="auto-{time}-{id}", scope="all")
-    fill(rig, 6)
+    full(rig, 6)
     rig.server.work = Work(outcome=Ending.STUCK)
     await rig.rotate()
     assert len(deleted(rig)) == 1

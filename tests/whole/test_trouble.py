@@ -21,17 +21,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def history(rig: Rig) -> list[str]:
     """Five good backups of the last five days, of which keep = { last = 3 } lets two go."""
-    return fill(rig, 5)
-
-
-def fill(rig: Rig, count: int, *, locked: bool = False) -> list[str]:
-    """Put good backups into the panel, one a day; return their names, oldest first."""
-    names = []
-    for day in range(count, 0, -1):
-        made = rig.world.now() - timedelta(days=day)
-        names.append(own_name("survival", made, day))
-        rig.world.add_backup(rig.server, names[-1], created_at=made, locked=locked, by="history")
-    return names
+    return rig.fill(5)
 
 
 def deleted(rig: Rig) -> list[str]:
@@ -133,7 +123,7 @@ async def test_a_create_that_the_api_limit_turned_away_is_asked_again_after_it(
 
 async def test_at_the_limit_room_is_made_by_exactly_one_deletion(rig: Rig) -> None:
     """The oldest that the plan deletes anyhow goes first; the rest only after the new one is good."""
-    names = fill(rig, 6)
+    names = rig.fill(6)
     rig.server.limit = 6
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
@@ -145,7 +135,7 @@ async def test_at_the_limit_room_is_made_by_exactly_one_deletion(rig: Rig) -> No
 
 async def test_at_the_limit_with_all_locked_nothing_is_deleted_and_it_says_why(rig: Rig) -> None:
     """Locked ones are the operator's; the limit is his to raise."""
-    names = fill(rig, 4, locked=True)
+    names = rig.fill(4, locked=True)
     rig.server.limit = 4
     outcome = await rig.rotate()
     assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "limit")
@@ -156,7 +146,7 @@ async def test_at_the_limit_with_all_locked_nothing_is_deleted_and_it_says_why(r
 
 async def test_room_that_somebody_else_takes_is_not_made_again(rig: Rig) -> None:
     """One deletion is one deletion; the panel's limit is then still reached, and it is said."""
-    names = fill(rig, 5)
+    names = rig.fill(5)
     rig.server.limit = 5
 
     def take(_world: object, _server: object) -> None:
@@ -171,7 +161,7 @@ async def test_room_that_somebody_else_takes_is_not_made_again(rig: Rig) -> None
 
 async def test_no_room_is_made_without_a_journal(rig: Rig) -> None:
     """A kill in between could not be picked up: the next start might make room again."""
-    names = fill(rig, 5)
+    names = rig.fill(5)
     rig.server.limit = 5
     rig.journal.close()
     outcome = await rig.rotate()
@@ -195,7 +185,7 @@ async def test_a_new_backup_that_vanishes_during_the_wait_deletes_nothing(rig: R
 
 async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Rig) -> None:
     """A node that fails every backup must not eat the good ones, one a night."""
-    names = fill(rig, 5)
+    names = rig.fill(5)
     rig.server.limit = 5
     rig.server.coming.extend([Work(outcome=Ending.FAILED)] * 3)
     first = await rig.rotate()
@@ -210,7 +200,7 @@ async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Ri
 
 async def test_making_room_spares_what_the_rules_keep(rig: Rig) -> None:
     """At a limit that equals what is kept, the one that the coming one supersedes goes, and never the newest."""
-    names = fill(rig, 3)
+    names = rig.fill(3)
     rig.server.limit = 3
     rig.server.coming.append(Work(outcome=Ending.FAILED))
     await rig.rotate()
@@ -238,7 +228,7 @@ async def test_passing_trouble_on_a_read_is_waited_out(rig: Rig, history: list[s
 
 async def test_a_list_that_shifts_while_it_is_read_is_read_again(rig: Rig) -> None:
     """Another client deletes one between two pages; nothing is skipped, and nothing wrong is deleted."""
-    fill(rig, 60)
+    rig.fill(60)
     rig.world.faults.order(faults.vanishes(0), on=Call.LIST, skip=1)
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
@@ -247,7 +237,7 @@ async def test_a_list_that_shifts_while_it_is_read_is_read_again(rig: Rig) -> No
 
 async def test_a_list_that_keeps_changing_lets_nothing_be_deleted(rig: Rig) -> None:
     """The new backup stands; the rest waits for a list that holds still."""
-    names = fill(rig, 60)
+    names = rig.fill(60)
     unsteady = replace(faults.appears("by somebody else"), change=faults.wrong_total(1).change)
     rig.world.faults.order(unsteady, on=Call.LIST, times=None)
     outcome = await rig.rotate()

@@ -11,7 +11,7 @@ from daemon.sandbox.orders import Call
 from daemon.sandbox.records import State, Work
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
-from tests.whole.test_trouble import deleted, fill, problem
+from tests.whole.test_trouble import deleted, problem
 
 pytestmark = pytest.mark.anyio
 
@@ -30,10 +30,10 @@ async def test_a_backup_that_takes_an_hour_as_foretold_costs_four_requests_too(r
 
 async def test_with_several_pages_the_first_look_is_the_whole_list_and_later_ones_are_views(rig: Rig) -> None:
     """A look by list costs a request a page; one that comes too early is followed by cheap ones."""
-    fill(rig, 70)
+    rig.fill(70)
     await rig.rotate()
     rig.configure(keep={"last": 100})
-    fill(rig, 70)
+    rig.fill(70)
     rig.server.work = Work(seconds=300)
     lists, views = rig.requests(Call.LIST), rig.requests(Call.VIEW)
     outcome = await rig.rotate()
@@ -44,7 +44,7 @@ async def test_with_several_pages_the_first_look_is_the_whole_list_and_later_one
 
 async def test_a_backup_that_vanishes_while_it_is_made_is_reported(rig: Rig) -> None:
     """Somebody deleted it: nothing is deleted in its name."""
-    fill(rig, 5)
+    rig.fill(5)
     rig.server.work = Work(seconds=600)
     rotation = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(60)
@@ -57,7 +57,7 @@ async def test_a_backup_that_vanishes_while_it_is_made_is_reported(rig: Rig) -> 
 
 async def test_trouble_of_the_panel_while_the_node_works_is_waited_out(rig: Rig) -> None:
     """A panel that is away for minutes while the node writes costs nothing."""
-    fill(rig, 5)
+    rig.fill(5)
     rig.server.work = Work(seconds=600)
     rotation = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(5)
@@ -80,7 +80,7 @@ async def test_a_key_withdrawn_while_it_waits_ends_the_rotation(rig: Rig) -> Non
 
 async def test_a_pending_one_of_ours_made_since_the_last_start_is_adopted(rig: Rig) -> None:
     """A rotation by hand waits for what another began; the panel is not asked for a second one."""
-    fill(rig, 5)
+    rig.fill(5)
     made = rig.world.now() - timedelta(hours=2)
     rig.world.add_backup(rig.server, own_name("survival", made, 77), created_at=made, state=State.PENDING, by="history")
     pending = next(reversed(rig.server.backups.values()))
@@ -111,7 +111,7 @@ async def test_a_server_that_is_suspended_while_it_queues_for_its_node_is_skippe
 
 async def test_a_suspicious_one_counts_again_once_an_operator_accepts_it(rig: Rig) -> None:
     """`backups accept` is remembered in the journal and obeyed by the next judgement."""
-    fill(rig, 5)
+    rig.fill(5)
     rig.server.coming.append(Work(size=2_000))
     shrunk = await rig.rotate()
     assert (shrunk.result, problem(shrunk)[0]) == (Result.FAILED, "backup_suspicious")
