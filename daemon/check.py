@@ -25,6 +25,7 @@ from daemon.history import Journal
 from daemon.locks import check_locks
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError
+from daemon.rotation.outcome import NO_BACKUPS
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
 NEEDED = ("backup.read", "backup.create", "backup.delete")
@@ -212,8 +213,7 @@ def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
 def _no_backups(config: ServerConfig, server: Server) -> list[Finding]:
     if server.backup_limit:
         return []
-    text = "the panel allows this server no backups at all"
-    return [_about(config, Level.ERROR, "limit", text, "raise the server's backup limit in the panel")]
+    return [_about(config, Level.ERROR, NO_BACKUPS.code, NO_BACKUPS.text, NO_BACKUPS.hint)]
 
 
 async def _look_at_backups(config: ServerConfig, server: Server, client: PanelClient) -> list[Finding]:

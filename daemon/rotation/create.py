@@ -16,7 +16,7 @@ from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
-from daemon.rotation.outcome import LOOKED_AT_NEXT, Problem, Result, Retry, refusal
+from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, Problem, Result, Retry, refusal
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
 
@@ -253,7 +253,7 @@ def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
     Refuses where no room would be enough, and without a journal.
     """
     if limit.limit == 0:
-        raise _at_limit(limit, "the panel allows this server no backups at all")
+        raise _at_limit(limit, NO_BACKUPS.text)
     if run.journal_broken:
         raise _at_limit(limit, "without a journal no room is made")
     last = run.tools.journal.last_step(run.known_server.uuid, ("room", "room_refused", "turned_good"))

@@ -1,11 +1,8 @@
 """A panel that does not even speak HTTP rightly, over a real socket; and the command line as a real process."""
 
 import asyncio
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
 from tests import captures
 from tests.fakes import SkippingClock
+from tests.fuzz.host import Host
 from tests.fuzz.mutate import damaged
 from tests.fuzz.support import KEY, Ran, examples, harmless, sound
 from tests.panel.stand_in import SERVER
@@ -28,48 +26,12 @@ RIGHT = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
 
 
-class Server:
-    """Answers every connection with the same bytes, and closes it."""
-
-    def __init__(self) -> None:
-        self.says = b""
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    connection.recv(65536)
-                    connection.sendall(self.says)
-                except OSError:
-                    continue
-
-    def close(self) -> None:
-        """Answer no more."""
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One for all examples."""
-    made = Server()
-    yield made
-    made.close()
-
-
-def asked(server: Server, says: bytes) -> Listing | PanelError:
+def asked(host: Host, says: bytes) -> Listing | PanelError:
     """What the client makes of a list that is answered so."""
-    server.says = says
+    host.says = (says,)
 
     async def ask() -> Listing:
-        async with PanelClient("main", server.url, SecretStr(KEY), clock=SkippingClock()) as client:
+        async with PanelClient("main", host.url, SecretStr(KEY), clock=SkippingClock()) as client:
             return await client.backups(SERVER)
 
     try:
@@ -89,9 +51,9 @@ def asked(server: Server, says: bytes) -> Listing | PanelError:
 @example(HEAD + b"X-Long: " + b"x" * 2**20 + b"\r\n\r\n" + BODY)
 @example(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000 + RIGHT)
 @example(HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n" + BODY)
-def test_any_bytes_instead_of_an_answer(server: Server, says: bytes) -> None:
+def test_any_bytes_instead_of_an_answer(host: Host, says: bytes) -> None:
     """A list, or an error that can be printed; never without end."""
-    result = asked(server, says)
+    result = asked(host, says)
     if isinstance(result, PanelError):
         assert harmless(result.text)
         assert KEY not in result.text
@@ -100,19 +62,19 @@ def test_any_bytes_instead_of_an_answer(server: Server, says: bytes) -> None:
 
 
 @pytest.mark.parametrize("says", [RIGHT, CHUNKED])
-def test_a_right_answer_is_right(server: Server, says: bytes) -> None:
+def test_a_right_answer_is_right(host: Host, says: bytes) -> None:
     """So that the others are wrong for the reason that is meant."""
-    assert isinstance(asked(server, says), Listing)
+    assert isinstance(asked(host, says), Listing)
 
 
 @pytest.mark.parametrize(
     "says", [b"\x1b[2J\x1b]0;owned\x07", RIGHT.replace(BODY, BODY[::-1]), HEAD + b"\r\n<title>\x1b[2J\xff</title>"]
 )
-def test_a_real_process_says_what_is_wrong(server: Server, tmp_path: Path, says: bytes) -> None:
+def test_a_real_process_says_what_is_wrong(host: Host, tmp_path: Path, says: bytes) -> None:
     """`servers`, before a panel of that kind: exit 4, a sentence, and nothing that a terminal obeys."""
-    server.says = says
+    host.says = (says,)
     file = tmp_path / "config.toml"
-    file.write_text(f'state_dir = "none"\n[panels.main]\nurl = "{server.url}"\n')
+    file.write_text(f'state_dir = "none"\n[panels.main]\nurl = "{host.url}"\n')
     environ = {"HOME": str(tmp_path), "PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY, "PYTHONWARNINGS": "error"}
     command = [sys.executable, "-m", "daemon", "--config", str(file), "servers"]
     done = subprocess.run(command, env=environ, capture_output=True, check=False, timeout=50)  # noqa: S603 — our own

@@ -10,7 +10,6 @@ import json
 import socket
 import stat
 import tarfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +32,7 @@ from daemon.transfer.expected import Expected
 from daemon.transfer.receive import Source
 from daemon.transfer.verify import Reader, verify
 from tests.fakes import SkippingClock
+from tests.fuzz.host import Host
 from tests.fuzz.mutate import TEXTS, damaged
 from tests.fuzz.support import examples, harmless, run, sound
 from tests.transfer.conftest import Watcher, expected
@@ -49,42 +49,6 @@ with tarfile.open(fileobj=TREE, mode="w:gz") as tar:
 DATA = TREE.getvalue()
 WHOLE = answer(DATA)
 SECRET = "token=EXAMPLE-secret"
-
-
-class Host:
-    """Answers connections with these bytes, one after the other and the last for ever."""
-
-    def __init__(self) -> None:
-        self.says: Sequence[bytes] = ()
-        self.asked = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self.link = f"http://127.0.0.1:{self.port}/file?{SECRET}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection, suppress(OSError):
-                connection.recv(65536)
-                self.asked += 1
-                connection.sendall(self.says[min(self.asked, len(self.says)) - 1])
-
-    def close(self) -> None:
-        """Answer no more."""
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """One for all examples."""
-    made = Host()
-    yield made
-    made.close()
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +74,9 @@ def source(host: Host, *says: bytes, link: str | None = None) -> tuple[Source, W
         clock.skipped += seconds
 
     files = FileHost(clock=clock, silence_seconds=5)
-    return Source(files, lambda: SecretStr(host.link if link is None else link), pause, watcher), watcher
+    return Source(
+        files, lambda: SecretStr(f"{host.url}/file?{SECRET}" if link is None else link), pause, watcher
+    ), watcher
 
 
 def told(error: BackupdError) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sandbox.records import Settings
+from daemon.sandbox.records import Server, Settings
 from daemon.sandbox.scenes import empty, one_server
 from tests.virtual import BACKEND, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time
@@ -41,3 +41,9 @@ def daemons(monkeypatch: pytest.MonkeyPatch, virtual_clock: VirtualClock, tmp_pa
     for name in ("survival", "creative"):
         world.add_server(name, owner=owner, node=node, limit=20)
     return Daemons(world, virtual_clock, tmp_path)
+
+
+@pytest.fixture
+def survival(daemons: Daemons) -> Server:
+    """The first of the two servers."""
+    return next(iter(daemons.world.servers.values()))

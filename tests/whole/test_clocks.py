@@ -15,12 +15,6 @@ pytestmark = pytest.mark.anyio
 QUARTERS = [timedelta(minutes=15), timedelta(minutes=-15)]
 
 
-@pytest.fixture
-def survival(daemons: Daemons) -> Server:
-    """The first of the two servers."""
-    return next(iter(daemons.world.servers.values()))
-
-
 @pytest.mark.parametrize("skew", QUARTERS, ids=str)
 async def test_a_start_that_was_served_is_known_by_the_panels_list_alone(
     daemons: Daemons, survival: Server, skew: timedelta

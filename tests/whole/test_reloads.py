@@ -2,24 +2,16 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed, Server, Work
-from daemon.sandbox.scenes import own_name
 from tests.whole.fleet import Daemons, at, made, rows, until
 from tests.whole.rig import Rig
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def survival(daemons: Daemons) -> Server:
-    """The first of the two servers."""
-    return next(iter(daemons.world.servers.values()))
 
 
 async def test_a_retry_obeys_the_configuration_that_came_after_the_first_try(
@@ -72,9 +64,7 @@ async def test_nothing_is_deleted_once_the_id_is_that_of_a_server_on_another_pan
     rig: Rig, change: dict[str, str]
 ) -> None:
     """The policy in force may be meant for that one; short ids of two panels can be the same."""
-    for day in (5, 4, 3, 2):
-        moment = rig.world.now() - timedelta(days=day)
-        rig.world.add_backup(rig.server, own_name("survival", moment, day), created_at=moment, by="history")
+    rig.fill(4)
     rig.server.work = Work(seconds=600)
     rotation = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(300)
