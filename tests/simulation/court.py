@@ -69,7 +69,8 @@ class Court:
         self.broken: set[str] = set()
         self.on_violation: Callable[[], None] = lambda: None
         self._starts_may_come_again_until = -1.0
-        self._journal_failed_at = self._clock_set_at = -1.0
+        self._journal_failed_at = -1.0
+        self._clocks_set: list[tuple[float, float]] = []
         self._upsets: list[float] = []
 
     def hold(self, rule: str, holds: bool, text: str, server: str | None = None) -> None:
@@ -88,7 +89,7 @@ class Court:
         """For a while a start may come twice: the host's clock passes over the same hours again."""
         until = self.witness.now() + 2 * abs(by) + HOUR
         self._starts_may_come_again_until = max(self._starts_may_come_again_until, until)
-        self.a_clock_was_set()
+        self.a_clock_was_set(by)
         self.upset()
 
     def starts_may_come_again(self) -> bool:
@@ -103,13 +104,17 @@ class Court:
         """How often they were since then."""
         return sum(at >= moment for at in self._upsets)
 
-    def a_clock_was_set(self) -> None:
+    def a_clock_was_set(self, by: float) -> None:
         """From now on dates that were made before cannot be compared with a start."""
-        self._clock_set_at = self.witness.now()
+        self._clocks_set.append((self.witness.now(), by))
 
     def a_clock_was_set_since(self, moment: float) -> bool:
         """Whether the host's or the panel's clock was set since then."""
-        return self._clock_set_at >= moment
+        return any(at >= moment for at, _ in self._clocks_set)
+
+    def clocks_set_by(self, moment: float) -> float:
+        """By how many seconds both clocks were set since then, forwards and backwards together."""
+        return sum(abs(by) for at, by in self._clocks_set if at >= moment)
 
     def journal_failed(self) -> None:
         """What was done since is nowhere remembered; then only the panel's list can show what a start has got."""

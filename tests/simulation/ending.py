@@ -133,9 +133,10 @@ class Ending:
         policy = simulation.configuration.known[name]
         rows = simulation.witness.mirror[uuid].values()
         mine = [row for row in rows if row.successful and oracle.owns(policy, name, row.name)]
-        newest = max((row.created for row in mine if row.created <= now), default=None)
-        age = (now - newest).total_seconds() if newest else float("inf")
-        bound = self._bound(spec)
+        newest = max((row for row in mine if row.created <= now), key=lambda row: row.created, default=None)
+        age = (now - newest.created).total_seconds() if newest else float("inf")
+        # A clock that is set back makes the way to the next start longer, one that is set forward makes dates older.
+        bound = self._bound(spec) + (self._clocks_set_since(uuid, newest.uuid) if newest else 0.0)
         text = f"{name}: the newest good one is {age / HOUR:.1f} h old, bound {bound / HOUR:.1f} h"
         self._hold("live", age <= bound, text, uuid)
         since = self._to_pick_up.get(name)
@@ -143,6 +144,11 @@ class Ending:
             until = since + SPLAYS[policy["splay"]] + AT_ONCE
             taken = any(r.uuid == uuid and since <= r.began <= until for r in simulation.witness.rotations)
             self._hold("live", taken, f"{name}: what a killed daemon left or missed is not taken up", uuid)
+
+    def _clocks_set_since(self, server: str, backup: str) -> float:
+        """By how many seconds clocks were set since that backup was first there."""
+        made = next(at for at, rows in self._simulation.witness.versions[server] if backup in rows)
+        return self._simulation.court.clocks_set_by(made)
 
     def _look_at_the_spared(self, now: datetime) -> None:
         """Servers that no trouble was aimed at have had a good backup all the time."""

@@ -13,6 +13,8 @@ from tests.simulation.witness import Exchange, Rotation
 MOST_ROTATIONS = 8
 MOST_REQUESTS = 900
 """In an hour, of one process for one server."""
+LOOK = 300.0
+"""Seconds between two looks at a backup that has been running for long."""
 ROUNDING = timedelta(seconds=3)
 """The panel's dates are whole seconds, and how its clock differs from the host's is known to a second."""
 
@@ -85,8 +87,9 @@ class Endings:
         asked = len(rotation.exchanges)
         pages = max((exchange.page for exchange in rotation.exchanges), default=0)
         deletions = sum(exchange.call == "delete" for exchange in rotation.exchanges)
+        waits = (self._witness.now() - rotation.began) / LOOK
         # In trouble a lost create is looked for ten times within two minutes, in lists that are read three times each.
-        most = (40 + 12 * pages if calm else 400 + 60 * pages) + 3 * deletions
+        most = (40 + 12 * pages + waits if calm else 400 + 60 * pages) + 3 * deletions
         self._hold("calm", asked <= most, f"{asked} requests in one rotation", rotation.uuid)
 
     def _for_a_reason(self, rotation: Rotation, outcome: Outcome) -> None:

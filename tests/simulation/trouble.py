@@ -216,7 +216,7 @@ def panel_clock_jumps(sim: "Simulation", server: Server, rng: random.Random) -> 
     """The clock of the panel's machine is set."""
     jump = timedelta(seconds=rng.choice((-1, 1)) * rng.choice((5, 90, 700, HOUR)))
     sim.world.settings.skew += jump
-    sim.court.a_clock_was_set()
+    sim.court.a_clock_was_set(jump.total_seconds())
     sim.witness.tell(f"the panel's clock jumps by {jump.total_seconds():.0f} s")
 
 
