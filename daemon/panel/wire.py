@@ -17,6 +17,7 @@ from daemon.panel.answers import clean, unpaired
 
 LARGEST = 2**63 - 1
 MOST_ROWS = 20_000  # of a list, and so of one answer; a row takes 200 bytes of memory, however short it is
+DEEPEST = 16  # levels, of what is shown or hashed; writing takes more of the stack than reading did
 MADE_UP = "unreadable-"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
@@ -57,8 +58,19 @@ class _Row:
 
 def _shown(value: object) -> str:
     """Given any value, return it short enough for an error's text."""
-    text = clean(repr(value))
+    text = clean(repr(_shallow(value)))
     return text if len(text) <= 40 else text[:39] + "…"  # noqa: PLR2004
+
+
+def _shallow(value: object, levels: int = DEEPEST) -> object:
+    """Given any value that JSON can hold, return it without what lies deeper in it than so many levels."""
+    if not isinstance(value, dict | list):
+        return value
+    if levels == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {key: _shallow(inner, levels - 1) for key, inner in value.items()}
+    return [_shallow(inner, levels - 1) for inner in value]
 
 
 def read_backup(row: object) -> Backup:
@@ -106,7 +118,7 @@ def _bytes(fields: _Row) -> int:
 
 def _made_up(row: object) -> str:
     """Given a row without a usable uuid, return a name for it that is the same in every pass and no real uuid."""
-    text = json.dumps(row, sort_keys=True, default=repr)
+    text = json.dumps(_shallow(row), sort_keys=True, default=repr)
     return MADE_UP + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

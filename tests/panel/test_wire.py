@@ -1,5 +1,6 @@
 """Rows as no panel should send them: strange, never a crash."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -111,6 +112,19 @@ def test_any_row_has_the_same_id_in_every_pass(attributes: dict[str, object]) ->
     """So that passes can be compared."""
     document = {"object": "backup", "attributes": attributes}
     assert read_backup(document).uuid == read_backup(document).uuid
+
+
+@pytest.mark.parametrize("step", [lambda inner: [inner], lambda inner: {"a": inner}], ids=["lists", "objects"])
+def test_what_is_nested_deeper_than_could_be_written_spoils_its_row_only(step: Callable[[object], object]) -> None:
+    """Reading goes deeper than writing, by as much as the stack was used when each began."""
+    deep: object = 0
+    for _ in range(5000):
+        deep = step(deep)
+    assert is_made_up(read_backup(deep).uuid)
+    backup = read_backup(row(uuid=deep, bytes=deep))
+    assert backup.uuid == read_backup(row(uuid=deep, bytes=deep)).uuid
+    assert backup.unreadable is not None
+    assert len(backup.unreadable) < 200
 
 
 def test_a_number_too_long_for_any_column_spoils_its_row_only() -> None:
