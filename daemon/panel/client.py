@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from pydantic import SecretStr
 
 from daemon.clock import Clock
-from daemon.core.model import Backup, Completeness, Listing, Server
+from daemon.core.model import Backup, Listing, Server
 from daemon.panel.answers import Answer, Call
 from daemon.panel.errors import (
     LEFT_OPEN,
@@ -26,12 +27,10 @@ from daemon.panel.errors import (
     PanelTroubleError,
     StrangeAnswerError,
 )
-from daemon.panel.looks import looks, within
 from daemon.panel.pacing import Budget, Pace
 from daemon.panel.pages import (
     BACKUPS_PER_PAGE,
     LARGEST_LIST,
-    MOST_PASSES,
     SERVERS_PER_PAGE,
     Fetch,
     Page,
@@ -41,18 +40,17 @@ from daemon.panel.pages import (
     server_page,
 )
 from daemon.panel.requests import Requests
-from daemon.panel.results import new_backup, nothing, this_backup, understood
+from daemon.panel.results import new_backup, nothing, said_locked, this_backup, understood
+from daemon.panel.settling import settle_create, settle_toggle
 from daemon.panel.sightings import Sightings
 from daemon.panel.translate import CREATION_MARGIN
-from daemon.panel.wire import is_id, is_made_up, read_link, read_server
+from daemon.panel.wire import is_id, read_link, read_server
 
 if TYPE_CHECKING:
     import httpx
 
 SETTLE_SECONDS = 120.0
-TOGGLE_SECONDS = 30.0
 MOST_TOGGLES = 3
-TOGGLE_HINT = "look at the backup in a few minutes (`ptero-backupd backups show`), and only then ask for it once more"
 
 Row = TypeVar("Row")
 Send = Callable[[Call], Awaitable[Answer]]
@@ -152,8 +150,7 @@ class PanelClient:
 
     async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
         """Return one backup; NotFoundError where there is none such. An urgent look goes before others that wait."""
-        call = self._view(server_id, uuid, urgent=urgent)
-        return this_backup(call, await self._requests.read(call), uuid)
+        return await self._viewed(self._view(server_id, uuid, urgent=urgent), uuid, self._requests.read)
 
     async def download_link(self, server_id: str, uuid: str) -> SecretStr:
         """Return a signed URL for one download: used up by one use or within minutes, and a secret meanwhile."""
@@ -199,29 +196,11 @@ class PanelClient:
     async def settle_create(self, server_id: str, name: str, *, until: float = SETTLE_SECONDS) -> Backup | None:
         """List until a backup of that name appears, for `until` seconds; None where it surely did not.
 
-        One pass is enough to find it, so only the last look, which says that it is not there, takes as many as needed.
         OutcomeUnknownError where the last list could not be read, or not as a whole.
         """
         doing = f"panel {self.name}, looking for backup {name} of server {server_id}"
         fetch = self._backup_pages(server_id, self._requests.once, urgent=True)
-        trouble: PanelError | None = None
-        for look in looks(self._clock, until):
-            await self._clock.sleep(look.pause)
-            passes = MOST_PASSES if look.last else 1
-            try:
-                listing, _ = await within(look.seconds, doing, read_listing(fetch, passes))
-            except PanelError as error:
-                trouble = error
-                continue
-            trouble = None
-            named = [backup for backup in listing.backups if backup.name == name.strip()]  # it trims
-            for backup in named:
-                if not is_made_up(backup.uuid):  # by a name given here nobody could ask for it again
-                    return backup
-            if look.last and listing.completeness is not Completeness.PARTIAL and not named:
-                return None
-        text = f"{doing}: the list could not be read as a whole, so it may exist or not"
-        raise OutcomeUnknownError(text) if trouble is None else _still_unknown(text, trouble)
+        return await settle_create(self._clock, doing, fetch, name, until=until)
 
     async def set_lock(self, server_id: str, uuid: str, locked: bool) -> Backup:
         """Lock or unlock a backup. The panel only toggles, so it is read first, and the answer is looked at.
@@ -232,37 +211,17 @@ class PanelClient:
         call = self._call("POST", doing, server_id, "backups", uuid, "lock")
         backup = await self.backup(server_id, uuid)
         for _ in range(MOST_TOGGLES):
-            if _is_locked(call, backup) is locked:
+            if said_locked(call.doing, backup) is locked:
                 return backup
             try:
                 backup = this_backup(call, await self._requests.write(call), uuid)
             except OutcomeUnknownError as error:
-                return await self._settle_toggle(call, server_id, uuid, locked, error)
-        if _is_locked(call, backup) is locked:
+                look = self._view(server_id, uuid, urgent=True)
+                view = partial(self._viewed, look, uuid, self._requests.once)
+                return await settle_toggle(self._clock, look.doing, view, locked, error)
+        if said_locked(call.doing, backup) is locked:
             return backup
         raise PanelTroubleError(f"{call.doing}: it does not stay so; somebody else keeps changing it")
-
-    async def _settle_toggle(
-        self, call: Call, server_id: str, uuid: str, locked: bool, lost: OutcomeUnknownError
-    ) -> Backup:
-        """Look until the backup is as the toggle makes it; a second one is never made: both might be done, late."""
-        view = self._view(server_id, uuid, urgent=True)
-        trouble: PanelError | None = None
-        for look in looks(self._clock, TOGGLE_SECONDS):
-            await self._clock.sleep(look.pause)
-            try:
-                answer = await within(look.seconds, view.doing, self._requests.once(view))
-                backup = this_backup(view, answer, uuid)
-                if _is_locked(call, backup) is locked:
-                    return backup
-                trouble = None
-            except NotFoundError:
-                raise
-            except PanelError as error:
-                trouble = error
-        because = f" ({trouble.text})" if trouble else ""
-        text = f"{lost.text}; it was not seen to be{because}, and is not asked for again, since it may still come"
-        raise OutcomeUnknownError(text, hint=TOGGLE_HINT)
 
     async def restore(self, server_id: str, uuid: str, *, truncate: bool) -> None:
         """Ask once for a restore; `truncate` deletes the server's files first. The panel says only that it began."""
@@ -311,6 +270,10 @@ class PanelClient:
         call = self._call("GET", f"viewing backup {uuid} of server {server_id}", server_id, "backups", uuid)
         return replace(call, urgent=urgent)
 
+    @staticmethod
+    async def _viewed(call: Call, uuid: str, send: Send) -> Backup:
+        return this_backup(call, await send(call), uuid)
+
     def _path(self, doing: str, *segments: str) -> str:
         """Return the path below `/servers/`; NotFoundError, and nothing sent, where an id is none."""
         for text in segments:
@@ -346,18 +309,3 @@ class PanelClient:
             return replace(page, sent_at=answer.sent_at)
 
         return fetch
-
-
-def _still_unknown(text: str, trouble: PanelError) -> OutcomeUnknownError:
-    """The error of a lost create that could not be looked for; trouble that does not pass by itself says what to do."""
-    hint = None if trouble.transient else trouble.hint
-    return OutcomeUnknownError(
-        f"{text} ({trouble.text})", status=trouble.status, retry_after=trouble.retry_after, hint=hint
-    )
-
-
-def _is_locked(call: Call, backup: Backup) -> bool:
-    """Return the backup's lock; StrangeAnswerError where the panel did not say, since it is only assumed then."""
-    if "is_locked" in (backup.unreadable or ""):
-        raise StrangeAnswerError(f"{call.doing}: the panel does not say whether it is locked: {backup.unreadable}")
-    return backup.locked

@@ -42,6 +42,13 @@ def new_backup(call: Call, answer: Answer) -> Backup:
     return backup
 
 
+def said_locked(doing: str, backup: Backup) -> bool:
+    """Return the backup's lock; StrangeAnswerError where the panel did not say, since it is only assumed then."""
+    if "is_locked" in (backup.unreadable or ""):
+        raise StrangeAnswerError(f"{doing}: the panel does not say whether it is locked: {backup.unreadable}")
+    return backup.locked
+
+
 def nothing(call: Call, answer: Answer) -> None:
     """Look that an answer is empty, as the panel's is where there is nothing to say."""
     if answer.status == ACCEPTED or answer.body.strip():
