@@ -7,7 +7,7 @@ reaches another's: even a bug ends only the rotation that it is in (DESIGN, inva
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -53,6 +53,14 @@ SET_BACK = timedelta(hours=1)
 LEAVABLE = frozenset({Stage.QUEUED, Stage.SETTLING, Stage.WAITING})
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A rotation under way, and what it was begun for."""
+
+    order: Order
+    task: asyncio.Task[Outcome]
+
+
 class Fleet:
     """The rotations of all configured servers."""
 
@@ -65,8 +73,8 @@ class Fleet:
         self._clock = tools.clock
         self._scheduler = Scheduler(self._due_together)
         self._clients = Clients(open_client)
-        self._running: dict[str, asyncio.Task[Outcome]] = {}
-        self._due_again: dict[str, datetime] = {}
+        self._running: dict[str, _Running] = {}
+        self._due_again: dict[str, Order] = {}
         self._served: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._names_by_uuid: dict[str, str] = {}
@@ -134,9 +142,10 @@ class Fleet:
             overdue = self._clock.monotonic() >= until
             leaving = {name for name in self._running if overdue or self._stage(name) in LEAVABLE} - left
             for name in leaving:
-                self._running[name].cancel()
+                self._running[name].task.cancel()
             left |= leaving
-            await asyncio.wait(tuple(self._running.values()), timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            tasks = [running.task for running in self._running.values()]
+            await asyncio.wait(tasks, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         return tuple(sorted(left))
 
     async def close(self) -> None:
@@ -232,15 +241,22 @@ class Fleet:
         """Begin a rotation, or, while one runs, remember that another is due after it."""
         name = order.server.name
         if name in self._running:
-            log.info("start_merged", server=name, reason="a rotation of this server is under way")
-            if order.start_at is not None:
-                self._due_again[name] = order.start_at
+            self._merge(order)
             return
         client = self._clients.lend(order.server.panel)
         self._tell(lambda listener: listener.began(order))
         task = asyncio.create_task(rotate(order, client, self._tools), name=f"rotation of {name}")
-        self._running[name] = task
+        self._running[name] = _Running(order, task)
         task.add_done_callback(lambda done: self._ended(order, client, done))
+
+    def _merge(self, order: Order) -> None:
+        """Let this one follow the rotation that runs, unless that, or what follows it already, is for its start too."""
+        name = order.server.name
+        if any(_serves(other, order) for other in (self._running[name].order, self._due_again.get(name)) if other):
+            log.info("start_served_already", server=name, reason="the rotation under way was begun for it")
+            return
+        log.info("start_merged", server=name, reason="a rotation of this server is under way")
+        self._due_again[name] = order
 
     def _ended(self, order: Order, client: PanelClient, task: asyncio.Task[Outcome]) -> None:
         name = order.server.name
@@ -259,7 +275,7 @@ class Fleet:
         if server is None:
             return
         if merged is not None:
-            self._launch(Order(server, "schedule", merged))
+            self._launch(replace(merged, server=server))
         elif outcome is not None and outcome.retry_at is not None:
             self._retry(order, outcome, outcome.retry_at)
 
@@ -276,13 +292,13 @@ class Fleet:
         self._again(replace(order, trigger=trigger, attempt=order.attempt + 1, failed=failed), moment)
 
     def _again(self, order: Order, moment: datetime) -> None:
-        """Launch at that moment, by the configuration in force then, unless a rotation runs."""
+        """Launch at that moment, by the configuration in force then."""
         name = order.server.name
         log.info("rotation_planned", server=name, trigger=order.trigger, at=moment.isoformat(timespec="seconds"))
 
         def launch() -> None:
             server = self.config.servers.get(name)
-            if server is not None and name not in self._running and not self._served_meanwhile(server, order):
+            if server is not None and not self._served_meanwhile(server, order):
                 self._launch(replace(order, server=server))
 
         self._scheduler.once(name, moment, launch)
@@ -333,6 +349,12 @@ class Fleet:
     def _stage(self, name: str) -> Stage | None:
         run = self._tools.under_way.get(name)
         return run.stage if run else None
+
+
+def _serves(other: Order, order: Order) -> bool:
+    """Whether the other one is for the same server, and for the same start or a later one."""
+    same = (other.server.panel.name, other.server.id) == (order.server.panel.name, order.server.id)
+    return same and other.start_at is not None and order.start_at is not None and other.start_at >= order.start_at
 
 
 @contextmanager

@@ -1,10 +1,14 @@
 """A reload between two steps of what is under way: what follows it obeys the new configuration, and nothing else."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from daemon.errors import StateError
+from daemon.history import Journal
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed, Server, Work
@@ -95,3 +99,41 @@ async def test_nor_does_a_panel_of_another_name(daemons: Daemons, survival: Serv
     async with daemons.running(replace(config, servers={"survival": server})):
         await until(daemons.clock, at(1, 13))
     assert made(daemons) == ["01 12:00"]
+
+
+async def test_a_start_whose_rotation_is_under_way_is_not_served_again_because_nobody_remembers_it(
+    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 749437138: the panel got another address, and no journal could tell what was under way."""
+
+    @contextmanager
+    def unreadable(_: Journal) -> Iterator[None]:
+        raise StateError("the journal cannot be read: disk I/O error")
+        yield
+
+    config = daemons.configure({"survival": survival}, splay="0s")
+    async with daemons.running(config) as fleet:
+        await until(daemons.clock, at(1, 12))
+        survival.work = Work(seconds=600)
+        await until(daemons.clock, at(2, 4, 5))
+        monkeypatch.setattr(Journal, "_reading", unreadable)
+        server = config.servers["survival"]
+        server = replace(server, panel=replace(server.panel, url="http://127.0.0.1:8081"))
+        fleet.reload(replace(config, servers={"survival": server}))
+        await until(daemons.clock, at(2, 6))
+    assert made(daemons)[-2:] == ["01 04:00", "02 04:00"]
+
+
+@pytest.mark.parametrize("splay", ["0s", "20m"])
+async def test_a_start_that_is_under_way_for_another_server_is_served_after_it(
+    daemons: Daemons, survival: Server, splay: str
+) -> None:
+    """The name stands for the other one since the reload, whose start nobody has served."""
+    _, creative = daemons.world.servers.values()
+    async with daemons.running(daemons.configure({"survival": survival}, splay=splay)) as fleet:
+        await until(daemons.clock, at(1, 12))
+        survival.work = Work(seconds=3600)
+        await until(daemons.clock, at(2, 4, 25))
+        fleet.reload(daemons.configure({"survival": creative}, splay=splay))
+        await until(daemons.clock, at(2, 6))
+    assert len(creative.backups) == 1
