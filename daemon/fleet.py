@@ -250,9 +250,9 @@ class Fleet:
         task.add_done_callback(lambda done: self._ended(order, client, done))
 
     def _merge(self, order: Order) -> None:
-        """Let this one follow the rotation that runs, unless that, or what follows it already, is for its start too."""
+        """Let this one follow the rotation that runs, unless that was begun for its start."""
         name = order.server.name
-        if any(_serves(other, order) for other in (self._running[name].order, self._due_again.get(name)) if other):
+        if _serves(self._running[name].order, order):
             log.info("start_served_already", server=name, reason="the rotation under way was begun for it")
             return
         log.info("start_merged", server=name, reason="a rotation of this server is under way")
