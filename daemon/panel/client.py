@@ -131,9 +131,9 @@ class PanelClient:
         """Return one server as it was within the last minute, perhaps without permissions; for many who ask at once."""
         return await self._sightings.see(server_id)
 
-    async def server(self, server_id: str) -> Server:
+    async def server(self, server_id: str, *, urgent: bool = False) -> Server:
         """Return one server with the key's permissions on it; answered even while it is busy or suspended."""
-        call = self._call("GET", f"viewing server {server_id}", server_id)
+        call = replace(self._call("GET", f"viewing server {server_id}", server_id), urgent=urgent)
         return understood(call, await self._requests.read(call), read_server)
 
     async def backups(self, server_id: str) -> Listing:
@@ -234,30 +234,38 @@ class PanelClient:
 
         HeldBackError where it could not leave before `not_after`, a moment of the monotonic clock. Where the answer was
         lost, or is not the panel's own empty one, the backup is looked for: OutcomeUnknownError or ForeignPanelError if
-        it is still there, or cannot be looked for.
+        it is still there, or cannot be looked for. That it is not there is believed while its server is to be seen:
+        whoever lost access to that is told 404 of everything on it. NotFoundError where it is not.
         """
         call = self._call("DELETE", f"deleting backup {uuid} of server {server_id}", server_id, "backups", uuid)
         call = replace(call, urgent=True, not_after=not_after)
         try:
             nothing(call, await self._requests.write(call))
             return True
-        except NotFoundError:
-            return False
-        except LEFT_OPEN as error:
-            unknown = error
-        if await self._is_gone(server_id, uuid):
-            return True
-        raise unknown
+        except (NotFoundError, *LEFT_OPEN) as error:
+            open_still = error
+        existed = not isinstance(open_still, NotFoundError)
+        if (not existed or await self._is_unknown(server_id, uuid)) and await self._is_seen(server_id):
+            return existed
+        raise open_still
 
-    async def _is_gone(self, server_id: str, uuid: str) -> bool:
+    async def _is_unknown(self, server_id: str, uuid: str) -> bool:
         """Whether the panel says that it knows no such backup."""
         try:
-            await self.backup(server_id, uuid)
+            await self.backup(server_id, uuid, urgent=True)
         except NotFoundError:
             return True
         except PanelError:
             return False
         return False
+
+    async def _is_seen(self, server_id: str) -> bool:
+        """Whether the panel shows the server."""
+        try:
+            await self.server(server_id, urgent=True)
+        except PanelError:
+            return False
+        return True
 
     # Calls
 

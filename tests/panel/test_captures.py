@@ -110,7 +110,7 @@ async def test_each_captured_success_is_understood(capture: Capture) -> None:
 async def test_each_captured_refusal_is_its_error(capture: Capture) -> None:
     """What the panel refused is raised as its own class, with a hint, the panel's words and no key."""
     if capture.name.startswith(("123", "124", "166")):
-        async with client(Script(captured(capture.name))) as panel:
+        async with client(Script(captured(capture.name), captured("007"))) as panel:
             assert await replay(panel, capture) is False  # deleting what is gone already is no error
         return
     async with client(Script(captured(capture.name))) as panel:

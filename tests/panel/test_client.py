@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 GONE = refusing(404, "NotFoundHttpException")
 LOST = httpx.ReadTimeout("no answer")
 NOTHING = httpx.Response(204)
+SEEN = captured("007")
 
 
 # -- creating ----------------------------------------------------------------------------------------------------------
@@ -314,11 +315,22 @@ async def test_a_lock_that_cannot_be_read_is_not_assumed() -> None:
 
 
 async def test_delete_says_whether_it_deleted_or_found_it_gone() -> None:
-    """A 404 of the panel's own is no error."""
+    """A 404 of the panel's own is no error, while the server is to be seen."""
     async with client(NOTHING) as panel:
         assert await panel.delete(SERVER, UUID) is True
-    async with client(GONE) as panel:
+    async with client(GONE, SEEN) as panel:
         assert await panel.delete(SERVER, UUID) is False
+
+
+@pytest.mark.parametrize("unseen", [GONE, html(502), captured("196")], ids=str)
+async def test_a_404_says_nothing_of_a_backup_whose_server_is_not_to_be_seen(unseen: httpx.Response) -> None:
+    """Seed 10007407: whoever loses access to a server is told 404 of everything on it; nothing of it is gone."""
+    async with client(GONE, unseen) as panel:
+        with pytest.raises(errors.NotFoundError):
+            await panel.delete(SERVER, UUID)
+    async with client(LOST, GONE, unseen) as panel:
+        with pytest.raises(errors.OutcomeUnknownError):
+            await panel.delete(SERVER, UUID)
 
 
 async def test_a_page_that_says_404_does_not_mean_that_a_backup_is_gone() -> None:
@@ -334,7 +346,7 @@ LEFT_OPEN = [LOST, html(502), html(503), captured("196"), httpx.Response(200, ht
 @pytest.mark.parametrize("lost", LEFT_OPEN, ids=str)
 async def test_a_lost_deletion_is_settled_by_reading(lost: httpx.Response) -> None:
     """Gone means deleted; still there, or unreadable, means unknown; it is never sent twice."""
-    script = Script(lost, GONE)
+    script = Script(lost, GONE, SEEN)
     async with client(script) as panel:
         assert await panel.delete(SERVER, UUID) is True
     for after in (backup(), captured("152"), html(502)):
@@ -381,7 +393,7 @@ NO_DELETIONS = [
 @pytest.mark.parametrize("reply", NO_DELETIONS, ids=str)
 async def test_a_deletion_is_believed_of_an_empty_answer_alone(reply: httpx.Response) -> None:
     """Whoever says anything else may have done nothing, or have begun a job: so the backup is looked for."""
-    async with client(Script(reply, GONE)) as panel:
+    async with client(Script(reply, GONE, SEEN)) as panel:
         assert await panel.delete(SERVER, UUID) is True
     async with client(Script(reply, backup())) as panel:
         with pytest.raises((errors.ForeignPanelError, errors.OutcomeUnknownError)):

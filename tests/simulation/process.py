@@ -7,7 +7,7 @@ have it. What the panel was asked for before goes on there.
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from datetime import datetime
@@ -157,18 +157,28 @@ class Process:
         """Tell the witness."""
         simulation, name = self.simulation, order.server.name
         policy = simulation.configuration.in_force(name) or simulation.configuration.known[name]
-        uuid, by_hand = simulation.uuid_of(name), order.trigger == "manual"
+        uuid = simulation.uuid_of(name)
         simulation.rotation_begins(
             Rotation(
                 process=self.name,
                 server=name,
                 uuid=uuid,
                 trigger=order.trigger,
-                start_at=None if by_hand else latest_start(policy, uuid, self.clock.now()),
+                start_at=self._start_of(order.trigger, policy, uuid),
                 began=simulation.clock.monotonic(),
                 policy=policy,
             )
         )
+
+    def _start_of(self, trigger: str, policy: Mapping[str, Any], uuid: str) -> datetime | None:
+        """The last start until now; what goes on may be for one that the schedule has no more since a reload."""
+        if trigger == "manual":
+            return None
+        latest = latest_start(policy, uuid, self.clock.now())
+        if trigger not in {"resume", "retry"}:
+            return latest
+        earlier = (one.start_at for one in reversed(self.simulation.witness.rotations) if one.uuid == uuid)
+        return max(latest, next((start for start in earlier if start), latest))
 
     def rotation_ended(self, server: str, outcome: Outcome) -> None:
         """Tell the witness."""

@@ -13,9 +13,9 @@ import pytest
 
 import tests.simulation.__main__
 from tests.simulation.__main__ import Totals, main
+from tests.simulation.builds import BREAKS
 from tests.simulation.run import CIRCUMSTANCES, KINDS, simulate
 from tests.simulation.story import Cut, shrink, told
-from tests.simulation.test_broken_builds import BREAKS
 
 ROOT = Path(__file__).parents[2]
 BATCH = 15
@@ -65,7 +65,7 @@ def test_a_world_without_trouble_is_calm() -> None:
 
 def test_a_broken_rule_is_told_as_a_short_story() -> None:
     """Cut down to what it needs, with the command that plays it again, and the same each time."""
-    make, _, _ = BREAKS["the newest goes first"]
+    make = BREAKS["the newest goes first"].make
     with make():
         report = next(report for report in map(simulate, range(BATCH)) if "4" in report.broken)
         seed = report.seed
@@ -106,7 +106,7 @@ def test_what_was_covered_stands_in_columns_and_one_is_not_many() -> None:
 
 def test_the_command_fails_with_the_story(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, and the seed."""
-    make, _, _ = BREAKS["the newest goes first"]
+    make = BREAKS["the newest goes first"].make
     with make():
         seed = next(seed for seed in range(BATCH) if simulate(seed).violation)
         assert main(["--seed", str(seed)]) == 1
@@ -118,7 +118,7 @@ def test_several_that_fail_are_told_and_summed_up(
 ) -> None:
     """Each with its command, and all of them once more at the end."""
     monkeypatch.setattr(tests.simulation.__main__, "shrink", lambda report: (Cut(report.seed), report))
-    make, _, _ = BREAKS["the newest goes first"]
+    make = BREAKS["the newest goes first"].make
     with make():
         failing = [seed for seed in range(FEW) if simulate(seed).violation]
         assert main(["--seed", "0", "--runs", str(FEW), "--workers", "1", "--keep-going"]) == 1

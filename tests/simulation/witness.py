@@ -30,8 +30,8 @@ ORIGIN: ContextVar["Exchange | None"] = ContextVar("origin", default=None)
 
 @dataclass(slots=True, eq=False)
 class Rotation:
-    """One rotation as it was ordered; `policy` is the table in force when it began, `start_at` the last start by it
-    until then, None by hand. `made` is the backup that the panel made for it.
+    """One rotation as it was ordered; `policy` is the table in force when it began, `start_at` the start that it is
+    for, None by hand. `made` is the backup that the panel made for it.
     """
 
     process: str

@@ -1,0 +1,111 @@
+"""What is deleted too soon, by too little, or after all: broken rotations, once they are at their deletions."""
+
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from typing import Any
+
+import daemon.core.plan
+import daemon.core.retention
+import daemon.core.states
+import daemon.fleet
+import daemon.notify.alerts
+import daemon.panel.client
+import daemon.panel.pages
+import daemon.panel.requests
+import daemon.panel.results
+import daemon.panel.wire
+import daemon.rotation.create
+import daemon.rotation.delete
+import daemon.rotation.report
+import daemon.rotation.rotate
+import daemon.rotation.run
+import daemon.rotation.wait
+import daemon.watch.watcher
+from daemon.core.model import Backup
+from daemon.core.retention import Retention
+from daemon.history import Journal
+from daemon.rotation.gather import Gathered
+from daemon.rotation.run import Run
+from tests.simulation.builds.registry import PATCH, broken
+
+
+@broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7})
+def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.rotate, "_look_at_created", lambda run, decided: None)
+
+
+@broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8})
+def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
+    real = daemon.rotation.create.make_room
+
+    def room(listing: Any, retention: Retention, **options: Any) -> Any:
+        bold = replace(retention, keep=replace(retention.keep, last=1, daily=0, weekly=0, hourly=0, within=None))
+        return real(listing, bold, **options)
+
+    return PATCH(daemon.rotation.create, "make_room", room)
+
+
+@broken("the listing from before the wait is used", "3", "4", "5")
+def _skips_the_second_listing() -> AbstractContextManager[Any]:
+    real, real_gather = daemon.rotation.rotate.wait, daemon.rotation.rotate.gather
+    listings: dict[int, Any] = {}
+
+    async def gather(run: Run) -> Gathered:
+        gathered = await real_gather(run)
+        listings[id(run)] = gathered.listing
+        return gathered
+
+    async def wait(run: Run, backup: Backup, expectation: Any) -> Any:
+        seen, _ = await real(run, backup, expectation)
+        before = listings[id(run)]
+        backups = (*before.backups, seen)
+        return seen, Gathered(replace(before, backups=backups), run.tools.clock.monotonic())
+
+    stack = ExitStack()
+    stack.enter_context(PATCH(daemon.rotation.rotate, "gather", gather))
+    stack.enter_context(PATCH(daemon.rotation.rotate, "wait", wait))
+    return stack
+
+
+@broken("a server that is gone from the configuration is still pruned", "3", "4", insist={"configuration reloaded": 3})
+def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.delete, "in_force", lambda run: run.config)
+
+
+@broken(
+    "a listing that did not hold together is judged",
+    "5",
+    insist={"a backup appears between pages": 2.4, "a backup vanishes between pages": 1.6},
+)
+def _judges_a_part() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.plan, "_partial", lambda listing: None)
+
+
+@broken("only the first page is read", "5")
+def _reads_one_page() -> AbstractContextManager[Any]:
+    real = daemon.panel.pages.read_pass
+
+    async def read_pass(fetch: Any) -> Any:
+        async def first(number: int) -> Any:
+            page = await fetch(number)
+            return replace(page, total=len(page.rows))
+
+        return await real(first)
+
+    return PATCH(daemon.panel.pages, "read_pass", read_pass)
+
+
+@broken("room is made again and again", "3", insist={"limit lowered": 1, "backup never ends": 0.9})
+def _makes_room_again() -> AbstractContextManager[Any]:
+    return PATCH(Journal, "last_step", lambda *_: None)
+
+
+@broken("what cannot be journalled is deleted all the same", "4", insist={"disk full": 0.7})
+def _deletes_without_a_journal() -> AbstractContextManager[Any]:
+    return PATCH(Run, "journal_failed", lambda self, error: None)
+
+
+@broken("a reload amid deletions is not obeyed", "3", insist={"reload races with a DELETE": 1})
+def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
+    real = daemon.rotation.delete._expect
+    return PATCH(daemon.rotation.delete, "_expect", lambda holds, text: "configuration" in text or real(holds, text))

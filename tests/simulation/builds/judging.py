@@ -1,0 +1,152 @@
+"""What is judged wrongly: broken states, rules and bounds of retention."""
+
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from typing import Any
+
+import daemon.core.plan
+import daemon.core.retention
+import daemon.core.states
+import daemon.fleet
+import daemon.notify.alerts
+import daemon.panel.client
+import daemon.panel.pages
+import daemon.panel.requests
+import daemon.panel.results
+import daemon.panel.wire
+import daemon.rotation.create
+import daemon.rotation.delete
+import daemon.rotation.report
+import daemon.rotation.rotate
+import daemon.rotation.run
+import daemon.rotation.wait
+import daemon.watch.watcher
+from daemon.core.model import Backup, State, Verdict
+from daemon.core.names import Ownership
+from daemon.panel.client import PanelClient
+from daemon.rotation.gather import Gathered
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.run import Halt, Run
+from tests.simulation.builds.registry import PATCH, broken
+
+
+@broken("a failed one's lock is ignored", "1")
+def _ignores_locks_of_failed_ones() -> AbstractContextManager[Any]:
+    real = daemon.core.retention._settled
+
+    def settled(backup: Backup, finding: Any, *rest: Any) -> Any:
+        unlocked = replace(backup, locked=False) if finding.state is State.FAILED else backup
+        return real(unlocked, finding, *rest)
+
+    return PATCH(daemon.core.retention, "_settled", settled)
+
+
+@broken("a failed one is not read again before it is deleted", "1", "4")
+def _does_not_look_again() -> AbstractContextManager[Any]:
+    async def look(client: PanelClient, clock: Any, *_: Any) -> float:
+        return float(clock.monotonic())
+
+    return PATCH(daemon.rotation.delete, "_look_again", look)
+
+
+@broken("locks are looked at by the panel alone", "1")
+def _leaves_locks_to_the_panel() -> AbstractContextManager[Any]:
+    stack = ExitStack()
+    stack.enter_context(_ignores_locks_of_failed_ones())
+    stack.enter_context(_does_not_look_again())
+    return stack
+
+
+@broken("a pending one passes for failed", "2", insist={"backup never ends": 0.5})
+def _pending_is_failed() -> AbstractContextManager[Any]:
+    real = daemon.core.retention._settled
+
+    def settled(backup: Backup, finding: Any, *rest: Any) -> Any:
+        if finding.state is State.PENDING:
+            failed = replace(backup, completed_at=backup.created_at)
+            return real(failed, finding._replace(state=State.FAILED), *rest)
+        return real(backup, finding, *rest)
+
+    async def look(client: PanelClient, clock: Any, server_id: str, listed: Backup) -> float:
+        await client.backup(server_id, listed.uuid, urgent=True)
+        return float(clock.monotonic())
+
+    stack = ExitStack()
+    stack.enter_context(PATCH(daemon.core.retention, "_settled", settled))
+    stack.enter_context(PATCH(daemon.rotation.delete, "_look_again", look))
+    return stack
+
+
+@broken("everything is its own", "2", "3")
+def _owns_everything() -> AbstractContextManager[Any]:
+    return PATCH(Ownership, "owns", lambda self, name: True)
+
+
+@broken("suspicious ones count as good", "3", "5")
+def _trusts_small_ones() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.states, "too_small", lambda *_, **__: {})
+
+
+@broken("total_size spares nobody", "3", "5")
+def _total_size_without_min_good() -> AbstractContextManager[Any]:
+    real = daemon.core.retention._too_much
+    return PATCH(daemon.core.retention, "_too_much", lambda candidates, kept, size, _: real(candidates, kept, size, 0))
+
+
+@broken("the oldest of a rule that is not filled is not kept", "3", "5", "live")
+def _forgets_the_oldest() -> AbstractContextManager[Any]:
+    real = daemon.core.retention.opinions
+
+    def opinions(keep: Any, candidates: Any) -> Any:
+        last = len(candidates) - 1
+        return [
+            replace(said, keeps={place: why for place, why in said.keeps.items() if place != last or last == 0})
+            for said in real(keep, candidates)
+        ]
+
+    return PATCH(daemon.core.retention, "opinions", opinions)
+
+
+@broken("the newest goes first", "4")
+def _newest_first() -> AbstractContextManager[Any]:
+    real = daemon.core.plan._deletions
+
+    def deletions(verdicts: Any) -> tuple[Verdict, ...]:
+        return tuple(reversed(real(verdicts)))
+
+    return PATCH(daemon.core.plan, "_deletions", deletions)
+
+
+@broken("max_deletions is not looked at", "7")
+def _no_brake() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.plan, "_too_many", lambda *_: None)
+
+
+@broken("a verdict gives no reason", "8")
+def _gives_no_reason() -> AbstractContextManager[Any]:
+    real = daemon.core.retention._settled
+    return PATCH(daemon.core.retention, "_settled", lambda *given: (real(*given)[0], ()))
+
+
+@broken("what is due to be deleted is refused", "live")
+def _refuses_to_delete() -> AbstractContextManager[Any]:
+    async def delete_decided(run: Run, gathered: Gathered, decide: Any, **_: Any) -> bool:
+        if decide(run.config, gathered.listing):
+            raise Halt(Result.REFUSED, Problem("refused", "better not"))
+        return True
+
+    return PATCH(daemon.rotation.rotate, "delete_decided", delete_decided)
+
+
+@broken("as many are deleted as max_deletions allows, and not none", "7")
+def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
+    real = daemon.rotation.run.plan
+
+    def plan(*given: Any, max_deletions: int, **options: Any) -> Any:
+        decided = real(*given, max_deletions=max_deletions, **options)
+        if decided.code != "max_deletions":
+            return decided
+        doomed = real(*given, max_deletions=-1, **options).deletions
+        return replace(decided, deletions=doomed[:max_deletions], refused=None, code=None)
+
+    return PATCH(daemon.rotation.run, "plan", plan)

@@ -1,0 +1,32 @@
+"""The breaks by their titles. A break is a patch of one function, as a careless change would make it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from unittest import mock
+
+PATCH = mock.patch.object
+
+Make = Callable[[], AbstractContextManager[Any]]
+BREAKS: dict[str, "Break"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """What makes it, the rules that may catch it, and the trouble that it takes, where that is rare."""
+
+    make: Make
+    rules: frozenset[str]
+    insist: Mapping[str, float]
+
+
+def broken(title: str, *rules: str, insist: Mapping[str, float] = MappingProxyType({})) -> Callable[[Make], Make]:
+    """Register a break under its title."""
+
+    def register(make: Make) -> Make:
+        BREAKS[title] = Break(make, frozenset(rules), insist)
+        return make
+
+    return register

@@ -1,0 +1,94 @@
+"""Who starts when, and beside whom: broken schedules, reloads, locks and nodes."""
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import daemon.core.plan
+import daemon.core.retention
+import daemon.core.states
+import daemon.fleet
+import daemon.notify.alerts
+import daemon.panel.client
+import daemon.panel.pages
+import daemon.panel.requests
+import daemon.panel.results
+import daemon.panel.wire
+import daemon.rotation.create
+import daemon.rotation.delete
+import daemon.rotation.report
+import daemon.rotation.rotate
+import daemon.rotation.run
+import daemon.rotation.wait
+import daemon.watch.watcher
+from daemon.config.errors import ConfigError
+from daemon.fleet import Fleet
+from daemon.panel.client import PanelClient
+from daemon.rotation.run import Order
+from daemon.rotation.slots import NodeSlots, Slot
+from tests.simulation.builds.registry import PATCH, broken
+from tests.simulation.run import Simulation
+
+
+@broken("a bad configuration is obeyed as far as it can be read", "11")
+def _obeys_half_a_configuration() -> AbstractContextManager[Any]:
+    real = Simulation.read
+
+    def read(self: Simulation) -> Any:
+        try:
+            self.last_read = real(self)
+        except ConfigError:
+            return replace(self.last_read, servers={})
+        return self.last_read
+
+    return PATCH(Simulation, "read", read)
+
+
+@broken(
+    "one server that cannot be backed up ends the starts of all", "12", insist={"one victim": 1, "backup fails": 0.7}
+)
+def _stops_after_a_failure() -> AbstractContextManager[Any]:
+    real = Fleet._ended
+
+    def ended(self: Fleet, order: Any, client: PanelClient, task: asyncio.Task[Any]) -> None:
+        real(self, order, client, task)
+        if not task.cancelled() and task.exception() is None and task.result().result.value == "failed":
+            for name in self.config.servers:
+                self._scheduler.remove(name)
+
+    return PATCH(Fleet, "_ended", ended)
+
+
+@broken("a stuck backup keeps its node's place", "live")
+def _holds_the_node() -> AbstractContextManager[Any]:
+    return PATCH(Slot, "release", lambda self: None)
+
+
+@broken("every look at the clock is a start", "6")
+def _starts_all_the_time() -> AbstractContextManager[Any]:
+    def notice_jump(self: Fleet, expected: Any) -> None:
+        for server in self.config.servers.values():
+            self._launch(Order(server, "schedule", self._clock.now()))
+
+    return PATCH(Fleet, "_notice_jump", notice_jump)
+
+
+@broken("nothing is picked up and no start caught up", "live")
+def _picks_up_nothing() -> AbstractContextManager[Any]:
+    return PATCH(daemon.fleet, "pick_up", lambda *_, **__: None)
+
+
+@broken("a node has room for any number of backups", "turn")
+def _counts_no_places() -> AbstractContextManager[Any]:
+    real = NodeSlots.take
+
+    async def take(self: NodeSlots, panel: str, node: str, *, places: int, hold: float) -> Slot:
+        return await real(self, panel, node, places=1000, hold=hold)
+
+    return PATCH(NodeSlots, "take", take)
+
+
+@broken("a server's lock is no lock", "turn", insist={"rotated by hand": 0.5})
+def _locks_nothing() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.rotate, "server_lock", lambda *_: nullcontext())

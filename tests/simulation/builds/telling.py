@@ -1,0 +1,83 @@
+"""What is told and asked: broken errors, alerts, metrics and looks."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import daemon.core.plan
+import daemon.core.retention
+import daemon.core.states
+import daemon.fleet
+import daemon.notify.alerts
+import daemon.panel.client
+import daemon.panel.pages
+import daemon.panel.requests
+import daemon.panel.results
+import daemon.panel.wire
+import daemon.rotation.create
+import daemon.rotation.delete
+import daemon.rotation.report
+import daemon.rotation.rotate
+import daemon.rotation.run
+import daemon.rotation.wait
+import daemon.watch.watcher
+from daemon.core.watch import Report
+from daemon.panel.answers import Call
+from daemon.panel.errors import (
+    NotFoundError,
+    PanelError,
+)
+from daemon.rotation.run import Run
+from tests.simulation.builds.registry import PATCH, broken
+
+
+@broken("the key stands in an error", "10")
+def _tells_the_key() -> AbstractContextManager[Any]:
+    return _telling(lambda key: key)
+
+
+@broken("the key stands in an error, in another code", "10")
+def _tells_the_coded_key() -> AbstractContextManager[Any]:
+    return _telling(lambda key: b64encode(f"user:{key}".encode()).decode())
+
+
+def _telling(write: Callable[[str], str]) -> AbstractContextManager[Any]:
+    """Let what is said of a lost answer hold the key, so written."""
+    real = daemon.panel.requests.lost
+
+    def lost(error: Exception, call: Call, key: Any) -> PanelError:
+        told = real(error, call, key)
+        told.text += f" (sent with {write(key.get_secret_value())})"
+        return told
+
+    return PATCH(daemon.panel.requests, "lost", lost)
+
+
+@broken("whatever was made is told as good news", "told")
+def _tells_good_news() -> AbstractContextManager[Any]:
+    return PATCH(daemon.notify.alerts, "report_of", lambda order, outcome: Report(good=outcome.created is not None))
+
+
+@broken("the metrics show when was looked, and not when the newest good one was made", "told")
+def _shows_another_moment() -> AbstractContextManager[Any]:
+    return PATCH(daemon.watch.watcher, "_good_at", lambda snapshot: snapshot.at)
+
+
+@broken("the panel is asked without a pause", "calm")
+def _asks_all_the_time() -> AbstractContextManager[Any]:
+    async def sleep(run: Run, delay: Any) -> None:
+        await run.tools.clock.sleep(4.0)
+
+    return PATCH(daemon.rotation.wait, "_sleep", sleep)
+
+
+@broken("whoever answers 404 means that the backup is gone", "told", insist={"404 page": 0.6, "error of the node": 0.3})
+def _believes_every_404() -> AbstractContextManager[Any]:
+    real = daemon.panel.requests.refusal
+
+    def refusal(answer: Any, *given: Any) -> PanelError:
+        told = real(answer, *given)
+        return NotFoundError(told.text, status=404) if answer.status == 404 else told
+
+    return PATCH(daemon.panel.requests, "refusal", refusal)

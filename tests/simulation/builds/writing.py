@@ -1,0 +1,140 @@
+"""What is asked for twice, or not at all: broken creates, locks and retries."""
+
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import daemon.core.plan
+import daemon.core.retention
+import daemon.core.states
+import daemon.fleet
+import daemon.notify.alerts
+import daemon.panel.client
+import daemon.panel.pages
+import daemon.panel.requests
+import daemon.panel.results
+import daemon.panel.wire
+import daemon.rotation.create
+import daemon.rotation.delete
+import daemon.rotation.report
+import daemon.rotation.rotate
+import daemon.rotation.run
+import daemon.rotation.wait
+import daemon.watch.watcher
+from daemon.fleet import Fleet
+from daemon.panel.answers import Answer, Call
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import (
+    ApiLimitError,
+    OutcomeUnknownError,
+    PanelTroubleError,
+    PanelUnreachableError,
+)
+from daemon.panel.requests import Requests
+from daemon.rotation.run import Order, Run
+from tests.simulation.builds.registry import PATCH, broken
+
+
+@broken("a create is repeated when its answer is lost", "6")
+def _repeats_creates() -> AbstractContextManager[Any]:
+    passing = (PanelUnreachableError, PanelTroubleError, ApiLimitError, OutcomeUnknownError)
+
+    async def write(self: Requests, call: Call) -> Answer:
+        return await self._persist(call, passing)
+
+    return PATCH(Requests, "write", write)
+
+
+@broken("a lost create is taken for none", "6", insist={"answer lost after the deed": 1})
+def _does_not_settle() -> AbstractContextManager[Any]:
+    async def settle(self: PanelClient, server_id: str, name: str, *, until: float = 120.0) -> None:
+        return None
+
+    stack = ExitStack()
+    stack.enter_context(PATCH(PanelClient, "settle_create", settle))
+    stack.enter_context(_does_not_look_what_was_made())  # which would find it in the list, at the next try
+    return stack
+
+
+@broken("what was asked for before a kill is forgotten", "6", insist={"killed at a step": 0.7})
+def _forgets_what_it_asked() -> AbstractContextManager[Any]:
+    stack = ExitStack()
+    stack.enter_context(PATCH(daemon.rotation.create, "asked_for", lambda rows: None))
+    stack.enter_context(PATCH(daemon.rotation.create, "_adoptable", lambda *_: None))
+    stack.enter_context(_does_not_look_what_was_made())  # which would find it in the list
+    return stack
+
+
+@broken("a lock is toggled blindly", "6", insist={"locked by hand": 0.7, "answer lost after the deed": 0.7})
+def _toggles_blindly() -> AbstractContextManager[Any]:
+    async def set_lock(self: PanelClient, server_id: str, uuid: str, locked: bool) -> None:
+        call = self._call("POST", "toggling", server_id, "backups", uuid, "lock")
+        for _ in range(3):
+            try:
+                await self._requests.write(call)
+            except OutcomeUnknownError:
+                continue
+            return
+
+    return PATCH(PanelClient, "set_lock", set_lock)
+
+
+@broken(
+    "what the journal does not know of is made again",
+    "6",
+    insist={"disk full": 1, "500 of the panel after the deed": 1, "panel goes down at a create": 1},
+)
+def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.create, "_made_already", lambda *_: None)
+
+
+@broken("a resume is a start of its own", "6", insist={"killed at a step": 0.7})
+def _resumes_for_another_start() -> AbstractContextManager[Any]:
+    real = daemon.fleet.pick_up
+
+    def pick_up(rows: Any, starts: Any, now: Any, **options: Any) -> Any:
+        found = real(rows, starts, now, **options)
+        return replace(found, start_at=now) if found is not None and found.trigger == "resume" else found
+
+    return PATCH(daemon.fleet, "pick_up", pick_up)
+
+
+@broken(
+    "a retry is a start of its own",
+    "6",
+    insist={"500 of the panel after the deed": 1, "panel goes down at a create": 1},
+)
+def _retries_for_another_start() -> AbstractContextManager[Any]:
+    real = Fleet._again
+    return PATCH(Fleet, "_again", lambda self, order, moment: real(self, replace(order, start_at=moment), moment))
+
+
+@broken("a retry waits for some seconds", "calm", insist={"502 page": 1.6})
+def _retries_at_once() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.report, "retry_delay", lambda attempt: timedelta(seconds=20))
+
+
+@broken("a retry obeys the configuration of the first try", "6", insist={"configuration reloaded": 2, "503": 2})
+def _retries_by_the_old_configuration() -> AbstractContextManager[Any]:
+    def again(self: Fleet, order: Order, moment: Any) -> None:
+        name = order.server.name
+        self._scheduler.once(name, moment, lambda: self._launch(order))
+
+    return PATCH(Fleet, "_again", again)
+
+
+@broken(
+    "a server that is gone from the configuration is still backed up",
+    "6",
+    insist={"server leaves while it queues": 1},
+)
+def _creates_for_a_server_that_is_gone() -> AbstractContextManager[Any]:
+    real = daemon.rotation.rotate._take_slot
+
+    async def take_slot(run: Run) -> None:
+        tools, run.tools = run.tools, replace(run.tools, in_force=lambda _: run.config)
+        await real(run)
+        run.tools = tools
+
+    return PATCH(daemon.rotation.rotate, "_take_slot", take_slot)
