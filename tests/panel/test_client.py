@@ -340,6 +340,11 @@ async def test_a_page_that_says_404_does_not_mean_that_a_backup_is_gone() -> Non
             await panel.delete(SERVER, UUID)
 
 
+def on_the_backup(reply: httpx.Response) -> Callable[[httpx.Request], httpx.Response]:
+    """That reply to whoever asks for the backup; the server is to be seen."""
+    return lambda asked: reply if "/backups/" in asked.url.path else SEEN
+
+
 LEFT_OPEN = [LOST, html(502), html(503), captured("196"), httpx.Response(200, html="<html>")]
 
 
@@ -350,7 +355,7 @@ async def test_a_lost_deletion_is_settled_by_reading(lost: httpx.Response) -> No
     async with client(script) as panel:
         assert await panel.delete(SERVER, UUID) is True
     for after in (backup(), captured("152"), html(502)):
-        script = Script(lost, after)
+        script = Script(lost, on_the_backup(after))
         async with client(script) as panel:
             with pytest.raises(errors.OutcomeUnknownError):
                 await panel.delete(SERVER, UUID)
