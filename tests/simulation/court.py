@@ -68,7 +68,7 @@ class Court:
         self.violation: Violation | None = None
         self.broken: set[str] = set()
         self.on_violation: Callable[[], None] = lambda: None
-        self._starts_may_come_again_until = -1.0
+        self._starts_come_again: list[tuple[float, float]] = []
         self._journal_failed_at = -1.0
         self._clocks_set: list[tuple[float, float]] = []
         self._upsets: list[float] = []
@@ -87,14 +87,15 @@ class Court:
 
     def host_clock_set(self, by: float) -> None:
         """For a while a start may come twice: the host's clock passes over the same hours again."""
-        until = self.witness.now() + 2 * abs(by) + HOUR
-        self._starts_may_come_again_until = max(self._starts_may_come_again_until, until)
+        now = self.witness.now()
+        self._starts_come_again.append((now, now + 2 * abs(by) + HOUR))
         self.a_clock_was_set(by)
         self.upset()
 
-    def starts_may_come_again(self) -> bool:
-        """Whether the host's clock was set so lately that starts may come twice."""
-        return self.witness.now() <= self._starts_may_come_again_until
+    def starts_may_come_again(self, rotation: Rotation | None) -> bool:
+        """Whether the host's clock was set so lately that starts may come twice, or was when this one's start came."""
+        moments = [self.witness.now()] if rotation is None else [self.witness.now(), rotation.due]
+        return any(since <= moment <= until for since, until in self._starts_come_again for moment in moments)
 
     def upset(self) -> None:
         """Starts are looked at anew, as after a reload, so that there may be another rotation."""

@@ -53,7 +53,7 @@ class Creates:
 
     def _can_settle(self, create: Exchange, later: Exchange) -> bool:
         """Whether who asks now could know of the earlier create: by the journal, or as the same process."""
-        if self._court.starts_may_come_again():
+        if self._court.starts_may_come_again(later.rotation):
             return False
         remembered = create.rotation is not None and self._court.remembered(create.rotation)
         return create.process == later.process or remembered
@@ -103,7 +103,7 @@ class Creates:
             and (rows[uuid].successful or rows[uuid].completed is None)
             and (self._court.remembered(earlier) or self._shown(exchange, rows[uuid], earlier))
         ]
-        if not self._court.starts_may_come_again():
+        if not self._court.starts_may_come_again(rotation):
             names = ", ".join(rows[uuid].name for uuid in standing)
             self._hold(
                 "6",

@@ -7,7 +7,7 @@ have it. What the panel was asked for before goes on there.
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from datetime import datetime
@@ -157,28 +157,29 @@ class Process:
         """Tell the witness."""
         simulation, name = self.simulation, order.server.name
         policy = simulation.configuration.in_force(name) or simulation.configuration.known[name]
-        uuid = simulation.uuid_of(name)
+        uuid, began = simulation.uuid_of(name), simulation.clock.monotonic()
+        latest = None if order.trigger == "manual" else latest_start(policy, uuid, self.clock.now())
+        earlier = self._goes_on_with(order.trigger, uuid)
         simulation.rotation_begins(
             Rotation(
                 process=self.name,
                 server=name,
                 uuid=uuid,
                 trigger=order.trigger,
-                start_at=self._start_of(order.trigger, policy, uuid),
-                began=simulation.clock.monotonic(),
+                # It may be one that the schedule has no more since a reload.
+                start_at=max(latest, earlier.start_at) if latest and earlier and earlier.start_at else latest,
+                due=earlier.due if earlier else began,
+                began=began,
                 policy=policy,
             )
         )
 
-    def _start_of(self, trigger: str, policy: Mapping[str, Any], uuid: str) -> datetime | None:
-        """The last start until now; what goes on may be for one that the schedule has no more since a reload."""
-        if trigger == "manual":
-            return None
-        latest = latest_start(policy, uuid, self.clock.now())
+    def _goes_on_with(self, trigger: str, uuid: str) -> Rotation | None:
+        """The rotation before it, if it is for the same start."""
         if trigger not in {"resume", "retry"}:
-            return latest
-        earlier = (one.start_at for one in reversed(self.simulation.witness.rotations) if one.uuid == uuid)
-        return max(latest, next((start for start in earlier if start), latest))
+            return None
+        earlier = (one for one in reversed(self.simulation.witness.rotations) if one.uuid == uuid)
+        return next((one for one in earlier if one.start_at is not None), None)
 
     def rotation_ended(self, server: str, outcome: Outcome) -> None:
         """Tell the witness."""

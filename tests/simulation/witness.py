@@ -30,8 +30,10 @@ ORIGIN: ContextVar["Exchange | None"] = ContextVar("origin", default=None)
 
 @dataclass(slots=True, eq=False)
 class Rotation:
-    """One rotation as it was ordered; `policy` is the table in force when it began, `start_at` the start that it is
-    for, None by hand. `made` is the backup that the panel made for it.
+    """One rotation as it was ordered.
+
+    `policy` is the table in force when it began, `start_at` the start that it is for, None by hand, and `due` when the
+    first rotation began for that. `made` is the backup that the panel made for it.
     """
 
     process: str
@@ -39,6 +41,7 @@ class Rotation:
     uuid: str
     trigger: str
     start_at: datetime | None
+    due: float
     began: float
     policy: Mapping[str, Any]
     exchanges: list["Exchange"] = field(default_factory=list)
