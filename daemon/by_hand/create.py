@@ -16,8 +16,8 @@ from daemon.core.names import LONGEST_NAME
 from daemon.core.units import format_duration, to_zone
 from daemon.core.waiting import first_look
 from daemon.errors import BackupdError, UsageError
-from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, CreationThrottledError, OutcomeUnknownError, PanelError
+from daemon.panel.settling import SETTLE_SECONDS
 from daemon.rotation.gather import gather
 from daemon.rotation.outcome import NO_BACKUPS, Problem, Result
 from daemon.rotation.run import Halt

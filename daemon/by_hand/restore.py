@@ -26,7 +26,7 @@ RESTORING = "restoring_backup"
 LONGEST = timedelta(hours=6)
 """How long the end of a restore is waited for."""
 
-SETTLE_SECONDS = 60.0
+BEGIN_SECONDS = 60.0
 FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0  # seconds between the looks, growing by half
 
 
@@ -169,7 +169,7 @@ def _not_begun(done: Restored, error: PanelError) -> Handled:
 async def _has_begun(errand: Errand) -> bool:
     """Whether the server is seen to be restored within a minute, after an answer that leaves it open."""
     errand.tell("the panel does not say whether it was done; looking at the server")
-    deadline = errand.clock.monotonic() + SETTLE_SECONDS
+    deadline = errand.clock.monotonic() + BEGIN_SECONDS
     while True:
         with suppress(PanelError):
             if (await errand.client.server(errand.config.id)).status == RESTORING:

@@ -41,7 +41,7 @@ from daemon.panel.pages import (
 )
 from daemon.panel.requests import Requests
 from daemon.panel.results import new_backup, nothing, said_locked, this_backup, understood
-from daemon.panel.settling import settle_create, settle_toggle
+from daemon.panel.settling import SETTLE_SECONDS, settle_create, settle_toggle
 from daemon.panel.sightings import Sightings
 from daemon.panel.translate import CREATION_MARGIN
 from daemon.panel.wire import is_id, read_link, read_server
@@ -49,7 +49,6 @@ from daemon.panel.wire import is_id, read_link, read_server
 if TYPE_CHECKING:
     import httpx
 
-SETTLE_SECONDS = 120.0
 MOST_TOGGLES = 3
 
 Row = TypeVar("Row")

@@ -19,7 +19,8 @@ from daemon.panel.results import said_locked
 from daemon.panel.wire import is_made_up
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 16.0
-TOGGLE_SECONDS = 30.0
+SETTLE_SECONDS = 120.0  # of a create
+TOGGLE_SECONDS = 30.0  # of a lock
 TOGGLE_HINT = "look at the backup in a few minutes (`ptero-backupd backups show`), and only then ask for it once more"
 
 Seen = TypeVar("Seen")

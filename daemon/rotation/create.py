@@ -12,8 +12,8 @@ from daemon.core.adoption import adopt, newest_attempt
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import Refusal, make_room
 from daemon.history import Rotation, Step
-from daemon.panel.client import SETTLE_SECONDS
 from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
+from daemon.panel.settling import SETTLE_SECONDS
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, Problem, Result, Retry, refusal

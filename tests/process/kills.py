@@ -28,7 +28,7 @@ from datetime import datetime
 from pathlib import Path
 
 from daemon.history import Journal, Rotation, Step
-from daemon.panel.client import SETTLE_SECONDS
+from daemon.panel.settling import SETTLE_SECONDS
 from daemon.sandbox.faults import late, slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed, Entry, Server, State
