@@ -5,7 +5,8 @@ failed and foreign ones among them), six rules, every verdict with its reasons. 
 
 The ideal is what cannot be left out: every name matched with the policy's template, the backups sorted, every moment
 put on the zone's clock, and one verdict made of each. The alternative is the oracle of the simulation, written
-straight from the words of DESIGN: a pass over all backups for each rule. It says what is deleted, and gives no reasons.
+straight from the words of docs/design.md: a pass over all backups for each rule. It says what is deleted, and gives
+no reasons.
 
     python -m benchmarks.core [--backups N] [--runs N] [--curve]
 

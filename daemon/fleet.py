@@ -1,7 +1,7 @@
 """Which rotation runs for which server: starts handed over, merged, tried again, caught up and picked up.
 
 One rotation at a time per server; starts that fall due meanwhile merge into one after it. One server's trouble never
-reaches another's: even a bug ends only the rotation that it is in (DESIGN, invariant 12).
+reaches another's: even a bug ends only the rotation that it is in (invariant 12).
 """
 
 import asyncio
@@ -359,7 +359,7 @@ def _serves(other: Order, order: Order) -> bool:
 
 @contextmanager
 def _surviving(**about: str) -> Iterator[None]:
-    """Let a bug end no more than the block that it is in (DESIGN, invariant 12)."""
+    """Let a bug end no more than the block that it is in (invariant 12)."""
     try:
         yield
     except Exception:

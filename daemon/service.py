@@ -137,7 +137,7 @@ class Service:
             self._notifier.watchdog()
 
     async def _reload(self, fleet: Fleet, discovery: Discovery, watcher: Watcher) -> None:
-        """Read the configuration again; a bad one leaves the old one running (DESIGN, invariant 11)."""
+        """Read the configuration again; a bad one leaves the old one running (invariant 11)."""
         self._notifier.reloading()
         before = fleet.config
         try:

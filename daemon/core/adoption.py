@@ -1,7 +1,7 @@
 """What to do about backups of ours that are still pending when a rotation begins.
 
 One that was started for the current interval and is not overdue is adopted: the rotation waits for it instead of
-making a second one. An older one is stuck: it is reported and left alone, and hinders nothing (DESIGN, invariants 2
+making a second one. An older one is stuck: it is reported and left alone, and hinders nothing (invariants 2
 and 12).
 """
 

@@ -36,7 +36,7 @@ class Action(StrEnum):
 
 
 class Completeness(StrEnum):
-    """How far a listing can be trusted to hold every backup (DESIGN, invariant 5).
+    """How far a listing can be trusted to hold every backup (invariant 5).
 
     COMPLETE: the distinct rows of one pass were as many as the panel's `total`.
     STEADY: never so, but two passes gave the same rows: the panel's `total` is plainly wrong.

@@ -1,6 +1,6 @@
 """The plan: which deletions follow from a judgement, in which order, and when there are to be none.
 
-What must hold (DESIGN): no deletion by a listing that is not whole; never more good backups than `max_deletions`, else
+What must hold: no deletion by a listing that is not whole; never more good backups than `max_deletions`, else
 none at all, so that a narrowed policy costs nothing before somebody has seen it; the oldest first. The caller deletes
 one at a time and looks again; nothing here does.
 """

@@ -1,7 +1,7 @@
 """The judgement: what becomes of every backup of a server, and why.
 
 One pure call, as restic's `ApplyPolicy` is, but `now` is an argument and nothing given to it is changed. What must
-hold (DESIGN): a locked backup is kept whatever else is true; what is pending, strange, suspicious or out of scope is
+hold: a locked backup is kept whatever else is true; what is pending, strange, suspicious or out of scope is
 neither deleted nor counted; failed ones displace no good one; the newest `min_good` good ones survive; and given the
 same `states`, a backup that a whole listing keeps is never deleted from a part of it (`complete=False`).
 """

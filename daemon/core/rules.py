@@ -5,7 +5,7 @@ of them. A rule keeps the newest of a period, for the n newest periods that have
 also keeps the oldest. Periods are read off the wall clock of the zone, as restic does: an hour that comes twice is
 one. Keys are compared as a set, since a wall clock can go back over midnight.
 
-What must hold (DESIGN, invariant 5): whatever a rule keeps of all candidates it also keeps of any part of them that
+What must hold (invariant 5): whatever a rule keeps of all candidates it also keeps of any part of them that
 holds it. Reasons are shared between backups wherever they say the same, so that a hundred thousand are cheap.
 """
 

@@ -2,7 +2,7 @@
 
 The panel's rows come in no promised order, a page moves when another client creates or deletes, `links.next` forgets
 `per_page`, and `total` can be wrong. So pages are counted here, rows are told apart by their id, and a list is believed
-only where the distinct rows of one pass are as many as `total` says (DESIGN, invariant 5). httpx is not known here.
+only where the distinct rows of one pass are as many as `total` says (invariant 5). httpx is not known here.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence

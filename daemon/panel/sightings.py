@@ -7,7 +7,7 @@ list holds (an administrator's does), and every refusal is the panel's word on t
 
 The list brings good news only. A server that it shows hindered, without backups or without a node is looked at by
 itself; a list that fails is not tried again for a minute, and each then looks by itself. So one odd answer never stops
-more than one server (DESIGN, invariant 12). What was seen is used for a minute, as a listing is before a deletion;
+more than one server (invariant 12). What was seen is used for a minute, as a listing is before a deletion;
 nothing is deleted on the strength of it, and a server that was suspended meanwhile answers 409 to the next request.
 
 The list is read by a task of its own, so that who gives up waiting takes nothing from the others. It goes before what

@@ -1,7 +1,7 @@
 """Making the new backup: adopt what an earlier run began, or create, and only at the limit make room.
 
 The name is unique and is journalled before the request goes out, so an answer that got lost, or a kill in between,
-is settled by looking for that name, never by asking again (DESIGN, invariant 6).
+is settled by looking for that name, never by asking again (invariant 6).
 """
 
 from collections.abc import Sequence

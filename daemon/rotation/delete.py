@@ -2,7 +2,7 @@
 
 A decision is made from a listing taken after the last wait, by the configuration in force. Before a DELETE, every
 failed backup, and any backup whose listing is older than a minute, is read again; where its lock, state or presence
-differ, the listing is taken and judged anew, three times at most (DESIGN, invariant 4).
+differ, the listing is taken and judged anew, three times at most (invariant 4).
 """
 
 from collections.abc import Callable

@@ -185,7 +185,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
 
 
 def _look_at_created(run: Run, decided: Plan) -> None:
-    """A rotation whose new backup did not turn good deletes nothing (DESIGN, invariant 3)."""
+    """A rotation whose new backup did not turn good deletes nothing (invariant 3)."""
     created = run.known_created
     verdict = next((verdict for verdict in decided.verdicts if verdict.backup.uuid == created.uuid), None)
     if verdict is None:

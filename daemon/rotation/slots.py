@@ -1,7 +1,7 @@
 """How many backups run at once on one node.
 
 A slot is taken before a backup is created and given back when it is completed, or after `node_hold`: one stuck
-backup never keeps a node's next one waiting for ever (DESIGN, invariant 12).
+backup never keeps a node's next one waiting for ever (invariant 12).
 """
 
 import anyio

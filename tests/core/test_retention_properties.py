@@ -185,7 +185,7 @@ def test_pruning_twice_deletes_nothing_more(rows: list[Backup], policy: Retentio
 @patient
 @given(rows=backups(), policy=policies(total_size=None), data=st.data())
 def test_a_part_never_deletes_what_the_whole_keeps(rows: list[Backup], policy: Retention, data: st.DataObject) -> None:
-    """Monotone retention: a listing that lacks rows is safe, whichever it lacks (DESIGN, invariant 5)."""
+    """Monotone retention: a listing that lacks rows is safe, whichever it lacks (invariant 5)."""
     whole = judged(rows, policy)
     states = {verdict.backup.uuid: verdict.state for verdict in whole}
     part = data.draw(st.lists(st.sampled_from(rows), unique_by=lambda row: row.uuid))

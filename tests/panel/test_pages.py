@@ -80,7 +80,7 @@ async def test_a_creation_between_two_pages_is_noticed() -> None:
 
 
 async def test_a_deletion_and_a_creation_that_hide_each_other_from_the_total_lose_no_more_than_a_row() -> None:
-    """What no count can show is caught before a deletion, by reading again (DESIGN, invariant 4)."""
+    """What no count can show is caught before a deletion, by reading again (invariant 4)."""
     panel = Panel(100, changes={2: list(range(1, 101))})
     assert set(range(101)) - set(numbers((await read_listing(panel))[0])) == {50}
 

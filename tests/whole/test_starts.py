@@ -98,7 +98,7 @@ async def test_without_state_a_restart_onto_a_panel_in_trouble_makes_no_second_b
 
 
 async def test_a_failed_backup_is_tried_again_once_though_the_panel_was_away_before(daemons: Daemons) -> None:
-    """Passing trouble first, then a backup that failed: DESIGN gives a failed one one more try."""
+    """Passing trouble first, then a backup that failed: a failed one gets one more try."""
     survival = next(iter(daemons.world.servers.values()))
     async with daemons.running(daemons.configure({"survival": survival})):
         await until(daemons.clock, at(1, 3, 59, 50))

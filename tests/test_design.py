@@ -1,0 +1,83 @@
+"""The design and the map: whatever cites them can be followed, and whatever they name is there."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CITATION = re.compile(r"\binvariants?\s+(\d+(?:(?:,\s*|\s+and\s+|,\s*and\s+)\d+)*)")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
+
+
+def tracked(*suffixes: str) -> list[Path]:
+    """Every committed file with one of these suffixes."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 — our own words
+    files = (ROOT / name for name in listed.stdout.split("\0") if name.endswith(suffixes))
+    return [file for file in files if file.is_file()]
+
+
+def cited(text: str) -> set[int]:
+    """The numbers of all invariants that a text cites."""
+    return {int(number) for numbers in CITATION.findall(text) for number in re.findall(r"\d+", numbers)}
+
+
+def invariants() -> set[int]:
+    """The numbers that the design has a heading for."""
+    return {int(number) for number in re.findall(r"^### (\d+)\. ", (ROOT / "docs/design.md").read_text(), re.MULTILINE)}
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = HEADING.findall(re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dangling(page: Path) -> list[str]:
+    """The relative links of a page that lead nowhere, to a file or to a heading in it."""
+    found = []
+    for link in LINK.findall(page.read_text()):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            found.append(f"{page.relative_to(ROOT)}: {link}")
+    return found
+
+
+def test_the_invariants_are_numbered_without_a_gap() -> None:
+    """A number is never given to another rule, and none is missing."""
+    assert invariants() == set(range(1, len(invariants()) + 1))
+
+
+def test_every_citation_of_an_invariant_can_be_followed() -> None:
+    """In code, tests, scripts and docs."""
+    known = invariants()
+    wrong = {
+        f"{file.relative_to(ROOT)}: invariant {number}"
+        for file in tracked(".py", ".md", ".toml", ".sh")
+        if file.name != "test_design.py"
+        for number in cited(file.read_text()) - known
+    }
+    assert wrong == set()
+
+
+def test_the_design_is_cited_by_what_obeys_it() -> None:
+    """The numbers would otherwise say nothing to a reader of the code."""
+    used = set().union(*(cited(file.read_text()) for file in tracked(".py", ".toml")))
+    assert {3, 4, 5, 6, 9, 11, 12} <= used
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    """On every page that is committed."""
+    assert [link for page in tracked(".md") for link in dangling(page)] == []
+
+
+def test_what_leads_nowhere_would_be_found(tmp_path: Path) -> None:
+    """Else the tests above would prove nothing."""
+    assert cited("see invariant 6, and invariants 2, 3 and 12; invariant\n7") == {6, 2, 3, 12, 7}
+    page = ROOT / "docs/retention.md"
+    assert anchors(page) >= {"the-rules", "an-example"}
+    assert "no-such-heading" not in anchors(page)
