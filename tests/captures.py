@@ -1,4 +1,5 @@
-"""Reads the captured exchanges of `tests/captures/` — what a real panel answered, byte for byte.
+"""Reads the captured exchanges of `tests/captures/` — what a real Pterodactyl answered, byte for byte — and those of a
+real Pelican in `tests/captures/pelican/`.
 
 A capture is a request (status line, headers, body), a line `--- response`, and the answer. One capture has only a
 comment where the request was; its request is made from that comment.
@@ -60,8 +61,9 @@ def _request(text: str) -> tuple[str, str, dict[str, str], str]:
 
 @cache
 def load(name: str) -> Capture:
-    """Return the capture whose file is called so, or begins with that number ("068")."""
-    (path,) = [path for path in FOLDER.glob("*.txt") if name in (path.stem, path.stem[:3])]
+    """Return the capture whose file is called so, or begins with that number ("068", "pelican/080")."""
+    within, _, called = name.rpartition("/")
+    (path,) = [path for path in (FOLDER / within).glob("*.txt") if called in (path.stem, path.stem[:3])]
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     if text.startswith("#"):
         request, _, answer = text.partition("\n")
@@ -71,10 +73,11 @@ def load(name: str) -> Capture:
     method, target, request_headers, request_body = _request(request)
     first, headers, body = _message(answer)
     status = int(first.split(" ")[1])
-    return Capture(path.stem, method, target, request_headers, request_body, status, headers, body)
+    return Capture(name if within else path.stem, method, target, request_headers, request_body, status, headers, body)
 
 
 @cache
-def every() -> tuple[Capture, ...]:
-    """All captures, in the order in which they were made."""
-    return tuple(load(path.stem) for path in sorted(FOLDER.glob("*.txt")))
+def every(within: str = "") -> tuple[Capture, ...]:
+    """All captures of that folder, in the order in which they were made."""
+    prefix = f"{within}/" if within else ""
+    return tuple(load(prefix + path.stem) for path in sorted((FOLDER / within).glob("*.txt")))

@@ -49,6 +49,11 @@ class Call:
         return self.method == "GET"
 
     @property
+    def asks_the_node(self) -> bool:
+        """Whether the panel hands it to the server's node before it answers: a create, a restore, a deletion."""
+        return not self.reads and not self.path.endswith("/lock")
+
+    @property
     def seconds(self) -> float:
         """How long the panel may be silent."""
         return READ_SECONDS if self.reads else WRITE_SECONDS

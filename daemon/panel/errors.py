@@ -4,6 +4,7 @@
     ├── PanelUnreachableError    t  no connection, or none that lasted; a write was certainly not sent
     ├── PanelTroubleError        t  5xx to a read: the panel, or the proxy before it, is in trouble or maintenance
     ├── NodeError                t  DaemonConnectionException of any status: the node's trouble, passed through
+    │   └── NodeCallError        t  Pelican's 500 RequestException or ConnectionException: its call to the node failed
     ├── OutcomeUnknownError      t  a write was sent, and its answer lost or a 5xx: it may be done, or not
     ├── StrangeAnswerError          a redirect, HTML where JSON belongs, JSON of no known shape, too large
     │   └── ForeignPanelError       a fork's job object: this panel does not speak this API
@@ -65,6 +66,16 @@ class NodeError(PanelError):
     code = "node"
     default_hint = "look at the node: is it up, does the panel show it green, is its disk full?"
     transient = True
+
+
+class NodeCallError(NodeError):
+    """Pelican's call to the server's node failed: the node refused, did not answer in time, or not as a node does.
+
+    The panel itself says so, after it took back what it had begun, so one look tells: no backup is left of a create,
+    no status of a restore, and a backup that was to be deleted stands. Its file may be gone where the node was late.
+    """
+
+    code = "node-call"
 
 
 class OutcomeUnknownError(PanelError):

@@ -16,6 +16,7 @@ from daemon.panel.errors import (
     InvalidRequestError,
     KeyRefusedError,
     Lacking,
+    NodeCallError,
     NodeError,
     NotFoundError,
     PanelError,
@@ -27,6 +28,7 @@ from daemon.panel.errors import (
 )
 
 CREATION_MARGIN = 2.0  # the creation throttle's Retry-After is short by up to a second at its boundary
+PELICANS_NODE = 500  # whatever the node answered, if it did; a cache out of reach has the same class name (Predis)
 _LIMIT = re.compile(r"limit of (\d{1,9}) backup")
 
 
@@ -35,15 +37,18 @@ def refusal(answer: Answer, call: Call) -> PanelError:
     if answer.words is None:
         return _wordless(answer, call)
     text = f"{call.doing}: the panel answers {answer.status}: {answer.words.detail or answer.words.code or 'no reason'}"
-    return _by_code(answer, answer.words, text) or _by_status(answer, answer.words, text, call)
+    return _by_code(answer, answer.words, text, call) or _by_status(answer, answer.words, text, call)
 
 
-def _by_code(answer: Answer, words: Words, text: str) -> PanelError | None:
+def _by_code(answer: Answer, words: Words, text: str, call: Call) -> PanelError | None:
     """Given the panel's words, return the exception where the code alone decides."""
     status = answer.status
     match words.code:
         case "DaemonConnectionException":
             return NodeError(text, status=status, retry_after=answer.retry_after)
+        case "RequestException" | "ConnectionException" if status == PELICANS_NODE and call.asks_the_node:
+            because = f"{text} ({words.code}: its call to the server's node failed)"
+            return NodeCallError(because, status=status, retry_after=answer.retry_after)
         case "TooManyBackupsException":
             found = _LIMIT.search(words.detail)
             return BackupLimitError(text, status=status, limit=int(found[1]) if found else None)

@@ -5,6 +5,7 @@ import logging
 import ssl
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -48,6 +49,9 @@ WRITE = Call("POST", "/servers/x", "panel main, writing")
             (status, "DaemonConnectionException", errors.NodeError)
             for status in (400, 403, 404, 409, 429, 500, 502, 504)
         ],
+        (500, "RequestException", errors.PanelTroubleError),
+        (500, "ConnectionException", errors.PanelTroubleError),
+        (404, "ConnectionException", errors.NotFoundError),
     ],
 )
 def test_every_row_of_the_facts_table_is_its_own_error(status: int, code: str, error: type[errors.PanelError]) -> None:
@@ -59,6 +63,21 @@ def test_every_row_of_the_facts_table_is_its_own_error(status: int, code: str, e
     assert "Some words." in raised.text
     assert raised.text.startswith("panel main, viewing: ")
     assert raised.hint
+
+
+@pytest.mark.parametrize("code", ["RequestException", "ConnectionException"])
+def test_only_what_a_pelican_hands_to_the_node_fails_by_the_node(code: str) -> None:
+    """Of any other call the same class name is that of a cache out of reach (Predis): the panel's own trouble."""
+    answer = Answer(500, {}, refusing(500, code).content)
+    for method, path in (("POST", "/backups"), ("POST", "/backups/y/restore"), ("DELETE", "/backups/y")):
+        raised = refusal(answer, replace(WRITE, method=method, path=f"/servers/x{path}"))
+        assert type(raised) is errors.NodeCallError
+        assert (raised.transient, raised.hint, raised.status) == (True, errors.NodeError.default_hint, 500)
+    for method, path in (("GET", "/backups"), ("GET", "/backups/y/download"), ("POST", "/backups/y/lock")):
+        raised = refusal(answer, replace(WRITE, method=method, path=f"/servers/x{path}"))
+        assert type(raised) is errors.PanelTroubleError
+    create = replace(WRITE, path="/servers/x/backups")
+    assert type(refusal(Answer(502, {}, answer.body), create)) is errors.PanelTroubleError
 
 
 @pytest.mark.parametrize(
