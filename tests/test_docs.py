@@ -23,10 +23,12 @@ from daemon.sandbox.scenes import KEY, demo
 from daemon.sandbox.serve import SandboxServer, in_background
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/retention.md")
+PAGES = ("README.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))))
+COMMANDS = "docs/commands.md"
 WIDTH = "100"
 CUT = "[…]"
-DEMO = "./scripts/demo"  # tests/test_demo.py holds it against a real run
+OWN = "ptero-backupd "
+"""Only our own command is run here: tests/test_demo.py runs the demo, and the other scripts take minutes."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,15 @@ def blocks(*languages: str) -> list[Block]:
     return [block for block in found if block.language in languages]
 
 
+def joined(text: str) -> str:
+    """Return a block with each command on one line."""
+    return re.sub(r" *\\\n +", " ", text)
+
+
 def sessions() -> Iterator[tuple[str, str]]:
     """Each command of a console block with the output shown below it; of none more than one."""
     for block in blocks("console"):
-        command, _, shown = re.sub(r" *\\\n +", " ", block.text).partition("\n")
+        command, _, shown = joined(block.text).partition("\n")
         assert command.startswith("$ "), f"{block}: a console block begins with a command"
         assert "\n$ " not in shown, f"{block}: one command a block"
         yield command.removeprefix("$ "), shown
@@ -98,7 +105,7 @@ def assert_shown(shown: str, real: str) -> None:
     assert real.rstrip("\n").endswith(parts[-1])
 
 
-@pytest.mark.parametrize(("command", "shown"), [(c, s) for c, s in sessions() if c != DEMO])
+@pytest.mark.parametrize(("command", "shown"), [(c, s) for c, s in sessions() if c.startswith(OWN)])
 def test_a_command_prints_what_the_page_shows(command: str, shown: str, tmp_path: Path) -> None:
     """To the letter, but for what is marked as cut."""
     done = shell(command, tmp_path, COLUMNS=WIDTH, FORCE_COLOR="1", TERM="xterm")
@@ -115,28 +122,59 @@ def test_a_page_that_shows_something_else_would_be_found() -> None:
             assert_shown(shown, real)
 
 
+BEYOND = {
+    ("panels", "main"): {"URL": "https://panel.example.com"},
+    ("policies", "standard"): {"SCHEDULE": "@daily", "SCOPE": "own", "KEEP": "all"},
+    ("servers", "a"): {"ID": "1a7ce997"},
+}
+"""What a piece of a configuration leaves to the rest of it."""
+
+
+def piece(text: str) -> str:
+    """Return a block as a file of its own: bare keys are a policy's."""
+    tables = tomllib.loads(text).keys() & {"panels", "policies", "servers", "http", "alerts"}
+    return text if tables else f"[policies.standard]\n{text}"
+
+
+def beyond(text: str) -> dict[str, str]:
+    """Return the variables that add what the text leaves out; none for a whole configuration."""
+    there = tomllib.loads(text)
+    if there.get("servers"):
+        return {}
+    return {
+        f"PTERO_BACKUPD_{section}__{name}__{key}".upper(): value
+        for (section, name), keys in BEYOND.items()
+        for key, value in keys.items()
+        if key.lower() not in there.get(section, {}).get(name, {})
+    }
+
+
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_a_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
-    """A whole one is loaded without a problem or a warning; a piece of one is put into a policy."""
-    text = block.text
-    if "[panels." not in text:
-        text = (
-            '[panels.main]\nurl = "https://panel.example.com"\n[servers.a]\nid = "1a7ce997"\n'
-            f'[policies.p]\nschedule = "@daily"\nscope = "own"\n{text}'
-        )
+    """A whole one is loaded without a problem or a warning; a piece of one is put beside what it leaves out."""
+    text = piece(block.text.replace("/etc/ptero-backupd", str(tmp_path)))
+    for secret in re.findall(rf'_file = "{tmp_path}/([\w.]+)"', text):
+        (tmp_path / secret).write_text("https://alerts.example.com/EXAMPLE")
+        (tmp_path / secret).chmod(0o600)
     file = tmp_path / "config.toml"
     file.write_text(text)
-    config = load(file, {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY, "HOME": str(tmp_path)})
-    assert tomllib.loads(text)["servers"].keys() == config.servers.keys()
+    environ = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY, "HOME": str(tmp_path), **beyond(text)}
+    config = load(file, environ)
+    assert tomllib.loads(text).get("servers", {"a": {}}).keys() == config.servers.keys()
     assert config.warnings == ()
 
 
 def spoken() -> list[tuple[str, list[str]]]:
     """Every line of a shell block that calls our command, with the words after it."""
-    lines = [(f"{block}: {line}", line) for block in blocks("sh") for line in block.text.splitlines()]
+    lines = [(f"{block}: {line}", line) for block in blocks("sh") for line in joined(block.text).splitlines()]
     for page in PAGES:  # and those inside a sentence, but for placeholders
         text = (ROOT / page).read_text()
-        lines += [(f"{page}: {words}", words) for words in re.findall(r"`(ptero-backupd [^`\[…]+)`", text)]
+        lines += [
+            (f"{page}: {words}", words)
+            for words in re.findall(
+                r"`(ptero-backupd [^`\[…]+ SERVER[^`\[…]*|ptero-backupd (?!backups)[^`\[…]+)`", text
+            )
+        ]
     found = []
     for name, line in lines:
         for command in re.split(r"[|;]|&&", line.partition(" #")[0]):
@@ -179,7 +217,7 @@ def test_the_first_steps_on_the_sandbox_work_as_they_are_written(tmp_path: Path)
     assert (tmp_path / "sandbox/main.key").stat().st_mode & 0o077 == 0
 
 
-def test_the_sidecar_of_the_readme_is_configured_by_its_environment_alone(tmp_path: Path) -> None:
+def test_the_sidecar_is_configured_by_its_environment_alone(tmp_path: Path) -> None:
     """Its last line would run for ever; in its place what the daemon would read is looked at."""
     (script,) = [block.text for block in blocks("sh") if "PTERO_BACKUPD_STATE_DIR" in block.text]
     assert script.endswith("exec ptero-backupd run\n")
@@ -199,29 +237,26 @@ def test_a_drop_in_sets_what_the_unit_speaks_of(block: Block) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_and_files_that_are_named_exist(page: str) -> None:
-    """From where the page lies; what a shell block copies lies in the project."""
+def test_files_that_are_named_exist(page: str) -> None:
+    """What a shell block copies lies in the project."""
     text = (ROOT / page).read_text()
-    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
-    assert [name for name in re.findall(r"(?<![\w/])systemd/[\w.-]+", text) if not (ROOT / name).exists()] == []
+    assert [name for name in re.findall(r"(?<![\w/])systemd/[\w.@-]+", text) if not (ROOT / name).exists()] == []
 
 
-def test_every_command_has_its_line_in_the_readme() -> None:
+def test_every_command_has_its_line() -> None:
     """And none is promised that does not exist."""
     group = typer.main.get_command(app)
     there = set()
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         there |= {f"{name} {sub}" for sub in command.commands} if hasattr(command, "commands") else {name}
-    table = (ROOT / "README.md").read_text().partition("| command | what it does |")[2].partition("\n\n")[0]
+    table = (ROOT / COMMANDS).read_text().partition("| command | what it does |")[2].partition("\n\n")[0]
     cells = [row.split("|")[1] for row in table.splitlines()[2:]]
     assert {re.sub(r" \[.*", "", name) for cell in cells for name in re.findall(r"`(.+?)`", cell)} == there
 
 
 def test_every_exit_code_is_explained() -> None:
     """Those of the contract, in order."""
-    table = (ROOT / "README.md").read_text().partition("| exit code | meaning |")[2].partition("\n\n")[0]
+    table = (ROOT / COMMANDS).read_text().partition("| exit code | meaning |")[2].partition("\n\n")[0]
     assert [int(row.split("|")[1]) for row in table.splitlines()[2:]] == [code.value for code in Exit]
 
 
@@ -239,7 +274,7 @@ CALLS = {
     ("command", "words"),
     [("servers", []), ("check", []), ("plan", ["lobby"]), ("rotate", ["survival", "--max-deletions", "-1"])],
 )
-def test_a_command_makes_the_calls_that_the_readme_says(command: str, words: list[str], tmp_path: Path) -> None:
+def test_a_command_makes_the_calls_that_the_page_says(command: str, words: list[str], tmp_path: Path) -> None:
     """All of them, and no other."""
     with in_background(demo(SystemClock())) as sandbox:
         done = shell(
@@ -247,7 +282,7 @@ def test_a_command_makes_the_calls_that_the_readme_says(command: str, words: lis
         )
         made = {call.call for call in sandbox.app.calls}
     assert done.returncode == 0, done.stderr
-    rows = (ROOT / "README.md").read_text().partition("| call | by |")[2].partition("\n\n")[0].splitlines()[2:]
+    rows = (ROOT / COMMANDS).read_text().partition("| call | by |")[2].partition("\n\n")[0].splitlines()[2:]
     said = {call for row in rows if f"`{command}`" in row.split("|")[2] for text, call in CALLS.items() if text in row}
     assert made == said
 
