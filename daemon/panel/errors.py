@@ -6,7 +6,7 @@
     ├── NodeError                t  DaemonConnectionException of any status: the node's trouble, passed through
     │   └── NodeCallError        t  Pelican's 500 RequestException or ConnectionException: its call to the node failed
     ├── OutcomeUnknownError      t  a write was sent, and its answer lost or a 5xx: it may be done, or not
-    ├── StrangeAnswerError          a redirect, HTML where JSON belongs, JSON of no known shape, too large
+    ├── StrangeAnswerError       t  a redirect, HTML where JSON belongs, JSON of no known shape, too large
     │   └── ForeignPanelError       a fork's job object: this panel does not speak this API
     ├── KeyRefusedError             401
     ├── PermissionLackingError      403; `kind` says whether permission, kind of key or address
@@ -87,12 +87,13 @@ class OutcomeUnknownError(PanelError):
 
 
 class StrangeAnswerError(PanelError):
-    """The answer is none that a panel gives."""
+    """The answer is none that a panel gives: a login page, a CDN's interstitial, cut JSON. They come and go."""
 
     code = "strange-answer"
     default_hint = (
         "check that url is the panel's own address, with https, and that no login page or proxy answers for it"
     )
+    transient = True
 
 
 class ForeignPanelError(StrangeAnswerError):
@@ -102,6 +103,7 @@ class ForeignPanelError(StrangeAnswerError):
     default_hint = (
         "Pterodactyl and Pelican are supported; forks that turn backups into jobs (Pyrodactyl, Elytra) are not"
     )
+    transient = False
 
 
 LEFT_OPEN = (OutcomeUnknownError, ForeignPanelError)

@@ -13,7 +13,13 @@ from typing import TypeVar
 from daemon.clock import Clock
 from daemon.core.model import Backup, Completeness
 from daemon.panel.answers import READ_SECONDS
-from daemon.panel.errors import NotFoundError, OutcomeUnknownError, PanelError, PanelUnreachableError
+from daemon.panel.errors import (
+    NotFoundError,
+    OutcomeUnknownError,
+    PanelError,
+    PanelUnreachableError,
+    StrangeAnswerError,
+)
 from daemon.panel.pages import MOST_PASSES, Fetch, read_listing
 from daemon.panel.results import said_locked
 from daemon.panel.wire import is_made_up
@@ -82,7 +88,7 @@ async def settle_create(clock: Clock, doing: str, fetch: Fetch[Backup], name: st
 
 def _still_unknown(text: str, trouble: PanelError) -> OutcomeUnknownError:
     """The error of a lost create that could not be looked for; trouble that does not pass by itself says what to do."""
-    hint = None if trouble.transient else trouble.hint
+    hint = None if trouble.transient and not isinstance(trouble, StrangeAnswerError) else trouble.hint
     return OutcomeUnknownError(
         f"{text} ({trouble.text})", status=trouble.status, retry_after=trouble.retry_after, hint=hint
     )

@@ -86,7 +86,7 @@ def _failed_meanwhile(run: Run, backup: Backup) -> Halt:
 async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
     """A backup that is known to have been made, and that the listing does not show; None where it is gone."""
     try:
-        found = await run.client.backup(run.server_id, uuid)
+        found = await run.read(lambda: run.client.backup(run.server_id, uuid))
     except NotFoundError:
         return None
     if found.unreadable is not None:

@@ -16,7 +16,7 @@ class Gathered:
 
 async def gather(run: Run) -> Gathered:
     """Read all pages; raises PanelError where the panel does not give them."""
-    listing, read_at = await run.client.dated_backups(run.server_id)
+    listing, read_at = await run.read(lambda: run.client.dated_backups(run.server_id))
     gathered = Gathered(listing, read_at)
     run.step(
         "gathered",

@@ -93,7 +93,7 @@ async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:
 
 async def _see(run: Run) -> Server:
     """See the server itself, and whether the panel would let it be backed up at all."""
-    run.server = server = await run.client.seen_server(run.server_id)
+    run.server = server = await run.read(lambda: run.client.seen_server(run.server_id))
     run.tools.seen(run.config, server)
     must_be_free(server)
     if server.backup_limit == 0:

@@ -6,12 +6,12 @@ way the report already holds what was done until then, so nothing is lost from i
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
@@ -21,8 +21,11 @@ from daemon.errors import StateError
 from daemon.history import Journal, Trigger
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
+from daemon.panel.errors import StrangeAnswerError
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,19 @@ class Run:
     def journalled(self) -> bool:
         """Whether the next start can read what this rotation has done so far."""
         return self.row is not None and self.row.journal.persistent and not self.journal_broken
+
+    async def read(self, look: Callable[[], Awaitable[Seen]]) -> Seen:
+        """Look at the panel; the daemon looks once more, at once, where the answer is strange.
+
+        A login page or half a document is mostly over by then. By hand it is told as it is.
+        """
+        try:
+            return await look()
+        except StrangeAnswerError as error:
+            if self.order.trigger == "manual":
+                raise
+            self.log.warning("strange_answer", text=error.text, consequence="asked once more")
+        return await look()
 
     def brake(self, config: ServerConfig) -> int:
         """How many good backups may be deleted at most; -1 is no bound."""

@@ -1,0 +1,76 @@
+"""Answers to reads that no panel gives: login pages, interstitials, half documents. They come and go."""
+
+from datetime import timedelta
+
+import pytest
+
+from daemon.rotation.outcome import Result
+from daemon.sandbox import faults
+from daemon.sandbox.orders import Call, Fault
+from daemon.sandbox.records import Work
+from tests.whole.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+STRANGE = [
+    faults.web_page(200),
+    faults.web_page(403),
+    faults.redirected(),
+    faults.half_json(),
+    faults.odd({"object": "list"}),
+]
+READS = [Call.SERVER, Call.LIST]
+
+
+def named(fault: Fault) -> str:
+    """The fault's name."""
+    return fault.name
+
+
+@pytest.mark.parametrize("call", READS)
+@pytest.mark.parametrize("strange", STRANGE, ids=named)
+async def test_a_read_that_is_answered_strangely_is_made_again_at_once(rig: Rig, strange: Fault, call: Call) -> None:
+    """A login page at 04:00 costs one request, and not a day."""
+    rig.world.faults.order(strange, on=call)
+    assert (await rig.rotate("schedule", rig.clock.now())).result is Result.DONE
+
+
+@pytest.mark.parametrize("call", READS)
+@pytest.mark.parametrize("strange", STRANGE, ids=named)
+async def test_strange_answers_that_last_are_tried_again_by_the_daemon_as_other_trouble_is(
+    rig: Rig, strange: Fault, call: Call
+) -> None:
+    """In ten minutes, and not at the next start."""
+    await rig.clock.sleep(120)  # the next start is a day away
+    rig.world.faults.order(strange, on=call, times=2)
+    outcome = await rig.rotate("schedule", rig.clock.now())
+    assert (outcome.result, outcome.problems[-1].code) == (Result.FAILED, "strange-answer")
+    assert outcome.retry_at == rig.clock.now() + timedelta(minutes=10)
+    assert (await rig.rotate("retry", rig.clock.now())).result is Result.DONE
+
+
+async def test_strange_answers_that_last_end_a_rotation_by_hand(rig: Rig) -> None:
+    """Whoever typed it looks at the address that he configured."""
+    rig.world.faults.order(faults.web_page(200), on=Call.LIST)
+    outcome = await rig.rotate()
+    assert (outcome.result, outcome.problems[-1].code) == (Result.FAILED, "strange-answer")
+    assert "url is the panel's own address" in outcome.problems[-1].hint
+    assert outcome.retry_at is None
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=named)
+async def test_strange_answers_are_waited_out_while_the_node_makes_the_backup(rig: Rig, strange: Fault) -> None:
+    """It goes on meanwhile, whoever answers for the panel."""
+    rig.server.work = Work(seconds=60)
+    rig.world.faults.order(strange, on=Call.LIST, skip=1, times=4)
+    outcome = await rig.rotate("schedule", rig.clock.now())
+    assert outcome.result is Result.DONE
+    assert rig.requests(Call.CREATE) == 1
+
+
+async def test_a_forks_answer_is_final(rig: Rig) -> None:
+    """It would be the same in ten minutes."""
+    await rig.clock.sleep(120)  # the next start is a day away
+    rig.world.faults.order(faults.job(), on=Call.CREATE)
+    outcome = await rig.rotate("schedule", rig.clock.now())
+    assert (outcome.problems[-1].code, outcome.retry_at) == ("foreign-panel", None)
