@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 
 PIECE = 2**20
+SLICE = 2**14  # packed bytes that zlib is given at once: it copies what is left of them behind each member
 MOST_RATIO = 100  # unpacked to packed; worlds reach 30, deflate can do a thousand
 FREE = 2**30  # unpacked bytes that no ratio is asked of
 
@@ -30,6 +31,10 @@ class Unpacker:
 
     def add(self, piece: bytes) -> None:
         """Unpack the bytes; raises GzipError."""
+        for place in range(0, len(piece), SLICE):
+            self._add(piece[place : place + SLICE])
+
+    def _add(self, piece: bytes) -> None:
         self.packed += len(piece)
         while piece:
             piece = self._next_member(piece) if self._member.eof or not self._begun else self._inflated(piece)

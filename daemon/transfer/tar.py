@@ -1,22 +1,27 @@
 """Walking a tar as it comes: every header is read, the data passed over; nothing is written, and nothing kept.
 
 The formats are those of POSIX (ustar, pax) and GNU, as tar(5) describes them; single headers are read by `tarfile`.
-What must hold: a header that asks for much memory is refused, and what is remembered of names is bounded.
+What must hold: a header that asks for much memory is refused, what is remembered of names is bounded, and the work
+grows with the bytes alone, as it does for a real archive: endless names and records are refused.
 """
 
 import re
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from daemon.transfer.links import MOST_LINKS, Links
 
 BLOCK = tarfile.BLOCKSIZE
 ZEROS = bytes(BLOCK)
 LONGEST_EXTENSION = 2**20  # bytes of a long name or of pax records
 MOST_NAMED = 10  # of each complaint; the rest is counted
-MOST_LINKS = 10_000  # that lead outside and are remembered, since a name below one leads outside too
+FREE_PARTS, PARTS_AN_ENTRY = 10**6, 100  # of names and records, for the archive and more for each entry
 
-_LONG = {tarfile.GNUTYPE_LONGNAME: "path", tarfile.GNUTYPE_LONGLINK: "linkpath"}
+_LONG = {tarfile.GNUTYPE_LONGNAME: "long name", tarfile.GNUTYPE_LONGLINK: "long link"}
 _PAX = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE}
-_PAX_KEYS = {b"path": "path", b"linkpath": "linkpath", b"size": "size", b"GNU.sparse.name": "sparse name"}
+_PAX_KEYS = {b"path": "path", b"linkpath": "link path", b"size": "size", b"GNU.sparse.name": "sparse name"}
+_NAMES, _TARGETS = ("sparse name", "path", "long name"), ("link path", "long link")
 _RECORD_LENGTH = re.compile(rb"([0-9]{1,7}) ")
 _SIZE = re.compile(r"[0-9]{1,19}")
 _SPARSE_MORE, _SPARSE_STILL_MORE = 482, 504  # where a GNU sparse header says that blocks with more of it follow
@@ -44,7 +49,8 @@ class Walker:
     """`add` the bytes of a tar, `end` when there are no more; then it knows what the tar holds.
 
     `files` and `bytes` count regular files and what is in them; `entries` counts everything. `escaping` are names that
-    lead out of the folder that the tar is unpacked in, `outward` symbolic links whose targets lie outside of it.
+    lead out of the folder that the tar is unpacked in, `outward` links whose targets lie outside of it. `parts` is
+    the work so far: the parts of all names, and pax records.
     """
 
     def __init__(self) -> None:
@@ -53,13 +59,15 @@ class Walker:
         self.entries = 0
         self.escaping = Names()
         self.outward = Names()
-        self._links: set[str] = set()
+        self.parts = 0
+        self._links = Links()
         self._rest = bytearray()  # a block, or an extension, that has not come whole yet
         self._wanted = BLOCK
         self._skip = 0
         self._extension: bytes | None = None  # the type of the extension that is being read
         self._sparse = False
         self._said: dict[str, str] = {}  # what extensions say about the next entry
+        self._said_of_all: dict[str, str] = {}  # and about each that follows
         self._zeros = 0
         self._ended = False
 
@@ -118,17 +126,23 @@ class Walker:
         self._wanted = self._wanted or BLOCK
 
     def _extended(self, data: bytes) -> None:
-        """Read it. A pax header for the whole tar (`g`) says nothing of single names."""
+        """Read it."""
         kind, self._extension = self._extension, None
         if kind in _LONG:
-            self._said.setdefault(_LONG[kind], data.split(b"\0")[0].decode("utf-8", "replace"))
-        elif kind in _PAX:
-            self._said.update(_pax(data))
+            self._said[_LONG[kind]] = data.partition(b"\0")[0].decode("utf-8", "replace")
+            return
+        self._work(data.count(b"\n"))
+        said = _pax(data)
+        if kind in _PAX:
+            self._said |= said
+        elif "size" in said:
+            raise TarError("a header says a size for the whole archive")
+        else:
+            self._said_of_all |= said
 
     def _entry(self, header: tarfile.TarInfo, block: bytes) -> None:
         """Count one entry, look at its name, and pass over its data."""
         said, self._said = self._said, {}
-        name = said.get("sparse name") or said.get("path") or header.name
         size = int(said.get("size", header.size))
         self.entries += 1
         if header.isreg():
@@ -137,43 +151,33 @@ class Walker:
         has_data = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
         self._skip = _padded(size) if has_data else 0
         self._sparse = header.type == tarfile.GNUTYPE_SPARSE and bool(block[_SPARSE_MORE])
-        self._look(header, name, said.get("linkpath") or header.linkname)
+        self._look(header, [*self._either(said, _NAMES), header.name], [*self._either(said, _TARGETS), header.linkname])
 
-    def _look(self, header: tarfile.TarInfo, name: str, target: str) -> None:
+    def _either(self, said: dict[str, str], kinds: tuple[str, ...]) -> Iterator[str]:
+        """Whatever is said of one thing: which of it is believed depends on who unpacks."""
+        return (source[kind] for source in (said, self._said_of_all) for kind in kinds if kind in source)
+
+    def _look(self, header: tarfile.TarInfo, names: list[str], targets: list[str]) -> None:
         """Note where a name, or the target of a link, leads outside."""
-        if self._is_outside(name) or (header.islnk() and self._is_outside(target)):
-            self.escaping.add(name)
-        elif header.issym() and _leaves(target if target.startswith("/") else f"{name}/../{target}"):
-            self.outward.add(name)
-            self._links.add(_plain(name))
+        is_link = header.issym() or header.islnk()
+        names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets)) if is_link else []
+        self._work(sum(name.count("/") + 1 for name in (*names, *targets)))
+        through = any(map(self._links.leads_out, targets)) if header.islnk() else False
+        leading = names[0] if through else next(filter(self._links.leads_out, names), None)
+        if leading is not None:
+            self.escaping.add(leading)
+        elif is_link:
+            remember = self._links.add if header.issym() else self._links.add_hard
+            if sum(remember(name, target) for name in names for target in targets):  # each of them, not the first alone
+                self.outward.add(names[0])
             if len(self._links) > MOST_LINKS:
-                raise TarError(f"more than {MOST_LINKS} links lead out of the folder")
+                raise TarError(f"it holds more than {MOST_LINKS} links")
 
-    def _is_outside(self, name: str) -> bool:
-        """Whether the name leads out of the folder, by itself or through a link before it."""
-        if _leaves(name):
-            return True
-        parts = _plain(name).split("/") if self._links else []
-        return any("/".join(parts[:count]) in self._links for count in range(1, len(parts)))
-
-
-def _leaves(name: str) -> bool:
-    """Whether a name, taken from a folder, leads out of it."""
-    if name.startswith("/"):
-        return True
-    if ".." not in name:
-        return False
-    depth = 0
-    for part in name.split("/"):
-        depth += (part not in {"", ".", ".."}) - (part == "..")
-        if depth < 0:
-            return True
-    return False
-
-
-def _plain(name: str) -> str:
-    """The name without what means nothing in it."""
-    return "/".join(part for part in name.split("/") if part not in {"", "."})
+    def _work(self, parts: int) -> None:
+        """Count work before it is done; raises TarError where it is more than an archive of files gives."""
+        self.parts += parts
+        if self.parts > FREE_PARTS + PARTS_AN_ENTRY * self.entries:
+            raise TarError(f"after {self.entries} entries its headers have had {self.parts} parts, as no real one has")
 
 
 def _padded(size: int) -> int:

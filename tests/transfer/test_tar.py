@@ -152,12 +152,105 @@ def test_a_name_through_such_a_link_leads_outside(name: str) -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten names, and so many links."""
+    """Ten names, and so many links, whether or not they lead outside."""
     walker = walked(tar_of(*(info(f"../{number}") for number in range(50))))
     assert (walker.escaping.count, len(walker.escaping.first)) == (50, 10)
     monkeypatch.setattr(walking, "MOST_LINKS", 5)
     with pytest.raises(TarError, match="more than 5 links"):
-        walked(tar_of(*(info(f"l{number}", kind=tarfile.SYMTYPE, target="/") for number in range(6))))
+        walked(tar_of(*(info(f"l{number}", kind=tarfile.SYMTYPE, target="x") for number in range(6))))
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    """A symbolic link."""
+    return info(name, kind=tarfile.SYMTYPE, target=target)
+
+
+def hard(name: str, target: str) -> tarfile.TarInfo:
+    """A hard link."""
+    return info(name, kind=tarfile.LNKTYPE, target=target)
+
+
+@pytest.mark.parametrize(
+    ("entries", "outward", "escaping"),
+    [
+        ([link("s", "/etc"), hard("h", "s"), info("h/x")], ["s", "h"], ["h/x"]),
+        ([link("a/b/s", "../.."), hard("h", "a/b/s"), info("h/x")], ["h"], ["h/x"]),
+        ([link("a/s", "x"), hard("h", "a/s"), info("h/x")], [], []),
+        ([link("s", "/etc"), link("t", "s"), info("t/x")], ["s"], ["t/x"]),
+        ([link("t", "s"), link("s", "/etc"), info("t/x")], ["s"], ["t/x"]),
+        ([link("s", "."), link("t", "s/.."), info("t/x")], ["t"], ["t/x"]),
+        ([link("t", "s/.."), link("s", "."), info("t/x")], ["t"], ["t/x"]),
+        ([link("s", "."), info("s/../x")], [], ["s/../x"]),
+        ([link("a/b/s", "../.."), link("a/b/s/t", ".."), info("t/x")], ["a/b/s/t"], []),
+        ([link("a/s", "../b"), info("a/s/x"), info("b/x")], [], []),
+        ([link("s", "/etc"), hard("h", "s/passwd")], ["s"], ["h"]),
+    ],
+)
+def test_links_that_lead_outside_only_together_are_noted(
+    entries: list[tarfile.TarInfo], outward: list[str], escaping: list[str]
+) -> None:
+    """A hard link to a symbolic one, a link to a link in either order, and dots behind one."""
+    walker = walked(tar_of(*entries))
+    assert (walker.outward.first, walker.escaping.first) == (outward, escaping)
+
+
+def extension(kind: bytes, data: bytes) -> bytes:
+    """What a header says about the next one, or about all."""
+    return info("x", len(data), kind).tobuf(tarfile.GNU_FORMAT) + data + bytes(-len(data) % BLOCK)
+
+
+def test_each_name_that_an_unpacker_may_believe_is_looked_at() -> None:
+    """That of a pax header for the whole archive too; some unpackers heed it, some do not."""
+    everywhere = extension(tarfile.XGLTYPE, b"19 path=../../evil\n")
+    assert walked(everywhere + tar_of(info("a"), info("b"))).escaping.count == 2
+    assert walked(everywhere + tar_of(info("/a"))).escaping.count == 1
+    linked = extension(tarfile.XGLTYPE, b"22 linkpath=/etc/evil\n")
+    assert walked(linked + tar_of(link("a", "b"), hard("c", "b"))).outward.first == ["a"]
+    both = extension(tarfile.GNUTYPE_LONGNAME, b"../evil\0") + extension(tarfile.XHDTYPE, b"10 path=a\n")
+    assert walked(both + tar_of(info("b"))).escaping.first == ["../evil"]
+    sparse = extension(tarfile.XHDTYPE, b"21 GNU.sparse.name=x\n18 path=/etc/evil\n")
+    assert walked(sparse + tar_of(info("GNUSparseFile.0/x"))).escaping.first == ["/etc/evil"]
+
+
+def test_a_comment_for_the_whole_archive_is_no_harm() -> None:
+    """As git writes one; a size for the whole archive is what no archiver writes."""
+    assert walked(extension(tarfile.XGLTYPE, b"18 comment=abcdef\n") + tar_of(info("a", 7))).bytes == 7
+    with pytest.raises(TarError, match="a size for the whole archive"):
+        walked(extension(tarfile.XGLTYPE, b"9 size=5\n") + tar_of(info("a", 7)))
+
+
+DEEP = ("a/" * 500_000).encode() + b"x\0"
+
+
+def test_the_work_for_a_name_grows_with_its_length_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its parts is looked at once, and none of those behind a link, however many links there are."""
+    monkeypatch.setattr(walking, "FREE_PARTS", 10**7)
+    walker = Walker()
+    walker.add(tar_of(*(link(f"l{number}", "/etc") for number in range(1000))).rstrip(b"\0").ljust(1000 * BLOCK, b"\0"))
+    before = walker.parts
+    walker.add(extension(tarfile.GNUTYPE_LONGNAME, DEEP) + info("x").tobuf())
+    assert walker.parts - before <= 2 * 500_002
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [extension(tarfile.XHDTYPE, b"9 a=bcde\n" * 100_000), extension(tarfile.GNUTYPE_LONGNAME, DEEP)],
+    ids=["records", "names"],
+)
+def test_an_archive_of_endless_names_or_records_is_refused_early(entry: bytes) -> None:
+    """What 2 MB can unpack to would take minutes; real archives have a few records an entry."""
+    walker = Walker()
+    walker.add(link("l", "/etc").tobuf())
+    with pytest.raises(TarError, match="parts"):
+        walker.add((entry + info("x").tobuf()) * 20)
+    assert walking.FREE_PARTS < walker.parts <= 2 * walking.FREE_PARTS
+
+
+def test_a_large_archive_with_a_few_records_an_entry_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound grows with the entries."""
+    monkeypatch.setattr(walking, "FREE_PARTS", 20)
+    data = tar_of(*(info("d" * 60 + f"/{number:060}") for number in range(300)))
+    assert walked(data).entries == 300
 
 
 WHOLE = tar_of(info("a", 700), info("b" * 200, 10), info("c", 1)).rstrip(b"\0")
@@ -221,10 +314,8 @@ def test_pax_records_that_cannot_be_read_are_refused(records: bytes) -> None:
 
 
 def test_an_empty_extension_says_nothing() -> None:
-    """It has no block of its own; and what a global one says is about no single name."""
-    empty = info("x", 0, tarfile.XHDTYPE).tobuf(tarfile.GNU_FORMAT)
-    everywhere = info("x", 11, tarfile.XGLTYPE).tobuf(tarfile.GNU_FORMAT) + b"11 path=/x\n".ljust(BLOCK, b"\0")
-    assert walked(empty + everywhere + tar_of(info("a", 1))).escaping.count == 0
+    """It has no block of its own."""
+    assert walked(extension(tarfile.XHDTYPE, b"") + tar_of(info("a", 1))).escaping.count == 0
 
 
 @settings(deadline=None)
@@ -273,6 +364,30 @@ def unpacked(data: bytes, step: int = 1000) -> bytes:
 def test_gzip_is_unpacked_whatever_the_pieces(parts: list[bytes], step: int, zeros: int) -> None:
     """One member or several, and zeros behind them."""
     assert unpacked(b"".join(map(packed, parts)) + bytes(zeros), step) == b"".join(parts)
+
+
+def test_no_byte_is_copied_once_for_each_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A megabyte holds fifty thousand empty members; what is behind one is handed on in small pieces."""
+    longest = 0
+    make = zlib.decompressobj
+
+    class Watched:
+        """zlib's object, which copies whatever it does not use."""
+
+        def __init__(self, wbits: int) -> None:
+            self._inner = make(wbits)
+
+        def decompress(self, piece: bytes, most: int) -> bytes:
+            nonlocal longest
+            longest = max(longest, len(piece))
+            return self._inner.decompress(piece, most)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._inner, name)
+
+    monkeypatch.setattr(zlib, "decompressobj", Watched)
+    assert unpacked(packed(b"") * 5000 + packed(b"end"), step=10**6) == b"end"
+    assert longest <= unpacking.SLICE
 
 
 WORDS = packed(bytes(range(256)) * 20)
