@@ -1,20 +1,22 @@
 """Sending one request to a receiver: what went wrong comes back as a value that holds no word of the address.
 
 No redirect is followed, since it would carry the message, and what is in the address, to somewhere else. No answer is
-read, no cookie kept. A proxy of the environment is used for https alone.
+read, no cookie kept. A proxy of the environment is used for https alone (daemon/panel/proxies.py).
 """
 
 import asyncio
-import ssl
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
 from daemon.notify.forms import Post
-from daemon.panel.requests import trusted
+from daemon.panel import reach
+from daemon.panel.proxies import UnusableProxyError
+from daemon.panel.reach import SOCKS_ERRORS
 
 SECONDS = 10.0
+UNANSWERED: tuple[type[Exception], ...] = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, *SOCKS_ERRORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +33,19 @@ class Poster:
 
     def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._transport = transport
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[bool, str | None], httpx.AsyncClient] = {}
 
     async def send(self, post: Post) -> Failure | None:
         """Send once; None where it was taken."""
         try:
             async with asyncio.timeout(SECONDS):
-                client = self._client(encrypted=post.url.startswith("https:"))
+                client = self._client(post.url)
                 headers = {"Content-Type": post.kind}
                 async with client.stream("POST", post.url, content=post.body, headers=headers) as response:
                     return _failure(response)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        except UnusableProxyError as error:
+            return Failure(str(error), passing=False)
+        except UNANSWERED as error:
             return Failure(f"no answer ({type(error).__name__})", passing=not isinstance(error, httpx.InvalidURL))
 
     async def aclose(self) -> None:
@@ -49,18 +53,22 @@ class Poster:
         for client in self._clients.values():
             await client.aclose()
 
-    def _client(self, *, encrypted: bool) -> httpx.AsyncClient:
-        if encrypted not in self._clients:
-            self._clients[encrypted] = httpx.AsyncClient(
+    def _client(self, url: str) -> httpx.AsyncClient:
+        """The client for all addresses that are reached in the same way."""
+        proxy = None if self._transport else reach.proxy(url)
+        way = (url.startswith("https:"), str(proxy.url) if proxy else None)
+        if way not in self._clients:
+            self._clients[way] = httpx.AsyncClient(
                 headers={"User-Agent": "ptero-backupd"},
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 follow_redirects=False,
                 timeout=SECONDS,
-                verify=trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-                trust_env=encrypted,
+                verify=reach.certificates(url),
+                trust_env=False,
+                proxy=proxy,
                 transport=self._transport,
             )
-        return self._clients[encrypted]
+        return self._clients[way]
 
 
 def _failure(response: httpx.Response) -> Failure | None:

@@ -19,8 +19,11 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.errors import BackupdError, Exit
+from daemon.panel import reach
 from daemon.panel.answers import clean, whole
-from daemon.panel.requests import CONNECT_SECONDS, FOREIGN, trusted
+from daemon.panel.errors import ProxyError
+from daemon.panel.proxies import UnusableProxyError
+from daemon.panel.requests import CONNECT_SECONDS, FOREIGN
 
 SILENCE_SECONDS = 60.0  # without a byte, after which the connection counts as broken
 LEAST_BYTES, LEAST_SECONDS = 64 * 1024, 60.0  # what must come in which time, so that no host can drip for ever
@@ -28,6 +31,7 @@ MOST_REDIRECTS = 3
 BATCH = 2**20  # bytes that are handed on at once, or what came within:
 BATCH_SECONDS = 0.2
 
+UNANSWERED: tuple[type[Exception], ...] = (*FOREIGN, ValueError, ImportError)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
@@ -113,20 +117,22 @@ class FileHost:
 
     def _asked(self, held: ExitStack, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
         """Return one host's answer, its body not yet read."""
-        encrypted = url.scheme == "https"
         try:
             client = httpx.Client(
                 auth=httpx.Auth(),  # an explicit one, so that neither ~/.netrc nor the address itself makes one
                 headers=headers,
                 timeout=self._timeout,
                 follow_redirects=False,
-                trust_env=encrypted,
-                verify=self._verify or (trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
+                trust_env=False,
+                proxy=reach.proxy(str(url)),
+                verify=self._verify or reach.certificates(str(url)),
             )
             return held.enter_context(held.enter_context(client).stream("GET", url))
         except httpx.InvalidURL:  # httpx looks at a redirect even where it does not follow it
             failure: HostError = StrangeHostError(f"host {url.host} redirects the download to no address")
-        except (*FOREIGN, ValueError, ImportError) as error:
+        except UnusableProxyError as error:
+            failure = StrangeHostError(f"host {url.host} is not asked: {error}", hint=ProxyError.default_hint)
+        except UNANSWERED as error:
             words = clean(str(error)) if isinstance(error, httpx.ConnectError) else ""
             failure = HostError(f"host {url.host} gives no answer ({words or type(error).__name__})")
         raise failure

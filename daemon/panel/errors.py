@@ -2,6 +2,7 @@
 
     PanelError                      exit 4
     ├── PanelUnreachableError    t  no connection, or none that lasted; a write was certainly not sent
+    ├── ProxyError                  the environment names a proxy that cannot be used
     ├── PanelTroubleError        t  5xx to a read: the panel, or the proxy before it, is in trouble or maintenance
     ├── NodeError                t  DaemonConnectionException of any status: the node's trouble, passed through
     │   └── NodeCallError        t  Pelican's 500 RequestException or ConnectionException: its call to the node failed
@@ -49,7 +50,17 @@ class PanelUnreachableError(PanelError):
     code = "panel-unreachable"
     default_hint = "check the panel's url, its certificate, and whether this machine can reach it"
     clear_hint = "what answers there speaks no TLS: is the panel's url one with http, or with another port?"
+    private_hint = (
+        "where a private authority made the panel's certificate, let SSL_CERT_FILE name a file with that authority's"
+    )
     transient = True
+
+
+class ProxyError(PanelError):
+    """A proxy that the environment names cannot be used; nothing was sent."""
+
+    code = "proxy"
+    default_hint = "correct the variable, or let NO_PROXY name the panel's host"
 
 
 class PanelTroubleError(PanelError):

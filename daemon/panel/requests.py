@@ -4,12 +4,11 @@ Foreign exceptions are translated in one place, and the translation is raised ou
 its text nor its chain holds what httpx, h11 or the key's own header said. No redirect is followed, no cookie kept, no
 `~/.netrc` read (an explicit auth forbids it), no answer read beyond 16 MiB.
 
-Proxies from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) are honoured for https, where they carry a tunnel that
-the key is not readable in, and never for http, where the key would be handed to them.
+Proxies from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY; daemon/panel/proxies.py) are honoured for https, where
+they carry a tunnel that the key is not readable in, and never for http, where the key would be handed to them.
 """
 
 import asyncio
-import functools
 import re
 import ssl
 from collections import Counter
@@ -22,6 +21,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.lean import missing, without
+from daemon.panel import reach
 from daemon.panel.answers import Answer, Call, clean, whole
 from daemon.panel.errors import (
     ApiLimitError,
@@ -31,9 +31,12 @@ from daemon.panel.errors import (
     PanelError,
     PanelTroubleError,
     PanelUnreachableError,
+    ProxyError,
     StrangeAnswerError,
 )
 from daemon.panel.pacing import Budget, Pace, Turn
+from daemon.panel.proxies import UnusableProxyError
+from daemon.panel.reach import SOCKS_ERRORS
 from daemon.panel.translate import refusal
 
 with without("httpx._main"):
@@ -52,7 +55,7 @@ LONGEST_DELAY = 60.0
 OVERALL_MARGIN = 30.0  # beyond the read timeout, for an answer that drips
 
 # What cannot have reached the panel; everything else may have, and a write is then of unknown outcome.
-NOT_SENT = (
+NOT_SENT: tuple[type[Exception], ...] = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
@@ -60,18 +63,15 @@ NOT_SENT = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
     httpx.InvalidURL,
+    *SOCKS_ERRORS,
 )
-ENVIRONMENT_HINT = "look at HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
+ENVIRONMENT_HINT = "look at SSL_CERT_FILE and SSL_CERT_DIR in the environment"
 _NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")  # OpenSSL's names, of 3.0 and of newer ones
-FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, OSError, UnicodeError)
-
-
-@functools.cache
-def trusted() -> ssl.SSLContext:
-    """The one TLS context of the process: the well-known authorities and the machine's own, built when first needed."""
-    context = httpx.create_ssl_context()
-    context.load_default_certs()
-    return context
+_UNKNOWN_ISSUER = re.compile("issuer certificate|self.signed certificate")
+FOREIGN: tuple[type[Exception], ...] = (
+    *(httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError),
+    *(*SOCKS_ERRORS, OSError, UnicodeError),
+)
 
 
 class _Key(httpx.Auth):
@@ -240,13 +240,15 @@ class Requests:
         try:
             self._client = self._client or self._open()
             return self._client
+        except UnusableProxyError as error:
+            failure: PanelError = ProxyError(f"{call.doing}: {error}")
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
-            name = type(error).__name__  # its words could hold a proxy's password
-        raise PanelUnreachableError(f"{call.doing}: no client can be made ({name})", hint=ENVIRONMENT_HINT)
+            name = type(error).__name__  # its words could hold a secret
+            failure = PanelUnreachableError(f"{call.doing}: no client can be made ({name})", hint=ENVIRONMENT_HINT)
+        raise failure
 
     def _open(self) -> httpx.AsyncClient:
         """Make the httpx client."""
-        encrypted = self.base.lower().startswith("https:")
         return httpx.AsyncClient(
             auth=_Key(self._key),
             headers={"Accept": "application/json", "Accept-Encoding": IDENTITY, "User-Agent": "ptero-backupd"},
@@ -255,8 +257,9 @@ class Requests:
             limits=httpx.Limits(
                 max_connections=CONNECTIONS + URGENT_CONNECTIONS, max_keepalive_connections=CONNECTIONS
             ),
-            verify=self._verify or (trusted() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
-            trust_env=encrypted,
+            verify=self._verify or reach.certificates(self.base),
+            trust_env=False,
+            proxy=None if self._transport else reach.proxy(self.base),
             transport=self._transport,
         )
 
@@ -267,8 +270,14 @@ def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:
     if isinstance(error, NOT_SENT):
         # Only a connection's own words are told: an illegal header's would hold the key.
         words = str(error).replace(key.get_secret_value(), "…") if isinstance(error, httpx.ConnectError) else ""
-        hint = PanelUnreachableError.clear_hint if _NO_TLS.search(words) else None
-        return PanelUnreachableError(f"{call.doing}: no connection ({clean(words) or name})", hint=hint)
+        return PanelUnreachableError(f"{call.doing}: no connection ({clean(words) or name})", hint=_hint(words))
     if call.reads:
         return PanelUnreachableError(f"{call.doing}: the answer was lost ({name})")
     return OutcomeUnknownError(f"{call.doing}: the answer was lost ({name}), and nothing says whether it was done")
+
+
+def _hint(words: str) -> str | None:
+    """What a failed connection's words suggest; None where nothing in particular."""
+    if _NO_TLS.search(words):
+        return PanelUnreachableError.clear_hint
+    return PanelUnreachableError.private_hint if _UNKNOWN_ISSUER.search(words) else None

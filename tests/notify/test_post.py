@@ -81,6 +81,17 @@ async def test_an_address_that_httpx_cannot_take_is_no_bug() -> None:
     assert (failure.passing, "hunter2" in failure.reason) == (False, False)
 
 
+async def test_a_proxy_that_cannot_be_used_is_said_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is not tried again. What engines write into NO_PROXY costs no alert."""
+    for name in ("https_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:80800")
+    why = "the proxy in HTTPS_PROXY cannot be used: its port is no number up to 65535"
+    assert await sent("https://127.0.0.1:1/") == Failure(why, passing=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8,::1/128")
+    assert await sent("https://127.0.0.1:1/") == Failure("no answer (ConnectError)", passing=True)
+
+
 async def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole try has one bound, however slowly the answer drips."""
     monkeypatch.setattr(post, "SECONDS", 0.05)

@@ -1,6 +1,7 @@
 """The boundary to httpx: what goes out, what comes in, and what never gets through."""
 
 import asyncio
+import gc
 import logging
 import ssl
 import traceback
@@ -12,9 +13,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from daemon.panel import errors, requests
+from daemon.panel import errors, reach
 from daemon.panel.answers import Answer, Call
 from daemon.panel.client import PanelClient
+from daemon.panel.requests import NOT_SENT
 from daemon.panel.translate import refusal
 from tests.fakes import FakeClock
 from tests.panel.stand_in import KEY, SERVER, UUID, Script, backup, captured, client, html, listing, refusing, row
@@ -146,7 +148,7 @@ async def test_every_foreign_error_is_translated_and_leaves_no_trace(error: type
             with pytest.raises(errors.PanelError) as caught:
                 await (panel.server(SERVER) if call == "read" else panel.create(SERVER, name="n"))
         raised = caught.value
-        sent = not issubclass(error, requests.NOT_SENT)
+        sent = not issubclass(error, NOT_SENT)
         unknown = call == "write" and sent
         assert type(raised) is (errors.OutcomeUnknownError if unknown else errors.PanelUnreachableError)
         assert raised.__cause__ is None
@@ -393,6 +395,15 @@ def opened(url: str) -> httpx.AsyncClient:
     return PanelClient("main", url, SecretStr(KEY), clock=FakeClock())._requests._open()
 
 
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine of the tests has set."""
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxies")
 async def test_a_proxy_of_the_environment_carries_https_and_never_sees_http(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a tunnel the key cannot be read; without one it would be handed over."""
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example.com:3128")
@@ -401,16 +412,61 @@ async def test_a_proxy_of_the_environment_carries_https_and_never_sees_http(monk
             assert len([mount for mount in opened_client._mounts.values() if mount]) == proxies
 
 
-async def test_a_proxy_that_cannot_be_used_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its address may hold a password."""
-    for proxy in (f"socks5://user:{KEY}@proxy:1", f"gopher://user:{KEY}@proxy"):
-        monkeypatch.setenv("ALL_PROXY", proxy)
-        panel = PanelClient("main", "https://panel.example.com", SecretStr(KEY), clock=FakeClock())
-        async with panel:
-            with pytest.raises(errors.PanelUnreachableError) as caught:
-                await panel.server(SERVER)
-        assert KEY not in "".join(traceback.format_exception(caught.value))
-        assert "ALL_PROXY" in caught.value.hint
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("no_proxy", ["::1/128", "fd07:b51a:cc66:f0::/64", "[::1]", "[::1]:8080", "10.0.0.0/99"])
+async def test_what_engines_write_into_no_proxy_costs_no_panel(monkeypatch: pytest.MonkeyPatch, no_proxy: str) -> None:
+    """httpx itself would raise at each of them, also where no proxy is set."""
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    async with opened("https://panel.example.com") as opened_client:
+        assert [mount for mount in opened_client._mounts.values() if mount] == []
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize(
+    "proxy", ["gopher://user:{}@proxy", "http://user:{}@127.0.0.1:80800", "http://user:{}@b\x01c:1"]
+)
+async def test_a_proxy_that_cannot_be_used_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """It names the variable and not the address, which may hold a password; nothing is tried again."""
+    monkeypatch.setenv("ALL_PROXY", proxy.format(KEY))
+    panel = PanelClient("main", "https://panel.example.com", SecretStr(KEY), clock=FakeClock())
+    async with panel:
+        with pytest.raises(errors.ProxyError) as caught:
+            await panel.server(SERVER)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+    assert "the proxy in ALL_PROXY cannot be used" in caught.value.text
+    assert not caught.value.transient
+
+
+@pytest.mark.usefixtures("no_proxies")
+async def test_without_the_extra_a_socks_proxy_is_said_to_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than an ImportError."""
+    monkeypatch.setattr(reach, "SOCKS_ERRORS", ())
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+    async with PanelClient("main", "https://panel.example.com", SecretStr(KEY), clock=FakeClock()) as panel:
+        with pytest.raises(errors.ProxyError, match=r"ptero-backupd\[socks\] has to be installed"):
+            await panel.server(SERVER)
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("answer", [b"\x05\x00", b"nonsense", b""])
+async def test_a_socks_proxy_that_leads_nowhere_is_no_connection(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    """Whatever it answers; what was to be written was not sent."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(3)
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
+        async with PanelClient("main", "https://panel.example.com", SecretStr(KEY), clock=FakeClock()) as panel:
+            with pytest.raises(errors.PanelUnreachableError, match="no connection"):
+                await panel.create(SERVER, name="auto")
+    gc.collect()  # httpcore leaves it to the collector to close such a connection
 
 
 async def test_the_netrc_file_is_never_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -427,7 +483,38 @@ async def test_the_netrc_file_is_never_used(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_certificates_are_checked_with_one_shared_context() -> None:
     """It costs 40 ms, so it is built once, and only where there is TLS."""
-    context = requests.trusted()
-    assert context is requests.trusted()
+    context = reach.trusted()
+    assert context is reach.trusted()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def test_certificates_of_older_private_authorities_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python sets OpenSSL's strict flag from 3.13 on, and would refuse what curl and browsers take."""
+
+    def strict() -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(httpx, "create_ssl_context", strict)
+    reach.trusted.cache_clear()
+    try:
+        assert not reach.trusted().verify_flags & ssl.VERIFY_X509_STRICT
+    finally:
+        reach.trusted.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate (_ssl.c:1)",
+        "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1)",
+    ],
+)
+async def test_a_private_authority_is_said_how_to_be_believed(words: str) -> None:
+    """By the variable that OpenSSL, curl and we read."""
+    async with client(Script(httpx.ConnectError(words))) as panel:
+        with pytest.raises(errors.PanelUnreachableError) as caught:
+            await panel.server(SERVER)
+    assert "SSL_CERT_FILE" in caught.value.hint

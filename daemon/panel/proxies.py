@@ -1,0 +1,122 @@
+"""Which proxy of the environment carries a request: decided here, not by httpx, which refuses what others write.
+
+The variables are curl's (curl(1), "Environment"): `https_proxy` and `HTTPS_PROXY`, else `all_proxy` and `ALL_PROXY`,
+and `no_proxy` and `NO_PROXY` for what goes without; small letters win. Requests that are not encrypted never take one.
+In NO_PROXY stand names, which hold for all below them, addresses, networks, and any of these with a port. Pure: the
+environment is an argument.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+SCHEMES = ("http", "https", "socks5", "socks5h")
+_HTTPS_PORT = 443
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_ENTRY = re.compile(r"(?:[a-z]+://)?(?:\[(?P<bracketed>[^]]*)\]|(?P<host>[^:]*|.*:.*:.*?))(?::(?P<port>[0-9]+))?/?")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy, and the variable that names it. The address may hold a password."""
+
+    url: str = field(repr=False)
+    variable: str
+
+
+class UnusableProxyError(ValueError):
+    """A variable names a proxy that cannot be used; the text names the variable and no address."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"the proxy in {variable} cannot be used: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of NO_PROXY: a name or a network, with a port or for all of them."""
+
+    of: str | Network
+    port: int | None
+
+    def holds_for(self, host: str, port: int) -> bool:
+        if self.port not in {None, port}:
+            return False
+        if isinstance(self.of, str):
+            return self.of == "*" or f".{host}".endswith(f".{self.of}")
+        address = _network(host)
+        return address is not None and address.version == self.of.version and address[0] in self.of
+
+
+def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
+    """Given an address, return the proxy that carries requests to it, or None; raises UnusableProxyError."""
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return None
+    variable, text = _set(environ, "https_proxy")
+    if not text:
+        variable, text = _set(environ, "all_proxy")
+    host, port = (parts.hostname or "").rstrip("."), parts.port or _HTTPS_PORT
+    if not text or any(entry.holds_for(host, port) for entry in _entries(environ).values() if entry):
+        return None
+    return Proxy(_checked(text, variable), variable)
+
+
+def unread_entries(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The entries of NO_PROXY that mean nothing, and hold for nothing."""
+    return tuple(text for text, entry in _entries(environ).items() if entry is None)
+
+
+def _set(environ: Mapping[str, str], name: str) -> tuple[str, str]:
+    """The variable that counts, and what is in it: the one in small letters where there is one, even if it is empty."""
+    name = name if name in environ else name.upper()
+    return name, environ.get(name, "").strip()
+
+
+def _checked(text: str, variable: str) -> str:
+    """The address of a proxy, with its scheme; raises UnusableProxyError."""
+    url = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        raise UnusableProxyError(variable, "it is no address") from None
+    if parts.scheme not in SCHEMES:
+        raise UnusableProxyError(variable, f"its scheme is none of {', '.join(SCHEMES)}")
+    if not host or re.search(r"\s", host):
+        raise UnusableProxyError(variable, "it names no host")
+    try:
+        parts.port  # noqa: B018 — reading it is the check
+    except ValueError:
+        raise UnusableProxyError(variable, "its port is no number up to 65535") from None
+    return url
+
+
+def _entries(environ: Mapping[str, str]) -> dict[str, _Entry | None]:
+    """What stands in NO_PROXY, and what it means; None is nothing."""
+    texts = re.split(r"[\s,]+", _set(environ, "no_proxy")[1].lower())
+    return {text: _entry(text) for text in texts if text}
+
+
+def _entry(text: str) -> _Entry | None:
+    if network := _network(text):
+        return _Entry(network, None)
+    found = _ENTRY.fullmatch(text)
+    if found is None:
+        return None
+    port = int(found["port"]) if found["port"] else None
+    if network := _network(found["bracketed"] or found["host"] or ""):
+        return _Entry(network, port)
+    name = "*" if found["host"] == "*" else (found["host"] or "").removeprefix("*").strip(".")
+    return _Entry(name, port) if name == "*" or _NAME.fullmatch(name) else None
+
+
+def _network(text: str) -> Network | None:
+    """An address is a network of one."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None

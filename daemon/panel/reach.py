@@ -1,0 +1,66 @@
+"""How a host is reached: which certificates are believed, and by way of which proxy. One answer for all who use httpx.
+
+Certificates are checked as most programs do it, without OpenSSL's strict flag, which Python sets from 3.13 on: it
+refuses private authorities as they were made for decades (RFC 5280's key usage or authority key identifier is missing).
+"""
+
+import functools
+import os
+import ssl
+from urllib.parse import urlsplit
+
+from daemon.lean import without
+from daemon.log import get_logger
+from daemon.panel.proxies import Proxy, UnusableProxyError, proxy_for, unread_entries
+
+with without("httpx._main"):
+    import httpx
+
+try:
+    from socksio.exceptions import SOCKSError
+except ImportError:  # the extra [socks] is not installed
+    SOCKS_ERRORS: tuple[type[Exception], ...] = ()
+else:
+    SOCKS_ERRORS = (SOCKSError,)
+"""What httpx lets through where a SOCKS proxy answers with nonsense."""
+
+log = get_logger()
+
+
+@functools.cache
+def trusted() -> ssl.SSLContext:
+    """The one TLS context of the process: the well-known authorities and the machine's own, built when first needed."""
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def certificates(url: str) -> ssl.SSLContext:
+    """The TLS context for an address; one that is not encrypted gets an empty one, which costs nothing."""
+    return trusted() if urlsplit(url).scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def proxy(url: str) -> httpx.Proxy | None:
+    """The environment's proxy for an address, or None; raises UnusableProxyError."""
+    _tell_unread(unread_entries(os.environ))
+    found = proxy_for(url, os.environ)
+    return None if found is None else _made(found)
+
+
+def _made(found: Proxy) -> httpx.Proxy:
+    scheme = urlsplit(found.url).scheme
+    if scheme.startswith("socks") and not SOCKS_ERRORS:
+        raise UnusableProxyError(found.variable, "for SOCKS, ptero-backupd[socks] has to be installed")
+    try:
+        return httpx.Proxy(found.url, ssl_context=trusted() if scheme == "https" else None)
+    except (httpx.InvalidURL, ValueError):
+        pass  # raised outside, since these words hold the address
+    raise UnusableProxyError(found.variable, "it is no address")
+
+
+@functools.cache
+def _tell_unread(entries: tuple[str, ...]) -> None:
+    """Say once what of NO_PROXY holds for nothing."""
+    for entry in entries:
+        log.warning("no_proxy_entry_ignored", entry=entry, reason="it is no name, address or network")
