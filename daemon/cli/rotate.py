@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from daemon.cli.context import begin, servers_named
 from daemon.cli.covering import covered_now
@@ -11,7 +12,7 @@ from daemon.cli.output import say, write_json
 from daemon.cli.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
-from daemon.core.units import format_size
+from daemon.core.units import format_moment, format_size
 from daemon.errors import Exit
 from daemon.rotation.by_hand import rehearsal, rotate_servers, survey_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
@@ -98,4 +99,13 @@ def _rehearsed(outcome: Outcome) -> str:
     if outcome.kept is None:
         return f"would be {outcome.result.value}"
     refused = "deletions would be refused; " if outcome.result is Result.REFUSED else ""
-    return f"would create a backup; {refused}would delete {len(outcome.deleted)}, keep {outcome.kept}"
+    return f"would {_obtained(outcome)}; {refused}would delete {len(outcome.deleted)}, keep {outcome.kept}"
+
+
+def _obtained(outcome: Outcome) -> str:
+    """How it would come by its backup; a pending one of ours is waited for instead of a new one."""
+    if outcome.created is None:
+        return "create a backup"
+    made = outcome.created.created_at
+    since = f", pending since {format_moment(made, ZoneInfo('UTC'))}" if made else ""
+    return f"adopt {outcome.created.name}{since}"

@@ -1,7 +1,8 @@
 """When to look whether a backup is done: seldom, yet soon after it is.
 
 How long earlier backups took says when to look first; without that, and past it, the looks grow apart by half. The
-durations are those of good backups in the order in which they were made; the last five count.
+durations are those of good backups in the order in which they were made; the last five count. They also say when one
+is pending for so long that something must be wrong with it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from daemon.core.model import State, Verdict
 _COUNTED = 5
 _AT_LEAST = timedelta(seconds=2)
 _STEP, _LONGEST_STEP = timedelta(seconds=5), timedelta(minutes=5)
+_FAR_BEYOND, _FAR_AT_LEAST = 20, timedelta(minutes=30)
 
 
 def durations_of(verdicts: Iterable[Verdict]) -> tuple[timedelta, ...]:
@@ -42,9 +44,22 @@ def next_look(waited: timedelta, durations: Sequence[timedelta]) -> timedelta:
     return min(_STEP + (waited - expected) / 2, _LONGEST_STEP)
 
 
+def usual(durations: Sequence[timedelta]) -> timedelta | None:
+    """Return how long a backup usually takes, the median of the last five; None where there was none yet."""
+    counted = durations[-_COUNTED:]
+    return timedelta(seconds=median(duration.total_seconds() for duration in counted)) if counted else None
+
+
+def far_beyond(durations: Sequence[timedelta]) -> timedelta | None:
+    """Return the age from which a pending backup is far beyond what earlier ones took; None where there was none yet.
+
+    Twenty times as long, and at least half an hour: a node that is merely busy does not come that far.
+    """
+    taken = usual(durations)
+    return None if taken is None else max(_FAR_BEYOND * taken, _FAR_AT_LEAST)
+
+
 def _expected(durations: Sequence[timedelta]) -> timedelta:
-    """Slightly more than the median of the last five, since the panel's times are cut to whole seconds."""
-    if not durations:
-        return timedelta(0)
-    usual = median(duration.total_seconds() for duration in durations[-_COUNTED:])
-    return timedelta(seconds=usual * 1.05 + 2)
+    """Slightly more than is usual, since the panel's times are cut to whole seconds."""
+    taken = usual(durations)
+    return timedelta(0) if taken is None else taken * 1.05 + timedelta(seconds=2)

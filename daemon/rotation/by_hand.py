@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from daemon.clock import Clock
@@ -15,7 +16,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result, refusal
 from daemon.rotation.rotate import halted_by, rotate
 from daemon.rotation.run import Order, Run
-from daemon.rotation.survey import Survey, judged, no_room, survey, with_coming
+from daemon.rotation.survey import Survey, adoption, judged, no_room, stuck_problem, survey, with_coming
 from daemon.rotation.tools import open_clients, open_tools
 
 log = get_logger()
@@ -81,22 +82,28 @@ async def survey_servers(
 
 
 def rehearsal(seen: Survey | Failed, max_deletions: int | None = None, *, state_dir: Path | None = None) -> Outcome:
-    """What a rotation of that server would do now, as far as it can be known before its backup exists."""
+    """What a rotation of that server would do now, as far as it can be known before its backup exists.
+
+    `created` is the pending backup that it would adopt, None where it would create one.
+    """
     config = seen.config
     about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
     if isinstance(seen, Failed):
         return _halted(about, seen.error)
     if is_locked(state_dir, seen.server.uuid):
         return _halted(about, ServerBusyError(seen.server.uuid))
-    if (problem := no_room(seen, max_deletions)) is not None:
-        return replace(about, result=Result.REFUSED, problems=(problem,))
-    listing = with_coming(config, seen.listing, seen.listing.taken_at)
+    now = seen.listing.taken_at
+    found = adoption(config, seen.plan.verdicts, start_at=now, ahead=timedelta(0), now=now)
+    about = replace(about, created=found.adopted, problems=tuple(map(stuck_problem, found.stuck)))
+    if found.adopted is None and (problem := no_room(seen, max_deletions)) is not None:
+        return replace(about, result=Result.REFUSED, problems=(*about.problems, problem))
+    listing = with_coming(config, seen.listing, found.adopted)
     decided = judged(config, listing, accepted=seen.accepted, max_deletions=max_deletions)
     deleted = tuple(verdict.backup for verdict in decided.deletions)
     kept = len(decided.verdicts) - len(deleted)
     if decided.refused is not None:
         problem = refusal(config.name, decided.code, decided.refused)
-        return replace(about, result=Result.REFUSED, kept=kept, problems=(problem,))
+        return replace(about, result=Result.REFUSED, kept=kept, problems=(*about.problems, problem))
     return replace(about, deleted=deleted, kept=kept)
 
 

@@ -5,10 +5,10 @@ is settled by looking for that name, never by asking again (invariant 6).
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from daemon.config.values import ServerConfig
-from daemon.core.adoption import adopt, newest_attempt
+from daemon.core.adoption import newest_attempt
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import Refusal, make_room
 from daemon.history import Rotation, Step
@@ -19,8 +19,7 @@ from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, Problem, Result, Retry, refusal
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
-
-ROUNDING = timedelta(seconds=2)
+from daemon.rotation.survey import ROUNDING, adoption, stuck_problem
 
 
 async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Backup:
@@ -150,15 +149,11 @@ def _by_panel(run: Run, moment: datetime) -> datetime:
 def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup | None:
     """Return a pending one of ours made for the current interval; say which ones are stuck."""
     this_start = run.order.start_at or run.tools.clock.now()
-    since = _by_panel(run, run.config.starts.latest(this_start - timedelta(seconds=1)))
-    adoption = adopt(verdicts, since=since, timeout=run.config.policy.timeout, now=now)
-    for stuck in adoption.stuck:
-        run.problem(
-            "stuck",
-            f"{stuck.name} is pending since {stuck.created_at:%Y-%m-%d %H:%M %Z}; it is left alone and not counted",
-            "look at the node's log; once the panel has marked it failed, failed_after applies",
-        )
-    return adoption.adopted
+    found = adoption(run.config, verdicts, start_at=this_start, ahead=run.panel_ahead(), now=now)
+    for stuck in found.stuck:
+        problem = stuck_problem(stuck)
+        run.problem(problem.code, problem.text, problem.hint)
+    return found.adopted
 
 
 async def _create(run: Run, gathered: Gathered) -> Backup:

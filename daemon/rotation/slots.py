@@ -1,7 +1,8 @@
 """How many backups run at once on one node.
 
-A slot is taken before a backup is created and given back when it is completed, or after `node_hold`: one stuck
-backup never keeps a node's next one waiting for ever (invariant 12).
+A slot is taken before a backup is created and given back when it is completed, or after `node_hold`, or once it is
+pending far longer than earlier ones were: one stuck backup never keeps a node's next one waiting for ever
+(invariant 12).
 """
 
 import anyio
@@ -22,6 +23,10 @@ class Slot:
     def remaining(self) -> float | None:
         """Seconds until the slot must be given back; None when it has been."""
         return max(0.0, self._until - self._clock.monotonic()) if self._held else None
+
+    def hold_at_most(self, seconds: float) -> None:
+        """Let it be held for so long from now on, unless it must be given back before."""
+        self._until = min(self._until, self._clock.monotonic() + seconds)
 
     def release(self) -> None:
         """Let the node's next backup begin."""

@@ -1,15 +1,19 @@
 """Looking without touching: what retention says now (`plan`), and what a rotation would do (`rotate --dry-run`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.config.values import ServerConfig
-from daemon.core.model import Backup, Listing, Server
+from daemon.core.adoption import Adoption, adopt
+from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import BackupLimitError, ServerStateError
 from daemon.rotation.outcome import NO_BACKUPS, Problem, refusal
+
+ROUNDING = timedelta(seconds=2)
+"""The panel rounds its dates down, and its clock is known to a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,33 @@ def no_room(seen: Survey, max_deletions: int | None = None) -> Problem | None:
     return Problem("limit", f"the limit of {limit} backups is reached; {room.text}", hint)
 
 
-def with_coming(config: ServerConfig, listing: Listing, now: datetime) -> Listing:
-    """The listing as it will be once a rotation's new backup has turned good, for a dry run."""
+def adoption(
+    config: ServerConfig, verdicts: Sequence[Verdict], *, start_at: datetime, ahead: timedelta, now: datetime
+) -> Adoption:
+    """Which pending one of ours a rotation for that start waits for instead of making one, and which are stuck.
+
+    `now` is the listing's moment by the panel's clock, which is `ahead` of ours.
+    """
+    since = config.starts.latest(start_at - timedelta(seconds=1)) + ahead - ROUNDING
+    return adopt(verdicts, since=since, timeout=config.policy.timeout, now=now)
+
+
+def stuck_problem(stuck: Backup) -> Problem:
+    """What is told of a pending one that no rotation waits for any more."""
+    return Problem(
+        "stuck",
+        f"{stuck.name} is pending since {stuck.created_at:%Y-%m-%d %H:%M %Z}; it is left alone and not counted",
+        "look at the node's log; once the panel has marked it failed, failed_after applies",
+    )
+
+
+def with_coming(config: ServerConfig, listing: Listing, adopted: Backup | None) -> Listing:
+    """The listing as it will be once a rotation's new backup, or the one that it adopts, has turned good."""
+    now = listing.taken_at
     newest = max((b.bytes for b in listing.backups if b.successful), default=1)
+    if adopted is not None:
+        good = replace(adopted, successful=True, bytes=newest, completed_at=now)
+        return replace(listing, backups=tuple(good if backup is adopted else backup for backup in listing.backups))
     name = config.policy.template.render(config.name, now, "0" * 8)
     coming = Backup("", name, successful=True, locked=False, bytes=newest, created_at=now, completed_at=now)
     return replace(listing, backups=(*listing.backups, coming), total=listing.total + 1)

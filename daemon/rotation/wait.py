@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from daemon.core.model import Backup, Listing, Verdict
-from daemon.core.units import format_duration
-from daemon.core.waiting import durations_of, next_look
+from daemon.core.units import format_duration, format_moment
+from daemon.core.waiting import durations_of, far_beyond, next_look, usual
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt, Run
+
+TOLD_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,42 @@ async def wait(run: Run, backup: Backup, expectation: Expectation) -> tuple[Back
     # Counted on by our own clock: the panel's may be set meanwhile, and a date that cannot be read has no age.
     age = max(0.0, (run.panel_now() - backup.created_at).total_seconds()) if backup.created_at else 0.0
     began = clock.monotonic()
+    _bound_hold(run, expectation, age)
+    taken = usual(expectation.durations)
+    told_at = max(TOLD_AFTER, 2 * (taken or TOLD_AFTER))
     by_list = True
     while backup.completed_at is None:
         waited = timedelta(seconds=age + clock.monotonic() - began)
         if waited >= timeout:
             raise _still_pending(backup, waited, timeout)
+        if waited >= told_at:
+            _tell(run, backup, waited, taken)
+            told_at = 2 * waited
         await _sleep(run, min(next_look(waited, expectation.durations), timeout - waited))
         backup, gathered = await _look(run, backup, by_list=by_list)
         if gathered is not None and backup.completed_at is not None:
             return backup, gathered
         by_list = expectation.one_page
     return backup, None
+
+
+def _bound_hold(run: Run, expectation: Expectation, age: float) -> None:
+    """Let a backup that is pending far longer than earlier ones were hold its node's slot no longer."""
+    far = far_beyond(expectation.durations)
+    if run.slot is not None and far is not None:
+        run.slot.hold_at_most(max(0.0, far.total_seconds() - age))
+
+
+def _tell(run: Run, backup: Backup, waited: timedelta, taken: timedelta | None) -> None:
+    """Say what is waited for, since the rotation says nothing else for hours."""
+    zone, now = run.config.policy.zone, run.panel_now()
+    run.log.info(
+        "still_pending",
+        backup=backup.name,
+        since=format_moment(now - waited, zone),
+        usually="unknown" if taken is None else format_duration(taken),
+        given_up_at=format_moment(now + run.config.policy.timeout - waited, zone),
+    )
 
 
 async def _look(run: Run, backup: Backup, *, by_list: bool) -> tuple[Backup, Gathered | None]:
@@ -72,13 +99,13 @@ async def _look(run: Run, backup: Backup, *, by_list: bool) -> tuple[Backup, Gat
 
 
 async def _sleep(run: Run, delay: timedelta) -> None:
-    """Sleep, giving the node's slot back on the way when it was held for long enough."""
+    """Sleep, giving the node's slot back on the way once it was held for long enough."""
     seconds = max(1.0, delay.total_seconds())
     remaining = run.slot.remaining() if run.slot else None
     if run.slot is not None and remaining is not None and remaining < seconds:
         await run.tools.clock.sleep(remaining)
         run.slot.release()
-        run.log.info("slot_given_back", reason="held for node_hold")
+        run.log.info("slot_given_back", reason="held for as long as one backup may")
         seconds -= remaining
     await run.tools.clock.sleep(seconds)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from daemon.locks import server_lock
 from daemon.presence import daemon_present
 from daemon.sandbox import faults
 from daemon.sandbox.records import State, Work
-from daemon.sandbox.scenes import three_pages
+from daemon.sandbox.scenes import own_name, three_pages
 from daemon.sandbox.serve import SandboxServer, in_background
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
@@ -196,6 +197,19 @@ def test_a_rehearsal_says_what_would_be_done_and_does_nothing(cli: Cli, panel: P
     assert "  would delete auto-survival-" in ran.out
     assert cli("--config", panel.config, "rotate", "survival", "--dry-run", "--json").json["dry_run"] is True
     assert len(panel.world.ledger) == before
+
+
+def test_a_rehearsal_says_that_a_pending_one_would_be_adopted(cli: Cli, panel: Panel) -> None:
+    """Since when, and what would be deleted once it is good."""
+    made = panel.world.now() - timedelta(hours=1)
+    name = own_name("survival", made, 77)
+    pending = panel.world.add_backup(panel.survival, name, created_at=made, state=State.PENDING)
+    ran = cli("--config", panel.config, "rotate", "survival", "--dry-run")
+    assert ran.out.splitlines()[0] == (
+        f"survival: would adopt {name}, pending since {made:%Y-%m-%d %H:%M} UTC; would delete 4, keep 5"
+    )
+    ran = cli("--config", panel.config, "rotate", "survival", "--dry-run", "--json")
+    assert ran.json["servers"][0]["created"]["uuid"] == pending.uuid
 
 
 @pytest.mark.parametrize("state", ["suspended", "installing", "restoring_backup", "transferring", "maintenance"])

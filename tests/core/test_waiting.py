@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core.waiting import durations_of, first_look, next_look
+from daemon.core.waiting import durations_of, far_beyond, first_look, next_look, usual
 from tests.core.build import NOW, but, failed, good, verdicts
 
 MINUTE = timedelta(minutes=1)
@@ -53,3 +53,12 @@ def test_durations_are_those_of_good_backups_in_their_order() -> None:
     older, newer = good(NOW - timedelta(days=2)), good(NOW - timedelta(days=1))
     rows = [but(newer, completed_at=NOW - timedelta(hours=23)), older, failed(NOW - timedelta(days=3))]
     assert durations_of(verdicts(rows).values()) == (MINUTE, 60 * MINUTE)
+
+
+def test_twenty_times_what_is_usual_is_far_beyond_it_and_never_less_than_half_an_hour() -> None:
+    """Four seconds: half an hour; three minutes: an hour. Where nothing is known of earlier ones, nothing is."""
+    assert usual([timedelta(seconds=4)] * 5 + [timedelta(seconds=6)]) == timedelta(seconds=4)
+    assert far_beyond([timedelta(seconds=4)] * 5) == 30 * MINUTE
+    assert far_beyond([3 * MINUTE]) == 60 * MINUTE
+    assert usual([]) is None
+    assert far_beyond([]) is None
