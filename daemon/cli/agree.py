@@ -22,7 +22,7 @@ def agree(facts: Iterable[str], question: str, *, yes: bool) -> None:
         return
     for fact in facts:
         say(fact)
-    sys.stderr.write(printable(f"{question} [y/N] "))
+    sys.stderr.write(printable(f"{question} [y/N] "))  # where it cannot be asked, nothing is done
     sys.stderr.flush()
     if _answer() not in {"y", "yes"}:
         say("nothing was changed")

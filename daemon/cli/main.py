@@ -9,6 +9,7 @@ import typer
 from daemon.cli.app import PROGRAM, app
 from daemon.cli.output import say, say_error, say_trouble
 from daemon.errors import BackupdError, Exit
+from daemon.streams import output_error
 
 # typer exports this one error of usage; its base is what all of them share.
 _USAGE: type[Exception] = typer.BadParameter.__bases__[0]
@@ -25,7 +26,12 @@ def run(words: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         code = Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 — the last place before the user
-        return _usage(error) if isinstance(error, _USAGE) else _bug(error, words)
+        if isinstance(error, _USAGE):
+            return _usage(error)
+        if unwritten := output_error(error):  # typer prints help by itself
+            say_error(unwritten)
+            return unwritten.exit_code
+        return _bug(error, words)
     if code == Exit.INTERRUPTED:
         say("interrupted")
     return int(code or Exit.DONE)

@@ -4,34 +4,17 @@ A reader that went away (`… | head`) is no error. What a panel wrote cannot mo
 """
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError
+from daemon.streams import write
+
+__all__ = ["printable", "say", "say_error", "say_trouble", "write", "write_json"]
 
 SCHEMA = 1
-
-
-class OutputError(BackupdError):
-    """The data could not be written to stdout."""
-
-    exit_code = Exit.FAILED
-    code = "output"
-
-
-def write(text: str) -> None:
-    """Write data to stdout; a reader that went away is none the wiser, and no error."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What is left in the buffer would fail once more at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        raise OutputError(f"the output cannot be written: {error.strerror}") from error
 
 
 def write_json(document: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ Nothing that decides is ever cut: on a narrow terminal it goes on in the next li
 
 import sys
 from collections.abc import Iterable, Sequence
+from io import StringIO
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -65,16 +66,23 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
 
 def show(*parts: RenderableType) -> None:
     """Write tables and lines to stdout; in colour only where there is a terminal that wants it."""
-    console = _console()
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part)
-    text = captured.get()
+    sheet = _Sheet()
+    console = _console(sheet)
+    for part in parts:
+        console.print(part)
+    text = sheet.getvalue()
     write(text if console.is_terminal else "".join(line.rstrip() + "\n" for line in text.splitlines()))
 
 
-def _console() -> Console:
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
+class _Sheet(StringIO):
+    """Where a table is drawn for stdout, and written from in one piece: a terminal where stdout is one."""
+
+    def isatty(self) -> bool:
+        return sys.stdout.isatty()
+
+
+def _console(sheet: _Sheet | None = None) -> Console:
+    console = Console(file=sheet or _Sheet(), highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     return console

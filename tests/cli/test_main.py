@@ -10,7 +10,7 @@ import pytest
 
 from daemon import __version__
 from daemon.cli import main as cli_main
-from daemon.cli.output import OutputError, printable, say, say_error, write
+from daemon.cli.output import printable, say, say_error
 from daemon.errors import BackupdError, SafetyError, StateError, UsageError
 from daemon.log import REDACTED
 from tests.cli.conftest import Cli
@@ -172,20 +172,6 @@ def test_a_reader_that_went_away_is_no_error() -> None:
     )
     ran = outside(code=code)
     assert (ran.returncode, ran.stderr) == (0, "")
-
-
-def test_output_that_cannot_be_written_is_an_error() -> None:
-    """A full disk must not look like success."""
-
-    class Full:
-        def write(self, _: str) -> int:
-            raise OSError(28, "No space left on device")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.stdout", Full())
-        with pytest.raises(OutputError, match="No space left on device") as caught:
-            write("data")
-    assert caught.value.exit_code == 4
 
 
 def test_nobody_reading_stderr_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

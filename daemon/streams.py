@@ -1,0 +1,60 @@
+"""The standard streams, as a crontab, a supervisor or a full disk leaves them.
+
+One that is closed is /dev/null: a file that was opened later would take its number, and be written to as if it were the
+terminal. One that cannot be written to is an error of its own, told where that is still possible.
+"""
+
+import errno
+import os
+import sys
+
+from daemon.errors import BackupdError, Exit
+
+STREAMS = (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_WRONLY, "w"), ("stderr", os.O_WRONLY, "w"))
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE})
+
+
+class OutputError(BackupdError):
+    """The data could not be written to stdout."""
+
+    exit_code = Exit.FAILED
+    code = "output"
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the output cannot be written: {error.strerror or error}")
+
+
+def open_missing() -> None:
+    """Open /dev/null for each standard stream that is closed; to be called before any file is opened."""
+    for number, (name, flags, mode) in enumerate(STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest number that is free, which is this one
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))
+
+
+def write(text: str) -> None:
+    """Write data to stdout; a reader that went away (`… | head`) is no error. Raises OutputError."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        _discard()
+        if not isinstance(error, BrokenPipeError):
+            raise OutputError(error) from error
+
+
+def output_error(error: Exception) -> OutputError | None:
+    """Given what a library raised that prints by itself, return our error where a stream could not be written to."""
+    if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
+        _discard()
+        return OutputError(error)
+    return None
+
+
+def _discard() -> None:
+    """Lead stdout nowhere: what is left in its buffer would fail once more at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
