@@ -9,5 +9,8 @@ STDIN = Path("-")
 
 
 def opened(file: Path, *, errors: str = "strict") -> AbstractContextManager[TextIO]:
-    """Open it to be read as UTF-8 text; standard input is left open afterwards. Raises OSError."""
-    return nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8", errors=errors)
+    """Open it to be read as UTF-8 text, a byte order mark before it or not; raises OSError.
+
+    Standard input is read as it is, and left open afterwards.
+    """
+    return nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8-sig", errors=errors)

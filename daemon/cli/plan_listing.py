@@ -62,7 +62,7 @@ def _text(file: Path) -> str:
     """The file's text, or stdin's; UsageError where there is none, or no end of it."""
     try:
         with opened(file, errors="replace") as stream:
-            text = stream.read(_LARGEST + 1)
+            text = stream.read(_LARGEST + 1).removeprefix("\ufeff")  # standard input may begin with one as well
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     except ValueError:

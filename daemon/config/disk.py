@@ -22,3 +22,25 @@ def read_file(file: Path, most: int) -> bytes:
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most >> 10} KiB")
     return content
+
+
+def read_text(file: Path, most: int) -> str:
+    """Return a file's text, without the byte order mark that some editors put first; raises as `read_file` does.
+
+    UnicodeDecodeError: it is no UTF-8.
+    """
+    return read_file(file, most).decode("utf-8-sig")
+
+
+def is_replaced(file: Path) -> bool:
+    """Whether the file was replaced or removed after it was mounted by itself, so that its old content is read.
+
+    A container's mount of a single file holds on to what the file was; `sed -i` and most editors write a new one.
+    """
+    try:
+        return file.stat().st_nlink == 0
+    except OSError:
+        return False
+
+
+REPLACED = "was replaced after it was mounted, and the old one is read; mount its folder instead, and start anew"

@@ -14,6 +14,7 @@ from pydantic_settings import ForceDecode
 
 from daemon.config.errors import ENVIRONMENT, Problem, closest
 from daemon.config.models import SECTIONS, TABLES, Document, Table
+from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
 from daemon.config.tree import PREFIX, KeyPath, Tree, variable
 
 FILE_VARIABLE = "PTERO_BACKUPD_CONFIG"
@@ -37,7 +38,7 @@ def read_environment(environ: Mapping[str, str], tree: Tree) -> dict[str, Any]:
             _refuse(tree, name, "does not hold UTF-8 text")
         else:
             seen[path] = name
-            _put(path, _decoded(path, text), values, tree)
+            _put(path, _decoded(path, _unquoted(path, text, name, tree)), values, tree)
     return values
 
 
@@ -103,14 +104,31 @@ def _put(path: KeyPath, value: object, values: dict[str, Any], tree: Tree) -> No
     tree.origins.setdefault(path[:2], ENVIRONMENT)
 
 
+def _unquoted(path: KeyPath, text: str, name: str, tree: Tree) -> str:
+    """The text without quotes around it, which are a problem of their own; JSON that is text has a use for them."""
+    inner = in_quotes(text)
+    if inner is None or (_is_json(path) and isinstance(_json(inner), str | None)):
+        return text
+    _refuse(tree, name, QUOTED, UNQUOTE)
+    return inner
+
+
 def _decoded(path: KeyPath, text: str) -> object:
     """Text as it stands, or JSON where the key is no text; what is no JSON is left for the model to refuse."""
+    value = _json(text) if _is_json(path) else None
+    return text if value is None else value
+
+
+def _is_json(path: KeyPath) -> bool:
     model: type[Table] = {**SECTIONS, **TABLES}[path[0]] if len(path) > 1 else Document
-    if not any(part is ForceDecode for part in model.model_fields[path[-1]].metadata):
-        return text
+    return any(part is ForceDecode for part in model.model_fields[path[-1]].metadata)
+
+
+def _json(text: str) -> object:
+    """What the text holds as JSON; None where it is none."""
     try:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode()  # JSON can hold lone surrogates, which nothing could print
     except (ValueError, RecursionError):
-        return text
+        return None
     return value

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from daemon.config.disk import read_file
+from daemon.config.disk import REPLACED, is_replaced, read_text
 from daemon.config.errors import Problem, did_you_mean, shown
 from daemon.config.models import SECRETS, SECTIONS, TABLES, Document
 from daemon.config.tree import KeyPath, Tree, variable
@@ -21,6 +21,8 @@ def read_files(tree: Tree) -> dict[str, Any]:
     for file in (tree.main, *_beside(tree)):
         if (document := _document(file, tree)) is not None:
             tree.files.append(file)
+            if is_replaced(file):
+                tree.warnings.append(f"{file} {REPLACED}")
             _add(document, str(file), values, tree)
     return values
 
@@ -41,7 +43,7 @@ def _beside(tree: Tree) -> list[Path]:
 def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
     """One file's content; None where there is none to judge. Whether the main file may be missing is not known here."""
     try:
-        return tomllib.loads(read_file(file, _LARGEST).decode())
+        return tomllib.loads(read_text(file, _LARGEST))
     except FileNotFoundError:
         if file == tree.main:
             return None

@@ -21,6 +21,8 @@ from daemon.core.names import Template
 from daemon.core.units import parse_duration, parse_size, parse_span
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_OFFSET = re.compile(r"(?:etc/)?(?:gmt|utc|z)?\s*([+-])([0-9]{1,2}):?([0-9]{2})?", re.IGNORECASE)
+_FARTHEST = {"+": 14, "-": 12}  # hours from UTC that there are zones of
 _SHORTEST_FAILED_AFTER = timedelta(hours=12)
 
 
@@ -48,11 +50,25 @@ def _zone(text: str) -> None:
 
 def _nearest_zone(text: str) -> str:
     """Given what was written as a time zone, return the question; a city alone is enough to guess from."""
+    if found := _OFFSET.fullmatch(text.strip()):
+        return _zone_of_offset(found[1], int(found[2]), int(found[3] or 0))
     # Abbreviations are no guess: "EST" for "CEST" would be taken, and be hours off.
     zones = {zone.lower(): zone for zone in sorted(available_timezones()) if "/" in zone or zone == "UTC"}
     cities = {name.rpartition("/")[2]: zone for name, zone in zones.items()}
-    guess = cities.get(text.lower().replace(" ", "_")) or zones.get(closest(text, zones) or "")
+    near = closest(text, [name for name in zones if not name.startswith("etc/")])  # their signs are inverted
+    guess = cities.get(text.lower().replace(" ", "_")) or zones.get(near or "")
     return f"did you mean {guess}?" if guess else 'such as "Europe/Berlin" or "UTC"'
+
+
+def _zone_of_offset(sign: str, hours: int, minutes: int) -> str:
+    """Given an offset from UTC, return what to write; the zones that are one have the signs inverted, as POSIX has."""
+    city = 'name a city\'s zone, such as "Europe/Berlin", which knows of summer time'
+    if not hours and not minutes:
+        return f'{city}, or "UTC"'
+    if minutes or hours > _FARTHEST[sign]:
+        return city
+    inverted = {"+": "-", "-": "+"}[sign]
+    return f'{city}; "Etc/GMT{inverted}{hours}" is always UTC{sign}{hours} (its sign is inverted)'
 
 
 def _failed_after(text: str) -> None:

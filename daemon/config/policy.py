@@ -8,6 +8,8 @@ from daemon.config.models import PolicyTable
 from daemon.config.schedule import schedule_of
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PolicyConfig
+from daemon.core.calendar import Cron, parse_schedule
+from daemon.core.cron_words import steps_beyond
 from daemon.core.keep import Keep
 from daemon.core.model import Scope
 from daemon.core.names import Template
@@ -57,6 +59,10 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
     except ValueError as error:
         tree.refuse(path, str(error))
     check_names(path, tree)
+    schedule = parse_schedule(table.schedule)
+    if isinstance(schedule, Cron) and "schedule" in tree.values[path[0]][path[1]]:
+        for text in steps_beyond(schedule.expression):
+            tree.warn((*path, "schedule"), text)
     if parse_duration(table.splay) > _interval(table.schedule, table.timezone):
         tree.warn((*path, "splay"), f"{table.splay} is longer than the time between two starts")
 

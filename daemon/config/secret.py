@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from daemon.config.disk import read_file
+from daemon.config.disk import REPLACED, is_replaced, read_text
+from daemon.config.quotes import UNQUOTE, in_quotes
 from daemon.config.tree import KeyPath, Tree, dotted, variable
 
 _LONGEST_FILE = 64 * 1024
@@ -68,16 +69,21 @@ def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
 def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str, KeyPath] | None:
     """The secret that is alone in a file: of two, or of a secret and a note, nobody knows which is meant."""
     try:
-        secret = read_file(file, _LONGEST_FILE).decode().strip()
+        secret = read_text(file, _LONGEST_FILE).strip()
     except OSError as error:
         tree.refuse(path, f"the {place.noun} file {file} cannot be read: {error.strerror or error}")
     except UnicodeDecodeError:
         tree.refuse(path, f"the {place.noun} file {file} does not hold UTF-8 text")
     else:
-        if "\n" not in secret:
+        if is_replaced(file):
+            tree.warn(path, f"{file} {REPLACED}")
+        if "\n" in secret:
+            reason = f"the {place.noun} file {file} holds more than one line"
+            tree.refuse(path, reason, f"leave the {place.noun} alone in it")
+        elif in_quotes(secret) is not None:
+            tree.refuse(path, f"the {place.noun} file {file} holds quotes, which are a part of it", UNQUOTE)
+        else:
             return secret, path
-        reason = f"the {place.noun} file {file} holds more than one line"
-        tree.refuse(path, reason, f"leave the {place.noun} alone in it")
     return None
 
 

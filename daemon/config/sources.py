@@ -14,6 +14,7 @@ from daemon.config.discover import discovers
 from daemon.config.environment import FILE_VARIABLE, read_environment
 from daemon.config.errors import Problem
 from daemon.config.files import read_files
+from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
 from daemon.config.tree import Tree
 
 DEFAULT_FILE = Path("/etc/ptero-backupd/config.toml")
@@ -82,4 +83,6 @@ def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers:
 
 
 def _missing(file: Path) -> Problem:
-    return Problem(str(file), "", None, "there is no such file", "`ptero-backupd init` writes a first one")
+    quoted = in_quotes(str(file)) is not None
+    advice = f"{QUOTED}: {UNQUOTE}" if quoted else "`ptero-backupd init` writes a first one"
+    return Problem(str(file), "", None, "there is no such file", advice)

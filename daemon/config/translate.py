@@ -5,6 +5,7 @@ from pydantic_core import ErrorDetails
 
 from daemon.config.errors import ENVIRONMENT, closest, did_you_mean, shown
 from daemon.config.models import SECRETS, SECTIONS, TABLES, DiscoverTable, KeepTable
+from daemon.config.quotes import QUOTED, in_quotes
 from daemon.config.tree import KeyPath, Tree
 
 _WORDS = {
@@ -41,6 +42,8 @@ def refuse_all(error: ValidationError, path: KeyPath, tree: Tree) -> None:
                 _refuse_lack(key, path, detail, tree)
             case _:
                 reason, suggestion = _words(detail)
+                if isinstance(detail["input"], str) and in_quotes(detail["input"]) is not None:
+                    suggestion = f"{QUOTED}: leave those inside out"
                 tree.refuse(key, reason, suggestion, value=_value(detail, key))
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from daemon.core.cron_words import why_refused
 from daemon.core.units import parse_duration
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,7 +135,10 @@ def parse_schedule(text: str) -> Schedule:
         next(CronSim(expression, EPOCH))
     except (CronSimError, ValueError) as error:
         field = str(error).removeprefix("Bad ")
-        mistake = f"its {field} must be {_RANGES[field]}" if field in _RANGES else "it has a number that is too long"
+        if field in _RANGES:
+            mistake = why_refused(field, expression) or f"its {field} must be {_RANGES[field]}"
+        else:
+            mistake = "it has a number that is too long"
         raise ValueError(f'"{text}" is not a schedule: {mistake}') from None
     except StopIteration:
         raise ValueError(f'"{text}" never comes: no date has that day, month and weekday') from None

@@ -62,6 +62,12 @@ def test_the_captured_list_is_judged_with_reasons(cli: Cli, pages: Path) -> None
     assert [reason["slot"] for reason in server["backups"][3]["reasons"]] == [None, "2026-11-23"]
 
 
+def test_a_byte_order_mark_before_a_list_is_read_over(cli: Cli, one_page: Path) -> None:
+    """PowerShell writes one."""
+    one_page.write_bytes(b"\xef\xbb\xbf" + one_page.read_bytes())
+    assert cli("plan", "--listing", one_page, "--keep", "last=3", *NOW, "--json").json["servers"][0]["backups"]
+
+
 def test_in_a_pipe_each_backup_is_one_whole_line(cli: Cli, pages: Path) -> None:
     """Nothing that decides is cut, however long it is, and the last line sums it up."""
     ran = cli("plan", "--listing", pages, "--keep", "last=3,daily=3", *NOW)

@@ -8,7 +8,7 @@ import pytest
 from daemon.config.load import load
 from daemon.config.models import SECTIONS
 from daemon.config.tree import variable
-from tests.config.support import ENVIRONMENT, RIGHT, SIDECAR, UUID, problems, write
+from tests.config.support import ENVIRONMENT, KEY, RIGHT, SIDECAR, UUID, problems, write
 
 VALUES = {
     "url": "https://panel.example.com",
@@ -197,3 +197,38 @@ def test_json_is_read_as_toml_would_be() -> None:
 def test_the_values_above_hold_every_key() -> None:
     """Otherwise a new key could be forgotten in the test of all keys."""
     assert set(VALUES) == {key for model in SECTIONS.values() for key in model.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("POLICIES__STANDARD__SCHEDULE", "'0 4 * * *'"),
+        ("POLICIES__STANDARD__NAME", '"auto-{time}"'),
+        ("POLICIES__STANDARD__MAX_DELETIONS", '"5"'),
+        ("POLICIES__STANDARD__MAX_DELETIONS", "'5'"),
+        ("POLICIES__STANDARD__KEEP", "'{\"last\": 3}'"),
+        ("PANELS__MAIN__ALLOW_HTTP", '"true"'),
+        ("PANELS__MAIN__URL", '"https://panel.example.com"'),
+        ("PANELS__MAIN__API_KEY", f'"{KEY}"'),
+        ("STATE_DIR", '"none"'),
+    ],
+)
+def test_quotes_that_an_env_file_kept_are_named(key: str, text: str) -> None:
+    """Docker's --env-file keeps them; the value inside them is not told to be wrong."""
+    name = f"PTERO_BACKUPD_{key}"
+    (problem,) = problems(None, SIDECAR | {name: text})
+    assert (problem.key, problem.value, problem.reason) == (name, None, "the quotes are a part of the value")
+    assert KEY not in str(problem)
+
+
+def test_json_that_is_text_may_stand_in_quotes() -> None:
+    """They are JSON's own."""
+    config = load(None, SIDECAR | {"PTERO_BACKUPD_POLICIES__STANDARD__KEEP": '"all"'})
+    assert config.policies["standard"].retention.keep.everything
+
+
+def test_a_quoted_path_of_the_file_is_told(tmp_path: Path) -> None:
+    """There is no such file, and this is why."""
+    quoted = f'"{write(tmp_path)}"'
+    (problem,) = (found for found in problems(None, {"PTERO_BACKUPD_CONFIG": quoted}) if not found.key)
+    assert problem.suggestion.startswith("the quotes are a part of the value")

@@ -139,3 +139,23 @@ def test_nothing_is_said_to_be_missing_that_an_unread_file_may_hold(tmp_path: Pa
     broken = write(tmp_path, "[panels.second", "conf.d/second.toml")
     (problem,) = problems(main, ENVIRONMENT | {"PTERO_BACKUPD_PANELS__SECOND__BACKUPS_PER_NODE": "2"})
     assert problem.file == str(broken)
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    """In the main file and beside it."""
+    mark = b"\xef\xbb\xbf"
+    main, _, servers = RIGHT.partition("[servers")
+    (tmp_path / "config.toml").write_bytes(mark + main.encode())
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "a.toml").write_bytes(mark + f"[servers{servers}".encode())
+    assert set(load(tmp_path / "config.toml", ENVIRONMENT).servers) == {"survival"}
+
+
+def test_a_file_that_was_replaced_under_its_mount_is_told(tmp_path: Path) -> None:
+    """A mount of a single file holds on to the one that it was: it has no name any more, and is still read."""
+    path = write(tmp_path)
+    with path.open() as held:
+        path.unlink()
+        config = load(Path(f"/proc/self/fd/{held.fileno()}"), ENVIRONMENT)
+    (warning,) = config.warnings
+    assert "was replaced after it was mounted" in warning

@@ -67,6 +67,12 @@ def test_blanks_around_a_variable_s_key_are_no_part_of_it(tmp_path: Path) -> Non
     assert panel.api_key.get_secret_value() == KEY
 
 
+def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path: Path) -> None:
+    """Windows' editors put one first."""
+    key_file(tmp_path, b"\xef\xbb\xbf" + KEY.encode() + b"\r\n")
+    assert loaded(tmp_path, WITH_FILE, HOME).panels["main"].api_key.get_secret_value() == KEY
+
+
 @pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o620, 1)])
 def test_a_key_file_that_others_can_read_is_a_warning(tmp_path: Path, mode: int, warnings: int) -> None:
     """Not an error: some mounts know no other mode."""
@@ -82,6 +88,8 @@ def test_a_key_file_that_others_can_read_is_a_warning(tmp_path: Path, mode: int,
         (b"", "the key is empty"),
         (b" \n\n", "the key is empty"),
         (b"ptla_EXAMPLE", "application key"),
+        (b'"ptlc_EXAMPLE"', "holds quotes, which are a part of it"),
+        (b"\xef\xbb\xbf'ptlc_EXAMPLE'\n", "holds quotes, which are a part of it"),
         (b"papp_EXAMPLE", "application key"),
         (b"ptlc_EXAM PLE", "holds a space"),
         (b"ptlc_EXAM\tPLE", "holds a space"),

@@ -75,6 +75,8 @@ MISTAKES = [
     (URL, f'{URL}\napi_key = "{KEY}"', "panels.main.api_key", None, "does not belong into", "API_KEY"),
     # policies
     ('schedule = "0 4 * * *"', "", "policies.standard.schedule", None, "is required", 'such as "0 4 * * *"'),
+    ("0 4 * * *", "'0 4 * * *'", "policies.standard.schedule", "\"'0 4 * * *'\"", "", "the quotes are a part"),
+    ("0 4 * * *", "0 22-2 * * *", "policies.standard.schedule", '"0 22-2 * * *"', "as 22-23,0-2", ""),
     ("0 4 * * *", "0 4 * *", "policies.standard.schedule", '"0 4 * *"', "is not a schedule", ""),
     ("0 4 * * *", "0 0 4 * * *", "policies.standard.schedule", '"0 0 4 * * *"', "is not a schedule", ""),
     ("keep =", "timezone = 'Berlin'\nkeep =", "policies.standard.timezone", '"Berlin"', NO_ZONE, "/Berlin?"),
@@ -93,6 +95,22 @@ MISTAKES = [
         '"new york"',
         NO_ZONE,
         "America/New_York?",
+    ),
+    *(
+        ("keep =", f"timezone = '{zone}'\nkeep =", "policies.standard.timezone", f'"{zone}"', NO_ZONE, right)
+        for zone, right in [
+            ("GMT+1", 'such as "Europe/Berlin", which knows of summer time; "Etc/GMT-1" is always UTC+1 (its sign is'),
+            ("GMT-5", '"Etc/GMT+5" is always UTC-5'),
+            ("GMT+02", '"Etc/GMT-2" is always UTC+2'),
+            ("UTC+2", '"Etc/GMT-2" is always UTC+2'),
+            ("utc-12:00", '"Etc/GMT+12" is always UTC-12'),
+            ("Etc/GMT+02", '"Etc/GMT-2" is always UTC+2'),
+            ("+03:00", '"Etc/GMT-3" is always UTC+3'),
+            ("UTC+5:30", "name a city's zone"),
+            ("UTC-13", "name a city's zone"),
+            ("UTC+00", 'or "UTC"'),
+            ("GMT1", 'such as "Europe/Berlin" or "UTC"'),
+        ]
     ),
     ("keep =", "timezone = '/etc/passwd'\nkeep =", "policies.standard.timezone", '"/etc/passwd"', NO_ZONE, "such as"),
     ("keep =", "timezone = 'Europe'\nkeep =", "policies.standard.timezone", '"Europe"', NO_ZONE, ""),
@@ -252,3 +270,19 @@ def test_a_variable_for_a_name_that_no_file_has_is_told_the_near_one(tmp_path: P
     _, problem = problems(write(tmp_path), ENVIRONMENT | {"PTERO_BACKUPD_PANELS__MIAN__BACKUPS_PER_NODE": "2"})
     assert (problem.file, problem.key) == ("environment", "panels.mian.url")
     assert problem.suggestion == "did the variable mean panels.main?"
+
+
+def test_no_zone_is_guessed_whose_sign_is_inverted(tmp_path: Path) -> None:
+    """Etc/GMT+1 is an hour behind Greenwich: who writes GMT+1 means one ahead."""
+    for written in ("GMT+1", "GMT+01", "UTC+1", "GMT +1", "ect/gmt+1", "GTM+1"):
+        (problem,) = problems(write(tmp_path, RIGHT.replace("keep =", f"timezone = '{written}'\nkeep =")))
+        assert "Etc/GMT+" not in problem.suggestion
+
+
+def test_a_step_that_can_never_come_is_a_warning_where_it_is_written(tmp_path: Path) -> None:
+    """At the policy once, however many servers follow it, and at a server whose own schedule it is."""
+    policy = RIGHT.replace("0 4 * * *", "0 */168 * * *") + 'timeout = "1h"\n'
+    (warning,) = loaded(tmp_path, policy).warnings
+    assert warning.startswith('policies.standard.schedule: "*/168" steps beyond the hours of a day')
+    (warning,) = loaded(tmp_path, RIGHT + 'schedule = "*/90 * * * *"\n').warnings
+    assert warning.startswith('servers.survival.schedule: "*/90" steps beyond')
