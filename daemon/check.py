@@ -24,7 +24,7 @@ from daemon.errors import Exit, JournalDamagedError, StateError
 from daemon.history import Journal
 from daemon.locks import check_locks
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import NotFoundError, PanelError
+from daemon.panel.errors import NotFoundError, PanelError, ServerStateError
 from daemon.rotation.outcome import NO_BACKUPS
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -192,7 +192,9 @@ def _meant(config: ServerConfig, visible: Sequence[Server]) -> str:
 def _obstacle(config: ServerConfig, server: Server) -> list[Finding]:
     if server.obstacle is None:
         return []
-    return [_about(config, Level.WARNING, "server-state", f"is {server.obstacle}: it is skipped until that ends")]
+    error = ServerStateError(f"is {server.obstacle}", obstacle=server.obstacle)
+    until = "it is skipped until that ends" if error.transient or error.suspended else "no backup of it can be made"
+    return [_about(config, Level.WARNING, error.code, f"{error.text}: {until}", error.hint)]
 
 
 def _permissions(config: ServerConfig, server: Server) -> list[Finding]:

@@ -19,6 +19,7 @@ from daemon.core.model import Server as PanelServer
 from daemon.errors import Exit, StateError
 from daemon.history import Journal
 from daemon.panel.client import PanelClient
+from daemon.panel.errors import ServerStateError
 from daemon.sandbox import faults
 from daemon.sandbox.records import Server, Settings, State, User
 from daemon.sandbox.scenes import KEY, empty, history, own_name
@@ -151,11 +152,26 @@ async def test_trouble_with_one_server_leaves_the_others_alone(scene: Scene) -> 
     assert ("survival", "limit") in [(finding.server, finding.code) for finding in findings]
 
 
-async def test_a_server_in_a_state_that_forbids_backups_is_a_warning(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("status", "text", "hint"),
+    [
+        ("suspended", "is suspended: it is skipped until that ends", "only an administrator can end that"),
+        ("installing", "is installing: it is skipped until that ends", "wait until the server is idle again"),
+        (
+            "install_failed",
+            "is not installed (install_failed): no backup of it can be made",
+            ServerStateError.installed_hint,
+        ),
+    ],
+)
+async def test_a_server_in_a_state_that_forbids_backups_is_a_warning(
+    scene: Scene, status: str, text: str, hint: str
+) -> None:
     """Its backups cannot be listed then, so they are not."""
-    scene.survival.status = "suspended"
+    scene.survival.status = status
     findings = await scene.check()
-    assert worst(findings) == [("warning", "server-state", "is suspended: it is skipped until that ends")]
+    assert worst(findings) == [("warning", "server-state", text)]
+    assert [finding.hint for finding in findings if finding.code == "server-state"] == [hint]
 
 
 async def test_permissions_that_rotation_needs_are_errors_and_the_others_are_said(scene: Scene) -> None:

@@ -59,7 +59,7 @@ def ended_by(error: BackupdError | Halt, backup: Backup | None = None) -> Handle
     problem = Problem(error.code, error.text + _when_again(error), error.hint)
     if isinstance(error, REFUSALS):
         return Handled(backup, Result.REFUSED, problems=(problem,))
-    passing = isinstance(error, ServerBusyError) or (isinstance(error, ServerStateError) and not error.suspended)
+    passing = isinstance(error, ServerBusyError) or (isinstance(error, ServerStateError) and error.transient)
     return Handled(backup, Result.SKIPPED if passing else Result.FAILED, problems=(problem,), passing=passing)
 
 

@@ -83,6 +83,23 @@ class Listing:
     pages: int = 1
 
 
+class Obstacle(StrEnum):
+    """The states of a server in which the panel answers every backup call with 409, in words."""
+
+    SUSPENDED = "suspended"
+    INSTALL_FAILED = "not installed (install_failed)"
+    REINSTALL_FAILED = "not installed (reinstall_failed)"
+    INSTALLING = "installing"
+    TRANSFERRING = "transferring"
+    RESTORING = "restoring a backup"
+    MAINTENANCE = "on a node under maintenance"
+
+    @property
+    def passes(self) -> bool:
+        """Whether it ends without anybody's help."""
+        return self not in {Obstacle.SUSPENDED, Obstacle.INSTALL_FAILED, Obstacle.REINSTALL_FAILED}
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """One game server as the panel tells it.
@@ -105,17 +122,22 @@ class Server:
     permissions: frozenset[str] | None = None
 
     @property
-    def obstacle(self) -> str | None:
-        """Why the panel would answer every backup call with 409, in words; None where it would not."""
+    def obstacle(self) -> Obstacle | None:
+        """Why the panel would answer every backup call with 409; None where it would not, as far as is known.
+
+        A reinstallation that failed hinders a Pelican, which calls it installing, and no Pterodactyl. Of a status that
+        is not named here the panel's own answer tells.
+        """
         states = (
-            (self.suspended, "suspended"),
-            (self.installing, "installing"),
-            (self.transferring, "transferring"),
-            (self.status == "restoring_backup", "restoring a backup"),
-            (bool(self.status), str(self.status).replace("_", " ")),
-            (self.node_under_maintenance, "on a node under maintenance"),
+            (self.suspended or self.status == "suspended", Obstacle.SUSPENDED),
+            (self.status == "install_failed", Obstacle.INSTALL_FAILED),
+            (self.status == "reinstall_failed" and self.installing, Obstacle.REINSTALL_FAILED),
+            (self.installing or self.status == "installing", Obstacle.INSTALLING),
+            (self.transferring, Obstacle.TRANSFERRING),
+            (self.status == "restoring_backup", Obstacle.RESTORING),
+            (self.node_under_maintenance, Obstacle.MAINTENANCE),
         )
-        return next((words for holds, words in states if holds), None)
+        return next((obstacle for holds, obstacle in states if holds), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from daemon.panel.pages import (
 )
 from daemon.panel.requests import Requests
 from daemon.panel.results import new_backup, nothing, said_locked, this_backup, understood
+from daemon.panel.server_calls import ServerCalls
 from daemon.panel.settling import SETTLE_SECONDS, settle_create, settle_toggle
 from daemon.panel.sightings import Sightings
 from daemon.panel.translate import CREATION_MARGIN
@@ -76,6 +77,7 @@ class PanelClient:
         self._requests = Requests(
             url, api_key, clock=clock, pace=self._pace, verify=verify, transport=transport, randomness=randomness
         )
+        self._calls = ServerCalls(self._requests, self._look)
         self._sightings = Sightings(clock, self._server_pages(self._requests.once, urgent=True), self.server)
         self._throttled_until: dict[str, float] = {}
 
@@ -145,17 +147,17 @@ class PanelClient:
 
         That is when the request left, not when it was to be made: it may have waited long for the API limit.
         """
-        return await read_listing(self._backup_pages(server_id, self._requests.read))
+        return await read_listing(self._backup_pages(server_id, self._calls.read))
 
     async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
         """Return one backup; NotFoundError where there is none such. An urgent look goes before others that wait."""
-        return await self._viewed(self._view(server_id, uuid, urgent=urgent), uuid, self._requests.read)
+        return await self._viewed(self._view(server_id, uuid, urgent=urgent), uuid, self._calls.read)
 
     async def download_link(self, server_id: str, uuid: str) -> SecretStr:
         """Return a signed URL for one download: used up by one use or within minutes, and a secret meanwhile."""
         doing = f"asking for a download of backup {uuid} of server {server_id}"
         call = self._call("GET", doing, server_id, "backups", uuid, "download")
-        return SecretStr(understood(call, await self._requests.read(call), read_link))
+        return SecretStr(understood(call, await self._calls.read(call), read_link))
 
     # Writing
 
@@ -180,7 +182,7 @@ class PanelClient:
         call = replace(call, leaving=leaving)
         self._look_at_throttle(call, server_id)
         try:
-            return new_backup(call, await self._requests.write(call))
+            return new_backup(call, await self._calls.write(call))
         except CreationThrottledError as error:
             self._throttled_until[server_id] = self._clock.monotonic() + (error.retry_after or CREATION_MARGIN)
             raise
@@ -198,7 +200,7 @@ class PanelClient:
         OutcomeUnknownError where the last list could not be read, or not as a whole.
         """
         doing = f"panel {self.name}, looking for backup {name} of server {server_id}"
-        fetch = self._backup_pages(server_id, self._requests.once, urgent=True)
+        fetch = self._backup_pages(server_id, self._calls.once, urgent=True)
         return await settle_create(self._clock, doing, fetch, name, until=until)
 
     async def set_lock(self, server_id: str, uuid: str, locked: bool) -> Backup:
@@ -213,10 +215,10 @@ class PanelClient:
             if said_locked(call.doing, backup) is locked:
                 return backup
             try:
-                backup = this_backup(call, await self._requests.write(call), uuid)
+                backup = this_backup(call, await self._calls.write(call), uuid)
             except OutcomeUnknownError as error:
                 look = self._view(server_id, uuid, urgent=True)
-                view = partial(self._viewed, look, uuid, self._requests.once)
+                view = partial(self._viewed, look, uuid, self._calls.once)
                 return await settle_toggle(self._clock, look.doing, view, locked, error)
         if said_locked(call.doing, backup) is locked:
             return backup
@@ -226,7 +228,7 @@ class PanelClient:
         """Ask once for a restore; `truncate` deletes the server's files first. The panel says only that it began."""
         doing, body = f"restoring backup {uuid} of server {server_id}", {"truncate": truncate}
         call = self._call("POST", doing, server_id, "backups", uuid, "restore", body=body)
-        nothing(call, await self._requests.write(call))
+        nothing(call, await self._calls.write(call))
 
     async def delete(self, server_id: str, uuid: str, *, not_after: float = float("inf")) -> bool:
         """Delete a backup: True when it was deleted, False when it was gone already. It goes before others that wait.
@@ -239,7 +241,7 @@ class PanelClient:
         call = self._call("DELETE", f"deleting backup {uuid} of server {server_id}", server_id, "backups", uuid)
         call = replace(call, urgent=True, not_after=not_after)
         try:
-            nothing(call, await self._requests.write(call))
+            nothing(call, await self._calls.write(call))
             return True
         except (NotFoundError, *LEFT_OPEN) as error:
             open_still = error
@@ -257,6 +259,11 @@ class PanelClient:
         except PanelError:
             return False
         return False
+
+    async def _look(self, server_id: str) -> Server:
+        """Return the server by one urgent look, which is not tried again."""
+        call = replace(self._call("GET", f"viewing server {server_id}", server_id), urgent=True)
+        return understood(call, await self._requests.once(call), read_server)
 
     async def _is_seen(self, server_id: str) -> bool:
         """Whether the panel shows the server."""

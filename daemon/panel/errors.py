@@ -12,7 +12,7 @@
     ├── KeyRefusedError             401
     ├── PermissionLackingError      403; `kind` says whether permission, kind of key or address
     ├── NotFoundError               404, said by the panel itself
-    ├── ServerStateError        (t) 409; transient unless the server is suspended
+    ├── ServerStateError        (t) 409; transient unless the server's `obstacle` is one that lasts
     ├── InvalidRequestError         422; `field` names what was wrong
     ├── BackupLimitError            400 TooManyBackupsException; `limit` is the server's
     ├── BackupLockedError           400 BackupLockedException
@@ -26,6 +26,7 @@ t: `transient` — the same thing may succeed later without anybody's help. No t
 
 from enum import StrEnum
 
+from daemon.core.model import Obstacle
 from daemon.errors import BackupdError, Exit
 
 
@@ -162,16 +163,35 @@ class NotFoundError(PanelError):
 
 
 class ServerStateError(PanelError):
-    """The server's state, or its node's maintenance, forbids every backup call for now."""
+    """The server's state, or its node's maintenance, forbids every backup call for now.
+
+    `obstacle` is which, by the server's view: the words of a 409 are in the panel's language. None where the view does
+    not tell, or does so no more.
+    """
 
     code = "server-state"
     default_hint = "wait until the server is idle again"
     suspended_hint = "only an administrator can end that"
+    installed_hint = (
+        "that does not end by itself: let an administrator mark it as installed, or have it installed again, which may"
+        " overwrite its files"
+    )
+    hints = {  # noqa: RUF012 — read only
+        Obstacle.SUSPENDED: suspended_hint,
+        Obstacle.INSTALL_FAILED: installed_hint,
+        Obstacle.REINSTALL_FAILED: installed_hint,
+        Obstacle.MAINTENANCE: "wait until the node's maintenance is over",
+    }
 
-    def __init__(self, text: str, *, suspended: bool = False, status: int | None = None) -> None:
-        super().__init__(text, status=status, hint=self.suspended_hint if suspended else None)
-        self.suspended = suspended
-        self.transient = not suspended
+    def __init__(self, text: str, *, obstacle: Obstacle | None = None, status: int | None = None) -> None:
+        super().__init__(text, status=status, hint=self.hints.get(obstacle) if obstacle else None)
+        self.obstacle = obstacle
+        self.transient = obstacle is None or obstacle.passes
+
+    @property
+    def suspended(self) -> bool:
+        """Whether an administrator means it to be so."""
+        return self.obstacle is Obstacle.SUSPENDED
 
 
 class InvalidRequestError(PanelError):

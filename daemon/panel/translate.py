@@ -76,7 +76,7 @@ def _by_status(answer: Answer, words: Words, text: str, call: Call) -> PanelErro
         401: lambda: KeyRefusedError(text, status=status),
         403: lambda: PermissionLackingError(text, status=status, kind=_lacking(words.detail)),
         404: lambda: NotFoundError(text, status=status, hint=None if call.path else NotFoundError.address_hint),
-        409: lambda: ServerStateError(text, status=status, suspended="suspended" in words.detail),
+        409: lambda: ServerStateError(text, status=status),  # its words may be in any language
         422: lambda: InvalidRequestError(text, status=status, field=words.field),
         429: lambda: ApiLimitError(text, status=status, retry_after=answer.retry_after),
     }

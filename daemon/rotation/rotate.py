@@ -245,7 +245,11 @@ def halted_by(error: BackupdError, *, good: bool) -> Halt:
 
 
 def _obstructed(error: ServerStateError) -> Halt:
-    """A suspended server is skipped and is no failure; the other states pass, so the daemon tries again."""
-    retry = Retry.NO if error.suspended else Retry.UNTIL_NEXT_START
+    """A suspended server is skipped and is no failure; a state that passes is, and the daemon tries again.
+
+    An installation that failed is neither: somebody has to see to it, or the server is never backed up.
+    """
+    retry = Retry.UNTIL_NEXT_START if error.transient else Retry.NO
     problem = Problem("server_state", error.text, error.hint)
-    return Halt(Result.SKIPPED, problem, passing=not error.suspended, retry=retry)
+    result = Result.SKIPPED if error.transient or error.suspended else Result.FAILED
+    return Halt(result, problem, passing=error.transient, retry=retry)

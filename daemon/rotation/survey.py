@@ -44,7 +44,7 @@ async def survey(
 def must_be_free(server: Server) -> None:
     """Raise ServerStateError where the panel would answer every backup call with 409, and not say why."""
     if server.obstacle is not None:
-        raise ServerStateError(f"the server is {server.obstacle}", suspended=server.obstacle == "suspended")
+        raise ServerStateError(f"the server is {server.obstacle}", obstacle=server.obstacle)
 
 
 def judged(

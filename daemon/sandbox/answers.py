@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
+from daemon.sandbox.tongues import spoken
+
 JSON = "application/json"
 HTML = "text/html; charset=UTF-8"
 
@@ -79,10 +81,11 @@ class Refusal(Exception):  # noqa: N818 — it is the panel's answer, not an err
         self.headers = dict(headers or {})
         self.errors = list(errors or [{"code": code, "status": str(status), "detail": detail}])
 
-    def answer(self, *, wants_json: bool, base_url: str) -> Answer:
+    def answer(self, *, wants_json: bool, base_url: str, locale: str = "en") -> Answer:
         """As JSON; to callers that did not ask for it as a page, or as a redirect for 401 and 422."""
         if wants_json:
-            return json_answer({"errors": self.errors}, self.status, self.headers)
+            errors = [{**error, "detail": spoken(error["detail"], locale)} for error in self.errors]
+            return json_answer({"errors": errors}, self.status, self.headers)
         if self.status == HTTPStatus.UNAUTHORIZED:
             return redirect_answer(f"{base_url}/auth/login", self.headers)
         if self.status == HTTPStatus.UNPROCESSABLE_ENTITY:

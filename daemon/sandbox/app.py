@@ -173,7 +173,8 @@ class PanelApp:
 
     def _refused(self, refusal: Refusal, request: Request) -> Answer:
         base_url = str(request.base_url).rstrip("/")
-        return refusal.answer(wants_json=requests.wants_json(request), base_url=base_url)
+        locale = self.world.settings.locale
+        return refusal.answer(wants_json=requests.wants_json(request), base_url=base_url, locale=locale)
 
     def _response(self, answer: Answer, loss: Loss | None = None) -> Response:
         headers = {"Cache-Control": "no-cache, private", **answer.headers}

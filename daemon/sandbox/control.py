@@ -29,8 +29,9 @@ from starlette.routing import Route
 
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.faults import MAKERS
-from daemon.sandbox.records import Backup, NodeState, Outcome, Server, State, Storage, Work
+from daemon.sandbox.records import Backup, Kind, NodeState, Outcome, Server, State, Storage, Work
 from daemon.sandbox.shapes import time_text
+from daemon.sandbox.tongues import tongue
 from daemon.sandbox.world import World
 
 BY = "sandbox"
@@ -50,6 +51,8 @@ SETTINGS: Setters = {
     "housekeeping": optional(float),
     "skew": lambda seconds: timedelta(seconds=seconds),
     "zone": ZoneInfo,
+    "kind": Kind,
+    "locale": tongue,
 }
 NODE: Setters = {"state": NodeState, "maintenance": bool, "answer_seconds": float, "error": optional(int)}
 WORK: Setters = {

@@ -54,10 +54,12 @@ class Endpoints:
     async def servers(self, visit: Visit) -> Answer:
         query = visit.request.query_params
         servers = self.world.seen_by(visit.user, all_servers=query.get("type") == "admin-all" and visit.user.admin)
-        return json_answer(shapes.server_list(servers, visit.user, query, _url(visit.request)))
+        return json_answer(
+            shapes.server_list(servers, visit.user, self.world.settings.kind, query, _url(visit.request))
+        )
 
     async def server(self, visit: Visit) -> Answer:
-        return json_answer(shapes.server_view(visit.server, visit.user))
+        return json_answer(shapes.server_view(visit.server, visit.user, self.world.settings.kind))
 
     async def list(self, visit: Visit) -> Answer:
         visit.need("backup.read")

@@ -14,15 +14,24 @@ EVERYTHING = ("*",)
 """The permissions of an owner and of an administrator."""
 
 
+class Kind(StrEnum):
+    """Which software the panel is."""
+
+    PTERODACTYL = "pterodactyl"
+    PELICAN = "pelican"
+
+
 @dataclass(slots=True)
 class Settings:
     """What an administrator can set on a panel, and the state that the panel as a whole is in.
 
-    `creation_limit` 0 switches the creation throttle off. `housekeeping` is after how many seconds the panel marks a
-    stuck backup as failed, None where it never does. `skew` is how far the panel's clock is ahead. `zulu` writes
-    times with a `Z`. `name_limit` 255 and `deleted_count` False are Pelican's.
+    `kind` is what it is; `pelican` gives the settings of a new one of that kind, to which `name_limit` 255 and
+    `deleted_count` False belong. `creation_limit` 0 switches the creation throttle off. `housekeeping` is after how
+    many seconds the panel marks a stuck backup as failed, None where it never does. `skew` is how far the panel's clock
+    is ahead. `zulu` writes times with a `Z`. `locale` is the language of its refusals.
     """
 
+    kind: Kind = Kind.PTERODACTYL
     api_limit: int = 720
     creation_limit: int = 2
     creation_seconds: int = 600
@@ -34,9 +43,15 @@ class Settings:
     skew: timedelta = timedelta(0)
     zone: tzinfo = UTC
     zulu: bool = False
+    locale: str = "en"
     maintenance: bool = False
     database_down: bool = False
     web_down: bool = False
+
+
+def pelican() -> Settings:
+    """The settings of a new Pelican."""
+    return Settings(kind=Kind.PELICAN, api_limit=256, restore_limit=3, name_limit=255, deleted_count=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +211,11 @@ class Server:
     backups: dict[str, Backup] = field(default_factory=dict)
     recent: deque[Backup] = field(default_factory=deque)
     restores: deque[float] = field(default_factory=lambda: deque(maxlen=100))
+
+    def installing(self, kind: Kind) -> bool:
+        """Whether the panel says that it is: a Pelican does so too of one whose reinstallation failed."""
+        failed = {"install_failed", "reinstall_failed"} if kind is Kind.PELICAN else {"install_failed"}
+        return self.status == "installing" or self.status in failed
 
     @property
     def identifier(self) -> str:

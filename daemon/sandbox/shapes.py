@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from daemon.sandbox.answers import query_failed
-from daemon.sandbox.records import EVERYTHING, Backup, Server, Settings, State, User
+from daemon.sandbox.records import EVERYTHING, Backup, Kind, Server, Settings, State, User
 
 BACKUPS_PER_PAGE = 20
 MOST_BACKUPS_PER_PAGE = 50
@@ -52,22 +52,22 @@ def backup(record: Backup, settings: Settings) -> dict[str, Any]:
     }
 
 
-def server(record: Server, user: User) -> dict[str, Any]:
+def server(record: Server, user: User, kind: Kind) -> dict[str, Any]:
     """One server as `user` sees it."""
     all_of_it = record.permissions(user) == EVERYTHING
-    return {"object": "server", "attributes": _server_attributes(record, user, all_of_it=all_of_it)}
+    return {"object": "server", "attributes": _server_attributes(record, user, kind, all_of_it=all_of_it)}
 
 
-def server_view(record: Server, user: User) -> dict[str, Any]:
+def server_view(record: Server, user: User, kind: Kind) -> dict[str, Any]:
     """One server with what `user` may do on it, as only the view of a single one tells."""
     permissions = list(record.permissions(user) or ())
     if user.admin:
         permissions = ["*", "admin.websocket.errors", "admin.websocket.install", "admin.websocket.transfer"]
     meta = {"is_server_owner": user == record.owner, "user_permissions": permissions}
-    return {**server(record, user), "meta": meta}
+    return {**server(record, user, kind), "meta": meta}
 
 
-def _server_attributes(record: Server, user: User, *, all_of_it: bool) -> dict[str, Any]:
+def _server_attributes(record: Server, user: User, kind: Kind, *, all_of_it: bool) -> dict[str, Any]:
     return {
         "server_owner": user == record.owner,
         "identifier": record.identifier,
@@ -85,7 +85,7 @@ def _server_attributes(record: Server, user: User, *, all_of_it: bool) -> dict[s
         "feature_limits": {"databases": 0, "allocations": 0, "backups": record.limit},
         "status": record.status,
         "is_suspended": record.status == "suspended",
-        "is_installing": record.status == "installing",
+        "is_installing": record.installing(kind),
         "is_transferring": record.transferring,
         "relationships": {"allocations": _list([_allocation(record)]), "variables": _variables(all_of_it=all_of_it)},
     }
@@ -117,12 +117,14 @@ def backup_list(record: Server, settings: Settings, query: Mapping[str, str], ur
     return document
 
 
-def server_list(records: Sequence[Server], user: User, query: Mapping[str, str], url: str) -> dict[str, Any]:
+def server_list(
+    records: Sequence[Server], user: User, kind: Kind, query: Mapping[str, str], url: str
+) -> dict[str, Any]:
     """One page of servers; these links keep the query."""
     per_page = min(_whole_number(query.get("per_page")) or SERVERS_PER_PAGE, MOST_SERVERS_PER_PAGE)
     kept = {name: value for name, value in query.items() if name != "page"}
     document = _page(records, per_page, query, lambda number: f"{url}?{urlencode({**kept, 'page': number})}")
-    document["data"] = [server(row, user) for row in document["data"]]
+    document["data"] = [server(row, user, kind) for row in document["data"]]
     return document
 
 

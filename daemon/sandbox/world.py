@@ -21,6 +21,7 @@ from daemon.sandbox.records import (
     Deed,
     Entry,
     Key,
+    Kind,
     Node,
     NodeState,
     Outcome,
@@ -168,7 +169,7 @@ class World:
 
     def check_state(self, server: Server) -> None:
         """Raise 409 if the server is in a state that hinders every call for its backups."""
-        conflict = _conflict(server)
+        conflict = _conflict(server, self.settings.kind)
         if conflict is not None:
             raise Refusal(409, "ServerStateConflictException", conflict)
 
@@ -289,16 +290,16 @@ class World:
         self.ledger.append(entry)
 
 
-def _conflict(server: Server) -> str | None:
+def _conflict(server: Server, kind: Kind) -> str | None:
     """Which state of the server is in the way, in the panel's words; None if none is."""
     if server.status == "suspended":
         return "This server is currently suspended and the functionality requested is unavailable."
     if server.node.maintenance:
         return "The node of this server is currently under maintenance and the functionality requested is unavailable."
-    if server.status in {"installing", "install_failed", "reinstall_failed"}:
+    if server.installing(kind):
         return "This server has not yet completed its installation process, please try again later."
     if server.status == "restoring_backup":
         return "This server is currently restoring from a backup, please try again later."
     if server.transferring:
         return "This server is currently being transferred to a new machine, please try again later."
-    return None if server.status is None else "This server is in a state that is not supported, please try again later."
+    return None

@@ -4,6 +4,7 @@ import pytest
 
 from daemon.by_hand.handled import Handled, ended_by, exit_of
 from daemon.config.values import ServerConfig
+from daemon.core.model import Obstacle
 from daemon.errors import BackupdError, SafetyError, ServerBusyError, StateError
 from daemon.panel.errors import (
     ApiLimitError,
@@ -59,7 +60,7 @@ async def test_5_wins_then_4_if_all_failed_then_3(config: ServerConfig, handled:
         (BackupLockedError("locked"), Result.REFUSED, False),
         (ServerBusyError("busy"), Result.SKIPPED, True),
         (ServerStateError("installing"), Result.SKIPPED, True),
-        (ServerStateError("suspended", suspended=True), Result.FAILED, False),
+        (ServerStateError("suspended", obstacle=Obstacle.SUSPENDED), Result.FAILED, False),
         (StateError("disk full"), Result.FAILED, False),
         (KeyRefusedError("401"), Result.FAILED, False),
         (PanelUnreachableError("away"), Result.FAILED, False),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Server, State
+from daemon.core.model import Action, Backup, Completeness, Listing, Obstacle, Scope, Server, State
 
 SERVER = {"uuid": "u", "identifier": "1a7ce997", "name": "Survival", "node": "node1", "backup_limit": 3}
 
@@ -38,11 +38,25 @@ def test_what_is_not_told_is_nothing_out_of_the_ordinary() -> None:
         ({"status": "installing"}, "installing"),
         ({"transferring": True}, "transferring"),
         ({"status": "restoring_backup"}, "restoring a backup"),
-        ({"status": "install_failed"}, "install failed"),
+        ({"status": "install_failed", "installing": True}, "not installed (install_failed)"),
+        ({"status": "install_failed"}, "not installed (install_failed)"),
+        ({"status": "reinstall_failed", "installing": True}, "not installed (reinstall_failed)"),
+        ({"status": "reinstall_failed"}, None),
+        ({"status": "something_new"}, None),
         ({"node_under_maintenance": True}, "on a node under maintenance"),
         ({"suspended": True, "node_under_maintenance": True}, "suspended"),
     ],
 )
 def test_what_stands_in_the_way_is_said_in_words(says: dict, obstacle: str | None) -> None:
-    """Every state that the panel would answer with 409, the gravest first."""
+    """Every state that the panel would answer with 409, the gravest first.
+
+    Pterodactyl lets a server whose reinstallation failed be backed up, and says that it is not installing; Pelican does
+    neither. A state that is not known here is for the panel to judge.
+    """
     assert Server(**SERVER, **says).obstacle == obstacle
+
+
+def test_some_obstacles_end_by_themselves() -> None:
+    """What does not needs somebody, and is nothing to wait for."""
+    lasting = {Obstacle.SUSPENDED, Obstacle.INSTALL_FAILED, Obstacle.REINSTALL_FAILED}
+    assert {obstacle for obstacle in Obstacle if not obstacle.passes} == lasting

@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from daemon.core.model import Completeness, Listing
+from daemon.core.model import Completeness, Listing, Obstacle
 from daemon.panel import errors
 from daemon.panel.client import PanelClient
 from tests.captures import Capture, every, load
@@ -182,6 +182,60 @@ async def test_a_captured_server_view_holds_limit_state_and_permissions() -> Non
     assert restoring.obstacle == "restoring a backup"
 
 
+async def test_a_failed_reinstallation_hinders_a_pelican_and_no_pterodactyl() -> None:
+    """The one says that the server is installing, and the other that it is not."""
+    async with client(captured("304")) as panel:
+        pterodactyls = await panel.server("7509c238")
+    async with client(captured("pelican/091_server_view_reinstall_failed")) as panel:
+        pelicans = await panel.server("d2ecf79d")
+    assert pterodactyls.status == pelicans.status == "reinstall_failed"
+    assert (pterodactyls.obstacle, pelicans.obstacle) == (None, Obstacle.REINSTALL_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "view", "obstacle"),
+    [
+        ("011", "010", Obstacle.SUSPENDED),
+        ("139", "138", Obstacle.RESTORING),
+        ("307", "308", Obstacle.INSTALL_FAILED),
+        ("201", "202", Obstacle.INSTALLING),
+        ("pelican/090_list_reinstall_failed", "pelican/091_server_view_reinstall_failed", Obstacle.REINSTALL_FAILED),
+        ("pelican/092_create_suspended", "pelican/091_server_view_suspended", Obstacle.SUSPENDED),
+        ("pelican/094_list_node_maintenance", "pelican/095_view_node_maintenance", Obstacle.MAINTENANCE),
+    ],
+)
+async def test_which_state_is_in_the_way_is_seen_by_the_servers_view(
+    refusal: str, view: str, obstacle: Obstacle
+) -> None:
+    """Not by the panel's words, which are in any language (APP_LOCALE)."""
+    said = captured(refusal)
+    translated = httpx.Response(
+        409,
+        content=re.sub(rb'"detail": "[^"]*"', b'"detail": "Geht gerade nicht."', said.content),
+        headers=said.headers,
+    )
+    script = Script(translated, captured(view))
+    async with client(script) as panel:
+        with pytest.raises(errors.ServerStateError) as caught:
+            await replay(panel, load(refusal))
+    assert (caught.value.obstacle, caught.value.transient) == (obstacle, obstacle.passes)
+    assert "Geht gerade nicht" in caught.value.text
+    assert str(obstacle) in caught.value.text
+    assert caught.value.hint == errors.ServerStateError.hints.get(obstacle, errors.ServerStateError.default_hint)
+    assert len(script.asked) == 2
+
+
+@pytest.mark.parametrize("view", ["007", "012", "197"])
+async def test_a_state_that_is_not_to_be_seen_any_more_is_one_that_passes(view: str) -> None:
+    """It ended meanwhile, or nobody can look: one look is made, and the refusal stands as it is."""
+    script = Script(captured("011"), captured(view))
+    async with client(script) as panel:
+        with pytest.raises(errors.ServerStateError) as caught:
+            await panel.backups("95bfba30")
+    assert (caught.value.obstacle, caught.value.transient, caught.value.suspended) == (None, True, False)
+    assert len(script.asked) == 2
+
+
 async def test_a_captured_list_is_dated_by_the_panel() -> None:
     """Whatever this machine's clock says, a listing and the time since are the panel's."""
     clock = FakeClock()
@@ -211,8 +265,8 @@ async def test_the_three_kinds_of_403_have_three_hints(name: str, kind: errors.L
     assert caught.value.hint == errors.PermissionLackingError.hints[kind]
 
 
-async def test_the_limit_the_throttle_and_the_state_carry_their_numbers() -> None:
-    """Limit, seconds and suspension are values, not only words."""
+async def test_the_limit_and_the_throttle_carry_their_numbers() -> None:
+    """Limit and seconds are values, not only words."""
     async with client(captured("215")) as panel:
         with pytest.raises(errors.BackupLimitError) as full:
             await panel.create("95bfba30", name="x")
@@ -222,17 +276,9 @@ async def test_the_limit_the_throttle_and_the_state_carry_their_numbers() -> Non
     async with client(captured("093")) as panel:
         with pytest.raises(errors.CreationThrottledError) as nameless:
             await panel.create("95bfba30", name="x")
-    async with client(captured("011")) as panel:
-        with pytest.raises(errors.ServerStateError) as suspended:
-            await panel.backups("95bfba30")
-    async with client(captured("139")) as panel:
-        with pytest.raises(errors.ServerStateError) as restoring:
-            await panel.backups("95bfba30")
     async with client(captured("057")) as panel:
         with pytest.raises(errors.InvalidRequestError) as overlong:
             await panel.create("95bfba30", name="x" * 192)
     assert full.value.limit == 2
     assert (throttled.value.retry_after, nameless.value.retry_after) == (601.0, None)
-    assert (suspended.value.suspended, suspended.value.transient) == (True, False)
-    assert (restoring.value.suspended, restoring.value.transient) == (False, True)
     assert (overlong.value.field, "191" in overlong.value.hint) == ("name", True)

@@ -146,3 +146,15 @@ async def test_orders_are_taken_from_this_machine_only(world: World, address: st
     transport = httpx.ASGITransport(PanelApp(world), client=(address, 1234))
     async with httpx.AsyncClient(transport=transport, base_url="http://panel.invalid") as http:
         assert (await http.get("/sandbox")).status_code == status
+
+
+async def test_a_panel_can_be_made_to_refuse_in_another_language(world: World, server: Server) -> None:
+    """What has no translation stays English; a language that is not there is refused."""
+    server.status = "suspended"
+    async with over_http(world) as caller:
+        assert (await caller.control("PATCH", "/settings", json={"locale": "de"})).status_code == 200
+        refusal = (await caller.create(server)).json()["errors"][0]
+        assert (refusal["code"], "gesperrt" in refusal["detail"]) == ("ServerStateConflictException", True)
+        server.status, server.limit = None, 0
+        assert "reached its limit" in (await caller.create(server)).json()["errors"][0]["detail"]
+        assert (await caller.control("PATCH", "/settings", json={"locale": "tlh"})).status_code == 400

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from daemon.sandbox.records import Node, NodeState, Server, Settings, State, User
+from daemon.sandbox.records import Kind, Node, NodeState, Server, Settings, State, User
 from daemon.sandbox.scenes import empty, one_server
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
@@ -142,10 +142,9 @@ async def test_deleting_from_an_object_store_needs_no_node(world: World, server:
         ("install_failed", "installation"),
         ("suspended", "suspended"),
         ("restoring_backup", "restoring"),
-        ("something_new", "not supported"),
     ],
 )
-async def test_any_status_hinders_every_backup_call_and_not_the_view(
+async def test_a_status_that_conflicts_hinders_every_backup_call_and_not_the_view(
     world: World, server: Server, status: str, words: str
 ) -> None:
     """409, with the reason; the server's view tells the status."""
@@ -155,6 +154,29 @@ async def test_any_status_hinders_every_backup_call_and_not_the_view(
         assert error(answer) == (409, "ServerStateConflictException")
         assert words in answer.json()["errors"][0]["detail"]
         assert (await caller.call("GET", f"/servers/{server.identifier}")).json()["attributes"]["status"] == status
+
+
+@pytest.mark.parametrize("status", ["reinstall_failed", "something_new"])
+async def test_a_status_that_does_not_conflict_hinders_no_backup(world: World, server: Server, status: str) -> None:
+    """But a restore, which wants none at all."""
+    server.status = status
+    async with over_http(world) as caller:
+        made = (await caller.create(server)).json()["attributes"]["uuid"]
+        assert (await caller.call("GET", f"/servers/{server.identifier}/backups")).status_code == 200
+        view = (await caller.call("GET", f"/servers/{server.identifier}")).json()["attributes"]
+        assert (view["status"], view["is_installing"]) == (status, False)
+        path = f"/servers/{server.identifier}/backups/{made}"
+        assert error(await caller.call("POST", f"{path}/restore", json={"truncate": False}))[0] == 400
+        assert (await caller.call("DELETE", path)).status_code == 204
+
+
+async def test_a_pelican_takes_a_failed_reinstallation_for_an_installation(world: World, server: Server) -> None:
+    """So it is in the way there."""
+    world.settings.kind, server.status = Kind.PELICAN, "reinstall_failed"
+    async with over_http(world) as caller:
+        assert error(await caller.create(server)) == (409, "ServerStateConflictException")
+        view = (await caller.call("GET", f"/servers/{server.identifier}")).json()["attributes"]
+        assert (view["status"], view["is_installing"]) == ("reinstall_failed", True)
 
 
 async def test_a_server_in_transfer_is_no_place_for_backups(world: World, server: Server) -> None:

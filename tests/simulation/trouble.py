@@ -110,9 +110,12 @@ def others_use_the_limit(sim: "Simulation", server: Server, rng: random.Random) 
 # Servers and nodes ---------------------------------------------------------------------------------------------------
 
 
+STATES = ("suspended", "suspended", "installing", "install_failed", "reinstall_failed")
+
+
 def suspended(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """For hours."""
-    sim.upsets.spell(server, "status", rng.choice(("suspended", "suspended", "installing")), rng.uniform(60, 9 * HOUR))
+    sim.upsets.spell(server, "status", rng.choice(STATES), rng.uniform(60, 9 * HOUR))
 
 
 def transferred(sim: "Simulation", server: Server, rng: random.Random) -> None:

@@ -6,11 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from daemon.core.model import Obstacle
 from daemon.errors import Exit
-from daemon.rotation.outcome import Outcome, Result, exit_code
+from daemon.panel.errors import ServerStateError
+from daemon.rotation.outcome import Outcome, Result, Retry, exit_code
+from daemon.rotation.rotate import halted_by
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, State, Work
+from daemon.sandbox.records import Deed, Kind, State, Work
 from daemon.sandbox.records import Outcome as Ending
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
@@ -285,21 +288,52 @@ async def test_a_server_that_cannot_be_backed_up_now_is_skipped_and_said(rig: Ri
     assert rig.requests(Call.CREATE) == 0
 
 
+@pytest.mark.parametrize("kind", Kind)
+async def test_a_server_whose_reinstallation_failed_is_backed_up_where_the_panel_lets_it(rig: Rig, kind: Kind) -> None:
+    """A Pterodactyl does, as often as asked; a Pelican calls it installing for ever."""
+    rig.world.settings.kind = kind
+    rig.server.status = "reinstall_failed"
+    outcome = await rig.rotate()
+    if kind is Kind.PTERODACTYL:
+        assert (outcome.result, rig.server.status) == (Result.DONE, "reinstall_failed")
+        assert outcome.problems == ()
+    else:
+        assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "server_state")
+
+
+async def test_a_server_whose_installation_failed_needs_somebody_and_is_told_as_such(rig: Rig) -> None:
+    """Its state does not end by itself, so that nobody waits for it: it is a failure, and not tried before its time."""
+    rig.server.status = "install_failed"
+    outcome = await rig.rotate()
+    assert (outcome.result, outcome.passing, outcome.problems[-1].hint) == (
+        Result.FAILED,
+        False,
+        ServerStateError.installed_hint,
+    )
+    assert problem(outcome) == ("server_state", "the server is not installed (install_failed)")
+    assert exit_code([outcome]) is Exit.FAILED
+    assert halted_by(ServerStateError("x", obstacle=Obstacle.INSTALL_FAILED), good=False).retry is Retry.NO
+
+
 async def test_a_server_on_a_node_under_maintenance_is_skipped_and_said(rig: Rig) -> None:
     """The panel would answer every backup call with 409."""
     rig.server.node.maintenance = True
     outcome = await rig.rotate()
     assert outcome.result is Result.SKIPPED
     assert "maintenance" in problem(outcome)[1]
+    assert "maintenance" in outcome.problems[-1].hint
 
 
-async def test_a_server_suspended_in_the_middle_is_skipped(rig: Rig) -> None:
-    """The 409 comes on create, after the view said that all was well."""
+@pytest.mark.parametrize("locale", ["en", "de"])
+async def test_a_server_suspended_in_the_middle_is_skipped(rig: Rig, locale: str) -> None:
+    """The 409 comes on create, after the view said that all was well; it is in the panel's own language."""
+    rig.world.settings.locale = locale
     rig.world.faults.order(
         faults.meanwhile(lambda _world, _server: setattr(rig.server, "status", "suspended")), on=Call.CREATE
     )
     outcome = await rig.rotate()
     assert (outcome.result, outcome.passing) == (Result.SKIPPED, False)
+    assert outcome.problems[-1].hint == ServerStateError.suspended_hint
 
 
 async def test_a_server_without_any_backup_limit_is_refused(rig: Rig) -> None:
