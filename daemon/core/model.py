@@ -105,7 +105,7 @@ class Server:
     """One game server as the panel tells it.
 
     `backup_limit` 0 means that the panel allows no backups. `permissions` is None where the answer did not hold
-    them (the server list does not); `frozenset({"*"})` means all.
+    them (the server list does not); `frozenset({"*"})` means all. `owned` says that the key's user owns the server.
     """
 
     uuid: str
@@ -120,6 +120,7 @@ class Server:
     node_under_maintenance: bool = False
     description: str = ""
     permissions: frozenset[str] | None = None
+    owned: bool = False
 
     @property
     def obstacle(self) -> Obstacle | None:

@@ -20,7 +20,7 @@ from daemon.notify.judge import report_of
 from daemon.notify.message import Message, Ping
 from daemon.notify.post import Poster
 from daemon.notify.receivers import Receiver
-from daemon.rotation.outcome import Outcome
+from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.run import Order
 
 log = get_logger()
@@ -92,7 +92,7 @@ class Alerts:
         self._remember({server.name: watch})
         for piece in news:
             self._tell(message.of_outcome(piece, server, outcome, before, now))
-        if report.trouble is not None:
+        if report.trouble is not None and outcome.result is not Result.DONE:
             self._ping(server, "fail", message.in_short(outcome))
         elif report.good or report.excused:
             self._ping(server, "success", message.in_short(outcome))

@@ -2,10 +2,12 @@
 
 from daemon.core.model import State
 from daemon.core.watch import Event, Report
-from daemon.rotation.outcome import Outcome, Result
+from daemon.rotation.outcome import NO_RIGHT_TO_DELETE, Outcome, Result
 from daemon.rotation.run import Order
 
 _BY_CODE = {"limit": Event.LIMIT, "backup_suspicious": Event.SUSPICIOUS}
+_THOUGH_DONE = {NO_RIGHT_TO_DELETE.code}
+"""What somebody must mend before it stops backups, though the rotation that tells of it is done."""
 
 
 def report_of(order: Order, outcome: Outcome) -> Report:
@@ -17,7 +19,8 @@ def report_of(order: Order, outcome: Outcome) -> Report:
     """
     good = outcome.result is Result.DONE or _got_good(outcome)
     if outcome.result is Result.DONE:
-        return Report(good=True)
+        mend = any(problem.code in _THOUGH_DONE for problem in outcome.problems)
+        return Report(good=True, trouble=Event.FAILED if mend else None)
     if outcome.result is Result.SKIPPED:
         return Report(excused=not outcome.passing)
     if outcome.retry_at is not None and order.attempt == 0:

@@ -10,7 +10,7 @@ from daemon.core.model import Backup
 from daemon.core.units import format_moment, format_size
 from daemon.core.watch import Event, News, Watch
 from daemon.log import redact
-from daemon.rotation.outcome import Outcome
+from daemon.rotation.outcome import Outcome, Result
 
 Step = Literal["start", "success", "fail"]
 
@@ -22,12 +22,13 @@ TITLES = {
     Event.RECOVERED: "there is a good backup again",
     Event.DONE: "backed up",
 }
+DONE_WITH_TROUBLE = "backed up, and something needs you"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One piece of news of one server. `good_at` is when the server's last good backup before it was there, `backup`
-    the one that this is about, where it is about one.
+    the one that this is about, where it is about one. `done` says that the rotation did what was due all the same.
     """
 
     news: News
@@ -37,11 +38,13 @@ class Message:
     hint: str = ""
     good_at: datetime | None = None
     backup: Backup | None = None
+    done: bool = False
 
     @property
     def title(self) -> str:
         """One line that says what it is."""
-        return f"{self.server.name}: {TITLES[self.news.event]}"
+        trouble = self.done and self.news.event is Event.FAILED
+        return f"{self.server.name}: {DONE_WITH_TROUBLE if trouble else TITLES[self.news.event]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch
         text += f"; {_over(news, before, server.policy.zone)}"
     elif news.event is not Event.DONE:
         text, hint = _wrong(outcome)
-    return Message(news, server, at, text, hint, before.good_at, outcome.created)
+    return Message(news, server, at, text, hint, before.good_at, outcome.created, done=outcome.result is Result.DONE)
 
 
 def of_time(news: News, server: ServerConfig, before: Watch, due: datetime, at: datetime) -> Message:

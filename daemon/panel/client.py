@@ -25,6 +25,7 @@ from daemon.panel.errors import (
     OutcomeUnknownError,
     PanelError,
     PanelTroubleError,
+    PermissionLackingError,
     StrangeAnswerError,
 )
 from daemon.panel.pacing import Budget, Pace
@@ -41,6 +42,7 @@ from daemon.panel.pages import (
 )
 from daemon.panel.requests import Requests
 from daemon.panel.results import new_backup, nothing, said_locked, this_backup, understood
+from daemon.panel.rights import Rights
 from daemon.panel.server_calls import ServerCalls
 from daemon.panel.settling import SETTLE_SECONDS, settle_create, settle_toggle
 from daemon.panel.sightings import Sightings
@@ -79,6 +81,7 @@ class PanelClient:
         )
         self._calls = ServerCalls(self._requests, self._look)
         self._sightings = Sightings(clock, self._server_pages(self._requests.once, urgent=True), self.server)
+        self._rights = Rights(clock, self.server)
         self._throttled_until: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -131,6 +134,10 @@ class PanelClient:
     async def seen_server(self, server_id: str) -> Server:
         """Return one server as it was within the last minute, perhaps without permissions; for many who ask at once."""
         return await self._sightings.see(server_id)
+
+    async def may_delete(self, server_id: str, seen: Server) -> bool:
+        """Whether the key may delete backups on this server, which `seen_server` or `server` showed a moment ago."""
+        return await self._rights.may_delete(server_id, seen)
 
     async def server(self, server_id: str, *, urgent: bool = False) -> Server:
         """Return one server with the key's permissions on it; answered even while it is busy or suspended."""
@@ -243,6 +250,9 @@ class PanelClient:
         try:
             nothing(call, await self._calls.write(call))
             return True
+        except PermissionLackingError:
+            self._rights.refused(server_id)
+            raise
         except (NotFoundError, *LEFT_OPEN) as error:
             open_still = error
         existed = not isinstance(open_still, NotFoundError)

@@ -155,6 +155,7 @@ def read_server(document: object) -> Server:
         node_under_maintenance=fields.attributes.get("is_node_under_maintenance") is True,
         description=_text(fields, "description"),
         permissions=_permissions(document.get("meta")),
+        owned=fields.attributes.get("server_owner") is True,
     )
 
 

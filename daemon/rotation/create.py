@@ -16,7 +16,7 @@ from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownE
 from daemon.panel.settling import SETTLE_SECONDS
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
-from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, Problem, Result, Retry, refusal
+from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, NO_RIGHT_TO_DELETE, Problem, Result, Retry, refusal
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
 from daemon.rotation.survey import ROUNDING, adoption, stuck_problem
@@ -249,6 +249,8 @@ def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
     """
     if limit.limit == 0:
         raise _at_limit(limit, NO_BACKUPS.text)
+    if not run.may_delete:
+        raise _at_limit(limit, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
     if run.journal_broken:
         raise _at_limit(limit, "without a journal no room is made")
     last = run.tools.journal.last_step(run.known_server.uuid, ("room", "room_refused", "turned_good"))

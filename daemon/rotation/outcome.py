@@ -40,6 +40,12 @@ NO_BACKUPS = Problem(
 )
 
 
+NO_RIGHT_TO_DELETE = Problem(
+    "permission-lacking",
+    "the key lacks backup.delete on this server, so no rotation can delete its backups",
+    "give the key's user backup.delete on this server; until then its backups grow up to the panel's limit",
+)
+
 LOOKED_AT_NEXT = "it may have been done or not; the server's next rotation looks, and goes on from what it finds"
 """What there is to say of an unknown outcome in a rotation: nobody has to do anything."""
 

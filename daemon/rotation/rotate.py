@@ -20,7 +20,16 @@ from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateErro
 from daemon.rotation.create import obtain
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather, say_incomplete
-from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, Outcome, Problem, Result, Retry, refusal
+from daemon.rotation.outcome import (
+    LOOKED_AT_NEXT,
+    NO_BACKUPS,
+    NO_RIGHT_TO_DELETE,
+    Outcome,
+    Problem,
+    Result,
+    Retry,
+    refusal,
+)
 from daemon.rotation.report import begin, report
 from daemon.rotation.run import Halt, Order, Run, Stage, Tools
 from daemon.rotation.survey import must_be_free
@@ -67,6 +76,7 @@ async def _rotate(run: Run) -> None:
         await _take_turn(run)
         rows = _begin(run)
         await _take_slot(run)
+        await _look_at_rights(run)
         backup, expectation = await _obtain(run, rows)
         _close(run, rows)
         run.stage = Stage.WAITING
@@ -167,6 +177,15 @@ async def _take_slot(run: Run) -> None:
     await _see(run)
 
 
+async def _look_at_rights(run: Run) -> None:
+    """Say it before the backup is made where the key may delete none; it is made all the same."""
+    if run.config.policy.retention.keep.everything:
+        return
+    run.may_delete = await run.client.may_delete(run.server_id, run.known_server)
+    if not run.may_delete:
+        run.problem(NO_RIGHT_TO_DELETE.code, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
+
+
 async def _prune(run: Run, gathered: Gathered) -> None:
     """Judge the listing taken after the wait, and delete what is beyond retention."""
     say_incomplete(run, gathered.listing)
@@ -179,6 +198,8 @@ async def _prune(run: Run, gathered: Gathered) -> None:
         run.step("planned", keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
         if decided.refused is not None:
             raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
+        if decided.deletions and not run.may_delete:
+            raise Halt(Result.FAILED, NO_RIGHT_TO_DELETE)
         return decided.deletions
 
     await delete_decided(run, gathered, decide)

@@ -131,6 +131,7 @@ class Run:
     verdicts: tuple[Verdict, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     journal_broken: bool = False
+    may_delete: bool = True
 
     @property
     def config(self) -> ServerConfig:

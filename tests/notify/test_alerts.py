@@ -23,8 +23,8 @@ from daemon.log import configure
 from daemon.notify import Alerts
 from daemon.notify.post import Poster
 from daemon.sandbox.faults import web_page
-from daemon.sandbox.records import Outcome, Server, Settings, Work
-from daemon.sandbox.scenes import empty
+from daemon.sandbox.records import Outcome, Server, Settings, User, Work
+from daemon.sandbox.scenes import KEY, empty
 from tests.notify.build import TROUBLE, alert
 from tests.virtual import BACKEND, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time, until
@@ -129,6 +129,25 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     for name in ("survival", "creative"):
         world.add_server(name, owner=owner, node=node, limit=20)
     return Stage(Daemons(world, clock, tmp_path))
+
+
+async def test_that_a_key_may_not_delete_is_told_once_and_its_end_too(stage: Stage) -> None:
+    """Though each rotation says it. A ping is a success as long as nothing was due to be deleted."""
+    stage.daemons.world.add_key(KEY, User("backupd"))
+    stage.survival.owner, stage.survival.subusers = User("somebody"), {"backupd": ("backup.read", "backup.create")}
+    async with stage.running(stage.configure(alert(HOOK), alert(PING, "ping", name="ping"), keep={"last": 3})):
+        await until(stage.clock, at(2, 5))
+        assert "/hunter2/survival/fail" not in {path for path, _ in stage.told.pings}
+        await until(stage.clock, at(4, 5))
+        assert "/hunter2/survival/fail" in {path for path, _ in stage.told.pings}
+        stage.survival.subusers = {"backupd": ("backup.read", "backup.create", "backup.delete")}
+        await until(stage.clock, at(6, 5))
+    messages = [json.loads(request.content) for request in stage.told.requests if str(request.url) == HOOK]
+    told = [(one["at"][8:10], one["event"], one["title"]) for one in messages if one["server"] == "survival"]
+    assert told == [
+        ("01", "failed", "survival: backed up, and something needs you"),
+        ("05", "recovered", "survival: there is a good backup again"),
+    ]
 
 
 async def test_a_fleet_without_trouble_tells_nothing(stage: Stage) -> None:

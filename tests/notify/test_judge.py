@@ -17,6 +17,7 @@ DONE, SKIPPED, FAILED, REFUSED = Result
 ROWS = [
     (outcome(DONE, good=True), 0, Report(good=True)),
     (outcome(DONE, "stuck", good=True), 0, Report(good=True)),
+    (outcome(DONE, "permission-lacking", good=True), 0, Report(good=True, trouble=Event.FAILED)),
     (outcome(SKIPPED, "server_state"), 0, Report(excused=True)),
     (outcome(SKIPPED, "server_state", passing=True, retry_at=LATER), 3, Report()),
     (outcome(FAILED, "unreachable"), 0, Report(trouble=Event.FAILED)),
