@@ -210,8 +210,8 @@ async def _await(errand: Errand, seen: Survey, handled: Handled) -> Handled:
     for verdict in errand.run.judge(errand.config, listing).verdicts:
         if verdict.backup.uuid == backup.uuid:
             handled = replace(handled, backup=verdict.backup, state=verdict.state)
-            because = "; ".join(reason.text for reason in verdict.reasons)
-            return handled if verdict.state is State.GOOD else _not_good(handled, because)
+            # Not the verdict's reasons: that it is locked or not this policy's says nothing of what is wrong with it.
+            return handled if verdict.state is State.GOOD else _not_good(handled, verdict.because)
     return handled.with_problem("vanished", f"{backup.name} vanished from the panel", result=Result.FAILED)
 
 

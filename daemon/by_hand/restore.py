@@ -55,8 +55,7 @@ def unfit(verdict: Verdict) -> Handled | None:
     backup, state = verdict.backup, verdict.state
     if state is State.GOOD:
         return None
-    # Of a verdict's reasons the one for the state: that it is locked or foreign hinders no restore.
-    because = next((reason.text for reason in verdict.reasons if reason.rule == state), "")
+    because = verdict.because  # not the verdict's reasons: that it is locked or foreign hinders no restore
     hint = "`ptero-backupd backups list` shows which are good"
     if state is State.SUSPICIOUS:
         hint = "look into it; `ptero-backupd backups accept` says that it is good after all"

@@ -153,6 +153,7 @@ class Reason:
 class Verdict(NamedTuple):
     """What becomes of one backup, and why: at least one reason, in the order of the rules.
 
+    `because` are the words for its state, whether or not a lock or another's name decides what becomes of it.
     A named tuple, since a judgement makes one of every backup and a dataclass takes twice as long.
     """
 
@@ -161,3 +162,4 @@ class Verdict(NamedTuple):
     own: bool
     action: Action
     reasons: tuple[Reason, ...]
+    because: str = ""

@@ -96,7 +96,9 @@ def judge(
     return tuple(
         next(ruled)
         if candidate
-        else Verdict(backup, finding.state, mine, *_settled(backup, finding, mine or everyone, retention, now))
+        else Verdict(
+            backup, finding.state, mine, *_settled(backup, finding, mine or everyone, retention, now), finding.words
+        )
         for backup, mine, finding, candidate in zip(ordered, own, found, eligible, strict=True)
     )
 

@@ -16,7 +16,7 @@ from daemon.errors import StateError
 from daemon.history import Journal
 from daemon.log import get_logger
 from daemon.notify import memory, message
-from daemon.notify.judge import report_of
+from daemon.notify.judge import knowing, report_of
 from daemon.notify.message import Message, Ping
 from daemon.notify.post import Poster
 from daemon.notify.receivers import Receiver
@@ -87,7 +87,7 @@ class Alerts:
         if server.name not in self._servers:
             return
         report = report_of(order, outcome)
-        before = self._watches[server.name]
+        before = knowing(self._watches[server.name], outcome)
         watch, news = reported(before, report, now)
         self._remember({server.name: watch})
         for piece in news:

@@ -1,7 +1,9 @@
 """What a rotation's outcome means to somebody who only wants to know of trouble."""
 
+from dataclasses import replace
+
 from daemon.core.model import State
-from daemon.core.watch import Event, Report
+from daemon.core.watch import Event, Report, Watch
 from daemon.rotation.outcome import NO_RIGHT_TO_DELETE, Outcome, Result
 from daemon.rotation.run import Order
 
@@ -27,6 +29,13 @@ def report_of(order: Order, outcome: Outcome) -> Report:
         return Report(good=good)
     codes = (_BY_CODE.get(problem.code) for problem in reversed(outcome.problems))
     return Report(good=good, trouble=next((event for event in codes if event), Event.FAILED))
+
+
+def knowing(watch: Watch, outcome: Outcome) -> Watch:
+    """Given what is remembered, return it with the good backup that a rotation saw, where none is remembered yet."""
+    if watch.good_at is not None or outcome.good_seen_at is None:
+        return watch
+    return replace(watch, good_at=outcome.good_seen_at)
 
 
 def _got_good(outcome: Outcome) -> bool:

@@ -129,6 +129,10 @@ class KeyRefusedError(PanelError):
     default_hint = (
         "make a client key under Account → API Credentials (ptlc_…, on Pelican pacc_…) and configure it whole"
     )
+    foreign_hint = (
+        "the panel did not say that: what is before it asks for a login of its own (nginx's auth_basic, an access "
+        "portal); let it pass requests to /api/client without one"
+    )
 
 
 class Lacking(StrEnum):

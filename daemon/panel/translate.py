@@ -101,7 +101,7 @@ def _wordless(answer: Answer, call: Call) -> PanelError:
                 f"{call.doing}: answered {status}, a redirect, which is never followed", status=status
             )
         case 401:
-            return KeyRefusedError(text, status=status)
+            return KeyRefusedError(text, status=status, hint=KeyRefusedError.foreign_hint)
         case 429:
             return ApiLimitError(text, status=status, retry_after=answer.retry_after)
         case _ if status >= 500:  # noqa: PLR2004

@@ -66,7 +66,8 @@ class Outcome:
     plan was made). `passing` says that a skip was for a state that ends by itself.
     `retry_at` is when the daemon tries again, if it does so before the next start.
     `seen` is the panel's server and `verdicts` its backups with the last plan's verdicts, newest first, without those
-    that were deleted; None and empty where the rotation did not come that far.
+    that were deleted; None and empty where the rotation did not come that far. `good_seen_at` is when the newest good
+    backup was made that the rotation saw, besides its own.
     """
 
     server: str
@@ -81,6 +82,7 @@ class Outcome:
     retry_at: datetime | None = None
     seen: Server | None = None
     verdicts: tuple[Verdict, ...] = ()
+    good_seen_at: datetime | None = None
 
     @property
     def made_a_failed_one(self) -> bool:

@@ -1,11 +1,12 @@
 """The end of a rotation: its outcome, its row in the journal, its line in the log, and when to try again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.core.calendar import retry_delay
-from daemon.core.model import Backup
+from daemon.core.model import Backup, State, Verdict
 from daemon.errors import StateError
 from daemon.history import Rotation
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
@@ -44,6 +45,7 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         retry_at=_retry_at(run, halt),
         seen=run.server,
         verdicts=tuple(verdict for verdict in run.verdicts if verdict.backup not in run.deleted),
+        good_seen_at=newest_good_at(run.verdicts, besides=run.created) or run.good_seen_at,
     )
     try:
         row = run.row or begin(run)
@@ -67,6 +69,13 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         **({"retry_at": outcome.retry_at.isoformat(timespec="seconds")} if outcome.retry_at else {}),
     )
     return outcome
+
+
+def newest_good_at(verdicts: Sequence[Verdict], *, besides: Backup | None) -> datetime | None:
+    """Given verdicts, newest first, return when the policy's newest good backup was made, the new one left out."""
+    new = besides.uuid if besides else None
+    good = (one.backup for one in verdicts if one.own and one.state is State.GOOD)
+    return next((backup.created_at for backup in good if backup.uuid != new), None)
 
 
 def made_a_failed_one(row: Rotation) -> bool:

@@ -30,7 +30,7 @@ from daemon.rotation.outcome import (
     Retry,
     refusal,
 )
-from daemon.rotation.report import begin, report
+from daemon.rotation.report import begin, newest_good_at, report
 from daemon.rotation.run import Halt, Order, Run, Stage, Tools
 from daemon.rotation.survey import must_be_free
 from daemon.rotation.tools import recover_journal
@@ -96,8 +96,9 @@ async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:
     say_incomplete(run, before.listing)
     run.stage = Stage.CREATING
     backup = run.created = await obtain(run, before, rows)
-    expectation = expected(before.listing, run.verdicts or run.judge(run.config, before.listing).verdicts)
-    run.verdicts = ()
+    verdicts = run.verdicts or run.judge(run.config, before.listing).verdicts
+    expectation = expected(before.listing, verdicts)
+    run.verdicts, run.good_seen_at = (), newest_good_at(verdicts, besides=backup)
     return backup, expectation
 
 
@@ -230,7 +231,6 @@ def _look_at_created(run: Run, decided: Plan) -> None:
 def _not_good(verdict: Verdict) -> Halt:
     """The new backup is there and is not good; one that failed is worth one more try."""
     failed = verdict.state is State.FAILED
-    because = "; ".join(reason.text for reason in verdict.reasons)
     hint = (
         "look at the node's log"
         if failed
@@ -240,7 +240,7 @@ def _not_good(verdict: Verdict) -> Halt:
         Result.FAILED,
         Problem(
             f"backup_{verdict.state.value}",
-            f"the new backup {verdict.backup.name} did not turn good: {because}",
+            f"the new backup {verdict.backup.name} did not turn good: {verdict.because}",
             hint,
         ),
         retry=Retry.ONCE if failed else Retry.NO,

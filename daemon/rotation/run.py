@@ -129,6 +129,7 @@ class Run:
     good: bool = False
     kept: int | None = None
     verdicts: tuple[Verdict, ...] = ()
+    good_seen_at: datetime | None = None
     problems: list[Problem] = field(default_factory=list)
     journal_broken: bool = False
     may_delete: bool = True

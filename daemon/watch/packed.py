@@ -55,6 +55,7 @@ def _verdict_to_json(verdict: Verdict) -> Json:
         "own": verdict.own,
         "verdict": verdict.action.value,
         "reasons": [[reason.rule, reason.slot, reason.text] for reason in verdict.reasons],
+        **({"because": verdict.because} if verdict.because else {}),
     }
 
 
@@ -69,7 +70,7 @@ def _verdict_from_json(one: Mapping[str, Any]) -> Verdict:
         completed_at=_moment(one["completed_at"]),
     )
     reasons = tuple(Reason(rule, slot, text) for rule, slot, text in one["reasons"])
-    return Verdict(backup, State(one["state"]), one["own"], Action(one["verdict"]), reasons)
+    return Verdict(backup, State(one["state"]), one["own"], Action(one["verdict"]), reasons, one.get("because", ""))
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from daemon.config.values import ServerConfig
+from daemon.core.states import PLAINLY
 from daemon.core.units import format_duration, format_moment
 from daemon.rotation.outcome import Result
 from daemon.watch.timetable import Times
@@ -155,7 +156,7 @@ def _suspicious(server: ServerConfig, standing: Standing) -> Trouble | None:
     newest = standing.snapshot.newest_suspicious if standing.snapshot else None
     if newest is None:
         return None
-    because = "; ".join(reason.text for reason in newest.reasons)
+    because = newest.because or PLAINLY[newest.state].words  # an older version kept no words
     hint = (
         "Look at the server's files. If it is right that it shrank: "
         f"`ptero-backupd backups accept {server.name} {newest.backup.uuid}`. Three alike in a row are believed anyhow."

@@ -430,3 +430,19 @@ async def test_a_suspicious_one_is_there_and_not_good(hand: Hand) -> None:
         ["backup_suspicious"],
     )
     assert exit_of(hand.rig.config, [handled]) == 3
+    assert handled.problems[-1].text.endswith("of 976.6 KiB, the median of the 3 good ones before it")
+
+
+@pytest.mark.parametrize("locked", [False, True])
+async def test_what_is_wrong_is_told_and_not_whose_it_is(hand: Hand, locked: bool) -> None:
+    """A backup by hand is foreign to its policy, and locked where that was asked for; neither is what is wrong."""
+    for days in range(1, 4):
+        hand.add(f"foreign {days}", days=days, size=1_000_000)
+    small = await create(hand.errand(), replace(WAIT, locked=locked))
+    hand.rig.server.coming.append(Work(outcome=Outcome.FAILED))
+    failed = await create(hand.errand(), replace(WAIT, locked=locked))
+    for handled in (small, failed):
+        text = " ".join(problem.text for problem in handled.problems)
+        assert "suspicious: locked" not in text
+        assert "not made by this policy" not in text
+    assert failed.problems[-1].text.endswith("is failed")

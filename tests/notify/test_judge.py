@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core.watch import Event, Report
-from daemon.notify.judge import report_of
+from daemon.core.watch import Event, Report, Watch
+from daemon.notify.judge import knowing, report_of
 from daemon.rotation.outcome import Result
 from tests.notify.build import NOON, order, outcome, server
 
@@ -35,6 +35,15 @@ ROWS = [
 def test_an_outcome_is_judged(tmp_path: Path, ended: Any, attempt: int, report: Report) -> None:
     """A failure that is tried again in a moment is no trouble yet, its second attempt is."""
     assert report_of(order(server(tmp_path), attempt), ended) == report
+
+
+def test_a_good_backup_that_was_seen_is_known_without_any_memory(tmp_path: Path) -> None:
+    """The first failure after a start without state does not say that there never was one; what is known stays."""
+    new, old = Watch(NOON), Watch(NOON, good_at=NOON - timedelta(days=2))
+    seen = replace(outcome(FAILED, "node"), good_seen_at=NOON - timedelta(days=1))
+    assert knowing(new, seen).good_at == NOON - timedelta(days=1)
+    assert knowing(old, seen) == old
+    assert knowing(new, outcome(FAILED, "node")) == new
 
 
 def test_a_rotation_without_a_backup_has_got_no_good_one(tmp_path: Path) -> None:

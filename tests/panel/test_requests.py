@@ -99,6 +99,9 @@ def test_what_the_panel_did_not_say_itself_is_judged_by_the_status(status: int, 
         raised = refusal(Answer(status, {}, body), READ)
         assert type(raised) is error
         assert raised.hint
+    hint = refusal(Answer(401, {}, b"<title>401 Authorization Required</title>"), READ).hint
+    assert "auth_basic" in hint  # the panel itself says 401 as JSON, so that no other key would help
+    assert "API Credentials" not in hint
     assert "Nginx" in refusal(Answer(502, {}, b"<TITLE>Nginx</TITLE>"), READ).text
 
 

@@ -63,6 +63,18 @@ ON_CREATE = [
 ]
 
 
+async def test_the_newest_good_backup_that_was_seen_is_reported_whatever_failed(rig: Rig, history: list[str]) -> None:
+    """Alerts tell how far back one could go, also at the first failure of a daemon that remembers nothing."""
+    newest = max(row.created_at for row in rig.server.backups.values() if row.name in history)
+    rig.world.faults.order(faults.node_error(500), on=Call.CREATE)
+    refused = await rig.rotate()
+    rig.server.coming.append(Work(outcome=Ending.FAILED))
+    failed = await rig.rotate()
+    for outcome in (refused, failed):
+        assert outcome.result is Result.FAILED
+        assert outcome.good_seen_at == newest.replace(microsecond=0)
+
+
 @pytest.mark.parametrize(("fault", "code", "exit_"), ON_CREATE, ids=named)
 async def test_trouble_on_create_is_reported_and_deletes_nothing(
     rig: Rig, history: list[str], fault: Fault, code: str, exit_: int
