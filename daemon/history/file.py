@@ -73,6 +73,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
     ("CREATE TABLE watch (server TEXT PRIMARY KEY, watch TEXT NOT NULL, at TEXT NOT NULL)",),
+    (
+        """CREATE TABLE alert (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            receiver TEXT NOT NULL,
+            server TEXT NOT NULL,
+            event TEXT NOT NULL,
+            message TEXT NOT NULL,
+            at TEXT NOT NULL,
+            UNIQUE (receiver, server, event)
+        )""",
+    ),
 )
 
 

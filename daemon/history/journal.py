@@ -10,7 +10,7 @@ tries again. Within a process one thread uses it, and no call waits for longer t
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from daemon.errors import StateError
 from daemon.folder import try_folder
 from daemon.history.file import in_memory, lacks_index, opened, synced, transaction, translated
 from daemon.history.values import (
+    Alert,
     Rotation,
     Sample,
     Snapshot,
@@ -251,13 +252,32 @@ class Journal:
             rows = connection.execute("SELECT server, watch FROM watch")
             return {row["server"]: json.loads(row["watch"]) for row in rows}
 
-    def watch(self, changes: Mapping[str, Mapping[str, Any] | None], at: datetime) -> None:
-        """Remember for alerts what is known of these servers, and forget those where it is None."""
+    def watch(
+        self, changes: Mapping[str, Mapping[str, Any] | None], at: datetime, alerts: Iterable[Alert] = ()
+    ) -> None:
+        """Remember for alerts what is known of these servers, and forget those where it is None; and, in one with it,
+        what waits to be told. A newer alert of the same event of a server takes the place of the one before.
+        """
         kept = [(server, json.dumps(dict(watch)), written(at)) for server, watch in changes.items() if watch]
         gone = [(server,) for server, watch in changes.items() if not watch]
+        told = [(one.receiver, one.server, one.event, json.dumps(dict(one.message)), written(at)) for one in alerts]
         with self._writing("memory of alerts") as connection:
             connection.executemany("INSERT OR REPLACE INTO watch (server, watch, at) VALUES (?, ?, ?)", kept)
             connection.executemany("DELETE FROM watch WHERE server = ?", gone)
+            connection.executemany(
+                "INSERT OR REPLACE INTO alert (receiver, server, event, message, at) VALUES (?, ?, ?, ?, ?)", told
+            )
+
+    def alerts(self) -> list[Alert]:
+        """Return what waits to be told, oldest first."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT * FROM alert ORDER BY id")
+            return [Alert(row["receiver"], row["server"], row["event"], json.loads(row["message"])) for row in rows]
+
+    def alerts_sent(self, sent: Iterable[tuple[str, str, str]]) -> None:
+        """Forget what was told, or is not to be told any more: by receiver, server and event."""
+        with self._writing("memory of alerts") as connection:
+            connection.executemany("DELETE FROM alert WHERE receiver = ? AND server = ? AND event = ?", list(sent))
 
     def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
         """Forget rotations older than `keep`, and all but the newest `most`; return how many.

@@ -58,6 +58,16 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """A message that waits for a receiver: the newest of that event of that server, in the writer's own form."""
+
+    receiver: str
+    server: str
+    event: str
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """How many bytes a server's backups held at the end of a day (UTC)."""
 

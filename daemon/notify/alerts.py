@@ -1,16 +1,17 @@
 """The fleet's listener that tells people: it hears of every rotation, looks at the clock, and remembers what was told.
 
-What it remembers is kept in the journal, so that a restart neither repeats a message nor forgets that something is
-overdue. Nothing here waits for a receiver, and trouble with the journal costs no more than the memory.
+What it remembers is kept in the journal, and with it every message that a receiver has not taken yet: so a restart
+neither repeats a message, nor loses one, nor forgets that something is overdue. Nothing here waits for a receiver, and
+trouble with the journal costs no more than the memory.
 """
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from daemon.clock import Clock
-from daemon.config.values import Config, ServerConfig
+from daemon.config.values import AlertConfig, Config, ServerConfig
 from daemon.core.watch import Event, Report, Watch, due_by, looked, reported
 from daemon.errors import StateError
 from daemon.history import Journal
@@ -39,29 +40,46 @@ class Alerts:
         self._clock = clock
         self._poster = poster or Poster()
         self._receivers: dict[str, Receiver] = {}
-        self._retired: list[Receiver] = []
         self._servers: Mapping[str, ServerConfig] = {}
         self._watches: dict[str, Watch] = {}
         self._due: dict[str, datetime] = {}
         self._runs: dict[str, str] = {}
+        self._recalled = False
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Recall what was told before, and begin to look at the clock."""
+        """Recall what was told before and what waits to be told, and begin to look at the clock."""
         try:
             self._watches = memory.recalled(self._journal())
         except StateError as error:
             log.warning("alerts_not_recalled", text=error.text)
         self.reload(self._config)
+        self._recall()
         self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
+
+    def _recall(self) -> None:
+        """Queue what an earlier daemon could not deliver; where the journal cannot be read, at a later look at it."""
+        try:
+            waiting = memory.waiting(self._journal())
+        except StateError as error:
+            log.warning("alerts_not_recalled", text=error.text)
+            return
+        self._recalled = True
+        for name, messages in waiting.items():
+            if name in self._receivers:
+                self._receivers[name].recall(messages)
+            else:
+                self._lose(name, messages)
 
     def reload(self, config: Config) -> None:
         """Obey a new configuration: what is known of servers that stay is kept, what waits for a receiver too."""
+        self._config = config
         for name, receiver in list(self._receivers.items()):
             if config.alerts.get(name) != receiver.config:
-                self._retired.append(self._receivers.pop(name))
+                self._retire(name, receiver)
         for name, alert in config.alerts.items():
-            self._receivers.setdefault(name, Receiver(alert, self._poster, self._clock))
+            if name not in self._receivers:
+                self._receivers[name] = self._receiver(alert)
         servers = config.servers if config.alerts else {}
         gone, self._servers = self._servers.keys() - servers.keys(), servers
         now = self._clock.now()
@@ -69,12 +87,55 @@ class Alerts:
         self._remember({**dict.fromkeys(gone), **new})
         self._due.clear()
 
+    def _receiver(self, alert: AlertConfig) -> Receiver:
+        def taken(messages: Sequence[Message]) -> None:
+            self._forget(alert.name, messages)
+
+        return Receiver(alert, self._poster, self._clock, taken, lambda: self._page)
+
+    @property
+    def _page(self) -> str:
+        """Where people see how all servers stand; empty where nobody said."""
+        return ""
+
+    def _retire(self, name: str, receiver: Receiver) -> None:
+        """Let what waits go to the receiver's new address, where it has one."""
+        receiver.stop()
+        del self._receivers[name]
+        if (alert := self._config.alerts.get(name)) is None or alert.type == "ping":
+            self._lose(name, receiver.waiting)
+            return
+        self._receivers[name] = self._receiver(alert)
+        self._receivers[name].tell(*receiver.waiting)
+
+    def _lose(self, name: str, messages: Sequence[Message]) -> None:
+        """Tell no more what waits for a receiver that is configured no more."""
+        if messages:
+            log.warning("alert_lost", receiver=name, count=len(messages), reason="this receiver is configured no more")
+            self._forget(name, messages)
+
+    def _forget(self, name: str, messages: Sequence[Message]) -> None:
+        """Note that these messages wait no more."""
+        try:
+            memory.arrived(self._journal(), name, messages)
+        except StateError as error:
+            log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
+
     async def close(self, bound: float) -> None:
-        """Send what waits, within that many seconds."""
+        """Send what waits, within that many seconds; the rest waits for the next start."""
         if self._looking is not None:
             self._looking.cancel()
-        await asyncio.gather(*(receiver.close(bound) for receiver in (*self._receivers.values(), *self._retired)))
+        await asyncio.gather(*(receiver.close(bound) for receiver in self._receivers.values()))
+        for name, receiver in self._receivers.items():
+            if left := len(receiver.waiting):
+                self._say_left(name, left)
         await self._poster.aclose()
+
+    def _say_left(self, name: str, left: int) -> None:
+        if self._journal().persistent:
+            log.info("alerts_wait", receiver=name, count=left, until="the daemon starts again")
+        else:
+            log.warning("alert_lost", receiver=name, count=left, reason="the daemon stops, and nothing is remembered")
 
     def began(self, order: Order) -> None:
         """A rotation begins."""
@@ -89,9 +150,8 @@ class Alerts:
         report = report_of(order, outcome)
         before = knowing(self._watches[server.name], outcome)
         watch, news = reported(before, report, now)
-        self._remember({server.name: watch})
-        for piece in news:
-            self._tell(message.of_outcome(piece, server, outcome, before, now))
+        told = [message.of_outcome(piece, server, outcome, before, now) for piece in news]
+        self._remember({server.name: watch}, self._who(server), told)
         if report.trouble is not None and outcome.result is not Result.DONE:
             self._ping(server, "fail", message.in_short(outcome))
         elif report.good or report.excused:
@@ -101,6 +161,8 @@ class Alerts:
         while True:
             await self._clock.sleep(LOOK_SECONDS)
             try:
+                if not self._recalled:
+                    self._recall()
                 for server in self._servers.values():
                     self._look_at(server, self._clock.now())
             except Exception:
@@ -117,10 +179,8 @@ class Alerts:
         by_hand = self._last_good(server)
         if by_hand is not None and by_hand > before.fine_at:
             watch, news = reported(before, Report(good=True), by_hand)
-        self._remember({server.name: watch})
-        for piece in news:
-            if piece.event is not Event.DONE:
-                self._tell(message.of_time(piece, server, before, due, now))
+        told = [message.of_time(piece, server, before, due, now) for piece in news if piece.event is not Event.DONE]
+        self._remember({server.name: watch}, self._who(server), told)
 
     def _last_good(self, server: ServerConfig) -> datetime | None:
         """When the journal's last rotation that got a good backup ended."""
@@ -129,8 +189,10 @@ class Alerts:
         except StateError:
             return None
 
-    def _remember(self, changes: Mapping[str, Watch | None]) -> None:
-        """Take in what is known now of some servers; None where one is gone."""
+    def _remember(
+        self, changes: Mapping[str, Watch | None], who: Sequence[Receiver] = (), told: Sequence[Message] = ()
+    ) -> None:
+        """Take in what is known now of some servers, None where one is gone, and tell that; the journal first."""
         changes = {name: watch for name, watch in changes.items() if self._watches.get(name) != watch}
         for name, watch in changes.items():
             self._due.pop(name, None)
@@ -138,15 +200,16 @@ class Alerts:
                 del self._watches[name]
             else:
                 self._watches[name] = watch
+        letters = [(receiver, one) for one in told for receiver in who if receiver.wants(one)]
+        waiting = [(receiver.config.name, one) for receiver, one in letters]
         try:
-            memory.remember(self._journal(), changes, self._clock.now())
+            memory.remember(self._journal(), changes, waiting, self._clock.now())
         except StateError as error:
             log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
-
-    def _tell(self, told: Message) -> None:
-        log.info("alert", told=told.news.event.value, server=told.server.name, text=told.text)
-        for receiver in self._who(told.server):
-            receiver.tell(told)
+        for one in told:
+            log.info("alert", told=one.news.event.value, server=one.server, text=one.text)
+        for receiver, one in letters:
+            receiver.tell(one)
 
     def _ping(self, server: ServerConfig, step: message.Step, text: str = "") -> None:
         run = self._runs.get(server.name, "")

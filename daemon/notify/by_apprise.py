@@ -8,8 +8,8 @@ import logging
 from typing import Any
 
 from daemon.core.watch import Event
-from daemon.notify.forms import as_text
-from daemon.notify.message import Message
+from daemon.notify.forms import as_text, worst
+from daemon.notify.message import Digest, Message
 from daemon.notify.post import Failure
 
 SECONDS = 60.0
@@ -21,7 +21,7 @@ def understood(url: str) -> bool:
     return _opened(url) is not None
 
 
-async def send(url: str, message: Message) -> Failure | None:
+async def send(url: str, message: Message | Digest) -> Failure | None:
     """Send once; None where it was taken."""
     receiver = _opened(url)
     if receiver is None:
@@ -29,7 +29,7 @@ async def send(url: str, message: Message) -> Failure | None:
     try:
         async with asyncio.timeout(SECONDS):
             taken = await receiver.async_notify(
-                title=message.title, body=as_text(message), notify_type=_TYPES.get(message.news.event, "failure")
+                title=message.title, body=as_text(message), notify_type=_TYPES.get(worst(message), "failure")
             )
     except TimeoutError:
         taken = False

@@ -1,12 +1,20 @@
-"""What is remembered of each server, in the journal: written as JSON that a later version can add to."""
+"""What is remembered of each server, in the journal, and what waits for each receiver: written as JSON that a later
+version can add to.
+"""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from daemon.core.watch import Event, Watch
 from daemon.errors import StateError
-from daemon.history import Journal
+from daemon.history import Alert, Journal
+from daemon.log import get_logger
+from daemon.notify.forms import as_json, from_json
+from daemon.notify.message import Message
+
+log = get_logger()
 
 RECENT = 20
 
@@ -20,10 +28,37 @@ def recalled(journal: Journal) -> dict[str, Watch]:
         raise StateError(f"what alerts remembered cannot be read: {error!r}") from error
 
 
-def remember(journal: Journal, changes: Mapping[str, Watch | None], at: datetime) -> None:
-    """Write down what is known now, and forget where it is None; raises StateError."""
-    if changes:
-        journal.watch({name: None if watch is None else _written(watch) for name, watch in changes.items()}, at)
+def remember(
+    journal: Journal, changes: Mapping[str, Watch | None], waiting: Iterable[tuple[str, Message]], at: datetime
+) -> None:
+    """Write down what is known now, None where it is to be forgotten, and which message waits for which receiver; both
+    or neither, so that nothing counts as told that nobody is going to tell. Raises StateError.
+    """
+    alerts = [
+        Alert(receiver, message.server, message.news.event.value, {**as_json(message), "done": message.done})
+        for receiver, message in waiting
+    ]
+    watches = {name: None if watch is None else _written(watch) for name, watch in changes.items()}
+    if watches or alerts:
+        journal.watch(watches, at, alerts)
+
+
+def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
+    """Return the messages that wait for each receiver, oldest first; raises StateError."""
+    found = defaultdict(list)
+    for alert in journal.alerts():
+        try:
+            found[alert.receiver].append(from_json(alert.message))
+        except (KeyError, TypeError, ValueError):  # it was not written here
+            log.warning(
+                "alert_lost", receiver=alert.receiver, count=1, reason="what the journal holds of it makes no sense"
+            )
+    return found
+
+
+def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) -> None:
+    """Note that these messages wait no more; raises StateError."""
+    journal.alerts_sent([(receiver, message.server, message.news.event.value) for message in messages])
 
 
 def last_good(journal: Journal, server: str) -> datetime | None:

@@ -1,12 +1,12 @@
 """What is told, in words: complete messages, from which every kind of receiver is served."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from daemon.config.values import ServerConfig
-from daemon.core.model import Backup
 from daemon.core.units import format_moment, format_size
 from daemon.core.watch import Event, News, Watch
 from daemon.log import redact
@@ -23,28 +23,83 @@ TITLES = {
     Event.DONE: "backed up",
 }
 DONE_WITH_TROUBLE = "backed up, and something needs you"
+NAMED = 10
+"""So many servers of a digest are named; more are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The backup that a message is about."""
+
+    uuid: str
+    name: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One piece of news of one server. `good_at` is when the server's last good backup before it was there, `backup`
     the one that this is about, where it is about one. `done` says that the rotation did what was due all the same.
+
+    It holds plain values alone, so that one that waits can be kept in the journal.
     """
 
     news: News
-    server: ServerConfig
+    server: str
+    panel: str
+    policy: str
     at: datetime
     text: str
     hint: str = ""
     good_at: datetime | None = None
-    backup: Backup | None = None
+    backup: Made | None = None
     done: bool = False
 
     @property
     def title(self) -> str:
         """One line that says what it is."""
         trouble = self.done and self.news.event is Event.FAILED
-        return f"{self.server.name}: {DONE_WITH_TROUBLE if trouble else TITLES[self.news.event]}"
+        return f"{self.server}: {DONE_WITH_TROUBLE if trouble else TITLES[self.news.event]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Many messages told as one, in the order in which they came. `page` is where all of it can be seen, or empty."""
+
+    messages: Sequence[Message]
+    page: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """When the last of it came about."""
+        return self.messages[-1].at
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """Which events it holds, each once, in the order of their kinds."""
+        return [event for event in Event if any(one.news.event is event for one in self.messages)]
+
+    @property
+    def title(self) -> str:
+        """One line that says what it is."""
+        servers = len({one.server for one in self.messages})
+        what = TITLES[self.events[0]] if len(self.events) == 1 else f"{len(self.messages)} alerts"
+        return f"{servers} server{'' if servers == 1 else 's'}: {what}"
+
+    @property
+    def text(self) -> str:
+        """A line for each kind of news: how many, and the first names."""
+        return "\n".join(f"{TITLES[event]}: {self._names(event)}" for event in self.events)
+
+    @property
+    def hint(self) -> str:
+        """Where to look."""
+        return f"see {self.page}" if self.page else "look at `ptero-backupd status`"
+
+    def _names(self, event: Event) -> str:
+        names = [one.server for one in self.messages if one.news.event is event]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return f"{', '.join(names[:NAMED])}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +119,9 @@ def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch
         text += f"; {_over(news, before, server.policy.zone)}"
     elif news.event is not Event.DONE:
         text, hint = _wrong(outcome)
-    return Message(news, server, at, text, hint, before.good_at, outcome.created, done=outcome.result is Result.DONE)
+    created = outcome.created
+    backup = Made(created.uuid, created.name, created.bytes) if created else None
+    return Message(news, *_names(server), at, text, hint, before.good_at, backup, done=outcome.result is Result.DONE)
 
 
 def of_time(news: News, server: ServerConfig, before: Watch, due: datetime, at: datetime) -> Message:
@@ -74,12 +131,16 @@ def of_time(news: News, server: ServerConfig, before: Watch, due: datetime, at: 
     if news.event is Event.OVERDUE:
         text = f"{_since(before, zone)}; the next was due by {format_moment(due, zone)}"
         hint = "look at `ptero-backupd status` and at the daemon's log"
-    return Message(news, server, at, text, hint, before.good_at)
+    return Message(news, *_names(server), at, text, hint, before.good_at)
 
 
 def in_short(outcome: Outcome) -> str:
     """A rotation in a few lines, good or bad."""
     return "\n".join(filter(None, _wrong(outcome))) or _made(outcome)
+
+
+def _names(server: ServerConfig) -> tuple[str, str, str]:
+    return server.name, server.panel.name, server.policy.name
 
 
 def _made(outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from daemon.config.values import AlertConfig, ServerConfig
 from daemon.core.model import Action, Backup, Reason, State, Verdict
 from daemon.core.watch import Event, News
-from daemon.notify.message import Message
+from daemon.notify.message import Made, Message
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order
 from tests.config.support import loaded
@@ -24,6 +24,7 @@ BACKUP = Backup(
     created_at=NOON - timedelta(minutes=5),
     completed_at=NOON,
 )
+MADE = Made(BACKUP.uuid, BACKUP.name, BACKUP.bytes)
 TROUBLE = frozenset(Event) - {Event.DONE}
 
 
@@ -39,7 +40,8 @@ def alert(url: str, type_: Any = "webhook", events: frozenset[Event] = TROUBLE, 
 
 def message(of: ServerConfig, event: Event = Event.FAILED, text: str = "the panel is on fire", **more: Any) -> Message:
     """A message about that server."""
-    return Message(News(event, more.pop("after", ())), of, NOON, text, **more)
+    news = News(event, more.pop("after", ()))
+    return Message(news, of.name, of.panel.name, of.policy.name, more.pop("at", NOON), text, **more)
 
 
 def order(of: ServerConfig, attempt: int = 0) -> Order:

@@ -18,14 +18,16 @@ from daemon.config.values import AlertConfig, Config
 from daemon.core.watch import Event
 from daemon.errors import StateError
 from daemon.fleet import Fleet
-from daemon.history import Journal
+from daemon.history import Alert, Journal
 from daemon.log import configure
 from daemon.notify import Alerts
+from daemon.notify.forms import as_json
 from daemon.notify.post import Poster
+from daemon.rotation.outcome import Result
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.records import Outcome, Server, Settings, User, Work
 from daemon.sandbox.scenes import KEY, empty
-from tests.notify.build import TROUBLE, alert
+from tests.notify.build import TROUBLE, alert, message, order, outcome
 from tests.virtual import BACKEND, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time, until
 
@@ -52,6 +54,7 @@ class Told:
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
         self.dead = False
+        self.broken = ""
 
     def poster(self) -> Poster:
         """What sends to it."""
@@ -60,6 +63,8 @@ class Told:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if self.dead:
             raise httpx.ConnectError("no route to host")
+        if self.broken and self.broken in request.url.path:
+            return httpx.Response(500)
         self.requests.append(request)
         return httpx.Response(204)
 
@@ -264,6 +269,101 @@ async def test_a_restart_repeats_nothing(stage: Stage) -> None:
     assert stage.told.of("survival") == ["01 04:10 failed", "03 04:00 recovered"]
 
 
+async def test_what_no_receiver_took_before_a_restart_is_told_after_it(stage: Stage) -> None:
+    """Killed or stopped, once or twice; and it is told once."""
+    stage.told.dead = True
+    config = stage.configure()
+    async with stage.running(config):
+        await stage.clock.sleep(50)
+        stage.fail(20)
+        await until(stage.clock, at(1, 5))
+    async with stage.running(config):
+        await stage.clock.sleep(60)
+    stage.told.dead = False
+    for _ in range(2):
+        async with stage.running(config):
+            await until(stage.clock, at(2, 5))
+    assert stage.told.of("survival") == ["01 04:10 failed"]
+
+
+async def test_a_message_that_waits_and_makes_no_sense_costs_no_other(stage: Stage) -> None:
+    """Somebody else wrote into the journal, or a later version did."""
+    right = as_json(message(stage.configure().servers["survival"]))
+    with Journal.open(stage.daemons.folder / "state") as journal:
+        odd = [{}, {**right, "event": "stolen"}, {**right, "at": 7}, {**right, "backup": {"uuid": 1}}]
+        kinds = [Alert("ops", "survival", str(number), one) for number, one in enumerate([*odd, right])]
+        journal.watch({}, stage.clock.now(), kinds)
+    with capture_logs() as lines:
+        async with stage.running(stage.configure()):
+            await stage.clock.sleep(10)
+    assert stage.told.of("survival") == ["01 12:00 failed"]
+    assert [line["event"] for line in lines].count("alert_lost") == 4
+
+
+async def test_trouble_of_many_is_one_message_and_nobodys_is_missing(stage: Stage) -> None:
+    """Three thousand servers at their limit at once, and a receiver that was away: each is in some message."""
+    stage.told.dead = True
+    config = stage.configure()
+    one = config.servers["survival"]
+    servers = {name: replace(one, name=name) for name in (f"s{number}" for number in range(3000))}
+    crowd = replace(config, servers=servers)
+    alerts = Alerts(crowd, lambda: journal, stage.clock, stage.told.poster())
+    with Journal.open(stage.daemons.folder / "state") as journal:
+        alerts.start()
+        for server in servers.values():
+            alerts.ended(order(server), outcome(Result.REFUSED, "limit"))
+            await stage.clock.sleep(0.1)
+        stage.told.dead = False
+        await stage.clock.sleep(1800)
+        await alerts.close(3)
+        assert journal.alerts() == []
+    (digest,) = stage.told.messages
+    assert digest["title"] == "3000 servers: the backup limit is reached"
+    assert digest["text"].startswith("the backup limit is reached: s0, s1, s2, ")
+    assert digest["text"].endswith("s9 and 2990 more")
+    assert {told["server"] for told in digest["alerts"]} == set(servers)
+
+
+async def test_one_ping_address_in_trouble_holds_up_no_other(stage: Stage) -> None:
+    """Each server's check is on its own."""
+    stage.told.broken = "survival"
+    async with stage.running(stage.configure(alert(PING, "ping"))):
+        await until(stage.clock, at(1, 4, 2))
+    paths = [path for path, _ in stage.told.pings]
+    assert paths == ["/hunter2/creative/start", "/hunter2/creative"] * 2
+
+
+async def test_at_one_address_starts_push_out_no_end(stage: Stage) -> None:
+    """Hundreds of servers start at once and fail, while it works and while it is down: every failure arrives, ahead
+    of the starts of others; and a start that could not be sent is not sent late.
+    """
+    config = stage.configure(alert("https://hc.example.com/hunter2", "ping"))
+    one = config.servers["survival"]
+    crowd = [replace(one, name=f"s{number}") for number in range(500)]
+    late = replace(one, name="late")
+    alerts = Alerts(
+        replace(config, servers={server.name: server for server in (*crowd, late)}),
+        Journal.memory,
+        stage.clock,
+        stage.told.poster(),
+    )
+    alerts.start()
+    for server in crowd:
+        alerts.began(order(server))
+    alerts.ended(order(crowd[-1], 1), outcome(Result.FAILED, "unreachable"))
+    await stage.clock.sleep(5)
+    stage.told.dead = True
+    for server in crowd:
+        alerts.ended(order(server, 1), outcome(Result.FAILED, "unreachable"))
+    await stage.clock.sleep(5)
+    alerts.began(order(late))
+    stage.told.dead = False
+    await stage.clock.sleep(1800)
+    await alerts.close(0)
+    paths = [path.rpartition("/")[2] for path, _ in stage.told.pings]
+    assert paths == ["fail"] + ["start"] * 499 + ["fail"] * 500
+
+
 async def test_a_backup_made_by_hand_meanwhile_is_not_overdue(stage: Stage) -> None:
     """The journal knows of a rotation that this daemon has not seen."""
     async with stage.running(stage.configure()):
@@ -354,12 +454,12 @@ async def test_no_address_is_ever_logged(stage: Stage) -> None:
         stage.fail(4)
         await until(stage.clock, at(2, 12))
     events = {json.loads(line)["event"] for line in log.getvalue().splitlines()}
-    assert {"alert", "alert_delayed", "alert_lost"} <= events
+    assert {"alert", "alert_delayed", "alerts_wait", "alert_lost"} <= events
     assert "hunter2" not in log.getvalue()
 
 
 async def test_a_reload_obeys_new_receivers_and_forgets_servers_that_are_gone(stage: Stage) -> None:
-    """What waits for a receiver that changed is sent all the same; who comes back begins anew."""
+    """What waits for a receiver that changed is sent to its new address; who comes back begins anew."""
     stage.told.dead = True
     config = stage.configure()
     async with stage.running(config) as fleet:
@@ -372,7 +472,8 @@ async def test_a_reload_obeys_new_receivers_and_forgets_servers_that_are_gone(st
         stage.alerts.reload(elsewhere)
         stage.told.dead = False
         await until(stage.clock, at(2, 5))
-        assert [str(request.url) for request in stage.told.requests] == [HOOK, f"{HOOK}/elsewhere"]
+        assert {str(request.url) for request in stage.told.requests} == {f"{HOOK}/elsewhere"}
+        assert [words.split()[-1] for words in stage.told.of("survival")] == ["failed", "recovered"]
         without = replace(elsewhere, servers={"creative": elsewhere.servers["creative"]})
         fleet.reload(without)
         stage.alerts.reload(without)
@@ -384,17 +485,26 @@ async def test_a_reload_obeys_new_receivers_and_forgets_servers_that_are_gone(st
 
 
 async def test_what_waits_for_a_receiver_that_is_gone_is_not_lost_without_a_word(stage: Stage) -> None:
-    """It is tried until the end, and then it is said."""
+    """Taken away by a reload, or while the daemon was away; nothing of it stays in the journal."""
     stage.told.dead = True
-    config = stage.configure()
+    config, nobody = stage.configure(), {"pings": alert(PING, "ping", name="pings")}
+    right = as_json(message(config.servers["survival"]))
     with capture_logs() as lines:
         async with stage.running(config):
             assert stage.alerts is not None
             await stage.clock.sleep(50)
             stage.fail(2)
             await until(stage.clock, at(1, 4, 11))
-            stage.alerts.reload(replace(config, alerts={}))
-    assert [line["told"] for line in lines if line["event"] == "alert_lost"] == ["failed"]
+            stage.alerts.reload(replace(config, alerts=nobody))
+        with Journal.open(stage.daemons.folder / "state") as journal:
+            assert journal.alerts() == []
+            journal.watch({}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
+        async with stage.running(replace(config, alerts=nobody)):
+            await stage.clock.sleep(1)
+    lost = [(line["receiver"], line["count"]) for line in lines if line["event"] == "alert_lost"]
+    assert lost == [("ops", 1), ("ops", 1)]
+    with Journal.open(stage.daemons.folder / "state") as journal:
+        assert journal.alerts() == []
 
 
 async def test_where_nobody_is_told_nothing_is_remembered(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import pytest
 from daemon.core.watch import Event
 from daemon.notify import forms
 from daemon.notify.message import Ping, Step
-from tests.notify.build import BACKUP, NOON, message, server
+from tests.notify.build import BACKUP, MADE, NOON, message, server
 
 HOOK = "https://hooks.example.com/secret"
 
@@ -22,7 +22,7 @@ def sent(url: str, of: Any) -> Any:
 def test_a_webhook_gets_every_key_each_time(tmp_path: Path) -> None:
     """The contract: held whole, with its schema."""
     about = message(
-        server(tmp_path), Event.RECOVERED, "fine", hint="none", after=(Event.FAILED,), good_at=NOON, backup=BACKUP
+        server(tmp_path), Event.RECOVERED, "fine", hint="none", after=(Event.FAILED,), good_at=NOON, backup=MADE
     )
     assert sent(HOOK, about) == {
         "schema": 1,

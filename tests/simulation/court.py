@@ -28,6 +28,7 @@ TITLES = {
     "12": "one server's trouble is not another's",
     "turn": "one rotation at a time on a server, no more backups at once on a node than its places",
     "told": "what outcomes, alerts and metrics say agrees with the panel's ledger",
+    "news": "whatever has to be told is told, also where a receiver was down and the daemon was killed meanwhile",
     "live": "after calm days every server has a fresh good backup, and exactly what retention says",
     "calm": "rotations and requests are bounded, no task and no file stays open, no bug is logged",
 }
@@ -120,6 +121,10 @@ class Court:
     def journal_failed(self) -> None:
         """What was done since is nowhere remembered; then only the panel's list can show what a start has got."""
         self._journal_failed_at = self.witness.now()
+
+    def journal_failed_since(self, moment: float) -> bool:
+        """Whether something could not be written down, or read, since then."""
+        return self._journal_failed_at >= moment
 
     def remembered(self, rotation: Rotation) -> bool:
         """Whether the journal could hold what that rotation asked for, and for which start."""

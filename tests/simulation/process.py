@@ -208,7 +208,7 @@ class Daemon(Process):
         self.watcher = Watcher(self.tools)
         self.watcher.follow(config)
         open_and_watch = self.watcher.opening(self.open_client)
-        self.fleet = Fleet(config, self.tools, open_and_watch, listeners=[self, self.alerts, self.watcher])
+        self.fleet = Fleet(config, self.tools, open_and_watch, listeners=[self.alerts, self, self.watcher])
         self._context = copy_context()
         self.simulation.witness.tell(f"{self.name} starts")
         self.alerts.start()
@@ -264,6 +264,7 @@ class Daemon(Process):
         """The fleet tells that a rotation ended."""
         if self.alive:
             self.rotation_ended(order.server.name, outcome)
+            self.simulation.told.ended(order.server.name, order.trigger, outcome, self.clock.now())
 
 
 class Hand(Process):

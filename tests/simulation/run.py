@@ -105,7 +105,7 @@ class Simulation:
         self.configuration = Configuration(scenario, folder, self.clock.monotonic)
         self.specs: dict[str, Spec] = {spec.name: spec for spec in scenario.servers}
         self.ears = Ears(lambda: self.court)
-        self.disk_full = self.disk_unreadable = False
+        self.disk_full = self.disk_unreadable = self.receiver_down = False
         self.removed: set[str] = set()
         self.daemon: Daemon | None = None
         self.daemons = 0

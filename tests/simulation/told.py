@@ -5,14 +5,16 @@ mirror shows, and when a rotation ended is what the witness saw.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from daemon.notify.forms import Post
 from daemon.notify.post import Failure, Poster
+from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
-from tests.simulation.scenario import TIMEOUTS
+from tests.simulation.scenario import HOUR, TIMEOUTS
 from tests.simulation.witness import Rotation
 
 if TYPE_CHECKING:
@@ -36,7 +38,11 @@ class Mailbox(Poster):
         await self._process.clock.sleep(0.2)
         simulation = self._process.simulation
         simulation.ears.search(post.body.decode(), "an alert")
-        simulation.told.take(json.loads(post.body))
+        if simulation.receiver_down:
+            return Failure("answered 503", passing=True)
+        document = json.loads(post.body)
+        for letter in document.get("alerts", [document]):
+            simulation.told.take(letter)
         return None
 
 
@@ -46,6 +52,18 @@ class Told:
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         self._last: dict[str, tuple[float, str]] = {}
+        self._ended: defaultdict[str, list[tuple[float, str | None]]] = defaultdict(list)
+        self._heard: defaultdict[str, set[str]] = defaultdict(set)
+
+    def ended(self, name: str, trigger: str, outcome: Outcome, now: datetime) -> None:
+        """A rotation of a daemon has ended: note when, by our clock and by its own, where it must be told, and where
+        all is well again. A failure that is tried again for the first time need not be told yet.
+        """
+        moment = self._simulation.clock.monotonic()
+        if outcome.result is Result.DONE:
+            self._ended[name].append((moment, None))
+        elif outcome.result is not Result.SKIPPED and (outcome.retry_at is None or trigger == "retry"):
+            self._ended[name].append((moment, now.isoformat(timespec="seconds").replace("+00:00", "Z")))
 
     def take(self, letter: Mapping[str, Any]) -> None:
         """One alert arrives."""
@@ -54,6 +72,8 @@ class Told:
         simulation.witness.tell(f"somebody is told: {letter['title']}", server)
         self._last[name] = simulation.clock.monotonic(), event
         backup = letter["backup"]
+        if event not in GOOD_NEWS:
+            self._heard[name].add(letter["at"])
         if event in GOOD_NEWS and backup is not None:
             versions = simulation.witness.versions[server]
             good = any(backup["uuid"] in rows and rows[backup["uuid"]].successful for _, rows in reversed(versions))
@@ -78,6 +98,7 @@ class Told:
 
     async def look_at_the_end(self, daemon: "Daemon") -> None:
         """After calm days the last word on each server is good, and the metrics show its newest good backup."""
+        self._nobody_misses_anything()
         text = await daemon.metrics()
         self._simulation.ears.search(text, "the metrics")
         shown = {
@@ -96,6 +117,21 @@ class Told:
             self._hold(word in GOOD_NEWS, f"the last that was told of {name} is “{word}”, and all is well", server)
             real = self._newest_good(done)
             self._hold(shown.get(name) in real, f"{name}: {NEWEST} is {shown.get(name)}, and not {real}", server)
+
+    def _nobody_misses_anything(self) -> None:
+        """Whatever had to be told was told: itself, the trouble that it goes on with, or one since, which takes the
+        place of one that waits.
+        """
+        court, latest = self._simulation.court, self._simulation.clock.monotonic() - HOUR
+        for name, ended in self._ended.items():
+            since, first = 0.0, 0
+            for number, (moment, at) in enumerate(ended):
+                if at is None:
+                    since, first = moment, number
+                elif moment < latest and not court.journal_failed_since(since - 1.0):
+                    told = self._heard[name] & {other for _, other in ended[first:] if other}
+                    uuid = self._simulation.uuid_of(name)
+                    court.hold("news", bool(told), f"nobody was told that {name} failed at {at}", uuid)
 
     def _newest_good(self, done: Rotation) -> set[float | None]:
         """When the newest good backup of its policy was made, by each truth since the rotation's last listing."""

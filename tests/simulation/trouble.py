@@ -233,6 +233,11 @@ def journal_unreadable(sim: "Simulation", server: Server, rng: random.Random) ->
     sim.upsets.spell(sim, "disk_unreadable", True, rng.uniform(5, HOUR))
 
 
+def receiver_down(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Whoever is to be told cannot be."""
+    sim.upsets.spell(sim, "receiver_down", True, rng.uniform(60, 2 * DAY))
+
+
 def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """At some step that follows: a request, an answer, a write to the journal."""
     _only_if(sim.daemon and sim.daemon.alive)
@@ -324,6 +329,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "panel clock jumps": (panel_clock_jumps, 1800, False),
     "disk full": (disk_full, 600, False),
     "journal unreadable": (journal_unreadable, 600, False),
+    "receiver of alerts down": (receiver_down, 600, False),
     "killed at a step": (killed, 0, False),
     "killed between two steps": (killed_between_steps, 0, False),
     "killed at a moment": (killed_at_a_moment, 1200, False),

@@ -10,6 +10,7 @@ import daemon.core.retention
 import daemon.core.states
 import daemon.fleet
 import daemon.notify.alerts
+import daemon.notify.memory
 import daemon.panel.client
 import daemon.panel.pages
 import daemon.panel.requests
@@ -57,6 +58,15 @@ def _telling(write: Callable[[str], str]) -> AbstractContextManager[Any]:
 @broken("whatever was made is told as good news", "told")
 def _tells_good_news() -> AbstractContextManager[Any]:
     return PATCH(daemon.notify.alerts, "report_of", lambda order, outcome: Report(good=outcome.created is not None))
+
+
+@broken(
+    "what waits for a receiver is forgotten at a restart",
+    "news",
+    insist={"receiver of alerts down": 0.5, "killed at a moment": 0.2},
+)
+def _forgets_what_waits() -> AbstractContextManager[Any]:
+    return PATCH(daemon.notify.memory, "waiting", lambda _: {})
 
 
 @broken("the metrics show when was looked, and not when the newest good one was made", "told")
