@@ -21,9 +21,9 @@ from daemon.history import Journal
 from daemon.log import configure
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed, Settings
+from daemon.sandbox.records import Deed, Settings, User
 from daemon.sandbox.records import Server as SandboxServer
-from daemon.sandbox.scenes import empty
+from daemon.sandbox.scenes import KEY, empty
 from tests.config.support import loaded
 from tests.process.support import running, serving
 from tests.virtual import BACKEND, VirtualClock
@@ -239,6 +239,41 @@ async def test_a_reload_does_not_look_twice_and_a_stop_looks_no_more(stage: Stag
         await stage.clock.sleep(3600)
         assert stage.daemons.app.requests(Call.SERVERS) - lists == 4
         assert set(fleet.clients._users.values()) == {0}
+
+
+def with_all_servers(config: Config) -> Config:
+    """Panel main is asked for every server that it has."""
+    panel = replace(config.panels["main"], all_servers=True)
+    servers = {name: replace(server, panel=panel) for name, server in config.servers.items()}
+    return replace(config, panels={"main": panel}, servers=servers)
+
+
+async def test_an_administrators_key_covers_the_servers_of_others_too(stage: Stage) -> None:
+    """A host backs up what his customers made: from the first look on, and by a reload."""
+    lobby = stage.add("lobby")
+    lobby.owner = User("a customer")
+    config = stage.configure()
+    async with stage.running(config) as fleet:
+        await until(stage.clock, at(1, 5))
+        assert set(fleet.config.servers) == {"survival"}
+        assert stage.discovery is not None
+        stage.discovery.follow(with_all_servers(config))
+        await until(stage.clock, at(2, 5))
+        assert set(fleet.config.servers) == {"survival", lobby.identifier}
+    assert len(stage.made(lobby)) == 2
+
+
+async def test_a_key_that_is_no_administrators_any_more_loses_no_server(stage: Stage) -> None:
+    """The panel lists none to it then; that is said, and what is known stays covered."""
+    lobby = stage.add("lobby")
+    with capture_logs() as lines:
+        async with stage.running(with_all_servers(stage.configure())) as fleet:
+            await until(stage.clock, at(1, 5))
+            stage.world.add_key(KEY, User("nobody in particular"))
+            await until(stage.clock, at(1, 7))
+            assert lobby.identifier in fleet.config.servers
+    assert events(lines, "server_vanished") == []
+    assert "discovery_failed" in {line["event"] for line in lines}
 
 
 async def test_a_server_that_vanishes_is_told_once_and_never_deleted_from(stage: Stage) -> None:

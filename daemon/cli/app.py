@@ -194,6 +194,9 @@ def init(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="What to write, if not --config.")
     ] = None,
     allow_http: Annotated[bool, typer.Option("--allow-http", help="Send the key over plain http.")] = False,
+    all_servers: Annotated[
+        bool, typer.Option("--all-servers", help="All servers of the panel, by an administrator's key.")
+    ] = False,
 ) -> int:
     """Write a first configuration from what a key can see.
 
@@ -201,7 +204,9 @@ def init(
     """
     from daemon.cli.init import Wishes, write_first
 
-    return write_first(settings(context), Wishes(url, api_key_file, panel, tuple(server or ()), output, allow_http))
+    return write_first(
+        settings(context), Wishes(url, api_key_file, panel, tuple(server or ()), output, allow_http, all_servers)
+    )
 
 
 @config_app.command("schema")

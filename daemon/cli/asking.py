@@ -50,6 +50,15 @@ def panel_and_key(
     return table, key
 
 
+def wants_all(mine: int, every: int) -> bool:
+    """Ask an administrator whether all servers of the panel are meant; without a terminal say how to ask for them."""
+    seen = f"the key is an administrator's: it can see {every} servers, {mine} without his rights"
+    if not sys.stdin.isatty():
+        say(f"{seen}; with --all-servers all of them are taken")
+        return False
+    return _asked(f"{seen}. Take all of them? [y/N] ", "--all-servers").lower() in {"y", "yes"}
+
+
 def _key(panel: str, file: Path | None) -> str:
     """The key as it was given, or typed unseen."""
     name = variable(("panels", panel, "api_key"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from daemon.cli.app import PROGRAM
-from daemon.cli.asking import panel_and_key
+from daemon.cli.asking import panel_and_key, wants_all
 from daemon.cli.given import STDIN
 from daemon.cli.options import Settings
 from daemon.cli.output import say
@@ -22,6 +22,7 @@ from daemon.config.sources import DEFAULT_FILE
 from daemon.core.model import Server
 from daemon.errors import Exit, UsageError
 from daemon.panel.client import PanelClient
+from daemon.panel.errors import PanelError
 
 SYSTEM_STATE = Path("/var/lib/ptero-backupd")
 """Where the system's daemon keeps its state; by hand the same must be used, or locks would exclude nobody."""
@@ -37,6 +38,7 @@ class Wishes:
     servers: tuple[str, ...]
     output: Path | None
     allow_http: bool
+    all_servers: bool = False
 
 
 def write_first(settings: Settings, wishes: Wishes) -> int:
@@ -47,11 +49,31 @@ def write_first(settings: Settings, wishes: Wishes) -> int:
 
 
 async def _write(target: Path, wishes: Wishes, panel: PanelTable, key: SecretStr) -> int:
-    async with PanelClient(wishes.panel, panel.url, key, clock=SystemClock()) as client:
-        servers = _chosen(await client.servers(), wishes.servers)
-    _write_files(target, wishes, FirstPanel(wishes.panel, panel.url, servers, allow_http=panel.allow_http), key)
+    visible, every = await _visible(wishes, panel, key)
+    servers = _chosen(visible, wishes.servers)
+    first = FirstPanel(wishes.panel, panel.url, servers, allow_http=panel.allow_http, all_servers=every)
+    _write_files(target, wishes, first, key)
     _say_what_next(target, servers)
     return Exit.DONE
+
+
+async def _visible(wishes: Wishes, panel: PanelTable, key: SecretStr) -> tuple[Sequence[Server], bool]:
+    """The servers to choose from, and whether they are all of the panel's, which an administrator is asked about."""
+    if wishes.all_servers:
+        return await _seen(wishes, panel, key, all_servers=True), True
+    mine = await _seen(wishes, panel, key, all_servers=False)
+    try:
+        every = await _seen(wishes, panel, key, all_servers=True)
+    except PanelError:
+        return mine, False  # it is no administrator's
+    if len(every) > len(mine) and wants_all(len(mine), len(every)):
+        return every, True
+    return mine, False
+
+
+async def _seen(wishes: Wishes, panel: PanelTable, key: SecretStr, *, all_servers: bool) -> Sequence[Server]:
+    async with PanelClient(wishes.panel, panel.url, key, clock=SystemClock(), all_servers=all_servers) as client:
+        return await client.servers()
 
 
 def _write_files(target: Path, wishes: Wishes, panel: FirstPanel, key: SecretStr) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from daemon.cli.context import begin
 from daemon.cli.documents import invisible, visible
 from daemon.cli.options import Settings
-from daemon.cli.output import say_error, write_json
+from daemon.cli.output import say, say_error, write_json
 from daemon.cli.tables import show, table
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
@@ -16,6 +16,8 @@ from daemon.errors import Exit
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
 from daemon.rotation.tools import open_clients
+
+ALL_SERVERS = 'servers = "all"'
 
 Seen = tuple[str, Sequence[Server] | PanelError]
 Row = tuple[str, Server, ServerConfig | None, str | None]
@@ -36,6 +38,8 @@ async def _servers(settings: Settings, *, as_json: bool) -> int:
         write_json({"servers": [visible(*row) for row in rows], "errors": [invisible(*each) for each in failed]})
     else:
         _show(rows)
+        for panel in (name for name, listing in listings.items() if not listing):
+            say(f"{panel}: the key sees no server; an administrator's sees those of others with {ALL_SERVERS}")
         for panel, error in failed:
             say_error(error, about=panel)
     if not failed:

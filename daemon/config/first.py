@@ -37,13 +37,14 @@ keep = %s
 
 @dataclass(frozen=True, slots=True)
 class FirstPanel:
-    """A panel for a first configuration, with the servers that its key can see."""
+    """A panel for a first configuration, with the servers that its key can see; `all_servers` as an administrator."""
 
     name: str
     url: str
     servers: Sequence[Server]
     key_file: Path | None = None
     allow_http: bool = False
+    all_servers: bool = False
 
 
 def first_config(panels: Sequence[FirstPanel], *, state_dir: Path | str | None = None) -> str:
@@ -100,6 +101,8 @@ def _panel(panel: FirstPanel) -> str:
     lines = [f"[panels.{panel.name}]", f"url = {quoted(panel.url)}"]
     if panel.allow_http:
         lines.append("allow_http = true                 # whoever is on the way can read the key")
+    if panel.all_servers:
+        lines.append('servers = "all"                   # of the panel; "mine" = those of the key\'s user')
     if panel.key_file:
         lines.append(f"api_key_file = {quoted(str(panel.key_file))}")
     else:

@@ -90,7 +90,14 @@ def _panels(tables: Mapping[str, PanelTable], environ: Mapping[str, str], tree: 
             reason = "http would send the key in the clear"
             tree.refuse(("panels", name, "url"), reason, "write https, or allow_http = true", value=shown(table.url))
         if api_key := find_key(name, table, environ, tree):
-            panels[name] = PanelConfig(name, table.url, api_key, table.backups_per_node, table.api_reserve)
+            panels[name] = PanelConfig(
+                name,
+                table.url,
+                api_key,
+                table.backups_per_node,
+                table.api_reserve,
+                all_servers=table.servers == "all",
+            )
     return panels
 
 

@@ -69,6 +69,11 @@ class PanelTable(Table):
     allow_http: Flag = Field(
         default=False, description="Allow an http address: whoever is on the way to the panel can read the key."
     )
+    servers: Literal["mine", "all"] = Field(
+        "mine",
+        description='Which servers the key is asked for: "mine": its user\'s own and those shared with him; "all": '
+        "every one of the panel, for an administrator's key.",
+    )
     backups_per_node: Count = Field(1, description="How many backups may run at once on one node.")
     api_reserve: Share = Field(0.2, description="The share of the panel's API limit that is left to people, 0 to <1.")
     discover: Annotated[DiscoverTable | None, ForceDecode] = Field(

@@ -28,7 +28,7 @@ PLACEHOLDERS = ("panel", "policy", "server")
 @dataclass(frozen=True, slots=True)
 class PanelConfig:
     """One panel, and the key for it. `url` has no trailing slash; `reserve` is the share of the API limit that is
-    left to people, from 0 to under 1.
+    left to people, from 0 to under 1. `all_servers` asks for every server of the panel, as an administrator may.
     """
 
     name: str
@@ -36,6 +36,7 @@ class PanelConfig:
     api_key: SecretStr
     backups_per_node: int
     reserve: float
+    all_servers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from daemon.panel.answers import Answer, Call
 from daemon.panel.errors import (
     LEFT_OPEN,
     CreationThrottledError,
+    Lacking,
     NotFoundError,
     OutcomeUnknownError,
     PanelError,
@@ -59,7 +60,11 @@ Send = Callable[[Call], Awaitable[Answer]]
 
 
 class PanelClient:
-    """One key to one panel, to be shared by all tasks that use it: they share its API limit."""
+    """One key to one panel, to be shared by all tasks that use it: they share its API limit.
+
+    `all_servers` asks for every server of the panel instead of those of the key's user, which an administrator's key
+    may see; the panel lists none to any other.
+    """
 
     def __init__(
         self,
@@ -69,12 +74,14 @@ class PanelClient:
         *,
         clock: Clock,
         reserve: float = 0.2,
+        all_servers: bool = False,
         verify: ssl.SSLContext | None = None,
         transport: "httpx.AsyncBaseTransport | None" = None,
         randomness: Random | None = None,
     ) -> None:
         self.name = name
         self._clock = clock
+        self._all_servers = all_servers
         self._pace = Pace(reserve)
         self._requests = Requests(
             url, api_key, clock=clock, pace=self._pace, verify=verify, transport=transport, randomness=randomness
@@ -127,8 +134,14 @@ class PanelClient:
     # Reading
 
     async def servers(self) -> tuple[Server, ...]:
-        """Return every server that the key can see, without permissions."""
+        """Return every server that the key can see, without permissions.
+
+        PermissionLackingError where all servers are asked for and none is listed, as to whoever is no administrator.
+        """
         latest, _ = await read_passes(self._server_pages(self._requests.read))
+        if self._all_servers and not latest.rows:
+            text = f"panel {self.name}, listing all its servers: it shows none, so the key is no administrator's"
+            raise PermissionLackingError(text, kind=Lacking.ADMINISTRATOR)
         return tuple(latest.rows.values())
 
     async def seen_server(self, server_id: str) -> Server:
@@ -307,7 +320,8 @@ class PanelClient:
 
     def _server_pages(self, send: Send, *, urgent: bool = False) -> Fetch[Server]:
         """Return what fetches page n of the server list."""
-        call = Call("GET", "", f"panel {self.name}, listing the servers", urgent=urgent)
+        query = {"type": "admin-all"} if self._all_servers else {}
+        call = Call("GET", "", f"panel {self.name}, listing the servers", query=query, urgent=urgent)
         return self._pages(call, SERVERS_PER_PAGE, server_page, send)
 
     def _backup_pages(self, server_id: str, send: Send, *, urgent: bool = False) -> Fetch[Backup]:
@@ -323,7 +337,7 @@ class PanelClient:
 
         async def fetch(number: int) -> Page[Row]:
             nonlocal size
-            this = replace(call, query={"per_page": str(per_page), "page": str(number)})
+            this = replace(call, query={**call.query, "per_page": str(per_page), "page": str(number)})
             answer = await send(this)
             size = len(answer.body) + (size if number > 1 else 0)
             if size > LARGEST_LIST:

@@ -136,11 +136,12 @@ class KeyRefusedError(PanelError):
 
 
 class Lacking(StrEnum):
-    """What a 403 complains of."""
+    """What is lacking: what a 403 complains of, or the right to see all servers, for which the panel has no 403."""
 
     PERMISSION = "permission"
     CLIENT_KEY = "client-key"
     ADDRESS = "address"
+    ADMINISTRATOR = "administrator"
 
 
 class PermissionLackingError(PanelError):
@@ -151,6 +152,7 @@ class PermissionLackingError(PanelError):
         Lacking.PERMISSION: "give the key's user the permission on this server: backup.read, .create, .delete …",
         Lacking.CLIENT_KEY: "this is an application key (ptla_…, papp_…); use a client key (ptlc_…, pacc_…)",
         Lacking.ADDRESS: "the key is bound to other IP addresses; allow this machine's address in the key's settings",
+        Lacking.ADMINISTRATOR: 'servers = "all" is for the key of an administrator; leave it out for any other',
     }
 
     def __init__(self, text: str, *, kind: Lacking = Lacking.PERMISSION, status: int | None = None) -> None:

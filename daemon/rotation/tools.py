@@ -56,7 +56,14 @@ def _open_journal(state_dir: Path | None) -> tuple[Journal, StateError | None]:
 
 def open_client(panel: PanelConfig, clock: Clock) -> PanelClient:
     """A client for the panel; the caller closes it."""
-    return PanelClient(panel.name, panel.url, panel.api_key, clock=clock, reserve=panel.reserve)
+    return PanelClient(
+        panel.name,
+        panel.url,
+        panel.api_key,
+        clock=clock,
+        reserve=panel.reserve,
+        all_servers=panel.all_servers,
+    )
 
 
 @asynccontextmanager

@@ -13,8 +13,8 @@ from daemon.history import Journal
 from daemon.locks import server_lock
 from daemon.presence import daemon_present
 from daemon.sandbox import faults
-from daemon.sandbox.records import State, Work
-from daemon.sandbox.scenes import own_name, three_pages
+from daemon.sandbox.records import State, User, Work
+from daemon.sandbox.scenes import KEY, own_name, three_pages
 from daemon.sandbox.serve import SandboxServer, in_background
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
@@ -797,3 +797,22 @@ def test_what_init_writes_works(cli: Cli, panel: Panel, environment: Path) -> No
     assert f"--config {target} check" in ran.err
     assert list(tomllib.loads(target.read_text())["servers"]) == ["survival", "lobby"]
     assert [cli("--config", target, command).code for command in ("check", "plan", "rotate", "status")] == [0] * 4
+
+
+def test_servers_shows_an_administrator_those_of_others_where_it_is_asked_for(cli: Cli, panel: Panel) -> None:
+    """Without it an empty table says what could be done; for another's key it is refused with a hint."""
+    customer = User("a customer")
+    panel.survival.owner = panel.lobby.owner = customer
+    ran = cli("--config", panel.config, "servers")
+    assert (ran.code, len(ran.out.splitlines())) == (0, 1)
+    assert 'main: the key sees no server; an administrator\'s sees those of others with servers = "all"' in ran.err
+    panel.config.write_text(panel.config.read_text().replace("[panels.main]", '[panels.main]\nservers = "all"'))
+    assert [one["name"] for one in cli("--config", panel.config, "servers", "--json").json["servers"]] == [
+        "survival",
+        "lobby",
+    ]
+    panel.world.add_key(KEY, customer)
+    refused = cli("--config", panel.config, "servers")
+    assert refused.code == 4
+    assert 'hint: servers = "all" is for the key of an administrator' in refused.err
+    assert cli("--config", panel.config, "check").code == 4

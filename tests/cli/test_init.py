@@ -11,6 +11,7 @@ import pytest
 from daemon.__main__ import main
 from daemon.config.first import write_new
 from daemon.errors import UsageError
+from daemon.sandbox.records import User
 from daemon.sandbox.scenes import KEY
 from tests.cli.conftest import Cli, Panel, Ran
 
@@ -194,6 +195,33 @@ def test_a_key_that_sees_no_server_is_said(cli: Cli, panel: Panel, target: Path)
     assert "the key sees no server" in ran.err
 
 
+def test_all_servers_of_the_panel_can_be_asked_for(cli: Cli, panel: Panel, target: Path) -> None:
+    """By an administrator, whose customers' they are; the configuration says so."""
+    panel.lobby.owner = User("a customer")
+    words = ("init", "--url", panel.url, "--api-key-file", "-", "-o", target)
+    assert cli(*words, "--all-servers", stdin=KEY).code == 0
+    assert list(written(target)["servers"]) == ["survival", "lobby"]
+    assert written(target)["panels"]["main"]["servers"] == "all"
+
+
+def test_an_administrator_without_a_terminal_is_told_that_there_are_more(cli: Cli, panel: Panel, target: Path) -> None:
+    """Nothing is taken that was not asked for."""
+    panel.lobby.owner = User("a customer")
+    ran = cli("init", "--url", panel.url, "--api-key-file", "-", "-o", target, stdin=KEY)
+    assert (ran.code, list(written(target)["servers"])) == (0, ["survival"])
+    assert "it can see 2 servers, 1 without his rights; with --all-servers all of them are taken" in ran.err
+    assert "servers" not in written(target)["panels"]["main"]
+
+
+def test_all_servers_are_refused_to_whoever_is_no_administrator(cli: Cli, panel: Panel, target: Path) -> None:
+    """Exit 4 with a hint, and nothing written."""
+    panel.world.add_key("ptlc_EXAMPLE_customer", User("a customer"))
+    words = ("init", "--url", panel.url, "--api-key-file", "-", "-o", target, "--all-servers")
+    ran = cli(*words, stdin="ptlc_EXAMPLE_customer")
+    assert (ran.code, target.exists()) == (4, False)
+    assert "no administrator's" in ran.err
+
+
 class Terminal(io.StringIO):
     """A stdin that says somebody types."""
 
@@ -225,6 +253,19 @@ def test_at_a_terminal_what_is_missing_is_asked_for(
     assert (ran.code, ran.out) == (0, "")
     assert KEY not in ran.err
     assert list(written(target)["servers"]) == ["survival", "lobby"]
+
+
+def test_at_a_terminal_an_administrator_is_asked_whether_he_means_all(
+    panel: Panel, target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only yes means yes."""
+    panel.lobby.owner = User("a customer")
+    for number, (answer, names) in enumerate((("", ["survival"]), ("no", ["survival"]), ("y", ["survival", "lobby"]))):
+        file = target.with_name(f"{number}.toml")
+        words = ("init", "-o", file, "--panel", f"p{number}")
+        ran = at_terminal(capsys, monkeypatch, *words, typed=f"{panel.url}\n{KEY}\n{answer}\n")
+        assert (ran.code, list(written(file)["servers"])) == (0, names)
+        assert ran.err.count("Take all of them?") == 1
 
 
 def test_at_a_terminal_nothing_typed_interrupts(

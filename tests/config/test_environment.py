@@ -15,6 +15,7 @@ VALUES = {
     "api_key": "ptlc_EXAMPLE",
     "api_key_file": "/nowhere",
     "allow_http": "true",
+    "servers": "all",
     "backups_per_node": "2",
     "api_reserve": "0.5",
     "discover": '{"match": "*", "exclude": ["test-*"]}',

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from daemon.sandbox.records import Kind, Node, NodeState, Server, Settings, State, User
-from daemon.sandbox.scenes import empty, one_server
+from daemon.sandbox.scenes import KEY, empty, one_server
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
 from tests.sandbox.conftest import HEADERS, Caller, over_http
@@ -290,3 +290,23 @@ async def test_rows_stay_in_the_order_of_their_insertion(world: World, server: S
         world.add_backup(server, name, created_at=world.now() - timedelta(days=days), state=State.FAILED)
     async with over_http(world) as caller:
         assert [row["name"] for row in await caller.backups(server)] == ["new", "old", "middle"]
+
+
+async def test_all_servers_are_an_administrators_to_see(world: World, server: Server) -> None:
+    """Whoever asks for them without being one sees none at all (capture 312), not even his own."""
+    server.owner = User("bob")
+    world.add_key("ptlc_EXAMPLE_bob", User("bob"))
+    async with over_http(world) as caller:
+        seen = {
+            (token, path): [
+                row["attributes"]["uuid"] for row in (await as_user(caller, token, "GET", path)).json()["data"]
+            ]
+            for token in (KEY, "ptlc_EXAMPLE_bob")
+            for path in ("", "?type=admin-all")
+        }
+    assert seen == {
+        (KEY, ""): [],
+        (KEY, "?type=admin-all"): [server.uuid],
+        ("ptlc_EXAMPLE_bob", ""): [server.uuid],
+        ("ptlc_EXAMPLE_bob", "?type=admin-all"): [],
+    }

@@ -59,6 +59,7 @@ class Daemons:
             SecretStr(panel.api_key.get_secret_value()),
             clock=self.clock,
             reserve=panel.reserve,
+            all_servers=panel.all_servers,
             transport=InProcess(self.app),
             randomness=random.Random(1),
         )
