@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from daemon.errors import JournalDamagedError, StateError
-from daemon.history import Journal, Rotation
+from daemon.history import Journal, Rotation, Snapshot
 from daemon.history import file as history_file
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
@@ -197,6 +197,22 @@ def test_steps_stay_with_their_own_rotation(journal: Journal) -> None:
     journal.step(first, "three", AT)
     names = {rotation.id: [step.name for step in rotation.steps] for rotation in journal.recent()}
     assert names == {first: ["one", "three"], second: ["two"]}
+
+
+def test_a_backup_is_known_by_whatever_is_remembered_of_it(journal: Journal) -> None:
+    """That it was made, seen, accepted or deleted; and on this server alone."""
+    number = begin(journal)
+    journal.step(number, "delete", AT, uuid="stepped")
+    journal.end(number, at=AT, result="done", backup_uuid="made", summary={"deleted": [{"uuid": "summed"}]})
+    journal.accept(UUID, "accepted", AT)
+    journal.deleted_by_hand(UUID, "by-hand", AT)
+    journal.snapshot(Snapshot(UUID, "main", AT, '{"uuid": "seen"}'), 0)
+    for backup in ("stepped", "made", "summed", "accepted", "by-hand", "seen"):
+        assert journal.knows(UUID, backup)
+        assert not journal.knows("other", backup)
+    assert not journal.knows(UUID, "never")
+    journal.prune(AT + timedelta(days=1000))
+    assert not journal.knows(UUID, "by-hand")
 
 
 def test_accepted_backups_are_remembered_per_server(journal: Journal) -> None:

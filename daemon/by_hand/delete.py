@@ -5,6 +5,7 @@ both; each is read again right before its DELETE; only what was shown goes.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from daemon.by_hand.errand import Errand
@@ -12,7 +13,7 @@ from daemon.by_hand.handled import Handled, ended_by, refused
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.states import age
-from daemon.errors import BackupdError
+from daemon.errors import BackupdError, StateError
 from daemon.panel.errors import NotFoundError
 from daemon.rotation.delete import ChangedError, delete_decided, delete_seen
 from daemon.rotation.gather import gather, say_incomplete
@@ -73,7 +74,15 @@ async def _delete(errand: Errand, verdict: Verdict) -> Handled:
         return await _changed(errand, verdict)
     except BackupdError as error:
         return ended_by(error, listed)
+    _remember(errand, listed)
     return Handled(listed, Result.DONE, verdict.state, changed=existed)
+
+
+def _remember(errand: Errand, backup: Backup) -> None:
+    """Let whoever deletes it again be told that it is gone; where that cannot be remembered, it goes all the same."""
+    if errand.run.server is not None:
+        with suppress(StateError):
+            errand.run.tools.journal.deleted_by_hand(errand.run.server.uuid, backup.uuid, errand.clock.now())
 
 
 async def _changed(errand: Errand, verdict: Verdict) -> Handled:

@@ -1,11 +1,14 @@
 """Which backups an operator means, told from a server as it was seen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from daemon.core.choose import choose
 from daemon.core.model import Completeness, Verdict
+from daemon.errors import UsageError
 from daemon.rotation.survey import Survey
+
+_ELSEWHERE = "is it another server's? `ptero-backupd backups list SERVER` shows what is there"
 
 
 def pick(seen: Survey, wanted: Sequence[str]) -> list[Verdict]:
@@ -16,11 +19,18 @@ def pick(seen: Survey, wanted: Sequence[str]) -> list[Verdict]:
     return [verdicts[uuid] for uuid in dict.fromkeys(choose(backups, states, word).uuid for word in wanted)]
 
 
-def pick_or_gone(seen: Survey, wanted: Sequence[str]) -> tuple[list[Verdict], list[str]]:
-    """As `pick`, but a whole uuid that is not in the list is returned beside it: that backup is gone already."""
+def pick_or_gone(seen: Survey, wanted: Sequence[str], known: Callable[[str], bool]) -> tuple[list[Verdict], list[str]]:
+    """As `pick`, but a whole uuid that is not in the list is returned beside it: that backup is gone already.
+
+    `known` says of a uuid whether that backup was on this server; of any other nothing can be said, but that it is
+    not here: it may be another server's, where it still is.
+    """
     there = {backup.uuid.lower() for backup in seen.listing.backups}
     whole = seen.listing.completeness is not Completeness.PARTIAL
     gone = [word for word in dict.fromkeys(wanted) if whole and is_uuid(word) and word.lower() not in there]
+    for word in gone:
+        if not known(word.lower()):
+            raise UsageError(f"{word} is not on this server, as far as is known it never was", hint=_ELSEWHERE)
     return pick(seen, [word for word in wanted if word not in gone]), gone
 
 

@@ -201,7 +201,8 @@ def delete_backups(settings: Settings, name: str, deletion: Deletion, *, yes: bo
 
 async def _delete_named(errand: Errand, wanted: Sequence[str], *, yes: bool) -> Sequence[Handled]:
     seen = await errand.look()
-    verdicts, missing = pick_or_gone(seen, wanted)
+    journal = errand.run.tools.journal
+    verdicts, missing = pick_or_gone(seen, wanted, lambda backup: journal.knows(seen.server.uuid, backup))
     handled = [gone(uuid) for uuid in missing]
     handled += [hindered for verdict in verdicts if (hindered := obstacle(verdict.backup, verdict.state))]
     free = [verdict for verdict in verdicts if obstacle(verdict.backup) is None]

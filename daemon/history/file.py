@@ -84,6 +84,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (receiver, server, event)
         )""",
     ),
+    (
+        """CREATE TABLE deleted_by_hand (
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (server_uuid, backup_uuid)
+        )""",
+    ),
 )
 
 

@@ -214,6 +214,29 @@ class Journal:
                 (server_uuid, backup_uuid, written(at)),
             )
 
+    def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
+        """Remember that an operator deleted the backup, so that it is known to have been there."""
+        with self._writing("deletion by hand") as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO deleted_by_hand (server_uuid, backup_uuid, at) VALUES (?, ?, ?)",
+                (server_uuid, backup_uuid, written(at)),
+            )
+
+    def knows(self, server_uuid: str, backup_uuid: str) -> bool:
+        """Return whether anything is remembered of a backup of that server: that it was made, seen or deleted."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM deleted_by_hand WHERE server_uuid = :server AND backup_uuid = :backup)"
+                " OR EXISTS (SELECT 1 FROM accepted WHERE server_uuid = :server AND backup_uuid = :backup)"
+                " OR EXISTS (SELECT 1 FROM rotation WHERE server_uuid = :server"
+                "            AND (backup_uuid = :backup OR instr(summary, :backup)))"
+                " OR EXISTS (SELECT 1 FROM step JOIN rotation ON rotation.id = step.rotation"
+                "            WHERE server_uuid = :server AND instr(detail, :backup))"
+                " OR EXISTS (SELECT 1 FROM snapshot WHERE server_uuid = :server AND instr(detail, :backup))",
+                {"server": server_uuid, "backup": backup_uuid},
+            )
+            return bool(found.fetchone()[0])
+
     def snapshot(self, taken: Snapshot, size: int) -> None:
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
         day = taken.at.astimezone(UTC).date()
@@ -294,6 +317,7 @@ class Journal:
                 "DELETE FROM rotation WHERE id <= (SELECT id FROM rotation ORDER BY id DESC LIMIT 1 OFFSET ?)", (most,)
             )
             connection.execute("DELETE FROM snapshot WHERE at < ?", (written(now - keep),))
+            connection.execute("DELETE FROM deleted_by_hand WHERE at < ?", (written(now - keep),))
             connection.execute(
                 "DELETE FROM trend WHERE day < ?", ((now - TREND_KEPT_FOR).astimezone(UTC).date().isoformat(),)
             )

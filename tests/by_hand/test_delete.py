@@ -156,9 +156,28 @@ async def test_a_whole_uuid_that_is_not_there_is_gone_already(hand: Hand) -> Non
     """A script that deletes twice is right twice. In upper case too."""
     row = hand.add()
     seen = await hand.errand().look()
-    verdicts, missing = pick_or_gone(seen, [row.uuid.upper(), ABSENT, ABSENT])
+    verdicts, missing = pick_or_gone(seen, [row.uuid.upper(), ABSENT, ABSENT], {ABSENT}.__contains__)
     assert ([verdict.backup.uuid for verdict in verdicts], missing) == ([row.uuid], [ABSENT])
     assert (gone(ABSENT).result, gone(ABSENT).changed) == (Result.DONE, False)
+
+
+async def test_a_whole_uuid_that_nobody_knows_is_not_on_this_server(hand: Hand) -> None:
+    """It may be another server's: to call it gone would let somebody believe that it was deleted there."""
+    seen = await hand.errand().look()
+    with pytest.raises(UsageError, match="is not on this server") as refused:
+        pick_or_gone(seen, [ABSENT], lambda _: False)
+    assert "another server's" in refused.value.hint
+
+
+async def test_what_was_deleted_by_hand_is_known_to_have_been_there(hand: Hand) -> None:
+    """With the same command again it is gone already; of another server nothing is known."""
+    row = hand.add()
+    errand = hand.errand()
+    seen = await errand.look()
+    await delete(errand, seen, pick(seen, [row.uuid]))
+    journal = errand.run.tools.journal
+    assert journal.knows(seen.server.uuid, row.uuid)
+    assert not journal.knows("another", row.uuid)
 
 
 @pytest.mark.parametrize("word", ["mistyped", "0000", ABSENT[:-1], f"{{{ABSENT}}}"])
@@ -166,7 +185,7 @@ async def test_anything_else_that_is_not_there_is_a_mistake(hand: Hand, word: st
     """A name or a beginning could be mistyped."""
     hand.add()
     with pytest.raises(UsageError, match="no backup"):
-        pick_or_gone(await hand.errand().look(), [word])
+        pick_or_gone(await hand.errand().look(), [word], lambda _: True)
     assert not is_uuid(word)
 
 
@@ -178,7 +197,7 @@ async def test_a_list_that_is_not_whole_does_not_say_that_anything_is_gone(hand:
     seen = await hand.errand().look()
     assert seen.plan.code == "partial_listing"
     with pytest.raises(UsageError, match="no backup"):
-        pick_or_gone(seen, [ABSENT])
+        pick_or_gone(seen, [ABSENT], lambda _: True)
 
 
 async def test_the_same_one_named_twice_is_meant_once(hand: Hand) -> None:

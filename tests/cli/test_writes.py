@@ -342,12 +342,21 @@ def test_delete_asks_first_listing_what_goes_and_what_does_not(typed: Backups, p
 
 def test_delete_reports_each(typed: Backups, panel: Panel) -> None:
     """Deleted, gone already, and refused with the hint to unlock; 5 wins."""
-    first, locked = own(panel, 0), own(panel, 1)
-    ran = typed("y", "delete", first.uuid, locked.uuid, ABSENT)
+    first, locked, gone = own(panel, 0), own(panel, 1), own(panel, 2)
+    assert typed("y", "delete", gone.uuid).code == 0
+    ran = typed("y", "delete", first.uuid, locked.uuid, gone.uuid)
     assert ran.code == 5
-    assert ran.out.splitlines() == [f"{ABSENT} is gone already", f"deleted {first.name}"]
+    assert ran.out.splitlines() == [f"{gone.uuid} is gone already", f"deleted {first.name}"]
     assert f"error: {locked.name} is locked\nhint: `ptero-backupd backups unlock` first" in ran.err
-    assert did(panel, Deed.DELETED) == [first.name]
+    assert did(panel, Deed.DELETED) == [gone.name, first.name]
+
+
+def test_delete_of_another_servers_backup_deletes_nothing(backups: Backups, panel: Panel) -> None:
+    """Not even what else was named: the server was most likely meant to be another."""
+    ran = backups("delete", own(panel, 0).uuid, ABSENT, "--yes")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"error: {ABSENT} is not on this server" in ran.err
+    assert did(panel, Deed.DELETED) == []
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.PENDING])
@@ -370,7 +379,9 @@ def test_delete_of_nothing_but_what_is_refused_asks_nothing(typed: Backups, pane
 
 def test_delete_as_json(backups: Backups, panel: Panel) -> None:
     """Exactly these keys; one that was gone already has no name."""
-    ran = backups("delete", "latest", ABSENT, "--yes", "--json")
+    absent = own(panel, 0).uuid
+    assert backups("delete", absent, "--yes").code == 0
+    ran = backups("delete", "latest", absent, "--yes", "--json")
     entry = {**BACKUP, "result": "str", "changed": "bool", "problems": []}
     missing = {**entry, "name": "NoneType", "created_at": "NoneType", "completed_at": "NoneType", "state": "NoneType"}
     gone, latest = ran.json["backups"]
