@@ -225,11 +225,12 @@ def _config() -> None:
 @app.command()
 def sandbox(
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8808",
+    kind: Annotated[str, typer.Option(metavar="KIND", help="pterodactyl or pelican.")] = "pterodactyl",
 ) -> int:
     """Run a panel in memory, to try things on."""
     from daemon.cli.sandbox import serve_sandbox
 
-    return serve_sandbox(listen)
+    return serve_sandbox(listen, kind)
 
 
 @app.command()

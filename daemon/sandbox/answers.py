@@ -81,13 +81,13 @@ class Refusal(Exception):  # noqa: N818 — it is the panel's answer, not an err
         self.headers = dict(headers or {})
         self.errors = list(errors or [{"code": code, "status": str(status), "detail": detail}])
 
-    def answer(self, *, wants_json: bool, base_url: str, locale: str = "en") -> Answer:
+    def answer(self, *, wants_json: bool, base_url: str, locale: str = "en", login: str = "/auth/login") -> Answer:
         """As JSON; to callers that did not ask for it as a page, or as a redirect for 401 and 422."""
         if wants_json:
             errors = [{**error, "detail": spoken(error["detail"], locale)} for error in self.errors]
             return json_answer({"errors": errors}, self.status, self.headers)
         if self.status == HTTPStatus.UNAUTHORIZED:
-            return redirect_answer(f"{base_url}/auth/login", self.headers)
+            return redirect_answer(base_url + login, self.headers)
         if self.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             return redirect_answer(base_url, self.headers)
         return html_answer(self.status, self.detail, self.headers)
@@ -110,8 +110,7 @@ def not_found() -> Refusal:
 
 def query_failed() -> Refusal:
     """500 as for everything that the database refuses."""
-    detail = "An unexpected error was encountered while processing this request, please try again."
-    return Refusal(500, "QueryException", detail)
+    return server_error("QueryException")
 
 
 def forbidden(detail: str = "This action is unauthorized.") -> Refusal:
@@ -124,8 +123,19 @@ def bad_request(detail: str) -> Refusal:
     return Refusal(400, "BadRequestHttpException", detail)
 
 
+def server_error(code: str) -> Refusal:
+    """500 as for every exception of the panel's that it has no words for."""
+    detail = "An unexpected error was encountered while processing this request, please try again."
+    return Refusal(500, code, detail)
+
+
+def pelicans_node_trouble(*, answered: bool) -> Refusal:
+    """The node's trouble on a Pelican: always 500, by the class of what its HTTP client threw."""
+    return server_error("RequestException" if answered else "ConnectionException")
+
+
 def node_trouble(status: int, request_id: str) -> Refusal:
-    """The node's trouble as the panel passes it on; 504 means that it could not be reached at all."""
+    """The node's trouble as a Pterodactyl passes it on; 504 means that it could not be reached at all."""
     if status == HTTPStatus.GATEWAY_TIMEOUT:
         detail = "Could not establish a connection to the machine running this server. Please try again."
     elif status < HTTPStatus.INTERNAL_SERVER_ERROR:

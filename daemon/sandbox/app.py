@@ -11,7 +11,7 @@ connection it raises `ConnectionLostError`.
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from starlette.requests import Request
@@ -29,11 +29,12 @@ from daemon.sandbox.answers import (
     query_failed,
 )
 from daemon.sandbox.control import Control
+from daemon.sandbox.database import OneFile
 from daemon.sandbox.dates import http_date
 from daemon.sandbox.endpoints import Endpoints, Visit
 from daemon.sandbox.limits import Window
 from daemon.sandbox.orders import Call, ConnectionLostError, Fault, Loss
-from daemon.sandbox.records import Backup, Key, Server
+from daemon.sandbox.records import Backup, Key, Kind, Server
 from daemon.sandbox.world import World
 
 NO_FAULT = Fault("none")
@@ -58,6 +59,7 @@ class PanelApp:
         self.world = world
         self.calls: deque[CallMade] = deque(maxlen=100_000)
         self._endpoints = endpoints = Endpoints(world)
+        self._database = OneFile()
         one_server = "/api/client/servers/{server}"
         backups = one_server + "/backups"
         one_backup = backups + "/{backup}"
@@ -69,6 +71,7 @@ class PanelApp:
             self._route(one_backup + "/download", GET=(Call.DOWNLOAD, endpoints.download)),
             self._route(one_backup + "/lock", POST=(Call.LOCK, endpoints.lock)),
             self._route(one_backup + "/restore", POST=(Call.RESTORE, endpoints.restore)),
+            self._route(one_backup + "/rename", only=Kind.PELICAN, PUT=(Call.RENAME, endpoints.rename)),
             *Control(world).routes,
         ]
         self._router = Router(routes, redirect_slashes=False, default=self._unknown)
@@ -83,8 +86,10 @@ class PanelApp:
 
     # The way of an answer --------------------------------------------------------------------------------------------
 
-    def _route(self, path: str, **methods: tuple[Call, Handler]) -> Route:
+    def _route(self, path: str, *, only: Kind | None = None, **methods: tuple[Call, Handler]) -> Route:
         async def endpoint(request: Request) -> Response:
+            if only not in {None, self.world.settings.kind}:
+                return self._response(self._refused(not_found(), request))
             if request.method not in methods:
                 refusal = _wrong_method(request, list(methods))
                 return self._response(self._refused(refusal, request))
@@ -104,7 +109,7 @@ class PanelApp:
         server = self.world.find_server(request.path_params.get("server", ""))
         server_uuid = server.uuid if server else None
         fault = self.world.faults.take(call, server_uuid) or NO_FAULT
-        answer = await self._suffer(fault, server_uuid, lambda: self._process(handler, request))
+        answer = await self._suffer(fault, server_uuid, lambda: self._process(handler, request, fault))
         silent = fault.loss is Loss.SILENT
         status = 0 if silent else answer.status
         self.calls.append(CallMade(self.world.now(), call, server_uuid, status))
@@ -124,9 +129,14 @@ class PanelApp:
             answer = fault.answer
         return answer if fault.change is None else fault.change(answer)
 
-    async def _process(self, handler: Handler, request: Request) -> Answer:
+    async def _process(self, handler: Handler, request: Request, fault: Fault) -> Answer:
         if self.world.settings.web_down:
             return html_answer(502, "Bad Gateway")
+        writes_first = handler in (self._endpoints.create, self._endpoints.restore)
+        async with self._database.held(writes_first, self.world.settings.kind):
+            return await self._answer(handler, request, fault)
+
+    async def _answer(self, handler: Handler, request: Request, fault: Fault) -> Answer:
         limit_headers: dict[str, str] = {}
         try:
             self._check_panel()
@@ -138,7 +148,10 @@ class PanelApp:
                 self.world.check_access(visit.server, visit.user)
             if visit.found_server is not None and handler != self._endpoints.server:
                 self.world.check_state(visit.server)
-            answer = await handler(visit)
+            if handler == self._endpoints.restore and self.world.settings.restore_limit:
+                limit_headers = {}  # those of its own limit take their place, also on its 429
+                limit_headers = self.world.admit_restore(visit.server)
+            answer = await handler(replace(visit, forgetful=fault.forgetful))
         except Refusal as refusal:
             answer = self._refused(refusal, request)
         return answer.with_headers(limit_headers)
@@ -146,12 +159,14 @@ class PanelApp:
     def _check_panel(self) -> None:
         settings = self.world.settings
         if settings.maintenance:
-            raise Refusal(503, "HttpException", "Service Unavailable")
+            seconds = settings.maintenance_retry
+            headers = {} if seconds is None else {"Retry-After": str(seconds)}
+            raise Refusal(503, "HttpException", "Service Unavailable", headers=headers)
         if settings.database_down:
             raise query_failed()
 
     async def _identify(self, request: Request) -> tuple[Visit, Key]:
-        key = requests.authenticate(request, self.world.keys)
+        key = requests.authenticate(request, self.world.keys, self.world.settings.kind)
         fields = await requests.read_body(request)
         requests.check_key(request, key)
         server, backup = self._bind(request.path_params)
@@ -166,15 +181,21 @@ class PanelApp:
             raise not_found()
         if "backup" not in path:
             return server, None
-        backup = server.backups.get(path["backup"].lower())
+        name = path["backup"]
+        backup = server.backups.get(name if self.world.settings.kind is Kind.PELICAN else name.lower())
         if backup is None:
             raise not_found()
         return server, backup
 
     def _refused(self, refusal: Refusal, request: Request) -> Answer:
         base_url = str(request.base_url).rstrip("/")
-        locale = self.world.settings.locale
-        return refusal.answer(wants_json=requests.wants_json(request), base_url=base_url, locale=locale)
+        settings = self.world.settings
+        return refusal.answer(
+            wants_json=requests.wants_json(request),
+            base_url=base_url,
+            locale=settings.locale,
+            login="/login" if settings.kind is Kind.PELICAN else "/auth/login",
+        )
 
     def _response(self, answer: Answer, loss: Loss | None = None) -> Response:
         headers = {"Cache-Control": "no-cache, private", **answer.headers}

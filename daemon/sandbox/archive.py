@@ -46,9 +46,9 @@ class Archive:
             return self._whole()
         return _first(self._whole(), self.size)
 
-    def sha1(self) -> str:
-        """The true checksum, 40 hex digits."""
-        return _sha1(self)
+    def digest(self, algorithm: str) -> str:
+        """The true checksum by that algorithm of hashlib's, in hex."""
+        return _digest(self, algorithm)
 
     def _whole(self) -> Iterator[bytes]:
         size = self.size * 2 if self.flavour is Flavour.CUT else self.size
@@ -154,8 +154,8 @@ def _first(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
 
 
 @lru_cache(maxsize=4096)
-def _sha1(archive: Archive) -> str:
-    digest = hashlib.sha1(usedforsecurity=False)
+def _digest(archive: Archive, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     for piece in archive.pieces():
         digest.update(piece)
     return digest.hexdigest()

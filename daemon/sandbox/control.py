@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.faults import MAKERS
-from daemon.sandbox.records import Backup, Kind, NodeState, Outcome, Server, State, Storage, Work
+from daemon.sandbox.records import Backup, Digest, Kind, NodeState, Outcome, Server, State, Storage, Work
 from daemon.sandbox.shapes import time_text
 from daemon.sandbox.tongues import tongue
 from daemon.sandbox.world import World
@@ -53,8 +53,16 @@ SETTINGS: Setters = {
     "zone": ZoneInfo,
     "kind": Kind,
     "locale": tongue,
+    "checksum": Digest,
+    "maintenance_retry": optional(int),
 }
-NODE: Setters = {"state": NodeState, "maintenance": bool, "answer_seconds": float, "error": optional(int)}
+NODE: Setters = {
+    "state": NodeState,
+    "maintenance": bool,
+    "answer_seconds": float,
+    "error": optional(int),
+    "backup_host": bool,
+}
 WORK: Setters = {
     "seconds": float,
     "size": int,

@@ -14,13 +14,14 @@ from daemon.sandbox.world import World
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One call that came through to an endpoint."""
+    """One call that came through to an endpoint. `forgetful` is a panel whose database fails once the node is done."""
 
     request: Request
     user: User
     fields: dict[str, Any]
     found_server: Server | None
     found_backup: Backup | None
+    forgetful: bool = False
 
     @property
     def server(self) -> Server:
@@ -74,7 +75,7 @@ class Endpoints:
     async def create(self, visit: Visit) -> Answer:
         """Between looking at the limits and recording, the panel waits for the node: parallel calls get through."""
         visit.need("backup.create")
-        name, ignored, locked = requests.validate_create(visit.fields, self.world.settings.name_limit)
+        name, ignored, locked = requests.validate_create(visit.fields, self.world.settings)
         self.world.check_create(visit.server)
         await self._wait_for_node(visit.server)
         self.world.check_node(visit.server)
@@ -102,8 +103,18 @@ class Endpoints:
         if visit.server.storage is Storage.NODE:
             await self._wait_for_node(visit.server)
             self.world.check_node(visit.server, visit.backup, deleting=True)
+        if visit.forgetful:
+            self.world.lose_file(visit.server, visit.backup, by=visit.user.name)
+            raise query_failed()
         self.world.remove(visit.server, visit.backup, by=visit.user.name)
         return empty_answer()
+
+    async def rename(self, visit: Visit) -> Answer:
+        """Only a Pelican has it."""
+        visit.need("backup.delete")
+        name = requests.validate_rename(visit.fields, self.world.settings)
+        self.world.rename(visit.server, visit.backup, name, by=visit.user.name)
+        return self._backup_answer(visit.backup)
 
     async def download(self, visit: Visit) -> Answer:
         visit.need("backup.download")

@@ -83,6 +83,11 @@ def error_after(status: int = 500, *, page: bool = False) -> Fault:
     return replace(answered, name=f"error_after {status}", deed=True)
 
 
+def database_locked() -> Fault:
+    """To a DELETE: the node has removed the file, and the panel's SQLite is locked when the row is to go."""
+    return Fault("database_locked", forgetful=True)
+
+
 def cut() -> Fault:
     """The deed is done, and the connection ends in the middle of the body."""
     return Fault("cut", loss=Loss.CUT)
@@ -206,7 +211,21 @@ MAKERS: Mapping[str, Callable[..., Fault]] = {
     maker.__name__: maker
     for maker in (
         *(refused, api_limit, creation_throttle, node_error, web_page, redirected, odd, huge, lost_before),
-        *(lost_after, error_after, cut, reset, slow, late, job, half_json, without, with_values, wrong_total, shuffled),
+        *(
+            lost_after,
+            error_after,
+            database_locked,
+            cut,
+            reset,
+            slow,
+            late,
+            job,
+            half_json,
+            without,
+            with_values,
+            wrong_total,
+            shuffled,
+        ),
         *(appears, vanishes),
     )
 }

@@ -1,4 +1,4 @@
-"""How often a panel lets somebody do something: the API limit, the creation throttle, the restore throttle."""
+"""How often a panel lets somebody do something: the API limit, the restore throttle, the creation throttle."""
 
 import math
 from dataclasses import dataclass
@@ -7,20 +7,23 @@ from datetime import datetime, timedelta
 from daemon.sandbox.answers import Refusal
 from daemon.sandbox.records import Server, Settings, State
 
-WINDOW_SECONDS = 60.0
+API_SECONDS = 60.0
 
 
 @dataclass(slots=True)
 class Window:
-    """A fixed window of a minute that begins with the first request in it; one for each user."""
+    """A fixed window that begins with the first request in it: of all requests one for each user, of restores one for
+    each server.
+    """
 
+    length: float = API_SECONDS
     ends: float = -math.inf
     count: int = 0
 
     def admit(self, limit: int, seconds: float, now: datetime) -> dict[str, str]:
         """Count one request at `seconds` of the monotonic scale and return the headers; raise 429 when it is full."""
         if seconds >= self.ends:
-            self.ends, self.count = seconds + WINDOW_SECONDS, 0
+            self.ends, self.count = seconds + self.length, 0
         headers = {"X-RateLimit-Limit": str(limit)}
         if self.count >= limit:
             raise too_many_attempts(headers, math.ceil(self.ends - seconds), now)
@@ -68,15 +71,3 @@ def forget_old_creations(server: Server, settings: Settings, now: datetime) -> N
         young = [backup for backup in server.recent if backup.created_at >= since]
         server.recent.clear()
         server.recent.extend(young)
-
-
-def check_restores(server: Server, settings: Settings, seconds: float) -> None:
-    """Raise 429 while as many restores as allowed are young; only newer panels do."""
-    if not settings.restore_limit:
-        return
-    while server.restores and server.restores[0] <= seconds - settings.restore_seconds:
-        server.restores.popleft()
-    if len(server.restores) >= settings.restore_limit:
-        wait = math.ceil(server.restores[0] + settings.restore_seconds - seconds)
-        headers = {"X-RateLimit-Limit": str(settings.restore_limit), "Retry-After": str(wait)}
-        raise Refusal(429, "ThrottleRequestsException", "Too Many Attempts.", headers=headers)

@@ -30,6 +30,7 @@ class Call(StrEnum):
     CREATE = "create"
     LOCK = "lock"
     RESTORE = "restore"
+    RENAME = "rename"
     DELETE = "delete"
     DOWNLOAD = "download"
     FILE = "file"
@@ -59,7 +60,8 @@ class Fault:
     """What happens to one call.
 
     First `meanwhile`, then `before` seconds of waiting, then the deed unless `deed` is False, then `after` seconds.
-    `answer` replaces the panel's own, `change` changes it, `loss` loses it.
+    `answer` replaces the panel's own, `change` changes it, `loss` loses it. `forgetful` lets the panel fail after the
+    node has done a deletion: the file is gone, the row stays.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Fault:
     answer: Answer | None = None
     change: Callable[[Answer], Answer] | None = None
     loss: Loss | None = None
+    forgetful: bool = False
 
 
 @dataclass(slots=True)

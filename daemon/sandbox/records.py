@@ -21,6 +21,13 @@ class Kind(StrEnum):
     PELICAN = "pelican"
 
 
+class Digest(StrEnum):
+    """What the nodes' checksums are made by."""
+
+    SHA1 = "sha1"
+    SHA256 = "sha256"
+
+
 @dataclass(slots=True)
 class Settings:
     """What an administrator can set on a panel, and the state that the panel as a whole is in.
@@ -28,7 +35,8 @@ class Settings:
     `kind` is what it is; `pelican` gives the settings of a new one of that kind, to which `name_limit` 255 and
     `deleted_count` False belong. `creation_limit` 0 switches the creation throttle off. `housekeeping` is after how
     many seconds the panel marks a stuck backup as failed, None where it never does. `skew` is how far the panel's clock
-    is ahead. `zulu` writes times with a `Z`. `locale` is the language of its refusals.
+    is ahead. `zulu` writes times with a `Z`. `locale` is the language of its
+    refusals, `checksum` what its nodes sum backups with, and `maintenance_retry` the seconds of `down --retry`.
     """
 
     kind: Kind = Kind.PTERODACTYL
@@ -44,7 +52,9 @@ class Settings:
     zone: tzinfo = UTC
     zulu: bool = False
     locale: str = "en"
+    checksum: Digest = Digest.SHA1
     maintenance: bool = False
+    maintenance_retry: int | None = None
     database_down: bool = False
     web_down: bool = False
 
@@ -89,7 +99,8 @@ class Node:
     """The machine that servers run on.
 
     `answer_seconds` is how long it lets the panel wait (the panel gives up after 15). `error` is the status that it
-    answers every request with, None for none. `url` is where it serves downloads.
+    answers every request with, None for none. `url` is where it serves downloads. `backup_host` is whether a Pelican
+    keeps backups for its servers anywhere.
     """
 
     name: str
@@ -98,6 +109,7 @@ class Node:
     maintenance: bool = False
     answer_seconds: float = 0.0
     error: int | None = None
+    backup_host: bool = True
 
 
 class Outcome(StrEnum):
@@ -135,7 +147,7 @@ class Backup:
     """One row of the panel's table, and the file on the node behind it.
 
     `claimed_bytes` and `claimed_checksum` replace the true ones in what the panel says. `file_gone` means that the
-    node lost the file.
+    node lost the file. `scheduled` says that one of the panel's own schedules made it, where it is a Pelican.
     """
 
     uuid: str
@@ -150,6 +162,7 @@ class Backup:
     claimed_bytes: int | None = None
     claimed_checksum: str | None = None
     file_gone: bool = False
+    scheduled: bool = False
 
     @property
     def state(self) -> State:
@@ -170,12 +183,11 @@ class Backup:
             return 0
         return self.archive.size if self.claimed_bytes is None else self.claimed_bytes
 
-    @property
-    def checksum(self) -> str | None:
+    def checksum(self, digest: Digest) -> str | None:
         """The checksum that the panel tells: None unless good."""
         if not self.successful:
             return None
-        return self.claimed_checksum or f"sha1:{self.archive.sha1()}"
+        return self.claimed_checksum or f"{digest.value}:{self.archive.digest(digest.value)}"
 
 
 class Storage(StrEnum):
@@ -210,7 +222,6 @@ class Server:
     restore_seconds: float = 1.0
     backups: dict[str, Backup] = field(default_factory=dict)
     recent: deque[Backup] = field(default_factory=deque)
-    restores: deque[float] = field(default_factory=lambda: deque(maxlen=100))
 
     def installing(self, kind: Kind) -> bool:
         """Whether the panel says that it is: a Pelican does so too of one whose reinstallation failed."""
@@ -230,14 +241,16 @@ class Server:
 
 
 class Deed(StrEnum):
-    """What can happen to a backup or, for the last two, to a server."""
+    """What can happen to a backup or, for the last two, to a server. FILE_DELETED leaves the panel's row."""
 
     CREATED = "created"
     COMPLETED = "completed"
     FAILED = "failed"
     LOCKED = "locked"
     UNLOCKED = "unlocked"
+    RENAMED = "renamed"
     DELETED = "deleted"
+    FILE_DELETED = "file deleted"
     RESTORING = "restoring"
     RESTORED = "restored"
 

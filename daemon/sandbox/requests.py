@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from daemon.sandbox.answers import Refusal, bad_request, forbidden, invalid
-from daemon.sandbox.records import Key
+from daemon.sandbox.records import Key, Kind, Settings
 
 BOOLEANS: Mapping[object, bool] = {True: True, False: False, "1": True, "0": False}
 """What passes for a boolean; 1 and 0 equal True and False here as there."""
@@ -20,9 +20,11 @@ def wants_json(request: Request) -> bool:
     return "/json" in first or "+json" in first
 
 
-def authenticate(request: Request, keys: Mapping[str, Key]) -> Key:
-    """The key that was sent; `Bearer` must have its capital. Raises 401."""
+def authenticate(request: Request, keys: Mapping[str, Key], panel: Kind) -> Key:
+    """The key that was sent; `Bearer` must have its capital where the panel is no Pelican. Raises 401."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if panel is Kind.PELICAN:
+        kind = kind.capitalize()
     key = keys.get(token) if kind == "Bearer" else None
     if key is None:
         raise Refusal(401, "AuthenticationException", "Unauthenticated.")
@@ -58,23 +60,38 @@ async def read_body(request: Request) -> dict[str, Any]:
     return {name: (value.strip() or None) if isinstance(value, str) else value for name, value in fields.items()}
 
 
-def validate_create(fields: Mapping[str, Any], name_limit: int) -> tuple[str | None, list[str], bool]:
+def validate_create(fields: Mapping[str, Any], settings: Settings) -> tuple[str | None, list[str], bool]:
     """Name, patterns and lock of a backup to be made, all of them optional. Raises 422.
 
     Patterns are parted by newlines alone: a list with commas is one pattern, and a carriage return stays.
     """
     name, ignored, locked = fields.get("name"), fields.get("ignored"), fields.get("is_locked")
-    errors = []
-    if not isinstance(name, str | None):
-        errors.append(invalid("name", "string", "The name must be a string."))
-    elif name and len(name) > name_limit:
-        errors.append(invalid("name", "max", f"The name may not be greater than {name_limit} characters."))
+    errors = _wrong_name(name, settings.name_limit)
+    of_ignored, of_locked = [], []
     if not isinstance(ignored, str | None):
-        errors.append(invalid("ignored", "string", "The ignored must be a string."))
+        of_ignored = [invalid("ignored", "string", "The ignored must be a string.")]
     if locked is not None and _boolean(locked) is None:
-        errors.append(invalid("is_locked", "boolean", "The is locked field must be true or false."))
-    _raise_invalid(errors)
+        of_locked = [invalid("is_locked", "boolean", "The is locked field must be true or false.")]
+    pelican = settings.kind is Kind.PELICAN  # which asks for them in another order
+    _raise_invalid([*errors, *(of_locked + of_ignored if pelican else of_ignored + of_locked)])
     return name, [pattern for pattern in (ignored or "").split("\n") if pattern], bool(_boolean(locked))
+
+
+def validate_rename(fields: Mapping[str, Any], settings: Settings) -> str:
+    """The new name, which must be there. Raises 422."""
+    name = fields.get("name")
+    if name is None:
+        _raise_invalid([invalid("name", "required", "The name field is required.")])
+    _raise_invalid(_wrong_name(name, settings.name_limit))
+    return str(name)
+
+
+def _wrong_name(name: object, longest: int) -> list[dict[str, Any]]:
+    if not isinstance(name, str | None):
+        return [invalid("name", "string", "The name must be a string.")]
+    if name and len(name) > longest:
+        return [invalid("name", "max", f"The name may not be greater than {longest} characters.")]
+    return []
 
 
 def validate_restore(fields: Mapping[str, Any]) -> None:

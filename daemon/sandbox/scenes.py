@@ -1,14 +1,17 @@
 """Worlds that are ready to be used: for the demo, for trying a policy, and for tests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from daemon.clock import Clock
-from daemon.sandbox.records import Node, Server, Settings, State, User, Work
+from daemon.sandbox.records import Kind, Node, Server, Settings, State, User, Work, pelican
 from daemon.sandbox.world import World
 
 KEY = "ptlc_EXAMPLE_sandbox"
 """The key of every scene; it sees every server there."""
+KEYS: Mapping[Kind, str] = {Kind.PTERODACTYL: KEY, Kind.PELICAN: "pacc_EXAMPLE_sandbox"}
+"""As it is where the scene's panel was of that kind from the beginning."""
 
 FOREIGN = (
     (96, "before 1.21", False),
@@ -23,7 +26,7 @@ def empty(clock: Clock, *, settings: Settings | None = None, seed: int = 0) -> t
     """A panel with one administrator, who has `KEY`, and one node without servers."""
     world = World(clock, settings=settings, seed=seed)
     owner = User("admin", admin=True)
-    world.add_key(KEY, owner)
+    world.add_key(KEYS[world.settings.kind], owner)
     return world, owner, world.add_node("node1")
 
 
@@ -59,13 +62,14 @@ def three_pages(clock: Clock) -> tuple[World, Server]:
     return world, server
 
 
-def demo(clock: Clock) -> World:
+def demo(clock: Clock, kind: Kind = Kind.PTERODACTYL) -> World:
     """Four servers on two nodes with months of history; backups take two seconds.
 
     `survival` holds more than two pages, with locked, failed, foreign and pending ones among them. Another user owns
     `lobby`, and `museum` is suspended.
     """
-    world, owner, first = empty(clock, settings=Settings(creation_limit=0))
+    settings = pelican() if kind is Kind.PELICAN else Settings()
+    world, owner, first = empty(clock, settings=replace(settings, creation_limit=0))
     second = world.add_node("node2")
     work = Work(seconds=2.0, size=180_000)
     survival = world.add_server("survival", owner=owner, node=first, limit=200, work=work)

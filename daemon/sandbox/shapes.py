@@ -36,15 +36,17 @@ def time_text(moment: datetime | None, settings: Settings) -> str | None:
 
 def backup(record: Backup, settings: Settings) -> dict[str, Any]:
     """One backup."""
+    pelicans = {"is_scheduled": record.scheduled} if settings.kind is Kind.PELICAN else {}
     return {
         "object": "backup",
         "attributes": {
             "uuid": record.uuid,
             "is_successful": record.successful,
             "is_locked": record.locked,
+            **pelicans,
             "name": record.name,
             "ignored_files": list(record.ignored),
-            "checksum": record.checksum,
+            "checksum": record.checksum(settings.checksum),
             "bytes": record.bytes,
             "created_at": time_text(record.created_at, settings),
             "completed_at": time_text(record.completed_at, settings),
@@ -68,6 +70,7 @@ def server_view(record: Server, user: User, kind: Kind) -> dict[str, Any]:
 
 
 def _server_attributes(record: Server, user: User, kind: Kind, *, all_of_it: bool) -> dict[str, Any]:
+    pelican = kind is Kind.PELICAN
     return {
         "server_owner": user == record.owner,
         "identifier": record.identifier,
@@ -76,7 +79,7 @@ def _server_attributes(record: Server, user: User, kind: Kind, *, all_of_it: boo
         "name": record.name,
         "node": record.node.name,
         "is_node_under_maintenance": record.node.maintenance,
-        "sftp_details": {"ip": "127.0.0.1", "port": 2022},
+        "sftp_details": {"ip": "127.0.0.1", **({"alias": None} if pelican else {}), "port": 2022},
         "description": record.description,
         "limits": {"memory": 512, "swap": 0, "disk": 1024, "io": 500, "cpu": 0, "threads": None, "oom_disabled": True},
         "invocation": f"java -Xms128M -jar {'server.jar' if all_of_it else '[hidden]'}",
@@ -109,7 +112,7 @@ def _list(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def backup_list(record: Server, settings: Settings, query: Mapping[str, str], url: str) -> dict[str, Any]:
     """One page of backups in the order of their insertion; the links forget `per_page`."""
     rows = list(record.backups.values())
-    per_page = backups_per_page(query.get("per_page"))
+    per_page = backups_per_page(query.get("per_page"), empty=not rows)
     document = _page(rows, per_page, query, lambda number: f"{url}?page={number}")
     document["data"] = [backup(row, settings) for row in document["data"]]
     not_failed = sum(row.state is not State.FAILED for row in rows)
@@ -128,13 +131,15 @@ def server_list(
     return document
 
 
-def backups_per_page(text: str | None) -> int:
-    """Measured: nothing is 20, 0 is 15, a word is 50, more is 50, and less than 0 is a failed query."""
+def backups_per_page(text: str | None, *, empty: bool) -> int:
+    """Measured: nothing is 20, 0 is 15, a word is 50, more is 50; less than 0 is a failed query where there is any."""
     if not text:
         return BACKUPS_PER_PAGE
     number = _whole_number(text)
     if number is None:
         return MOST_BACKUPS_PER_PAGE
+    if number < 0 and empty:
+        return number
     if number < 0:
         raise query_failed()
     return min(number, MOST_BACKUPS_PER_PAGE) or FRAMEWORKS_PER_PAGE

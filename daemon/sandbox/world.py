@@ -14,7 +14,14 @@ from http import HTTPStatus
 from daemon.clock import Clock
 from daemon.sandbox import limits
 from daemon.sandbox.agenda import Agenda
-from daemon.sandbox.answers import Refusal, bad_request, node_trouble
+from daemon.sandbox.answers import (
+    Refusal,
+    bad_request,
+    node_trouble,
+    not_found,
+    pelicans_node_trouble,
+    server_error,
+)
 from daemon.sandbox.orders import Faults
 from daemon.sandbox.records import (
     Backup,
@@ -28,6 +35,7 @@ from daemon.sandbox.records import (
     Server,
     Settings,
     State,
+    Storage,
     User,
     Work,
 )
@@ -53,6 +61,7 @@ class World:
         self.servers: dict[str, Server] = {}
         self.ledger: list[Entry] = []
         self.windows: dict[str, limits.Window] = {}
+        self.restore_windows: dict[str, limits.Window] = {}
         self.used_tokens: set[str] = set()
         self._nodes_url: str | None = None
 
@@ -142,9 +151,10 @@ class World:
     # Looking ---------------------------------------------------------------------------------------------------------
 
     def find_server(self, text: str) -> Server | None:
-        """By the short id or the whole uuid, in upper or lower case."""
+        """By the short id or the whole uuid, in upper or lower case; on a Pelican (with SQLite) in lower case alone."""
         self.settle()
-        text = text.lower()
+        if self.settings.kind is Kind.PTERODACTYL:
+            text = text.lower()
         if len(text) > len("1a7ce997"):
             return self.servers.get(text)
         return next((server for server in self.servers.values() if server.identifier == text), None)
@@ -182,6 +192,15 @@ class World:
         if held >= limit:
             detail = f"Cannot create a new backup, this server has reached its limit of {limit} backups."
             raise Refusal(400, "TooManyBackupsException", detail)
+        if self.settings.kind is Kind.PELICAN:
+            self._check_backup_host(server)
+
+    def _check_backup_host(self, server: Server) -> None:
+        """Raise what a Pelican says where it has no place for the backup."""
+        if not server.node.backup_host:
+            raise not_found()
+        if server.storage is Storage.OTHER:
+            raise server_error("Exception")
 
     def create(self, server: Server, name: str | None, *, ignored: Iterable[str], locked: bool, by: str) -> Backup:
         """A new backup begins. Checks nothing: see `check_create` and `check_node`, before which a real panel waits."""
@@ -218,19 +237,37 @@ class World:
         if not self.settings.deleted_count and backup in server.recent:
             server.recent.remove(backup)
 
+    def lose_file(self, server: Server, backup: Backup, *, by: str) -> None:
+        """The node has deleted the file, and the panel does not take it down: the row stays as it is."""
+        self.settle()
+        backup.file_gone = True
+        self._note(Deed.FILE_DELETED, server, backup, by)
+
+    def rename(self, server: Server, backup: Backup, name: str, *, by: str) -> None:
+        """The backup is called otherwise from now on; only a Pelican can."""
+        self.settle()
+        backup.name = name
+        self._note(Deed.RENAMED, server, backup, by)
+
+    def admit_restore(self, server: Server) -> dict[str, str]:
+        """Count an attempt at a restore, whoever makes it, and return the headers; raise 429 where there were enough.
+
+        Measured on a Pelican: refusals for a permission or a field count, those for the server's state do not.
+        """
+        window = self.restore_windows.setdefault(server.uuid, limits.Window(self.settings.restore_seconds))
+        return window.admit(self.settings.restore_limit, self.agenda.seconds(), self.now())
+
     def check_restore(self, server: Server, backup: Backup) -> None:
         """Raise what hinders a restore; that the backup has failed does not."""
         if server.status is not None:
             raise bad_request("This server is not currently in a state that allows for a backup to be restored.")
         if backup.state is State.PENDING:
             raise bad_request("This backup cannot be restored at this time: not completed or failed.")
-        limits.check_restores(server, self.settings, self.agenda.seconds())
 
     def restore(self, server: Server, backup: Backup, *, by: str) -> None:
         """The server is being restored, until `restore_seconds` from now; nobody is told whether it went well."""
         self.settle()
         server.status = "restoring_backup"
-        server.restores.append(self.agenda.seconds())
         self._note(Deed.RESTORING, server, backup, by)
         self.later(server.restore_seconds, lambda: self._restored(server, backup))
 
@@ -238,11 +275,17 @@ class World:
         """Raise the trouble that the panel has with the server's node; deleting what is not found there is none."""
         node = server.node
         if node.state is not NodeState.UP or node.answer_seconds >= PANEL_PATIENCE:
-            raise node_trouble(504, self.new_uuid())
+            raise self._node_trouble(None)
         if node.error is not None and not (deleting and node.error == HTTPStatus.NOT_FOUND):
-            raise node_trouble(node.error, self.new_uuid())
+            raise self._node_trouble(node.error)
         if backup is not None and backup.file_gone and not deleting:
-            raise node_trouble(500, self.new_uuid())
+            raise self._node_trouble(500)
+
+    def _node_trouble(self, error: int | None) -> Refusal:
+        """How the panel words it that the node answered with that error; with nothing at all, where it is None."""
+        if self.settings.kind is Kind.PELICAN:
+            return pelicans_node_trouble(answered=error is not None)
+        return node_trouble(error or HTTPStatus.GATEWAY_TIMEOUT, self.new_uuid())
 
     def node_wait(self, server: Server) -> float:
         """How many seconds the panel waits for the server's node to answer."""

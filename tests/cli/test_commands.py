@@ -16,6 +16,7 @@ from daemon.sandbox import faults
 from daemon.sandbox.records import State, User, Work
 from daemon.sandbox.scenes import KEY, own_name, three_pages
 from daemon.sandbox.serve import SandboxServer, in_background
+from daemon.sandbox.world import World
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
 
@@ -759,19 +760,33 @@ def test_demo_hands_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("demo", "--keep-running").code == 1
 
 
-def test_the_sandbox_says_how_to_use_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [((), "ptlc_EXAMPLE_sandbox"), (("--kind", "pelican"), "pacc_EXAMPLE_sandbox")],
+)
+def test_the_sandbox_says_how_to_use_it(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], key: str
+) -> None:
     """The address, an example key, and an `init` that works; all on stderr."""
 
-    def serve(host: str, port: int, *, ready: Any) -> None:
+    def serve(host: str, port: int, *, world: World, ready: Any) -> None:
         server = SandboxServer.__new__(SandboxServer)
+        server.world = world
+        assert list(world.keys) == [key]
         monkeypatch.setattr(SandboxServer, "url", property(lambda _: f"http://{host}:{port}"))
         ready(server)
 
     monkeypatch.setattr("daemon.cli.sandbox.serve", serve)
-    ran = cli("sandbox", "--listen", "[::1]:9000")
+    ran = cli("sandbox", "--listen", "[::1]:9000", *options)
     assert (ran.code, ran.out) == (0, "")
     assert "a panel in memory answers at http://::1:9000" in ran.err
-    assert "init --url http://::1:9000 --api-key-file -" in ran.err
+    assert f"echo {key} | ptero-backupd init --url http://::1:9000 --api-key-file -" in ran.err
+
+
+def test_a_panel_of_no_known_kind_is_a_usage_error(cli: Cli) -> None:
+    """With those that there are."""
+    ran = cli("sandbox", "--kind", "wisp")
+    assert (ran.code, "pterodactyl and pelican" in ran.err) == (2, True)
 
 
 @pytest.mark.parametrize("address", ["9000", "host:", "host:99999", ":1", "host:http"])

@@ -57,7 +57,7 @@ def test_the_json_has_these_keys(cli: Cli, panel: Panel) -> None:
                 "bytes": 40_000,
                 "result": "bad",
                 "received": 40_000,
-                "sha1": backup.archive.sha1(),
+                "sha1": backup.archive.digest("sha1"),
                 "files": None,
                 "unpacked": None,
                 "problems": [{"code": "archive", "text": "the gzip stream is damaged (incorrect data check)"}],

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.sandbox.answers import Refusal
-from daemon.sandbox.records import Backup, Deed, Outcome, Server, Settings, State, Work
+from daemon.sandbox.records import Backup, Deed, Digest, Outcome, Server, Settings, State, Work
 from daemon.sandbox.scenes import one_server
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
@@ -54,10 +54,10 @@ def test_a_backup_is_pending_until_its_time_is_over(world: World, server: Server
     server.work = Work(seconds=90, size=5_000)
     backup = begin(world, server)
     passed(world, clock, 89.9)
-    assert (backup.state, backup.bytes, backup.checksum) == (State.PENDING, 0, None)
+    assert (backup.state, backup.bytes, backup.checksum(Digest.SHA1)) == (State.PENDING, 0, None)
     passed(world, clock, 0.1)
     assert (backup.state, backup.bytes) == (State.GOOD, 5_000)
-    assert backup.checksum is not None
+    assert backup.checksum(Digest.SHA1) is not None
     assert backup.completed_at == backup.created_at + timedelta(seconds=90)
 
 
@@ -263,18 +263,16 @@ def test_a_restore_keeps_the_server_busy_and_tells_nobody_how_it_went(
 
 
 def test_newer_panels_allow_three_restores_in_fifteen_minutes(world: World, server: Server, clock: FakeClock) -> None:
-    """The fourth is told how long to wait."""
+    """The fourth is told how long to wait, counted from the first."""
     world.settings.restore_limit = 3
-    backup = world.add_backup(server, "a")
-    for _ in range(3):
-        world.check_restore(server, backup)
-        world.restore(server, backup, by="admin")
+    for left in (2, 1, 0):
+        assert world.admit_restore(server) == {"X-RateLimit-Limit": "3", "X-RateLimit-Remaining": str(left)}
         passed(world, clock, 10)
     with pytest.raises(Refusal) as caught:
-        world.check_restore(server, backup)
+        world.admit_restore(server)
     assert (caught.value.code, caught.value.headers["Retry-After"]) == ("ThrottleRequestsException", "870")
     passed(world, clock, 870)
-    world.check_restore(server, backup)
+    world.admit_restore(server)
 
 
 def test_the_panels_clock_may_be_ahead(world: World, server: Server, clock: FakeClock) -> None:

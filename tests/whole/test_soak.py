@@ -144,7 +144,7 @@ class Soak:
             kept.clear()
         for server in self.world.servers.values():
             server.recent.clear()
-        archive._sha1.cache_clear()
+        archive._digest.cache_clear()
         self.log.seek(0)
         self.log.truncate()
 
