@@ -62,12 +62,11 @@ def world_of(capture: Capture) -> World:
         world.add_server(name, owner=owner, node=node, limit=limit, server_uuid=uuid)
     if TWENTY[:8] in capture.path:
         world.add_server("Twenty", owner=ALICE, node=node, limit=20, server_uuid=TWENTY).description = "exam Twenty"
-        world.add_key("ptlc_EXAMPLE_alice", ALICE)
     server(world, "0ade63a1").status = "suspended"
     server(world, "77eb721b").subusers["carol"] = ("websocket.connect", "backup.read")
     server(world, "95bfba30").subusers["carol"] = ("backup.read", "backup.create")
     server(world, "431967f8").subusers["bob"] = ("backup.read", "backup.create", "backup.delete")
-    for token, user in (("admin", ADMIN), ("bob", BOB), ("carol_readonly", CAROL)):
+    for token, user in (("admin", ADMIN), ("alice", ALICE), ("bob", BOB), ("carol_readonly", CAROL)):
         world.add_key(f"ptlc_EXAMPLE_{token}", user)
     world.add_key("ptlc_EXAMPLE_ip_locked", ADMIN, allowed_ips=["192.0.2.1"])
     world.add_key("ptla_EXAMPLE", ADMIN)
