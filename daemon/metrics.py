@@ -103,6 +103,11 @@ class _Fleet(Collector):
                 lambda one: one.standing.failures,
             ),
             (
+                "deletions_held",
+                "How many good backups beyond retention the brake holds, until somebody looks; 0: none.",
+                lambda one: _of(one, lambda snapshot: snapshot.tally.beyond if one.standing.held_since else 0),
+            ),
+            (
                 "backup_suspicious",
                 "Whether the server's newest backup is far smaller than those before it.",
                 lambda one: _of(one, lambda snapshot: snapshot.newest_suspicious is not None),

@@ -19,12 +19,15 @@ COUNTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A server's backups, counted. `kept` are those that stay for now, `bytes` what all of them hold together."""
+    """A server's backups, counted. `kept` are those that stay for now, `beyond` the good ones that retention lets go,
+    `bytes` what all of them hold together.
+    """
 
     states: Mapping[State, int] = field(default_factory=dict)
     locked: int = 0
     own: int = 0
     kept: int = 0
+    beyond: int = 0
     bytes: int = 0
     newest_bytes: int | None = None
 
@@ -101,9 +104,16 @@ def _tally(verdicts: Sequence[Verdict], good: Verdict | None) -> Tally:
         locked=sum(one.backup.locked for one in verdicts),
         own=sum(one.own for one in verdicts),
         kept=sum(one.action is Action.KEEP for one in verdicts),
+        beyond=sum(is_beyond(one) for one in verdicts),
         bytes=sum(one.backup.bytes for one in verdicts),
         newest_bytes=good.backup.bytes if good else None,
     )
+
+
+def is_beyond(verdict: Verdict) -> bool:
+    """Whether a good backup goes as soon as the brake lets it: beyond retention, or held for its day."""
+    held = any(reason.rule == "held" for reason in verdict.reasons)
+    return verdict.state is State.GOOD and (verdict.action is Action.DELETE or held)
 
 
 def _usual_duration(verdicts: Sequence[Verdict]) -> timedelta | None:
@@ -130,6 +140,12 @@ class Ended:
     retry_at: datetime | None = None
     excused: bool = False
 
+    @property
+    def held(self) -> bool:
+        """Whether all is well but that the brake let nothing be deleted."""
+        over = bool(self.problems) and self.problems[-1].code == "max_deletions"
+        return over and self.good and self.result is Result.REFUSED
+
 
 @dataclass(frozen=True, slots=True)
 class Began:
@@ -154,7 +170,8 @@ class Standing:
     """All that is remembered of one server.
 
     `fine_at` is when last there was nothing to complain of; at first, since when the server is known. `failures` is how
-    many rotations in a row ended without a good backup that should have brought one.
+    many rotations in a row ended without a good backup that should have brought one. `held_since` is since when the
+    brake holds what they would delete, None while it does not.
     """
 
     fine_at: datetime
@@ -162,4 +179,5 @@ class Standing:
     good_at: datetime | None = None
     last: Ended | None = None
     failures: int = 0
+    held_since: datetime | None = None
     began: Began | None = None

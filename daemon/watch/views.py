@@ -23,6 +23,7 @@ class Kind(StrEnum):
     FAILING = "failing"
     SUSPICIOUS = "suspicious"
     LIMIT = "limit full"
+    HELD = "held"
 
 
 _RANKS = {kind: rank for rank, kind in enumerate(Kind)}
@@ -122,6 +123,7 @@ def troubles_of(server: ServerConfig, standing: Standing, times: Times, now: dat
         _failing(server, standing),
         _suspicious(server, standing),
         _limit_full(standing),
+        _held(server, standing),
     )
     return tuple(trouble for trouble in found if trouble is not None)
 
@@ -141,9 +143,10 @@ def _failing(server: ServerConfig, standing: Standing) -> Trouble | None:
     if last is None or last.result not in {Result.FAILED, Result.REFUSED}:
         return None
     problem = last.problems[-1] if last.problems else None
-    if problem is not None and problem.code == "backup_suspicious":
+    if last.held or (problem is not None and problem.code == "backup_suspicious"):
         return None  # which is told in words of its own
-    row = f", as did {standing.failures - 1} before it" if standing.failures > 1 else ""
+    before = standing.failures - 1
+    row = f", and {before} before it did not succeed either" if before > 0 else ""
     said = f": {problem.text}" if problem else ""
     again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
     verb = "was refused" if last.result is Result.REFUSED else "failed"
@@ -172,4 +175,24 @@ def _limit_full(standing: Standing) -> Trouble | None:
         Kind.LIMIT,
         f"All {snapshot.limit} backups that the panel allows are there, so that the next needs one deleted first.",
         "Raise the limit in the panel, keep fewer, or unlock some.",
+    )
+
+
+def _held(server: ServerConfig, standing: Standing) -> Trouble | None:
+    """Nothing is wrong with the backups: their deletion waits for the operator. Which they are, the server's page says.
+
+    What the problem says is not told here: it names them, which is a paragraph.
+    """
+    last, since = standing.last, standing.held_since
+    if last is None or since is None:
+        return None
+    beyond = standing.snapshot.tally.beyond if standing.snapshot else 0
+    what = "1 good backup" if beyond == 1 else f"{beyond or 'some'} good backups"
+    when = format_moment(since, server.policy.zone)
+    made = "The new backup is good; t" if last.held else "T"
+    hint = last.problems[-1].hint if last.held else ""
+    return Trouble(
+        Kind.HELD,
+        f"{made}he brake holds the deletion of {what} since {when}.",
+        hint or f"look at `ptero-backupd plan {server.name}`",
     )

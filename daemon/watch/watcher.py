@@ -25,6 +25,9 @@ log = get_logger()
 RECENT = 20
 """How many rotations back a server's standing is looked for at the start."""
 
+MANY = 2000
+"""How many are looked at where the brake held what all the recent ones would have deleted."""
+
 INTERRUPTED = "interrupted"
 
 
@@ -140,6 +143,8 @@ class Watcher:
         since, journal = self._since[server.name], self.tools.journal
         try:
             rows = journal.attempts(server.name, limit=RECENT)
+            if len(rows) == RECENT and _held_throughout(rows):
+                rows = journal.attempts(server.name, limit=MANY)  # since when, for an hourly schedule too
             stored = journal.last_snapshot(server.panel.name, server.id)
             standing = recalled([row for row in rows if _is_of(row, server)], since)
         except (StateError, TypeError, ValueError) as error:  # the latter: a row that was not written here
@@ -153,7 +158,10 @@ def after(before: Standing, ended: Ended) -> Standing:
     """Given how a server stood and how a rotation of it ended, return how it stands."""
     fine_at = ended.ended_at if ended.good or ended.excused else before.fine_at
     failures = {Result.DONE: 0, Result.SKIPPED: before.failures}.get(ended.result, before.failures + 1)
-    return replace(before, last=ended, fine_at=fine_at, failures=failures)
+    held_since = None if ended.good else before.held_since  # what fails or is skipped does not let the brake go
+    if ended.held:
+        held_since = before.held_since or ended.ended_at
+    return replace(before, last=ended, fine_at=fine_at, failures=failures, held_since=held_since)
 
 
 def recalled(rows: list[Rotation], since: datetime) -> Standing:
@@ -217,6 +225,12 @@ def _snapshot(outcome: Outcome, now: datetime) -> Snapshot | None:
 
 def _good_at(snapshot: Snapshot) -> datetime | None:
     return snapshot.newest_good.backup.created_at if snapshot.newest_good else None
+
+
+def _held_throughout(rows: list[Rotation]) -> bool:
+    """Whether the brake held what these would have deleted, as far as any of them got a good backup."""
+    got_good = [_read(row).held for row in rows if row.ended_at is not None and row.summary.get("good")]
+    return bool(got_good) and all(got_good)
 
 
 def _same(before: ServerConfig, now: ServerConfig | None) -> bool:

@@ -45,9 +45,16 @@ def _server(view: ServerView) -> Document:
         "under_way": _under_way(view.progress) if view.progress else None,
         "last": _last(last) if last else None,
         "failures": view.standing.failures,
+        "held": _held(view),
         "seen_at": _moment(snapshot.at if snapshot else None),
         "backups": _backups(view.tally, view.limit) if snapshot else None,
     }
+
+
+def _held(view: ServerView) -> Document | None:
+    """How many deletions the brake holds, and since when; null where it holds none."""
+    since = view.standing.held_since
+    return None if since is None else {"count": view.tally.beyond, "since": _moment(since)}
 
 
 def _under_way(progress: Progress) -> Document:

@@ -7,14 +7,15 @@ from daemon.core.model import Action, State, Verdict
 from daemon.core.units import format_size, to_zone
 from daemon.history import Rotation, Sample
 from daemon.watch.strip import Cell, strip_of
-from daemon.watch.values import Snapshot
-from daemon.watch.views import ServerView
+from daemon.watch.values import Snapshot, is_beyond
+from daemon.watch.views import Kind, ServerView, Trouble
 from daemon.web.fleet_page import progress_parts, trouble_line
 from daemon.web.html import Html, Part, tag
 from daemon.web.parts import CLASSES, TONES, chip, explained, legend, page, tone_of, trend
 from daemon.web.words import ACTIONS, TRIGGERS, local, span, step_words, time
 
 MOST_BACKUPS = 1000
+MOST_NAMED = 50
 
 
 def server_page(
@@ -25,7 +26,10 @@ def server_page(
         "header",
         tag("p", tag("a", "ptero-backupd", href="/"), class_="brand"),
         tag("h1", view.name, " ", chip(view)),
-        [tag("div", trouble_line(one), class_=f"trouble {TONES[one.kind]}") for one in view.troubles],
+        [
+            tag("div", trouble_line(one), _held(view) if one.kind is Kind.HELD else None, class_=_trouble(one))
+            for one in view.troubles
+        ],
         _at_work(view),
         _facts(view, samples),
     )
@@ -33,6 +37,18 @@ def server_page(
     snapshot = view.standing.snapshot
     body = tag("main", _coverage(view, snapshot), _backups(view, snapshot), _rotations(rotations, zone))
     return page(f"{view.name} · ptero-backupd", header, body, tone=tone_of([view]), refresh=refresh)
+
+
+def _trouble(trouble: Trouble) -> str:
+    return f"trouble {TONES[trouble.kind]}"
+
+
+def _held(view: ServerView) -> Html | None:
+    """Which backups the brake holds, oldest first."""
+    snapshot = view.standing.snapshot
+    names = [one.backup.name for one in reversed(snapshot.verdicts) if is_beyond(one)] if snapshot else []
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return tag("p", f"Held: {', '.join(names[:MOST_NAMED])}{more}.", class_="soft") if names else None
 
 
 def _at_work(view: ServerView) -> Html | None:

@@ -86,9 +86,42 @@ def test_a_rotation_that_failed_is_told_with_its_reason_and_the_next_try(gallery
     gallery.watcher.standings["survival"] = replace(standing, last=last, failures=3)
     assert kinds(gallery) == [Kind.FAILING]
     said = sentences(gallery)
-    assert f"{'failed' if result is Result.FAILED else 'was refused'}, as did 2 before it: the node" in said
+    verb = "failed" if result is Result.FAILED else "was refused"
+    assert f"The last rotation {verb}, and 2 before it did not succeed either: the node" in said
     assert "tried again at 2026-04-16 12:00 CEST" in said
     assert "is wings running?" in said
+
+
+def test_deletions_that_the_brake_holds_are_no_failure(gallery: Gallery) -> None:
+    """It says how many and since when, and what to do; the names are a paragraph, and stand on the server's page."""
+    standing = after_nights(gallery)
+    names = "would delete 12 good backups, more than max_deletions = 10: auto-survival-1, auto-survival-2"
+    problem = Problem("max_deletions", names, "look at `ptero-backupd plan survival`")
+    last = Ended("schedule", NOW, NOW, Result.REFUSED, good=True, problems=(problem,))
+    snapshot = replace(standing.snapshot, tally=replace(standing.snapshot.tally, beyond=12))  # type: ignore[union-attr,type-var]
+    held = replace(standing, snapshot=snapshot, last=last, failures=3, held_since=NOW - 2 * DAY)
+    gallery.watcher.standings["survival"] = held
+    assert kinds(gallery) == [Kind.HELD]
+    said = sentences(gallery)
+    assert (
+        "The new backup is good; the brake holds the deletion of 12 good backups since 2026-04-14 11:40 CEST." in said
+    )
+    assert "look at `ptero-backupd plan survival`" in said
+    assert "auto-survival-1" not in said
+    node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("node", "the node does not answer"),))
+    gallery.watcher.standings["survival"] = replace(held, last=node)
+    assert kinds(gallery) == [Kind.FAILING, Kind.HELD]
+    assert "The brake holds" in sentences(gallery)
+
+
+def test_a_suspicious_backup_that_is_locked_is_told_with_what_is_wrong(gallery: Gallery) -> None:
+    """Not that it is locked."""
+    server = gallery.config.servers["survival"]
+    backups = nightly(server, days=9, size=lambda ago: 1 if ago == 0 else GIB)
+    newest = max(backups, key=lambda backup: backup.created_at or NOW)
+    locked = [replace(backup, locked=backup is newest) for backup in backups]
+    gallery.watcher.standings["survival"] = seen(server, locked, NOW)
+    assert "is suspicious: 1 B, less than 50% of" in sentences(gallery)
 
 
 @pytest.mark.parametrize("result", [Result.DONE, Result.SKIPPED])

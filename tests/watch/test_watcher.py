@@ -130,6 +130,25 @@ def test_failures_are_counted_until_a_rotation_is_done(gallery: Gallery) -> None
     assert counted == [1, 2, 2, 3, 0]
 
 
+def held(gallery: Gallery) -> Outcome:
+    """A rotation that got its good backup, and would have deleted too many others."""
+    problem = Problem("max_deletions", "would delete 12 good backups", "look at the plan")
+    return replace(good(server_of(gallery)), result=Result.REFUSED, problems=(problem,), deleted=())
+
+
+def test_it_is_known_since_when_the_brake_holds(gallery: Gallery) -> None:
+    """The first of them says it; a failure in between lets nothing go, what is done does. A restart forgets nothing."""
+    rotated(gallery, held(gallery))
+    first = gallery.clock.now()
+    for outcome in (bad(), bad(Result.SKIPPED, passing=True), *[held(gallery)] * 30):
+        rotated(gallery, outcome)
+        assert standing_of(gallery).held_since == first
+    gallery.watcher.standings.clear()
+    assert standing_of(gallery).held_since == first
+    rotated(gallery, good(server_of(gallery)))
+    assert standing_of(gallery).held_since is None
+
+
 def test_a_suspended_server_is_excused(gallery: Gallery) -> None:
     """It does not become overdue; one that is only busy does."""
     rotated(gallery, bad(Result.SKIPPED))

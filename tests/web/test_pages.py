@@ -15,6 +15,7 @@ from daemon.core.model import Action, State
 from daemon.errors import StateError
 from daemon.fleet import Fleet
 from daemon.history import Step
+from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
 from daemon.watch.values import Snapshot
 from daemon.watch.watcher import Watcher
@@ -112,10 +113,40 @@ async def test_each_row_tells_age_next_start_counts_and_size(gallery: Gallery) -
     assert "62.8 GiB +17 % in 29 d" in text
 
 
+def hold(gallery: Gallery) -> list[str]:
+    """Let the brake hold survival's five oldest backups; return their names, oldest first."""
+    standing = gallery.watcher.standing("survival")
+    assert standing.snapshot
+    assert standing.last
+    kept, going = standing.snapshot.verdicts[:-5], standing.snapshot.verdicts[-5:]
+    beyond = tuple(one._replace(action=Action.DELETE) for one in going)
+    snapshot = Snapshot.of(NOW, standing.snapshot.uuid, "fsn-01", 99, kept + beyond)
+    names = [one.backup.name for one in reversed(beyond)]
+    problem = Problem("max_deletions", f"would delete 5 good backups: {', '.join(names)}", "look at the plan")
+    last = replace(standing.last, result=Result.REFUSED, good=True, problems=(problem,))
+    gallery.stand("survival", snapshot=snapshot, last=last, held_since=NOW - DAY)
+    return names
+
+
+async def test_a_server_whose_deletions_are_held_is_not_failing(gallery: Gallery) -> None:
+    """It is held, in no red; the names are on its own page, and the count and since when for scripts."""
+    names = hold(gallery)
+    page, own = await got(gallery, "/"), await got(gallery, "/servers/survival")
+    assert '<span class="chip warn">held</span>' in page
+    assert "holds the deletion of 5 good backups since" in seen_text(page)
+    assert names[0] not in page
+    assert f"Held: {', '.join(names)}." in seen_text(own)
+    status = json.loads(await got(gallery, "/api/status"))
+    servers = {server["server"]: server for server in status["servers"]}
+    assert servers["survival"]["held"] == {"count": 5, "since": "2026-04-15T09:40:00Z"}
+    assert [trouble["kind"] for trouble in servers["survival"]["troubles"]] == ["held"]
+    assert servers["lobby"]["held"] is None
+
+
 async def test_what_is_wrong_is_told_with_what_to_do(gallery: Gallery) -> None:
     """Right below the row."""
     text = seen_text(await got(gallery, "/"))
-    assert "The last rotation failed, as did 4 before it: creating auto-lobby-" in text
+    assert "The last rotation failed, and 4 before it did not succeed either: creating auto-lobby-" in text
     assert "It is tried again at 2026-04-16 12:21 CEST. Look at the node: is wings running?" in text
     assert "is suspicious: 113.8 MiB, less than 50% of 4 GiB" in text
     assert "ptero-backupd backups accept skyblock " in text
@@ -363,7 +394,7 @@ async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None
         "last": {"trigger": "schedule", "began_at": "2026-04-16T02:09:30Z", "ended_at": "2026-04-16T02:21:30Z",
                  "result": "done", "good": True, "created": servers["creative"]["last"]["created"], "deleted": 1,
                  "retry_at": None, "problems": []},
-        "failures": 0, "seen_at": "2026-04-16T02:21:30Z",
+        "failures": 0, "held": None, "seen_at": "2026-04-16T02:21:30Z",
         "backups": {"total": 14, "good": 14, "failed": 0, "pending": 0, "suspicious": 0, "strange": 0, "locked": 0,
                     "own": 14, "kept": 14, "bytes": taken.tally.bytes,
                     "limit": 30},
