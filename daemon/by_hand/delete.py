@@ -120,7 +120,12 @@ async def delete_beyond_retention(errand: Errand, shown: Collection[str]) -> tup
 def _decide(errand: Errand, config: ServerConfig, listing: Listing, shown: Collection[str]) -> tuple[Verdict, ...]:
     plan = errand.run.judge(config, listing)
     if plan.refused is not None:
+        errand.run.tell_held(config, listing, plan.held)
         raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused))
+    errand.run.let_through(config, listing, plan)
+    if plan.waits is not None:
+        hindered = refusal(config.name, "max_deletions", plan.waits)
+        errand.run.problem(hindered.code, hindered.text, hindered.hint)
     decided = tuple(verdict for verdict in plan.deletions if verdict.backup.uuid in shown)
     for verdict in decided:
         errand.tell(f"deleting {verdict.backup.name}")

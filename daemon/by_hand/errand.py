@@ -49,7 +49,7 @@ class Errand:
     async def look(self) -> Survey:
         """The server and its backups as they stand, judged by its policy; raises PanelError."""
         journal, most = self.run.tools.journal, self.run.order.max_deletions
-        seen = await survey(self.config, self.client, journal.accepted, max_deletions=most)
+        seen = await survey(self.config, self.client, journal, self.clock, max_deletions=most)
         self.run.server = seen.server
         return seen
 

@@ -79,7 +79,7 @@ def rotate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     max_deletions: Annotated[
         int | None,
-        typer.Option(min=-1, metavar="N", help="Allow so many deletions of good backups this once; -1: any number."),
+        typer.Option(min=-1, metavar="N", help="Lift the named servers' brake once, for N good backups; -1: any."),
     ] = None,
     json: Json = False,
 ) -> int:

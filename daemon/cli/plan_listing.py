@@ -9,10 +9,11 @@ from daemon.cli.documents import About, planned
 from daemon.cli.given import opened
 from daemon.cli.output import say, write_json
 from daemon.clock import SystemClock
+from daemon.core.brake import Brake
 from daemon.core.keep import Keep
 from daemon.core.model import Completeness, Listing, Scope
 from daemon.core.names import Ownership, Template
-from daemon.core.plan import UNBOUNDED, Plan, plan
+from daemon.core.plan import Plan, plan
 from daemon.core.retention import Retention
 from daemon.errors import Exit, UsageError
 from daemon.panel.pages import listing_from_documents
@@ -31,7 +32,7 @@ def plan_listing(file: Path, keep: str, *, timezone: str, now: str | None, name:
         listing = listing_from_documents(_documents(file), taken_at=taken_at)
     except ValueError as error:
         raise UsageError(f"{file}: {error}", hint=_HINT) from None
-    decided = plan(listing, retention, ownership=Ownership(templates, None), max_deletions=UNBOUNDED)
+    decided = plan(listing, retention, ownership=Ownership(templates, None), brake=Brake())
     if as_json:
         write_json({"servers": [planned(About(str(file)), listing, decided)]})
     else:

@@ -13,7 +13,7 @@ from daemon.cli.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.core.units import format_moment, format_size
-from daemon.errors import Exit
+from daemon.errors import Exit, UsageError
 from daemon.rotation.by_hand import rehearsal, rotate_servers, survey_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
 from daemon.rotation.run import Run, Stage
@@ -22,7 +22,15 @@ from daemon.rotation.run import Run, Stage
 def rotate_now(
     settings: Settings, names: Sequence[str], *, dry_run: bool, max_deletions: int | None, as_json: bool
 ) -> int:
-    """Rotate the named servers, or all; what happens is logged as it happens, the report comes at the end."""
+    """Rotate the named servers, or all; what happens is logged as it happens, the report comes at the end.
+
+    Raises UsageError where the brake is to be lifted for servers that nobody named.
+    """
+    if max_deletions is not None and not names:
+        raise UsageError(
+            f"--max-deletions {max_deletions} would lift the brake on every server",
+            hint="name the servers whose plan you have looked at",
+        )
     covering = covered_now(begin(settings, level="info"), names)
     servers = servers_named(covering.config, names)
     rotation = _rotate(covering.config, servers, dry_run=dry_run, max_deletions=max_deletions, as_json=as_json)
@@ -35,7 +43,7 @@ async def _rotate(
     state_dir, clock = config.state_dir, SystemClock()
     if dry_run:
         seen = await survey_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)
-        outcomes = [rehearsal(each, max_deletions, state_dir=state_dir) for each in seen]
+        outcomes = [rehearsal(each, state_dir=state_dir) for each in seen]
     else:
         outcomes = await rotate_servers(
             servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, left=_say_left

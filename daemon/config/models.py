@@ -29,6 +29,7 @@ from daemon.config.kinds import (
     Schedule,
     Selectors,
     Share,
+    ShareOrAll,
     Size,
     Span,
     Templates,
@@ -143,7 +144,10 @@ class PolicyTable(Table):
         0.5, description="A backup under this share of the median of the five before it is suspicious; 0: never."
     )
     max_deletions: Bound = Field(
-        10, description="A rotation that would delete more good backups than this deletes none; -1: no bound."
+        10, description="A rotation that would delete more good backups than this deletes none; -1: no brake at all."
+    )
+    max_share: ShareOrAll = Field(
+        0.5, description="Nor one that would delete more than this share of the good ones, and more than two; 1: any."
     )
     node_hold: Duration = Field("1h", description="How long one backup may hold its node's slot.")
     alerts: Names = Field(None, description="Who is told, by the names of alerts; left out: all of them; []: nobody.")

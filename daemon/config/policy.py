@@ -34,6 +34,7 @@ def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
         retention=_retention(table),
         timeout=parse_duration(table.timeout),
         max_deletions=table.max_deletions,
+        max_share=table.max_share,
         node_hold=parse_duration(table.node_hold),
         alerts=None if table.alerts is None else tuple(table.alerts),
     )

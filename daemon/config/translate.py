@@ -19,6 +19,7 @@ _WORDS = {
     "bool_type": "must be true or false",
     "list_type": "must be a list",
     "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
 }
 _EXAMPLES = {

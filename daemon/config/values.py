@@ -58,6 +58,7 @@ class PolicyConfig:
     retention: Retention
     timeout: timedelta
     max_deletions: int
+    max_share: float
     node_hold: timedelta
     alerts: tuple[str, ...] | None = None
 

@@ -73,7 +73,8 @@ class Listing:
     """Every backup of one server, as read in full passes over all pages.
 
     `taken_at` is the panel's own clock (its `Date` header) when the last pass began; `total` is what the panel
-    claimed; `pages` is the number of requests that one pass takes.
+    claimed; `pages` is the number of requests that one pass takes. `doubt` says why that clock is not to be trusted;
+    empty where it is.
     """
 
     backups: tuple[Backup, ...]
@@ -81,6 +82,7 @@ class Listing:
     taken_at: datetime
     completeness: Completeness
     pages: int = 1
+    doubt: str = ""
 
 
 class Obstacle(StrEnum):

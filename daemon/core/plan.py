@@ -1,25 +1,20 @@
 """The plan: which deletions follow from a judgement, in which order, and when there are to be none.
 
-What must hold: no deletion by a listing that is not whole; never more good backups than `max_deletions`, else
-none at all, so that a narrowed policy costs nothing before somebody has seen it; the oldest first. The caller deletes
-one at a time and looks again; nothing here does.
+What must hold: no deletion by a listing that is not whole, or that nobody can date; never more than the brake lets
+through; the oldest first. The caller deletes one at a time and looks again; nothing here does.
 """
 
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
-from daemon.core.model import Action, Backup, Completeness, Listing, Scope, State, Verdict
+from daemon.core.brake import Applied, Brake, held_back, is_candidate, told_held, too_many
+from daemon.core.model import Action, Backup, Completeness, Listing, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention, judge
-from daemon.core.units import to_zone
-
-UNBOUNDED = -1
-"""The `max_deletions` that lifts the brake."""
-
-_SHOWN = 5
-"""How many of too many deletions a refusal names."""
+from daemon.core.units import format_moment
 
 _HOLDERS = {
     "locked": ("locked", "unlock one"),
@@ -31,25 +26,32 @@ _HOLDERS = {
 }
 """What can hold a slot, in words, and what an operator can do about it."""
 
-Code = Literal["partial_listing", "max_deletions", "nothing_deletable"]
+Code = Literal["partial_listing", "clock", "max_deletions", "nothing_deletable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing is deleted: a code for scripts, a text for people."""
+    """Why nothing is deleted: a code for scripts, a text for people. `held` is what waits since retention changed."""
 
     code: Code
     text: str
+    held: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every verdict, newest first, and the deletions that follow, oldest first; none where it is refused."""
+    """Every verdict, newest first, and the deletions that follow, oldest first; none where it is refused.
+
+    `held` are those that wait since the retention was changed, newest first, and `waits` says so; a refusal is said
+    before that.
+    """
 
     verdicts: tuple[Verdict, ...]
     deletions: tuple[Verdict, ...]
     refused: str | None = None
     code: Code | None = None
+    held: tuple[Verdict, ...] = ()
+    waits: str | None = None
 
 
 def plan(
@@ -57,28 +59,28 @@ def plan(
     retention: Retention,
     *,
     ownership: Ownership,
-    max_deletions: int,
+    brake: Brake,
     accepted: Collection[str] = frozenset(),
     already_deleted: int = 0,
 ) -> Plan:
     """Given a listing and what its policy keeps, return what to delete, or why nothing may be.
 
-    Now is when the listing was taken. `already_deleted` good ones of this rotation count towards `max_deletions`;
-    failed ones do not count.
+    Now is when the listing was taken. `already_deleted` good ones of this rotation count towards the brake; failed
+    ones do not count.
     """
-    verdicts = judge(
-        listing.backups,
-        retention,
-        ownership=ownership,
-        now=listing.taken_at,
-        accepted=accepted,
-        complete=listing.completeness is Completeness.COMPLETE,
-    )
-    deletions = _deletions(verdicts)
-    refusal = _partial(listing) or _too_many(deletions, retention, max_deletions, already_deleted)
-    if refusal:
+    present = Applied(retention, ownership)
+    look = _Look(listing, accepted)
+    verdicts = look.judged(present)
+    if refusal := _unfit(listing):
         return Plan(verdicts, (), refusal.text, refusal.code)
-    return Plan(verdicts, deletions)
+    held = look.held(verdicts, present, brake)
+    over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone, already=already_deleted)
+    if over is not None:
+        return Plan(verdicts, (), over, "max_deletions", held)
+    waiting = {verdict.backup.uuid: verdict for verdict in held}
+    verdicts = tuple(waiting.get(verdict.backup.uuid, verdict) for verdict in verdicts)
+    waits = told_held(held, brake.held_until(listing.taken_at), retention.zone) if held else None
+    return Plan(verdicts, _deletions(verdicts), held=held, waits=waits)
 
 
 def make_room(
@@ -87,7 +89,7 @@ def make_room(
     *,
     ownership: Ownership,
     coming_name: str,
-    max_deletions: int,
+    brake: Brake,
     accepted: Collection[str] = frozenset(),
 ) -> Verdict | Refusal:
     """Given a listing as long as the panel allows, return the one deletion that makes room, or why there is none.
@@ -95,38 +97,84 @@ def make_room(
     It is the oldest good backup that the plan deletes once the coming one is counted as good, so that nothing goes
     that would not go anyhow. `min_good` is counted without the coming one, which may still fail. The panel's limit
     does not count failed backups, so deleting one would make no room. The coming one's size is not known and counts
-    as nothing.
+    as nothing. Where the brake refuses the plan as a whole, one may go all the same, once in 24 hours: without it no
+    backup would be made any more. Nothing goes that is held since the retention was changed.
     """
-    now = listing.taken_at
+    now, zone = listing.taken_at, retention.zone
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
-    present = judge(listing.backups, retention, ownership=ownership, now=now, accepted=accepted)
-    states = {verdict.backup.uuid: verdict.state for verdict in present}
-    verdicts = judge(
-        (*listing.backups, coming),
-        retention,
-        ownership=ownership,
-        now=now,
-        states=states | {coming.uuid: State.GOOD},
-        complete=listing.completeness is Completeness.COMPLETE,
-    )
-    deletions = _deletions(verdicts)
-    refusal = _partial(listing) or _too_many(deletions, retention, max_deletions, 0)
-    if refusal:
+    present = Applied(retention, ownership)
+    look = _Look(listing, accepted, coming)
+    verdicts = look.judged(present)
+    if refusal := _unfit(listing):
         return refusal
-    good = [verdict for verdict in deletions if verdict.state is State.GOOD]
-    candidates = [verdict for verdict in verdicts if verdict.backup is not coming and _is_candidate(verdict, retention)]
-    protected = {verdict.backup.uuid for verdict in candidates[: retention.min_good]}
-    free = [verdict for verdict in good if verdict.backup.uuid not in protected]
-    return free[0] if free else _nothing_deletable(present)
+    held = look.held(verdicts, present, brake)
+    over = too_many(verdicts, brake, scope=retention.scope, zone=zone)
+    if over is not None and (because := _no_exception(brake, now, retention)):
+        return Refusal("max_deletions", f"{over}; {because}", held)
+    candidates = [
+        verdict for verdict in verdicts if verdict.backup is not coming and is_candidate(verdict, retention.scope)
+    ]
+    spared = {verdict.backup.uuid for verdict in (*candidates[: retention.min_good], *held)}
+    good = [verdict for verdict in _deletions(verdicts) if verdict.state is State.GOOD]
+    free = [verdict for verdict in good if verdict.backup.uuid not in spared]
+    if free:
+        return free[0]
+    waiting = [verdict for verdict in held if verdict.state is State.GOOD]
+    if waiting:
+        return Refusal("max_deletions", told_held(waiting, brake.held_until(now), zone), held)
+    return _nothing_deletable(_Look(listing, accepted).judged(present))
 
 
-def _is_candidate(verdict: Verdict, retention: Retention) -> bool:
-    in_scope = verdict.own or retention.scope is Scope.ALL
-    return verdict.state is State.GOOD and not verdict.backup.locked and in_scope
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A listing, what an operator accepted of it, and a backup to come, which counts as good whatever its size."""
+
+    listing: Listing
+    accepted: Collection[str]
+    coming: Backup | None = None
+
+    def judged(self, by: Applied) -> tuple[Verdict, ...]:
+        backups, now, states = self.listing.backups, self.listing.taken_at, None
+        if self.coming is not None:
+            present = judge(backups, by.retention, ownership=by.ownership, now=now, accepted=self.accepted)
+            states = {verdict.backup.uuid: verdict.state for verdict in present} | {self.coming.uuid: State.GOOD}
+            backups = (*backups, self.coming)
+        return judge(
+            backups,
+            by.retention,
+            ownership=by.ownership,
+            now=now,
+            accepted=self.accepted,
+            states=states,
+            complete=self.listing.completeness is Completeness.COMPLETE,
+        )
+
+    def held(self, verdicts: Sequence[Verdict], present: Applied, brake: Brake) -> tuple[Verdict, ...]:
+        """What the present retention deletes, the one before it keeps, and has not been told for a day."""
+        now, before = self.listing.taken_at, brake.before
+        until = brake.held_until(now)
+        if brake.lifted or before is None or before == present or now >= until:
+            return ()
+        return held_back(verdicts, self.judged(before), until, present.retention.zone)
+
+
+def _no_exception(brake: Brake, now: datetime, retention: Retention) -> str | None:
+    """Why not even one may go to make room though the plan is over the brake; None where one may."""
+    if brake.most == 0:
+        return "and with max_deletions = 0 no room is made"
+    again = brake.room_from(now)
+    if again is None:
+        return None
+    return f"room is made once in 24 hours all the same, next at {format_moment(again, retention.zone)}"
 
 
 def _deletions(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     return tuple(verdict for verdict in reversed(verdicts) if verdict.action is Action.DELETE)
+
+
+def _unfit(listing: Listing) -> Refusal | None:
+    """Why nothing may be decided by this listing, whatever is in it."""
+    return _partial(listing) or _undated(listing)
 
 
 def _partial(listing: Listing) -> Refusal | None:
@@ -140,24 +188,8 @@ def _partial(listing: Listing) -> Refusal | None:
     )
 
 
-def _too_many(deletions: Sequence[Verdict], retention: Retention, bound: int, already: int) -> Refusal | None:
-    good = [verdict for verdict in deletions if verdict.state is State.GOOD]
-    if bound == UNBOUNDED or not good or len(good) + already <= bound:
-        return None
-    named = [_named(verdict.backup, retention) for verdict in good[:_SHOWN]]
-    if len(good) > _SHOWN:
-        named.append(f"and {len(good) - _SHOWN} more")
-    before = f" after {already} already" if already else ""
-    plural = "" if len(good) == 1 else "s"
-    text = (
-        f"would delete {len(good)} good backup{plural}{before}, more than max_deletions = {bound}: {', '.join(named)}"
-    )
-    return Refusal("max_deletions", text)
-
-
-def _named(backup: Backup, retention: Retention) -> str:
-    created = f" ({to_zone(backup.created_at, retention.zone).date()})" if backup.created_at else ""
-    return backup.name + created
+def _undated(listing: Listing) -> Refusal | None:
+    return Refusal("clock", f"{listing.doubt}, so nothing is deleted") if listing.doubt else None
 
 
 def _nothing_deletable(present: Sequence[Verdict]) -> Refusal:

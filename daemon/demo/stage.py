@@ -32,6 +32,7 @@ api_key_file = "key"
 schedule = "{every}"
 scope = "own"
 keep = {{ last = 3 }}
+max_share = 1
 """
 
 SERVER = """

@@ -5,6 +5,17 @@ Nothing secret may be put in: no key, no signed URL.
 """
 
 from daemon.history.journal import KEPT_FOR, MOST_ROTATIONS, Journal
-from daemon.history.values import Alert, Rotation, Sample, Snapshot, Step, Trigger
+from daemon.history.values import Alert, AppliedRetention, Rotation, Sample, Snapshot, Step, Trigger
 
-__all__ = ["KEPT_FOR", "MOST_ROTATIONS", "Alert", "Journal", "Rotation", "Sample", "Snapshot", "Step", "Trigger"]
+__all__ = [
+    "KEPT_FOR",
+    "MOST_ROTATIONS",
+    "Alert",
+    "AppliedRetention",
+    "Journal",
+    "Rotation",
+    "Sample",
+    "Snapshot",
+    "Step",
+    "Trigger",
+]

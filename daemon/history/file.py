@@ -92,6 +92,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (server_uuid, backup_uuid)
         )""",
     ),
+    (
+        """CREATE TABLE applied (
+            server_uuid TEXT PRIMARY KEY,
+            retention TEXT,
+            passed TEXT NOT NULL,
+            coming TEXT,
+            told_at TEXT
+        )""",
+    ),
 )
 
 

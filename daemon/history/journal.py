@@ -21,11 +21,13 @@ from daemon.folder import try_folder
 from daemon.history.file import in_memory, lacks_index, opened, synced, transaction, translated
 from daemon.history.values import (
     Alert,
+    AppliedRetention,
     Rotation,
     Sample,
     Snapshot,
     Step,
     Trigger,
+    read_applied,
     read_rotations,
     read_snapshot,
     read_step,
@@ -236,6 +238,22 @@ class Journal:
                 {"server": server_uuid, "backup": backup_uuid},
             )
             return bool(found.fetchone()[0])
+
+    def applied(self, server_uuid: str) -> AppliedRetention | None:
+        """Return the retention that was last applied to the server; None where none was."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT * FROM applied WHERE server_uuid = ?", (server_uuid,)).fetchone()
+            return None if row is None else read_applied(row)
+
+    def apply(self, server_uuid: str, applied: AppliedRetention) -> None:
+        """Remember the retention that is applied to the server, and which is told to come, instead of those before."""
+        passed, told_at = json.dumps(applied.passed), written(applied.told_at)
+        with self._writing("retention in force") as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO applied (server_uuid, retention, passed, coming, told_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (server_uuid, applied.retention, passed, applied.coming, told_at),
+            )
 
     def snapshot(self, taken: Snapshot, size: int) -> None:
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""

@@ -68,6 +68,20 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class AppliedRetention:
+    """What decided of a server's backups when some were last deleted, or could have been; the writer's own text.
+
+    `passed` are the uuids that it named then. `coming` is what is in force since, and was told at `told_at` because it
+    deletes more.
+    """
+
+    retention: str | None = None
+    passed: tuple[str, ...] = ()
+    coming: str | None = None
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """How many bytes a server's backups held at the end of a day (UTC)."""
 
@@ -77,6 +91,13 @@ class Sample:
 
 def read_snapshot(row: sqlite3.Row) -> Snapshot:
     return Snapshot(row["server_uuid"], row["panel"], _moment(row["at"]), row["detail"])
+
+
+def read_applied(row: sqlite3.Row) -> AppliedRetention:
+    passed = json.loads(row["passed"])
+    if not isinstance(passed, list):
+        raise ValueError("no list of backups where one belongs")  # noqa: TRY004 — see below
+    return AppliedRetention(row["retention"], tuple(map(_text, passed)), row["coming"], _moment_or_none(row["told_at"]))
 
 
 def read_trend(rows: Iterable[sqlite3.Row]) -> list[Sample]:

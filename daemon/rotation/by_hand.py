@@ -70,7 +70,7 @@ async def survey_servers(
 
     async def look(server: ServerConfig, client: PanelClient) -> Survey | Failed:
         try:
-            return await survey(server, client, tools.journal.accepted, max_deletions=max_deletions)
+            return await survey(server, client, tools.journal, clock, max_deletions=max_deletions)
         except BackupdError as error:
             return Failed(server, error)
 
@@ -81,7 +81,7 @@ async def survey_servers(
         tools.journal.close()
 
 
-def rehearsal(seen: Survey | Failed, max_deletions: int | None = None, *, state_dir: Path | None = None) -> Outcome:
+def rehearsal(seen: Survey | Failed, *, state_dir: Path | None = None) -> Outcome:
     """What a rotation of that server would do now, as far as it can be known before its backup exists.
 
     `created` is the pending backup that it would adopt, None where it would create one.
@@ -95,15 +95,19 @@ def rehearsal(seen: Survey | Failed, max_deletions: int | None = None, *, state_
     now = seen.listing.taken_at
     found = adoption(config, seen.plan.verdicts, start_at=now, ahead=timedelta(0), now=now)
     about = replace(about, created=found.adopted, problems=tuple(map(stuck_problem, found.stuck)))
-    if found.adopted is None and (problem := no_room(seen, max_deletions)) is not None:
+    if found.adopted is None and (problem := no_room(seen)) is not None:
         return replace(about, result=Result.REFUSED, problems=(*about.problems, problem))
     listing = with_coming(config, seen.listing, found.adopted)
-    decided = judged(config, listing, accepted=seen.accepted, max_deletions=max_deletions)
+    decided = judged(config, listing, accepted=seen.accepted, brake=seen.brake)
     deleted = tuple(verdict.backup for verdict in decided.deletions)
     kept = len(decided.verdicts) - len(deleted)
     if decided.refused is not None:
         problem = refusal(config.name, decided.code, decided.refused)
         return replace(about, result=Result.REFUSED, kept=kept, problems=(*about.problems, problem))
+    if decided.waits is not None:
+        problem = refusal(config.name, "max_deletions", decided.waits)
+        problems = (*about.problems, problem)
+        return replace(about, result=Result.REFUSED, deleted=deleted, kept=kept, problems=problems)
     return replace(about, deleted=deleted, kept=kept)
 
 

@@ -230,10 +230,11 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             config.policy.retention,
             ownership=config.ownership,
             coming_name=name,
-            max_deletions=run.brake(config),
+            brake=run.brake(config),
             accepted=run.accepted(),
         )
         if isinstance(room, Refusal):
+            run.tell_held(config, listing, room.held)
             raise _at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
         return (room,)
 

@@ -190,20 +190,27 @@ async def _look_at_rights(run: Run) -> None:
 async def _prune(run: Run, gathered: Gathered) -> None:
     """Judge the listing taken after the wait, and delete what is beyond retention."""
     say_incomplete(run, gathered.listing)
+    waits: str | None = None
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
+        nonlocal waits
         decided = run.judge(config, listing)
         run.verdicts = decided.verdicts
         _look_at_created(run, decided)
         run.kept = len(decided.verdicts) - len(decided.deletions)
         run.step("planned", keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
         if decided.refused is not None:
+            run.tell_held(config, listing, decided.held)
             raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
         if decided.deletions and not run.may_delete:
             raise Halt(Result.FAILED, NO_RIGHT_TO_DELETE)
+        run.let_through(config, listing, decided)
+        waits = decided.waits
         return decided.deletions
 
     await delete_decided(run, gathered, decide)
+    if waits is not None:
+        raise Halt(Result.REFUSED, refusal(run.config.name, "max_deletions", waits))
 
 
 def _look_at_created(run: Run, decided: Plan) -> None:

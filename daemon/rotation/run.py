@@ -7,7 +7,7 @@ way the report already holds what was done until then, so nothing is lost from i
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,13 +15,15 @@ from typing import Any, TypeVar
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
+from daemon.core.brake import Brake
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.plan import Plan, plan
 from daemon.errors import StateError
-from daemon.history import Journal, Trigger
+from daemon.history import AppliedRetention, Journal, Trigger
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import StrangeAnswerError
+from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
 
@@ -133,6 +135,7 @@ class Run:
     problems: list[Problem] = field(default_factory=list)
     journal_broken: bool = False
     may_delete: bool = True
+    remembered: Remembered | None = None
 
     @property
     def config(self) -> ServerConfig:
@@ -176,9 +179,39 @@ class Run:
             self.log.warning("strange_answer", text=error.text, consequence="asked once more")
         return await look()
 
-    def brake(self, config: ServerConfig) -> int:
-        """How many good backups may be deleted at most; -1 is no bound."""
-        return config.policy.max_deletions if self.order.max_deletions is None else self.order.max_deletions
+    def brake(self, config: ServerConfig) -> Brake:
+        """How much may be deleted at once by that configuration, and what waits since it was changed."""
+        known = self._known()
+        return brake_of(config, known, once=self.order.max_deletions, panel_ahead=self.panel_ahead())
+
+    def _known(self) -> Remembered:
+        """What the journal knew before this rotation decided anything, and what it was told since."""
+        if self.remembered is None:
+            try:
+                self.remembered = recall(self.tools.journal, self.known_server.uuid)
+            except StateError as error:
+                self.journal_failed(error)
+                return Remembered()
+        return self.remembered
+
+    def tell_held(self, config: ServerConfig, listing: Listing, held: tuple[Verdict, ...]) -> None:
+        """Remember that it is told what waits since the retention was changed; the day begins with the first time."""
+        self._remember(told(self._known().row, config, held, listing.taken_at))
+
+    def let_through(self, config: ServerConfig, listing: Listing, decided: Plan) -> None:
+        """Remember a plan that is about to be carried out, or that waits in part."""
+        self.tell_held(config, listing, decided.held)
+        self._remember(let_through(self._known().row, config, decided))
+
+    def _remember(self, row: AppliedRetention) -> None:
+        known = self._known()
+        if row == known.row:
+            return
+        self.remembered = replace(known, row=row)
+        try:
+            self.tools.journal.apply(self.known_server.uuid, row)
+        except StateError as error:
+            self.journal_failed(error)
 
     def judge(self, config: ServerConfig, listing: Listing) -> Plan:
         """The plan for that listing by that configuration, with what this rotation has deleted already in mind."""
@@ -186,7 +219,7 @@ class Run:
             listing,
             config.policy.retention,
             ownership=config.ownership,
-            max_deletions=self.brake(config),
+            brake=self.brake(config),
             accepted=self.accepted(),
             already_deleted=sum(backup.successful for backup in self.deleted),
         )

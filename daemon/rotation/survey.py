@@ -1,15 +1,19 @@
 """Looking without touching: what retention says now (`plan`), and what a rotation would do (`rotate --dry-run`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.adoption import Adoption, adopt
+from daemon.core.brake import Brake
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import BackupLimitError, ServerStateError
+from daemon.rotation.brake import brake_of, recall
 from daemon.rotation.outcome import NO_BACKUPS, Problem, refusal
 
 ROUNDING = timedelta(seconds=2)
@@ -24,21 +28,25 @@ class Survey:
     server: Server
     listing: Listing
     accepted: frozenset[str]
+    brake: Brake
     plan: Plan
 
 
 async def survey(
-    config: ServerConfig, client: PanelClient, accepted: Callable[[str], frozenset[str]], *, max_deletions: int | None
+    config: ServerConfig, client: PanelClient, journal: Journal, clock: Clock, *, max_deletions: int | None = None
 ) -> Survey:
-    """Read the server and all its backups and judge them; changes nothing; raises PanelError.
+    """Read the server and all its backups and judge them; changes nothing; raises PanelError and StateError.
 
-    `accepted` gives, for a server's uuid, the backups that an operator said are good after all.
+    The journal tells which backups an operator said are good after all, and what was last applied. `max_deletions`
+    lifts the brake as a rotation with it would.
     """
     server = await client.server(config.id)
     must_be_free(server)
     listing = await client.backups(config.id)
-    good = accepted(server.uuid)
-    return Survey(config, server, listing, good, judged(config, listing, accepted=good, max_deletions=max_deletions))
+    accepted, known = journal.accepted(server.uuid), recall(journal, server.uuid)
+    brake = brake_of(config, known, once=max_deletions, panel_ahead=listing.taken_at - clock.now())
+    decided = judged(config, listing, accepted=accepted, brake=brake)
+    return Survey(config, server, listing, accepted, brake, decided)
 
 
 def must_be_free(server: Server) -> None:
@@ -47,20 +55,18 @@ def must_be_free(server: Server) -> None:
         raise ServerStateError(f"the server is {server.obstacle}", obstacle=server.obstacle)
 
 
-def judged(
-    config: ServerConfig, listing: Listing, *, accepted: frozenset[str], max_deletions: int | None = None
-) -> Plan:
+def judged(config: ServerConfig, listing: Listing, *, accepted: frozenset[str], brake: Brake) -> Plan:
     """The plan for that listing by the configuration."""
     return plan(
         listing,
         config.policy.retention,
         ownership=config.ownership,
-        max_deletions=config.policy.max_deletions if max_deletions is None else max_deletions,
+        brake=brake,
         accepted=accepted,
     )
 
 
-def no_room(seen: Survey, max_deletions: int | None = None) -> Problem | None:
+def no_room(seen: Survey) -> Problem | None:
     """Why the panel's limit leaves a rotation no way; None where there is room, or room can be made."""
     limit = seen.server.backup_limit
     if limit == 0:
@@ -74,7 +80,7 @@ def no_room(seen: Survey, max_deletions: int | None = None) -> Problem | None:
         policy.retention,
         ownership=seen.config.ownership,
         coming_name=policy.template.render(seen.config.name, seen.listing.taken_at, "0" * 8),
-        max_deletions=policy.max_deletions if max_deletions is None else max_deletions,
+        brake=seen.brake,
         accepted=seen.accepted,
     )
     if not isinstance(room, Refusal):

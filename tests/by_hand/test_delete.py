@@ -10,6 +10,7 @@ import pytest
 from daemon.by_hand.delete import delete, delete_beyond_retention, gone, loss, obstacle
 from daemon.by_hand.handled import Handled, exit_of
 from daemon.by_hand.pick import is_uuid, pick, pick_or_gone
+from daemon.core.brake import Brake
 from daemon.core.plan import plan
 from daemon.errors import UsageError
 from daemon.locks import server_lock
@@ -261,7 +262,7 @@ async def test_exactly_what_the_plan_says_is_deleted(hand: Hand, history: list[B
         (await hand.errand().look()).listing,
         hand.rig.config.policy.retention,
         ownership=hand.rig.config.ownership,
-        max_deletions=-1,
+        brake=Brake(),
     )
     assert again.deletions == ()
 

@@ -277,6 +277,14 @@ def test_a_rotation_that_fails_says_why_and_what_to_do(cli: Cli, panel: Panel) -
     assert cli("--config", panel.config, "rotate").code == 3
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=str)
+def test_the_brake_is_lifted_only_for_servers_that_are_named(cli: Cli, panel: Panel, more: list[str]) -> None:
+    """A number that was meant for one server would lift it everywhere."""
+    ran = cli("--config", panel.config, "rotate", "--max-deletions", "200", *more)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: --max-deletions 200 would lift the brake on every server")
+
+
 @pytest.mark.parametrize(("scope", "kept"), [("own", 3), ("all", 3)])
 def test_120_backups_on_three_pages_end_as_the_design_says(
     cli: Cli, environment: Path, clock: FakeClock, scope: str, kept: int
@@ -292,7 +300,7 @@ def test_120_backups_on_three_pages_end_as_the_design_says(
         assert refused.code == 5
         assert "more than max_deletions = 10" in refused.out
         assert all(backup.uuid in server.backups for backup in before)
-        assert cli("--config", panel.config, "rotate", "--max-deletions", "-1").code == 0
+        assert cli("--config", panel.config, "rotate", "survival", "--max-deletions", "-1").code == 0
     left = list(server.backups.values())
     assert {b.uuid for b in before if b.locked} <= {b.uuid for b in left}
     free = [b for b in left if b.successful and not b.locked]

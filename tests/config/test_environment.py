@@ -33,6 +33,7 @@ VALUES = {
     "failed_after": "never",
     "suspicious": "0",
     "max_deletions": "-1",
+    "max_share": "0.75",
     "node_hold": "2h",
     "alerts": '["ops"]',
     "type": "webhook",

@@ -33,7 +33,7 @@ def test_what_is_left_out_has_the_contract_s_default(tmp_path: Path) -> None:
     assert (policy.splay, policy.timeout, policy.node_hold) == (timedelta(), timedelta(hours=6), timedelta(hours=1))
     assert (policy.template.text, policy.also_own, policy.ignored) == ("auto-{server}-{time}-{id}", (), ())
     assert policy.retention == Retention(Keep(last=3, daily=7), ZoneInfo("UTC"), Scope.OWN)
-    assert policy.max_deletions == 10
+    assert (policy.max_deletions, policy.max_share) == (10, 0.5)
     assert (server.id, server.panel, server.policy) == ("1a7ce997", panel, policy)
 
 
@@ -50,13 +50,14 @@ def test_a_server_s_key_replaces_the_policy_s_whole_value(tmp_path: Path) -> Non
 def test_every_way_to_switch_something_off_is_understood(tmp_path: Path) -> None:
     """In the words of the contract."""
     text = RIGHT.replace("{ last = 3, daily = 7 }", '"all"').replace(
-        "keep =", 'failed_after = "never"\ntotal_size = "off"\nsuspicious = 0\nmax_deletions = -1\nkeep ='
+        "keep =",
+        'failed_after = "never"\ntotal_size = "off"\nsuspicious = 0\nmax_deletions = -1\nmax_share = 1\nkeep =',
     )
     policy = loaded(tmp_path, text).policies["standard"]
     assert policy.retention == Retention(
         Keep(everything=True), ZoneInfo("UTC"), Scope.OWN, failed_after=None, suspicious=0.0
     )
-    assert policy.max_deletions == -1
+    assert (policy.max_deletions, policy.max_share) == (-1, 1)
 
 
 def test_what_a_server_owns_holds_earlier_templates(tmp_path: Path) -> None:

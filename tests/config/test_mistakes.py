@@ -136,6 +136,7 @@ MISTAKES = [
     ("keep =", "failed_after = '2h'\nkeep =", "policies.standard.failed_after", '"2h"', "at least 12h", '"never"'),
     ("keep =", "suspicious = 1.0\nkeep =", "policies.standard.suspicious", "1.0", "must be less than 1", ""),
     ("keep =", "max_deletions = -2\nkeep =", "policies.standard.max_deletions", "-2", "or -1 for no bound", ""),
+    ("keep =", "max_share = 50\nkeep =", "policies.standard.max_share", "50", "must be at most 1", ""),
     (
         "{ last = 3, daily = 7 }",
         '"all"\ntotal_size = "1GB"',

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from daemon.core.brake import Brake
 from daemon.core.model import Backup, Completeness, Scope, Verdict
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.core.retention import Retention
@@ -18,7 +19,7 @@ def planned(rows: list[Backup], policy: Retention | str = "last=3", bound: int =
     """The plan for these rows."""
     asked = retention(policy) if isinstance(policy, str) else policy
     state = more.pop("completeness", Completeness.COMPLETE)
-    return plan(listing(rows, state), asked, ownership=OURS, max_deletions=bound, **more)
+    return plan(listing(rows, state), asked, ownership=OURS, brake=Brake(bound), **more)
 
 
 def room(
@@ -30,7 +31,7 @@ def room(
 ) -> Verdict | Refusal:
     """The room that is made among these rows."""
     asked = retention(policy) if isinstance(policy, str) else policy
-    return make_room(listing(rows, state), asked, ownership=OURS, coming_name=COMING, max_deletions=bound, **more)
+    return make_room(listing(rows, state), asked, ownership=OURS, coming_name=COMING, brake=Brake(bound), **more)
 
 
 def test_deletions_come_oldest_first() -> None:
@@ -194,7 +195,7 @@ def test_a_limit_that_nothing_holds_can_only_be_raised(rows: list[Backup]) -> No
 def test_no_room_is_made_by_a_partial_listing_or_past_the_brake() -> None:
     """Both hold for the one deletion as for all: a narrowed policy is not let in by the back door."""
     assert room(DAYS, state=Completeness.PARTIAL).code == "partial_listing"
-    assert room(DAYS, bound=5).code == "max_deletions"
+    assert room(DAYS, bound=0).code == "max_deletions"
     assert room(DAYS, bound=6).backup == DAYS[-1]
     assert room(DAYS, bound=-1).backup == DAYS[-1]
 

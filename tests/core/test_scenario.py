@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from daemon.core.brake import Brake
 from daemon.core.model import Action, Backup, Scope
 from daemon.core.plan import plan
 from tests.core.build import OURS, at, but, failed, good, listing, pending, retention
@@ -50,7 +51,7 @@ def uuids(backups: list[Backup]) -> set[str]:
 
 def outcome(scope: Scope) -> dict[Action, set[str]]:
     """What becomes of all 120, without the brake."""
-    made = plan(listing(ALL), retention(KEEP, scope=scope), ownership=OURS, max_deletions=-1)
+    made = plan(listing(ALL), retention(KEEP, scope=scope), ownership=OURS, brake=Brake())
     assert made.refused is None
     assert {verdict.backup.uuid for verdict in made.deletions} == {
         verdict.backup.uuid for verdict in made.verdicts if verdict.action is Action.DELETE
@@ -85,6 +86,6 @@ def test_with_scope_all_foreign_ones_are_judged_with_ours() -> None:
 @pytest.mark.parametrize(("scope", "count"), [(Scope.OWN, 84), (Scope.ALL, 93)])
 def test_the_default_brake_stops_it_and_says_what_would_go(scope: Scope, count: int) -> None:
     """So a first run over an old mess, or a narrowed policy, costs nothing."""
-    made = plan(listing(ALL), retention(KEEP, scope=scope), ownership=OURS, max_deletions=10)
+    made = plan(listing(ALL), retention(KEEP, scope=scope), ownership=OURS, brake=Brake(10))
     assert (made.code, made.deletions) == ("max_deletions", ())
     assert (made.refused or "").startswith(f"would delete {count} good backups, more than max_deletions = 10: ")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from daemon.cli.documents import About, listed, planned
+from daemon.core.brake import Brake
 from daemon.core.keep import Keep
 from daemon.core.model import Backup, Completeness, Listing, Scope, Server
 from daemon.core.names import Ownership
@@ -145,7 +146,7 @@ def judge(listing: Listing) -> None:
     retention = Retention(
         Keep.parse("last=1,daily=2,within=1y,within_weekly=3mo"), ZoneInfo("Europe/Berlin"), Scope.ALL
     )
-    decided = plan(listing, retention, ownership=Ownership((), None), max_deletions=-1)
+    decided = plan(listing, retention, ownership=Ownership((), None), brake=Brake())
     about = About("survival")
     document = [planned(about, listing, decided), listed(about, listing, decided.verdicts)]
     json.dumps(document, ensure_ascii=False, allow_nan=False).encode()

@@ -21,7 +21,7 @@ TITLES = {
     "4": "deletions come from a fresh listing, oldest first, one at a time",
     "5": "no deletion by a listing that never held together; only what the whole list deletes",
     "6": "no create is repeated; one backup for one start",
-    "7": "never more good ones than max_deletions, or none at all",
+    "7": "never more good ones at once than the brake allows, or none; a changed policy waits a day",
     "8": "every verdict says why",
     "10": "no key in logs, journal, errors, or at another host",
     "11": "a bad reload leaves the old configuration",

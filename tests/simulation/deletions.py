@@ -6,6 +6,7 @@ from typing import Any
 
 from daemon.sandbox.records import Entry, State
 from tests.simulation import oracle
+from tests.simulation.brake import Brake
 from tests.simulation.court import Court
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, last_read, merged, total
@@ -15,7 +16,6 @@ FRESH_SECONDS = 60.0
 AT_ONCE = 6.0
 """Seconds that a process may take from a look at one backup to its DELETE: as long as the API limit may hold it back,
 and the answer's own way."""
-UNBOUNDED = -1
 
 Policy = Mapping[str, Any]
 
@@ -28,6 +28,7 @@ class Deletions:
         self._witness = court.witness
         self._hold = court.hold
         self._deleting: dict[str, Exchange] = {}
+        self.brake = Brake(court)
         self._last_of_listing: dict[int, Row] = {}
         self._room_made: dict[str, Exchange] = {}
 
@@ -87,6 +88,7 @@ class Deletions:
             self._new_one_is_good(exchange, passes[-1])
             self._within_bound(exchange, passes[-1], policies)
         self._deletable(exchange, passes[-1], row, policies)
+        self._not_held(exchange, passes[-1], row, policies)
         if row.successful:
             rotation.good_deleted.add(uuid)
 
@@ -148,12 +150,18 @@ class Deletions:
         assert rotation is not None
         rows = merged(listing)
         already = len(rotation.good_deleted - rows.keys())
-        counts = [
-            (already + len(self._judged(listing, policy, rotation).good_deletions()), policy) for policy in policies
-        ]
-        within = any(_within(count, policy) for count, policy in counts)
-        said = [(count, oracle.setting(policy, "max_deletions")) for count, policy in counts]
-        self._hold("7", within, f"a deletion, of so many good ones with such a max_deletions: {said}", exchange.server)
+        judged = [(self._judged(listing, policy, rotation), policy) for policy in policies]
+        within = any(self.brake.within(one, policy, rotation, already=already) for one, policy in judged)
+        said = [(already + len(one.good_deletions()), len(one.candidates), _bounds(policy)) for one, policy in judged]
+        self._hold("7", within, f"a deletion, of so many good ones of so many by such bounds: {said}", exchange.server)
+
+    def _not_held(self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]) -> None:
+        """It does not go within a day of a change that it goes by."""
+        rotation, rows = exchange.rotation, list(merged(listing).values())
+        assert rotation is not None
+        room, now = _makes_room(exchange), self._now_of(listing[0])
+        free = any(row.uuid not in self.brake.held(rows, policy, rotation, now, room=room) for policy in policies)
+        self._hold("7", free, f"{row.name} goes at once, since the policy was changed", exchange.server)
 
     def _in_force(self, exchange: Exchange, listing: Sequence[Exchange]) -> list[Policy]:
         """The policies by which it may be decided on: in force when it leaves, or when it was about to."""
@@ -197,7 +205,8 @@ class Deletions:
         there, name = list(rows.values()), exchange.rotation.server
         if not _makes_room(exchange):
             return oracle.judge(there, policy, name, now, complete=complete).deletions
-        room = oracle.room(there, policy, name, now, complete=complete)
+        lately = self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
+        room = oracle.room(there, policy, name, now, complete=complete, lately=lately)
         return [room] if room else []
 
     def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
@@ -234,9 +243,8 @@ def _turned_to(exchange: Exchange, listing: Sequence[Exchange]) -> float:
     return max(heard, default=listing[-1].received or 0.0)
 
 
-def _within(count: int, policy: Policy) -> bool:
-    bound = oracle.setting(policy, "max_deletions")
-    return bound == UNBOUNDED or count <= bound
+def _bounds(policy: Policy) -> tuple[Any, Any]:
+    return oracle.setting(policy, "max_deletions"), oracle.setting(policy, "max_share")
 
 
 def _same(one: Policy, other: Policy, key: str) -> bool:

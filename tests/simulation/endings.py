@@ -99,7 +99,7 @@ class Endings:
             case Result.DONE:
                 self._exact(rotation)
             case Result.REFUSED:
-                self._hold("live", self._beyond_bound(rotation), f"no reason to be {said}", rotation.uuid)
+                self._hold("live", self._held(rotation), f"no reason to be {said}", rotation.uuid)
             case Result.FAILED:
                 self._hold("live", self._not_good(rotation, outcome), f"no reason to be {said}", rotation.uuid)
             case Result.SKIPPED:
@@ -111,11 +111,15 @@ class Endings:
             wanted, done = list(judged.deletions), [exchange.backup for exchange in deleted]
             self._hold("live", wanted == done, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
 
-    def _beyond_bound(self, rotation: Rotation) -> bool:
-        """Whether more is to be deleted than may be, and nothing was."""
+    def _held(self, rotation: Rotation) -> bool:
+        """Whether more is to be deleted than may be and nothing was, or the policy was changed not long ago."""
         judged, deleted = self._judged(rotation)
-        bound = oracle.setting(rotation.policy, "max_deletions")
-        return judged is None or (not deleted and bound != -1 and len(judged.good_deletions()) > bound)
+        if judged is None or (not deleted and oracle.over(judged, rotation.policy)):
+            return True
+        since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
+        before = self._court.policies_between(rotation.server, since, self._witness.now())
+        changed = [one for one in before if one and not oracle.same_retention(one, rotation.policy)]
+        return bool(changed) and oracle.setting(rotation.policy, "max_deletions") != -1
 
     def _judged(self, rotation: Rotation) -> tuple[oracle.Judgement | None, list[Exchange]]:
         """What is to be deleted by the truth that the last listing could show, and what was asked for since.

@@ -5,7 +5,7 @@ Written from the design's words, as loops over plain rows; it is slow, knows no 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -20,7 +20,9 @@ DEFAULTS: Mapping[str, Any] = {
     "failed_after": "2d",
     "suspicious": 0.5,
     "max_deletions": 10,
+    "max_share": 0.5,
 }
+RETENTION = ("timezone", "name", "also_own", "min_good", "total_size", "failed_after", "suspicious")
 SHAPES = {"{time}": r"\d{8}T\d{6}Z", "{id}": r"[0-9a-f]{8}"}
 TOO_FAR_AHEAD = timedelta(minutes=5)
 
@@ -104,21 +106,67 @@ def judge(
     return Judgement(states, oldest_first, tuple(row.uuid for row in candidates))
 
 
+def over(judged: Judgement, policy: Mapping[str, Any], *, already: int = 0, named: Collection[str] = ()) -> bool:
+    """Whether more good ones would go than may go at once; `already` went before, `named` an earlier plan named."""
+    most, going = setting(policy, "max_deletions"), [uuid for uuid in judged.good_deletions() if uuid not in named]
+    if most == -1 or not going:
+        return False
+    there = [uuid for uuid in judged.candidates if uuid not in named]
+    number, among = already + len(going), already + len(there)
+    return number > most or (number >= 3 and number > setting(policy, "max_share") * among)
+
+
 def room(
-    rows: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime, *, complete: bool = True
+    rows: Sequence[Row],
+    policy: Mapping[str, Any],
+    server: str,
+    now: datetime,
+    *,
+    complete: bool = True,
+    lately: bool = False,
 ) -> str | None:
-    """The one deletion that may make room for a backup that is about to be made; None where there is none."""
+    """The one deletion that may make room for a backup that is about to be made; None where there is none.
+
+    `lately` says that room was made within the last day, which is once too often where too many would go.
+    """
     before = judge(rows, policy, server, now, complete=complete)
-    coming = Row("~coming", named(policy, server, now, 0), True, False, 0, now, now)
-    states = {**before.states, "~coming": "good"}
-    after = judge([*rows, coming], policy, server, now, complete=complete, states=states)
+    after = with_coming(rows, policy, server, now, complete=complete)
     good = after.good_deletions()
-    bound = setting(policy, "max_deletions")
-    if bound != -1 and len(good) > bound:
+    if over(after, policy) and (lately or setting(policy, "max_deletions") == 0):
         return None
     protected = before.candidates[: setting(policy, "min_good")]
     free = [uuid for uuid in good if uuid not in protected and uuid != "~coming"]
     return free[0] if free else None
+
+
+def beyond(
+    rows: Sequence[Row],
+    before: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    server: str,
+    now: datetime,
+    *,
+    room: bool = False,
+) -> list[str]:
+    """What the policy deletes and the one before it did not; with a good one to come, where `room` is made for it."""
+    earlier, present = (
+        with_coming(rows, each, server, now) if room else judge(rows, each, server, now) for each in (before, policy)
+    )
+    return [uuid for uuid in present.deletions if uuid not in earlier.deletions]
+
+
+def with_coming(
+    rows: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime, *, complete: bool = True
+) -> Judgement:
+    """What the policy makes of these backups once one more has turned good."""
+    before = judge(rows, policy, server, now, complete=complete)
+    coming = Row("~coming", named(policy, server, now, 0), True, False, 0, now, now)
+    return judge([*rows, coming], policy, server, now, complete=complete, states={**before.states, "~coming": "good"})
+
+
+def same_retention(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two policies say the same of what goes."""
+    return all(setting(one, key) == setting(other, key) for key in (*RETENTION, "keep", "scope"))
 
 
 def classify(newest_first: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime) -> dict[str, str]:

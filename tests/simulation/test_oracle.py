@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
+from daemon.core.brake import Applied, Brake
 from daemon.core.calendar import Starts, parse_schedule
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Verdict
 from daemon.core.names import Ownership, Template
-from daemon.core.plan import make_room
+from daemon.core.plan import make_room, plan
 from daemon.core.retention import Retention, judge
 from daemon.core.units import parse_duration
 from tests.simulation import oracle
@@ -51,6 +52,7 @@ def policies(draw: st.DrawFn) -> dict[str, Any]:
         "suspicious": draw(st.sampled_from((0, 0.5, 0.9))),
         "total_size": "off" if keep == "all" else draw(st.sampled_from(("off", 500, 1500))),
         "max_deletions": draw(st.sampled_from((-1, 0, 2, 10))),
+        "max_share": draw(st.sampled_from((0, 0.3, 0.5, 1))),
         "name": NAME,
     }
 
@@ -117,20 +119,39 @@ def test_both_delete_the_same_in_the_same_order_and_find_the_same_states(
 
 
 @settings(max_examples=200, deadline=None)
-@given(rows(), policies())
-def test_both_make_room_by_the_same_backup_or_by_none(made: list[Row], policy: dict[str, Any]) -> None:
+@given(rows(), policies(), st.booleans())
+def test_both_make_room_by_the_same_backup_or_by_none(made: list[Row], policy: dict[str, Any], lately: bool) -> None:
     """At the panel's limit exactly one may go."""
     listing = Listing(backups(made), len(made), NOW, Completeness.COMPLETE)
     coming = f"auto-{SERVER}-{NOW:%Y%m%dT%H%M%SZ}-00000000"
+    room_at = NOW - timedelta(hours=23) if lately else None
     chosen = make_room(
         listing,
         retention(policy),
         ownership=OURS,
         coming_name=coming,
-        max_deletions=policy["max_deletions"],
+        brake=Brake(policy["max_deletions"], policy["max_share"], room_at=room_at),
     )
     mine = chosen.backup.uuid if isinstance(chosen, Verdict) else None
-    assert mine == oracle.room(made, policy, SERVER, NOW)
+    assert mine == oracle.room(made, policy, SERVER, NOW, lately=lately)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows(), policies(), policies(), st.integers(0, 3), st.sets(st.integers(0, 13)))
+def test_both_refuse_too_many_and_hold_what_was_kept_before(
+    made: list[Row], policy: dict[str, Any], before: dict[str, Any], already: int, numbers: set[int]
+) -> None:
+    """Whatever an earlier plan named, and whatever the policy was before."""
+    listing = Listing(backups(made), len(made), NOW, Completeness.COMPLETE)
+    earlier = Applied(retention(before), OURS)
+    named = frozenset(row.uuid for number, row in enumerate(made) if number in numbers)
+    brake = Brake(policy["max_deletions"], policy["max_share"], excused=named, before=earlier)
+    mine = plan(listing, retention(policy), ownership=OURS, brake=brake, already_deleted=already)
+    naive = oracle.judge(made, policy, SERVER, NOW)
+    assert (mine.code == "max_deletions") is oracle.over(naive, policy, already=already, named=named)
+    if mine.code is None:
+        kept = set() if policy["max_deletions"] == -1 else set(oracle.beyond(made, before, policy, SERVER, NOW))
+        assert [verdict.backup.uuid for verdict in mine.deletions] == [u for u in naive.deletions if u not in kept]
 
 
 @settings(max_examples=150)

@@ -34,6 +34,7 @@ CHANGES: Mapping[str, Callable[[random.Random], Mapping[str, object]]] = {
     "keep": lambda rng: {"keep": rng.choice(KEEPS)},
     "total_size": lambda rng: {"total_size": rng.choice((300, 1500))},
     "max_deletions": lambda rng: {"max_deletions": rng.choice((-1, 0, 1, 10))},
+    "max_share": lambda rng: {"max_share": rng.choice((0, 0.5, 1))},
     "scope": lambda rng: {"scope": rng.choice(("own", "all"))},
     "name": lambda rng: {"name": rng.choice(("auto-{server}-{time}-{id}", "other {time} {id}"))},
     "also_own": lambda _: {"also_own": ["auto-{server}-{time}-{id}", "b {time}"]},

@@ -101,7 +101,7 @@ async def test_a_dry_run_says_that_the_limit_leaves_no_way(rig: Rig) -> None:
     """All slots are locked: the rotation would be refused, so the rehearsal must say so."""
     rig.fill(3, locked=True)
     rig.server.limit = 3
-    seen = await survey(rig.config, rig.client, rig.journal.accepted, max_deletions=None)
+    seen = await survey(rig.config, rig.client, rig.journal, rig.clock)
     rehearsed = by_hand.rehearsal(seen)
     real = await rig.rotate()
     assert rehearsed.result is real.result is Result.REFUSED
@@ -113,7 +113,7 @@ async def test_where_no_room_may_be_made_for_the_brake_the_hint_says_how_to_lift
     rig.fill(4)
     rig.configure(keep={"last": 1}, max_deletions=1)
     rig.server.limit = 4
-    rehearsed = by_hand.rehearsal(await survey(rig.config, rig.client, rig.journal.accepted, max_deletions=None))
+    rehearsed = by_hand.rehearsal(await survey(rig.config, rig.client, rig.journal, rig.clock))
     real = await rig.rotate()
     assert rehearsed.result is real.result is Result.REFUSED
     assert rehearsed.problems[0].hint == real.problems[0].hint

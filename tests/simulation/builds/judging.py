@@ -21,6 +21,7 @@ import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
 import daemon.watch.watcher
+from daemon.core.brake import Brake
 from daemon.core.model import Backup, State, Verdict
 from daemon.core.names import Ownership
 from daemon.panel.client import PanelClient
@@ -119,7 +120,7 @@ def _newest_first() -> AbstractContextManager[Any]:
 
 @broken("max_deletions is not looked at", "7")
 def _no_brake() -> AbstractContextManager[Any]:
-    return PATCH(daemon.core.plan, "_too_many", lambda *_: None)
+    return PATCH(daemon.core.plan, "too_many", lambda *_, **__: None)
 
 
 @broken("a verdict gives no reason", "8")
@@ -142,11 +143,31 @@ def _refuses_to_delete() -> AbstractContextManager[Any]:
 def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
     real = daemon.rotation.run.plan
 
-    def plan(*given: Any, max_deletions: int, **options: Any) -> Any:
-        decided = real(*given, max_deletions=max_deletions, **options)
+    def plan(*given: Any, brake: Brake, **options: Any) -> Any:
+        decided = real(*given, brake=brake, **options)
         if decided.code != "max_deletions":
             return decided
-        doomed = real(*given, max_deletions=-1, **options).deletions
-        return replace(decided, deletions=doomed[:max_deletions], refused=None, code=None)
+        doomed = real(*given, brake=Brake(), **options).deletions
+        return replace(decided, deletions=doomed[: brake.most], refused=None, code=None)
 
     return PATCH(daemon.rotation.run, "plan", plan)
+
+
+@broken("half of the good ones go at once", "7", insist={"configuration reloaded": 3})
+def _no_share() -> AbstractContextManager[Any]:
+    real = daemon.rotation.run.plan
+    return PATCH(
+        daemon.rotation.run,
+        "plan",
+        lambda *given, brake, **options: real(*given, brake=replace(brake, share=1.0), **options),
+    )
+
+
+@broken("a changed policy is obeyed at once", "7", insist={"configuration reloaded": 3})
+def _waits_for_nothing() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.plan, "held_back", lambda *_: ())
+
+
+@broken("room is made at each start though too many would go", "3", insist={"limit lowered": 1})
+def _makes_room_past_the_brake() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.plan, "_no_exception", lambda *_: None)

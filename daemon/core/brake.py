@@ -1,0 +1,135 @@
+"""The brake: how much one rotation may delete before somebody has looked at it (invariant 7).
+
+A narrowed policy, a wrong scope or a wrong zone would otherwise cost a month of worlds in one night. A plan that is
+over a bound deletes nothing at all: which of its deletions are the mistake, nobody can tell. What goes only since the
+retention was changed waits for a day after it was told, whatever key was changed and however little goes.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
+from daemon.core.names import Ownership
+from daemon.core.retention import Retention
+from daemon.core.units import format_moment, to_zone
+
+UNBOUNDED = -1
+"""The `max_deletions` that lifts the whole brake."""
+
+FEW = 2
+"""So many are never too large a share: a server with three backups may well lose two."""
+
+HELD_FOR = timedelta(hours=24)
+"""How long what a changed retention deletes stays after it was told; and how long one room lasts while too many go."""
+
+_SHOWN = 5
+"""How many of too many deletions are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """All of a configuration that decides what goes."""
+
+    retention: Retention
+    ownership: Ownership
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """The bounds: `most` good backups (-1 lifts the whole brake), and `share` of the good ones in scope.
+
+    `excused` are the uuids that an earlier plan named and that were not deleted then; they count in neither bound.
+    `before` is what was last applied (None: not known), and `told_at` when it was told what the present one deletes
+    beyond that (None: it was not). `room_at` is when room was last made at the panel's limit. All by the panel's clock.
+    """
+
+    most: int = UNBOUNDED
+    share: float = 1.0
+    excused: frozenset[str] = frozenset()
+    before: Applied | None = None
+    told_at: datetime | None = None
+    room_at: datetime | None = None
+
+    @property
+    def lifted(self) -> bool:
+        """Whether any number may be deleted, and at once."""
+        return self.most == UNBOUNDED
+
+    def held_until(self, now: datetime) -> datetime:
+        """When what only the present retention deletes may go, if it is told now at the latest."""
+        return (self.told_at or now) + HELD_FOR
+
+    def room_from(self, now: datetime) -> datetime | None:
+        """When room may be made again though too many would go; None for at once, or never with no deletion allowed."""
+        return self.room_at + HELD_FOR if self.room_at and now < self.room_at + HELD_FOR else None
+
+
+def too_many(
+    verdicts: Sequence[Verdict], brake: Brake, *, scope: Scope, zone: ZoneInfo, already: int = 0
+) -> str | None:
+    """Given all verdicts, newest first, say why their deletions are too many at once; None where they are not.
+
+    `already` good ones were deleted by the same rotation before. Failed ones do not count, nor do locked ones.
+    """
+    counted = [verdict for verdict in verdicts if is_candidate(verdict, scope)]
+    counted = [verdict for verdict in counted if verdict.backup.uuid not in brake.excused]
+    going = [verdict.backup for verdict in reversed(counted) if verdict.action is Action.DELETE]
+    number, among = len(going) + already, len(counted) + already
+    if brake.lifted or not going:
+        return None
+    before = f" after {already} already" if already else ""
+    if number > brake.most:
+        plural = "" if len(going) == 1 else "s"
+        over = f"{len(going)} good backup{plural}{before}, more than max_deletions = {brake.most}"
+    elif number > FEW and number > brake.share * among:
+        over = f"{len(going)} of {len(counted)} good backups{before}, more than max_share = {brake.share:g}"
+    else:
+        return None
+    return f"would delete {over}: {named(going, zone)}"
+
+
+def held_back(
+    verdicts: Sequence[Verdict], before: Sequence[Verdict], until: datetime, zone: ZoneInfo
+) -> tuple[Verdict, ...]:
+    """Given verdicts and those of what was last applied, keep what only the present ones delete; return those kept."""
+    gone = {verdict.backup.uuid for verdict in before if verdict.action is Action.DELETE}
+    return tuple(
+        verdict._replace(action=Action.KEEP, reasons=(_held(verdict, until, zone),))
+        for verdict in verdicts
+        if verdict.action is Action.DELETE and verdict.backup.uuid not in gone
+    )
+
+
+def _held(verdict: Verdict, until: datetime, zone: ZoneInfo) -> Reason:
+    then = "; ".join(reason.text for reason in verdict.reasons)
+    when = format_moment(until, zone)
+    return Reason("held", None, f"held until {when}, since the retention last applied keeps it; then: {then}")
+
+
+def told_held(held: Sequence[Verdict], until: datetime, zone: ZoneInfo) -> str:
+    """Say of backups that are held, newest first, which they are and until when."""
+    backups = [verdict.backup for verdict in reversed(held)]
+    what = (
+        "a backup that the retention last applied keeps is"
+        if len(backups) == 1
+        else (f"{len(backups)} backups that the retention last applied keeps are")
+    )
+    return f"{what} held until {format_moment(until, zone)}: {named(backups, zone)}"
+
+
+def is_candidate(verdict: Verdict, scope: Scope) -> bool:
+    """Whether the backup is good, not locked and in scope, so that the rules judge it."""
+    return verdict.state is State.GOOD and not verdict.backup.locked and (verdict.own or scope is Scope.ALL)
+
+
+def named(backups: Collection[Backup], zone: ZoneInfo) -> str:
+    """Name the first few of them, with the day that each was made on."""
+    first = [_named(backup, zone) for backup in list(backups)[:_SHOWN]]
+    more = [f"and {len(backups) - _SHOWN} more"] if len(backups) > _SHOWN else []
+    return ", ".join((*first, *more))
+
+
+def _named(backup: Backup, zone: ZoneInfo) -> str:
+    return backup.name + (f" ({to_zone(backup.created_at, zone).date()})" if backup.created_at else "")

@@ -1,0 +1,114 @@
+"""The brake of one server: the bounds that are configured, and what the journal remembers for it (invariant 7).
+
+What must hold: a power cut that loses what was remembered last may hold deletions for longer, never shorter.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from daemon.config.values import ServerConfig
+from daemon.core.brake import Applied, Brake
+from daemon.core.keep import Keep
+from daemon.core.model import Scope, State, Verdict
+from daemon.core.names import Ownership, Template
+from daemon.core.plan import Plan
+from daemon.core.retention import Retention
+from daemon.history import AppliedRetention, Journal
+
+NOTHING = AppliedRetention()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the journal knows of a server, and what it knew `before` this rotation; `room_at` is by our clock."""
+
+    row: AppliedRetention = NOTHING
+    before: AppliedRetention = NOTHING
+    room_at: datetime | None = None
+
+
+def recall(journal: Journal, server_uuid: str) -> Remembered:
+    """Read what the brake needs to know; raises StateError."""
+    row = journal.applied(server_uuid) or NOTHING
+    return Remembered(row, row, _last_room(journal, server_uuid))
+
+
+def _last_room(journal: Journal, server_uuid: str) -> datetime | None:
+    """When room was last made, or asked for and never answered."""
+    steps = (journal.last_step(server_uuid, ("room_done",)), journal.last_step(server_uuid, ("room", "room_refused")))
+    return max((step.at for step in steps if step is not None and step.name != "room_refused"), default=None)
+
+
+def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel_ahead: timedelta) -> Brake:
+    """The brake by which that configuration is judged; `once` lifts it all but for a number of its own."""
+    if once is not None:
+        return Brake(once)
+    policy, row = config.policy, known.row
+    present = written(applied_by(config))
+    return Brake(
+        policy.max_deletions,
+        policy.max_share,
+        # What this very rotation named counts still: a plan that is made anew could otherwise go beyond the bounds.
+        excused=frozenset(known.before.passed if known.before.retention == present else ()),
+        before=_read(row.retention),
+        told_at=row.told_at if row.coming == present else None,
+        room_at=None if known.room_at is None else known.room_at + panel_ahead,
+    )
+
+
+def told(row: AppliedRetention, config: ServerConfig, held: tuple[Verdict, ...], at: datetime) -> AppliedRetention:
+    """What is remembered once it is told what waits; at the same retention the day is counted from the first time."""
+    present = written(applied_by(config))
+    if not held or row.coming == present:
+        return row
+    return replace(row, coming=present, told_at=at)
+
+
+def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> AppliedRetention:
+    """What is remembered of a plan that the brake did not refuse."""
+    if decided.held:
+        return row
+    passed = (verdict.backup.uuid for verdict in decided.deletions if verdict.state is State.GOOD)
+    return AppliedRetention(written(applied_by(config)), tuple(passed))
+
+
+def applied_by(config: ServerConfig) -> Applied:
+    """All of a server's configuration that decides what goes."""
+    return Applied(config.policy.retention, config.ownership)
+
+
+# As text -----------------------------------------------------------------------------------------------------------
+
+
+def written(applied: Applied) -> str:
+    """As it is stored; equal values give equal texts."""
+    retention, ownership = applied.retention, applied.ownership
+    told: dict[str, Any] = {field.name: getattr(retention, field.name) for field in fields(retention)}
+    told |= {"keep": str(retention.keep), "zone": retention.zone.key, "scope": retention.scope.value}
+    told |= {"templates": [template.text for template in ownership.templates], "server": ownership.server}
+    return json.dumps(told, default=_seconds, sort_keys=True)
+
+
+def _seconds(value: timedelta) -> Mapping[str, float]:
+    return {"seconds": value.total_seconds()}
+
+
+def _read(text: str | None) -> Applied | None:
+    """What was stored; None where it was not, or by another version, whose retention says nothing here."""
+    if text is None:
+        return None
+    try:
+        told = {name: _plain(value) for name, value in json.loads(text).items()}
+        ownership = Ownership(tuple(map(Template.parse, told.pop("templates"))), told.pop("server"))
+        told |= {"keep": Keep.parse(told["keep"]), "zone": ZoneInfo(told["zone"]), "scope": Scope(told["scope"])}
+        return Applied(Retention(**told), ownership)
+    except (ValueError, TypeError, KeyError, AttributeError):  # ZoneInfoNotFoundError is a KeyError
+        return None
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 — any JSON
+    return timedelta(seconds=value["seconds"]) if isinstance(value, dict) else value

@@ -1,0 +1,101 @@
+"""The rules of the brake: how many may go at once, and what stays for a day since its policy was changed.
+
+What an earlier plan named is not to be seen from outside; where it matters, every list that an earlier rotation read is
+judged by the same policy.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tests.simulation import oracle
+from tests.simulation.court import Court
+from tests.simulation.oracle import Row
+from tests.simulation.reading import last_passes, merged
+from tests.simulation.scenario import DAY
+from tests.simulation.witness import Exchange, Rotation
+
+Policy = Mapping[str, Any]
+SLACK = 120.0
+"""Seconds that a DELETE may leave after it was decided on."""
+
+
+class Brake:
+    """Holds what goes against the bounds, and against the policy before."""
+
+    def __init__(self, court: Court) -> None:
+        self._court = court
+        self._witness = court.witness
+
+    def within(self, judged: oracle.Judgement, policy: Policy, rotation: Rotation, *, already: int) -> bool:
+        """Whether so many may go at once."""
+        if not oracle.over(judged, policy, already=already):
+            return True
+        return not oracle.over(judged, policy, already=already, named=self._named_before(policy, rotation))
+
+    def _named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
+        """What earlier plans named by the same policy, and might have let through."""
+        named: set[str] = set()
+        for earlier in self._earlier(rotation):
+            if oracle.same_retention(earlier.policy, policy):
+                judged = self.judged_last(earlier, policy)
+                named |= set(judged.good_deletions()) if judged else set()
+        return named
+
+    def lately(self, made: Exchange | None, now: float) -> bool:
+        """Whether room was made within the day before, by any clock."""
+        return made is not None and now - made.sent < DAY - SLACK - self._court.clocks_set_by(made.sent)
+
+    def held(self, rows: Sequence[Row], policy: Policy, rotation: Rotation, now: datetime, *, room: bool) -> list[str]:
+        """What stays, since the policy that was last applied keeps it and the present one has not been told for a day.
+
+        Nothing where that is not to be seen from outside.
+        """
+        before = self._applied_before(policy, rotation)
+        if before is None or oracle.setting(policy, "max_deletions") == -1:
+            return []
+        return oracle.beyond(rows, before.policy, policy, rotation.server, now, room=room)
+
+    def _applied_before(self, policy: Policy, rotation: Rotation) -> Rotation | None:
+        """The rotation that last applied a policy, if that was another one, and the present one is not a day old."""
+        between: list[Rotation] = []
+        for earlier in self._earlier(rotation):
+            if not self._court.remembered(earlier) or self._policy_changed(earlier):
+                return None
+            if earlier.result == "done":
+                other = not oracle.same_retention(earlier.policy, policy)
+                return earlier if other and all(self._waits(one, earlier, policy) for one in between) else None
+            between.append(earlier)
+        return None
+
+    def _policy_changed(self, rotation: Rotation) -> bool:
+        """Whether it changed while the rotation ran, so that it is not known by which it decided."""
+        until = self._witness.now() if rotation.ended is None else rotation.ended
+        return len(self._court.policies_between(rotation.server, rotation.began, until)) > 1
+
+    def _waits(self, rotation: Rotation, applied: Rotation, present: Policy) -> bool:
+        """Whether a rotation since cannot have applied its policy, nor have told the present one a day ago."""
+        ago = self._witness.now() - rotation.began
+        if oracle.same_retention(rotation.policy, present) and ago >= DAY - SLACK - self._court.clocks_set_by(
+            rotation.began
+        ):
+            return False
+        passes = last_passes(rotation)
+        if not passes:
+            return True
+        rows, now = list(merged(passes[-1]).values()), passes[-1][0].date or self._witness.world.now()
+        lifted = oracle.setting(rotation.policy, "max_deletions") == -1
+        return not lifted and bool(oracle.beyond(rows, applied.policy, rotation.policy, rotation.server, now))
+
+    def _earlier(self, rotation: Rotation) -> list[Rotation]:
+        """The rotations of the same server before it, newest first."""
+        those = [other for other in self._witness.rotations if other.uuid == rotation.uuid]
+        return [other for other in reversed(those) if other is not rotation and other.began <= rotation.began]
+
+    def judged_last(self, rotation: Rotation, policy: Policy) -> oracle.Judgement | None:
+        """What the policy makes of the last list that a rotation read."""
+        passes = last_passes(rotation)
+        if not passes:
+            return None
+        now = passes[-1][0].date or self._witness.world.now()
+        return oracle.judge(list(merged(passes[-1]).values()), policy, rotation.server, now)
