@@ -23,6 +23,8 @@ def run(words: Sequence[str]) -> int:
     except BackupdError as error:
         say_error(error)
         return error.exit_code
+    except SystemExit:  # typer's answer where the reader of a help went away
+        code = Exit.DONE
     except (typer.Abort, KeyboardInterrupt):
         code = Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 — the last place before the user

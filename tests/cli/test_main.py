@@ -174,6 +174,16 @@ def test_a_reader_that_went_away_is_no_error() -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def test_a_reader_of_the_help_that_went_away_is_no_error() -> None:
+    """typer prints it by itself."""
+    code = (
+        "import os, sys; from daemon.__main__ import main\n"
+        "ours, theirs = os.pipe(); os.close(ours); os.dup2(theirs, 1); sys.exit(main(['--help']))"
+    )
+    ran = outside(code=code)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_nobody_reading_stderr_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be said is not said."""
 
