@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, TextIO
 
@@ -25,6 +26,7 @@ with without("rich"):
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 __all__ = [
+    "CONTROL",
     "LEVELS",
     "REDACTED",
     "FilteringBoundLogger",
@@ -61,10 +63,15 @@ _SECRETS = re.compile(
 
 # What could move a terminal's cursor or turn its text around, and how it is shown instead. The line feed is not among
 # it: each form has its own way with that.
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\n"}
-_CONTROL |= {code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))}
-_CONTROL |= {ord("\t"): "\\t", ord("\r"): "\\r"}
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\n"}
+CONTROL |= {
+    code: f"\\u{code:04x}" for code in (*(0x061C, 0x200E, 0x200F), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
+CONTROL |= {ord("\t"): "\\t", ord("\r"): "\\r"}
 _INDENT = "    "
+
+_A_MINUTE = 5  # so many records of one kind are told of a library in a minute
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 def get_logger() -> FilteringBoundLogger:
@@ -85,8 +92,9 @@ def configure(
     target = stream or sys.stderr
     chosen = _form_for(target, environ) if form == "auto" else form
     colors = chosen == "console" and _colourful(target, environ)
-    _configure(level, stream, _renderers(chosen, clock or SystemClock(), colors=colors))
-    _route_standard_logging()
+    clock = clock or SystemClock()
+    _configure(level, stream, _renderers(chosen, clock, colors=colors))
+    _route_standard_logging(clock)
 
 
 def redact(text: str) -> str:
@@ -159,7 +167,7 @@ def _cleaned(key: object, value: object) -> Any:  # noqa: ANN401 — as any as t
         return [_cleaned(None, held) for held in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return redact(str(value)).translate(_CONTROL)
+    return redact(str(value)).translate(CONTROL)
 
 
 def _set_below(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -211,17 +219,49 @@ def _colourful(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 class _Forwarding(logging.Handler):
-    """Hands the records of libraries (apscheduler, uvicorn, httpx) over to structlog."""
+    """Hands the records of libraries (apscheduler, uvicorn, httpx) over to structlog, of each kind a few a minute.
+
+    A library that fails in a loop would else fill the disk: asyncio tells of each socket that it cannot accept. How
+    many were left out is told with the next one.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._minute = -1
+        self._told: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
+        kind = _kind(record)
+        if not self._may_be_told(kind):
+            return
         name = record.levelname.lower()
         write = getattr(get_logger(), name if name in _PRIORITIES else "warning")
-        write(record.getMessage(), logger=record.name, exc_info=record.exc_info)
+        more = {"left_out": left_out} if (left_out := self._left_out.pop(kind, 0)) else {}
+        write(record.getMessage(), logger=record.name, exc_info=record.exc_info, **more)
+
+    def _may_be_told(self, kind: str) -> bool:
+        minute = int(self._clock.monotonic() // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self._told.clear()
+        self._told[kind] += 1
+        may = self._told[kind] <= _A_MINUTE
+        if not may:
+            self._left_out[kind] += 1
+        return may
 
 
-def _route_standard_logging() -> None:
+def _kind(record: logging.LogRecord) -> str:
+    """What records have in common that differ in numbers alone, or in the details below the first line."""
+    first = str(record.msg).partition("\n")[0]
+    return f"{record.name} {record.levelno} {_NUMBER.sub('#', first[:200])}"
+
+
+def _route_standard_logging(clock: Clock) -> None:
     """Let libraries speak from WARNING on, at any level of ours; httpx would tell whole URLs at INFO."""
-    logging.basicConfig(handlers=[_Forwarding()], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[_Forwarding(clock)], level=logging.WARNING, force=True)
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

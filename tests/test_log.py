@@ -307,6 +307,24 @@ def test_libraries_speak_from_warning_on(lines: io.StringIO) -> None:
     assert "RuntimeError: inside" in failed["exception"]
 
 
+def test_a_library_that_fails_in_a_loop_does_not_fill_the_disk(lines: io.StringIO) -> None:
+    """Of each kind of record five a minute are told; how many were left out is told with the next."""
+    clock = FakeClock()
+    configure("info", lines, clock=clock)
+    for number in range(1000):
+        failed = f"socket.accept() out of system resource\nsocket: <fd={number}>"
+        logging.getLogger("asyncio").error(failed)
+        logging.getLogger("asyncio").error("Exception in callback at %s", f"{number:#x}")
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    assert len(logged(lines)) == 11
+    clock.elapsed += 60
+    logging.getLogger("asyncio").error("socket.accept() out of system resource\nsocket: <fd=1>")
+    assert logged(lines)[-1]["left_out"] == 995
+    for number in range(1000):
+        get_logger().warning("ours", number=number)
+    assert len(logged(lines)) == 1012
+
+
 def test_what_the_stream_cannot_encode_is_escaped(tmp_path: Path) -> None:
     """A system without UTF-8, or half a surrogate pair from a panel, costs no line."""
     path = tmp_path / "log"

@@ -1,11 +1,12 @@
 """The addresses: health, readiness, metrics, the status, and the pages. They only show, and only to GET and HEAD."""
 
+import json
 from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -19,6 +20,7 @@ from daemon.web.guard import Guard
 from daemon.web.html import tag
 from daemon.web.parts import STYLE_HASH, page
 from daemon.web.server_page import server_page
+from daemon.web.shared import Shared
 
 SHOWN_ROTATIONS = 10
 UNAVAILABLE = 503
@@ -38,9 +40,11 @@ HEADERS = {
 }
 
 
-def make_app(board: Board, config: Callable[[], HttpConfig]) -> ASGIApp:
-    """The daemon's HTTP; `config` gives what is in force at that moment."""
-    answers = _Answers(board)
+def make_app(board: Board, config: Callable[[], HttpConfig], *, shared_seconds: float = 0.0) -> ASGIApp:
+    """The daemon's HTTP; `config` gives what is in force at that moment. An answer serves all who ask for the same
+    while it is made and for `shared_seconds` after; of health and readiness each is made anew.
+    """
+    answers = _Answers(board, Shared(shared_seconds))
     routes = [
         Route("/healthz", answers.healthz),
         Route("/readyz", answers.readyz),
@@ -57,8 +61,9 @@ def make_app(board: Board, config: Callable[[], HttpConfig]) -> ASGIApp:
 class _Answers:
     """One method an address."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, shared: Shared) -> None:
         self._board = board
+        self._shared = shared
         self._metrics = Metrics(board)
         self._fleet_page = FleetPage(board)
 
@@ -75,19 +80,33 @@ class _Answers:
 
     async def metrics(self, _: Request) -> Response:
         """For Prometheus."""
-        return Response(await self._metrics.exposition(), media_type=CONTENT_TYPE)
+        return Response(await self._shared.get("/metrics", self._metrics.exposition), media_type=CONTENT_TYPE)
 
     async def status(self, _: Request) -> Response:
         """For scripts."""
-        return JSONResponse(status(self._board, await self._board.views()))
+
+        async def made() -> bytes:
+            return json.dumps(status(self._board, await self._board.views()), separators=(",", ":")).encode()
+
+        return Response(await self._shared.get("/api/status", made), media_type="application/json")
 
     async def fleet(self, request: Request) -> Response:
         """For people."""
-        return HTMLResponse(await self._fleet_page.render(refresh=_refresh(request)))
+
+        async def made() -> bytes:
+            return (await self._fleet_page.render(refresh=_refresh(request))).encode()
+
+        return HTMLResponse(await self._shared.get(_address(request), made))
 
     async def server(self, request: Request) -> Response:
         """For people who want to know more of one server."""
-        name = request.path_params["name"]
+
+        async def made() -> bytes:
+            return self._server_page(request.path_params["name"], refresh=_refresh(request)).encode()
+
+        return HTMLResponse(await self._shared.get(_address(request), made))
+
+    def _server_page(self, name: str, *, refresh: bool) -> str:
         view = self._board.view(name)
         if view is None:
             raise HTTPException(404, "There is no server of this name in the configuration.")
@@ -95,7 +114,12 @@ class _Answers:
             rotations = self._board.rotations(name, SHOWN_ROTATIONS)
         except StateError:
             rotations = None
-        return HTMLResponse(server_page(view, self._board.watcher.trend(name), rotations, refresh=_refresh(request)))
+        return server_page(view, self._board.watcher.trend(name), rotations, refresh=refresh)
+
+
+def _address(request: Request) -> str:
+    """What a page is asked for by: its path, and whether it shall ask for itself again."""
+    return f"{request.url.path}?{_refresh(request)}"
 
 
 def _refresh(request: Request) -> bool:

@@ -1,7 +1,8 @@
 """Who may ask, and how answers are fenced in. It stands before every address, and holds for answers it did not make.
 
 A name that is none of ours is refused: a foreign page could otherwise have its own name point here and read the answer
-in a visitor's browser (DNS rebinding). A plain address cannot be pointed elsewhere, so it is always right.
+in a visitor's browser (DNS rebinding). A plain address cannot be pointed elsewhere, so it is always right. Health and
+readiness tell nothing that is worth it, and orchestrators ask for them by whatever name, or by none.
 """
 
 import hmac
@@ -17,7 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from daemon.config.values import HttpConfig
 
 OPEN = frozenset({"/healthz", "/readyz"})
-"""What is answered without a token: it says no more than that the daemon is there."""
+"""What is answered to everybody, by any name and without a token: it says no more than that the daemon is there."""
+
+UNKNOWN_NAME = """\
+Asked by a name that is not among http.hosts in the configuration. To let it in, add it there and reload:
+  [http]
+  hosts = ["NAME"]
+or PTERO_BACKUPD_HTTP__HOSTS='["NAME"]'. A plain address needs no entry.
+"""
 
 
 class Guard:
@@ -42,10 +50,12 @@ class Guard:
         await app(scope, receive, fenced)
 
     def _refusal(self, headers: Headers, path: str) -> ASGIApp | None:
+        if path in OPEN:
+            return None
         config = self._config()
         if not is_ours(headers.get("host", ""), config.hosts):
-            return PlainTextResponse("Asked by a name that is not among http.hosts in the configuration.\n", 421)
-        if config.token is None or path in OPEN or shows(headers.get("authorization", ""), config.token):
+            return PlainTextResponse(UNKNOWN_NAME, 421)
+        if config.token is None or shows(headers.get("authorization", ""), config.token):
             return None
         challenge = {"WWW-Authenticate": 'Basic realm="ptero-backupd", charset="UTF-8", Bearer realm="ptero-backupd"'}
         return PlainTextResponse("A token is needed; in a browser it is the password, of any user.\n", 401, challenge)
@@ -54,7 +64,7 @@ class Guard:
 def is_ours(host: str, hosts: frozenset[str]) -> bool:
     """Given a request's Host, return whether it is a name of ours or a plain address."""
     name = host.lower()
-    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0].removesuffix(".")
     try:
         ipaddress.ip_address(name)
     except ValueError:

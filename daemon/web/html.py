@@ -1,8 +1,14 @@
-"""HTML that cannot be broken out of: whatever is no `Html` already is escaped on its way in."""
+"""HTML that cannot be broken out of: whatever is no `Html` already is escaped on its way in.
+
+What turns text around, or moves the cursor of a terminal where somebody asks with curl, is made visible as in the log:
+a backup's name is anybody's.
+"""
 
 from collections.abc import Iterable
 from functools import cache
 from html import escape
+
+from daemon.log import CONTROL
 
 VOID = frozenset({"meta", "link", "br", "rect", "polyline", "circle"})
 
@@ -26,7 +32,7 @@ def _texts(parts: Iterable[Part]) -> Iterable[str]:
         if isinstance(part, Html):
             yield part
         elif isinstance(part, str):
-            yield escape(part)
+            yield escape(part.translate(CONTROL))
         elif isinstance(part, int):
             yield str(part)
         elif part is not None:
@@ -44,7 +50,7 @@ def tag(name: str, /, *parts: Part, **attributes: str | int | bool | None) -> Ht
 def _attribute(key: str, value: str | int | bool) -> str:
     if isinstance(value, bool):
         return f" {key}" if value else ""
-    return f' {_attribute_name(key)}="{escape(str(value))}"'
+    return f' {_attribute_name(key)}="{escape(str(value).translate(CONTROL))}"'
 
 
 @cache

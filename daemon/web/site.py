@@ -1,7 +1,8 @@
 """Listening, inside the daemon's own loop.
 
 uvicorn's own signal handling is never entered, nor its main loop: the daemon alone handles signals, and stops HTTP
-last. A reload may move it to another address; where that one is taken, it stays where it was.
+last. A reload may move it to another address; where that one is taken, it stays where it was. How many may be connected
+and for how long is the crowd's business (daemon/web/crowd.py).
 """
 
 import asyncio
@@ -16,10 +17,11 @@ from daemon.errors import BackupdError, Exit
 from daemon.log import get_logger
 from daemon.watch.board import Board
 from daemon.web.app import make_app
+from daemon.web.crowd import Crowd, Limits
 
 log = get_logger()
 
-MOST_CONNECTIONS = 64
+SHARED_SECONDS = 1.0
 
 
 class ListenError(BackupdError):
@@ -39,8 +41,9 @@ class _Listening:
 class Site:
     """The daemon's HTTP, at one address at a time, or at none."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, limits: Limits | None = None) -> None:
         self._board = board
+        self._limits = limits or Limits.of_this_process()
         self._now: _Listening | None = None
         self.port = 0
 
@@ -68,8 +71,8 @@ class Site:
             raise ListenError(
                 f"{_shown(config)} cannot be listened on: {os.strerror(error.errno) if error.errno else error}"
             ) from error
-        made = _Listening(_server(), config)
-        made.server.config.app = make_app(self._board, lambda: made.config)
+        app = make_app(self._board, lambda: made.config, shared_seconds=SHARED_SECONDS)
+        made = _Listening(_server(Crowd(self._limits, app)), config)
         made.server.config.load()
         made.server.lifespan = made.server.config.lifespan_class(made.server.config)
         await made.server.startup(sockets=[listening])
@@ -78,11 +81,11 @@ class Site:
         return made
 
 
-def _server() -> uvicorn.Server:
+def _server(crowd: Crowd) -> uvicorn.Server:
     config = uvicorn.Config(
-        "",
+        crowd,
         interface="asgi3",
-        http="h11",
+        http=crowd.connect,  # type: ignore[arg-type]  # it is only ever called
         loop="none",
         ws="none",
         lifespan="off",
@@ -90,8 +93,8 @@ def _server() -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=15,
+        backlog=crowd.limits.backlog,
+        timeout_keep_alive=round(crowd.limits.ask_seconds),
     )
     return uvicorn.Server(config)
 

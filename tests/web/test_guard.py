@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 TOKEN = "0123456789abcdefEXAMPLE"
 PATHS = ("/healthz", "/readyz", "/metrics", "/api/status", "/", "/servers/survival")
+HEALTH = ("/healthz", "/readyz")
 OPEN = HttpConfig("127.0.0.1", 0, frozenset({"backups.example.com"}), None)
 CLOSED = replace(OPEN, token=SecretStr(TOKEN))
 
@@ -28,7 +29,8 @@ def asking(gallery: Gallery, config: HttpConfig = OPEN, base: str = "http://127.
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "127.0.0.1:9180", "10.1.2.3:80", "[::1]:9180", "[2001:db8::1]", "localhost", "LOCALHOST:1",
-     "page.localhost:9180", "backups.example.com", "Backups.Example.com:9180"],
+     "page.localhost:9180", "backups.example.com", "Backups.Example.com:9180", "localhost.", "localhost.:9180",
+     "backups.example.com."],
 )  # fmt: skip
 def test_a_name_of_ours_or_a_plain_address_is_right(host: str) -> None:
     """A plain address cannot be pointed elsewhere."""
@@ -46,14 +48,26 @@ def test_any_other_name_is_not(host: str) -> None:
     assert not is_ours(host, OPEN.hosts)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in HEALTH])
 async def test_a_foreign_name_reads_nothing(gallery: Gallery, path: str) -> None:
-    """Not even whether the daemon is well, and the answer does not repeat the name."""
+    """The answer does not repeat the name, and says where it would have to be written."""
     async with asking(gallery, base="http://evil.example") as client:
         answer = await client.get(path)
     assert answer.status_code == 421
     assert "evil" not in answer.text
     assert "survival" not in answer.text
+    assert 'hosts = ["NAME"]' in answer.text
+    assert "PTERO_BACKUPD_HTTP__HOSTS" in answer.text
+
+
+@pytest.mark.parametrize("host", ["", "ptero-backupd", "backupd.svc.cluster.local:9180", "evil.example", "localhost."])
+@pytest.mark.parametrize("path", HEALTH)
+async def test_health_is_told_by_any_name(gallery: Gallery, path: str, host: str) -> None:
+    """An orchestrator asks by the name of a service, or in HTTP/1.0 by none; it is told nothing of any server."""
+    async with asking(gallery) as client:
+        answer = await client.get(path, headers={"Host": host})
+    assert answer.status_code == 200
+    assert answer.text in {"alive\n", "ready\n"}
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -297,6 +297,19 @@ async def test_names_from_the_panel_cannot_break_out(gallery: Gallery) -> None:
     assert "&lt;img src=x onerror=" in page
 
 
+@pytest.mark.parametrize("path", ["/", "/servers/survival", "/api/status"])
+async def test_names_from_the_panel_cannot_turn_the_text_around(gallery: Gallery, path: str) -> None:
+    """Nor move the cursor of a terminal where somebody asks with curl."""
+    taken = gallery.watcher.standings["survival"].snapshot
+    assert taken
+    evil = "evil\u202e\u2067\x9b31m\x1b[2J\x85\u2028end"
+    first = taken.verdicts[0]
+    renamed = first._replace(backup=replace(first.backup, name=evil))
+    gallery.stand("survival", snapshot=Snapshot.of(NOW, taken.uuid, evil, 30, (renamed, *taken.verdicts[1:])))
+    page = await got(gallery, path)
+    assert [character for character in page if not character.isprintable() and character not in "\n\u00ad"] == []
+
+
 async def test_every_kind_of_backup_has_its_words(gallery: Gallery) -> None:
     """Failed, pending, locked, foreign, going."""
     server = gallery.config.servers["survival"]

@@ -1,5 +1,6 @@
 """Listening inside the daemon's loop, over real sockets."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -44,6 +45,15 @@ async def test_it_answers_where_it_is_told_to(site: Site, host: str) -> None:
     await site.follow(None)
     with pytest.raises(httpx.ConnectError):
         await status_of(port)
+
+
+async def test_a_load_balancer_that_names_no_host_is_told_the_health(site: Site) -> None:
+    """HTTP/1.0 knows no Host."""
+    await site.follow(HERE)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+    writer.close()
 
 
 async def test_a_taken_port_is_a_clear_error(site: Site) -> None:
