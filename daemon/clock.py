@@ -45,3 +45,8 @@ class SystemClock:
         import asyncio  # noqa: PLC0415 — a third of what `plan --listing` would load, and who awaits this has it
 
         await asyncio.sleep(max(0.0, seconds))  # noqa: TID251 — this is the one place
+
+
+def pause(seconds: float) -> None:
+    """Let the whole process stand still: for moments, where something must be waited for that nobody tells of."""
+    time.sleep(seconds)  # noqa: TID251 — this is the one place

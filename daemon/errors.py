@@ -6,6 +6,7 @@
     ├── StateError            4   the state folder cannot be used (journal, lock)
     │   ├── JournalDamagedError
     │   │                     4   the journal is damaged, and was left where it is
+    │   ├── JournalBusyError  4   another process keeps the journal for itself
     │   └── ServerBusyError   4   another process is rotating this server
     ├── PanelError            4   the panel is unreachable or refuses (daemon/panel/errors.py has its branches)
     └── SafetyError           5   refused, because going on could cost a backup
@@ -62,6 +63,12 @@ class JournalDamagedError(StateError):
     """The journal is damaged, and was left where it is."""
 
     default_hint = "the daemon's next start sets the damaged file aside and begins a new one"
+
+
+class JournalBusyError(StateError):
+    """Another process keeps the journal for itself; it may let it go at any moment."""
+
+    default_hint = "a backup tool or a shell has the journal locked: `fuser -v` on the file tells which"
 
 
 class ServerBusyError(StateError):

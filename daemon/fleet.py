@@ -25,6 +25,7 @@ from daemon.pick_up import pick_up
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Halt, Order, Stage, Tools
+from daemon.rotation.tools import keep_state
 from daemon.scheduler import Scheduler
 
 log = get_logger()
@@ -195,6 +196,7 @@ class Fleet:
             with _surviving():
                 self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
                 self._scheduler.wake()
+                keep_state(self._tools)
                 if elapsed - pruned >= PRUNE_SECONDS:
                     pruned = elapsed
                     self._prune_journal()

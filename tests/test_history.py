@@ -1,5 +1,6 @@
 """The journal: nothing that was written is lost, and nothing half-written is there."""
 
+import fcntl
 import os
 import sqlite3
 import stat
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from daemon.errors import JournalDamagedError, StateError
+from daemon.errors import JournalBusyError, JournalDamagedError, StateError
 from daemon.history import Journal, Rotation, Snapshot
 from daemon.history import file as history_file
 
@@ -388,12 +389,58 @@ def test_a_writer_waits_no_longer_than_the_busy_timeout(tmp_path: Path, monkeypa
     with Journal.open(tmp_path) as journal:
         shell = sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)
         shell.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StateError, match=r"rotation's begin cannot be written to the journal .*locked"):
+        with pytest.raises(JournalBusyError, match=r"rotation's begin cannot be written to the journal .*locked"):
             begin(journal)
         assert journal.recent() == []
         shell.execute("ROLLBACK")
         shell.close()
         begin(journal)
+
+
+def test_who_found_it_locked_does_not_wait_again_before_it_was_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup tool holds it for minutes while hundreds of rotations write: the daemon stands still once."""
+    monkeypatch.setattr(history_file, "BUSY_SECONDS", 0.2)
+    patience = "PRAGMA busy_timeout"
+    with Journal.open(tmp_path) as journal:
+        shell = sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)
+        shell.execute("BEGIN EXCLUSIVE")
+        for seconds in (200, 0, 0):
+            assert journal._connection.execute(patience).fetchone()[0] == seconds
+            with pytest.raises(JournalBusyError):
+                begin(journal)
+        assert isinstance(journal.trouble, JournalBusyError)
+        shell.execute("ROLLBACK")
+        shell.close()
+        journal.probe()
+        assert (journal.trouble, journal._connection.execute(patience).fetchone()[0]) == (None, 200)
+
+
+def test_a_lock_that_another_holds_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody was stopped in the midst of opening it: the daemon says so, and would obey a signal."""
+    monkeypatch.setattr(history_file, "BUSY_SECONDS", 0.1)
+    with (tmp_path / "history.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(JournalBusyError, match="another process holds its lock"):
+            Journal.open(tmp_path)
+    Journal.open(tmp_path).close()
+
+
+def test_trouble_is_remembered_until_something_is_written(journal: Journal, tmp_path: Path) -> None:
+    """Whatever is read meanwhile."""
+    assert journal.trouble is None
+    path = tmp_path / "state" / "history.sqlite3"
+    path.rename(path.with_suffix(".gone"))
+    with pytest.raises(StateError) as caught:
+        journal.look_after()
+    assert journal.recent() == []
+    assert journal.trouble is caught.value
+    path.with_suffix(".gone").rename(path)
+    journal.probe()
+    assert journal.trouble is None
 
 
 @pytest.mark.parametrize("statement", ["SELECT * FROM rotation", "BEGIN; SELECT * FROM rotation"])
@@ -434,7 +481,7 @@ def test_a_journal_that_was_deleted_under_us_is_not_written_on(journal: Journal,
     path.touch()
     with pytest.raises(StateError, match="replaced while it was open") as caught:
         begin(journal)
-    assert caught.value.hint == "restart the daemon"
+    assert caught.value.hint == "a daemon opens it anew"
 
 
 def test_a_row_that_is_not_ours_is_an_error_of_state(journal: Journal) -> None:

@@ -6,6 +6,7 @@ of the process at once, and a power cut as soon as the disk has it: `synced` wai
 before. Whatever else is lost to a power cut is the newest, and never a part from the midst of it.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -13,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from daemon.errors import JournalDamagedError, StateError
+from daemon.clock import pause
+from daemon.errors import JournalBusyError, JournalDamagedError, StateError
 from daemon.folder import make_folder, open_private
 
 BUSY_SECONDS = 1.0  # the daemon itself stands still so long; others write for milliseconds
 _WITHOUT_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+LOOKS = 20  # at a lock that another holds, within BUSY_SECONDS
 KEPT = ("locking_mode = EXCLUSIVE",)  # before anything is read
 SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF")
 
@@ -147,22 +150,41 @@ def in_memory() -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn what sqlite3 and the system raise into StateError."""
+    """Turn what sqlite3 and the system raise into StateError, JournalBusyError where another holds the file."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise StateError(f"{doing}: {reason}") from error
+        kind = JournalBusyError if is_busy(error) else StateError
+        raise kind(f"{doing}: {reason}") from error
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether another process holds the file, and nothing else is wrong with it."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return isinstance(error, BlockingIOError)
+
+
+def set_patience(connection: sqlite3.Connection, seconds: float) -> None:
+    """Wait so long for others at most before a call fails; the whole process stands still meanwhile."""
+    connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
 def _share(lock: int) -> bool:
-    """Join those that have the journal open; return whether we are alone with it, and so hold it exclusively."""
-    try:
+    """Join those that have the journal open; return whether we are alone with it, and so hold it exclusively.
+
+    BlockingIOError where one that is just opening it takes longer than BUSY_SECONDS, or is stopped in the midst of it.
+    """
+    with suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        fcntl.flock(lock, fcntl.LOCK_SH)  # waits for one that is just opening it
-        return False
-    return True
+        return True
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        pause(BUSY_SECONDS / LOOKS)
+    raise BlockingIOError(errno.EAGAIN, "another process holds its lock")
 
 
 @contextmanager

@@ -5,7 +5,9 @@ the disk as well: what is announced before its deed, since a create whose unique
 what an operator accepted. The rest is told afterwards, and does without a wait for the disk of milliseconds each.
 
 Where the journal cannot be read or written the call raises StateError and leaves no half of it behind; the next call
-tries again. Within a process one thread uses it, and no call waits for longer than the file's busy timeout.
+tries again, and `trouble` says what was wrong until something could be written again. Within a process one thread uses
+it, and no call waits for longer than the file's busy timeout. Who found it locked by another does not wait again before
+it was free: a daemon with hundreds of rotations would stand still for minutes.
 """
 
 import json
@@ -18,7 +20,8 @@ from typing import Any, Self, get_args
 
 from daemon.errors import StateError
 from daemon.folder import try_folder
-from daemon.history.file import in_memory, lacks_index, opened, synced, transaction, translated
+from daemon.history import file
+from daemon.history.file import in_memory, lacks_index, opened, set_patience, synced, transaction, translated
 from daemon.history.values import (
     Alert,
     AppliedRetention,
@@ -46,6 +49,7 @@ class Journal:
 
     def __init__(self, path: Path | None, *, to_look: bool = False, keep: bool = False) -> None:
         self.set_aside: Path | None = None
+        self.trouble: StateError | None = None
         self._path = path
         with ExitStack() as held:
             if path is None:
@@ -101,6 +105,17 @@ class Journal:
     def persistent(self) -> bool:
         """Whether what is written outlives the process."""
         return self._path is not None
+
+    def look_after(self) -> None:
+        """Find out whether the file is still the one that was opened; StateError where it is not."""
+        with self._noticed(), translated(f"{self._title} cannot be used"):
+            self._still_there()
+
+    def probe(self) -> None:
+        """Write something that changes nothing; StateError where that cannot be done."""
+        with self._writing("probe") as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute(f"PRAGMA user_version = {version}")
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -356,7 +371,7 @@ class Journal:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with translated(f"{self._title} cannot be read"):
+        with self._noticed(), translated(f"{self._title} cannot be read"):
             try:
                 yield self._connection
             except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a row that we did not write so
@@ -365,15 +380,29 @@ class Journal:
     @contextmanager
     def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
         """One transaction, whole or not at all."""
-        with translated(f"the {what} cannot be written to {self._title}"):
+        with self._noticed(), translated(f"the {what} cannot be written to {self._title}"):
             self._still_there()
             with transaction(self._connection):
                 yield self._connection
+        if self.trouble is not None:
+            self.trouble = None
+            set_patience(self._connection, file.BUSY_SECONDS)
 
     @contextmanager
     def _synced(self) -> Iterator[None]:
-        with translated(f"{self._title} cannot be written"), synced(self._connection):
+        with self._noticed(), translated(f"{self._title} cannot be written"), synced(self._connection):
             yield
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """Remember trouble, and wait for nobody while it lasts."""
+        try:
+            yield
+        except StateError as error:
+            self.trouble = error
+            with suppress(sqlite3.Error):
+                set_patience(self._connection, 0)
+            raise
 
     @property
     def _title(self) -> str:
@@ -382,4 +411,4 @@ class Journal:
     def _still_there(self) -> None:
         """SQLite would go on writing to a file that somebody deleted or replaced, where no restart finds it."""
         if self._path and self._path.stat().st_ino != self._inode:
-            raise StateError(f"{self._title} was replaced while it was open", hint="restart the daemon")
+            raise StateError(f"{self._title} was replaced while it was open", hint="a daemon opens it anew")

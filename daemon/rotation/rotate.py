@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, Server, State, Verdict
 from daemon.core.plan import Plan
-from daemon.errors import BackupdError, ServerBusyError, StateError
+from daemon.errors import BackupdError, JournalBusyError, ServerBusyError, StateError
 from daemon.history import Rotation
 from daemon.locks import server_lock
 from daemon.log import bind, bound, get_logger, unbind
@@ -36,6 +36,9 @@ from daemon.rotation.survey import must_be_free
 from daemon.rotation.tools import recover_journal
 from daemon.rotation.wait import Expectation, expected, wait
 
+BUSY_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between looks at a journal that another process holds."""
+
 
 async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
     """Run one rotation to its end and report; raises nothing but cancellation and bugs.
@@ -45,7 +48,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
     server = order.server
     with bound(server=server.name, policy=server.policy.name):
         run = tools.under_way[server.name] = Run(order, client, tools, get_logger())
-        recover_journal(run)
+        recover_journal(run, waits=True)
         try:
             await _rotate(run)
             return report(run, None)
@@ -74,7 +77,7 @@ async def _rotate(run: Run) -> None:
     server = await _see(run)
     with _locked(run, server.uuid):
         await _take_turn(run)
-        rows = _begin(run)
+        rows = await _begin(run)
         await _take_slot(run)
         await _look_at_rights(run)
         backup, expectation = await _obtain(run, rows)
@@ -121,6 +124,7 @@ def _locked(run: Run, uuid: str) -> Iterator[None]:
         except ServerBusyError:
             raise
         except StateError as error:
+            run.tools.lock_trouble = error
             run.journal_failed(error)
             held.enter_context(server_lock(None, uuid))
         yield
@@ -134,20 +138,28 @@ async def _take_turn(run: Run) -> None:
         await run.tools.clock.sleep(0)
 
 
-def _begin(run: Run) -> list[Rotation]:
+async def _begin(run: Run) -> list[Rotation]:
     """Open the journal's row; return earlier ones, newest first, that may have asked for this start's backup.
 
-    These are the rows that killed rotations left open, and those of earlier attempts at the same start.
+    These are the rows that killed rotations left open, and those of earlier attempts at the same start. A journal that
+    another process holds is waited for: nothing was done yet that it would have to know of.
     """
-    try:
-        rows = run.tools.journal.of_start(run.known_server.uuid, run.order.start_at)
-        run.row = begin(run)
-    except StateError as error:
-        run.journal_failed(error)
-        return []
-    bind(rotation=run.row.number)
-    run.log.info("rotation_began", trigger=run.order.trigger)
-    return rows
+    for delay in (*BUSY_DELAYS, None):
+        try:
+            rows = run.tools.journal.of_start(run.known_server.uuid, run.order.start_at)
+            row = run.row = begin(run)
+        except StateError as error:
+            if delay is None or not isinstance(error, JournalBusyError):
+                run.journal_failed(error)
+                break
+            run.log.warning("journal_waited_for", text=error.text, again_in=delay)
+            run.stage = Stage.QUEUED
+            await run.tools.clock.sleep(delay)
+        else:
+            bind(rotation=row.number)
+            run.log.info("rotation_began", trigger=run.order.trigger)
+            return rows
+    return []
 
 
 def _close(run: Run, rows: list[Rotation]) -> None:

@@ -69,7 +69,8 @@ class Tools:
     `in_force` gives a server's configuration as it is at that moment (None: it is gone), since a reload may change
     it while a rotation waits. `seen` is told of each server as the panel shows it, and may raise Halt; `left` of each
     rotation that is left before its end.
-    `state_trouble` is why a configured state folder could not be used at the last try: then nothing is deleted.
+    `opening_trouble` is why the journal of a configured state folder could not be opened at the last try,
+    `lock_trouble` why the last lock could not be taken there.
     `turn` is held by the one rotation that is about to open its row in the journal.
     """
 
@@ -81,9 +82,15 @@ class Tools:
     random: random.Random
     seen: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
     left: Callable[["Run"], None] = lambda _run: None
-    state_trouble: StateError | None = None
+    opening_trouble: StateError | None = None
+    lock_trouble: StateError | None = None
     under_way: dict[str, "Run"] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def state_trouble(self) -> StateError | None:
+        """Why the state cannot be used, whatever of it failed last: then nothing is deleted."""
+        return self.opening_trouble or self.journal.trouble or self.lock_trouble
 
 
 class Halt(Exception):  # noqa: N818 — not an error of its own: it carries the result of a rotation that ends early

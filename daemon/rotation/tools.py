@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, StateError
 from daemon.history import Journal
+from daemon.locks import check_locks
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import Run, Tools
@@ -29,17 +30,65 @@ def open_tools(
         slots=NodeSlots(clock),
         in_force=in_force,
         random=randomness,
-        state_trouble=trouble,
+        opening_trouble=trouble,
     )
 
 
-def recover_journal(run: Run) -> None:
-    """At the beginning of a rotation, try a journal again that could not be opened before."""
+def recover_journal(run: Run, *, waits: bool = False) -> None:
+    """At the beginning of a rotation, try a state again that could not be used before.
+
+    Who `waits` for a journal that another process holds need not give it up yet.
+    """
     tools = run.tools
-    if tools.state_trouble is not None:
-        tools.journal, tools.state_trouble = _open_journal(tools.state_dir)
-    if tools.state_trouble is not None:
-        run.journal_failed(tools.state_trouble)
+    mend_state(tools)
+    trouble = tools.state_trouble
+    if trouble is not None and not (
+        waits and trouble is tools.journal.trouble and isinstance(trouble, JournalBusyError)
+    ):
+        run.journal_failed(trouble)
+
+
+def keep_state(tools: Tools) -> None:
+    """Notice where the journal's file was taken away or replaced, and mend whatever of the state was in trouble."""
+    with suppress(StateError):
+        tools.journal.look_after()
+    mend_state(tools)
+
+
+def mend_state(tools: Tools) -> None:
+    """Find out whether a state that could not be used can be used now: the journal is opened anew, unless it is only
+    held by another process for the moment.
+    """
+    before = tools.state_trouble
+    if before is None:
+        return
+    _mend_journal(tools)
+    tools.lock_trouble = _lock_trouble(tools.state_dir)
+    if tools.state_trouble is None:
+        get_logger().warning("state_used_again", text=f"what was wrong before: {before.text}")
+
+
+def _mend_journal(tools: Tools) -> None:
+    if tools.opening_trouble is None:
+        try:
+            tools.journal.probe()
+        except JournalBusyError:
+            return
+        except StateError:
+            pass
+        else:
+            return
+    tools.journal.close()
+    tools.journal, tools.opening_trouble = _open_journal(tools.state_dir)
+
+
+def _lock_trouble(state_dir: Path | None) -> StateError | None:
+    try:
+        if state_dir is not None:
+            check_locks(state_dir)
+    except StateError as error:
+        return error
+    return None
 
 
 def _open_journal(state_dir: Path | None) -> tuple[Journal, StateError | None]:

@@ -1,6 +1,7 @@
 """The whole fleet as views, put together from what is watched whenever somebody asks."""
 
 from daemon.config.values import Config
+from daemon.errors import JournalBusyError
 from daemon.fleet import Fleet
 from daemon.history import Rotation
 from daemon.watch.timetable import Timetable
@@ -55,8 +56,12 @@ class Board:
         found = []
         if self.watcher.stopping:
             found.append("the daemon is stopping")
-        if self.watcher.tools.state_trouble is not None:
-            found.append("the journal cannot be used: backups are made, none is deleted")
+        if (trouble := self.watcher.tools.state_trouble) is not None:
+            busy = isinstance(trouble, JournalBusyError)
+            state = (
+                "the journal is held by another process" if busy else "the state folder or the journal cannot be used"
+            )
+            found.append(f"{state}: backups are made, none is deleted; the log says why")
         return found + self.stalled()
 
     def stalled(self) -> list[str]:

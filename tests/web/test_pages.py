@@ -12,7 +12,7 @@ import pytest
 
 from daemon.config.values import HttpConfig
 from daemon.core.model import Action, State
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, StateError
 from daemon.fleet import Fleet
 from daemon.history import Step
 from daemon.rotation.outcome import Problem, Result
@@ -374,9 +374,12 @@ async def test_a_scheduler_that_lets_a_start_pass_by_is_not_alive(
 
 async def test_what_hinders_the_daemon_is_said(gallery: Gallery) -> None:
     """On the page, too; none of it names a path or a secret."""
-    gallery.tools.state_trouble = StateError("/secret/path: no room")
-    assert await got(gallery, "/readyz", 503) == "the journal cannot be used: backups are made, none is deleted\n"
-    assert "The journal cannot be used: backups are made, none is deleted." in seen_text(await got(gallery, "/"))
+    gallery.tools.opening_trouble = StateError("/secret/path: no room")
+    words = "he state folder or the journal cannot be used: backups are made, none is deleted; the log says why"
+    assert await got(gallery, "/readyz", 503) == f"t{words}\n"
+    assert f"T{words}." in seen_text(await got(gallery, "/"))
+    gallery.tools.opening_trouble = JournalBusyError("/secret/path: locked")
+    assert "the journal is held by another process: backups are made" in await got(gallery, "/readyz", 503)
     gallery.watcher.stopping = True
     assert "the daemon is stopping\n" in await got(gallery, "/readyz", 503)
     assert await got(gallery, "/healthz") == "alive\n"

@@ -1,16 +1,20 @@
 """Everything that a panel can answer at the wrong moment: the right result, a clear line, nothing lost."""
 
 import asyncio
+import shutil
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from daemon.core.model import Obstacle
-from daemon.errors import Exit
+from daemon.errors import Exit, JournalBusyError
+from daemon.history import Journal
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome, Result, Retry, exit_code
 from daemon.rotation.rotate import halted_by
+from daemon.rotation.tools import keep_state
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Deed, Kind, State, Work
@@ -490,6 +494,62 @@ async def test_a_state_folder_that_comes_back_is_used_again(rig: Rig, history: l
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
     assert deleted(rig) == [*history[:4]]
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+async def test_a_state_that_fails_meanwhile_is_opened_anew(rig: Rig, history: list[str], how: str) -> None:
+    """Somebody removed the folder, or put another database into its place: it heals by itself."""
+    state = rig.folder / "state"
+    assert (await rig.rotate()).result is Result.DONE
+    if how == "removed":
+        shutil.rmtree(state)
+    else:
+        (state / "history.sqlite3").rename(state / "before")
+        shutil.copy(state / "before", state / "history.sqlite3")
+    keep_state(rig.tools)
+    assert rig.tools.state_trouble is None
+    rig.fill(5)
+    outcome = await rig.rotate()
+    assert (outcome.result, len(outcome.deleted) > 0, outcome.problems) == (Result.DONE, True, ())
+    with Journal.open(state) as journal:
+        assert [row.result for row in journal.recent(limit=1)] == ["done"]
+
+
+async def test_while_the_state_fails_it_is_known_and_mended_at_the_next_rotation(rig: Rig, history: list[str]) -> None:
+    """A failed write, and a lock that cannot be made, are both trouble with the state."""
+    locks = rig.folder / "state" / "locks"
+    locks.write_text("a file where the folder should be")
+    outcome = await rig.rotate()
+    assert (problem(outcome)[0], outcome.deleted) == ("journal", ())
+    keep_state(rig.tools)
+    assert rig.tools.state_trouble is not None
+    assert "locks" in rig.tools.state_trouble.text
+    locks.unlink()
+    assert (await rig.rotate()).result is Result.DONE
+    assert rig.tools.state_trouble is None
+    assert deleted(rig) == [*history[:4]]
+
+
+async def test_a_journal_that_another_holds_is_waited_for(rig: Rig, history: list[str]) -> None:
+    """A backup tool has it locked for half a minute: the rotation begins after it, and nothing is missing."""
+    shell = sqlite3.connect(rig.folder / "state" / "history.sqlite3", isolation_level=None)
+    shell.execute("BEGIN EXCLUSIVE")
+    began = rig.clock.monotonic()
+    rotation = asyncio.create_task(rig.rotate())
+    await rig.clock.sleep(20)
+    assert isinstance(rig.tools.state_trouble, JournalBusyError)
+    keep_state(rig.tools)
+    assert isinstance(rig.tools.state_trouble, JournalBusyError)
+    assert rig.requests(Call.CREATE) == 0
+    shell.execute("ROLLBACK")
+    outcome = await rotation
+    assert (outcome.result, rig.tools.state_trouble) == (Result.DONE, None)
+    assert deleted(rig) == [*history[:3]]
+    assert rig.clock.monotonic() - began > 20
+    shell.execute("BEGIN EXCLUSIVE")
+    without = await rig.rotate()
+    assert (without.created is not None, without.deleted) == (True, ())
+    shell.close()
 
 
 async def test_a_damaged_journal_is_set_aside_and_the_daemon_goes_on(rig: Rig) -> None:
