@@ -27,7 +27,7 @@ from tests.process.support import Panel, running, serving
 ROOT = Path(__file__).parents[1]
 HEALTHCHECK = ROOT / "container" / "healthcheck.py"
 ADDRESS = "PTERO_BACKUPD_HTTP__LISTEN"
-KEYS = {"panels.main.api_key": "ptlc_EXAMPLE", "http.token": "EXAMPLE-openssl-rand-hex-32"}
+KEYS = {"panels.main.api_key": "ptlc_EXAMPLE", "http.token": "0123456789abcdefEXAMPLE"}
 
 Instruction = tuple[str, str]
 
@@ -155,7 +155,7 @@ def panel(tmp_path: Path) -> Iterator[Panel]:
 def test_the_health_check_asks_the_daemon_itself(panel: Panel, free_port: int, listen: str, asked: str) -> None:
     """At the address that it was given in the environment, one for everybody included, and without the token."""
     panel.configure(panel.add_server(past=1))
-    given = {ADDRESS: f"{listen}:{free_port}", "PTERO_BACKUPD_HTTP__TOKEN": "EXAMPLE-openssl-rand-hex-32"}
+    given = {ADDRESS: f"{listen}:{free_port}", "PTERO_BACKUPD_HTTP__TOKEN": KEYS["http.token"]}
     with running(panel, **given) as daemon:
         daemon.wait_for("daemon_started")
         done = check(f"{asked}:{free_port}")
@@ -218,7 +218,7 @@ def test_the_compose_example_is_a_configuration(tmp_path: Path) -> None:
 def test_the_kubernetes_example_is_a_configuration(tmp_path: Path) -> None:
     """Its secret holds what its variables leave out, under the names that the daemon looks for."""
     secret = documents("docs/kubernetes.example.yaml")[0]["stringData"]
-    assert secret == KEYS
+    assert secret == KEYS | {"http.token": "EXAMPLE"}
     _, container = sidecar()
     assert warnings({one["name"]: one["value"] for one in container["env"]}, tmp_path) == ()
 

@@ -32,6 +32,30 @@ def read_text(file: Path, most: int) -> str:
     return read_file(file, most).decode("utf-8-sig")
 
 
+Look = tuple[int, int, int, int]
+"""What tells one state of a file or folder from another: where it is, when it was last written, and its size."""
+
+
+def look(path: Path) -> Look | None:
+    """Return what is at a path now, through every link on the way; None where nothing can be seen there."""
+    try:
+        seen = path.stat()
+    except (OSError, ValueError):
+        return None
+    return seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_size
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is a file, or anything else that hinders us from knowing that there is none."""
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True  # to read it will say what is wrong
+    return True
+
+
 def is_replaced(file: Path) -> bool:
     """Whether the file was replaced or removed after it was mounted by itself, so that its old content is read.
 

@@ -30,6 +30,7 @@ def read_files(tree: Tree) -> dict[str, Any]:
 def _beside(tree: Tree) -> list[Path]:
     """The files of conf.d in the order of their names, without hidden ones, which editors leave behind."""
     folder = tree.main.parent / "conf.d"
+    tree.look_at(folder)
     try:
         # glob() would say nothing of a folder that cannot be read, and all its servers would silently be gone.
         files = sorted(folder.iterdir())
@@ -42,6 +43,7 @@ def _beside(tree: Tree) -> list[Path]:
 
 def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
     """One file's content; None where there is none to judge. Whether the main file may be missing is not known here."""
+    tree.look_at(file)
     try:
         return tomllib.loads(read_text(file, _LARGEST))
     except FileNotFoundError:

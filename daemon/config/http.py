@@ -4,16 +4,15 @@ Without a token only this machine is let in, unless the operator says `expose = 
 it tells strangers which servers there are and how far back they could be restored.
 """
 
-import os
+import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
 from daemon.config.addresses import is_loopback, split_listen
 from daemon.config.errors import shown
 from daemon.config.models import HttpTable
-from daemon.config.secret import Place, find_secret
+from daemon.config.secret import Place, credential_file, find_secret
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree, variable
 from daemon.config.values import HttpConfig
@@ -21,6 +20,7 @@ from daemon.config.values import HttpConfig
 SHORTEST_TOKEN = 16
 _TOKEN = Place(("http", "token"), "token", "no token")
 _LISTEN = ("http", "listen")
+_SAMPLE = re.compile(r"^example|change.?me|your.?token|openssl", re.IGNORECASE)
 _GENERATE = "`openssl rand -hex 32` makes a good one"
 
 
@@ -46,9 +46,8 @@ def http_config(environ: Mapping[str, str], tree: Tree) -> HttpConfig | None:
 
 def _wants_token(table: HttpTable, environ: Mapping[str, str]) -> bool:
     """Whether a token was given in any of the three places."""
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    credential = folder is not None and os.path.lexists(Path(folder, "http.token"))
-    return table.token is not None or table.token_file is not None or credential
+    credential = credential_file(_TOKEN.path, environ)
+    return table.token is not None or table.token_file is not None or credential is not None
 
 
 def _token(table: HttpTable, environ: Mapping[str, str], tree: Tree) -> SecretStr | None:
@@ -60,6 +59,8 @@ def _token(table: HttpTable, environ: Mapping[str, str], tree: Tree) -> SecretSt
         tree.refuse(path, "the token holds a space or another character that a header cannot carry", _GENERATE)
     elif len(token) < SHORTEST_TOKEN:
         tree.refuse(path, f"the token is shorter than {SHORTEST_TOKEN} characters", _GENERATE)
+    elif _SAMPLE.search(token):
+        tree.refuse(path, "the token is the sample of an example, which everybody knows", _GENERATE)
     else:
         return SecretStr(token)
     return None

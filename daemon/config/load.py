@@ -14,18 +14,20 @@ from pydantic import ValidationError
 from daemon.config.addresses import is_clear
 from daemon.config.alerts import alert_configs
 from daemon.config.discover import check_discover, discover_config, discovers
-from daemon.config.errors import ConfigError, shown
+from daemon.config.errors import ConfigError, Problem, shown
 from daemon.config.http import http_config
 from daemon.config.keys import find_key
 from daemon.config.kinds import NAME
 from daemon.config.match import Match, match_servers
 from daemon.config.models import AlertTable, PanelTable, PolicyTable, ServerTable, Table
 from daemon.config.policy import check_policy, policy_config
-from daemon.config.sources import read_sources
+from daemon.config.sources import main_file, read_sources
 from daemon.config.state import state_folder
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree
 from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig
+
+READINGS = 3
 
 _Table = TypeVar("_Table", bound=Table)
 
@@ -34,9 +36,24 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
     """Given the file of the command line, if any, and the environment, return the configuration.
 
     Raises ConfigError with all problems at once. `need_servers=False` is for commands that look around before there
-    is a server to configure.
+    is a server to configure. What changes while it is read is read again: a ConfigMap is swapped, or a tool is at work.
     """
-    tree = read_sources(path, environ, need_servers=need_servers)
+    for _ in range(READINGS):
+        tree = read_sources(path, environ, need_servers=need_servers)
+        try:
+            config = _config(tree, environ, need_servers=need_servers)
+        except ConfigError:
+            if not tree.has_changed():
+                raise
+        else:
+            if not tree.has_changed():
+                return config
+    reason, suggestion = "a file of the configuration changes while it is read", "reload once that has ended"
+    raise ConfigError([Problem(str(main_file(path, environ)), "", None, reason, suggestion)])
+
+
+def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Config:
+    """Given all that was written, return what it means; raises ConfigError."""
     state_dir = state_folder(environ, tree)
     panel_tables = _valid("panels", PanelTable, tree)
     policy_tables = _valid("policies", PolicyTable, tree)

@@ -4,7 +4,6 @@ The places, in order: the variable PTERO_BACKUPD_SECTION__NAME__KEY, the systemd
 file that the key of the same name and `_file` names. No message shows what is in them.
 """
 
-import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from daemon.config.disk import REPLACED, is_replaced, read_text
+from daemon.config.disk import REPLACED, is_replaced, is_there, read_text
 from daemon.config.quotes import UNQUOTE, in_quotes
 from daemon.config.tree import KeyPath, Tree, dotted, variable
 
@@ -44,7 +43,7 @@ def find_secret(
         return None
     if direct is not None:
         return direct.get_secret_value().strip(), place.path
-    credential = _credential(dotted(place.path), environ)
+    credential = credential_file(place.path, environ)
     if credential is not None:
         return _from_file(credential, place, place.path, tree)
     if file is None:
@@ -59,15 +58,19 @@ def find_secret(
     return _from_file(named, place, place.file_path, tree)
 
 
-def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
-    """The file in which systemd passes a credential of this name, where it does."""
+def credential_file(path: KeyPath, environ: Mapping[str, str]) -> Path | None:
+    """The file in which systemd passes the credential of that key's name; None where it is not there.
+
+    One that cannot be read is there: to pass it over would let an older key win in silence.
+    """
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    file = Path(folder, name) if folder else None
-    return file if file and os.path.lexists(file) else None
+    file = Path(folder, dotted(path)) if folder else None
+    return file if file and is_there(file) else None
 
 
 def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str, KeyPath] | None:
     """The secret that is alone in a file: of two, or of a secret and a note, nobody knows which is meant."""
+    tree.look_at(file)
     try:
         secret = read_text(file, _LONGEST_FILE).strip()
     except OSError as error:

@@ -68,9 +68,8 @@ def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers:
     The main file is `path`, else $PTERO_BACKUPD_CONFIG, else /etc/ptero-backupd/config.toml. Only the last may be
     missing, and only where the environment alone configures what is needed: a sidecar.
     """
-    variable = environ.get(FILE_VARIABLE)
-    named = path or (Path(variable) if variable else None)
-    tree = Tree(named or DEFAULT_FILE)
+    named = _named(path, environ)
+    tree = Tree(main_file(path, environ))
     files = read_files(tree)
     environment = read_environment(environ, tree)
     enough = "servers" in environment or discovers(environment.get("panels", {})) or not need_servers
@@ -80,6 +79,16 @@ def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers:
         tree.problems.append(_missing(tree.main))
     tree.values = _Sources(environment=environment, files=files).model_dump()  # type: ignore[call-arg]
     return tree
+
+
+def main_file(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """The main file, whether it exists or not."""
+    return _named(path, environ) or DEFAULT_FILE
+
+
+def _named(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    variable = environ.get(FILE_VARIABLE)
+    return path or (Path(variable) if variable else None)
 
 
 def _missing(file: Path) -> Problem:

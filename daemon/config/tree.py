@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daemon.config.disk import Look, look
 from daemon.config.errors import ENVIRONMENT, Problem, shown
 
 KeyPath = tuple[str, ...]
@@ -23,6 +24,15 @@ class Tree:
     files: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    looks: dict[Path, Look | None] = field(default_factory=dict)
+
+    def look_at(self, path: Path) -> None:
+        """Remember what a file or folder is before it is read."""
+        self.looks.setdefault(path, look(path))
+
+    def has_changed(self) -> bool:
+        """Whether anything that was read is something else by now, so that half may be old and half new."""
+        return any(look(path) != before for path, before in self.looks.items())
 
     def origin(self, path: KeyPath) -> str:
         """Where a key was written; for one that is missing, where its table is."""

@@ -1,13 +1,15 @@
 """The files: where they are looked for, what may be in them, and what belongs to one of them alone."""
 
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
-from daemon.config import sources
+from daemon.config import disk, files, secret, sources
 from daemon.config.load import load
-from tests.config.support import ENVIRONMENT, RIGHT, SIDECAR, problems, write
+from tests.config.support import ENVIRONMENT, KEY, RIGHT, SIDECAR, problems, write
 
+WITH_KEY_FILE = RIGHT.replace('.com"\n', '.com"\napi_key_file = "main.key"\n', 1)
 SERVER = '[servers.creative]\nid = "d3aac109"\n'
 
 
@@ -159,3 +161,84 @@ def test_a_file_that_was_replaced_under_its_mount_is_told(tmp_path: Path) -> Non
         config = load(Path(f"/proc/self/fd/{held.fileno()}"), ENVIRONMENT)
     (warning,) = config.warnings
     assert "was replaced after it was mounted" in warning
+
+
+def revision(folder: Path, name: str, server: str, key: str) -> Path:
+    """One revision of a ConfigMap as the kubelet lays it out: a folder of its own, which others link to."""
+    made = folder / name
+    write(made, WITH_KEY_FILE)
+    write(made, f'[servers.{server}]\nid = "d3aac109"\n', "conf.d/servers.toml")
+    (made / "main.key").write_text(key)
+    (made / "main.key").chmod(0o600)
+    return made
+
+
+def swap(folder: Path, name: str) -> None:
+    """Let `..data` name another revision, at once and whole, as the kubelet does."""
+    (folder / "..tmp").symlink_to(name)
+    (folder / "..tmp").replace(folder / "..data")
+
+
+@pytest.fixture
+def config_map(tmp_path: Path) -> Path:
+    """A mounted ConfigMap with two revisions, of which the first is in force."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    revision(tmp_path, "old", "creative", KEY + "OLD")
+    revision(tmp_path, "new", "lobby", KEY + "NEW")
+    swap(tmp_path, "old")
+    for name in ("config.toml", "conf.d", "main.key"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("after", ["config.toml", "servers.toml", "main.key"])
+def test_what_is_swapped_while_it_is_read_is_read_again(
+    config_map: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """Whatever was read last before the swap: never half of the one revision and half of the other."""
+    swaps = iter(["new"])
+
+    def read_and_swap(file: Path, most: int) -> str:
+        text = disk.read_text(file, most)
+        if file.name == after and (name := next(swaps, None)):
+            swap(config_map, name)
+        return text
+
+    monkeypatch.setattr(files, "read_text", read_and_swap)
+    monkeypatch.setattr(secret, "read_text", read_and_swap)
+    config = load(config_map / "config.toml", {"HOME": "/home/operator"})
+    assert set(config.servers) == {"survival", "lobby"}
+    assert config.panels["main"].api_key.get_secret_value() == KEY + "NEW"
+
+
+def test_what_is_changed_in_place_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that comes into conf.d, too."""
+    path = write(tmp_path, RIGHT)
+    write(tmp_path, "", "conf.d/a.toml")
+    late = iter(['[servers.lobby]\nid = "d3aac109"\n'])
+
+    def read_and_add(file: Path, most: int) -> str:
+        text = disk.read_text(file, most)
+        if more := next(late, None):
+            write(tmp_path, more, "conf.d/b.toml")
+        return text
+
+    monkeypatch.setattr(files, "read_text", read_and_add)
+    assert set(load(path, ENVIRONMENT).servers) == {"survival", "lobby"}
+
+
+def test_what_never_stays_as_it_is_is_refused(config_map: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration in force is better than a mixture; the next reload finds it whole."""
+    names = cycle(["new", "old"])
+
+    def read_and_swap(file: Path, most: int) -> str:
+        text = disk.read_text(file, most)
+        swap(config_map, next(names))
+        return text
+
+    monkeypatch.setattr(files, "read_text", read_and_swap)
+    (problem,) = problems(config_map / "config.toml", {"HOME": "/home/operator"})
+    assert problem.reason == "a file of the configuration changes while it is read"

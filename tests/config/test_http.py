@@ -97,6 +97,29 @@ def test_a_token_that_could_not_work_is_refused_and_not_shown(tmp_path: Path, to
     assert not token or token not in str(problem)
 
 
+def test_a_token_that_is_there_and_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    """The page would let everybody in."""
+    (tmp_path / "loop").symlink_to("loop")
+    path = write(tmp_path, RIGHT + '[http]\nlisten = "127.0.0.1:9180"\n')
+    (problem,) = problems(path, ENVIRONMENT | {"CREDENTIALS_DIRECTORY": str(tmp_path / "loop")})
+    assert problem.key == "http.token"
+    assert "cannot be read" in problem.reason
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["EXAMPLE-openssl-rand-hex-32", "example-token-0123456789", "changeme-changeme-changeme", "CHANGE_ME_0123456789",
+     "$(openssl rand -hex 32)", "`openssl rand -hex 32`", "your-token-goes-here"],
+)  # fmt: skip
+def test_a_sample_is_no_token(tmp_path: Path, token: str) -> None:
+    """It stands in an example that everybody can read."""
+    environ = ENVIRONMENT | {"PTERO_BACKUPD_HTTP__TOKEN": token.replace(" ", "-")}
+    (problem,) = problems(write(tmp_path, RIGHT + '[http]\nlisten = "127.0.0.1:9180"\n'), environ)
+    assert (problem.key, problem.value) == ("http.token", None)
+    assert problem.reason == "the token is the sample of an example, which everybody knows"
+    assert "openssl rand -hex 32" in problem.suggestion
+
+
 @pytest.mark.parametrize("key", ["token", "tokn"])
 def test_a_token_in_the_file_is_refused_and_not_shown(tmp_path: Path, key: str) -> None:
     """Such files are shown, copied and committed."""

@@ -37,6 +37,26 @@ def test_the_first_of_environment_credential_and_file_is_taken(tmp_path: Path) -
     assert load(path, from_systemd).panels["main"].api_key.get_secret_value() == CREDENTIAL
 
 
+def test_a_credential_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    """An old key file would win in silence. (A link that leads to itself is unreadable to root too.)"""
+    path = write(tmp_path, WITH_FILE)
+    key_file(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (problem,) = problems(path, HOME | {"CREDENTIALS_DIRECTORY": str(tmp_path / "loop")})
+    assert problem.key == "panels.main.api_key"
+    assert problem.reason.startswith(f"the key file {tmp_path}/loop/panels.main.api_key cannot be read: ")
+
+
+@pytest.mark.parametrize("folder", ["empty", "missing", "main.key"])
+def test_a_credential_that_is_not_there_gives_way_to_the_file(tmp_path: Path, folder: str) -> None:
+    """The folder holds another service's, or there is none."""
+    path = write(tmp_path, WITH_FILE)
+    key_file(tmp_path)
+    (tmp_path / "empty").mkdir()
+    config = load(path, HOME | {"CREDENTIALS_DIRECTORY": str(tmp_path / folder)})
+    assert config.panels["main"].api_key.get_secret_value() == FILE
+
+
 def test_a_credential_of_another_panel_is_not_taken(tmp_path: Path) -> None:
     """Its name holds the panel's."""
     (problem,) = problems(write(tmp_path, RIGHT.replace("main", "other")), HOME | credential(tmp_path))
