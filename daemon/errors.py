@@ -7,7 +7,7 @@
     │   ├── JournalDamagedError
     │   │                     4   the journal is damaged, and was left where it is
     │   ├── JournalBusyError  4   another process keeps the journal for itself
-    │   └── ServerBusyError   4   another process is rotating this server
+    │   └── ServerBusyError   3   another process is rotating this server
     ├── PanelError            4   the panel is unreachable or refuses (daemon/panel/errors.py has its branches)
     └── SafetyError           5   refused, because going on could cost a backup
 
@@ -74,6 +74,7 @@ class JournalBusyError(StateError):
 class ServerBusyError(StateError):
     """Another process, or another task of this one, is rotating the server."""
 
+    exit_code = Exit.SOME_FAILED  # by the contract: skipped for a passing state
     code = "busy"
     default_hint = "wait until the other rotation has ended; `ptero-backupd status` shows it"
 

@@ -16,6 +16,7 @@ from daemon.errors import BackupdError, UsageError
 from daemon.folder import make_folder
 from daemon.transfer.download import download, download_to
 from daemon.transfer.errors import disk_error
+from daemon.transfer.expected import Expected
 from daemon.transfer.names import file_names
 
 STDOUT = "-"
@@ -51,7 +52,7 @@ def download_backups(settings: Settings, server: str, wish: Wish) -> int:
         write_json({**_about(desk), "backups": documents})
     else:
         write("".join(f"{paths[backup.uuid]}\n" for backup in backups if backup.uuid not in errors))
-    return exit_code(len(backups), len(errors))
+    return exit_code(len(backups), len(errors), errors.values())
 
 
 def _to_stdout(settings: Settings, server: str, wish: Wish) -> int:
@@ -66,7 +67,7 @@ def _to_stdout(settings: Settings, server: str, wish: Wish) -> int:
         (backup,) = desk.wanted(wish.backups, every=False)
         with desk.source(backup) as (source, expected):
             download_to(source, expected, sys.stdout.buffer)
-    say(f"{backup.name}: {format_size(expected.size)} written to stdout, {_checked(expected.sha1)}")
+    say(f"{backup.name}: {format_size(expected.size)} written to stdout, {_checked(expected)}")
     return exit_code(1, 0)
 
 
@@ -75,12 +76,12 @@ def _fetch(desk: Desk, backup: Backup, path: Path, *, force: bool) -> bool:
     with desk.source(backup) as (source, expected):
         source.watcher.said(f"{format_size(expected.size)} to {path}")
         fetched = download(source, expected, path, replace=force)
-        source.watcher.said(f"{'done' if fetched else 'already there'}, {_checked(expected.sha1)}")
+        source.watcher.said(f"{'done' if fetched else 'already there'}, {_checked(expected)}")
     return fetched
 
 
-def _checked(sha1: str | None) -> str:
-    return "of the right size" if sha1 is None else "size and sha1 are right"
+def _checked(expected: Expected) -> str:
+    return "of the right size" if expected.checksum is None else f"size and {expected.algorithm} are right"
 
 
 def _paths(desk: Desk, backups: Sequence[Backup], wish: Wish) -> dict[str, Path]:

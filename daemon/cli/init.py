@@ -16,7 +16,7 @@ from daemon.cli.options import Settings
 from daemon.cli.output import say
 from daemon.clock import SystemClock
 from daemon.config.environment import FILE_VARIABLE
-from daemon.config.first import FirstPanel, first_config, write_new
+from daemon.config.first import FirstPanel, first_config, rotates, write_new
 from daemon.config.models import PanelTable
 from daemon.config.sources import DEFAULT_FILE
 from daemon.core.model import Server
@@ -126,7 +126,10 @@ def _write_both(target: Path, text: str, key_file: Path, key: SecretStr) -> None
 
 def _say_what_next(target: Path, servers: Sequence[Server]) -> None:
     before = PROGRAM if target == DEFAULT_FILE else f"{PROGRAM} --config {target}"
-    say(f"wrote {target}, with {len(servers)} server{'' if len(servers) == 1 else 's'}; look at it, then:")
+    written = sum(map(rotates, servers))
+    others = len(servers) - written
+    more = f", and {others} more as {'a comment' if others == 1 else 'comments'}" if others else ""
+    say(f"wrote {target}, with {written} server{'' if written == 1 else 's'}{more}; look at it, then:")
     say(f"  {before} check       is everything right?")
     say(f"  {before} plan        what would be kept and deleted now?")
     say(f"  {before} run         the daemon")

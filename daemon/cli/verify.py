@@ -33,7 +33,7 @@ def verify_backups(settings: Settings, server: str, words: Sequence[str], *, eve
     else:
         _show(backups, findings)
     bad = sum(backup.uuid in errors or bool(findings[backup.uuid].problems) for backup in backups)
-    return exit_code(len(backups), bad)
+    return exit_code(len(backups), bad, errors.values())
 
 
 def _show(backups: Sequence[Backup], findings: dict[str, Finding]) -> None:
@@ -72,13 +72,20 @@ def _document(backup: Backup, found: Finding | None, error: BackupdError | None)
         "bytes": backup.bytes,
         "result": _result(found),
         "received": found.size if found else None,
-        "sha1": found.sha1 if found else None,
+        "checksum": found.checksum if found else None,
+        "sha1": _sha1(found.checksum) if found else None,
         "files": contents.files if contents else None,
         "unpacked": contents.bytes if contents else None,
         "problems": _complaints(found.problems if found else ()),
         "warnings": _complaints(found.warnings if found else ()),
         "error": None if error is None else {"code": error.code, "text": error.text, "hint": error.hint},
     }
+
+
+def _sha1(checksum: str) -> str | None:
+    """The bare digits of a sha1, None of any other checksum: what scripts read before there were others."""
+    algorithm, _, digits = checksum.partition(":")
+    return digits if algorithm == "sha1" else None
 
 
 def _complaints(complaints: Sequence[Complaint]) -> list[Document]:

@@ -61,6 +61,11 @@ def first_config(panels: Sequence[FirstPanel], *, state_dir: Path | str | None =
     return "\n".join(parts)
 
 
+def rotates(server: Server) -> bool:
+    """Whether a backup can be kept while the next one is made; a server without that is written as a comment."""
+    return server.backup_limit >= _LEAST_LIMIT
+
+
 def write_new(path: Path, text: str, mode: int = 0o600) -> None:
     """Write a file that does not exist yet, whole or not at all. UsageError: it exists, or cannot be written."""
     try:
@@ -119,7 +124,7 @@ def _server(server: Server, name: str, panel: str | None) -> str:
     if most is not None and room < most:
         lines.append(f"keep = {_table({'last': max(1, room)})}".ljust(34) + f"# the panel allows {server.backup_limit}")
     comment = f"# {_one_line(server.name)}, on {_one_line(server.node)}"
-    if server.backup_limit < _LEAST_LIMIT:
+    if not rotates(server):
         why = f"its backup limit is {server.backup_limit}, and to rotate takes {_LEAST_LIMIT}:"
         lines = [f"# {line}" for line in (why, *lines)]
     return "\n".join([comment, *lines]) + "\n"

@@ -22,6 +22,7 @@ from daemon.panel.errors import (
     LEFT_OPEN,
     CreationThrottledError,
     Lacking,
+    NoBackupHostError,
     NotFoundError,
     OutcomeUnknownError,
     PanelError,
@@ -194,7 +195,7 @@ class PanelClient:
 
         `leaving` is called just before the panel is asked, again where the API limit had it asked a second time.
         OutcomeUnknownError: go on with `settle_create`. CreationThrottledError also without asking, while the throttle
-        is known to last.
+        is known to last. NoBackupHostError where a 404 is not about the server.
         """
         # Newline-separated, whatever the specification says: the panel takes a comma list for one pattern.
         body = {"name": name, "is_locked": locked} | ({"ignored": "\n".join(ignored)} if ignored else {})
@@ -206,6 +207,18 @@ class PanelClient:
         except CreationThrottledError as error:
             self._throttled_until[server_id] = self._clock.monotonic() + (error.retry_after or CREATION_MARGIN)
             raise
+        except NotFoundError as error:
+            missing = error
+        raise await self._without_host(server_id, missing)
+
+    async def _without_host(self, server_id: str, missing: NotFoundError) -> PanelError:
+        """What a 404 to a create means: where the server is there, it is not what is missing."""
+        try:
+            await self._look(server_id)
+        except PanelError:
+            return missing
+        text = f"{missing.text} (the server is there: the panel has no host that keeps backups for its node)"
+        return NoBackupHostError(text, status=missing.status)
 
     def _look_at_throttle(self, call: Call, server_id: str) -> None:
         """Raise where the server's creation throttle is known to last."""
@@ -262,6 +275,7 @@ class PanelClient:
         call = replace(call, urgent=True, not_after=not_after)
         try:
             nothing(call, await self._calls.write(call))
+            self._throttled_until.pop(server_id, None)  # a Pelican's throttle no longer counts what was deleted: ask
             return True
         except PermissionLackingError:
             self._rights.refused(server_id)

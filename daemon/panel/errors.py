@@ -1,6 +1,6 @@
 """Everything that a call to the panel can raise; nothing else leaves `daemon/panel`.
 
-    PanelError                      exit 4
+    PanelError                      exit 4, but for a state that passes: 3
     ├── PanelUnreachableError    t  no connection, or none that lasted; a write was certainly not sent
     ├── ProxyError                  the environment names a proxy that cannot be used
     ├── PanelTroubleError        t  5xx to a read: the panel, or the proxy before it, is in trouble or maintenance
@@ -12,6 +12,7 @@
     ├── KeyRefusedError             401
     ├── PermissionLackingError      403; `kind` says whether permission, kind of key or address
     ├── NotFoundError               404, said by the panel itself
+    ├── NoBackupHostError           404 to a create on a server that is there: nobody keeps backups for its node
     ├── ServerStateError        (t) 409; transient unless the server's `obstacle` is one that lasts
     ├── InvalidRequestError         422; `field` names what was wrong
     ├── BackupLimitError            400 TooManyBackupsException; `limit` is the server's
@@ -168,6 +169,15 @@ class NotFoundError(PanelError):
     address_hint = "no panel is at this address: url is the panel's own, without /admin, /api and what follows"
 
 
+class NoBackupHostError(PanelError):
+    """The panel shows the server, and finds no place for a backup of it: a Pelican without a host for its node."""
+
+    code = "no-backup-host"
+    default_hint = (
+        "in the panel's admin area (Pelican: Backup Hosts), give the server's node one that keeps its backups"
+    )
+
+
 class ServerStateError(PanelError):
     """The server's state, or its node's maintenance, forbids every backup call for now.
 
@@ -193,6 +203,8 @@ class ServerStateError(PanelError):
         super().__init__(text, status=status, hint=self.hints.get(obstacle) if obstacle else None)
         self.obstacle = obstacle
         self.transient = obstacle is None or obstacle.passes
+        if self.transient:
+            self.exit_code = Exit.SOME_FAILED  # by the contract: skipped for a passing state
 
     @property
     def suspended(self) -> bool:

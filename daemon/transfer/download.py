@@ -19,9 +19,9 @@ def download(source: Source, expected: Expected, path: Path, *, replace: bool = 
     """
     if is_there(path, expected, replace=replace):
         return False
-    with PartFile(path) as part:
+    with PartFile(path, expected.algorithm) as part:
         part.keep = part.tally.size > 0
-        if expected.sha1 is None or part.tally.size > expected.size:
+        if expected.checksum is None or part.tally.size > expected.size:
             part.restart()
         part.foresee(expected.size)
         transfer = Transfer(source, part, expected)
@@ -31,7 +31,7 @@ def download(source: Source, expected: Expected, path: Path, *, replace: bool = 
             part.keep = False  # what else runs on this disk needs the room more
             raise
         except BaseException:
-            part.keep = transfer.continues and expected.sha1 is not None and part.tally.size > 0
+            part.keep = transfer.continues and expected.checksum is not None and part.tally.size > 0
             source.watcher.said(_left(part))
             raise
         if difference is not None:
@@ -50,6 +50,6 @@ def _left(part: PartFile) -> str:
 
 def download_to(source: Source, expected: Expected, stream: BinaryIO) -> None:
     """Fetch a backup to a stream. WrongFileError comes at the end, when everything is written."""
-    difference = Transfer(source, OneWay(stream), expected).run()
+    difference = Transfer(source, OneWay(stream, expected.algorithm), expected).run()
     if difference is not None:
         raise WrongFileError(difference)

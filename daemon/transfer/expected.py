@@ -9,34 +9,42 @@ from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.transfer.errors import NotGoodError
 
-_SHA1 = re.compile(r"sha1:\s*([0-9a-f]{40})", re.IGNORECASE)
+USUAL = "sha1"
+_KNOWN = re.compile(r"(?:(sha1):\s*([0-9a-f]{40})|(sha256):\s*([0-9a-f]{64}))", re.IGNORECASE)
+"""Nodes make the first; those that are told to, the second."""
 
 
 class Tally:
-    """How many bytes there were, and their sha1."""
+    """How many bytes there were, and their checksum by that algorithm."""
 
-    def __init__(self) -> None:
+    def __init__(self, algorithm: str = USUAL) -> None:
         self.size = 0
-        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self.algorithm = algorithm
+        self._digest = hashlib.new(algorithm, usedforsecurity=False)
 
     def add(self, piece: bytes) -> None:
         """Count these bytes too. For a large piece other threads go on meanwhile."""
-        self._sha1.update(piece)
+        self._digest.update(piece)
         self.size += len(piece)
 
     @property
-    def sha1(self) -> str:
-        """Of all bytes so far, 40 hex digits."""
-        return self._sha1.hexdigest()
+    def checksum(self) -> str:
+        """Of all bytes so far, as the panel writes it: the algorithm, a colon, hex digits."""
+        return f"{self.algorithm}:{self._digest.hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """`sha1` is None where the panel gives none that can be checked; `unchecked` then says why."""
+    """`checksum` is None where the panel gives none that can be checked; `unchecked` then says why."""
 
     size: int
-    sha1: str | None
+    checksum: str | None
     unchecked: str | None = None
+
+    @property
+    def algorithm(self) -> str:
+        """What to sum up what comes with; the usual one where there is nothing to compare it with."""
+        return USUAL if self.checksum is None else self.checksum.partition(":")[0]
 
     @classmethod
     def of(cls, backup: Backup) -> Self:
@@ -47,8 +55,8 @@ class Expected:
             raise NotGoodError("it failed, so there is no whole file of it")
         if backup.bytes <= 0:
             raise NotGoodError("the panel says that it is empty")
-        if found := _SHA1.fullmatch((backup.checksum or "").strip()):
-            return cls(backup.bytes, found[1].lower())
+        if found := _KNOWN.fullmatch((backup.checksum or "").strip()):
+            return cls(backup.bytes, ":".join(part.lower() for part in found.groups() if part))
         if not backup.checksum:
             return cls(backup.bytes, None, "the panel gives no checksum, so that only the size was compared")
         kind = backup.checksum.partition(":")[0][:20]
@@ -62,8 +70,9 @@ class Expected:
             return f"it is longer than the {_exactly(self.size)} that the panel says"
         if tally.size < self.size:
             return f"it is {_exactly(tally.size)} long, and the panel says {_exactly(self.size)}"
-        if self.sha1 is not None and tally.sha1 != self.sha1:
-            return f"its sha1 is {tally.sha1}, and the panel says {self.sha1}"
+        if self.checksum is not None and tally.checksum != self.checksum:
+            (_, _, found), (_, _, said) = tally.checksum.partition(":"), self.checksum.partition(":")
+            return f"its {self.algorithm} is {found}, and the panel says {said}"
         return None
 
 

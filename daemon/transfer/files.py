@@ -18,7 +18,7 @@ from typing import Self
 from daemon.core.units import format_size
 from daemon.folder import open_private
 from daemon.transfer.errors import DiskFullError, TargetError, disk_error
-from daemon.transfer.expected import Expected, Tally
+from daemon.transfer.expected import USUAL, Expected, Tally
 
 PART = ".part"
 MARGIN = 256 * 2**20  # stays free on a large disk,
@@ -38,10 +38,10 @@ class PartFile:
 
     rewinds = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, algorithm: str = USUAL) -> None:
         self.path = path
         self.part = path.with_name(path.name + PART)
-        self.tally = Tally()
+        self.tally = Tally(algorithm)
         self.keep = False
         self._descriptor = -1
         self._let_go_at = 0
@@ -100,7 +100,7 @@ class PartFile:
         with self._trouble("emptied"):
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self.tally, self._let_go_at = Tally(), 0
+        self.tally, self._let_go_at = Tally(self.tally.algorithm), 0
 
     def publish(self, *, replace: bool) -> None:
         """Bring it to the disk and give it its name; TargetError where that is taken and not to be replaced."""
@@ -207,8 +207,8 @@ def is_there(path: Path, expected: Expected, *, replace: bool) -> bool:
 
 def _tally(path: Path, size: int, expected: Expected) -> Tally:
     """What is in the file; only its size where that alone says that it is another one."""
-    tally = Tally()
-    if size != expected.size or expected.sha1 is None:
+    tally = Tally(expected.algorithm)
+    if size != expected.size or expected.checksum is None:
         tally.size = size
         return tally
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -94,7 +94,7 @@ class Transfer:
 
     def _try(self) -> None:
         """Take one stream to its end."""
-        start = self._sink.tally.size if self._etag or self._expected.sha1 else 0
+        start = self._sink.tally.size if self._etag or self._expected.checksum else 0
         with self._source.host.open(self._source.link(), start=start, etag=self._etag) as stream:
             self._begin_at(stream.start)
             self.continues = stream.continues

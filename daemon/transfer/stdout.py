@@ -3,7 +3,7 @@
 from typing import BinaryIO
 
 from daemon.transfer.errors import WrongFileError, disk_error
-from daemon.transfer.expected import Tally
+from daemon.transfer.expected import USUAL, Tally
 
 
 class OneWay:
@@ -13,17 +13,17 @@ class OneWay:
 
     rewinds = False
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self.tally = Tally()
+    def __init__(self, stream: BinaryIO, algorithm: str = USUAL) -> None:
+        self.tally = Tally(algorithm)
         self._stream = stream
-        self._written = Tally()
+        self._written = Tally(algorithm)
 
     def add(self, piece: bytes) -> None:
         """Write the bytes, or as many as were not written yet."""
         known = max(0, self._written.size - self.tally.size)
         if known:
             self.tally.add(piece[:known])
-            if self.tally.size == self._written.size and self.tally.sha1 != self._written.sha1:
+            if self.tally.size == self._written.size and self.tally.checksum != self._written.checksum:
                 raise WrongFileError("the file changed while it was fetched, and its beginning is already written")
         if rest := piece[known:]:
             self._write(rest)
@@ -33,7 +33,7 @@ class OneWay:
         """Remember what was written, and begin to compare."""
         if self.tally.size > self._written.size:
             self._written = self.tally
-        self.tally = Tally()
+        self.tally = Tally(self._written.algorithm)
 
     def _write(self, piece: bytes) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from daemon.transfer.expected import Expected, Tally
+from daemon.transfer.expected import USUAL, Expected, Tally
 from daemon.transfer.gzip import GzipError, Unpacker
 from daemon.transfer.receive import Source, Transfer
 from daemon.transfer.tar import Names, TarError, Walker
@@ -30,7 +30,7 @@ class Finding:
     """What came of looking. `contents` is None where the archive could not be walked to its end."""
 
     size: int
-    sha1: str
+    checksum: str
     contents: Contents | None
     problems: tuple[Complaint, ...] = ()
     warnings: tuple[Complaint, ...] = ()
@@ -38,7 +38,7 @@ class Finding:
 
 def verify(source: Source, expected: Expected) -> Finding:
     """Fetch a backup and return what it is worth; raises TransferError, HostError, PanelError where that cannot be."""
-    reader = Reader()
+    reader = Reader(expected.algorithm)
     difference = Transfer(source, reader, expected).run()
     return reader.finding(expected, difference)
 
@@ -75,12 +75,13 @@ class Reader:
 
     rewinds = True
 
-    def __init__(self) -> None:
+    def __init__(self, algorithm: str = USUAL) -> None:
+        self._algorithm = algorithm
         self.restart()
 
     def restart(self) -> None:
         """Forget what was read."""
-        self.tally = Tally()
+        self.tally = Tally(self._algorithm)
         self._archive = _Archive()
 
     def add(self, piece: bytes) -> None:
@@ -103,7 +104,7 @@ class Reader:
         if walker.outward.count:
             warnings.append(Complaint("outward-link", _listed("is a link to somewhere outside", walker.outward)))
         contents = None if damage else Contents(walker.files, walker.bytes, walker.entries)
-        return Finding(self.tally.size, self.tally.sha1, contents, tuple(problems), tuple(warnings))
+        return Finding(self.tally.size, self.tally.checksum, contents, tuple(problems), tuple(warnings))
 
 
 def _listed(what: str, names: Names) -> str:

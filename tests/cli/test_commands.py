@@ -134,6 +134,40 @@ def test_a_suspended_server_is_no_failure_and_a_passing_state_is_one(cli: Cli, p
     assert ran.err == "error: lobby: the server is installing\nhint: wait until the server is idle again\n"
 
 
+@pytest.mark.parametrize(
+    ("status", "codes"),
+    [
+        ("installing", [3, 3, 3, 3, 3]),
+        ("restoring_backup", [3, 3, 3, 3, 3]),
+        ("suspended", [0, 0, 4, 4, 4]),
+        ("install_failed", [4, 4, 4, 4, 4]),
+    ],
+)
+def test_a_state_means_the_same_to_every_command(cli: Cli, panel: Panel, status: str, codes: list[int]) -> None:
+    """A state that passes is 3. A suspended server is no failure where all are looked at, and one where it was named
+    by hand; what lasts otherwise is a failure.
+    """
+    panel.configure(servers={"lobby": panel.lobby.identifier})
+    panel.lobby.status = status
+    commands = (
+        ("plan", "lobby"),
+        ("rotate", "lobby"),
+        ("backups", "list", "lobby"),
+        ("backups", "show", "lobby", "latest"),
+        ("backups", "create", "lobby"),
+    )
+    assert [cli("--config", panel.config, *command).code for command in commands] == codes
+
+
+def test_a_nodes_maintenance_is_waited_for_and_not_the_server(cli: Cli, panel: Panel) -> None:
+    """Whoever looks at the server sees that it is idle."""
+    panel.lobby.node.maintenance = True
+    ran = cli("--config", panel.config, "backups", "list", "lobby")
+    assert ran.err == (
+        "error: the server is on a node under maintenance\nhint: wait until the node's maintenance is over\n"
+    )
+
+
 def test_a_list_whose_total_is_wrong_says_so(cli: Cli, panel: Panel) -> None:
     """It is judged, since two passes agree."""
     panel.world.faults.order(faults.wrong_total(), on="list", times=None)

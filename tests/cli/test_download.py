@@ -10,7 +10,8 @@ import pytest
 from daemon.__main__ import main
 from daemon.cli.progress import watching
 from daemon.sandbox import faults
-from daemon.sandbox.records import Backup, Key, State, Storage, User
+from daemon.sandbox.records import Backup, Digest, Key, State, Storage, User
+from daemon.sandbox.world import World
 from tests.cli.conftest import Cli, Panel, Ran
 
 Capture = pytest.CaptureFixture[bytes]
@@ -261,12 +262,29 @@ def test_a_key_that_may_only_read_is_told_so_once(cli: Cli, panel: Panel) -> Non
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("status", ["suspended", "restoring_backup"])
-def test_a_server_that_is_in_the_way_is_told(cli: Cli, panel: Panel, status: str) -> None:
-    """409 for every backup call."""
+@pytest.mark.parametrize(("status", "code"), [("suspended", 4), ("install_failed", 4), ("restoring_backup", 3)])
+def test_a_server_that_is_in_the_way_is_told(cli: Cli, panel: Panel, status: str, code: int) -> None:
+    """409 for every backup call; what passes is no failure, also where it comes in the middle."""
     panel.survival.status = status
-    ran = get(cli, panel, "latest")
-    assert ran.code == 4
+    assert get(cli, panel, "latest").code == code
+    panel.survival.status = None
+
+    def change(_world: World, _server: str | None) -> None:
+        panel.survival.status = status
+
+    panel.world.faults.order(faults.meanwhile(change), on="download")
+    assert get(cli, panel, "latest").code == code
+
+
+def test_a_sha256_is_checked_as_a_sha1_is(cli: Cli, panel: Panel) -> None:
+    """Also of a file that was put together from several streams, and of one that is there already."""
+    panel.survival.storage, panel.world.settings.checksum = Storage.S3, Digest.SHA256
+    panel.world.faults.order(faults.cut(), on="file")
+    assert get(cli, panel, "by hand").err.splitlines()[-1] == "by hand: done, size and sha256 are right"
+    assert get(cli, panel, "by hand").err.splitlines()[-1] == "by hand: already there, size and sha256 are right"
+    of(panel, "by hand").claimed_checksum = "sha256:" + "ab" * 32
+    ran = get(cli, panel, "by hand", "--force")
+    assert (ran.code, "its sha256 is" in ran.err) == (4, True)
 
 
 def test_a_broken_transfer_is_told_as_it_goes_on(cli: Cli, panel: Panel) -> None:

@@ -102,6 +102,14 @@ def test_the_file_may_be_named_by_the_environment(
     assert target.exists()
 
 
+def test_servers_that_are_written_as_comments_are_not_counted_as_written(cli: Cli, panel: Panel, target: Path) -> None:
+    """A limit of one leaves no room for the next backup, so that nothing can rotate there."""
+    panel.lobby.limit = 1
+    ran = cli("init", "--url", panel.url, "--api-key-file", "-", "-o", target, stdin=KEY)
+    assert list(tomllib.loads(target.read_text())["servers"]) == ["survival"]
+    assert "with 1 server, and 1 more as a comment; look at it, then:" in ran.err
+
+
 def test_nothing_that_exists_is_replaced(cli: Cli, panel: Panel, target: Path) -> None:
     """Not the configuration, and not a key file; nor is one left alone without the other."""
     target.parent.mkdir()

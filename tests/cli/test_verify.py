@@ -6,7 +6,7 @@ import pytest
 
 from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
-from daemon.sandbox.records import Backup, State
+from daemon.sandbox.records import Backup, Digest, State
 from tests.cli.conftest import Cli, Panel, Ran
 
 BAD = {
@@ -57,6 +57,7 @@ def test_the_json_has_these_keys(cli: Cli, panel: Panel) -> None:
                 "bytes": 40_000,
                 "result": "bad",
                 "received": 40_000,
+                "checksum": f"sha1:{backup.archive.digest('sha1')}",
                 "sha1": backup.archive.digest("sha1"),
                 "files": None,
                 "unpacked": None,
@@ -66,6 +67,18 @@ def test_the_json_has_these_keys(cli: Cli, panel: Panel) -> None:
             }
         ],
     }
+
+
+def test_a_sha256_is_checked_as_a_sha1_is(cli: Cli, panel: Panel) -> None:
+    """The key `sha1` is for a sha1 alone; what the panel says is in `checksum`."""
+    panel.world.settings.checksum = Digest.SHA256
+    backup = add(panel, "large sum", Flavour.WHOLE)
+    (found,) = look(cli, panel, "large sum", "--json").json["backups"]
+    assert (found["checksum"], found["sha1"]) == (f"sha256:{backup.archive.digest('sha256')}", None)
+    assert (found["result"], found["problems"], found["warnings"]) == ("good", [], [])
+    backup.claimed_checksum = "sha256:" + "ab" * 32
+    (found,) = look(cli, panel, "large sum", "--json").json["backups"]
+    assert (found["result"], found["problems"][0]["code"]) == ("bad", "checksum")
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -174,7 +174,7 @@ def downloaded(host: Host, says: Sequence[bytes], what: Expected, path: Path, *,
         assert harmless(watcher.text.replace("\n", ""))
     assert path.stat().st_size == what.size
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert what.sha1 is None or path.read_bytes() == DATA
+    assert what.checksum is None or path.read_bytes() == DATA
     return True
 
 

@@ -160,6 +160,42 @@ async def test_a_throttle_without_retry_after_is_remembered_for_its_margin() -> 
     assert len(script.asked) == 2
 
 
+async def test_a_deletion_may_free_the_throttle_so_it_is_asked_again() -> None:
+    """A Pelican counts no longer what was deleted; a Pterodactyl refuses once more, and is believed again."""
+    gone = httpx.Response(204)
+    pelican = (captured("pelican/125"), gone, captured("pelican/126"))
+    async with client(Script(*pelican)) as panel:
+        with pytest.raises(errors.CreationThrottledError):
+            await panel.create(SERVER, name="n")
+        assert await panel.delete(SERVER, UUID)
+        await panel.create(SERVER, name="n")
+    script = Script(captured("084"), gone, captured("087"))
+    async with client(script) as panel:
+        for _ in range(2):
+            with pytest.raises(errors.CreationThrottledError):
+                await panel.create(SERVER, name="n")
+        assert await panel.delete(SERVER, UUID)
+        for _ in range(2):
+            with pytest.raises(errors.CreationThrottledError):
+                await panel.create(SERVER, name="n")
+    assert [line.split()[0] for line in script.lines] == ["POST", "DELETE", "POST"]
+
+
+async def test_a_create_is_not_found_where_nobody_keeps_backups_for_the_node() -> None:
+    """The server is there, so its id is right: a Pelican's administrator has to see to it."""
+    script = Script(captured("pelican/098"), captured("pelican/224"))
+    async with client(script) as panel:
+        with pytest.raises(errors.NoBackupHostError) as caught:
+            await panel.create(SERVER, name="n")
+    assert "no host that keeps backups" in caught.value.text
+    assert "Backup Hosts" in caught.value.hint
+    assert caught.value.transient is False
+    for view in (captured("012"), html(502)):
+        async with client(Script(captured("pelican/098"), view)) as panel:
+            with pytest.raises(errors.NotFoundError):
+                await panel.create(SERVER, name="n")
+
+
 # -- settling a creation -----------------------------------------------------------------------------------------------
 
 

@@ -126,4 +126,4 @@ def sha1(data: bytes) -> str:
 
 def expected(data: bytes, *, checked: bool = True) -> Expected:
     """What a panel would say of these bytes."""
-    return Expected(len(data), sha1(data) if checked else None, None if checked else "unknown")
+    return Expected(len(data), f"sha1:{sha1(data)}" if checked else None, None if checked else "unknown")

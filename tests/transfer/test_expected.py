@@ -1,5 +1,6 @@
 """What the panel says a file is."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -16,19 +17,23 @@ GOOD = replace(backup("a"), checksum="sha1:" + "ab" * 20)
 @pytest.mark.parametrize(
     ("checksum", "known", "why"),
     [
-        ("sha1:" + "ab" * 20, "ab" * 20, None),
-        ("SHA1: " + "AB" * 20, "ab" * 20, None),
+        ("sha1:" + "ab" * 20, "sha1:" + "ab" * 20, None),
+        ("SHA1: " + "AB" * 20, "sha1:" + "ab" * 20, None),
+        ("sha256:" + "ab" * 32, "sha256:" + "ab" * 32, None),
+        ("sha256: " + "AB" * 32, "sha256:" + "ab" * 32, None),
         (None, None, "no checksum"),
         ("", None, "no checksum"),
-        ("sha256:" + "ab" * 32, None, 'unknown kind "sha256"'),
+        ("sha512:" + "ab" * 64, None, 'unknown kind "sha512"'),
+        ("sha256:" + "ab" * 20, None, 'unknown kind "sha256"'),
         ("sha1:short", None, 'unknown kind "sha1"'),
         ("x" * 500, None, f'unknown kind "{"x" * 20}"'),
     ],
 )
 def test_an_unknown_checksum_is_said_and_no_error(checksum: str | None, known: str | None, why: str | None) -> None:
-    """Only a sha1 can be compared."""
+    """A sha1 can be compared, and a sha256, which a node can be told to make."""
     expected = Expected.of(replace(GOOD, checksum=checksum))
-    assert expected.sha1 == known
+    assert expected.checksum == known
+    assert expected.algorithm == (known or "sha1:").partition(":")[0]
     assert (expected.unchecked is None) is (why is None)
     assert (why or "") in (expected.unchecked or "")
 
@@ -62,7 +67,16 @@ def test_the_difference_is_told_in_words(data: bytes, difference: str | None) ->
     tally = Tally()
     tally.add(data[:2])
     tally.add(data[2:])
-    assert Expected(4, sha1(b"abcd")).difference(tally) == difference
+    assert Expected(4, f"sha1:{sha1(b'abcd')}").difference(tally) == difference
+
+
+def test_a_sha256_is_compared_as_well() -> None:
+    """By the same words."""
+    said, other = (hashlib.sha256(data).hexdigest() for data in (b"abcd", b"abce"))
+    tally = Tally("sha256")
+    tally.add(b"abce")
+    assert Expected(4, f"sha256:{other}").difference(tally) is None
+    assert Expected(4, f"sha256:{said}").difference(tally) == f"its sha256 is {other}, and the panel says {said}"
 
 
 def test_large_sizes_are_exact_and_readable() -> None:

@@ -22,7 +22,7 @@ def test_a_sound_backup_is_counted(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     """Files and bytes, with nothing to complain of and nothing written."""
     monkeypatch.setattr(Path, "open", None)
     found = look(rig)
-    assert (found.size, found.sha1) == (SIZE, sha1(rig.data))
+    assert (found.size, found.checksum) == (SIZE, f"sha1:{sha1(rig.data)}")
     assert (found.problems, found.warnings) == ((), ())
     assert isinstance(found.contents, Contents)
     assert (found.contents.files, found.contents.entries) == (2, 2)

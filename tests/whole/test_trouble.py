@@ -52,7 +52,7 @@ SLOW = faults.slow(90.0)
 ON_CREATE = [
     (faults.refused(401, "AuthenticationException", "Unauthenticated."), "key-refused", 4),
     (faults.refused(403, "AccessDeniedHttpException", "This action is unauthorized."), "permission-lacking", 4),
-    (faults.refused(404, "NotFoundHttpException", "no such server"), "not-found", 4),
+    (faults.refused(404, "NotFoundHttpException", "no such backup host"), "no-backup-host", 4),
     (
         faults.refused(422, "ValidationException", "The name may not be greater than 191 characters."),
         "invalid-request",
