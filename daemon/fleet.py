@@ -51,6 +51,7 @@ SLICE = 20
 RECENT = 20
 NOTICEABLE = timedelta(seconds=1)
 SET_BACK = timedelta(hours=1)
+WHOLE = frozenset({Result.DONE, Result.REFUSED})  # after a good backup: nothing is left that passing trouble hindered
 LEAVABLE = frozenset({Stage.QUEUED, Stage.SETTLING, Stage.WAITING})
 
 
@@ -306,10 +307,13 @@ class Fleet:
         self._scheduler.once(name, moment, launch)
 
     def _served_meanwhile(self, server: ServerConfig, order: Order) -> bool:
-        """Whether a rotation since that start got its good backup: by hand, or under another schedule."""
+        """Whether a rotation since that start did all of it: by hand, or under another schedule.
+
+        One that got its good backup and could not delete what is beyond retention did not.
+        """
         start = order.start_at
         return start is not None and any(
-            row.summary.get("good") and row.began_at >= start for row in self._attempts(server)
+            row.summary.get("good") and row.result in WHOLE and row.began_at >= start for row in self._attempts(server)
         )
 
     def _pick_up(self, server: ServerConfig) -> None:

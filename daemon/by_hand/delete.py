@@ -15,7 +15,7 @@ from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.states import age
 from daemon.errors import BackupdError, StateError
 from daemon.panel.errors import NotFoundError
-from daemon.rotation.delete import ChangedError, delete_decided, delete_seen
+from daemon.rotation.delete import ChangedError, delete_decided, delete_seen, undeleted
 from daemon.rotation.gather import gather, say_incomplete
 from daemon.rotation.outcome import Result, refusal
 from daemon.rotation.run import Halt
@@ -109,10 +109,12 @@ async def delete_beyond_retention(errand: Errand, shown: Collection[str]) -> tup
             settled = await delete_decided(
                 run, gathered, lambda config, listing: _decide(errand, config, listing, shown)
             )
+        if run.undeleted:
+            raise undeleted(run)
         end = Handled(None, Result.DONE) if settled else Handled(None, Result.SKIPPED, passing=True)
     except (BackupdError, Halt) as error:
         end = ended_by(error)
-    end = replace(end, problems=(*run.problems, *end.problems))
+    end = replace(end, problems=tuple(dict.fromkeys((*run.problems, *end.problems))))
     deleted = tuple(Handled(backup, Result.DONE, changed=True) for backup in run.deleted)
     return (*deleted, end) if end.problems else deleted
 

@@ -91,11 +91,13 @@ def make_room(
     coming_name: str,
     brake: Brake,
     accepted: Collection[str] = frozenset(),
+    asked: Collection[str] = frozenset(),
 ) -> Verdict | Refusal:
     """Given a listing as long as the panel allows, return the one deletion that makes room, or why there is none.
 
     It is the oldest good backup that the plan deletes once the coming one is counted as good, so that nothing goes
-    that would not go anyhow. `min_good` is counted without the coming one, which may still fail. The panel's limit
+    that would not go anyhow. One whose deletion was `asked` for before, and not completed, is passed over while there
+    is another. `min_good` is counted without the coming one, which may still fail. The panel's limit
     does not count failed backups, so deleting one would make no room. The coming one's size is not known and counts
     as nothing. Where the brake refuses the plan as a whole, one may go all the same, once in 24 hours: without it no
     backup would be made any more. Nothing goes that is held since the retention was changed.
@@ -118,7 +120,7 @@ def make_room(
     good = [verdict for verdict in _deletions(verdicts) if verdict.state is State.GOOD]
     free = [verdict for verdict in good if verdict.backup.uuid not in spared]
     if free:
-        return free[0]
+        return next((verdict for verdict in free if verdict.backup.uuid not in asked), free[0])
     waiting = [verdict for verdict in held if verdict.state is State.GOOD]
     if waiting:
         return Refusal("max_deletions", told_held(waiting, brake.held_until(now), zone), held)

@@ -21,8 +21,10 @@ from daemon.panel.answers import Answer, Call
 from daemon.panel.errors import (
     LEFT_OPEN,
     CreationThrottledError,
+    ForeignPanelError,
     Lacking,
     NoBackupHostError,
+    NodeError,
     NotFoundError,
     OutcomeUnknownError,
     PanelError,
@@ -46,7 +48,7 @@ from daemon.panel.requests import Requests
 from daemon.panel.results import new_backup, nothing, said_locked, this_backup, understood
 from daemon.panel.rights import Rights
 from daemon.panel.server_calls import ServerCalls
-from daemon.panel.settling import SETTLE_SECONDS, settle_create, settle_toggle
+from daemon.panel.settling import DELETE_SECONDS, SETTLE_SECONDS, settle_create, settle_delete, settle_toggle
 from daemon.panel.sightings import Sightings
 from daemon.panel.translate import CREATION_MARGIN
 from daemon.panel.wire import is_id, read_link, read_server
@@ -267,9 +269,10 @@ class PanelClient:
         """Delete a backup: True when it was deleted, False when it was gone already. It goes before others that wait.
 
         HeldBackError where it could not leave before `not_after`, a moment of the monotonic clock. Where the answer was
-        lost, or is not the panel's own empty one, the backup is looked for: OutcomeUnknownError or ForeignPanelError if
-        it is still there, or cannot be looked for. That it is not there is believed while its server is to be seen:
-        whoever lost access to that is told 404 of everything on it. NotFoundError where it is not.
+        lost, or is not the panel's own empty one, the backup is looked for: once where the panel itself spoke, else for
+        some seconds. That it is gone is believed while its server is to be seen: whoever lost access to that is told
+        404 of everything on it. NotFoundError where it is not; PanelTroubleError or NodeError where the panel itself
+        failed and the backup still stands; OutcomeUnknownError or ForeignPanelError where it may still be done.
         """
         call = self._call("DELETE", f"deleting backup {uuid} of server {server_id}", server_id, "backups", uuid)
         call = replace(call, urgent=True, not_after=not_after)
@@ -280,21 +283,26 @@ class PanelClient:
         except PermissionLackingError:
             self._rights.refused(server_id)
             raise
-        except (NotFoundError, *LEFT_OPEN) as error:
-            open_still = error
-        existed = not isinstance(open_still, NotFoundError)
-        if (not existed or await self._is_unknown(server_id, uuid)) and await self._is_seen(server_id):
-            return existed
-        raise open_still
+        except NotFoundError:
+            if await self._is_seen(server_id):
+                return False
+            raise
+        except (NodeError, *LEFT_OPEN) as error:
+            trouble = error
+        spoken = trouble.spoken or isinstance(trouble, NodeError)
+        look = self._view(server_id, uuid, urgent=True)
+        view = partial(self._viewed, look, uuid, self._calls.once)
+        gone = await settle_delete(self._clock, look.doing, view, until=0 if spoken else DELETE_SECONDS)
+        if gone and await self._is_seen(server_id):
+            return True
+        raise _not_deleted(trouble, stands=gone is False)
 
-    async def _is_unknown(self, server_id: str, uuid: str) -> bool:
-        """Whether the panel says that it knows no such backup."""
+    async def is_gone(self, server_id: str, uuid: str) -> bool:
+        """Whether the panel knows no such backup, though it shows the server."""
         try:
             await self.backup(server_id, uuid, urgent=True)
         except NotFoundError:
-            return True
-        except PanelError:
-            return False
+            return await self._is_seen(server_id)
         return False
 
     async def _look(self, server_id: str) -> Server:
@@ -361,3 +369,14 @@ class PanelClient:
             return replace(page, sent_at=answer.sent_at)
 
         return fetch
+
+
+def _not_deleted(trouble: PanelError, *, stands: bool) -> PanelError:
+    """Given what a DELETE met, and whether its backup was seen to stand since, return the error that says both.
+
+    What the panel itself called failed is not done any more once the backup is seen after it.
+    """
+    if not stands or isinstance(trouble, ForeignPanelError):
+        return trouble
+    kind, said = (PanelTroubleError, trouble.__cause__) if trouble.spoken else (type(trouble), trouble)
+    return kind(f"{said}; it is still there", status=trouble.status, retry_after=trouble.retry_after)

@@ -3,7 +3,8 @@
     PanelError                      exit 4, but for a state that passes: 3
     ├── PanelUnreachableError    t  no connection, or none that lasted; a write was certainly not sent
     ├── ProxyError                  the environment names a proxy that cannot be used
-    ├── PanelTroubleError        t  5xx to a read: the panel, or the proxy before it, is in trouble or maintenance
+    ├── PanelTroubleError        t  5xx to a read: the panel, or the proxy before it, is in trouble or maintenance;
+    │                               to a deletion, where a look shows that the backup still stands
     ├── NodeError                t  DaemonConnectionException of any status: the node's trouble, passed through
     │   └── NodeCallError        t  Pelican's 500 RequestException or ConnectionException: its call to the node failed
     ├── OutcomeUnknownError      t  a write was sent, and its answer lost or a 5xx: it may be done, or not
@@ -32,18 +33,29 @@ from daemon.errors import BackupdError, Exit
 
 
 class PanelError(BackupdError):
-    """The panel is unreachable or refuses. `retry_after` is in seconds, where the panel said it."""
+    """The panel is unreachable or refuses. `retry_after` is in seconds, where the panel said it.
+
+    `spoken` says of a 5xx that the panel itself worded it, so that its work on the request has ended; a proxy's page
+    leaves open whether the panel is still at it.
+    """
 
     exit_code = Exit.FAILED
     code = "panel"
     transient: bool = False
 
     def __init__(
-        self, text: str, *, status: int | None = None, retry_after: float | None = None, hint: str | None = None
+        self,
+        text: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        hint: str | None = None,
+        spoken: bool = False,
     ) -> None:
         super().__init__(text, hint=hint)
         self.status = status
         self.retry_after = retry_after
+        self.spoken = spoken
 
 
 class PanelUnreachableError(PanelError):
@@ -66,7 +78,7 @@ class ProxyError(PanelError):
 
 
 class PanelTroubleError(PanelError):
-    """The panel, or a proxy before it, answers a read with 5xx, or does not let a lock stay."""
+    """The panel, or a proxy before it, answers a read with 5xx, does not delete, or does not let a lock stay."""
 
     code = "panel-trouble"
     default_hint = "the panel is in trouble or in maintenance; it is tried again, and its own log says more"

@@ -145,7 +145,9 @@ class Requests:
         except PanelTroubleError as error:
             trouble = error
         text = f"{trouble.text}, so that nothing says whether it was done"
-        raise OutcomeUnknownError(text, status=trouble.status, retry_after=trouble.retry_after)
+        raise OutcomeUnknownError(
+            text, status=trouble.status, retry_after=trouble.retry_after, spoken=trouble.spoken
+        ) from trouble
 
     async def _persist(self, call: Call, passing: tuple[type[PanelError], ...]) -> Answer:
         """Try until there is an answer, an error that is none of the passing ones, or no attempt is left."""

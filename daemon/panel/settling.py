@@ -27,6 +27,7 @@ from daemon.panel.wire import is_made_up
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 16.0
 SETTLE_SECONDS = 120.0  # of a create
 TOGGLE_SECONDS = 30.0  # of a lock
+DELETE_SECONDS = 20.0  # of a deletion that a proxy answered: the node may need as long as the panel waits for it
 TOGGLE_HINT = "look at the backup in a few minutes (`ptero-backupd backups show`), and only then ask for it once more"
 
 Seen = TypeVar("Seen")
@@ -116,3 +117,23 @@ async def settle_toggle(
     because = f" ({trouble.text})" if trouble else ""
     text = f"{lost.text}; it was not seen to be{because}, and is not asked for again, since it may still come"
     raise OutcomeUnknownError(text, hint=TOGGLE_HINT)
+
+
+async def settle_delete(
+    clock: Clock, doing: str, view: Callable[[], Awaitable[Backup]], *, until: float
+) -> bool | None:
+    """View a backup until the panel knows it no more, for `until` seconds.
+
+    True: it is gone; False: it still stands; None: the last look could not tell.
+    """
+    stands: bool | None = None
+    for look in looks(clock, until):
+        await clock.sleep(look.pause)
+        try:
+            await within(look.seconds, doing, view())
+            stands = True
+        except NotFoundError:
+            return True
+        except PanelError:
+            stands = None
+    return None if stands is None else False

@@ -69,7 +69,7 @@ def _by_status(answer: Answer, words: Words, text: str, call: Call) -> PanelErro
     """
     status = answer.status
     if status >= 500:  # noqa: PLR2004 — HTTP's own
-        return PanelTroubleError(text, status=status, retry_after=answer.retry_after)
+        return PanelTroubleError(text, status=status, retry_after=answer.retry_after, spoken=True)
     if status < 400:  # noqa: PLR2004
         return StrangeAnswerError(text, status=status)
     errors: dict[int, Callable[[], PanelError]] = {

@@ -113,7 +113,7 @@ def rehearsal(seen: Survey | Failed, *, state_dir: Path | None = None) -> Outcom
 
 def _halted(about: Outcome, error: BackupdError) -> Outcome:
     """What is reported of a rotation that meets that error before it asks for anything."""
-    halt = halted_by(error, good=False)
+    halt = halted_by(error)
     return replace(about, result=halt.result, problems=(halt.problem,), passing=halt.passing)
 
 

@@ -5,7 +5,7 @@ is settled by looking for that name, never by asking again (invariant 6).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.config.values import ServerConfig
 from daemon.core.adoption import newest_attempt
@@ -14,7 +14,7 @@ from daemon.core.plan import Refusal, make_room
 from daemon.history import Rotation, Step
 from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.panel.settling import SETTLE_SECONDS
-from daemon.rotation.delete import delete_decided
+from daemon.rotation.delete import UNDELETED_HINT, delete_decided
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, NO_RIGHT_TO_DELETE, Problem, Result, Retry, refusal
 from daemon.rotation.report import made_a_failed_one
@@ -35,6 +35,9 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
             return _adopted(run, earlier, "it was asked for before, for this same start")
         if earlier is not None and earlier.uuid not in {row.backup_uuid for row in rows if made_a_failed_one(row)}:
             raise _failed_meanwhile(run, earlier)
+        if earlier is None and any(row.summary.get("good") for row in rows):
+            text = f"{asked[0]}, which this start made and which was good, is gone, so nothing more is deleted for it"
+            raise Halt(Result.FAILED, Problem("vanished", text, "did someone delete it?"))
         gathered = await gather(run)  # what is decided rests on a listing taken after the last wait
     run.verdicts = verdicts = run.judge(run.config, gathered.listing).verdicts
     pending = _adoptable(run, verdicts, gathered.listing.taken_at)
@@ -219,12 +222,17 @@ async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
 
 
 async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimitError) -> None:
-    """Delete the oldest that the plan deletes with the coming one counted; refuse with the reason where none is."""
+    """Delete the oldest that the plan deletes with the coming one counted, or the next where the panel does not.
+
+    Refuses with the reason where none is deleted.
+    """
     earlier = _earlier_room(run, limit)
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         if earlier is not None and not _may_make_room_again(run, earlier, run.judge(config, listing).verdicts):
             raise _at_limit(limit, "room was made once already, and no backup has turned good since")
+        open_still = earlier is not None and _may_still_be_done(run, earlier)
+        tried = {earlier.detail["uuid"]} if earlier is not None and not open_still else set()
         room = make_room(
             listing,
             config.policy.retention,
@@ -232,15 +240,27 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             coming_name=name,
             brake=run.brake(config),
             accepted=run.accepted(),
+            asked=tried | run.undeleted.keys(),
         )
         if isinstance(room, Refusal):
             run.tell_held(config, listing, room.held)
             raise _at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
+        if room.backup.uuid in run.undeleted:
+            because = f"nothing else is to go, and {room.backup.name} could not be deleted"
+            raise _at_limit(limit, because, UNDELETED_HINT)
+        if earlier is not None and open_still and room.backup.uuid != earlier.detail["uuid"]:
+            raise _at_limit(limit, "room was asked for a moment ago, and may still be made", LOOKED_AT_NEXT)
         return (room,)
 
     run.log.info("making_room", reason=limit.text)
-    if not await delete_decided(run, gathered, decide, step="room"):
-        raise _at_limit(limit, "no room could be made")
+    while not run.deleted:
+        if not await delete_decided(run, gathered, decide, step="room"):
+            raise _at_limit(limit, "no room could be made")
+
+
+def _may_still_be_done(run: Run, earlier: Step) -> bool:
+    """Whether a deletion was asked for so lately that it may be on its way: then another would be one too many."""
+    return run.tools.clock.now() - earlier.at < timedelta(seconds=SETTLE_SECONDS)
 
 
 def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:

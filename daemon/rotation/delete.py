@@ -11,21 +11,48 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import LEFT_OPEN, BackupLockedError, HeldBackError, NotFoundError, PanelError
+from daemon.panel.errors import (
+    LEFT_OPEN,
+    ApiLimitError,
+    BackupLockedError,
+    ForeignPanelError,
+    HeldBackError,
+    KeyRefusedError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PanelError,
+    PanelTroubleError,
+    PanelUnreachableError,
+    PermissionLackingError,
+)
 from daemon.rotation.gather import Gathered, gather
-from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.run import Halt, Run
+from daemon.rotation.survey import must_be_free
 
 FRESH_SECONDS = 60.0
 MOMENT_SECONDS = 5.0  # between a look at one backup and its DELETE
 LISTINGS = 3
 LOOKS = 5
+PAUSES = (2.0, 8.0)  # seconds before a DELETE that failed is asked for again
+REPEAT_SECONDS = 60.0  # since the first, after which it is left to the next rotation
+MOST_UNDELETED = 20  # in one rotation
+EVERYWHERE = (KeyRefusedError, PanelUnreachableError, ApiLimitError, HeldBackError, ForeignPanelError)
+"""What is no one backup's: the next DELETE would meet it as well."""
+REPEATED = (PanelTroubleError, OutcomeUnknownError)
+"""After what a DELETE is asked for again while its backup stands: the deed may be half done."""
+UNDELETABLE = "undeletable"
+UNDELETED_HINT = "it is tried again at each rotation; the panel's own log says why it cannot"
 
 Decide = Callable[[ServerConfig, Listing], tuple[Verdict, ...]]
 
 
 class ChangedError(Exception):
     """A backup, or the configuration, is not any more what was decided on; the text says how."""
+
+
+class GoneError(ChangedError):
+    """The backup is not there any more."""
 
 
 async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: str = "delete") -> bool:
@@ -39,6 +66,8 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
         config = in_force(run)
         try:
             for verdict in decide(config, gathered.listing):
+                if verdict.backup.uuid in run.undeleted:
+                    continue
                 _expect(in_force(run) == config, "the configuration was read again")
                 await _delete(run, verdict, gathered, step)
         except ChangedError as changed:
@@ -80,6 +109,7 @@ def in_force(run: Run) -> ServerConfig:
 
 
 async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> None:
+    """Delete one, or note that the panel does not; raises where that concerns every deletion."""
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
     run.announce(step, uuid=backup.uuid, backup=backup.name, because=because)
@@ -92,10 +122,42 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> 
     except (ChangedError, PanelError) as error:
         if not isinstance(error, LEFT_OPEN):
             run.step(f"{step}_refused", uuid=backup.uuid, error=str(error))
-        raise
+        if isinstance(error, ChangedError):
+            raise
+        await _must_be_alone(run, error, step)
+        _leave(run, backup, error)
+        return
     run.step(f"{step}_done", uuid=backup.uuid, existed=existed)
     run.deleted.append(backup)
     run.log.info("backup_deleted", backup=backup.name, uuid=backup.uuid, because=because, existed=existed)
+
+
+async def _must_be_alone(run: Run, error: PanelError, step: str) -> None:
+    """Raise where the trouble is not with this one backup: what a look at the server tells.
+
+    And where a deletion that makes room may still be done: a second one would be one too many.
+    """
+    if isinstance(error, EVERYWHERE) or (step == "room" and isinstance(error, LEFT_OPEN)):
+        raise error
+    server = await run.client.server(run.server_id, urgent=True)
+    must_be_free(server)
+    if isinstance(error, PermissionLackingError) and not await run.client.may_delete(run.server_id, server):
+        raise error
+
+
+def _leave(run: Run, backup: Backup, error: PanelError) -> None:
+    """Note that a backup could not be deleted; Halt where they become too many."""
+    run.undeleted[backup.uuid] = backup, error
+    run.problem(UNDELETABLE, f"{backup.name} could not be deleted: {error.text}", UNDELETED_HINT)
+    if len(run.undeleted) >= MOST_UNDELETED:
+        raise undeleted(run)
+
+
+def undeleted(run: Run) -> Halt:
+    """How a rotation ends whose deletions were not all done: the daemon goes on with them where that may help."""
+    passing = any(error.transient for _, error in run.undeleted.values())
+    problem = next(problem for problem in reversed(run.problems) if problem.code == UNDELETABLE)
+    return Halt(Result.FAILED, problem, retry=Retry.UNTIL_NEXT_START if passing else Retry.NO)
 
 
 async def delete_seen(
@@ -105,8 +167,32 @@ async def delete_seen(
 
     `seen_at` is when it was seen, by the monotonic clock; None lets it be seen again in any case. The DELETE leaves
     within a minute of the listing, or within seconds of a look, or not at all, however long the API limit holds
-    requests back. Raises ChangedError, and PanelError where the panel refuses.
+    requests back. After a 5xx or a lost answer it is asked for again, a few times, as long as the backup is seen to
+    stand unchanged. Raises ChangedError, and PanelError where the panel refuses.
     """
+    until, repeated = clock.monotonic() + REPEAT_SECONDS, False
+    unknown: OutcomeUnknownError | None = None
+    for pause in (*PAUSES, REPEAT_SECONDS):
+        try:
+            return await _delete_fresh(client, clock, server_id, listed, seen_at=seen_at)
+        except GoneError as gone:
+            if repeated and await client.is_gone(server_id, listed.uuid):
+                return True
+            raise unknown or gone from None
+        except (ChangedError, PanelError) as error:
+            if isinstance(error, OutcomeUnknownError):
+                unknown = error  # and stays so, whatever comes of a later one: the first may still be done
+            if not isinstance(error, REPEATED) or clock.monotonic() + pause >= until:
+                raise unknown or error from None
+        await clock.sleep(pause)
+        seen_at, repeated = None, True
+    raise AssertionError("the last pause is longer than the time there is")
+
+
+async def _delete_fresh(
+    client: PanelClient, clock: Clock, server_id: str, listed: Backup, *, seen_at: float | None
+) -> bool:
+    """Delete one backup as soon as the API limit allows it, looking again whenever it was seen too long ago."""
     fresh_until = float("-inf") if seen_at is None else seen_at + FRESH_SECONDS
     held_back: HeldBackError | None = None
     for _ in range(LOOKS):
@@ -126,7 +212,7 @@ async def _look_again(client: PanelClient, clock: Clock, server_id: str, listed:
     try:
         now = await client.backup(server_id, listed.uuid, urgent=True)
     except NotFoundError as error:
-        raise ChangedError(f"{listed.name} is gone") from error
+        raise GoneError(f"{listed.name} is gone") from error
     seen = (now.locked, now.successful, now.completed_at is None, now.unreadable)
     was = (listed.locked, listed.successful, listed.completed_at is None, listed.unreadable)
     _expect(seen == was, f"{listed.name} changed its lock or state")

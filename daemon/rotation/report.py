@@ -39,6 +39,7 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         result=halt.result if halt else Result.DONE,
         created=run.created,
         deleted=tuple(run.deleted),
+        undeleted=tuple(backup for backup, _ in run.undeleted.values()),
         kept=run.kept,
         problems=tuple(run.problems),
         passing=halt.passing if halt else False,
@@ -65,6 +66,7 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         result=outcome.result.value,
         created=run.created.name if run.created else None,
         deleted=len(run.deleted),
+        **({"undeleted": len(run.undeleted)} if run.undeleted else {}),
         kept=run.kept,
         **({"retry_at": outcome.retry_at.isoformat(timespec="seconds")} if outcome.retry_at else {}),
     )
@@ -102,6 +104,7 @@ def _summary(run: Run, outcome: Outcome) -> dict[str, Any]:
         "passing": outcome.passing,
         "created": _named(run.created) if run.created else None,
         "deleted": [_named(backup) for backup in outcome.deleted],
+        "undeleted": [_named(backup) for backup in outcome.undeleted],
         "kept": outcome.kept,
         "problems": [_problem(problem) for problem in outcome.problems],
     }

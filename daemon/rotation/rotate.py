@@ -18,7 +18,7 @@ from daemon.log import bind, bound, get_logger, unbind
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateError
 from daemon.rotation.create import obtain
-from daemon.rotation.delete import delete_decided
+from daemon.rotation.delete import delete_decided, undeleted
 from daemon.rotation.gather import Gathered, gather, say_incomplete
 from daemon.rotation.outcome import (
     LOOKED_AT_NEXT,
@@ -55,7 +55,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
         except Halt as halt:
             return report(run, halt)
         except BackupdError as error:
-            return report(run, halted_by(error, good=run.good))
+            return report(run, halted_by(error))
         except asyncio.CancelledError:
             _say_left(run)
             raise
@@ -221,8 +221,13 @@ async def _prune(run: Run, gathered: Gathered) -> None:
         return decided.deletions
 
     await delete_decided(run, gathered, decide)
-    if waits is not None:
-        raise Halt(Result.REFUSED, refusal(run.config.name, "max_deletions", waits))
+    held = None if waits is None else refusal(run.config.name, "max_deletions", waits)
+    if run.undeleted:
+        if held is not None:
+            run.problem(held.code, held.text, held.hint)
+        raise undeleted(run)
+    if held is not None:
+        raise Halt(Result.REFUSED, held)
 
 
 def _look_at_created(run: Run, decided: Plan) -> None:
@@ -266,15 +271,17 @@ def _not_good(verdict: Verdict) -> Halt:
     )
 
 
-def halted_by(error: BackupdError, *, good: bool) -> Halt:
-    """Translate what ended the rotation: once a `good` backup is there, there is nothing to try again."""
+def halted_by(error: BackupdError) -> Halt:
+    """Translate what ended the rotation. What passes is tried again, though the new backup is good: then there is
+    something left to delete, and the next try takes that backup over.
+    """
     if isinstance(error, ServerStateError):
         return _obstructed(error)
     hint = LOOKED_AT_NEXT if isinstance(error, OutcomeUnknownError) else error.hint
     problem = Problem(error.code, error.text, hint)
     if isinstance(error, ServerBusyError):
         return Halt(Result.SKIPPED, problem, passing=True, retry=Retry.UNTIL_NEXT_START)
-    transient = isinstance(error, PanelError) and error.transient and not good
+    transient = isinstance(error, PanelError) and error.transient
     retry_after = error.retry_after if isinstance(error, PanelError) else None
     return Halt(
         Result.FAILED,

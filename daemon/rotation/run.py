@@ -22,7 +22,7 @@ from daemon.errors import StateError
 from daemon.history import AppliedRetention, Journal, Trigger
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import StrangeAnswerError
+from daemon.panel.errors import PanelError, StrangeAnswerError
 from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
@@ -135,6 +135,7 @@ class Run:
     slot: Slot | None = None
     created: Backup | None = None
     deleted: list[Backup] = field(default_factory=list)
+    undeleted: dict[str, tuple[Backup, PanelError]] = field(default_factory=dict)
     good: bool = False
     kept: int | None = None
     verdicts: tuple[Verdict, ...] = ()

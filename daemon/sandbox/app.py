@@ -108,7 +108,7 @@ class PanelApp:
         self.world.settle()
         server = self.world.find_server(request.path_params.get("server", ""))
         server_uuid = server.uuid if server else None
-        fault = self.world.faults.take(call, server_uuid) or NO_FAULT
+        fault = self.world.faults.take(call, server_uuid, request.path_params.get("backup")) or NO_FAULT
         answer = await self._suffer(fault, server_uuid, lambda: self._process(handler, request, fault))
         silent = fault.loss is Loss.SILENT
         status = 0 if silent else answer.status

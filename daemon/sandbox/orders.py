@@ -80,11 +80,12 @@ class _Order:
     fault: Fault
     on: Call | None
     server: str | None
+    backup: str | None
     skip: int
     times: int | None
 
-    def fits(self, call: Call, server: str | None) -> bool:
-        if self.on is not None and self.on is not call:
+    def fits(self, call: Call, server: str | None, backup: str | None) -> bool:
+        if self.on not in {None, call} or self.backup not in {None, backup}:
             return False
         return self.server is None or (server is not None and server.lower().startswith(self.server.lower()))
 
@@ -102,17 +103,21 @@ class Faults:
         *,
         on: Call | str | None = None,
         server: str | None = None,
+        backup: str | None = None,
         skip: int = 0,
         times: int | None = 1,
     ) -> None:
-        """Let `fault` happen to the next calls of the kind `on` (any if None) for that server (its identifier)."""
-        call = None if on is None else Call(on)
-        self._orders.append(_Order(fault, call, server and server[:8], skip, times))
+        """Let `fault` happen to the next calls of the kind `on` (any if None) for that server (its identifier).
 
-    def take(self, call: Call, server: str | None) -> Fault | None:
+        With `backup`, a uuid, only to calls for that one.
+        """
+        call = None if on is None else Call(on)
+        self._orders.append(_Order(fault, call, server and server[:8], backup, skip, times))
+
+    def take(self, call: Call, server: str | None, backup: str | None = None) -> Fault | None:
         """The fault for this call, if one was ordered; each order that fits and skips counts it."""
         for order in self._orders:
-            if not order.fits(call, server):
+            if not order.fits(call, server, backup):
                 continue
             if order.skip:
                 order.skip -= 1
@@ -133,6 +138,7 @@ class Faults:
                 "fault": order.fault.name,
                 "on": order.on,
                 "server": order.server,
+                "backup": order.backup,
                 "skip": order.skip,
                 "times": order.times,
             }

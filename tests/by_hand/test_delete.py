@@ -302,12 +302,22 @@ async def test_one_that_is_locked_meanwhile_stays_and_the_others_go(hand: Hand, 
     assert exit_of(hand.rig.config, handled) == 0
 
 
-async def test_trouble_in_the_middle_ends_it_and_tells_what_was_deleted(hand: Hand, history: list[Backup]) -> None:
-    """Two are gone, then the node is in trouble: exit 3."""
+async def test_one_that_the_node_does_not_delete_stays_and_the_others_go(hand: Hand, history: list[Backup]) -> None:
+    """It is said which and why: exit 3."""
     hand.rig.world.faults.order(faults.node_error(500), on=Call.DELETE, skip=2)
     handled = await beyond(hand)
+    assert hand.did(Deed.DELETED) == [history[number].name for number in (0, 1, 3)]
+    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["undeletable"], 3)
+
+
+async def test_trouble_with_the_key_in_the_middle_ends_it_and_tells_what_was_deleted(
+    hand: Hand, history: list[Backup]
+) -> None:
+    """Two are gone, then the key is refused, as it would be for each: exit 3."""
+    hand.rig.world.faults.order(faults.refused(401, "AuthenticationException"), on=Call.DELETE, skip=2)
+    handled = await beyond(hand)
     assert [one.backup.name for one in handled if one.backup] == [row.name for row in history[:2]]
-    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["node"], 3)
+    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["key-refused"], 3)
 
 
 async def test_what_changes_each_time_it_is_looked_at_is_said(hand: Hand, history: list[Backup]) -> None:

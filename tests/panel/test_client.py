@@ -382,20 +382,50 @@ def on_the_backup(reply: httpx.Response) -> Callable[[httpx.Request], httpx.Resp
 
 
 LEFT_OPEN = [LOST, html(502), html(503), captured("196"), httpx.Response(200, html="<html>")]
+BROKEN = [
+    captured("196"),
+    captured("186"),
+    captured("pelican/085_delete_node_500"),
+    captured("pelican/089_delete_node_17s"),
+]
 
 
-@pytest.mark.parametrize("lost", LEFT_OPEN, ids=str)
+@pytest.mark.parametrize("lost", LEFT_OPEN + BROKEN, ids=str)
 async def test_a_lost_deletion_is_settled_by_reading(lost: httpx.Response) -> None:
-    """Gone means deleted; still there, or unreadable, means unknown; it is never sent twice."""
+    """Gone means deleted; where it cannot be looked for that is unknown; it is never sent twice."""
     script = Script(lost, GONE, SEEN)
     async with client(script) as panel:
         assert await panel.delete(SERVER, UUID) is True
-    for after in (backup(), captured("152"), html(502)):
+    for after in (captured("152"), html(502)):
         script = Script(lost, on_the_backup(after))
         async with client(script) as panel:
-            with pytest.raises(errors.OutcomeUnknownError):
+            with pytest.raises((errors.OutcomeUnknownError, errors.NodeError)):
                 await panel.delete(SERVER, UUID)
         assert [line[:4] for line in script.lines].count("DELE") == 1
+
+
+@pytest.mark.parametrize("lost", [LOST, html(502), html(504), httpx.Response(200, html="<html>")], ids=str)
+async def test_a_deletion_that_a_proxy_answers_is_looked_for_while_the_node_may_be_at_it(lost: httpx.Response) -> None:
+    """The node needs seconds, and the proxy's page tells nothing: some twenty seconds, not one look."""
+    script, clock = Script(lost, backup(), html(502), backup(), GONE, SEEN), FakeClock()
+    async with client(script, clock=clock) as panel:
+        assert await panel.delete(SERVER, UUID) is True
+    assert clock.naps == [0, 2, 4, 8]
+    script, clock = Script(lost, on_the_backup(backup())), FakeClock()
+    async with client(script, clock=clock) as panel:
+        with pytest.raises(errors.OutcomeUnknownError, match="still there"):
+            await panel.delete(SERVER, UUID)
+    assert clock.elapsed == 20
+
+
+@pytest.mark.parametrize("said", BROKEN, ids=str)
+async def test_a_deletion_that_the_panel_itself_calls_failed_is_settled_by_one_look(said: httpx.Response) -> None:
+    """Its work on the request has ended: what still stands then was not deleted, and may be asked for again."""
+    script, clock = Script(said, on_the_backup(backup())), FakeClock()
+    async with client(script, clock=clock) as panel:
+        with pytest.raises((errors.PanelTroubleError, errors.NodeError), match="still there"):
+            await panel.delete(SERVER, UUID)
+    assert (clock.elapsed, [line[:4] for line in script.lines]) == (0, ["DELE", "GET "])
 
 
 async def test_a_locked_backup_is_refused_by_name() -> None:

@@ -40,7 +40,7 @@ async def test_faults_are_ordered_shown_and_forgotten(world: World, server: Serv
     async with over_http(world) as caller:
         order = {"fault": "web_page", "on": "list", "times": 2, "with": {"status": 503}}
         answer = await caller.control("POST", "/faults", json=order)
-        expected = [{"fault": "web_page 503", "on": "list", "server": None, "skip": 0, "times": 2}]
+        expected = [{"fault": "web_page 503", "on": "list", "server": None, "backup": None, "skip": 0, "times": 2}]
         assert answer.json() == {"waiting": expected, "happened": {}}
         assert (await caller.call("GET", f"/servers/{server.identifier}/backups")).status_code == 503
         assert (await caller.control("GET", "/faults")).json()["happened"] == {"web_page 503": 1}

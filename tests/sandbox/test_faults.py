@@ -303,7 +303,8 @@ def test_orders_count_skip_and_wait_for_what_fits(world: World) -> None:
     assert taken(world, "AAAAAAAA-1", listing, listing) == ["odd", None]
     assert taken(world, "aaaaaaaa", view, view, view) == ["reset"] * 3
     assert world.faults.happened == {"cut": 2, "odd": 1, "reset": 3}
-    assert world.faults.waiting() == [{"fault": "reset", "on": "view", "server": None, "skip": 0, "times": None}]
+    (left,) = world.faults.waiting()
+    assert left == {"fault": "reset", "on": "view", "server": None, "backup": None, "skip": 0, "times": None}
     world.faults.clear()
     assert taken(world, "aaaaaaaa", view) == [None]
 

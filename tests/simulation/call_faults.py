@@ -115,7 +115,7 @@ class RandomFaults(Faults):
         self._streams = {name: stream(name) for name in self._rates}
         self._happened = happened
 
-    def take(self, call: Call, server: str | None) -> Fault | None:
+    def take(self, call: Call, server: str | None, backup: str | None = None) -> Fault | None:
         """The trouble for this call; every kind throws its dice each time, so that none depends on another."""
         chosen: tuple[str, Fault] | None = None
         for name, rate in self._rates.items():

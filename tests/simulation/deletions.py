@@ -31,6 +31,7 @@ class Deletions:
         self.brake = Brake(court)
         self._last_of_listing: dict[int, Row] = {}
         self._room_made: dict[str, Exchange] = {}
+        self._asked_for: dict[str, set[str]] = {}
 
     # When it is done -------------------------------------------------------------------------------------------------
 
@@ -69,6 +70,7 @@ class Deletions:
         before = self._deleting.get(server)
         self._hold("4", before is None or not self._under_way_elsewhere(before), "two deletions at once", server)
         self._deleting[server] = exchange
+        self._asked_for.setdefault(server, set()).add(uuid)
         self._hold("4", not rotation.journal_failed, "a deletion without a journal", server)
         passes = last_passes(rotation, exchange)
         if not passes:
@@ -207,7 +209,8 @@ class Deletions:
             return oracle.judge(there, policy, name, now, complete=complete).deletions
         lately = self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
         room = oracle.room(there, policy, name, now, complete=complete, lately=lately)
-        return [room] if room else []
+        tried = self._asked_for.get(exchange.server or "", set())
+        return [uuid for place, uuid in enumerate(room) if tried.issuperset(room[:place])]
 
     def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
         rows, now = merged(listing), self._now_of(listing[0])

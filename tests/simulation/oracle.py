@@ -124,8 +124,8 @@ def room(
     *,
     complete: bool = True,
     lately: bool = False,
-) -> str | None:
-    """The one deletion that may make room for a backup that is about to be made; None where there is none.
+) -> tuple[str, ...]:
+    """What may make room for a backup that is about to be made: one of them, the first that can be deleted.
 
     `lately` says that room was made within the last day, which is once too often where too many would go.
     """
@@ -133,10 +133,9 @@ def room(
     after = with_coming(rows, policy, server, now, complete=complete)
     good = after.good_deletions()
     if over(after, policy) and (lately or setting(policy, "max_deletions") == 0):
-        return None
+        return ()
     protected = before.candidates[: setting(policy, "min_good")]
-    free = [uuid for uuid in good if uuid not in protected and uuid != "~coming"]
-    return free[0] if free else None
+    return tuple(uuid for uuid in good if uuid not in protected and uuid != "~coming")
 
 
 def beyond(

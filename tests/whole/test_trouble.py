@@ -328,7 +328,7 @@ async def test_a_server_whose_installation_failed_needs_somebody_and_is_told_as_
     )
     assert problem(outcome) == ("server_state", "the server is not installed (install_failed)")
     assert exit_code([outcome]) is Exit.FAILED
-    assert halted_by(ServerStateError("x", obstacle=Obstacle.INSTALL_FAILED), good=False).retry is Retry.NO
+    assert halted_by(ServerStateError("x", obstacle=Obstacle.INSTALL_FAILED)).retry is Retry.NO
 
 
 async def test_a_server_on_a_node_under_maintenance_is_skipped_and_said(rig: Rig) -> None:
@@ -409,14 +409,12 @@ async def test_a_lost_answer_to_a_delete_is_settled_by_reading(rig: Rig, history
     assert rig.requests(Call.DELETE) == 3
 
 
-async def test_a_delete_that_the_node_refuses_leaves_the_rest_for_the_next_rotation(
-    rig: Rig, history: list[str]
-) -> None:
-    """The new backup is good; what could not be deleted is said."""
+async def test_deletions_that_the_node_refuses_are_left_for_the_next_try(rig: Rig, history: list[str]) -> None:
+    """The new backup is good; what could not be deleted is said, and the daemon comes back to it in ten minutes."""
     rig.world.faults.order(faults.node_error(500), on=Call.DELETE, times=None)
-    outcome = await rig.rotate()
-    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "node")
-    assert outcome.retry_at is None
+    outcome = await rig.rotate("schedule", rig.clock.now())
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "undeletable")
+    assert outcome.retry_at == rig.clock.now() + timedelta(minutes=10)
     assert set(history) < set(rig.names())
 
 
