@@ -52,7 +52,7 @@ class Told:
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         self._last: dict[str, tuple[float, str]] = {}
-        self._ended: defaultdict[str, list[tuple[float, str | None]]] = defaultdict(list)
+        self._ended: defaultdict[str, list[tuple[float, str | None, bool]]] = defaultdict(list)
         self._heard: defaultdict[str, set[str]] = defaultdict(set)
 
     def ended(self, name: str, trigger: str, outcome: Outcome, now: datetime) -> None:
@@ -61,9 +61,10 @@ class Told:
         """
         moment = self._simulation.clock.monotonic()
         if outcome.result is Result.DONE:
-            self._ended[name].append((moment, None))
-        elif outcome.result is not Result.SKIPPED and (outcome.retry_at is None or trigger == "retry"):
-            self._ended[name].append((moment, now.isoformat(timespec="seconds").replace("+00:00", "Z")))
+            self._ended[name].append((moment, None, False))
+        elif outcome.result is not Result.SKIPPED:
+            must = outcome.retry_at is None or trigger == "retry"
+            self._ended[name].append((moment, now.isoformat(timespec="seconds").replace("+00:00", "Z"), must))
 
     def take(self, letter: Mapping[str, Any]) -> None:
         """One alert arrives."""
@@ -125,11 +126,11 @@ class Told:
         court, latest = self._simulation.court, self._simulation.clock.monotonic() - HOUR
         for name, ended in self._ended.items():
             since, first = 0.0, 0
-            for number, (moment, at) in enumerate(ended):
+            for number, (moment, at, must) in enumerate(ended):
                 if at is None:
                     since, first = moment, number
-                elif moment < latest and not court.journal_failed_since(since - 1.0):
-                    told = self._heard[name] & {other for _, other in ended[first:] if other}
+                elif must and moment < latest and not court.journal_failed_since(since - 1.0):
+                    told = self._heard[name] & {other for _, other, _ in ended[first:] if other}
                     uuid = self._simulation.uuid_of(name)
                     court.hold("news", bool(told), f"nobody was told that {name} failed at {at}", uuid)
 
