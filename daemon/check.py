@@ -8,7 +8,7 @@ hides another's.
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -17,8 +17,10 @@ from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig, duplicates
+from daemon.core.altered import unsafe_characters
 from daemon.core.keep import ALL
 from daemon.core.model import Backup, Scope, Server
+from daemon.core.names import Ownership
 from daemon.core.units import format_duration
 from daemon.errors import Exit, JournalDamagedError, StateError
 from daemon.history import Journal
@@ -31,6 +33,7 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 NEEDED = ("backup.read", "backup.create", "backup.delete")
 BY_HAND = ("backup.download", "backup.restore")
 _EVERY = "*"
+Altered = Callable[[str], Mapping[str, str]]
 _SHOWN = 3
 
 
@@ -59,8 +62,22 @@ def check_configuration(config: Config) -> tuple[Finding, ...]:
     files = ", ".join(map(str, config.files)) or "the environment"
     counts = f"{_number(config.servers, 'server')} on {_number(config.panels, 'panel')}"
     warnings = (Finding(Level.WARNING, "configuration", warning) for warning in config.warnings)
+    names = _unsafe_names(config)
     told = (Finding(Level.OK, "alerts", f"alerts.{name}: {_tells(one)}") for name, one in config.alerts.items())
-    return (Finding(Level.OK, "configuration", f"{files}: {counts}"), *told, *warnings)
+    return (Finding(Level.OK, "configuration", f"{files}: {counts}"), *told, *names, *warnings)
+
+
+def _unsafe_names(config: Config) -> list[Finding]:
+    """Templates with characters that some panels alter, so that no name says any more whose the backup is."""
+    templates = (one.policy.template for one in config.servers.values())
+    others = (policy.template for policy in config.policies.values())
+    findings = []
+    for template in dict.fromkeys((*templates, *others)):
+        if unsafe := unsafe_characters(template):
+            text = f'name = "{template.text}" has characters that some panels alter: {" ".join(unsafe)}'
+            hint = "letters, digits, blanks and - . _ are kept; put the old name into also_own"
+            findings.append(Finding(Level.WARNING, "name", text, hint))
+    return findings
 
 
 def check_state(state_dir: Path | None) -> Finding:
@@ -94,9 +111,14 @@ def _tells(receiver: AlertConfig) -> str:
     return f"{receiver.type}, told of {events}"
 
 
-async def check_panels(config: Config, clients: Mapping[str, PanelClient], clock: Clock) -> tuple[Finding, ...]:
-    """Ask every panel about its key and its servers; `clients` has a client for each panel of the configuration."""
-    looks = (_look_at_panel(panel, config, clients[name], clock) for name, panel in config.panels.items())
+async def check_panels(
+    config: Config, clients: Mapping[str, PanelClient], clock: Clock, altered: Altered = lambda _: {}
+) -> tuple[Finding, ...]:
+    """Ask every panel about its key and its servers; `clients` has a client for each panel of the configuration.
+
+    `altered` gives, for a server's uuid, the names that its panel gave to backups of ours, by their uuids.
+    """
+    looks = (_look_at_panel(panel, config, clients[name], clock, altered) for name, panel in config.panels.items())
     uuids: dict[str, str] = {}
     findings: list[Finding] = []
     for found, of_panel in await asyncio.gather(*looks):
@@ -129,7 +151,9 @@ def _twice(config: Config, uuids: Mapping[str, str]) -> list[Finding]:
 Look = tuple[list[Finding], dict[str, str]]
 
 
-async def _look_at_panel(panel: PanelConfig, config: Config, client: PanelClient, clock: Clock) -> Look:
+async def _look_at_panel(
+    panel: PanelConfig, config: Config, client: PanelClient, clock: Clock, altered: Altered
+) -> Look:
     """Return what is found on a panel, and the uuid of each configured server that it knows."""
     servers = [server for server in config.servers.values() if server.panel.name == panel.name]
     try:
@@ -139,7 +163,9 @@ async def _look_at_panel(panel: PanelConfig, config: Config, client: PanelClient
         return [Finding(Level.ERROR, error.code, text, error.hint, panel.name)], {}
     findings = [_answers(panel, visible, client), *_clock(panel, client, clock)]
     uuids: dict[str, str] = {}
-    for found, of_server in await asyncio.gather(*(_look_at_server(server, client, visible) for server in servers)):
+    for found, of_server in await asyncio.gather(
+        *(_look_at_server(server, client, visible, altered) for server in servers)
+    ):
         findings += found
         uuids |= of_server
     return findings, uuids
@@ -166,7 +192,9 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
 # A server ---------------------------------------------------------------------------------------------------------
 
 
-async def _look_at_server(config: ServerConfig, client: PanelClient, visible: Sequence[Server]) -> Look:
+async def _look_at_server(
+    config: ServerConfig, client: PanelClient, visible: Sequence[Server], altered: Altered
+) -> Look:
     """Return what is found about a server, and its uuid by its configured name where the panel knows it."""
     try:
         server = await client.server(config.id)
@@ -177,7 +205,7 @@ async def _look_at_server(config: ServerConfig, client: PanelClient, visible: Se
     seen = _about(config, Level.OK, "server", f'"{server.name}" on {server.node}')
     findings = [seen, *_obstacle(config, server), *_permissions(config, server), *_no_backups(config, server)]
     if server.obstacle is None and not any(finding.level is Level.ERROR for finding in findings):
-        findings += await _look_at_backups(config, server, client)
+        findings += await _look_at_backups(config, server, client, altered(server.uuid))
     return findings, {config.name: server.uuid}
 
 
@@ -218,18 +246,36 @@ def _no_backups(config: ServerConfig, server: Server) -> list[Finding]:
     return [_about(config, Level.ERROR, NO_BACKUPS.code, NO_BACKUPS.text, NO_BACKUPS.hint)]
 
 
-async def _look_at_backups(config: ServerConfig, server: Server, client: PanelClient) -> list[Finding]:
+async def _look_at_backups(
+    config: ServerConfig, server: Server, client: PanelClient, altered: Mapping[str, str]
+) -> list[Finding]:
     try:
         backups = (await client.backups(config.id)).backups
     except PanelError as error:
         return [_about(config, Level.ERROR, error.code, error.text, error.hint)]
-    return [*_renamed(config, backups), _limit(config, server, backups)]
+    ownership = config.ownership.knowing(altered)
+    return [
+        *_renamed(config, ownership, backups),
+        *_altered(config, ownership, backups),
+        _limit(config, ownership, server, backups),
+    ]
 
 
-def _renamed(config: ServerConfig, backups: Sequence[Backup]) -> list[Finding]:
+def _altered(config: ServerConfig, ownership: Ownership, backups: Sequence[Backup]) -> list[Finding]:
+    """Whether the panel keeps names otherwise than they were asked for, by the newest backup that shows it."""
+    templates = config.ownership
+    known = [b for b in backups if ownership.owns(b.name, b.uuid) and not templates.owns(b.name)]
+    if not known:
+        return []
+    text = f'the panel alters names, such as to "{known[-1].name}": {_number(known, "backup")} known by uuid alone'
+    hint = "they are its own as long as the state folder is kept"
+    return [_about(config, Level.WARNING, "name_altered", text, hint)]
+
+
+def _renamed(config: ServerConfig, ownership: Ownership, backups: Sequence[Backup]) -> list[Finding]:
     """Whether the policy made the backups when the server had another name, so that it no longer touches them."""
     template, names = config.policy.template, [backup.name for backup in backups]
-    if config.policy.scope is not Scope.OWN or any(map(config.ownership.owns, names)):
+    if config.policy.scope is not Scope.OWN or any(ownership.owns(b.name, b.uuid) for b in backups):
         return []
     findings = []
     for former, count in Counter(filter(None, map(template.server_of, names))).most_common(1):
@@ -240,9 +286,9 @@ def _renamed(config: ServerConfig, backups: Sequence[Backup]) -> list[Finding]:
     return findings
 
 
-def _limit(config: ServerConfig, server: Server, backups: Sequence[Backup]) -> Finding:
+def _limit(config: ServerConfig, ownership: Ownership, server: Server, backups: Sequence[Backup]) -> Finding:
     """Whether the panel's limit can hold what the policy keeps, the new backup, and what it never deletes."""
-    limit, beyond = server.backup_limit, sum(_never_deleted(config, backup) for backup in backups)
+    limit, beyond = server.backup_limit, sum(_never_deleted(config, ownership, backup) for backup in backups)
     also = f", and {_number(range(beyond), 'backup')} that it never deletes" if beyond else ""
     most = config.policy.retention.most_kept()
     if most is None:
@@ -255,10 +301,10 @@ def _limit(config: ServerConfig, server: Server, backups: Sequence[Backup]) -> F
     return _about(config, Level.WARNING, "limit", f"the limit of {limit} cannot hold {kept}", hint)
 
 
-def _never_deleted(config: ServerConfig, backup: Backup) -> bool:
+def _never_deleted(config: ServerConfig, ownership: Ownership, backup: Backup) -> bool:
     """Whether the backup takes a slot that no rotation frees; failed ones take none."""
     failed = backup.completed_at is not None and not backup.successful
-    foreign = config.policy.scope is Scope.OWN and not config.ownership.owns(backup.name)
+    foreign = config.policy.scope is Scope.OWN and not ownership.owns(backup.name, backup.uuid)
     return not failed and (backup.locked or foreign)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import pytest
 
@@ -44,7 +45,14 @@ class Scene:
         days = [clock.now() - timedelta(days=day) for day in range(5, 0, -1)]
         history(self.world, self.survival, days)
 
-    async def check(self, *, key: str = KEY, servers: Mapping[str, str] | None = None, **policy: str) -> list[Finding]:
+    async def check(
+        self,
+        *,
+        key: str = KEY,
+        servers: Mapping[str, str] | None = None,
+        altered: Mapping[str, str] = MappingProxyType({}),
+        **policy: str,
+    ) -> list[Finding]:
         """Check the configuration with those keys of its policy."""
         async with SandboxServer(self.world) as server:
             config = self.configuration(server.url, key, servers, policy)
@@ -53,7 +61,7 @@ class Scene:
                 for name, panel in config.panels.items()
             }
             try:
-                return list(await check_panels(config, clients, self.clock))
+                return list(await check_panels(config, clients, self.clock, lambda _: altered))
             finally:
                 for client in clients.values():
                     await client.aclose()
@@ -410,3 +418,30 @@ def test_some_panels_failing_is_not_all() -> None:
     broken = Finding(Level.ERROR, "panel-unreachable", "", panel="b")
     assert exit_code([fine, broken]) is Exit.SOME_FAILED
     assert exit_code([broken]) is Exit.FAILED
+
+
+async def test_a_template_that_panels_alter_is_warned_of(scene: Scene) -> None:
+    """Without asking any panel: the name would no longer say whose the backup is."""
+    plain = scene.configuration("https://panel.example.com", KEY, None, {})
+    assert "name" not in {finding.code for finding in check_configuration(plain)}
+    fancy = scene.configuration("https://panel.example.com", KEY, None, {"name": '"[auto] {time} & 🔥"'})
+    (found,) = (finding for finding in check_configuration(fancy) if finding.code == "name")
+    assert (found.level, found.text.partition(": ")[2]) == (Level.WARNING, "[ ] & 🔥")
+
+
+async def test_names_that_the_panel_altered_are_told_and_counted_as_its_own(scene: Scene) -> None:
+    """They are known by their uuids, so that they neither fill the limit nor look renamed."""
+    altered = {}
+    for backup in scene.survival.backups.values():
+        backup.name = altered[backup.uuid] = backup.name.lower()
+    scene.survival.limit = 5
+    unknown = await scene.check()
+    assert "5 backups that it never deletes" in next(one.text for one in unknown if one.code == "limit")
+    known = await scene.check(altered=altered)
+    assert worst(known) == [
+        (
+            "warning",
+            "name_altered",
+            f'the panel alters names, such as to "{backup.name}": 5 backups known by uuid alone',
+        )
+    ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from daemon.check import Finding, Level, check_configuration, check_panels, check_state, exit_code
 from daemon.cli.context import begin
@@ -13,6 +14,8 @@ from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.values import Config
 from daemon.discovery import look
+from daemon.errors import StateError
+from daemon.history import Journal
 from daemon.notify import refuse_unusable
 from daemon.rotation.tools import open_clients
 
@@ -42,10 +45,19 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
 
 async def _ask(config: Config) -> tuple[Finding, ...]:
     clock = SystemClock()
-    async with open_clients(config.panels.values(), clock) as clients:
-        coverage, _ = await look(config, clients)  # a panel that does not answer is found by the check itself
-        skipped = [_skipped(name, why) for name, why in coverage.skipped.items()]
-        return (*await check_panels(coverage.config, clients, clock), *skipped)
+    with _journal(config.state_dir) as journal:
+        async with open_clients(config.panels.values(), clock) as clients:
+            coverage, _ = await look(config, clients)  # a panel that does not answer is found by the check itself
+            skipped = [_skipped(name, why) for name, why in coverage.skipped.items()]
+            return (*await check_panels(coverage.config, clients, clock, journal.altered), *skipped)
+
+
+def _journal(state_dir: Path | None) -> Journal:
+    """The journal, or an empty one where it cannot be read: what is wrong with it the check of the state says."""
+    try:
+        return (Journal.look(state_dir) if state_dir else None) or Journal.memory()
+    except StateError:
+        return Journal.memory()
 
 
 def _skipped(server: str, why: str) -> Finding:

@@ -5,8 +5,8 @@ over a bound deletes nothing at all: which of its deletions are the mistake, nob
 retention was changed waits for a day after it was told, whatever key was changed and however little goes.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -34,6 +34,10 @@ class Applied:
 
     retention: Retention
     ownership: Ownership
+
+    def knowing(self, altered: Mapping[str, str]) -> "Applied":
+        """Return the same with these names that the panel gave to backups of ours."""
+        return replace(self, ownership=self.ownership.knowing(altered))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Names: a template makes the name of a backup, and tells from a name whether it made it.
 
-What must hold: a name counts as own only if the template could have made it to the letter, since own is what may be
-deleted. Time and id have one fixed length each, so a name can be read back in one way only.
+What must hold: a name counts as own only if the template could have made it to the letter, or if the panel was seen to
+make it of such a one when it took the backup (daemon/core/altered.py), since own is what may be deleted. Time and id
+have one fixed length each, so a name can be read back in one way only.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
@@ -63,17 +65,28 @@ class Template:
 
 @dataclass(frozen=True)
 class Ownership:
-    """What is a policy's own on one server: the template in force and the earlier ones. `server` None means any."""
+    """What is a policy's own on one server: the template in force and the earlier ones. `server` None means any.
+
+    `altered` are the names that the panel gave to backups of ours instead of those that were asked for, by uuid.
+    """
 
     templates: tuple[Template, ...]
     server: str | None
+    altered: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    def owns(self, name: str) -> bool:
-        """Whether one of the templates could have made the name."""
-        for pattern in self._patterns:  # noqa: SIM110 — twice as fast as any()
+    def knowing(self, altered: Mapping[str, str]) -> "Ownership":
+        """Return the same with these altered names."""
+        return replace(self, altered=altered)
+
+    def owns(self, name: str, uuid: str | None = None) -> bool:
+        """Whether one of the templates could have made the name, or the panel made it for the backup of that uuid.
+
+        A backup that a person renamed since is foreign, whoever had named it before.
+        """
+        for pattern in self._patterns:
             if pattern.fullmatch(name):
                 return True
-        return False
+        return uuid is not None and self.altered.get(uuid) == name
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], ...]:

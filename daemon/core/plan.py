@@ -153,8 +153,9 @@ class _Look:
 
     def held(self, verdicts: Sequence[Verdict], present: Applied, brake: Brake) -> tuple[Verdict, ...]:
         """What the present retention deletes, the one before it keeps, and has not been told for a day."""
-        now, before = self.listing.taken_at, brake.before
-        until = brake.held_until(now)
+        now, until = self.listing.taken_at, brake.held_until(self.listing.taken_at)
+        # What the panel made of our names is knowledge, and no part of what was configured.
+        before = brake.before and brake.before.knowing(present.ownership.altered)
         if brake.lifted or before is None or before == present or now >= until:
             return ()
         return held_back(verdicts, self.judged(before), until, present.retention.zone)

@@ -81,7 +81,7 @@ def judge(
     that the listing may lack some: then `total_size` does not act.
     """
     ordered = newest_first(backups)
-    own = [ownership.owns(backup.name) for backup in ordered]
+    own = [ownership.owns(backup.name, backup.uuid) for backup in ordered]
     found = findings(ordered, own, now=now, suspicious=retention.suspicious, accepted=accepted)
     if states is not None:
         found = [PLAINLY[states[backup.uuid]] for backup in ordered]

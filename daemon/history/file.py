@@ -104,6 +104,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             told_at TEXT
         )""",
     ),
+    (
+        """CREATE TABLE altered (
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            name TEXT NOT NULL,
+            asked TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (server_uuid, backup_uuid)
+        )""",
+    ),
 )
 
 

@@ -231,6 +231,20 @@ class Journal:
                 (server_uuid, backup_uuid, written(at)),
             )
 
+    def altered(self, server_uuid: str) -> dict[str, str]:
+        """Return the names that the panel gave to backups of ours instead of those that were asked for, by uuid."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT backup_uuid, name FROM altered WHERE server_uuid = ?", (server_uuid,))
+            return {str(uuid): str(name) for uuid, name in rows}
+
+    def was_altered(self, server_uuid: str, backup_uuid: str, *, asked: str, name: str, at: datetime) -> None:
+        """Remember that the panel keeps a backup of ours under another name; it is known by its uuid from then on."""
+        with self._synced(), self._writing("altered name") as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO altered (server_uuid, backup_uuid, name, asked, at) VALUES (?, ?, ?, ?, ?)",
+                (server_uuid, backup_uuid, name, asked, written(at)),
+            )
+
     def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Remember that an operator deleted the backup, so that it is known to have been there."""
         with self._writing("deletion by hand") as connection:

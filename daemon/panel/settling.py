@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from daemon.clock import Clock
+from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness
 from daemon.panel.answers import READ_SECONDS
 from daemon.panel.errors import (
@@ -64,7 +65,8 @@ async def within(seconds: float, doing: str, seen: Awaitable[Seen]) -> Seen:
 async def settle_create(clock: Clock, doing: str, fetch: Fetch[Backup], name: str, *, until: float) -> Backup | None:
     """List until a backup of that name appears, for `until` seconds; None where it surely did not.
 
-    One pass is enough to find it, so only the last look, which says that it is not there, takes as many as needed.
+    Where a panel alters names, what it could have made of this one is taken for it. One pass is enough to find it, so
+    only the last look, which says that it is not there, takes as many as needed.
     OutcomeUnknownError where the last list could not be read, or not as a whole.
     """
     trouble: PanelError | None = None
@@ -77,7 +79,7 @@ async def settle_create(clock: Clock, doing: str, fetch: Fetch[Backup], name: st
             trouble = error
             continue
         trouble = None
-        named = [backup for backup in listing.backups if backup.name == name.strip()]  # the panel trims it
+        named = find_named(listing.backups, name)
         for backup in named:
             if not is_made_up(backup.uuid):  # by a name given here nobody could ask for it again
                 return backup

@@ -98,7 +98,7 @@ def rehearsal(seen: Survey | Failed, *, state_dir: Path | None = None) -> Outcom
     if found.adopted is None and (problem := no_room(seen)) is not None:
         return replace(about, result=Result.REFUSED, problems=(*about.problems, problem))
     listing = with_coming(config, seen.listing, found.adopted)
-    decided = judged(config, listing, accepted=seen.accepted, brake=seen.brake)
+    decided = judged(config, listing, ownership=seen.ownership, accepted=seen.accepted, brake=seen.brake)
     deleted = tuple(verdict.backup for verdict in decided.deletions)
     kept = len(decided.verdicts) - len(deleted)
     if decided.refused is not None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from daemon.config.values import ServerConfig
 from daemon.core.adoption import newest_attempt
+from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import Refusal, make_room
 from daemon.history import Rotation, Step
@@ -16,6 +17,7 @@ from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownE
 from daemon.panel.settling import SETTLE_SECONDS
 from daemon.rotation.delete import UNDELETED_HINT, delete_decided
 from daemon.rotation.gather import Gathered, gather
+from daemon.rotation.naming import compare
 from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, NO_RIGHT_TO_DELETE, Problem, Result, Retry, refusal
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
@@ -58,13 +60,16 @@ def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
 
 async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, uuid: str | None) -> Backup | None:
     """Look for what an earlier rotation asked for and did not see; it counts when it serves the same start."""
-    found = _named(listing, name)
+    run.asked = name
+    found = _listed(listing, name, uuid)
     if uuid is not None and (found is None or found.unreadable):
         found = await _viewed(run, name, uuid)
     elif found is None:
         left = SETTLE_SECONDS - max(0.0, (run.tools.clock.now() - at).total_seconds())
         if left > 0 or not _shows_all(listing):
             found = await _settle(run, name, max(0.0, left))
+    if found is not None:
+        compare(run, name, found)
     if found is None or not _serves_this_start(run, found, at):
         return None
     return found
@@ -119,8 +124,11 @@ def _shows_all(listing: Listing) -> bool:
     return whole and not any(backup.unreadable for backup in listing.backups)
 
 
-def _named(listing: Listing, name: str) -> Backup | None:
-    return next((backup for backup in listing.backups if backup.name == name), None)
+def _listed(listing: Listing, name: str, uuid: str | None) -> Backup | None:
+    """The backup of that uuid or, where it is not known, of that name."""
+    if uuid is None:
+        return next(iter(find_named(listing.backups, name)), None)
+    return next((backup for backup in listing.backups if backup.uuid == uuid), None)
 
 
 def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
@@ -165,20 +173,22 @@ async def _create(run: Run, gathered: Gathered) -> Backup:
     identity = f"{run.tools.random.getrandbits(32):08x}"
     name = policy.template.render(run.config.name, run.panel_now(), identity)
     try:
-        return await _ask(run, name)
+        return await _ask(run, name, gathered.listing)
     except BackupLimitError as error:
         await _make_room(run, gathered, name, error)
     try:
-        return await _ask(run, name)
+        return await _ask(run, name, gathered.listing)
     except BackupLimitError as error:
         raise _at_limit(error, "one deletion made room, and somebody else took it") from error
 
 
-async def _ask(run: Run, name: str) -> Backup:
+async def _ask(run: Run, name: str, before: Listing) -> Backup:
     """One POST, journalled before and after; where the answer leaves it open, it is settled by looking for the name.
 
     It is journalled when it leaves, however long the API limit held it back: whoever picks this up counts from there.
     """
+
+    run.asked = name
 
     def leaving() -> None:
         run.announce("create", backup=name)
@@ -192,6 +202,7 @@ async def _ask(run: Run, name: str) -> Backup:
         run.step("create_refused", backup=name, error=error.text)
         raise
     run.step("created", uuid=backup.uuid, backup=backup.name)
+    compare(run, name, backup, answered=all(backup.uuid != known.uuid for known in before.backups))
     run.log.info("backup_created", backup=backup.name, uuid=backup.uuid)
     return backup
 
@@ -236,7 +247,7 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
         room = make_room(
             listing,
             config.policy.retention,
-            ownership=config.ownership,
+            ownership=run.ownership(config),
             coming_name=name,
             brake=run.brake(config),
             accepted=run.accepted(),

@@ -17,6 +17,7 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.brake import Brake
 from daemon.core.model import Backup, Listing, Server, Verdict
+from daemon.core.names import Ownership
 from daemon.core.plan import Plan, plan
 from daemon.errors import StateError
 from daemon.history import AppliedRetention, Journal, Trigger
@@ -123,7 +124,7 @@ class Row:
 
 @dataclass(slots=True)
 class Run:
-    """One rotation under way."""
+    """One rotation under way. `asked` is the name that it, or the one that it goes on with, asked the panel for."""
 
     order: Order
     client: PanelClient
@@ -133,6 +134,7 @@ class Run:
     server: Server | None = None
     row: Row | None = None
     slot: Slot | None = None
+    asked: str | None = None
     created: Backup | None = None
     deleted: list[Backup] = field(default_factory=list)
     undeleted: dict[str, tuple[Backup, PanelError]] = field(default_factory=dict)
@@ -226,11 +228,19 @@ class Run:
         return plan(
             listing,
             config.policy.retention,
-            ownership=config.ownership,
+            ownership=self.ownership(config),
             brake=self.brake(config),
             accepted=self.accepted(),
             already_deleted=sum(backup.successful for backup in self.deleted),
         )
+
+    def ownership(self, config: ServerConfig) -> Ownership:
+        """What is the policy's own: by its templates, and by uuid what the panel keeps under other names."""
+        try:
+            return config.ownership.knowing(self.tools.journal.altered(self.known_server.uuid))
+        except StateError as error:
+            self.journal_failed(error)
+            return config.ownership
 
     def accepted(self) -> frozenset[str]:
         """The backups that an operator said are good after all."""

@@ -9,6 +9,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.adoption import Adoption, adopt
 from daemon.core.brake import Brake
 from daemon.core.model import Backup, Listing, Server, Verdict
+from daemon.core.names import Ownership
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.history import Journal
 from daemon.panel.client import PanelClient
@@ -29,6 +30,7 @@ class Survey:
     listing: Listing
     accepted: frozenset[str]
     brake: Brake
+    ownership: Ownership
     plan: Plan
 
 
@@ -37,16 +39,18 @@ async def survey(
 ) -> Survey:
     """Read the server and all its backups and judge them; changes nothing; raises PanelError and StateError.
 
-    The journal tells which backups an operator said are good after all, and what was last applied. `max_deletions`
+    The journal tells which backups an operator said are good after all, what was last applied, and which names
+    the panel gave to backups of ours. `max_deletions`
     lifts the brake as a rotation with it would.
     """
     server = await client.server(config.id)
     must_be_free(server)
     listing = await client.backups(config.id)
     accepted, known = journal.accepted(server.uuid), recall(journal, server.uuid)
+    ownership = config.ownership.knowing(journal.altered(server.uuid))
     brake = brake_of(config, known, once=max_deletions, panel_ahead=listing.taken_at - clock.now())
-    decided = judged(config, listing, accepted=accepted, brake=brake)
-    return Survey(config, server, listing, accepted, brake, decided)
+    decided = judged(config, listing, ownership=ownership, accepted=accepted, brake=brake)
+    return Survey(config, server, listing, accepted, brake, ownership, decided)
 
 
 def must_be_free(server: Server) -> None:
@@ -55,12 +59,14 @@ def must_be_free(server: Server) -> None:
         raise ServerStateError(f"the server is {server.obstacle}", obstacle=server.obstacle)
 
 
-def judged(config: ServerConfig, listing: Listing, *, accepted: frozenset[str], brake: Brake) -> Plan:
+def judged(
+    config: ServerConfig, listing: Listing, *, ownership: Ownership, accepted: frozenset[str], brake: Brake
+) -> Plan:
     """The plan for that listing by the configuration."""
     return plan(
         listing,
         config.policy.retention,
-        ownership=config.ownership,
+        ownership=ownership,
         brake=brake,
         accepted=accepted,
     )
@@ -78,7 +84,7 @@ def no_room(seen: Survey) -> Problem | None:
     room = make_room(
         seen.listing,
         policy.retention,
-        ownership=seen.config.ownership,
+        ownership=seen.ownership,
         coming_name=policy.template.render(seen.config.name, seen.listing.taken_at, "0" * 8),
         brake=seen.brake,
         accepted=seen.accepted,

@@ -1,6 +1,6 @@
 """The endpoints themselves: what is left to do once a call has come through everything that all calls go through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -81,7 +81,8 @@ class Endpoints:
         self.world.check_node(visit.server)
         locked = locked and visit.may("backup.delete")
         backup = self.world.create(visit.server, name, ignored=ignored, locked=locked, by=visit.user.name)
-        return self._backup_answer(backup)
+        echoed = replace(backup, name=name) if self.world.settings.echo and name else backup
+        return self._backup_answer(echoed)
 
     async def lock(self, visit: Visit) -> Answer:
         visit.need("backup.delete")

@@ -4,6 +4,7 @@ The rules are in `world`; how the records look as JSON is in `shapes`.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -36,7 +37,9 @@ class Settings:
     `deleted_count` False belong. `creation_limit` 0 switches the creation throttle off. `housekeeping` is after how
     many seconds the panel marks a stuck backup as failed, None where it never does. `skew` is how far the panel's clock
     is ahead. `zulu` writes times with a `Z`. `locale` is the language of its
-    refusals, `checksum` what its nodes sum backups with, and `maintenance_retry` the seconds of `down --retry`.
+    refusals, `checksum` what its nodes sum backups with, and `maintenance_retry` the seconds of `down --retry`. `alter`
+    is what it makes of a backup's name before it keeps it, None where it keeps it as it is; `echo` has the create
+    answer with the name that was asked for.
     """
 
     kind: Kind = Kind.PTERODACTYL
@@ -53,6 +56,8 @@ class Settings:
     zulu: bool = False
     locale: str = "en"
     checksum: Digest = Digest.SHA1
+    alter: Callable[[str], str] | None = None
+    echo: bool = False
     maintenance: bool = False
     maintenance_retry: int | None = None
     database_down: bool = False

@@ -207,6 +207,7 @@ class World:
         self.settle()
         made = self.now().replace(microsecond=0)
         text = name or f"Backup at {made.astimezone(self.settings.zone):%Y-%m-%d %H:%M:%S}"
+        text = text if self.settings.alter is None else self.settings.alter(text)
         work = server.coming.popleft() if server.coming else server.work
         backup = Backup(self.new_uuid(), text, made, locked, tuple(ignored), size=work.size, flavour=work.flavour)
         self._insert(server, backup, by)

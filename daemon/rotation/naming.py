@@ -1,0 +1,46 @@
+"""What became of the name that was asked for: some panels keep another, by which no template knows its backup again.
+
+It is compared with the name in the answer to the create, and in the listing after the wait. A backup whose name the
+panel altered is known by its uuid from then on, from the journal. One that a person renamed is not ours any more, on
+purpose: in a listing only what panels are known to make of names counts as the panel's doing.
+"""
+
+from daemon.core.altered import altered, unsafe_characters
+from daemon.core.model import Backup, Listing
+from daemon.errors import StateError
+from daemon.rotation.run import Run
+
+NOTHING_BETTER = "without the state folder it would be foreign"
+
+
+def compare_listed(run: Run, listing: Listing) -> None:
+    """Compare the new backup's name in the listing with the one that was asked for."""
+    created = run.known_created
+    listed = next((backup for backup in listing.backups if backup.uuid == created.uuid), None)
+    if run.asked is not None and listed is not None:
+        compare(run, run.asked, listed)
+
+
+def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> None:
+    """Compare a backup's name with the one that was asked for, and remember and tell where the panel altered it.
+
+    `answered` says that this is the create's own answer: before that nobody can have renamed it.
+    """
+    if kept.unreadable is not None or kept.name == asked:
+        return
+    if not answered and not altered(asked, kept.name):
+        return
+    run.step("altered", uuid=kept.uuid, asked=asked, kept=kept.name)
+    journal = run.tools.journal
+    try:
+        journal.was_altered(run.known_server.uuid, kept.uuid, asked=asked, name=kept.name, at=run.tools.clock.now())
+    except StateError as error:
+        run.journal_failed(error)
+    unsafe = unsafe_characters(run.config.policy.template)
+    run.problem(
+        "name_altered",
+        f'the panel keeps the name "{asked}" as "{kept.name}"; the backup is known by its uuid, from the journal alone',
+        f"write the policy's name without {' '.join(unsafe)}"
+        if unsafe
+        else "without the state folder it would be foreign",
+    )
