@@ -30,7 +30,7 @@ async def altering(rig: Rig, request: pytest.FixtureRequest) -> Rig:
     """A panel that alters names, and either says so in its answer to the create or only in its list."""
     how, echo = request.param
     rig.world.settings.alter, rig.world.settings.echo = ALTERATIONS[how], echo
-    rig.configure(name=TEMPLATES[how], keep={"last": 2})
+    rig.configure(name=TEMPLATES[how], keep={"last": 2}, max_deletions=10)
     return rig
 
 
@@ -99,6 +99,15 @@ async def test_a_person_who_renames_it_while_it_is_made_is_not_taken_for_the_pan
     for _ in range(3):
         await night(rig)
     assert "the day we won" in rig.names()
+
+
+async def test_an_answer_tells_of_an_alteration_that_nobody_knew(rig: Rig) -> None:
+    """Nobody can have renamed a backup before the panel answered that it is there."""
+    rig.world.settings.alter = lambda name: f"backup of survival {name[-8:]}"
+    rig.configure(keep={"last": 2})
+    for _ in range(4):
+        assert [problem.code for problem in (await night(rig)).problems] == ["name_altered"]
+    assert len(rig.names()) == 2
 
 
 async def test_a_foreign_one_with_a_name_like_ours_is_not_taken_for_ours(rig: Rig) -> None:
