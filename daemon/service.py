@@ -1,25 +1,29 @@
 """The daemon's life: start, signals, reload, drain, and what systemd is told.
 
 SIGTERM and SIGINT stop taking new work and finish, or safely leave, what runs within `DRAIN_SECONDS`; a second one
-leaves it at once. SIGHUP reads the configuration again: a bad one leaves the old one running. Nothing here decides
-anything about backups.
+leaves it at once. SIGHUP reads the configuration again: a bad one leaves the old one running. Signals are obeyed and
+systemd is told of life whatever the configuration's file system or another process does. Nothing here decides anything
+about backups.
 """
 
 import asyncio
 import random
 import signal
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from daemon import __version__, garbage
+from daemon.aside import aside
 from daemon.clock import Clock
 from daemon.config.values import Config, keeping
 from daemon.discovery import Discovery
-from daemon.errors import BackupdError
+from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet import Fleet
 from daemon.log import get_logger
 from daemon.notify import Alerts, refuse_unusable
 from daemon.presence import daemon_present
-from daemon.rotation.tools import open_client, open_tools
+from daemon.rotation.run import Tools
+from daemon.rotation.tools import mend_state, open_client, open_tools
 from daemon.systemd import Notifier
 from daemon.watch.board import Board
 from daemon.watch.watcher import Watcher
@@ -30,10 +34,20 @@ log = get_logger()
 DRAIN_SECONDS = 25.0
 FLUSH_SECONDS = 3.0
 STATUS_SECONDS = 30.0
+READ_SECONDS = 30.0
+"""After so long it is said that the configuration cannot be read; it is waited for all the same."""
+
+HELD_SECONDS = 30
+"""So long a start waits for a journal that another process holds, and then goes on without."""
+
 STOP_SECONDS = 45.0
 """What systemd is asked for when told to stop: the drain, the last alerts, and some to spare."""
 
 SIDE_BY_SIDE = "of each start one of the two makes the backup, the other is skipped or tries again: stop one of them"
+
+SLOW = "the configuration is still being read: its file system does not answer"
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 Aside = Callable[[Callable[[], Config]], Awaitable[Config]]
 
@@ -44,22 +58,27 @@ NAMED = 5
 class Service:
     """One daemon. `read_config` reads the configuration anew and raises BackupdError where it is bad.
 
-    `aside` calls it for a reload while all else goes on: thousands of servers take the better part of a second.
+    `aside` calls it while all else goes on: thousands of servers take the better part of a second, and a mount that
+    hangs takes for ever.
     """
 
     def __init__(
-        self, read_config: Callable[[], Config], clock: Clock, notifier: Notifier, *, aside: Aside = asyncio.to_thread
+        self, read_config: Callable[[], Config], clock: Clock, notifier: Notifier, *, aside: Aside = aside
     ) -> None:
         self._read_config = read_config
         self._aside = aside
         self._clock = clock
         self._notifier = notifier
-        self._events: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._events: asyncio.Queue[signal.Signals | Config | Exception | None] = asyncio.Queue()
+        self._reading: asyncio.Task[None] | None = None
+        self._again = False
 
     async def run(self) -> None:
         """Run until told to stop; raises BackupdError where the first configuration is bad."""
         self._listen()  # first of all: a signal that comes meanwhile is obeyed after the start
-        config = self._configuration()
+        config = await self._first_configuration()
+        if config is None:
+            return
         with daemon_present(config.state_dir) as other:
             if other is not None:
                 log.warning("another_daemon", process=other, state_dir=str(config.state_dir), consequence=SIDE_BY_SIDE)
@@ -68,6 +87,9 @@ class Service:
     async def _live(self, config: Config) -> None:
         """From the first configuration to the end."""
         tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
+        if await self._stopped_while_held(tools):
+            tools.journal.close()
+            return
         alerts = Alerts(config, lambda: tools.journal, self._clock)
         watcher = Watcher(tools)
         watcher.follow(config)
@@ -103,6 +125,53 @@ class Service:
             await fleet.close()
             tools.journal.close()
 
+    async def _first_configuration(self) -> Config | None:
+        """The first configuration, however long it takes; None where we are told to stop before it is read."""
+        reading = asyncio.ensure_future(self._aside(self._configuration))
+        if await self._stopped_before(reading, READ_SECONDS):
+            return None
+        if not reading.done():
+            log.warning("configuration_awaited", text=SLOW)
+            if await self._stopped_before(reading, None):
+                return None
+        return reading.result()
+
+    async def _stopped_while_held(self, tools: Tools) -> bool:
+        """Wait for a journal that another process holds, for a while; return whether we are told to stop meanwhile."""
+        for second in range(HELD_SECONDS):
+            if not isinstance(tools.opening_trouble, JournalBusyError):
+                return False
+            if second == 0:
+                log.warning("journal_waited_for", text=tools.opening_trouble.text, seconds=HELD_SECONDS)
+            pause = asyncio.ensure_future(self._clock.sleep(1))
+            if await self._stopped_before(pause, None):
+                return True
+            mend_state(tools)
+        return False
+
+    async def _stopped_before(self, what: asyncio.Future[Any], bound: float | None) -> bool:
+        """Wait for something, or until the bound; return whether we are told to stop before that."""
+        stop = asyncio.create_task(self._told_to_stop())
+        await asyncio.wait({what, stop}, timeout=bound, return_when=asyncio.FIRST_COMPLETED)
+        if stop.done():
+            log.info("stopping", signal=stop.result().name)
+        stop.cancel()
+        await asyncio.wait({stop})
+        return not stop.cancelled()
+
+    async def _told_to_stop(self) -> signal.Signals:
+        """Wait for a signal that says stop; a reload that is asked for meanwhile is kept for later."""
+        again = False
+        try:
+            while True:
+                event = await self._events.get()
+                if isinstance(event, signal.Signals) and event is not signal.SIGHUP:
+                    return event
+                again = True
+        finally:
+            if again:
+                self._events.put_nowait(signal.SIGHUP)
+
     def _configuration(self) -> Config:
         """The configuration as it is now; raises BackupdError where it is bad."""
         with garbage.left_alone():
@@ -119,10 +188,13 @@ class Service:
                 self._feed_watchdog(fleet)
                 self._notifier.status(_status(fleet))
                 continue
-            if event is not signal.SIGHUP:
+            if event is signal.SIGHUP:
+                self._begin_reload(fleet.config)
+                continue
+            if isinstance(event, signal.Signals):
                 log.info("stopping", signal=event.name)
                 return
-            await self._reload(fleet, discovery, watcher)
+            self._end_reload(event, fleet, discovery, watcher)
             await http.follow_or_stay(fleet.config.http)
             self._feed_watchdog(fleet)
 
@@ -136,22 +208,48 @@ class Service:
         if fleet.keeps_time() and self._notifier.watchdog_seconds:
             self._notifier.watchdog()
 
-    async def _reload(self, fleet: Fleet, discovery: Discovery, watcher: Watcher) -> None:
-        """Read the configuration again; a bad one leaves the old one running (invariant 11)."""
+    def _begin_reload(self, before: Config) -> None:
+        """Begin to read the configuration again; what comes of it comes as an event. One reading at a time."""
+        if self._reading is not None:
+            self._again = True
+            return
         self._notifier.reloading()
-        before = fleet.config
+        self._reading = asyncio.create_task(self._read(before), name="reading the configuration")
+
+    async def _read(self, before: Config) -> None:
+        """Read, and put the outcome among the events; None where it takes too long, before the outcome."""
+        reading = asyncio.ensure_future(self._aside(lambda: keeping(self._configuration(), before)))
+        done, _ = await asyncio.wait({reading}, timeout=READ_SECONDS)
+        if not done:
+            self._events.put_nowait(None)
         try:
-            config = await self._aside(lambda: keeping(self._configuration(), before))
-        except BackupdError as error:
-            log.warning("reload_failed", text=error.text, consequence="the old configuration stays in force")
+            self._events.put_nowait(await reading)
+        except Exception as error:  # noqa: BLE001 — a bug is raised where events are taken
+            self._events.put_nowait(error)
+
+    def _end_reload(
+        self, outcome: Config | Exception | None, fleet: Fleet, discovery: Discovery, watcher: Watcher
+    ) -> None:
+        """Obey what was read; a bad one, or none yet, leaves the old one running (invariant 11)."""
+        if outcome is None or isinstance(outcome, BackupdError):
+            text = SLOW if outcome is None else outcome.text
+            log.warning("reload_failed", text=text, consequence="the old configuration stays in force")
             watcher.reload_failed()
+        elif isinstance(outcome, Exception):
+            raise outcome
         else:
-            if config.state_dir != fleet.config.state_dir:
+            if outcome.state_dir != fleet.config.state_dir:
                 log.warning("state_dir_changed", consequence="obeyed only after a restart")
-            discovery.follow(config)
-            _say_warnings(config)
-            log.info("reloaded", servers=len(config.servers), panels=len(config.panels))
+            discovery.follow(outcome)
+            _say_warnings(outcome)
+            log.info("reloaded", servers=len(outcome.servers), panels=len(outcome.panels))
         self._notifier.ready(_status(fleet))
+        if outcome is None:
+            return
+        self._reading = None
+        if self._again:
+            self._again = False
+            self._begin_reload(fleet.config)
 
     async def _stop(self, fleet: Fleet) -> None:
         """Drain within the bound, or at once when a second signal comes."""
@@ -167,12 +265,12 @@ class Service:
 
     async def _second_stop(self) -> None:
         """Wait to be told a second time; a reload is too late now, and says nothing of hurry."""
-        while await self._events.get() is signal.SIGHUP:
+        while await self._events.get() not in STOPS:
             log.info("reload_ignored", reason="the daemon is stopping")
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (*STOPS, signal.SIGHUP):
             loop.add_signal_handler(number, self._events.put_nowait, number)
 
 

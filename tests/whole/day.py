@@ -137,7 +137,8 @@ class Mailbox(httpx.AsyncBaseTransport):
         elif self.shut:
             return httpx.Response(503)
         else:
-            self.told.append(httpx.Response(200, content=body).json())
+            document = httpx.Response(200, content=body).json()
+            self.told += document.get("alerts", [document])
         return httpx.Response(200)
 
 

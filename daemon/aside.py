@@ -1,0 +1,36 @@
+"""Doing something aside from the event loop that may never end, such as reading from a mount that hangs.
+
+asyncio's own threads are waited for at the end of the process; one from here is left where it is.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+async def aside(work: Callable[[], Result]) -> Result:
+    """Return what `work` returns, done in a thread of its own; raises what it raises."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+
+    def end(settle: Callable[[], None]) -> None:
+        if not done.done():  # nobody waits for it any more
+            settle()
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 — it is raised again where it is waited for
+            settle = partial(done.set_exception, error)
+        else:
+            settle = partial(done.set_result, result)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(end, settle)
+
+    threading.Thread(target=run, name="aside", daemon=True).start()
+    return await done
