@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from daemon.core.model import Backup
 from daemon.errors import JournalBusyError, JournalDamagedError, StateError
 from daemon.history import Journal, Rotation, Snapshot
 from daemon.history import file as history_file
@@ -223,6 +224,21 @@ def test_accepted_backups_are_remembered_per_server(journal: Journal) -> None:
     journal.accept(UUID, "smaller", AT)
     assert journal.accepted(UUID) == {"small", "smaller"}
     assert journal.accepted("other") == frozenset()
+
+
+def test_the_last_complete_listing_is_remembered_for_its_sizes(journal: Journal) -> None:
+    """Only what succeeded is a measure; the next one takes its place, and one of long ago is forgotten."""
+    row = Backup("one", "auto-1", True, False, 10, AT, AT)
+    failed, pending = replace(row, uuid="two", successful=False), replace(row, uuid="three", completed_at=None)
+    undated = replace(row, uuid="four", created_at=None)
+    assert journal.last_listing(UUID) == ()
+    journal.listed(UUID, [row, failed, pending, undated], AT)
+    assert journal.last_listing(UUID) == (row,)
+    journal.listed(UUID, [replace(row, uuid="five", bytes=7)], AT)
+    assert [(one.uuid, one.bytes) for one in journal.last_listing(UUID)] == [("five", 7)]
+    assert journal.last_listing("other") == ()
+    journal.prune(AT + timedelta(days=401))
+    assert journal.last_listing(UUID) == ()
 
 
 def test_a_step_or_an_end_of_no_rotation_is_an_error(journal: Journal) -> None:

@@ -143,6 +143,9 @@ class PolicyTable(Table):
     suspicious: Share = Field(
         0.5, description="A backup under this share of the median of the five before it is suspicious; 0: never."
     )
+    suspicious_for: Duration = Field(
+        "3d", description="So long a row of three or more small ones, alike in size, must last to be believed."
+    )
     max_deletions: Bound = Field(
         10, description="A rotation that would delete more good backups than this deletes none; -1: no brake at all."
     )

@@ -50,6 +50,7 @@ def _retention(table: PolicyTable) -> Retention:
         total_size=None if table.total_size == "off" else parse_size(table.total_size),
         failed_after=None if table.failed_after == "never" else parse_duration(table.failed_after),
         suspicious=table.suspicious,
+        suspicious_for=parse_duration(table.suspicious_for),
     )
 
 

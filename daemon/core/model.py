@@ -73,8 +73,9 @@ class Listing:
     """Every backup of one server, as read in full passes over all pages.
 
     `taken_at` is the panel's own clock (its `Date` header) when the last pass began; `total` is what the panel
-    claimed; `pages` is the number of requests that one pass takes. `doubt` says why that clock is not to be trusted;
-    empty where it is.
+    claimed; `pages` is the number of requests that one pass takes. `earlier` are the good backups of the last complete
+    listing, where this one is not complete and that one is known: what is missing here is a measure all the same.
+    `doubt` says why that clock is not to be trusted; empty where it is.
     """
 
     backups: tuple[Backup, ...]
@@ -82,6 +83,7 @@ class Listing:
     taken_at: datetime
     completeness: Completeness
     pages: int = 1
+    earlier: tuple[Backup, ...] = ()
     doubt: str = ""
 
 

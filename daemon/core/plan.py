@@ -6,12 +6,13 @@ through; the oldest first. The caller deletes one at a time and looks again; not
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from daemon.core.brake import Applied, Brake, held_back, is_candidate, told_held, too_many
-from daemon.core.model import Action, Backup, Completeness, Listing, State, Verdict
+from daemon.core.look import look, spare
+from daemon.core.model import Action, Backup, Completeness, Listing, Scope, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention, judge
 from daemon.core.units import format_moment
@@ -25,6 +26,9 @@ _HOLDERS = {
     "strange": ("strange", "look at it on the panel"),
 }
 """What can hold a slot, in words, and what an operator can do about it."""
+
+ROOM_MADE = "room was made once already, and no backup has turned good since"
+"""Why no room is made now; it is what keeps a server that makes bad backups from losing its good ones one by one."""
 
 Code = Literal["partial_listing", "clock", "max_deletions", "nothing_deletable"]
 
@@ -69,11 +73,11 @@ def plan(
     ones do not count.
     """
     present = Applied(retention, ownership)
-    look = _Look(listing, accepted)
-    verdicts = look.judged(present)
+    seen = _Seen(listing, accepted)
+    verdicts = seen.judged(present)
     if refusal := _unfit(listing):
         return Plan(verdicts, (), refusal.text, refusal.code)
-    held = look.held(verdicts, present, brake)
+    held = seen.held(verdicts, present, brake)
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone, already=already_deleted)
     if over is not None:
         return Plan(verdicts, (), over, "max_deletions", held)
@@ -92,29 +96,48 @@ def make_room(
     brake: Brake,
     accepted: Collection[str] = frozenset(),
     asked: Collection[str] = frozenset(),
+    again: bool = False,
 ) -> Verdict | Refusal:
     """Given a listing as long as the panel allows, return the one deletion that makes room, or why there is none.
 
     It is the oldest good backup that the plan deletes once the coming one is counted as good, so that nothing goes
     that would not go anyhow. One whose deletion was `asked` for before, and not completed, is passed over while there
-    is another. `min_good` is counted without the coming one, which may still fail. The panel's limit
-    does not count failed backups, so deleting one would make no room. The coming one's size is not known and counts
-    as nothing. Where the brake refuses the plan as a whole, one may go all the same, once in 24 hours: without it no
-    backup would be made any more. Nothing goes that is held since the retention was changed.
+    is another. `min_good` is counted without the coming one, which may still fail. The panel's limit does not count
+    failed backups, so deleting one would make no room. The coming one's size is not known and counts as nothing. Where
+    the brake refuses the plan as a whole, one may go all the same, once in 24 hours: without it no backup would be made
+    any more. Nothing goes that is held since the retention was changed.
+
+    A suspicious one inside its row goes rather than a good one while the newest is suspicious too, so that an hourly
+    schedule goes on; and where nothing else can. It alone may go `again`, when room was made already.
     """
-    now, zone = listing.taken_at, retention.zone
-    coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
-    present = Applied(retention, ownership)
-    look = _Look(listing, accepted, coming)
-    verdicts = look.judged(present)
     if refusal := _unfit(listing):
         return refusal
-    held = look.held(verdicts, present, brake)
-    over = too_many(verdicts, brake, scope=retention.scope, zone=zone)
+    present, seen = Applied(retention, ownership), _Seen(listing, accepted)
+    spared = seen.spare(present) if brake.most != 0 else ()
+    small = sorted(spared, key=lambda verdict: verdict.backup.uuid in asked)
+    fresh = [verdict for verdict in small if verdict.backup.uuid not in asked]
+    if fresh and (again or _shrank_lately(seen.judged(present))):
+        return fresh[0]
+    if again:
+        return small[0] if small else Refusal("nothing_deletable", ROOM_MADE)
+    now = listing.taken_at
+    coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
+    room = _room_by_a_good_one(replace(seen, coming=coming), present, brake, asked)
+    if isinstance(room, Refusal):
+        return small[0] if small else room
+    return fresh[0] if fresh and room.backup.uuid in asked else room
+
+
+def _room_by_a_good_one(seen: "_Seen", present: Applied, brake: Brake, asked: Collection[str]) -> Verdict | Refusal:
+    """The oldest that the plan deletes once the coming one is there, or why there is none."""
+    now, retention = seen.listing.taken_at, present.retention
+    verdicts = seen.judged(present)
+    held = seen.held(verdicts, present, brake)
+    over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone)
     if over is not None and (because := _no_exception(brake, now, retention)):
         return Refusal("max_deletions", f"{over}; {because}", held)
     candidates = [
-        verdict for verdict in verdicts if verdict.backup is not coming and is_candidate(verdict, retention.scope)
+        verdict for verdict in verdicts if verdict.backup is not seen.coming and is_candidate(verdict, retention.scope)
     ]
     spared = {verdict.backup.uuid for verdict in (*candidates[: retention.min_good], *held)}
     good = [verdict for verdict in _deletions(verdicts) if verdict.state is State.GOOD]
@@ -123,12 +146,18 @@ def make_room(
         return next((verdict for verdict in free if verdict.backup.uuid not in asked), free[0])
     waiting = [verdict for verdict in held if verdict.state is State.GOOD]
     if waiting:
-        return Refusal("max_deletions", told_held(waiting, brake.held_until(now), zone), held)
-    return _nothing_deletable(_Look(listing, accepted).judged(present))
+        return Refusal("max_deletions", told_held(waiting, brake.held_until(now), retention.zone), held)
+    return _nothing_deletable(replace(seen, coming=None).judged(present))
+
+
+def _shrank_lately(present: Sequence[Verdict]) -> bool:
+    """Whether the newest own backup is suspicious, so that the coming one is likely to be so too."""
+    ended = (verdict.state for verdict in present if verdict.own)
+    return next((state is State.SUSPICIOUS for state in ended if state in {State.GOOD, State.SUSPICIOUS}), False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Seen:
     """A listing, what an operator accepted of it, and a backup to come, which counts as good whatever its size."""
 
     listing: Listing
@@ -136,20 +165,23 @@ class _Look:
     coming: Backup | None = None
 
     def judged(self, by: Applied) -> tuple[Verdict, ...]:
-        backups, now, states = self.listing.backups, self.listing.taken_at, None
-        if self.coming is not None:
-            present = judge(backups, by.retention, ownership=by.ownership, now=now, accepted=self.accepted)
-            states = {verdict.backup.uuid: verdict.state for verdict in present} | {self.coming.uuid: State.GOOD}
-            backups = (*backups, self.coming)
+        """The verdicts, newest first."""
         return judge(
-            backups,
+            self.listing.backups,
             by.retention,
             ownership=by.ownership,
-            now=now,
+            now=self.listing.taken_at,
             accepted=self.accepted,
-            states=states,
+            earlier=self.listing.earlier,
+            coming=self.coming,
             complete=self.listing.completeness is Completeness.COMPLETE,
         )
+
+    def spare(self, by: Applied) -> tuple[Verdict, ...]:
+        """The suspicious ones that may make room, oldest first."""
+        there, guard, at = self.listing, by.retention.guard, self.listing.taken_at
+        seen = look(there.backups, guard, by.ownership, now=at, accepted=self.accepted, earlier=there.earlier)
+        return spare(seen, everyone=by.retention.scope is Scope.ALL)
 
     def held(self, verdicts: Sequence[Verdict], present: Applied, brake: Brake) -> tuple[Verdict, ...]:
         """What the present retention deletes, the one before it keeps, and has not been told for a day."""

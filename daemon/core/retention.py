@@ -2,25 +2,29 @@
 
 One pure call, as restic's `ApplyPolicy` is, but `now` is an argument and nothing given to it is changed. What must
 hold: a locked backup is kept whatever else is true; what is pending, strange, suspicious or out of scope is
-neither deleted nor counted; failed ones displace no good one; the newest `min_good` good ones survive; and given the
-same `states`, a backup that a whole listing keeps is never deleted from a part of it (`complete=False`).
+neither deleted nor counted; failed ones displace no good one; the newest `min_good` good ones survive; and a backup
+that a whole listing keeps is never deleted from a part of it (`complete=False`), where the whole is known of `earlier`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate, compress, groupby
+from itertools import accumulate, compress, groupby, islice
 from zoneinfo import ZoneInfo
 
 from daemon.core.keep import Keep
+from daemon.core.look import look
 from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.rules import Candidates, opinions
-from daemon.core.states import PLAINLY, Finding, findings, newest_first
+from daemon.core.states import PLAINLY, Finding
+from daemon.core.suspicion import AGREEING, Guard, Shrink
 from daemon.core.units import format_duration, format_moment, format_size
 
 SHORTEST_FAILED_AFTER = timedelta(hours=12)
 """A slow node can still turn a failed backup good: the panel gives up on one after 6 hours, and twice that is safe."""
+
+_ACCEPTED = "accepted, so that what came after is measured by it"
 
 Fate = tuple[Action, tuple[Reason, ...]]
 
@@ -36,6 +40,7 @@ class Retention:
     total_size: int | None = None
     failed_after: timedelta | None = timedelta(days=2)
     suspicious: float = 0.5
+    suspicious_for: timedelta = timedelta(days=3)
 
     def __post_init__(self) -> None:
         """Refuse what would take away the last good backup, or contradicts itself."""
@@ -54,6 +59,11 @@ class Retention:
         if not 0 <= self.suspicious < 1:
             raise ValueError(f"suspicious = {self.suspicious}: write a share from 0 (off) to below 1, such as 0.5")
 
+    @property
+    def guard(self) -> Guard:
+        """When a backup is too small to be believed."""
+        return Guard(self.suspicious, self.suspicious_for, together=self.scope is Scope.ALL)
+
     def most_kept(self) -> int | None:
         """How many unlocked good backups can be kept at once, at most; None where there is no bound.
 
@@ -70,29 +80,28 @@ def judge(
     ownership: Ownership,
     now: datetime,
     accepted: Collection[str] = frozenset(),
-    states: Mapping[str, State] | None = None,
+    earlier: Collection[Backup] = (),
+    coming: Backup | None = None,
     complete: bool = True,
 ) -> tuple[Verdict, ...]:
     """Given every backup of a server and what its policy keeps, return a verdict on each, newest first.
 
-    `now` is the panel's own clock. `accepted` are the uuids that an operator accepted in spite of their size. `states`
-    stands in for what the backups would be found to be: the guard against small ones looks at a listing as a whole, so
-    only with the same states can the verdicts on a part be compared with those on the whole. `complete=False` says
-    that the listing may lack some: then `total_size` does not act.
+    `now` is the panel's own clock. `accepted` are the uuids that an operator accepted in spite of their size.
+    `complete=False` says that the listing may lack some: then `total_size` does not act, and sizes are compared with
+    those of `earlier` ones too, which the last complete listing held. A `coming` one counts as good, whatever its size.
     """
-    ordered = newest_first(backups)
-    own = [ownership.owns(backup.name, backup.uuid) for backup in ordered]
-    found = findings(ordered, own, now=now, suspicious=retention.suspicious, accepted=accepted)
-    if states is not None:
-        found = [PLAINLY[states[backup.uuid]] for backup in ordered]
-
+    seen = look(backups, retention.guard, ownership, now=now, accepted=accepted, earlier=earlier)
+    if coming is not None:
+        seen = seen.with_coming(coming)
+    ordered, own, found = seen.ordered, seen.own, seen.findings
     everyone, good = retention.scope is Scope.ALL, PLAINLY[State.GOOD]
     eligible = [
         finding is good and not backup.locked and (mine or everyone)
         for backup, mine, finding in zip(ordered, own, found, strict=True)
     ]
     candidates, owned = list(compress(ordered, eligible)), list(compress(own, eligible))
-    ruled = iter(_ruled(candidates, owned, retention, complete=complete))
+    stays = _stays_since_it_shrank(candidates, owned, seen.shrinks, retention.zone, now)
+    ruled = iter(_ruled(candidates, owned, retention, stays, complete=complete))
     return tuple(
         next(ruled)
         if candidate
@@ -101,6 +110,33 @@ def judge(
         )
         for backup, mine, finding, candidate in zip(ordered, own, found, eligible, strict=True)
     )
+
+
+def _stays_since_it_shrank(
+    candidates: Sequence[Backup], own: Sequence[bool], shrinks: Sequence[Shrink], zone: ZoneInfo, now: datetime
+) -> dict[int, Reason]:
+    """Which candidates stay because there was a shrink, by place: what is lost with them if it was a fault, and what
+    tells the next judgement that it is the new normal.
+    """
+    stays: dict[int, Reason] = {}
+    places = {backup.uuid: place for place, backup in enumerate(candidates)} if shrinks else {}
+
+    def stay(place: int | None, text: str) -> None:
+        if place is not None:
+            stays.setdefault(place, Reason("shrunk", None, text))
+
+    for shrink in shrinks:
+        if shrink.until is not None and now < shrink.until:
+            until = format_moment(shrink.until, zone)
+            stay(
+                places.get(shrink.last),
+                f"the last before it shrank; kept until {until}, or one since is accepted",
+            )
+        stay(places.get(shrink.first), _ACCEPTED if shrink.accepted else "the first since it shrank")
+        since = (place for place, mine in enumerate(own) if mine is shrink.own)
+        for place in islice(since, 0 if shrink.accepted else AGREEING - 1):
+            stay(place, f"among the {AGREEING - 1} newest since it shrank")
+    return stays
 
 
 def _settled(backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime) -> Fate:
@@ -127,8 +163,15 @@ def _failed(backup: Backup, retention: Retention, now: datetime) -> Fate:
     return Action.KEEP, (Reason("failed", None, f"failed; kept until {until}, in case it still turns good"),)
 
 
-def _ruled(candidates: Sequence[Backup], own: Sequence[bool], retention: Retention, *, complete: bool) -> list[Verdict]:
-    """What the rules, `min_good` and `total_size` make of the candidates, newest first."""
+def _ruled(
+    candidates: Sequence[Backup],
+    own: Sequence[bool],
+    retention: Retention,
+    stays: Mapping[int, Reason],
+    *,
+    complete: bool,
+) -> list[Verdict]:
+    """What the rules, `min_good` and `total_size` make of the candidates, newest first; those that stay do anyhow."""
     names = [backup.name for backup in candidates]
     moments = [backup.created_at for backup in candidates if backup.created_at is not None]
     said = opinions(retention.keep, Candidates(names, moments, retention.zone))
@@ -140,6 +183,8 @@ def _ruled(candidates: Sequence[Backup], own: Sequence[bool], retention: Retenti
         kept.setdefault(
             place, [Reason("min_good", None, f"among the newest good ones, min_good = {retention.min_good}")]
         )
+    for place, reason in stays.items():
+        kept.setdefault(place, []).append(reason)
 
     state, delete = State.GOOD, Action.DELETE
     alike = groupby(zip(*(opinion.drops for opinion in said), strict=True))
@@ -151,7 +196,9 @@ def _ruled(candidates: Sequence[Backup], own: Sequence[bool], retention: Retenti
     for place, because in kept.items():
         verdicts[place] = Verdict(candidates[place], state, own[place], Action.KEEP, tuple(because))
     if complete and retention.total_size is not None:
-        for place, reason in _too_much(candidates, sorted(kept), retention.total_size, retention.min_good):
+        for place, reason in _too_much(
+            candidates, sorted(kept.keys() - stays.keys()), retention.total_size, retention.min_good
+        ):
             verdicts[place] = Verdict(candidates[place], state, own[place], delete, (reason,))
     return verdicts
 

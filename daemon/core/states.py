@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from daemon.core.model import Backup, State
-from daemon.core.suspicion import too_small
+from daemon.core.suspicion import Guard, Shrink, weigh
 from daemon.core.units import EARLIEST
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -45,27 +45,27 @@ def newest_first(backups: Iterable[Backup]) -> list[Backup]:
     return sorted(backups, key=age, reverse=True)
 
 
-def findings(
-    ordered: Sequence[Backup], own: Sequence[bool], *, now: datetime, suspicious: float, accepted: Collection[str]
-) -> list[Finding]:
-    """Return what each of the backups, newest first, is found to be; own ones are measured against own ones only.
+class Found(NamedTuple):
+    """What a listing's backups are found to be, in their order, and what their sizes tell besides."""
 
-    `now` is the panel's clock; `suspicious` is the share of the usual size below which one is, 0 = no guard.
-    """
+    findings: list[Finding]
+    spare: frozenset[str]
+    shrinks: tuple[Shrink, ...]
+
+
+def find(
+    ordered: Sequence[Backup], own: Sequence[bool], guard: Guard, *, now: datetime, accepted: Collection[str]
+) -> Found:
+    """Given backups, newest first, and whether each is own, return what they are; `now` is the panel's clock."""
     latest = now + CLOCK_TOLERANCE
-    found = [_alone(backup, latest) for backup in ordered]
-    sides: tuple[list[Backup], list[Backup]] = ([], [])
-    for backup, mine, finding in zip(ordered, own, found, strict=True):
-        if finding is _GOOD:
-            sides[mine].append(backup)
-    small: dict[str, str] = {}
-    for side in sides:
-        small |= too_small(reversed(side), share=suspicious, accepted=accepted)
-    if small:
+    findings = [_alone(backup, latest) for backup in ordered]
+    sized = [(backup, mine) for backup, mine, finding in zip(ordered, own, findings, strict=True) if finding is _GOOD]
+    weighed = weigh(reversed(sized), guard, accepted=accepted)
+    if weighed.small:
         for place, backup in enumerate(ordered):
-            if backup.uuid in small:
-                found[place] = Finding(State.SUSPICIOUS, small[backup.uuid])
-    return found
+            if backup.uuid in weighed.small:
+                findings[place] = Finding(State.SUSPICIOUS, weighed.small[backup.uuid])
+    return Found(findings, weighed.spare, weighed.shrinks)
 
 
 def _alone(backup: Backup, latest: datetime) -> Finding:

@@ -1,50 +1,205 @@
 """Which backups are far too small, told from their sizes in the order they were made.
 
 A world that shrinks to a tenth overnight is a fault far oftener than a clean-up, and a rotation that trusts the tenth
-deletes the whole ones. So a backup far smaller than the good ones before it is not believed until three in a row agree
-or an operator accepts it. Computed from the listing alone, so that a restart or a lost journal changes nothing.
+deletes the whole ones. So a backup far smaller than the good ones before it is not believed until a row of them lasts
+for days or an operator accepts it. Computed from the listing alone, so that a restart or a lost journal changes
+nothing; and what stays after a shrink is what the next listing needs to be judged alike.
 """
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from statistics import median
+from typing import NamedTuple
 
 from daemon.core.model import Backup
-from daemon.core.units import format_size
+from daemon.core.units import EARLIEST, format_size
 
 LOOK_BACK = 5
 """How many good ones before it a backup is measured against."""
 
 AGREEING = 3
-"""How many small ones in a row, within a factor of two of each other, are the new normal."""
+"""How many small ones, within a factor of two of each other, make a row; and how many good ones are a measure."""
+
+STAYS_FOR = timedelta(days=30)
+"""How long after a shrink the last one from before it stays, where no operator says that it was meant."""
 
 
-def too_small(backups: Iterable[Backup], *, share: float, accepted: Collection[str] = ()) -> dict[str, str]:
-    """Given successful backups, oldest first, return the suspicious ones by uuid, each with the words that say why.
-
-    Suspicious is one of less than `share` of the median size of up to five good ones before it (locked ones count as
-    well as others), unless it is `accepted`. Once three suspicious ones in a row are within a factor of two of each
-    other, those are good, the first two as well as the third, and so are earlier ones of that row of such a size. No
-    bytes at all are always suspicious.
+class Guard(NamedTuple):
+    """When a backup is too small: under `share` of the usual size (0 = never); a row of such ones is believed once it
+    lasts for `lasting`. `together` lets own and foreign ones be measured against each other, while those of its own
+    kind are too few: where all of them may go.
     """
-    words: dict[str, str] = {}
-    good: deque[int] = deque(maxlen=LOOK_BACK)
-    row: list[Backup] = []
-    for backup in backups:
-        complaint = _complaint(backup, good, share)
-        if complaint is None or (backup.bytes and backup.uuid in accepted):
-            good.append(backup.bytes)
-            row.clear()
-            continue
-        words[backup.uuid] = complaint
-        row.append(backup)
-        believed = _new_normal(row)
-        if believed:
-            good.extend(member.bytes for member in believed)
-            row.clear()
-        for member in believed:
-            del words[member.uuid]
-    return words
+
+    share: float
+    lasting: timedelta
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shrink:
+    """A smaller size that is taken for the usual one, of own or of foreign backups.
+
+    `first` is the first of that size, or the one that an operator `accepted`: it stays as long as larger ones from
+    before it are there, or what came after it would be too small again. `last` is the newest good one from before,
+    which stays `until` then; none where an operator accepted.
+    """
+
+    own: bool
+    first: str
+    last: str = ""
+    until: datetime | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether an operator said that it is right."""
+        return self.until is None
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What sizes tell: which backups are `small`, each with the words that say why; which of these may make room at
+    the panel's limit (`spare`); and which shrinks are taken for the new normal, the oldest first.
+    """
+
+    small: dict[str, str]
+    spare: frozenset[str]
+    shrinks: tuple[Shrink, ...]
+
+
+def weigh(backups: Iterable[tuple[Backup, bool]], guard: Guard, *, accepted: Collection[str] = ()) -> Weighed:
+    """Given successful backups, oldest first, and whether each is own, return what their sizes tell.
+
+    A backup is small below the guard's share of the median size of up to five good ones before it (locked ones count
+    as well as others): own ones are measured against own ones, and foreign ones against foreign ones. A row of at
+    least three, all within a factor of two of each other, is the new normal once its first and its last are far enough
+    apart, and its members are good; an accepted one is so at once, with the row that it ends, and what is older than
+    it is no measure any more. No bytes at all are always small.
+    """
+    weighing = _Weighing(guard, accepted)
+    for backup, mine in backups:
+        weighing.take(backup, mine)
+    return weighing.weighed()
+
+
+@dataclass(slots=True)
+class _Measure:
+    """What a backup is measured against: the sizes of the good ones before it, and which the newest of these is."""
+
+    sizes: deque[int] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
+    newest: str = ""
+
+    def add(self, backup: Backup) -> None:
+        self.sizes.append(backup.bytes)
+        self.newest = backup.uuid
+
+
+@dataclass(slots=True)
+class _Side:
+    """The own backups, or the foreign ones, up to some point.
+
+    `run` are the small ones since the last good one, and `row` its newest part, all of one size; `before` is the newest
+    good one from before the row.
+    """
+
+    own: bool
+    measure: _Measure = field(default_factory=_Measure)
+    good: int = 0
+    run: list[Backup] = field(default_factory=list)
+    row: list[Backup] = field(default_factory=list)
+    least: int = 0
+    most: int = 0
+    before: str = ""
+    shrinks: list[Shrink] = field(default_factory=list)
+
+    def add_small(self, backup: Backup, before: str) -> None:
+        """Take in a small one; it begins a new row where it is not like the last."""
+        self.run.append(backup)
+        least, most = min(self.least, backup.bytes), max(self.most, backup.bytes)
+        if self.row and 0 < most <= 2 * least:
+            self.row.append(backup)
+            self.least, self.most = least, most
+        else:
+            self.row, self.before = [backup], before
+            self.least = self.most = backup.bytes
+
+    def lasts(self, lasting: timedelta) -> bool:
+        """Whether the row is long enough to be believed."""
+        return len(self.row) >= AGREEING and made_at(self.row[-1]) - made_at(self.row[0]) >= lasting
+
+
+class _Weighing:
+    """One pass over backups, oldest first."""
+
+    def __init__(self, guard: Guard, accepted: Collection[str]) -> None:
+        self._guard = guard
+        self._accepted = accepted
+        self._sides = (_Side(own=False), _Side(own=True))
+        self._everyone = _Measure()
+        self._small: dict[str, str] = {}
+        self._spare: set[str] = set()
+
+    def take(self, backup: Backup, mine: bool) -> None:
+        """Weigh the next one."""
+        side = self._sides[mine]
+        measure = self._everyone if self._guard.together and side.good < AGREEING else side.measure
+        accepted = backup.uuid in self._accepted and backup.bytes > 0
+        complaint = _complaint(backup, measure.sizes, self._guard.share)
+        if complaint is None:
+            if side.run:
+                self._end_run(side, side.run)
+            if accepted and side.shrinks:
+                self._begin_anew(side, backup)
+            self._count(side, backup)
+            return
+        self._small[backup.uuid] = complaint
+        side.add_small(backup, measure.newest)
+        if accepted:
+            self._begin_anew(side, backup)
+            self._believe(side)
+        elif side.lasts(self._guard.lasting):
+            first = side.row[0]
+            side.shrinks.append(Shrink(side.own, first.uuid, side.before, made_at(first) + STAYS_FOR))
+            self._believe(side)
+
+    def weighed(self) -> Weighed:
+        """What was found."""
+        for side in self._sides:
+            self._end_run(side, side.run, spared=side.row[0].uuid if side.row else None)
+        shrinks = tuple(shrink for side in self._sides for shrink in side.shrinks)
+        return Weighed(self._small, frozenset(self._spare), shrinks)
+
+    def _believe(self, side: _Side) -> None:
+        """The row is good after all."""
+        for member in side.row:
+            del self._small[member.uuid]
+        row = side.row
+        self._end_run(side, side.run[: -len(row)])
+        for member in row:
+            self._count(side, member)
+
+    def _count(self, side: _Side, backup: Backup) -> None:
+        side.good += 1
+        side.measure.add(backup)
+        self._everyone.add(backup)
+
+    def _begin_anew(self, side: _Side, accepted: Backup) -> None:
+        """What an operator accepted is the measure from here on, for all that is older he knows of."""
+        side.shrinks = [Shrink(side.own, accepted.uuid)]
+        side.good = AGREEING
+        side.measure.sizes.clear()
+        self._everyone.sizes.clear()
+
+    def _end_run(self, side: _Side, run: Sequence[Backup], *, spared: str | None = None) -> None:
+        """All but the first and the newest of a run may make room; the first of an open row tells since when it is."""
+        self._spare |= {member.uuid for member in run[1:-1]} - {spared}
+        side.run, side.row = [], []
+
+
+def made_at(backup: Backup) -> datetime:
+    """When it was made; every one that is weighed has a date."""
+    return backup.created_at or EARLIEST
 
 
 def _complaint(backup: Backup, before: Sequence[int], share: float) -> str | None:
@@ -59,15 +214,3 @@ def _complaint(backup: Backup, before: Sequence[int], share: float) -> str | Non
         return None
     those = "the good one before it" if len(before) == 1 else f"the median of the {len(before)} good ones before it"
     return f"{format_size(backup.bytes)}, less than {share:.0%} of {format_size(int(usual))}, {those}"
-
-
-def _new_normal(row: Sequence[Backup]) -> list[Backup]:
-    """The members of a row of small ones that its newest three make the new normal; none where they disagree."""
-    newest = [member.bytes for member in row[-AGREEING:]]
-    if len(newest) < AGREEING or not _alike(newest):
-        return []
-    return [member for member in row if _alike([member.bytes, *newest])]
-
-
-def _alike(sizes: Sequence[int]) -> bool:
-    return 0 < max(sizes) <= 2 * min(sizes)

@@ -114,6 +114,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (server_uuid, backup_uuid)
         )""",
     ),
+    ("CREATE TABLE listing (server_uuid TEXT PRIMARY KEY, at TEXT NOT NULL, backups TEXT NOT NULL)",),
 )
 
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, get_args
 
+from daemon.core.model import Backup
 from daemon.errors import StateError
 from daemon.folder import try_folder
 from daemon.history import file
@@ -31,11 +32,13 @@ from daemon.history.values import (
     Step,
     Trigger,
     read_applied,
+    read_backups,
     read_rotations,
     read_snapshot,
     read_step,
     read_trend,
     written,
+    written_backups,
 )
 
 FILE_NAME = "history.sqlite3"
@@ -284,6 +287,18 @@ class Journal:
                 (server_uuid, applied.retention, passed, applied.coming, told_at),
             )
 
+    def listed(self, server_uuid: str, backups: Iterable[Backup], at: datetime) -> None:
+        """Remember the successful ones of a complete listing, instead of those before."""
+        row = (server_uuid, written(at), written_backups(backups))
+        with self._writing("listing") as connection:
+            connection.execute("INSERT OR REPLACE INTO listing (server_uuid, at, backups) VALUES (?, ?, ?)", row)
+
+    def last_listing(self, server_uuid: str) -> tuple[Backup, ...]:
+        """Return the successful backups of the server's last complete listing, unlocked; none where none is known."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT backups FROM listing WHERE server_uuid = ?", (server_uuid,)).fetchone()
+            return () if row is None else read_backups(row["backups"])
+
     def snapshot(self, taken: Snapshot, size: int) -> None:
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
         day = taken.at.astimezone(UTC).date()
@@ -365,6 +380,7 @@ class Journal:
             )
             connection.execute("DELETE FROM snapshot WHERE at < ?", (written(now - keep),))
             connection.execute("DELETE FROM deleted_by_hand WHERE at < ?", (written(now - keep),))
+            connection.execute("DELETE FROM listing WHERE at < ?", (written(now - keep),))
             connection.execute(
                 "DELETE FROM trend WHERE day < ?", ((now - TREND_KEPT_FOR).astimezone(UTC).date().isoformat(),)
             )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal, cast
 
+from daemon.core.model import Backup
+
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
 
 
@@ -169,6 +171,20 @@ def _summary(text: str) -> dict[str, Any]:
         if not (isinstance(part, dict) and isinstance(part.get(key), str)):
             raise ValueError(f"a summary that tells no {key}")  # noqa: TRY004 — see above
     return summary
+
+
+def written_backups(backups: Iterable[Backup]) -> str:
+    """The successful ones of these, each with no more than what a size is compared by."""
+    kept = (one for one in backups if one.successful and one.completed_at and one.created_at)
+    return json.dumps([[one.uuid, one.name, written(one.created_at), one.bytes] for one in kept])
+
+
+def read_backups(text: str) -> tuple[Backup, ...]:
+    """What `written_backups` wrote; ValueError or TypeError for anything else."""
+    return tuple(
+        Backup(_text(uuid), _text(name), True, False, int(size), _moment(created), _moment(created))
+        for uuid, name, created, size in json.loads(text)
+    )
 
 
 def written(moment: datetime | None) -> str | None:

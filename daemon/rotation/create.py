@@ -11,7 +11,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.adoption import newest_attempt
 from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
-from daemon.core.plan import Refusal, make_room
+from daemon.core.plan import ROOM_MADE, Refusal, make_room
 from daemon.history import Rotation, Step
 from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.panel.settling import SETTLE_SECONDS
@@ -240,8 +240,9 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
     earlier = _earlier_room(run, limit)
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
-        if earlier is not None and not _may_make_room_again(run, earlier, run.judge(config, listing).verdicts):
-            raise _at_limit(limit, "room was made once already, and no backup has turned good since")
+        came = State.GOOD if earlier is None else _came_of(run, earlier, run.judge(config, listing).verdicts)
+        if came is None:
+            raise _at_limit(limit, ROOM_MADE)
         open_still = earlier is not None and _may_still_be_done(run, earlier)
         tried = {earlier.detail["uuid"]} if earlier is not None and not open_still else set()
         room = make_room(
@@ -252,6 +253,7 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             brake=run.brake(config),
             accepted=run.accepted(),
             asked=tried | run.undeleted.keys(),
+            again=came is State.SUSPICIOUS,
         )
         if isinstance(room, Refusal):
             run.tell_held(config, listing, room.held)
@@ -289,13 +291,16 @@ def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
     return last if last is not None and last.name == "room" else None
 
 
-def _may_make_room_again(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> bool:
-    """Whether the listing shows that the earlier deletion was not done, or a backup that turned good since."""
+def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> State | None:
+    """What came of the room that was made: a good backup, or one that is only suspicious; None where neither did.
+
+    A deletion that the listing shows not to be done is as good as none.
+    """
     if any(verdict.backup.uuid == earlier.detail["uuid"] for verdict in verdicts):
-        return True
+        return State.GOOD
     made_at = _by_panel(run, earlier.at)
-    good = (v.backup.created_at for v in verdicts if v.own and v.state is State.GOOD and v.backup.created_at)
-    return any(created_at >= made_at for created_at in good)
+    since = {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
+    return next((state for state in (State.GOOD, State.SUSPICIOUS) if state in since), None)
 
 
 def _at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:

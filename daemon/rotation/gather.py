@@ -1,6 +1,6 @@
 """Reading the listing, and knowing how old it is by our own clock."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.core.model import Completeness, Listing
 from daemon.rotation.run import Run
@@ -17,6 +17,8 @@ class Gathered:
 async def gather(run: Run) -> Gathered:
     """Read all pages; raises PanelError where the panel does not give them."""
     listing, read_at = await run.read(lambda: run.client.dated_backups(run.server_id))
+    if listing.completeness is not Completeness.COMPLETE:
+        listing = replace(listing, earlier=run.earlier())
     gathered = Gathered(listing, read_at)
     run.step(
         "gathered",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from daemon.config.values import ServerConfig
-from daemon.core.model import Backup, Listing, Server, State, Verdict
+from daemon.core.model import Backup, Completeness, Listing, Server, State, Verdict
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, JournalBusyError, ServerBusyError, StateError
 from daemon.history import Rotation
@@ -208,6 +208,8 @@ async def _prune(run: Run, gathered: Gathered) -> None:
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         nonlocal waits
         compare_listed(run, listing)
+        if listing.completeness is Completeness.COMPLETE:
+            run.remember(listing)
         decided = run.judge(config, listing)
         run.verdicts = decided.verdicts
         _look_at_created(run, decided)

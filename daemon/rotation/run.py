@@ -250,6 +250,21 @@ class Run:
             self.journal_failed(error)
             return frozenset()
 
+    def earlier(self) -> tuple[Backup, ...]:
+        """The good backups of the server's last complete listing that is known."""
+        try:
+            return self.tools.journal.last_listing(self.known_server.uuid)
+        except StateError as error:
+            self.journal_failed(error)
+            return ()
+
+    def remember(self, listing: Listing) -> None:
+        """Remember a complete listing, for the next one that is not."""
+        try:
+            self.tools.journal.listed(self.known_server.uuid, listing.backups, self.tools.clock.now())
+        except StateError as error:
+            self.journal_failed(error)
+
     def release_slot(self) -> None:
         """Let the node's next backup begin."""
         if self.slot is not None:

@@ -8,7 +8,7 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.adoption import Adoption, adopt
 from daemon.core.brake import Brake
-from daemon.core.model import Backup, Listing, Server, Verdict
+from daemon.core.model import Backup, Completeness, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.history import Journal
@@ -46,6 +46,8 @@ async def survey(
     server = await client.server(config.id)
     must_be_free(server)
     listing = await client.backups(config.id)
+    if listing.completeness is not Completeness.COMPLETE:
+        listing = replace(listing, earlier=journal.last_listing(server.uuid))
     accepted, known = journal.accepted(server.uuid), recall(journal, server.uuid)
     ownership = config.ownership.knowing(journal.altered(server.uuid))
     brake = brake_of(config, known, once=max_deletions, panel_ahead=listing.taken_at - clock.now())

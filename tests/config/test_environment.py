@@ -32,6 +32,7 @@ VALUES = {
     "total_size": "50GiB",
     "failed_after": "never",
     "suspicious": "0",
+    "suspicious_for": "7d",
     "max_deletions": "-1",
     "max_share": "0.75",
     "node_hold": "2h",

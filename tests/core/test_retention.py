@@ -10,7 +10,6 @@ import pytest
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Reason, Scope, State, Verdict
 from daemon.core.retention import Retention, judge
-from daemon.core.states import PLAINLY
 from tests.core.build import NOW, OURS, SIZE, at, but, failed, good, pending, retention, texts, those, verdicts
 
 DAYS = [good(NOW - timedelta(days=days)) for days in range(6)]
@@ -63,20 +62,6 @@ def test_a_strange_one_is_ignored(changes: dict, says: str) -> None:
     """What cannot be read, or comes from the future, is not touched."""
     verdict = only(verdicts([but(DAYS[0], **changes)]))
     assert (verdict.state, verdict.action, texts(verdict)) == (State.STRANGE, Action.IGNORE, [says])
-
-
-def test_where_the_states_are_given_plain_words_say_why() -> None:
-    """What only the sizes of a whole listing could tell is not told of one that is judged by given states."""
-    words = {
-        State.PENDING: "not completed yet",
-        State.SUSPICIOUS: "far smaller than the good ones before it",
-        State.STRANGE: "dated more than 5 minutes ahead of the panel's clock",
-    }
-    for state, text in words.items():
-        states = {DAYS[0].uuid: state}
-        (verdict,) = judge(DAYS[:1], retention(), ownership=OURS, now=NOW, states=states)
-        assert (verdict.state, verdict.action, texts(verdict)) == (state, Action.IGNORE, [text])
-    assert [PLAINLY[state].words for state in (State.GOOD, State.FAILED)] == ["good", "failed"]
 
 
 def test_five_minutes_ahead_of_the_panels_clock_is_not_strange() -> None:
@@ -286,7 +271,7 @@ def test_total_size_takes_the_oldest_away_and_says_so() -> None:
 def test_total_size_neither_counts_nor_takes_locked_ones() -> None:
     """A locked giant costs the others nothing."""
     giant = but(good("2026-01-01 00:00", size=1000 * SIZE), locked=True)
-    assert those(verdicts([*DAYS, giant], retention("last=2", total_size=2 * SIZE)), Action.KEEP) == [
+    assert those(verdicts([*DAYS, giant], retention("last=2", total_size=2 * SIZE, suspicious=0.0)), Action.KEEP) == [
         DAYS[0].uuid,
         DAYS[1].uuid,
         giant.uuid,

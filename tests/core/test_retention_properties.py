@@ -89,6 +89,7 @@ def policies(draw: st.DrawFn, span_rules: tuple[str, ...] = SPAN_RULES, **fixed:
         "min_good": draw(st.integers(1, 3)),
         "total_size": draw(st.one_of(st.none(), st.integers(500, 20_000))),
         "failed_after": draw(st.sampled_from([None, timedelta(days=2)])),
+        "suspicious_for": draw(st.sampled_from([timedelta(0), timedelta(days=3)])),
     }
     return Retention(**(values | fixed))
 
@@ -106,6 +107,11 @@ def kept(verdicts: tuple[Verdict, ...]) -> set[str]:
 def deleted(verdicts: tuple[Verdict, ...]) -> set[str]:
     """The uuids that are deleted."""
     return {verdict.backup.uuid for verdict in verdicts if verdict.action is Action.DELETE}
+
+
+def stays(verdict: Verdict) -> bool:
+    """Whether it is kept because the world shrank."""
+    return any(reason.rule == "shrunk" for reason in verdict.reasons)
 
 
 def candidates(verdicts: tuple[Verdict, ...], policy: Retention) -> list[Verdict]:
@@ -167,9 +173,8 @@ def test_the_newest_good_ones_are_always_kept(rows: list[Backup], policy: Retent
 def test_what_is_not_a_candidate_displaces_no_good_one(rows: list[Backup], policy: Retention) -> None:
     """Without the failed, pending, suspicious, strange, locked and foreign ones the same good ones are kept."""
     whole = judged(rows, policy)
-    states = {verdict.backup.uuid: verdict.state for verdict in whole}
     chosen = [verdict.backup for verdict in candidates(whole, policy)]
-    assert kept(judged(chosen, policy, states=states)) == kept(whole) & {backup.uuid for backup in chosen}
+    assert kept(judged(chosen, policy, earlier=rows)) == kept(whole) & {backup.uuid for backup in chosen}
 
 
 @patient
@@ -177,9 +182,8 @@ def test_what_is_not_a_candidate_displaces_no_good_one(rows: list[Backup], polic
 def test_pruning_twice_deletes_nothing_more(rows: list[Backup], policy: Retention) -> None:
     """What a judgement leaves, the next one leaves."""
     first = judged(rows, policy)
-    states = {verdict.backup.uuid: verdict.state for verdict in first}
     left = [row for row in rows if row.uuid not in deleted(first)]
-    assert deleted(judged(left, policy, states=states)) == set()
+    assert deleted(judged(left, policy, earlier=rows)) == set()
 
 
 @patient
@@ -187,9 +191,8 @@ def test_pruning_twice_deletes_nothing_more(rows: list[Backup], policy: Retentio
 def test_a_part_never_deletes_what_the_whole_keeps(rows: list[Backup], policy: Retention, data: st.DataObject) -> None:
     """Monotone retention: a listing that lacks rows is safe, whichever it lacks (invariant 5)."""
     whole = judged(rows, policy)
-    states = {verdict.backup.uuid: verdict.state for verdict in whole}
     part = data.draw(st.lists(st.sampled_from(rows), unique_by=lambda row: row.uuid))
-    assert not deleted(judged(part, policy, states=states)) & kept(whole)
+    assert not deleted(judged(part, policy, earlier=rows)) & kept(whole)
 
 
 @patient
@@ -197,9 +200,8 @@ def test_a_part_never_deletes_what_the_whole_keeps(rows: list[Backup], policy: R
 def test_an_incomplete_part_is_safe_from_the_cap(rows: list[Backup], policy: Retention, data: st.DataObject) -> None:
     """`total_size` acts on complete listings alone, so the same holds with one."""
     whole = judged(rows, policy)
-    states = {verdict.backup.uuid: verdict.state for verdict in whole}
     part = data.draw(st.lists(st.sampled_from(rows), unique_by=lambda row: row.uuid))
-    assert not deleted(judged(part, policy, states=states, complete=False)) & kept(whole)
+    assert not deleted(judged(part, policy, earlier=rows, complete=False)) & kept(whole)
 
 
 @patient
@@ -241,9 +243,9 @@ def test_pruning_after_every_backup_never_keeps_less(rows: list[Backup], policy:
 @patient
 @given(rows=backups(), policy=policies())
 def test_the_cap_holds_unless_the_floor_forbids(rows: list[Backup], policy: Retention) -> None:
-    """With `total_size`, what is kept fits, or is the newest `min_good`."""
+    """With `total_size`, what is kept fits, or is the newest `min_good`; what stays since a shrink is beside it."""
     assume(policy.total_size)
-    held = [v for v in candidates(judged(rows, policy), policy) if v.action is Action.KEEP]
+    held = [v for v in candidates(judged(rows, policy), policy) if v.action is Action.KEEP and not stays(v)]
     assert len(held) <= policy.min_good or sum(v.backup.bytes for v in held) <= (policy.total_size or 0)
 
 

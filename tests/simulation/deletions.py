@@ -85,7 +85,7 @@ class Deletions:
         self._in_order(exchange, passes[-1][0], row)
         policies = self._in_force(exchange, passes[-1])
         if _makes_room(exchange):
-            self._no_room_again(server)
+            self._no_room_again(exchange, passes[-1], row, policies)
         else:
             self._new_one_is_good(exchange, passes[-1])
             self._within_bound(exchange, passes[-1], policies)
@@ -127,12 +127,24 @@ class Deletions:
         self._hold("4", older, f"{row.name} is deleted after a newer one", exchange.server)
         self._last_of_listing[page.number] = row
 
-    def _no_room_again(self, server: str) -> None:
-        """Room is made once until a backup turned good; after a clock was set nobody can tell what was made since."""
+    def _no_room_again(
+        self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]
+    ) -> None:
+        """Room is made once until a backup turned good, and by small ones alone until one was completed at least; after
+        a clock was set nobody can tell what was made since.
+        """
+        server, rotation = exchange.server or "", exchange.rotation
         made = self._room_made.get(server)
-        if made is not None and not self._court.a_clock_was_set_since(made.sent):
-            good = self._witness.completed_at.get(server, -1.0) >= made.sent
-            self._hold("3", good, "room is made again, and no backup turned good since the last time", server)
+        if made is None or rotation is None or self._court.a_clock_was_set_since(made.sent):
+            return
+        completed = self._witness.completed_at.get(server, -1.0) >= made.sent
+        self._hold("3", completed, "room is made again, and no backup was completed since the last time", server)
+        before = self._witness.truths(server, made.sent)[0]
+        whole = {uuid for uuid, earlier in before.items() if earlier.successful}
+        judged = [self._judged(listing, policy, rotation) for policy in policies]
+        new_one = any(state == "good" for one in judged for uuid, state in one.states.items() if uuid not in whole)
+        small = any(row.uuid in one.spare for one in judged)
+        self._hold("3", small or new_one, f"{row.name} makes room again, and no backup turned good since", server)
 
     def _new_one_is_good(self, exchange: Exchange, listing: Sequence[Exchange]) -> None:
         """Nothing is deleted after a new backup that is not good."""
@@ -208,9 +220,10 @@ class Deletions:
         if not _makes_room(exchange):
             return oracle.judge(there, policy, name, now, complete=complete).deletions
         lately = self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
-        room = oracle.room(there, policy, name, now, complete=complete, lately=lately)
+        by = {"complete": complete, "lately": lately}
         tried = self._asked_for.get(exchange.server or "", set())
-        return [uuid for place, uuid in enumerate(room) if tried.issuperset(room[:place])]
+        rooms = [oracle.room(there, policy, name, now, again=again, **by) for again in (False, True)]
+        return [uuid for room in rooms for place, uuid in enumerate(room) if tried.issuperset(room[:place])]
 
     def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
         rows, now = merged(listing), self._now_of(listing[0])

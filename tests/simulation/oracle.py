@@ -19,12 +19,14 @@ DEFAULTS: Mapping[str, Any] = {
     "total_size": "off",
     "failed_after": "2d",
     "suspicious": 0.5,
+    "suspicious_for": "3d",
     "max_deletions": 10,
     "max_share": 0.5,
 }
-RETENTION = ("timezone", "name", "also_own", "min_good", "total_size", "failed_after", "suspicious")
+RETENTION = ("timezone", "name", "also_own", "min_good", "total_size", "failed_after", "suspicious", "suspicious_for")
 SHAPES = {"{time}": r"\d{8}T\d{6}Z", "{id}": r"[0-9a-f]{8}"}
 TOO_FAR_AHEAD = timedelta(minutes=5)
+A_MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Judgement:
     deletions: tuple[str, ...]
     candidates: tuple[str, ...]
     """The good, unlocked ones in scope, newest first."""
+    spare: tuple[str, ...]
+    """The suspicious ones that may make room at the panel's limit, oldest first."""
 
     def good_deletions(self) -> tuple[str, ...]:
         """Those of them that are good."""
@@ -84,26 +88,37 @@ def judge(
     now: datetime,
     *,
     complete: bool = True,
-    states: Mapping[str, str] | None = None,
+    earlier: Sequence[Row] = (),
+    accepted: Collection[str] = (),
+    coming: Row | None = None,
 ) -> Judgement:
-    """What the policy makes of these backups."""
-    newest_first = sorted(rows, key=lambda row: (row.created, row.uuid), reverse=True)
-    if states is None:
-        states = classify(newest_first, policy, server, now)
-    everyone = policy["scope"] == "all"
-    in_scope = {row.uuid for row in rows if everyone or owns(policy, server, row.name)}
+    """What the policy makes of these backups; a coming one is good. Earlier rows are a measure of sizes as well."""
+    sizes = _sizes(rows, policy, server, now, earlier=earlier, accepted=accepted)
+    states = dict(sizes.states)
+    if coming is not None:
+        rows, states = [*rows, coming], {**states, coming.uuid: "good"}
+    newest_first = sorted(rows, key=_age, reverse=True)
+    in_scope = {row.uuid for row in rows if policy["scope"] == "all" or owns(policy, server, row.name)}
     candidates = [row for row in newest_first if states[row.uuid] == "good" and not row.locked and row.uuid in in_scope]
     kept = _kept(candidates, policy)
     for row in candidates[: setting(policy, "min_good")]:
         kept.add(row.uuid)
+    untouchable = _untouchable(sizes, candidates, policy, server, now)
     if complete and setting(policy, "total_size") != "off":
-        _shrink(candidates, kept, setting(policy, "total_size"), setting(policy, "min_good"))
+        _cap(candidates, kept - untouchable, kept, setting(policy, "total_size"), setting(policy, "min_good"))
+    kept |= untouchable
     doomed = {row.uuid for row in candidates if row.uuid not in kept}
     for row in newest_first:
         if states[row.uuid] == "failed" and not row.locked and row.uuid in in_scope and _overdue(row, policy, now):
             doomed.add(row.uuid)
     oldest_first = tuple(row.uuid for row in reversed(newest_first) if row.uuid in doomed)
-    return Judgement(states, oldest_first, tuple(row.uuid for row in candidates))
+    spare = tuple(
+        row.uuid
+        for row in reversed(newest_first)
+        if row.uuid in sizes.inside and row.uuid in in_scope and not row.locked
+    )
+    there = {row.uuid: states[row.uuid] for row in rows}
+    return Judgement(there, oldest_first, tuple(row.uuid for row in candidates), spare)
 
 
 def over(judged: Judgement, policy: Mapping[str, Any], *, already: int = 0, named: Collection[str] = ()) -> bool:
@@ -123,19 +138,27 @@ def room(
     now: datetime,
     *,
     complete: bool = True,
+    earlier: Sequence[Row] = (),
     lately: bool = False,
+    again: bool = False,
 ) -> tuple[str, ...]:
     """What may make room for a backup that is about to be made: one of them, the first that can be deleted.
 
-    `lately` says that room was made within the last day, which is once too often where too many would go.
+    `lately` says that room was made within the last day, which is once too often where too many would go. Made `again`,
+    before a backup turned good, it is a small one from inside its row.
     """
-    before = judge(rows, policy, server, now, complete=complete)
-    after = with_coming(rows, policy, server, now, complete=complete)
-    good = after.good_deletions()
-    if over(after, policy) and (lately or setting(policy, "max_deletions") == 0):
-        return ()
+    before = judge(rows, policy, server, now, complete=complete, earlier=earlier)
+    after = with_coming(rows, policy, server, now, complete=complete, earlier=earlier)
+    none_at_all = setting(policy, "max_deletions") == 0
+    small = () if none_at_all else before.spare
+    own = [row for row in sorted(rows, key=_age) if owns(policy, server, row.name)]
+    ended = [before.states[row.uuid] for row in own if before.states[row.uuid] in {"good", "suspicious"}]
     protected = before.candidates[: setting(policy, "min_good")]
-    return tuple(uuid for uuid in good if uuid not in protected and uuid != "~coming")
+    good = after.good_deletions()
+    free = [uuid for uuid in good if uuid not in protected and uuid != "~coming"]
+    if again or (over(after, policy) and (lately or none_at_all)):
+        free = []
+    return (*small, *free) if ended[-1:] == ["suspicious"] else (*free, *small)
 
 
 def beyond(
@@ -155,12 +178,17 @@ def beyond(
 
 
 def with_coming(
-    rows: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime, *, complete: bool = True
+    rows: Sequence[Row],
+    policy: Mapping[str, Any],
+    server: str,
+    now: datetime,
+    *,
+    complete: bool = True,
+    earlier: Sequence[Row] = (),
 ) -> Judgement:
     """What the policy makes of these backups once one more has turned good."""
-    before = judge(rows, policy, server, now, complete=complete)
     coming = Row("~coming", named(policy, server, now, 0), True, False, 0, now, now)
-    return judge([*rows, coming], policy, server, now, complete=complete, states={**before.states, "~coming": "good"})
+    return judge(rows, policy, server, now, complete=complete, earlier=earlier, coming=coming)
 
 
 def same_retention(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -168,52 +196,147 @@ def same_retention(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(setting(one, key) == setting(other, key) for key in (*RETENTION, "keep", "scope"))
 
 
-def classify(newest_first: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime) -> dict[str, str]:
+def classify(newest_first: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime) -> Mapping[str, str]:
     """good, failed, pending, suspicious or strange, by uuid."""
-    states = {}
-    for row in newest_first:
-        if row.strange or row.created > now + TOO_FAR_AHEAD:
-            states[row.uuid] = "strange"
-        elif row.completed is None:
-            states[row.uuid] = "pending"
-        else:
-            states[row.uuid] = "good" if row.successful else "failed"
-    for mine in (True, False):
-        side = [
-            row
-            for row in reversed(newest_first)
-            if states[row.uuid] == "good" and owns(policy, server, row.name) is mine
-        ]
-        for uuid in _suspicious(side, setting(policy, "suspicious")):
-            states[uuid] = "suspicious"
-    return states
+    return _sizes(newest_first, policy, server, now).states
 
 
-def _suspicious(oldest_first: Sequence[Row], share: float) -> set[str]:
-    found: set[str] = set()
-    believed: list[int] = []
-    row_of_small: list[Row] = []
-    for row in oldest_first:
-        before = sorted(believed[-5:])
-        middle = 0.0
-        if before:
-            half = len(before) // 2
-            middle = before[half] if len(before) % 2 else (before[half - 1] + before[half]) / 2
-        if row.bytes > 0 and row.bytes >= share * middle:
-            believed.append(row.bytes)
-            row_of_small = []
-            continue
-        found.add(row.uuid)
-        row_of_small.append(row)
-        last = [small.bytes for small in row_of_small[-3:]]
-        if len(last) == 3 and min(last) > 0 and max(last) <= 2 * min(last):
-            for small in row_of_small:
-                everyone = [small.bytes, *last]
-                if min(everyone) > 0 and max(everyone) <= 2 * min(everyone):
-                    found.discard(small.uuid)
-                    believed.append(small.bytes)
-            row_of_small = []
+def _age(row: Row) -> tuple[datetime, str]:
+    return (row.created, row.uuid)
+
+
+class _Sizes:
+    """What sizes tell: each backup's state, which lie inside a row of small ones, and where the usual size fell.
+
+    A fall is of own ones or of the others; it has the first of the new size, or the one that was accepted, and the last
+    one before it, unless it was accepted. The small ones since the last good one are kept in groups of one size.
+    """
+
+    def __init__(self, policy: Mapping[str, Any], accepted: Collection[str]) -> None:
+        self.states: dict[str, str] = {}
+        self.inside: set[str] = set()
+        self.falls: list[tuple[bool, Row, Row | None]] = []
+        self._policy = policy
+        self._accepted = accepted
+        self._good: dict[bool, list[Row]] = {True: [], False: []}
+        self._everyone: list[Row] = []
+        self._knows_its_size: set[bool] = set()
+        self._groups: dict[bool, list[list[Row]]] = {True: [], False: []}
+        self._before: dict[str, Row] = {}
+
+    def take(self, row: Row, side: bool) -> None:
+        """Weigh the next successful one, on the side of the own ones or on the other."""
+        if len(self._good[side]) >= 3:
+            self._knows_its_size.add(side)
+        mixed = self._policy["scope"] == "all" and side not in self._knows_its_size
+        measure = self._everyone if mixed else self._good[side]
+        word = row.uuid in self._accepted and row.bytes > 0
+        least = setting(self._policy, "suspicious") * _median([one.bytes for one in measure[-5:]])
+        if row.bytes > 0 and row.bytes >= least:
+            if word and any(of == side for of, _, _ in self.falls):
+                self._believe_an_operator(row, side)
+            self._are_good([row], side)
+            return
+        self.states[row.uuid] = "suspicious"
+        group = self._grouped(row, side, measure)
+        if word:
+            self._groups[side].pop()
+            self._believe_an_operator(row, side)
+            self._are_good(group, side)
+        elif self._lasts(group):
+            self._groups[side].pop()
+            self.falls.append((side, group[0], self._before[group[0].uuid]))
+            self._are_good(group, side)
+
+    def end(self) -> None:
+        """What is still in doubt needs its first, its newest, and the first of the newest size."""
+        for groups in self._groups.values():
+            first = {group[0].uuid for group in groups[-1:]}
+            self.inside |= {row.uuid for row in [row for group in groups for row in group][1:-1]} - first
+
+    def _grouped(self, row: Row, side: bool, measure: Sequence[Row]) -> list[Row]:
+        groups = self._groups[side]
+        if groups and _alike([*groups[-1], row]):
+            groups[-1].append(row)
+            return groups[-1]
+        groups.append([row])
+        if measure:
+            self._before[row.uuid] = measure[-1]
+        return groups[-1]
+
+    def _lasts(self, group: Sequence[Row]) -> bool:
+        days = timedelta(hours=_hours(setting(self._policy, "suspicious_for")))
+        return len(group) >= 3 and group[-1].created - group[0].created >= days
+
+    def _believe_an_operator(self, row: Row, side: bool) -> None:
+        self.falls = [fall for fall in self.falls if fall[0] != side] + [(side, row, None)]
+        self._knows_its_size.add(side)
+        self._good[side], self._everyone = [], []
+
+    def _are_good(self, rows: Sequence[Row], side: bool) -> None:
+        left = [row for group in self._groups[side] for row in group]
+        self.inside |= {row.uuid for row in left[1:-1]}
+        self._groups[side] = []
+        self._good[side] += rows
+        self._everyone += rows
+        for row in rows:
+            self.states[row.uuid] = "good"
+
+
+def _sizes(
+    rows: Sequence[Row],
+    policy: Mapping[str, Any],
+    server: str,
+    now: datetime,
+    *,
+    earlier: Sequence[Row] = (),
+    accepted: Collection[str] = (),
+) -> _Sizes:
+    there = {row.uuid for row in rows}
+    found = _Sizes(policy, accepted)
+    for row in sorted([*rows, *(row for row in earlier if row.uuid not in there)], key=_age):
+        found.states[row.uuid] = _plainly(row, now)
+        if found.states[row.uuid] == "good":
+            found.take(row, owns(policy, server, row.name))
+    found.end()
     return found
+
+
+def _plainly(row: Row, now: datetime) -> str:
+    """What a backup is, whatever its size."""
+    if row.strange or row.created > now + TOO_FAR_AHEAD:
+        return "strange"
+    if row.completed is None:
+        return "pending"
+    return "good" if row.successful else "failed"
+
+
+def _median(sizes: Sequence[int]) -> float:
+    ordered = sorted(sizes)
+    half = len(ordered) // 2
+    if not ordered:
+        return 0.0
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def _alike(rows: Sequence[Row]) -> bool:
+    sizes = [row.bytes for row in rows]
+    return min(sizes) > 0 and max(sizes) <= 2 * min(sizes)
+
+
+def _untouchable(
+    sizes: _Sizes, candidates: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime
+) -> set[str]:
+    """Those that stay since the usual size fell: the last from before for a month, the first since, the newest two."""
+    stay: set[str] = set()
+    for side, first, last in sizes.falls:
+        stay.add(first.uuid)
+        if last is None:
+            continue
+        if now < first.created + A_MONTH:
+            stay.add(last.uuid)
+        stay |= {row.uuid for row in [one for one in candidates if owns(policy, server, one.name) == side][:2]}
+    return stay & {row.uuid for row in candidates}
 
 
 def _overdue(row: Row, policy: Mapping[str, Any], now: datetime) -> bool:
@@ -224,12 +347,14 @@ def _overdue(row: Row, policy: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _hours(text: str) -> float:
-    return int(text[:-1]) * {"h": 1, "d": 24, "m": 1 / 60, "w": 168}[text[-1]]
+    return int(text[:-1]) * {"h": 1, "d": 24, "m": 1 / 60, "s": 1 / 3600, "w": 168}[text[-1]]
 
 
-def _shrink(candidates: Sequence[Row], kept: set[str], most: int, min_good: int) -> None:
-    remaining = [row for row in candidates if row.uuid in kept]
-    while len(remaining) > min_good and sum(row.bytes for row in remaining) > most:
+def _cap(candidates: Sequence[Row], counted: set[str], kept: set[str], most: int, min_good: int) -> None:
+    """Take away the oldest of those that count until the rest fits, but none of the newest `min_good`."""
+    newest = {row.uuid for row in candidates[:min_good]}
+    remaining = [row for row in candidates if row.uuid in counted]
+    while remaining and remaining[-1].uuid not in newest and sum(row.bytes for row in remaining) > most:
         kept.discard(remaining.pop().uuid)
 
 

@@ -168,6 +168,7 @@ def policy(rng: random.Random, schedule: str) -> dict[str, Any]:
         "timeout": rng.choice(list(TIMEOUTS)),
         "node_hold": rng.choice(list(NODE_HOLDS)),
     }
+    table["suspicious_for"] = rng.choice(("3d", "1d", "6h"))
     if rng.random() < 0.25 and table["keep"] != "all":
         table["total_size"] = rng.choice((200, 700, 1500, 4000))  # the first is less than one backup
     if rng.random() < 0.3:

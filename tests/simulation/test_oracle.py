@@ -49,7 +49,8 @@ def policies(draw: st.DrawFn) -> dict[str, Any]:
         "timezone": draw(st.sampled_from(ZONES)),
         "min_good": draw(st.integers(1, 3)),
         "failed_after": draw(st.sampled_from(("12h", "2d", "never"))),
-        "suspicious": draw(st.sampled_from((0, 0.5, 0.9))),
+        "suspicious": draw(st.sampled_from((0, 0.5, 0.5, 0.9))),
+        "suspicious_for": draw(st.sampled_from(("0s", "6h", "3d"))),
         "total_size": "off" if keep == "all" else draw(st.sampled_from(("off", 500, 1500))),
         "max_deletions": draw(st.sampled_from((-1, 0, 2, 10))),
         "max_share": draw(st.sampled_from((0, 0.3, 0.5, 1))),
@@ -99,28 +100,68 @@ def retention(policy: dict[str, Any]) -> Retention:
         total_size=None if size == "off" else size,
         failed_after=None if delay == "never" else parse_duration(delay),
         suspicious=policy["suspicious"],
+        suspicious_for=parse_duration(policy["suspicious_for"]),
     )
 
 
 OURS = Ownership((Template.parse(NAME),), SERVER)
 
 
-@settings(max_examples=400, deadline=None)
-@given(rows(), policies(), st.booleans())
+@st.composite
+def shrunken(draw: st.DrawFn) -> list[Row]:
+    """A server whose backups shrink, once or more: own ones mostly, a step apart."""
+    made, step = [], draw(st.sampled_from((timedelta(hours=5), timedelta(days=1), timedelta(days=4))))
+    levels = draw(st.lists(st.sampled_from((1000, 400, 90, 70, 40, 8, 0)), min_size=1, max_size=5))
+    sizes = [size for size in levels for _ in range(draw(st.integers(1, 5)))]
+    for number, size in enumerate(sizes):
+        created = NOW - step * (len(sizes) - number)
+        own = draw(st.integers(0, 5)) > 0
+        made.append(
+            Row(
+                uuid=f"{number:08x}-0000-4000-8000-000000000000",
+                name=f"auto-{SERVER}-{created:%Y%m%dT%H%M%SZ}-{number:08x}" if own else "by hand",
+                successful=draw(st.integers(0, 9)) > 0,
+                locked=draw(st.integers(0, 7)) == 0,
+                bytes=size,
+                created=created,
+                completed=created + timedelta(minutes=2),
+            )
+        )
+    return made
+
+
+listings = st.one_of(rows(), shrunken())
+
+
+@st.composite
+def shares(draw: st.DrawFn) -> tuple[list[Row], list[Row], set[str]]:
+    """A whole listing, a part of it, and what an operator accepted."""
+    whole = draw(listings)
+    part = [row for row in whole if draw(st.integers(0, 3))]
+    return whole, part, {row.uuid for row in whole if draw(st.integers(0, 7)) == 0}
+
+
+@settings(max_examples=500, deadline=None)
+@given(shares(), policies(), st.booleans())
 def test_both_delete_the_same_in_the_same_order_and_find_the_same_states(
-    made: list[Row], policy: dict[str, Any], complete: bool
+    given: tuple[list[Row], list[Row], set[str]], policy: dict[str, Any], complete: bool
 ) -> None:
     """Whatever there is, whatever is asked for."""
-    verdicts = judge(backups(made), retention(policy), ownership=OURS, now=NOW, complete=complete)
-    naive = oracle.judge(made, policy, SERVER, NOW, complete=complete)
+    whole, part, accepted = given
+    made, earlier = (whole, []) if complete else (part, whole)
+    by = {"complete": complete, "accepted": accepted}
+    verdicts = judge(backups(made), retention(policy), ownership=OURS, now=NOW, earlier=backups(earlier), **by)
+    naive = oracle.judge(made, policy, SERVER, NOW, earlier=earlier, **by)
     assert {verdict.backup.uuid: verdict.state.value for verdict in verdicts} == naive.states
     deleted = tuple(verdict.backup.uuid for verdict in reversed(verdicts) if verdict.action is Action.DELETE)
     assert deleted == naive.deletions
 
 
-@settings(max_examples=200, deadline=None)
-@given(rows(), policies(), st.booleans())
-def test_both_make_room_by_the_same_backup_or_by_none(made: list[Row], policy: dict[str, Any], lately: bool) -> None:
+@settings(max_examples=400, deadline=None)
+@given(listings, policies(), st.booleans(), st.booleans())
+def test_both_make_room_by_the_same_backup_or_by_none(
+    made: list[Row], policy: dict[str, Any], lately: bool, again: bool
+) -> None:
     """At the panel's limit exactly one may go."""
     listing = Listing(backups(made), len(made), NOW, Completeness.COMPLETE)
     coming = f"auto-{SERVER}-{NOW:%Y%m%dT%H%M%SZ}-00000000"
@@ -131,14 +172,15 @@ def test_both_make_room_by_the_same_backup_or_by_none(made: list[Row], policy: d
         ownership=OURS,
         coming_name=coming,
         brake=Brake(policy["max_deletions"], policy["max_share"], room_at=room_at),
+        again=again,
     )
     mine = chosen.backup.uuid if isinstance(chosen, Verdict) else None
-    free = oracle.room(made, policy, SERVER, NOW, lately=lately)
+    free = oracle.room(made, policy, SERVER, NOW, lately=lately, again=again)
     assert mine == (free[0] if free else None)
 
 
 @settings(max_examples=300, deadline=None)
-@given(rows(), policies(), policies(), st.integers(0, 3), st.sets(st.integers(0, 13)))
+@given(listings, policies(), policies(), st.integers(0, 3), st.sets(st.integers(0, 13)))
 def test_both_refuse_too_many_and_hold_what_was_kept_before(
     made: list[Row], policy: dict[str, Any], before: dict[str, Any], already: int, numbers: set[int]
 ) -> None:

@@ -207,6 +207,12 @@ def backups_shrink(sim: "Simulation", server: Server, rng: random.Random) -> Non
         server.coming.append(Work(seconds=5, size=rng.choice((0, 20, 30, 40))))
 
 
+def world_wiped(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Whatever is backed up is next to nothing from now on, for hours or for days."""
+    work = Work(seconds=server.work.seconds, size=rng.choice((3, 20, 60)))
+    sim.upsets.spell(server, "work", work, rng.uniform(6 * HOUR, 6 * DAY))
+
+
 # The daemon's own machine --------------------------------------------------------------------------------------------
 
 
@@ -326,6 +332,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "backup never ends": (backups_never_end, 0, True),
     "backup ends late": (backups_end_late, 0, True),
     "backup shrinks": (backups_shrink, 0, True),
+    "world wiped": (world_wiped, 0, True),
     "host clock jumps": (clock_jumps, 1800, False),
     "panel clock jumps": (panel_clock_jumps, 1800, False),
     "disk full": (disk_full, 600, False),

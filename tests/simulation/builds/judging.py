@@ -7,6 +7,7 @@ from typing import Any
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
+import daemon.core.suspicion
 import daemon.fleet
 import daemon.notify.alerts
 import daemon.panel.client
@@ -24,6 +25,8 @@ import daemon.watch.watcher
 from daemon.core.brake import Brake
 from daemon.core.model import Backup, State, Verdict
 from daemon.core.names import Ownership
+from daemon.core.retention import Retention
+from daemon.core.suspicion import AGREEING, Guard, Weighed
 from daemon.panel.client import PanelClient
 from daemon.rotation.gather import Gathered
 from daemon.rotation.outcome import Problem, Result
@@ -85,7 +88,42 @@ def _owns_everything() -> AbstractContextManager[Any]:
 
 @broken("suspicious ones count as good", "3", "5")
 def _trusts_small_ones() -> AbstractContextManager[Any]:
-    return PATCH(daemon.core.states, "too_small", lambda *_, **__: {})
+    return PATCH(daemon.core.states, "weigh", lambda *_, **__: Weighed({}, frozenset(), ()))
+
+
+@broken("three small ones in a row are believed at once", "3", "5", insist={"world wiped": 0.4})
+def _believes_small_ones_soon() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.suspicion._Side, "lasts", lambda side, _: len(side.row) >= AGREEING)
+
+
+@broken("nothing stays from before a shrink", "3", "5", "live", insist={"world wiped": 0.4})
+def _lets_the_last_whole_one_go() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.retention, "_stays_since_it_shrank", lambda *_: {})
+
+
+@broken("where all may go, the first own ones are compared with none", "3", "5", insist={"world wiped": 0.4})
+def _compares_own_ones_alone() -> AbstractContextManager[Any]:
+    alone = property(lambda retention: Guard(retention.suspicious, retention.suspicious_for))
+    return PATCH(Retention, "guard", alone)
+
+
+@broken("any suspicious one makes room", "3", insist={"world wiped": 0.4, "limit lowered": 0.4})
+def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
+    real = daemon.core.states.weigh
+
+    def weigh(*given: Any, **options: Any) -> Weighed:
+        weighed = real(*given, **options)
+        return replace(weighed, spare=frozenset(weighed.small))
+
+    return PATCH(daemon.core.states, "weigh", weigh)
+
+
+@broken(
+    "a suspicious one lets room be made by a good one again", "3", insist={"world wiped": 0.4, "limit lowered": 0.4}
+)
+def _makes_room_by_good_ones_again() -> AbstractContextManager[Any]:
+    real = daemon.rotation.create._came_of
+    return PATCH(daemon.rotation.create, "_came_of", lambda *given: real(*given) and State.GOOD)
 
 
 @broken("total_size spares nobody", "3", "5")

@@ -1,0 +1,74 @@
+"""A look at a listing: its backups from the newest, which are own, what each is worth, and what their sizes tell.
+
+Sizes are compared over all that is known: where the listing lacks some, the last complete one says what they were.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import compress
+
+from daemon.core.model import Action, Backup, Reason, State, Verdict
+from daemon.core.names import Ownership
+from daemon.core.states import PLAINLY, Finding, age, find, newest_first
+from daemon.core.suspicion import Guard, Shrink
+
+_SPARE = Reason("room", None, "far too small, and neither the first nor the newest of its row")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The backups, newest first; whether each is own, and what it is found to be; which of them are `spare` and which
+    `shrinks` are taken for the new normal (see `Weighed`).
+    """
+
+    ordered: Sequence[Backup]
+    own: Sequence[bool]
+    findings: Sequence[Finding]
+    spare: frozenset[str]
+    shrinks: tuple[Shrink, ...]
+
+    def of(self, uuids: Collection[str]) -> "Look":
+        """The same of these backups alone."""
+        listed = [backup.uuid in uuids for backup in self.ordered]
+        ordered, own = list(compress(self.ordered, listed)), list(compress(self.own, listed))
+        return replace(self, ordered=ordered, own=own, findings=list(compress(self.findings, listed)))
+
+    def with_coming(self, coming: Backup) -> "Look":
+        """The same with one more, which is own, and good whatever its size."""
+        place = sum(age(backup) > age(coming) for backup in self.ordered)
+        ordered, own, findings = list(self.ordered), list(self.own), list(self.findings)
+        ordered.insert(place, coming)
+        own.insert(place, True)
+        findings.insert(place, PLAINLY[State.GOOD])
+        return replace(self, ordered=ordered, own=own, findings=findings)
+
+
+def look(
+    backups: Sequence[Backup],
+    guard: Guard,
+    ownership: Ownership,
+    *,
+    now: datetime,
+    accepted: Collection[str] = frozenset(),
+    earlier: Collection[Backup] = (),
+) -> Look:
+    """Look at the backups, beside those of an earlier listing that are not among them; `now` is the panel's clock."""
+    there = {backup.uuid for backup in backups}
+    ordered = newest_first((*backups, *(backup for backup in earlier if backup.uuid not in there)))
+    own = [ownership.owns(backup.name, backup.uuid) for backup in ordered]
+    found = find(ordered, own, guard, now=now, accepted=accepted)
+    seen = Look(ordered, own, found.findings, found.spare, found.shrinks)
+    return seen.of(there) if earlier else seen
+
+
+def spare(seen: Look, *, everyone: bool) -> tuple[Verdict, ...]:
+    """Return the suspicious backups that may make room at the panel's limit, oldest first: own ones, or `everyone`'s.
+
+    Little is lost with them: the first and the newest of their row are there, and no good one goes.
+    """
+    return tuple(
+        Verdict(backup, State.SUSPICIOUS, mine, Action.DELETE, (_SPARE,))
+        for backup, mine in zip(reversed(seen.ordered), reversed(seen.own), strict=True)
+        if backup.uuid in seen.spare and not backup.locked and (mine or everyone)
+    )
