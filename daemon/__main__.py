@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Sequence
 
-from daemon import __version__, streams
+from daemon import __version__, process, streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     streams.open_missing()
+    if arguments is None:
+        process.hold_signals()
+        process.leave_no_core()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["--version"]:
         return _tell_version()

@@ -22,6 +22,7 @@ from daemon.fleet import Fleet
 from daemon.log import get_logger
 from daemon.notify import Alerts, refuse_unusable
 from daemon.presence import daemon_present
+from daemon.process import SIGNALS, take_signals
 from daemon.rotation.run import Tools
 from daemon.rotation.tools import mend_state, open_client, open_tools
 from daemon.systemd import Notifier
@@ -270,8 +271,9 @@ class Service:
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (*STOPS, signal.SIGHUP):
+        for number in SIGNALS:
             loop.add_signal_handler(number, self._events.put_nowait, number)
+        take_signals()
 
 
 def _say_warnings(config: Config) -> None:

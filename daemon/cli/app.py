@@ -13,8 +13,10 @@ from daemon import __version__
 from daemon.cli.backups_app import backups_app
 from daemon.cli.options import Json, Servers, Settings, settings
 from daemon.errors import Exit, UsageError
+from daemon.process import take_signals
 
 PROGRAM = "ptero-backupd"
+RUN = "run"
 
 app = typer.Typer(
     name=PROGRAM,
@@ -51,6 +53,8 @@ def before(
     ] = False,
 ) -> None:
     """Take what stands before the command."""
+    if context.invoked_subcommand != RUN:  # the daemon takes signals when it can obey them
+        take_signals()
     if verbose and quiet:
         raise UsageError("--verbose and --quiet contradict each other")
     if context.invoked_subcommand is None:
@@ -59,7 +63,7 @@ def before(
     context.obj = Settings(config, "debug" if verbose else "error" if quiet else None)
 
 
-@app.command()
+@app.command(RUN)
 def run(
     context: typer.Context,
     log_to_stdout: Annotated[

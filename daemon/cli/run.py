@@ -9,12 +9,14 @@ from daemon.cli.options import Settings
 from daemon.clock import SystemClock
 from daemon.errors import Exit
 from daemon.log import configure
+from daemon.process import hide_memory
 from daemon.service import Service
 from daemon.systemd import Notifier
 
 
 def run_daemon(settings: Settings, *, log_to_stdout: bool = False) -> int:
     """Run until told to stop; raises BackupdError where the first configuration is bad."""
+    hide_memory()
     configure(settings.level or "info", sys.stdout if log_to_stdout else None)
     clock = SystemClock()
     service = Service(lambda: read_config(settings), clock, Notifier(os.environ, clock))
