@@ -115,7 +115,7 @@ def _at_limit(errand: Errand, seen: Survey, error: BackupLimitError) -> Halt:
     rotate = f"`ptero-backupd backups delete {errand.config.name} --beyond-retention`"
     hint = f"{rotate} would free {beyond}; or " if beyond else ""
     hint += "delete one by hand, or raise the server's backup limit in the panel"
-    text = f"{error.text.rstrip('.')}; by hand no room is made"
+    text = f"{error.text}; by hand no room is made"
     return Halt(Result.REFUSED, Problem("limit", text, hint))
 
 

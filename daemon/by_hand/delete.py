@@ -22,6 +22,7 @@ from daemon.rotation.run import Halt
 from daemon.rotation.survey import Survey
 from daemon.rotation.tools import recover_journal
 
+BEYOND = "backups delete {server} --beyond-retention"
 UNLOCK = "`ptero-backupd backups unlock` first, if it is really to go"
 
 
@@ -123,10 +124,10 @@ def _decide(errand: Errand, config: ServerConfig, listing: Listing, shown: Colle
     plan = errand.run.judge(config, listing)
     if plan.refused is not None:
         errand.run.tell_held(config, listing, plan.held)
-        raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused))
+        raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused, again=BEYOND))
     errand.run.let_through(config, listing, plan)
     if plan.waits is not None:
-        hindered = refusal(config.name, "max_deletions", plan.waits)
+        hindered = refusal(config.name, "max_deletions", plan.waits, again=BEYOND)
         errand.run.problem(hindered.code, hindered.text, hindered.hint)
     decided = tuple(verdict for verdict in plan.deletions if verdict.backup.uuid in shown)
     for verdict in decided:

@@ -5,22 +5,20 @@ request for it leaves.
 """
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
+from daemon.core.model import Server
 from daemon.locks import server_lock
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import Order, Run
 from daemon.rotation.survey import Survey, survey
-from daemon.rotation.tools import open_clients, open_tools
-
-Tell = Callable[[str], None]
-"""Is told each step when it begins, in words for whoever waits."""
+from daemon.rotation.tools import Tell, open_clients, open_tools
 
 
 @dataclass(slots=True)
@@ -30,6 +28,7 @@ class Errand:
     run: Run
     tell: Tell
     going_on: str = ""
+    _just_seen: Server | None = None
 
     @property
     def config(self) -> ServerConfig:
@@ -49,14 +48,16 @@ class Errand:
     async def look(self) -> Survey:
         """The server and its backups as they stand, judged by its policy; raises PanelError."""
         journal, most = self.run.tools.journal, self.run.order.max_deletions
-        seen = await survey(self.config, self.client, journal, self.clock, max_deletions=most)
+        just_seen, self._just_seen = self._just_seen, None
+        seen = await survey(self.config, self.client, journal, self.clock, max_deletions=most, server=just_seen)
         self.run.server = seen.server
         return seen
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """Hold the server's lock, so that no rotation runs meanwhile; ServerBusyError where one does."""
-        self.run.server = await self.client.server(self.config.id)
+        if self.run.server is None:  # the lock goes by the uuid, which never changes
+            self.run.server = self._just_seen = await self.client.server(self.config.id)
         with server_lock(self.run.tools.state_dir, self.run.server.uuid):
             yield
 
@@ -68,7 +69,7 @@ async def errand(
     """An errand for that server, with a client and a journal of its own, closed at the end."""
     tools = open_tools(state_dir, clock, {config.name: config}.get, random.Random())  # noqa: S311 — not used by hand
     try:
-        async with open_clients([config.panel], clock) as clients:
+        async with open_clients([config.panel], clock, tell) as clients:
             order = Order(config, "manual", max_deletions=max_deletions)
             yield Errand(Run(order, clients[config.panel.name], tools, get_logger()), tell)
     finally:

@@ -9,7 +9,7 @@ from daemon.cli.context import begin, server_named
 from daemon.cli.covering import cover
 from daemon.cli.documents import listed, seconds_taken, shown
 from daemon.cli.options import Settings
-from daemon.cli.output import write_json
+from daemon.cli.output import say, write_json
 from daemon.cli.plan import about
 from daemon.cli.tables import cell, facts, show
 from daemon.cli.verdicts import because, size, summary, verdict_table, whose
@@ -26,7 +26,7 @@ async def look(settings: Settings, name: str) -> Survey:
     """Return one server as it stands; raises BackupdError where it cannot be looked at."""
     config = (await cover(begin(settings), [name])).config
     server = server_named(config, name)
-    (seen,) = await survey_servers([server], state_dir=config.state_dir, clock=SystemClock())
+    (seen,) = await survey_servers([server], state_dir=config.state_dir, clock=SystemClock(), tell=say)
     if isinstance(seen, Failed):
         raise seen.error
     return seen

@@ -8,7 +8,7 @@ from daemon.check import Finding, Level, check_configuration, check_panels, chec
 from daemon.cli.context import begin
 from daemon.cli.documents import checked
 from daemon.cli.options import Settings
-from daemon.cli.output import write_json
+from daemon.cli.output import say, write_json
 from daemon.cli.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
@@ -46,7 +46,7 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
 async def _ask(config: Config) -> tuple[Finding, ...]:
     clock = SystemClock()
     with _journal(config.state_dir) as journal:
-        async with open_clients(config.panels.values(), clock) as clients:
+        async with open_clients(config.panels.values(), clock, say) as clients:
             coverage, _ = await look(config, clients)  # a panel that does not answer is found by the check itself
             skipped = [_skipped(name, why) for name, why in coverage.skipped.items()]
             return (*await check_panels(coverage.config, clients, clock, journal.altered), *skipped)

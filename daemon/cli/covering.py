@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daemon.cli.output import say_error
+from daemon.cli.output import say, say_error
 from daemon.clock import SystemClock
 from daemon.config.values import Config
 from daemon.discovery import look
@@ -40,7 +40,7 @@ async def cover(config: Config, names: Sequence[str] = ()) -> Covering:
     if not config.discover or (names and config.servers.keys() >= set(names)):
         return Covering(config)
     panels = [config.panels[name] for name in config.discover]
-    async with open_clients(panels, SystemClock()) as clients:
+    async with open_clients(panels, SystemClock(), say) as clients:
         coverage, errors = await look(config, clients)
     if errors and not coverage.config.servers.keys() >= set(names):
         raise next(iter(errors.values()))

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from daemon.by_hand.errand import Errand, Tell, errand
+from daemon.by_hand.errand import Errand, errand
 from daemon.by_hand.handled import Handled, ended_by, exit_of
 from daemon.cli.context import begin, server_named
 from daemon.cli.covering import covered_now
@@ -20,6 +20,7 @@ from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.errors import BackupdError, UsageError
 from daemon.rotation.outcome import Result
+from daemon.rotation.tools import Tell
 
 
 @dataclass(frozen=True)

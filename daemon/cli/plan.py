@@ -7,7 +7,7 @@ from daemon.cli.context import begin, servers_named
 from daemon.cli.covering import cover
 from daemon.cli.documents import About, planned, unplanned
 from daemon.cli.options import Settings
-from daemon.cli.output import say_trouble, write_json
+from daemon.cli.output import say, say_trouble, write_json
 from daemon.cli.plan_view import plan_parts
 from daemon.cli.tables import cell, show
 from daemon.clock import SystemClock
@@ -26,7 +26,7 @@ def plan_servers(settings: Settings, names: Sequence[str], *, as_json: bool) -> 
 async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
     covering = await cover(begin(settings), names)
     servers = servers_named(covering.config, names)
-    seen = await survey_servers(servers, state_dir=covering.config.state_dir, clock=SystemClock())
+    seen = await survey_servers(servers, state_dir=covering.config.state_dir, clock=SystemClock(), tell=say)
     if as_json:
         write_json({"servers": [_document(each) for each in seen]})
     else:

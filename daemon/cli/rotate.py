@@ -42,7 +42,7 @@ async def _rotate(
 ) -> Exit:
     state_dir, clock = config.state_dir, SystemClock()
     if dry_run:
-        seen = await survey_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions)
+        seen = await survey_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, tell=say)
         outcomes = [rehearsal(each, state_dir=state_dir) for each in seen]
     else:
         outcomes = await rotate_servers(

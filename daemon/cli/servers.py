@@ -54,7 +54,7 @@ async def _look(config: Config) -> list[Seen]:
         except PanelError as error:
             return name, error
 
-    async with open_clients(config.panels.values(), SystemClock()) as clients:
+    async with open_clients(config.panels.values(), SystemClock(), say) as clients:
         return await asyncio.gather(*(see(name, client) for name, client in clients.items()))
 
 

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from daemon.by_hand.errand import Tell
 from daemon.cli.options import Settings
 from daemon.cli.output import printable, say
+from daemon.rotation.tools import Tell
 
 
 @contextmanager

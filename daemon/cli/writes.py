@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from daemon.by_hand.accept import accept, must_remember
 from daemon.by_hand.create import PATIENCE, Wish, check, create
-from daemon.by_hand.delete import delete, delete_beyond_retention, gone, loss, obstacle
+from daemon.by_hand.delete import BEYOND, delete, delete_beyond_retention, gone, loss, obstacle
 from daemon.by_hand.errand import Errand
 from daemon.by_hand.handled import Handled
 from daemon.by_hand.locks import set_locks
@@ -219,7 +219,7 @@ async def _delete_named(errand: Errand, wanted: Sequence[str], *, yes: bool) -> 
 async def _delete_beyond(errand: Errand, *, yes: bool) -> Sequence[Handled]:
     seen = await errand.look()
     if seen.plan.refused is not None:
-        problem = refusal(seen.config.name, seen.plan.code, seen.plan.refused)
+        problem = refusal(seen.config.name, seen.plan.code, seen.plan.refused, again=BEYOND)
         return [Handled(None, Result.REFUSED, problems=(problem,))]
     going = seen.plan.deletions
     if not going:

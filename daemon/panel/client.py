@@ -81,13 +81,21 @@ class PanelClient:
         verify: ssl.SSLContext | None = None,
         transport: "httpx.AsyncBaseTransport | None" = None,
         randomness: Random | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.name = name
         self._clock = clock
         self._all_servers = all_servers
         self._pace = Pace(reserve)
         self._requests = Requests(
-            url, api_key, clock=clock, pace=self._pace, verify=verify, transport=transport, randomness=randomness
+            url,
+            api_key,
+            clock=clock,
+            pace=self._pace,
+            verify=verify,
+            transport=transport,
+            randomness=randomness,
+            waits=lambda seconds: tell(f"panel {name}: waiting {seconds:.0f} s for room below its API limit"),
         )
         self._calls = ServerCalls(self._requests, self._look)
         self._sightings = Sightings(clock, self._server_pages(self._requests.once, urgent=True), self.server)

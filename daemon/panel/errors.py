@@ -81,7 +81,7 @@ class PanelTroubleError(PanelError):
     """The panel, or a proxy before it, answers a read with 5xx, does not delete, or does not let a lock stay."""
 
     code = "panel-trouble"
-    default_hint = "the panel is in trouble or in maintenance; it is tried again, and its own log says more"
+    default_hint = "the panel is in trouble or in maintenance; its own log says more"
     transient = True
 
 

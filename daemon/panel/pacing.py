@@ -21,6 +21,7 @@ for urgent ones: a deletion is decided on what was seen a moment ago, and may no
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -138,9 +139,10 @@ class Pace:
 class Turn:
     """Lets the tasks of one key go in the order in which they came, each when the pace allows it."""
 
-    def __init__(self, pace: Pace, clock: Clock) -> None:
+    def __init__(self, pace: Pace, clock: Clock, waits: Callable[[float], None] = lambda _: None) -> None:
         self.pace = pace
         self.waited = 0.0
+        self._waits = waits  # is told of each wait, in seconds
         self._clock = clock
         self._queue = asyncio.Lock()  # wakes its waiters in order
         self._urgent_queue = asyncio.Lock()
@@ -152,6 +154,7 @@ class Turn:
         try:
             async with self._urgent_queue if urgent else self._queue:
                 while (seconds := self._wait(urgent=urgent)) > 0:
+                    self._waits(seconds)
                     await self._clock.sleep(min(seconds, GLANCE))
                     self.waited += min(seconds, GLANCE)
                 now = self._clock.monotonic()

@@ -12,7 +12,7 @@ import asyncio
 import re
 import ssl
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from random import Random
@@ -34,6 +34,7 @@ from daemon.panel.errors import (
     ProxyError,
     StrangeAnswerError,
 )
+from daemon.panel.outage import Outage, is_down
 from daemon.panel.pacing import Budget, Pace, Turn
 from daemon.panel.proxies import UnusableProxyError
 from daemon.panel.reach import SOCKS_ERRORS
@@ -52,6 +53,7 @@ IDENTITY = "identity"  # nothing compressed: a few bytes could unpack to as many
 ATTEMPTS = 4
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
+NOTICEABLE, SAY_SECONDS = 2.0, 15.0  # waits for the API limit that are told, and how often
 OVERALL_MARGIN = 30.0  # beyond the read timeout, for an answer that drips
 
 # What cannot have reached the panel; everything else may have, and a write is then of unknown outcome.
@@ -72,6 +74,9 @@ FOREIGN: tuple[type[Exception], ...] = (
     *(httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError),
     *(*SOCKS_ERRORS, OSError, UnicodeError),
 )
+
+
+_PASSING = (PanelUnreachableError, PanelTroubleError, ApiLimitError)
 
 
 class _Key(httpx.Auth):
@@ -98,13 +103,16 @@ class Requests:
         verify: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         randomness: Random | None = None,
+        waits: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.base = url.rstrip("/") + "/api/client"
         self.count = 0
         self.answers: Counter[str] = Counter()
         self._key = key
         self._clock = clock
-        self._turn = Turn(pace, clock)
+        self._turn = Turn(pace, clock, self._say_wait)
+        self._waits = waits
+        self._said_at = float("-inf")
         self._places = asyncio.Semaphore(CONNECTIONS)
         self._urgent_places = asyncio.Semaphore(URGENT_CONNECTIONS)
         self._verify = verify
@@ -112,6 +120,7 @@ class Requests:
         self._random = randomness or Random()  # noqa: S311 — jitter, nothing secret
         self._client: httpx.AsyncClient | None = None
         self._date: tuple[datetime, float] | None = None
+        self._outage = Outage(clock)
 
     def panel_now(self) -> datetime | None:
         """The panel's clock now: its last `Date` and the time since."""
@@ -131,8 +140,31 @@ class Requests:
             await self._client.aclose()
 
     async def read(self, call: Call) -> Answer:
-        """Make a call that changes nothing; passing trouble is tried again, four times in all."""
-        return await self._persist(call, (PanelUnreachableError, PanelTroubleError, ApiLimitError))
+        """Make a call that changes nothing; passing trouble is tried again, four times in all.
+
+        Where the panel is down one call tries, and all others look once (daemon/panel/outage.py).
+        """
+        leads = gave_up = False
+        try:
+            for attempt in range(ATTEMPTS):
+                try:
+                    return await self.once(call)
+                except _PASSING as error:
+                    down = is_down(error)
+                    if attempt == ATTEMPTS - 1 or _is_too_long(error):
+                        gave_up = down
+                        raise
+                    leads = leads or (down and self._outage.lead())
+                    if down and not leads and await self._outage.given_up():
+                        raise
+                    delay = self._delay(attempt, error)
+                    if isinstance(error, ApiLimitError):
+                        self._say_wait(delay)
+                await self._clock.sleep(delay)
+        finally:
+            if leads:
+                self._outage.end(down=gave_up)
+        raise AssertionError("the last attempt returned or raised")
 
     async def write(self, call: Call) -> Answer:
         """Make a call that changes something: sent again only where the API limit turned it away at the door.
@@ -141,7 +173,7 @@ class Requests:
         may do so after the deed, and a maintenance's 503 cannot be told from that of a proxy that lost the panel.
         """
         try:
-            return await self._persist(call, (ApiLimitError,))
+            return await self._let_in(call)
         except PanelTroubleError as error:
             trouble = error
         text = f"{trouble.text}, so that nothing says whether it was done"
@@ -149,17 +181,25 @@ class Requests:
             text, status=trouble.status, retry_after=trouble.retry_after, spoken=trouble.spoken
         ) from trouble
 
-    async def _persist(self, call: Call, passing: tuple[type[PanelError], ...]) -> Answer:
-        """Try until there is an answer, an error that is none of the passing ones, or no attempt is left."""
+    async def _let_in(self, call: Call) -> Answer:
+        """Try until the API limit lets it in, or no attempt is left."""
         for attempt in range(ATTEMPTS - 1):
             try:
                 return await self.once(call)
-            except passing as error:
-                if isinstance(error, ApiLimitError) and (error.retry_after or 0) > LONGEST_DELAY:
+            except ApiLimitError as error:
+                if _is_too_long(error):
                     raise
                 delay = self._delay(attempt, error)
+                self._say_wait(delay)
             await self._clock.sleep(delay)
         return await self.once(call)
+
+    def _say_wait(self, seconds: float) -> None:
+        """Tell now and then of a wait for the API limit that somebody would notice."""
+        now = self._clock.monotonic()
+        if seconds >= NOTICEABLE and now - self._said_at >= SAY_SECONDS:
+            self._said_at = now
+            self._waits(seconds)
 
     def _delay(self, attempt: int, error: PanelError) -> float:
         """Return the seconds before the next attempt: as asked, else doubling; a little apart from everybody else's."""
@@ -179,8 +219,12 @@ class Requests:
             answer = await self._exchange(call, sent_at)
             self._learn(answer, call)
         if httpx.codes.is_success(answer.status):
+            self._outage.answered()
             return answer
-        raise refusal(answer, call)
+        refused = refusal(answer, call)
+        if not is_down(refused):
+            self._outage.answered()
+        raise refused
 
     def _sendable(self) -> bool:
         """Whether the key can stand in a header; httpx's own complaint would show it."""
@@ -264,6 +308,11 @@ class Requests:
             proxy=None if self._transport else reach.proxy(self.base),
             transport=self._transport,
         )
+
+
+def _is_too_long(error: PanelError) -> bool:
+    """Whether the API limit lasts for longer than anybody should wait."""
+    return isinstance(error, ApiLimitError) and (error.retry_after or 0) > LONGEST_DELAY
 
 
 def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:

@@ -36,7 +36,8 @@ def refusal(answer: Answer, call: Call) -> PanelError:
     """Given an answer that is not 2xx, return the exception for it."""
     if answer.words is None:
         return _wordless(answer, call)
-    text = f"{call.doing}: the panel answers {answer.status}: {answer.words.detail or answer.words.code or 'no reason'}"
+    said = answer.words.detail.rstrip(".") or answer.words.code or "no reason"  # more is often added to it
+    text = f"{call.doing}: the panel answers {answer.status}: {said}"
     return _by_code(answer, answer.words, text, call) or _by_status(answer, answer.words, text, call)
 
 

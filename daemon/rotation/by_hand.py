@@ -17,7 +17,7 @@ from daemon.rotation.outcome import Outcome, Problem, Result, refusal
 from daemon.rotation.rotate import halted_by, rotate
 from daemon.rotation.run import Order, Run
 from daemon.rotation.survey import Survey, adoption, judged, no_room, stuck_problem, survey, with_coming
-from daemon.rotation.tools import open_clients, open_tools
+from daemon.rotation.tools import Tell, open_clients, open_tools
 
 log = get_logger()
 
@@ -63,9 +63,14 @@ def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
 
 
 async def survey_servers(
-    servers: Sequence[ServerConfig], *, state_dir: Path | None, clock: Clock, max_deletions: int | None = None
+    servers: Sequence[ServerConfig],
+    *,
+    state_dir: Path | None,
+    clock: Clock,
+    max_deletions: int | None = None,
+    tell: Tell = lambda _: None,
 ) -> list[Survey | Failed]:
-    """Look at these servers now; changes nothing."""
+    """Look at these servers now; changes nothing. `tell` is told in words when that has to wait."""
     tools = open_tools(state_dir, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
 
     async def look(server: ServerConfig, client: PanelClient) -> Survey | Failed:
@@ -75,7 +80,7 @@ async def survey_servers(
             return Failed(server, error)
 
     try:
-        async with open_clients(panels_of(servers), clock) as clients:
+        async with open_clients(panels_of(servers), clock, tell) as clients:
             return await asyncio.gather(*(look(server, clients[server.panel.name]) for server in servers))
     finally:
         tools.journal.close()

@@ -263,9 +263,9 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             raise _at_limit(limit, because, UNDELETED_HINT)
         if earlier is not None and open_still and room.backup.uuid != earlier.detail["uuid"]:
             raise _at_limit(limit, "room was asked for a moment ago, and may still be made", LOOKED_AT_NEXT)
+        run.log.info("making_room", reason=limit.text, backup=room.backup.name)
         return (room,)
 
-    run.log.info("making_room", reason=limit.text)
     while not run.deleted:
         if not await delete_decided(run, gathered, decide, step="room"):
             raise _at_limit(limit, "no room could be made")
@@ -304,4 +304,4 @@ def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> State | No
 
 
 def _at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:
-    return Halt(Result.REFUSED, Problem("limit", f"{limit.text.rstrip('.')}; {because}", hint or limit.hint))
+    return Halt(Result.REFUSED, Problem("limit", f"{limit.text}; {because}", hint or limit.hint))

@@ -50,9 +50,12 @@ LOOKED_AT_NEXT = "it may have been done or not; the server's next rotation looks
 """What there is to say of an unknown outcome in a rotation: nobody has to do anything."""
 
 
-def refusal(server: str, code: str | None, text: str) -> Problem:
-    """Given why a plan is refused, return it with what can be done where it would delete too many."""
-    look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd rotate {server} --max-deletions N`"
+def refusal(server: str, code: str | None, text: str, *, again: str = "rotate {server}") -> Problem:
+    """Given why a plan is refused, return it with what can be done where it would delete too many.
+
+    `again` is the command that lifts the brake with --max-deletions.
+    """
+    look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd {again.format(server=server)} --max-deletions N`"
     hint = f"look at {look}; if that is what you want: {lift}" if code == "max_deletions" else ""
     return Problem(code or "refused", text, hint)
 

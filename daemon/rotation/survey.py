@@ -35,15 +35,21 @@ class Survey:
 
 
 async def survey(
-    config: ServerConfig, client: PanelClient, journal: Journal, clock: Clock, *, max_deletions: int | None = None
+    config: ServerConfig,
+    client: PanelClient,
+    journal: Journal,
+    clock: Clock,
+    *,
+    max_deletions: int | None = None,
+    server: Server | None = None,
 ) -> Survey:
     """Read the server and all its backups and judge them; changes nothing; raises PanelError and StateError.
 
     The journal tells which backups an operator said are good after all, what was last applied, and which names
-    the panel gave to backups of ours. `max_deletions`
-    lifts the brake as a rotation with it would.
+    the panel gave to backups of ours. `max_deletions` lifts the brake as a rotation with it would; `server` is the
+    panel's view, where it was just read.
     """
-    server = await client.server(config.id)
+    server = server or await client.server(config.id)
     must_be_free(server)
     listing = await client.backups(config.id)
     if listing.completeness is not Completeness.COMPLETE:

@@ -15,6 +15,9 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.run import Run, Tools
 from daemon.rotation.slots import NodeSlots
 
+Tell = Callable[[str], None]
+"""Is told each step when it begins, in words for whoever waits."""
+
 HINT = "look at state_dir: it must be a folder that this user can write, with room left"
 
 
@@ -103,8 +106,8 @@ def _open_journal(state_dir: Path | None) -> tuple[Journal, StateError | None]:
     return journal, None
 
 
-def open_client(panel: PanelConfig, clock: Clock) -> PanelClient:
-    """A client for the panel; the caller closes it."""
+def open_client(panel: PanelConfig, clock: Clock, tell: Tell = lambda _: None) -> PanelClient:
+    """A client for the panel; the caller closes it. `tell` is told in words when it waits for the API limit."""
     return PanelClient(
         panel.name,
         panel.url,
@@ -112,11 +115,14 @@ def open_client(panel: PanelConfig, clock: Clock) -> PanelClient:
         clock=clock,
         reserve=panel.reserve,
         all_servers=panel.all_servers,
+        tell=tell,
     )
 
 
 @asynccontextmanager
-async def open_clients(panels: Iterable[PanelConfig], clock: Clock) -> AsyncIterator[dict[str, PanelClient]]:
+async def open_clients(
+    panels: Iterable[PanelConfig], clock: Clock, tell: Tell = lambda _: None
+) -> AsyncIterator[dict[str, PanelClient]]:
     """A client for each panel, by its name, closed at the end."""
     async with AsyncExitStack() as held:
-        yield {panel.name: await held.enter_async_context(open_client(panel, clock)) for panel in panels}
+        yield {panel.name: await held.enter_async_context(open_client(panel, clock, tell)) for panel in panels}

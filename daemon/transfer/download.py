@@ -32,7 +32,8 @@ def download(source: Source, expected: Expected, path: Path, *, replace: bool = 
             raise
         except BaseException:
             part.keep = transfer.continues and expected.checksum is not None and part.tally.size > 0
-            source.watcher.said(_left(part))
+            if part.tally.size > 0:  # where it was refused, nothing ever came
+                source.watcher.said(_left(part))
             raise
         if difference is not None:
             part.keep = False

@@ -230,6 +230,7 @@ async def test_throttled_it_says_for_how_long(hand: Hand) -> None:
     handled = await create(hand.errand(), Wish())
     assert (handled.result, codes(handled)) == (Result.FAILED, ["creation-throttled"])
     assert "; it allows the next one in 10 min" in handled.problems[0].text
+    assert ".;" not in handled.problems[0].text
     assert hand.rig.clock.monotonic() - began < 5
     assert exit_of(hand.rig.config, [handled]) == 4
 
@@ -417,6 +418,12 @@ async def test_one_that_vanishes_right_after_it_was_completed_is_reported(hand: 
     hand.before(Call.LIST, vanish, times=None)
     handled = await made
     assert (handled.result, codes(handled)) == (Result.FAILED, ["vanished"])
+
+
+async def test_the_server_is_asked_for_once(hand: Hand) -> None:
+    """What was seen for the lock is what is judged a moment later."""
+    assert (await create(hand.errand(), Wish())).result is Result.DONE
+    assert (hand.rig.requests(Call.SERVER), hand.rig.requests(Call.LIST)) == (1, 1)
 
 
 async def test_a_suspicious_one_is_there_and_not_good(hand: Hand) -> None:

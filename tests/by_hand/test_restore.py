@@ -363,7 +363,7 @@ async def test_trouble_while_it_looks_whether_it_began_is_no_answer(hand: Hand, 
     """It looks for a minute."""
     hand.rig.server.restore_seconds = 900
     hand.rig.world.faults.order(faults.lost_after(), on=Call.RESTORE)
-    hand.rig.world.faults.order(faults.refused(403, "AccessDeniedHttpException", "No."), on=Call.SERVER, skip=3)
+    hand.rig.world.faults.order(faults.refused(403, "AccessDeniedHttpException", "No."), on=Call.SERVER, skip=2)
     what = await restored(hand, row, BARE)
     assert what.handled.result is Result.DONE
 

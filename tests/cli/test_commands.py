@@ -20,6 +20,7 @@ from daemon.sandbox.world import World
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
 
+BEYOND = "backups delete survival --beyond-retention"
 BRAKE = (
     "look at `ptero-backupd plan survival`; if that is what you want: `ptero-backupd rotate survival --max-deletions N`"
 )
@@ -295,7 +296,7 @@ def test_too_many_deletions_are_refused_until_they_are_allowed_once(cli: Cli, pa
     )
     assert would.out.splitlines()[-1] == f"  hint: {BRAKE}"
     by_hand = cli("--config", panel.config, "backups", "delete", "survival", "--beyond-retention", "--yes")
-    assert by_hand.err.splitlines()[-1] == f"hint: {BRAKE}"
+    assert by_hand.err.splitlines()[-1] == f"hint: {BRAKE}".replace("rotate survival", BEYOND)
     allowed = cli("--config", panel.config, "rotate", "survival", "--max-deletions", "-1")
     assert allowed.code == 0
     assert "deleted 7, kept 3" in allowed.out

@@ -416,6 +416,9 @@ def test_delete_beyond_retention_is_held_by_the_brake(backups: Backups, panel: P
     ran = backups("delete", "--beyond-retention", "--yes")
     assert (ran.code, did(panel, Deed.DELETED)) == (5, [])
     assert "error: would delete 2 good backups, more than max_deletions = 1" in ran.err
+    assert (
+        "that is what you want: `ptero-backupd backups delete survival --beyond-retention --max-deletions N`" in ran.err
+    )
     ran = backups("delete", "--beyond-retention", "--yes", "--max-deletions", "2")
     assert (ran.code, len(did(panel, Deed.DELETED))) == (0, 3)
 

@@ -89,7 +89,13 @@ class Script:
         return cast("dict[str, object]", json.loads(self.asked[number].content))
 
 
-def client(*replies: Reply, clock: FakeClock | None = None, url: str = "https://panel.example.com") -> PanelClient:
+def client(
+    *replies: Reply,
+    clock: FakeClock | None = None,
+    url: str = "https://panel.example.com",
+    tell: Callable[[str], None] = lambda _: None,
+) -> PanelClient:
     """A client of a panel that answers so."""
     script = replies[0] if len(replies) == 1 and isinstance(replies[0], Script) else Script(*replies)
-    return PanelClient("main", url, SecretStr(KEY), clock=clock or FakeClock(), transport=httpx.MockTransport(script))
+    transport = httpx.MockTransport(script)
+    return PanelClient("main", url, SecretStr(KEY), clock=clock or FakeClock(), transport=transport, tell=tell)

@@ -92,6 +92,14 @@ def test_tries_that_bring_nothing_more_are_bounded(rig: Rig) -> None:
     assert rig.watcher.said_[-1] == "nothing is left of what came"
 
 
+def test_of_what_never_came_nothing_is_said_to_be_left(rig: Rig) -> None:
+    """A download that is refused had nothing to lose."""
+    rig.order(faults.lost_before(), times=None)
+    with pytest.raises(HostError):
+        get(rig)
+    assert "nothing is left" not in rig.watcher.text
+
+
 def test_tries_that_bring_more_are_not_counted(rig: Rig) -> None:
     """A large file over a connection that breaks again and again arrives all the same."""
     rig.server.storage = Storage.S3

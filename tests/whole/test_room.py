@@ -2,9 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from structlog.testing import capture_logs
 
+from daemon.log import configure
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
@@ -26,6 +29,25 @@ def named(fault: Fault) -> str:
 
 def deleted(rig: Rig) -> list[str]:
     return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
+
+
+async def test_room_that_cannot_be_made_is_not_said_to_be_made(rig: Rig) -> None:
+    """All that is there is kept."""
+    configure("info", stream=StringIO())
+    full(rig, 3)
+    rig.configure(keep={"last": 5})
+    with capture_logs() as lines:
+        assert (await rig.rotate()).result is Result.REFUSED
+    assert "making_room" not in [line["event"] for line in lines]
+
+
+async def test_where_room_is_made_the_log_says_by_what(rig: Rig) -> None:
+    """Before it goes."""
+    configure("info", stream=StringIO())
+    full(rig, 4)
+    with capture_logs() as lines:
+        await rig.rotate()
+    assert [line["backup"] for line in lines if line["event"] == "making_room"] == deleted(rig)[:1]
 
 
 async def test_a_delete_that_the_node_refused_made_no_room_and_the_next_one_does(rig: Rig) -> None:
