@@ -342,11 +342,16 @@ class PanelClient:
         return this_backup(call, await send(call), uuid)
 
     def _path(self, doing: str, *segments: str) -> str:
-        """Return the path below `/servers/`; NotFoundError, and nothing sent, where an id is none."""
+        """Return the path below `/servers/`; NotFoundError, and nothing sent, where an id is none.
+
+        A server's is written in lower case, as panels make them: whatever a person wrote, a Pelican's SQLite knows no
+        other.
+        """
         for text in segments:
             if not is_id(text):
                 raise NotFoundError(f"panel {self.name}, {doing}: {text[:40]!r} is no id")
-        return "/servers/" + "/".join(segments)
+        server_id, *rest = segments
+        return "/servers/" + "/".join((server_id.lower(), *rest))
 
     def _server_pages(self, send: Send, *, urgent: bool = False) -> Fetch[Server]:
         """Return what fetches page n of the server list."""

@@ -9,11 +9,11 @@ import pytest
 from daemon.sandbox import faults
 from daemon.sandbox.answers import Answer
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, State
+from daemon.sandbox.records import Deed, Kind, State
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 def deleted(rig: Rig) -> list[str]:

@@ -12,10 +12,10 @@ from daemon.rotation.outcome import Outcome as RotationOutcome
 from daemon.rotation.run import Order
 from daemon.sandbox.faults import api_limit, late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Outcome, Work
+from daemon.sandbox.records import Kind, Outcome, Work
 from tests.whole.fleet import Daemons, at, made, rows, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 async def test_each_start_makes_one_backup(daemons: Daemons) -> None:

@@ -11,11 +11,11 @@ from daemon.log import configure
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, Work
+from daemon.sandbox.records import Deed, Kind, Work
 from daemon.sandbox.records import Outcome as Ending
 from tests.whole.rig import Rig
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 def full(rig: Rig, count: int) -> None:

@@ -4,9 +4,10 @@ import pytest
 
 from daemon.rotation.outcome import Result
 from daemon.sandbox.orders import Call
+from daemon.sandbox.records import Kind
 from tests.whole.rig import Rig
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 async def test_a_rotation_makes_a_backup_and_keeps_it(rig: Rig) -> None:

@@ -9,12 +9,12 @@ from daemon.config.errors import ConfigError
 from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox.faults import late, wrong_total
 from daemon.sandbox.orders import Call
+from daemon.sandbox.records import Kind, Server, State, Work
 from daemon.sandbox.records import Outcome as Ending
-from daemon.sandbox.records import Server, State, Work
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig, configuration
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 def add(rig: Rig, *, days: float, name: str | None = None, state: State = State.GOOD, locked: bool = False) -> str:

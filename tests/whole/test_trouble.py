@@ -22,7 +22,7 @@ from daemon.sandbox.records import Outcome as Ending
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 @pytest.fixture
@@ -304,10 +304,8 @@ async def test_a_server_that_cannot_be_backed_up_now_is_skipped_and_said(rig: Ri
     assert rig.requests(Call.CREATE) == 0
 
 
-@pytest.mark.parametrize("kind", Kind)
 async def test_a_server_whose_reinstallation_failed_is_backed_up_where_the_panel_lets_it(rig: Rig, kind: Kind) -> None:
     """A Pterodactyl does, as often as asked; a Pelican calls it installing for ever."""
-    rig.world.settings.kind = kind
     rig.server.status = "reinstall_failed"
     outcome = await rig.rotate()
     if kind is Kind.PTERODACTYL:

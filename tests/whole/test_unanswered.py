@@ -8,9 +8,10 @@ from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import LOOKED_AT_NEXT, Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
+from daemon.sandbox.records import Kind
 from tests.whole.rig import Rig
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 def from_then_on(fault: Fault, rig: Rig, *, seconds: float = 3600) -> Fault:

@@ -8,12 +8,12 @@ import pytest
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import State, Work
+from daemon.sandbox.records import Kind, State, Work
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
 from tests.whole.test_trouble import deleted, problem
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 async def test_a_backup_that_takes_an_hour_as_foretold_costs_four_requests_too(rig: Rig) -> None:
