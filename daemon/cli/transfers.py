@@ -66,7 +66,7 @@ class Desk:
             self._warn(backup, expected, watcher)
             yield (
                 Source(
-                    host=FileHost(clock=self.clock),
+                    host=FileHost(clock=self.clock, clear=self.seen.config.panel.clear_links),
                     link=lambda: self.runner.run(self.client.download_link(self.seen.config.id, backup.uuid)),
                     pause=lambda seconds: self.runner.run(self.clock.sleep(seconds)),
                     watcher=watcher,

@@ -69,7 +69,7 @@ def rotates(server: Server) -> bool:
 def write_new(path: Path, text: str, mode: int = 0o600) -> None:
     """Write a file that does not exist yet, whole or not at all. UsageError: it exists, or cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         draft = path.with_name(f".{secrets.token_hex(8)}.draft")
         try:
             _write(draft, text, mode)
@@ -79,6 +79,13 @@ def write_new(path: Path, text: str, mode: int = 0o600) -> None:
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or error
         raise UsageError(f"{path} cannot be written: {why}") from None
+
+
+def _make_folder(folder: Path) -> None:
+    """Make what is missing of it, for its owner to write in and for the daemon's user to enter, whatever the umask."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o755, exist_ok=True)
 
 
 def _publish(draft: Path, path: Path) -> None:

@@ -114,6 +114,7 @@ def _panels(tables: Mapping[str, PanelTable], environ: Mapping[str, str], tree: 
                 table.backups_per_node,
                 table.api_reserve,
                 all_servers=table.servers == "all",
+                clear_links=table.allow_http or table.url.startswith("http:"),
             )
     return panels
 

@@ -68,7 +68,9 @@ class PanelTable(Table):
     )
     api_key: SecretStr | None = Field(None, description="The key itself: from the environment only, never in a file.")
     allow_http: Flag = Field(
-        default=False, description="Allow an http address: whoever is on the way to the panel can read the key."
+        default=False,
+        description="Allow an http address: whoever is on the way to the panel can read the key. For an https panel: "
+        "follow its nodes' download links where they are http.",
     )
     servers: Literal["mine", "all"] = Field(
         "mine",

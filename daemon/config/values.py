@@ -29,6 +29,7 @@ PLACEHOLDERS = ("panel", "policy", "server")
 class PanelConfig:
     """One panel, and the key for it. `url` has no trailing slash; `reserve` is the share of the API limit that is
     left to people, from 0 to under 1. `all_servers` asks for every server of the panel, as an administrator may.
+    `clear_links` lets a download's link be plain http, as where the panel itself is, or an operator says so.
     """
 
     name: str
@@ -37,6 +38,7 @@ class PanelConfig:
     backups_per_node: int
     reserve: float
     all_servers: bool = False
+    clear_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 What must hold: the panel's key is not known here, so it can reach no other host; each request has an httpx client of
 its own, without auth, cookies or `~/.netrc`; no text holds a link. Redirects are followed by hand, a few, and never
-from https to http. As for the panel, a proxy of the environment is used for https alone.
+from https to http; nor is http followed beyond this machine where the panel is https (`clear`). As for the
+panel, a proxy of the environment is used for https alone.
 
 It is httpx without asyncio, since nothing runs beside a download: that takes half the processor time of `AsyncClient`
 for a large body (see benchmarks/README.md).
@@ -18,6 +19,7 @@ import httpx
 from pydantic import SecretStr
 
 from daemon.clock import Clock
+from daemon.config.addresses import is_clear
 from daemon.errors import BackupdError, Exit
 from daemon.panel import reach
 from daemon.panel.answers import clean, whole
@@ -31,6 +33,7 @@ MOST_REDIRECTS = 3
 BATCH = 2**20  # bytes that are handed on at once, or what came within:
 BATCH_SECONDS = 0.2
 
+CLEAR_HINT = "whoever is on the way could read the world: give the node TLS, or write allow_http = true for the panel"
 UNANSWERED: tuple[type[Exception], ...] = (*FOREIGN, ValueError, ImportError)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
@@ -82,12 +85,18 @@ class Stream:
 
 
 class FileHost:
-    """Whatever host a signed link leads to."""
+    """Whatever host a signed link leads to; with `clear` also where the link is plain http beyond this machine."""
 
     def __init__(
-        self, *, clock: Clock, verify: ssl.SSLContext | None = None, silence_seconds: float = SILENCE_SECONDS
+        self,
+        *,
+        clock: Clock,
+        clear: bool = True,
+        verify: ssl.SSLContext | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._clock = clock
+        self._clear = clear
         self._verify = verify
         self._timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
 
@@ -117,6 +126,8 @@ class FileHost:
 
     def _asked(self, held: ExitStack, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
         """Return one host's answer, its body not yet read."""
+        if not self._clear and is_clear(str(url)):
+            raise StrangeHostError(f"the panel is asked by https, and its link to {url.host} is http", hint=CLEAR_HINT)
         try:
             client = httpx.Client(
                 auth=httpx.Auth(),  # an explicit one, so that neither ~/.netrc nor the address itself makes one

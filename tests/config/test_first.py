@@ -1,5 +1,7 @@
 """What `init` writes is right as it stands, for whatever servers a key can see, and never replaces a file."""
 
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,6 +114,17 @@ def test_a_new_file_is_private_and_whole(tmp_path: Path) -> None:
     write_new(path, "x = 1\n")
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("x = 1\n", 0o600)
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o000, 0o755), (0o022, 0o755), (0o077, 0o700)])
+def test_others_cannot_write_into_a_new_folder_whatever_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    """Who can write into it can replace the key. The daemon's user has to be able to enter it."""
+    before = os.umask(umask)
+    try:
+        write_new(tmp_path / "a/b/config.toml", "x = 1\n")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE((tmp_path / folder).stat().st_mode) for folder in ("a", "a/b")} == {mode}
 
 
 def test_a_file_that_exists_is_never_replaced(tmp_path: Path) -> None:

@@ -200,3 +200,20 @@ def test_the_panel_s_uuids_tell_what_the_configuration_could_not(tmp_path: Path)
     assert duplicates(config, {"survival": UUID, "again": UUID.upper()}) == (same,)
     assert duplicates(config, {"survival": UUID, "again": UUID[:-1] + "0"}) == ()
     assert duplicates(config, {"survival": UUID}) == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "allow_http", "clear"),
+    [
+        ("https://panel.example.com", "false", False),
+        ("https://panel.example.com", "true", True),
+        ("http://panel", "true", True),
+        ("http://127.0.0.1", "false", True),
+    ],
+)
+def test_links_may_be_in_the_clear_where_the_panel_is_or_the_operator_says_so(
+    tmp_path: Path, url: str, allow_http: str, clear: bool
+) -> None:
+    """An https panel may hand out http links to its nodes, which everybody on the way could read along."""
+    text = RIGHT.replace('url = "https://panel.example.com"', f'url = "{url}"\nallow_http = {allow_http}')
+    assert loaded(tmp_path, text).panels["main"].clear_links is clear

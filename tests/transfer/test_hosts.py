@@ -268,6 +268,19 @@ def test_encryption_is_not_given_up_on_the_way() -> None:
     assert hosts._redirected(plain, "https://b/").host == "b"
 
 
+def test_a_link_in_the_clear_is_followed_only_where_it_may_be(clock: FakeClock) -> None:
+    """Whoever is on the way could read the world. This machine itself is no way."""
+    careful = FileHost(clock=clock, clear=False)
+    with (
+        pytest.raises(StrangeHostError, match=r"its link to node\.example is http") as refused,
+        careful.open(SecretStr("http://node.example:8080/download/backup?token=abc")),
+    ):
+        raise AssertionError("opened")
+    assert "allow_http" in refused.value.hint
+    with host(WHOLE) as at, careful.open(SecretStr(at.url)) as stream:
+        assert b"".join(stream.pieces) == DATA
+
+
 def test_no_client_can_be_made(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy of the environment that is none is told by its variable alone: the address may hold a password."""
     for name in ("https_proxy", "no_proxy", "NO_PROXY"):
