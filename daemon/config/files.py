@@ -3,6 +3,7 @@
 An entry belongs to one file: where two define it, neither silently wins. Only the shape is judged here.
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from daemon.config.errors import Problem, did_you_mean, shown
 from daemon.config.models import SECRETS, SECTIONS, TABLES, Document
 from daemon.config.tree import KeyPath, Tree, variable
 
+_STATE_LINE = re.compile(r"""^state_dir\s*=\s*(["'])(.*?)\1""", re.MULTILINE)
 _LARGEST = 16 * 2**20  # ten thousand servers, each with keys of its own, are 4 MiB
 
 
@@ -61,6 +63,15 @@ def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
         reason = f"cannot be read: {_why(error)}"
     tree.problems.append(Problem(str(file), "", None, reason))
     return None
+
+
+def state_line(file: Path) -> str | None:
+    """Return what a file that is no TOML says of `state_dir`, if that line can be found in it."""
+    try:
+        found = _STATE_LINE.search(read_text(file, _LARGEST))
+    except (OSError, ValueError):
+        return None
+    return found[2] if found else None
 
 
 def _why(error: Exception) -> str:

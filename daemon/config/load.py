@@ -15,6 +15,7 @@ from daemon.config.addresses import is_clear
 from daemon.config.alerts import alert_configs
 from daemon.config.discover import check_discover, discover_config, discovers
 from daemon.config.errors import ConfigError, Problem, shown
+from daemon.config.files import state_line
 from daemon.config.http import http_config
 from daemon.config.keys import find_key
 from daemon.config.kinds import NAME
@@ -85,6 +86,16 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
         alerts=MappingProxyType(alerts),
         discover=MappingProxyType(discover),
     )
+
+
+def remembered_state_folder(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Given where a configuration is that is refused, return the state folder that it names all the same, if it can be
+    told: a daemon that goes on with the one before keeps its journal there.
+    """
+    tree = read_sources(path, environ, need_servers=False)
+    if tree.main not in tree.files and (named := state_line(tree.main)) is not None:
+        tree.values["state_dir"] = named
+    return state_folder(environ, tree)
 
 
 def _valid(section: str, model: type[_Table], tree: Tree) -> dict[str, _Table]:

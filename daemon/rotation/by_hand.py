@@ -9,14 +9,15 @@ from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
+from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ServerBusyError
 from daemon.locks import is_locked
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
-from daemon.rotation.outcome import Outcome, Problem, Result, refusal
+from daemon.rotation.outcome import NO_RIGHT_TO_CREATE, NO_RIGHT_TO_DELETE, Outcome, Problem, Result, refusal
 from daemon.rotation.rotate import halted_by, rotate
 from daemon.rotation.run import Order, Run
-from daemon.rotation.survey import Survey, adoption, judged, no_room, stuck_problem, survey, with_coming
+from daemon.rotation.survey import Survey, adoption, judged, lacks, no_room, stuck_problem, survey, with_coming
 from daemon.rotation.tools import Tell, open_clients, open_tools
 
 log = get_logger()
@@ -100,20 +101,32 @@ def rehearsal(seen: Survey | Failed, *, state_dir: Path | None = None) -> Outcom
     now = seen.listing.taken_at
     found = adoption(config, seen.plan.verdicts, start_at=now, ahead=timedelta(0), now=now)
     about = replace(about, created=found.adopted, problems=tuple(map(stuck_problem, found.stuck)))
+    if lacks(seen.server, "backup.delete"):
+        about = _with(about, NO_RIGHT_TO_DELETE)
+    if found.adopted is None and lacks(seen.server, "backup.create"):
+        return _with(about, NO_RIGHT_TO_CREATE, Result.FAILED)
     if found.adopted is None and (problem := no_room(seen)) is not None:
-        return replace(about, result=Result.REFUSED, problems=(*about.problems, problem))
+        return _with(about, problem, Result.REFUSED)
     listing = with_coming(config, seen.listing, found.adopted)
     decided = judged(config, listing, ownership=seen.ownership, accepted=seen.accepted, brake=seen.brake)
+    return _pruned(about, decided)
+
+
+def _with(about: Outcome, problem: Problem, result: Result | None = None) -> Outcome:
+    return replace(about, result=result or about.result, problems=(*about.problems, problem))
+
+
+def _pruned(about: Outcome, decided: Plan) -> Outcome:
+    """What would come of the deletions, once the new backup is good."""
     deleted = tuple(verdict.backup for verdict in decided.deletions)
-    kept = len(decided.verdicts) - len(deleted)
+    about = replace(about, deleted=deleted, kept=len(decided.verdicts) - len(deleted))
     if decided.refused is not None:
-        problem = refusal(config.name, decided.code, decided.refused)
-        return replace(about, result=Result.REFUSED, kept=kept, problems=(*about.problems, problem))
+        return _with(about, refusal(about.server, decided.code, decided.refused), Result.REFUSED)
+    if deleted and NO_RIGHT_TO_DELETE in about.problems:
+        return replace(about, result=Result.FAILED, deleted=(), kept=len(decided.verdicts))
     if decided.waits is not None:
-        problem = refusal(config.name, "max_deletions", decided.waits)
-        problems = (*about.problems, problem)
-        return replace(about, result=Result.REFUSED, deleted=deleted, kept=kept, problems=problems)
-    return replace(about, deleted=deleted, kept=kept)
+        return _with(about, refusal(about.server, "max_deletions", decided.waits), Result.REFUSED)
+    return about
 
 
 def _halted(about: Outcome, error: BackupdError) -> Outcome:

@@ -46,6 +46,12 @@ NO_RIGHT_TO_DELETE = Problem(
     "give the key's user backup.delete on this server; until then its backups grow up to the panel's limit",
 )
 
+NO_RIGHT_TO_CREATE = Problem(
+    "permission-lacking",
+    "the key lacks backup.create on this server, so no rotation can back it up",
+    "give the key's user backup.read, backup.create and backup.delete on this server",
+)
+
 LOOKED_AT_NEXT = "it may have been done or not; the server's next rotation looks, and goes on from what it finds"
 """What there is to say of an unknown outcome in a rotation: nobody has to do anything."""
 

@@ -80,6 +80,12 @@ def judged(
     )
 
 
+def lacks(server: Server, permission: str) -> bool:
+    """Whether the key is known to lack a permission on a server that was viewed."""
+    held = server.permissions
+    return held is not None and held.isdisjoint({permission, "*"})
+
+
 def no_room(seen: Survey) -> Problem | None:
     """Why the panel's limit leaves a rotation no way; None where there is room, or room can be made."""
     limit = seen.server.backup_limit

@@ -3,12 +3,14 @@
 import json
 import os
 import tomllib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.core.model import Action, Backup, Reason, Verdict
+from daemon.core.model import State as Judged
 from daemon.history import Journal
 from daemon.locks import server_lock
 from daemon.presence import daemon_present
@@ -17,6 +19,8 @@ from daemon.sandbox.records import State, User, Work
 from daemon.sandbox.scenes import KEY, own_name, three_pages
 from daemon.sandbox.serve import SandboxServer, in_background
 from daemon.sandbox.world import World
+from daemon.watch.stored import to_stored
+from daemon.watch.values import Snapshot
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
 
@@ -619,6 +623,63 @@ def test_status_says_whether_a_daemon_runs(cli: Cli, panel: Panel, environment: 
         panel.config.write_text(f'state_dir = "none"\n{panel.config.read_text()}')
         assert "daemon" not in cli("--config", panel.config, "status").out
         assert cli("--config", panel.config, "status", "--json").json["daemon"] is None
+
+
+def see(state: Path, panel: Panel, made: datetime) -> Backup:
+    """Let the journal hold a look at survival's backups, among them a good one that no rotation made here."""
+    backup = Backup(
+        uuid="9f2f9b87-0000-4000-8000-000000000001",
+        name="auto-x",
+        successful=True,
+        locked=False,
+        bytes=7,
+        created_at=made,
+        completed_at=made,
+    )
+    verdict = Verdict(backup, Judged.GOOD, own=True, action=Action.KEEP, reasons=(Reason("last", None, "newest"),))
+    with Journal.open(state) as journal:
+        taken = Snapshot.of(made, panel.survival.uuid, "node", 9, (verdict,))
+        journal.snapshot(to_stored(taken, "main"), 7)
+    return backup
+
+
+def test_status_knows_the_newest_good_backup_that_a_rotation_only_saw(
+    cli: Cli, panel: Panel, environment: Path, clock: FakeClock
+) -> None:
+    """As the page does by the same journal: a backup that was made before the daemon came, or by another."""
+    backup = see(environment / ".local/state/ptero-backupd", panel, clock.now() - timedelta(hours=5))
+    assert "5 h ago" in cli("--config", panel.config, "status").out.splitlines()[1]
+    survival = cli("--config", panel.config, "status", "--json").json["servers"][0]
+    assert survival["newest_good"] == {
+        "at": "2026-04-01T07:00:00Z",
+        "backup": {"uuid": backup.uuid, "name": "auto-x", "bytes": 7},
+    }
+
+
+@pytest.mark.parametrize("broken", ["[panels", "[policies.standard]\nschedule = 5"])
+def test_status_tells_what_a_daemon_does_whose_file_was_broken_meanwhile(
+    cli: Cli, panel: Panel, tmp_path: Path, clock: FakeClock, broken: str
+) -> None:
+    """It goes on with the configuration before, so its journal is asked; without a daemon the file is what matters."""
+    state = tmp_path / "state"
+    panel.config.write_text(f'state_dir = "{state}"\n{panel.config.read_text()}')
+    cli("--config", panel.config, "rotate", "survival")
+    right = panel.config.read_text()
+    panel.config.write_text(f'state_dir = "{state}"\n{broken}\n')
+    refused = cli("--config", panel.config, "status")
+    assert (refused.code, refused.out) == (2, "")
+    with daemon_present(state):
+        ran = cli("--config", panel.config, "status")
+        assert ran.code == 0
+        assert "the configuration is refused" in ran.err
+        assert ran.out.splitlines()[1].split()[0] == "survival"
+        assert ran.out.splitlines()[1].endswith(" -")
+        document = cli("--config", panel.config, "status", "--json").json
+        assert document["daemon"] == {"process": os.getpid()}
+        (survival,) = document["servers"]
+        assert (survival["panel"], survival["policy"], survival["next_start"]) == ("main", "standard", None)
+        panel.config.write_text(right)
+        assert cli("--config", panel.config, "status").err == ""
 
 
 def begin(journal: Journal, panel: Panel, clock: FakeClock) -> int:

@@ -6,19 +6,23 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from daemon.clock import SystemClock
 from daemon.errors import StateError
 from daemon.history import Journal
+from daemon.panel.client import PanelClient
 from daemon.rotation import by_hand
 from daemon.rotation import rotate as rotate_module
-from daemon.rotation.outcome import Result
+from daemon.rotation.outcome import Result, exit_code
+from daemon.rotation.rotate import rotate
+from daemon.rotation.run import Order
 from daemon.rotation.survey import survey
 from daemon.sandbox import faults
 from daemon.sandbox.answers import Answer
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Outcome, Work
-from tests.whole.rig import Rig
+from daemon.sandbox.records import Outcome, User, Work
+from tests.whole.rig import InProcess, Rig
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +93,7 @@ async def test_one_servers_bug_by_hand_leaves_the_others_alone(rig: Rig, monkeyp
         done.append(run.config.name)  # type: ignore[attr-defined]
 
     monkeypatch.setattr(rotate_module, "_rotate", broken)
-    monkeypatch.setattr("daemon.rotation.tools.open_client", lambda panel, _clock: rig.open_client(panel))
+    monkeypatch.setattr("daemon.rotation.tools.open_client", lambda panel, *_: rig.open_client(panel))
     servers = [rig.config, rig.neighbour("creative")]
     outcomes = await by_hand.rotate_servers(servers, state_dir=rig.folder / "state", clock=rig.clock)
     assert done == ["creative"]
@@ -106,6 +110,33 @@ async def test_a_dry_run_says_that_the_limit_leaves_no_way(rig: Rig) -> None:
     real = await rig.rotate()
     assert rehearsed.result is real.result is Result.REFUSED
     assert rehearsed.problems[0].hint == real.problems[0].hint
+
+
+@pytest.mark.parametrize(
+    ("held", "result", "lacking"),
+    [
+        (("backup.read",), Result.FAILED, "backup.create"),
+        (("backup.read", "backup.create"), Result.FAILED, "backup.delete"),
+        (("backup.read", "backup.create", "backup.delete"), Result.DONE, ""),
+        (("*",), Result.DONE, ""),
+    ],
+)
+async def test_a_dry_run_says_what_the_key_may_not(
+    rig: Rig, held: tuple[str, ...], result: Result, lacking: str
+) -> None:
+    """It ends as the rotation would: the server's view tells the permissions."""
+    rig.fill(5)
+    world, panel = rig.world, rig.config.panel
+    world.add_key("ptlc_EXAMPLE_reader", User("reader"))
+    rig.server.subusers["reader"] = held
+    key = SecretStr("ptlc_EXAMPLE_reader")
+    async with PanelClient(panel.name, panel.url, key, clock=rig.clock, transport=InProcess(rig.app)) as client:
+        rehearsed = by_hand.rehearsal(await survey(rig.config, client, rig.journal, rig.clock))
+        real = await rotate(Order(rig.config, "manual"), client, rig.tools)
+    assert rehearsed.result is real.result is result
+    assert exit_code([rehearsed]) == exit_code([real])
+    assert lacking in " ".join(problem.text for problem in rehearsed.problems)
+    assert bool(rehearsed.problems) is bool(lacking)
 
 
 async def test_where_no_room_may_be_made_for_the_brake_the_hint_says_how_to_lift_it(rig: Rig) -> None:
