@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from daemon.errors import ServerBusyError, StateError
-from daemon.folder import make_folder, open_private, try_folder
+from daemon.folder import make_folder, open_private, opened_folder, try_folder
 
 _FOLDER = "locks"
 _FLOCK = "hhqqi"  # struct flock: type, whence, start, length, pid
@@ -35,8 +35,9 @@ def server_lock(state_dir: Path | None, server_uuid: str) -> Iterator[None]:
         return
     path = _path(state_dir, server_uuid)
     try:
-        make_folder(path.parent)
-        descriptor = open_private(path)
+        make_folder(state_dir)
+        with opened_folder(state_dir, _FOLDER) as folder:
+            descriptor = open_private(folder, path.name)
     except OSError as error:
         raise StateError(f"the lock {path} cannot be opened: {error.strerror}") from error
     try:
@@ -49,6 +50,8 @@ def server_lock(state_dir: Path | None, server_uuid: str) -> Iterator[None]:
 def check_locks(state_dir: Path) -> None:
     """Find out whether locks can be made in that folder, and make none; StateError where they cannot."""
     folder = state_dir / _FOLDER
+    if folder.is_symlink():
+        raise StateError(f"the locks {folder} are a link, which is not followed")
     try:
         try_folder(folder)
     except OSError as error:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from daemon.folder import make_folder, open_private
+from daemon.folder import make_folder, open_private, opened_folder
 from daemon.locks import first_lock, lock, locked_at
 
 _FILE = "daemon.lock"
@@ -25,7 +25,8 @@ def daemon_present(state_dir: Path | None) -> Iterator[int | None]:
         with suppress(OSError):
             if state_dir is not None:
                 make_folder(state_dir)
-                descriptor = open_private(state_dir / _FILE)
+                with opened_folder(state_dir) as folder:
+                    descriptor = open_private(folder, _FILE)
                 held.callback(os.close, descriptor)
                 other = _join(descriptor)
         yield other

@@ -632,7 +632,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_state(tmp_path: Path) -> No
 def test_something_else_in_the_place_of_the_file_is_an_error_of_state(tmp_path: Path) -> None:
     """A folder with the journal's name is not moved away."""
     (tmp_path / "history.sqlite3").mkdir()
-    with pytest.raises(StateError, match="unable to open"):
+    with pytest.raises(StateError, match="no plain file"):
         Journal.open(tmp_path)
 
 

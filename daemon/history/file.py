@@ -11,17 +11,20 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from daemon.clock import pause
 from daemon.errors import JournalBusyError, JournalDamagedError, StateError
-from daemon.folder import make_folder, open_private
+from daemon.folder import as_owner, make_folder, open_private, opened_folder, refuse_foreign
 
 BUSY_SECONDS = 1.0  # the daemon itself stands still so long; others write for milliseconds
 _WITHOUT_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 LOOKS = 20  # at a lock that another holds, within BUSY_SECONDS
 KEPT = ("locking_mode = EXCLUSIVE",)  # before anything is read
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside the file, which it opens by its name and through any link."""
+
 SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF")
 
 # The schema, one entry a version. An entry that was released never changes; a new one only adds (columns with a
@@ -128,22 +131,25 @@ def opened(
     let nobody else in meanwhile: then SQLite needs no index beside it that processes share (see `lacks_index`).
     """
     make_folder(path.parent)
-    lock = open_private(path.with_suffix(".lock"))
-    try:
-        alone = _share(lock)
-        keep = keep and alone
-        aside = None
-        if path.exists() and _damaged(path, keep=keep):
-            if to_look:
-                raise JournalDamagedError(f"the journal {path} is damaged")
-            aside = _set_aside(path, alone=alone)
-        with connected(path, keep=keep) as connection:
+    with ExitStack() as held:
+        folder = held.enter_context(opened_folder(path.parent))
+        lock = open_private(folder, path.with_suffix(".lock").name)
+        held.callback(os.close, lock)
+        with as_owner(folder):
+            for suffix in ("", *BESIDE):
+                refuse_foreign(folder, path.name + suffix)
+            alone = _share(lock)
+            keep = keep and alone
+            aside = None
+            if path.exists() and _damaged(path, keep=keep):
+                if to_look:
+                    raise JournalDamagedError(f"the journal {path} is damaged")
+                aside = _set_aside(path, alone=alone)
+            connection = held.enter_context(connected(path, keep=keep))
             migrate(connection, str(path))
-            if not keep:
-                fcntl.flock(lock, fcntl.LOCK_SH)
-            yield connection, aside
-    finally:
-        os.close(lock)
+        if not keep:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield connection, aside
 
 
 def lacks_index(error: sqlite3.Error) -> bool:
@@ -205,8 +211,9 @@ def connected(path: Path | None, *, keep: bool = False) -> Iterator[sqlite3.Conn
     To `keep` it is to let nobody else in, and to do without the index that SQLite's processes share.
     """
     if path:
-        with suppress(FileExistsError):  # one that exists is not touched: closing it would drop SQLite's own locks
-            os.close(open_private(path, os.O_EXCL))
+        # One that exists is not touched: closing it would drop SQLite's own locks.
+        with opened_folder(path.parent) as folder, suppress(FileExistsError):
+            os.close(open_private(folder, path.name, os.O_EXCL))
     connection = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
@@ -266,7 +273,7 @@ def _set_aside(path: Path, *, alone: bool) -> Path:
     if not alone:
         text = f"the journal {path} is damaged, and another process has it open"
         raise JournalDamagedError(text, hint=f"stop the daemon; {JournalDamagedError.default_hint}")
-    number = next(n for n in range(1, 10**6) if not path.with_name(f"{path.name}.damaged-{n}").exists())
+    number = next(n for n in range(1, 10**6) if not os.path.lexists(f"{path}.damaged-{n}"))
     aside = path.with_name(f"{path.name}.damaged-{number}")
     for suffix in ("-wal", "-shm", ""):  # the file itself last: a kill in between leaves it damaged, not half there
         with suppress(FileNotFoundError):

@@ -59,7 +59,7 @@ class Journal:
                 self._connection = held.enter_context(in_memory())
             else:
                 self._connection, self.set_aside = held.enter_context(opened(path, to_look=to_look, keep=keep))
-                self._inode = path.stat().st_ino
+                self._inode = path.lstat().st_ino
             self._held = held.pop_all()
 
     @classmethod
@@ -440,5 +440,5 @@ class Journal:
 
     def _still_there(self) -> None:
         """SQLite would go on writing to a file that somebody deleted or replaced, where no restart finds it."""
-        if self._path and self._path.stat().st_ino != self._inode:
+        if self._path and self._path.lstat().st_ino != self._inode:
             raise StateError(f"{self._title} was replaced while it was open", hint="a daemon opens it anew")

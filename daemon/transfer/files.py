@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from daemon.core.units import format_size
-from daemon.folder import open_private
+from daemon.folder import is_plain, open_in, opened_folder
 from daemon.transfer.errors import DiskFullError, TargetError, disk_error
 from daemon.transfer.expected import USUAL, Expected, Tally
 
@@ -115,7 +115,8 @@ class PartFile:
 
     def _opened(self) -> int:
         """Return a descriptor of the part, locked against a second transfer of the same name."""
-        descriptor = open_private(self.part)
+        with opened_folder(self.part.parent) as folder:
+            descriptor = open_in(folder, self.part.name)
         try:
             _lock(descriptor)
             self._look(os.fstat(descriptor))
@@ -138,6 +139,8 @@ class PartFile:
             raise TargetError(f"{self.part} belongs to somebody else", hint="choose another folder with --output")
         if not os.path.samestat(found, self.part.lstat()):  # the other transfer has just given it its name
             raise BlockingIOError
+        if not is_plain(found):
+            raise TargetError(f"{self.part} has a second name", hint="remove it, or choose another name with --output")
 
     @contextmanager
     def _trouble(self, done: str) -> Iterator[None]:

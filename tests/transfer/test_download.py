@@ -487,7 +487,8 @@ def test_a_part_of_somebody_else_is_not_written_to(rig: Rig, monkeypatch: pytest
 
     def foreign(descriptor: int) -> os.stat_result:
         found = list(fstat(descriptor))
-        found[stat.ST_UID] = 12345
+        if stat.S_ISREG(found[stat.ST_MODE]):
+            found[stat.ST_UID] = 12345
         return os.stat_result(found)
 
     monkeypatch.setattr(os, "fstat", foreign)
