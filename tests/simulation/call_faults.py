@@ -77,6 +77,11 @@ KINDS: Mapping[str, Kind] = {
         lambda rng: faults.creation_throttle(rng.choice(WRONG_RETRY_AFTERS)), (Call.CREATE,)
     ),
     "error of the node": Kind(lambda rng: faults.node_error(rng.choice(NODE_STATUSES)), WRITES),
+    "error of the node, as a Pelican says it": Kind(
+        lambda rng: faults.refused(500, rng.choice(("RequestException", "ConnectionException"))),
+        (Call.CREATE, Call.DELETE),
+    ),
+    "a locked database once the file is gone": Kind(lambda _: faults.database_locked(), (Call.DELETE,)),
     "answer without a Date": Kind(lambda _: Fault("without a Date"), dateless=True),
     "redirect": Kind(lambda _: faults.redirected()),
     "truncated JSON": Kind(lambda _: faults.half_json()),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from daemon.sandbox.records import Entry, State
+from daemon.sandbox.records import Deed, Entry, State
 from tests.simulation import oracle
 from tests.simulation.brake import Brake
 from tests.simulation.court import Court
@@ -36,7 +36,7 @@ class Deletions:
     # When it is done -------------------------------------------------------------------------------------------------
 
     def done(self, entry: Entry, exchange: Exchange) -> None:
-        """The panel has deleted a backup that the daemon asked for."""
+        """The panel has deleted a backup that the daemon asked for, or its node the file alone."""
         server, rotation = entry.server, exchange.rotation
         if rotation is None:
             self._hold("4", False, f"{entry.name} was deleted outside of any rotation", server)
@@ -51,7 +51,7 @@ class Deletions:
             for policy in self._policies(rotation, rotation.began, exchange.sent)
         )
         self._hold("2", mine, f"{entry.name} was not made by the policy", server)
-        if _makes_room(exchange):
+        if entry.deed is Deed.DELETED and _makes_room(exchange):
             self._room_made[server] = exchange
 
     def _under_way(self, exchange: Exchange) -> bool:

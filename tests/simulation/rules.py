@@ -31,7 +31,7 @@ class Rules:
         exchange = ORIGIN.get()
         if exchange is None:
             raise AssertionError("the daemon did something without a request")
-        if entry.deed is Deed.DELETED:
+        if entry.deed in {Deed.DELETED, Deed.FILE_DELETED}:
             self._deletions.done(entry, exchange)
         elif entry.deed is Deed.CREATED:
             self._creates.done(entry, exchange)

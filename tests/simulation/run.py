@@ -20,7 +20,7 @@ from daemon.config.values import Config
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import Tools
 from daemon.sandbox.app import PanelApp
-from daemon.sandbox.records import Backup, Server, Settings, State, User, Work
+from daemon.sandbox.records import Backup, Kind, Server, Settings, State, User, Work
 from daemon.sandbox.world import World
 from tests.simulation import call_faults, oracle, trouble
 from tests.simulation.call_faults import RandomFaults
@@ -40,6 +40,7 @@ from tests.simulation.witness import DAEMON, Event, Exchange, Rotation, Witness
 KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim")
 CIRCUMSTANCES = (
     "panel's and host's clocks differ",
+    "the panel is a Pelican",
     "clocks change for daylight saving",
     "the panel's clocks change for daylight saving",
     "killed before the calm days",
@@ -146,6 +147,8 @@ class Simulation:
             self.happened("one victim")
             for server in list(self.world.servers.values())[1:]:
                 server.limit = 200
+        if self.world.settings.kind is Kind.PELICAN:
+            self.happened("the panel is a Pelican")
         if scenario.panel["skew"]:
             self.happened("panel's and host's clocks differ")
         self.configuration.begin(self._uuids)

@@ -12,8 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from daemon.sandbox.records import Digest, Kind
+
 HOUR = 3600.0
 DAY = 24 * HOUR
+PELICANS = 0.4
+"""How many of the panels are Pelicans."""
 
 SCHEDULES: tuple[tuple[str, float], ...] = (
     ("0 4 * * *", 25 * HOUR),
@@ -104,7 +108,7 @@ def draw(seed: int, kinds: Iterable[str], *, without: Iterable[str] = (), length
         servers=servers,
         nodes=rng.choice((1, 1, 2)),
         chaos_seconds=longest * rng.uniform(1, 4) * length,
-        panel=_panel(rng),
+        panel=_panel(rng) | _pelican(random.Random(f"{seed}/pelican")),
         page_cap=rng.choice((50, 50, 7, 4)),
         backups_per_node=rng.choice((1, 1, 2)),
         reserve=rng.choice((0.0, 0.2, 0.5)),
@@ -135,6 +139,20 @@ def _panel(rng: random.Random) -> dict[str, Any]:
         "zone": ZoneInfo(rng.choice(("UTC", *ZONES))),
         "zulu": rng.random() < 0.3,
         "deleted_count": rng.random() < 0.7,
+    }
+
+
+def _pelican(rng: random.Random) -> dict[str, Any]:
+    """What is otherwise where the panel is a Pelican; nothing where it is none. By a stream of its own."""
+    if rng.random() >= PELICANS:
+        return {}
+    return {
+        "kind": Kind.PELICAN,
+        "deleted_count": False,
+        "restore_limit": 3,
+        "name_limit": 255,
+        "checksum": rng.choice(list(Digest)),
+        "locale": rng.choice(("en", "de")),
     }
 
 
