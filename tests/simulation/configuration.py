@@ -50,7 +50,7 @@ class Configuration:
         """Every policy of a server that was in force between the two moments, None where it was not configured."""
         changes = self._changes[name]
         before = [policy for at, policy in changes if at <= since]
-        return [before[-1], *(policy for at, policy in changes if since < at <= until)]
+        return [*before[-1:], *(policy for at, policy in changes if since < at <= until)]
 
     def change(self, policies: Mapping[str, Policy | None], *, key: str | None = None, url: str | None = None) -> None:
         """Change what is configured, and write it."""

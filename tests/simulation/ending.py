@@ -5,7 +5,7 @@ import itertools
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from daemon.sandbox.records import NodeState
+from daemon.sandbox.records import Kind, NodeState
 from tests.simulation import oracle, trouble
 from tests.simulation.configuration import KEYS
 from tests.simulation.scenario import HOUR, NODE_HOLDS, SPLAYS, TIMEOUTS, Spec
@@ -46,13 +46,19 @@ class Ending:
         for node in world.nodes.values():
             node.state, node.maintenance, node.error, node.answer_seconds = NodeState.UP, False, None, 0.0
         for server in world.servers.values():
-            server.status, server.transferring, server.limit = None, False, 400
+            server.status, server.transferring, server.limit = self._status(), False, 400
             server.subusers = {DAEMON: trouble.PERMISSIONS}
             server.coming.clear()
         known, policies = simulation.configuration.known, simulation.configuration.policies
         if None in policies.values():
             simulation.reload(known, "every server is back")
         self._kill()
+
+    def _status(self) -> str | None:
+        """What a server may stay in for ever: a reinstallation that failed hinders no backup on a Pterodactyl."""
+        rng = self._simulation.scenario.stream("calm status")
+        hinders = self._simulation.world.settings.kind is Kind.PELICAN
+        return "reinstall_failed" if not hinders and rng.random() < 0.3 else None
 
     def _kill(self) -> None:
         """Kill the daemon, in some runs: nothing but what it left on the disk can hinder the next one."""

@@ -7,8 +7,9 @@ import pytest
 from daemon.core.model import Completeness
 from daemon.panel.errors import NoBackupHostError
 from daemon.rotation.outcome import Outcome, Result
+from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Digest, Kind, NodeState
+from daemon.sandbox.records import Deed, Digest, Kind, NodeState
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", [Kind.PELICAN])]
@@ -80,3 +81,17 @@ async def test_sums_by_sha256_and_refusals_in_german_make_no_difference(rig: Rig
     rig.server.status = "suspended"
     outcome = await rig.rotate()
     assert (outcome.result, outcome.passing) == (Result.SKIPPED, False)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_deletion_that_lost_its_row_alone_is_asked_for_again(rig: Rig, times: int) -> None:
+    """SQLite is locked once the node has removed the file: the row stands for nothing until the same DELETE is done."""
+    history = rig.fill(5)
+    rig.world.faults.order(faults.database_locked(), on=Call.DELETE, times=times)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.DONE
+    assert [backup.name for backup in outcome.deleted] == history[:3]
+    assert [name for name in rig.names() if name in history] == history[3:]
+    emptied = [entry.name for entry in rig.world.ledger if entry.deed is Deed.FILE_DELETED]
+    assert emptied == history[:1] * times
+    assert not any(backup.file_gone for backup in rig.server.backups.values())

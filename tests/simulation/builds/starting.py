@@ -23,6 +23,7 @@ import daemon.rotation.run
 import daemon.rotation.wait
 import daemon.watch.watcher
 from daemon.config.errors import ConfigError
+from daemon.core.model import Obstacle, Server
 from daemon.fleet import Fleet
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import Order
@@ -43,6 +44,16 @@ def _obeys_half_a_configuration() -> AbstractContextManager[Any]:
         return self.last_read
 
     return PATCH(Simulation, "read", read)
+
+
+@broken("a server whose reinstallation failed is taken for one that installs", "live")
+def _waits_for_a_reinstallation() -> AbstractContextManager[Any]:
+    real = Server.obstacle.fget
+
+    def obstacle(self: Server) -> Obstacle | None:
+        return real(self) or (Obstacle.INSTALLING if self.status == "reinstall_failed" else None)
+
+    return PATCH(Server, "obstacle", property(obstacle))
 
 
 @broken(
