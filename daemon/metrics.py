@@ -99,7 +99,7 @@ class _Fleet(Collector):
             ),
             (
                 "rotation_failures",
-                "How many of the server's rotations in a row, up to the last, failed or were refused.",
+                "How many of the server's rotations in a row, up to the last, failed or were refused, but not held.",
                 lambda one: one.standing.failures,
             ),
             (

@@ -121,7 +121,8 @@ def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch
         text, hint = _wrong(outcome)
     created = outcome.created
     backup = Made(created.uuid, created.name, created.bytes) if created else None
-    return Message(news, *_names(server), at, text, hint, before.good_at, backup, done=outcome.result is Result.DONE)
+    done = outcome.result is Result.DONE or outcome.held
+    return Message(news, *_names(server), at, text, hint, before.good_at, backup, done=done)
 
 
 def of_time(news: News, server: ServerConfig, before: Watch, due: datetime, at: datetime) -> Message:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
 
-from daemon.core.model import Backup, Server, Verdict
+from daemon.core.model import Backup, Server, State, Verdict
 from daemon.errors import Exit
 
 
@@ -93,6 +93,14 @@ class Outcome:
     seen: Server | None = None
     verdicts: tuple[Verdict, ...] = ()
     good_seen_at: datetime | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether all went well but that the brake let nothing be deleted."""
+        made = self.created.uuid if self.created else None
+        good = any(one.backup.uuid == made and one.state is State.GOOD for one in self.verdicts)
+        braked = bool(self.problems) and self.problems[-1].code == "max_deletions"
+        return good and braked and self.result is Result.REFUSED
 
     @property
     def made_a_failed_one(self) -> bool:

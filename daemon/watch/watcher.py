@@ -160,7 +160,7 @@ def after(before: Standing, ended: Ended) -> Standing:
     failures = {Result.DONE: 0, Result.SKIPPED: before.failures}.get(ended.result, before.failures + 1)
     held_since = None if ended.good else before.held_since  # what fails or is skipped does not let the brake go
     if ended.held:
-        held_since = before.held_since or ended.ended_at
+        failures, held_since = 0, before.held_since or ended.ended_at
     return replace(before, last=ended, fine_at=fine_at, failures=failures, held_since=held_since)
 
 

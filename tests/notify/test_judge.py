@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from daemon.core.watch import Event, Report, Watch
+from daemon.core.watch import Event, News, Report, Watch
 from daemon.notify.judge import knowing, report_of
+from daemon.notify.message import of_outcome
 from daemon.rotation.outcome import Result
 from tests.notify.build import NOON, order, outcome, server
 
@@ -44,6 +45,13 @@ def test_a_good_backup_that_was_seen_is_known_without_any_memory(tmp_path: Path)
     assert knowing(new, seen).good_at == NOON - timedelta(days=1)
     assert knowing(old, seen) == old
     assert knowing(new, outcome(FAILED, "node")) == new
+
+
+@pytest.mark.parametrize(("code", "title"), [("max_deletions", "something needs you"), ("node", "the backup failed")])
+def test_a_good_backup_whose_deletions_are_held_did_not_fail(tmp_path: Path, code: str, title: str) -> None:
+    """It is told, under a title that lets nobody believe that there is no backup."""
+    told = of_outcome(News(Event.FAILED), server(tmp_path), outcome(REFUSED, code, good=True), Watch(NOON), NOON)
+    assert title in told.title
 
 
 def test_a_rotation_without_a_backup_has_got_no_good_one(tmp_path: Path) -> None:
