@@ -3,22 +3,31 @@
 #   docker build --tag ptero-backupd .
 #   docker build --tag ptero-backupd --build-arg EXTRAS=[apprise] .     with alerts by Apprise
 #
+#   docker build --tag ptero-backupd --build-arg BASE=python:3.13-slim-trixie@sha256:… .     on that very base
+#
 # scripts/check-container builds and runs it where there is no container engine.
 
-# First stage: the virtual environment, with the very versions that the tests passed with.
-FROM python:3.13-slim-trixie AS build
+# A tag is moved to each new build of the base; docs/container.md says how to hold it to one.
+ARG BASE=python:3.13-slim-trixie
+
+# First stage: the virtual environment, of the very files that container/requirements.txt names by their hashes, the
+# build backend among them. Only what was checked so is installed.
+FROM ${BASE} AS build
 ARG EXTRAS=
 WORKDIR /source
+COPY container/requirements.txt ./container/
+RUN python -m pip --no-cache-dir --disable-pip-version-check download --require-hashes --no-deps \
+    --only-binary=:all: --dest /wheels --requirement container/requirements.txt
 COPY constraints.txt ./
 COPY pyproject.toml README.md LICENSE ./
 COPY daemon ./daemon
 RUN python -m venv --without-pip /opt/ptero-backupd
 RUN python -m pip --python /opt/ptero-backupd/bin/python --no-cache-dir --disable-pip-version-check \
-    install --constraint constraints.txt ".${EXTRAS}"
+    install --no-index --find-links /wheels --constraint constraints.txt ".${EXTRAS}"
 COPY container/healthcheck.py /opt/ptero-backupd/share/healthcheck.py
 
 # Second stage: what runs. Neither pip's cache nor the source is in it.
-FROM python:3.13-slim-trixie
+FROM ${BASE}
 LABEL org.opencontainers.image.title="ptero-backupd" \
     org.opencontainers.image.description="Rotates game-server backups on Pterodactyl and Pelican panels" \
     org.opencontainers.image.licenses="MIT"

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from packaging.requirements import Requirement
 
 from daemon.config.load import load
 from daemon.service import DRAIN_SECONDS, FLUSH_SECONDS
@@ -26,6 +27,7 @@ from tests.process.support import Panel, running, serving
 
 ROOT = Path(__file__).parents[1]
 HEALTHCHECK = ROOT / "container" / "healthcheck.py"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ADDRESS = "PTERO_BACKUPD_HTTP__LISTEN"
 KEYS = {"panels.main.api_key": "ptlc_EXAMPLE", "http.token": "0123456789abcdefEXAMPLE"}
 
@@ -81,9 +83,8 @@ def test_every_file_that_the_image_copies_is_there_and_is_sent() -> None:
 
 def test_what_the_build_file_names_is_copied() -> None:
     """A wheel is made of the package, the readme and the licence; without one of them the build fails."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    named = {project["project"]["readme"], *project["project"]["license-files"]}
-    named |= set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    named = {PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]}
+    named |= set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
     assert named <= set(sources())
 
 
@@ -111,22 +112,55 @@ def test_the_image_needs_no_root_and_no_shell() -> None:
 
 def test_both_stages_have_the_same_python_and_it_is_a_supported_one() -> None:
     """A virtual environment works with the Python that made it alone; its minor version is pinned."""
-    bases = {line.split(" AS ")[0] for line in arguments("FROM")}
-    assert len(bases) == 1
-    version = re.fullmatch(r"python:(3\.\d+)-slim-\w+", bases.pop())
+    assert {line.split(" AS ")[0] for line in arguments("FROM")} == {"${BASE}"}
+    (base,) = (words.removeprefix("BASE=") for words in arguments("ARG") if words.startswith("BASE="))
+    version = re.fullmatch(r"python:(3\.\d+)-slim-\w+", base)
     assert version is not None
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert f"Programming Language :: Python :: {version[1]}" in project["classifiers"]
+    assert f"Programming Language :: Python :: {version[1]}" in PROJECT["project"]["classifiers"]
 
 
 def test_the_environment_is_made_with_the_versions_that_the_tests_passed_with() -> None:
     """The constraints hold in the image too, and what was made is what is copied and run."""
-    make, install = arguments("RUN")[:2]
+    _, make, install = arguments("RUN")[:3]
     (made,) = (words[3] for words in [make.replace("--without-pip ", "").split()])
     words = shlex.split(install)
     assert words[words.index("--constraint") + 1] in set(sources())
     assert words[words.index("--python") + 1] == f"{made}/bin/python"
     assert f"--from=build {made} {made}" in arguments("COPY")
+
+
+def test_only_what_has_the_known_hash_gets_into_the_image() -> None:
+    """What is fetched is held against the hashes, and what is installed is taken from nowhere else."""
+    fetch, _, install = (shlex.split(words) for words in arguments("RUN")[:3])
+    assert {"download", "--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(fetch)
+    assert fetch[fetch.index("--requirement") + 1] in set(sources())
+    assert "--no-index" in install
+    assert install[install.index("--find-links") + 1] == fetch[fetch.index("--dest") + 1]
+
+
+def test_every_package_of_the_image_is_known_by_its_hash_and_of_the_tested_version() -> None:
+    """All that the project and its extras ask for, and the build backend, which is of one version too."""
+    text = (ROOT / "container/requirements.txt").read_text()
+    pinned = pins(text)
+    tested = pins((ROOT / "constraints.txt").read_text())
+    assert {name: version for name, version in pinned.items() if tested.get(name, version) != version} == {}
+    assert len(re.findall(r"^[\w.-]+==\S+(?: \\\n    --hash=sha256:[0-9a-f]{64})+$", text, re.MULTILINE)) == len(pinned)
+    (backend,) = PROJECT["build-system"]["requires"]
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = [*PROJECT["project"]["dependencies"], *extras["apprise"], "socksio", backend]
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(pinned[normal(requirement.name)]), requirement
+    assert str(Requirement(backend).specifier).startswith("==")
+
+
+def pins(text: str) -> dict[str, str]:
+    """The versions by the packages' names."""
+    return {normal(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)}
+
+
+def normal(name: str) -> str:
+    """A package's name as everybody spells it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def check(address: str) -> subprocess.CompletedProcess[str]:
