@@ -20,7 +20,7 @@ from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig,
 from daemon.core.altered import unsafe_characters
 from daemon.core.keep import ALL
 from daemon.core.model import Backup, Scope, Server
-from daemon.core.names import Ownership
+from daemon.core.names import Altered, Ownership
 from daemon.core.units import format_duration
 from daemon.errors import Exit, JournalDamagedError, StateError
 from daemon.history import Journal
@@ -33,7 +33,7 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 NEEDED = ("backup.read", "backup.create", "backup.delete")
 BY_HAND = ("backup.download", "backup.restore")
 _EVERY = "*"
-Altered = Callable[[str], Mapping[str, str]]
+AlteredNames = Callable[[str], Mapping[str, Altered]]
 _SHOWN = 3
 
 
@@ -112,7 +112,7 @@ def _tells(receiver: AlertConfig) -> str:
 
 
 async def check_panels(
-    config: Config, clients: Mapping[str, PanelClient], clock: Clock, altered: Altered = lambda _: {}
+    config: Config, clients: Mapping[str, PanelClient], clock: Clock, altered: AlteredNames = lambda _: {}
 ) -> tuple[Finding, ...]:
     """Ask every panel about its key and its servers; `clients` has a client for each panel of the configuration.
 
@@ -152,7 +152,7 @@ Look = tuple[list[Finding], dict[str, str]]
 
 
 async def _look_at_panel(
-    panel: PanelConfig, config: Config, client: PanelClient, clock: Clock, altered: Altered
+    panel: PanelConfig, config: Config, client: PanelClient, clock: Clock, altered: AlteredNames
 ) -> Look:
     """Return what is found on a panel, and the uuid of each configured server that it knows."""
     servers = [server for server in config.servers.values() if server.panel.name == panel.name]
@@ -193,7 +193,7 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
 
 
 async def _look_at_server(
-    config: ServerConfig, client: PanelClient, visible: Sequence[Server], altered: Altered
+    config: ServerConfig, client: PanelClient, visible: Sequence[Server], altered: AlteredNames
 ) -> Look:
     """Return what is found about a server, and its uuid by its configured name where the panel knows it."""
     try:
@@ -247,7 +247,7 @@ def _no_backups(config: ServerConfig, server: Server) -> list[Finding]:
 
 
 async def _look_at_backups(
-    config: ServerConfig, server: Server, client: PanelClient, altered: Mapping[str, str]
+    config: ServerConfig, server: Server, client: PanelClient, altered: Mapping[str, Altered]
 ) -> list[Finding]:
     try:
         backups = (await client.backups(config.id)).backups

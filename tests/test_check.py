@@ -17,6 +17,7 @@ from daemon.check import Finding, Level, check_configuration, check_panels, chec
 from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.core.model import Server as PanelServer
+from daemon.core.names import Altered
 from daemon.errors import Exit, StateError
 from daemon.history import Journal
 from daemon.panel.client import PanelClient
@@ -50,7 +51,7 @@ class Scene:
         *,
         key: str = KEY,
         servers: Mapping[str, str] | None = None,
-        altered: Mapping[str, str] = MappingProxyType({}),
+        altered: Mapping[str, Altered] = MappingProxyType({}),
         **policy: str,
     ) -> list[Finding]:
         """Check the configuration with those keys of its policy."""
@@ -433,7 +434,8 @@ async def test_names_that_the_panel_altered_are_told_and_counted_as_its_own(scen
     """They are known by their uuids, so that they neither fill the limit nor look renamed."""
     altered = {}
     for backup in scene.survival.backups.values():
-        backup.name = altered[backup.uuid] = backup.name.lower()
+        altered[backup.uuid] = Altered(backup.name, backup.name.lower())
+        backup.name = backup.name.lower()
     scene.survival.limit = 5
     unknown = await scene.check()
     assert "5 backups that it never deletes" in next(one.text for one in unknown if one.code == "limit")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
-from daemon.core.names import Ownership
+from daemon.core.names import Altered, Ownership
 from daemon.core.retention import Retention
 from daemon.core.units import format_moment, to_zone
 
@@ -35,7 +35,7 @@ class Applied:
     retention: Retention
     ownership: Ownership
 
-    def knowing(self, altered: Mapping[str, str]) -> "Applied":
+    def knowing(self, altered: Mapping[str, Altered]) -> "Applied":
         """Return the same with these names that the panel gave to backups of ours."""
         return replace(self, ownership=self.ownership.knowing(altered))
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 LONGEST_NAME = 191
 """The panel's own limit in characters (Pelican's is 255)."""
@@ -63,30 +64,38 @@ class Template:
         return len(self.render(server, datetime(2000, 1, 1, tzinfo=UTC), "0" * 8))
 
 
+class Altered(NamedTuple):
+    """The name that was asked for, and the one that the panel keeps instead."""
+
+    asked: str
+    kept: str
+
+
 @dataclass(frozen=True)
 class Ownership:
     """What is a policy's own on one server: the template in force and the earlier ones. `server` None means any.
 
-    `altered` are the names that the panel gave to backups of ours instead of those that were asked for, by uuid.
+    `altered` are the backups of ours, by uuid, that the panel keeps under another name than was asked for.
     """
 
     templates: tuple[Template, ...]
     server: str | None
-    altered: Mapping[str, str] = field(default_factory=dict, hash=False)
+    altered: Mapping[str, Altered] = field(default_factory=dict, hash=False)
 
-    def knowing(self, altered: Mapping[str, str]) -> "Ownership":
+    def knowing(self, altered: Mapping[str, Altered]) -> "Ownership":
         """Return the same with these altered names."""
         return replace(self, altered=altered)
 
     def owns(self, name: str, uuid: str | None = None) -> bool:
-        """Whether one of the templates could have made the name, or the panel made it for the backup of that uuid.
+        """Whether one of the templates could have made the name, or the one that the panel altered to it.
 
         A backup that a person renamed since is foreign, whoever had named it before.
         """
         for pattern in self._patterns:
             if pattern.fullmatch(name):
                 return True
-        return uuid is not None and self.altered.get(uuid) == name
+        known = self.altered.get(uuid) if uuid is not None else None
+        return known is not None and known.kept == name and self.owns(known.asked)
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], ...]:

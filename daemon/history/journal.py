@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from daemon.core.model import Backup
+from daemon.core.names import Altered
 from daemon.errors import StateError
 from daemon.folder import try_folder
 from daemon.history import file
@@ -234,18 +235,20 @@ class Journal:
                 (server_uuid, backup_uuid, written(at)),
             )
 
-    def altered(self, server_uuid: str) -> dict[str, str]:
-        """Return the names that the panel gave to backups of ours instead of those that were asked for, by uuid."""
+    def altered(self, server_uuid: str) -> dict[str, Altered]:
+        """Return the backups of ours, by uuid, that the panel keeps under another name than was asked for."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT backup_uuid, name FROM altered WHERE server_uuid = ?", (server_uuid,))
-            return {str(uuid): str(name) for uuid, name in rows}
+            rows = connection.execute(
+                "SELECT backup_uuid, asked, name FROM altered WHERE server_uuid = ?", (server_uuid,)
+            )
+            return {str(uuid): Altered(str(asked), str(name)) for uuid, asked, name in rows}
 
-    def was_altered(self, server_uuid: str, backup_uuid: str, *, asked: str, name: str, at: datetime) -> None:
+    def was_altered(self, server_uuid: str, backup_uuid: str, altered: Altered, at: datetime) -> None:
         """Remember that the panel keeps a backup of ours under another name; it is known by its uuid from then on."""
         with self._synced(), self._writing("altered name") as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO altered (server_uuid, backup_uuid, name, asked, at) VALUES (?, ?, ?, ?, ?)",
-                (server_uuid, backup_uuid, name, asked, written(at)),
+                (server_uuid, backup_uuid, altered.kept, altered.asked, written(at)),
             )
 
     def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:

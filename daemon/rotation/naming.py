@@ -7,6 +7,7 @@ purpose: in a listing only what panels are known to make of names counts as the 
 
 from daemon.core.altered import altered, unsafe_characters
 from daemon.core.model import Backup, Listing
+from daemon.core.names import Altered
 from daemon.errors import StateError
 from daemon.rotation.run import Run
 
@@ -33,7 +34,7 @@ def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> No
     run.step("altered", uuid=kept.uuid, asked=asked, kept=kept.name)
     journal = run.tools.journal
     try:
-        journal.was_altered(run.known_server.uuid, kept.uuid, asked=asked, name=kept.name, at=run.tools.clock.now())
+        journal.was_altered(run.known_server.uuid, kept.uuid, Altered(asked, kept.name), run.tools.clock.now())
     except StateError as error:
         run.journal_failed(error)
     unsafe = unsafe_characters(run.config.policy.template)

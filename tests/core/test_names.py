@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from daemon.core.names import LONGEST_NAME, Ownership, Template
+from daemon.core.names import LONGEST_NAME, Altered, Ownership, Template
 
 DAWN = datetime(2026, 4, 1, 6, tzinfo=timezone(timedelta(hours=2)))
 NAME = "auto-survival-20260401T040000Z-0a1b2c3d"
@@ -128,3 +128,16 @@ def test_times_are_read_as_they_are_written() -> None:
     start = datetime(2028, 1, 1, 23, 59, 59, tzinfo=UTC)
     for days in range(366):
         assert PLAIN.matches(PLAIN.render("a", start + timedelta(days=days), "00000000"), "a")
+
+
+def test_what_the_panel_altered_is_ours_by_its_uuid_as_the_name_that_was_asked_for() -> None:
+    """While it has that name, and while the policy could have asked for the other one."""
+    altered = {"1": Altered(NAME, NAME.lower()), "2": Altered("somebody else's", "x")}
+    ours = Ownership((PLAIN,), "survival").knowing(altered)
+    assert ours.owns(NAME.lower(), "1")
+    assert ours.owns(NAME, "3")
+    assert not ours.owns(NAME.lower(), "3")
+    assert not ours.owns(NAME.lower())
+    assert not ours.owns("before the update", "1")
+    assert not ours.owns("x", "2")
+    assert not Ownership((PLAIN,), "creative").knowing(altered).owns(NAME.lower(), "1")
