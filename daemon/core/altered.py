@@ -24,11 +24,15 @@ _PLACEHOLDER = re.compile(r"\{[a-z]+\}")
 
 def altered(asked: str, kept: str) -> bool:
     """Whether `kept` is what a panel could have made of the name that it was asked for, without losing its time."""
-    there = _TIME.search(kept.lower())
-    if there is None or kept == asked:
+    if kept == asked or not has_time(kept):
         return False
     whole, cut = _bare(asked), _bare(_BEYOND_BMP.split(asked)[0])
     return not _bare(kept).isdisjoint(whole | cut)
+
+
+def has_time(name: str) -> bool:
+    """Whether a moment to the second is in the name, in whatever case: else nothing tells it from another's."""
+    return _TIME.search(name.lower()) is not None
 
 
 def find_named(backups: Iterable[Backup], asked: str) -> list[Backup]:

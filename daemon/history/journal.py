@@ -45,6 +45,7 @@ from daemon.history.values import (
 FILE_NAME = "history.sqlite3"
 KEPT_FOR = timedelta(days=400)
 MOST_ROTATIONS = 100_000
+MOST_UNSEEN = 100
 TREND_KEPT_FOR = timedelta(days=90)
 
 
@@ -234,6 +235,19 @@ class Journal:
                 "INSERT INTO accepted (server_uuid, backup_uuid, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (server_uuid, backup_uuid, written(at)),
             )
+
+    def unseen(self, server_uuid: str) -> list[str]:
+        """Return the newest names that were asked for by rotations which saw no good backup come of it."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT json_extract(asked.detail, '$.backup') FROM step AS asked"
+                " JOIN rotation ON rotation.id = asked.rotation"
+                " WHERE server_uuid = ? AND asked.name = 'create' AND NOT EXISTS"
+                " (SELECT 1 FROM step WHERE step.rotation = asked.rotation AND step.name = 'turned_good')"
+                " ORDER BY asked.id DESC LIMIT ?",
+                (server_uuid, MOST_UNSEEN),
+            )
+            return [str(row[0]) for row in rows]
 
     def altered(self, server_uuid: str) -> dict[str, Altered]:
         """Return the backups of ours, by uuid, that the panel keeps under another name than was asked for."""

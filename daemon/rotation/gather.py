@@ -1,8 +1,9 @@
-"""Reading the listing, and knowing how old it is by our own clock."""
+"""Reading the listing, knowing how old it is by our own clock, and by which names it shows what is ours."""
 
 from dataclasses import dataclass, replace
 
 from daemon.core.model import Completeness, Listing
+from daemon.rotation.naming import compare_listed
 from daemon.rotation.run import Run
 
 
@@ -26,6 +27,7 @@ async def gather(run: Run) -> Gathered:
         total=listing.total,
         completeness=listing.completeness.value,
     )
+    compare_listed(run, listing)
     return gathered
 
 

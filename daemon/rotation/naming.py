@@ -1,11 +1,11 @@
 """What became of the name that was asked for: some panels keep another, by which no template knows its backup again.
 
-It is compared with the name in the answer to the create, and in the listing after the wait. A backup whose name the
+It is compared with the name in the answer to the create, and in the listings that follow. A backup whose name the
 panel altered is known by its uuid from then on, from the journal. One that a person renamed is not ours any more, on
 purpose: in a listing only what panels are known to make of names counts as the panel's doing.
 """
 
-from daemon.core.altered import altered, unsafe_characters
+from daemon.core.altered import altered, has_time, unsafe_characters
 from daemon.core.model import Backup, Listing
 from daemon.core.names import Altered
 from daemon.errors import StateError
@@ -15,11 +15,27 @@ NOTHING_BETTER = "without the state folder it would be foreign"
 
 
 def compare_listed(run: Run, listing: Listing) -> None:
-    """Compare the new backup's name in the listing with the one that was asked for."""
-    created = run.known_created
-    listed = next((backup for backup in listing.backups if backup.uuid == created.uuid), None)
-    if run.asked is not None and listed is not None:
-        compare(run, run.asked, listed)
+    """Compare the names in a listing with those that were asked for: of the new backup, and of what nobody saw since.
+
+    The latter was made though its answer was lost, or was a fork's, or the rotation ended before it was listed whole.
+    """
+    if run.asked is not None and run.created is not None:
+        for backup in listing.backups:
+            if backup.uuid == run.created.uuid:
+                compare(run, run.asked, backup)
+    own = run.ownership(run.config)
+    foreign = [b for b in listing.backups if has_time(b.name) and not own.owns(b.name, b.uuid)]
+    for asked in _unseen(run) if foreign else ():
+        for backup in foreign:
+            compare(run, asked, backup)
+
+
+def _unseen(run: Run) -> list[str]:
+    try:
+        return run.tools.journal.unseen(run.known_server.uuid)
+    except StateError as error:
+        run.journal_failed(error)
+        return []
 
 
 def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> None:
@@ -27,9 +43,10 @@ def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> No
 
     `answered` says that this is the create's own answer: before that nobody can have renamed it.
     """
-    if kept.unreadable is not None or kept.name == asked:
+    if kept.name == asked:
         return
-    if not answered and not altered(asked, kept.name):
+    certain = answered and kept.unreadable is None
+    if not certain and not altered(asked, kept.name):
         return
     run.step("altered", uuid=kept.uuid, asked=asked, kept=kept.name)
     journal = run.tools.journal

@@ -20,7 +20,6 @@ from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateErro
 from daemon.rotation.create import obtain
 from daemon.rotation.delete import delete_decided, undeleted
 from daemon.rotation.gather import Gathered, gather, say_incomplete
-from daemon.rotation.naming import compare_listed
 from daemon.rotation.outcome import (
     LOOKED_AT_NEXT,
     NO_BACKUPS,
@@ -207,7 +206,6 @@ async def _prune(run: Run, gathered: Gathered) -> None:
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         nonlocal waits
-        compare_listed(run, listing)
         if listing.completeness is Completeness.COMPLETE:
             run.remember(listing)
         decided = run.judge(config, listing)

@@ -47,7 +47,7 @@ class Deletions:
         now = self._witness.world.now()
         self._hold("2", row.created <= now + oracle.TOO_FAR_AHEAD, f"{entry.name} was dated in the future", server)
         mine = any(
-            policy["scope"] == "all" or oracle.owns(policy, rotation.server, entry.name)
+            policy["scope"] == "all" or oracle.owns(policy, rotation.server, row.name)
             for policy in self._policies(rotation, rotation.began, exchange.sent)
         )
         self._hold("2", mine, f"{entry.name} was not made by the policy", server)
@@ -221,7 +221,7 @@ class Deletions:
             return oracle.judge(there, policy, name, now, complete=complete).deletions
         lately = self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
         by = {"complete": complete, "lately": lately}
-        tried = self._asked_for.get(exchange.server or "", set())
+        tried = self._asked_for.get(exchange.server or "", set()) | _looked_for_in_vain(exchange)
         rooms = [oracle.room(there, policy, name, now, again=again, **by) for again in (False, True)]
         return [uuid for room in rooms for place, uuid in enumerate(room) if tried.issuperset(room[:place])]
 
@@ -232,6 +232,13 @@ class Deletions:
     def _now_of(self, page: Exchange) -> datetime:
         """The panel's now, as an answer says it."""
         return page.date or self._witness.world.now()
+
+
+def _looked_for_in_vain(exchange: Exchange) -> set[str | None]:
+    """The backups that the rotation was shown no answer of when it looked at them, so that it goes on without them."""
+    assert exchange.rotation is not None
+    views = (earlier for earlier in exchange.rotation.exchanges if earlier.call == "view")
+    return {view.backup for view in views if not (view.delivered and isinstance(view.document, dict))}
 
 
 def _complete(listing: Sequence[Exchange]) -> bool:

@@ -6,6 +6,7 @@ Read by the words of the panel's API alone, a second time and more simply than t
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,7 +19,14 @@ def rows_of(exchange: Exchange) -> dict[str, Row]:
     """The rows of a list's answer as it arrived."""
     document = exchange.document
     data = document.get("data") if isinstance(document, dict) else None
-    return {row.uuid: row for row in map(_row, data if isinstance(data, list) else ())}
+    rows = map(_row, data if isinstance(data, list) else ())
+    return {row.uuid: _as_asked(row, exchange) for row in rows}
+
+
+def _as_asked(row: Row, exchange: Exchange) -> Row:
+    """The row with the name that was asked for, where the panel keeps another instead."""
+    asked, kept = exchange.altered.get(row.uuid, (row.name, row.name))
+    return replace(row, name=asked) if row.name == kept else row
 
 
 def _row(item: Any) -> Row:

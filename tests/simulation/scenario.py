@@ -72,6 +72,10 @@ class Spec:
     history: int
 
 
+ALTERING_SHARE = 0.1
+WITHOUT_JOURNAL = ("disk full", "journal unreadable")
+
+
 @dataclass(slots=True)
 class Scenario:
     """One run. `kinds` are the troubles that it holds, with how often each comes (0 to 1).
@@ -115,7 +119,17 @@ def draw(seed: int, kinds: Iterable[str], *, without: Iterable[str] = (), length
         tick=rng.choice((60.0, 900.0, 900.0, 900.0, 1800.0, 1800.0, 1800.0, 1800.0)),
     )
     scenario.kinds = _kinds(seed, kinds, set(without))
+    if altering := _altering(seed):
+        scenario.panel |= altering
+        # What was asked for while the journal could not be written is known by its name alone.
+        scenario.kinds = {kind: rate for kind, rate in scenario.kinds.items() if kind not in WITHOUT_JOURNAL}
     return scenario
+
+
+def _altering(seed: int) -> dict[str, Any]:
+    """What some panels make of names: of ours only the case is ever altered. The answer tells it, or only the list."""
+    rng = random.Random(f"{seed}/names")
+    return {"alter": str.lower, "echo": rng.random() < 0.5} if rng.random() < ALTERING_SHARE else {}
 
 
 def _kinds(seed: int, kinds: Iterable[str], without: set[str]) -> dict[str, float]:

@@ -3,7 +3,8 @@
 The witness holds a mirror of the panel's backups, made from the ledger alone, with every earlier version of it; when a
 backup was last locked, one of a server last completed, and a server last moved; every request with the moments at which
 it left, was done and came back; and the rotations they belong to. Nothing here judges: `rules` does.
-Moments are seconds of the virtual loop.
+Moments are seconds of the virtual loop. A backup of the daemon's that the panel keeps under another name has here the
+one that was asked for, as the daemon must see it too.
 """
 
 import hashlib
@@ -59,7 +60,9 @@ class Rotation:
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request and what became of it. `document` is what the client could read of the answer."""
+    """One request and what became of it. `document` is what the client could read of the answer. `altered` are the
+    names that were asked for and those that the panel keeps instead, by the backups' uuids, as the witness knows them.
+    """
 
     number: int
     process: str
@@ -81,6 +84,7 @@ class Exchange:
     dateless: bool = False
     created_by_then: str | None = None
     date: datetime | None = None
+    altered: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def delivered(self) -> bool:
@@ -123,6 +127,7 @@ class Witness:
         self.moved_at: dict[str, float] = {}
         self.touched_by_others: dict[str, float] = {}
         self.once_failed: set[str] = set()
+        self.altered: dict[str, tuple[str, str]] = {}
         self.exchanges: list[Exchange] = []
         self.rotations: list[Rotation] = []
         self.running: dict[tuple[str, str], Rotation] = {}
@@ -172,7 +177,7 @@ class Witness:
                 done = entry.state is not State.PENDING
                 rows[entry.backup] = Row(
                     uuid=entry.backup,
-                    name=entry.name,
+                    name=self._asked_for(entry),
                     successful=entry.state is State.GOOD,
                     locked=entry.locked,
                     bytes=made.size if entry.state is State.GOOD else 0,
@@ -192,6 +197,14 @@ class Witness:
                 locked = rows[entry.backup].locked and entry.by == "panel"
                 moment = entry.at.replace(microsecond=0)
                 rows[entry.backup] = replace(rows[entry.backup], locked=locked, completed=moment)
+
+    def _asked_for(self, entry: Entry) -> str:
+        """The name that the daemon asked for; the judge goes by it, whatever the panel keeps instead."""
+        exchange = ORIGIN.get()
+        if entry.by != DAEMON or exchange is None or exchange.name in {None, entry.name}:
+            return entry.name
+        self.altered[entry.backup] = str(exchange.name), entry.name
+        return str(exchange.name)
 
     def truths(self, server: str, since: float) -> list[Mapping[str, Row]]:
         """Every version of a server's backups from that moment on, the newest last."""
@@ -259,6 +272,7 @@ class Witness:
             name=json.loads(body)["name"] if call == "create" else None,
             key=request.headers["Authorization"].removeprefix("Bearer "),
             sent=self.now(),
+            altered=self.altered,
         )
         self.exchanges.append(exchange)
         if exchange.rotation is not None:
