@@ -85,6 +85,16 @@ async def test_a_lost_create_is_found_under_its_altered_name(altering: Rig, done
     assert (await night(altering)).kept == 2
 
 
+async def test_one_that_was_made_though_nobody_heard_of_it_is_ours_too(altering: Rig) -> None:
+    """A fork's answer told no uuid; the next listing shows what can only be the name that was asked for."""
+    altering.world.faults.order(faults.job(), on=Call.CREATE)
+    assert (await night(altering)).result is Result.FAILED
+    assert len(altering.names()) == 1
+    for _ in range(3):
+        outcome = await night(altering)
+    assert (outcome.result, outcome.kept, len(altering.names())) == (Result.DONE, 2, 2)
+
+
 async def test_a_person_who_renames_it_while_it_is_made_is_not_taken_for_the_panel(rig: Rig) -> None:
     """Only what panels are known to make of a name is theirs; his backup is never deleted."""
     rig.configure(keep={"last": 1})
