@@ -49,6 +49,7 @@ CONNECTIONS = 10
 URGENT_CONNECTIONS = 4  # deletions are a quarter of what a rotation asks, and more: two would hold up a whole fleet
 CONNECT_SECONDS = 10.0
 LARGEST_ANSWER = 16 * 2**20
+OF_APPLICATIONS = ("ptla_", "papp_")  # keys that every call of this API refuses with 403
 IDENTITY = "identity"  # nothing compressed: a few bytes could unpack to as many as there is memory
 ATTEMPTS = 4
 FIRST_DELAY = 1.0
@@ -221,7 +222,7 @@ class Requests:
         if httpx.codes.is_success(answer.status):
             self._outage.answered()
             return answer
-        refused = refusal(answer, call)
+        refused = refusal(answer, call, application=self._key.get_secret_value().startswith(OF_APPLICATIONS))
         if not is_down(refused):
             self._outage.answered()
         raise refused

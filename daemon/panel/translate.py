@@ -29,16 +29,19 @@ from daemon.panel.errors import (
 
 CREATION_MARGIN = 2.0  # the creation throttle's Retry-After is short by up to a second at its boundary
 PELICANS_NODE = 500  # whatever the node answered, if it did; a cache out of reach has the same class name (Predis)
+_ADDRESS = re.compile(r"\d+(?:\.\d+){3}|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*")  # which it is bound away from
 _LIMIT = re.compile(r"limit of (\d{1,9}) backup")
 
 
-def refusal(answer: Answer, call: Call) -> PanelError:
-    """Given an answer that is not 2xx, return the exception for it."""
+def refusal(answer: Answer, call: Call, *, application: bool = False) -> PanelError:
+    """Given an answer that is not 2xx, return the exception for it. `application` is the kind of key it was for."""
     if answer.words is None:
         return _wordless(answer, call)
     said = answer.words.detail.rstrip(".") or answer.words.code or "no reason"  # more is often added to it
     text = f"{call.doing}: the panel answers {answer.status}: {said}"
-    return _by_code(answer, answer.words, text, call) or _by_status(answer, answer.words, text, call)
+    return _by_code(answer, answer.words, text, call) or _by_status(
+        answer, answer.words, text, call, application=application
+    )
 
 
 def _by_code(answer: Answer, words: Words, text: str, call: Call) -> PanelError | None:
@@ -64,7 +67,7 @@ def _by_code(answer: Answer, words: Words, text: str, call: Call) -> PanelError 
             return None
 
 
-def _by_status(answer: Answer, words: Words, text: str, call: Call) -> PanelError:
+def _by_status(answer: Answer, words: Words, text: str, call: Call, *, application: bool) -> PanelError:
     """Given the panel's words, return the exception where the status decides. Of a call for no path the address is
     all that a 404 can mean.
     """
@@ -75,7 +78,7 @@ def _by_status(answer: Answer, words: Words, text: str, call: Call) -> PanelErro
         return StrangeAnswerError(text, status=status)
     errors: dict[int, Callable[[], PanelError]] = {
         401: lambda: KeyRefusedError(text, status=status),
-        403: lambda: PermissionLackingError(text, status=status, kind=_lacking(words.detail)),
+        403: lambda: PermissionLackingError(text, status=status, kind=_lacking(words.detail, application=application)),
         404: lambda: NotFoundError(text, status=status, hint=None if call.path else NotFoundError.address_hint),
         409: lambda: ServerStateError(text, status=status),  # its words may be in any language
         422: lambda: InvalidRequestError(text, status=status, field=words.field),
@@ -84,11 +87,11 @@ def _by_status(answer: Answer, words: Words, text: str, call: Call) -> PanelErro
     return errors.get(status, lambda: RefusedRequestError(text, status=status))()
 
 
-def _lacking(detail: str) -> Lacking:
-    """Given the words of a 403, return what it complains of."""
-    if "application API key" in detail:
+def _lacking(detail: str, *, application: bool) -> Lacking:
+    """Given the words of a 403, in whatever language, and whether the key is an application's, return what is wrong."""
+    if application or "application API key" in detail:
         return Lacking.CLIENT_KEY
-    return Lacking.ADDRESS if "IP address" in detail else Lacking.PERMISSION
+    return Lacking.ADDRESS if _ADDRESS.search(detail) else Lacking.PERMISSION
 
 
 def _wordless(answer: Answer, call: Call) -> PanelError:

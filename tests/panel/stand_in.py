@@ -93,9 +93,10 @@ def client(
     *replies: Reply,
     clock: FakeClock | None = None,
     url: str = "https://panel.example.com",
+    key: str = KEY,
     tell: Callable[[str], None] = lambda _: None,
 ) -> PanelClient:
     """A client of a panel that answers so."""
     script = replies[0] if len(replies) == 1 and isinstance(replies[0], Script) else Script(*replies)
     transport = httpx.MockTransport(script)
-    return PanelClient("main", url, SecretStr(KEY), clock=clock or FakeClock(), transport=transport, tell=tell)
+    return PanelClient("main", url, SecretStr(key), clock=clock or FakeClock(), transport=transport, tell=tell)

@@ -192,6 +192,13 @@ async def test_a_failed_reinstallation_hinders_a_pelican_and_no_pterodactyl() ->
     assert (pterodactyls.obstacle, pelicans.obstacle) == (None, Obstacle.REINSTALL_FAILED)
 
 
+def translated(name: str, words: str) -> httpx.Response:
+    """The captured refusal in other words."""
+    said = captured(name)
+    content = re.sub(rb'"detail": "[^"]*"', f'"detail": "{words}"'.encode(), said.content)
+    return httpx.Response(said.status_code, content=content, headers=said.headers)
+
+
 @pytest.mark.parametrize(
     ("refusal", "view", "obstacle"),
     [
@@ -208,13 +215,7 @@ async def test_which_state_is_in_the_way_is_seen_by_the_servers_view(
     refusal: str, view: str, obstacle: Obstacle
 ) -> None:
     """Not by the panel's words, which are in any language (APP_LOCALE)."""
-    said = captured(refusal)
-    translated = httpx.Response(
-        409,
-        content=re.sub(rb'"detail": "[^"]*"', b'"detail": "Geht gerade nicht."', said.content),
-        headers=said.headers,
-    )
-    script = Script(translated, captured(view))
+    script = Script(translated(refusal, "Geht gerade nicht."), captured(view))
     async with client(script) as panel:
         with pytest.raises(errors.ServerStateError) as caught:
             await replay(panel, load(refusal))
@@ -263,6 +264,21 @@ async def test_the_three_kinds_of_403_have_three_hints(name: str, kind: errors.L
             await panel.backups("95bfba30")
     assert caught.value.kind is kind
     assert caught.value.hint == errors.PermissionLackingError.hints[kind]
+
+
+@pytest.mark.parametrize("name", ["155", "pelican/015_application_key"])
+async def test_the_kinds_of_403_are_told_without_words(name: str) -> None:
+    """They are in the panel's own language: the kind of key is seen by the key, and an address stands in any words."""
+    for key, kind in (("papp_EXAMPLE", errors.Lacking.CLIENT_KEY), ("pacc_EXAMPLE", errors.Lacking.PERMISSION)):
+        async with client(translated(name, "Geht nicht."), key=key) as panel:
+            with pytest.raises(errors.PermissionLackingError) as caught:
+                await panel.servers()
+        assert caught.value.kind is kind
+    for address in ("192.0.2.7", "2001:db8::7", "::1"):
+        async with client(translated("156", f"Von {address} aus geht das nicht.")) as panel:
+            with pytest.raises(errors.PermissionLackingError) as caught:
+                await panel.servers()
+        assert caught.value.kind is errors.Lacking.ADDRESS
 
 
 async def test_the_limit_and_the_throttle_carry_their_numbers() -> None:
