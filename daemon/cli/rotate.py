@@ -46,7 +46,7 @@ async def _rotate(
         outcomes = [rehearsal(each, state_dir=state_dir) for each in seen]
     else:
         outcomes = await rotate_servers(
-            servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, left=_say_left
+            servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, left=_say_left, tell=say
         )
     if as_json:
         write_json(rotated(outcomes, dry_run=dry_run))

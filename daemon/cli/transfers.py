@@ -89,7 +89,7 @@ def opened_desk(settings: Settings, server: str) -> Iterator[Desk]:
     clock = SystemClock()
     with asyncio.Runner() as runner:
         seen = runner.run(look(settings, server))
-        client = open_client(seen.config.panel, clock)
+        client = open_client(seen.config.panel, clock, say)
         try:
             yield Desk(seen, client, clock, runner)
         finally:

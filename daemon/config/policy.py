@@ -1,5 +1,6 @@
 """A policy's table, once it has been found right, as the values that the rest of the daemon works with."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from daemon.core.names import Template
 from daemon.core.retention import Retention
 from daemon.core.units import parse_duration, parse_size
 
+_FIXED_ZONE = re.compile(r"Etc/GMT([+-])([1-9][0-9]?)")
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # how far starts lie apart hardly depends on it
 
 
@@ -61,8 +63,12 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
     except ValueError as error:
         tree.refuse(path, str(error))
     check_names(path, tree)
+    written = tree.values[path[0]][path[1]]
+    if "timezone" in written and (found := _FIXED_ZONE.fullmatch(table.timezone)):
+        offset = f"{'-' if found[1] == '+' else '+'}{found[2]}"
+        tree.warn((*path, "timezone"), f"{table.timezone} is UTC{offset}, since its sign is inverted; is that meant?")
     schedule = parse_schedule(table.schedule)
-    if isinstance(schedule, Cron) and "schedule" in tree.values[path[0]][path[1]]:
+    if isinstance(schedule, Cron) and "schedule" in written:
         for text in steps_beyond(schedule.expression):
             tree.warn((*path, "schedule"), text)
     if parse_duration(table.splay) > _interval(table.schedule, table.timezone):

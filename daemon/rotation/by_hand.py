@@ -38,13 +38,17 @@ async def rotate_servers(
     clock: Clock,
     max_deletions: int | None = None,
     left: Callable[[Run], None] = lambda _: None,
+    tell: Tell = lambda _: None,
 ) -> list[Outcome]:
-    """Rotate these servers now; it reports and ends, nothing is tried again. `left` is told of those that are left."""
+    """Rotate these servers now; it reports and ends, nothing is tried again.
+
+    `left` is told of those that are left, `tell` in words of waits for the API limit.
+    """
     by_name = {server.name: server for server in servers}
     tools = open_tools(state_dir, clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
     tools.left = left
     try:
-        async with open_clients(panels_of(servers), clock) as clients:
+        async with open_clients(panels_of(servers), clock, tell) as clients:
             orders = [Order(server, "manual", max_deletions=max_deletions) for server in servers]
             rotations = (rotate(order, clients[order.server.panel.name], tools) for order in orders)
             ended = await asyncio.gather(*rotations, return_exceptions=True)

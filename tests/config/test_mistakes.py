@@ -287,3 +287,11 @@ def test_a_step_that_can_never_come_is_a_warning_where_it_is_written(tmp_path: P
     assert warning.startswith('policies.standard.schedule: "*/168" steps beyond the hours of a day')
     (warning,) = loaded(tmp_path, RIGHT + 'schedule = "*/90 * * * *"\n').warnings
     assert warning.startswith('servers.survival.schedule: "*/90" steps beyond')
+
+
+@pytest.mark.parametrize(("zone", "offset"), [("Etc/GMT+1", "UTC-1"), ("Etc/GMT-12", "UTC+12")])
+def test_a_zone_whose_sign_is_inverted_is_a_warning(tmp_path: Path, zone: str, offset: str) -> None:
+    """It is a zone, and hardly ever the one that is meant: we suggested it ourselves for GMT+1 once."""
+    (warning,) = loaded(tmp_path, RIGHT.replace("keep =", f"timezone = '{zone}'\nkeep =")).warnings
+    assert warning == f"policies.standard.timezone: {zone} is {offset}, since its sign is inverted; is that meant?"
+    assert loaded(tmp_path, RIGHT.replace("keep =", "timezone = 'Etc/UTC'\nkeep =")).warnings == ()
