@@ -12,7 +12,7 @@ from typing import Any
 from daemon.errors import BackupdError
 from daemon.streams import write
 
-__all__ = ["printable", "say", "say_error", "say_trouble", "write", "write_json"]
+__all__ = ["one_line", "printable", "say", "say_error", "say_trouble", "write", "write_json"]
 
 SCHEMA = 1
 
@@ -46,3 +46,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)
+
+
+def one_line(text: str) -> str:
+    """The same for what must not make a line of its own, such as a name in a question."""
+    return printable(text).replace("\n", "\ufffd")

@@ -15,6 +15,7 @@ from daemon.by_hand.restore import Restored, Wishes, restore, unfit
 from daemon.cli.agree import agree, must_be_able_to_ask
 from daemon.cli.deed import Deed
 from daemon.cli.options import Settings
+from daemon.cli.output import one_line
 from daemon.cli.plan import about
 from daemon.cli.verdicts import because, created, size, whose
 from daemon.cli.written import many_written, one_written, restored
@@ -58,7 +59,9 @@ def _created(handled: Handled) -> str:
         "locked": backup.locked,
         f"without {', '.join(backup.ignored)}": backup.ignored,
     }
-    return f"created {backup.name} ({backup.uuid}): {', '.join(fact for fact, holds in facts.items() if holds)}"
+    return (
+        f"created {one_line(backup.name)} ({backup.uuid}): {', '.join(fact for fact, holds in facts.items() if holds)}"
+    )
 
 
 # lock, unlock --------------------------------------------------------------------------------------------------------
@@ -80,7 +83,10 @@ def set_backup_locks(settings: Settings, name: str, wanted: Sequence[str], *, lo
 
 
 def _name(handled: Handled) -> str:
-    return "" if handled.backup is None else handled.backup.name or handled.backup.uuid
+    """What a person knows it by, in one line."""
+    if handled.backup is None:
+        return ""
+    return one_line(handled.backup.name or handled.backup.uuid)
 
 
 # accept --------------------------------------------------------------------------------------------------------------
@@ -117,7 +123,7 @@ def restore_backup(settings: Settings, name: str, wanted: str, wishes: Wishes, *
         (verdict,) = pick(seen, [wanted])
         if hindered := unfit(verdict):
             return [hindered]
-        agree(_restoring(seen, verdict, wishes), f"restore {verdict.backup.name} onto {name}?", yes=yes)
+        agree(_restoring(seen, verdict, wishes), f"restore {one_line(verdict.backup.name)} onto {name}?", yes=yes)
         outcome.append(await restore(errand, verdict.backup, wishes))
         return [outcome[0].handled]
 
@@ -150,15 +156,14 @@ def _restoring(seen: Survey, verdict: Verdict, wishes: Wishes) -> Iterator[str]:
 
 def _where(seen: Survey) -> str:
     server = seen.server
-    return (
-        f'{seen.config.name} is "{server.name}" ({server.identifier}) on {server.node}, panel {seen.config.panel.name}'
-    )
+    known = f'{seen.config.name} is "{one_line(server.name)}" ({server.identifier})'
+    return f"{known} on {server.node}, panel {seen.config.panel.name}"
 
 
 def _line(seen: Survey, verdict: Verdict) -> str:
     backup = verdict.backup
     when = created(backup, seen.config.policy.zone)
-    return f"{backup.name}, made {when}, {size(backup)}, {verdict.state}, {whose(verdict)}"
+    return f"{one_line(backup.name)}, made {when}, {size(backup)}, {verdict.state}, {whose(verdict)}"
 
 
 # delete --------------------------------------------------------------------------------------------------------------

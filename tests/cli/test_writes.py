@@ -556,3 +556,11 @@ def test_on_a_terminal_the_step_stands_beside_a_spinner(
     ran = typed("", "lock", "latest")
     assert ran.code == 0
     assert "\x1b[" in ran.err
+
+
+def test_a_name_moves_no_cursor_and_makes_no_line_of_its_own(backups: Backups, panel: Panel) -> None:
+    """It is anybody's, and what was done is written to the terminal."""
+    evil = panel.world.add_backup(panel.survival, "x\x1b[2J\u202e\x9b\ndeleted y")
+    for command, word in (("lock", "locked"), ("unlock", "unlocked")):
+        assert backups(command, evil.uuid).out == f"{word} x\ufffd[2J\ufffd\ufffd\ufffddeleted y\n"
+    assert backups("delete", evil.uuid, "--yes").out == "deleted x\ufffd[2J\ufffd\ufffd\ufffddeleted y\n"
