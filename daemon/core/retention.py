@@ -9,7 +9,7 @@ that a whole listing keeps is never deleted from a part of it (`complete=False`)
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate, compress, groupby, islice
+from itertools import accumulate, compress, groupby
 from zoneinfo import ZoneInfo
 
 from daemon.core.keep import Keep
@@ -17,14 +17,13 @@ from daemon.core.look import look
 from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.rules import Candidates, opinions
+from daemon.core.shrunk import stays_since_it_shrank
 from daemon.core.states import PLAINLY, Finding
-from daemon.core.suspicion import AGREEING, Guard, Shrink
+from daemon.core.suspicion import Guard
 from daemon.core.units import format_duration, format_moment, format_size
 
 SHORTEST_FAILED_AFTER = timedelta(hours=12)
 """A slow node can still turn a failed backup good: the panel gives up on one after 6 hours, and twice that is safe."""
-
-_ACCEPTED = "accepted, so that what came after is measured by it"
 
 Fate = tuple[Action, tuple[Reason, ...]]
 
@@ -100,7 +99,7 @@ def judge(
         for backup, mine, finding in zip(ordered, own, found, strict=True)
     ]
     candidates, owned = list(compress(ordered, eligible)), list(compress(own, eligible))
-    stays = _stays_since_it_shrank(candidates, owned, seen.shrinks, retention.zone, now)
+    stays = stays_since_it_shrank(candidates, owned, seen.shrinks, retention.zone, now)
     ruled = iter(_ruled(candidates, owned, retention, stays, complete=complete))
     return tuple(
         next(ruled)
@@ -110,33 +109,6 @@ def judge(
         )
         for backup, mine, finding, candidate in zip(ordered, own, found, eligible, strict=True)
     )
-
-
-def _stays_since_it_shrank(
-    candidates: Sequence[Backup], own: Sequence[bool], shrinks: Sequence[Shrink], zone: ZoneInfo, now: datetime
-) -> dict[int, Reason]:
-    """Which candidates stay because there was a shrink, by place: what is lost with them if it was a fault, and what
-    tells the next judgement that it is the new normal.
-    """
-    stays: dict[int, Reason] = {}
-    places = {backup.uuid: place for place, backup in enumerate(candidates)} if shrinks else {}
-
-    def stay(place: int | None, text: str) -> None:
-        if place is not None:
-            stays.setdefault(place, Reason("shrunk", None, text))
-
-    for shrink in shrinks:
-        if shrink.until is not None and now < shrink.until:
-            until = format_moment(shrink.until, zone)
-            stay(
-                places.get(shrink.last),
-                f"the last before it shrank; kept until {until}, or one since is accepted",
-            )
-        stay(places.get(shrink.first), _ACCEPTED if shrink.accepted else "the first since it shrank")
-        since = (place for place, mine in enumerate(own) if mine is shrink.own)
-        for place in islice(since, 0 if shrink.accepted else AGREEING - 1):
-            stay(place, f"among the {AGREEING - 1} newest since it shrank")
-    return stays
 
 
 def _settled(backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime) -> Fate:

@@ -1,4 +1,4 @@
-"""When an operator is told: of each trouble once, and then that it is over.
+"""When an operator is told: of each trouble once, and then that it is over; of suspicious backups each time.
 
 A `Watch` is all that is remembered of one server; each function returns the next one and the news that follow. Nothing
 here knows what a rotation is made of, who is told, or by what means.
@@ -21,6 +21,7 @@ class Event(StrEnum):
     LIMIT = "limit"
     SUSPICIOUS = "suspicious"
     OVERDUE = "overdue"
+    NEW_NORMAL = "new_normal"
     RECOVERED = "recovered"
     DONE = "done"
 
@@ -38,9 +39,13 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of a rotation: whether there is a new good backup, what is wrong, or that there was nothing to do."""
+    """What came of a rotation: whether there is a new good backup, what is wrong, or that there was nothing to do.
+
+    `shrunk` says that the backup is good only because several before it were as small.
+    """
 
     good: bool = False
+    shrunk: bool = False
     trouble: Event | None = None
     excused: bool = False
 
@@ -56,16 +61,21 @@ class News:
 
 
 def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[News, ...]]:
-    """Take in what came of a rotation: a trouble that was told is not told again before a good backup ended it."""
+    """Take in what came of a rotation: a trouble that was told is not told again before a good backup ended it.
+
+    Suspicious backups are told each: the third of them is not the first again. That they are believed in the end is no
+    recovery, since nobody has seen a whole one.
+    """
     news = []
     if report.good:
         over = watch.told - {report.trouble}
         if over:
-            news.append(News(Event.RECOVERED, tuple(sorted(over))))
+            believed = report.shrunk and Event.SUSPICIOUS in over
+            news.append(News(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))
         watch = Watch(fine_at=now, good_at=now, told=watch.told - over)
     elif report.excused:
         watch = replace(watch, fine_at=now)
-    if report.trouble is not None and report.trouble not in watch.told:
+    if report.trouble is not None and (report.trouble not in watch.told or report.trouble is Event.SUSPICIOUS):
         watch = replace(watch, told=watch.told | {report.trouble})
         news.append(News(report.trouble))
     if report.good and report.trouble is None:
@@ -91,7 +101,10 @@ def looked(watch: Watch, due: datetime, now: datetime) -> tuple[Watch, tuple[New
 
 def wanted(news: News, events: Collection[Event]) -> bool:
     """Whether somebody who asked for these events is told: of an end only who was told of what ended, and that a backup
-    is overdue only who was not told already why there is none.
+    is overdue only who was not told already why there is none. A new normal is told in place of a recovery, and to
+    those who ask for suspicious backups.
     """
     knows = not set(news.after).isdisjoint(events)
+    if news.event is Event.NEW_NORMAL:
+        return knows and not {Event.SUSPICIOUS, Event.RECOVERED}.isdisjoint(events)
     return news.event in events and knows == (news.event is Event.RECOVERED)

@@ -13,7 +13,10 @@ from daemon.notify.message import Digest, Message
 from daemon.notify.post import Failure
 
 SECONDS = 60.0
-_TYPES = {Event.RECOVERED: "success", Event.DONE: "success", Event.SUSPICIOUS: "warning", Event.OVERDUE: "warning"}
+_TYPES = {
+    **dict.fromkeys((Event.RECOVERED, Event.DONE), "success"),
+    **dict.fromkeys((Event.SUSPICIOUS, Event.OVERDUE, Event.NEW_NORMAL), "warning"),
+}
 
 
 def understood(url: str) -> bool:

@@ -18,7 +18,10 @@ from daemon.notify.message import Digest, Made, Message, Ping
 LONGEST_PING = 10_000  # bytes that healthchecks.io and its like keep, at least
 _DISCORD = re.compile(r"(?:\w+\.)?discord(?:app)?\.com")
 _DISCORD_LONGEST = {"content": 2000, "description": 4096, "value": 1024, "footer": 2048}
-_COLOURS = {Event.RECOVERED: 0x2E9E4F, Event.DONE: 0x2E9E4F, Event.SUSPICIOUS: 0xD9822B, Event.OVERDUE: 0xD9822B}
+_COLOURS = {
+    **dict.fromkeys((Event.RECOVERED, Event.DONE), 0x2E9E4F),
+    **dict.fromkeys((Event.SUSPICIOUS, Event.OVERDUE, Event.NEW_NORMAL), 0xD9822B),
+}
 _RED = 0xC23030
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from daemon.core.model import State
+from daemon.core.shrunk import has_shrunk
 from daemon.core.watch import Event, Report, Watch
 from daemon.rotation.outcome import NO_RIGHT_TO_DELETE, Outcome, Result
 from daemon.rotation.run import Order
@@ -20,15 +21,16 @@ def report_of(order: Order, outcome: Outcome) -> Report:
     does not pass, the next good backup will be overdue.
     """
     good = outcome.result is Result.DONE or _got_good(outcome)
+    shrunk = has_shrunk(outcome.verdicts)
     if outcome.result is Result.DONE:
         mend = any(problem.code in _THOUGH_DONE for problem in outcome.problems)
-        return Report(good=True, trouble=Event.FAILED if mend else None)
+        return Report(good=True, shrunk=shrunk, trouble=Event.FAILED if mend else None)
     if outcome.result is Result.SKIPPED:
         return Report(excused=not outcome.passing)
     if outcome.retry_at is not None and order.attempt == 0:
-        return Report(good=good)
+        return Report(good=good, shrunk=shrunk)
     codes = (_BY_CODE.get(problem.code) for problem in reversed(outcome.problems))
-    return Report(good=good, trouble=next((event for event in codes if event), Event.FAILED))
+    return Report(good=good, shrunk=shrunk, trouble=next((event for event in codes if event), Event.FAILED))
 
 
 def knowing(watch: Watch, outcome: Outcome) -> Watch:

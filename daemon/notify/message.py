@@ -7,6 +7,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from daemon.config.values import ServerConfig
+from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.units import format_moment, format_size
 from daemon.core.watch import Event, News, Watch
 from daemon.log import redact
@@ -19,6 +20,7 @@ TITLES = {
     Event.LIMIT: "the backup limit is reached",
     Event.SUSPICIOUS: "the backup is suspicious",
     Event.OVERDUE: "the backup is overdue",
+    Event.NEW_NORMAL: "smaller backups are the new normal",
     Event.RECOVERED: "there is a good backup again",
     Event.DONE: "backed up",
 }
@@ -117,6 +119,8 @@ def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch
     text, hint = _made(outcome), ""
     if news.event is Event.RECOVERED:
         text += f"; {_over(news, before, server.policy.zone)}"
+    elif news.event is Event.NEW_NORMAL:
+        text, hint = _shrunk(outcome)
     elif news.event is not Event.DONE:
         text, hint = _wrong(outcome)
     created = outcome.created
@@ -148,6 +152,14 @@ def _made(outcome: Outcome) -> str:
     created = outcome.created
     made = f"{redact(created.name)}, {format_size(created.bytes)}" if created else "a good backup"
     return f"{made}; {len(outcome.deleted)} deleted"
+
+
+def _shrunk(outcome: Outcome) -> tuple[str, str]:
+    """That nobody has seen a whole backup, which was the last, and how long that is kept."""
+    text = f"{_made(outcome)}; as small as those before it, for days now, so that this is taken for usual"
+    last = last_before_it_shrank(outcome.verdicts)
+    kept = f": {redact(last[0].name)} is {last[1]}" if last else ""
+    return text, f"look at the server's files{kept}"
 
 
 def _wrong(outcome: Outcome) -> tuple[str, str]:

@@ -159,10 +159,12 @@ def _suspicious(server: ServerConfig, standing: Standing) -> Trouble | None:
     newest = standing.snapshot.newest_suspicious if standing.snapshot else None
     if newest is None:
         return None
+    lasting = server.policy.retention.suspicious_for
     because = newest.because or PLAINLY[newest.state].words  # an older version kept no words
     hint = (
         "Look at the server's files. If it is right that it shrank: "
-        f"`ptero-backupd backups accept {server.name} {newest.backup.uuid}`. Three alike in a row are believed anyhow."
+        f"`ptero-backupd backups accept {server.name} {newest.backup.uuid}`. "
+        f"Three or more alike are believed once they last for {format_duration(lasting)}."
     )
     return Trouble(Kind.SUSPICIOUS, f"The newest backup, {newest.backup.name}, is suspicious: {because}.", hint)
 

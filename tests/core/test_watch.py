@@ -31,7 +31,7 @@ def trouble(event: Event, *, good: bool = False) -> Report:
 
 def test_the_events_are_called_as_the_configuration_calls_them() -> None:
     """Whoever is to be told asks for them by these words."""
-    assert [*Event] == ["failed", "limit", "suspicious", "overdue", "recovered", "done"]
+    assert [*Event] == ["failed", "limit", "suspicious", "overdue", "new_normal", "recovered", "done"]
     assert Watch(NOON).good_at is None
     assert Report() == Report(good=False, trouble=None, excused=False)
 
@@ -46,6 +46,30 @@ def test_a_trouble_is_told_once_and_then_its_end() -> None:
         [News(Event.RECOVERED, (Event.FAILED,)), News(Event.DONE)],
         [News(Event.DONE)],
     ]
+
+
+def test_each_suspicious_backup_is_told() -> None:
+    """Three of them may be three nights in which somebody could still have looked."""
+    small = trouble(Event.SUSPICIOUS)
+    assert told(Watch(NOON), small, small, small) == [[News(Event.SUSPICIOUS)]] * 3
+
+
+def test_that_small_ones_are_believed_is_told_as_what_it_is() -> None:
+    """It is no recovery; and only where small ones were told before it."""
+    small, believed = trouble(Event.SUSPICIOUS), Report(good=True, shrunk=True)
+    new_normal = News(Event.NEW_NORMAL, (Event.SUSPICIOUS,))
+    assert told(Watch(NOON), small, believed, believed)[1:] == [[new_normal, News(Event.DONE)], [News(Event.DONE)]]
+    failed = told(Watch(NOON), trouble(Event.FAILED), believed)[1]
+    assert failed == [News(Event.RECOVERED, (Event.FAILED,)), News(Event.DONE)]
+
+
+@pytest.mark.parametrize(
+    ("events", "hears"),
+    [({"suspicious"}, True), ({"recovered", "overdue"}, True), ({"recovered"}, False), ({"failed", "done"}, False)],
+)
+def test_of_a_new_normal_hears_who_heard_of_what_is_over(events: set[str], hears: bool) -> None:
+    """In place of a recovery; whoever asks for suspicious ones need not ask for it by name."""
+    assert wanted(News(Event.NEW_NORMAL, (Event.OVERDUE, Event.SUSPICIOUS)), set(map(Event, events))) is hears
 
 
 def test_another_trouble_is_told_as_well_and_one_end_ends_them_all() -> None:
@@ -157,13 +181,13 @@ reports = st.builds(Report, good=st.booleans(), trouble=st.none() | st.sampled_f
 
 @given(st.lists(reports, max_size=12))
 def test_whatever_happens_troubles_and_ends_alternate(happening: list[Report]) -> None:
-    """A trouble is never told twice without an end between, and no end is told without its trouble."""
+    """But for a suspicious backup, a trouble is never told twice without an end between; no end without its trouble."""
     open_troubles: set[Event] = set()
     for news in (piece for each in told(Watch(NOON), *happening) for piece in each):
-        if news.event is Event.RECOVERED:
+        if news.event in {Event.RECOVERED, Event.NEW_NORMAL}:
             assert news.after
             assert set(news.after) <= open_troubles
             open_troubles -= set(news.after)
         elif news.event is not Event.DONE:
-            assert news.event not in open_troubles
+            assert news.event not in open_troubles or news.event is Event.SUSPICIOUS
             open_troubles.add(news.event)

@@ -202,6 +202,23 @@ async def test_a_small_backup_is_told_with_how_small_against_what(stage: Stage) 
     assert "backups accept" in told["hint"]
 
 
+async def test_a_world_that_stays_small_is_told_each_night_and_then_as_the_new_normal(stage: Stage) -> None:
+    """Nobody is told that all is well again; what is told names the last whole one, and how long it stays."""
+    survival = stage.survival
+    survival.work = Work(size=800 << 20)
+    async with stage.running(stage.configure()):
+        await until(stage.clock, at(2, 5))
+        survival.work = Work(size=50_000)
+        await until(stage.clock, at(8, 5))
+    events = [f"{day:02} 04:00 suspicious" for day in (3, 4, 5)] + ["06 04:00 new_normal"]
+    assert stage.told.of("survival") == events
+    last = stage.told.messages[-1]
+    assert last["title"] == "survival: smaller backups are the new normal"
+    assert last["after"] == ["overdue", "suspicious"]
+    assert "20260402T" in last["hint"]
+    assert "is the last before it shrank; kept until 2026-05-03 04:00 UTC, or one since is accepted" in last["hint"]
+
+
 async def test_the_limit_is_told_and_not_only_after_a_week(stage: Stage) -> None:
     """Every place is taken by somebody's own backups."""
     stage.survival.limit = 1

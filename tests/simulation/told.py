@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.simulation.process import Daemon, Process
     from tests.simulation.run import Simulation
 
-GOOD_NEWS = {"recovered", "done"}
+GOOD_NEWS = {"new_normal", "recovered", "done"}
 GRACE = 1800.0
 NEWEST = "ptero_backupd_newest_good_backup_timestamp_seconds"
 

@@ -98,7 +98,7 @@ def _believes_small_ones_soon() -> AbstractContextManager[Any]:
 
 @broken("nothing stays from before a shrink", "3", "5", "live", insist={"world wiped": 0.4})
 def _lets_the_last_whole_one_go() -> AbstractContextManager[Any]:
-    return PATCH(daemon.core.retention, "_stays_since_it_shrank", lambda *_: {})
+    return PATCH(daemon.core.retention, "stays_since_it_shrank", lambda *_: {})
 
 
 @broken("where all may go, the first own ones are compared with none", "3", "5", insist={"world wiped": 0.4})
