@@ -3,20 +3,22 @@
 from daemon.by_hand.errand import Errand
 from daemon.by_hand.handled import Handled, refused
 from daemon.core.model import State, Verdict
+from daemon.core.shrunk import awaits_a_word
 from daemon.errors import UsageError
 from daemon.rotation.outcome import Result
 from daemon.rotation.survey import Survey
 
 
 async def accept(errand: Errand, seen: Survey, verdict: Verdict) -> Handled:
-    """Remember that the backup is good; nothing is to be remembered of one that is not suspicious.
+    """Remember that the backup is good, and of the size that is usual from then on.
 
+    Nothing is to be remembered of one that is good while nothing waits for an operator's word.
     Raises UsageError where nothing is remembered at all, StateError where the journal cannot be written.
     """
     backup = verdict.backup
-    if verdict.state is State.GOOD:
+    if verdict.state is State.GOOD and not awaits_a_word(seen.plan.verdicts, backup):
         return Handled(backup, Result.DONE, State.GOOD)
-    if verdict.state is not State.SUSPICIOUS:
+    if verdict.state not in {State.GOOD, State.SUSPICIOUS}:
         text = f"{backup.name} is {verdict.state}, and only a suspicious backup can be accepted"
         return refused(backup, "not_suspicious", text, state=verdict.state)
     if not backup.bytes:

@@ -11,6 +11,7 @@ from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PolicyConfig
 from daemon.core.calendar import Cron, parse_schedule
 from daemon.core.cron_words import steps_beyond
+from daemon.core.ignored import leaves_nothing
 from daemon.core.keep import Keep
 from daemon.core.model import Scope
 from daemon.core.names import Template
@@ -71,6 +72,8 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
     if isinstance(schedule, Cron) and "schedule" in written:
         for text in steps_beyond(schedule.expression):
             tree.warn((*path, "schedule"), text)
+    if (pattern := leaves_nothing(table.ignored)) is not None:
+        tree.warn((*path, "ignored"), f'"{pattern}" leaves out everything, so that backups hold next to nothing')
     if parse_duration(table.splay) > _interval(table.schedule, table.timezone):
         tree.warn((*path, "splay"), f"{table.splay} is longer than the time between two starts")
 

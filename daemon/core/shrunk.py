@@ -11,6 +11,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 from daemon.core.model import Backup, Reason, Verdict
+from daemon.core.states import age
 from daemon.core.suspicion import AGREEING, Shrink
 from daemon.core.units import format_moment
 
@@ -46,6 +47,14 @@ def stays_since_it_shrank(
 def has_shrunk(verdicts: Iterable[Verdict]) -> bool:
     """Whether the policy's own backups are smaller than they were, and are believed, though no operator said so."""
     return any(verdict.own and _slot(verdict, FIRST) for verdict in verdicts)
+
+
+def awaits_a_word(verdicts: Iterable[Verdict], backup: Backup) -> bool:
+    """Whether something stays until an operator accepts this good backup, or another one of its size."""
+    return any(
+        (_slot(one, LAST) and age(one.backup) < age(backup)) or (_slot(one, FIRST) and age(one.backup) <= age(backup))
+        for one in verdicts
+    )
 
 
 def last_before_it_shrank(verdicts: Iterable[Verdict]) -> tuple[Backup, str] | None:

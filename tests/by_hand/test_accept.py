@@ -47,6 +47,17 @@ async def test_a_second_time_changes_nothing(hand: Hand, small: Backup) -> None:
     assert (handled.result, handled.changed) == (Result.DONE, False)
 
 
+async def test_one_of_a_row_that_is_believed_can_be_accepted(hand: Hand) -> None:
+    """Then the last one from before it shrank need not stay; one from before it says nothing of that."""
+    whole = [hand.add(days=days) for days in (12, 11)]
+    row = [hand.add(days=days, size=2_000) for days in range(10, 5, -1)]
+    stays = "the last before it shrank"
+    assert any(reason.text.startswith(stays) for reason in (await hand.verdict(whole[-1])).reasons)
+    assert (await accepted(hand, whole[0])).changed is False
+    assert [(await accepted(hand, one)).changed for one in (row[0], row[0])] == [True, False]
+    assert not any(reason.text.startswith(stays) for reason in (await hand.verdict(whole[-1])).reasons)
+
+
 @pytest.mark.parametrize("state", [Panel.FAILED, Panel.PENDING])
 async def test_only_a_suspicious_one_can_be_accepted(hand: Hand, state: Panel) -> None:
     """A failed one holds nothing that could be good."""

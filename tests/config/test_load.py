@@ -149,6 +149,20 @@ def test_a_splay_longer_than_the_time_between_starts_is_a_warning(tmp_path: Path
     assert loaded(tmp_path, RIGHT.replace("keep =", 'splay = "24h"\nkeep =')).warnings == ()
 
 
+def test_how_long_small_ones_must_last_is_the_policys(tmp_path: Path) -> None:
+    """Three days, or what it says."""
+    longer = RIGHT.replace("keep =", 'suspicious_for = "7d"\nkeep =')
+    policies = [loaded(tmp_path, text).policies["standard"] for text in (RIGHT, longer)]
+    assert [policy.retention.suspicious_for.days for policy in policies] == [3, 7]
+
+
+def test_a_pattern_that_leaves_out_everything_is_a_warning(tmp_path: Path) -> None:
+    """The backups would be next to nothing, and the good ones go for them."""
+    says = '"*" leaves out everything, so that backups hold next to nothing'
+    for_all = RIGHT.replace("keep =", 'ignored = ["logs/", "*"]\nkeep =')
+    assert loaded(tmp_path, for_all).warnings == (f"policies.standard.ignored: {says}",)
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [("1a7ce997", "1A7CE997"), ("1a7ce997", UUID), (UUID.upper(), "1a7ce997"), (UUID, UUID)],

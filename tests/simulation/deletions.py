@@ -82,11 +82,11 @@ class Deletions:
         if row is None:
             return
         self._fresh(exchange, passes[-1][0], row)
-        self._in_order(exchange, passes[-1][0], row)
         policies = self._in_force(exchange, passes[-1])
         if _makes_room(exchange):
             self._no_room_again(exchange, passes[-1], row, policies)
         else:
+            self._in_order(exchange, passes[-1][0], row)
             self._new_one_is_good(exchange, passes[-1])
             self._within_bound(exchange, passes[-1], policies)
         self._deletable(exchange, passes[-1], row, policies)

@@ -1,0 +1,17 @@
+"""What patterns of files to leave out leave of a server. The node reads them as Git reads `.gitignore`."""
+
+from collections.abc import Sequence
+
+_ANYTHING = {"", ".", "*", "**"}
+
+
+def leaves_nothing(patterns: Sequence[str]) -> str | None:
+    """Return the pattern that leaves out everything, or as good as everything; None where something is left.
+
+    A later pattern that begins with "!" takes something in again.
+    """
+    for place, pattern in enumerate(patterns):
+        everything = bool(pattern.strip()) and _ANYTHING.issuperset(pattern.strip().split("/"))
+        if everything and not any(later.startswith("!") for later in patterns[place + 1 :]):
+            return pattern
+    return None
