@@ -18,8 +18,10 @@ from pathlib import Path
 from daemon.clock import Clock
 from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig, duplicates
 from daemon.core.altered import unsafe_characters
+from daemon.core.brake import Brake
+from daemon.core.clocks import doubt
 from daemon.core.keep import ALL
-from daemon.core.model import Backup, Scope, Server
+from daemon.core.model import Backup, Listing, Scope, Server
 from daemon.core.names import Altered, Ownership
 from daemon.core.units import format_duration
 from daemon.errors import Exit, JournalDamagedError, StateError
@@ -27,13 +29,15 @@ from daemon.history import Journal
 from daemon.locks import check_locks
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError, ServerStateError
-from daemon.rotation.outcome import NO_BACKUPS
+from daemon.rotation.outcome import NO_BACKUPS, refusal
+from daemon.rotation.survey import judged
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
 NEEDED = ("backup.read", "backup.create", "backup.delete")
 BY_HAND = ("backup.download", "backup.restore")
 _EVERY = "*"
 AlteredNames = Callable[[str], Mapping[str, Altered]]
+_CLOCK = "clock"
 _SHOWN = 3
 
 
@@ -133,7 +137,8 @@ def exit_code(findings: Sequence[Finding]) -> Exit:
     if any(finding.code == "duplicate" for finding in errors):
         return Exit.USAGE
     panels = {finding.panel for finding in findings if finding.panel}
-    if panels and panels <= {finding.panel for finding in errors if finding.server is None}:
+    silent = {finding.panel for finding in errors if finding.server is None and finding.code != _CLOCK}
+    if panels and panels <= silent:
         return Exit.FAILED
     return Exit.SOME_FAILED if errors else Exit.DONE
 
@@ -178,15 +183,21 @@ def _answers(panel: PanelConfig, visible: Sequence[Server], client: PanelClient)
 
 
 def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Finding]:
-    """Rotations go by the panel's clock; one that is wrong still misleads people, and certificates."""
+    """Rotations go by the panel's clock; one that is wrong misleads people too, and one that is far off is doubted."""
     theirs = client.panel_now()
-    ahead = theirs - clock.now() if theirs else timedelta(0)
+    ahead = None if theirs is None else theirs - clock.now()
+    doubted = doubt(panel_ahead=ahead, panel_set=timedelta(0), ours_set=timedelta(0))
+    if doubted or ahead is None:
+        text = f"{doubted}: backups are made, none is deleted"
+        return [
+            Finding(Level.ERROR, _CLOCK, text, "let both clocks follow NTP, and let proxies pass Date on", panel.name)
+        ]
     if abs(ahead) <= CLOCK_TOLERANCE:
         return []
     direction = "ahead of" if ahead > timedelta(0) else "behind"
     text = f"its clock is {format_duration(abs(ahead))} {direction} ours"
     hint = "one of the two is wrong: let both follow NTP; retention itself goes by the panel's clock"
-    return [Finding(Level.WARNING, "clock", text, hint, panel.name)]
+    return [Finding(Level.WARNING, _CLOCK, text, hint, panel.name)]
 
 
 # A server ---------------------------------------------------------------------------------------------------------
@@ -250,15 +261,27 @@ async def _look_at_backups(
     config: ServerConfig, server: Server, client: PanelClient, altered: Mapping[str, Altered]
 ) -> list[Finding]:
     try:
-        backups = (await client.backups(config.id)).backups
+        listing = await client.backups(config.id)
     except PanelError as error:
         return [_about(config, Level.ERROR, error.code, error.text, error.hint)]
-    ownership = config.ownership.knowing(altered)
+    backups, ownership = listing.backups, config.ownership.knowing(altered)
     return [
         *_renamed(config, ownership, backups),
         *_altered(config, ownership, backups),
         _limit(config, ownership, server, backups),
+        *_brake(config, ownership, listing),
     ]
+
+
+def _brake(config: ServerConfig, ownership: Ownership, listing: Listing) -> list[Finding]:
+    """Whether more is beyond retention than may go at once, so that nothing goes until somebody says so."""
+    brake = Brake(config.policy.max_deletions, config.policy.max_share)
+    decided = judged(config, listing, ownership=ownership, accepted=frozenset(), brake=brake)
+    if decided.code != "max_deletions":
+        return []
+    once = "" if brake.most == 0 else "; at the panel's limit one goes in 24 hours, so that there is a backup each day"
+    problem = refusal(config.name, decided.code, f"{decided.refused}: none goes{once}")
+    return [_about(config, Level.WARNING, problem.code, problem.text, problem.hint)]
 
 
 def _altered(config: ServerConfig, ownership: Ownership, backups: Sequence[Backup]) -> list[Finding]:

@@ -12,7 +12,7 @@ class FakeClock:
     """A clock whose time passes only by sleeping, at once; what was slept is kept in `naps`."""
 
     def __init__(self, start: datetime = START) -> None:
-        self.start = start
+        self.start = self.first = start
         self.elapsed = 0.0
         self.naps: list[float] = []
 
@@ -23,6 +23,10 @@ class FakeClock:
     def monotonic(self) -> float:
         """Seconds slept so far."""
         return self.elapsed
+
+    def was_set_by(self) -> timedelta:
+        """How far `start` was moved."""
+        return self.start - self.first
 
     async def sleep(self, seconds: float) -> None:
         """Let the time pass without waiting for it, and let others run."""
@@ -35,6 +39,7 @@ class SkippingClock(SystemClock):
     """The machine's clock, moved on by what was slept instead of sleeping: for tests over real sockets."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.skipped = 0.0
 
     def now(self) -> datetime:

@@ -134,8 +134,33 @@ async def test_a_clock_that_runs_ahead_is_a_warning(clock: FakeClock, tmp_path: 
     findings = await Scene(clock, tmp_path, Settings(skew=timedelta(minutes=10))).check()
     assert worst(findings) == [("warning", "clock", "its clock is 10 min ahead of ours")]
     assert exit_code(findings) is Exit.DONE
+    findings = await Scene(clock, tmp_path, Settings(skew=timedelta(minutes=-40))).check()
+    assert worst(findings) == [("warning", "clock", "its clock is 40 min behind ours")]
+
+
+async def test_a_clock_that_is_hours_off_is_an_error(clock: FakeClock, tmp_path: Path) -> None:
+    """Nothing is deleted by it; but the panel has answered: exit 3."""
     findings = await Scene(clock, tmp_path, Settings(skew=timedelta(hours=-2))).check()
-    assert worst(findings) == [("warning", "clock", "its clock is 2 h behind ours")]
+    text = "the panel's clock is 2 h behind ours: backups are made, none is deleted"
+    assert worst(findings) == [("error", "clock", text)]
+    assert exit_code(findings) is Exit.SOME_FAILED
+
+
+@pytest.mark.parametrize(
+    ("most", "end"),
+    [
+        ("10", ": none goes; at the panel's limit one goes in 24 hours, so that there is a backup each day"),
+        ("0", ": none goes"),
+    ],
+)
+async def test_more_beyond_retention_than_may_go_at_once_is_a_warning(scene: Scene, most: str, end: str) -> None:
+    """The limit may hold the policy, and the brake hold all the same."""
+    findings = await scene.check(keep="{ last = 1 }", max_deletions=most)
+    (finding,) = [one for one in findings if one.code == "max_deletions"]
+    assert finding.level == "warning"
+    assert finding.text.startswith("would delete ")
+    assert finding.text.endswith(end)
+    assert "--max-deletions" in finding.hint
 
 
 async def test_a_server_that_is_unknown_is_named_with_what_was_meant(scene: Scene) -> None:

@@ -43,10 +43,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """The daemon's clock on a virtual loop; `ahead` is how far the wall clock was set wrong or jumped."""
+    """The daemon's clock on a virtual loop; who moves `start` sets it."""
 
     def __init__(self, start: datetime = START) -> None:
-        self.start = start
+        self.start = self.first = start
 
     def now(self) -> datetime:
         """The wall clock."""
@@ -55,6 +55,10 @@ class VirtualClock:
     def monotonic(self) -> float:
         """The loop's time."""
         return asyncio.get_running_loop().time()
+
+    def was_set_by(self) -> timedelta:
+        """How far it was set."""
+        return self.start - self.first
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the loop, which takes no time."""

@@ -140,7 +140,7 @@ class PanelClient:
 
     def panel_now(self) -> datetime | None:
         """The panel's clock now; None before its first answer."""
-        return self._requests.panel_now()
+        return self._requests.panel_clock.now()
 
     # Reading
 
@@ -178,7 +178,9 @@ class PanelClient:
 
         That is when the request left, not when it was to be made: it may have waited long for the API limit.
         """
-        return await read_listing(self._backup_pages(server_id, self._calls.read))
+        listing, read_at = await read_listing(self._backup_pages(server_id, self._calls.read))
+        doubt = self._requests.panel_clock.doubt(listing.taken_at, read_at)
+        return replace(listing, doubt=doubt), read_at
 
     async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
         """Return one backup; NotFoundError where there is none such. An urgent look goes before others that wait."""

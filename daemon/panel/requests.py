@@ -13,7 +13,6 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import Callable, Generator
-from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from random import Random
 
@@ -23,6 +22,7 @@ from daemon.clock import Clock
 from daemon.lean import missing, without
 from daemon.panel import reach
 from daemon.panel.answers import Answer, Call, clean, whole
+from daemon.panel.dates import PanelClock
 from daemon.panel.errors import (
     ApiLimitError,
     HeldBackError,
@@ -120,15 +120,8 @@ class Requests:
         self._transport = transport
         self._random = randomness or Random()  # noqa: S311 — jitter, nothing secret
         self._client: httpx.AsyncClient | None = None
-        self._date: tuple[datetime, float] | None = None
+        self.panel_clock = PanelClock(clock)
         self._outage = Outage(clock)
-
-    def panel_now(self) -> datetime | None:
-        """The panel's clock now: its last `Date` and the time since."""
-        if self._date is None:
-            return None
-        date, then = self._date
-        return date + timedelta(seconds=self._clock.monotonic() - then)
 
     @property
     def throttled_seconds(self) -> float:
@@ -236,7 +229,7 @@ class Requests:
         """Take from an answer what it says of the panel's clock and of the API limit."""
         now = self._clock.monotonic()
         if answer.date is not None:
-            self._date = answer.date, now
+            self.panel_clock.learn(answer.date)
         pace = self._turn.pace
         limit, remaining = (whole(answer.headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining"))
         # A write can be under a limit of its own (newer panels: 3 restores in 15 min) and carry that one's headers.

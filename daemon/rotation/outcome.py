@@ -57,13 +57,16 @@ LOOKED_AT_NEXT = "it may have been done or not; the server's next rotation looks
 
 
 def refusal(server: str, code: str | None, text: str, *, again: str = "rotate {server}") -> Problem:
-    """Given why a plan is refused, return it with what can be done where it would delete too many.
+    """Given why a plan is refused, return it with what can be done about it.
 
     `again` is the command that lifts the brake with --max-deletions.
     """
     look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd {again.format(server=server)} --max-deletions N`"
-    hint = f"look at {look}; if that is what you want: {lift}" if code == "max_deletions" else ""
-    return Problem(code or "refused", text, hint)
+    hints = {
+        "max_deletions": f"look at {look}; if that is what you want: {lift}",
+        "clock": "let both clocks follow NTP; where one was put right meanwhile, restart the daemon",
+    }
+    return Problem(code or "refused", text, hints.get(code or "", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,10 @@ class TrueClock:
         """The loop's time."""
         return asyncio.get_running_loop().time()
 
+    def was_set_by(self) -> timedelta:
+        """A clock that is right is never set."""
+        return timedelta(0)
+
     async def sleep(self, seconds: float) -> None:
         """Wait on the loop, which takes no time."""
         await asyncio.sleep(max(0.0, seconds))  # noqa: TID251 — the loop is virtual
@@ -54,8 +58,13 @@ class ProcessClock:
     def __init__(self, host: HostClock, check_alive: Callable[[], None]) -> None:
         self._host = host
         self._check_alive = check_alive
+        self._ahead_at_first = host.ahead
         self.now = host.now
         self.monotonic = host.monotonic
+
+    def was_set_by(self) -> timedelta:
+        """How far the host's clock was set since the process began."""
+        return self._host.ahead - self._ahead_at_first
 
     async def sleep(self, seconds: float) -> None:
         """Wait, if there is still somebody to wait."""

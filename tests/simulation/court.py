@@ -23,6 +23,7 @@ TITLES = {
     "6": "no create is repeated; one backup for one start",
     "7": "never more good ones at once than the brake allows, or none; a changed policy waits a day",
     "8": "every verdict says why",
+    "9": "nothing is deleted by clocks that differ, or were set, by more than an hour",
     "10": "no key in logs, journal, errors, or at another host",
     "11": "a bad reload leaves the old configuration",
     "12": "one server's trouble is not another's",
@@ -50,7 +51,8 @@ class Violation:
 class Court:
     """Holds what is asked of it against the rules. `policies_between` gives every policy of a server, by its configured
     name, that was in force between two moments; `at_work` tells whether a process is neither dead nor ending, and
-    `host_now` what the clock of the daemon's machine shows. `calm_since` is when it showed that the calm days began.
+    `host_now` what the clock of the daemon's machine shows. `calm_since` is when it showed that the calm days began,
+    `begun` when each process did, and `host_set` and `panel_set` by how many seconds a clock was set when.
     """
 
     def __init__(
@@ -73,6 +75,9 @@ class Court:
         self._journal_failed_at = -1.0
         self._clocks_set: list[tuple[float, float]] = []
         self._upsets: list[float] = []
+        self.host_set: list[tuple[float, float]] = []
+        self.panel_set: list[tuple[float, float]] = []
+        self.begun: dict[str, float] = {}
 
     def hold(self, rule: str, holds: bool, text: str, server: str | None = None) -> None:
         """Count the rule, and note the first time that it does not hold."""
@@ -89,6 +94,7 @@ class Court:
     def host_clock_set(self, by: float) -> None:
         """For a while a start may come twice: the host's clock passes over the same hours again."""
         now = self.witness.now()
+        self.host_set.append((now, by))
         self._starts_come_again.append((now, now + 2 * abs(by) + HOUR))
         self.a_clock_was_set(by)
         self.upset()
@@ -109,6 +115,11 @@ class Court:
     def a_clock_was_set(self, by: float) -> None:
         """From now on dates that were made before cannot be compared with a start."""
         self._clocks_set.append((self.witness.now(), by))
+
+    def panel_clock_set(self, by: float) -> None:
+        """The panel's clock is set."""
+        self.panel_set.append((self.witness.now(), by))
+        self.a_clock_was_set(by)
 
     def a_clock_was_set_since(self, moment: float) -> bool:
         """Whether the host's or the panel's clock was set since then."""

@@ -8,6 +8,7 @@ from daemon.sandbox.records import Deed, Entry, State
 from tests.simulation import oracle
 from tests.simulation.brake import Brake
 from tests.simulation.court import Court
+from tests.simulation.doubts import Doubts
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, last_read, merged, total
 from tests.simulation.witness import Exchange, Rotation
@@ -29,6 +30,7 @@ class Deletions:
         self._hold = court.hold
         self._deleting: dict[str, Exchange] = {}
         self.brake = Brake(court)
+        self._doubts = Doubts(court)
         self._last_of_listing: dict[int, Row] = {}
         self._room_made: dict[str, Exchange] = {}
         self._asked_for: dict[str, set[str]] = {}
@@ -76,6 +78,7 @@ class Deletions:
         if not passes:
             self._hold("4", False, "a deletion without a listing", server)
             return
+        self._hold("9", not self._doubts.surely(passes[-1][0]), "a deletion by a clock that nobody can trust", server)
         self._held_together(passes, server)
         row = merged(passes[-1]).get(uuid)
         self._hold("4", row is not None, f"{self._witness.short(uuid)} was not in the listing", server)

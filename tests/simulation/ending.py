@@ -144,7 +144,8 @@ class Ending:
         # A clock that is set back makes the way to the next start longer, one that is set forward makes dates older.
         bound = self._bound(spec) + (self._clocks_set_since(uuid, newest.uuid) if newest else 0.0)
         text = f"{name}: the newest good one is {age / HOUR:.1f} h old, bound {bound / HOUR:.1f} h"
-        self._hold("live", age <= bound, text, uuid)
+        throttled = simulation.world.settings.creation_limit > 0 and simulation.witness.dated_ahead(uuid)
+        self._hold("live", age <= bound or throttled, text, uuid)
         since = self._to_pick_up.get(name)
         if since is not None:
             until = since + SPLAYS[policy["splay"]] + AT_ONCE

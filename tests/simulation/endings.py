@@ -6,6 +6,7 @@ from datetime import timedelta
 from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
 from tests.simulation.court import Court
+from tests.simulation.doubts import Doubts
 from tests.simulation.reading import last_passes
 from tests.simulation.scenario import DAY, HOUR, TIMEOUTS
 from tests.simulation.witness import Exchange, Rotation
@@ -26,6 +27,7 @@ class Endings:
         self._court = court
         self._witness = court.witness
         self._hold = court.hold
+        self._doubts = Doubts(court)
         self._begun: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._sent: defaultdict[tuple[str, str | None], deque[float]] = defaultdict(deque)
 
@@ -112,7 +114,10 @@ class Endings:
             self._hold("live", wanted == done, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
 
     def _held(self, rotation: Rotation) -> bool:
-        """Whether more is to be deleted than may be and nothing was, or the policy was changed not long ago."""
+        """Whether more is to be deleted than may be and nothing was, the policy was changed, or a clock is doubted."""
+        passes = last_passes(rotation)
+        if passes and self._doubts.perhaps(passes[-1][0]):
+            return True
         judged, deleted = self._judged(rotation)
         if judged is None or (not deleted and oracle.over(judged, rotation.policy)):
             return True
@@ -145,6 +150,8 @@ class Endings:
         if rotation.uuid not in self._witness.world.servers or self._throttled(rotation):
             return True
         rows, now = self._witness.mirror[rotation.uuid], self._witness.world.now()
+        if outcome.created is None and self._witness.dated_ahead(rotation.uuid):
+            return True  # the panel counts those as made within its span, until its clock has come as far
         row = rows.get(outcome.created.uuid) if outcome.created else None
         if row is None:
             return False

@@ -96,6 +96,7 @@ class Process:
         self.clock = ProcessClock(simulation.host_clock, self.check_alive)
         self._clients = 0
         simulation.processes[name] = self
+        simulation.court.begun[name] = simulation.clock.monotonic()
 
     @property
     def at_work(self) -> bool:

@@ -249,6 +249,12 @@ class Simulation:
         self.witness.tell(f"the host's clock jumps by {by.total_seconds():.0f} s")
         self.court.host_clock_set(by.total_seconds())
 
+    def jump_panel(self, by: timedelta) -> None:
+        """Set the clock of the panel's machine."""
+        self.world.settings.skew += by
+        self.court.panel_clock_set(by.total_seconds())
+        self.witness.tell(f"the panel's clock jumps by {by.total_seconds():.0f} s")
+
     def rotate_by_hand(self, name: str) -> None:
         """Run `rotate NAME` in another process."""
         if self.configuration.policies[name] is not None:

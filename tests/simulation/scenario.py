@@ -149,7 +149,7 @@ def _panel(rng: random.Random) -> dict[str, Any]:
         "api_limit": rng.choice((720, 240, 240, 60)),
         "creation_limit": rng.choice((0, 2)),
         "housekeeping": rng.choice((None, 6 * HOUR)),
-        "skew": timedelta(seconds=rng.choice((0, 0, 90, -90, 900, -900, 7200, -7200))),
+        "skew": timedelta(seconds=rng.choice((0, 0, 90, -90, 900, -900, 2400, 7200))),
         "zone": ZoneInfo(rng.choice(("UTC", *ZONES))),
         "zulu": rng.random() < 0.3,
         "deleted_count": rng.random() < 0.7,

@@ -225,9 +225,19 @@ def clock_jumps(sim: "Simulation", server: Server, rng: random.Random) -> None:
 def panel_clock_jumps(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """The clock of the panel's machine is set."""
     jump = timedelta(seconds=rng.choice((-1, 1)) * rng.choice((5, 90, 700, HOUR)))
-    sim.world.settings.skew += jump
-    sim.court.a_clock_was_set(jump.total_seconds())
-    sim.witness.tell(f"the panel's clock jumps by {jump.total_seconds():.0f} s")
+    sim.jump_panel(jump)
+
+
+def panel_clock_jumps_by_months(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The panel's machine comes up with another date; mostly somebody puts it right, in the calm days nobody does."""
+    jump = timedelta(days=rng.choice((-1, 1)) * rng.randrange(30, 300))
+    sim.jump_panel(jump)
+
+    def put_right() -> None:
+        if not sim.calm:
+            sim.jump_panel(-jump)
+
+    asyncio.get_running_loop().call_later(rng.uniform(60, 9 * HOUR), put_right)
 
 
 def disk_full(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -335,6 +345,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "world wiped": (world_wiped, 0, True),
     "host clock jumps": (clock_jumps, 1800, False),
     "panel clock jumps": (panel_clock_jumps, 1800, False),
+    "panel clock jumps by months": (panel_clock_jumps_by_months, 1800, False),
     "disk full": (disk_full, 600, False),
     "journal unreadable": (journal_unreadable, 600, False),
     "receiver of alerts down": (receiver_down, 600, False),

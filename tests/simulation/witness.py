@@ -282,6 +282,11 @@ class Witness:
         self.tell(f"  {process} → #{exchange.number} {call}{about}{page}", exchange.server)
         return exchange
 
+    def dated_ahead(self, server: str) -> bool:
+        """Whether a backup was ever made there that the panel's clock, set back since, has not come to again."""
+        now = self.world.now()
+        return any(row.created > now for _, rows in self.versions[server] for row in rows.values())
+
     def received(self, exchange: Exchange, status: int, body: bytes, date: datetime | None) -> None:
         """An answer arrived whole."""
         exchange.received, exchange.status, exchange.date = self.now(), status, date
