@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from daemon.core.model import Action, State, Verdict
+from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.waiting import durations_of
 from daemon.history import Trigger
 from daemon.rotation.outcome import Problem, Result
@@ -65,6 +66,9 @@ class Snapshot:
     newest_suspicious: Verdict | None
     """A suspicious backup of the policy's own that is newer than every good one of its own."""
 
+    last_whole: tuple[str, str] | None
+    """The name of the newest backup from before a shrink that was taken for the new normal, and how long it stays."""
+
     usual_duration: timedelta | None
     """How long a backup takes: the median of the last few; None where none is known."""
 
@@ -83,6 +87,7 @@ class Snapshot:
             kinds=Counter((one.state.value, _yes(one.backup.locked), _yes(one.own)) for one in verdicts),
             newest_good=good,
             newest_suspicious=ended[0] if ended and ended[0].state is State.SUSPICIOUS else None,
+            last_whole=_last_whole(verdicts),
             usual_duration=_usual_duration(verdicts),
         )
 
@@ -114,6 +119,11 @@ def is_beyond(verdict: Verdict) -> bool:
     """Whether a good backup goes as soon as the brake lets it: beyond retention, or held for its day."""
     held = any(reason.rule == "held" for reason in verdict.reasons)
     return verdict.state is State.GOOD and (verdict.action is Action.DELETE or held)
+
+
+def _last_whole(verdicts: Sequence[Verdict]) -> tuple[str, str] | None:
+    found = last_before_it_shrank(verdicts)
+    return (found[0].name, found[1]) if found else None
 
 
 def _usual_duration(verdicts: Sequence[Verdict]) -> timedelta | None:

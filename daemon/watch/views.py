@@ -122,6 +122,7 @@ def troubles_of(server: ServerConfig, standing: Standing, times: Times, now: dat
         _overdue(server, standing, times, now),
         _failing(server, standing),
         _suspicious(server, standing),
+        _shrunk(server, standing),
         _limit_full(standing),
         _held(server, standing),
     )
@@ -167,6 +168,20 @@ def _suspicious(server: ServerConfig, standing: Standing) -> Trouble | None:
         f"Three or more alike are believed once they last for {format_duration(lasting)}."
     )
     return Trouble(Kind.SUSPICIOUS, f"The newest backup, {newest.backup.name}, is suspicious: {because}.", hint)
+
+
+def _shrunk(server: ServerConfig, standing: Standing) -> Trouble | None:
+    """Nobody may have looked yet, and the last whole one stays for a month only."""
+    snapshot = standing.snapshot
+    if snapshot is None or snapshot.last_whole is None or snapshot.newest_suspicious is not None:
+        return None
+    name, stays = snapshot.last_whole
+    newest = snapshot.newest_good.backup.uuid if snapshot.newest_good else "BACKUP"
+    return Trouble(
+        Kind.SUSPICIOUS,
+        f"The backups are far smaller than they were, and that is taken for usual: {name} is {stays}.",
+        f"Look at the server's files. If it is right: `ptero-backupd backups accept {server.name} {newest}`.",
+    )
 
 
 def _limit_full(standing: Standing) -> Trouble | None:

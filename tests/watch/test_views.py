@@ -150,6 +150,19 @@ def test_a_suspicious_backup_before_the_newest_good_one_is_past(gallery: Gallery
     assert kinds(gallery) == []
 
 
+def test_a_size_that_was_believed_is_told_while_the_last_whole_one_stays(gallery: Gallery) -> None:
+    """Good backups, and still somebody should look; a small one of today is told first, and alone."""
+    standing = after_nights(gallery, size=lambda ago: GIB // 9 if ago < 6 else 4 * GIB)
+    assert kinds(gallery) == [Kind.SUSPICIOUS]
+    assert "is the last before it shrank; kept until" in sentences(gallery)
+    newest = standing.snapshot.newest_good  # type: ignore[union-attr]
+    assert newest
+    assert f"`ptero-backupd backups accept survival {newest.backup.uuid}`" in sentences(gallery)
+    after_nights(gallery, size=lambda ago: 1 if ago == 0 else GIB // 9 if ago < 6 else 4 * GIB)
+    assert kinds(gallery) == [Kind.SUSPICIOUS]
+    assert "The newest backup" in sentences(gallery)
+
+
 @pytest.mark.parametrize(("spare", "expected"), [(0, [Kind.LIMIT]), (1, [])])
 def test_a_full_limit_is_told(gallery: Gallery, spare: int, expected: list[Kind]) -> None:
     """Failed backups take no place; a limit that holds one more is right."""
