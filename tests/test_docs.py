@@ -161,7 +161,7 @@ def test_a_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
     environ = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY, "HOME": str(tmp_path), **beyond(text)}
     config = load(file, environ)
     assert tomllib.loads(text).get("servers", {"a": {}}).keys() == config.servers.keys()
-    assert config.warnings == ()
+    assert [warning for warning in config.warnings if "is set by the environment" not in warning] == []
 
 
 def spoken() -> list[tuple[str, list[str]]]:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_settings import ForceDecode
 
 from daemon.config.errors import ENVIRONMENT, Problem, closest
-from daemon.config.models import SECTIONS, TABLES, Document, Table
+from daemon.config.models import SECRETS, SECTIONS, TABLES, Document, Table
 from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
 from daemon.config.tree import PREFIX, KeyPath, Tree, variable
 
@@ -96,6 +96,7 @@ def _meant(section: str, tail: str) -> str:
 
 
 def _put(path: KeyPath, value: object, values: dict[str, Any], tree: Tree) -> None:
+    _say_over_file(path, tree)
     *tables, key = path
     for table in tables:
         values = values.setdefault(table, {})
@@ -111,6 +112,19 @@ def _unquoted(path: KeyPath, text: str, name: str, tree: Tree) -> str:
         return text
     _refuse(tree, name, QUOTED, UNQUOTE)
     return inner
+
+
+def _say_over_file(path: KeyPath, tree: Tree) -> None:
+    """Warn where a file sets the key too, or defines the policy or server that it decides about.
+
+    A variable that somebody forgot is not seen in any file, and may delete by another `keep` than the one that is read
+    there. Secrets belong into the environment.
+    """
+    if path[-1] == SECRETS.get(path[0]):
+        return
+    file = tree.origins.get(path) or (tree.origins.get(path[:2]) if path[0] in {"policies", "servers"} else None)
+    if file is not None and file != ENVIRONMENT:
+        tree.warn(path, f"is set by the environment ({variable(path)}), over {file}")
 
 
 def _decoded(path: KeyPath, text: str) -> object:

@@ -86,6 +86,28 @@ def test_a_key_in_the_environment_replaces_the_file_s_whole_value(tmp_path: Path
     assert config.policies["standard"].schedule_text == "0 4 * * *"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "key"),
+    [
+        ("POLICIES__STANDARD__KEEP", '{"last": 1}', "policies.standard.keep"),
+        ("POLICIES__STANDARD__TOTAL_SIZE", "50MB", "policies.standard.total_size"),  # which the file does not set
+        ("SERVERS__SURVIVAL__KEEP", '{"last": 1}', "servers.survival.keep"),
+        ("PANELS__MAIN__URL", "https://other.example.com", "panels.main.url"),
+    ],
+)
+def test_what_the_environment_sets_over_a_file_is_said(tmp_path: Path, name: str, value: str, key: str) -> None:
+    """A forgotten variable decides what goes, and is seen in no file."""
+    path = write(tmp_path)
+    config = load(path, ENVIRONMENT | {f"PTERO_BACKUPD_{name}": value})
+    assert config.warnings == (f"{key}: is set by the environment (PTERO_BACKUPD_{name}), over {path}",)
+
+
+def test_a_secret_and_a_sidecar_are_meant_to_be_in_the_environment(tmp_path: Path) -> None:
+    """Nothing is over a file there."""
+    assert load(write(tmp_path), ENVIRONMENT).warnings == ()
+    assert load(None, SIDECAR).warnings == ()
+
+
 def test_a_server_of_the_file_is_overridden_by_its_variable(tmp_path: Path) -> None:
     """An underscore in a variable's NAME is a hyphen."""
     path = write(tmp_path, RIGHT.replace("survival", "my-server"))
