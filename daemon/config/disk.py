@@ -32,17 +32,20 @@ def read_text(file: Path, most: int) -> str:
     return read_file(file, most).decode("utf-8-sig")
 
 
-Look = tuple[int, int, int, int]
-"""What tells one state of a file or folder from another: where it is, when it was last written, and its size."""
+Look = tuple[str, int, int]
+"""What tells one state of a file or folder from another: where it is, when it was last written, and its size. Not the
+number of its inode, which some file systems make up anew each time.
+"""
 
 
 def look(path: Path) -> Look | None:
     """Return what is at a path now, through every link on the way; None where nothing can be seen there."""
     try:
-        seen = path.stat()
+        real = os.path.realpath(path, strict=True)
+        seen = os.stat(real)  # noqa: PTH116 — of what the links lead to now
     except (OSError, ValueError):
         return None
-    return seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_size
+    return real, seen.st_mtime_ns, seen.st_size
 
 
 def is_there(file: Path) -> bool:
