@@ -32,10 +32,9 @@ def read_files(tree: Tree) -> dict[str, Any]:
 def _beside(tree: Tree) -> list[Path]:
     """The files of conf.d in the order of their names, without hidden ones, which editors leave behind."""
     folder = tree.main.parent / "conf.d"
-    tree.look_at(folder)
     try:
         # glob() would say nothing of a folder that cannot be read, and all its servers would silently be gone.
-        files = sorted(folder.iterdir())
+        files = sorted(folder / file.name for file in tree.look_at(folder).iterdir())
     except (OSError, ValueError) as error:
         if not isinstance(error, FileNotFoundError) or folder.is_symlink():
             tree.problems.append(Problem(str(folder), "", None, f"cannot be read: {_why(error)}"))
@@ -45,9 +44,8 @@ def _beside(tree: Tree) -> list[Path]:
 
 def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
     """One file's content; None where there is none to judge. Whether the main file may be missing is not known here."""
-    tree.look_at(file)
     try:
-        return tomllib.loads(read_text(file, _LARGEST))
+        return tomllib.loads(read_text(tree.look_at(file), _LARGEST))
     except FileNotFoundError:
         if file == tree.main:
             return None

@@ -70,9 +70,8 @@ def credential_file(path: KeyPath, environ: Mapping[str, str]) -> Path | None:
 
 def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str, KeyPath] | None:
     """The secret that is alone in a file: of two, or of a secret and a note, nobody knows which is meant."""
-    tree.look_at(file)
     try:
-        secret = read_text(file, _LONGEST_FILE).strip()
+        secret = read_text(tree.look_at(file), _LONGEST_FILE).strip()
     except OSError as error:
         tree.refuse(path, f"the {place.noun} file {file} cannot be read: {error.strerror or error}")
     except UnicodeDecodeError:

@@ -26,9 +26,10 @@ class Tree:
     warnings: list[str] = field(default_factory=list)
     looks: dict[Path, Look | None] = field(default_factory=dict)
 
-    def look_at(self, path: Path) -> None:
-        """Remember what a file or folder is before it is read."""
-        self.looks.setdefault(path, look(path))
+    def look_at(self, path: Path) -> Path:
+        """Remember what a file or folder is before it is read, and return where to read that very one."""
+        seen = self.looks[path] = look(path)
+        return path if seen is None else Path(seen[0])
 
     def has_changed(self) -> bool:
         """Whether anything that was read is something else by now, so that half may be old and half new."""
