@@ -108,6 +108,11 @@ class _Fleet(Collector):
                 lambda one: _of(one, lambda snapshot: snapshot.tally.beyond if one.standing.held_since else 0),
             ),
             (
+                "undeletable_backups",
+                "How many of the server's backups the panel did not delete when it was last asked to.",
+                lambda one: one.standing.undeleted,
+            ),
+            (
                 "backup_suspicious",
                 "Whether the server's newest backup is far smaller than those before it.",
                 lambda one: _of(one, lambda snapshot: snapshot.newest_suspicious is not None),

@@ -1,4 +1,7 @@
-"""A suspicious backup is good after all: remembered in the journal, and obeyed by every judgement from then on."""
+"""A suspicious backup is good after all, or one has its file though its deletion was asked for.
+
+Either is remembered in the journal, and obeyed by every judgement from then on.
+"""
 
 from daemon.by_hand.errand import Errand
 from daemon.by_hand.handled import Handled, refused
@@ -16,6 +19,11 @@ async def accept(errand: Errand, seen: Survey, verdict: Verdict) -> Handled:
     Raises UsageError where nothing is remembered at all, StateError where the journal cannot be written.
     """
     backup = verdict.backup
+    if backup.uuid in seen.asked:
+        must_remember(errand)
+        errand.run.tools.journal.asked_no_more(seen.server.uuid, backup.uuid)
+        if verdict.state is not State.SUSPICIOUS:
+            return Handled(backup, Result.DONE, verdict.state, changed=True)
     if verdict.state is State.GOOD and not awaits_a_word(seen.plan.verdicts, backup):
         return Handled(backup, Result.DONE, State.GOOD)
     if verdict.state not in {State.GOOD, State.SUSPICIOUS}:

@@ -4,7 +4,7 @@ What must hold: nothing goes that is locked, whatever its state, or still being 
 both; each is read again right before its DELETE; only what was shown goes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.states import age
 from daemon.errors import BackupdError, StateError
+from daemon.history import Journal
 from daemon.panel.errors import NotFoundError
 from daemon.rotation.delete import ChangedError, delete_decided, delete_seen, undeleted
 from daemon.rotation.gather import gather, say_incomplete
@@ -69,21 +70,26 @@ async def _delete(errand: Errand, verdict: Verdict) -> Handled:
     if hindered is not None:
         return hindered
     errand.tell(f"deleting {listed.name}")
+    _remember(errand, lambda journal, server: journal.ask(server, listed.uuid, errand.clock.now()))
     try:
         existed = await delete_seen(errand.client, errand.clock, errand.config.id, listed, seen_at=None)
     except ChangedError:
         return await _changed(errand, verdict)
     except BackupdError as error:
         return ended_by(error, listed)
-    _remember(errand, listed)
+    _remember(errand, lambda journal, server: journal.asked_no_more(server, listed.uuid))
+    _remember(errand, lambda journal, server: journal.deleted_by_hand(server, listed.uuid, errand.clock.now()))
     return Handled(listed, Result.DONE, verdict.state, changed=existed)
 
 
-def _remember(errand: Errand, backup: Backup) -> None:
-    """Let whoever deletes it again be told that it is gone; where that cannot be remembered, it goes all the same."""
+def _remember(errand: Errand, write: Callable[[Journal, str], object]) -> None:
+    """Let rotations know of a deletion that is half done, and whoever deletes again that it is gone.
+
+    Where that cannot be remembered, it goes all the same.
+    """
     if errand.run.server is not None:
         with suppress(StateError):
-            errand.run.tools.journal.deleted_by_hand(errand.run.server.uuid, backup.uuid, errand.clock.now())
+            write(errand.run.tools.journal, errand.run.server.uuid)
 
 
 async def _changed(errand: Errand, verdict: Verdict) -> Handled:

@@ -67,6 +67,8 @@ def _to_stdout(settings: Settings, server: str, wish: Wish) -> int:
         (backup,) = desk.wanted(wish.backups, every=False)
         with desk.source(backup) as (source, expected):
             download_to(source, expected, sys.stdout.buffer)
+        if expected.checksum is not None:
+            desk.read_whole(backup)
     say(f"{backup.name}: {format_size(expected.size)} written to stdout, {_checked(expected)}")
     return exit_code(1, 0)
 
@@ -77,6 +79,8 @@ def _fetch(desk: Desk, backup: Backup, path: Path, *, force: bool) -> bool:
         source.watcher.said(f"{format_size(expected.size)} to {path}")
         fetched = download(source, expected, path, replace=force)
         source.watcher.said(f"{'done' if fetched else 'already there'}, {_checked(expected)}")
+    if fetched and expected.checksum is not None:
+        desk.read_whole(backup)
     return fetched
 
 

@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from daemon.cli.backups import look
+from daemon.cli.context import read_config
 from daemon.cli.options import Settings
 from daemon.cli.output import say, say_error
 from daemon.cli.progress import watching
 from daemon.clock import Clock, SystemClock
 from daemon.core.choose import choose
 from daemon.core.model import Backup, State
-from daemon.errors import BackupdError, Exit, UsageError
+from daemon.errors import BackupdError, Exit, StateError, UsageError
+from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.panel.download import FileHost
 from daemon.panel.errors import NotFoundError, PanelError
@@ -34,6 +37,7 @@ class Desk:
     client: PanelClient
     clock: Clock
     runner: asyncio.Runner
+    state_dir: Path | None
 
     @property
     def backups(self) -> list[Backup]:
@@ -57,6 +61,16 @@ class Desk:
         if out := Counter(verdict.state.value for verdict in verdicts if not _has_file(verdict.backup)):
             say(f"left out: {', '.join(f'{count} {state}' for state, count in out.items())}")
         return whole
+
+    def read_whole(self, backup: Backup) -> None:
+        """Take in that a backup has its file, though its deletion was asked for; rotations count it again."""
+        if backup.uuid not in self.seen.asked or self.state_dir is None:
+            return
+        try:
+            with Journal.open(self.state_dir) as journal:
+                journal.asked_no_more(self.seen.server.uuid, backup.uuid)
+        except StateError as error:
+            say(f"warning: it has its file, and rotations go on as if it had none: {error.text}")
 
     @contextmanager
     def source(self, backup: Backup) -> Iterator[tuple[Source, Expected]]:
@@ -88,10 +102,10 @@ def opened_desk(settings: Settings, server: str) -> Iterator[Desk]:
     """Look at the server, and keep the connection to its panel."""
     clock = SystemClock()
     with asyncio.Runner() as runner:
-        seen = runner.run(look(settings, server))
+        seen, state_dir = runner.run(look(settings, server)), read_config(settings).state_dir
         client = open_client(seen.config.panel, clock, say)
         try:
-            yield Desk(seen, client, clock, runner)
+            yield Desk(seen, client, clock, runner, state_dir)
         finally:
             runner.run(client.aclose())
 

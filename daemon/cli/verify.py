@@ -22,7 +22,9 @@ def verify_backups(settings: Settings, server: str, words: Sequence[str], *, eve
         def look_at(backup: Backup) -> None:
             with desk.source(backup) as (source, expected):
                 source.watcher.said(f"reading {format_size(expected.size)}")
-                findings[backup.uuid] = verify(source, expected)
+                findings[backup.uuid] = found = verify(source, expected)
+            if not found.problems:
+                desk.read_whole(backup)
 
         backups = desk.wanted(words, every=every)
         errors = each(backups, look_at)

@@ -65,15 +65,16 @@ def plan(
     ownership: Ownership,
     brake: Brake,
     accepted: Collection[str] = frozenset(),
+    asked: Collection[str] = frozenset(),
     already_deleted: int = 0,
 ) -> Plan:
     """Given a listing and what its policy keeps, return what to delete, or why nothing may be.
 
-    Now is when the listing was taken. `already_deleted` good ones of this rotation count towards the brake; failed
-    ones do not count.
+    Now is when the listing was taken. `asked` are those whose deletion was asked for and not completed.
+    `already_deleted` good ones of this rotation count towards the brake; failed ones do not count.
     """
     present = Applied(retention, ownership)
-    seen = _Seen(listing, accepted)
+    seen = _Seen(listing, accepted, asked)
     verdicts = seen.judged(present)
     if refusal := _unfit(listing):
         return Plan(verdicts, (), refusal.text, refusal.code)
@@ -112,7 +113,7 @@ def make_room(
     """
     if refusal := _unfit(listing):
         return refusal
-    present, seen = Applied(retention, ownership), _Seen(listing, accepted)
+    present, seen = Applied(retention, ownership), _Seen(listing, accepted, asked)
     spared = seen.spare(present) if brake.most != 0 else ()
     small = sorted(spared, key=lambda verdict: verdict.backup.uuid in asked)
     fresh = [verdict for verdict in small if verdict.backup.uuid not in asked]
@@ -137,7 +138,11 @@ def _room_by_a_good_one(seen: "_Seen", present: Applied, brake: Brake, asked: Co
     if over is not None and (because := _no_exception(brake, now, retention)):
         return Refusal("max_deletions", f"{over}; {because}", held)
     candidates = [
-        verdict for verdict in verdicts if verdict.backup is not seen.coming and is_candidate(verdict, retention.scope)
+        verdict
+        for verdict in verdicts
+        if verdict.backup is not seen.coming
+        and verdict.backup.uuid not in asked
+        and is_candidate(verdict, retention.scope)
     ]
     spared = {verdict.backup.uuid for verdict in (*candidates[: retention.min_good], *held)}
     good = [verdict for verdict in _deletions(verdicts) if verdict.state is State.GOOD]
@@ -158,10 +163,13 @@ def _shrank_lately(present: Sequence[Verdict]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A listing, what an operator accepted of it, and a backup to come, which counts as good whatever its size."""
+    """A listing, what an operator accepted of it and what was asked to go; and a backup to come, which counts as good
+    whatever its size.
+    """
 
     listing: Listing
     accepted: Collection[str]
+    asked: Collection[str]
     coming: Backup | None = None
 
     def judged(self, by: Applied) -> tuple[Verdict, ...]:
@@ -172,6 +180,7 @@ class _Seen:
             ownership=by.ownership,
             now=self.listing.taken_at,
             accepted=self.accepted,
+            asked=self.asked,
             earlier=self.listing.earlier,
             coming=self.coming,
             complete=self.listing.completeness is Completeness.COMPLETE,

@@ -25,6 +25,9 @@ from daemon.core.units import format_duration, format_moment, format_size
 SHORTEST_FAILED_AFTER = timedelta(hours=12)
 """A slow node can still turn a failed backup good: the panel gives up on one after 6 hours, and twice that is safe."""
 
+DOUBTFUL = Reason("asked", None, "its deletion was asked for and not completed, so it may have no file")
+"""What is said of a backup that displaces nothing any more, whatever becomes of it."""
+
 Fate = tuple[Action, tuple[Reason, ...]]
 
 
@@ -79,6 +82,7 @@ def judge(
     ownership: Ownership,
     now: datetime,
     accepted: Collection[str] = frozenset(),
+    asked: Collection[str] = frozenset(),
     earlier: Collection[Backup] = (),
     coming: Backup | None = None,
     complete: bool = True,
@@ -88,6 +92,10 @@ def judge(
     `now` is the panel's own clock. `accepted` are the uuids that an operator accepted in spite of their size.
     `complete=False` says that the listing may lack some: then `total_size` does not act, and sizes are compared with
     those of `earlier` ones too, which the last complete listing held. A `coming` one counts as good, whatever its size.
+
+    The deletion of those `asked` was asked for and not completed, so that they may have no file. They displace nothing:
+    all others are judged as if they were absent. Each of them is judged as if it alone were there and good, and so it
+    is never the last one that goes.
     """
     seen = look(backups, retention.guard, ownership, now=now, accepted=accepted, earlier=earlier)
     if coming is not None:
@@ -98,16 +106,28 @@ def judge(
         finding is good and not backup.locked and (mine or everyone)
         for backup, mine, finding in zip(ordered, own, found, strict=True)
     ]
-    candidates, owned = list(compress(ordered, eligible)), list(compress(own, eligible))
-    stays = stays_since_it_shrank(candidates, owned, seen.shrinks, retention.zone, now)
-    ruled = iter(_ruled(candidates, owned, retention, stays, complete=complete))
+    certain = [ok and backup.uuid not in asked for backup, ok in zip(ordered, eligible, strict=True)]
+
+    def ruled(chosen: Sequence[bool]) -> Iterator[Verdict]:
+        candidates, owned = list(compress(ordered, chosen)), list(compress(own, chosen))
+        stays = stays_since_it_shrank(candidates, owned, seen.shrinks, retention.zone, now)
+        return iter(_ruled(candidates, owned, retention, stays, complete=complete))
+
+    def doubtful(backup: Backup) -> Verdict:
+        alone = ruled([sure or other is backup for other, sure in zip(ordered, certain, strict=True)])
+        verdict = next(verdict for verdict in alone if verdict.backup is backup)
+        return verdict._replace(reasons=(*verdict.reasons, DOUBTFUL))
+
+    ours = ruled(certain)
     return tuple(
-        next(ruled)
+        next(ours)
+        if sure
+        else doubtful(backup)
         if candidate
         else Verdict(
             backup, finding.state, mine, *_settled(backup, finding, mine or everyone, retention, now), finding.words
         )
-        for backup, mine, finding, candidate in zip(ordered, own, found, eligible, strict=True)
+        for backup, mine, finding, candidate, sure in zip(ordered, own, found, eligible, certain, strict=True)
     )
 
 

@@ -41,12 +41,14 @@ class Watch:
 class Report:
     """What came of a rotation: whether there is a new good backup, what is wrong, or that there was nothing to do.
 
-    `shrunk` says that the backup is good only because several before it were as small.
+    `shrunk` says that the backup is good only because several before it were as small. `lasting` is a trouble that need
+    not be told yet, and that is not over where it was told before.
     """
 
     good: bool = False
     shrunk: bool = False
     trouble: Event | None = None
+    lasting: Event | None = None
     excused: bool = False
 
 
@@ -68,7 +70,7 @@ def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[
     """
     news = []
     if report.good:
-        over = watch.told - {report.trouble}
+        over = watch.told - {report.trouble, report.lasting}
         if over:
             believed = report.shrunk and Event.SUSPICIOUS in over
             news.append(News(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))

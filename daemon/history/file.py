@@ -118,6 +118,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
     ("CREATE TABLE listing (server_uuid TEXT PRIMARY KEY, at TEXT NOT NULL, backups TEXT NOT NULL)",),
+    (
+        """CREATE TABLE asked (
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (server_uuid, backup_uuid)
+        )""",
+    ),
 )
 
 

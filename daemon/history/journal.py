@@ -265,6 +265,28 @@ class Journal:
                 (server_uuid, backup_uuid, altered.kept, altered.asked, written(at)),
             )
 
+    def asked(self, server_uuid: str) -> frozenset[str]:
+        """Return the backups of the server whose deletion was asked for and is not known to be completed."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT backup_uuid FROM asked WHERE server_uuid = ?", (server_uuid,))
+            return frozenset(str(row[0]) for row in rows)
+
+    def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
+        """Remember that the backup's deletion is about to be asked for: on the disk with what is announced next."""
+        with self._writing("deletion asked for") as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO asked (server_uuid, backup_uuid, at) VALUES (?, ?, ?)",
+                (server_uuid, backup_uuid, written(at)),
+            )
+
+    def asked_no_more(self, server_uuid: str, backup_uuid: str) -> bool:
+        """Forget it, since the backup is gone or was seen to be whole; return whether it was remembered."""
+        with self._writing("end of a deletion") as connection:
+            forgotten = connection.execute(
+                "DELETE FROM asked WHERE server_uuid = ? AND backup_uuid = ?", (server_uuid, backup_uuid)
+            )
+            return bool(forgotten.rowcount)
+
     def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Remember that an operator deleted the backup, so that it is known to have been there."""
         with self._writing("deletion by hand") as connection:
@@ -396,6 +418,7 @@ class Journal:
                 "DELETE FROM rotation WHERE id <= (SELECT id FROM rotation ORDER BY id DESC LIMIT 1 OFFSET ?)", (most,)
             )
             connection.execute("DELETE FROM snapshot WHERE at < ?", (written(now - keep),))
+            connection.execute("DELETE FROM asked WHERE at < ?", (written(now - keep),))
             connection.execute("DELETE FROM deleted_by_hand WHERE at < ?", (written(now - keep),))
             connection.execute("DELETE FROM listing WHERE at < ?", (written(now - keep),))
             connection.execute(

@@ -20,7 +20,7 @@ def report_of(order: Order, outcome: Outcome) -> Report:
     in the morning would otherwise wake somebody for each of its servers. A state that passes is none either; where it
     does not pass, the next good backup will be overdue.
     """
-    good = outcome.result is Result.DONE or _got_good(outcome)
+    good = outcome.result is Result.DONE or got_good(outcome)
     shrunk = has_shrunk(outcome.verdicts)
     if outcome.result is Result.DONE:
         mend = any(problem.code in _THOUGH_DONE for problem in outcome.problems)
@@ -28,7 +28,7 @@ def report_of(order: Order, outcome: Outcome) -> Report:
     if outcome.result is Result.SKIPPED:
         return Report(excused=not outcome.passing)
     if outcome.retry_at is not None and order.attempt == 0:
-        return Report(good=good, shrunk=shrunk)
+        return Report(good=good, shrunk=shrunk, lasting=Event.FAILED if outcome.undeleted else None)
     codes = (_BY_CODE.get(problem.code) for problem in reversed(outcome.problems))
     return Report(good=good, shrunk=shrunk, trouble=next((event for event in codes if event), Event.FAILED))
 
@@ -40,7 +40,7 @@ def knowing(watch: Watch, outcome: Outcome) -> Watch:
     return replace(watch, good_at=outcome.good_seen_at)
 
 
-def _got_good(outcome: Outcome) -> bool:
+def got_good(outcome: Outcome) -> bool:
     """Whether the new backup is good, though the rotation did not end well (nothing was deleted, say)."""
     created = outcome.created
     return created is not None and any(

@@ -11,6 +11,7 @@ from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.units import format_moment, format_size
 from daemon.core.watch import Event, News, Watch
 from daemon.log import redact
+from daemon.notify.judge import got_good
 from daemon.rotation.outcome import Outcome, Result
 
 Step = Literal["start", "success", "fail"]
@@ -125,7 +126,7 @@ def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch
         text, hint = _wrong(outcome)
     created = outcome.created
     backup = Made(created.uuid, created.name, created.bytes) if created else None
-    done = outcome.result is Result.DONE or outcome.held
+    done = outcome.result is Result.DONE or outcome.held or got_good(outcome)
     return Message(news, *_names(server), at, text, hint, before.good_at, backup, done=done)
 
 

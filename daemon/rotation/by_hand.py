@@ -112,7 +112,9 @@ def rehearsal(seen: Survey | Failed, *, state_dir: Path | None = None) -> Outcom
     if found.adopted is None and (problem := no_room(seen)) is not None:
         return _with(about, problem, Result.REFUSED)
     listing = with_coming(config, seen.listing, found.adopted)
-    decided = judged(config, listing, ownership=seen.ownership, accepted=seen.accepted, brake=seen.brake)
+    decided = judged(
+        config, listing, ownership=seen.ownership, accepted=seen.accepted, asked=seen.asked, brake=seen.brake
+    )
     return _pruned(about, decided)
 
 

@@ -15,10 +15,19 @@ from daemon.core.plan import ROOM_MADE, Refusal, make_room
 from daemon.history import Rotation, Step
 from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.panel.settling import SETTLE_SECONDS
-from daemon.rotation.delete import UNDELETED_HINT, delete_decided
+from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.naming import compare
-from daemon.rotation.outcome import LOOKED_AT_NEXT, NO_BACKUPS, NO_RIGHT_TO_DELETE, Problem, Result, Retry, refusal
+from daemon.rotation.outcome import (
+    LOOKED_AT_NEXT,
+    NO_BACKUPS,
+    NO_RIGHT_TO_DELETE,
+    UNDELETED_HINT,
+    Problem,
+    Result,
+    Retry,
+    refusal,
+)
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
 from daemon.rotation.survey import ROUNDING, adoption, stuck_problem
@@ -244,7 +253,7 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
         if came is None:
             raise _at_limit(limit, ROOM_MADE)
         open_still = earlier is not None and _may_still_be_done(run, earlier)
-        tried = {earlier.detail["uuid"]} if earlier is not None and not open_still else set()
+        tried = run.half_deleted()
         room = make_room(
             listing,
             config.policy.retention,
@@ -252,7 +261,7 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             coming_name=name,
             brake=run.brake(config),
             accepted=run.accepted(),
-            asked=tried | run.undeleted.keys(),
+            asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
             again=came is State.SUSPICIOUS,
         )
         if isinstance(room, Refusal):

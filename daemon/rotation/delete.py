@@ -26,7 +26,7 @@ from daemon.panel.errors import (
     PermissionLackingError,
 )
 from daemon.rotation.gather import Gathered, gather
-from daemon.rotation.outcome import Problem, Result, Retry
+from daemon.rotation.outcome import UNDELETABLE, UNDELETED_HINT, Problem, Result, Retry
 from daemon.rotation.run import Halt, Run
 from daemon.rotation.survey import must_be_free
 
@@ -41,8 +41,6 @@ EVERYWHERE = (KeyRefusedError, PanelUnreachableError, ApiLimitError, HeldBackErr
 """What is no one backup's: the next DELETE would meet it as well."""
 REPEATED = (PanelTroubleError, OutcomeUnknownError)
 """After what a DELETE is asked for again while its backup stands: the deed may be half done."""
-UNDELETABLE = "undeletable"
-UNDELETED_HINT = "it is tried again at each rotation; the panel's own log says why it cannot"
 
 Decide = Callable[[ServerConfig, Listing], tuple[Verdict, ...]]
 
@@ -112,6 +110,7 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> 
     """Delete one, or note that the panel does not; raises where that concerns every deletion."""
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
+    run.deletion_asked(backup)
     run.announce(step, uuid=backup.uuid, backup=backup.name, because=because)
     if run.journal_broken:
         raise Halt(Result.FAILED, Problem("journal", "nothing is deleted without a journal"))
@@ -127,6 +126,7 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> 
         await _must_be_alone(run, error, step)
         _leave(run, backup, error)
         return
+    run.deletion_ended(backup)
     run.step(f"{step}_done", uuid=backup.uuid, existed=existed)
     run.deleted.append(backup)
     run.log.info("backup_deleted", backup=backup.name, uuid=backup.uuid, because=because, existed=existed)

@@ -52,6 +52,9 @@ NO_RIGHT_TO_CREATE = Problem(
     "give the key's user backup.read, backup.create and backup.delete on this server",
 )
 
+UNDELETABLE = "undeletable"
+UNDELETED_HINT = "it is tried again at each rotation; the panel's own log says why it cannot"
+
 LOOKED_AT_NEXT = "it may have been done or not; the server's next rotation looks, and goes on from what it finds"
 """What there is to say of an unknown outcome in a rotation: nobody has to do anything."""
 

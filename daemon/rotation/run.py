@@ -7,6 +7,7 @@ way the report already holds what was done until then, so nothing is lost from i
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -231,6 +232,7 @@ class Run:
             ownership=self.ownership(config),
             brake=self.brake(config),
             accepted=self.accepted(),
+            asked=self.half_deleted(),
             already_deleted=sum(backup.successful for backup in self.deleted),
         )
 
@@ -264,6 +266,26 @@ class Run:
             self.tools.journal.listed(self.known_server.uuid, listing.backups, self.tools.clock.now())
         except StateError as error:
             self.journal_failed(error)
+
+    def half_deleted(self) -> frozenset[str]:
+        """The backups whose deletion was asked for and not completed: their rows may have no file."""
+        try:
+            return self.tools.journal.asked(self.known_server.uuid)
+        except StateError as error:
+            self.journal_failed(error)
+            return frozenset()
+
+    def deletion_asked(self, backup: Backup) -> None:
+        """Remember, before it leaves, that a deletion is asked for: nobody else tells that it was half done."""
+        try:
+            self.tools.journal.ask(self.known_server.uuid, backup.uuid, self.tools.clock.now())
+        except StateError as error:
+            self.journal_failed(error)
+
+    def deletion_ended(self, backup: Backup) -> None:
+        """Forget it once the backup is gone; where that fails, what is remembered of it harms nothing."""
+        with suppress(StateError):
+            self.tools.journal.asked_no_more(self.known_server.uuid, backup.uuid)
 
     def release_slot(self) -> None:
         """Let the node's next backup begin."""

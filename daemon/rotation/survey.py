@@ -23,12 +23,16 @@ ROUNDING = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """One server as it stands: the panel's view, the listing, and the plan by the configuration."""
+    """One server as it stands: the panel's view, the listing, and the plan by the configuration.
+
+    Operators `accepted` some backups as good; the deletion of others was `asked` for and not completed.
+    """
 
     config: ServerConfig
     server: Server
     listing: Listing
     accepted: frozenset[str]
+    asked: frozenset[str]
     brake: Brake
     ownership: Ownership
     plan: Plan
@@ -54,11 +58,11 @@ async def survey(
     listing = await client.backups(config.id)
     if listing.completeness is not Completeness.COMPLETE:
         listing = replace(listing, earlier=journal.last_listing(server.uuid))
-    accepted, known = journal.accepted(server.uuid), recall(journal, server.uuid)
+    accepted, asked, known = journal.accepted(server.uuid), journal.asked(server.uuid), recall(journal, server.uuid)
     ownership = config.ownership.knowing(journal.altered(server.uuid))
     brake = brake_of(config, known, once=max_deletions, panel_ahead=listing.taken_at - clock.now())
-    decided = judged(config, listing, ownership=ownership, accepted=accepted, brake=brake)
-    return Survey(config, server, listing, accepted, brake, ownership, decided)
+    decided = judged(config, listing, ownership=ownership, accepted=accepted, asked=asked, brake=brake)
+    return Survey(config, server, listing, accepted, asked, brake, ownership, decided)
 
 
 def must_be_free(server: Server) -> None:
@@ -68,7 +72,13 @@ def must_be_free(server: Server) -> None:
 
 
 def judged(
-    config: ServerConfig, listing: Listing, *, ownership: Ownership, accepted: frozenset[str], brake: Brake
+    config: ServerConfig,
+    listing: Listing,
+    *,
+    ownership: Ownership,
+    accepted: frozenset[str],
+    asked: frozenset[str],
+    brake: Brake,
 ) -> Plan:
     """The plan for that listing by the configuration."""
     return plan(
@@ -77,6 +87,7 @@ def judged(
         ownership=ownership,
         brake=brake,
         accepted=accepted,
+        asked=asked,
     )
 
 
@@ -102,6 +113,7 @@ def no_room(seen: Survey) -> Problem | None:
         coming_name=policy.template.render(seen.config.name, seen.listing.taken_at, "0" * 8),
         brake=seen.brake,
         accepted=seen.accepted,
+        asked=seen.asked,
     )
     if not isinstance(room, Refusal):
         return None

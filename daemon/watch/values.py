@@ -146,6 +146,7 @@ class Ended:
     created: str | None = None
     good: bool = False
     deleted: int = 0
+    undeleted: int = 0
     problems: tuple[Problem, ...] = ()
     retry_at: datetime | None = None
     excused: bool = False
@@ -181,7 +182,8 @@ class Standing:
 
     `fine_at` is when last there was nothing to complain of; at first, since when the server is known. `failures` is how
     many rotations in a row ended without a good backup that should have brought one. `held_since` is since when the
-    brake holds what they would delete, None while it does not.
+    brake holds what they would delete, None while it does not. `undeleted` is how many backups the panel did not delete
+    when it was last asked to.
     """
 
     fine_at: datetime
@@ -190,4 +192,5 @@ class Standing:
     last: Ended | None = None
     failures: int = 0
     held_since: datetime | None = None
+    undeleted: int = 0
     began: Began | None = None

@@ -11,7 +11,7 @@ from enum import StrEnum
 from daemon.config.values import ServerConfig
 from daemon.core.states import PLAINLY
 from daemon.core.units import format_duration, format_moment
-from daemon.rotation.outcome import Result
+from daemon.rotation.outcome import UNDELETABLE, UNDELETED_HINT, Result
 from daemon.watch.timetable import Times
 from daemon.watch.values import Standing, Tally, Work
 
@@ -22,6 +22,7 @@ class Kind(StrEnum):
     OVERDUE = "overdue"
     FAILING = "failing"
     SUSPICIOUS = "suspicious"
+    UNDELETABLE = "undeletable"
     LIMIT = "limit full"
     HELD = "held"
 
@@ -123,6 +124,7 @@ def troubles_of(server: ServerConfig, standing: Standing, times: Times, now: dat
         _failing(server, standing),
         _suspicious(server, standing),
         _shrunk(server, standing),
+        _undeletable(server, standing),
         _limit_full(standing),
         _held(server, standing),
     )
@@ -144,7 +146,7 @@ def _failing(server: ServerConfig, standing: Standing) -> Trouble | None:
     if last is None or last.result not in {Result.FAILED, Result.REFUSED}:
         return None
     problem = last.problems[-1] if last.problems else None
-    if last.held or (problem is not None and problem.code == "backup_suspicious"):
+    if last.held or (problem is not None and problem.code in {"backup_suspicious", UNDELETABLE}):
         return None  # which is told in words of its own
     before = standing.failures - 1
     row = f", and {before} before it did not succeed either" if before > 0 else ""
@@ -181,6 +183,22 @@ def _shrunk(server: ServerConfig, standing: Standing) -> Trouble | None:
         Kind.SUSPICIOUS,
         f"The backups are far smaller than they were, and that is taken for usual: {name} is {stays}.",
         f"Look at the server's files. If it is right: `ptero-backupd backups accept {server.name} {newest}`.",
+    )
+
+
+def _undeletable(server: ServerConfig, standing: Standing) -> Trouble | None:
+    """The backups are good, and some that are to go stay, since the panel does not delete them."""
+    last = standing.last
+    if last is None or not standing.undeleted:
+        return None
+    what = "a backup that is" if standing.undeleted == 1 else f"{standing.undeleted} backups that are"
+    told = next((problem for problem in reversed(last.problems) if problem.code == UNDELETABLE), None)
+    said = f": {told.text}" if told else ""
+    again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
+    return Trouble(
+        Kind.UNDELETABLE,
+        f"The panel does not delete {what} to go{said.rstrip('.')}.{again}",
+        told.hint if told else UNDELETED_HINT,
     )
 
 

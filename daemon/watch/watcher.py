@@ -161,7 +161,8 @@ def after(before: Standing, ended: Ended) -> Standing:
     held_since = None if ended.good else before.held_since  # what fails or is skipped does not let the brake go
     if ended.held:
         failures, held_since = 0, before.held_since or ended.ended_at
-    return replace(before, last=ended, fine_at=fine_at, failures=failures, held_since=held_since)
+    undeleted = ended.undeleted if ended.good or ended.undeleted else before.undeleted
+    return replace(before, last=ended, fine_at=fine_at, failures=failures, held_since=held_since, undeleted=undeleted)
 
 
 def recalled(rows: list[Rotation], since: datetime) -> Standing:
@@ -186,6 +187,7 @@ def _read(row: Rotation) -> Ended:
         created=(summary.get("created") or {}).get("name"),
         good=bool(summary.get("good")),
         deleted=len(summary.get("deleted", ())),
+        undeleted=len(summary.get("undeleted", ())),
         problems=tuple(Problem(**problem) for problem in summary.get("problems", ())),
         retry_at=row.retry_at,
         excused=result is Result.SKIPPED and not summary.get("passing"),
@@ -201,6 +203,7 @@ def _ended(outcome: Outcome, began: Began, now: datetime) -> Ended:
         created=outcome.created.name if outcome.created else None,
         good=_has_good(outcome),
         deleted=len(outcome.deleted),
+        undeleted=len(outcome.undeleted),
         problems=outcome.problems,
         retry_at=outcome.retry_at,
         excused=outcome.result is Result.SKIPPED and not outcome.passing,

@@ -17,7 +17,9 @@ STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 
 CLASSES = {Cover.KEPT: "k", Cover.LOCKED: "l", Cover.OTHER: "o", Cover.BAD: "b", Cover.NONE: None}
-TONES = {Kind.OVERDUE: "bad", Kind.FAILING: "bad", Kind.SUSPICIOUS: "warn", Kind.LIMIT: "warn", Kind.HELD: "warn"}
+TONES = {Kind.OVERDUE: "bad", Kind.FAILING: "bad"} | dict.fromkeys(
+    (Kind.SUSPICIOUS, Kind.UNDELETABLE, Kind.LIMIT, Kind.HELD), "warn"
+)
 TREND_DAYS = 30
 
 _ICON = (
