@@ -77,8 +77,8 @@ def judged(
     *,
     ownership: Ownership,
     accepted: frozenset[str],
-    asked: frozenset[str],
     brake: Brake,
+    asked: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan for that listing by the configuration."""
     return plan(

@@ -3,10 +3,13 @@
 import pytest
 
 from daemon.by_hand.accept import accept, must_remember
+from daemon.by_hand.delete import delete
 from daemon.by_hand.handled import Handled, exit_of
 from daemon.core.model import State
 from daemon.errors import StateError, UsageError
 from daemon.rotation.outcome import Result
+from daemon.sandbox import faults
+from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup
 from daemon.sandbox.records import State as Panel
 from tests.by_hand.conftest import Hand
@@ -93,3 +96,16 @@ async def test_with_a_journal_that_cannot_be_opened_it_is_an_error_of_the_state_
     hand.rig.tools = hand.rig.open_tools()
     with pytest.raises(StateError):
         must_remember(hand.errand())
+
+
+async def test_one_whose_deletion_was_not_completed_has_its_file_once_an_operator_says_so(hand: Hand) -> None:
+    """It is good, and displaces others again."""
+    hand.add(days=2)
+    row = hand.add(days=1)
+    hand.rig.world.faults.order(faults.refused(500), on=Call.DELETE, times=None)
+    errand = hand.errand()
+    await delete(errand, await errand.look(), [await hand.verdict(row)])
+    assert hand.rig.journal.asked(hand.rig.server.uuid) == {row.uuid}
+    handled = await accepted(hand, row)
+    assert (handled.result, handled.changed, handled.state) == (Result.DONE, True, State.GOOD)
+    assert hand.rig.journal.asked(hand.rig.server.uuid) == frozenset()

@@ -1,9 +1,13 @@
 """`backups verify` as a person and a script use it, against a panel over real HTTP."""
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from daemon.config.load import load
+from daemon.history import Journal
 from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup, Digest, State
@@ -163,3 +167,15 @@ def test_nothing_is_written(cli: Cli, panel: Panel, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     assert look(cli, panel, "latest").code == 0
     assert [path for path in tmp_path.rglob("*") if path.suffix in {".gz", ".part"}] == []
+
+
+def test_one_whose_deletion_was_not_completed_counts_again_once_it_was_read_whole(cli: Cli, panel: Panel) -> None:
+    """Its row may have had no file; rotations count it as one that has none until then."""
+    bad, sound = add(panel, "crc", Flavour.BAD_CRC), add(panel, "sound")
+    config = load(Path(panel.config), os.environ)
+    assert config.state_dir is not None
+    with Journal.open(config.state_dir) as journal:
+        for backup in (bad, sound):
+            journal.ask(panel.survival.uuid, backup.uuid, datetime(2026, 4, 1, tzinfo=UTC))
+        look(cli, panel, "crc", "sound")
+        assert journal.asked(panel.survival.uuid) == {bad.uuid}

@@ -1,6 +1,6 @@
 """The rules of deletions: what may be asked for, on what grounds, in which order, and what the panel then deleted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,6 @@ class Deletions:
         self._doubts = Doubts(court)
         self._last_of_listing: dict[int, Row] = {}
         self._room_made: dict[str, Exchange] = {}
-        self._asked_for: dict[str, set[str]] = {}
 
     # When it is done -------------------------------------------------------------------------------------------------
 
@@ -72,7 +71,6 @@ class Deletions:
         before = self._deleting.get(server)
         self._hold("4", before is None or not self._under_way_elsewhere(before), "two deletions at once", server)
         self._deleting[server] = exchange
-        self._asked_for.setdefault(server, set()).add(uuid)
         self._hold("4", not rotation.journal_failed, "a deletion without a journal", server)
         passes = last_passes(rotation, exchange)
         if not passes:
@@ -202,9 +200,13 @@ class Deletions:
         """The backup is one that the naive rules delete, from what was read and from what was true."""
         assert exchange.rotation is not None
         server, rows, now = exchange.server or "", merged(listing), self._now_of(listing[0])
+        asked, _ = self._witness.half_deleted(server, listing[0].sent)
 
         def deletes(there: Mapping[str, Row], complete: bool) -> bool:
-            return any(row.uuid in self._to_go(there, policy, exchange, now, complete) for policy in policies)
+            return any(
+                row.uuid in self._to_go(there, policy, exchange, now=now, complete=complete, asked=asked)
+                for policy in policies
+            )
 
         why = "to make room" if _makes_room(exchange) else "by the rules"
         self._hold("3", deletes(rows, _complete(listing)), f"{row.name} is not to be deleted {why}", server)
@@ -216,17 +218,25 @@ class Deletions:
             self._hold("5", deletes(truths[0], True), f"the whole list does not delete {row.name} {why}", server)
 
     def _to_go(
-        self, rows: Mapping[str, Row], policy: Policy, exchange: Exchange, now: datetime, complete: bool
+        self,
+        rows: Mapping[str, Row],
+        policy: Policy,
+        exchange: Exchange,
+        *,
+        now: datetime,
+        complete: bool,
+        asked: Collection[str],
     ) -> Sequence[str]:
         assert exchange.rotation is not None
         there, name = list(rows.values()), exchange.rotation.server
         if not _makes_room(exchange):
-            return oracle.judge(there, policy, name, now, complete=complete).deletions
+            return oracle.judge(there, policy, name, now, complete=complete, asked=asked).deletions
         lately = self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
         by = {"complete": complete, "lately": lately}
-        tried = self._asked_for.get(exchange.server or "", set()) | _looked_for_in_vain(exchange)
-        rooms = [oracle.room(there, policy, name, now, again=again, **by) for again in (False, True)]
-        return [uuid for room in rooms for place, uuid in enumerate(room) if tried.issuperset(room[:place])]
+        _, tried = self._witness.half_deleted(exchange.server or "", exchange.sent)
+        tried = tried | _looked_for_in_vain(exchange)
+        rooms = [oracle.room(there, policy, name, now, again=again, asked=asked, **by) for again in (False, True)]
+        return [uuid for room in rooms for place, uuid in enumerate(room) if tried >= set(room[:place])]
 
     def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
         rows, now = merged(listing), self._now_of(listing[0])

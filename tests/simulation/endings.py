@@ -109,9 +109,9 @@ class Endings:
 
     def _exact(self, rotation: Rotation) -> None:
         judged, deleted = self._judged(rotation)
-        if judged is not None:
-            wanted, done = list(judged.deletions), [exchange.backup for exchange in deleted]
-            self._hold("live", wanted == done, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
+        if judged:
+            wanted, done = [list(one.deletions) for one in judged], [exchange.backup for exchange in deleted]
+            self._hold("live", done in wanted, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
 
     def _held(self, rotation: Rotation) -> bool:
         """Whether more is to be deleted than may be and nothing was, the policy was changed, or a clock is doubted."""
@@ -119,28 +119,30 @@ class Endings:
         if passes and self._doubts.perhaps(passes[-1][0]):
             return True
         judged, deleted = self._judged(rotation)
-        if judged is None or (not deleted and oracle.over(judged, rotation.policy)):
+        if not judged or (not deleted and any(oracle.over(one, rotation.policy) for one in judged)):
             return True
         since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
         before = self._court.policies_between(rotation.server, since, self._witness.now())
         changed = [one for one in before if one and not oracle.same_retention(one, rotation.policy)]
         return bool(changed) and oracle.setting(rotation.policy, "max_deletions") != -1
 
-    def _judged(self, rotation: Rotation) -> tuple[oracle.Judgement | None, list[Exchange]]:
+    def _judged(self, rotation: Rotation) -> tuple[list[oracle.Judgement], list[Exchange]]:
         """What is to be deleted by the truth that the last listing could show, and what was asked for since.
 
-        None where there was no listing, and where somebody else was at work too.
+        Two judgements, by the least and by the most that may be known of earlier deletions that were not completed;
+        none where there was no listing, and where somebody else was at work too.
         """
         passes = last_passes(rotation)
         if not passes:
-            return None, []
+            return [], []
         first = passes[-1][0]
         deleted = [e for e in rotation.exchanges if e.call == "delete" and e.number > first.number]
         truth = self._witness.truths(rotation.uuid, first.sent)
         if len(truth) != 1 + len(deleted):
-            return None, deleted
+            return [], deleted
         now = first.date or self._witness.world.now()
-        return oracle.judge(list(truth[0].values()), rotation.policy, rotation.server, now), deleted
+        rows, known = list(truth[0].values()), self._witness.half_deleted(rotation.uuid, first.sent)
+        return [oracle.judge(rows, rotation.policy, rotation.server, now, asked=asked) for asked in known], deleted
 
     def _not_good(self, rotation: Rotation, outcome: Outcome) -> bool:
         """Whether the server is gone, or its new backup failed, is suspicious or pending for too long.

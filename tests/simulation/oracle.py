@@ -90,9 +90,14 @@ def judge(
     complete: bool = True,
     earlier: Sequence[Row] = (),
     accepted: Collection[str] = (),
+    asked: Collection[str] = (),
     coming: Row | None = None,
 ) -> Judgement:
-    """What the policy makes of these backups; a coming one is good. Earlier rows are a measure of sizes as well."""
+    """What the policy makes of these backups; a coming one is good. Earlier rows are a measure of sizes as well.
+
+    Those whose deletion was asked for already may have no file: the others are judged without them, and each of them as
+    if it were the only one of these.
+    """
     sizes = _sizes(rows, policy, server, now, earlier=earlier, accepted=accepted)
     states = dict(sizes.states)
     if coming is not None:
@@ -100,14 +105,18 @@ def judge(
     newest_first = sorted(rows, key=_age, reverse=True)
     in_scope = {row.uuid for row in rows if policy["scope"] == "all" or owns(policy, server, row.name)}
     candidates = [row for row in newest_first if states[row.uuid] == "good" and not row.locked and row.uuid in in_scope]
-    kept = _kept(candidates, policy)
-    for row in candidates[: setting(policy, "min_good")]:
-        kept.add(row.uuid)
-    untouchable = _untouchable(sizes, candidates, policy, server, now)
-    if complete and setting(policy, "total_size") != "off":
-        _cap(candidates, kept - untouchable, kept, setting(policy, "total_size"), setting(policy, "min_good"))
-    kept |= untouchable
-    doomed = {row.uuid for row in candidates if row.uuid not in kept}
+    doomed: set[str] = set()
+    for doubtful in (None, *(row for row in candidates if row.uuid in asked)):
+        there = [row for row in candidates if row.uuid not in asked or row is doubtful]
+        kept = _kept(there, policy)
+        for row in there[: setting(policy, "min_good")]:
+            kept.add(row.uuid)
+        untouchable = _untouchable(sizes, there, policy, server, now)
+        if complete and setting(policy, "total_size") != "off":
+            _cap(there, kept - untouchable, kept, setting(policy, "total_size"), setting(policy, "min_good"))
+        kept |= untouchable
+        judged_now = there if doubtful is None else [doubtful]
+        doomed |= {row.uuid for row in judged_now if row.uuid not in kept}
     for row in newest_first:
         if states[row.uuid] == "failed" and not row.locked and row.uuid in in_scope and _overdue(row, policy, now):
             doomed.add(row.uuid)
@@ -117,8 +126,8 @@ def judge(
         for row in reversed(newest_first)
         if row.uuid in sizes.inside and row.uuid in in_scope and not row.locked
     )
-    there = {row.uuid: states[row.uuid] for row in rows}
-    return Judgement(there, oldest_first, tuple(row.uuid for row in candidates), spare)
+    worth = {row.uuid: states[row.uuid] for row in rows}
+    return Judgement(worth, oldest_first, tuple(row.uuid for row in candidates), spare)
 
 
 def over(judged: Judgement, policy: Mapping[str, Any], *, already: int = 0, named: Collection[str] = ()) -> bool:
@@ -139,6 +148,7 @@ def room(
     *,
     complete: bool = True,
     earlier: Sequence[Row] = (),
+    asked: Collection[str] = (),
     lately: bool = False,
     again: bool = False,
 ) -> tuple[str, ...]:
@@ -147,18 +157,20 @@ def room(
     `lately` says that room was made within the last day, which is once too often where too many would go. Made `again`,
     before a backup turned good, it is a small one from inside its row.
     """
-    before = judge(rows, policy, server, now, complete=complete, earlier=earlier)
-    after = with_coming(rows, policy, server, now, complete=complete, earlier=earlier)
+    before = judge(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked)
+    after = with_coming(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked)
     none_at_all = setting(policy, "max_deletions") == 0
     small = () if none_at_all else before.spare
     own = [row for row in sorted(rows, key=_age) if owns(policy, server, row.name)]
     ended = [before.states[row.uuid] for row in own if before.states[row.uuid] in {"good", "suspicious"}]
-    protected = before.candidates[: setting(policy, "min_good")]
+    protected = [uuid for uuid in before.candidates if uuid not in asked][: setting(policy, "min_good")]
     good = after.good_deletions()
     free = [uuid for uuid in good if uuid not in protected and uuid != "~coming"]
     if again or (over(after, policy) and (lately or none_at_all)):
         free = []
-    return (*small, *free) if ended[-1:] == ["suspicious"] else (*free, *small)
+    order = (*small, *free) if ended[-1:] == ["suspicious"] else (*free, *small)
+    tried = tuple(uuid for uuid in (*free, *small) if uuid in asked)
+    return (*(uuid for uuid in order if uuid not in asked), *tried)
 
 
 def beyond(
@@ -185,10 +197,11 @@ def with_coming(
     *,
     complete: bool = True,
     earlier: Sequence[Row] = (),
+    asked: Collection[str] = (),
 ) -> Judgement:
     """What the policy makes of these backups once one more has turned good."""
     coming = Row("~coming", named(policy, server, now, 0), True, False, 0, now, now)
-    return judge(rows, policy, server, now, complete=complete, earlier=earlier, coming=coming)
+    return judge(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked, coming=coming)
 
 
 def same_retention(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -63,6 +63,12 @@ class DiskJournal(Journal):
             PROCESS.get().reports()
         super().end(rotation, result=result, **about)
 
+    def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
+        """Note what a deletion is asked for of, since it may be killed when that is written and nothing left."""
+        witness = PROCESS.get().simulation.witness
+        witness.to_be_asked[server_uuid].setdefault(backup_uuid, witness.now())
+        super().ask(server_uuid, backup_uuid, at)
+
     @contextmanager
     def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
         process = PROCESS.get()

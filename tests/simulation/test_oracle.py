@@ -133,23 +133,29 @@ def shrunken(draw: st.DrawFn) -> list[Row]:
 listings = st.one_of(rows(), shrunken())
 
 
+def some(draw: st.DrawFn, rows: list[Row], *, seldom: int) -> frozenset[str]:
+    """Some of them, one of so many."""
+    return frozenset(row.uuid for row in rows if draw(st.integers(0, seldom)) == 0)
+
+
 @st.composite
-def shares(draw: st.DrawFn) -> tuple[list[Row], list[Row], set[str]]:
-    """A whole listing, a part of it, and what an operator accepted."""
+def shares(draw: st.DrawFn) -> tuple[list[Row], list[Row], frozenset[str], frozenset[str]]:
+    """A whole listing, a part of it, what an operator accepted, and what was asked to go before."""
     whole = draw(listings)
     part = [row for row in whole if draw(st.integers(0, 3))]
-    return whole, part, {row.uuid for row in whole if draw(st.integers(0, 7)) == 0}
+    asked = some(draw, whole, seldom=4) if draw(st.booleans()) else frozenset()
+    return whole, part, some(draw, whole, seldom=7), asked
 
 
 @settings(max_examples=500, deadline=None)
 @given(shares(), policies(), st.booleans())
 def test_both_delete_the_same_in_the_same_order_and_find_the_same_states(
-    given: tuple[list[Row], list[Row], set[str]], policy: dict[str, Any], complete: bool
+    given: tuple[list[Row], list[Row], frozenset[str], frozenset[str]], policy: dict[str, Any], complete: bool
 ) -> None:
     """Whatever there is, whatever is asked for."""
-    whole, part, accepted = given
+    whole, part, accepted, asked = given
     made, earlier = (whole, []) if complete else (part, whole)
-    by = {"complete": complete, "accepted": accepted}
+    by = {"complete": complete, "accepted": accepted, "asked": asked}
     verdicts = judge(backups(made), retention(policy), ownership=OURS, now=NOW, earlier=backups(earlier), **by)
     naive = oracle.judge(made, policy, SERVER, NOW, earlier=earlier, **by)
     assert {verdict.backup.uuid: verdict.state.value for verdict in verdicts} == naive.states
@@ -158,11 +164,15 @@ def test_both_delete_the_same_in_the_same_order_and_find_the_same_states(
 
 
 @settings(max_examples=400, deadline=None)
-@given(listings, policies(), st.booleans(), st.booleans())
+@given(shares(), policies(), st.booleans(), st.booleans())
 def test_both_make_room_by_the_same_backup_or_by_none(
-    made: list[Row], policy: dict[str, Any], lately: bool, again: bool
+    given: tuple[list[Row], list[Row], frozenset[str], frozenset[str]],
+    policy: dict[str, Any],
+    lately: bool,
+    again: bool,
 ) -> None:
     """At the panel's limit exactly one may go."""
+    made, _, _, asked = given
     listing = Listing(backups(made), len(made), NOW, Completeness.COMPLETE)
     coming = f"auto-{SERVER}-{NOW:%Y%m%dT%H%M%SZ}-00000000"
     room_at = NOW - timedelta(hours=23) if lately else None
@@ -173,9 +183,10 @@ def test_both_make_room_by_the_same_backup_or_by_none(
         coming_name=coming,
         brake=Brake(policy["max_deletions"], policy["max_share"], room_at=room_at),
         again=again,
+        asked=asked,
     )
     mine = chosen.backup.uuid if isinstance(chosen, Verdict) else None
-    free = oracle.room(made, policy, SERVER, NOW, lately=lately, again=again)
+    free = oracle.room(made, policy, SERVER, NOW, asked=asked, lately=lately, again=again)
     assert mine == (free[0] if free else None)
 
 

@@ -128,6 +128,8 @@ class Witness:
         self.touched_by_others: dict[str, float] = {}
         self.once_failed: set[str] = set()
         self.altered: dict[str, tuple[str, str]] = {}
+        self.asked: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self.to_be_asked: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self.exchanges: list[Exchange] = []
         self.rotations: list[Rotation] = []
         self.running: dict[tuple[str, str], Rotation] = {}
@@ -214,6 +216,13 @@ class Witness:
             first -= 1
         return [rows for _, rows in versions[max(0, first - 1) :]] or [{}]
 
+    def half_deleted(self, server: str, before: float) -> tuple[set[str], set[str]]:
+        """Whose deletion was asked for before that moment: what a daemon knows of at least, and at most."""
+        asked, most = (
+            {backup for backup, at in known[server].items() if at < before} for known in (self.asked, self.to_be_asked)
+        )
+        return asked, asked | most
+
     def node_of(self, server: str, since: float) -> str | None:
         """The node that a server has been on since then; None where it was moved, or is gone."""
         there = self.world.servers.get(server)
@@ -275,6 +284,8 @@ class Witness:
             altered=self.altered,
         )
         self.exchanges.append(exchange)
+        if call == "delete" and exchange.server and backup:
+            self.asked[exchange.server].setdefault(backup, exchange.sent)
         if exchange.rotation is not None:
             exchange.rotation.exchanges.append(exchange)
         about = f" “{exchange.name}”" if exchange.name else f" {self.short(backup)}" if backup else ""

@@ -1,5 +1,6 @@
 """Deletions that the panel does not do, or half: the others go on, and what was not done is tried again."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -316,3 +317,41 @@ async def test_what_is_refused_for_good_waits_for_the_next_start(daemons: Daemon
     async with daemons.running(config):
         await until(daemons.clock, at(2, 5))
     assert ended(daemons) == [("schedule", "failed"), ("schedule", "failed")]
+
+
+# What may have no file ------------------------------------------------------------------------------------------------
+
+
+async def test_a_row_that_may_have_no_file_costs_no_backup_that_has_one(rig: Rig) -> None:
+    """Half deleted, and then the newest row: the policy keeps two now, and one of the two must have its file."""
+    names = rig.fill(3)
+    rig.configure(keep={"last": 2})
+    undeletable(rig, faults.refused(500))
+    await rig.rotate()
+    first = oldest(rig)
+    first.file_gone = True
+    for backup in list(rig.server.backups.values())[1:]:
+        rig.world.remove(rig.server, backup, by="somebody")
+    older = rig.world.now() - timedelta(days=30)
+    spare = rig.world.add_backup(rig.server, own_name("survival", older, 9), created_at=older, by="history")
+    rig.world.faults.clear()
+    await rig.rotate()
+    assert first.name == names[0]
+    assert spare.name in rig.names()
+    assert first.name in rig.names()
+    await rig.clock.sleep(3600)
+    await rig.rotate()
+    assert first.name not in rig.names()
+    assert rig.journal.asked(rig.server.uuid) == frozenset()
+
+
+async def test_what_was_asked_for_is_remembered_before_it_leaves(rig: Rig) -> None:
+    """A kill in between may have left half of it done."""
+    rig.fill(4)
+    undeletable(rig, Fault("killed", before=1000))
+    killed = asyncio.create_task(rig.rotate())
+    await rig.clock.sleep(100)
+    killed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killed
+    assert rig.journal.asked(rig.server.uuid) == {oldest(rig).uuid}
