@@ -126,7 +126,7 @@ def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch
         text, hint = _wrong(outcome)
     created = outcome.created
     backup = Made(created.uuid, created.name, created.bytes) if created else None
-    done = outcome.result is Result.DONE or outcome.held or got_good(outcome)
+    done = outcome.result is Result.DONE or outcome.held or (bool(outcome.undeleted) and got_good(outcome))
     return Message(news, *_names(server), at, text, hint, before.good_at, backup, done=done)
 
 

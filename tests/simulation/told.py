@@ -60,7 +60,8 @@ class Told:
         all is well again. A failure that is tried again for the first time need not be told yet.
         """
         moment = self._simulation.clock.monotonic()
-        if outcome.result is Result.DONE:
+        lacking = any(problem.code == "permission-lacking" for problem in outcome.problems)  # told, though it is done
+        if outcome.result is Result.DONE and not lacking:
             self._ended[name].append((moment, None, False))
         elif outcome.result is not Result.SKIPPED:
             must = outcome.retry_at is None or trigger == "retry"
