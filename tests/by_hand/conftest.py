@@ -18,10 +18,10 @@ from daemon.sandbox.records import Backup as Row
 from daemon.sandbox.records import Deed, State, User
 from daemon.sandbox.scenes import own_name
 from daemon.sandbox.world import World
-from tests.whole.conftest import anyio_backend, rig, virtual_clock
+from tests.whole.conftest import anyio_backend, kind, rig, settings, virtual_clock
 from tests.whole.rig import InProcess, Rig
 
-__all__ = ["Hand", "anyio_backend", "hand", "rig", "virtual_clock"]
+__all__ = ["Hand", "anyio_backend", "hand", "kind", "rig", "settings", "virtual_clock"]
 
 
 @dataclass
