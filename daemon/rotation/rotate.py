@@ -257,6 +257,8 @@ def _look_at_created(run: Run, decided: Plan) -> None:
 def _not_good(verdict: Verdict) -> Halt:
     """The new backup is there and is not good; one that failed is worth one more try."""
     failed = verdict.state is State.FAILED
+    # Of its reasons those for its state, which say until when a failed one is kept; that it was locked says nothing.
+    reasons = [reason.text for reason in verdict.reasons if reason.rule == verdict.state] or [verdict.because]
     hint = (
         "look at the node's log"
         if failed
@@ -266,7 +268,7 @@ def _not_good(verdict: Verdict) -> Halt:
         Result.FAILED,
         Problem(
             f"backup_{verdict.state.value}",
-            f"the new backup {verdict.backup.name} did not turn good: {verdict.because}",
+            f"the new backup {verdict.backup.name} did not turn good: {'; '.join(reasons)}",
             hint,
         ),
         retry=Retry.ONCE if failed else Retry.NO,
