@@ -12,6 +12,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from daemon.core.model import Backup
 from daemon.core.names import Template
@@ -48,10 +49,11 @@ def unsafe_characters(template: Template) -> str:
     return "".join(dict.fromkeys(character for character in fixed if not _PLAIN.fullmatch(character)))
 
 
-def _bare(name: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def _bare(name: str) -> frozenset[str]:
     """The ASCII letters and digits of a name in lower case: as it is, and with what is composed taken apart."""
     text = html.unescape(name)
-    return {
+    return frozenset(
         "".join(character for character in form.lower() if character.isascii() and character.isalnum())
         for form in (text, unicodedata.normalize("NFD", text))
-    }
+    )

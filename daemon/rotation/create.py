@@ -69,7 +69,6 @@ def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
 
 async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, uuid: str | None) -> Backup | None:
     """Look for what an earlier rotation asked for and did not see; it counts when it serves the same start."""
-    run.asked = name
     found = _listed(listing, name, uuid)
     if uuid is not None and (found is None or found.unreadable):
         found = await _viewed(run, name, uuid)
@@ -196,8 +195,6 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
 
     It is journalled when it leaves, however long the API limit held it back: whoever picks this up counts from there.
     """
-
-    run.asked = name
 
     def leaving() -> None:
         run.announce("create", backup=name)

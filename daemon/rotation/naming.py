@@ -11,18 +11,12 @@ from daemon.core.names import Altered
 from daemon.errors import StateError
 from daemon.rotation.run import Run
 
-NOTHING_BETTER = "without the state folder it would be foreign"
-
 
 def compare_listed(run: Run, listing: Listing) -> None:
-    """Compare the names in a listing with those that were asked for: of the new backup, and of what nobody saw since.
+    """Compare the names in a listing with those that were asked for and not seen to become a good backup yet.
 
-    The latter was made though its answer was lost, or was a fork's, or the rotation ended before it was listed whole.
+    That is the new one's and, where a create's answer was lost, or was a fork's, that of what was made nevertheless.
     """
-    if run.asked is not None and run.created is not None:
-        for backup in listing.backups:
-            if backup.uuid == run.created.uuid:
-                compare(run, run.asked, backup)
     own = run.ownership(run.config)
     foreign = [b for b in listing.backups if has_time(b.name) and not own.owns(b.name, b.uuid)]
     for asked in _unseen(run) if foreign else ():
@@ -58,7 +52,5 @@ def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> No
     run.problem(
         "name_altered",
         f'the panel keeps the name "{asked}" as "{kept.name}"; the backup is known by its uuid, from the journal alone',
-        f"write the policy's name without {' '.join(unsafe)}"
-        if unsafe
-        else "without the state folder it would be foreign",
+        f"write the policy's name without {' '.join(unsafe)}" if unsafe else "do not lose the state folder",
     )

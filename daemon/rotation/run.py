@@ -125,7 +125,7 @@ class Row:
 
 @dataclass(slots=True)
 class Run:
-    """One rotation under way. `asked` is the name that it, or the one that it goes on with, asked the panel for."""
+    """One rotation under way."""
 
     order: Order
     client: PanelClient
@@ -135,7 +135,6 @@ class Run:
     server: Server | None = None
     row: Row | None = None
     slot: Slot | None = None
-    asked: str | None = None
     created: Backup | None = None
     deleted: list[Backup] = field(default_factory=list)
     undeleted: dict[str, tuple[Backup, PanelError]] = field(default_factory=dict)

@@ -137,7 +137,7 @@ async def test_a_template_that_no_panel_alters_says_what_the_ownership_hangs_on(
     rig.world.settings.alter = str.lower
     (problem,) = (await rig.rotate()).problems
     assert problem.text.startswith('the panel keeps the name "auto-survival-20260401T0359')
-    assert "without the state folder" in problem.hint
+    assert problem.hint == "do not lose the state folder"
     rig.configure(name="[auto] {time}")
     (problem,) = (await rig.rotate()).problems
     assert problem.hint == "write the policy's name without [ ]"
