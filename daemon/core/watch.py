@@ -29,12 +29,14 @@ class Event(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Watch:
     """One server: when last there was nothing to complain of (at first: since when it is watched), when its last good
-    backup was there, and of which troubles was told since.
+    backup was there, and of which troubles was told since. `beside` are those that were told beside a good backup, and
+    go on: that no backup comes is another trouble, of whatever kind.
     """
 
     fine_at: datetime
     good_at: datetime | None = None
     told: frozenset[Event] = frozenset()
+    beside: frozenset[Event] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,18 @@ def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[
     """
     news = []
     if report.good:
-        over = watch.told - {report.trouble, report.lasting}
+        going_on = watch.beside & {report.trouble, report.lasting}
+        over = watch.told | (watch.beside - going_on)
         if over:
             believed = report.shrunk and Event.SUSPICIOUS in over
             news.append(News(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))
-        watch = Watch(fine_at=now, good_at=now, told=watch.told - over)
+        watch = Watch(fine_at=now, good_at=now, beside=going_on)
     elif report.excused:
         watch = replace(watch, fine_at=now)
-    if report.trouble is not None and (report.trouble not in watch.told or report.trouble is Event.SUSPICIOUS):
-        watch = replace(watch, told=watch.told | {report.trouble})
+    known = watch.beside if report.good else watch.told
+    if report.trouble is not None and (report.trouble not in known or report.trouble is Event.SUSPICIOUS):
+        known |= {report.trouble}
+        watch = replace(watch, beside=known) if report.good else replace(watch, told=known)
         news.append(News(report.trouble))
     if report.good and report.trouble is None:
         news.append(News(Event.DONE))

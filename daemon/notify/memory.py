@@ -72,6 +72,7 @@ def _written(watch: Watch) -> Mapping[str, Any]:
         "fine_at": watch.fine_at.isoformat(),
         "good_at": watch.good_at.isoformat() if watch.good_at else None,
         "told": sorted(watch.told),
+        "beside": sorted(watch.beside),
     }
 
 
@@ -80,5 +81,11 @@ def _read(written: Mapping[str, Any]) -> Watch:
     return Watch(
         fine_at=datetime.fromisoformat(written["fine_at"]),
         good_at=datetime.fromisoformat(good_at) if good_at else None,
-        told=frozenset(Event(event) for event in written["told"] if event in set(Event)),
+        told=_events(written["told"]),
+        beside=_events(written.get("beside", ())),
     )
+
+
+def _events(written: Iterable[str]) -> frozenset[Event]:
+    """Those of the events that this version knows."""
+    return frozenset(Event(event) for event in written if event in set(Event))

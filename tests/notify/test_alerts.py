@@ -140,9 +140,11 @@ async def test_that_a_key_may_not_delete_is_told_once_and_its_end_too(stage: Sta
     """Though each rotation says it. A ping is a success as long as nothing was due to be deleted."""
     stage.daemons.world.add_key(KEY, User("backupd"))
     stage.survival.owner, stage.survival.subusers = User("somebody"), {"backupd": ("backup.read", "backup.create")}
-    async with stage.running(stage.configure(alert(HOOK), alert(PING, "ping", name="ping"), keep={"last": 3})):
+    config = stage.configure(alert(HOOK), alert(PING, "ping", name="ping"), keep={"last": 3})
+    async with stage.running(config):
         await until(stage.clock, at(2, 5))
         assert "/hunter2/survival/fail" not in {path for path, _ in stage.told.pings}
+    async with stage.running(config):
         await until(stage.clock, at(4, 5))
         assert "/hunter2/survival/fail" in {path for path, _ in stage.told.pings}
         stage.survival.subusers = {"backupd": ("backup.read", "backup.create", "backup.delete")}
