@@ -10,6 +10,7 @@ import asyncio
 import random
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any
 
 from daemon import __version__, garbage
@@ -80,14 +81,21 @@ class Service:
         config = await self._first_configuration()
         if config is None:
             return
-        with daemon_present(config.state_dir) as other:
+        with ExitStack() as present:
+            other = present.enter_context(daemon_present(config.state_dir))
             if other is not None:
                 log.warning("another_daemon", process=other, state_dir=str(config.state_dir), consequence=SIDE_BY_SIDE)
-            await self._live(config)
+            await self._live(config, present)
 
-    async def _live(self, config: Config) -> None:
-        """From the first configuration to the end."""
+    async def _live(self, config: Config, present: ExitStack) -> None:
+        """From the first configuration to the end, known in the state folder by what `present` holds."""
+
+        def be_known() -> None:
+            present.close()
+            present.enter_context(daemon_present(config.state_dir))
+
         tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
+        tools.opened_anew = be_known
         if await self._stopped_while_held(tools):
             tools.journal.close()
             return

@@ -41,7 +41,7 @@ def http_config(environ: Mapping[str, str], tree: Tree) -> HttpConfig | None:
     if not (is_loopback(host) or wants_token or table.expose):
         suggestion = f"set {variable(_TOKEN.path)} or token_file, or write expose = true"
         tree.refuse(_LISTEN, "others could read the page without a token", suggestion, value=shown(table.listen))
-    return HttpConfig(host, port, frozenset(table.hosts), token)
+    return HttpConfig(host, port, frozenset(table.hosts), token, table.external_url or "")
 
 
 def _wants_token(table: HttpTable, environ: Mapping[str, str]) -> bool:

@@ -196,6 +196,7 @@ class HttpTable(Table):
         default=False, description="Allow an address that others can reach without a token: they can read the page."
     )
     hosts: Hosts = Field([], description="Names that the page is asked by, besides localhost and plain addresses.")
+    external_url: Url | None = Field(None, description="The page's address as people open it; alerts lead to it.")
     token_file: Text | None = Field(
         None, description="A file that holds the token alone; a relative path starts at this file's folder."
     )

@@ -101,13 +101,14 @@ class DiscoverConfig:
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
     """Where the daemon answers HTTP. `hosts` are the names that it is asked by, besides localhost and plain addresses;
-    `token` is None where none is asked for.
+    `token` is None where none is asked for, `external_url` is where people find the page, or empty.
     """
 
     host: str
     port: int
     hosts: frozenset[str]
     token: SecretStr | None
+    external_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Alerts:
     @property
     def _page(self) -> str:
         """Where people see how all servers stand; empty where nobody said."""
-        return ""
+        return self._config.http.external_url if self._config.http else ""
 
     def _retire(self, name: str, receiver: Receiver) -> None:
         """Let what waits go to the receiver's new address, where it has one."""

@@ -73,6 +73,7 @@ class Tools:
     rotation that is left before its end.
     `opening_trouble` is why the journal of a configured state folder could not be opened at the last try,
     `lock_trouble` why the last lock could not be taken there.
+    `opened_anew` is told when a state that was in trouble has been opened anew.
     `turn` is held by the one rotation that is about to open its row in the journal.
     """
 
@@ -84,6 +85,7 @@ class Tools:
     random: random.Random
     seen: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
     left: Callable[["Run"], None] = lambda _run: None
+    opened_anew: Callable[[], None] = lambda: None
     opening_trouble: StateError | None = None
     lock_trouble: StateError | None = None
     under_way: dict[str, "Run"] = field(default_factory=dict)

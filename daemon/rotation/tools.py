@@ -83,6 +83,7 @@ def _mend_journal(tools: Tools) -> None:
             return
     tools.journal.close()
     tools.journal, tools.opening_trouble = _open_journal(tools.state_dir)
+    tools.opened_anew()
 
 
 def _lock_trouble(state_dir: Path | None) -> StateError | None:

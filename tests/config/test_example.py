@@ -43,6 +43,7 @@ IN_WORDS = {
     "api_key_file": "none",
     "discover": "none",
     "listen": "none",
+    "external_url": "none",
     "token": "none",
     "token_file": "none",
     "url": "none",

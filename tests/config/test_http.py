@@ -30,6 +30,7 @@ def test_an_address_of_this_machine_is_enough(tmp_path: Path, listen: str, addre
     http = loaded(tmp_path, f'{RIGHT}[http]\nlisten = "{listen}"').http
     assert http
     assert (http.host, http.port) == address
+    assert http.external_url == ""
     assert http.hosts == frozenset()
     assert http.token is None
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from daemon.config.values import AlertConfig, Config
+from daemon.config.values import AlertConfig, Config, HttpConfig
 from daemon.core.watch import Event
 from daemon.errors import StateError
 from daemon.fleet import Fleet
@@ -325,7 +325,8 @@ async def test_trouble_of_many_is_one_message_and_nobodys_is_missing(stage: Stag
     config = stage.configure()
     one = config.servers["survival"]
     servers = {name: replace(one, name=name) for name in (f"s{number}" for number in range(3000))}
-    crowd = replace(config, servers=servers)
+    http = HttpConfig("127.0.0.1", 9180, frozenset(), None, "https://backups.example.com")
+    crowd = replace(config, servers=servers, http=http)
     alerts = Alerts(crowd, lambda: journal, stage.clock, stage.told.poster())
     with Journal.open(stage.daemons.folder / "state") as journal:
         alerts.start()
@@ -338,6 +339,7 @@ async def test_trouble_of_many_is_one_message_and_nobodys_is_missing(stage: Stag
         assert journal.alerts() == []
     (digest,) = stage.told.messages
     assert digest["title"] == "3000 servers: the backup limit is reached"
+    assert digest["hint"] == "see https://backups.example.com"
     assert digest["text"].startswith("the backup limit is reached: s0, s1, s2, ")
     assert digest["text"].endswith("s9 and 2990 more")
     assert {told["server"] for told in digest["alerts"]} == set(servers)

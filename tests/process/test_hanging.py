@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import shutil
 import signal
 import socket
 import threading
@@ -16,7 +17,7 @@ from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.service import Service
 from daemon.systemd import Notifier
-from tests.process.support import CLOCK, PATIENCE, Panel, running, wait_until
+from tests.process.support import CLOCK, PATIENCE, Panel, command, running, wait_until
 
 HANGS = """\
 import os, pathlib, threading
@@ -149,3 +150,18 @@ def test_a_reload_that_takes_too_long_is_told(panel: Panel, monkeypatch: pytest.
     told = [line["text"] for line in lines if line["event"] == "reload_failed"]
     assert told == ["the configuration is still being read: its file system does not answer"]
     assert len(ready) == 3
+
+
+def test_a_state_folder_that_is_taken_away_is_made_anew(panel: Panel) -> None:
+    """Within a rotation: it is journalled, and the daemon is known to run there."""
+    survival = panel.add_server(past=1)
+    panel.configure(survival)
+    with running(panel) as daemon:
+        daemon.wait_for("rotation_ended")
+        shutil.rmtree(panel.folder / "state")
+        panel.configure(survival, panel.add_server("creative", past=1), panel.add_server("mining", past=1))
+        daemon.send(signal.SIGHUP)
+        daemon.wait_for("state_used_again")
+        daemon.wait_for("rotation_ended", times=3)
+        status = command(panel, "status")
+    assert f"daemon: running, process {daemon.process.pid}" in " ".join(status.stdout.split())
