@@ -4,6 +4,7 @@
 Nothing secret may be put in: no key, no signed URL.
 """
 
+from daemon.history.file import lacks_room
 from daemon.history.journal import KEPT_FOR, MOST_ROTATIONS, Journal
 from daemon.history.values import Alert, AppliedRetention, Rotation, Sample, Snapshot, Step, Trigger
 
@@ -18,4 +19,5 @@ __all__ = [
     "Snapshot",
     "Step",
     "Trigger",
+    "lacks_room",
 ]

@@ -191,6 +191,14 @@ def is_busy(error: Exception) -> bool:
     return isinstance(error, BlockingIOError)
 
 
+def lacks_room(error: StateError) -> bool:
+    """Whether there is nothing wrong but that the disk is full: what is open then is best left open."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
 def set_patience(connection: sqlite3.Connection, seconds: float) -> None:
     """Wait so long for others at most before a call fails; the whole process stands still meanwhile."""
     connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")

@@ -33,7 +33,7 @@ from daemon.rotation.outcome import (
 from daemon.rotation.report import begin, newest_good_at, report
 from daemon.rotation.run import Halt, Order, Run, Stage, Tools
 from daemon.rotation.survey import must_be_free
-from daemon.rotation.tools import recover_journal
+from daemon.rotation.tools import mend_state, recover_journal
 from daemon.rotation.wait import Expectation, expected, wait
 
 BUSY_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -142,19 +142,27 @@ async def _begin(run: Run) -> list[Rotation]:
     """Open the journal's row; return earlier ones, newest first, that may have asked for this start's backup.
 
     These are the rows that killed rotations left open, and those of earlier attempts at the same start. A journal that
-    another process holds is waited for: nothing was done yet that it would have to know of.
+    another process holds is waited for, and one that was taken away is opened anew: nothing was done yet that it would
+    have to know of.
     """
+    mended = False
     for delay in (*BUSY_DELAYS, None):
         try:
             rows = run.tools.journal.of_start(run.known_server.uuid, run.order.start_at)
             row = run.row = begin(run)
-        except StateError as error:
-            if delay is None or not isinstance(error, JournalBusyError):
+        except JournalBusyError as error:
+            if delay is None:
                 run.journal_failed(error)
                 break
             run.log.warning("journal_waited_for", text=error.text, again_in=delay)
             run.stage = Stage.QUEUED
             await run.tools.clock.sleep(delay)
+        except StateError as error:
+            mend_state(run.tools)
+            if mended or run.tools.state_trouble is not None:
+                run.journal_failed(error)
+                break
+            mended = True
         else:
             bind(rotation=row.number)
             run.log.info("rotation_began", trigger=run.order.trigger)

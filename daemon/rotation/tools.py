@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
 from daemon.errors import JournalBusyError, StateError
-from daemon.history import Journal
+from daemon.history import Journal, lacks_room
 from daemon.locks import check_locks
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
@@ -60,7 +60,7 @@ def keep_state(tools: Tools) -> None:
 
 def mend_state(tools: Tools) -> None:
     """Find out whether a state that could not be used can be used now: the journal is opened anew, unless it is only
-    held by another process for the moment.
+    held by another process for the moment, or has no room.
     """
     before = tools.state_trouble
     if before is None:
@@ -75,10 +75,9 @@ def _mend_journal(tools: Tools) -> None:
     if tools.opening_trouble is None:
         try:
             tools.journal.probe()
-        except JournalBusyError:
-            return
-        except StateError:
-            pass
+        except StateError as error:
+            if isinstance(error, JournalBusyError) or lacks_room(error):
+                return
         else:
             return
     tools.journal.close()

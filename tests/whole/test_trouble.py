@@ -178,11 +178,17 @@ async def test_room_that_somebody_else_takes_is_not_made_again(rig: Rig) -> None
     assert deleted(rig) == names[:1]
 
 
+def take_state_away(rig: Rig) -> None:
+    """Leave no state folder, and none that could be made."""
+    shutil.rmtree(rig.folder / "state")
+    (rig.folder / "state").write_text("a file where the folder should be")
+
+
 async def test_no_room_is_made_without_a_journal(rig: Rig) -> None:
     """A kill in between could not be picked up: the next start might make room again."""
     names = rig.fill(5)
     rig.server.limit = 5
-    rig.journal.close()
+    take_state_away(rig)
     outcome = await rig.rotate()
     assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "limit")
     assert rig.names() == names
@@ -430,7 +436,7 @@ async def test_the_ignore_list_is_asked_line_by_line_and_looked_at(rig: Rig) -> 
 
 async def test_without_a_usable_state_folder_backups_are_made_and_none_is_deleted(rig: Rig, history: list[str]) -> None:
     """Where nothing can be journalled a kill could not be picked up, so deleting waits."""
-    rig.journal.close()
+    take_state_away(rig)
     outcome = await rig.rotate()
     assert outcome.created is not None
     assert outcome.result is Result.FAILED
@@ -493,8 +499,13 @@ async def test_a_state_folder_that_comes_back_is_used_again(rig: Rig, history: l
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
-async def test_a_state_that_fails_meanwhile_is_opened_anew(rig: Rig, history: list[str], how: str) -> None:
-    """Somebody removed the folder, or put another database into its place: it heals by itself."""
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_a_state_that_fails_meanwhile_is_opened_anew(
+    rig: Rig, history: list[str], how: str, noticed: bool
+) -> None:
+    """Somebody removed the folder, or put another database into its place: it heals by itself, at the latest when the
+    next rotation begins.
+    """
     state = rig.folder / "state"
     assert (await rig.rotate()).result is Result.DONE
     if how == "removed":
@@ -502,8 +513,9 @@ async def test_a_state_that_fails_meanwhile_is_opened_anew(rig: Rig, history: li
     else:
         (state / "history.sqlite3").rename(state / "before")
         shutil.copy(state / "before", state / "history.sqlite3")
-    keep_state(rig.tools)
-    assert rig.tools.state_trouble is None
+    if noticed:
+        keep_state(rig.tools)
+        assert rig.tools.state_trouble is None
     rig.fill(5)
     outcome = await rig.rotate()
     assert (outcome.result, len(outcome.deleted) > 0, outcome.problems) == (Result.DONE, True, ())
