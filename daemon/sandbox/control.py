@@ -6,6 +6,7 @@
     POST   /sandbox/faults              {"fault": "web_page", "on": "create", "times": 3, "with": {"status": 502}}
     DELETE /sandbox/faults              forget every order
     PATCH  /sandbox/settings            {"api_limit": 60, "creation_limit": 0, "skew": 600, "zone": "Europe/Berlin"}
+                                        {"kind": "pelican", "checksum": "sha256", "locale": "de"}
     PATCH  /sandbox/nodes/NODE          {"state": "down"}
     PATCH  /sandbox/servers/ID          {"limit": 3, "status": "suspended", "work": {"seconds": 9, "outcome": "failed"}}
     POST   /sandbox/servers/ID/backups  {"name": "by hand", "locked": true, "age": 86400}: as another client's

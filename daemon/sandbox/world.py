@@ -119,6 +119,7 @@ class World:
         size: int | None = None,
         ignored: Iterable[str] = (),
         backup_uuid: str | None = None,
+        scheduled: bool = False,
         by: str = "somebody else",
     ) -> Backup:
         """A backup that is simply there, past every rule: history, or the work of another client.
@@ -129,6 +130,7 @@ class World:
         made = created_at or self.now()
         backup = Backup(backup_uuid or self.new_uuid(), name, made.replace(microsecond=0), locked, tuple(ignored))
         backup.size = server.work.size if size is None else size
+        backup.scheduled = scheduled
         backup.successful = state is State.GOOD
         backup.completed_at = None if state is State.PENDING else backup.created_at + took
         self._insert(server, backup, by)

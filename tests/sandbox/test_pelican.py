@@ -265,6 +265,16 @@ async def test_a_name_can_be_changed(world: World, only: Server) -> None:
     assert world.ledger[-1].deed is Deed.RENAMED
 
 
+async def test_what_the_panels_own_schedule_made_is_called_so(world: World, only: Server) -> None:
+    """By a field that a Pterodactyl does not have."""
+    async with over_http(world) as caller:
+        path = f"/servers/{only.identifier}/backups"
+        assert (await caller.control("POST", path, json={"name": "nightly", "scheduled": True})).status_code == 200
+        assert [row["is_scheduled"] for row in await caller.backups(only)] == [True]
+        world.settings.kind = Kind.PTERODACTYL
+        assert ["is_scheduled" in row for row in await caller.backups(only)] == [False]
+
+
 async def test_checksums_are_what_the_nodes_make_them(world: World, only: Server) -> None:
     """sha256, where they were told to."""
     made = world.add_backup(only, "a")
