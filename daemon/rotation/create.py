@@ -13,7 +13,7 @@ from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import ROOM_MADE, Refusal, make_room
 from daemon.history import Rotation, Step
-from daemon.panel.errors import BackupLimitError, NotFoundError, OutcomeUnknownError, PanelError
+from daemon.panel.errors import BackupLimitError, NodeError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.panel.settling import SETTLE_SECONDS
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
@@ -205,8 +205,11 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
         run.log.warning("create_unknown", backup=name, text=error.text)
         backup = await _settle_own(run, name, error)
     except PanelError as error:
+        if isinstance(error, NodeError):
+            run.tools.slots.failed(run.config.panel.name, run.known_server.node, run.config.name)
         run.step("create_refused", backup=name, error=error.text)
         raise
+    run.tools.slots.did(run.config.panel.name, run.known_server.node)
     run.step("created", uuid=backup.uuid, backup=backup.name)
     compare(run, name, backup, answered=all(backup.uuid != known.uuid for known in before.backups))
     run.log.info("backup_created", backup=backup.name, uuid=backup.uuid)

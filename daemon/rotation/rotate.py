@@ -191,6 +191,7 @@ async def _take_slot(run: Run) -> None:
         run.known_server.node,
         places=run.config.panel.backups_per_node,
         hold=run.config.policy.node_hold.total_seconds(),
+        patient=run.order.trigger != "manual",
     )
     if run.tools.in_force(run.config.name) is None:
         text = "the server is gone from the configuration while it queued for its node"

@@ -3,7 +3,12 @@
 A slot is taken before a backup is created and given back when it is completed, or after `node_hold`, or once it is
 pending far longer than earlier ones were: one stuck backup never keeps a node's next one waiting for ever
 (invariant 12).
+
+A node that failed several servers is asked gently: for one at a time, and with a growing pause, until it does what it
+is asked. Its servers would else find out one after the other, each at the cost of the panel's patience.
 """
+
+from dataclasses import dataclass, field
 
 import anyio
 
@@ -35,17 +40,69 @@ class Slot:
             self._limiter.release_on_behalf_of(self._holder)
 
 
+SEVERAL = 2
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """What a node failed at since it last did what it was asked."""
+
+    servers: set[str] = field(default_factory=set)
+    pause: float = FIRST_PAUSE
+    until: float = float("-inf")
+
+    @property
+    def several(self) -> bool:
+        return len(self.servers) >= SEVERAL
+
+
 class NodeSlots:
     """The places on every node, by panel and node name. A reload may change how many there are."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._limiters: dict[tuple[str, str], anyio.CapacityLimiter] = {}
+        self._places: dict[tuple[str, str], int] = {}
+        self._troubles: dict[tuple[str, str], _Trouble] = {}
 
-    async def take(self, panel: str, node: str, *, places: int, hold: float) -> Slot:
-        """Wait for one of the node's `places`, first come first served; it may be held for `hold` seconds."""
-        limiter = self._limiters.setdefault((panel, node), anyio.CapacityLimiter(places))
-        limiter.total_tokens = places
+    async def take(self, panel: str, node: str, *, places: int, hold: float, patient: bool = True) -> Slot:
+        """Wait for one of the node's `places`, first come first served; it may be held for `hold` seconds.
+
+        Whoever is `patient` also waits for a node that is in trouble.
+        """
+        key = panel, node
+        limiter = self._limiters.setdefault(key, anyio.CapacityLimiter(places))
+        self._places[key] = places
+        self._let_in(key)
         holder = object()
         await limiter.acquire_on_behalf_of(holder)
-        return Slot(limiter, holder, self._clock, hold)
+        slot = Slot(limiter, holder, self._clock, hold)
+        trouble = self._troubles.get(key)
+        if patient and trouble is not None and trouble.several:
+            try:
+                await self._clock.sleep(max(0.0, trouble.until - self._clock.monotonic()))
+            except BaseException:
+                slot.release()
+                raise
+        return slot
+
+    def failed(self, panel: str, node: str, server: str) -> None:
+        """Take in that the node did not make a backup of that server."""
+        trouble = self._troubles.setdefault((panel, node), _Trouble())
+        trouble.servers.add(server)
+        trouble.until = self._clock.monotonic() + trouble.pause
+        if trouble.several:
+            trouble.pause = min(2 * trouble.pause, LONGEST_PAUSE)
+        self._let_in((panel, node))
+
+    def did(self, panel: str, node: str) -> None:
+        """Take in that the node does what it is asked."""
+        if self._troubles.pop((panel, node), None):
+            self._let_in((panel, node))
+
+    def _let_in(self, key: tuple[str, str]) -> None:
+        """Let as many in as there are places, or one while the node is in trouble."""
+        trouble = self._troubles.get(key)
+        if key in self._limiters:
+            self._limiters[key].total_tokens = 1 if trouble is not None and trouble.several else self._places[key]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.watch import Event, News, Report, Watch
+from daemon.core.watch import Event, News, Report, Watch, reported
 from daemon.notify.judge import knowing, report_of
 from daemon.notify.message import of_outcome
 from daemon.rotation.outcome import Result
@@ -58,3 +58,18 @@ def test_a_rotation_without_a_backup_has_got_no_good_one(tmp_path: Path) -> None
     """Nothing was created, so that nothing can be good."""
     nothing = outcome(FAILED, "unreachable", good=True)
     assert report_of(order(server(tmp_path)), replace(nothing, created=None)) == Report(trouble=Event.FAILED)
+
+
+def test_a_deletion_that_failed_is_told_once_and_not_each_day_anew(tmp_path: Path) -> None:
+    """The first try of a day need not be told yet, and is no recovery either; its title says that there is a backup."""
+    made = outcome(FAILED, "undeletable", good=True)
+    again = replace(made, undeleted=tuple(verdict.backup for verdict in made.verdicts))
+    later = replace(again, retry_at=NOON + timedelta(minutes=10))
+    config = server(tmp_path)
+    watch, first = reported(Watch(NOON), report_of(order(config), later), NOON)
+    watch, second = reported(watch, report_of(order(config, attempt=1), later), NOON)
+    watch, third = reported(watch, report_of(order(config), later), NOON)
+    watch, fourth = reported(watch, report_of(order(config, attempt=1), later), NOON)
+    told = [[news.event for news in piece if news.event is not Event.DONE] for piece in (first, second, third, fourth)]
+    assert told == [[], [Event.FAILED], [], []]
+    assert "something needs you" in of_outcome(News(Event.FAILED), config, again, Watch(NOON), NOON).title

@@ -6,6 +6,7 @@ import pytest
 
 from daemon.rotation.slots import NodeSlots, Slot
 from tests.fakes import FakeClock
+from tests.virtual import VirtualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -68,3 +69,55 @@ async def test_a_place_may_be_held_for_node_hold(clock: FakeClock) -> None:
     assert slot.remaining() == 15
     await clock.sleep(45)
     assert slot.remaining() == 0
+
+
+async def test_a_node_that_failed_one_server_is_asked_for_the_next_at_once(clock: FakeClock) -> None:
+    """It may be that server's trouble alone, however often it is tried."""
+    slots = NodeSlots(clock)
+    for _ in range(5):
+        slots.failed("main", "node1", "survival")
+    (await taken(slots)).result().release()
+    assert sum(clock.naps) == 0
+
+
+async def test_a_node_that_failed_several_servers_is_asked_gently(clock: FakeClock) -> None:
+    """With a growing pause; who asks by hand is not patient."""
+    slots, pauses = NodeSlots(clock), []
+    for number in range(7):
+        (await (await taken(slots))).release()
+        pauses.append(sum(clock.naps))
+        clock.naps.clear()
+        slots.failed("main", "node1", f"server {number}")
+    assert pauses == [0, 0, 5, 10, 20, 40, 60]
+    (await slots.take("main", "node1", places=1, hold=3600, patient=False)).release()
+    assert clock.naps == []
+
+
+async def test_a_node_that_does_what_it_is_asked_is_asked_as_before(clock: FakeClock) -> None:
+    """Whoever waits behind the one that found out is let in at once."""
+    slots = NodeSlots(clock)
+    for server in ("survival", "creative"):
+        slots.failed("main", "node1", server)
+    tasks = [await taken(slots, places=2) for _ in range(3)]
+    assert [task.done() for task in tasks] == [True, False, False]
+    slots.did("main", "node1")
+    for _ in range(5):
+        await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
+    assert [task.done() for task in tasks] == [True, True, False]
+    for task in tasks:
+        (await task).release()
+
+
+async def test_who_is_left_while_a_node_rests_leaves_its_place() -> None:
+    """The daemon ends, or the server leaves the configuration."""
+    clock = VirtualClock()
+    slots = NodeSlots(clock)
+    for server in ("survival", "creative"):
+        slots.failed("main", "node1", server)
+    waiting = await taken(slots)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (await (await taken(slots, node="node2"))).remaining() == 3600
+    await clock.sleep(10)
+    (await (await taken(slots))).release()

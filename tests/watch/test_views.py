@@ -12,6 +12,7 @@ from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
 from daemon.watch.values import Ended, Standing, Work
 from daemon.watch.views import Kind, by_trouble, progress_of
+from daemon.watch.watcher import after
 from tests.web.gallery import DAY, GIB, NOW, Gallery, configured, empty, nightly, seen, snapshot
 
 MINUTE = timedelta(minutes=1)
@@ -215,3 +216,23 @@ def test_progress_is_unknown_without_an_earlier_backup_or_before_the_backup_is_a
     """Then only the stage is shown."""
     assert progress_of(Work("schedule", NOW, Stage.WAITING, MINUTE), Standing(NOW)).share is None
     assert progress_of(Work("schedule", NOW, Stage.QUEUED), after_nights(gallery)).share is None
+
+
+def test_a_backup_that_the_panel_does_not_delete_is_no_failure_to_back_up(gallery: Gallery) -> None:
+    """How many, which was the last, and when it is tried again; later failures do not make it forgotten."""
+    standing = after_nights(gallery)
+    problem = Problem("undeletable", "auto-survival-1 could not be deleted: 500", "it is tried again")
+    last = Ended(
+        "retry", NOW, NOW, Result.FAILED, good=True, undeleted=2, problems=(problem,), retry_at=NOW + timedelta(hours=1)
+    )
+    stands = after(standing, last)
+    gallery.watcher.standings["survival"] = stands
+    assert kinds(gallery) == [Kind.UNDELETABLE]
+    said = sentences(gallery)
+    assert "does not delete 2 backups that are to go: auto-survival-1 could not be deleted: 500." in said
+    assert "It is tried again at 2026-04-16 " in said
+    node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("node", "the node does not answer"),))
+    gallery.watcher.standings["survival"] = after(stands, node)
+    assert kinds(gallery) == [Kind.FAILING, Kind.UNDELETABLE]
+    gallery.watcher.standings["survival"] = after(stands, Ended("schedule", NOW, NOW, Result.DONE, good=True))
+    assert kinds(gallery) == []

@@ -74,6 +74,14 @@ async def test_backups_are_counted_by_state_lock_and_owner(gallery: Gallery) -> 
     assert value(found, "rotation_failures", server="lobby") == 5
 
 
+async def test_backups_that_the_panel_does_not_delete_are_counted(gallery: Gallery) -> None:
+    """As many as it did not delete when it was last asked."""
+    gallery.stand("survival", undeleted=2)
+    found = await scraped(gallery)
+    assert value(found, "undeletable_backups", server="survival") == 2
+    assert value(found, "undeletable_backups", server="lobby") == 0
+
+
 async def test_what_is_counted_grows(gallery: Gallery) -> None:
     """Rotations, steps, deletions, seconds and lateness."""
     counts = gallery.watcher.counts

@@ -12,7 +12,7 @@ from daemon.core.model import Server as Seen
 from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, Deed, Server, State
+from daemon.sandbox.records import Backup, Deed, Kind, NodeState, Server, State
 from daemon.sandbox.scenes import own_name
 from tests.whole.fleet import Daemons, at, rows, until
 from tests.whole.rig import Rig
@@ -355,3 +355,23 @@ async def test_what_was_asked_for_is_remembered_before_it_leaves(rig: Rig) -> No
     with pytest.raises(asyncio.CancelledError):
         await killed
     assert rig.journal.asked(rig.server.uuid) == {oldest(rig).uuid}
+
+
+# A node in trouble ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_a_dead_node_costs_its_servers_seconds_and_not_minutes(rig: Rig, kind: Kind) -> None:
+    """The panel itself says so; from the third server on the node is asked with pauses, and each is tried again."""
+    await rig.clock.sleep(120)  # past the start at four
+    rig.server.node.state = NodeState.DOWN
+    servers = [rig.config, *(rig.neighbour(name) for name in ("creative", "lobby", "skyblock"))]
+    moments = []
+    for server in servers:
+        began = rig.clock.now()
+        outcome = await rig.rotate("schedule", rig.clock.now(), of=server)
+        assert outcome.result is Result.FAILED
+        assert outcome.retry_at is not None
+        moments.append((rig.clock.now() - began).total_seconds())
+    assert rig.requests(Call.CREATE) == 4
+    assert moments == pytest.approx([0, 0, 5, 10], abs=2)
