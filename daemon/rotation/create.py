@@ -278,6 +278,8 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
     while not run.deleted:
         if not await delete_decided(run, gathered, decide, step="room"):
             raise _at_limit(limit, "no room could be made")
+        if not run.deleted:  # the next one is decided by what is there now
+            gathered = await gather(run)
 
 
 def _may_still_be_done(run: Run, earlier: Step) -> bool:

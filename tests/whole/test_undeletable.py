@@ -375,3 +375,18 @@ async def test_a_dead_node_costs_its_servers_seconds_and_not_minutes(rig: Rig, k
         moments.append((rig.clock.now() - began).total_seconds())
     assert rig.requests(Call.CREATE) == 4
     assert moments == pytest.approx([0, 0, 5, 10], abs=2)
+
+
+async def test_the_next_one_for_room_is_decided_by_what_is_there_by_then(rig: Rig) -> None:
+    """Somebody locked the oldest when it was to go; that was seen, and the next one cannot be deleted either."""
+    names = rig.fill(6)
+    rig.server.limit = 6
+    first, second = list(rig.server.backups.values())[:2]
+    lock = faults.meanwhile(lambda _world, _server: setattr(first, "locked", True))
+    rig.world.faults.order(lock, on=Call.DELETE, backup=first.uuid)
+    rig.world.faults.order(faults.node_error(500), on=Call.DELETE, backup=second.uuid)
+    outcome = await rig.rotate()
+    assert outcome.created is not None
+    assert deleted(rig)[0] == names[2]
+    assert first.name in rig.names()
+    assert sum(call.call is Call.DELETE and call.status == 400 for call in rig.app.calls) == 1
