@@ -211,10 +211,10 @@ async def _look_at_rights(run: Run) -> None:
 async def _prune(run: Run, gathered: Gathered) -> None:
     """Judge the listing taken after the wait, and delete what is beyond retention."""
     say_incomplete(run, gathered.listing)
-    waits: str | None = None
+    held: Problem | None = None
 
     def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
-        nonlocal waits
+        nonlocal held
         if listing.completeness is Completeness.COMPLETE:
             run.remember(listing)
         decided = run.judge(config, listing)
@@ -228,14 +228,14 @@ async def _prune(run: Run, gathered: Gathered) -> None:
         if decided.deletions and not run.may_delete:
             raise Halt(Result.FAILED, NO_RIGHT_TO_DELETE)
         run.let_through(config, listing, decided)
-        waits = decided.waits
+        held = None
+        if decided.waits is not None:  # told before anything goes: its day has begun, whatever then becomes of the rest
+            held = refusal(config.name, "max_deletions", decided.waits)
+            run.problem(held.code, held.text, held.hint)
         return decided.deletions
 
     await delete_decided(run, gathered, decide)
-    held = None if waits is None else refusal(run.config.name, "max_deletions", waits)
     if run.undeleted:
-        if held is not None:
-            run.problem(held.code, held.text, held.hint)
         raise undeleted(run)
     if held is not None:
         raise Halt(Result.REFUSED, held)

@@ -101,6 +101,18 @@ async def test_a_policy_that_is_put_right_again_lets_nothing_go(rig: Rig) -> Non
     assert deleted(rig) == 0
 
 
+async def test_what_waits_is_told_though_a_deletion_fails(rig: Rig) -> None:
+    """Its day has begun, so the operator must know."""
+    rig.fill(9)
+    rig.configure(**BRAKE, keep={"last": 9})
+    await rig.rotate()
+    rig.configure(**BRAKE, keep={"last": 7})
+    rig.world.faults.order(faults.node_error(500), on=Call.DELETE, times=40)
+    outcome = await rig.rotate()
+    assert outcome.result is Result.FAILED
+    assert [problem.code for problem in outcome.problems].count("max_deletions") == 1
+
+
 async def test_another_change_waits_for_a_day_of_its_own(rig: Rig) -> None:
     """However long ago the first was told."""
     rig.fill(9)
