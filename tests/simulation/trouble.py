@@ -301,6 +301,14 @@ def reloaded(sim: "Simulation", server: Server, rng: random.Random) -> None:
         sim.reload({name: policy}, f"{what} of {name}")
 
 
+def policy_narrowed(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """By a number or a size that is less than was meant; neither number nor share of what goes is in the way."""
+    policy = sim.configuration.policies[server.name]
+    _only_if(policy and policy["keep"] != "all")
+    narrow = rng.choice(({"keep": {"last": rng.randrange(1, 5)}}, {"total_size": rng.choice((300, 900))}))
+    sim.reload({server.name: {**policy, "max_deletions": 200, "max_share": 1, **narrow}}, f"{server.name} is narrowed")
+
+
 def reloaded_badly(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """With a mistake in the file."""
     _only_if(sim.daemon and sim.daemon.up and sim.daemon.alive)
@@ -354,6 +362,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "killed at a moment": (killed_at_a_moment, 1200, False),
     "stopped and started": (stopped, 1200, False),
     "configuration reloaded": (reloaded, 900, False),
+    "policy narrowed": (policy_narrowed, 900, True),
     "bad configuration reloaded": (reloaded_badly, 900, False),
     "rotated by hand": (rotated_by_hand, 900, False),
     "locked by hand": (locked_by_hand, 900, True),

@@ -201,7 +201,7 @@ def _no_share() -> AbstractContextManager[Any]:
     )
 
 
-@broken("a changed policy is obeyed at once", "7", insist={"configuration reloaded": 3})
+@broken("a changed policy is obeyed at once", "7", insist={"policy narrowed": 0.4})
 def _waits_for_nothing() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "held_back", lambda *_: ())
 
