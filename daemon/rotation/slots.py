@@ -8,6 +8,7 @@ A node that failed several servers is asked gently: for one at a time, and with 
 is asked. Its servers would else find out one after the other, each at the cost of the panel's patience.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 
 import anyio
@@ -46,11 +47,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 
 @dataclass(slots=True)
 class _Trouble:
-    """What a node failed at since it last did what it was asked."""
+    """What a node failed at since it last did what it was asked; `turn` is held by whoever asks it next."""
 
     servers: set[str] = field(default_factory=set)
     pause: float = FIRST_PAUSE
     until: float = float("-inf")
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def several(self) -> bool:
@@ -63,7 +65,6 @@ class NodeSlots:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._limiters: dict[tuple[str, str], anyio.CapacityLimiter] = {}
-        self._places: dict[tuple[str, str], int] = {}
         self._troubles: dict[tuple[str, str], _Trouble] = {}
 
     async def take(self, panel: str, node: str, *, places: int, hold: float, patient: bool = True) -> Slot:
@@ -71,21 +72,28 @@ class NodeSlots:
 
         Whoever is `patient` also waits for a node that is in trouble.
         """
-        key = panel, node
-        limiter = self._limiters.setdefault(key, anyio.CapacityLimiter(places))
-        self._places[key] = places
-        self._let_in(key)
+        limiter = self._limiters.setdefault((panel, node), anyio.CapacityLimiter(places))
+        limiter.total_tokens = places
         holder = object()
         await limiter.acquire_on_behalf_of(holder)
         slot = Slot(limiter, holder, self._clock, hold)
-        trouble = self._troubles.get(key)
-        if patient and trouble is not None and trouble.several:
+        if patient:
             try:
-                await self._clock.sleep(max(0.0, trouble.until - self._clock.monotonic()))
+                await self._rest((panel, node))
             except BaseException:
                 slot.release()
                 raise
         return slot
+
+    async def _rest(self, key: tuple[str, str]) -> None:
+        """Wait until the node may be asked again, and let the next one wait from now on."""
+        trouble = self._troubles.get(key)
+        if trouble is None or not trouble.several:
+            return
+        async with trouble.turn:
+            if self._troubles.get(key) is trouble:
+                await self._clock.sleep(max(0.0, trouble.until - self._clock.monotonic()))
+                trouble.until = self._clock.monotonic() + trouble.pause
 
     def failed(self, panel: str, node: str, server: str) -> None:
         """Take in that the node did not make a backup of that server."""
@@ -94,15 +102,7 @@ class NodeSlots:
         trouble.until = self._clock.monotonic() + trouble.pause
         if trouble.several:
             trouble.pause = min(2 * trouble.pause, LONGEST_PAUSE)
-        self._let_in((panel, node))
 
     def did(self, panel: str, node: str) -> None:
         """Take in that the node does what it is asked."""
-        if self._troubles.pop((panel, node), None):
-            self._let_in((panel, node))
-
-    def _let_in(self, key: tuple[str, str]) -> None:
-        """Let as many in as there are places, or one while the node is in trouble."""
-        trouble = self._troubles.get(key)
-        if key in self._limiters:
-            self._limiters[key].total_tokens = 1 if trouble is not None and trouble.several else self._places[key]
+        self._troubles.pop((panel, node), None)

@@ -93,19 +93,21 @@ async def test_a_node_that_failed_several_servers_is_asked_gently(clock: FakeClo
     assert clock.naps == []
 
 
-async def test_a_node_that_does_what_it_is_asked_is_asked_as_before(clock: FakeClock) -> None:
-    """Whoever waits behind the one that found out is let in at once."""
+async def test_a_node_that_does_what_it_is_asked_is_asked_as_before() -> None:
+    """While it is in trouble each of its places waits for a pause of its own; nobody does once it made a backup."""
+    clock = VirtualClock()
     slots = NodeSlots(clock)
     for server in ("survival", "creative"):
         slots.failed("main", "node1", server)
-    tasks = [await taken(slots, places=2) for _ in range(3)]
-    assert [task.done() for task in tasks] == [True, False, False]
+    began = clock.monotonic()
+    tasks = [await taken(slots, places=4) for _ in range(3)]
+    await tasks[0]
+    assert clock.monotonic() - began == 5
+    await tasks[1]
+    assert clock.monotonic() - began == 15
     slots.did("main", "node1")
-    for _ in range(5):
-        await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
-    assert [task.done() for task in tasks] == [True, True, False]
-    for task in tasks:
-        (await task).release()
+    await (await taken(slots, places=4))
+    assert clock.monotonic() - began == 15
 
 
 async def test_who_is_left_while_a_node_rests_leaves_its_place() -> None:

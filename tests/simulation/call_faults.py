@@ -104,6 +104,15 @@ def _seldom(kind: Kind) -> float:
     return 1.0 if kind.calls is not None and set(kind.calls) <= set(WRITES) else 4.0
 
 
+UNDELETABLE: Mapping[str, Maker] = {
+    "500": lambda _: FAILED,
+    "page": lambda rng: faults.web_page(rng.choice((502, 504))),
+    "refused": lambda rng: faults.refused(rng.choice((400, 403, 409, 422))),
+    "node": lambda rng: faults.node_error(rng.choice(NODE_STATUSES)),
+}
+"""What a panel answers each time that it is to delete one certain backup."""
+
+
 class RandomFaults(Faults):
     """Decides for every call, by the dice of each kind, whether it meets trouble."""
 
@@ -116,6 +125,7 @@ class RandomFaults(Faults):
         super().__init__()
         self.on = True
         self.victim: str | None = None
+        self.undeletable: dict[str, Fault] = {}
         self._rates = {name: rate / _seldom(KINDS[name]) for name, rate in rates.items() if name in KINDS}
         self._streams = {name: stream(name) for name in self._rates}
         self._happened = happened
@@ -129,6 +139,8 @@ class RandomFaults(Faults):
             if hit and chosen is None:
                 chosen = name, kind.make(rng)
         exchange = ORIGIN.get()
+        if self.on and call is Call.DELETE and backup in self.undeletable:
+            return self.undeletable[backup]
         if chosen is None or not self.on or exchange is None or (self.victim is not None and server != self.victim):
             return None
         name, fault = chosen

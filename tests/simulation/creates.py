@@ -12,6 +12,8 @@ from tests.simulation.starts import starts
 from tests.simulation.witness import Exchange, Rotation
 
 SETTLE_SECONDS = 120.0
+FAR_BEYOND, SLACK = 1800.0, 60.0
+"""Seconds that a backup may be pending before its node's next one need not wait, where earlier ones were quick."""
 PATIENCE = 300.0
 """Seconds that a rotation may need from its place on the node to its first list, where the panel answers badly."""
 
@@ -141,7 +143,8 @@ class Creates:
         now, row = self._witness.now(), self._witness.mirror[other.uuid].get(other.made or "")
         if row is None or row.completed is not None or other.ended is not None:
             return False
-        if now - other.began >= NODE_HOLDS[other.policy["node_hold"]]:
+        pending = (self._witness.world.now() - row.created).total_seconds()
+        if now - other.began >= NODE_HOLDS[other.policy["node_hold"]] or pending >= FAR_BEYOND - SLACK:
             return False
         nodes = [self._witness.node_of(one.uuid, one.began - SIGHTING) for one in (other, rotation)]
         return nodes[0] is not None and nodes[0] == nodes[1]

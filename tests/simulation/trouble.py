@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from daemon.sandbox.records import Backup, NodeState, Outcome, Server, State, Work
-from tests.simulation import oracle
+from tests.simulation import call_faults, oracle
 from tests.simulation.configuration import KEYS, URLS
 from tests.simulation.scenario import DAY, HOUR, KEEPS, SCHEDULES, ZONES
 
@@ -99,6 +99,13 @@ def failed_turns_good(sim: "Simulation", server: Server, rng: random.Random) -> 
     failed = [backup for backup in server.backups.values() if backup.state is State.FAILED]
     _only_if(failed)
     sim.world.report(server, rng.choice(failed), success=True)
+
+
+def cannot_be_deleted(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """Its object in S3 is gone, say: the panel answers each DELETE of it with an error, until the calm days."""
+    backup = pick(server, rng)
+    _only_if(backup)
+    sim.faults.undeletable[backup.uuid] = rng.choice(list(call_faults.UNDELETABLE.values()))(rng)
 
 
 def others_use_the_limit(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -334,6 +341,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "somebody locks": (somebody_locks, 600, True),
     "somebody unlocks": (somebody_unlocks, 600, True),
     "failed turns good": (failed_turns_good, 600, True),
+    "backup cannot be deleted": (cannot_be_deleted, 1, True),
     "others use the API limit": (others_use_the_limit, 30, False),
     "server suspended": (suspended, 900, True),
     "server transferred": (transferred, 900, True),
