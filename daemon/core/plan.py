@@ -5,7 +5,7 @@ through; the oldest first. The caller deletes one at a time and looks again; not
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -138,13 +138,9 @@ def _room_by_a_good_one(seen: "_Seen", present: Applied, brake: Brake, asked: Co
     if over is not None and (because := _no_exception(brake, now, retention)):
         return Refusal("max_deletions", f"{over}; {because}", held)
     candidates = [
-        verdict
-        for verdict in verdicts
-        if verdict.backup is not seen.coming
-        and verdict.backup.uuid not in asked
-        and is_candidate(verdict, retention.scope)
+        verdict for verdict in verdicts if verdict.backup is not seen.coming and is_candidate(verdict, retention.scope)
     ]
-    spared = {verdict.backup.uuid for verdict in (*candidates[: retention.min_good], *held)}
+    spared = {verdict.backup.uuid for verdict in (*_newest(candidates, retention.min_good, asked), *held)}
     good = [verdict for verdict in _deletions(verdicts) if verdict.state is State.GOOD]
     free = [verdict for verdict in good if verdict.backup.uuid not in spared]
     if free:
@@ -153,6 +149,16 @@ def _room_by_a_good_one(seen: "_Seen", present: Applied, brake: Brake, asked: Co
     if waiting:
         return Refusal("max_deletions", told_held(waiting, brake.held_until(now), retention.zone), held)
     return _nothing_deletable(replace(seen, coming=None).judged(present))
+
+
+def _newest(candidates: Sequence[Verdict], number: int, asked: Collection[str]) -> Iterator[Verdict]:
+    """The newest so many that have their files, and those newer ones that may have none: each may be the last."""
+    certain = 0
+    for verdict in candidates:
+        if certain == number:
+            return
+        certain += verdict.backup.uuid not in asked
+        yield verdict
 
 
 def _shrank_lately(present: Sequence[Verdict]) -> bool:

@@ -83,14 +83,15 @@ def test_room_is_made_by_another_as_long_as_there_is_one() -> None:
     assert room(rows, "last=3") == rows[0].uuid
     assert room(rows, "last=3", rows[0]) == rows[1].uuid
     assert room(rows, "last=4", rows[0]) == rows[0].uuid
-    assert room(rows[:1], "last=1", rows[0]) == rows[0].uuid
+    assert room(rows[:1], "last=1", rows[0]) is None
 
 
 def test_room_spares_the_newest_that_have_their_files() -> None:
     """The newest row may have none, so the one before it is the newest good one."""
     rows = [good(day) for day in DAYS[:2]]
     assert room(rows, "last=1") == rows[0].uuid
-    assert room(rows, "last=1", rows[1]) == rows[1].uuid
+    assert room(rows, "last=1", rows[1]) is None
+    assert room([good(DAYS[3]), *rows], "last=1", rows[1]) == rows[0].uuid
 
 
 @patient

@@ -163,7 +163,12 @@ def room(
     small = () if none_at_all else before.spare
     own = [row for row in sorted(rows, key=_age) if owns(policy, server, row.name)]
     ended = [before.states[row.uuid] for row in own if before.states[row.uuid] in {"good", "suspicious"}]
-    protected = [uuid for uuid in before.candidates if uuid not in asked][: setting(policy, "min_good")]
+    least = setting(policy, "min_good")
+    protected = [
+        uuid
+        for place, uuid in enumerate(before.candidates)
+        if sum(newer not in asked for newer in before.candidates[:place]) < least
+    ]
     good = after.good_deletions()
     free = [uuid for uuid in good if uuid not in protected and uuid != "~coming"]
     if again or (over(after, policy) and (lately or none_at_all)):
