@@ -19,9 +19,9 @@ from daemon.cli.options import Settings
 from daemon.clock import SystemClock
 from daemon.log import configure
 from daemon.rotation.run import Order
-from daemon.service import Service
-from daemon.systemd import Notifier
-from daemon.watch.watcher import Watcher
+from daemon.service.life import Service
+from daemon.service.systemd import Notifier
+from daemon.status.tracker import Watcher
 
 CLOCK = SystemClock()
 

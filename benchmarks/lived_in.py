@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from daemon.core.model import Action, Backup, Reason, State, Verdict
-from daemon.history import MOST_ROTATIONS, Journal
-from daemon.history.journal import FILE_NAME
-from daemon.history.values import written
-from daemon.watch.packed import write_detail
+from daemon.state import MOST_ROTATIONS, Journal
+from daemon.state.local.journal import FILE_NAME
+from daemon.state.values import written
+from daemon.status.packed import write_detail
 
 POLICY = {
     "scope": '"own"',

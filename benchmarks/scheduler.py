@@ -28,11 +28,11 @@ from benchmarks.chart import Axis, Curve, draw
 from benchmarks.lived_in import write_config, write_journal
 from benchmarks.measure import CLOCK, Figure, Spread, in_turn, processor_seconds, report, resident, run_to_end, say
 from daemon.core.calendar import Starts, parse_schedule
-from daemon.history import Journal
 from daemon.sandbox.records import Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
 from daemon.sandbox.world import World
+from daemon.state import Journal
 
 SPLAY_SECONDS = 600
 LEAD_SECONDS = 45

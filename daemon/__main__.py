@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from daemon import __version__, process, streams
+from daemon import __version__
+from daemon.cli import streams
+from daemon.service import process
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, TextIO
 
+from daemon._imports import without
 from daemon.clock import Clock, SystemClock
-from daemon.lean import without
 
 with without("rich"):
     import structlog

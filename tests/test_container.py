@@ -22,7 +22,7 @@ import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
 from daemon.config.load import load
-from daemon.service import DRAIN_SECONDS, FLUSH_SECONDS
+from daemon.service.life import DRAIN_SECONDS, FLUSH_SECONDS
 from tests.process.support import Panel, running, serving
 
 ROOT = Path(__file__).parents[1]

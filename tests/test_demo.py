@@ -19,12 +19,12 @@ import structlog
 
 from daemon import demo
 from daemon.clock import SystemClock
-from daemon.demo.ending import closing_rows, general
+from daemon.demo.checks import Witness
+from daemon.demo.narrator import Teller, _Events
 from daemon.demo.play import Pace, play
 from daemon.demo.screen import Screen
-from daemon.demo.stage import Stage, build_world
-from daemon.demo.teller import Teller, _Events
-from daemon.demo.witness import Witness
+from daemon.demo.setup import Stage, build_world
+from daemon.demo.summary import closing_rows, general
 from daemon.errors import Exit, UsageError
 from daemon.log import get_logger
 from daemon.sandbox.records import Server, Settings, State, Work

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli.backups_app import backups_app
+from daemon.cli.backups.app import backups_app
 from daemon.cli.options import Json, Servers, Settings, settings
 from daemon.errors import Exit, UsageError
-from daemon.process import take_signals
+from daemon.service.process import take_signals
 
 PROGRAM = "ptero-backupd"
 RUN = "run"
@@ -71,7 +71,7 @@ def run(
     ] = False,
 ) -> int:
     """Run the daemon, in the foreground."""
-    from daemon.cli.run import run_daemon
+    from daemon.cli.commands.run import run_daemon
 
     return run_daemon(settings(context), log_to_stdout=log_to_stdout)
 
@@ -88,7 +88,7 @@ def rotate(
     json: Json = False,
 ) -> int:
     """Back up now, then delete what is beyond retention."""
-    from daemon.cli.rotate import rotate_now
+    from daemon.cli.commands.rotate import rotate_now
 
     return rotate_now(settings(context), servers or (), dry_run=dry_run, max_deletions=max_deletions, as_json=json)
 
@@ -115,14 +115,14 @@ def plan(
     if listing is None:
         if given := [option for option, value in offline.items() if value is not None]:
             raise UsageError(f"{given[0]} goes with --listing", hint="without it the configuration says so")
-        from daemon.cli.plan import plan_servers
+        from daemon.cli.commands.plan import plan_servers
 
         return plan_servers(settings(context), servers or (), as_json=json)
     if servers:
         raise UsageError("--listing judges a file, not a server of the configuration")
     if keep is None:
         raise UsageError("--listing needs --keep", hint="such as --keep last=3,daily=7,weekly=4")
-    from daemon.cli.plan_listing import plan_listing
+    from daemon.cli.commands.plan_listing import plan_listing
 
     return plan_listing(listing, keep, timezone=timezone or "UTC", now=now, name=name, as_json=json)
 
@@ -136,7 +136,7 @@ def schedule(
     json: Json = False,
 ) -> int:
     """Show the next starts."""
-    from daemon.cli.schedule import show_schedule
+    from daemon.cli.commands.schedule import show_schedule
 
     return show_schedule(settings(context), servers or (), count=count, now=now, as_json=json)
 
@@ -148,7 +148,7 @@ def check(
     json: Json = False,
 ) -> int:
     """Check the configuration, panels, keys and limits."""
-    from daemon.cli.check import check_all
+    from daemon.cli.commands.check import check_all
 
     return check_all(settings(context), offline=offline, as_json=json)
 
@@ -156,7 +156,7 @@ def check(
 @app.command()
 def servers(context: typer.Context, json: Json = False) -> int:
     """Show the servers that the keys can see."""
-    from daemon.cli.servers import show_servers
+    from daemon.cli.commands.servers import show_servers
 
     return show_servers(settings(context), as_json=json)
 
@@ -169,7 +169,7 @@ def history(
     json: Json = False,
 ) -> int:
     """Show the rotations of the past."""
-    from daemon.cli.history import show_history
+    from daemon.cli.commands.history import show_history
 
     return show_history(settings(context), server, limit=limit, as_json=json)
 
@@ -177,7 +177,7 @@ def history(
 @app.command()
 def status(context: typer.Context, json: Json = False) -> int:
     """Show what was last, what is under way, and what is next."""
-    from daemon.cli.status import show_status
+    from daemon.cli.commands.status import show_status
 
     return show_status(settings(context), as_json=json)
 
@@ -206,7 +206,7 @@ def init(
 
     The key is asked for, or taken from $PTERO_BACKUPD_PANELS__MAIN__API_KEY or --api-key-file; it is never an argument.
     """
-    from daemon.cli.init import Wishes, write_first
+    from daemon.cli.commands.init import Wishes, write_first
 
     return write_first(
         settings(context), Wishes(url, api_key_file, panel, tuple(server or ()), output, allow_http, all_servers)
@@ -216,7 +216,7 @@ def init(
 @config_app.command("schema")
 def config_schema() -> int:
     """Print the JSON schema of the configuration file, for editors."""
-    from daemon.cli.schema import show_schema
+    from daemon.cli.commands.schema import show_schema
 
     return show_schema()
 
@@ -232,7 +232,7 @@ def sandbox(
     kind: Annotated[str, typer.Option(metavar="KIND", help="pterodactyl or pelican.")] = "pterodactyl",
 ) -> int:
     """Run a panel in memory, to try things on."""
-    from daemon.cli.sandbox import serve_sandbox
+    from daemon.cli.commands.sandbox import serve_sandbox
 
     return serve_sandbox(listen, kind)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import typer
 
 from daemon.cli.app import PROGRAM, app
-from daemon.cli.output import say, say_error, say_trouble
+from daemon.cli.streams import output_error
+from daemon.cli.ui.output import say, say_error, say_trouble
 from daemon.errors import BackupdError, Exit
-from daemon.streams import output_error
 
 # typer exports this one error of usage; its base is what all of them share.
 _USAGE: type[Exception] = typer.BadParameter.__bases__[0]

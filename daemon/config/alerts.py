@@ -13,7 +13,7 @@ from daemon.config.models import AlertTable
 from daemon.config.secret import Place, find_secret
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PLACEHOLDERS, AlertConfig
-from daemon.core.watch import Event
+from daemon.core.alerting import Event
 
 _PLACEHOLDER = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
 

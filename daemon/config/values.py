@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from daemon.config.errors import Problem
+from daemon.core.alerting import Event
 from daemon.core.calendar import Schedule, Starts
 from daemon.core.discover import Selection
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
 from daemon.core.retention import Retention
-from daemon.core.watch import Event
 
 PLACEHOLDERS = ("panel", "policy", "server")
 

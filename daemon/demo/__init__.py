@@ -13,7 +13,7 @@ from pathlib import Path
 from daemon.clock import SystemClock
 from daemon.demo.play import play
 from daemon.demo.screen import Screen
-from daemon.demo.stage import build_world
+from daemon.demo.setup import build_world
 
 
 def run(keep_running: bool) -> int:

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.demo.ending import COLUMNS, closing_rows
+from daemon.demo.checks import Witness
+from daemon.demo.narrator import Teller
 from daemon.demo.screen import Screen
-from daemon.demo.stage import EVERY, Stage
-from daemon.demo.teller import Teller
-from daemon.demo.witness import Witness
+from daemon.demo.setup import EVERY, Stage
+from daemon.demo.summary import COLUMNS, closing_rows
 from daemon.errors import Exit
 from daemon.sandbox.scenes import KEY
 from daemon.sandbox.serve import SandboxServer
 from daemon.sandbox.world import World
-from daemon.service import Service
-from daemon.systemd import Notifier
+from daemon.service.life import Service
+from daemon.service.systemd import Notifier
 
 LIFTED_TO = 200
 LOOK_SECONDS = 0.2

@@ -18,6 +18,8 @@ from pydantic import SecretStr
 from daemon.clock import Clock
 from daemon.core.model import Backup, Listing, Server
 from daemon.panel.answers import Answer, Call
+from daemon.panel.decode import new_backup, nothing, said_locked, this_backup, understood
+from daemon.panel.error_map import CREATION_MARGIN
 from daemon.panel.errors import (
     LEFT_OPEN,
     CreationThrottledError,
@@ -32,8 +34,7 @@ from daemon.panel.errors import (
     PermissionLackingError,
     StrangeAnswerError,
 )
-from daemon.panel.pacing import Budget, Pace
-from daemon.panel.pages import (
+from daemon.panel.listing import (
     BACKUPS_PER_PAGE,
     LARGEST_LIST,
     SERVERS_PER_PAGE,
@@ -44,13 +45,12 @@ from daemon.panel.pages import (
     read_passes,
     server_page,
 )
-from daemon.panel.requests import Requests
-from daemon.panel.results import new_backup, nothing, said_locked, this_backup, understood
+from daemon.panel.rate_limiter import Budget, Pace
+from daemon.panel.reconcile import DELETE_SECONDS, SETTLE_SECONDS, settle_create, settle_delete, settle_toggle
 from daemon.panel.rights import Rights
+from daemon.panel.server_cache import Sightings
 from daemon.panel.server_calls import ServerCalls
-from daemon.panel.settling import DELETE_SECONDS, SETTLE_SECONDS, settle_create, settle_delete, settle_toggle
-from daemon.panel.sightings import Sightings
-from daemon.panel.translate import CREATION_MARGIN
+from daemon.panel.transport import Requests
 from daemon.panel.wire import is_id, read_link, read_server
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import os
 import ssl
 from urllib.parse import urlsplit
 
-from daemon.lean import without
+from daemon._imports import without
 from daemon.log import get_logger
 from daemon.panel.proxies import Proxy, UnusableProxyError, proxy_for, unread_entries
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from daemon.core.model import Server
 from daemon.panel.answers import Answer, Call
 from daemon.panel.errors import PanelError, ServerStateError
-from daemon.panel.requests import Requests
+from daemon.panel.transport import Requests
 
 View: TypeAlias = Callable[[str], Awaitable[Server]]
 

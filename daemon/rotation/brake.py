@@ -17,7 +17,7 @@ from daemon.core.model import Scope, State, Verdict
 from daemon.core.names import Ownership, Template
 from daemon.core.plan import Plan
 from daemon.core.retention import Retention
-from daemon.history import AppliedRetention, Journal
+from daemon.state import AppliedRetention, Journal
 
 NOTHING = AppliedRetention()
 

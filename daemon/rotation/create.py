@@ -12,9 +12,8 @@ from daemon.core.adoption import newest_attempt
 from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import ROOM_MADE, Refusal, make_room
-from daemon.history import Rotation, Step
 from daemon.panel.errors import BackupLimitError, NodeError, NotFoundError, OutcomeUnknownError, PanelError
-from daemon.panel.settling import SETTLE_SECONDS
+from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.naming import compare
@@ -31,6 +30,7 @@ from daemon.rotation.outcome import (
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
 from daemon.rotation.survey import ROUNDING, adoption, stuck_problem
+from daemon.state import Rotation, Step
 
 
 async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Backup:

@@ -8,9 +8,9 @@ from typing import Any
 from daemon.core.calendar import retry_delay
 from daemon.core.model import Backup, State, Verdict
 from daemon.errors import StateError
-from daemon.history import Rotation
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
 from daemon.rotation.run import Halt, Row, Run
+from daemon.state import Rotation
 
 
 def begin(run: Run) -> Row:

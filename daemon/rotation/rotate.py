@@ -12,8 +12,6 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Completeness, Listing, Server, State, Verdict
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, JournalBusyError, ServerBusyError, StateError
-from daemon.history import Rotation
-from daemon.locks import server_lock
 from daemon.log import bind, bound, get_logger, unbind
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateError
@@ -32,9 +30,11 @@ from daemon.rotation.outcome import (
 )
 from daemon.rotation.report import begin, newest_good_at, report
 from daemon.rotation.run import Halt, Order, Run, Stage, Tools
+from daemon.rotation.setup import mend_state, recover_journal
 from daemon.rotation.survey import must_be_free
-from daemon.rotation.tools import mend_state, recover_journal
 from daemon.rotation.wait import Expectation, expected, wait
+from daemon.state import Rotation
+from daemon.state.local.locks import server_lock
 
 BUSY_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks at a journal that another process holds."""

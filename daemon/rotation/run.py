@@ -21,13 +21,13 @@ from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, plan
 from daemon.errors import StateError
-from daemon.history import AppliedRetention, Journal, Trigger
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError, StrangeAnswerError
 from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
+from daemon.state import AppliedRetention, Journal, Trigger
 
 Seen = TypeVar("Seen")
 

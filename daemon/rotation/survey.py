@@ -11,11 +11,11 @@ from daemon.core.brake import Brake
 from daemon.core.model import Backup, Completeness, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, Refusal, make_room, plan
-from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import BackupLimitError, ServerStateError
 from daemon.rotation.brake import brake_of, recall
 from daemon.rotation.outcome import NO_BACKUPS, Problem, refusal
+from daemon.state import Journal
 
 ROUNDING = timedelta(seconds=2)
 """The panel rounds its dates down, and its clock is known to a second."""

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from daemon.core.units import format_size
-from daemon.folder import is_plain, open_in, opened_folder
+from daemon.files import is_plain, open_in, opened_folder
 from daemon.transfer.errors import DiskFullError, TargetError, disk_error
 from daemon.transfer.expected import USUAL, Expected, Tally
 

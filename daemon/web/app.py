@@ -11,10 +11,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from daemon.config.values import HttpConfig
+from daemon.documents.status import status
 from daemon.errors import StateError
-from daemon.metrics import CONTENT_TYPE, Metrics
-from daemon.watch.board import Board
-from daemon.web.documents import status
+from daemon.status.fleet_status import Board
+from daemon.status.metrics import CONTENT_TYPE, Metrics
 from daemon.web.fleet_page import FleetPage
 from daemon.web.guard import Guard
 from daemon.web.html import tag

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from daemon.config.values import HttpConfig
 from daemon.errors import BackupdError
 from daemon.log import get_logger
-from daemon.watch.board import Board
+from daemon.status.fleet_status import Board
 
 if TYPE_CHECKING:
     from daemon.web.site import Site

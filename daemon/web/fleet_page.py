@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from daemon.config.values import ServerConfig
 from daemon.core.model import State
 from daemon.core.units import format_size, to_zone
-from daemon.watch.board import SLICE, Board
-from daemon.watch.strip import strip_of
-from daemon.watch.values import Snapshot
-from daemon.watch.views import Progress, ServerView, Trouble, by_trouble
+from daemon.status.coverage import strip_of
+from daemon.status.fleet_status import SLICE, Board
+from daemon.status.values import Snapshot
+from daemon.status.views import Progress, ServerView, Trouble, by_trouble
 from daemon.web.html import Html, join, tag
 from daemon.web.parts import chip, legend, page, small_strip, tone_of, trend
 from daemon.web.words import STAGES, local, span, time

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.core.units import format_size
-from daemon.history import Sample
-from daemon.watch.strip import Cell, Cover, Strip
-from daemon.watch.views import Kind, ServerView
+from daemon.state import Sample
+from daemon.status.coverage import Cell, Cover, Strip
+from daemon.status.views import Kind, ServerView
 from daemon.web.html import Html, Part, join, tag
 from daemon.web.words import ACTIONS, change
 

@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 from daemon.core.model import Action, State, Verdict
 from daemon.core.units import format_size, to_zone
-from daemon.history import Rotation, Sample
-from daemon.watch.strip import Cell, strip_of
-from daemon.watch.values import Snapshot, is_beyond
-from daemon.watch.views import Kind, ServerView, Trouble
+from daemon.state import Rotation, Sample
+from daemon.status.coverage import Cell, strip_of
+from daemon.status.values import Snapshot, is_beyond
+from daemon.status.views import Kind, ServerView, Trouble
 from daemon.web.fleet_page import progress_parts, trouble_line
 from daemon.web.html import Html, Part, tag
 from daemon.web.parts import CLASSES, TONES, chip, explained, legend, page, tone_of, trend

@@ -15,7 +15,7 @@ import uvicorn
 from daemon.config.values import HttpConfig
 from daemon.errors import BackupdError, Exit
 from daemon.log import get_logger
-from daemon.watch.board import Board
+from daemon.status.fleet_status import Board
 from daemon.web.app import make_app
 from daemon.web.crowd import Crowd, Limits
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from daemon.core.model import Action
 from daemon.core.units import format_duration, format_size, to_zone
-from daemon.history import Step
 from daemon.rotation.run import Stage
+from daemon.state import Step
 from daemon.web.html import Html, tag
 
 MINUTE = timedelta(minutes=1)

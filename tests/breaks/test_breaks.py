@@ -14,7 +14,7 @@ from tests.breaks.__main__ import play
 from tests.breaks.copy import Copy
 from tests.breaks.listed import PAGE, ROOT, Break, listed, page
 
-LOCK = "tests/test_locks.py::test_the_file_is_private_and_stays"
+LOCK = "tests/state/test_locks.py::test_the_file_is_private_and_stays"
 
 
 def test_each_break_is_of_the_shell_and_told_once() -> None:
@@ -62,8 +62,12 @@ def test_the_page_is_made_from_the_list() -> None:
 def test_the_runner_tells_what_is_caught_from_what_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A true break, one that changes nothing, one that leaves no program; and the copy is whole again afterwards."""
     caught = next(one for one in listed() if one.tests == (LOCK,))
-    harmless = Break("harmless", "6", "", "daemon/locks.py", "import struct\n", "import struct  # as it was\n", (LOCK,))
-    no_program = Break("no program", "6", "", "daemon/locks.py", "import struct\n", "import struct_\n", (LOCK,))
+    harmless = Break(
+        "harmless", "6", "", "daemon/state/local/locks.py", "import struct\n", "import struct  # as it was\n", (LOCK,)
+    )
+    no_program = Break(
+        "no program", "6", "", "daemon/state/local/locks.py", "import struct\n", "import struct_\n", (LOCK,)
+    )
     assert play([caught, harmless, no_program], [Copy(tmp_path)]) == 1
     told = capsys.readouterr().out
     for line in (

@@ -5,7 +5,7 @@ import io
 import pytest
 import typer
 
-from daemon.cli.agree import agree
+from daemon.cli.ui.confirm import agree
 
 
 class Terminal(io.StringIO):

@@ -11,16 +11,16 @@ import pytest
 
 from daemon.core.model import Action, Backup, Reason, Verdict
 from daemon.core.model import State as Judged
-from daemon.history import Journal
-from daemon.locks import server_lock
-from daemon.presence import daemon_present
 from daemon.sandbox import faults
 from daemon.sandbox.records import State, User, Work
 from daemon.sandbox.scenes import KEY, own_name, three_pages
 from daemon.sandbox.serve import SandboxServer, in_background
 from daemon.sandbox.world import World
-from daemon.watch.stored import to_stored
-from daemon.watch.values import Snapshot
+from daemon.state import Journal
+from daemon.state.local.locks import server_lock
+from daemon.state.local.presence import daemon_present
+from daemon.status.stored import to_stored
+from daemon.status.values import Snapshot
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
 
@@ -852,7 +852,7 @@ def test_run_hands_over_to_the_service(cli: Cli, panel: Panel, monkeypatch: pyte
         async def run(self) -> None:
             seen.append(sorted(seen[0]().servers))
 
-    monkeypatch.setattr("daemon.cli.run.Service", Quiet)
+    monkeypatch.setattr("daemon.cli.commands.run.Service", Quiet)
     assert cli("--config", panel.config, "run").code == 0
     assert seen[1] == ["lobby", "survival"]
 
@@ -880,7 +880,7 @@ def test_the_sandbox_says_how_to_use_it(
         monkeypatch.setattr(SandboxServer, "url", property(lambda _: f"http://{host}:{port}"))
         ready(server)
 
-    monkeypatch.setattr("daemon.cli.sandbox.serve", serve)
+    monkeypatch.setattr("daemon.cli.commands.sandbox.serve", serve)
     ran = cli("sandbox", "--listen", "[::1]:9000", *options)
     assert (ran.code, ran.out) == (0, "")
     assert "a panel in memory answers at http://::1:9000" in ran.err

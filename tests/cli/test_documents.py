@@ -3,15 +3,15 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-from daemon.check import Finding, Level
-from daemon.cli import documents
-from daemon.cli.documents import About
 from daemon.config.errors import Problem as Mistake
 from daemon.core.model import Action, Backup, Completeness, Listing, Reason, Server, State, Verdict
 from daemon.core.plan import Plan
+from daemon.documents import commands as documents
+from daemon.documents.commands import About
 from daemon.errors import SafetyError
-from daemon.history import Rotation, Step
+from daemon.operations.check import Finding, Level
 from daemon.rotation.outcome import Outcome, Problem, Result
+from daemon.state import Rotation, Step
 
 NOON = datetime(2026, 4, 1, 12, 0, 0, 999, tzinfo=timezone(timedelta(hours=2)))
 BACKUP = Backup(

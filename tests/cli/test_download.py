@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.__main__ import main
-from daemon.cli.progress import watching
+from daemon.cli.ui.progress import watching
 from daemon.sandbox import faults
 from daemon.sandbox.records import Backup, Digest, Key, State, Storage, User
 from daemon.sandbox.world import World
@@ -206,7 +206,7 @@ def raw(panel: Panel, capture: Capture) -> tuple[int, bytes, bytes]:
 
 def test_an_archive_is_not_written_to_a_terminal(cli: Cli, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would only be noise."""
-    monkeypatch.setattr("daemon.cli.download.sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("daemon.cli.backups.download.sys.stdout.isatty", lambda: True, raising=False)
     ran = get(cli, panel, "latest", "-o", "-")
     assert (ran.code, "to the terminal" in ran.err) == (2, True)
 
@@ -308,7 +308,7 @@ def test_ctrl_c_ends_it_at_once(cli: Cli, panel: Panel, monkeypatch: pytest.Monk
     def press(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("daemon.cli.progress.Lines.moved", press)
+    monkeypatch.setattr("daemon.cli.ui.progress.Lines.moved", press)
     ran = get(cli, panel, "by hand")
     assert ran.code == 130
     left = "nothing is left of what came" if storage is Storage.NODE else "keeps the first 19.5 KiB"

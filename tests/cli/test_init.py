@@ -86,7 +86,7 @@ def test_for_the_whole_system_the_state_folder_is_named(
     cli: Cli, panel: Panel, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rotation by hand must find the daemon's own locks."""
-    monkeypatch.setattr("daemon.cli.init.DEFAULT_FILE", target)
+    monkeypatch.setattr("daemon.cli.commands.init.DEFAULT_FILE", target)
     ran = cli("init", "--url", panel.url, "--api-key-file", "-", stdin=KEY)
     assert ran.code == 0
     assert tomllib.loads(target.read_text())["state_dir"] == "/var/lib/ptero-backupd"
@@ -134,7 +134,7 @@ def test_a_key_file_of_ours_does_not_stay_behind_alone(
             raise UsageError("cannot be written")
         write_new(path, text)
 
-    monkeypatch.setattr("daemon.cli.init.write_new", refuse)
+    monkeypatch.setattr("daemon.cli.commands.init.write_new", refuse)
     assert cli("init", "--url", panel.url, "--api-key-file", "-", "-o", target, stdin=KEY).code == 2
     assert not target.with_name("main.key").exists()
     file = environment / "somewhere.key"

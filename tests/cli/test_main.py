@@ -10,7 +10,7 @@ import pytest
 
 from daemon import __version__
 from daemon.cli import main as cli_main
-from daemon.cli.output import printable, say, say_error
+from daemon.cli.ui.output import printable, say, say_error
 from daemon.errors import BackupdError, SafetyError, StateError, UsageError
 from daemon.log import REDACTED
 from tests.cli.conftest import Cli
@@ -144,7 +144,7 @@ def test_ctrl_c_within_a_command_is_one_clean_line(cli: Cli, monkeypatch: pytest
     def interrupted(*_: object, **__: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("daemon.cli.sandbox.serve", interrupted)
+    monkeypatch.setattr("daemon.cli.commands.sandbox.serve", interrupted)
     ran = cli("sandbox")
     assert (ran.code, ran.err) == (130, "interrupted\n")
 
@@ -166,7 +166,7 @@ def test_a_reader_that_went_away_is_no_error() -> None:
     """`… | head` ends without a word, also when the interpreter flushes at its end."""
     code = (
         "import os, sys\n"
-        "from daemon.cli.output import write\n"
+        "from daemon.cli.ui.output import write\n"
         "ours, theirs = os.pipe(); os.close(ours); os.dup2(theirs, 1)\n"
         "write('x' * 100_000); write('more')"
     )

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.cli.tables import cell, facts, show, table
-from daemon.cli.verdicts import verdict_table
+from daemon.cli.ui.tables import cell, facts, show, table
+from daemon.cli.ui.verdicts import verdict_table
 from daemon.core.model import Action, Backup, Reason, State, Verdict
 
 LONG = "a reason that says in so many words why this backup, of all backups, has to go now"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from daemon.config.load import load
-from daemon.history import Journal
 from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup, Digest, State
+from daemon.state import Journal
 from tests.cli.conftest import Cli, Panel, Ran
 
 BAD = {
@@ -158,7 +158,7 @@ def test_ctrl_c_ends_it(cli: Cli, panel: Panel, monkeypatch: pytest.MonkeyPatch)
     def press(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("daemon.cli.progress.Lines.moved", press)
+    monkeypatch.setattr("daemon.cli.ui.progress.Lines.moved", press)
     assert look(cli, panel, "by hand").code == 130
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from daemon.__main__ import main
-from daemon.locks import server_lock
 from daemon.sandbox import faults
 from daemon.sandbox.records import Backup, Deed, Outcome, State, User, Work
+from daemon.state.local.locks import server_lock
 from tests.cli.conftest import Cli, Panel, Ran, interrupt
 from tests.cli.test_commands import shape
 
@@ -552,7 +552,7 @@ def test_on_a_terminal_the_step_stands_beside_a_spinner(
 ) -> None:
     """And is gone in the end; a name from the panel cannot pass for markup."""
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("daemon.cli.steps.sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("daemon.cli.ui.steps.sys.stderr.isatty", lambda: True)
     ran = typed("", "lock", "latest")
     assert ran.code == 0
     assert "\x1b[" in ran.err

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.config import alerts
 from daemon.config.load import load
-from daemon.core.watch import Event
+from daemon.core.alerting import Event
 from tests.config.support import ENVIRONMENT, RIGHT, loaded, problems, write
 
 SECRET = "https://hooks.example.com/services/hunter2"

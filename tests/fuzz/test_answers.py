@@ -14,13 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from daemon.cli.documents import About, listed, planned
 from daemon.core.brake import Brake
 from daemon.core.keep import Keep
 from daemon.core.model import Backup, Completeness, Listing, Scope, Server
 from daemon.core.names import Ownership
 from daemon.core.plan import plan
 from daemon.core.retention import Retention
+from daemon.documents.commands import About, listed, planned
 from daemon.errors import BackupdError
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError

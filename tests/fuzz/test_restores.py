@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from daemon.by_hand.errand import Errand
-from daemon.by_hand.restore import Restored, Wishes, restore
+from daemon.operations.operation import Errand
+from daemon.operations.restore import Restored, Wishes, restore
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Result
 from daemon.rotation.run import Order, Run

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.alerts.memory import recalled
 from daemon.errors import BackupdError, StateError
-from daemon.history import Journal
-from daemon.history.journal import FILE_NAME
-from daemon.locks import is_locked, server_lock
-from daemon.notify.memory import recalled
-from daemon.watch.stored import from_stored
+from daemon.state import Journal
+from daemon.state.local.journal import FILE_NAME
+from daemon.state.local.locks import is_locked, server_lock
+from daemon.status.stored import from_stored
 from tests.fuzz.mutate import anything, damaged, mutated
 from tests.fuzz.support import KEY, document, examples, run, sound
 

@@ -27,11 +27,11 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from daemon.history import Journal, Rotation, Step
-from daemon.panel.settling import SETTLE_SECONDS
+from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.sandbox.faults import late, slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed, Entry, Server, State
+from daemon.state import Journal, Rotation, Step
 from tests.process.support import CLOCK, Daemon, Panel, command, running, serving, wait_until
 
 KEEP = 3

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from daemon.config.load import load
 from daemon.config.values import Config
-from daemon.service import Service
-from daemon.systemd import Notifier
+from daemon.service.life import Service
+from daemon.service.systemd import Notifier
 from tests.process.support import CLOCK, PATIENCE, Panel, command, running, wait_until
 
 HANGS = """\
@@ -106,7 +106,7 @@ def test_a_start_that_hangs_ends_by_a_signal(panel: Panel, mount: Path) -> None:
     panel.configure(panel.add_server(past=1))
     mount.touch()
     with running(panel, PYTHONPATH=str(mount.parent / "site")) as daemon:
-        wait_until(lambda: _listens_for_signals(daemon.process.pid), "it listens for signals")
+        wait_until(lambda: _listens_for_signals(daemon.service.process.pid), "it listens for signals")
         daemon.send(signal.SIGHUP)
         daemon.send(signal.SIGTERM)
         assert daemon.ended(4) == 0
@@ -128,7 +128,7 @@ def test_a_start_that_hangs_ends_by_a_signal(panel: Panel, mount: Path) -> None:
 
 def test_a_reload_that_takes_too_long_is_told(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that failed; and what is read in the end is obeyed."""
-    monkeypatch.setattr("daemon.service.READ_SECONDS", 0.05)
+    monkeypatch.setattr("daemon.service.life.READ_SECONDS", 0.05)
     config = load(panel.configure(panel.add_server(past=1)), panel.environment)
     readable = threading.Event()
     ready: list[str] = []
@@ -164,4 +164,4 @@ def test_a_state_folder_that_is_taken_away_is_made_anew(panel: Panel) -> None:
         daemon.wait_for("state_used_again")
         daemon.wait_for("rotation_ended", times=3)
         status = command(panel, "status")
-    assert f"daemon: running, process {daemon.process.pid}" in " ".join(status.stdout.split())
+    assert f"daemon: running, process {daemon.service.process.pid}" in " ".join(status.stdout.split())

@@ -17,8 +17,8 @@ from daemon.sandbox.faults import slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed
 from daemon.sandbox.scenes import KEY
-from daemon.service import Service
-from daemon.systemd import Notifier
+from daemon.service.life import Service
+from daemon.service.systemd import Notifier
 from tests.process.support import CLOCK, COMMAND, Panel, command, running, wait_until
 
 
@@ -217,7 +217,7 @@ def test_where_the_state_folder_cannot_be_used_backups_are_made_and_none_is_dele
 
 def test_systemd_is_told_now_and_then_how_things_stand(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, with the half minute between two lines cut short."""
-    monkeypatch.setattr("daemon.service.STATUS_SECONDS", 0.05)
+    monkeypatch.setattr("daemon.service.life.STATUS_SECONDS", 0.05)
     config = load(panel.configure(panel.add_server(past=1)), panel.environment)
     told: list[str] = []
 

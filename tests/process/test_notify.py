@@ -12,9 +12,9 @@ from typing import cast
 import pytest
 
 from daemon.config.load import load
-from daemon.fleet import Fleet
-from daemon.service import Service
-from daemon.systemd import Notifier
+from daemon.fleet.fleet import Fleet
+from daemon.service.life import Service
+from daemon.service.systemd import Notifier
 from tests.process.support import CLOCK, Daemon, Panel, running
 
 WATCHDOG_SECONDS = 1.0
@@ -108,12 +108,12 @@ def test_a_daemon_that_stands_still_does_not_feed_the_watchdog(panel: Panel, man
     panel.configure(panel.add_server(past=1))
     with watched(panel) as daemon:
         manager.wait_for("WATCHDOG")
-        os.kill(daemon.process.pid, signal.SIGSTOP)
+        os.kill(daemon.service.process.pid, signal.SIGSTOP)
         manager.rest()
         manager._receiving.settimeout(1.5 * WATCHDOG_SECONDS)
         with pytest.raises(TimeoutError):
             manager.next()
-        os.kill(daemon.process.pid, signal.SIGCONT)
+        os.kill(daemon.service.process.pid, signal.SIGCONT)
         manager.wait_for("WATCHDOG")
 
 

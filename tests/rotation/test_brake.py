@@ -10,8 +10,8 @@ from daemon.core.brake import Applied
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
 from daemon.core.retention import Retention
-from daemon.history import AppliedRetention, Journal
 from daemon.rotation.brake import _read, recall, written
+from daemon.state import AppliedRetention, Journal
 from tests.core.build import OURS, retention
 
 RULES = ("last=3", "all", "last=1,daily=7,within=1y6mo", "within_hourly=36h,yearly=-1")

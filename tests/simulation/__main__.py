@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 
 from daemon.clock import SystemClock
-from tests.simulation.court import TITLES, Violation
+from tests.simulation.checker import TITLES, Violation
 from tests.simulation.run import CIRCUMSTANCES, KINDS, Report, simulate
 from tests.simulation.story import Cut, shrink, told
 

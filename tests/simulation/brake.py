@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from tests.simulation import oracle
-from tests.simulation.court import Court
+from tests.simulation.checker import Court
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, merged
+from tests.simulation.recorder import Exchange, Rotation
 from tests.simulation.scenario import DAY
-from tests.simulation.witness import Exchange, Rotation
 
 Policy = Mapping[str, Any]
 SLACK = 120.0

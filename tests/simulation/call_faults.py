@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from daemon.sandbox import faults
 from daemon.sandbox.answers import html_answer
 from daemon.sandbox.orders import Call, Fault, Faults
-from tests.simulation.witness import ORIGIN
+from tests.simulation.recorder import ORIGIN
 
 Maker = Callable[[random.Random], Fault]
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from daemon.sandbox.records import Entry
 from tests.simulation import oracle
-from tests.simulation.court import SIGHTING, Court
+from tests.simulation.checker import SIGHTING, Court
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, merged, rows_of
+from tests.simulation.recorder import Exchange, Rotation
 from tests.simulation.scenario import NODE_HOLDS
 from tests.simulation.starts import starts
-from tests.simulation.witness import Exchange, Rotation
 
 SETTLE_SECONDS = 120.0
 FAR_BEYOND, SLACK = 1800.0, 60.0

@@ -7,11 +7,11 @@ from typing import Any
 from daemon.sandbox.records import Deed, Entry, State
 from tests.simulation import oracle
 from tests.simulation.brake import Brake
-from tests.simulation.court import Court
+from tests.simulation.checker import Court
 from tests.simulation.doubts import Doubts
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, last_read, merged, total
-from tests.simulation.witness import Exchange, Rotation
+from tests.simulation.recorder import Exchange, Rotation
 
 FRESH_SECONDS = 60.0
 AT_ONCE = 6.0

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from tests.simulation.court import Court
+from tests.simulation.checker import Court
+from tests.simulation.recorder import Exchange
 from tests.simulation.scenario import HOUR
-from tests.simulation.witness import Exchange
 
 SLACK = 120.0
 """Seconds that an answer may be on its way, and that dates are cut by."""

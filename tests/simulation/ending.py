@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from daemon.sandbox.records import Kind, NodeState
 from tests.simulation import oracle, trouble
 from tests.simulation.configuration import KEYS
+from tests.simulation.recorder import DAEMON, Rotation
 from tests.simulation.scenario import HOUR, NODE_HOLDS, SPLAYS, TIMEOUTS, Spec
 from tests.simulation.starts import latest_start
-from tests.simulation.witness import DAEMON, Rotation
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation

@@ -13,14 +13,14 @@ from unittest import mock
 import apscheduler.schedulers.base
 import structlog
 
-import daemon.fleet
-import daemon.notify.alerts
-import daemon.rotation.tools
+import daemon.alerts.dispatcher
+import daemon.fleet.fleet
+import daemon.rotation.setup
 import daemon.sandbox.shapes
 from tests.leaks import known, stored
+from tests.simulation.checker import Court
 from tests.simulation.clocks import HostClock
 from tests.simulation.configuration import HOOK, KEYS
-from tests.simulation.court import Court
 from tests.simulation.process import DiskJournal
 from tests.simulation.scenario import Scenario
 
@@ -77,9 +77,9 @@ def in_place(scenario: Scenario, host_clock: HostClock, ears: Ears) -> Iterator[
         _heard_by(ears),
         _no_garbage_collected(),
         mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
-        mock.patch.object(daemon.rotation.tools, "Journal", DiskJournal),
-        mock.patch.object(daemon.fleet, "TICK_SECONDS", scenario.tick),
-        mock.patch.object(daemon.notify.alerts, "LOOK_SECONDS", scenario.tick),
+        mock.patch.object(daemon.rotation.setup, "Journal", DiskJournal),
+        mock.patch.object(daemon.fleet.fleet, "TICK_SECONDS", scenario.tick),
+        mock.patch.object(daemon.alerts.dispatcher, "LOOK_SECONDS", scenario.tick),
         mock.patch.object(daemon.sandbox.shapes, "MOST_BACKUPS_PER_PAGE", scenario.page_cap),
     ):
         yield

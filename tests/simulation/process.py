@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 from structlog.contextvars import get_contextvars
 
+from daemon.alerts import Alerts
 from daemon.config.values import Config, PanelConfig, keeping
 from daemon.errors import BackupdError
-from daemon.fleet import Fleet
-from daemon.history import Journal
-from daemon.metrics import Metrics
-from daemon.notify import Alerts
+from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
-from daemon.rotation.tools import open_tools
-from daemon.watch.board import Board
-from daemon.watch.watcher import Watcher
+from daemon.rotation.setup import open_tools
+from daemon.state import Journal
+from daemon.status.fleet_status import Board
+from daemon.status.metrics import Metrics
+from daemon.status.tracker import Watcher
+from tests.simulation.alert_checks import Mailbox
 from tests.simulation.clocks import ProcessClock
+from tests.simulation.recorder import Rotation
 from tests.simulation.starts import latest_start
-from tests.simulation.told import Mailbox
 from tests.simulation.wire import Wire
-from tests.simulation.witness import Rotation
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tests.simulation.oracle import Row
-from tests.simulation.witness import Exchange, Rotation
+from tests.simulation.recorder import Exchange, Rotation
 
 
 def rows_of(exchange: Exchange) -> dict[str, Row]:

@@ -6,11 +6,11 @@ to those who know the rules of it.
 
 from daemon.rotation.outcome import Outcome
 from daemon.sandbox.records import Deed, Entry
-from tests.simulation.court import Court
+from tests.simulation.checker import Court
 from tests.simulation.creates import Creates
 from tests.simulation.deletions import Deletions
-from tests.simulation.endings import Endings
-from tests.simulation.witness import DAEMON, ORIGIN, Exchange, Rotation
+from tests.simulation.outcome_rules import Endings
+from tests.simulation.recorder import DAEMON, ORIGIN, Exchange, Rotation
 
 
 class Rules:

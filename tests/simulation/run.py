@@ -23,19 +23,19 @@ from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Backup, Kind, Server, Settings, State, User, Work
 from daemon.sandbox.world import World
 from tests.simulation import call_faults, oracle, trouble
+from tests.simulation.alert_checks import Told
 from tests.simulation.call_faults import RandomFaults
+from tests.simulation.checker import SIGHTING, Court, Violation
 from tests.simulation.clocks import HostClock, SteppedLoop, TrueClock
 from tests.simulation.configuration import KEYS, Configuration, Policy
-from tests.simulation.court import SIGHTING, Court, Violation
+from tests.simulation.disturbances import Upsets
 from tests.simulation.ending import Ending
 from tests.simulation.machine import Ears, in_place, open_files
 from tests.simulation.process import Daemon, Hand, Process
+from tests.simulation.recorder import DAEMON, Event, Exchange, Rotation, Witness
 from tests.simulation.rules import Rules
 from tests.simulation.scenario import DAY, HOUR, Scenario, Spec, draw
-from tests.simulation.told import Told
-from tests.simulation.upsets import Upsets
 from tests.simulation.wire import Panel
-from tests.simulation.witness import DAEMON, Event, Exchange, Rotation, Witness
 
 KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim")
 CIRCUMSTANCES = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tests.simulation.court import TITLES
+from tests.simulation.checker import TITLES
 from tests.simulation.run import Report, simulate
 
 SHOWN = 60

@@ -6,7 +6,7 @@ The seeds are tried in their order until one shows the break; that none does wit
 import pytest
 
 from tests.simulation.builds import BREAKS
-from tests.simulation.court import TITLES
+from tests.simulation.checker import TITLES
 from tests.simulation.run import simulate
 
 pytestmark = pytest.mark.timeout(300)

@@ -17,7 +17,7 @@ from structlog.contextvars import get_contextvars
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import ConnectionLostError, Loss
 from tests.simulation.clocks import TrueClock
-from tests.simulation.witness import ORIGIN, Exchange, Witness
+from tests.simulation.recorder import ORIGIN, Exchange, Witness
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -11,16 +11,16 @@ from daemon.config.load import load
 from daemon.config.values import Config, PanelConfig, ServerConfig
 from daemon.core.model import Action, Backup, State, Verdict
 from daemon.core.retention import judge
-from daemon.fleet import Fleet
-from daemon.history import Journal
-from daemon.history import Snapshot as Stored
+from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Order, Run, Stage, Tools
 from daemon.rotation.slots import NodeSlots
-from daemon.watch.board import Board
-from daemon.watch.values import Began, Ended, Snapshot, Standing
-from daemon.watch.watcher import Watcher
+from daemon.state import Journal
+from daemon.state import Snapshot as Stored
+from daemon.status.fleet_status import Board
+from daemon.status.tracker import Watcher
+from daemon.status.values import Began, Ended, Snapshot, Standing
 from tests.fakes import FakeClock
 
 KEY = "ptlc_EXAMPLE0000000000000000000000000000000000000"

@@ -7,8 +7,8 @@ from time import process_time
 
 import pytest
 
-from daemon.metrics import Metrics
-from daemon.web.documents import status
+from daemon.documents.status import status
+from daemon.status.metrics import Metrics
 from daemon.web.fleet_page import FleetPage
 from tests.web.gallery import NOW, Gallery, configured, empty, nightly, seen
 

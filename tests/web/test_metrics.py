@@ -10,9 +10,9 @@ import anyio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon.metrics import Metrics
-from daemon.panel.pacing import Budget
+from daemon.panel.rate_limiter import Budget
 from daemon.rotation.outcome import Result
+from daemon.status.metrics import Metrics
 from tests.web.gallery import NOW, Gallery
 
 pytestmark = pytest.mark.anyio

@@ -13,12 +13,12 @@ import pytest
 from daemon.config.values import HttpConfig
 from daemon.core.model import Action, State
 from daemon.errors import JournalBusyError, StateError
-from daemon.fleet import Fleet
-from daemon.history import Step
+from daemon.fleet.fleet import Fleet
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
-from daemon.watch.values import Snapshot
-from daemon.watch.watcher import Watcher
+from daemon.state import Step
+from daemon.status.tracker import Watcher
+from daemon.status.values import Snapshot
 from daemon.web.app import make_app
 from daemon.web.fleet_page import headline
 from daemon.web.html import Html, join, tag

@@ -21,12 +21,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
-import daemon.service
+import daemon.service.life
+from daemon.alerts import Alerts
+from daemon.alerts.sender import Poster
 from daemon.config.load import load
 from daemon.config.values import Config, HttpConfig, PanelConfig
-from daemon.history import Journal, Rotation
-from daemon.notify import Alerts
-from daemon.notify.post import Poster
 from daemon.panel.client import PanelClient
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
@@ -34,9 +33,10 @@ from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import NodeState, Outcome, Server, State, Work
 from daemon.sandbox.scenes import KEY, fleet, history
 from daemon.sandbox.world import World
-from daemon.service import Service
-from daemon.systemd import Notifier
-from daemon.watch.board import Board
+from daemon.service.life import Service
+from daemon.service.systemd import Notifier
+from daemon.state import Journal, Rotation
+from daemon.status.fleet_status import Board
 from daemon.web.app import make_app
 from tests.virtual import START, VirtualClock, VirtualLoop
 from tests.whole.fleet import on_virtual_time, until
@@ -444,9 +444,9 @@ def connect(patch: pytest.MonkeyPatch, clock: VirtualClock, app: PanelApp, mailb
         )
 
     on_virtual_time(patch, clock)
-    patch.setattr(daemon.service, "open_client", open_client)
-    patch.setattr(daemon.service, "Alerts", partial(Alerts, poster=Poster(transport=mailbox)))
-    patch.setattr(daemon.service, "Http", Shown)
+    patch.setattr(daemon.service.life, "open_client", open_client)
+    patch.setattr(daemon.service.life, "Alerts", partial(Alerts, poster=Poster(transport=mailbox)))
+    patch.setattr(daemon.service.life, "Http", Shown)
 
 
 async def asked(path: str) -> httpx.Response:

@@ -13,13 +13,13 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import Config, PanelConfig
-from daemon.fleet import Fleet, Listener
-from daemon.history import Journal
+from daemon.fleet.fleet import Fleet, Listener
 from daemon.panel.client import PanelClient
-from daemon.rotation.tools import open_tools
+from daemon.rotation.setup import open_tools
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Server
 from daemon.sandbox.world import World
+from daemon.state import Journal
 from tests.virtual import VirtualClock
 from tests.whole.rig import InProcess, configuration
 

@@ -12,17 +12,17 @@ import httpx
 
 from daemon.config.load import load
 from daemon.config.values import Config, PanelConfig, ServerConfig
-from daemon.history import Journal, Trigger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order, Tools
-from daemon.rotation.tools import open_tools
+from daemon.rotation.setup import open_tools
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, ConnectionLostError
 from daemon.sandbox.records import Server
 from daemon.sandbox.scenes import KEY, own_name
 from daemon.sandbox.world import World
+from daemon.state import Journal, Trigger
 from tests.virtual import VirtualClock
 
 POLICY: Mapping[str, Any] = {

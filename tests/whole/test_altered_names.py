@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.core.model import Action
-from daemon.rotation.by_hand import rehearsal
+from daemon.operations.rotations import rehearsal
 from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.survey import survey
 from daemon.sandbox import faults

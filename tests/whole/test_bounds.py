@@ -10,9 +10,8 @@ from pydantic import SecretStr
 
 from daemon.clock import SystemClock
 from daemon.errors import StateError
-from daemon.history import Journal
+from daemon.operations import rotations as by_hand
 from daemon.panel.client import PanelClient
-from daemon.rotation import by_hand
 from daemon.rotation import rotate as rotate_module
 from daemon.rotation.outcome import Result, exit_code
 from daemon.rotation.rotate import rotate
@@ -22,6 +21,7 @@ from daemon.sandbox import faults
 from daemon.sandbox.answers import Answer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Outcome, User, Work
+from daemon.state import Journal
 from tests.whole.rig import InProcess, Rig
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +93,7 @@ async def test_one_servers_bug_by_hand_leaves_the_others_alone(rig: Rig, monkeyp
         done.append(run.config.name)  # type: ignore[attr-defined]
 
     monkeypatch.setattr(rotate_module, "_rotate", broken)
-    monkeypatch.setattr("daemon.rotation.tools.open_client", lambda panel, *_: rig.open_client(panel))
+    monkeypatch.setattr("daemon.rotation.setup.open_client", lambda panel, *_: rig.open_client(panel))
     servers = [rig.config, rig.neighbour("creative")]
     outcomes = await by_hand.rotate_servers(servers, state_dir=rig.folder / "state", clock=rig.clock)
     assert done == ["creative"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.errors import StateError
-from daemon.rotation import by_hand
+from daemon.operations import rotations as by_hand
 from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.survey import survey
 from daemon.sandbox import faults

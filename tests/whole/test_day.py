@@ -17,9 +17,9 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Verdict
 from daemon.core.retention import judge
 from daemon.core.units import format_size
-from daemon.history import Rotation
 from daemon.sandbox import records
 from daemon.sandbox.records import Deed, Entry
+from daemon.state import Rotation
 from tests.virtual import START
 from tests.whole.day import FULL, NEWCOMER, REMOVED, SMALL, STOPPED, Day, spend
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from daemon.rotation import by_hand
+from daemon.operations import rotations as by_hand
 from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.survey import survey
 from daemon.sandbox.records import Deed, Server, State

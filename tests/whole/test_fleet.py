@@ -6,13 +6,13 @@ import pytest
 
 from daemon.config.values import ServerConfig
 from daemon.errors import StateError
-from daemon.fleet import Fleet
-from daemon.history import Journal
+from daemon.fleet.fleet import Fleet
 from daemon.rotation.outcome import Outcome as RotationOutcome
 from daemon.rotation.run import Order
 from daemon.sandbox.faults import api_limit, late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Kind, Outcome, Work
+from daemon.state import Journal
 from tests.whole.fleet import Daemons, at, made, rows, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]

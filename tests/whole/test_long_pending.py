@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.log import configure
-from daemon.rotation.by_hand import rehearsal
+from daemon.operations.rotations import rehearsal
 from daemon.rotation.outcome import Result
 from daemon.rotation.survey import survey
 from daemon.sandbox.orders import Call

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from daemon.errors import StateError
-from daemon.history import Journal
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed, Outcome, Server, Work
+from daemon.state import Journal
 from tests.whole.fleet import Daemons, at, made, rows, until
 from tests.whole.rig import Rig
 

@@ -20,17 +20,17 @@ from pathlib import Path
 
 import pytest
 
-import daemon.fleet
-from daemon.history import Journal
-from daemon.history.journal import FILE_NAME
+import daemon.fleet.fleet
 from daemon.log import configure
 from daemon.sandbox import archive
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Work
 from daemon.sandbox.scenes import KEY, fleet, history
 from daemon.sandbox.world import World
-from daemon.service import Service
-from daemon.systemd import Notifier
+from daemon.service.life import Service
+from daemon.service.systemd import Notifier
+from daemon.state import Journal
+from daemon.state.local.journal import FILE_NAME
 from tests.leaks import leaks, stored
 from tests.virtual import START, VirtualClock, VirtualLoop
 from tests.whole.day import Mailbox, Operator, asked, at_once, connect, orders
@@ -178,7 +178,7 @@ def test_a_day_of_work_and_trouble_leaves_nothing_growing_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Objects and their size, tasks, open files and the journal: after a day as after four hours."""
-    monkeypatch.setattr(daemon.fleet, "PRUNE_SECONDS", 3600.0)
+    monkeypatch.setattr(daemon.fleet.fleet, "PRUNE_SECONDS", 3600.0)
     monkeypatch.setattr(Journal, "prune", lambda journal, now, prune=Journal.prune: prune(journal, now, KEPT))
 
     async def spend() -> list[Look]:

@@ -7,14 +7,14 @@ import pytest
 
 import daemon.sandbox.shapes
 from daemon.errors import StateError
-from daemon.history import Journal
 from daemon.panel.client import PanelClient
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
-from daemon.rotation.tools import open_tools
+from daemon.rotation.setup import open_tools
 from daemon.sandbox.faults import error_after, node_error, refused, web_page, without
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Work
+from daemon.state import Journal
 from tests.whole.fleet import Daemons, at, made, on_virtual_time, rows, until
 
 pytestmark = pytest.mark.anyio

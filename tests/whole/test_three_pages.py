@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import Exit
-from daemon.rotation.by_hand import rotate_servers
+from daemon.operations.rotations import rotate_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
 from daemon.sandbox.records import Backup, Deed, Server, State, Work
 from daemon.sandbox.scenes import three_pages

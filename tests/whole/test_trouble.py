@@ -10,16 +10,16 @@ import pytest
 
 from daemon.core.model import Obstacle
 from daemon.errors import Exit, JournalBusyError
-from daemon.history import Journal
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome, Result, Retry, exit_code
 from daemon.rotation.rotate import halted_by
-from daemon.rotation.tools import keep_state
+from daemon.rotation.setup import keep_state
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Deed, Kind, State, Work
 from daemon.sandbox.records import Outcome as Ending
 from daemon.sandbox.scenes import own_name
+from daemon.state import Journal
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]

@@ -4,15 +4,15 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import Any
 
+import daemon.alerts.dispatcher
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
-import daemon.fleet
-import daemon.notify.alerts
+import daemon.fleet.fleet
 import daemon.panel.client
-import daemon.panel.pages
-import daemon.panel.requests
-import daemon.panel.results
+import daemon.panel.decode
+import daemon.panel.listing
+import daemon.panel.transport
 import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.delete
@@ -20,12 +20,12 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.watch.watcher
+import daemon.status.tracker
 from daemon.core.model import Backup
 from daemon.core.retention import Retention
-from daemon.history import Journal
 from daemon.rotation.gather import Gathered
 from daemon.rotation.run import Run
+from daemon.state import Journal
 from tests.simulation.builds.registry import PATCH, broken
 
 
@@ -83,7 +83,7 @@ def _judges_a_part() -> AbstractContextManager[Any]:
 
 @broken("only the first page is read", "5")
 def _reads_one_page() -> AbstractContextManager[Any]:
-    real = daemon.panel.pages.read_pass
+    real = daemon.panel.listing.read_pass
 
     async def read_pass(fetch: Any) -> Any:
         async def first(number: int) -> Any:
@@ -92,7 +92,7 @@ def _reads_one_page() -> AbstractContextManager[Any]:
 
         return await real(first)
 
-    return PATCH(daemon.panel.pages, "read_pass", read_pass)
+    return PATCH(daemon.panel.listing, "read_pass", read_pass)
 
 
 @broken("room is made again and again", "3", insist={"limit lowered": 1, "backup never ends": 0.9})

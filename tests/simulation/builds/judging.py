@@ -4,16 +4,16 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import Any
 
+import daemon.alerts.dispatcher
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
 import daemon.core.suspicion
-import daemon.fleet
-import daemon.notify.alerts
+import daemon.fleet.fleet
 import daemon.panel.client
-import daemon.panel.pages
-import daemon.panel.requests
-import daemon.panel.results
+import daemon.panel.decode
+import daemon.panel.listing
+import daemon.panel.transport
 import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.delete
@@ -21,7 +21,7 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.watch.watcher
+import daemon.status.tracker
 from daemon.core.brake import Brake
 from daemon.core.model import Backup, State, Verdict
 from daemon.core.names import Ownership

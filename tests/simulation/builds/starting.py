@@ -5,15 +5,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+import daemon.alerts.dispatcher
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
-import daemon.fleet
-import daemon.notify.alerts
+import daemon.fleet.fleet
 import daemon.panel.client
-import daemon.panel.pages
-import daemon.panel.requests
-import daemon.panel.results
+import daemon.panel.decode
+import daemon.panel.listing
+import daemon.panel.transport
 import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.delete
@@ -21,10 +21,10 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.watch.watcher
+import daemon.status.tracker
 from daemon.config.errors import ConfigError
 from daemon.core.model import Obstacle, Server
-from daemon.fleet import Fleet
+from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import Order
 from daemon.rotation.slots import NodeSlots, Slot
@@ -87,7 +87,7 @@ def _starts_all_the_time() -> AbstractContextManager[Any]:
 
 @broken("nothing is picked up and no start caught up", "live")
 def _picks_up_nothing() -> AbstractContextManager[Any]:
-    return PATCH(daemon.fleet, "pick_up", lambda *_, **__: None)
+    return PATCH(daemon.fleet.fleet, "pick_up", lambda *_, **__: None)
 
 
 @broken("a node has room for any number of backups", "turn")

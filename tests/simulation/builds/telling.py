@@ -5,16 +5,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+import daemon.alerts.dispatcher
+import daemon.alerts.memory
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
-import daemon.fleet
-import daemon.notify.alerts
-import daemon.notify.memory
+import daemon.fleet.fleet
 import daemon.panel.client
-import daemon.panel.pages
-import daemon.panel.requests
-import daemon.panel.results
+import daemon.panel.decode
+import daemon.panel.listing
+import daemon.panel.transport
 import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.delete
@@ -22,8 +22,8 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.watch.watcher
-from daemon.core.watch import Report
+import daemon.status.tracker
+from daemon.core.alerting import Report
 from daemon.panel.answers import Call
 from daemon.panel.errors import (
     NotFoundError,
@@ -45,19 +45,19 @@ def _tells_the_coded_key() -> AbstractContextManager[Any]:
 
 def _telling(write: Callable[[str], str]) -> AbstractContextManager[Any]:
     """Let what is said of a lost answer hold the key, so written."""
-    real = daemon.panel.requests.lost
+    real = daemon.panel.transport.lost
 
     def lost(error: Exception, call: Call, key: Any) -> PanelError:
         told = real(error, call, key)
         told.text += f" (sent with {write(key.get_secret_value())})"
         return told
 
-    return PATCH(daemon.panel.requests, "lost", lost)
+    return PATCH(daemon.panel.transport, "lost", lost)
 
 
 @broken("whatever was made is told as good news", "told")
 def _tells_good_news() -> AbstractContextManager[Any]:
-    return PATCH(daemon.notify.alerts, "report_of", lambda order, outcome: Report(good=outcome.created is not None))
+    return PATCH(daemon.alerts.dispatcher, "report_of", lambda order, outcome: Report(good=outcome.created is not None))
 
 
 @broken(
@@ -66,12 +66,12 @@ def _tells_good_news() -> AbstractContextManager[Any]:
     insist={"receiver of alerts down": 0.5, "killed at a moment": 0.2},
 )
 def _forgets_what_waits() -> AbstractContextManager[Any]:
-    return PATCH(daemon.notify.memory, "waiting", lambda _: {})
+    return PATCH(daemon.alerts.memory, "waiting", lambda _: {})
 
 
 @broken("the metrics show when was looked, and not when the newest good one was made", "told")
 def _shows_another_moment() -> AbstractContextManager[Any]:
-    return PATCH(daemon.watch.watcher, "_good_at", lambda snapshot: snapshot.at)
+    return PATCH(daemon.status.tracker, "_good_at", lambda snapshot: snapshot.at)
 
 
 @broken("the panel is asked without a pause", "calm")
@@ -84,10 +84,10 @@ def _asks_all_the_time() -> AbstractContextManager[Any]:
 
 @broken("whoever answers 404 means that the backup is gone", "told", insist={"404 page": 0.6, "error of the node": 0.3})
 def _believes_every_404() -> AbstractContextManager[Any]:
-    real = daemon.panel.requests.refusal
+    real = daemon.panel.transport.refusal
 
     def refusal(answer: Any, *given: Any) -> PanelError:
         told = real(answer, *given)
         return NotFoundError(told.text, status=404) if answer.status == 404 else told
 
-    return PATCH(daemon.panel.requests, "refusal", refusal)
+    return PATCH(daemon.panel.transport, "refusal", refusal)

@@ -5,15 +5,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import daemon.alerts.dispatcher
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
-import daemon.fleet
-import daemon.notify.alerts
+import daemon.fleet.fleet
 import daemon.panel.client
-import daemon.panel.pages
-import daemon.panel.requests
-import daemon.panel.results
+import daemon.panel.decode
+import daemon.panel.listing
+import daemon.panel.transport
 import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.delete
@@ -21,8 +21,8 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.watch.watcher
-from daemon.fleet import Fleet
+import daemon.status.tracker
+from daemon.fleet.fleet import Fleet
 from daemon.panel.answers import Answer, Call
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import (
@@ -31,7 +31,7 @@ from daemon.panel.errors import (
     PanelTroubleError,
     PanelUnreachableError,
 )
-from daemon.panel.requests import Requests
+from daemon.panel.transport import Requests
 from daemon.rotation.run import Order, Run
 from tests.simulation.builds.registry import PATCH, broken
 
@@ -91,13 +91,13 @@ def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
 
 @broken("a resume is a start of its own", "6", insist={"killed at a step": 0.7})
 def _resumes_for_another_start() -> AbstractContextManager[Any]:
-    real = daemon.fleet.pick_up
+    real = daemon.fleet.fleet.pick_up
 
     def pick_up(rows: Any, starts: Any, now: Any, **options: Any) -> Any:
         found = real(rows, starts, now, **options)
         return replace(found, start_at=now) if found is not None and found.trigger == "resume" else found
 
-    return PATCH(daemon.fleet, "pick_up", pick_up)
+    return PATCH(daemon.fleet.fleet, "pick_up", pick_up)
 
 
 @broken(

@@ -1,0 +1,48 @@
+"""The only module that knows Apprise, which is imported when it is used and not before.
+
+Apprise logs whole addresses, so its own log is silenced.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from daemon.alerts.formats import as_text, worst
+from daemon.alerts.message import Digest, Message
+from daemon.alerts.sender import Failure
+from daemon.core.alerting import Event
+
+SECONDS = 60.0
+_TYPES = {
+    **dict.fromkeys((Event.RECOVERED, Event.DONE), "success"),
+    **dict.fromkeys((Event.SUSPICIOUS, Event.OVERDUE, Event.NEW_NORMAL), "warning"),
+}
+
+
+def understood(url: str) -> bool:
+    """Whether Apprise knows what to do with this address."""
+    return _opened(url) is not None
+
+
+async def send(url: str, message: Message | Digest) -> Failure | None:
+    """Send once; None where it was taken."""
+    receiver = _opened(url)
+    if receiver is None:
+        return Failure("Apprise does not understand the address", passing=False)
+    try:
+        async with asyncio.timeout(SECONDS):
+            taken = await receiver.async_notify(
+                title=message.title, body=as_text(message), notify_type=_TYPES.get(worst(message), "failure")
+            )
+    except TimeoutError:
+        taken = False
+    return None if taken else Failure("Apprise could not send it", passing=True)
+
+
+def _opened(url: str) -> Any:  # noqa: ANN401 — Apprise's own class, imported only here
+    import apprise  # noqa: PLC0415 — heavy, and only for those who use it
+
+    for name in ("apprise", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    receiver = apprise.Apprise()
+    return receiver if receiver.add(url) else None

@@ -1,0 +1,222 @@
+"""The fleet's listener that tells people: it hears of every rotation, looks at the clock, and remembers what was told.
+
+What it remembers is kept in the journal, and with it every message that a receiver has not taken yet: so a restart
+neither repeats a message, nor loses one, nor forgets that something is overdue. Nothing here waits for a receiver, and
+trouble with the journal costs no more than the memory.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from daemon.alerts import memory, message
+from daemon.alerts.assess import knowing, report_of
+from daemon.alerts.message import Message, Ping
+from daemon.alerts.receivers import Receiver
+from daemon.alerts.sender import Poster
+from daemon.clock import Clock
+from daemon.config.values import AlertConfig, Config, ServerConfig
+from daemon.core.alerting import Event, Report, Watch, due_by, looked, reported
+from daemon.errors import StateError
+from daemon.log import get_logger
+from daemon.rotation.outcome import Outcome, Result
+from daemon.rotation.run import Order
+from daemon.state import Journal
+
+log = get_logger()
+
+LOOK_SECONDS = 60.0
+
+
+class Alerts:
+    """Everybody who is told, and what is known of every server. Where nobody is told nothing is remembered either."""
+
+    def __init__(
+        self, config: Config, journal: Callable[[], Journal], clock: Clock, poster: Poster | None = None
+    ) -> None:
+        self._config = config
+        self._journal = journal
+        self._clock = clock
+        self._poster = poster or Poster()
+        self._receivers: dict[str, Receiver] = {}
+        self._servers: Mapping[str, ServerConfig] = {}
+        self._watches: dict[str, Watch] = {}
+        self._due: dict[str, datetime] = {}
+        self._runs: dict[str, str] = {}
+        self._recalled = False
+        self._looking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Recall what was told before and what waits to be told, and begin to look at the clock."""
+        try:
+            self._watches = memory.recalled(self._journal())
+        except StateError as error:
+            log.warning("alerts_not_recalled", text=error.text)
+        self.reload(self._config)
+        self._recall()
+        self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
+
+    def _recall(self) -> None:
+        """Queue what an earlier daemon could not deliver; where the journal cannot be read, at a later look at it."""
+        try:
+            waiting = memory.waiting(self._journal())
+        except StateError as error:
+            log.warning("alerts_not_recalled", text=error.text)
+            return
+        self._recalled = True
+        for name, messages in waiting.items():
+            if name in self._receivers:
+                self._receivers[name].recall(messages)
+            else:
+                self._lose(name, messages)
+
+    def reload(self, config: Config) -> None:
+        """Obey a new configuration: what is known of servers that stay is kept, what waits for a receiver too."""
+        self._config = config
+        for name, receiver in list(self._receivers.items()):
+            if config.alerts.get(name) != receiver.config:
+                self._retire(name, receiver)
+        for name, alert in config.alerts.items():
+            if name not in self._receivers:
+                self._receivers[name] = self._receiver(alert)
+        servers = config.servers if config.alerts else {}
+        gone, self._servers = self._servers.keys() - servers.keys(), servers
+        now = self._clock.now()
+        new = {name: Watch(now) for name in servers if name not in self._watches}
+        self._remember({**dict.fromkeys(gone), **new})
+        self._due.clear()
+
+    def _receiver(self, alert: AlertConfig) -> Receiver:
+        def taken(messages: Sequence[Message]) -> None:
+            self._forget(alert.name, messages)
+
+        return Receiver(alert, self._poster, self._clock, taken, lambda: self._page)
+
+    @property
+    def _page(self) -> str:
+        """Where people see how all servers stand; empty where nobody said."""
+        return self._config.http.external_url if self._config.http else ""
+
+    def _retire(self, name: str, receiver: Receiver) -> None:
+        """Let what waits go to the receiver's new address, where it has one."""
+        receiver.stop()
+        del self._receivers[name]
+        if (alert := self._config.alerts.get(name)) is None or alert.type == "ping":
+            self._lose(name, receiver.waiting)
+            return
+        self._receivers[name] = self._receiver(alert)
+        self._receivers[name].tell(*receiver.waiting)
+
+    def _lose(self, name: str, messages: Sequence[Message]) -> None:
+        """Tell no more what waits for a receiver that is configured no more."""
+        if messages:
+            log.warning("alert_lost", receiver=name, count=len(messages), reason="this receiver is configured no more")
+            self._forget(name, messages)
+
+    def _forget(self, name: str, messages: Sequence[Message]) -> None:
+        """Note that these messages wait no more."""
+        try:
+            memory.arrived(self._journal(), name, messages)
+        except StateError as error:
+            log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
+
+    async def close(self, bound: float) -> None:
+        """Send what waits, within that many seconds; the rest waits for the next start."""
+        if self._looking is not None:
+            self._looking.cancel()
+        await asyncio.gather(*(receiver.close(bound) for receiver in self._receivers.values()))
+        for name, receiver in self._receivers.items():
+            if left := len(receiver.waiting):
+                self._say_left(name, left)
+        await self._poster.aclose()
+
+    def _say_left(self, name: str, left: int) -> None:
+        if self._journal().persistent:
+            log.info("alerts_wait", receiver=name, count=left, until="the daemon starts again")
+        else:
+            log.warning("alert_lost", receiver=name, count=left, reason="the daemon stops, and nothing is remembered")
+
+    def began(self, order: Order) -> None:
+        """A rotation begins."""
+        self._runs[order.server.name] = str(uuid.uuid4())
+        self._ping(order.server, "start")
+
+    def ended(self, order: Order, outcome: Outcome) -> None:
+        """A rotation ended."""
+        server, now = order.server, self._clock.now()
+        if server.name not in self._servers:
+            return
+        report = report_of(order, outcome)
+        before = knowing(self._watches[server.name], outcome)
+        watch, news = reported(before, report, now)
+        told = [message.of_outcome(piece, server, outcome, before, now) for piece in news]
+        self._remember({server.name: watch}, self._who(server), told)
+        if report.trouble is not None and outcome.result is not Result.DONE:
+            self._ping(server, "fail", message.in_short(outcome))
+        elif report.good or report.excused:
+            self._ping(server, "success", message.in_short(outcome))
+
+    async def _look_now_and_then(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            try:
+                if not self._recalled:
+                    self._recall()
+                for server in self._servers.values():
+                    self._look_at(server, self._clock.now())
+            except Exception:
+                log.exception("overdue_bug")
+
+    def _look_at(self, server: ServerConfig, now: datetime) -> None:
+        """Tell where the next good backup is overdue, unless somebody made one by hand meanwhile."""
+        before = self._watches[server.name]
+        due = self._due.get(server.name) or due_by(before, server.starts, server.policy.timeout)
+        self._due[server.name] = due
+        watch, news = looked(before, due, now)
+        if not news:
+            return
+        by_hand = self._last_good(server)
+        if by_hand is not None and by_hand > before.fine_at:
+            watch, news = reported(before, Report(good=True), by_hand)
+        told = [message.of_time(piece, server, before, due, now) for piece in news if piece.event is not Event.DONE]
+        self._remember({server.name: watch}, self._who(server), told)
+
+    def _last_good(self, server: ServerConfig) -> datetime | None:
+        """When the journal's last rotation that got a good backup ended."""
+        try:
+            return memory.last_good(self._journal(), server.name)
+        except StateError:
+            return None
+
+    def _remember(
+        self, changes: Mapping[str, Watch | None], who: Sequence[Receiver] = (), told: Sequence[Message] = ()
+    ) -> None:
+        """Take in what is known now of some servers, None where one is gone, and tell that; the journal first."""
+        changes = {name: watch for name, watch in changes.items() if self._watches.get(name) != watch}
+        for name, watch in changes.items():
+            self._due.pop(name, None)
+            if watch is None:
+                del self._watches[name]
+            else:
+                self._watches[name] = watch
+        letters = [(receiver, one) for one in told for receiver in who if receiver.wants(one)]
+        waiting = [(receiver.config.name, one) for receiver, one in letters]
+        try:
+            memory.remember(self._journal(), changes, waiting, self._clock.now())
+        except StateError as error:
+            log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
+        for one in told:
+            log.info("alert", told=one.news.event.value, server=one.server, text=one.text)
+        for receiver, one in letters:
+            receiver.tell(one)
+
+    def _ping(self, server: ServerConfig, step: message.Step, text: str = "") -> None:
+        run = self._runs.get(server.name, "")
+        for receiver in self._who(server):
+            receiver.ping(Ping(step, server, run, text))
+
+    def _who(self, server: ServerConfig) -> list[Receiver]:
+        """Who is told of this server."""
+        names = self._receivers if server.policy.alerts is None else server.policy.alerts
+        return [self._receivers[name] for name in names if name in self._receivers]

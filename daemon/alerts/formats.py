@@ -1,0 +1,145 @@
+"""Messages in the forms that receivers understand: JSON of our own, Discord's JSON, a ping's address. All pure.
+
+The form of our own is part of the contract: its keys change only with `schema`.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from daemon.alerts.message import Digest, Made, Message, Ping
+from daemon.config.values import PLACEHOLDERS, ServerConfig
+from daemon.core.alerting import Event, News
+
+LONGEST_PING = 10_000  # bytes that healthchecks.io and its like keep, at least
+_DISCORD = re.compile(r"(?:\w+\.)?discord(?:app)?\.com")
+_DISCORD_LONGEST = {"content": 2000, "description": 4096, "value": 1024, "footer": 2048}
+_COLOURS = {
+    **dict.fromkeys((Event.RECOVERED, Event.DONE), 0x2E9E4F),
+    **dict.fromkeys((Event.SUSPICIOUS, Event.OVERDUE, Event.NEW_NORMAL), 0xD9822B),
+}
+_RED = 0xC23030
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One request. The address is a secret, and never shown."""
+
+    url: str = field(repr=False)
+    kind: str
+    body: bytes
+
+
+def webhook(url: str, message: Message | Digest) -> Post:
+    """The message as JSON: of our own form, or Discord's where the address is Discord's."""
+    parts = urlsplit(url)
+    discord = _DISCORD.fullmatch(parts.hostname or "") and "/webhooks/" in parts.path
+    document = as_discord(message) if discord else as_json(message)
+    return Post(url, "application/json", json.dumps(document).encode())
+
+
+def as_json(message: Message | Digest) -> Mapping[str, Any]:
+    """Our own form."""
+    return _digest_as_json(message) if isinstance(message, Digest) else _message_as_json(message)
+
+
+def _message_as_json(message: Message) -> Mapping[str, Any]:
+    backup = message.backup
+    return {
+        "schema": 1,
+        "event": message.news.event.value,
+        "server": message.server,
+        "panel": message.panel,
+        "policy": message.policy,
+        "at": _moment(message.at),
+        "title": message.title,
+        "text": message.text,
+        "hint": message.hint,
+        "after": [event.value for event in message.news.after],
+        "last_good_at": _moment(message.good_at),
+        "backup": {"uuid": backup.uuid, "name": backup.name, "bytes": backup.bytes} if backup else None,
+    }
+
+
+def _digest_as_json(digest: Digest) -> Mapping[str, Any]:
+    """Nothing is left out of it: who reads this is a program."""
+    return {
+        "schema": 1,
+        "event": "digest",
+        "at": _moment(digest.at),
+        "title": digest.title,
+        "text": digest.text,
+        "hint": digest.hint,
+        "alerts": [_message_as_json(message) for message in digest.messages],
+    }
+
+
+def from_json(document: Mapping[str, Any]) -> Message:
+    """A message that was kept so, and `done` with it; KeyError, TypeError or ValueError where it is none."""
+    good_at, backup = document["last_good_at"], document["backup"]
+    return Message(
+        news=News(Event(document["event"]), tuple(map(Event, document["after"]))),
+        server=document["server"],
+        panel=document["panel"],
+        policy=document["policy"],
+        at=datetime.fromisoformat(document["at"]),
+        text=document["text"],
+        hint=document["hint"],
+        good_at=datetime.fromisoformat(good_at) if good_at else None,
+        backup=Made(backup["uuid"], backup["name"], backup["bytes"]) if backup else None,
+        done=document.get("done", False),
+    )
+
+
+def as_discord(message: Message | Digest) -> Mapping[str, Any]:
+    """Discord's form, within its lengths; nobody is mentioned, whatever a backup is called."""
+    embed: dict[str, Any] = {
+        "description": _cut(message.text, "description"),
+        "color": _COLOURS.get(worst(message), _RED),
+        "timestamp": _moment(message.at),
+    }
+    if isinstance(message, Message):
+        embed["footer"] = {"text": _cut(f"{message.panel}, policy {message.policy}", "footer")}
+    if message.hint:
+        embed["fields"] = [{"name": "What to do", "value": _cut(message.hint, "value")}]
+    title = _cut(f"**{message.title}**", "content")
+    return {"content": title, "embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def worst(message: Message | Digest) -> Event:
+    """The event that says of what kind it is."""
+    return message.events[0] if isinstance(message, Digest) else message.news.event
+
+
+def ping(url: str, of: Ping) -> Post:
+    """A ping as healthchecks.io has it: /start, nothing, or /fail behind the address; the reason is the body."""
+    parts = urlsplit(address_of(url, of.server))
+    path = parts.path.rstrip("/") + {"start": "/start", "success": "", "fail": "/fail"}[of.step]
+    query = "&".join(filter(None, (parts.query, f"rid={of.run}")))
+    address = urlunsplit(SplitResult(parts.scheme, parts.netloc, path, query, ""))
+    return Post(address, "text/plain; charset=utf-8", of.text.encode()[:LONGEST_PING])
+
+
+def address_of(url: str, server: ServerConfig) -> str:
+    """The address of a server's pings."""
+    for word, name in zip(PLACEHOLDERS, (server.panel.name, server.policy.name, server.name), strict=True):
+        url = url.replace(f"{{{word}}}", name)
+    return url
+
+
+def as_text(message: Message | Digest) -> str:
+    """The message's body for people."""
+    return f"{message.text}\n\n{message.hint}" if message.hint else message.text
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+
+
+def _cut(text: str, part: str) -> str:
+    longest = _DISCORD_LONGEST[part]
+    return text if len(text) <= longest else text[: longest - 1] + "…"

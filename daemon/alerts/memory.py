@@ -1,0 +1,91 @@
+"""What is remembered of each server, in the journal, and what waits for each receiver: written as JSON that a later
+version can add to.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from daemon.alerts.formats import as_json, from_json
+from daemon.alerts.message import Message
+from daemon.core.alerting import Event, Watch
+from daemon.errors import StateError
+from daemon.log import get_logger
+from daemon.state import Alert, Journal
+
+log = get_logger()
+
+RECENT = 20
+
+
+def recalled(journal: Journal) -> dict[str, Watch]:
+    """Return what is remembered, by the server's name; raises StateError."""
+    written = journal.watches()
+    try:
+        return {server: _read(watch) for server, watch in written.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StateError(f"what alerts remembered cannot be read: {error!r}") from error
+
+
+def remember(
+    journal: Journal, changes: Mapping[str, Watch | None], waiting: Iterable[tuple[str, Message]], at: datetime
+) -> None:
+    """Write down what is known now, None where it is to be forgotten, and which message waits for which receiver; both
+    or neither, so that nothing counts as told that nobody is going to tell. Raises StateError.
+    """
+    alerts = [
+        Alert(receiver, message.server, message.news.event.value, {**as_json(message), "done": message.done})
+        for receiver, message in waiting
+    ]
+    watches = {name: None if watch is None else _written(watch) for name, watch in changes.items()}
+    if watches or alerts:
+        journal.watch(watches, at, alerts)
+
+
+def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
+    """Return the messages that wait for each receiver, oldest first; raises StateError."""
+    found = defaultdict(list)
+    for alert in journal.alerts():
+        try:
+            found[alert.receiver].append(from_json(alert.message))
+        except (KeyError, TypeError, ValueError):  # it was not written here
+            log.warning(
+                "alert_lost", receiver=alert.receiver, count=1, reason="what the journal holds of it makes no sense"
+            )
+    return found
+
+
+def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) -> None:
+    """Note that these messages wait no more; raises StateError."""
+    journal.alerts_sent([(receiver, message.server, message.news.event.value) for message in messages])
+
+
+def last_good(journal: Journal, server: str) -> datetime | None:
+    """Return when the server's last rotation that got a good backup ended, by hand or not; raises StateError."""
+    rows = journal.recent(server, limit=RECENT)
+    return next((row.ended_at for row in rows if row.summary.get("good")), None)
+
+
+def _written(watch: Watch) -> Mapping[str, Any]:
+    return {
+        "fine_at": watch.fine_at.isoformat(),
+        "good_at": watch.good_at.isoformat() if watch.good_at else None,
+        "told": sorted(watch.told),
+        "beside": sorted(watch.beside),
+    }
+
+
+def _read(written: Mapping[str, Any]) -> Watch:
+    good_at = written.get("good_at")
+    return Watch(
+        fine_at=datetime.fromisoformat(written["fine_at"]),
+        good_at=datetime.fromisoformat(good_at) if good_at else None,
+        told=_events(written["told"]),
+        beside=_events(written.get("beside", ())),
+    )
+
+
+def _events(written: Iterable[str]) -> frozenset[Event]:
+    """Those of the events that this version knows."""
+    return frozenset(Event(event) for event in written if event in set(Event))

@@ -1,0 +1,180 @@
+"""What is told, in words: complete messages, from which every kind of receiver is served."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from daemon.alerts.assess import got_good
+from daemon.config.values import ServerConfig
+from daemon.core.alerting import Event, News, Watch
+from daemon.core.shrunk import last_before_it_shrank
+from daemon.core.units import format_moment, format_size
+from daemon.log import redact
+from daemon.rotation.outcome import Outcome, Result
+
+Step = Literal["start", "success", "fail"]
+
+TITLES = {
+    Event.FAILED: "the backup failed",
+    Event.LIMIT: "the backup limit is reached",
+    Event.SUSPICIOUS: "the backup is suspicious",
+    Event.OVERDUE: "the backup is overdue",
+    Event.NEW_NORMAL: "smaller backups are the new normal",
+    Event.RECOVERED: "there is a good backup again",
+    Event.DONE: "backed up",
+}
+DONE_WITH_TROUBLE = "backed up, and something needs you"
+NAMED = 10
+"""So many servers of a digest are named; more are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The backup that a message is about."""
+
+    uuid: str
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One piece of news of one server. `good_at` is when the server's last good backup before it was there, `backup`
+    the one that this is about, where it is about one. `done` says that the rotation did what was due all the same.
+
+    It holds plain values alone, so that one that waits can be kept in the journal.
+    """
+
+    news: News
+    server: str
+    panel: str
+    policy: str
+    at: datetime
+    text: str
+    hint: str = ""
+    good_at: datetime | None = None
+    backup: Made | None = None
+    done: bool = False
+
+    @property
+    def title(self) -> str:
+        """One line that says what it is."""
+        trouble = self.done and self.news.event is Event.FAILED
+        return f"{self.server}: {DONE_WITH_TROUBLE if trouble else TITLES[self.news.event]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Many messages told as one, in the order in which they came. `page` is where all of it can be seen, or empty."""
+
+    messages: Sequence[Message]
+    page: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """When the last of it came about."""
+        return self.messages[-1].at
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """Which events it holds, each once, in the order of their kinds."""
+        return [event for event in Event if any(one.news.event is event for one in self.messages)]
+
+    @property
+    def title(self) -> str:
+        """One line that says what it is."""
+        servers = len({one.server for one in self.messages})
+        what = TITLES[self.events[0]] if len(self.events) == 1 else f"{len(self.messages)} alerts"
+        return f"{servers} server{'' if servers == 1 else 's'}: {what}"
+
+    @property
+    def text(self) -> str:
+        """A line for each kind of news: how many, and the first names."""
+        return "\n".join(f"{TITLES[event]}: {self._names(event)}" for event in self.events)
+
+    @property
+    def hint(self) -> str:
+        """Where to look."""
+        return f"see {self.page}" if self.page else "look at `ptero-backupd status`"
+
+    def _names(self, event: Event) -> str:
+        names = [one.server for one in self.messages if one.news.event is event]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return f"{', '.join(names[:NAMED])}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A sign of life of one server. `run` is the same for a rotation's start and end."""
+
+    step: Step
+    server: ServerConfig
+    run: str
+    text: str = ""
+
+
+def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch, at: datetime) -> Message:
+    """What is told of a rotation."""
+    text, hint = _made(outcome), ""
+    if news.event is Event.RECOVERED:
+        text += f"; {_over(news, before, server.policy.zone)}"
+    elif news.event is Event.NEW_NORMAL:
+        text, hint = _shrunk(outcome)
+    elif news.event is not Event.DONE:
+        text, hint = _wrong(outcome)
+    created = outcome.created
+    backup = Made(created.uuid, created.name, created.bytes) if created else None
+    done = outcome.result is Result.DONE or outcome.held or (bool(outcome.undeleted) and got_good(outcome))
+    return Message(news, *_names(server), at, text, hint, before.good_at, backup, done=done)
+
+
+def of_time(news: News, server: ServerConfig, before: Watch, due: datetime, at: datetime) -> Message:
+    """What is told because time passed, or because a good backup was found that somebody made by hand."""
+    zone = server.policy.zone
+    text, hint = f"made by hand; {_over(news, before, zone)}", ""
+    if news.event is Event.OVERDUE:
+        text = f"{_since(before, zone)}; the next was due by {format_moment(due, zone)}"
+        hint = "look at `ptero-backupd status` and at the daemon's log"
+    return Message(news, *_names(server), at, text, hint, before.good_at)
+
+
+def in_short(outcome: Outcome) -> str:
+    """A rotation in a few lines, good or bad."""
+    return "\n".join(filter(None, _wrong(outcome))) or _made(outcome)
+
+
+def _names(server: ServerConfig) -> tuple[str, str, str]:
+    return server.name, server.panel.name, server.policy.name
+
+
+def _made(outcome: Outcome) -> str:
+    created = outcome.created
+    made = f"{redact(created.name)}, {format_size(created.bytes)}" if created else "a good backup"
+    return f"{made}; {len(outcome.deleted)} deleted"
+
+
+def _shrunk(outcome: Outcome) -> tuple[str, str]:
+    """That nobody has seen a whole backup, which was the last, and how long that is kept."""
+    text = f"{_made(outcome)}; as small as those before it, for days now, so that this is taken for usual"
+    last = last_before_it_shrank(outcome.verdicts)
+    kept = f": {redact(last[0].name)} is {last[1]}" if last else ""
+    return text, f"look at the server's files{kept}"
+
+
+def _wrong(outcome: Outcome) -> tuple[str, str]:
+    """All problems in one text, and the hint of the one that ended the rotation, which is the last."""
+    problems = outcome.problems
+    text = "\n".join(redact(problem.text) for problem in problems)
+    return text, redact(problems[-1].hint) if problems else ""
+
+
+def _over(news: News, before: Watch, zone: ZoneInfo) -> str:
+    return f"before: {', '.join(news.after)}; {_since(before, zone)}"
+
+
+def _since(watch: Watch, zone: ZoneInfo) -> str:
+    if watch.good_at is None:
+        return f"no good backup since the daemon watches it ({format_moment(watch.fine_at, zone)})"
+    return f"no good backup since {format_moment(watch.good_at, zone)}"

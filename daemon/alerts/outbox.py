@@ -1,0 +1,159 @@
+"""What waits to be sent to one address: in order, tried until it is taken.
+
+What waits has a key, and a newer one of the same key takes its place: so it is bounded without that anything is dropped
+for want of room. Whoever puts something in never waits and never learns of trouble; `taken` is told what arrived.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from daemon.alerts.sender import Failure
+from daemon.clock import Clock
+from daemon.log import get_logger
+
+log = get_logger()
+
+RETRY_SECONDS = (10.0, 60.0, 300.0, 900.0)
+REFUSED_SECONDS = 3600.0
+GATHER_SECONDS = 2.0  # the trouble of many servers comes within moments,
+SPACING_SECONDS = 60.0  # and the rest of it within minutes
+
+
+class Letter(Protocol):
+    """Something to send."""
+
+    @property
+    def key(self) -> Hashable:
+        """What a newer letter takes the place of."""
+        ...
+
+    def worth(self, failure: Failure) -> bool:
+        """Whether it is worth another try after that failure."""
+        ...
+
+
+_Letter = TypeVar("_Letter", bound=Letter)
+Pick = Callable[[Sequence[_Letter], bool], Sequence[_Letter]]
+"""Given what waits, oldest first, and whether the last was refused, return what is sent together next."""
+
+
+class Outbox(Generic[_Letter]):
+    """The letters to one address."""
+
+    def __init__(
+        self,
+        receiver: str,
+        clock: Clock,
+        *,
+        pick: Pick[_Letter],
+        send: Callable[[Sequence[_Letter]], Awaitable[Failure | None]],
+        taken: Callable[[Sequence[_Letter]], None],
+        gathers: bool = False,
+    ) -> None:
+        self._receiver = receiver
+        self._clock = clock
+        self._pick = pick
+        self._send = send
+        self._taken = taken
+        self._gathers = gathers
+        self._waiting: dict[Hashable, _Letter] = {}
+        self._working: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+        self._fresh = asyncio.Event()
+        self._tries = 0
+        self._refused = False
+
+    @property
+    def waiting(self) -> Sequence[_Letter]:
+        """What waits, oldest first."""
+        return tuple(self._waiting.values())
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the last try failed, and another is waited for."""
+        return self._tries > 0
+
+    def put(self, *letters: _Letter) -> None:
+        """Send them as soon as can be."""
+        for letter in letters:
+            self._waiting.pop(letter.key, None)
+            self._waiting[letter.key] = letter
+        self._fresh.set()
+        if letters and (self._working is None or self._working.done()):
+            self._working = asyncio.create_task(self._work(), name=f"alerts to {self._receiver}")
+
+    def drop(self, key: Hashable) -> None:
+        """Send the letter of that key no more."""
+        self._waiting.pop(key, None)
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        if self._working is not None:
+            self._working.cancel()
+
+    async def close(self, bound: float) -> None:
+        """Try once more what waits, for `bound` seconds in all; what is left then still waits."""
+        self._closing.set()
+        if self._working is not None:
+            await asyncio.wait({self._working}, timeout=bound)
+            self._working.cancel()
+
+    async def _work(self) -> None:
+        if self._gathers:
+            await self._nap(GATHER_SECONDS)
+        while self._waiting:
+            letters = self._pick(self.waiting, self._refused)
+            self._fresh.clear()
+            failure = await self._try(letters)
+            if failure is None:
+                self._remove(letters)
+                self._tries, self._refused = 0, False
+                if len(letters) > 1:
+                    await self._nap(SPACING_SECONDS)
+            elif not letters[0].worth(failure):
+                self._lose(letters, failure.reason)
+            elif self._closing.is_set():
+                return
+            else:
+                await self._have_patience(failure)
+
+    async def _have_patience(self, failure: Failure) -> None:
+        """Wait for the next try; where it was refused, no longer than until there is more to send."""
+        self._refused = not failure.passing
+        tell = log.warning if self._refused else log.info
+        tell("alert_delayed", receiver=self._receiver, waiting=len(self._waiting), reason=failure.reason)
+        if self._refused:
+            await self._nap(REFUSED_SECONDS, self._fresh)
+            return
+        delay = RETRY_SECONDS[min(self._tries, len(RETRY_SECONDS) - 1)]
+        self._tries += 1
+        await self._nap(min(max(delay, failure.retry_after or 0), max(RETRY_SECONDS)))
+
+    async def _try(self, letters: Sequence[_Letter]) -> Failure | None:
+        try:
+            return await self._send(letters)
+        except Exception as bug:  # noqa: BLE001 — a receiver's library may raise anything, with the address in it
+            return Failure(f"a bug ({type(bug).__name__})", passing=False)
+
+    async def _nap(self, seconds: float, *until: asyncio.Event) -> None:
+        """Wait, but no longer than until one of these or the end comes."""
+        ends = [self._clock.sleep(seconds), *(event.wait() for event in (self._closing, *until))]
+        waits = [asyncio.ensure_future(end) for end in ends]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _remove(self, letters: Sequence[_Letter]) -> None:
+        """Forget what was taken, but not what has come in its place meanwhile."""
+        gone = [letter for letter in letters if self._waiting.get(letter.key) is letter]
+        for letter in gone:
+            del self._waiting[letter.key]
+        self._taken(gone)
+
+    def _lose(self, letters: Sequence[_Letter], reason: str) -> None:
+        for letter in letters:
+            self._waiting.pop(letter.key, None)
+        log.warning("alert_lost", receiver=self._receiver, count=len(letters), reason=reason)

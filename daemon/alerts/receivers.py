@@ -1,0 +1,164 @@
+"""Receivers, each with its outboxes: what they ask for, and how it reaches them."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from daemon.alerts import by_apprise
+from daemon.alerts import formats as forms
+from daemon.alerts.message import Digest, Message, Ping
+from daemon.alerts.outbox import Outbox
+from daemon.alerts.sender import Failure, Poster
+from daemon.clock import Clock
+from daemon.config.errors import ConfigError, Problem
+from daemon.config.values import AlertConfig, Config
+from daemon.core.alerting import wanted
+
+SINGLY = 5
+"""Where more messages wait they are told as one."""
+
+AT_ONCE = 8
+"""So many addresses of one receiver of pings are asked at once."""
+
+
+def refuse_unusable(config: Config) -> None:
+    """Raise ConfigError for addresses that Apprise does not understand, which only Apprise itself can tell."""
+    problems = [
+        Problem(
+            str(next(iter(config.files), "")), f"alerts.{name}.url", None, "Apprise does not understand the address"
+        )
+        for name, receiver in config.alerts.items()
+        if receiver.type == "apprise" and not by_apprise.understood(receiver.url.get_secret_value())
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A message on its way. There is one of each event of a server at most: the newest."""
+
+    message: Message
+
+    @property
+    def key(self) -> Hashable:
+        return self.message.server, self.message.news.event
+
+    def worth(self, _: Failure) -> bool:
+        """An address that is wrong may be put right."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinged:
+    """A ping on its way."""
+
+    ping: Ping
+    post: forms.Post
+
+    @property
+    def key(self) -> Hashable:
+        return self.ping.server.name, self.ping.step
+
+    def worth(self, failure: Failure) -> bool:
+        """A start that comes late would be a lie; and of what is refused the service tells by itself, as of silence."""
+        return failure.passing and self.ping.step != "start"
+
+
+class Receiver:
+    """One receiver. Neither `tell` nor `ping` waits for anything. `taken` is told which messages arrived, `page` where
+    a digest leads to.
+    """
+
+    def __init__(
+        self,
+        config: AlertConfig,
+        poster: Poster,
+        clock: Clock,
+        taken: Callable[[Sequence[Message]], None],
+        page: Callable[[], str] = str,
+    ) -> None:
+        self.config = config
+        self._poster = poster
+        self._clock = clock
+        self._page = page
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._messages = Outbox[_Told](
+            config.name,
+            clock,
+            pick=_together,
+            send=self._send,
+            taken=lambda letters: taken([letter.message for letter in letters]),
+            gathers=True,
+        )
+        self._pings: dict[str, Outbox[_Pinged]] = {}
+
+    @property
+    def waiting(self) -> Sequence[Message]:
+        """The messages that wait, oldest first."""
+        return [letter.message for letter in self._messages.waiting]
+
+    def wants(self, message: Message) -> bool:
+        """Whether this receiver asked for such news."""
+        return self.config.type != "ping" and wanted(message.news, self.config.events)
+
+    def tell(self, *messages: Message) -> None:
+        """Send the messages, or the newest of each kind."""
+        self._messages.put(*map(_Told, messages))
+
+    def recall(self, messages: Sequence[Message]) -> None:
+        """Send what waited before, but what is newer first of its kind."""
+        newer = {_Told(message).key for message in self.waiting}
+        self.tell(*(message for message in messages if _Told(message).key not in newer))
+
+    def ping(self, ping: Ping) -> None:
+        """Send a sign of life, where this receiver is one for these. Each address is on its own, and in its order; an
+        end makes the start before it needless.
+        """
+        if self.config.type != "ping":
+            return
+        post = forms.ping(self.config.url.get_secret_value(), ping)
+        outbox = self._outbox_of(forms.address_of(self.config.url.get_secret_value(), ping.server))
+        outbox.drop((ping.server.name, "start"))
+        if ping.step != "start" or not outbox.in_trouble:
+            outbox.put(_Pinged(ping, post))
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._messages.stop()
+        for outbox in self._pings.values():
+            outbox.stop()
+
+    async def close(self, bound: float) -> None:
+        """Send what waits, within that many seconds."""
+        await asyncio.gather(self._messages.close(bound), *(outbox.close(bound) for outbox in self._pings.values()))
+
+    def _outbox_of(self, address: str) -> Outbox[_Pinged]:
+        """One that is in trouble holds up no other."""
+        if address not in self._pings:
+            self._pings[address] = Outbox(
+                self.config.name, self._clock, pick=_ends_first, send=self._send_ping, taken=lambda _: None
+            )
+        return self._pings[address]
+
+    async def _send_ping(self, letters: Sequence[_Pinged]) -> Failure | None:
+        async with self._slots:
+            return await self._poster.send(letters[0].post)
+
+    async def _send(self, letters: Sequence[_Told]) -> Failure | None:
+        url = self.config.url.get_secret_value()
+        messages = [letter.message for letter in letters]
+        told = messages[0] if len(messages) == 1 else Digest(messages, self._page())
+        if self.config.type == "apprise":
+            return await by_apprise.send(url, told)
+        return await self._poster.send(forms.webhook(url, told))
+
+
+def _together(waiting: Sequence[_Told], refused: bool) -> Sequence[_Told]:
+    """Many as one; and one that was refused with the others, since it may be its words that are not taken."""
+    return waiting if refused or len(waiting) > SINGLY else waiting[:1]
+
+
+def _ends_first(waiting: Sequence[_Pinged], _: bool) -> Sequence[_Pinged]:
+    """The starts of other servers that have the same address can wait."""
+    return next(([letter] for letter in waiting if letter.ping.step != "start"), waiting[:1])

@@ -1,0 +1,90 @@
+"""What the writing commands share: an errand at a panel, and the report of what came of it.
+
+What was done is data, and goes to stdout; what went wrong, and whatever should be known besides, goes to stderr, or
+into the one document where JSON is asked for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from daemon.cli.context import begin, server_named
+from daemon.cli.discovered import covered_now
+from daemon.cli.options import Settings
+from daemon.cli.ui.output import say, say_trouble, write, write_json
+from daemon.cli.ui.steps import steps
+from daemon.clock import SystemClock
+from daemon.config.values import Config, ServerConfig
+from daemon.documents.commands import Document
+from daemon.errors import BackupdError, UsageError
+from daemon.operations.operation import Errand, errand
+from daemon.operations.result import Handled, ended_by, exit_of
+from daemon.rotation.outcome import Result
+from daemon.rotation.setup import Tell
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One command at one server."""
+
+    settings: Settings
+    config: Config
+    server: ServerConfig
+    as_json: bool
+    max_deletions: int | None = None
+
+    @classmethod
+    def at(cls, settings: Settings, name: str, *, as_json: bool, max_deletions: int | None = None) -> "Deed":
+        """A deed at the server of that name; raises ConfigError and UsageError."""
+        written = begin(settings, level="error")  # whatever else is to be known is in the report
+        config = covered_now(written, [name]).config
+        return cls(settings, config, server_named(config, name), as_json, max_deletions)
+
+    def carry_out(
+        self,
+        work: Callable[[Errand], Awaitable[Sequence[Handled]]],
+        document: Callable[[Sequence[Handled]], Document],
+        words: Callable[[Handled], str],
+    ) -> int:
+        """Do the work and report: `words` are for each thing that is done, `document` for all of them."""
+        return asyncio.run(self._carry_out(work, document, words))
+
+    async def _carry_out(
+        self,
+        work: Callable[[Errand], Awaitable[Sequence[Handled]]],
+        document: Callable[[Sequence[Handled]], Document],
+        words: Callable[[Handled], str],
+    ) -> int:
+        with steps(self.settings) as tell:
+            handled = await self._do(work, tell)
+        if self.as_json:
+            write_json(document(handled))
+        else:
+            for one in handled:
+                _report(one, words)
+        return exit_of(self.server, handled)
+
+    async def _do(self, work: Callable[[Errand], Awaitable[Sequence[Handled]]], tell: Tell) -> Sequence[Handled]:
+        """Do the work; on Ctrl-C say what the panel goes on with."""
+        state_dir, clock, most = self.config.state_dir, SystemClock(), self.max_deletions
+        async with errand(self.server, state_dir=state_dir, clock=clock, tell=tell, max_deletions=most) as begun:
+            try:
+                return await work(begun)
+            except UsageError:
+                raise
+            except BackupdError as error:
+                return [ended_by(error)]
+            except (asyncio.CancelledError, KeyboardInterrupt):
+                if begun.going_on:
+                    say(begun.going_on)
+                raise
+
+
+def _report(handled: Handled, words: Callable[[Handled], str]) -> None:
+    if handled.backup is not None and (handled.result is Result.DONE or handled.changed):
+        write(f"{words(handled)}\n")
+    for number, problem in enumerate(reversed(handled.problems)):
+        if number == 0 and handled.result is not Result.DONE:
+            say_trouble(problem.text, problem.hint)
+        else:
+            say(f"note: {problem.text}" + (f" ({problem.hint})" if problem.hint else ""))

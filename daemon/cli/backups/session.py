@@ -1,0 +1,144 @@
+"""What `backups download` and `backups verify` share: which backups, where from, and what many results mean.
+
+The panel is asked on an event loop, the file is read without one, by turns: `Desk` keeps both.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.cli.backups.listing import look
+from daemon.cli.context import read_config
+from daemon.cli.options import Settings
+from daemon.cli.ui.output import say, say_error
+from daemon.cli.ui.progress import watching
+from daemon.clock import Clock, SystemClock
+from daemon.core.choose import choose
+from daemon.core.model import Backup, State
+from daemon.errors import BackupdError, Exit, StateError, UsageError
+from daemon.panel.client import PanelClient
+from daemon.panel.download import FileHost
+from daemon.panel.errors import NotFoundError, PanelError
+from daemon.rotation.setup import open_client
+from daemon.rotation.survey import Survey
+from daemon.state import Journal
+from daemon.transfer.expected import Expected
+from daemon.transfer.receive import Source, Watcher
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One server, and the means to fetch its backups."""
+
+    seen: Survey
+    client: PanelClient
+    clock: Clock
+    runner: asyncio.Runner
+    state_dir: Path | None
+
+    @property
+    def backups(self) -> list[Backup]:
+        """All of the server's, newest first."""
+        return [verdict.backup for verdict in self.seen.plan.verdicts]
+
+    @property
+    def states(self) -> dict[str, State]:
+        """What each is worth, by uuid."""
+        return {verdict.backup.uuid: verdict.state for verdict in self.seen.plan.verdicts}
+
+    def wanted(self, words: Sequence[str], *, every: bool) -> list[Backup]:
+        """The backups that are meant, each once; of all, those that have a whole file. Raises UsageError."""
+        if every == bool(words):
+            raise UsageError("name the backups, or write --all", hint="`backups list` shows them; latest is one too")
+        if not every:
+            named = (choose(self.backups, self.states, word) for word in words)
+            return list({backup.uuid: backup for backup in named}.values())
+        whole = [backup for backup in self.backups if _has_file(backup)]
+        verdicts = self.seen.plan.verdicts
+        if out := Counter(verdict.state.value for verdict in verdicts if not _has_file(verdict.backup)):
+            say(f"left out: {', '.join(f'{count} {state}' for state, count in out.items())}")
+        return whole
+
+    def read_whole(self, backup: Backup) -> None:
+        """Take in that a backup has its file, though its deletion was asked for; rotations count it again."""
+        if backup.uuid not in self.seen.asked or self.state_dir is None:
+            return
+        try:
+            with Journal.open(self.state_dir) as journal:
+                journal.asked_no_more(self.seen.server.uuid, backup.uuid)
+        except StateError as error:
+            say(f"warning: it has its file, and rotations go on as if it had none: {error.text}")
+
+    @contextmanager
+    def source(self, backup: Backup) -> Iterator[tuple[Source, Expected]]:
+        """Where its file comes from, and what it must be; NotGoodError where it has none."""
+        expected = Expected.of(backup)
+        with watching(backup.name, expected.size) as watcher:
+            self._warn(backup, expected, watcher)
+            yield (
+                Source(
+                    host=FileHost(clock=self.clock, clear=self.seen.config.panel.clear_links),
+                    link=lambda: self.runner.run(self.client.download_link(self.seen.config.id, backup.uuid)),
+                    pause=lambda seconds: self.runner.run(self.clock.sleep(seconds)),
+                    watcher=watcher,
+                ),
+                expected,
+            )
+
+    def _warn(self, backup: Backup, expected: Expected, watcher: Watcher) -> None:
+        """Say what is odd about a backup that is fetched all the same."""
+        for verdict in self.seen.plan.verdicts:
+            if verdict.backup.uuid == backup.uuid and verdict.state in {State.SUSPICIOUS, State.STRANGE}:
+                watcher.said(f"warning: it is {verdict.state.value}")
+        if expected.unchecked is not None:
+            watcher.said(f"warning: {expected.unchecked}")
+
+
+@contextmanager
+def opened_desk(settings: Settings, server: str) -> Iterator[Desk]:
+    """Look at the server, and keep the connection to its panel."""
+    clock = SystemClock()
+    with asyncio.Runner() as runner:
+        seen, state_dir = runner.run(look(settings, server)), read_config(settings).state_dir
+        client = open_client(seen.config.panel, clock, say)
+        try:
+            yield Desk(seen, client, clock, runner, state_dir)
+        finally:
+            runner.run(client.aclose())
+
+
+def each(backups: Iterable[Backup], work: Callable[[Backup], None]) -> dict[str, BackupdError]:
+    """Do the work for each backup; return what went wrong, by uuid. Where the panel refuses, the rest is not tried."""
+    errors: dict[str, BackupdError] = {}
+    refused: PanelError | None = None
+    for backup in backups:
+        try:
+            if refused is None:
+                work(backup)
+            else:
+                errors[backup.uuid] = refused
+        except BackupdError as error:
+            say_error(error, about=backup.name)
+            errors[backup.uuid] = error
+            if isinstance(error, PanelError) and not isinstance(error, NotFoundError):
+                refused = error
+    return errors
+
+
+def _has_file(backup: Backup) -> bool:
+    try:
+        Expected.of(backup)
+    except BackupdError:
+        return False
+    return True
+
+
+def exit_code(count: int, bad: int, errors: Iterable[BackupdError] = ()) -> Exit:
+    """The contract's: 4 if all failed, 3 if any, or for a passing state."""
+    if not bad:
+        return Exit.DONE
+    passing = any(error.exit_code is Exit.SOME_FAILED for error in errors)
+    return Exit.FAILED if bad == count and not passing else Exit.SOME_FAILED

@@ -1,0 +1,80 @@
+"""`check`: renders what daemon/operations/check.py finds."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from daemon.alerts import refuse_unusable
+from daemon.cli.context import begin
+from daemon.cli.options import Settings
+from daemon.cli.ui.output import say, write_json
+from daemon.cli.ui.tables import cell, show, table
+from daemon.clock import SystemClock
+from daemon.config.errors import ConfigError
+from daemon.config.values import Config
+from daemon.documents.commands import checked
+from daemon.errors import StateError
+from daemon.fleet.discovery import look
+from daemon.operations.check import Finding, Level, check_configuration, check_panels, check_state, exit_code
+from daemon.rotation.setup import open_clients
+from daemon.state import Journal
+
+
+def check_all(settings: Settings, *, offline: bool, as_json: bool) -> int:
+    """Check the configuration and, unless offline, the panels; raises ConfigError where it is refused."""
+    return asyncio.run(_check(settings, offline=offline, as_json=as_json))
+
+
+async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
+    try:
+        config = begin(settings, level="error")
+        refuse_unusable(config)
+    except ConfigError as error:
+        if as_json:
+            write_json(checked((), error.problems))
+        raise
+    findings = (*check_configuration(config), check_state(config.state_dir))
+    if not offline:
+        findings += await _ask(config)
+    if as_json:
+        write_json(checked(findings))
+    else:
+        _show(findings)
+    return exit_code(findings)
+
+
+async def _ask(config: Config) -> tuple[Finding, ...]:
+    clock = SystemClock()
+    with _journal(config.state_dir) as journal:
+        async with open_clients(config.panels.values(), clock, say) as clients:
+            coverage, _ = await look(config, clients)  # a panel that does not answer is found by the check itself
+            skipped = [_skipped(name, why) for name, why in coverage.skipped.items()]
+            return (*await check_panels(coverage.config, clients, clock, journal.altered), *skipped)
+
+
+def _journal(state_dir: Path | None) -> Journal:
+    """The journal, or an empty one where it cannot be read: what is wrong with it the check of the state says."""
+    try:
+        return (Journal.look(state_dir) if state_dir else None) or Journal.memory()
+    except StateError:
+        return Journal.memory()
+
+
+def _skipped(server: str, why: str) -> Finding:
+    return Finding(Level.WARNING, "skipped", f"{server} would be discovered, and is not covered: {why}")
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    rows = ((finding.level.value, _subject(finding), _said(finding)) for finding in findings)
+    bad = [sum(finding.level is level for finding in findings) for level in (Level.ERROR, Level.WARNING)]
+    show(table(("", "what", "found"), rows), cell(f"errors: {bad[0]}, warnings: {bad[1]}", "bold"))
+
+
+def _subject(finding: Finding) -> str:
+    if finding.server is not None:
+        return f"server {finding.server}"
+    return f"panel {finding.panel}" if finding.panel is not None else "configuration"
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.text}; {finding.hint}" if finding.hint else finding.text

@@ -1,0 +1,70 @@
+"""`plan`: what retention would keep and delete now, for each server; changes nothing."""
+
+import asyncio
+from collections.abc import Sequence
+
+from daemon.cli.context import begin, servers_named
+from daemon.cli.discovered import cover
+from daemon.cli.options import Settings
+from daemon.cli.ui.output import say, say_trouble, write_json
+from daemon.cli.ui.plan_view import plan_parts
+from daemon.cli.ui.tables import cell, show
+from daemon.clock import SystemClock
+from daemon.config.values import ServerConfig
+from daemon.documents.commands import About, planned, unplanned
+from daemon.operations.rotations import Failed, rehearsal, survey_servers
+from daemon.panel.errors import ServerStateError
+from daemon.rotation.outcome import Outcome, Result, exit_code, refusal
+from daemon.rotation.survey import Survey
+
+
+def plan_servers(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
+    """Show the plan of the named servers, or of all."""
+    return asyncio.run(_plan(settings, names, as_json=as_json))
+
+
+async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
+    covering = await cover(begin(settings), names)
+    servers = servers_named(covering.config, names)
+    seen = await survey_servers(servers, state_dir=covering.config.state_dir, clock=SystemClock(), tell=say)
+    if as_json:
+        write_json({"servers": [_document(each) for each in seen]})
+    else:
+        for each in seen:
+            _show(each)
+    return covering.exit_code(exit_code([_outcome(each) for each in seen]))
+
+
+def about(config: ServerConfig) -> About:
+    """The server as documents name it."""
+    return About(config.name, config.panel.name, config.id)
+
+
+def _document(seen: Survey | Failed) -> dict[str, object]:
+    if isinstance(seen, Failed):
+        return unplanned(about(seen.config), seen.error)
+    return planned(about(seen.config), seen.listing, seen.plan)
+
+
+def _show(seen: Survey | Failed) -> None:
+    if isinstance(seen, Failed):
+        _say(seen)
+        return
+    policy = seen.config.policy
+    heading = cell(f"{seen.config.name} (policy {policy.name}, keep {policy.retention.keep})", "bold")
+    hint = refusal(seen.config.name, seen.plan.code, seen.plan.refused or "").hint
+    show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint), cell(""))
+
+
+def _say(failed: Failed) -> None:
+    """Why there is no plan; that a server is suspended is no failure."""
+    suspended = isinstance(failed.error, ServerStateError) and failed.error.suspended
+    say_trouble(f"{failed.config.name}: {failed.error.text}", failed.error.hint, "note" if suspended else "error")
+
+
+def _outcome(seen: Survey | Failed) -> Outcome:
+    """What a rotation with that end would be reported as, so that one rule makes the exit code."""
+    if isinstance(seen, Failed):
+        return rehearsal(seen)
+    config, result = seen.config, Result.DONE if seen.plan.refused is None else Result.REFUSED
+    return Outcome(config.name, config.panel.name, config.policy.name, result)

@@ -1,0 +1,42 @@
+"""Reading the journal for `history` and `status`: what was never written is not made by looking."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.cli.ui.output import say
+from daemon.state import Journal, Rotation
+
+
+@contextmanager
+def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
+    """The journal of that folder; an empty one, and a word why, where there is none."""
+    journal = None
+    if state_dir is None:
+        say('note: state_dir is "none", so nothing is remembered')
+    elif (journal := Journal.look(state_dir)) is None:
+        say(f"note: there is no journal in {state_dir} yet")
+    with journal or Journal.memory() as opened:
+        yield opened
+
+
+def step_of(rotation: Rotation) -> str | None:
+    """The last step that is known of a rotation."""
+    return rotation.steps[-1].name if rotation.steps else None
+
+
+def how_far(rotation: Rotation, *, alive: bool) -> str:
+    """Where a rotation is that has not come to its end, or was broken off."""
+    step = step_of(rotation) or "beginning"
+    return step if alive else f"broken off at {step}"
+
+
+def what_came(rotation: Rotation) -> str:
+    """What a rotation made and deleted, and what was wrong, in one line."""
+    summary = rotation.summary
+    parts = [f"created {summary['created']['name']}"] if summary.get("created") else []
+    if deleted := len(summary.get("deleted", ())):
+        parts.append(f"deleted {deleted}")
+    if summary.get("kept") is not None:
+        parts.append(f"kept {summary['kept']}")
+    return "; ".join([*parts, *(problem["text"] for problem in summary.get("problems", ()))])

@@ -1,0 +1,24 @@
+"""`run`: the daemon."""
+
+import asyncio
+import os
+import sys
+
+from daemon.cli.context import read_config
+from daemon.cli.options import Settings
+from daemon.clock import SystemClock
+from daemon.errors import Exit
+from daemon.log import configure
+from daemon.service.life import Service
+from daemon.service.process import hide_memory
+from daemon.service.systemd import Notifier
+
+
+def run_daemon(settings: Settings, *, log_to_stdout: bool = False) -> int:
+    """Run until told to stop; raises BackupdError where the first configuration is bad."""
+    hide_memory()
+    configure(settings.level or "info", sys.stdout if log_to_stdout else None)
+    clock = SystemClock()
+    service = Service(lambda: read_config(settings), clock, Notifier(os.environ, clock))
+    asyncio.run(service.run())
+    return Exit.DONE

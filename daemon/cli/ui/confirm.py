@@ -1,0 +1,38 @@
+"""Asking before something is lost. Without a terminal nothing is asked: then `--yes` must have been written."""
+
+import signal
+import sys
+from collections.abc import Iterable
+
+import typer
+
+from daemon.cli.ui.output import printable, say
+from daemon.errors import UsageError
+
+
+def must_be_able_to_ask(*, yes: bool) -> None:
+    """Raise UsageError where an answer is needed, was not given, and cannot be asked for."""
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("an answer is needed, and there is no terminal to ask at", hint="give --yes")
+
+
+def agree(facts: Iterable[str], question: str, *, yes: bool) -> None:
+    """Say what would happen, and ask whether it shall; raises typer.Abort where it shall not."""
+    if yes:
+        return
+    for fact in facts:
+        say(fact)
+    sys.stderr.write(printable(f"{question} [y/N] "))  # where it cannot be asked, nothing is done
+    sys.stderr.flush()
+    if _answer() not in {"y", "yes"}:
+        say("nothing was changed")
+        raise typer.Abort
+
+
+def _answer() -> str:
+    """What is typed. Ctrl-C ends the question at once, also on an event loop, which would wait for the answer."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip().lower()
+    finally:
+        signal.signal(signal.SIGINT, before)

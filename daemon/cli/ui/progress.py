@@ -1,0 +1,73 @@
+"""How a transfer goes on, for people: a bar where there is a terminal, else a line for each step; on stderr."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from daemon.cli.ui.output import printable, say
+from daemon.transfer.receive import Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+@contextmanager
+def watching(name: str, size: int) -> Iterator[Watcher]:
+    """A watcher for one transfer of `size` bytes."""
+    if not sys.stderr.isatty():
+        yield Lines(" ".join(name.split()))
+        return
+    from rich.console import Console  # noqa: PLC0415 — only where there is somebody to see it
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield Bar(" ".join(name.split()), progress, progress.add_task(printable(name), total=size))
+
+
+class Lines:
+    """One line for each step, none for what only moves."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def moved(self, size: int) -> None:
+        """Nothing to say: the step is not over."""
+
+    def said(self, text: str) -> None:
+        """Write the line."""
+        say(f"{self._name}: {text}")
+
+
+class Bar:
+    """A bar with rate and remaining time; what is said stands above it."""
+
+    def __init__(self, name: str, progress: "Progress", task: "TaskID") -> None:
+        self._name = name
+        self._progress = progress
+        self._task = task
+
+    def moved(self, size: int) -> None:
+        """Move the bar, back as well."""
+        self._progress.update(self._task, completed=size)
+
+    def said(self, text: str) -> None:
+        """Write the line above the bar."""
+        self._progress.console.print(printable(f"{self._name}: {text}"))

@@ -1,0 +1,69 @@
+"""Verdicts for people: each backup, what becomes of it, and why."""
+
+from collections import Counter
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from rich.table import Table
+from rich.text import Text
+
+from daemon.cli.ui.moments import to_the_minute
+from daemon.cli.ui.tables import cell, is_wide, table
+from daemon.core.model import Action, Backup, Verdict
+from daemon.core.units import format_size
+
+
+def verdict_table(verdicts: Sequence[Verdict], zone: ZoneInfo) -> Table:
+    """One row a backup, in the order given; on a narrow terminal all but the verdict stands below the name."""
+    if is_wide():
+        columns = ("created", "name", "state", "size", "whose", "verdict", "why")
+        return table(columns, (_row(verdict, zone) for verdict in verdicts), right=("size",))
+    return table(("verdict", "backup"), (_narrow_row(verdict, zone) for verdict in verdicts))
+
+
+def _row(verdict: Verdict, zone: ZoneInfo) -> Sequence[object]:
+    backup = verdict.backup
+    return (
+        created(backup, zone),
+        backup.name,
+        verdict.state.value,
+        size(backup),
+        whose(verdict),
+        verdict.action.value,
+        because(verdict),
+    )
+
+
+def _narrow_row(verdict: Verdict, zone: ZoneInfo) -> Sequence[object]:
+    facts = (created(verdict.backup, zone), verdict.state.value, size(verdict.backup), whose(verdict))
+    details = cell(f"{', '.join(facts)}: {because(verdict)}", "dim")
+    return (verdict.action.value, Text("\n").join((cell(verdict.backup.name), details)))
+
+
+def because(verdict: Verdict) -> str:
+    """All reasons in one line."""
+    return "; ".join(reason.text for reason in verdict.reasons)
+
+
+def whose(verdict: Verdict) -> str:
+    """Own or foreign, and whether it is locked."""
+    owner = "own" if verdict.own else "foreign"
+    return f"{owner}, locked" if verdict.backup.locked else owner
+
+
+def size(backup: Backup) -> str:
+    """The size, once there is one."""
+    return format_size(backup.bytes) if backup.completed_at or backup.bytes else "-"
+
+
+def created(backup: Backup, zone: ZoneInfo) -> str:
+    """When it was created."""
+    return to_the_minute(backup.created_at, zone) if backup.created_at else "unreadable"
+
+
+def summary(verdicts: Sequence[Verdict], *, refused: bool = False) -> str:
+    """The line below the table."""
+    count = Counter(verdict.action for verdict in verdicts)
+    beyond = count[Action.DELETE]
+    deletes = f"deletes 0 of {beyond} beyond retention" if refused else f"deletes {beyond}"
+    return f"keeps {count[Action.KEEP]}, {deletes}, ignores {count[Action.IGNORE]}"

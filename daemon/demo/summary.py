@@ -1,0 +1,84 @@
+"""What was kept, what was deleted and why: the last verdicts and the journal, like put to like."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.config.values import Config
+from daemon.core.model import Action, Verdict
+from daemon.operations.rotations import Failed, survey_servers
+from daemon.state import Journal
+
+COLUMNS = ("server", "what", "how many", "why")
+
+WORDS = {Action.KEEP: "kept", Action.DELETE: "to delete", Action.IGNORE: "left alone"}
+
+_ALIKE = (
+    (re.compile(r"\b\d+ of the (?=\d)"), "one of the "),
+    (re.compile(r"newest of (\w+) [\w-]+(, \d+ of \d+)?"), r"newest of its \1"),
+    (re.compile(r"superseded by .+ in (\w+) [\w-]+"), r"superseded in its \1"),
+)
+"""What is said of one backup, and the same of many."""
+
+
+async def closing_rows(config: Config, clock: Clock) -> list[Sequence[str]]:
+    """Ask the panel once more what retention says of each server, and the journal what was deleted."""
+    servers = list(config.servers.values())
+    seen = await survey_servers(servers, state_dir=config.state_dir, clock=clock)
+    deleted = _deleted(config.state_dir)
+    rows: list[Sequence[str]] = []
+    for each in seen:
+        name = each.config.name
+        if isinstance(each, Failed):
+            rows.append((name, "skipped", "", each.error.text))
+            continue
+        rows += [(name, *row) for row in _grouped(_said_of(each.plan.verdicts))]
+        rows += [(name, *row) for row in _grouped(("deleted", because) for because in deleted.get(name, ()))]
+    return _named_once(rows)
+
+
+def _said_of(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
+    for verdict in verdicts:
+        yield WORDS[verdict.action], "; ".join(reason.text for reason in verdict.reasons)
+
+
+def _grouped(said: Iterable[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Given what becomes of backups and why, return each pair that occurs, made general, with how often it does."""
+    counted = Counter((word, general(because)) for word, because in said)
+    order = list(dict.fromkeys(word for word, _ in counted))
+    rows = sorted(counted.items(), key=lambda row: order.index(row[0][0]))
+    return [(word, str(number), because) for (word, because), number in rows]
+
+
+def general(because: str) -> str:
+    """Given the reasons for one backup, return them without what is particular to it."""
+    parts = because.split("; ")
+    for pattern, words in _ALIKE:
+        parts = [pattern.sub(words, part) for part in parts]
+    return "; ".join(parts)
+
+
+def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
+    """Why each backup was deleted, by server."""
+    if state_dir is None:
+        return {}
+    found: dict[str, list[str]] = {}
+    with Journal.open(state_dir) as journal:
+        for rotation in reversed(journal.recent(limit=1000)):
+            done = {step.detail["uuid"] for step in rotation.steps if step.name in {"delete_done", "room_done"}}
+            for step in rotation.steps:
+                if step.name in {"delete", "room"} and step.detail["uuid"] in done:
+                    found.setdefault(rotation.server, []).append(str(step.detail["because"]))
+    return found
+
+
+def _named_once(rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Given rows that begin with a server, return them with its name on the first of its rows alone."""
+    named: list[Sequence[str]] = []
+    before = ""
+    for server, *rest in rows:
+        named.append(("" if server == before else server, *rest))
+        before = server
+    return named

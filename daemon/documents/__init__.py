@@ -1,0 +1,1 @@
+"""The JSON documents, once, for command line, web and alerts."""

@@ -1,0 +1,71 @@
+"""The JSON documents of the writing commands, by the rules of `documents`; the golden tests hold their keys."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from daemon.core.model import Backup, State
+from daemon.documents.commands import About, Document, moment
+from daemon.operations.restore import Restored
+from daemon.operations.result import Handled
+from daemon.rotation.outcome import Problem
+
+
+def one_written(about: About, handled: Handled) -> Document:
+    """`backups create`, `backups accept`."""
+    return {
+        **asdict(about),
+        "result": handled.result.value,
+        "changed": handled.changed,
+        "backup": _known(handled),
+        "problems": _problems(handled.problems),
+    }
+
+
+def many_written(about: About, handled: Sequence[Handled]) -> Document:
+    """`backups lock`, `backups unlock`, `backups delete`; problems of no one backup stand beside them."""
+    return {
+        **asdict(about),
+        "backups": [
+            {
+                **_backup(one.backup, one.state),
+                "result": one.result.value,
+                "changed": one.changed,
+                "problems": _problems(one.problems),
+            }
+            for one in handled
+            if one.backup is not None
+        ],
+        "problems": _problems([problem for one in handled if one.backup is None for problem in one.problems]),
+    }
+
+
+def restored(about: About, outcome: Restored, *, truncate: bool) -> Document:
+    """`backups restore`."""
+    return {
+        **one_written(about, outcome.handled),
+        "truncate": truncate,
+        "safety_backup": _known(outcome.safety),
+        "ended": outcome.ended,
+    }
+
+
+def _known(handled: Handled | None) -> Document | None:
+    return None if handled is None or handled.backup is None else _backup(handled.backup, handled.state)
+
+
+def _backup(backup: Backup, state: State | None) -> Document:
+    """One backup as last seen; its state is null where it was not judged."""
+    return {
+        "uuid": backup.uuid,
+        "name": backup.name or None,
+        "created_at": moment(backup.created_at),
+        "completed_at": moment(backup.completed_at),
+        "bytes": backup.bytes,
+        "state": None if state is None else state.value,
+        "locked": backup.locked,
+        "ignored": list(backup.ignored),
+    }
+
+
+def _problems(problems: Sequence[Problem]) -> list[Document]:
+    return [{"code": problem.code, "text": problem.text, "hint": problem.hint} for problem in problems]

@@ -1,0 +1,106 @@
+"""The status as JSON, for scripts. As everywhere: times are RFC 3339, spans in seconds, sizes in bytes."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from daemon import __version__
+from daemon.core.model import State
+from daemon.rotation.outcome import Problem
+from daemon.status.fleet_status import Board
+from daemon.status.values import Ended, Tally
+from daemon.status.views import Progress, ServerView
+from daemon.web.words import iso
+
+Document = dict[str, Any]
+
+
+def status(board: Board, views: Iterable[ServerView]) -> Document:
+    """The whole fleet, in the order of the configuration."""
+    return {
+        "schema": 1,
+        "version": __version__,
+        "now": iso(board.watcher.clock.now()),
+        "ready": not board.ailments(),
+        "notes": [*board.ailments(), *board.notes()],
+        "servers": [_server(view) for view in views],
+    }
+
+
+def _server(view: ServerView) -> Document:
+    snapshot, last = view.standing.snapshot, view.standing.last
+    return {
+        "server": view.name,
+        "panel": view.server.panel.name,
+        "policy": view.server.policy.name,
+        "node": snapshot.node if snapshot else None,
+        "troubles": [
+            {"kind": one.kind.value.replace(" ", "_"), "text": one.text, "hint": one.hint} for one in view.troubles
+        ],
+        "newest_good_at": _moment(view.standing.good_at),
+        "interval": _seconds(view.times.interval),
+        "overdue": view.overdue,
+        "overdue_at": _moment(view.times.overdue_at),
+        "next_start": _moment(view.times.next_start),
+        "under_way": _under_way(view.progress) if view.progress else None,
+        "last": _last(last) if last else None,
+        "failures": view.standing.failures,
+        "held": _held(view),
+        "seen_at": _moment(snapshot.at if snapshot else None),
+        "backups": _backups(view.tally, view.limit) if snapshot else None,
+    }
+
+
+def _held(view: ServerView) -> Document | None:
+    """How many deletions the brake holds, and since when; null where it holds none."""
+    since = view.standing.held_since
+    return None if since is None else {"count": view.tally.beyond, "since": _moment(since)}
+
+
+def _under_way(progress: Progress) -> Document:
+    return {
+        "trigger": progress.work.trigger,
+        "began_at": _moment(progress.work.began_at),
+        "stage": progress.work.stage.value,
+        "share": None if progress.share is None else round(progress.share, 3),
+        "left": _seconds(progress.left),
+    }
+
+
+def _last(last: Ended) -> Document:
+    return {
+        "trigger": last.trigger,
+        "began_at": _moment(last.began_at),
+        "ended_at": _moment(last.ended_at),
+        "result": last.result.value,
+        "good": last.good,
+        "created": last.created,
+        "deleted": last.deleted,
+        "retry_at": _moment(last.retry_at),
+        "problems": [_problem(problem) for problem in last.problems],
+    }
+
+
+def _problem(problem: Problem) -> Document:
+    return {"code": problem.code, "text": problem.text, "hint": problem.hint}
+
+
+def _backups(tally: Tally, limit: int | None) -> Document:
+    states = {state.value: tally.states.get(state, 0) for state in State}
+    return {
+        "total": tally.total,
+        **states,
+        "locked": tally.locked,
+        "own": tally.own,
+        "kept": tally.kept,
+        "bytes": tally.bytes,
+        "limit": limit,
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)
+
+
+def _seconds(length: timedelta | None) -> int | None:
+    return None if length is None else round(length.total_seconds())

@@ -1,0 +1,1 @@
+"""Which rotation runs for which server, and when."""

@@ -1,0 +1,204 @@
+"""Servers that nobody configured: found on a panel by what `[panels.NAME.discover]` says, and covered by its policy.
+
+`covered` is the one place that makes the effective configuration of a written one and of what the panels show. What is
+configured by hand wins; names are the panel's identifiers, which never change and never collide on a panel. Nothing
+is ever deleted from a server that vanished, since it is in no configuration any more.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from daemon.clock import Clock
+from daemon.config.values import Config, DiscoverConfig, PanelConfig, ServerConfig
+from daemon.core.model import Server
+from daemon.fleet.clients import Clients
+from daemon.log import get_logger
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import PanelError
+from daemon.state import Rotation
+
+log = get_logger()
+
+AGAIN_SECONDS = 60.0
+VANISHED = "it is not rotated any more, and nothing of it is deleted"
+
+Listings = Mapping[str, Sequence[Server]]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The effective configuration, and, by identifier, why servers that were selected are not in it."""
+
+    config: Config
+    skipped: Mapping[str, str]
+
+
+def covered(config: Config, listings: Listings) -> Coverage:
+    """Given what was written and what panels show, return what is in force; without its listing a panel adds none."""
+    servers = dict(config.servers)
+    uuids: set[str] = set()
+    skipped: dict[str, str] = {}
+    for panel, discover in config.discover.items():
+        for server in listings.get(panel, ()):
+            if not discover.selection.holds(server) or configured(config, panel, server) or server.uuid in uuids:
+                continue
+            if why := _obstacle(server, servers):
+                skipped[server.identifier] = why
+                continue
+            uuids.add(server.uuid)
+            servers[server.identifier] = _server(config, panel, discover, server)
+    return Coverage(replace(config, servers=servers), skipped)
+
+
+def configured(config: Config, panel: str, server: Server) -> ServerConfig | None:
+    """Given a configuration as it was written, return the server of it that this one is; the panel's uuid decides."""
+    identifier, uuid, url = server.identifier.lower(), server.uuid.lower(), config.panels[panel].url.lower()
+    same = (
+        one
+        for one in config.servers.values()
+        if one.id == uuid or (one.id == identifier and one.panel.url.lower() == url)
+    )
+    return next(same, None)
+
+
+def _obstacle(server: Server, servers: Mapping[str, ServerConfig]) -> str | None:
+    """Why a server that was selected cannot be covered."""
+    if server.backup_limit == 0:
+        return "the panel allows it no backups"
+    if server.identifier in servers:
+        return "another server has its identifier for a name: configure one of the two by hand"
+    return None
+
+
+def _server(config: Config, panel: str, discover: DiscoverConfig, server: Server) -> ServerConfig:
+    name = server.identifier
+    return ServerConfig(name, name, config.panels[panel], discover.policy, f"panels.{panel}.discover", discovered=True)
+
+
+def remembered(config: Config, rotations: Iterable[Rotation]) -> Config:
+    """Given journalled rotations, return what was in force when they ran, without asking a panel: a discovered server's
+    name is the beginning of its uuid.
+    """
+    servers = dict(config.servers)
+    for row in rotations:
+        discover, identifier = config.discover.get(row.panel), row.server_uuid[:8]
+        seen = Server(row.server_uuid, identifier, row.server, node="", backup_limit=1)
+        if discover and row.server == identifier and not configured(config, row.panel, seen):
+            servers.setdefault(identifier, _server(config, row.panel, discover, seen))
+    return replace(config, servers=servers)
+
+
+async def look(config: Config, clients: Mapping[str, PanelClient]) -> tuple[Coverage, dict[str, PanelError]]:
+    """Ask every panel that servers are discovered on, once; return what is in force, and the panels' errors."""
+    listings: dict[str, Sequence[Server]] = {}
+    errors: dict[str, PanelError] = {}
+
+    async def ask(panel: str) -> None:
+        try:
+            listings[panel] = await clients[panel].servers()
+        except PanelError as error:
+            errors[panel] = error
+
+    await asyncio.gather(*(ask(panel) for panel in config.discover))
+    return covered(config, listings), errors
+
+
+class Discovery:
+    """Looks at the panels now and then, and hands the effective configuration on when it changed.
+
+    `clients` are those of the rotations, so that all share one API limit; `obey` takes the configuration. A panel that
+    does not answer, or a server that is missing from one look alone, changes nothing.
+    """
+
+    def __init__(self, clock: Clock, clients: Clients, obey: Callable[[Config], None]) -> None:
+        self._clock = clock
+        self._clients = clients
+        self._obey = obey
+        self._written: Config | None = None
+        self._in_force: Mapping[str, ServerConfig] = {}
+        self._seen: dict[str, tuple[Sequence[Server], Sequence[Server]]] = {}
+        self._said: set[tuple[str, str]] = set()
+        self._looking: list[asyncio.Task[None]] = []
+
+    def follow(self, config: Config) -> None:
+        """Take in a configuration as it was written: what follows from it is obeyed at once, and the panels are looked
+        at anew.
+        """
+        self.stop()
+        self._seen = {panel: seen for panel, seen in self._seen.items() if _unmoved(panel, self._written, config)}
+        self._written = config
+        effective = self._covered().config
+        self._in_force = effective.servers
+        self._obey(effective)
+        self._looking = [asyncio.create_task(self._look_now_and_then(panel)) for panel in config.discover]
+
+    def stop(self) -> None:
+        """Look no more."""
+        for task in self._looking:
+            task.cancel()
+
+    async def _look_now_and_then(self, panel: str) -> None:
+        written = self._config
+        every = written.discover[panel].every.total_seconds()
+        while True:
+            found = False
+            try:
+                found = await self._look(panel, written.panels[panel])
+            except Exception:
+                log.exception("discovery_bug", panel=panel)
+            await self._clock.sleep(every if found else min(every, AGAIN_SECONDS))
+
+    async def _look(self, panel: str, config: PanelConfig) -> bool:
+        """Look once; return whether the panel answered."""
+        client = self._clients.lend(config)
+        try:
+            servers = await client.servers()
+        except PanelError as error:
+            log.warning("discovery_failed", panel=panel, text=error.text, consequence="the servers known are covered")
+            return False
+        finally:
+            self._clients.give_back(client)
+        self._seen[panel] = servers, self._seen.get(panel, ((), ()))[0]
+        coverage = self._covered()
+        self._say(coverage)
+        if coverage.config.servers != self._in_force:
+            self._obey(coverage.config)
+            self._in_force = coverage.config.servers
+        return True
+
+    def _covered(self) -> Coverage:
+        return covered(self._config, {panel: _united(*seen) for panel, seen in self._seen.items()})
+
+    @property
+    def _config(self) -> Config:
+        if self._written is None:
+            raise AssertionError("nothing is followed yet")
+        return self._written
+
+    def _say(self, coverage: Coverage) -> None:
+        """Tell the operator of what is new and what is gone, each once."""
+        now, before = coverage.config.servers, self._in_force
+        for name in now.keys() - before.keys():
+            log.info("server_discovered", server=name, panel=now[name].panel.name, policy=now[name].policy.name)
+        for name in before.keys() - now.keys():
+            log.warning("server_vanished", server=name, panel=before[name].panel.name, consequence=VANISHED)
+        for name, why in coverage.skipped.items():
+            if (name, why) not in self._said:
+                log.warning("server_skipped", server=name, reason=why)
+        self._said = set(coverage.skipped.items())
+
+
+def _united(latest: Sequence[Server], before: Sequence[Server]) -> Sequence[Server]:
+    """What the last two looks showed; of a server in both, what the later one said."""
+    return tuple({server.uuid: server for server in (*before, *latest)}.values())
+
+
+def _unmoved(panel: str, before: Config | None, now: Config) -> bool:
+    """Whether what was seen of a panel still holds by a new configuration."""
+    return (
+        before is not None
+        and panel in now.discover
+        and panel in before.panels
+        and before.panels[panel].url == now.panels[panel].url
+    )

@@ -1,0 +1,55 @@
+"""What a starting daemon, or a reload, finds to do for a server: go on, try again, or catch up.
+
+Decided from the journal's rows and the calendar alone; nothing here starts anything.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.core.calendar import Starts, missed
+from daemon.rotation.report import made_a_failed_one
+from daemon.state import Rotation, Trigger
+
+MOST_FAILED = 2  # a backup that failed is tried again once
+
+
+@dataclass(frozen=True, slots=True)
+class PickUp:
+    """A rotation to run at `moment`; the rest as in an Order."""
+
+    trigger: Trigger
+    start_at: datetime
+    moment: datetime
+    attempt: int = 0
+    failed: int = 0
+
+
+def pick_up(
+    rows: Sequence[Rotation], starts: Starts, now: datetime, *, left_alone: Callable[[Rotation], bool]
+) -> PickUp | None:
+    """Given a server's rotations, newest first, return what is to be done for its latest start; None: nothing.
+
+    `left_alone` tells whether no other process is at a rotation that has not ended.
+    """
+    latest = starts.latest(now)
+    this_start = [row for row in rows if row.start_at is not None and row.start_at >= latest]
+    killed = next((row for row in this_start if row.ended_at is None and left_alone(row)), None)
+    if killed is not None and killed.start_at is not None:
+        tries, failed = _tries(rows, killed)
+        return PickUp("resume", killed.start_at, now, tries, failed) if failed < MOST_FAILED else None
+    newest = rows[0] if rows else None
+    if newest is not None and newest.start_at and newest.retry_at and newest.began_at >= latest:
+        return PickUp("retry", newest.start_at, max(now, newest.retry_at), *_tries(rows, newest))
+    # One that was skipped tried nothing: the server was busy or could not be backed up.
+    tried = next((row.began_at for row in rows if row.result != "skipped"), None)
+    start = missed(starts, tried, now)
+    moment = now + starts.delay
+    # Where the next start comes by then, it serves for both.
+    return None if start is None or moment >= starts.after(now) else PickUp("catch-up", start, moment)
+
+
+def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int]:
+    """How often that start was tried, and how many of the tries made a backup that failed."""
+    tries = [other for other in rows if other.start_at == row.start_at and other.ended_at is not None]
+    return len(tries), sum(made_a_failed_one(other) for other in tries)

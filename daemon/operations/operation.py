@@ -1,0 +1,76 @@
+"""An errand: one thing to be done by hand on one server, with the tools that rotations are done with.
+
+What must hold: whatever the panel goes on with by itself, should we be interrupted, stands in `going_on` before the
+request for it leaves.
+"""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.config.values import ServerConfig
+from daemon.core.model import Server
+from daemon.log import get_logger
+from daemon.panel.client import PanelClient
+from daemon.rotation.run import Order, Run
+from daemon.rotation.setup import Tell, open_clients, open_tools
+from daemon.rotation.survey import Survey, survey
+from daemon.state.local.locks import server_lock
+
+
+@dataclass(slots=True)
+class Errand:
+    """One thing under way. `going_on` says what the panel does if it is left now; empty where that is nothing."""
+
+    run: Run
+    tell: Tell
+    going_on: str = ""
+    _just_seen: Server | None = None
+
+    @property
+    def config(self) -> ServerConfig:
+        """The server's configuration."""
+        return self.run.config
+
+    @property
+    def client(self) -> PanelClient:
+        """The client of the server's panel."""
+        return self.run.client
+
+    @property
+    def clock(self) -> Clock:
+        """What is known of time."""
+        return self.run.tools.clock
+
+    async def look(self) -> Survey:
+        """The server and its backups as they stand, judged by its policy; raises PanelError."""
+        journal, most = self.run.tools.journal, self.run.order.max_deletions
+        just_seen, self._just_seen = self._just_seen, None
+        seen = await survey(self.config, self.client, journal, self.clock, max_deletions=most, server=just_seen)
+        self.run.server = seen.server
+        return seen
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Hold the server's lock, so that no rotation runs meanwhile; ServerBusyError where one does."""
+        if self.run.server is None:  # the lock goes by the uuid, which never changes
+            self.run.server = self._just_seen = await self.client.server(self.config.id)
+        with server_lock(self.run.tools.state_dir, self.run.server.uuid):
+            yield
+
+
+@asynccontextmanager
+async def errand(
+    config: ServerConfig, *, state_dir: Path | None, clock: Clock, tell: Tell, max_deletions: int | None = None
+) -> AsyncIterator[Errand]:
+    """An errand for that server, with a client and a journal of its own, closed at the end."""
+    tools = open_tools(state_dir, clock, {config.name: config}.get, random.Random())  # noqa: S311 — not used by hand
+    try:
+        async with open_clients([config.panel], clock, tell) as clients:
+            order = Order(config, "manual", max_deletions=max_deletions)
+            yield Errand(Run(order, clients[config.panel.name], tools, get_logger()), tell)
+    finally:
+        tools.journal.close()

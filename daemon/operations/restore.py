@@ -1,0 +1,213 @@
+"""Restoring by hand: a safety backup of what is there, then the restore, then its end.
+
+What must hold: only a good backup is restored, though the panel would restore a failed one; unless it was waived, the
+safety backup is good and seen to be locked before anything is overwritten; a restore is asked for once. The server's
+lock is held throughout, so that no rotation backs up a half-restored server. The panel's API tells when a restore has
+ended, and never whether it went well.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from daemon.core.model import Backup, Server, State, Verdict
+from daemon.core.units import format_duration
+from daemon.errors import BackupdError
+from daemon.operations.create import Wish, ask, finish
+from daemon.operations.operation import Errand
+from daemon.operations.result import Handled, ended_by, refused
+from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PermissionLackingError
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.run import Halt
+from daemon.rotation.survey import Survey
+
+PERMISSION = "backup.restore"
+RESTORING = "restoring_backup"
+LONGEST = timedelta(hours=6)
+"""How long the end of a restore is waited for."""
+
+BEGIN_SECONDS = 60.0
+FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0  # seconds between the looks, growing by half
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How to restore. `truncate` deletes the server's files first; `safety` makes a backup of them before anything."""
+
+    truncate: bool = False
+    safety: bool = True
+    wait: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came of a restore. `safety` is what came of the safety backup, None where none was tried; `ended` says that
+    the panel was seen to have ended the restore.
+    """
+
+    handled: Handled
+    safety: Handled | None = None
+    ended: bool = False
+
+
+def unfit(verdict: Verdict) -> Handled | None:
+    """Why this backup is not to be restored; None where it is good."""
+    backup, state = verdict.backup, verdict.state
+    if state is State.GOOD:
+        return None
+    because = verdict.because  # not the verdict's reasons: that it is locked or foreign hinders no restore
+    hint = "`ptero-backupd backups list` shows which are good"
+    if state is State.SUSPICIOUS:
+        hint = "look into it; `ptero-backupd backups accept` says that it is good after all"
+    text = f"{backup.name} is {state}, and only a good backup is restored"
+    if because and state not in because:
+        text += f": {because}"
+    return refused(backup, f"backup_{state}", text, hint, state)
+
+
+async def restore(errand: Errand, backup: Backup, wishes: Wishes) -> Restored:
+    """Restore the backup, which was chosen before and is looked at anew."""
+    done = Restored(Handled(backup, Result.DONE, State.GOOD))
+    try:
+        async with errand.alone():
+            seen = await errand.look()
+            hindered = _hindered(seen, backup)
+            if hindered is not None:
+                return replace(done, handled=hindered)
+            if wishes.safety:
+                done = await _make_safe(errand, seen, done)
+            if done.handled.result is Result.DONE:
+                return _tell_of_safety(await _restore(errand, done, backup, wishes))
+            return done
+    except (BackupdError, Halt) as error:
+        return _tell_of_safety(replace(done, handled=ended_by(error, backup)))
+
+
+def _tell_of_safety(done: Restored) -> Restored:
+    """Where nothing was restored in the end, say what was made for it."""
+    if done.safety is None or done.safety.backup is None or done.handled.result is Result.DONE:
+        return done
+    kept = Problem("safety_backup", f"{done.safety.backup.name}, the safety backup, stays, locked")
+    return replace(done, handled=replace(done.handled, problems=(kept, *done.handled.problems)))
+
+
+def _hindered(seen: Survey, backup: Backup) -> Handled | None:
+    """What is known to be in the way before anything is asked for."""
+    permissions = seen.server.permissions
+    if permissions is not None and not permissions & {"*", PERMISSION}:
+        text = f"the key's user may not restore backups of server {seen.server.name}"
+        return ended_by(PermissionLackingError(text), backup)
+    verdict = next((one for one in seen.plan.verdicts if one.backup.uuid == backup.uuid), None)
+    if verdict is None:
+        return refused(backup, "gone", f"{backup.name} is gone from the panel")
+    return unfit(verdict)
+
+
+# The safety backup ---------------------------------------------------------------------------------------------------
+
+
+async def _make_safe(errand: Errand, seen: Survey, done: Restored) -> Restored:
+    """Back up what is there, whole; where that is not good and locked in the end, nothing is restored."""
+    wish = Wish(prefix="before restore", ignored=(), locked=True, wait=True)
+    try:
+        made = await finish(errand, wish, seen, await ask(errand, wish, seen))
+    except (BackupdError, Halt) as error:
+        made = ended_by(error)
+    done = replace(done, safety=made)
+    if made.result is Result.DONE:  # so it is good, and seen to be locked
+        return replace(done, handled=replace(done.handled, problems=made.problems))
+    why = made.problems[-1]
+    text = f"nothing was restored, since there is no safety backup: {why.text}"
+    return replace(done, handled=replace(done.handled, result=Result.REFUSED).with_problem(why.code, text, _way(made)))
+
+
+def _way(made: Handled) -> str:
+    """What the operator can do where the safety backup is not what it should be."""
+    if made.backup is not None and made.backup.successful:
+        return (
+            f"look at {made.backup.name}, which stays: if it holds what it should, restore with --no-safety-backup; "
+            "a world that is small now makes a small backup"
+        )
+    return f"{made.problems[-1].hint}; or restore with --no-safety-backup, and lose what is there now".lstrip("; ")
+
+
+# The restore ---------------------------------------------------------------------------------------------------------
+
+
+async def _restore(errand: Errand, done: Restored, backup: Backup, wishes: Wishes) -> Restored:
+    """Ask for it once, and wait for its end."""
+    still = await errand.client.backup(errand.config.id, backup.uuid)
+    if not still.successful:
+        return replace(done, handled=refused(still, "changed", f"{backup.name} is not good any more"))
+    errand.tell(f"restoring {backup.name}")
+    errand.going_on = (
+        f"the panel may have begun to restore {backup.name} on {errand.config.name}: the server's status shows it"
+    )
+    try:
+        await errand.client.restore(errand.config.id, backup.uuid, truncate=wishes.truncate)
+    except OutcomeUnknownError as error:
+        if not await _has_begun(errand):
+            return replace(done, handled=_unknown(done.handled, error))
+    except PanelError as error:
+        errand.going_on = ""
+        return replace(done, handled=_not_begun(done, error))
+    errand.going_on = f"the restore of {backup.name} goes on at the panel, and nothing stops it"
+    done = replace(done, handled=replace(done.handled, changed=True))
+    return await _await_end(errand, done) if wishes.wait else done
+
+
+def _not_begun(done: Restored, error: PanelError) -> Handled:
+    """The panel refused. Its throttle is not waited out, since by then the safety backup would be old."""
+    ended = ended_by(error, done.handled.backup)
+    (problem,) = ended.problems
+    if isinstance(error, ApiLimitError):
+        problem = replace(problem, hint="newer panels allow 3 restores of a server in 15 minutes; try again then")
+    return replace(ended, state=done.handled.state, problems=(*done.handled.problems, problem))
+
+
+async def _has_begun(errand: Errand) -> bool:
+    """Whether the server is seen to be restored within a minute, after an answer that leaves it open."""
+    errand.tell("the panel does not say whether it was done; looking at the server")
+    deadline = errand.clock.monotonic() + BEGIN_SECONDS
+    while True:
+        with suppress(PanelError):
+            if (await errand.client.server(errand.config.id)).status == RESTORING:
+                return True
+        if errand.clock.monotonic() >= deadline:
+            return False
+        await errand.clock.sleep(FIRST_LOOK)
+
+
+def _unknown(handled: Handled, error: OutcomeUnknownError) -> Handled:
+    text = f"{error.text}; the server was not seen to be restored, so that did not begin, or was over at once"
+    hint = "look at the server's files before anything else; it was not asked for a second time"
+    return handled.with_problem("restore_unknown", text, hint, result=Result.FAILED)
+
+
+async def _await_end(errand: Errand, done: Restored) -> Restored:
+    """Wait until the server is not being restored any more, looking less and less often."""
+    began, pause = errand.clock.monotonic(), FIRST_LOOK
+    errand.tell("waiting for the restore to end")
+    while errand.clock.monotonic() - began < LONGEST.total_seconds():
+        await errand.clock.sleep(pause)
+        pause = min(1.5 * pause, LONGEST_LOOK)
+        try:
+            server = await errand.client.server(errand.config.id)
+        except PanelError as error:
+            if error.transient:
+                continue
+            failed = done.handled.with_problem(error.code, error.text, error.hint, result=Result.FAILED)
+            return replace(done, handled=failed)
+        if server.status != RESTORING:
+            errand.going_on = ""
+            return replace(done, ended=True, handled=_ended(done.handled, server))
+    text = f"the server is still being restored after {format_duration(LONGEST)}"
+    return replace(done, handled=done.handled.with_problem("timeout", text, "look at the node", result=Result.FAILED))
+
+
+def _ended(handled: Handled, server: Server) -> Handled:
+    """Say what the panel does not."""
+    text = "the restore has ended; the panel does not tell whether it went well"
+    if server.obstacle is not None:
+        text += f", and the server is {server.obstacle} now"
+    return handled.with_problem("outcome_not_told", text, "look at the server's files before starting it")

@@ -1,0 +1,146 @@
+"""Rotations and surveys by hand, of many servers at once: each reports for itself, none stops another."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.config.values import PanelConfig, ServerConfig
+from daemon.core.plan import Plan
+from daemon.errors import BackupdError, ServerBusyError
+from daemon.log import get_logger
+from daemon.panel.client import PanelClient
+from daemon.rotation.outcome import NO_RIGHT_TO_CREATE, NO_RIGHT_TO_DELETE, Outcome, Problem, Result, refusal
+from daemon.rotation.rotate import halted_by, rotate
+from daemon.rotation.run import Order, Run
+from daemon.rotation.setup import Tell, open_clients, open_tools
+from daemon.rotation.survey import Survey, adoption, judged, lacks, no_room, stuck_problem, survey, with_coming
+from daemon.state.local.locks import is_locked
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A server that could not be looked at."""
+
+    config: ServerConfig
+    error: BackupdError
+
+
+async def rotate_servers(
+    servers: Sequence[ServerConfig],
+    *,
+    state_dir: Path | None,
+    clock: Clock,
+    max_deletions: int | None = None,
+    left: Callable[[Run], None] = lambda _: None,
+    tell: Tell = lambda _: None,
+) -> list[Outcome]:
+    """Rotate these servers now; it reports and ends, nothing is tried again.
+
+    `left` is told of those that are left, `tell` in words of waits for the API limit.
+    """
+    by_name = {server.name: server for server in servers}
+    tools = open_tools(state_dir, clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
+    tools.left = left
+    try:
+        async with open_clients(panels_of(servers), clock, tell) as clients:
+            orders = [Order(server, "manual", max_deletions=max_deletions) for server in servers]
+            rotations = (rotate(order, clients[order.server.panel.name], tools) for order in orders)
+            ended = await asyncio.gather(*rotations, return_exceptions=True)
+            return [_reported(order, outcome) for order, outcome in zip(orders, ended, strict=True)]
+    finally:
+        tools.journal.close()
+
+
+def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
+    """A bug ends only the rotation that it is in; the others are reported as they ended."""
+    if isinstance(ended, Outcome):
+        return ended
+    log.error("rotation_bug", server=order.server.name, exc_info=ended)
+    problem = Problem("bug", f"a bug of ours ended it: {type(ended).__name__}", "please report it, with the log")
+    server = order.server
+    return Outcome(server.name, server.panel.name, server.policy.name, Result.FAILED, problems=(problem,))
+
+
+async def survey_servers(
+    servers: Sequence[ServerConfig],
+    *,
+    state_dir: Path | None,
+    clock: Clock,
+    max_deletions: int | None = None,
+    tell: Tell = lambda _: None,
+) -> list[Survey | Failed]:
+    """Look at these servers now; changes nothing. `tell` is told in words when that has to wait."""
+    tools = open_tools(state_dir, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
+
+    async def look(server: ServerConfig, client: PanelClient) -> Survey | Failed:
+        try:
+            return await survey(server, client, tools.journal, clock, max_deletions=max_deletions)
+        except BackupdError as error:
+            return Failed(server, error)
+
+    try:
+        async with open_clients(panels_of(servers), clock, tell) as clients:
+            return await asyncio.gather(*(look(server, clients[server.panel.name]) for server in servers))
+    finally:
+        tools.journal.close()
+
+
+def rehearsal(seen: Survey | Failed, *, state_dir: Path | None = None) -> Outcome:
+    """What a rotation of that server would do now, as far as it can be known before its backup exists.
+
+    `created` is the pending backup that it would adopt, None where it would create one.
+    """
+    config = seen.config
+    about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
+    if isinstance(seen, Failed):
+        return _halted(about, seen.error)
+    if is_locked(state_dir, seen.server.uuid):
+        return _halted(about, ServerBusyError(seen.server.uuid))
+    now = seen.listing.taken_at
+    found = adoption(config, seen.plan.verdicts, start_at=now, ahead=timedelta(0), now=now)
+    about = replace(about, created=found.adopted, problems=tuple(map(stuck_problem, found.stuck)))
+    if lacks(seen.server, "backup.delete"):
+        about = _with(about, NO_RIGHT_TO_DELETE)
+    if found.adopted is None and lacks(seen.server, "backup.create"):
+        return _with(about, NO_RIGHT_TO_CREATE, Result.FAILED)
+    if found.adopted is None and (problem := no_room(seen)) is not None:
+        return _with(about, problem, Result.REFUSED)
+    listing = with_coming(config, seen.listing, found.adopted)
+    decided = judged(
+        config, listing, ownership=seen.ownership, accepted=seen.accepted, asked=seen.asked, brake=seen.brake
+    )
+    return _pruned(about, decided)
+
+
+def _with(about: Outcome, problem: Problem, result: Result | None = None) -> Outcome:
+    return replace(about, result=result or about.result, problems=(*about.problems, problem))
+
+
+def _pruned(about: Outcome, decided: Plan) -> Outcome:
+    """What would come of the deletions, once the new backup is good."""
+    deleted = tuple(verdict.backup for verdict in decided.deletions)
+    about = replace(about, deleted=deleted, kept=len(decided.verdicts) - len(deleted))
+    if decided.refused is not None:
+        return _with(about, refusal(about.server, decided.code, decided.refused), Result.REFUSED)
+    if deleted and NO_RIGHT_TO_DELETE in about.problems:
+        return replace(about, result=Result.FAILED, deleted=(), kept=len(decided.verdicts))
+    if decided.waits is not None:
+        return _with(about, refusal(about.server, "max_deletions", decided.waits), Result.REFUSED)
+    return about
+
+
+def _halted(about: Outcome, error: BackupdError) -> Outcome:
+    """What is reported of a rotation that meets that error before it asks for anything."""
+    halt = halted_by(error)
+    return replace(about, result=halt.result, problems=(halt.problem,), passing=halt.passing)
+
+
+def panels_of(servers: Iterable[ServerConfig]) -> list[PanelConfig]:
+    """The panels that these servers are on, each once."""
+    return list({server.panel.name: server.panel for server in servers}.values())

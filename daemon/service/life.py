@@ -1,0 +1,303 @@
+"""The daemon's life: start, signals, reload, drain, and what systemd is told.
+
+SIGTERM and SIGINT stop taking new work and finish, or safely leave, what runs within `DRAIN_SECONDS`; a second one
+leaves it at once. SIGHUP reads the configuration again: a bad one leaves the old one running. Signals are obeyed and
+systemd is told of life whatever the configuration's file system or another process does. Nothing here decides anything
+about backups.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import Any
+
+from daemon import __version__
+from daemon.alerts import Alerts, refuse_unusable
+from daemon.clock import Clock
+from daemon.config.values import Config, keeping
+from daemon.errors import BackupdError, JournalBusyError
+from daemon.fleet.discovery import Discovery
+from daemon.fleet.fleet import Fleet
+from daemon.log import get_logger
+from daemon.rotation.run import Tools
+from daemon.rotation.setup import mend_state, open_client, open_tools
+from daemon.service import gc_policy as garbage
+from daemon.service.aside import aside
+from daemon.service.process import SIGNALS, take_signals
+from daemon.service.systemd import Notifier
+from daemon.state.local.presence import daemon_present
+from daemon.status.fleet_status import Board
+from daemon.status.tracker import Watcher
+from daemon.web.door import Http
+
+log = get_logger()
+
+DRAIN_SECONDS = 25.0
+FLUSH_SECONDS = 3.0
+STATUS_SECONDS = 30.0
+READ_SECONDS = 30.0
+"""After so long it is said that the configuration cannot be read; it is waited for all the same."""
+
+HELD_SECONDS = 30
+"""So long a start waits for a journal that another process holds, and then goes on without."""
+
+STOP_SECONDS = 45.0
+"""What systemd is asked for when told to stop: the drain, the last alerts, and some to spare."""
+
+SIDE_BY_SIDE = "of each start one of the two makes the backup, the other is skipped or tries again: stop one of them"
+
+SLOW = "the configuration is still being read: its file system does not answer"
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
+Aside = Callable[[Callable[[], Config]], Awaitable[Config]]
+
+NAMED = 5
+"""So many servers are named in the line of status; more are counted."""
+
+
+class Service:
+    """One daemon. `read_config` reads the configuration anew and raises BackupdError where it is bad.
+
+    `aside` calls it while all else goes on: thousands of servers take the better part of a second, and a mount that
+    hangs takes for ever.
+    """
+
+    def __init__(
+        self, read_config: Callable[[], Config], clock: Clock, notifier: Notifier, *, aside: Aside = aside
+    ) -> None:
+        self._read_config = read_config
+        self._aside = aside
+        self._clock = clock
+        self._notifier = notifier
+        self._events: asyncio.Queue[signal.Signals | Config | Exception | None] = asyncio.Queue()
+        self._reading: asyncio.Task[None] | None = None
+        self._again = False
+
+    async def run(self) -> None:
+        """Run until told to stop; raises BackupdError where the first configuration is bad."""
+        self._listen()  # first of all: a signal that comes meanwhile is obeyed after the start
+        config = await self._first_configuration()
+        if config is None:
+            return
+        with ExitStack() as present:
+            other = present.enter_context(daemon_present(config.state_dir))
+            if other is not None:
+                log.warning("another_daemon", process=other, state_dir=str(config.state_dir), consequence=SIDE_BY_SIDE)
+            await self._live(config, present)
+
+    async def _live(self, config: Config, present: ExitStack) -> None:
+        """From the first configuration to the end, known in the state folder by what `present` holds."""
+
+        def be_known() -> None:
+            present.close()
+            present.enter_context(daemon_present(config.state_dir))
+
+        tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
+        tools.opened_anew = be_known
+        if await self._stopped_while_held(tools):
+            tools.journal.close()
+            return
+        alerts = Alerts(config, lambda: tools.journal, self._clock)
+        watcher = Watcher(tools)
+        watcher.follow(config)
+        open_and_watch = watcher.opening(lambda panel: open_client(panel, self._clock))
+        fleet = Fleet(config, tools, open_and_watch, listeners=[alerts, watcher])
+        http = Http(Board(fleet, watcher))
+
+        def obey(effective: Config) -> None:
+            alerts.reload(effective)
+            watcher.follow(effective)
+            fleet.reload(effective)
+
+        discovery = Discovery(self._clock, fleet.clients, obey)
+        _say_warnings(config)
+        if tools.state_trouble is not None:
+            log.error("state_unusable", text=tools.state_trouble.text, consequence="backups are made, none is deleted")
+        alerts.start()
+        try:
+            await http.follow(config.http)
+            fleet.start()
+            discovery.follow(config)
+            log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
+            with garbage.settled():
+                self._notifier.ready(_status(fleet))
+                await self._serve(fleet, discovery, watcher, http)
+                discovery.stop()
+                watcher.stopping = True
+                await self._stop(fleet)
+        finally:
+            discovery.stop()
+            await http.follow(None)
+            await alerts.close(FLUSH_SECONDS)
+            await fleet.close()
+            tools.journal.close()
+
+    async def _first_configuration(self) -> Config | None:
+        """The first configuration, however long it takes; None where we are told to stop before it is read."""
+        reading = asyncio.ensure_future(self._aside(self._configuration))
+        if await self._stopped_before(reading, READ_SECONDS):
+            return None
+        if not reading.done():
+            log.warning("configuration_awaited", text=SLOW)
+            if await self._stopped_before(reading, None):
+                return None
+        return reading.result()
+
+    async def _stopped_while_held(self, tools: Tools) -> bool:
+        """Wait for a journal that another process holds, for a while; return whether we are told to stop meanwhile."""
+        for second in range(HELD_SECONDS):
+            if not isinstance(tools.opening_trouble, JournalBusyError):
+                return False
+            if second == 0:
+                log.warning("journal_waited_for", text=tools.opening_trouble.text, seconds=HELD_SECONDS)
+            pause = asyncio.ensure_future(self._clock.sleep(1))
+            if await self._stopped_before(pause, None):
+                return True
+            mend_state(tools)
+        return False
+
+    async def _stopped_before(self, what: asyncio.Future[Any], bound: float | None) -> bool:
+        """Wait for something, or until the bound; return whether we are told to stop before that."""
+        stop = asyncio.create_task(self._told_to_stop())
+        await asyncio.wait({what, stop}, timeout=bound, return_when=asyncio.FIRST_COMPLETED)
+        if stop.done():
+            log.info("stopping", signal=stop.result().name)
+        stop.cancel()
+        await asyncio.wait({stop})
+        return not stop.cancelled()
+
+    async def _told_to_stop(self) -> signal.Signals:
+        """Wait for a signal that says stop; a reload that is asked for meanwhile is kept for later."""
+        again = False
+        try:
+            while True:
+                event = await self._events.get()
+                if isinstance(event, signal.Signals) and event is not signal.SIGHUP:
+                    return event
+                again = True
+        finally:
+            if again:
+                self._events.put_nowait(signal.SIGHUP)
+
+    def _configuration(self) -> Config:
+        """The configuration as it is now; raises BackupdError where it is bad."""
+        with garbage.left_alone():
+            config = self._read_config()
+        refuse_unusable(config)
+        return config
+
+    async def _serve(self, fleet: Fleet, discovery: Discovery, watcher: Watcher, http: Http) -> None:
+        """Obey signals until one of them says stop; tell systemd how things stand now and then."""
+        while True:
+            try:
+                event = await asyncio.wait_for(self._events.get(), self._pause())
+            except TimeoutError:
+                self._feed_watchdog(fleet)
+                self._notifier.status(_status(fleet))
+                continue
+            if event is signal.SIGHUP:
+                self._begin_reload(fleet.config)
+                continue
+            if isinstance(event, signal.Signals):
+                log.info("stopping", signal=event.name)
+                return
+            self._end_reload(event, fleet, discovery, watcher)
+            await http.follow_or_stay(fleet.config.http)
+            self._feed_watchdog(fleet)
+
+    def _pause(self) -> float:
+        """How long to wait for a signal before systemd is told again: at most half of what its watchdog allows."""
+        allowed = self._notifier.watchdog_seconds
+        return min(STATUS_SECONDS, allowed / 2) if allowed else STATUS_SECONDS
+
+    def _feed_watchdog(self, fleet: Fleet) -> None:
+        """Only a live event loop comes here, and only a scheduler that lets no start pass by counts as alive."""
+        if fleet.keeps_time() and self._notifier.watchdog_seconds:
+            self._notifier.watchdog()
+
+    def _begin_reload(self, before: Config) -> None:
+        """Begin to read the configuration again; what comes of it comes as an event. One reading at a time."""
+        if self._reading is not None:
+            self._again = True
+            return
+        self._notifier.reloading()
+        self._reading = asyncio.create_task(self._read(before), name="reading the configuration")
+
+    async def _read(self, before: Config) -> None:
+        """Read, and put the outcome among the events; None where it takes too long, before the outcome."""
+        reading = asyncio.ensure_future(self._aside(lambda: keeping(self._configuration(), before)))
+        done, _ = await asyncio.wait({reading}, timeout=READ_SECONDS)
+        if not done:
+            self._events.put_nowait(None)
+        try:
+            self._events.put_nowait(await reading)
+        except Exception as error:  # noqa: BLE001 — a bug is raised where events are taken
+            self._events.put_nowait(error)
+
+    def _end_reload(
+        self, outcome: Config | Exception | None, fleet: Fleet, discovery: Discovery, watcher: Watcher
+    ) -> None:
+        """Obey what was read; a bad one, or none yet, leaves the old one running (invariant 11)."""
+        if outcome is None or isinstance(outcome, BackupdError):
+            text = SLOW if outcome is None else outcome.text
+            log.warning("reload_failed", text=text, consequence="the old configuration stays in force")
+            watcher.reload_failed()
+        elif isinstance(outcome, Exception):
+            raise outcome
+        else:
+            if outcome.state_dir != fleet.config.state_dir:
+                log.warning("state_dir_changed", consequence="obeyed only after a restart")
+            discovery.follow(outcome)
+            _say_warnings(outcome)
+            log.info("reloaded", servers=len(outcome.servers), panels=len(outcome.panels))
+        self._notifier.ready(_status(fleet))
+        if outcome is None:
+            return
+        self._reading = None
+        if self._again:
+            self._again = False
+            self._begin_reload(fleet.config)
+
+    async def _stop(self, fleet: Fleet) -> None:
+        """Drain within the bound, or at once when a second signal comes."""
+        self._notifier.stopping(f"stopping; {_under_way(fleet)}")
+        self._notifier.extend_timeout(STOP_SECONDS)
+        drain = asyncio.create_task(fleet.drain(DRAIN_SECONDS))
+        impatience = asyncio.create_task(self._second_stop())
+        await asyncio.wait({drain, impatience}, return_when=asyncio.FIRST_COMPLETED)
+        left = drain.result() if drain.done() else await fleet.drain(0)
+        for task in (drain, impatience):
+            task.cancel()
+        log.info("daemon_stopped", left=list(left))
+
+    async def _second_stop(self) -> None:
+        """Wait to be told a second time; a reload is too late now, and says nothing of hurry."""
+        while await self._events.get() not in STOPS:
+            log.info("reload_ignored", reason="the daemon is stopping")
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._events.put_nowait, number)
+        take_signals()
+
+
+def _say_warnings(config: Config) -> None:
+    for warning in config.warnings:
+        log.warning("configuration_warning", text=warning)
+
+
+def _status(fleet: Fleet) -> str:
+    """One line for `systemctl status`: what is under way, and the next start."""
+    following = fleet.next_start()
+    start = f"next start {following[1]:%Y-%m-%d %H:%M:%S} UTC ({following[0]})" if following else "no starts"
+    return f"{_under_way(fleet)}; {start}"
+
+
+def _under_way(fleet: Fleet) -> str:
+    names = fleet.running()
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"under way: {', '.join(names[:NAMED])}{more}" if names else "nothing under way"

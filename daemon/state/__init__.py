@@ -1,0 +1,23 @@
+"""The journal: what each rotation did, step by step, so that a kill at any point is picked up.
+
+`values` holds what is read from it, `file` opens, migrates and sets aside the SQLite file, `journal` writes and reads.
+Nothing secret may be put in: no key, no signed URL.
+"""
+
+from daemon.state.local.file import lacks_room
+from daemon.state.local.journal import KEPT_FOR, MOST_ROTATIONS, Journal
+from daemon.state.values import Alert, AppliedRetention, Rotation, Sample, Snapshot, Step, Trigger
+
+__all__ = [
+    "KEPT_FOR",
+    "MOST_ROTATIONS",
+    "Alert",
+    "AppliedRetention",
+    "Journal",
+    "Rotation",
+    "Sample",
+    "Snapshot",
+    "Step",
+    "Trigger",
+    "lacks_room",
+]

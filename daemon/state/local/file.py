@@ -1,0 +1,308 @@
+"""The journal's file: opened, migrated, and set aside where it is damaged.
+
+Several processes have it open at once (the daemon, `status`, a `rotate` by hand). Each holds a shared lock on a file
+beside it, so that a damaged journal is set aside only by one that is alone with it. What is committed survives a kill
+of the process at once, and a power cut as soon as the disk has it: `synced` waits for that, with all that was written
+before. Whatever else is lost to a power cut is the newest, and never a part from the midst of it.
+"""
+
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from daemon.clock import pause
+from daemon.errors import JournalBusyError, JournalDamagedError, StateError
+from daemon.files import as_owner, make_folder, open_private, opened_folder, refuse_foreign
+
+BUSY_SECONDS = 1.0  # the daemon itself stands still so long; others write for milliseconds
+_WITHOUT_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+LOOKS = 20  # at a lock that another holds, within BUSY_SECONDS
+KEPT = ("locking_mode = EXCLUSIVE",)  # before anything is read
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside the file, which it opens by its name and through any link."""
+
+SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF")
+
+# The schema, one entry a version. An entry that was released never changes; a new one only adds (columns with a
+# default, tables), since a daemon of the version before may still have the file open.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE rotation (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            server_uuid TEXT NOT NULL,
+            server TEXT NOT NULL,
+            panel TEXT NOT NULL,
+            policy TEXT NOT NULL,
+            trigger TEXT NOT NULL,
+            start_at TEXT,
+            began_at TEXT NOT NULL,
+            ended_at TEXT,
+            result TEXT,
+            retry_at TEXT,
+            backup_uuid TEXT,
+            summary TEXT NOT NULL DEFAULT '{}'
+        )""",
+        "CREATE INDEX rotation_by_server ON rotation (server_uuid, id)",
+        "CREATE INDEX rotation_by_name ON rotation (server, id)",
+        "CREATE INDEX rotation_unfinished ON rotation (server_uuid, id) WHERE ended_at IS NULL",
+        """CREATE TABLE step (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            rotation INTEGER NOT NULL REFERENCES rotation (id) ON DELETE CASCADE,
+            at TEXT NOT NULL,
+            name TEXT NOT NULL,
+            detail TEXT NOT NULL
+        )""",
+        "CREATE INDEX step_by_rotation ON step (rotation, id)",
+        """CREATE TABLE accepted (
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (server_uuid, backup_uuid)
+        )""",
+    ),
+    (
+        """CREATE TABLE snapshot (
+            server_uuid TEXT PRIMARY KEY,
+            panel TEXT NOT NULL,
+            at TEXT NOT NULL,
+            detail TEXT NOT NULL
+        )""",
+        """CREATE TABLE trend (
+            server_uuid TEXT NOT NULL,
+            day TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            PRIMARY KEY (server_uuid, day)
+        )""",
+    ),
+    ("CREATE TABLE watch (server TEXT PRIMARY KEY, watch TEXT NOT NULL, at TEXT NOT NULL)",),
+    (
+        """CREATE TABLE alert (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            receiver TEXT NOT NULL,
+            server TEXT NOT NULL,
+            event TEXT NOT NULL,
+            message TEXT NOT NULL,
+            at TEXT NOT NULL,
+            UNIQUE (receiver, server, event)
+        )""",
+    ),
+    (
+        """CREATE TABLE deleted_by_hand (
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (server_uuid, backup_uuid)
+        )""",
+    ),
+    (
+        """CREATE TABLE applied (
+            server_uuid TEXT PRIMARY KEY,
+            retention TEXT,
+            passed TEXT NOT NULL,
+            coming TEXT,
+            told_at TEXT
+        )""",
+    ),
+    (
+        """CREATE TABLE altered (
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            name TEXT NOT NULL,
+            asked TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (server_uuid, backup_uuid)
+        )""",
+    ),
+    ("CREATE TABLE listing (server_uuid TEXT PRIMARY KEY, at TEXT NOT NULL, backups TEXT NOT NULL)",),
+    (
+        """CREATE TABLE asked (
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (server_uuid, backup_uuid)
+        )""",
+    ),
+)
+
+
+@contextmanager
+def opened(
+    path: Path, *, to_look: bool = False, keep: bool = False
+) -> Iterator[tuple[sqlite3.Connection, Path | None]]:
+    """The journal's connection, and where a damaged file was set aside; folder and file are made where missing.
+
+    Who only wants `to_look` leaves a damaged file where it is. To `keep` the file is, for one that is alone with it, to
+    let nobody else in meanwhile: then SQLite needs no index beside it that processes share (see `lacks_index`).
+    """
+    make_folder(path.parent)
+    with ExitStack() as held:
+        folder = held.enter_context(opened_folder(path.parent))
+        lock = open_private(folder, path.with_suffix(".lock").name)
+        held.callback(os.close, lock)
+        with as_owner(folder):
+            for suffix in ("", *BESIDE):
+                refuse_foreign(folder, path.name + suffix)
+            alone = _share(lock)
+            keep = keep and alone
+            aside = None
+            if path.exists() and _damaged(path, keep=keep):
+                if to_look:
+                    raise JournalDamagedError(f"the journal {path} is damaged")
+                aside = _set_aside(path, alone=alone)
+            connection = held.enter_context(connected(path, keep=keep))
+            migrate(connection, str(path))
+        if not keep:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield connection, aside
+
+
+def lacks_index(error: sqlite3.Error) -> bool:
+    """Whether the journal could not be opened for want of the index that processes share: on a full disk, say."""
+    return error.sqlite_errorcode & 0xFF in _WITHOUT_ROOM
+
+
+@contextmanager
+def in_memory() -> Iterator[sqlite3.Connection]:
+    """A connection to a journal that ends with it."""
+    with connected(None) as connection:
+        migrate(connection, "in memory")
+        yield connection
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what sqlite3 and the system raise into StateError, JournalBusyError where another holds the file."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        kind = JournalBusyError if is_busy(error) else StateError
+        raise kind(f"{doing}: {reason}") from error
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether another process holds the file, and nothing else is wrong with it."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return isinstance(error, BlockingIOError)
+
+
+def lacks_room(error: StateError) -> bool:
+    """Whether there is nothing wrong but that the disk is full: what is open then is best left open."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def set_patience(connection: sqlite3.Connection, seconds: float) -> None:
+    """Wait so long for others at most before a call fails; the whole process stands still meanwhile."""
+    connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+
+def _share(lock: int) -> bool:
+    """Join those that have the journal open; return whether we are alone with it, and so hold it exclusively.
+
+    BlockingIOError where one that is just opening it takes longer than BUSY_SECONDS, or is stopped in the midst of it.
+    """
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        pause(BUSY_SECONDS / LOOKS)
+    raise BlockingIOError(errno.EAGAIN, "another process holds its lock")
+
+
+@contextmanager
+def connected(path: Path | None, *, keep: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection with our settings, closed at the end; the file is made private before SQLite sees it.
+
+    To `keep` it is to let nobody else in, and to do without the index that SQLite's processes share.
+    """
+    if path:
+        # One that exists is not touched: closing it would drop SQLite's own locks.
+        with opened_folder(path.parent) as folder, suppress(FileExistsError):
+            os.close(open_private(folder, path.name, os.O_EXCL))
+    connection = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        for setting in (*(KEPT if keep else ()), *SETTINGS):
+            connection.execute(f"PRAGMA {setting}")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Begin as a writer at once, so that two processes queue instead of failing half-way."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite itself rolls back after some errors
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def synced(connection: sqlite3.Connection) -> Iterator[None]:
+    """What is committed in this block is on the disk when it is committed, and all before it too."""
+    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def migrate(connection: sqlite3.Connection, title: str) -> None:
+    """Bring the schema to our version; refuse one from the future."""
+    if _version(connection) == len(MIGRATIONS):
+        return
+    with transaction(connection):
+        version = _version(connection)  # again, now that nobody else can migrate
+        if version > len(MIGRATIONS):
+            raise StateError(
+                f"the journal {title} was written by a newer ptero-backupd (schema {version}, this one knows up to"
+                f" {len(MIGRATIONS)})",
+                hint="install that version again, or move the file away",
+            )
+        for statement in (statement for migration in MIGRATIONS[version:] for statement in migration):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _set_aside(path: Path, *, alone: bool) -> Path:
+    """Set a damaged file aside and return where; JournalDamagedError where others have it open."""
+    if not alone:
+        text = f"the journal {path} is damaged, and another process has it open"
+        raise JournalDamagedError(text, hint=f"stop the daemon; {JournalDamagedError.default_hint}")
+    number = next(n for n in range(1, 10**6) if not os.path.lexists(f"{path}.damaged-{n}"))
+    aside = path.with_name(f"{path.name}.damaged-{number}")
+    for suffix in ("-wal", "-shm", ""):  # the file itself last: a kill in between leaves it damaged, not half there
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _damaged(path: Path, *, keep: bool) -> bool:
+    """Whether SQLite finds the file damaged; other trouble passes as sqlite3.Error."""
+    try:
+        with connected(path, keep=keep) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return True
+        raise

@@ -1,0 +1,233 @@
+"""The metrics, for Prometheus: made of the views and the counts at the moment of each scrape.
+
+Names and units follow Prometheus' conventions: seconds, bytes, Unix timestamps, `_total` for what only grows. They are
+a contract with dashboards and alert rules: docs/metrics.md lists every one, and the tests hold both together. A server
+has a dozen of them and no more, so that a thousand servers are scraped in a tenth of a second.
+"""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from daemon import __version__
+from daemon.status.counts import Spread
+from daemon.status.fleet_status import Board
+from daemon.status.values import Snapshot
+from daemon.status.views import ServerView
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+PREFIX = "ptero_backupd_"
+Value = tuple[tuple[str, ...], float]
+
+
+class Metrics:
+    """What is scraped."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._collector = _Fleet(board)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self._collector)
+        ProcessCollector(registry=self._registry)
+
+    async def exposition(self) -> bytes:
+        """All metrics as they are now, in Prometheus' text format."""
+        self._collector.views = await self._board.views()
+        return generate_latest(self._registry)
+
+
+class _Fleet(Collector):
+    """Everything of ours; `views` are set before each scrape."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self.views: list[ServerView] = []
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the names are not known before they are asked for."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything."""
+        yield from self._daemon()
+        yield from self._servers()
+        yield from self._rotations()
+        yield from self._panels()
+
+    def _daemon(self) -> Iterator[Metric]:
+        reload = self._board.watcher.reload
+        version = (__version__, platform.python_version())
+        yield _gauge("build_info", "What runs; always 1.", ("version", "python"), [(version, 1)])
+        yield _single("ready", "Whether the daemon can do its work; /readyz says why not.", not self._board.ailments())
+        yield _single(
+            "config_last_reload_successful", "Whether the configuration could be read last time.", reload.successful
+        )
+        yield _single(
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration was last read well.",
+            reload.succeeded_at.timestamp(),
+        )
+        yield _single("servers", "How many servers are configured.", len(self.views))
+        yield _single(
+            "rotations_under_way",
+            "How many rotations are under way.",
+            sum(one.progress is not None for one in self.views),
+        )
+
+    def _servers(self) -> Iterator[Metric]:
+        gauges: tuple[tuple[str, str, Callable[[ServerView], float | None]], ...] = (
+            (
+                "newest_good_backup_timestamp_seconds",
+                "When the newest good backup of the server's policy was made; none where there is none.",
+                lambda one: _timestamp(one.standing.good_at),
+            ),
+            (
+                "backup_interval_seconds",
+                "The time between the server's next two starts.",
+                lambda one: one.times.interval.total_seconds(),
+            ),
+            (
+                "backup_overdue_timestamp_seconds",
+                "From when on the server's next good backup is overdue.",
+                lambda one: one.times.overdue_at.timestamp(),
+            ),
+            (
+                "rotation_failures",
+                "How many of the server's rotations in a row, up to the last, failed or were refused, but not held.",
+                lambda one: one.standing.failures,
+            ),
+            (
+                "deletions_held",
+                "How many good backups beyond retention the brake holds, until somebody looks; 0: none.",
+                lambda one: _of(one, lambda snapshot: snapshot.tally.beyond if one.standing.held_since else 0),
+            ),
+            (
+                "undeletable_backups",
+                "How many of the server's backups the panel did not delete when it was last asked to.",
+                lambda one: one.standing.undeleted,
+            ),
+            (
+                "backup_suspicious",
+                "Whether the server's newest backup is far smaller than those before it.",
+                lambda one: _of(one, lambda snapshot: snapshot.newest_suspicious is not None),
+            ),
+            (
+                "backup_limit",
+                "How many backups the panel allows the server; failed ones do not count.",
+                lambda one: _of(one, lambda snapshot: snapshot.limit),
+            ),
+            (
+                "backups_bytes",
+                "What all of the server's backups hold.",
+                lambda one: _of(one, lambda snapshot: snapshot.tally.bytes),
+            ),
+            (
+                "newest_good_backup_bytes",
+                "What the newest good backup of the server's policy holds.",
+                lambda one: _of(one, lambda snapshot: snapshot.tally.newest_bytes),
+            ),
+        )
+        for name, words, read in gauges:
+            values = ((one.name, read(one)) for one in self.views)
+            yield _gauge(
+                name, words, ("server",), (((server,), value) for server, value in values if value is not None)
+            )
+        yield _gauge(
+            "backups",
+            "The server's backups when last judged; a kind that there is none of is left out.",
+            ("server", "state", "locked", "own"),
+            (((one.name, *kind), count) for one in self.views for kind, count in _kinds(one)),
+        )
+
+    def _rotations(self) -> Iterator[Metric]:
+        counts = self._board.watcher.counts
+        yield _counter(
+            "rotations",
+            "Rotations that ended, by result.",
+            ("server", "result"),
+            (((server, result.value), count) for (server, result), count in counts.rotations.items()),
+        )
+        yield _counter(
+            "rotation_steps", "Steps of rotations, by result.", ("step", "result"), list(counts.steps.items())
+        )
+        yield _counter(
+            "deleted_backups",
+            "Backups that rotations deleted.",
+            ("server",),
+            (((server,), count) for server, count in counts.deletions.items()),
+        )
+        yield _histogram("rotation_duration_seconds", "How long rotations took.", counts.durations)
+        yield _histogram(
+            "scheduler_lateness_seconds", "How long after their start scheduled rotations began.", counts.lateness
+        )
+
+    def _panels(self) -> Iterator[Metric]:
+        clients = self._board.watcher.clients
+        budgets = {name: client.budget for name, client in clients.items() if client.budget is not None}
+        yield _counter(
+            "panel_requests",
+            "Requests to the panel by the class of the answer; none where it was lost.",
+            ("panel", "status"),
+            [((name, status), count) for name, client in clients.items() for status, count in client.answers.items()],
+        )
+        yield _counter(
+            "panel_throttled_seconds",
+            "How long requests waited for their turn, so that the panel's API limit is not met.",
+            ("panel",),
+            [((name,), client.throttled_seconds) for name, client in clients.items()],
+        )
+        yield _gauge(
+            "panel_api_limit",
+            "The panel's API limit, in requests a minute.",
+            ("panel",),
+            [((name,), budget.limit) for name, budget in budgets.items()],
+        )
+        yield _gauge(
+            "panel_api_remaining",
+            "What was left of the panel's API limit at its last answer.",
+            ("panel",),
+            [((name,), budget.remaining) for name, budget in budgets.items()],
+        )
+
+
+def _kinds(view: ServerView) -> Iterable[tuple[tuple[str, str, str], int]]:
+    """How many backups of each kind a server has."""
+    return view.standing.snapshot.kinds.items() if view.standing.snapshot else ()
+
+
+def _of(view: ServerView, read: Callable[[Snapshot], float | None]) -> float | None:
+    return read(view.standing.snapshot) if view.standing.snapshot else None
+
+
+def _timestamp(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _single(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, words, value=float(value))
+
+
+def _gauge(name: str, words: str, labels: tuple[str, ...], values: Iterable[Value]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, words, labels=labels)
+    for labelled, value in values:
+        family.add_metric(labelled, value)
+    return family
+
+
+def _counter(name: str, words: str, labels: tuple[str, ...], values: Iterable[Value]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, words, labels=labels)
+    for labelled, value in values:
+        family.add_metric(labelled, value)
+    return family
+
+
+def _histogram(name: str, words: str, spread: Spread) -> Metric:
+    bounds = [*(str(bound) for bound in spread.bounds), "+Inf"]
+    buckets = list(zip(bounds, spread.cumulative(), strict=True))
+    return HistogramMetricFamily(PREFIX + name, words, buckets=buckets, sum_value=spread.sum)

@@ -1,0 +1,196 @@
+"""What is remembered of one server: frozen values, replaced as a whole."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+
+from daemon.core.model import Action, State, Verdict
+from daemon.core.shrunk import last_before_it_shrank
+from daemon.core.waiting import durations_of
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.run import Stage
+from daemon.state import Trigger
+from daemon.status.packed import pack, read_detail, unpack, write_detail
+
+COUNTED = 5
+"""How many earlier backups say how long the next one takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A server's backups, counted. `kept` are those that stay for now, `beyond` the good ones that retention lets go,
+    `bytes` what all of them hold together.
+    """
+
+    states: Mapping[State, int] = field(default_factory=dict)
+    locked: int = 0
+    own: int = 0
+    kept: int = 0
+    beyond: int = 0
+    bytes: int = 0
+    newest_bytes: int | None = None
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.states.values())
+
+    @property
+    def used(self) -> int:
+        """How many count against the panel's limit: failed ones do not."""
+        return self.total - self.states.get(State.FAILED, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A server's backups as they were last judged. `at` is by our clock; `limit` 0 allows none.
+
+    What is asked for all the time is worked out once. The verdicts themselves are packed: of thousands of servers they
+    would take most of the daemon's memory, and they are looked at only when somebody opens a page.
+    """
+
+    at: datetime
+    uuid: str
+    node: str
+    limit: int
+    packed: bytes
+    tally: Tally
+    kinds: Mapping[tuple[str, str, str], int]
+    """How many there are by state, by whether they are locked and whether they are the policy's own."""
+
+    newest_good: Verdict | None
+    """The newest good backup that the policy made."""
+
+    newest_suspicious: Verdict | None
+    """A suspicious backup of the policy's own that is newer than every good one of its own."""
+
+    last_whole: tuple[str, str] | None
+    """The name of the newest backup from before a shrink that was taken for the new normal, and how long it stays."""
+
+    usual_duration: timedelta | None
+    """How long a backup takes: the median of the last few; None where none is known."""
+
+    @classmethod
+    def of(cls, at: datetime, uuid: str, node: str, limit: int, verdicts: tuple[Verdict, ...]) -> "Snapshot":
+        """Given a server's verdicts, newest first, return its snapshot."""
+        ended = [one for one in verdicts if one.own and one.state in {State.GOOD, State.SUSPICIOUS}]
+        good = next((one for one in ended if one.state is State.GOOD), None)
+        return cls(
+            at=at,
+            uuid=uuid,
+            node=node,
+            limit=limit,
+            packed=pack(write_detail(node, limit, verdicts)),
+            tally=_tally(verdicts, good),
+            kinds=Counter((one.state.value, _yes(one.backup.locked), _yes(one.own)) for one in verdicts),
+            newest_good=good,
+            newest_suspicious=ended[0] if ended and ended[0].state is State.SUSPICIOUS else None,
+            last_whole=_last_whole(verdicts),
+            usual_duration=_usual_duration(verdicts),
+        )
+
+    @property
+    def detail(self) -> str:
+        """Node, limit and verdicts as text."""
+        return unpack(self.packed)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """All of them, newest first, read anew each time."""
+        return read_detail(self.detail)[2]
+
+
+def _tally(verdicts: Sequence[Verdict], good: Verdict | None) -> Tally:
+    """How many there are of each kind."""
+    return Tally(
+        states=Counter(one.state for one in verdicts),
+        locked=sum(one.backup.locked for one in verdicts),
+        own=sum(one.own for one in verdicts),
+        kept=sum(one.action is Action.KEEP for one in verdicts),
+        beyond=sum(is_beyond(one) for one in verdicts),
+        bytes=sum(one.backup.bytes for one in verdicts),
+        newest_bytes=good.backup.bytes if good else None,
+    )
+
+
+def is_beyond(verdict: Verdict) -> bool:
+    """Whether a good backup goes as soon as the brake lets it: beyond retention, or held for its day."""
+    held = any(reason.rule == "held" for reason in verdict.reasons)
+    return verdict.state is State.GOOD and (verdict.action is Action.DELETE or held)
+
+
+def _last_whole(verdicts: Sequence[Verdict]) -> tuple[str, str] | None:
+    found = last_before_it_shrank(verdicts)
+    return (found[0].name, found[1]) if found else None
+
+
+def _usual_duration(verdicts: Sequence[Verdict]) -> timedelta | None:
+    last = durations_of(verdicts)[-COUNTED:]
+    return timedelta(seconds=median(took.total_seconds() for took in last)) if last else None
+
+
+def _yes(holds: bool) -> str:
+    return "true" if holds else "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a server's last rotation ended. `excused` says that there was nothing to do, and nothing is wrong."""
+
+    trigger: Trigger
+    began_at: datetime
+    ended_at: datetime
+    result: Result
+    created: str | None = None
+    good: bool = False
+    deleted: int = 0
+    undeleted: int = 0
+    problems: tuple[Problem, ...] = ()
+    retry_at: datetime | None = None
+    excused: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether all is well but that the brake let nothing be deleted."""
+        over = bool(self.problems) and self.problems[-1].code == "max_deletions"
+        return over and self.good and self.result is Result.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A rotation that is under way."""
+
+    trigger: Trigger
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How far a rotation is. `waited` is how long its backup has been made by now, None before it is asked for."""
+
+    trigger: Trigger
+    began_at: datetime
+    stage: Stage
+    waited: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that is remembered of one server.
+
+    `fine_at` is when last there was nothing to complain of; at first, since when the server is known. `failures` is how
+    many rotations in a row ended without a good backup that should have brought one. `held_since` is since when the
+    brake holds what they would delete, None while it does not. `undeleted` is how many backups the panel did not delete
+    when it was last asked to.
+    """
+
+    fine_at: datetime
+    snapshot: Snapshot | None = None
+    good_at: datetime | None = None
+    last: Ended | None = None
+    failures: int = 0
+    held_since: datetime | None = None
+    undeleted: int = 0
+    began: Began | None = None

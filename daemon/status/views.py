@@ -1,0 +1,233 @@
+"""What is shown of a server, as one value: made of what is remembered, the configuration and the clock alone.
+
+The words for trouble are made here, so that the page and the JSON say the same. `Trouble` is ordered: the worst first.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from daemon.config.values import ServerConfig
+from daemon.core.states import PLAINLY
+from daemon.core.units import format_duration, format_moment
+from daemon.rotation.outcome import UNDELETABLE, UNDELETED_HINT, Result
+from daemon.status.timetable import Times
+from daemon.status.values import Standing, Tally, Work
+
+
+class Kind(StrEnum):
+    """What can be wrong with a server, the worst first."""
+
+    OVERDUE = "overdue"
+    FAILING = "failing"
+    SUSPICIOUS = "suspicious"
+    UNDELETABLE = "undeletable"
+    LIMIT = "limit full"
+    HELD = "held"
+
+
+_RANKS = {kind: rank for rank, kind in enumerate(Kind)}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong: what, in a sentence, and what the operator can do about it."""
+
+    kind: Kind
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A rotation under way. `share` of the backup is done by now and `left` is still to wait, as earlier ones went;
+    None where that is not known.
+    """
+
+    work: Work
+    share: float | None
+    left: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """One server as it stands at `now`."""
+
+    server: ServerConfig
+    standing: Standing
+    times: Times
+    now: datetime
+    troubles: tuple[Trouble, ...]
+    progress: Progress | None
+
+    @property
+    def name(self) -> str:
+        """The server's configured name."""
+        return self.server.name
+
+    @property
+    def tally(self) -> Tally:
+        """Its backups, counted; nothing where none were seen yet."""
+        return self.standing.snapshot.tally if self.standing.snapshot else NOTHING
+
+    @property
+    def age(self) -> timedelta | None:
+        """How old its newest good backup is."""
+        good_at = self.standing.good_at
+        return None if good_at is None else max(self.now - good_at, timedelta(0))
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a good backup should have been there by now."""
+        return self.now >= self.times.overdue_at
+
+    @property
+    def limit(self) -> int | None:
+        """How many backups the panel allows; None where that was not seen yet."""
+        return self.standing.snapshot.limit if self.standing.snapshot else None
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """The key that sorts the worst first."""
+        worst = _RANKS[self.troubles[0].kind] if self.troubles else len(Kind)
+        return (worst, self.name)
+
+
+NOTHING = Tally()
+
+
+def view(server: ServerConfig, standing: Standing, times: Times, work: Work | None, now: datetime) -> ServerView:
+    """Given all that is known of a server, return what is shown of it."""
+    progress = None if work is None else progress_of(work, standing)
+    return ServerView(server, standing, times, now, troubles_of(server, standing, times, now), progress)
+
+
+def by_trouble(views: Iterable[ServerView]) -> list[ServerView]:
+    """The worst first, then by name."""
+    return sorted(views, key=lambda one: one.rank)
+
+
+def progress_of(work: Work, standing: Standing) -> Progress:
+    """How far a rotation should be, as earlier backups of the server went; never quite done before it is."""
+    usual = standing.snapshot.usual_duration if standing.snapshot else None
+    if usual is None or work.waited is None:
+        return Progress(work, None, None)
+    share = work.waited / usual if usual else 1.0
+    return Progress(work, min(share, 0.99), max(usual - work.waited, timedelta(0)))
+
+
+def troubles_of(server: ServerConfig, standing: Standing, times: Times, now: datetime) -> tuple[Trouble, ...]:
+    """All that is wrong with a server, the worst first."""
+    found = (
+        _overdue(server, standing, times, now),
+        _failing(server, standing),
+        _suspicious(server, standing),
+        _shrunk(server, standing),
+        _undeletable(server, standing),
+        _limit_full(standing),
+        _held(server, standing),
+    )
+    return tuple(trouble for trouble in found if trouble is not None)
+
+
+def _overdue(server: ServerConfig, standing: Standing, times: Times, now: datetime) -> Trouble | None:
+    if now < times.overdue_at:
+        return None
+    due = format_moment(times.due_at, server.policy.zone)
+    if standing.good_at is None:
+        return Trouble(Kind.OVERDUE, f"There is no good backup at all; the first was due at {due}.")
+    age = format_duration(now - standing.good_at)
+    return Trouble(Kind.OVERDUE, f"The newest good backup is {age} old; one was due at {due}.")
+
+
+def _failing(server: ServerConfig, standing: Standing) -> Trouble | None:
+    last = standing.last
+    if last is None or last.result not in {Result.FAILED, Result.REFUSED}:
+        return None
+    problem = last.problems[-1] if last.problems else None
+    if last.held or (problem is not None and problem.code in {"backup_suspicious", UNDELETABLE}):
+        return None  # which is told in words of its own
+    before = standing.failures - 1
+    row = f", and {before} before it did not succeed either" if before > 0 else ""
+    said = f": {problem.text}" if problem else ""
+    again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
+    verb = "was refused" if last.result is Result.REFUSED else "failed"
+    return Trouble(
+        Kind.FAILING, f"The last rotation {verb}{row}{said.rstrip('.')}.{again}", problem.hint if problem else ""
+    )
+
+
+def _suspicious(server: ServerConfig, standing: Standing) -> Trouble | None:
+    newest = standing.snapshot.newest_suspicious if standing.snapshot else None
+    if newest is None:
+        return None
+    lasting = server.policy.retention.suspicious_for
+    because = newest.because or PLAINLY[newest.state].words  # an older version kept no words
+    hint = (
+        "Look at the server's files. If it is right that it shrank: "
+        f"`ptero-backupd backups accept {server.name} {newest.backup.uuid}`. "
+        f"Three or more alike are believed once they last for {format_duration(lasting)}."
+    )
+    return Trouble(Kind.SUSPICIOUS, f"The newest backup, {newest.backup.name}, is suspicious: {because}.", hint)
+
+
+def _shrunk(server: ServerConfig, standing: Standing) -> Trouble | None:
+    """Nobody may have looked yet, and the last whole one stays for a month only."""
+    snapshot = standing.snapshot
+    if snapshot is None or snapshot.last_whole is None or snapshot.newest_suspicious is not None:
+        return None
+    name, stays = snapshot.last_whole
+    newest = snapshot.newest_good.backup.uuid if snapshot.newest_good else "BACKUP"
+    return Trouble(
+        Kind.SUSPICIOUS,
+        f"The backups are far smaller than they were, and that is taken for usual: {name} is {stays}.",
+        f"Look at the server's files. If it is right: `ptero-backupd backups accept {server.name} {newest}`.",
+    )
+
+
+def _undeletable(server: ServerConfig, standing: Standing) -> Trouble | None:
+    """The backups are good, and some that are to go stay, since the panel does not delete them."""
+    last = standing.last
+    if last is None or not standing.undeleted:
+        return None
+    what = "a backup that is" if standing.undeleted == 1 else f"{standing.undeleted} backups that are"
+    told = next((problem for problem in reversed(last.problems) if problem.code == UNDELETABLE), None)
+    said = f": {told.text}" if told else ""
+    again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
+    return Trouble(
+        Kind.UNDELETABLE,
+        f"The panel does not delete {what} to go{said.rstrip('.')}.{again}",
+        told.hint if told else UNDELETED_HINT,
+    )
+
+
+def _limit_full(standing: Standing) -> Trouble | None:
+    snapshot = standing.snapshot
+    if snapshot is None or not snapshot.limit or snapshot.tally.used < snapshot.limit:
+        return None
+    return Trouble(
+        Kind.LIMIT,
+        f"All {snapshot.limit} backups that the panel allows are there, so that the next needs one deleted first.",
+        "Raise the limit in the panel, keep fewer, or unlock some.",
+    )
+
+
+def _held(server: ServerConfig, standing: Standing) -> Trouble | None:
+    """Nothing is wrong with the backups: their deletion waits for the operator. Which they are, the server's page says.
+
+    What the problem says is not told here: it names them, which is a paragraph.
+    """
+    last, since = standing.last, standing.held_since
+    if last is None or since is None:
+        return None
+    beyond = standing.snapshot.tally.beyond if standing.snapshot else 0
+    what = "1 good backup" if beyond == 1 else f"{beyond or 'some'} good backups"
+    when = format_moment(since, server.policy.zone)
+    made = "The new backup is good; t" if last.held else "T"
+    hint = last.problems[-1].hint if last.held else ""
+    return Trouble(
+        Kind.HELD,
+        f"{made}he brake holds the deletion of {what} since {when}.",
+        hint or f"look at `ptero-backupd plan {server.name}`",
+    )

@@ -1,0 +1,57 @@
+"""Values that the tests of alerts are made of."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from daemon.alerts.message import Made, Message
+from daemon.config.values import AlertConfig, ServerConfig
+from daemon.core.alerting import Event, News
+from daemon.core.model import Action, Backup, Reason, State, Verdict
+from daemon.rotation.outcome import Outcome, Problem, Result
+from daemon.rotation.run import Order
+from tests.config.support import loaded
+
+NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
+BACKUP = Backup(
+    uuid="22222222-2222-2222-2222-222222222222",
+    name="auto-survival-20260401T115500Z-00000001",
+    successful=True,
+    locked=False,
+    bytes=800 << 20,
+    created_at=NOON - timedelta(minutes=5),
+    completed_at=NOON,
+)
+MADE = Made(BACKUP.uuid, BACKUP.name, BACKUP.bytes)
+TROUBLE = frozenset(Event) - {Event.DONE}
+
+
+def server(folder: Path) -> ServerConfig:
+    """The server called survival, daily at four, panel main, policy standard."""
+    return loaded(folder).servers["survival"]
+
+
+def alert(url: str, type_: Any = "webhook", events: frozenset[Event] = TROUBLE, name: str = "ops") -> AlertConfig:
+    """A receiver at that address."""
+    return AlertConfig(name, type_, SecretStr(url), events)
+
+
+def message(of: ServerConfig, event: Event = Event.FAILED, text: str = "the panel is on fire", **more: Any) -> Message:
+    """A message about that server."""
+    news = News(event, more.pop("after", ()))
+    return Message(news, of.name, of.panel.name, of.policy.name, more.pop("at", NOON), text, **more)
+
+
+def order(of: ServerConfig, attempt: int = 0) -> Order:
+    """A scheduled rotation of that server."""
+    return Order(of, "schedule", NOON, attempt)
+
+
+def outcome(result: Result, *codes: str, good: bool = False, **more: Any) -> Outcome:
+    """What came of it, with a problem for each code."""
+    problems = tuple(Problem(code, f"about {code}", f"do something about {code}") for code in codes)
+    state = State.GOOD if good else State.FAILED
+    verdicts = (Verdict(BACKUP, state, own=True, action=Action.KEEP, reasons=(Reason("last", "1", "newest"),)),)
+    return Outcome("survival", "main", "standard", result, created=BACKUP, problems=problems, verdicts=verdicts, **more)

@@ -1,0 +1,75 @@
+"""Which outcome is trouble, and of what kind."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.alerts.assess import knowing, report_of
+from daemon.alerts.message import of_outcome
+from daemon.core.alerting import Event, News, Report, Watch, reported
+from daemon.rotation.outcome import Result
+from tests.alerts.build import NOON, order, outcome, server
+
+LATER = NOON + timedelta(minutes=10)
+DONE, SKIPPED, FAILED, REFUSED = Result
+ROWS = [
+    (outcome(DONE, good=True), 0, Report(good=True)),
+    (outcome(DONE, "stuck", good=True), 0, Report(good=True)),
+    (outcome(DONE, "permission-lacking", good=True), 0, Report(good=True, trouble=Event.FAILED)),
+    (outcome(SKIPPED, "server_state"), 0, Report(excused=True)),
+    (outcome(SKIPPED, "server_state", passing=True, retry_at=LATER), 3, Report()),
+    (outcome(FAILED, "unreachable"), 0, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "unreachable", retry_at=LATER), 0, Report()),
+    (outcome(FAILED, "unreachable", retry_at=LATER), 1, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "backup_failed"), 1, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "backup_suspicious"), 0, Report(trouble=Event.SUSPICIOUS)),
+    (outcome(FAILED, "backup_suspicious", "journal"), 0, Report(trouble=Event.SUSPICIOUS)),
+    (outcome(REFUSED, "limit"), 0, Report(trouble=Event.LIMIT)),
+    (outcome(REFUSED, "max_deletions", good=True), 0, Report(good=True, trouble=Event.FAILED)),
+]
+
+
+@pytest.mark.parametrize(("ended", "attempt", "report"), ROWS)
+def test_an_outcome_is_judged(tmp_path: Path, ended: Any, attempt: int, report: Report) -> None:
+    """A failure that is tried again in a moment is no trouble yet, its second attempt is."""
+    assert report_of(order(server(tmp_path), attempt), ended) == report
+
+
+def test_a_good_backup_that_was_seen_is_known_without_any_memory(tmp_path: Path) -> None:
+    """The first failure after a start without state does not say that there never was one; what is known stays."""
+    new, old = Watch(NOON), Watch(NOON, good_at=NOON - timedelta(days=2))
+    seen = replace(outcome(FAILED, "node"), good_seen_at=NOON - timedelta(days=1))
+    assert knowing(new, seen).good_at == NOON - timedelta(days=1)
+    assert knowing(old, seen) == old
+    assert knowing(new, outcome(FAILED, "node")) == new
+
+
+@pytest.mark.parametrize(("code", "title"), [("max_deletions", "something needs you"), ("node", "the backup failed")])
+def test_a_good_backup_whose_deletions_are_held_did_not_fail(tmp_path: Path, code: str, title: str) -> None:
+    """It is told, under a title that lets nobody believe that there is no backup."""
+    told = of_outcome(News(Event.FAILED), server(tmp_path), outcome(REFUSED, code, good=True), Watch(NOON), NOON)
+    assert title in told.title
+
+
+def test_a_rotation_without_a_backup_has_got_no_good_one(tmp_path: Path) -> None:
+    """Nothing was created, so that nothing can be good."""
+    nothing = outcome(FAILED, "unreachable", good=True)
+    assert report_of(order(server(tmp_path)), replace(nothing, created=None)) == Report(trouble=Event.FAILED)
+
+
+def test_a_deletion_that_failed_is_told_once_and_not_each_day_anew(tmp_path: Path) -> None:
+    """The first try of a day need not be told yet, and is no recovery either; its title says that there is a backup."""
+    made = outcome(FAILED, "undeletable", good=True)
+    again = replace(made, undeleted=tuple(verdict.backup for verdict in made.verdicts))
+    later = replace(again, retry_at=NOON + timedelta(minutes=10))
+    config = server(tmp_path)
+    watch, first = reported(Watch(NOON), report_of(order(config), later), NOON)
+    watch, second = reported(watch, report_of(order(config, attempt=1), later), NOON)
+    watch, third = reported(watch, report_of(order(config), later), NOON)
+    watch, fourth = reported(watch, report_of(order(config, attempt=1), later), NOON)
+    told = [[news.event for news in piece if news.event is not Event.DONE] for piece in (first, second, third, fourth)]
+    assert told == [[], [Event.FAILED], [], []]
+    assert "something needs you" in of_outcome(News(Event.FAILED), config, again, Watch(NOON), NOON).title

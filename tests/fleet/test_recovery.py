@@ -1,0 +1,47 @@
+"""What a starting daemon finds to do, decided from the journal's rows and the calendar."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from daemon.core.calendar import Starts, parse_schedule
+from daemon.fleet.recovery import PickUp, pick_up
+from daemon.state import Journal, Rotation
+
+STARTS = Starts(parse_schedule("0 4 * * *"), ZoneInfo("UTC"), timedelta(0), "1a7ce997")
+START = datetime(2026, 4, 1, 4, tzinfo=UTC)
+NOW = START + timedelta(minutes=5)
+
+
+class Late(Starts):
+    """Half an hour late, whatever the splay."""
+
+    @property
+    def delay(self) -> timedelta:
+        """The server's own delay."""
+        return timedelta(minutes=30)
+
+
+def begun(start_at: datetime | None = START) -> list[Rotation]:
+    """The journal's rows where one rotation has begun and not ended."""
+    with Journal.memory() as journal:
+        about = {"server_uuid": "1a7ce997", "server": "survival", "panel": "main", "policy": "standard"}
+        journal.begin(**about, trigger="schedule", start_at=start_at, at=START)  # type: ignore[arg-type]
+        return journal.recent()
+
+
+@pytest.mark.parametrize(("left_alone", "found"), [(True, PickUp("resume", START, NOW)), (False, None)])
+def test_only_a_rotation_that_no_process_is_at_is_gone_on_with(left_alone: bool, found: PickUp | None) -> None:
+    """A `rotate` in a terminal, or another daemon, has not ended either, and is not dead."""
+    assert pick_up(begun(), STARTS, NOW, left_alone=lambda _: left_alone) == found
+
+
+@pytest.mark.parametrize(("minutes_before", "found"), [(31, True), (30, False), (29, False)])
+def test_a_missed_start_whose_splay_lasts_to_the_next_one_is_served_by_that(minutes_before: int, found: bool) -> None:
+    """Both were backed up at the same moment (seed 128): the next start comes at 04:30, and the delay is 30 minutes."""
+    late = Late(parse_schedule("0 4 * * *"), ZoneInfo("UTC"), timedelta(hours=1), "1a7ce997")
+    now = START + late.delay - timedelta(minutes=minutes_before)
+    missed = late.latest(now)
+    expected = PickUp("catch-up", missed, now + late.delay) if found else None
+    assert pick_up([], late, now, left_alone=lambda _: True) == expected

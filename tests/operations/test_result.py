@@ -1,0 +1,82 @@
+"""The exit code of what was done by hand is that of the contract."""
+
+import pytest
+
+from daemon.config.values import ServerConfig
+from daemon.core.model import Obstacle
+from daemon.errors import BackupdError, SafetyError, ServerBusyError, StateError
+from daemon.operations.result import Handled, ended_by, exit_of
+from daemon.panel.errors import (
+    ApiLimitError,
+    BackupLimitError,
+    BackupLockedError,
+    CreationThrottledError,
+    KeyRefusedError,
+    PanelUnreachableError,
+    ServerStateError,
+)
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.run import Halt
+from tests.operations.conftest import Hand
+
+DONE = Handled(None, Result.DONE, changed=True)
+SAME = Handled(None, Result.DONE)
+FAILED = Handled(None, Result.FAILED)
+REFUSED = Handled(None, Result.REFUSED)
+PASSING = Handled(None, Result.SKIPPED, passing=True)
+PARTLY = Handled(None, Result.FAILED, changed=True)
+
+
+@pytest.fixture
+async def config(hand: Hand) -> ServerConfig:
+    """Any server."""
+    return hand.rig.config
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("handled", "code"),
+    [
+        ([], 0),
+        ([DONE, SAME], 0),
+        ([FAILED], 4),
+        ([FAILED, FAILED], 4),
+        ([FAILED, SAME], 3),
+        ([PARTLY], 3),
+        ([PASSING], 3),
+        ([FAILED, REFUSED, DONE], 5),
+    ],
+)
+async def test_5_wins_then_4_if_all_failed_then_3(config: ServerConfig, handled: list[Handled], code: int) -> None:
+    """What failed and left something done is some, not all."""
+    assert exit_of(config, handled) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "passing"),
+    [
+        (SafetyError("no"), Result.REFUSED, False),
+        (BackupLimitError("full"), Result.REFUSED, False),
+        (BackupLockedError("locked"), Result.REFUSED, False),
+        (ServerBusyError("busy"), Result.SKIPPED, True),
+        (ServerStateError("installing"), Result.SKIPPED, True),
+        (ServerStateError("suspended", obstacle=Obstacle.SUSPENDED), Result.FAILED, False),
+        (StateError("disk full"), Result.FAILED, False),
+        (KeyRefusedError("401"), Result.FAILED, False),
+        (PanelUnreachableError("away"), Result.FAILED, False),
+        (Halt(Result.SKIPPED, Problem("x", "y"), passing=True), Result.SKIPPED, True),
+    ],
+    ids=str,
+)
+def test_what_ends_a_deed_says_what_came_of_it(error: BackupdError | Halt, result: Result, passing: bool) -> None:
+    """With its own words."""
+    handled = ended_by(error)
+    assert (handled.result, handled.passing) == (result, passing)
+    assert handled.problems[0].text == (error.problem.text if isinstance(error, Halt) else error.text)
+
+
+@pytest.mark.parametrize("kind", [ApiLimitError, CreationThrottledError])
+def test_a_throttle_says_how_long_it_lasts(kind: type[ApiLimitError | CreationThrottledError]) -> None:
+    """Where the panel said so."""
+    assert ended_by(kind("no", retry_after=89.6)).problems[0].text == "no; it allows the next one in 1 min 30 s"
+    assert ended_by(kind("no")).problems[0].text == "no"

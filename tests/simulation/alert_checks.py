@@ -1,0 +1,154 @@
+"""What the daemon tells people, held against the panel's ledger: every alert, and the metrics at the end.
+
+The one receiver takes every message. Nothing here judges by what the daemon believes: a good backup is one that the
+mirror shows, and when a rotation ended is what the witness saw.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from daemon.alerts.formats import Post
+from daemon.alerts.sender import Failure, Poster
+from daemon.rotation.outcome import Outcome, Result
+from tests.simulation import oracle
+from tests.simulation.recorder import Rotation
+from tests.simulation.scenario import HOUR, TIMEOUTS
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Daemon, Process
+    from tests.simulation.run import Simulation
+
+GOOD_NEWS = {"new_normal", "recovered", "done"}
+GRACE = 1800.0
+NEWEST = "ptero_backupd_newest_good_backup_timestamp_seconds"
+
+
+class Mailbox(Poster):
+    """A process's way to the receiver; a killed one sends nothing any more."""
+
+    def __init__(self, process: "Process") -> None:
+        super().__init__()
+        self._process = process
+
+    async def send(self, post: Post) -> Failure | None:
+        """Hand it over."""
+        await self._process.clock.sleep(0.2)
+        simulation = self._process.simulation
+        simulation.ears.search(post.body.decode(), "an alert")
+        if simulation.receiver_down:
+            return Failure("answered 503", passing=True)
+        document = json.loads(post.body)
+        for letter in document.get("alerts", [document]):
+            simulation.told.take(letter)
+        return None
+
+
+class Told:
+    """What people were told of each server, and whether it is true."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._last: dict[str, tuple[float, str]] = {}
+        self._ended: defaultdict[str, list[tuple[float, str | None, bool]]] = defaultdict(list)
+        self._heard: defaultdict[str, set[str]] = defaultdict(set)
+
+    def ended(self, name: str, trigger: str, outcome: Outcome, now: datetime) -> None:
+        """A rotation of a daemon has ended: note when, by our clock and by its own, where it must be told, and where
+        all is well again. A failure that is tried again for the first time need not be told yet.
+        """
+        moment = self._simulation.clock.monotonic()
+        lacking = any(problem.code == "permission-lacking" for problem in outcome.problems)  # told, though it is done
+        if outcome.result is Result.DONE and not lacking:
+            self._ended[name].append((moment, None, False))
+        elif outcome.result is not Result.SKIPPED:
+            must = outcome.retry_at is None or trigger == "retry"
+            self._ended[name].append((moment, now.isoformat(timespec="seconds").replace("+00:00", "Z"), must))
+
+    def take(self, letter: Mapping[str, Any]) -> None:
+        """One alert arrives."""
+        simulation, event, name = self._simulation, letter["event"], letter["server"]
+        server = simulation.uuid_of(name)
+        simulation.witness.tell(f"somebody is told: {letter['title']}", server)
+        self._last[name] = simulation.clock.monotonic(), event
+        backup = letter["backup"]
+        if event not in GOOD_NEWS:
+            self._heard[name].add(letter["at"])
+        if event in GOOD_NEWS and backup is not None:
+            versions = simulation.witness.versions[server]
+            good = any(backup["uuid"] in rows and rows[backup["uuid"]].successful for _, rows in reversed(versions))
+            self._hold(good, f"{name} is said to have a good backup, which {backup['name']} never was", server)
+        elif event == "overdue":
+            self._really_overdue(name, server)
+
+    def _really_overdue(self, name: str, server: str) -> None:
+        """An alert comes when no rotation ended well within the time that one may take, and some more."""
+        simulation = self._simulation
+        done = self._last_done(server)
+        if done is None or done.ended is None or simulation.court.a_clock_was_set_since(done.ended):
+            return
+        age = simulation.clock.monotonic() - done.ended
+        least = TIMEOUTS[simulation.configuration.known[name]["timeout"]] + GRACE
+        self._hold(age >= least, f"{name} is called overdue {age:.0f} s after a rotation that ended well", server)
+
+    def _last_done(self, server: str) -> Rotation | None:
+        """The last rotation of a daemon that ended well."""
+        rotations = reversed(self._simulation.witness.rotations)
+        return next((r for r in rotations if r.uuid == server and r.result == "done" and r.trigger != "manual"), None)
+
+    async def look_at_the_end(self, daemon: "Daemon") -> None:
+        """After calm days the last word on each server is good, and the metrics show its newest good backup."""
+        self._nobody_misses_anything()
+        text = await daemon.status.metrics()
+        self._simulation.ears.search(text, "the metrics")
+        shown = {
+            line.split('"')[1]: float(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if line.startswith(NEWEST + "{")
+        }
+        for name in self._simulation.specs:
+            server = self._simulation.uuid_of(name)
+            done = self._last_done(server)
+            ours = done is not None and done.process == daemon.name and done.began > self._simulation.calm_since
+            newest = next((r for r in reversed(self._simulation.witness.rotations) if r.uuid == server), None)
+            if server in self._simulation.removed or done is None or done is not newest or not ours:
+                continue
+            _, word = self._last.get(name, (0.0, "nothing"))
+            self._hold(word in GOOD_NEWS, f"the last that was told of {name} is “{word}”, and all is well", server)
+            real = self._newest_good(done)
+            self._hold(shown.get(name) in real, f"{name}: {NEWEST} is {shown.get(name)}, and not {real}", server)
+
+    def _nobody_misses_anything(self) -> None:
+        """Whatever had to be told was told: itself, the trouble that it goes on with, or one since, which takes the
+        place of one that waits.
+        """
+        court, latest = self._simulation.court, self._simulation.clock.monotonic() - HOUR
+        for name, ended in self._ended.items():
+            since, first = 0.0, 0
+            for number, (moment, at, must) in enumerate(ended):
+                if at is None:
+                    since, first = moment, number
+                elif must and moment < latest and not court.journal_failed_since(since - 1.0):
+                    told = self._heard[name] & {other for _, other, _ in ended[first:] if other}
+                    uuid = self._simulation.uuid_of(name)
+                    court.hold("news", bool(told), f"nobody was told that {name} failed at {at}", uuid)
+
+    def _newest_good(self, done: Rotation) -> set[float | None]:
+        """When the newest good backup of its policy was made, by each truth since the rotation's last listing."""
+        listed = next((exchange.sent for exchange in done.delivered("list")), done.began)
+        return {
+            _newest(rows, done, self._simulation.world.now())
+            for rows in self._simulation.witness.truths(done.uuid, listed)
+        }
+
+    def _hold(self, holds: bool, text: str, server: str) -> None:
+        self._simulation.court.hold("told", holds, text, server)
+
+
+def _newest(rows: Mapping[str, oracle.Row], rotation: Rotation, now: datetime) -> float | None:
+    newest_first = sorted(rows.values(), key=lambda row: (row.created, row.uuid), reverse=True)
+    states = oracle.classify(newest_first, rotation.policy, rotation.server, now)
+    own = (row for row in newest_first if oracle.owns(rotation.policy, rotation.server, row.name))
+    return next((row.created.timestamp() for row in own if states[row.uuid] == "good"), None)

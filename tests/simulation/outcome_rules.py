@@ -1,0 +1,185 @@
+"""The rules of rotations: how many there are, how much they ask, and how they end."""
+
+from collections import defaultdict, deque
+from datetime import timedelta
+
+from daemon.rotation.outcome import Outcome, Result
+from tests.simulation import oracle
+from tests.simulation.checker import Court
+from tests.simulation.doubts import Doubts
+from tests.simulation.reading import last_passes
+from tests.simulation.recorder import Exchange, Rotation
+from tests.simulation.scenario import DAY, HOUR, TIMEOUTS
+
+MOST_ROTATIONS = 8
+MOST_REQUESTS = 900
+"""In an hour, of one process for one server."""
+LOOK = 300.0
+"""Seconds between two looks at a backup that has been running for long."""
+ROUNDING = timedelta(seconds=3)
+"""The panel's dates are whole seconds, and how its clock differs from the host's is known to a second."""
+
+
+class Endings:
+    """Holds the beginnings and the ends of rotations, and every request that they send."""
+
+    def __init__(self, court: Court) -> None:
+        self._court = court
+        self._witness = court.witness
+        self._hold = court.hold
+        self._doubts = Doubts(court)
+        self._begun: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._sent: defaultdict[tuple[str, str | None], deque[float]] = defaultdict(deque)
+
+    # Their number ----------------------------------------------------------------------------------------------------
+
+    def began(self, rotation: Rotation) -> None:
+        """A rotation begins: a retry waits for ten minutes at least, but reloads and clocks that are set begin more."""
+        if rotation.trigger == "manual":
+            return
+        begun = self._begun[rotation.process, rotation.uuid]
+        count = self._in_the_last_hour(begun)
+        most = MOST_ROTATIONS + self._court.upsets_since(self._witness.now() - HOUR)
+        self._hold("calm", count <= most, f"{count} rotations of one server within an hour", rotation.uuid)
+
+    def sent(self, exchange: Exchange) -> None:
+        """A request leaves."""
+        count = self._in_the_last_hour(self._sent[exchange.process, exchange.server])
+        self._hold("calm", count <= MOST_REQUESTS, f"{count} requests of one server within an hour", exchange.server)
+        rotation = exchange.rotation
+        if rotation is not None and exchange.call == "list":
+            self._alone(rotation)
+
+    def _in_the_last_hour(self, moments: deque[float]) -> int:
+        now = self._witness.now()
+        moments.append(now)
+        while moments[0] <= now - HOUR:
+            moments.popleft()
+        return len(moments)
+
+    def _alone(self, rotation: Rotation) -> None:
+        """Nobody else, in whatever process, has read the list for a rotation of the same server that goes on."""
+        others = [
+            other
+            for other in self._witness.running.values()
+            if other is not rotation
+            and other.uuid == rotation.uuid
+            and self._court.at_work(other.process)
+            and any(exchange.call == "list" for exchange in other.exchanges)
+        ]
+        text = f"two rotations at once: {', '.join(one.process for one in (*others, rotation))}"
+        self._hold("turn", not others, text, rotation.uuid)
+
+    # Their ends ------------------------------------------------------------------------------------------------------
+
+    def ended(self, rotation: Rotation, outcome: Outcome, *, calm: bool) -> None:
+        """A rotation reports."""
+        for verdict in outcome.verdicts:
+            said = bool(verdict.reasons) and all(reason.text and reason.rule for reason in verdict.reasons)
+            self._hold("8", said, f"no reason for {verdict.backup.name}", rotation.uuid)
+        rows = self._witness.mirror[rotation.uuid]
+        for backup in outcome.deleted:
+            text = f"{backup.name} is said to be deleted, and is not"
+            self._hold("told", backup.uuid not in rows, text, rotation.uuid)
+        self._few_requests(rotation, calm=calm)
+        if calm:
+            self._for_a_reason(rotation, outcome)
+
+    def _few_requests(self, rotation: Rotation, *, calm: bool) -> None:
+        asked = len(rotation.exchanges)
+        pages = max((exchange.page for exchange in rotation.exchanges), default=0)
+        deletions = sum(exchange.call == "delete" for exchange in rotation.exchanges)
+        waits = (self._witness.now() - rotation.began) / LOOK
+        # In trouble a lost create is looked for ten times within two minutes, in lists that are read three times each.
+        most = (40 + 12 * pages + waits if calm else 400 + 60 * pages) + 3 * deletions
+        self._hold("calm", asked <= most, f"{asked} requests in one rotation", rotation.uuid)
+
+    def _for_a_reason(self, rotation: Rotation, outcome: Outcome) -> None:
+        """After an undisturbed rotation what is there is what retention keeps; any other end has a reason."""
+        said = f"{outcome.result.value}: {', '.join(problem.text for problem in outcome.problems)}"
+        match outcome.result:
+            case Result.DONE:
+                self._exact(rotation)
+            case Result.REFUSED:
+                self._hold("live", self._held(rotation), f"no reason to be {said}", rotation.uuid)
+            case Result.FAILED:
+                self._hold("live", self._not_good(rotation, outcome), f"no reason to be {said}", rotation.uuid)
+            case Result.SKIPPED:
+                self._hold("live", self._needless(rotation), f"no reason to be {said}", rotation.uuid)
+
+    def _exact(self, rotation: Rotation) -> None:
+        judged, deleted = self._judged(rotation)
+        if judged:
+            wanted, done = [list(one.deletions) for one in judged], [exchange.backup for exchange in deleted]
+            self._hold("live", done in wanted, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
+
+    def _held(self, rotation: Rotation) -> bool:
+        """Whether more is to be deleted than may be and nothing was, the policy was changed, or a clock is doubted."""
+        passes = last_passes(rotation)
+        if passes and self._doubts.perhaps(passes[-1][0]):
+            return True
+        judged, deleted = self._judged(rotation)
+        if not judged or (not deleted and any(oracle.over(one, rotation.policy) for one in judged)):
+            return True
+        since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
+        before = self._court.policies_between(rotation.server, since, self._witness.now())
+        changed = [one for one in before if one and not oracle.same_retention(one, rotation.policy)]
+        return bool(changed) and oracle.setting(rotation.policy, "max_deletions") != -1
+
+    def _judged(self, rotation: Rotation) -> tuple[list[oracle.Judgement], list[Exchange]]:
+        """What is to be deleted by the truth that the last listing could show, and what was asked for since.
+
+        Two judgements, by the least and by the most that may be known of earlier deletions that were not completed;
+        none where there was no listing, and where somebody else was at work too.
+        """
+        passes = last_passes(rotation)
+        if not passes:
+            return [], []
+        first = passes[-1][0]
+        deleted = [e for e in rotation.exchanges if e.call == "delete" and e.number > first.number]
+        truth = self._witness.truths(rotation.uuid, first.sent)
+        if len(truth) != 1 + len(deleted):
+            return [], deleted
+        now = first.date or self._witness.world.now()
+        rows, known = list(truth[0].values()), self._witness.half_deleted(rotation.uuid, first.sent)
+        return [oracle.judge(rows, rotation.policy, rotation.server, now, asked=asked) for asked in known], deleted
+
+    def _not_good(self, rotation: Rotation, outcome: Outcome) -> bool:
+        """Whether the server is gone, or its new backup failed, is suspicious or pending for too long.
+
+        Or nothing was asked for, since the panel had said for how long creations are throttled, were it ever so wrong.
+        """
+        if rotation.uuid not in self._witness.world.servers or self._throttled(rotation):
+            return True
+        rows, now = self._witness.mirror[rotation.uuid], self._witness.world.now()
+        if outcome.created is None and self._witness.dated_ahead(rotation.uuid):
+            return True  # the panel counts those as made within its span, until its clock has come as far
+        row = rows.get(outcome.created.uuid) if outcome.created else None
+        if row is None:
+            return False
+        if row.completed is None:
+            return (now - row.created).total_seconds() >= TIMEOUTS[rotation.policy["timeout"]] - 1
+        judged = oracle.judge(list(rows.values()), rotation.policy, rotation.server, now)
+        return judged.states[row.uuid] != "good"
+
+    def _throttled(self, rotation: Rotation) -> bool:
+        """Whether the process was told less than a day ago that creations are throttled, and did not ask again."""
+        since = self._witness.now() - DAY
+        told = (
+            earlier
+            for earlier in reversed(self._witness.exchanges)
+            if earlier.call == "create" and (earlier.server, earlier.process) == (rotation.uuid, rotation.process)
+        )
+        last = next(told, None)
+        return last is not None and last.rotation is not rotation and last.status == 429 and last.sent >= since
+
+    def _needless(self, rotation: Rotation) -> bool:
+        """Whether a backup of the policy was tried since the start that was to be caught up, or others are at work."""
+        if any(other.uuid == rotation.uuid for other in self._witness.running.values()):
+            return True
+        if rotation.trigger != "catch-up" or rotation.start_at is None:
+            return False
+        since = rotation.start_at + (self._witness.world.now() - self._court.host_now()) - ROUNDING
+        rows = self._witness.mirror[rotation.uuid].values()
+        mine = (row for row in rows if oracle.owns(rotation.policy, rotation.server, row.name))
+        return any(row.created >= since for row in mine)

@@ -1,0 +1,350 @@
+"""What the watcher remembers of each rotation, in this life and after a restart."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.config.values import Config, ServerConfig
+from daemon.core.model import Server, State
+from daemon.panel.client import PanelClient
+from daemon.rotation.outcome import Outcome, Problem, Result
+from daemon.rotation.run import Order, Stage
+from daemon.state import Journal, Rotation
+from daemon.status.stored import from_stored, to_stored
+from daemon.status.values import Standing
+from tests.web.gallery import DAY, NOW, Gallery, backup, configured, empty, judged, nightly, open_client, snapshot
+
+UUID = "00000001-0000-4000-8000-000000000000"
+SEEN = Server(UUID, "00000001", "Survival", "fsn-03", 30)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal on disk."""
+    with Journal.open(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, journal: Journal) -> Gallery:
+    """One server, of which nothing is known yet."""
+    return empty(configured(tmp_path, ["survival"]), journal=journal)
+
+
+def server_of(gallery: Gallery) -> ServerConfig:
+    """The one server."""
+    return gallery.config.servers["survival"]
+
+
+def standing_of(gallery: Gallery) -> Standing:
+    """How it stands."""
+    return gallery.watcher.standing("survival")
+
+
+def good(server: ServerConfig, at: datetime = NOW) -> Outcome:
+    """A rotation that made a good backup."""
+    verdicts = judged(server, nightly(server, at, days=10), at)
+    created = verdicts[0].backup
+    return Outcome(
+        server.name,
+        "main",
+        "standard",
+        Result.DONE,
+        created,
+        deleted=(backup(server, at - DAY, 1),),
+        kept=9,
+        seen=SEEN,
+        verdicts=verdicts,
+    )
+
+
+def bad(result: Result = Result.FAILED, *, passing: bool = False, retry_at: datetime | None = None) -> Outcome:
+    """A rotation that came to nothing."""
+    problem = Problem("node", "the node does not answer")
+    return Outcome("survival", "main", "standard", result, problems=(problem,), passing=passing, retry_at=retry_at)
+
+
+def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
+    """Let the fleet tell of one rotation, and the journal hold it."""
+    server, watcher, clock = server_of(gallery), gallery.watcher, gallery.clock
+    journal = gallery.tools.journal
+    order = Order(server, "schedule", clock.now())
+    number = journal.begin(
+        server_uuid=UUID,
+        server=server.name,
+        panel="main",
+        policy="standard",
+        trigger="schedule",
+        start_at=order.start_at,
+        at=clock.now(),
+    )
+    watcher.began(order)
+    clock.elapsed += seconds
+    if outcome.verdicts:
+        journal.step(number, "created", clock.now(), uuid="u", backup="b")
+        journal.step(number, "planned", clock.now(), keep=9, delete=1, refused=None)
+    summary = {
+        "good": bool(outcome.verdicts),
+        "problems": [{"code": p.code, "text": p.text, "hint": p.hint} for p in outcome.problems],
+    }
+    journal.end(number, at=clock.now(), result=outcome.result.value, retry_at=outcome.retry_at, summary=summary)
+    watcher.ended(order, outcome)
+
+
+def test_a_good_rotation_leaves_a_snapshot_and_the_newest_good_backup(gallery: Gallery) -> None:
+    """And nothing to complain of since its end."""
+    outcome = good(server_of(gallery))
+    rotated(gallery, outcome)
+    standing = standing_of(gallery)
+    assert standing.snapshot
+    assert standing.snapshot.verdicts == outcome.verdicts
+    assert (standing.snapshot.node, standing.snapshot.limit) == ("fsn-03", 30)
+    assert standing.good_at == outcome.created.created_at  # type: ignore[union-attr]
+    assert standing.fine_at == gallery.clock.now()
+    assert standing.last
+    assert (standing.last.result, standing.last.good, standing.last.deleted) == (Result.DONE, True, 1)
+    assert standing.began is None
+
+
+def test_a_rotation_that_saw_nothing_leaves_what_was_known(gallery: Gallery) -> None:
+    """The panel may be down; the backups are still there."""
+    rotated(gallery, good(server_of(gallery)))
+    before = standing_of(gallery)
+    rotated(gallery, bad())
+    after = standing_of(gallery)
+    assert (after.snapshot, after.good_at, after.fine_at) == (before.snapshot, before.good_at, before.fine_at)
+    assert after.last
+    assert after.last.problems[0].text == "the node does not answer"
+
+
+def test_failures_are_counted_until_a_rotation_is_done(gallery: Gallery) -> None:
+    """A refusal counts as well, a skip neither way."""
+    counted = []
+    for outcome in (bad(), bad(Result.REFUSED), bad(Result.SKIPPED, passing=True), bad(), good(server_of(gallery))):
+        rotated(gallery, outcome)
+        counted.append(standing_of(gallery).failures)
+    assert counted == [1, 2, 2, 3, 0]
+
+
+def held(gallery: Gallery) -> Outcome:
+    """A rotation that got its good backup, and would have deleted too many others."""
+    problem = Problem("max_deletions", "would delete 12 good backups", "look at the plan")
+    return replace(good(server_of(gallery)), result=Result.REFUSED, problems=(problem,), deleted=())
+
+
+def test_it_is_known_since_when_the_brake_holds(gallery: Gallery) -> None:
+    """The first of them says it; a failure in between lets nothing go, what is done does. A restart forgets nothing."""
+    rotated(gallery, held(gallery))
+    first = gallery.clock.now()
+    for outcome in (bad(), bad(Result.SKIPPED, passing=True), *[held(gallery)] * 30):
+        rotated(gallery, outcome)
+        assert standing_of(gallery).held_since == first
+    gallery.watcher.standings.clear()
+    assert standing_of(gallery).held_since == first
+    assert standing_of(gallery).failures == 0  # each got its good backup
+    rotated(gallery, good(server_of(gallery)))
+    assert standing_of(gallery).held_since is None
+
+
+def test_a_suspended_server_is_excused(gallery: Gallery) -> None:
+    """It does not become overdue; one that is only busy does."""
+    rotated(gallery, bad(Result.SKIPPED))
+    assert standing_of(gallery).fine_at == gallery.clock.now()
+    rotated(gallery, bad(Result.SKIPPED, passing=True))
+    assert standing_of(gallery).fine_at < gallery.clock.now()
+
+
+def test_a_created_backup_that_is_not_good_is_no_good_rotation(gallery: Gallery) -> None:
+    """Whatever the rotation's result."""
+    outcome = good(server_of(gallery))
+    first = outcome.verdicts[0]._replace(state=State.SUSPICIOUS)
+    rotated(gallery, replace(outcome, result=Result.FAILED, verdicts=(first, *outcome.verdicts[1:])))
+    last = standing_of(gallery).last
+    assert last
+    assert not last.good
+    assert standing_of(gallery).good_at == outcome.verdicts[1].backup.created_at
+
+
+def test_a_restarted_daemon_knows_what_it_knew(gallery: Gallery) -> None:
+    """From the journal alone."""
+    rotated(gallery, good(server_of(gallery)))
+    rotated(gallery, bad(retry_at=NOW + DAY))
+    rotated(gallery, bad(retry_at=NOW + DAY))
+    before = standing_of(gallery)
+    again = empty(gallery.config, gallery.clock.now() + DAY, gallery.tools.journal)
+    after = standing_of(again)
+    assert (after.good_at, after.fine_at, after.failures) == (before.good_at, before.fine_at, 2)
+    assert after.last == before.last
+    assert after.snapshot
+    assert before.snapshot
+    assert after.snapshot.tally == before.snapshot.tally
+    assert [one.reasons for one in after.snapshot.verdicts] == [one.reasons for one in before.snapshot.verdicts]
+
+
+def test_a_restarted_daemon_has_watched_a_server_since_its_first_rotation(gallery: Gallery) -> None:
+    """Or a daemon that is restarted each day would never find one overdue that never had a good backup."""
+    first = gallery.clock.now()
+    rotated(gallery, bad())
+    assert standing_of(empty(gallery.config, NOW + 3 * DAY, gallery.tools.journal)).fine_at == first
+
+
+def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Gallery) -> None:
+    """A name that a reload gives to another server keeps nothing of the one before."""
+    rotated(gallery, good(server_of(gallery)))
+    text = (tmp_path / "config.toml").read_text()
+    (tmp_path / "config.toml").write_text(text.replace("00000001", "0000000f"))
+    moved = configured_again(tmp_path)
+    gallery.watcher.follow(moved)
+    assert standing_of(gallery) == Standing(gallery.clock.now())
+
+
+def configured_again(folder: Path) -> Config:
+    """The configuration as it stands in the folder."""
+    from daemon.config.load import load  # noqa: PLC0415
+    from tests.web.gallery import KEY  # noqa: PLC0415
+
+    return load(folder / "config.toml", {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
+
+
+def test_a_reload_disturbs_no_server_that_stays(gallery: Gallery) -> None:
+    """And forgets those that are gone."""
+    rotated(gallery, good(server_of(gallery)))
+    before = standing_of(gallery)
+    gallery.watcher.follow(gallery.config)
+    assert standing_of(gallery) is before
+    gallery.watcher.follow(replace(gallery.config, servers={}))
+    assert gallery.watcher.standings == {}
+
+
+def test_nothing_is_recalled_before_somebody_asks(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither at the start nor at a reload: of ten thousand servers it takes many seconds and most of the memory."""
+    asked: list[str] = []
+    attempts = Journal.attempts
+
+    def counting(journal: Journal, server: str, limit: int) -> list[Rotation]:
+        asked.append(server)
+        return attempts(journal, server, limit)
+
+    monkeypatch.setattr(Journal, "attempts", counting)
+    gallery = empty(configured(tmp_path, ["survival", "creative"]), journal=journal)
+    gallery.watcher.follow(gallery.config)
+    assert (asked, gallery.watcher.standings) == ([], {})
+    gallery.watcher.standing("creative")
+    gallery.watcher.standing("creative")
+    assert asked == ["creative"]
+
+
+def test_a_server_is_watched_since_it_was_configured_whenever_somebody_asks(gallery: Gallery) -> None:
+    """And not since it was asked for, or it would be overdue later on a page that is opened late."""
+    began = gallery.clock.now()
+    gallery.clock.elapsed += 3600
+    gallery.watcher.follow(gallery.config)
+    assert standing_of(gallery) == Standing(began)
+
+
+def test_what_is_at_hand_of_a_server_is_small(gallery: Gallery) -> None:
+    """Its verdicts are packed, a tenth of a kilobyte each."""
+    outcome = good(server_of(gallery))
+    rotated(gallery, outcome)
+    snapshot = standing_of(gallery).snapshot
+    assert snapshot
+    assert len(snapshot.packed) < 120 * len(outcome.verdicts)
+
+
+def test_a_failed_reload_is_remembered_until_one_succeeds(gallery: Gallery) -> None:
+    """With when one last did."""
+    began = gallery.watcher.reload.succeeded_at
+    gallery.clock.elapsed += 60
+    gallery.watcher.reload_failed()
+    assert (gallery.watcher.reload.successful, gallery.watcher.reload.succeeded_at) == (False, began)
+    gallery.watcher.follow(gallery.config)
+    assert (gallery.watcher.reload.successful, gallery.watcher.reload.succeeded_at) == (True, gallery.clock.now())
+
+
+def test_a_journal_that_cannot_be_read_costs_only_the_memory(gallery: Gallery) -> None:
+    """The daemon starts all the same, and each rotation is watched."""
+    gallery.tools.journal.close()
+    watcher = empty(gallery.config, journal=gallery.tools.journal).watcher
+    assert watcher.standing("survival") == Standing(NOW)
+    order = Order(server_of(gallery), "schedule")
+    watcher.began(order)
+    watcher.ended(order, good(server_of(gallery)))
+    assert watcher.standing("survival").snapshot
+    assert watcher.trend("survival") == []
+
+
+def test_a_snapshot_written_otherwise_is_passed_over(gallery: Gallery, journal: Journal) -> None:
+    """The next rotation brings it anew."""
+    rotated(gallery, good(server_of(gallery)))
+    connection: sqlite3.Connection = journal._connection
+    connection.execute("UPDATE snapshot SET detail = '{\"verdicts\": [{}]}'")
+    again = standing_of(empty(gallery.config, NOW, journal))
+    assert again.snapshot is None
+    assert again.good_at is not None
+
+
+def test_a_snapshot_comes_back_as_it_was_stored(gallery: Gallery) -> None:
+    """All that the page shows of it."""
+    server = server_of(gallery)
+    taken = snapshot(
+        server, [*nightly(server, days=9, locked=(3,), failed=(1,)), backup(server, NOW, 0, pending=True)], NOW
+    )
+    assert from_stored(to_stored(taken, "main")) == taken
+
+
+def test_lateness_is_counted_for_starts_that_the_scheduler_called(gallery: Gallery) -> None:
+    """Not for those that waited for the rotation before them, nor for what somebody did by hand."""
+    lateness, watcher, clock = gallery.watcher.counts.lateness, gallery.watcher, gallery.clock
+    server = server_of(gallery)
+    watcher.began(Order(server, "schedule", clock.now() - timedelta(seconds=3)))
+    assert (lateness.sum, lateness.cumulative()[-1]) == (3.0, 1)
+    clock.elapsed += 3600
+    watcher.ended(Order(server, "schedule"), bad())
+    watcher.began(Order(server, "schedule", clock.now() - timedelta(minutes=20)))
+    watcher.began(Order(server, "catch-up", clock.now() - DAY))
+    watcher.began(Order(server, "manual"))
+    assert lateness.cumulative()[-1] == 1
+
+
+def test_rotations_steps_and_deletions_are_counted(gallery: Gallery) -> None:
+    """By what they came to."""
+    rotated(gallery, good(server_of(gallery)), seconds=90)
+    rotated(gallery, bad())
+    counts = gallery.watcher.counts
+    assert counts.rotations == {("survival", Result.DONE): 1, ("survival", Result.FAILED): 1}
+    assert counts.deletions["survival"] == 1
+    assert counts.steps == {("create", "done"): 1, ("plan", "done"): 1, ("plan", "refused"): 0}
+    assert counts.durations.sum == 150
+
+
+def test_what_runs_is_told_with_how_long_its_backup_takes_by_now(gallery: Gallery) -> None:
+    """Nothing where nothing runs."""
+    assert gallery.watcher.work("survival") is None
+    gallery.run(
+        "survival",
+        Stage.WAITING,
+        timedelta(minutes=5),
+        backup(server_of(gallery), NOW - timedelta(minutes=4), 0, pending=True),
+    )
+    work = gallery.watcher.work("survival")
+    assert work
+    assert (work.stage, work.waited, work.began_at) == (Stage.WAITING, timedelta(minutes=4), NOW - timedelta(minutes=5))
+
+
+def test_the_newest_client_of_each_panel_is_known(gallery: Gallery) -> None:
+    """A reload may replace it."""
+    made: list[PanelClient] = []
+
+    def opening(panel: object) -> PanelClient:
+        made.append(open_client(server_of(gallery).panel, gallery.clock))
+        return made[-1]
+
+    open_watched = gallery.watcher.opening(opening)
+    assert open_watched(server_of(gallery).panel) is gallery.watcher.clients["main"]
+    assert open_watched(server_of(gallery).panel) is gallery.watcher.clients["main"] is made[1]

@@ -1,0 +1,238 @@
+"""What is shown of a server: troubles in words, progress, and the order of the list."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.core.model import State
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.run import Stage
+from daemon.status.tracker import after
+from daemon.status.values import Ended, Standing, Work
+from daemon.status.views import Kind, by_trouble, progress_of
+from tests.web.gallery import DAY, GIB, NOW, Gallery, configured, empty, nightly, seen, snapshot
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
+    """One server, of which nothing is known yet."""
+    made = empty(configured(tmp_path, ["survival"]))
+    yield made
+    made.tools.journal.close()
+
+
+def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights: object) -> Standing:
+    """Let the server have its nightly backups up to a while ago, and the last rotation be well."""
+    server = gallery.config.servers["survival"]
+    backups = nightly(server, NOW - until, days=40, **nights)  # type: ignore[arg-type]
+    made = max(backup.created_at for backup in backups if backup.created_at)
+    standing = gallery.watcher.standings["survival"] = seen(server, backups, made + 12 * MINUTE)
+    return standing
+
+
+def kinds(gallery: Gallery) -> list[Kind]:
+    """What is wrong with the server."""
+    view = gallery.board.view("survival")
+    assert view
+    return [trouble.kind for trouble in view.troubles]
+
+
+def sentences(gallery: Gallery) -> str:
+    """What is wrong with the server, and what to do, in words."""
+    view = gallery.board.view("survival")
+    assert view
+    return " ".join(f"{trouble.text} {trouble.hint}" for trouble in view.troubles)
+
+
+def test_a_server_with_last_night_s_backup_is_in_order(gallery: Gallery) -> None:
+    """Nothing to say of it."""
+    after_nights(gallery)
+    view = gallery.board.view("survival")
+    assert view
+    assert view.troubles == ()
+    assert not view.overdue
+    assert view.age == NOW - gallery.config.servers["survival"].starts.latest(NOW)
+    assert view.times.interval == DAY
+
+
+def test_a_server_is_overdue_when_a_start_brought_nothing_within_its_time(gallery: Gallery) -> None:
+    """Which is what a rotation may take, and some grace: until then it may still come."""
+    overdue_at = after_nights(gallery, until=DAY).fine_at + DAY + timedelta(hours=6, minutes=30)
+    gallery.clock.elapsed += (overdue_at - NOW - timedelta(seconds=1)).total_seconds()
+    assert kinds(gallery) == []
+    gallery.clock.elapsed += 1
+    assert kinds(gallery) == [Kind.OVERDUE]
+    assert "1 d 6 h old; one was due at 2026-04-16 04:" in sentences(gallery)
+
+
+def test_a_server_without_any_good_backup_is_told_of_once_one_was_due(gallery: Gallery) -> None:
+    """At first nothing is wrong: it was just configured."""
+    assert kinds(gallery) == []
+    gallery.clock.elapsed += DAY.total_seconds() * 2
+    assert kinds(gallery) == [Kind.OVERDUE]
+    assert "no good backup at all" in sentences(gallery)
+
+
+@pytest.mark.parametrize("result", [Result.FAILED, Result.REFUSED])
+def test_a_rotation_that_failed_is_told_with_its_reason_and_the_next_try(gallery: Gallery, result: Result) -> None:
+    """And with how many before it."""
+    standing = after_nights(gallery)
+    problem = Problem("node", "the node does not answer", "is wings running?")
+    last = Ended("schedule", NOW, NOW, result, problems=(problem,), retry_at=NOW + timedelta(minutes=20))
+    gallery.watcher.standings["survival"] = replace(standing, last=last, failures=3)
+    assert kinds(gallery) == [Kind.FAILING]
+    said = sentences(gallery)
+    verb = "failed" if result is Result.FAILED else "was refused"
+    assert f"The last rotation {verb}, and 2 before it did not succeed either: the node" in said
+    assert "tried again at 2026-04-16 12:00 CEST" in said
+    assert "is wings running?" in said
+
+
+def test_deletions_that_the_brake_holds_are_no_failure(gallery: Gallery) -> None:
+    """It says how many and since when, and what to do; the names are a paragraph, and stand on the server's page."""
+    standing = after_nights(gallery)
+    names = "would delete 12 good backups, more than max_deletions = 10: auto-survival-1, auto-survival-2"
+    problem = Problem("max_deletions", names, "look at `ptero-backupd plan survival`")
+    last = Ended("schedule", NOW, NOW, Result.REFUSED, good=True, problems=(problem,))
+    snapshot = replace(standing.snapshot, tally=replace(standing.snapshot.tally, beyond=12))  # type: ignore[union-attr,type-var]
+    held = replace(standing, snapshot=snapshot, last=last, failures=3, held_since=NOW - 2 * DAY)
+    gallery.watcher.standings["survival"] = held
+    assert kinds(gallery) == [Kind.HELD]
+    said = sentences(gallery)
+    assert (
+        "The new backup is good; the brake holds the deletion of 12 good backups since 2026-04-14 11:40 CEST." in said
+    )
+    assert "look at `ptero-backupd plan survival`" in said
+    assert "auto-survival-1" not in said
+    node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("node", "the node does not answer"),))
+    gallery.watcher.standings["survival"] = replace(held, last=node)
+    assert kinds(gallery) == [Kind.FAILING, Kind.HELD]
+    assert "The brake holds" in sentences(gallery)
+
+
+def test_a_suspicious_backup_that_is_locked_is_told_with_what_is_wrong(gallery: Gallery) -> None:
+    """Not that it is locked."""
+    server = gallery.config.servers["survival"]
+    backups = nightly(server, days=9, size=lambda ago: 1 if ago == 0 else GIB)
+    newest = max(backups, key=lambda backup: backup.created_at or NOW)
+    locked = [replace(backup, locked=backup is newest) for backup in backups]
+    gallery.watcher.standings["survival"] = seen(server, locked, NOW)
+    assert "is suspicious: 1 B, less than 50% of" in sentences(gallery)
+
+
+@pytest.mark.parametrize("result", [Result.DONE, Result.SKIPPED])
+def test_a_rotation_that_was_done_or_skipped_is_no_trouble(gallery: Gallery, result: Result) -> None:
+    """A suspended server is nothing to wake up for."""
+    standing = after_nights(gallery)
+    gallery.watcher.standings["survival"] = replace(standing, last=Ended("schedule", NOW, NOW, result))
+    assert kinds(gallery) == []
+
+
+def test_a_suspicious_backup_is_told_with_its_size_and_the_way_to_accept_it(gallery: Gallery) -> None:
+    """Once, though the rotation failed because of it."""
+    standing = after_nights(gallery, size=lambda ago: GIB // 9 if ago == 0 else 4 * GIB)
+    last = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("backup_suspicious", "so small"),))
+    gallery.watcher.standings["survival"] = replace(standing, last=last, failures=1)
+    assert kinds(gallery) == [Kind.SUSPICIOUS]
+    small = standing.snapshot.verdicts[0]  # type: ignore[union-attr]
+    assert small.state is State.SUSPICIOUS
+    assert small.reasons[0].text in sentences(gallery)
+    assert f"`ptero-backupd backups accept survival {small.backup.uuid}`" in sentences(gallery)
+
+
+def test_a_suspicious_backup_before_the_newest_good_one_is_past(gallery: Gallery) -> None:
+    """It stays in the list, and is no trouble any more."""
+    after_nights(gallery, size=lambda ago: GIB // 9 if ago == 1 else 4 * GIB)
+    assert kinds(gallery) == []
+
+
+def test_a_size_that_was_believed_is_told_while_the_last_whole_one_stays(gallery: Gallery) -> None:
+    """Good backups, and still somebody should look; a small one of today is told first, and alone."""
+    standing = after_nights(gallery, size=lambda ago: GIB // 9 if ago < 6 else 4 * GIB)
+    assert kinds(gallery) == [Kind.SUSPICIOUS]
+    assert "is the last before it shrank; kept until" in sentences(gallery)
+    newest = standing.snapshot.newest_good  # type: ignore[union-attr]
+    assert newest
+    assert f"`ptero-backupd backups accept survival {newest.backup.uuid}`" in sentences(gallery)
+    after_nights(gallery, size=lambda ago: 1 if ago == 0 else GIB // 9 if ago < 6 else 4 * GIB)
+    assert kinds(gallery) == [Kind.SUSPICIOUS]
+    assert "The newest backup" in sentences(gallery)
+
+
+@pytest.mark.parametrize(("spare", "expected"), [(0, [Kind.LIMIT]), (1, [])])
+def test_a_full_limit_is_told(gallery: Gallery, spare: int, expected: list[Kind]) -> None:
+    """Failed backups take no place; a limit that holds one more is right."""
+    server = gallery.config.servers["survival"]
+    backups = nightly(server, days=40, failed=(1,))
+    full = sum(backup.successful for backup in backups)
+    gallery.watcher.standings["survival"] = seen(server, backups, NOW, limit=full + spare)
+    assert kinds(gallery) == expected
+
+
+def test_the_worst_comes_first(tmp_path: Path) -> None:
+    """Then the names in their order."""
+    gallery = empty(configured(tmp_path, ["beta", "alpha", "full", "late", "odd", "bad"]))
+    servers = gallery.config.servers
+    for name in servers:
+        gallery.watcher.standings[name] = seen(servers[name], nightly(servers[name], days=9), NOW)
+    gallery.watcher.standings["late"] = seen(servers["late"], nightly(servers["late"], NOW - 3 * DAY), NOW - 3 * DAY)
+    shrunk = nightly(servers["odd"], days=9, size=lambda ago: 1 if ago == 0 else GIB)
+    gallery.watcher.standings["odd"] = seen(servers["odd"], shrunk, NOW)
+    gallery.stand("bad", last=Ended("manual", NOW, NOW, Result.FAILED))
+    taken = snapshot(servers["full"], nightly(servers["full"], days=9), NOW)
+    gallery.stand("full", snapshot=replace(taken, limit=taken.tally.used))
+    views = [gallery.board.view(name) for name in servers]
+    assert [view.name for view in by_trouble(view for view in views if view)] == [
+        "late",
+        "bad",
+        "odd",
+        "full",
+        "alpha",
+        "beta",
+    ]
+
+
+def test_progress_is_told_by_how_long_earlier_backups_took(gallery: Gallery) -> None:
+    """Their median is what the next one is expected to take."""
+    standing = after_nights(gallery)
+    usual = standing.snapshot.usual_duration  # type: ignore[union-attr]
+    assert usual == timedelta(minutes=11, seconds=14)
+    half = progress_of(Work("schedule", NOW, Stage.WAITING, usual / 2), standing)
+    assert (half.share, half.left) == (0.5, usual / 2)
+
+
+def test_progress_never_says_done_before_it_is(gallery: Gallery) -> None:
+    """One that takes longer than usual stays at 99 %."""
+    late = progress_of(Work("schedule", NOW, Stage.WAITING, timedelta(hours=5)), after_nights(gallery))
+    assert (late.share, late.left) == (0.99, timedelta(0))
+
+
+def test_progress_is_unknown_without_an_earlier_backup_or_before_the_backup_is_asked_for(gallery: Gallery) -> None:
+    """Then only the stage is shown."""
+    assert progress_of(Work("schedule", NOW, Stage.WAITING, MINUTE), Standing(NOW)).share is None
+    assert progress_of(Work("schedule", NOW, Stage.QUEUED), after_nights(gallery)).share is None
+
+
+def test_a_backup_that_the_panel_does_not_delete_is_no_failure_to_back_up(gallery: Gallery) -> None:
+    """How many, which was the last, and when it is tried again; later failures do not make it forgotten."""
+    standing = after_nights(gallery)
+    problem = Problem("undeletable", "auto-survival-1 could not be deleted: 500", "it is tried again")
+    last = Ended(
+        "retry", NOW, NOW, Result.FAILED, good=True, undeleted=2, problems=(problem,), retry_at=NOW + timedelta(hours=1)
+    )
+    stands = after(standing, last)
+    gallery.watcher.standings["survival"] = stands
+    assert kinds(gallery) == [Kind.UNDELETABLE]
+    said = sentences(gallery)
+    assert "does not delete 2 backups that are to go: auto-survival-1 could not be deleted: 500." in said
+    assert "It is tried again at 2026-04-16 " in said
+    node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("node", "the node does not answer"),))
+    gallery.watcher.standings["survival"] = after(stands, node)
+    assert kinds(gallery) == [Kind.FAILING, Kind.UNDELETABLE]
+    gallery.watcher.standings["survival"] = after(stands, Ended("schedule", NOW, NOW, Result.DONE, good=True))
+    assert kinds(gallery) == []

@@ -1,0 +1,79 @@
+"""What each command loads, and what the idling daemon does not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon._imports import without
+
+LARGE = {
+    *("anyio", "apprise", "apscheduler", "click", "cronsim", "httpx", "prometheus_client", "pydantic"),
+    *("pydantic_settings", "pygments", "rich", "starlette", "structlog", "typer", "uvicorn"),
+    *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
+}
+"""What takes long to load, of others and of the standard library."""
+
+HELP = {"typer"}
+LISTING = HELP | {"pydantic"}
+"""typer itself loads pydantic to read what stands behind a command."""
+RUN = LISTING | {
+    *("anyio", "apscheduler", "cronsim", "httpx", "pydantic_settings", "structlog"),
+    *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
+}
+
+ANSWER = {"object": "list", "data": [], "meta": {"pagination": {"total": 0}}}
+
+
+def loaded(*words: str) -> set[str]:
+    """What of the large is loaded when a command is done, in a process that begins with nothing (nor coverage)."""
+    code = f"""
+import sys
+sys.path[:] = {sys.path!r}
+from daemon.__main__ import main
+main({words!r})
+sys.stdout.write("\\n" + " ".join(sys.modules))
+"""
+    command = [sys.executable, "-S", "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 — our own words
+    return LARGE & set(told.stdout.splitlines()[-1].split())
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> tuple[str, ...]:
+    """The words that judge a saved answer."""
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(ANSWER))
+    return ("plan", "--listing", str(file), "--keep", "last=1")
+
+
+def test_the_version_loads_nothing_large() -> None:
+    """Not even typer."""
+    assert loaded("--version") == set()
+
+
+def test_help_loads_typer_alone() -> None:
+    """A command hands over to its module, which loads the rest."""
+    assert loaded("--help") == HELP
+
+
+def test_a_saved_listing_is_judged_without_what_speaks_to_a_panel(listing: tuple[str, ...]) -> None:
+    """No loop, no configuration; rich only where a table is shown."""
+    assert loaded(*listing, "--json") == LISTING
+    assert loaded(*listing) == LISTING | {"rich"}
+
+
+def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_browser_needs(tmp_path: Path) -> None:
+    """httpx's own command line and structlog's coloured tracebacks would load rich, pygments and click."""
+    assert loaded("--config", str(tmp_path / "none.toml"), "run") == RUN
+
+
+def test_a_module_is_missing_within_the_block_alone() -> None:
+    """One that was loaded before stays, so that nobody finds half a library."""
+    with without("wave", "sys"):
+        with pytest.raises(ModuleNotFoundError):
+            __import__("wave")
+        assert __import__("sys") is sys
+    assert __import__("wave").__name__ == "wave"
