@@ -81,3 +81,28 @@ def test_what_leads_nowhere_would_be_found(tmp_path: Path) -> None:
     page = ROOT / "docs/retention.md"
     assert anchors(page) >= {"the-rules", "an-example"}
     assert "no-such-heading" not in anchors(page)
+
+
+def test_every_package_and_module_stands_on_the_map() -> None:
+    """And nothing stands there that does not exist."""
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    mapped = set(re.findall(r"^\| `daemon/([\w.]+)/?` \|", page, re.MULTILINE))
+    there = {path.name for path in (ROOT / "daemon").iterdir() if (path / "__init__.py").is_file()}
+    there |= {path.name for path in (ROOT / "daemon").glob("*.py")} - {"__init__.py"}
+    assert mapped == there
+
+
+def test_every_file_that_a_recipe_names_exists() -> None:
+    """To add a rule, a command and so on, these are to be touched."""
+    recipes = (ROOT / "ARCHITECTURE.md").read_text().partition("## To add")[2]
+    named = set(re.findall(r"`([\w./-]+\.(?:py|md|toml))`", recipes))
+    assert len(named) > 25
+    assert {name for name in named if not (ROOT / name).is_file()} == set()
+
+
+def test_every_module_on_the_way_of_a_backup_exists() -> None:
+    """The drawing names them below `daemon/`."""
+    drawing = (ROOT / "ARCHITECTURE.md").read_text().partition("## The way of one backup")[2].partition("## To add")[0]
+    named = set(re.findall(r"\b((?:panel|core|rotation|fleet|status|alerts|state)/\w+(?:/\w+)?)", drawing))
+    assert len(named) > 12
+    assert {name for name in named if not (ROOT / "daemon" / f"{name}.py").is_file()} == set()

@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from daemon.alerts.message import Digest, Made, Message, Ping
 from daemon.config.values import PLACEHOLDERS, ServerConfig
 from daemon.core.alerting import Event, News
+from daemon.core.units import rfc3339
 
 LONGEST_PING = 10_000  # bytes that healthchecks.io and its like keep, at least
 _DISCORD = re.compile(r"(?:\w+\.)?discord(?:app)?\.com")
@@ -137,7 +138,7 @@ def as_text(message: Message | Digest) -> str:
 
 
 def _moment(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+    return rfc3339(moment) if moment else None
 
 
 def _cut(text: str, part: str) -> str:

@@ -11,11 +11,10 @@ import typer
 
 from daemon import __version__
 from daemon.cli.backups.app import backups_app
-from daemon.cli.options import Json, Servers, Settings, settings
+from daemon.cli.options import PROGRAM, Json, Servers, Settings, settings
 from daemon.errors import Exit, UsageError
 from daemon.service.process import take_signals
 
-PROGRAM = "ptero-backupd"
 RUN = "run"
 
 app = typer.Typer(

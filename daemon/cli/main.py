@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import typer
 
-from daemon.cli.app import PROGRAM, app
+from daemon.cli.app import app
+from daemon.cli.options import PROGRAM
 from daemon.cli.streams import output_error
 from daemon.cli.ui.output import say, say_error, say_trouble
 from daemon.errors import BackupdError, Exit

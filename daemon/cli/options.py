@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+PROGRAM = "ptero-backupd"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -75,6 +75,14 @@ def format_size(size: int) -> str:
     return f"{_one_decimal(number)} {_BINARY_SIZES[-1]}"
 
 
+def rfc3339(moment: datetime) -> str:
+    """Given a moment, return it for machines, in UTC and to the second: "2026-04-01T04:00:00Z" (RFC 3339).
+
+    Without strftime, whose %Y has a single digit in the year 1.
+    """
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
 def format_moment(moment: datetime, zone: ZoneInfo) -> str:
     """Given a moment, return it to the minute in the zone: "2026-04-01 06:00 CEST"."""
     local = to_zone(moment, zone)

@@ -6,11 +6,12 @@ number of the schema is put on top where a document is written. No clock, no I/O
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.model import Backup, Completeness, Listing, Server, Verdict
 from daemon.core.plan import Plan
+from daemon.core.units import rfc3339
 from daemon.errors import BackupdError
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ class About:
 
 def moment(value: datetime | None) -> str | None:
     """A moment as every document has it."""
-    if value is None:
-        return None
-    # No strftime: its %Y has a single digit in the year 1.
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return None if value is None else rfc3339(value)
 
 
 # plan, backups -----------------------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ from typing import Any
 
 from daemon import __version__
 from daemon.core.model import State
+from daemon.core.units import rfc3339
 from daemon.rotation.outcome import Problem
 from daemon.status.fleet_status import Board
 from daemon.status.values import Ended, Tally
 from daemon.status.views import Progress, ServerView
-from daemon.web.words import iso
 
 Document = dict[str, Any]
 
@@ -20,7 +20,7 @@ def status(board: Board, views: Iterable[ServerView]) -> Document:
     return {
         "schema": 1,
         "version": __version__,
-        "now": iso(board.watcher.clock.now()),
+        "now": rfc3339(board.watcher.clock.now()),
         "ready": not board.ailments(),
         "notes": [*board.ailments(), *board.notes()],
         "servers": [_server(view) for view in views],
@@ -99,7 +99,7 @@ def _backups(tally: Tally, limit: int | None) -> Document:
 
 
 def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else iso(moment)
+    return None if moment is None else rfc3339(moment)
 
 
 def _seconds(length: timedelta | None) -> int | None:

@@ -12,12 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Any
 
 from daemon.sandbox.answers import Answer
-
-if TYPE_CHECKING:
-    from daemon.sandbox.world import World
 
 
 class Call(StrEnum):
@@ -59,16 +56,16 @@ class ConnectionLostError(Exception):
 class Fault:
     """What happens to one call.
 
-    First `meanwhile`, then `before` seconds of waiting, then the deed unless `deed` is False, then `after` seconds.
-    `answer` replaces the panel's own, `change` changes it, `loss` loses it. `forgetful` lets the panel fail after the
-    node has done a deletion: the file is gone, the row stays.
+    First `meanwhile`, which is given the world and the server's identifier, then `before` seconds of waiting, then the
+    deed unless `deed` is False, then `after` seconds. `answer` replaces the panel's own, `change` changes it, `loss`
+    loses it. `forgetful` lets the panel fail after the node has done a deletion: the file is gone, the row stays.
     """
 
     name: str
     before: float = 0.0
     after: float = 0.0
     deed: bool = True
-    meanwhile: "Callable[[World, str | None], None] | None" = None
+    meanwhile: Callable[[Any, str | None], None] | None = None
     answer: Answer | None = None
     change: Callable[[Answer], Answer] | None = None
     loss: Loss | None = None

@@ -1,12 +1,12 @@
 """How the pages say things: ages, moments, sizes, and what each step of a rotation was."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from daemon.core.model import Action
-from daemon.core.units import format_duration, format_size, to_zone
+from daemon.core.units import format_duration, format_size, rfc3339, to_zone
 from daemon.rotation.run import Stage
 from daemon.state import Step
 from daemon.web.html import Html, tag
@@ -54,11 +54,6 @@ def local(moment: datetime, zone: ZoneInfo) -> str:
     return f"{there.date()} {there:%H:%M}"
 
 
-def iso(moment: datetime) -> str:
-    """A moment for machines."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def time(moment: datetime, shown: str, zone: ZoneInfo) -> Html:
     """A moment as it is shown, with the whole of it for machines and for who points at it."""
     exact, title = _whole(moment, zone)
@@ -68,7 +63,7 @@ def time(moment: datetime, shown: str, zone: ZoneInfo) -> Html:
 @lru_cache(maxsize=4096)  # a page shows the same moments again and again
 def _whole(moment: datetime, zone: ZoneInfo) -> tuple[str, str]:
     there = to_zone(moment, zone)
-    return iso(moment), f"{there.date()} {there:%H:%M:%S %Z}"
+    return rfc3339(moment), f"{there.date()} {there:%H:%M:%S %Z}"
 
 
 STEPS = {

@@ -1,11 +1,11 @@
 """The commands under `backups`: one server's backups by hand."""
 # ruff: noqa: PLC0415 — as in daemon/cli/app.py
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from daemon.cli.backups.choices import Only, Sort
 from daemon.cli.options import Backup, Json, Server, settings
 
 Backups = Annotated[
@@ -20,32 +20,6 @@ ManyBackups = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 backups_app = typer.Typer(help="One server's backups by hand.", rich_markup_mode=None)
-
-
-class Only(StrEnum):
-    """What a list can be narrowed to."""
-
-    GOOD = "good"
-    FAILED = "failed"
-    PENDING = "pending"
-    SUSPICIOUS = "suspicious"
-    STRANGE = "strange"
-    LOCKED = "locked"
-    UNLOCKED = "unlocked"
-    OWN = "own"
-    FOREIGN = "foreign"
-    KEEP = "keep"
-    DELETE = "delete"
-    IGNORE = "ignore"
-
-
-class Sort(StrEnum):
-    """What a list can be ordered by; of each the greatest comes first, but for names."""
-
-    CREATED = "created"
-    SIZE = "size"
-    TOOK = "took"
-    NAME = "name"
 
 
 @backups_app.command("list")

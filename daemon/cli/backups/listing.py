@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from daemon.cli.backups.app import Only, Sort
+from daemon.cli.backups.choices import Only, Sort
 from daemon.cli.commands.plan import about
 from daemon.cli.context import begin, server_named
 from daemon.cli.discovered import cover
