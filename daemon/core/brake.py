@@ -62,12 +62,18 @@ class Brake:
         return self.most == UNBOUNDED
 
     def held_until(self, now: datetime) -> datetime:
-        """When what only the present retention deletes may go, if it is told now at the latest."""
-        return (self.told_at or now) + HELD_FOR
+        """When what only the present retention deletes may go, if it is told now at the latest.
+
+        What was told later than now was told by a clock that was set back since.
+        """
+        return min(self.told_at or now, now) + HELD_FOR
 
     def room_from(self, now: datetime) -> datetime | None:
-        """When room may be made again though too many would go; None for at once, or never with no deletion allowed."""
-        return self.room_at + HELD_FOR if self.room_at and now < self.room_at + HELD_FOR else None
+        """When room may be made again though too many would go; None for at once, or never with no deletion allowed.
+
+        Room that was made more than a day from now was made by a clock that was set back since.
+        """
+        return self.room_at + HELD_FOR if self.room_at and abs(now - self.room_at) < HELD_FOR else None
 
 
 def too_many(

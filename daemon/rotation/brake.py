@@ -61,9 +61,12 @@ def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel
 
 
 def told(row: AppliedRetention, config: ServerConfig, held: tuple[Verdict, ...], at: datetime) -> AppliedRetention:
-    """What is remembered once it is told what waits; at the same retention the day is counted from the first time."""
+    """What is remembered once it is told what waits; at the same retention the day is counted from the first time.
+
+    Where that is still to come, a clock was set back since, and the day is counted anew.
+    """
     present = written(applied_by(config))
-    if not held or row.coming == present:
+    if not held or (row.coming == present and row.told_at is not None and row.told_at <= at):
         return row
     return replace(row, coming=present, told_at=at)
 

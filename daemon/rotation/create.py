@@ -283,8 +283,11 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
 
 
 def _may_still_be_done(run: Run, earlier: Step) -> bool:
-    """Whether a deletion was asked for so lately that it may be on its way: then another would be one too many."""
-    return run.tools.clock.now() - earlier.at < timedelta(seconds=SETTLE_SECONDS)
+    """Whether a deletion was asked for so lately that it may be on its way: then another would be one too many.
+
+    What seems to have been asked for in the days to come was asked for by a clock that was set back since.
+    """
+    return abs(run.tools.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
 
 
 def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:

@@ -138,6 +138,14 @@ def test_the_day_begins_when_it_was_first_told(told_ago: timedelta, held: int) -
     assert (len(made.held), len(made.deletions)) == (held, 3 - held)
 
 
+@pytest.mark.parametrize("ahead", [HOUR, 60 * DAY])
+def test_what_was_told_by_a_clock_that_was_set_back_since_is_held_for_a_day_from_now(ahead: timedelta) -> None:
+    """And not until that clock comes to where it was."""
+    made = planned(DAYS, "last=7", Brake(10, before=applied("last=8"), told_at=NOW + ahead))
+    assert made.waits is not None
+    assert "is held until 2026-04-02 12:00 UTC: " in made.waits
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
     [
@@ -214,6 +222,12 @@ def test_room_past_the_brake_is_made_once_in_a_day(ago: timedelta, made: bool) -
         assert answer.code == "max_deletions"
         again = f"{NOW - ago + DAY:%Y-%m-%d %H:%M} UTC"
         assert answer.text.endswith(f"; room is made once in 24 hours all the same, next at {again}")
+
+
+def test_room_that_was_made_by_a_clock_that_was_set_back_since_does_not_count() -> None:
+    """Nobody waits for months."""
+    assert room(DAYS, "last=2", Brake(3, room_at=NOW + 60 * DAY)).backup == DAYS[9]
+    assert isinstance(room(DAYS, "last=2", Brake(3, room_at=NOW + HOUR)), Refusal)
 
 
 def test_room_within_the_brake_is_made_as_often_as_it_is_needed() -> None:

@@ -140,6 +140,13 @@ class Rig:
         self.tools.journal.close()
 
 
+def start_with_the_clock_set(rig: Rig, by: timedelta) -> None:
+    """Set the clock that daemon and panel share, before the daemon starts anew."""
+    rig.clock.start += by
+    rig.clock.first = rig.clock.start
+    rig.client = rig.open_client(rig.config.panel)
+
+
 def configuration(folder: Path, servers: Mapping[str, Server], *, state: bool = True, **policy: Any) -> Config:
     """A configuration as the daemon reads it: one panel, one policy, those servers."""
     text = "\n".join(

@@ -1,5 +1,6 @@
 """The brake over whole rotations: what a slip of the pen, a second host or a forgotten variable would cost."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from daemon.rotation.survey import survey
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed
-from tests.whole.rig import Rig
+from tests.whole.rig import Rig, start_with_the_clock_set
 
 pytestmark = pytest.mark.anyio
 
+DAY = timedelta(days=1)
 BRAKE: dict[str, Any] = {"max_deletions": 10, "max_share": 0.5}
 
 
@@ -111,6 +113,20 @@ async def test_what_waits_is_told_though_a_deletion_fails(rig: Rig) -> None:
     outcome = await rig.rotate()
     assert outcome.result is Result.FAILED
     assert [problem.code for problem in outcome.problems].count("max_deletions") == 1
+
+
+async def test_the_day_does_not_last_for_months_where_a_clock_was_set_back_meanwhile(rig: Rig) -> None:
+    """The machine came up with a date two months ahead, and was put right after it was told what waits."""
+    rig.fill(9)
+    rig.configure(**BRAKE, keep={"last": 9})
+    assert code(await rig.rotate()) == (Result.DONE, "")
+    rig.configure(**BRAKE, keep={"last": 7})
+    start_with_the_clock_set(rig, 60 * DAY)
+    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    start_with_the_clock_set(rig, -60 * DAY)
+    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    await hours(rig, 25)
+    assert code(await rig.rotate()) == (Result.DONE, "")
 
 
 async def test_another_change_waits_for_a_day_of_its_own(rig: Rig) -> None:

@@ -15,7 +15,7 @@ from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Backup, Deed, Kind, NodeState, Server, State
 from daemon.sandbox.scenes import own_name
 from tests.whole.fleet import Daemons, at, rows, until
-from tests.whole.rig import Rig
+from tests.whole.rig import Rig, start_with_the_clock_set
 
 pytestmark = pytest.mark.anyio
 
@@ -118,6 +118,19 @@ async def test_at_the_limit_no_second_one_goes_while_the_first_may_still_be_done
     assert (at_once.created, deleted(rig)) == (None, [])
     await rig.clock.sleep(600)
     second = await rig.rotate("retry", start)
+    assert second.created is not None
+    assert deleted(rig) == names[1:3]
+
+
+async def test_a_first_one_that_was_asked_for_by_a_clock_that_was_set_back_since_is_not_on_its_way(rig: Rig) -> None:
+    """Seed 113: for two months no other would have gone for room, and no backup been made."""
+    names = rig.fill(5)
+    rig.server.limit = 5
+    start_with_the_clock_set(rig, timedelta(days=60))
+    undeletable(rig, faults.web_page(502))
+    assert (await rig.rotate()).created is None
+    start_with_the_clock_set(rig, timedelta(days=-60))
+    second = await rig.rotate()
     assert second.created is not None
     assert deleted(rig) == names[1:3]
 
