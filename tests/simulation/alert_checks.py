@@ -101,7 +101,7 @@ class Told:
     async def look_at_the_end(self, daemon: "Daemon") -> None:
         """After calm days the last word on each server is good, and the metrics show its newest good backup."""
         self._nobody_misses_anything()
-        text = await daemon.status.metrics()
+        text = await daemon.metrics()
         self._simulation.ears.search(text, "the metrics")
         shown = {
             line.split('"')[1]: float(line.rpartition(" ")[2])

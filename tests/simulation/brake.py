@@ -52,7 +52,7 @@ class Brake:
         Nothing where that is not to be seen from outside.
         """
         before = self._applied_before(policy, rotation)
-        if before is None or oracle.setting(policy, "max_deletions") == -1:
+        if before is None or _lifted(policy):
             return []
         return oracle.beyond(rows, before.policy, policy, rotation.server, now, room=room)
 
@@ -84,8 +84,9 @@ class Brake:
         if not passes:
             return True
         rows, now = list(merged(passes[-1]).values()), passes[-1][0].date or self._witness.world.now()
-        lifted = oracle.setting(rotation.policy, "max_deletions") == -1
-        return not lifted and bool(oracle.beyond(rows, applied.policy, rotation.policy, rotation.server, now))
+        return not _lifted(rotation.policy) and bool(
+            oracle.beyond(rows, applied.policy, rotation.policy, rotation.server, now)
+        )
 
     def _earlier(self, rotation: Rotation) -> list[Rotation]:
         """The rotations of the same server before it, newest first."""
@@ -99,3 +100,8 @@ class Brake:
             return None
         now = passes[-1][0].date or self._witness.world.now()
         return oracle.judge(list(merged(passes[-1]).values()), policy, rotation.server, now)
+
+
+def _lifted(policy: Policy) -> bool:
+    """Whether nothing is held by the policy, or for once by hand."""
+    return oracle.setting(policy, "max_deletions") == -1 or "lifted" in policy

@@ -1,13 +1,21 @@
-"""Trouble that meets single requests: which there is, which calls it can meet, and how often it does."""
+"""Trouble that meets single requests: which there is, which calls it can meet, and how often it does.
 
+And that which meets every request for one backup: see `RandomFaults.undeletable`.
+"""
+
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from daemon.sandbox import faults
 from daemon.sandbox.answers import html_answer
 from daemon.sandbox.orders import Call, Fault, Faults
-from tests.simulation.recorder import ORIGIN
+from tests.simulation.recorder import DAEMON, ORIGIN
+
+if TYPE_CHECKING:
+    from daemon.sandbox.world import World
 
 Maker = Callable[[random.Random], Fault]
 
@@ -44,8 +52,39 @@ class Kind:
     dateless: bool = False
 
 
+UNDELETABLE = "backup cannot be deleted"
+MET = "a DELETE meets a backup that cannot be deleted"
+MET_IN_CALM = "a DELETE meets one that can never be deleted"
+REFUSALS: tuple[Fault, ...] = (
+    faults.refused(500, "QueryException", "An unexpected error was encountered."),
+    faults.node_error(500),
+    faults.web_page(502),
+    faults.web_page(504),
+    faults.refused(400),
+    faults.refused(403),
+    faults.refused(409),
+    faults.refused(422, "ValidationException"),
+)
+"""What a panel answers to each DELETE of a backup that it cannot delete."""
+
+
 def _late(rng: random.Random) -> Fault:
     return faults.late(rng.uniform(2, 90))
+
+
+def _impatient(rng: random.Random) -> Fault:
+    """A proxy answers for the panel, whose node deletes the file and is done some seconds later."""
+    seconds = rng.uniform(1, 15)
+
+    def go_on(world: "World", server_uuid: str | None) -> None:
+        server, exchange = world.servers.get(server_uuid or ""), ORIGIN.get()
+        backup = server.backups.get(exchange.backup or "") if server is not None and exchange is not None else None
+        if server is None or backup is None or (backup.locked and backup.successful):
+            return
+        asyncio.get_running_loop().call_later(seconds, lambda: world.remove(server, backup, by=DAEMON))
+
+    page = faults.web_page(504)
+    return Fault("504 before the deed", deed=False, meanwhile=go_on, answer=page.answer)
 
 
 FAILED = faults.refused(500, "QueryException", "An unexpected error was encountered.")
@@ -67,6 +106,8 @@ KINDS: Mapping[str, Kind] = {
         lambda _: Fault("503 after the deed", answer=html_answer(503, "Service Unavailable")), WRITES
     ),
     "504 page": Kind(lambda _: faults.web_page(504)),
+    "504 page, and the deletion is done later": Kind(_impatient, (Call.DELETE,)),
+    "login page instead of an answer": Kind(lambda _: Fault("login", deed=False, answer=html_answer(200, "Login"))),
     "404 page": Kind(lambda _: faults.web_page(404)),
     "429 of the API limit": Kind(lambda rng: faults.api_limit(rng.choice(RETRY_AFTERS))),
     "429 of the API limit, no Retry-After": Kind(lambda _: faults.api_limit(None)),
@@ -104,17 +145,12 @@ def _seldom(kind: Kind) -> float:
     return 1.0 if kind.calls is not None and set(kind.calls) <= set(WRITES) else 4.0
 
 
-UNDELETABLE: Mapping[str, Maker] = {
-    "500": lambda _: FAILED,
-    "page": lambda rng: faults.web_page(rng.choice((502, 504))),
-    "refused": lambda rng: faults.refused(rng.choice((400, 403, 409, 422))),
-    "node": lambda rng: faults.node_error(rng.choice(NODE_STATUSES)),
-}
-"""What a panel answers each time that it is to delete one certain backup."""
-
-
 class RandomFaults(Faults):
-    """Decides for every call, by the dice of each kind, whether it meets trouble."""
+    """Decides for every call, by the dice of each kind, whether it meets trouble.
+
+    `undeletable` are the backups that the panel does not delete, each with what it answers, and whether it answers so
+    to who looks at that one as well.
+    """
 
     def __init__(
         self,
@@ -125,7 +161,7 @@ class RandomFaults(Faults):
         super().__init__()
         self.on = True
         self.victim: str | None = None
-        self.undeletable: dict[str, Fault] = {}
+        self.undeletable: dict[str, tuple[Fault, bool]] = {}
         self._rates = {name: rate / _seldom(KINDS[name]) for name, rate in rates.items() if name in KINDS}
         self._streams = {name: stream(name) for name in self._rates}
         self._happened = happened
@@ -139,8 +175,9 @@ class RandomFaults(Faults):
             if hit and chosen is None:
                 chosen = name, kind.make(rng)
         exchange = ORIGIN.get()
-        if self.on and call is Call.DELETE and backup in self.undeletable:
-            return self.undeletable[backup]
+        if exchange is not None and (always := self._always(call, backup)) is not None:
+            exchange.fault = UNDELETABLE
+            return always
         if chosen is None or not self.on or exchange is None or (self.victim is not None and server != self.victim):
             return None
         name, fault = chosen
@@ -149,4 +186,12 @@ class RandomFaults(Faults):
         exchange.falsified, exchange.dateless = KINDS[name].falsifies, KINDS[name].dateless
         if name == "error that echoes the key":
             return faults.refused(500, "Exception", KEY_ECHO.format(key=exchange.key))
+        return fault
+
+    def _always(self, call: Call, backup: str | None) -> Fault | None:
+        """What every DELETE of that backup is answered, and every look at some."""
+        fault, looks = self.undeletable.get(backup or "", (None, False))
+        if fault is None or not (call is Call.DELETE or (looks and call is Call.VIEW)):
+            return None
+        self._happened(MET if self.on else MET_IN_CALM)
         return fault

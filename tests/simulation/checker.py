@@ -6,7 +6,7 @@ written, is remembered here as well.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ TITLES = {
     "10": "no key in logs, journal, errors, or at another host",
     "11": "a bad reload leaves the old configuration",
     "12": "one server's trouble is not another's",
+    "past": "a backup that cannot be deleted stops neither the next one nor the other deletions",
     "turn": "one rotation at a time on a server, no more backups at once on a node than its places",
     "told": "what outcomes, alerts and metrics say agrees with the panel's ledger",
     "news": "whatever has to be told is told, also where a receiver was down and the daemon was killed meanwhile",
@@ -52,7 +53,8 @@ class Court:
     """Holds what is asked of it against the rules. `policies_between` gives every policy of a server, by its configured
     name, that was in force between two moments; `at_work` tells whether a process is neither dead nor ending, and
     `host_now` what the clock of the daemon's machine shows. `calm_since` is when it showed that the calm days began,
-    `begun` when each process did, and `host_set` and `panel_set` by how many seconds a clock was set when.
+    `begun` when each process did, `undeletable` which backups the panel does not delete, and `host_set` and
+    `panel_set` by how many seconds a clock was set when.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Court:
         self.violation: Violation | None = None
         self.broken: set[str] = set()
         self.on_violation: Callable[[], None] = lambda: None
+        self.undeletable: Callable[[], Collection[str]] = lambda: ()
         self._starts_come_again: list[tuple[float, float]] = []
         self._journal_failed_at = -1.0
         self._clocks_set: list[tuple[float, float]] = []

@@ -17,6 +17,8 @@ FAR_BEYOND, SLACK = 1800.0, 60.0
 PATIENCE = 300.0
 """Seconds that a rotation may need from its place on the node to its first list, where the panel answers badly."""
 
+NODE_TROUBLE = {"DaemonConnectionException", "RequestException", "ConnectionException"}
+
 
 class Creates:
     """Holds every create, when it leaves and when it is done; `places` is how many backups a node has room for."""
@@ -38,7 +40,7 @@ class Creates:
         server, name = exchange.server or "", exchange.name or ""
         earlier = self._asked.setdefault(server, [])
         again = [other for other in earlier if other.name == name]
-        refused = all(other.received is not None and 400 <= other.status < 500 for other in again)
+        refused = all(map(_was_refused, again))
         self._hold("6", refused, f"{name} is asked for again, and nothing says that it was not made", server)
         last = earlier[-1] if earlier else None
         if last is not None and last.rotation and exchange.rotation and self._can_settle(last, exchange):
@@ -160,3 +162,11 @@ class Creates:
         due = len(starts(rotation.policy, rotation.uuid, calm_since, now + timedelta(seconds=1)))
         count = sum(uuid not in self._witness.once_failed for uuid in made)
         self._hold("6", count <= due + 2, f"{count} backups since the calm began, and {due} starts", rotation.uuid)
+
+
+def _was_refused(create: Exchange) -> bool:
+    """Whether the panel said that it did not make it: by its status, or that its call to the node failed."""
+    if create.received is None or 400 <= create.status < 500:
+        return create.received is not None
+    errors = create.document.get("errors") if isinstance(create.document, dict) else None
+    return isinstance(errors, list) and any(error.get("code") in NODE_TROUBLE for error in errors)

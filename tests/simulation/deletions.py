@@ -50,7 +50,7 @@ class Deletions:
         mine = any(
             policy["scope"] == "all" or oracle.owns(policy, rotation.server, row.name)
             for policy in self._policies(rotation, rotation.began, exchange.sent)
-        )
+        ) or self._renamed_since_read(exchange)
         self._hold("2", mine, f"{entry.name} was not made by the policy", server)
         if entry.deed is Deed.DELETED and _makes_room(exchange):
             self._room_made[server] = exchange
@@ -61,6 +61,13 @@ class Deletions:
         if read is None or read.done is None or read.received is None or locked_at < read.done:
             return False
         return locked_at >= exchange.sent or exchange.sent - read.received <= AT_ONCE
+
+    def _renamed_since_read(self, exchange: Exchange) -> bool:
+        """Whether a person gave it another name since the list was read, which no look at a single backup compares."""
+        assert exchange.rotation is not None
+        passes = last_passes(exchange.rotation, exchange)
+        renamed_at = self._witness.renamed_at.get(exchange.backup or "", -1.0)
+        return bool(passes) and renamed_at >= passes[-1][0].sent
 
     # When it leaves --------------------------------------------------------------------------------------------------
 
@@ -231,7 +238,7 @@ class Deletions:
         there, name = list(rows.values()), exchange.rotation.server
         if not _makes_room(exchange):
             return oracle.judge(there, policy, name, now, complete=complete, asked=asked).deletions
-        lately = self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
+        lately = "lifted" not in policy and self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
         by = {"complete": complete, "lately": lately}
         _, tried = self._witness.half_deleted(exchange.server or "", exchange.sent)
         tried = tried | _looked_for_in_vain(exchange)

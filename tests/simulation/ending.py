@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daemon.sandbox.records import Kind, NodeState
 from tests.simulation import oracle, trouble
+from tests.simulation.call_faults import REFUSALS, UNDELETABLE
 from tests.simulation.configuration import KEYS
 from tests.simulation.recorder import DAEMON, Rotation
 from tests.simulation.scenario import HOUR, NODE_HOLDS, SPLAYS, TIMEOUTS, Spec
@@ -39,6 +40,7 @@ class Ending:
         simulation.calm, simulation.calm_since = True, simulation.clock.monotonic()
         simulation.court.calm_since = simulation.host_clock.now()
         simulation.faults.on = False
+        simulation.faults.undeletable.clear()
         simulation.upsets.end()
         for key in KEYS:
             world.add_key(key, simulation.user)
@@ -52,7 +54,19 @@ class Ending:
         known, policies = simulation.configuration.known, simulation.configuration.policies
         if None in policies.values():
             simulation.reload(known, "every server is back")
+        self._leave_one_undeletable()
         self._kill()
+
+    def _leave_one_undeletable(self) -> None:
+        """One backup stays one that the panel does not delete, in the runs that had such: the others must not mind."""
+        simulation, rng = self._simulation, self._simulation.scenario.stream("calm and undeletable")
+        servers = list(simulation.world.servers.values())
+        if UNDELETABLE not in simulation.scenario.kinds or not servers or rng.random() < 0.3:
+            return
+        server = servers[0] if simulation.faults.victim else rng.choice(servers)
+        if (backup := trouble.pick_to_go(simulation, server, rng)) is not None:
+            simulation.faults.undeletable[backup.uuid] = rng.choice(REFUSALS), rng.random() < 0.3
+            simulation.witness.tell(f"{backup.name} can never be deleted")
 
     def _status(self) -> str | None:
         """What a server may stay in for ever: a reinstallation that failed hinders no backup on a Pterodactyl."""
@@ -154,8 +168,7 @@ class Ending:
 
     def _clocks_set_since(self, server: str, backup: str) -> float:
         """By how many seconds clocks were set since that backup was first there."""
-        made = next(at for at, rows in self._simulation.witness.versions[server] if backup in rows)
-        return self._simulation.court.clocks_set_by(made)
+        return self._simulation.court.clocks_set_by(self._simulation.witness.first_seen(server, backup))
 
     def _look_at_the_spared(self, now: datetime) -> None:
         """Servers that no trouble was aimed at have had a good backup all the time."""

@@ -102,6 +102,8 @@ class Endings:
                 self._exact(rotation)
             case Result.REFUSED:
                 self._hold("live", self._held(rotation), f"no reason to be {said}", rotation.uuid)
+            case Result.FAILED if outcome.undeleted:
+                self._went_past(rotation, outcome)
             case Result.FAILED:
                 self._hold("live", self._not_good(rotation, outcome), f"no reason to be {said}", rotation.uuid)
             case Result.SKIPPED:
@@ -112,6 +114,19 @@ class Endings:
         if judged:
             wanted, done = [list(one.deletions) for one in judged], [exchange.backup for exchange in deleted]
             self._hold("live", done in wanted, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
+
+    def _went_past(self, rotation: Rotation, outcome: Outcome) -> None:
+        """The new backup was made, and all that was to go was asked for, but that one was not deleted."""
+        judged, deleted = self._judged(rotation)
+        left = [backup.uuid for backup in outcome.undeleted]
+        wanted, asked = [list(one.deletions) for one in judged], list(dict.fromkeys(e.backup for e in deleted))
+        for uuid in left:  # where no look at it was answered, no DELETE left
+            wanted = [[one for one in those if one != uuid] for those in wanted]
+        went_on = not judged or [uuid for uuid in asked if uuid not in left] in wanted
+        text = f"to be deleted besides {left}: {wanted}, asked for: {asked}"
+        self._hold("past", outcome.created is not None and went_on, text, rotation.uuid)
+        strangers = set(left) - set(self._court.undeletable())
+        self._hold("live", not strangers, f"{strangers} are called undeletable", rotation.uuid)
 
     def _held(self, rotation: Rotation) -> bool:
         """Whether more is to be deleted than may be and nothing was, the policy was changed, or a clock is doubted."""
@@ -138,7 +153,7 @@ class Endings:
         first = passes[-1][0]
         deleted = [e for e in rotation.exchanges if e.call == "delete" and e.number > first.number]
         truth = self._witness.truths(rotation.uuid, first.sent)
-        if len(truth) != 1 + len(deleted):
+        if len(truth) != 1 + sum(e.backup not in self._court.undeletable() for e in deleted):
             return [], deleted
         now = first.date or self._witness.world.now()
         rows, known = list(truth[0].values()), self._witness.half_deleted(rotation.uuid, first.sent)

@@ -164,6 +164,8 @@ class Process:
         """Tell the witness."""
         simulation, name = self.simulation, order.server.name
         policy = simulation.configuration.in_force(name) or simulation.configuration.known[name]
+        if order.max_deletions is not None:
+            policy = {**policy, "max_deletions": order.max_deletions, "max_share": 1, "lifted": True}
         uuid, began = simulation.uuid_of(name), simulation.clock.monotonic()
         latest = None if order.trigger == "manual" else latest_start(policy, uuid, self.clock.now())
         earlier = self._goes_on_with(order.trigger, uuid)
@@ -291,13 +293,13 @@ class Hand(Process):
         finally:
             await client.aclose()
 
-    async def rotate(self, config: Config, server: str) -> None:
-        """One rotation, then it ends."""
+    async def rotate(self, config: Config, server: str, most: int | None) -> None:
+        """One rotation, then it ends; `most` is its `--max-deletions`."""
         PROCESS.set(self)
         tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
         self.simulation.tools[self.name] = tools
         client = self.open_client(config.servers[server].panel)
-        order = Order(config.servers[server], "manual")
+        order = Order(config.servers[server], "manual", max_deletions=most)
         self.rotation_begins(order)
         try:
             self.rotation_ended(server, await rotate(order, client, tools))

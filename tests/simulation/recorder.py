@@ -1,8 +1,8 @@
 """What happened, as somebody sees it who stands between the daemon and the panel and inside the panel.
 
 The witness holds a mirror of the panel's backups, made from the ledger alone, with every earlier version of it; when a
-backup was last locked, one of a server last completed, and a server last moved; every request with the moments at which
-it left, was done and came back; and the rotations they belong to. Nothing here judges: `rules` does.
+backup was last locked or renamed, one of a server last completed, and a server last moved; every request with the
+moments at which it left, was done and came back; and the rotations they belong to. Nothing here judges: `rules` does.
 Moments are seconds of the virtual loop. A backup of the daemon's that the panel keeps under another name has here the
 one that was asked for, as the daemon must see it too.
 """
@@ -123,6 +123,7 @@ class Witness:
         self.mirror: dict[str, dict[str, Row]] = defaultdict(dict)
         self.versions: dict[str, list[tuple[float, Mapping[str, Row]]]] = defaultdict(list)
         self.locked_at: dict[str, float] = {}
+        self.renamed_at: dict[str, float] = {}
         self.completed_at: dict[str, float] = {}
         self.moved_at: dict[str, float] = {}
         self.touched_by_others: dict[str, float] = {}
@@ -164,6 +165,8 @@ class Witness:
         self.versions[entry.server].append((self.now(), dict(rows)))
         if entry.deed is Deed.LOCKED:
             self.locked_at[entry.backup] = self.now()
+        if entry.deed is Deed.RENAMED:
+            self.renamed_at[entry.backup] = self.now()
         if entry.deed is Deed.COMPLETED:
             self.completed_at[entry.server] = self.now()
         if entry.by != DAEMON:
@@ -190,6 +193,8 @@ class Witness:
                 del rows[entry.backup]
             case Deed.LOCKED | Deed.UNLOCKED:
                 rows[entry.backup] = replace(rows[entry.backup], locked=entry.deed is Deed.LOCKED)
+            case Deed.RENAMED:
+                rows[entry.backup] = replace(rows[entry.backup], name=entry.name)
             case Deed.COMPLETED:
                 made = self.world.servers[entry.server].backups[entry.backup]
                 moment = entry.at.replace(microsecond=0)
@@ -215,6 +220,10 @@ class Witness:
         while first > 0 and versions[first - 1][0] >= since:
             first -= 1
         return [rows for _, rows in versions[max(0, first - 1) :]] or [{}]
+
+    def first_seen(self, server: str, backup: str) -> float:
+        """When a backup was first there."""
+        return next(at for at, rows in self.versions[server] if backup in rows)
 
     def half_deleted(self, server: str, before: float) -> tuple[set[str], set[str]]:
         """Whose deletion was asked for before that moment: what a daemon knows of at least, and at most."""

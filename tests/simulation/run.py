@@ -41,6 +41,9 @@ KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim")
 CIRCUMSTANCES = (
     "panel's and host's clocks differ",
     "the panel is a Pelican",
+    "the panel alters names",
+    call_faults.MET,
+    call_faults.MET_IN_CALM,
     "clocks change for daylight saving",
     "the panel's clocks change for daylight saving",
     "killed before the calm days",
@@ -137,6 +140,7 @@ class Simulation:
         self.panel.on_sent = self._sent
         self.panel.on_answer.append(self.upsets.answered)
         self.faults = RandomFaults(scenario.kinds, scenario.stream, self.happened)
+        self.court.undeletable = self.faults.undeletable.keys
         self.world.faults = self.faults
         self.user = User(DAEMON)
         for key in KEYS:
@@ -149,6 +153,8 @@ class Simulation:
                 server.limit = 200
         if self.world.settings.kind is Kind.PELICAN:
             self.happened("the panel is a Pelican")
+        if self.world.settings.alter is not None:
+            self.happened("the panel alters names")
         if scenario.panel["skew"]:
             self.happened("panel's and host's clocks differ")
         self.configuration.begin(self._uuids)
@@ -255,10 +261,10 @@ class Simulation:
         self.court.panel_clock_set(by.total_seconds())
         self.witness.tell(f"the panel's clock jumps by {by.total_seconds():.0f} s")
 
-    def rotate_by_hand(self, name: str) -> None:
-        """Run `rotate NAME` in another process."""
+    def rotate_by_hand(self, name: str, most: int | None = None) -> None:
+        """Run `rotate NAME` in another process; `most` is its `--max-deletions`."""
         if self.configuration.policies[name] is not None:
-            self._by_hand(lambda hand: hand.rotate(self.read(), name))
+            self._by_hand(lambda hand: hand.rotate(self.read(), name, most))
 
     def lock_by_hand(self, server: Server, backup: Backup, *, wanted: bool) -> None:
         """Run `backups lock` or `backups unlock` in another process."""

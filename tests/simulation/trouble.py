@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from daemon.sandbox.records import Backup, NodeState, Outcome, Server, State, Work
-from tests.simulation import call_faults, oracle
+from daemon.sandbox.records import Backup, Kind, NodeState, Outcome, Server, State, Work
+from tests.simulation import oracle
+from tests.simulation.call_faults import REFUSALS, UNDELETABLE
 from tests.simulation.configuration import KEYS, URLS
 from tests.simulation.scenario import DAY, HOUR, KEEPS, SCHEDULES, ZONES
 
@@ -61,6 +62,15 @@ def pick(server: Server, rng: random.Random) -> Backup | None:
     return rng.choice(rows[: 1 + len(rows) // 2] if rng.random() < 0.6 else rows)
 
 
+def pick_to_go(sim: "Simulation", server: Server, rng: random.Random) -> Backup | None:
+    """One that the policy deletes once the next backup is good, or soon may; locked ones stay."""
+    rows, policy = list(sim.witness.mirror[server.uuid].values()), sim.configuration.known[server.name]
+    to_go = oracle.with_coming(rows, policy, server.name, sim.world.now()).deletions
+    unlocked = [backup for backup in server.backups.values() if not backup.locked]
+    there = [backup for backup in unlocked if backup.uuid in to_go] or unlocked[:2]
+    return rng.choice(there) if there else None
+
+
 # Other people --------------------------------------------------------------------------------------------------------
 
 
@@ -94,18 +104,21 @@ def somebody_unlocks(sim: "Simulation", server: Server, rng: random.Random) -> N
     sim.world.toggle_lock(server, rng.choice(locked), by=SOMEBODY)
 
 
+def somebody_renames(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """One that is there for an hour at least, on a Pelican; that takes it out of the policy's own, or puts it there."""
+    old = sim.world.now() - timedelta(hours=1)
+    there = [backup for backup in server.backups.values() if backup.state is State.GOOD and backup.created_at < old]
+    _only_if(there and sim.world.settings.kind is Kind.PELICAN)
+    backup = rng.choice(there)
+    ours = oracle.named(sim.configuration.known[server.name], server.name, backup.created_at, rng.getrandbits(32))
+    sim.world.rename(server, backup, rng.choice(("before the wedding", ours)), by=SOMEBODY)
+
+
 def failed_turns_good(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """A slow node reports after the panel had given up."""
     failed = [backup for backup in server.backups.values() if backup.state is State.FAILED]
     _only_if(failed)
     sim.world.report(server, rng.choice(failed), success=True)
-
-
-def cannot_be_deleted(sim: "Simulation", server: Server, rng: random.Random) -> None:
-    """Its object in S3 is gone, say: the panel answers each DELETE of it with an error, until the calm days."""
-    backup = pick(server, rng)
-    _only_if(backup)
-    sim.faults.undeletable[backup.uuid] = rng.choice(list(call_faults.UNDELETABLE.values()))(rng)
 
 
 def others_use_the_limit(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -220,6 +233,19 @@ def world_wiped(sim: "Simulation", server: Server, rng: random.Random) -> None:
     sim.upsets.spell(server, "work", work, rng.uniform(6 * HOUR, 6 * DAY))
 
 
+def backup_undeletable(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """One of those that are to go, for hours or days; now and then it cannot be looked at either."""
+    backup = pick_to_go(sim, server, rng)
+    _only_if(backup)
+    sim.faults.undeletable[backup.uuid] = rng.choice(REFUSALS), rng.random() < 0.3
+
+    def mended() -> None:
+        if not sim.calm:
+            sim.faults.undeletable.pop(backup.uuid, None)
+
+    asyncio.get_running_loop().call_later(rng.uniform(HOUR, 3 * DAY), mended)
+
+
 # The daemon's own machine --------------------------------------------------------------------------------------------
 
 
@@ -243,6 +269,23 @@ def panel_clock_jumps_by_months(sim: "Simulation", server: Server, rng: random.R
     def put_right() -> None:
         if not sim.calm:
             sim.jump_panel(-jump)
+
+    asyncio.get_running_loop().call_later(rng.uniform(60, 9 * HOUR), put_right)
+
+
+def both_clocks_jump(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """The machine that the panel and the daemon share comes up with another date, and is mostly put right."""
+    jump = timedelta(days=rng.choice((-1, 1)) * rng.randrange(2, 90))
+
+    def set_by(by: timedelta) -> None:
+        sim.jump(by)
+        sim.jump_panel(by)
+
+    set_by(jump)
+
+    def put_right() -> None:
+        if not sim.calm:
+            set_by(-jump)
 
     asyncio.get_running_loop().call_later(rng.uniform(60, 9 * HOUR), put_right)
 
@@ -327,6 +370,11 @@ def rotated_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> No
     sim.rotate_by_hand(server.name)
 
 
+def lifted_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """`rotate SERVER --max-deletions N`, which lifts the brake for once."""
+    sim.rotate_by_hand(server.name, rng.choice((-1, 1, 3, 20)))
+
+
 def locked_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """`backups lock` or `unlock` from a terminal, through the same trouble."""
     backup = pick(server, rng)
@@ -340,8 +388,8 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "somebody deletes": (somebody_deletes, 600, True),
     "somebody locks": (somebody_locks, 600, True),
     "somebody unlocks": (somebody_unlocks, 600, True),
+    "somebody renames": (somebody_renames, 600, True),
     "failed turns good": (failed_turns_good, 600, True),
-    "backup cannot be deleted": (cannot_be_deleted, 1, True),
     "others use the API limit": (others_use_the_limit, 30, False),
     "server suspended": (suspended, 900, True),
     "server transferred": (transferred, 900, True),
@@ -354,6 +402,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "node in maintenance": (node_in_maintenance, 900, False),
     "node answers errors or slowly": (node_errors, 900, False),
     "panel down": (panel_down, 900, False),
+    UNDELETABLE: (backup_undeletable, 0, True),
     "backup fails": (backups_fail, 0, True),
     "backup never ends": (backups_never_end, 0, True),
     "backup ends late": (backups_end_late, 0, True),
@@ -362,6 +411,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "host clock jumps": (clock_jumps, 1800, False),
     "panel clock jumps": (panel_clock_jumps, 1800, False),
     "panel clock jumps by months": (panel_clock_jumps_by_months, 1800, False),
+    "both clocks jump by months": (both_clocks_jump, 1800, False),
     "disk full": (disk_full, 600, False),
     "journal unreadable": (journal_unreadable, 600, False),
     "receiver of alerts down": (receiver_down, 600, False),
@@ -373,6 +423,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "policy narrowed": (policy_narrowed, 900, True),
     "bad configuration reloaded": (reloaded_badly, 900, False),
     "rotated by hand": (rotated_by_hand, 900, False),
+    "rotated by hand, the brake lifted": (lifted_by_hand, 900, False),
     "locked by hand": (locked_by_hand, 900, True),
 }
 

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import daemon.alerts.dispatcher
@@ -10,6 +11,7 @@ import daemon.core.retention
 import daemon.core.states
 import daemon.fleet.fleet
 import daemon.panel.client
+import daemon.panel.dates
 import daemon.panel.decode
 import daemon.panel.listing
 import daemon.panel.transport
@@ -109,3 +111,31 @@ def _deletes_without_a_journal() -> AbstractContextManager[Any]:
 def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
     real = daemon.rotation.delete._expect
     return PATCH(daemon.rotation.delete, "_expect", lambda holds, text: "configuration" in text or real(holds, text))
+
+
+@broken("one backup that cannot be deleted ends all deletions", "past", insist={"backup cannot be deleted": 0.5})
+def _stops_at_the_first() -> AbstractContextManager[Any]:
+    real = daemon.rotation.delete._leave
+
+    def leave(run: Run, backup: Backup, error: Exception) -> None:
+        real(run, backup, error)
+        raise daemon.rotation.delete.undeleted(run)
+
+    return PATCH(daemon.rotation.delete, "_leave", leave)
+
+
+@broken(
+    "a backup that was half deleted counts as a good one", "3", insist={"a locked database once the file is gone": 1}
+)
+def _forgets_what_was_half_deleted() -> AbstractContextManager[Any]:
+    return PATCH(Run, "half_deleted", lambda self: frozenset())
+
+
+@broken("a clock that panel and daemon share is not watched", "9", insist={"both clocks jump by months": 1})
+def _watches_no_shared_clock() -> AbstractContextManager[Any]:
+    real = daemon.panel.dates.doubt
+
+    def doubt(**given: Any) -> str:
+        return real(**{**given, "panel_set": timedelta(0), "ours_set": timedelta(0)})
+
+    return PATCH(daemon.panel.dates, "doubt", doubt)
