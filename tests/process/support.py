@@ -181,13 +181,11 @@ def running(panel: Panel, *, room: int | None = None, counted: bool = True, **en
     what it runs counts for the coverage.
     """
     daemon = Daemon(panel, _environment(panel, environ, counted=counted and room is None), room)
-    panel.printed.append(
-        ("its line in the list of processes", Path(f"/proc/{daemon.service.process.pid}/cmdline").read_text())
-    )
+    panel.printed.append(("its line in the list of processes", Path(f"/proc/{daemon.process.pid}/cmdline").read_text()))
     try:
         yield daemon
     finally:
-        daemon.service.process.kill()
+        daemon.process.kill()
         daemon.ended()
         panel.printed.append(("the daemon's output", daemon.output))
 

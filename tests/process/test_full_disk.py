@@ -22,7 +22,7 @@ ROOM = resource.RLIM_INFINITY
 
 def leave(daemon: Daemon, room: int) -> None:
     """From now on no file of the daemon's may grow beyond that."""
-    resource.prlimit(daemon.service.process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
 
 
 def test_a_disk_that_fills_up_costs_no_backup_and_deletes_none_until_there_is_room_again(panel: Panel) -> None:

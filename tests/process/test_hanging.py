@@ -106,7 +106,7 @@ def test_a_start_that_hangs_ends_by_a_signal(panel: Panel, mount: Path) -> None:
     panel.configure(panel.add_server(past=1))
     mount.touch()
     with running(panel, PYTHONPATH=str(mount.parent / "site")) as daemon:
-        wait_until(lambda: _listens_for_signals(daemon.service.process.pid), "it listens for signals")
+        wait_until(lambda: _listens_for_signals(daemon.process.pid), "it listens for signals")
         daemon.send(signal.SIGHUP)
         daemon.send(signal.SIGTERM)
         assert daemon.ended(4) == 0
@@ -164,4 +164,4 @@ def test_a_state_folder_that_is_taken_away_is_made_anew(panel: Panel) -> None:
         daemon.wait_for("state_used_again")
         daemon.wait_for("rotation_ended", times=3)
         status = command(panel, "status")
-    assert f"daemon: running, process {daemon.service.process.pid}" in " ".join(status.stdout.split())
+    assert f"daemon: running, process {daemon.process.pid}" in " ".join(status.stdout.split())

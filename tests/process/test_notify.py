@@ -108,12 +108,12 @@ def test_a_daemon_that_stands_still_does_not_feed_the_watchdog(panel: Panel, man
     panel.configure(panel.add_server(past=1))
     with watched(panel) as daemon:
         manager.wait_for("WATCHDOG")
-        os.kill(daemon.service.process.pid, signal.SIGSTOP)
+        os.kill(daemon.process.pid, signal.SIGSTOP)
         manager.rest()
         manager._receiving.settimeout(1.5 * WATCHDOG_SECONDS)
         with pytest.raises(TimeoutError):
             manager.next()
-        os.kill(daemon.service.process.pid, signal.SIGCONT)
+        os.kill(daemon.process.pid, signal.SIGCONT)
         manager.wait_for("WATCHDOG")
 
 

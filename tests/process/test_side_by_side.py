@@ -74,7 +74,7 @@ def test_of_two_daemons_and_a_rotation_by_hand_at_once_one_makes_the_backup(pane
         hand = held.enter_context(by_hand(panel))
         held.callback(hand.kill)
         hold_up(panel, hand)
-        for process in (hand, *(daemon.service.process for daemon in daemons)):
+        for process in (hand, *(daemon.process for daemon in daemons)):
             process.send_signal(signal.SIGCONT)
         wait_until(lambda: sum(map(skipped, daemons)) + (hand.poll() is not None) == 2, "two of the three are refused")
         wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "the third asks for a backup")
