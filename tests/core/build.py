@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Verdict
 from daemon.core.names import Ownership, Template
+from daemon.core.plan import Refusal
 from daemon.core.retention import Retention, judge
 
 NOW = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
@@ -47,9 +49,9 @@ def but(backup: Backup, **changes: object) -> Backup:
     return Backup(**(values | changes))
 
 
-def retention(keep: str = "last=3", **changes: object) -> Retention:
+def retention(keep: str = "last=3", **changes: Any) -> Retention:
     """A policy that keeps so, for its own backups, in UTC."""
-    values: dict[str, object] = {"keep": Keep.parse(keep), "zone": ZONE, "scope": Scope.OWN}
+    values: dict[str, Any] = {"keep": Keep.parse(keep), "zone": ZONE, "scope": Scope.OWN}
     return Retention(**(values | changes))
 
 
@@ -57,6 +59,18 @@ def listing(backups: Iterable[Backup], completeness: Completeness = Completeness
     """A listing taken now."""
     rows = tuple(backups)
     return Listing(rows, len(rows), NOW, completeness)
+
+
+def roomy(answer: Verdict | Refusal) -> Verdict:
+    """The verdict on the one that makes room, where one does."""
+    assert isinstance(answer, Verdict), answer
+    return answer
+
+
+def refused(answer: Verdict | Refusal) -> Refusal:
+    """The refusal, where no room is made."""
+    assert isinstance(answer, Refusal), answer
+    return answer
 
 
 def verdicts(

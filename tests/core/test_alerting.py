@@ -185,7 +185,7 @@ def test_whatever_happens_troubles_and_ends_alternate(happening: list[Report]) -
 
     What is wrong beside a good backup is another trouble than that none comes, though both have one name.
     """
-    open_troubles: set[tuple[Event, bool]] = set()
+    open_troubles: set[tuple[Event | None, bool]] = set()
     for report, each in zip(happening, told(Watch(NOON), *happening), strict=True):
         for news in each:
             if news.event in {Event.RECOVERED, Event.NEW_NORMAL}:

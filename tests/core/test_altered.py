@@ -3,6 +3,7 @@
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from daemon.core.names import Template
 from tests.core.build import NOW, but, good
 
 TIME = "20260401T040000Z"
-ALTERATIONS = {
+ALTERATIONS: dict[str, Callable[[str], str]] = {
     "lower": str.lower,
     "upper": str.upper,
     "nfd": lambda name: unicodedata.normalize("NFD", name),

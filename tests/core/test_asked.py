@@ -2,6 +2,8 @@
 one that goes.
 """
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +20,9 @@ DAYS = [f"2026-03-{day:02} 04:00" for day in range(20, 30)]
 def deleted(rows: list[Backup], keep: str | Retention, *asked: Backup) -> list[str]:
     """The uuids that go, oldest first."""
     policy = retention(keep) if isinstance(keep, str) else keep
-    by = {"ownership": OURS, "brake": Brake(), "asked": frozenset(row.uuid for row in asked)}
-    return [verdict.backup.uuid for verdict in plan(listing(rows), policy, **by).deletions]
+    uuids = frozenset(row.uuid for row in asked)
+    made = plan(listing(rows), policy, ownership=OURS, brake=Brake(), asked=uuids)
+    return [verdict.backup.uuid for verdict in made.deletions]
 
 
 def verdict_on(row: Backup, rows: list[Backup], keep: str, *asked: Backup) -> Verdict:
@@ -102,7 +105,7 @@ def test_the_others_are_judged_as_if_they_were_not_there(
     """By the same states; and whatever goes would go as well if they all had their files."""
     policy = _unsuspecting(policy)
     asked = frozenset(row.uuid for row in rows if data.draw(st.integers(0, 3)) == 0)
-    by = {"ownership": OURS, "now": NOW}
+    by: dict[str, Any] = {"ownership": OURS, "now": NOW}
     mine = judge(rows, policy, asked=asked, **by)
     without = judge([row for row in rows if row.uuid not in asked], policy, **by)
     assert [verdict for verdict in mine if verdict.backup.uuid not in asked] == list(without)

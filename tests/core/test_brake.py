@@ -12,7 +12,7 @@ from daemon.core.model import Action, Backup, Verdict
 from daemon.core.names import Ownership, Template
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.core.retention import Retention
-from tests.core.build import NOW, OURS, SIZE, TEMPLATE, but, failed, good, listing, retention
+from tests.core.build import NOW, OURS, SIZE, TEMPLATE, but, failed, good, listing, refused, retention, roomy
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -20,10 +20,10 @@ DAYS = [good(NOW - days * DAY) for days in range(10)]
 COMING = TEMPLATE.render("survival", NOW, "ffffffff")
 
 
-def planned(rows: list[Backup], policy: Retention | str, brake: Brake, **more: int) -> Plan:
+def planned(rows: list[Backup], policy: Retention | str, brake: Brake, *, already_deleted: int = 0) -> Plan:
     """The plan for these rows."""
     asked = retention(policy) if isinstance(policy, str) else policy
-    return plan(listing(rows), asked, ownership=OURS, brake=brake, **more)
+    return plan(listing(rows), asked, ownership=OURS, brake=brake, already_deleted=already_deleted)
 
 
 def room(rows: list[Backup], policy: Retention | str, brake: Brake) -> Verdict | Refusal:
@@ -209,8 +209,8 @@ def test_nothing_that_the_one_before_keeps_goes_within_the_day(hours: list[int],
 
 def test_room_is_made_though_the_brake_refuses_the_plan() -> None:
     """Else no backup would be made any more, at a limit that is full and with more beyond retention than may go."""
-    assert room(DAYS, "last=2", Brake(3)).backup == DAYS[9]
-    assert room(DAYS, "last=2", Brake(10, 0.5)).backup == DAYS[9]
+    assert roomy(room(DAYS, "last=2", Brake(3))).backup == DAYS[9]
+    assert roomy(room(DAYS, "last=2", Brake(10, 0.5))).backup == DAYS[9]
 
 
 @pytest.mark.parametrize(("ago", "made"), [(HOUR, False), (23 * HOUR, False), (24 * HOUR, True), (40 * HOUR, True)])
@@ -219,35 +219,34 @@ def test_room_past_the_brake_is_made_once_in_a_day(ago: timedelta, made: bool) -
     answer = room(DAYS, "last=2", Brake(3, room_at=NOW - ago))
     assert isinstance(answer, Verdict) is made
     if not made:
-        assert answer.code == "max_deletions"
+        assert refused(answer).code == "max_deletions"
         again = f"{NOW - ago + DAY:%Y-%m-%d %H:%M} UTC"
-        assert answer.text.endswith(f"; room is made once in 24 hours all the same, next at {again}")
+        assert refused(answer).text.endswith(f"; room is made once in 24 hours all the same, next at {again}")
 
 
 def test_room_that_was_made_by_a_clock_that_was_set_back_since_does_not_count() -> None:
     """Nobody waits for months."""
-    assert room(DAYS, "last=2", Brake(3, room_at=NOW + 60 * DAY)).backup == DAYS[9]
+    assert roomy(room(DAYS, "last=2", Brake(3, room_at=NOW + 60 * DAY))).backup == DAYS[9]
     assert isinstance(room(DAYS, "last=2", Brake(3, room_at=NOW + HOUR)), Refusal)
 
 
 def test_room_within_the_brake_is_made_as_often_as_it_is_needed() -> None:
     """Each rotation at a full limit needs one."""
-    assert room(DAYS, "last=8", Brake(10, 0.5, room_at=NOW - HOUR)).backup == DAYS[9]
+    assert roomy(room(DAYS, "last=8", Brake(10, 0.5, room_at=NOW - HOUR))).backup == DAYS[9]
 
 
 def test_no_deletion_allowed_is_no_room() -> None:
     """max_deletions = 0."""
-    answer = room(DAYS, "last=2", Brake(0))
+    answer = refused(room(DAYS, "last=2", Brake(0)))
     assert answer.text.endswith("; and with max_deletions = 0 no room is made")
 
 
 def test_no_room_is_made_of_what_is_held() -> None:
     """The next that goes anyhow does; where all wait, it is told, so that their day begins."""
-    assert room(DAYS, "last=3", Brake(10, before=applied("last=9"))).backup == DAYS[9]
-    answer = room(DAYS, "last=6", Brake(10, before=applied("last=20")))
-    assert isinstance(answer, Refusal)
+    assert roomy(room(DAYS, "last=3", Brake(10, before=applied("last=9")))).backup == DAYS[9]
+    answer = refused(room(DAYS, "last=6", Brake(10, before=applied("last=20"))))
     assert (answer.code, len(answer.held)) == ("max_deletions", 5)
     assert answer.text.startswith(
         "5 backups that the retention last applied keeps are held until 2026-04-02 12:00 UTC: "
     )
-    assert room(DAYS, "last=6", Brake(10, before=applied("last=20"), told_at=NOW - DAY)).backup == DAYS[9]
+    assert roomy(room(DAYS, "last=6", Brake(10, before=applied("last=20"), told_at=NOW - DAY))).backup == DAYS[9]

@@ -1,12 +1,13 @@
 """The words of the model, and what a server says of itself."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from daemon.core.model import Action, Backup, Completeness, Listing, Obstacle, Scope, Server, State
 
-SERVER = {"uuid": "u", "identifier": "1a7ce997", "name": "Survival", "node": "node1", "backup_limit": 3}
+SERVER: dict[str, Any] = {"uuid": "u", "identifier": "1a7ce997", "name": "Survival", "node": "node1", "backup_limit": 3}
 
 
 def test_the_words_are_those_of_the_configuration_the_journal_and_the_documents() -> None:
@@ -47,7 +48,7 @@ def test_what_is_not_told_is_nothing_out_of_the_ordinary() -> None:
         ({"suspended": True, "node_under_maintenance": True}, "suspended"),
     ],
 )
-def test_what_stands_in_the_way_is_said_in_words(says: dict, obstacle: str | None) -> None:
+def test_what_stands_in_the_way_is_said_in_words(says: dict[str, Any], obstacle: str | None) -> None:
     """Every state that the panel would answer with 409, the gravest first.
 
     Pterodactyl lets a server whose reinstallation failed be backed up, and says that it is not installing; Pelican does

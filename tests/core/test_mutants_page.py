@@ -15,9 +15,9 @@ CHANGES = list(listed(PAGE.read_text()))
 def code(module: str, function: str) -> str:
     """The source of a function, or of the whole module, in one line with single blanks, as the page has it."""
     source = (CORE / f"{module}.py").read_text()
-    node: ast.Module | ast.stmt = ast.parse(source)
+    node: ast.AST = ast.parse(source)
     for name in function.split(".") if function != "module" else ():
-        node = next(child for child in node.body if getattr(child, "name", None) == name)
+        node = next(child for child in ast.iter_child_nodes(node) if getattr(child, "name", None) == name)
     text = source if isinstance(node, ast.Module) else ast.get_source_segment(source, node) or ""
     return " ".join(text.split())
 

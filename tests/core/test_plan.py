@@ -1,6 +1,7 @@
 """The plan and the room: what goes, in which order, and when nothing does."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,14 +9,28 @@ from daemon.core.brake import Brake
 from daemon.core.model import Backup, Completeness, Scope, Verdict
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.core.retention import Retention
-from tests.core.build import NOW, OURS, SIZE, TEMPLATE, but, failed, good, listing, pending, retention, texts
+from tests.core.build import (
+    NOW,
+    OURS,
+    SIZE,
+    TEMPLATE,
+    but,
+    failed,
+    good,
+    listing,
+    pending,
+    refused,
+    retention,
+    roomy,
+    texts,
+)
 
 DAYS = [good(NOW - timedelta(days=days)) for days in range(8)]
 OLD_FAILURE = failed(NOW - timedelta(days=30))
 COMING = TEMPLATE.render("survival", NOW, "ffffffff")
 
 
-def planned(rows: list[Backup], policy: Retention | str = "last=3", bound: int = 10, **more: object) -> Plan:
+def planned(rows: list[Backup], policy: Retention | str = "last=3", bound: int = 10, **more: Any) -> Plan:
     """The plan for these rows."""
     asked = retention(policy) if isinstance(policy, str) else policy
     state = more.pop("completeness", Completeness.COMPLETE)
@@ -27,7 +42,7 @@ def room(
     policy: Retention | str = "last=3",
     bound: int = 10,
     state: Completeness = Completeness.COMPLETE,
-    **more: object,
+    **more: Any,
 ) -> Verdict | Refusal:
     """The room that is made among these rows."""
     asked = retention(policy) if isinstance(policy, str) else policy
@@ -109,48 +124,47 @@ def test_what_an_operator_accepted_is_judged_as_good() -> None:
     assert len(planned(rows, "last=1").deletions) == 2
     assert len(planned(rows, "last=1", accepted=accepted).deletions) == 3
     assert isinstance(room(rows[:2], "last=1"), Refusal)
-    assert room(rows[:2], "last=1", accepted=accepted).backup == DAYS[1]
+    assert roomy(room(rows[:2], "last=1", accepted=accepted)).backup == DAYS[1]
 
 
 def test_room_is_made_by_the_oldest_that_goes_anyhow() -> None:
     """With the coming one counted, `last = 3` lets the third go: exactly one is deleted."""
-    verdict = room(DAYS[:3])
-    assert isinstance(verdict, Verdict)
+    verdict = roomy(room(DAYS[:3]))
     assert verdict.backup == DAYS[2]
     assert texts(verdict) == ["beyond the 3 newest backups"]
-    assert room(DAYS).backup == DAYS[-1]
+    assert roomy(room(DAYS)).backup == DAYS[-1]
 
 
 def test_room_names_the_coming_one_where_it_supersedes() -> None:
     """The reason is the one that will be true."""
-    verdict = room([good(NOW - timedelta(hours=2)), good(NOW - timedelta(hours=1)), DAYS[1]], "daily=5")
+    verdict = roomy(room([good(NOW - timedelta(hours=2)), good(NOW - timedelta(hours=1)), DAYS[1]], "daily=5"))
     assert texts(verdict) == [f"superseded by {COMING} in day 2026-04-01"]
 
 
 def test_the_coming_one_is_newer_than_any_that_is_there() -> None:
     """Also than one of this very moment, whatever its uuid."""
-    verdict = room([good(NOW, uuid="ffffffff"), good(NOW - timedelta(hours=1)), DAYS[1]], "daily=5")
+    verdict = roomy(room([good(NOW, uuid="ffffffff"), good(NOW - timedelta(hours=1)), DAYS[1]], "daily=5"))
     assert texts(verdict) == [f"superseded by {COMING} in day 2026-04-01"]
 
 
 def test_min_good_is_counted_without_the_coming_one() -> None:
     """It may still fail, and then the newest good one must be there."""
     assert isinstance(room(DAYS[:1], "last=1"), Refusal)
-    assert room(DAYS[:2], "last=1").backup == DAYS[1]
+    assert roomy(room(DAYS[:2], "last=1")).backup == DAYS[1]
     assert isinstance(room(DAYS[:2], retention("last=1", min_good=2)), Refusal)
-    assert room(DAYS[:3], retention("last=1", min_good=2)).backup == DAYS[2]
+    assert roomy(room(DAYS[:3], retention("last=1", min_good=2))).backup == DAYS[2]
 
 
 def test_a_failed_one_makes_no_room() -> None:
     """The panel's limit does not count it, so its deletion would free nothing."""
-    assert room([*DAYS[:3], OLD_FAILURE]).backup == DAYS[2]
+    assert roomy(room([*DAYS[:3], OLD_FAILURE])).backup == DAYS[2]
     assert isinstance(room([OLD_FAILURE]), Refusal)
 
 
 def test_a_suspicious_one_is_not_taken_for_the_newest_good_one() -> None:
     """The guard judges the listing as it is, without the coming one."""
     small = but(DAYS[0], bytes=10)
-    verdict = room([small, *DAYS[1:3]], "last=1")
+    verdict = roomy(room([small, *DAYS[1:3]], "last=1"))
     assert verdict.backup == DAYS[2]
 
 
@@ -194,20 +208,20 @@ def test_a_limit_that_nothing_holds_can_only_be_raised(rows: list[Backup]) -> No
 
 def test_no_room_is_made_by_a_partial_listing_or_past_the_brake() -> None:
     """Both hold for the one deletion as for all: a narrowed policy is not let in by the back door."""
-    assert room(DAYS, state=Completeness.PARTIAL).code == "partial_listing"
-    assert room(DAYS, bound=0).code == "max_deletions"
-    assert room(DAYS, bound=6).backup == DAYS[-1]
-    assert room(DAYS, bound=-1).backup == DAYS[-1]
+    assert refused(room(DAYS, state=Completeness.PARTIAL)).code == "partial_listing"
+    assert refused(room(DAYS, bound=0)).code == "max_deletions"
+    assert roomy(room(DAYS, bound=6)).backup == DAYS[-1]
+    assert roomy(room(DAYS, bound=-1)).backup == DAYS[-1]
 
 
 def test_room_by_the_size_cap_counts_the_coming_one_as_nothing() -> None:
     """Its size is not known; only what is too much already goes."""
     assert isinstance(room(DAYS[:2], retention("last=5", total_size=2 * SIZE)), Refusal)
-    assert room(DAYS[:3], retention("last=5", total_size=2 * SIZE)).backup == DAYS[2]
+    assert roomy(room(DAYS[:3], retention("last=5", total_size=2 * SIZE))).backup == DAYS[2]
     assert isinstance(room(DAYS[:3], retention("last=5", total_size=2 * SIZE), state=Completeness.STEADY), Refusal)
 
 
 def test_room_in_scope_all_may_be_anybodys() -> None:
     """Any unlocked one is a candidate there."""
     rows = [but(row, name="hand") for row in DAYS[:3]]
-    assert room(rows, retention("last=3", scope=Scope.ALL)).backup == rows[2]
+    assert roomy(room(rows, retention("last=3", scope=Scope.ALL))).backup == rows[2]

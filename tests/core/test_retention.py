@@ -1,14 +1,16 @@
 """What becomes of a backup and what is said about it."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import process_time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from daemon.core.keep import Keep
-from daemon.core.model import Action, Reason, Scope, State, Verdict
+from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.retention import Retention, judge
 from tests.core.build import NOW, OURS, SIZE, at, but, failed, good, pending, retention, texts, those, verdicts
 
@@ -16,7 +18,7 @@ DAYS = [good(NOW - timedelta(days=days)) for days in range(6)]
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def only(verdict_of: dict) -> object:
+def only(verdict_of: dict[str, Verdict]) -> Verdict:
     """The only verdict."""
     (verdict,) = verdict_of.values()
     return verdict
@@ -25,7 +27,7 @@ def only(verdict_of: dict) -> object:
 @pytest.mark.parametrize("scope", Scope)
 @pytest.mark.parametrize("name", ["", "by hand"])
 @pytest.mark.parametrize("make", [good, failed, pending], ids=lambda make: make.__name__)
-def test_a_locked_one_is_kept_whatever_it_is(make: object, name: str, scope: Scope) -> None:
+def test_a_locked_one_is_kept_whatever_it_is(make: Callable[..., Backup], name: str, scope: Scope) -> None:
     """Good, failed or pending, own or foreign: and it takes nobody's place."""
     row = but(make(NOW - timedelta(days=300), name=name), locked=True)
     found = verdicts([row, *DAYS], retention("last=1", scope=scope))
@@ -58,7 +60,7 @@ def test_a_pending_one_is_ignored() -> None:
         ({"created_at": NOW + timedelta(minutes=5, seconds=1)}, "dated more than 5 minutes ahead of the panel's clock"),
     ],
 )
-def test_a_strange_one_is_ignored(changes: dict, says: str) -> None:
+def test_a_strange_one_is_ignored(changes: dict[str, Any], says: str) -> None:
     """What cannot be read, or comes from the future, is not touched."""
     verdict = only(verdicts([but(DAYS[0], **changes)]))
     assert (verdict.state, verdict.action, texts(verdict)) == (State.STRANGE, Action.IGNORE, [says])
@@ -350,7 +352,7 @@ def test_a_year_of_hourly_backups_ends_with_what_the_policy_says() -> None:
         judged = judge(left, policy, ownership=OURS, now=moment)
         left = [verdict.backup for verdict in judged if verdict.action is Action.KEEP]
         moment += timedelta(hours=1)
-    local = sorted((row.created_at.astimezone(BERLIN) for row in left), reverse=True)
+    local = sorted((row.created_at.astimezone(BERLIN) for row in left if row.created_at), reverse=True)
     assert [f"{t:%m-%d %H}" for t in local[:24]] == [f"03-31 {hour:02}" for hour in range(23, -1, -1)]
     assert [f"{t:%m-%d %H}" for t in local[24:32]] == [
         "03-30 23",
@@ -375,7 +377,9 @@ def test_a_year_of_hourly_backups_ends_with_what_the_policy_says() -> None:
         "2025-05",
         "2025-04",
     ]
-    assert longest <= policy.keep.most_kept() + 1
+    most = policy.keep.most_kept()
+    assert most is not None
+    assert longest <= most + 1
 
 
 @pytest.mark.parametrize(
@@ -395,7 +399,7 @@ def test_a_year_of_hourly_backups_ends_with_what_the_policy_says() -> None:
         ({"suspicious": -0.1}, "suspicious = -0.1: write a share from 0 (off) to below 1, such as 0.5"),
     ],
 )
-def test_a_policy_that_could_cost_the_last_backup_is_refused(changes: dict, says: str) -> None:
+def test_a_policy_that_could_cost_the_last_backup_is_refused(changes: dict[str, Any], says: str) -> None:
     """And one that contradicts itself."""
     keep = changes.pop("keep", "last=1")
     with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):

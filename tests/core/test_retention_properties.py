@@ -1,6 +1,7 @@
 """What holds of every listing and every policy, whatever they are."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, assume, given, settings
@@ -76,11 +77,12 @@ counts = st.one_of(st.just(-1), st.integers(1, 6))
 def keeps(draw: st.DrawFn, span_rules: tuple[str, ...] = SPAN_RULES) -> Keep:
     """Any one to four rules together."""
     rules = draw(st.lists(st.sampled_from(COUNT_RULES + span_rules), min_size=1, max_size=4, unique=True))
-    return Keep(**{rule: draw(counts if rule in COUNT_RULES else spans) for rule in rules})
+    chosen: dict[str, Any] = {rule: draw(counts if rule in COUNT_RULES else spans) for rule in rules}
+    return Keep(**chosen)
 
 
 @st.composite
-def policies(draw: st.DrawFn, span_rules: tuple[str, ...] = SPAN_RULES, **fixed: object) -> Retention:
+def policies(draw: st.DrawFn, /, span_rules: tuple[str, ...] = SPAN_RULES, **fixed: Any) -> Retention:
     """Any policy."""
     values = {
         "keep": draw(keeps(span_rules)),
@@ -94,7 +96,7 @@ def policies(draw: st.DrawFn, span_rules: tuple[str, ...] = SPAN_RULES, **fixed:
     return Retention(**(values | fixed))
 
 
-def judged(rows: list[Backup], policy: Retention, **more: object) -> tuple[Verdict, ...]:
+def judged(rows: list[Backup], policy: Retention, **more: Any) -> tuple[Verdict, ...]:
     """The verdicts on these rows."""
     return judge(rows, policy, ownership=OURS, now=NOW, **more)
 

@@ -36,7 +36,9 @@ def play(
     `accept` tells after which rotations an operator accepts, and the how manieth then. Each time is given back what is
     there afterwards, and how the rotation judged it.
     """
-    rows, accepted, seen, made_room = list(rows), set(), [], False
+    accepted: set[str] = set()
+    seen: list[tuple[datetime, list[Backup], dict[str, Verdict]]] = []
+    rows, made_room = list(rows), False
     for number in range(round(days * DAY / every)):
         now = WIPED_AT + every * number
         if len(rows) >= limit:
