@@ -78,12 +78,13 @@ def plan(
     verdicts = seen.judged(present)
     if refusal := _unfit(listing):
         return Plan(verdicts, (), refusal.text, refusal.code)
-    held = seen.held(verdicts, present, brake)
+    waiting = seen.held(verdicts, present, brake)
+    held = (*waiting, *seen.held_small(present, brake))
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone, already=already_deleted)
     if over is not None:
         return Plan(verdicts, (), over, "max_deletions", held)
-    waiting = {verdict.backup.uuid: verdict for verdict in held}
-    verdicts = tuple(waiting.get(verdict.backup.uuid, verdict) for verdict in verdicts)
+    instead = {verdict.backup.uuid: verdict for verdict in waiting}
+    verdicts = tuple(instead.get(verdict.backup.uuid, verdict) for verdict in verdicts)
     waits = told_held(held, brake.held_until(listing.taken_at), retention.zone) if held else None
     return Plan(verdicts, _deletions(verdicts), held=held, waits=waits)
 
@@ -114,19 +115,28 @@ def make_room(
     if refusal := _unfit(listing):
         return refusal
     present, seen = Applied(retention, ownership), _Seen(listing, accepted, asked)
-    spared = seen.spare(present) if brake.most != 0 else ()
-    small = sorted(spared, key=lambda verdict: verdict.backup.uuid in asked)
+    spared, waiting = (seen.spare(present), seen.held_small(present, brake)) if brake.most != 0 else ((), ())
+    waits = {verdict.backup.uuid for verdict in waiting}
+    free = (verdict for verdict in spared if verdict.backup.uuid not in waits)
+    small = sorted(free, key=lambda verdict: verdict.backup.uuid in asked)
     fresh = [verdict for verdict in small if verdict.backup.uuid not in asked]
     if fresh and (again or _shrank_lately(seen.judged(present))):
         return fresh[0]
     if again:
-        return small[0] if small else Refusal("nothing_deletable", ROOM_MADE)
+        return small[0] if small else Refusal("nothing_deletable", ROOM_MADE, waiting)
     now = listing.taken_at
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
     room = _room_by_a_good_one(replace(seen, coming=coming), present, brake, asked)
     if isinstance(room, Refusal):
-        return small[0] if small else room
+        return small[0] if small else _told_with(waiting, room, brake.held_until(now), retention)
     return fresh[0] if fresh and room.backup.uuid in asked else room
+
+
+def _told_with(waiting: tuple[Verdict, ...], room: Refusal, until: datetime, retention: Retention) -> Refusal:
+    """The refusal with the small ones that wait: they are the reason where nothing else could make room."""
+    if waiting and room.code == "nothing_deletable":
+        return Refusal("max_deletions", told_held(waiting, until, retention.zone), waiting)
+    return replace(room, held=(*room.held, *waiting))
 
 
 def _room_by_a_good_one(seen: "_Seen", present: Applied, brake: Brake, asked: Collection[str]) -> Verdict | Refusal:
@@ -200,12 +210,28 @@ class _Seen:
 
     def held(self, verdicts: Sequence[Verdict], present: Applied, brake: Brake) -> tuple[Verdict, ...]:
         """What the present retention deletes, the one before it keeps, and has not been told for a day."""
-        now, until = self.listing.taken_at, brake.held_until(self.listing.taken_at)
+        before = self._before(present, brake)
+        return () if before is None else self._held_back(verdicts, self.judged(before), present, brake)
+
+    def held_small(self, present: Applied, brake: Brake) -> tuple[Verdict, ...]:
+        """The suspicious ones that could make room, are so by the present retention alone, and have not been told."""
+        before = self._before(present, brake)
+        if before is None:
+            return ()
+        allowed = (*self.judged(before), *self.spare(before))
+        return self._held_back(tuple(reversed(self.spare(present))), allowed, present, brake)
+
+    def _held_back(
+        self, verdicts: Sequence[Verdict], before: Sequence[Verdict], present: Applied, brake: Brake
+    ) -> tuple[Verdict, ...]:
+        return held_back(verdicts, before, brake.held_until(self.listing.taken_at), present.retention.zone)
+
+    def _before(self, present: Applied, brake: Brake) -> Applied | None:
+        """What was last applied; None where it is what is applied now, is not known, or holds nothing any more."""
         # What the panel made of our names is knowledge, and no part of what was configured.
         before = brake.before and brake.before.knowing(present.ownership.altered)
-        if brake.lifted or before is None or before == present or now >= until:
-            return ()
-        return held_back(verdicts, self.judged(before), until, present.retention.zone)
+        now = self.listing.taken_at
+        return None if brake.lifted or before == present or now >= brake.held_until(now) else before
 
 
 def _no_exception(brake: Brake, now: datetime, retention: Retention) -> str | None:
