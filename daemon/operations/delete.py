@@ -15,7 +15,8 @@ from daemon.errors import BackupdError, StateError
 from daemon.operations.operation import Errand
 from daemon.operations.result import Handled, ended_by, refused
 from daemon.panel.errors import NotFoundError
-from daemon.rotation.delete import ChangedError, delete_decided, delete_seen, undeleted
+from daemon.rotation.delete import delete_decided, undeleted
+from daemon.rotation.deletion import ChangedError, delete_seen
 from daemon.rotation.gather import gather, say_incomplete
 from daemon.rotation.outcome import Result, refusal
 from daemon.rotation.run import Halt

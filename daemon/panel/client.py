@@ -142,6 +142,11 @@ class PanelClient:
         """The panel's clock now; None before its first answer."""
         return self._requests.panel_clock.now()
 
+    def clock_doubt(self) -> str:
+        """Say why nothing may be deleted by what the panel's clock shows now; nothing where it can be trusted."""
+        clock = self._requests.panel_clock
+        return clock.doubt(clock.now() or self._clock.now(), self._clock.monotonic())
+
     # Reading
 
     async def servers(self) -> tuple[Server, ...]:

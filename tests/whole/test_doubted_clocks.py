@@ -9,6 +9,8 @@ import pytest
 from daemon.operations import rotations as by_hand
 from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.survey import survey
+from daemon.sandbox import faults
+from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed, Server, State
 from daemon.sandbox.scenes import own_name
 from tests.whole.fleet import Daemons, at, until
@@ -104,6 +106,31 @@ async def test_a_panel_that_tells_no_date_deletes_nothing(rig: Rig, monkeypatch:
     monkeypatch.setattr(transport, "handle_async_request", dateless)
     assert_clock(await rig.rotate(), "do not tell what its clock shows")
     assert deleted(rig) == 0
+
+
+@pytest.mark.parametrize("skew", [60 * DAY, -60 * DAY], ids=str)
+@pytest.mark.parametrize("limit", [100, 5], ids=["prune", "room"])
+async def test_a_panels_clock_that_is_set_while_the_api_limit_holds_a_deletion_back_stops_it(
+    rig: Rig, skew: timedelta, limit: int
+) -> None:
+    """It was decided on when the clock was right, and what is looked at before it leaves is dated in the future."""
+    rig.fill(5)
+    rig.server.limit = limit
+    rig.world.faults.order(faults.api_limit("60"), on=Call.DELETE)
+    rig.world.later(40 if limit == 5 else 100, lambda: setattr(rig.world.settings, "skew", skew))
+    outcome = await rig.rotate()
+    assert outcome.result is not Result.DONE
+    assert "clock" in outcome.problems[-1].text
+    assert deleted(rig) == 0
+
+
+async def test_a_panels_clock_that_is_set_between_two_deletions_stops_the_second(rig: Rig) -> None:
+    """The answer to the first tells of it."""
+    rig.fill(5)
+    jump = faults.meanwhile(lambda _world, _server: setattr(rig.world.settings, "skew", 60 * DAY))
+    rig.world.faults.order(jump, on=Call.DELETE)
+    outcome = await rig.rotate()
+    assert (outcome.result, outcome.problems[-1].code, deleted(rig)) == (Result.REFUSED, "clock", 1)
 
 
 async def test_no_room_is_made_by_a_clock_that_is_doubted(rig: Rig) -> None:

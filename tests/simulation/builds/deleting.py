@@ -109,8 +109,8 @@ def _deletes_without_a_journal() -> AbstractContextManager[Any]:
 
 @broken("a reload amid deletions is not obeyed", "3", insist={"reload races with a DELETE": 1})
 def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
-    real = daemon.rotation.delete._expect
-    return PATCH(daemon.rotation.delete, "_expect", lambda holds, text: "configuration" in text or real(holds, text))
+    real = daemon.rotation.delete.expect
+    return PATCH(daemon.rotation.delete, "expect", lambda holds, text: "configuration" in text or real(holds, text))
 
 
 @broken("one backup that cannot be deleted ends all deletions", "past", insist={"backup cannot be deleted": 0.5})

@@ -16,7 +16,7 @@ import daemon.panel.listing
 import daemon.panel.transport
 import daemon.panel.wire
 import daemon.rotation.create
-import daemon.rotation.delete
+import daemon.rotation.deletion
 import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
@@ -50,7 +50,7 @@ def _does_not_look_again() -> AbstractContextManager[Any]:
     async def look(client: PanelClient, clock: Any, *_: Any) -> float:
         return float(clock.monotonic())
 
-    return PATCH(daemon.rotation.delete, "_look_again", look)
+    return PATCH(daemon.rotation.deletion, "_look_again", look)
 
 
 @broken("locks are looked at by the panel alone", "1")
@@ -77,7 +77,7 @@ def _pending_is_failed() -> AbstractContextManager[Any]:
 
     stack = ExitStack()
     stack.enter_context(PATCH(daemon.core.retention, "_settled", settled))
-    stack.enter_context(PATCH(daemon.rotation.delete, "_look_again", look))
+    stack.enter_context(PATCH(daemon.rotation.deletion, "_look_again", look))
     return stack
 
 

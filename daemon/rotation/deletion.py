@@ -1,0 +1,113 @@
+"""One deletion: its DELETE leaves while what it was decided on is known to be true, or not at all.
+
+Before a DELETE, every failed backup, and any backup that was seen more than a minute ago, is read again. Where its
+lock, state or presence differ, or the clock that it was judged by was set, it is not deleted (invariants 4 and 9).
+"""
+
+from daemon.clock import Clock
+from daemon.core.model import Backup
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import (
+    BackupLockedError,
+    HeldBackError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PanelError,
+    PanelTroubleError,
+)
+
+FRESH_SECONDS = 60.0
+MOMENT_SECONDS = 5.0  # between a look at one backup and its DELETE
+LOOKS = 5
+PAUSES = (2.0, 8.0)  # seconds before a DELETE that failed is asked for again
+REPEAT_SECONDS = 60.0  # since the first, after which it is left to the next rotation
+REPEATED = (PanelTroubleError, OutcomeUnknownError)
+"""After what a DELETE is asked for again while its backup stands: the deed may be half done."""
+
+
+class ChangedError(Exception):
+    """A backup, the configuration or a clock is not any more what was decided on; the text says how."""
+
+
+class GoneError(ChangedError):
+    """The backup is not there any more."""
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    """Raise ChangedError, with these words, where something does not hold any more."""
+    if not holds:
+        raise ChangedError(otherwise)
+
+
+async def delete_seen(
+    client: PanelClient,
+    clock: Clock,
+    server_id: str,
+    listed: Backup,
+    *,
+    seen_at: float | None,
+    by_the_clock: bool = False,
+) -> bool:
+    """Delete one backup if it still is what was seen of it; return whether it was there.
+
+    `seen_at` is when it was seen, by the monotonic clock; None lets it be seen again in any case. The DELETE leaves
+    within a minute of the listing, or within seconds of a look, or not at all, however long the API limit holds
+    requests back; one that was decided on `by_the_clock` of the panel only while nothing casts doubt on that. After a
+    5xx or a lost answer it is asked for again, a few times, as long as the backup is seen to stand unchanged. Raises
+    ChangedError, and PanelError where the panel refuses.
+    """
+    until, repeated = clock.monotonic() + REPEAT_SECONDS, False
+    unknown: OutcomeUnknownError | None = None
+    for pause in (*PAUSES, REPEAT_SECONDS):
+        try:
+            return await _delete_fresh(client, clock, server_id, listed, seen_at=seen_at, by_the_clock=by_the_clock)
+        except GoneError as gone:
+            if repeated and await client.is_gone(server_id, listed.uuid):
+                return True
+            raise unknown or gone from None
+        except (ChangedError, PanelError) as error:
+            if isinstance(error, OutcomeUnknownError):
+                unknown = error  # and stays so, whatever comes of a later one: the first may still be done
+            if not isinstance(error, REPEATED) or clock.monotonic() + pause >= until:
+                raise unknown or error from None
+        await clock.sleep(pause)
+        seen_at, repeated = None, True
+    raise AssertionError("the last pause is longer than the time there is")
+
+
+async def _delete_fresh(
+    client: PanelClient,
+    clock: Clock,
+    server_id: str,
+    listed: Backup,
+    *,
+    seen_at: float | None,
+    by_the_clock: bool,
+) -> bool:
+    """Delete one backup as soon as the API limit allows it, looking again whenever it was seen too long ago."""
+    fresh_until = float("-inf") if seen_at is None else seen_at + FRESH_SECONDS
+    held_back: HeldBackError | None = None
+    for _ in range(LOOKS):
+        if clock.monotonic() >= fresh_until:
+            fresh_until = await _look_again(client, clock, server_id, listed) + MOMENT_SECONDS
+        doubt = client.clock_doubt() if by_the_clock else ""
+        expect(not doubt, doubt)
+        try:
+            return await client.delete(server_id, listed.uuid, not_after=fresh_until)
+        except HeldBackError as error:
+            held_back, fresh_until = error, float("-inf")
+        except BackupLockedError as error:
+            raise ChangedError(f"{listed.name} was locked meanwhile") from error
+    raise held_back or AssertionError("at least one look was taken")
+
+
+async def _look_again(client: PanelClient, clock: Clock, server_id: str, listed: Backup) -> float:
+    """Return when it was seen to be what it was; ChangedError where it is not."""
+    try:
+        now = await client.backup(server_id, listed.uuid, urgent=True)
+    except NotFoundError as error:
+        raise GoneError(f"{listed.name} is gone") from error
+    seen = (now.locked, now.successful, now.completed_at is None, now.unreadable)
+    was = (listed.locked, listed.successful, listed.completed_at is None, listed.unreadable)
+    expect(seen == was, f"{listed.name} changed its lock or state")
+    return clock.monotonic()
