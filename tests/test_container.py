@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from packaging.requirements import Requirement
 
 from daemon.config.load import load
@@ -189,7 +189,7 @@ def panel(tmp_path: Path) -> Iterator[Panel]:
 def test_the_health_check_asks_the_daemon_itself(panel: Panel, free_port: int, listen: str, asked: str) -> None:
     """At the address that it was given in the environment, one for everybody included, and without the token."""
     panel.configure(panel.add_server(past=1))
-    given = {ADDRESS: f"{listen}:{free_port}", "PTERO_BACKUPD_HTTP__TOKEN": KEYS["http.token"]}
+    given: dict[str, Any] = {ADDRESS: f"{listen}:{free_port}", "PTERO_BACKUPD_HTTP__TOKEN": KEYS["http.token"]}
     with running(panel, **given) as daemon:
         daemon.wait_for("daemon_started")
         done = check(f"{asked}:{free_port}")

@@ -156,7 +156,7 @@ def test_the_environment_wins_key_by_key(tmp_path: Path) -> None:
     text = f'{RIGHT}[http]\nlisten = "127.0.0.1:1"\nhosts = ["one.example"]'
     http = loaded(tmp_path, text, {**ENVIRONMENT, "PTERO_BACKUPD_HTTP__LISTEN": "127.0.0.1:2"}).http
     assert http
-    assert (http.port, http.hosts) == (2, {"one.example"})
+    assert (http.port, http.hosts) == (2, frozenset({"one.example"}))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def begun(start_at: datetime | None = START) -> list[Rotation]:
     """The journal's rows where one rotation has begun and not ended."""
     with Journal.memory() as journal:
         about = {"server_uuid": "1a7ce997", "server": "survival", "panel": "main", "policy": "standard"}
-        journal.begin(**about, trigger="schedule", start_at=start_at, at=START)  # type: ignore[arg-type]
+        journal.begin(**about, trigger="schedule", start_at=start_at, at=START)
         return journal.recent()
 
 

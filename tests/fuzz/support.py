@@ -51,7 +51,7 @@ def run(*words: str, stdin: bytes = b"", environ: Mapping[str, str] | None = Non
             code = main(words)
         finally:
             configure("warning", None)
-    return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+    return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 def sound(ran: Ran) -> Ran:

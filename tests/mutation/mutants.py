@@ -87,7 +87,8 @@ def applied(module: libcst.Module, mutation: Mutation) -> str:
     """The source with the mistake."""
     mutated = module.deep_replace(mutation.original_node, mutation.mutated_node)
     assert isinstance(mutated, libcst.Module)
-    return mutated.code
+    source: str = mutated.code
+    return source
 
 
 def functions(tree: ast.Module) -> list[tuple[str, range]]:

@@ -2,7 +2,7 @@
 
 import os
 import resource
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -343,8 +343,13 @@ def test_without_a_panel_the_configuration_and_its_warnings_are_told(scene: Scen
 def test_a_state_folder_that_can_be_used_is_said_and_nothing_is_made_in_it(tmp_path: Path) -> None:
     """One that is still to be made, an empty one, and one with a journal and locks."""
     state = tmp_path / "ptero" / "state"
-    for prepare in (lambda: None, lambda: state.mkdir(parents=True), lambda: Journal.open(state).close()):
-        prepare()
+    prepare: list[Callable[[], None]] = [
+        lambda: None,
+        lambda: state.mkdir(parents=True),
+        lambda: Journal.open(state).close(),
+    ]
+    for step in prepare:
+        step()
         before = sorted(tmp_path.rglob("*"))
         assert check_state(state) == Finding(Level.OK, "state", f"the state folder {state} can be used")
         assert sorted(tmp_path.rglob("*")) == before

@@ -36,7 +36,7 @@ def html(status: int) -> httpx.Response:
     return httpx.Response(status, html=f"<html><head><title>{status} Bad Gateway</title></head></html>")
 
 
-def row(uuid: str = UUID, **changed: object) -> dict[str, Any]:
+def row(uuid: object = UUID, **changed: object) -> dict[str, Any]:
     """A good backup, but for what is changed."""
     attributes = {
         "uuid": uuid,

@@ -73,7 +73,8 @@ async def replay(panel: PanelClient, capture: Capture) -> object:  # noqa: PLR09
         case "POST", ["backups"]:
             return await panel.create(server, name="x")
         case "POST", ["backups", uuid, "restore"]:
-            return await panel.restore(server, uuid, truncate=False)
+            await panel.restore(server, uuid, truncate=False)
+            return None
         case "DELETE", ["backups", uuid]:
             return await panel.delete(server, uuid)
     raise AssertionError(capture)
@@ -94,7 +95,7 @@ def succeeds(capture: Capture) -> bool:
     return capture.status < 300 and not is_lock(capture) and not is_server_list(capture)
 
 
-@pytest.mark.parametrize("capture", list(filter(succeeds, OF_THE_PANEL)), ids=str)
+@pytest.mark.parametrize("capture", [c for c in OF_THE_PANEL if succeeds(c)], ids=str)
 async def test_each_captured_success_is_understood(capture: Capture) -> None:
     """What the panel granted comes back as the value that the body holds."""
     async with client(Script(captured(capture.name))) as panel:
@@ -132,7 +133,7 @@ async def test_each_captured_refusal_is_its_error(capture: Capture) -> None:
         assert re.search(r'"detail": ?"(.{10})', capture.body)[1] in error.text  # type: ignore[index]
 
 
-@pytest.mark.parametrize("capture", list(filter(is_lock, OF_THE_PANEL)), ids=str)
+@pytest.mark.parametrize("capture", [c for c in OF_THE_PANEL if is_lock(c)], ids=str)
 async def test_each_captured_toggle_is_looked_at(capture: Capture) -> None:
     """A toggle's answer is taken where it shows the lock that was wanted, and its refusal is raised."""
     uuid = capture.path.split("/")[-2]
@@ -154,7 +155,7 @@ def _view(attributes: dict[str, object]) -> httpx.Response:
     return httpx.Response(200, json={"object": "backup", "attributes": attributes})
 
 
-@pytest.mark.parametrize("capture", list(filter(is_server_list, OF_THE_PANEL)), ids=str)
+@pytest.mark.parametrize("capture", [c for c in OF_THE_PANEL if is_server_list(c)], ids=str)
 async def test_each_captured_server_list_is_understood(capture: Capture) -> None:
     """The servers come back with what a rotation must know of them."""
     async with client(Script(captured(capture.name))) as panel:
@@ -177,7 +178,7 @@ async def test_a_captured_server_view_holds_limit_state_and_permissions() -> Non
     assert mine.obstacle is None
     assert mine.permissions is not None
     assert "*" in mine.permissions
-    assert shared.permissions == {"websocket.connect", "backup.read"}
+    assert shared.permissions == frozenset({"websocket.connect", "backup.read"})
     assert suspended.obstacle == "suspended"
     assert restoring.obstacle == "restoring a backup"
 

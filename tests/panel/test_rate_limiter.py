@@ -171,7 +171,8 @@ def test_a_quarter_of_the_share_goes_at_once_and_the_rest_ten_at_a_time() -> Non
 
 def _sent_within(pace: Pace, seconds: float) -> list[float]:
     """When requests go, if one always waits to."""
-    now, sent = 0.0, []
+    now = 0.0
+    sent: list[float] = []
     while True:
         wait = pace.wait(now)
         now += wait

@@ -14,7 +14,7 @@ from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
-from daemon.sandbox.orders import Call
+from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Server, User
 from daemon.sandbox.scenes import KEY, fleet
 from tests.virtual import BACKEND, VirtualClock
@@ -162,7 +162,7 @@ async def test_an_odd_list_stops_nobody(panel: Panel, field: str) -> None:
     [faults.web_page(502), faults.lost_after(), faults.odd(), faults.half_json(), faults.slow(31)],
     ids=lambda fault: fault.name,
 )
-async def test_a_list_that_fails_costs_one_request_and_stops_nobody(panel: Panel, fault: faults.Fault) -> None:
+async def test_a_list_that_fails_costs_one_request_and_stops_nobody(panel: Panel, fault: Fault) -> None:
     """Each looks by himself, and the list is left alone for a minute."""
     panel.world.faults.order(fault, on=Call.SERVERS)
     assert await panel.seen(*panel.servers[:30])

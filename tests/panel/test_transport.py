@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -119,7 +120,10 @@ def test_what_the_panel_did_not_say_itself_is_judged_by_the_status(status: int, 
     assert "Nginx" in refusal(Answer(502, {}, b"<TITLE>Nginx</TITLE>"), READ).text
 
 
-def every_subclass(root: type[Exception]) -> Iterator[type[Exception]]:
+Raised = TypeVar("Raised", bound=Exception)
+
+
+def every_subclass(root: type[Raised]) -> Iterator[type[Raised]]:
     """The tree below a class, itself included."""
     yield root
     for branch in root.__subclasses__():
@@ -129,7 +133,7 @@ def every_subclass(root: type[Exception]) -> Iterator[type[Exception]]:
 def test_every_error_has_a_code_of_its_own_and_a_hint() -> None:
     """Scripts tell them apart, and nobody is left without advice."""
     tree = [error for error in every_subclass(errors.PanelError) if error is not errors.PanelError]
-    assert len({error.code for error in tree}) == len(tree)  # type: ignore[attr-defined]
+    assert len({error.code for error in tree}) == len(tree)
     assert all(error("x").hint for error in tree)
     drawn = errors.__doc__ or ""
     assert all(error.__name__ in drawn for error in tree)
@@ -137,7 +141,12 @@ def test_every_error_has_a_code_of_its_own_and_a_hint() -> None:
 
 # -- httpx's own errors ------------------------------------------------------------------------------------------------
 
-FOREIGN_ROOTS = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
+FOREIGN_ROOTS: tuple[type[Exception], ...] = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.CookieConflict,
+    httpx.StreamError,
+)
 EVERY_FOREIGN = [error for root in FOREIGN_ROOTS for error in every_subclass(root)]
 ALL_NAMED = [thing for thing in vars(httpx).values() if isinstance(thing, type) and issubclass(thing, Exception)]
 
@@ -356,7 +365,7 @@ async def test_a_panel_that_comes_back_serves_all_who_waited() -> None:
         ended = await together(panel, 5)
         assert all(isinstance(server, Server) for server in ended)
         script.replies = [html(503), captured("007")]
-        assert await panel.server(SERVER)
+        assert isinstance(await panel.server(SERVER), Server)
 
 
 async def test_one_address_that_is_always_out_of_reach_speaks_for_no_other() -> None:
@@ -370,7 +379,7 @@ async def test_one_address_that_is_always_out_of_reach_speaks_for_no_other() -> 
         (slow, other) = await together(panel, 2)
         assert (type(slow), type(other)) == (errors.PanelTroubleError, Server)
         script.replies = [html(502), captured("007")]
-        assert await panel.server(SERVER)  # which is still tried again
+        assert isinstance(await panel.server(SERVER), Server)  # which is still tried again
 
 
 async def test_who_tries_for_all_and_is_left_lets_the_others_try() -> None:

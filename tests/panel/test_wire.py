@@ -179,7 +179,7 @@ def test_a_server_without_a_backup_limit_allows_none(changed: object, expected: 
     attributes = {"uuid": "u", "identifier": "i", "feature_limits": changed}
     server = read_server({"object": "server", "attributes": attributes, "meta": {"user_permissions": ["*", 5]}})
     assert server.backup_limit == expected
-    assert server.permissions == {"*"}
+    assert server.permissions == frozenset({"*"})
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class Panel:
 
     def leaks(self) -> dict[str, list[str]]:
         """The secrets in all that was printed or is in the state folder, by where they are; empty is good."""
-        places = [*self.printed, ("the state folder", stored(self.folder / "state"))]
+        places: list[tuple[str, str | bytes]] = [*self.printed, ("the state folder", stored(self.folder / "state"))]
         found = ((place, leaks(content, *self.secrets)) for place, content in places)
         return {place: secrets for place, secrets in found if secrets}
 

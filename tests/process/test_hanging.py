@@ -8,7 +8,7 @@ import socket
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from structlog.testing import capture_logs
@@ -81,7 +81,11 @@ def test_a_reload_that_hangs_holds_up_nothing(panel: Panel, mount: Path, tmp_pat
     """systemd's watchdog is fed, SIGTERM is obeyed at once, and a configuration that can be read again is."""
     panel.configure(panel.add_server(past=1))
     with Manager(tmp_path) as manager:
-        environ = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000", "PYTHONPATH": str(mount.parent / "site")}
+        environ: dict[str, Any] = {
+            "NOTIFY_SOCKET": manager.path,
+            "WATCHDOG_USEC": "400000",
+            "PYTHONPATH": str(mount.parent / "site"),
+        }
         with running(panel, **environ) as daemon:
             daemon.wait_for("rotation_ended")
             mount.touch()

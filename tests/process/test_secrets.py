@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -93,7 +94,7 @@ def test_a_run_full_of_failures_prints_and_stores_no_secret(panel: Panel) -> Non
     others += f'[servers.wrong]\nid = "{wrong.identifier}"\npanel = "other"\n'
     file = panel.configure(echo, node, lost, failed, strange, more=others)
     file.write_text(re.sub(r'(id = ".*"\n)(?=\[s)', r'\1panel = "main"\n', file.read_text()))
-    keys = {"PTERO_BACKUPD_PANELS__OTHER__API_KEY": OTHER_KEY}
+    keys: dict[str, Any] = {"PTERO_BACKUPD_PANELS__OTHER__API_KEY": OTHER_KEY}
     panel.secrets += [OTHER_KEY, MISPLACED_KEY, TOKEN]
     with running(panel, **keys) as daemon:
         for server in servers:
@@ -133,7 +134,7 @@ def test_what_is_shown_told_and_fetched_holds_no_secret_either(panel: Panel, mon
         more = '[http]\nlisten = "127.0.0.1:0"\n[alerts.ops]\ntype = "webhook"\nallow_http = true\n'
         more += 'events = ["failed", "done"]\n[alerts.alive]\ntype = "ping"\nallow_http = true\n'
         panel.configure(survival, broken, more=more)
-        addresses = {
+        addresses: dict[str, Any] = {
             "PTERO_BACKUPD_ALERTS__OPS__URL": f"{url}/{RECEIVER_SECRET}",
             "PTERO_BACKUPD_ALERTS__ALIVE__URL": f"{url}/{RECEIVER_SECRET}/{{server}}",
         }

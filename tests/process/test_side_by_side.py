@@ -117,10 +117,9 @@ def test_daemons_that_share_no_state_folder_delete_nothing_that_is_locked_or_kep
     panel.configure(survival)
     with ExitStack() as held:
         one = held.enter_context(running(panel))
-        if not at_once:
-            made = one.wait_for("backup_created")
+        made = None if at_once else one.wait_for("backup_created")
         other = held.enter_context(running(elsewhere(panel, survival)))
-        if not at_once:
+        if made is not None:
             assert other.wait_for("backup_adopted")["backup"] == made["backup"]
             panel.world.report(survival, survival.backups[made["uuid"]], success=True)
         results = {end(one), end(other)}

@@ -239,10 +239,10 @@ class Deletions:
         if not _makes_room(exchange):
             return oracle.judge(there, policy, name, now, complete=complete, asked=asked).deletions
         lately = "lifted" not in policy and self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
-        by = {"complete": complete, "lately": lately}
         _, tried = self._witness.half_deleted(exchange.server or "", exchange.sent)
         tried = tried | _looked_for_in_vain(exchange)
-        rooms = [oracle.room(there, policy, name, now, again=again, asked=asked, **by) for again in (False, True)]
+        by: dict[str, Any] = {"complete": complete, "asked": asked, "lately": lately}
+        rooms = [oracle.room(there, policy, name, now, again=again, **by) for again in (False, True)]
         return [uuid for room in rooms for place, uuid in enumerate(room) if tried >= set(room[:place])]
 
     def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
@@ -254,11 +254,11 @@ class Deletions:
         return page.date or self._witness.world.now()
 
 
-def _looked_for_in_vain(exchange: Exchange) -> set[str | None]:
+def _looked_for_in_vain(exchange: Exchange) -> set[str]:
     """The backups that the rotation was shown no answer of when it looked at them, so that it goes on without them."""
     assert exchange.rotation is not None
     views = (earlier for earlier in exchange.rotation.exchanges if earlier.call == "view")
-    return {view.backup for view in views if not (view.delivered and isinstance(view.document, dict))}
+    return {view.backup for view in views if view.backup and not (view.delivered and isinstance(view.document, dict))}
 
 
 def _complete(listing: Sequence[Exchange]) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -45,7 +45,7 @@ class Ears:
             found = known(written, *SECRETS)
             self._court().hold("10", not found, f"in {place} there is {', '.join(found)}")
 
-    def event(self, _: Any, __: str, event: dict[str, Any]) -> str:
+    def event(self, _: Any, __: str, event: MutableMapping[str, Any]) -> str:
         """Every event of the daemon's log, before anything is taken out of it."""
         text = repr(event)
         self.search(text, f"a line of the log: {event.get('event')}")

@@ -224,13 +224,11 @@ class Daemon(Process):
         self.fleet.start()
         self.up = True
         await self.over.wait()
-        if not self.alive:
-            await self._bury()
-            return
-        left = await self.fleet.drain(DRAIN_SECONDS)
-        await self.alerts.close(FLUSH_SECONDS)
-        self.simulation.witness.tell(f"{self.name} has stopped; left: {', '.join(left) or 'none'}")
-        self.alive = False
+        if self.alive:
+            left = await self.fleet.drain(DRAIN_SECONDS)
+            await self.alerts.close(FLUSH_SECONDS)
+            self.simulation.witness.tell(f"{self.name} has stopped; left: {', '.join(left) or 'none'}")
+            self.alive = False
         await self._bury()
 
     def reload(self, read: Callable[[], Config]) -> None:

@@ -60,7 +60,7 @@ class Report:
 
     seed: int
     violation: Violation | None
-    broken: Collection[str]
+    broken: frozenset[str]
     story: list[Event]
     digest: str
     begins: datetime

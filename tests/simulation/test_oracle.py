@@ -155,7 +155,7 @@ def test_both_delete_the_same_in_the_same_order_and_find_the_same_states(
     """Whatever there is, whatever is asked for."""
     whole, part, accepted, asked = given
     made, earlier = (whole, []) if complete else (part, whole)
-    by = {"complete": complete, "accepted": accepted, "asked": asked}
+    by: dict[str, Any] = {"complete": complete, "accepted": accepted, "asked": asked}
     verdicts = judge(backups(made), retention(policy), ownership=OURS, now=NOW, earlier=backups(earlier), **by)
     naive = oracle.judge(made, policy, SERVER, NOW, earlier=earlier, **by)
     assert {verdict.backup.uuid: verdict.state.value for verdict in verdicts} == naive.states

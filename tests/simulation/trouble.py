@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from daemon.sandbox.records import Backup, Kind, NodeState, Outcome, Server, State, Work
 from tests.simulation import oracle
@@ -17,8 +17,10 @@ from tests.simulation.configuration import KEYS, URLS
 from tests.simulation.scenario import DAY, HOUR, KEEPS, SCHEDULES, ZONES
 
 if TYPE_CHECKING:
+    from tests.simulation.process import Daemon
     from tests.simulation.run import Simulation
 
+Thing = TypeVar("Thing")
 Spell = Callable[["Simulation", Server, random.Random], None]
 
 PERMISSIONS = ("backup.read", "backup.create", "backup.delete", "backup.download", "backup.restore")
@@ -54,6 +56,20 @@ def _only_if(there_is: object) -> None:
         raise NothingToDoError
 
 
+def _there(thing: Thing | None) -> Thing:
+    """The thing itself; raise NothingToDoError where there is none."""
+    if thing is None:
+        raise NothingToDoError
+    return thing
+
+
+def _living(sim: "Simulation") -> "Daemon":
+    """The daemon, if it is alive."""
+    daemon = _there(sim.daemon)
+    _only_if(daemon.alive)
+    return daemon
+
+
 def pick(server: Server, rng: random.Random) -> Backup | None:
     """Some backup of the server, often one of the older ones."""
     rows = list(server.backups.values())
@@ -85,15 +101,15 @@ def somebody_creates(sim: "Simulation", server: Server, rng: random.Random) -> N
 
 def somebody_deletes(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Whatever it is, if it is not locked."""
-    backup = pick(server, rng)
-    _only_if(backup and not backup.locked)
+    backup = _there(pick(server, rng))
+    _only_if(not backup.locked)
     sim.world.remove(server, backup, by=SOMEBODY)
 
 
 def somebody_locks(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Failed and pending ones too."""
-    backup = pick(server, rng)
-    _only_if(backup and not backup.locked)
+    backup = _there(pick(server, rng))
+    _only_if(not backup.locked)
     sim.world.toggle_lock(server, backup, by=SOMEBODY)
 
 
@@ -123,8 +139,7 @@ def failed_turns_good(sim: "Simulation", server: Server, rng: random.Random) -> 
 
 def others_use_the_limit(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Other keys of the same user take most of the minute's requests."""
-    window = sim.world.windows.get("backupd")
-    _only_if(window)
+    window = _there(sim.world.windows.get("backupd"))
     window.count = max(window.count, sim.world.settings.api_limit - rng.randrange(0, 6))
 
 
@@ -235,8 +250,7 @@ def world_wiped(sim: "Simulation", server: Server, rng: random.Random) -> None:
 
 def backup_undeletable(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """One of those that are to go, for hours or days; now and then it cannot be looked at either."""
-    backup = pick_to_go(sim, server, rng)
-    _only_if(backup)
+    backup = _there(pick_to_go(sim, server, rng))
     sim.faults.undeletable[backup.uuid] = rng.choice(REFUSALS), rng.random() < 0.3
 
     def mended() -> None:
@@ -307,27 +321,23 @@ def receiver_down(sim: "Simulation", server: Server, rng: random.Random) -> None
 
 def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """At some step that follows: a request, an answer, a write to the journal."""
-    _only_if(sim.daemon and sim.daemon.alive)
-    sim.daemon.doomed_in = rng.randrange(1, 70)
+    _living(sim).doomed_in = rng.randrange(1, 70)
 
 
 def killed_between_steps(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """After so many steps of the event loop: at any await there is."""
-    steps, doomed = rng.randrange(1, 1500), sim.daemon
-    _only_if(doomed and doomed.alive)
+    steps, doomed = rng.randrange(1, 1500), _living(sim)
     sim.upsets.kill_after(steps, lambda: doomed.die("between two steps") if doomed.alive else None)
 
 
 def killed_at_a_moment(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """In the middle of whatever it waits for."""
-    _only_if(sim.daemon and sim.daemon.alive)
-    sim.daemon.die("it waits")
+    _living(sim).die("it waits")
 
 
 def stopped(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """And started again: what systemd does at an upgrade."""
-    _only_if(sim.daemon and sim.daemon.alive)
-    sim.daemon.over.set()
+    _living(sim).over.set()
 
 
 def reloaded(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -353,8 +363,8 @@ def reloaded(sim: "Simulation", server: Server, rng: random.Random) -> None:
 
 def policy_narrowed(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """By a number or a size that is less than was meant; neither number nor share of what goes is in the way."""
-    policy = sim.configuration.policies[server.name]
-    _only_if(policy and policy["keep"] != "all")
+    policy = _there(sim.configuration.policies[server.name])
+    _only_if(policy["keep"] != "all")
     narrow = rng.choice(({"keep": {"last": rng.randrange(1, 5)}}, {"total_size": rng.choice((300, 900))}))
     sim.reload({server.name: {**policy, "max_deletions": 200, "max_share": 1, **narrow}}, f"{server.name} is narrowed")
 
@@ -377,8 +387,7 @@ def lifted_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> Non
 
 def locked_by_hand(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """`backups lock` or `unlock` from a terminal, through the same trouble."""
-    backup = pick(server, rng)
-    _only_if(backup)
+    backup = _there(pick(server, rng))
     sim.lock_by_hand(server, backup, wanted=rng.random() < 0.7)
 
 
@@ -439,8 +448,7 @@ def _deletes(sim: "Simulation", server: Server, backup: Backup, _: random.Random
 
 def _keeps_more(sim: "Simulation", server: Server, _: Backup, rng: random.Random) -> None:
     """What was to go is to stay, or as much of it as another rule keeps."""
-    policy = sim.configuration.policies[server.name]
-    _only_if(policy)
+    policy = _there(sim.configuration.policies[server.name])
     keep = rng.choice(("all", {"last": 4}, {"last": 20}))
     policy = {key: value for key, value in policy.items() if key != "total_size"} | {"keep": keep}
     sim.reload({server.name: policy}, f"keep of {server.name}")

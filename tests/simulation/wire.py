@@ -42,6 +42,10 @@ class Caller(Protocol):
         ...
 
 
+Reply = tuple[int, list[tuple[bytes, bytes]], bytes, Loss | None]
+"""Status, headers, body, and how it is lost on its way back."""
+
+
 class Answered(Protocol):
     """Somebody who acts when the panel has answered, before the answer arrives."""
 
@@ -59,12 +63,10 @@ class Panel:
         self.slowness = 0.3
         self.on_answer: list[Answered] = []
         self.on_sent: Answered = lambda _exchange: None
-        self.working: set[asyncio.Future[object]] = set()
+        self.working: set[asyncio.Future[Reply]] = set()
         self.leaks: list[str] = []
 
-    async def serve(
-        self, exchange: Exchange, request: httpx.Request, body: bytes
-    ) -> tuple[int, list, bytes, Loss | None]:
+    async def serve(self, exchange: Exchange, request: httpx.Request, body: bytes) -> Reply:
         """Do what is asked, after its way here; the answer has its own way back."""
         ORIGIN.set(exchange)
         await self.clock.sleep(self.latency.random() * self.slowness)
@@ -75,7 +77,7 @@ class Panel:
         await self.clock.sleep(self.latency.random() * self.slowness)
         return answer
 
-    async def _app(self, request: httpx.Request, body: bytes) -> tuple[int, list, bytes, Loss | None]:
+    async def _app(self, request: httpx.Request, body: bytes) -> Reply:
         sent: list[MutableMapping[str, Any]] = []
         scope = {
             "type": "http",

@@ -426,7 +426,8 @@ def test_who_found_it_locked_does_not_wait_again_before_it_was_free(
             assert journal._connection.execute(patience).fetchone()[0] == seconds
             with pytest.raises(JournalBusyError):
                 begin(journal)
-        assert isinstance(journal.trouble, JournalBusyError)
+        trouble = journal.trouble
+        assert isinstance(trouble, JournalBusyError)
         shell.execute("ROLLBACK")
         shell.close()
         journal.probe()
@@ -447,7 +448,8 @@ def test_a_lock_that_another_holds_is_not_waited_for_without_end(
 
 def test_trouble_is_remembered_until_something_is_written(journal: Journal, tmp_path: Path) -> None:
     """Whatever is read meanwhile."""
-    assert journal.trouble is None
+    before = journal.trouble
+    assert before is None
     path = tmp_path / "state" / "history.sqlite3"
     path.rename(path.with_suffix(".gone"))
     with pytest.raises(StateError) as caught:

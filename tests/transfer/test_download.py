@@ -11,6 +11,7 @@ import pytest
 from daemon.errors import BackupdError
 from daemon.panel.download import HostError, LinkRefusedError, StrangeHostError
 from daemon.sandbox import faults
+from daemon.sandbox.orders import Fault
 from daemon.sandbox.records import Storage
 from daemon.transfer import files
 from daemon.transfer.download import download
@@ -59,7 +60,7 @@ def test_a_link_is_never_used_twice(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("fault", [faults.cut(), faults.reset(), faults.lost_before()])
-def test_where_the_host_knows_no_range_a_broken_transfer_begins_again(rig: Rig, fault: faults.Fault) -> None:
+def test_where_the_host_knows_no_range_a_broken_transfer_begins_again(rig: Rig, fault: Fault) -> None:
     """A node sends the whole file each time."""
     rig.order(fault)
     assert get(rig)
@@ -401,7 +402,11 @@ def test_another_file_is_never_overwritten_without_being_told_to(rig: Rig, conte
 
 def test_a_file_that_appears_meanwhile_is_not_overwritten_either(rig: Rig) -> None:
     """What came whole stays beside it."""
-    rig.watcher.at = lambda _: rig.path.write_text("somebody else's") and None
+
+    def appear(_: int) -> None:
+        rig.path.write_text("somebody else's")
+
+    rig.watcher.at = appear
     with pytest.raises(TargetError, match="meanwhile"):
         get(rig)
     assert rig.path.read_text() == "somebody else's"
@@ -487,7 +492,7 @@ def test_a_part_of_somebody_else_is_not_written_to(rig: Rig, monkeypatch: pytest
 
     def foreign(descriptor: int) -> os.stat_result:
         found = list(fstat(descriptor))
-        if stat.S_ISREG(found[stat.ST_MODE]):
+        if stat.S_ISREG(int(found[stat.ST_MODE])):
             found[stat.ST_UID] = 12345
         return os.stat_result(found)
 

@@ -107,7 +107,8 @@ def test_sparse_files_of_gnu_are_passed_over_whole() -> None:
 
 def test_sparse_files_of_pax_have_their_true_name_looked_at() -> None:
     """The one in the header is made up."""
-    entry = info("GNUSparseFile.0/x", 5, **{"GNU.sparse.name": "../x", "GNU.sparse.major": "1"})
+    entry = info("GNUSparseFile.0/x", 5)
+    entry.pax_headers = {"GNU.sparse.name": "../x", "GNU.sparse.major": "1"}
     assert walked(tar_of(entry)).escaping.first == ["../x"]
 
 

@@ -10,7 +10,7 @@ from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.survey import survey
 from daemon.sandbox import faults
 from daemon.sandbox.alterations import ALTERATIONS
-from daemon.sandbox.orders import Call
+from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Deed, Work
 from tests.whole.rig import Rig
 
@@ -75,7 +75,7 @@ async def test_a_person_who_renames_it_takes_it_out_of_ours(altering: Rig) -> No
 
 
 @pytest.mark.parametrize("done", [faults.lost_after(), faults.cut(), faults.error_after(500)], ids=str)
-async def test_a_lost_create_is_found_under_its_altered_name(altering: Rig, done: faults.Fault) -> None:
+async def test_a_lost_create_is_found_under_its_altered_name(altering: Rig, done: Fault) -> None:
     """Two minutes of looking for the name to the letter would end in a second backup."""
     altering.world.faults.order(done, on=Call.CREATE)
     outcome = await night(altering)
@@ -90,9 +90,8 @@ async def test_one_that_was_made_though_nobody_heard_of_it_is_ours_too(altering:
     altering.world.faults.order(faults.job(), on=Call.CREATE)
     assert (await night(altering)).result is Result.FAILED
     assert len(altering.names()) == 1
-    for _ in range(3):
-        outcome = await night(altering)
-    assert (outcome.result, outcome.kept, len(altering.names())) == (Result.DONE, 2, 2)
+    *_, last = [await night(altering) for _ in range(3)]
+    assert (last.result, last.kept, len(altering.names())) == (Result.DONE, 2, 2)
 
 
 async def test_a_person_who_renames_it_while_it_is_made_is_not_taken_for_the_panel(rig: Rig) -> None:

@@ -194,9 +194,11 @@ async def test_a_backup_deleted_by_somebody_between_listing_and_room_does_not_co
 async def test_a_journal_that_another_process_holds_costs_its_patience_once(rig: Rig) -> None:
     """Somebody has the file locked: each further step of a rotation would stop the whole daemon for another 5 s."""
     holder = sqlite3.connect(rig.folder / "state" / "history.sqlite3", isolation_level=None)
-    rig.world.faults.order(
-        Fault("held", meanwhile=lambda *_: holder.execute("BEGIN IMMEDIATE") and None), on=Call.CREATE
-    )
+
+    def hold(*_: object) -> None:
+        holder.execute("BEGIN IMMEDIATE")
+
+    rig.world.faults.order(Fault("held", meanwhile=hold), on=Call.CREATE)
     rig.server.work = Work(seconds=30)
     began = SystemClock().monotonic()
     await rig.rotate()

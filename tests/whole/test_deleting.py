@@ -35,8 +35,11 @@ async def test_a_reload_that_widens_the_policy_stops_deletions_that_are_under_wa
     """An operator sees the wrong ones go and reloads: nothing more may go by the old configuration (invariant 4)."""
     rig.fill(8)
     rig.configure(keep={"last": 1})
-    seen = Fault("operator", meanwhile=lambda *_: rig.configure(keep="all") and None)
-    rig.world.faults.order(seen, on=Call.DELETE)
+
+    def operator(*_: object) -> None:
+        rig.configure(keep="all")
+
+    rig.world.faults.order(Fault("operator", meanwhile=operator), on=Call.DELETE)
     await rig.rotate()
     assert len(deleted(rig)) <= 1
 

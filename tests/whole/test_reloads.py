@@ -1,8 +1,7 @@
 """A reload between two steps of what is under way: what follows it obeys the new configuration, and nothing else."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import pytest
@@ -18,11 +17,9 @@ from tests.whole.rig import Rig
 pytestmark = pytest.mark.anyio
 
 
-@contextmanager
-def unreadable(_: Journal) -> Iterator[None]:
+def unreadable(_: Journal) -> AbstractContextManager[None]:
     """A disk that lets nothing be read."""
     raise StateError("the journal cannot be read: disk I/O error")
-    yield
 
 
 async def test_a_retry_obeys_the_configuration_that_came_after_the_first_try(

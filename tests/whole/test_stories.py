@@ -78,14 +78,16 @@ async def test_a_changed_template_leaves_the_old_ones_foreign_until_also_own_nam
 async def test_a_panel_whose_clock_runs_10_minutes_ahead_is_rotated_rightly(rig: Rig) -> None:
     """Its new backups are dated in our future; that makes them neither strange nor adopted nor kept for too long."""
     rig.world.settings.skew = timedelta(minutes=10)
+    outcomes = []
     for _ in range(4):
-        outcome = await rig.rotate()
-        assert (outcome.result, outcome.problems) == (Result.DONE, ())
+        outcomes.append(await rig.rotate())
+        assert (outcomes[-1].result, outcomes[-1].problems) == (Result.DONE, ())
         await rig.clock.sleep(3600)
     assert len(rig.names()) == 3
-    assert outcome.created is not None
-    assert outcome.created.created_at is not None
-    assert outcome.created.created_at - rig.clock.now() > timedelta(minutes=-60)
+    newest = outcomes[-1].created
+    assert newest is not None
+    assert newest.created_at is not None
+    assert newest.created_at - rig.clock.now() > timedelta(minutes=-60)
 
 
 async def test_a_policy_widened_by_a_reload_while_a_rotation_waits_is_obeyed(rig: Rig) -> None:

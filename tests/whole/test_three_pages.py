@@ -6,6 +6,7 @@ What should be left is worked out here by hand-made rules, without the core.
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ async def panel(tmp_path: Path) -> AsyncIterator[tuple[SandboxServer, Server, Pa
         yield sandbox, server, tmp_path
 
 
-async def rotated(panel: tuple[SandboxServer, Server, Path], **policy: object) -> Outcome:
+async def rotated(panel: tuple[SandboxServer, Server, Path], **policy: Any) -> Outcome:
     """One rotation by hand, with that policy."""
     sandbox, server, folder = panel
     config = configuration(folder, {"survival": server}, keep=KEEP, **policy).servers["survival"]

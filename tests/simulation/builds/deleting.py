@@ -25,10 +25,11 @@ import daemon.rotation.wait
 import daemon.status.tracker
 from daemon.core.model import Backup
 from daemon.core.retention import Retention
+from daemon.panel.errors import PanelError
 from daemon.rotation.gather import Gathered
 from daemon.rotation.run import Run
 from daemon.state import Journal
-from tests.simulation.builds.registry import PATCH, broken
+from tests.simulation.builds.registry import PATCH, broken, original
 
 
 @broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7})
@@ -38,7 +39,7 @@ def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
 
 @broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8})
 def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
-    real = daemon.rotation.create.make_room
+    real = original(daemon.rotation.create, "make_room")
 
     def room(listing: Any, retention: Retention, **options: Any) -> Any:
         bold = replace(retention, keep=replace(retention.keep, last=1, daily=0, weekly=0, hourly=0, within=None))
@@ -49,11 +50,11 @@ def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
 
 @broken("the listing from before the wait is used", "3", "4", "5")
 def _skips_the_second_listing() -> AbstractContextManager[Any]:
-    real, real_gather = daemon.rotation.rotate.wait, daemon.rotation.rotate.gather
+    real, real_gather = original(daemon.rotation.rotate, "wait"), original(daemon.rotation.rotate, "gather")
     listings: dict[int, Any] = {}
 
     async def gather(run: Run) -> Gathered:
-        gathered = await real_gather(run)
+        gathered: Gathered = await real_gather(run)
         listings[id(run)] = gathered.listing
         return gathered
 
@@ -109,7 +110,7 @@ def _deletes_without_a_journal() -> AbstractContextManager[Any]:
 
 @broken("a reload amid deletions is not obeyed", "3", insist={"reload races with a DELETE": 1})
 def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
-    real = daemon.rotation.delete.expect
+    real = original(daemon.rotation.delete, "expect")
     return PATCH(daemon.rotation.delete, "expect", lambda holds, text: "configuration" in text or real(holds, text))
 
 
@@ -117,7 +118,7 @@ def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
 def _stops_at_the_first() -> AbstractContextManager[Any]:
     real = daemon.rotation.delete._leave
 
-    def leave(run: Run, backup: Backup, error: Exception) -> None:
+    def leave(run: Run, backup: Backup, error: PanelError) -> None:
         real(run, backup, error)
         raise daemon.rotation.delete.undeleted(run)
 
@@ -133,9 +134,9 @@ def _forgets_what_was_half_deleted() -> AbstractContextManager[Any]:
 
 @broken("a clock that panel and daemon share is not watched", "9", insist={"both clocks jump by months": 1})
 def _watches_no_shared_clock() -> AbstractContextManager[Any]:
-    real = daemon.panel.dates.doubt
+    real = original(daemon.panel.dates, "doubt")
 
-    def doubt(**given: Any) -> str:
+    def doubt(**given: Any) -> Any:
         return real(**{**given, "panel_set": timedelta(0), "ours_set": timedelta(0)})
 
     return PATCH(daemon.panel.dates, "doubt", doubt)

@@ -31,7 +31,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.gather import Gathered
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt, Run
-from tests.simulation.builds.registry import PATCH, broken
+from tests.simulation.builds.registry import PATCH, broken, original
 
 
 @broken("a failed one's lock is ignored", "1")
@@ -109,10 +109,10 @@ def _compares_own_ones_alone() -> AbstractContextManager[Any]:
 
 @broken("any suspicious one makes room", "3", insist={"world wiped": 0.4, "limit lowered": 0.4})
 def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
-    real = daemon.core.states.weigh
+    real = original(daemon.core.states, "weigh")
 
     def weigh(*given: Any, **options: Any) -> Weighed:
-        weighed = real(*given, **options)
+        weighed: Weighed = real(*given, **options)
         return replace(weighed, spare=frozenset(weighed.small))
 
     return PATCH(daemon.core.states, "weigh", weigh)
@@ -134,7 +134,7 @@ def _total_size_without_min_good() -> AbstractContextManager[Any]:
 
 @broken("the oldest of a rule that is not filled is not kept", "3", "5", "live")
 def _forgets_the_oldest() -> AbstractContextManager[Any]:
-    real = daemon.core.retention.opinions
+    real = original(daemon.core.retention, "opinions")
 
     def opinions(keep: Any, candidates: Any) -> Any:
         last = len(candidates) - 1
@@ -179,7 +179,7 @@ def _refuses_to_delete() -> AbstractContextManager[Any]:
 
 @broken("as many are deleted as max_deletions allows, and not none", "7")
 def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
-    real = daemon.rotation.run.plan
+    real = original(daemon.rotation.run, "plan")
 
     def plan(*given: Any, brake: Brake, **options: Any) -> Any:
         decided = real(*given, brake=brake, **options)
@@ -193,7 +193,7 @@ def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
 
 @broken("half of the good ones go at once", "7", insist={"configuration reloaded": 3})
 def _no_share() -> AbstractContextManager[Any]:
-    real = daemon.rotation.run.plan
+    real = original(daemon.rotation.run, "plan")
     return PATCH(
         daemon.rotation.run,
         "plan",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 from unittest import mock
 
@@ -20,6 +20,11 @@ class Break:
     make: Make
     rules: frozenset[str]
     insist: Mapping[str, float]
+
+
+def original(module: ModuleType, name: str) -> Any:
+    """What a module calls by that name before it is patched, be it its own or imported."""
+    return getattr(module, name)
 
 
 def broken(title: str, *rules: str, insist: Mapping[str, float] = MappingProxyType({})) -> Callable[[Make], Make]:

@@ -30,7 +30,7 @@ from daemon.panel.errors import (
     PanelError,
 )
 from daemon.rotation.run import Run
-from tests.simulation.builds.registry import PATCH, broken
+from tests.simulation.builds.registry import PATCH, broken, original
 
 
 @broken("the key stands in an error", "10")
@@ -84,7 +84,7 @@ def _asks_all_the_time() -> AbstractContextManager[Any]:
 
 @broken("whoever answers 404 means that the backup is gone", "told", insist={"404 page": 0.6, "error of the node": 0.3})
 def _believes_every_404() -> AbstractContextManager[Any]:
-    real = daemon.panel.transport.refusal
+    real = original(daemon.panel.transport, "refusal")
 
     def refusal(answer: Any, *given: Any) -> PanelError:
         told = real(answer, *given)

@@ -33,7 +33,7 @@ from daemon.panel.errors import (
 )
 from daemon.panel.transport import Requests
 from daemon.rotation.run import Order, Run
-from tests.simulation.builds.registry import PATCH, broken
+from tests.simulation.builds.registry import PATCH, broken, original
 
 
 @broken("a create is repeated when its answer is lost", "6")
@@ -97,7 +97,7 @@ def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
 
 @broken("a resume is a start of its own", "6", insist={"killed at a step": 0.7})
 def _resumes_for_another_start() -> AbstractContextManager[Any]:
-    real = daemon.fleet.fleet.pick_up
+    real = original(daemon.fleet.fleet, "pick_up")
 
     def pick_up(rows: Any, starts: Any, now: Any, **options: Any) -> Any:
         found = real(rows, starts, now, **options)
