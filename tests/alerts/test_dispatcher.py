@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from daemon.alerts import Alerts
 from daemon.alerts.formats import as_json
 from daemon.alerts.sender import Poster
+from daemon.config.models import AlertTable
 from daemon.config.values import AlertConfig, Config, HttpConfig
 from daemon.core.alerting import Event
 from daemon.errors import StateError
@@ -568,7 +569,7 @@ async def test_a_memory_that_makes_no_sense_is_no_memory(stage: Stage) -> None:
 
 
 async def test_a_bug_in_the_look_at_the_clock_does_not_end_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next look is a minute later."""
+    """The next look is a minute later. The rotations say that the clock was set, which only brings the date near here."""
     with capture_logs() as lines:
         async with stage.running(stage.configure()):
             with monkeypatch.context() as patch:
@@ -576,10 +577,10 @@ async def test_a_bug_in_the_look_at_the_clock_does_not_end_it(stage: Stage, monk
                 await stage.clock.sleep(150)
             stage.clock.start += timedelta(days=9)
             await stage.clock.sleep(61)
-    assert [line["event"] for line in lines] == ["overdue_bug"] * 2
+    assert [line["event"] for line in lines if line.get("code") != "clock"] == ["overdue_bug"] * 2
     assert "overdue" in stage.told.of("survival")[0]
 
 
 def test_the_default_events_are_all_trouble_and_its_end() -> None:
     """What these tests call trouble is what the configuration gives who says nothing."""
-    assert frozenset(Event) - {Event.DONE} == TROUBLE
+    assert frozenset(map(Event, AlertTable.model_fields["events"].default)) == TROUBLE

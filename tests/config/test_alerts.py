@@ -25,9 +25,10 @@ def environ(url: str = SECRET) -> Mapping[str, str]:
 
 
 def test_a_receiver_is_told_of_trouble_and_its_end_unless_it_asks_otherwise(tmp_path: Path) -> None:
-    """Each good backup is told to nobody who did not ask for it."""
+    """Each good backup is told to nobody who did not ask for it; a new normal is told to who hears of suspicious ones."""
     ops = loaded(tmp_path, receiver(), environ()).alerts["ops"]
-    assert (ops.type, ops.url.get_secret_value(), ops.events) == ("webhook", SECRET, frozenset(Event) - {Event.DONE})
+    trouble = frozenset(Event) - {Event.DONE, Event.NEW_NORMAL}
+    assert (ops.type, ops.url.get_secret_value(), ops.events) == ("webhook", SECRET, trouble)
     asked = loaded(tmp_path, receiver("webhook", 'events = ["done"]'), environ()).alerts["ops"]
     assert asked.events == {Event.DONE}
 
