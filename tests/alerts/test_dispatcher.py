@@ -569,7 +569,7 @@ async def test_a_memory_that_makes_no_sense_is_no_memory(stage: Stage) -> None:
 
 
 async def test_a_bug_in_the_look_at_the_clock_does_not_end_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next look is a minute later. The rotations say that the clock was set, which only brings the date near here."""
+    """The next look is a minute later. That the clock was set, only to make it late, is what the rotations say."""
     with capture_logs() as lines:
         async with stage.running(stage.configure()):
             with monkeypatch.context() as patch:

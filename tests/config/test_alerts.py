@@ -25,7 +25,7 @@ def environ(url: str = SECRET) -> Mapping[str, str]:
 
 
 def test_a_receiver_is_told_of_trouble_and_its_end_unless_it_asks_otherwise(tmp_path: Path) -> None:
-    """Each good backup is told to nobody who did not ask for it; a new normal is told to who hears of suspicious ones."""
+    """Each good backup is told to nobody who did not ask for it; a new normal to whoever hears of suspicious ones."""
     ops = loaded(tmp_path, receiver(), environ()).alerts["ops"]
     trouble = frozenset(Event) - {Event.DONE, Event.NEW_NORMAL}
     assert (ops.type, ops.url.get_secret_value(), ops.events) == ("webhook", SECRET, trouble)

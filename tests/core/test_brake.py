@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
 from daemon.core.model import Action, Backup, Verdict
-from daemon.core.names import Ownership, Template
+from daemon.core.names import Altered, Ownership, Template
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.core.retention import Retention
 from tests.core.build import NOW, OURS, SIZE, TEMPLATE, but, failed, good, listing, refused, retention, roomy
@@ -183,6 +183,16 @@ def test_a_retention_that_keeps_more_waits_for_nothing() -> None:
     for policy in ("last=7", "last=8"):
         made = planned(DAYS, policy, Brake(10, before=applied("last=7")))
         assert (made.held, made.waits) == ((), None)
+
+
+def test_what_the_panel_made_of_our_names_is_no_change_of_the_retention() -> None:
+    """The one before judges by the same names, though the journal learned of them only since."""
+    rows = [good(NOW - days * DAY, name=f"{days}", uuid=f"{days}") for days in range(4)]
+    ours = OURS.knowing({row.uuid: Altered(good(row.created_at).name, row.name) for row in rows if row.created_at})
+    made = plan(listing(rows), retention("last=3"), ownership=ours, brake=Brake(10, before=applied("last=3")))
+    assert (gone(made), made.held) == ([rows[3]], ())
+    made = plan(listing(rows), retention("last=2"), ownership=ours, brake=Brake(10, before=applied("last=3")))
+    assert (gone(made), [verdict.backup for verdict in made.held]) == ([rows[3]], [rows[2]])
 
 
 def test_a_plan_over_the_brake_tells_what_is_held_as_well() -> None:
