@@ -8,6 +8,7 @@ trouble with the journal costs no more than the memory.
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from daemon.alerts import memory, message
@@ -44,32 +45,66 @@ class Alerts:
         self._watches: dict[str, Watch] = {}
         self._due: dict[str, datetime] = {}
         self._runs: dict[str, str] = {}
-        self._recalled = False
+        self._read: Journal | None = None
+        """The journal of which we know what waits in it."""
+
+        self._behind = False
+        """Whether it could not be written, so that it holds less than we know, or more."""
+
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Recall what was told before and what waits to be told, and begin to look at the clock."""
-        try:
-            self._watches = memory.recalled(self._journal())
-        except StateError as error:
-            log.warning("alerts_not_recalled", text=error.text)
+        self._watches = self._recalled()
         self.reload(self._config)
-        self._recall()
+        self._agree()
         self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
 
-    def _recall(self) -> None:
-        """Queue what an earlier daemon could not deliver; where the journal cannot be read, at a later look at it."""
+    def _recalled(self) -> dict[str, Watch]:
+        """What the journal remembers of each server; nothing where it cannot be read."""
         try:
-            waiting = memory.waiting(self._journal())
+            return memory.recalled(self._journal())
         except StateError as error:
             log.warning("alerts_not_recalled", text=error.text)
-            return
-        self._recalled = True
+            return {}
+
+    def _agree(self) -> None:
+        """Agree with the journal: recall what waits in one that is new to us, and write what one that failed lacks."""
+        journal = self._journal()
+        if journal is not self._read:
+            try:
+                waiting = memory.waiting(journal)
+            except StateError as error:
+                log.warning("alerts_not_recalled", text=error.text)
+                return
+            if self._read is not None:  # the state was opened anew
+                self._behind = True
+                self._watches |= {name: watch for name, watch in self._recalled().items() if self._is_fresh(name)}
+                self._due.clear()
+            self._read = journal
+            self._recall(waiting)
+        if self._behind:
+            self._write_all(journal)
+
+    def _is_fresh(self, name: str) -> bool:
+        """Whether nothing is known of a server but since when it is watched."""
+        watch = self._watches.get(name)
+        return watch is None or watch == Watch(watch.fine_at)
+
+    def _recall(self, waiting: Mapping[str, Sequence[Message]]) -> None:
+        """Queue what an earlier daemon could not deliver."""
         for name, messages in waiting.items():
-            if name in self._receivers:
+            if name in self._receivers and self._receivers[name].config.type != "ping":
                 self._receivers[name].recall(messages)
             else:
                 self._lose(name, messages)
+
+    def _write_all(self, journal: Journal) -> None:
+        """Write all that is known; trouble was told when it began."""
+        waiting = [(name, one) for name, receiver in self._receivers.items() for one in receiver.waiting]
+        with suppress(StateError):
+            memory.remember(journal, self._watches, waiting, self._clock.now(), whole=True)
+            self._behind = False
 
     def reload(self, config: Config) -> None:
         """Obey a new configuration: what is known of servers that stay is kept, what waits for a receiver too."""
@@ -119,6 +154,7 @@ class Alerts:
         try:
             memory.arrived(self._journal(), name, messages)
         except StateError as error:
+            self._behind = True
             log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
 
     async def close(self, bound: float) -> None:
@@ -147,6 +183,7 @@ class Alerts:
         server, now = order.server, self._clock.now()
         if server.name not in self._servers:
             return
+        self._agree()
         report = report_of(order, outcome)
         before = knowing(self._watches[server.name], outcome)
         watch, news = reported(before, report, now)
@@ -161,8 +198,7 @@ class Alerts:
         while True:
             await self._clock.sleep(LOOK_SECONDS)
             try:
-                if not self._recalled:
-                    self._recall()
+                self._agree()
                 for server in self._servers.values():
                     self._look_at(server, self._clock.now())
             except Exception:
@@ -205,6 +241,7 @@ class Alerts:
         try:
             memory.remember(self._journal(), changes, waiting, self._clock.now())
         except StateError as error:
+            self._behind = True
             log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
         for one in told:
             log.info("alert", told=one.news.event.value, server=one.server, text=one.text)

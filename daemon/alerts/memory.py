@@ -29,18 +29,24 @@ def recalled(journal: Journal) -> dict[str, Watch]:
 
 
 def remember(
-    journal: Journal, changes: Mapping[str, Watch | None], waiting: Iterable[tuple[str, Message]], at: datetime
+    journal: Journal,
+    changes: Mapping[str, Watch | None],
+    waiting: Iterable[tuple[str, Message]],
+    at: datetime,
+    *,
+    whole: bool = False,
 ) -> None:
     """Write down what is known now, None where it is to be forgotten, and which message waits for which receiver; both
-    or neither, so that nothing counts as told that nobody is going to tell. Raises StateError.
+    or neither, so that nothing counts as told that nobody is going to tell. `whole`: nothing else waits. Raises
+    StateError.
     """
     alerts = [
         Alert(receiver, message.server, message.news.event.value, {**as_json(message), "done": message.done})
         for receiver, message in waiting
     ]
     watches = {name: None if watch is None else _written(watch) for name, watch in changes.items()}
-    if watches or alerts:
-        journal.watch(watches, at, alerts)
+    if watches or alerts or whole:
+        journal.watch(watches, at, alerts, whole=whole)
 
 
 def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:

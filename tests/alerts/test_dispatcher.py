@@ -557,6 +557,85 @@ async def test_a_journal_that_fails_costs_only_the_memory(stage: Stage, monkeypa
     assert {"alerts_not_recalled", "alerts_not_remembered"} <= {line["event"] for line in lines}
 
 
+async def test_what_a_journal_missed_while_it_failed_is_written_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk and a receiver that is away, and a restart after the disk has room again: it is told all the same."""
+
+    def broken(*_: object, **__: object) -> Any:
+        raise StateError("the journal cannot be written: no space left on device")
+
+    stage.told.dead = True
+    config = stage.configure()
+    async with stage.running(config):
+        await stage.clock.sleep(50)
+        stage.fail(2)
+        with monkeypatch.context() as patched:
+            patched.setattr(Journal, "watch", broken)
+            await until(stage.clock, at(1, 4, 15))
+        await until(stage.clock, at(1, 4, 17))
+    stage.told.dead = False
+    async with stage.running(config):
+        await until(stage.clock, at(1, 6))
+    assert stage.told.of("survival") == ["01 04:10 failed"]
+
+
+async def test_what_a_failing_journal_could_not_forget_is_not_told_twice(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was delivered, and is forgotten as soon as the journal can be written again."""
+
+    def broken(*_: object, **__: object) -> Any:
+        raise StateError("the journal cannot be written: no space left on device")
+
+    config = stage.configure()
+    async with stage.running(config):
+        await stage.clock.sleep(50)
+        stage.fail(2)
+        with monkeypatch.context() as patched:
+            patched.setattr(Journal, "alerts_sent", broken)
+            await until(stage.clock, at(1, 4, 15))
+        await until(stage.clock, at(1, 4, 17))
+    async with stage.running(config):
+        await until(stage.clock, at(1, 6))
+    assert stage.told.of("survival") == ["01 04:10 failed"]
+
+
+async def test_a_journal_that_is_opened_later_is_recalled_then(stage: Stage) -> None:
+    """The state could not be used at the start: what waits in it is told once it can, and what was told is known."""
+    config = stage.configure()
+    right = as_json(message(config.servers["survival"]))
+    known = {"fine_at": at(1, 3).isoformat(), "good_at": at(1, 3).isoformat(), "told": ["failed"]}
+    journals = [Journal.memory(), Journal.open(stage.daemons.folder / "state")]
+    journals[1].watch({"survival": known}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
+    alerts = Alerts(config, lambda: journals[0], stage.clock, stage.told.poster())
+    alerts.start()
+    await stage.clock.sleep(10)
+    assert stage.told.of("survival") == []
+    journals.pop(0)
+    await stage.clock.sleep(70)
+    alerts.ended(order(config.servers["survival"], attempt=1), outcome(Result.FAILED))
+    await stage.clock.sleep(70)
+    await alerts.close(3)
+    assert stage.told.of("survival") == ["01 12:00 failed"]
+    assert set(journals[0].watches()) == {"survival", "creative"}
+    assert journals[0].alerts() == []
+    journals[0].close()
+
+
+async def test_a_receiver_that_takes_pings_by_now_gets_no_message_of_before(stage: Stage) -> None:
+    """Whatever is sent to such an address says that all is well."""
+    config = stage.configure(alert(PING, "ping"))
+    right = as_json(message(config.servers["survival"]))
+    with Journal.open(stage.daemons.folder / "state") as journal:
+        journal.watch({}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
+    with capture_logs() as lines:
+        async with stage.running(config):
+            await stage.clock.sleep(10)
+    assert {request.headers["Content-Type"].partition(";")[0] for request in stage.told.requests} == {"text/plain"}
+    assert [line["receiver"] for line in lines if line["event"] == "alert_lost"] == ["ops"]
+
+
 async def test_a_memory_that_makes_no_sense_is_no_memory(stage: Stage) -> None:
     """Somebody else wrote into the journal; alerts begin anew."""
     with Journal.open(stage.daemons.folder / "state") as journal:

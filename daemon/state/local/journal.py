@@ -377,10 +377,16 @@ class Journal:
             return {row["server"]: json.loads(row["watch"]) for row in rows}
 
     def watch(
-        self, changes: Mapping[str, Mapping[str, Any] | None], at: datetime, alerts: Iterable[Alert] = ()
+        self,
+        changes: Mapping[str, Mapping[str, Any] | None],
+        at: datetime,
+        alerts: Iterable[Alert] = (),
+        *,
+        whole: bool = False,
     ) -> None:
         """Remember for alerts what is known of these servers, and forget those where it is None; and, in one with it,
-        what waits to be told. A newer alert of the same event of a server takes the place of the one before.
+        what waits to be told. A newer alert of the same event of a server takes the place of the one before; the
+        `whole` of what waits, that of all before.
         """
         kept = [(server, json.dumps(dict(watch)), written(at)) for server, watch in changes.items() if watch]
         gone = [(server,) for server, watch in changes.items() if not watch]
@@ -388,6 +394,8 @@ class Journal:
         with self._writing("memory of alerts") as connection:
             connection.executemany("INSERT OR REPLACE INTO watch (server, watch, at) VALUES (?, ?, ?)", kept)
             connection.executemany("DELETE FROM watch WHERE server = ?", gone)
+            if whole:
+                connection.execute("DELETE FROM alert")
             connection.executemany(
                 "INSERT OR REPLACE INTO alert (receiver, server, event, message, at) VALUES (?, ?, ?, ?, ?)", told
             )
