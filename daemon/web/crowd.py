@@ -1,8 +1,9 @@
 """How many may be connected, how long each may take, and who has to go: nobody outside may cost a backup or the health.
 
 What must hold: the sockets stay far below what the process may open, since each rotation needs some; there is always
-room for one more, which may be the orchestrator's probe: who has waited longest without asking gives way. No connection
-outlives its deadlines: for a request's headers, and for taking the answer.
+room for one more, which may be the orchestrator's probe: who has waited longest without asking gives way, and where all
+are busy who has been so for longest. No connection outlives its deadlines: for a request's headers, and for taking the
+answer.
 """
 
 import asyncio
@@ -60,12 +61,14 @@ class Crowd:
         return Connection(self, *arguments, **keywords)
 
     def enter(self, connection: "Connection") -> None:
-        """Somebody came, or begins to wait anew; where they are too many, who waits longest goes."""
+        """Somebody came, or begins to wait anew; where they are too many, who waits longest goes, or else who has been
+        at it the longest.
+        """
         self._connections.pop(connection, None)
         self._connections[connection] = None
         if len(self._connections) > self.limits.connections:
-            waiting = (one for one in self._connections if not one.busy)
-            next(waiting, connection).break_off()
+            others = [one for one in self._connections if one is not connection]
+            next((one for one in others if not one.busy), others[0]).break_off()
 
     def leave(self, connection: "Connection") -> None:
         """Somebody went."""

@@ -6,12 +6,14 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 
 import httpx
 import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from daemon.config.values import HttpConfig
-from daemon.web.crowd import Limits
+from daemon.web.crowd import Connection, Limits
 from daemon.web.fleet_page import FleetPage
 from daemon.web.site import Site
 from tests.web.gallery import Gallery
@@ -91,6 +93,12 @@ def held(site: Site) -> int:
     """How many connections the daemon holds."""
     assert site._now
     return len(site._now.server.server_state.connections)
+
+
+def crowd_of(site: Site) -> list[Connection]:
+    """The connections themselves."""
+    assert site._now
+    return [one for one in site._now.server.server_state.connections if isinstance(one, Connection)]
 
 
 async def test_idle_connections_never_keep_the_health_from_answering(gallery: Gallery) -> None:
@@ -195,6 +203,22 @@ async def test_who_goes_away_leaves_the_others_their_answer(gallery: Gallery, mo
         assert await second == 200
 
 
+def test_uvicorn_is_as_the_crowd_builds_on_it() -> None:
+    """Else deadlines and limits would silently be none; the bound in pyproject.toml holds until it was looked at."""
+    missing = [
+        f"{kind.__name__}.{name}"
+        for kind, names in {
+            H11Protocol: ("connection_made", "connection_lost", "data_received", "on_response_complete"),
+            RequestResponseCycle: ("run_asgi",),
+        }.items()
+        for name in names
+        if name not in vars(kind)
+    ]
+    missing += sorted({"cycle", "transport", "loop"} - set(H11Protocol.__init__.__code__.co_names))
+    missing += sorted({"response_complete"} - set(RequestResponseCycle.__init__.__code__.co_names))
+    assert missing == [], f"uvicorn {version('uvicorn')} is built otherwise: mend daemon/web/crowd.py"
+
+
 @pytest.mark.parametrize(
     ("files", "most"), [(1024, 128), (524_288, 128), (resource.RLIM_INFINITY, 128), (256, 32), (64, 8), (16, 4)]
 )
@@ -207,3 +231,14 @@ def test_the_sockets_are_few_of_the_files_that_may_be_open(
     assert limits.connections == most
     assert 1 <= limits.requests < limits.connections
     assert limits.backlog <= limits.connections
+
+
+async def test_who_asks_much_and_reads_nothing_gives_way_to_a_probe(gallery: Gallery) -> None:
+    """Health is not counted, so as many as may be connected can be waiting for their answers to be taken."""
+    async with listening(gallery, FEW) as site, AsyncExitStack() as stack:
+        for _ in range(FEW.connections):
+            visitor = await stack.enter_async_context(visiting(site, room=4096))
+            visitor.say("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20_000)
+        await soon(lambda: all(one.busy for one in crowd_of(site)) and held(site) == FEW.connections)
+        assert await status_of(site) == 200
+        assert held(site) <= FEW.connections
