@@ -1,6 +1,6 @@
-"""Every command, with all that can be written after it, on one page.
+"""Declare every command, with its arguments and options, on one page.
 
-A command here only hands over to its module, which loads what it needs; so `--help` waits for none of that.
+Each command here only calls its module, which imports what it needs; so `--help` waits for none of that.
 """
 # ruff: noqa: PLC0415 — see above
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-config_app = typer.Typer(help="About the configuration file.", rich_markup_mode=None, no_args_is_help=False)
+config_app = typer.Typer(help="Work with the configuration file.", rich_markup_mode=None, no_args_is_help=False)
 app.add_typer(backups_app, name="backups")
 app.add_typer(config_app, name="config")
 
@@ -42,16 +42,17 @@ def before(
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The configuration: $PTERO_BACKUPD_CONFIG, else /etc/ptero-backupd/config.toml."
+            metavar="FILE",
+            help="Configuration file. Default: $PTERO_BACKUPD_CONFIG, else /etc/ptero-backupd/config.toml.",
         ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log everything.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log errors alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log only errors.")] = False,
     version: Annotated[  # noqa: ARG001 — its callback has answered
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take what stands before the command."""
+    """Read the options before the command."""
     if context.invoked_subcommand != RUN:  # the daemon takes signals when it can obey them
         take_signals()
     if verbose and quiet:
@@ -66,10 +67,10 @@ def before(
 def run(
     context: typer.Context,
     log_to_stdout: Annotated[
-        bool, typer.Option("--log-to-stdout", help="Log there, as containers do, and not to stderr.")
+        bool, typer.Option("--log-to-stdout", help="Log to stdout instead of stderr, as containers do.")
     ] = False,
 ) -> int:
-    """Run the daemon, in the foreground."""
+    """Run the daemon in the foreground."""
     from daemon.cli.commands.run import run_daemon
 
     return run_daemon(settings(context), log_to_stdout=log_to_stdout)
@@ -79,14 +80,16 @@ def run(
 def rotate(
     context: typer.Context,
     servers: Servers = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; only show what would be done.")] = False,
     max_deletions: Annotated[
         int | None,
-        typer.Option(min=-1, metavar="N", help="Lift the named servers' brake once, for N good backups; -1: any."),
+        typer.Option(
+            min=-1, metavar="N", help="Lift the named servers' brake once: delete up to N good ones; -1: any number."
+        ),
     ] = None,
     json: Json = False,
 ) -> int:
-    """Back up now, then delete what is beyond retention."""
+    """Back up now, then delete what retention does not keep."""
     from daemon.cli.commands.rotate import rotate_now
 
     return rotate_now(settings(context), servers or (), dry_run=dry_run, max_deletions=max_deletions, as_json=json)
@@ -99,21 +102,25 @@ def plan(
     servers: Servers = None,
     listing: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Judge saved list responses instead, without a panel; '-' is stdin."),
+        typer.Option(metavar="FILE", help="Judge saved list responses instead of a panel; '-' is stdin."),
     ] = None,
-    keep: Annotated[str | None, typer.Option(metavar="RULES", help="With --listing: such as last=3,daily=7.")] = None,
-    timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="With --listing: of days and weeks.")] = None,
-    now: Annotated[str | None, typer.Option(metavar="TIME", help="With --listing: when it was saved.")] = None,
+    keep: Annotated[
+        str | None, typer.Option(metavar="RULES", help="With --listing: the rules, such as last=3,daily=7.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="With --listing: time zone of days and weeks.")
+    ] = None,
+    now: Annotated[str | None, typer.Option(metavar="TIME", help="With --listing: when the list was saved.")] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="TEMPLATE", help="With --listing: judge only what is named so.")
+        str | None, typer.Option(metavar="TEMPLATE", help="With --listing: judge only backups with such names.")
     ] = None,
     json: Json = False,
 ) -> int:
-    """Show what would be kept and deleted now, and why."""
+    """Show what retention would keep and delete now, and why."""
     offline = {"--keep": keep, "--timezone": timezone, "--now": now, "--name": name}
     if listing is None:
         if given := [option for option, value in offline.items() if value is not None]:
-            raise UsageError(f"{given[0]} goes with --listing", hint="without it the configuration says so")
+            raise UsageError(f"{given[0]} needs --listing", hint="without --listing, the configuration decides that")
         from daemon.cli.commands.plan import plan_servers
 
         return plan_servers(settings(context), servers or (), as_json=json)
@@ -130,8 +137,8 @@ def plan(
 def schedule(
     context: typer.Context,
     servers: Servers = None,
-    count: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many for each server.")] = 5,
-    now: Annotated[str | None, typer.Option(metavar="TIME", help="Count from then.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many starts per server.")] = 5,
+    now: Annotated[str | None, typer.Option(metavar="TIME", help="Show starts from this time on.")] = None,
     json: Json = False,
 ) -> int:
     """Show the next starts."""
@@ -143,7 +150,7 @@ def schedule(
 @app.command()
 def check(
     context: typer.Context,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no panel.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Contact no panel.")] = False,
     json: Json = False,
 ) -> int:
     """Check the configuration, panels, keys and limits."""
@@ -163,11 +170,13 @@ def servers(context: typer.Context, json: Json = False) -> int:
 @app.command()
 def history(
     context: typer.Context,
-    server: Annotated[str | None, typer.Argument(metavar="SERVER", help="Of that server alone.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many, the newest first.")] = 20,
+    server: Annotated[str | None, typer.Argument(metavar="SERVER", help="Only this server.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many rotations, newest first.")
+    ] = 20,
     json: Json = False,
 ) -> int:
-    """Show the rotations of the past."""
+    """Show past rotations."""
     from daemon.cli.commands.history import show_history
 
     return show_history(settings(context), server, limit=limit, as_json=json)
@@ -175,7 +184,7 @@ def history(
 
 @app.command()
 def status(context: typer.Context, json: Json = False) -> int:
-    """Show what was last, what is under way, and what is next."""
+    """Show each server's last, running and next rotation."""
     from daemon.cli.commands.status import show_status
 
     return show_status(settings(context), as_json=json)
@@ -185,25 +194,25 @@ def status(context: typer.Context, json: Json = False) -> int:
 def init(
     context: typer.Context,
     *,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="The panel's address.")] = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="The panel's URL.")] = None,
     api_key_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file that holds the key; '-' is stdin.")
+        Path | None, typer.Option(metavar="FILE", help="File that contains the API key; '-' is stdin.")
     ] = None,
-    panel: Annotated[str, typer.Option(metavar="NAME", help="What to call the panel.")] = "main",
+    panel: Annotated[str, typer.Option(metavar="NAME", help="Name for the panel in the configuration.")] = "main",
     server: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this server; may be repeated. Else all.")
+        list[str] | None, typer.Option(metavar="ID", help="Cover only this server; may be repeated. Default: all.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="What to write, if not --config.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write. Default: that of --config.")
     ] = None,
-    allow_http: Annotated[bool, typer.Option("--allow-http", help="Send the key over plain http.")] = False,
+    allow_http: Annotated[bool, typer.Option("--allow-http", help="Allow sending the key over plain http.")] = False,
     all_servers: Annotated[
-        bool, typer.Option("--all-servers", help="All servers of the panel, by an administrator's key.")
+        bool, typer.Option("--all-servers", help="Cover all servers of the panel; needs an administrator's key.")
     ] = False,
 ) -> int:
-    """Write a first configuration from what a key can see.
+    """Write a first configuration for the servers that a key can see.
 
-    The key is asked for, or taken from $PTERO_BACKUPD_PANELS__MAIN__API_KEY or --api-key-file; it is never an argument.
+    The key comes from --api-key-file, $PTERO_BACKUPD_PANELS__MAIN__API_KEY or a prompt; it is never an argument.
     """
     from daemon.cli.commands.init import Wishes, write_first
 
@@ -214,7 +223,7 @@ def init(
 
 @config_app.command("schema")
 def config_schema() -> int:
-    """Print the JSON schema of the configuration file, for editors."""
+    """Print the JSON Schema of the configuration file, for editors."""
     from daemon.cli.commands.schema import show_schema
 
     return show_schema()
@@ -222,15 +231,15 @@ def config_schema() -> int:
 
 @config_app.callback()
 def _config() -> None:
-    """Look at the configuration file."""
+    """Work with the configuration file."""
 
 
 @app.command()
 def sandbox(
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8808",
-    kind: Annotated[str, typer.Option(metavar="KIND", help="pterodactyl or pelican.")] = "pterodactyl",
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Address to listen on.")] = "127.0.0.1:8808",
+    kind: Annotated[str, typer.Option(metavar="KIND", help="Kind of panel: pterodactyl or pelican.")] = "pterodactyl",
 ) -> int:
-    """Run a panel in memory, to try things on."""
+    """Run a panel in memory to try things on."""
     from daemon.cli.commands.sandbox import serve_sandbox
 
     return serve_sandbox(listen, kind)
@@ -238,9 +247,9 @@ def sandbox(
 
 @app.command()
 def demo(
-    keep_running: Annotated[bool, typer.Option("--keep-running", help="Stay until Ctrl-C.")] = False,
+    keep_running: Annotated[bool, typer.Option("--keep-running", help="Keep running until Ctrl-C.")] = False,
 ) -> int:
-    """Show the daemon at work; nothing to configure."""
+    """Show the daemon at work; needs no configuration."""
     from daemon.demo import run as run_demo
 
     return run_demo(keep_running)

@@ -131,7 +131,7 @@ def test_other_captured_lists_are_judged_too(cli: Cli, name: str) -> None:
         (["--listing", "-", "--keep", "last=1", "--timezone", "Berlin"], 'is no IANA time zone'),
         (["--listing", "-", "--keep", "last=1", "--now", "today"], '"today" is no moment'),
         (["--listing", "-", "--keep", "last=1", "--now", "2026-04-01T04:00"], "has no time zone"),
-        (["--keep", "last=1"], "--keep goes with --listing"),
+        (["--keep", "last=1"], "--keep needs --listing"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_obeyed_is_a_usage_error(cli: Cli, words: list[str], said: str) -> None:

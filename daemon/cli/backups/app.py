@@ -1,4 +1,4 @@
-"""The commands under `backups`: one server's backups by hand."""
+"""Declare the commands below `backups`, which manage one server's backups by hand."""
 # ruff: noqa: PLC0415 — as in daemon/cli/app.py
 
 from typing import Annotated
@@ -10,16 +10,16 @@ from daemon.cli.options import Backup, Json, Server, settings
 
 Backups = Annotated[
     list[str] | None,
-    typer.Argument(metavar="BACKUP", help="Each a uuid, a unique beginning of it, the exact name, or latest."),
+    typer.Argument(metavar="BACKUP", help="Each a uuid, a unique prefix of one, an exact name, or latest."),
 ]
-All = Annotated[bool, typer.Option("--all", help="Every backup that has a whole file.")]
+All = Annotated[bool, typer.Option("--all", help="All backups that have a whole file.")]
 ManyBackups = Annotated[
     list[str],
-    typer.Argument(metavar="BACKUP...", help="Each a uuid, a unique beginning of it, the exact name, or latest."),
+    typer.Argument(metavar="BACKUP...", help="Each a uuid, a unique prefix of one, an exact name, or latest."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
-backups_app = typer.Typer(help="One server's backups by hand.", rich_markup_mode=None)
+backups_app = typer.Typer(help="Manage one server's backups by hand.", rich_markup_mode=None)
 
 
 @backups_app.command("list")
@@ -27,12 +27,13 @@ def list_(
     context: typer.Context,
     server: Server,
     only: Annotated[
-        list[Only] | None, typer.Option(help="Only those; repeated: those that are all of it.", show_choices=True)
+        list[Only] | None,
+        typer.Option(help="Show only these; if repeated, a backup must match all.", show_choices=True),
     ] = None,
-    sort: Annotated[Sort, typer.Option(help="The order.")] = Sort.CREATED,
+    sort: Annotated[Sort, typer.Option(help="Sort order.")] = Sort.CREATED,
     json: Json = False,
 ) -> int:
-    """List all backups of a server, and what retention would say."""
+    """List a server's backups, with retention's verdict on each."""
     from daemon.cli.backups.listing import list_backups
 
     return list_backups(settings(context), server, only=only or (), sort=sort, as_json=json)
@@ -40,7 +41,7 @@ def list_(
 
 @backups_app.command()
 def show(context: typer.Context, server: Server, backup: Backup, json: Json = False) -> int:
-    """Show all that is known of one backup, and why retention keeps or deletes it."""
+    """Show one backup, and why retention keeps or deletes it."""
     from daemon.cli.backups.listing import show_backup
 
     return show_backup(settings(context), server, backup, as_json=json)
@@ -54,12 +55,13 @@ def download(
     backups: Backups = None,
     every: All = False,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE|DIR|-", help="Where to; '-' is stdout. Else here.")
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE|DIR|-", help="Target; '-' is stdout. Default: this folder."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace another file of that name.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing, different file.")] = False,
     json: Json = False,
 ) -> int:
-    """Download backups, whole and checked; what is there already is passed over."""
+    """Download backups, checked; skip those already there."""
     from daemon.cli.backups.download import Wish, download_backups
 
     wish = Wish(backups or (), every=every, output=output, force=force, as_json=json)
@@ -70,7 +72,7 @@ def download(
 def verify(
     context: typer.Context, *, server: Server, backups: Backups = None, every: All = False, json: Json = False
 ) -> int:
-    """Read backups to their end and check them; nothing is written."""
+    """Read backups to their end and check them; write nothing."""
     from daemon.cli.backups.verify import verify_backups
 
     return verify_backups(settings(context), server, backups or (), every=every, as_json=json)
@@ -82,19 +84,19 @@ def create(
     *,
     server: Server,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What to call it, if not by hand and the time.")
+        str | None, typer.Option(metavar="NAME", help="Name of the backup. Default: by hand and the time.")
     ] = None,
     ignored: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Leave that out; may be repeated; '' for nothing. Else as the policy."),
+        typer.Option(
+            metavar="PATTERN", help="Files to leave out; may be repeated; '' for none. Default: the policy's."
+        ),
     ] = None,
-    lock: Annotated[bool, typer.Option("--lock", help="Lock it.")] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until it is completed, and see that it is locked.")
-    ] = False,
+    lock: Annotated[bool, typer.Option("--lock", help="Lock the backup.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is completed, and check its lock.")] = False,
     json: Json = False,
 ) -> int:
-    """Make a backup. No room is made for it."""
+    """Create a backup; never make room for it at the panel's limit."""
     from daemon.cli.backups.writes import create_backup
 
     return create_backup(settings(context), server, title=name, ignored=ignored, lock=lock, wait=wait, as_json=json)
@@ -102,7 +104,7 @@ def create(
 
 @backups_app.command()
 def lock(context: typer.Context, server: Server, backups: ManyBackups, json: Json = False) -> int:
-    """Lock backups, so that nothing deletes them."""
+    """Lock backups so that nothing deletes them."""
     from daemon.cli.backups.writes import set_backup_locks
 
     return set_backup_locks(settings(context), server, backups, lock=True, as_json=json)
@@ -118,7 +120,7 @@ def unlock(context: typer.Context, server: Server, backups: ManyBackups, json: J
 
 @backups_app.command()
 def accept(context: typer.Context, server: Server, backup: Backup, json: Json = False) -> int:
-    """Say that a suspicious backup is good after all; it is remembered."""
+    """Accept a suspicious backup as good, and remember it."""
     from daemon.cli.backups.writes import accept_backup
 
     return accept_backup(settings(context), server, backup, as_json=json)
@@ -130,15 +132,15 @@ def restore(
     *,
     server: Server,
     backup: Backup,
-    truncate: Annotated[bool, typer.Option("--truncate", help="Delete all files of the server first.")] = False,
+    truncate: Annotated[bool, typer.Option("--truncate", help="First delete all files of the server.")] = False,
     no_safety_backup: Annotated[
-        bool, typer.Option("--no-safety-backup", help="Make no backup of what is there now.")
+        bool, typer.Option("--no-safety-backup", help="Do not back up the current files first.")
     ] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end of the restore.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the restore has ended.")] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
-    """Restore a good backup onto its server; what is there now is backed up first."""
+    """Restore a good backup; back up the current files first."""
     from daemon.cli.backups.writes import restore_backup
     from daemon.operations.restore import Wishes
 
@@ -153,16 +155,16 @@ def delete(
     server: Server,
     backups: Backups = None,
     beyond_retention: Annotated[
-        bool, typer.Option("--beyond-retention", help="Exactly those that `plan` says would be deleted.")
+        bool, typer.Option("--beyond-retention", help="Exactly those that `plan` would delete.")
     ] = False,
     max_deletions: Annotated[
         int | None,
-        typer.Option(min=-1, metavar="N", help="With --beyond-retention: allow so many good ones; -1: any number."),
+        typer.Option(min=-1, metavar="N", help="With --beyond-retention: delete up to N good ones; -1: any number."),
     ] = None,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
-    """Delete backups; locked ones and those still being made are refused."""
+    """Delete backups; refuse locked ones and those still being made."""
     from daemon.cli.backups.writes import Deletion, delete_backups
 
     deletion = Deletion(backups or (), beyond_retention, max_deletions)
