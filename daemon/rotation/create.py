@@ -32,6 +32,9 @@ from daemon.rotation.run import Halt, Run, Stage
 from daemon.rotation.survey import ROUNDING, adoption, stuck_problem
 from daemon.state import Rotation, Step
 
+AGAIN = frozenset({"retry", "resume"})
+"""The triggers of a rotation that comes back to a start: nothing else says that the start was served before."""
+
 
 async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Backup:
     """Return the backup that this rotation waits for: an adopted one, or a new one.
@@ -46,7 +49,7 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
             return _adopted(run, earlier, "it was asked for before, for this same start")
         if earlier is not None and earlier.uuid not in {row.backup_uuid for row in rows if made_a_failed_one(row)}:
             raise _failed_meanwhile(run, earlier)
-        if earlier is None and any(row.summary.get("good") for row in rows):
+        if earlier is None and run.order.trigger in AGAIN and any(row.summary.get("good") for row in rows):
             text = f"{asked[0]}, which this start made and which was good, is gone, so nothing more is deleted for it"
             raise Halt(Result.FAILED, Problem("vanished", text, "did someone delete it?"))
         gathered = await gather(run)  # what is decided rests on a listing taken after the last wait
@@ -153,7 +156,7 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
 def _made_already(run: Run, verdicts: Sequence[Verdict]) -> Backup | None:
     """A backup of ours since the start that is tried again; the journal may not know of it, as on a full disk."""
     start_at = run.order.start_at
-    if run.order.trigger not in {"retry", "resume"} or start_at is None:
+    if run.order.trigger not in AGAIN or start_at is None:
         return None
     since = _by_panel(run, start_at)
     mine = (v.backup for v in verdicts if v.own and v.state not in {State.STRANGE, State.FAILED})

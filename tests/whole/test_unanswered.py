@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.panel.errors import ServerStateError
-from daemon.rotation.outcome import LOOKED_AT_NEXT, Result
+from daemon.rotation.outcome import LOOKED_AT_NEXT, UNDELETABLE, UNDELETED_HINT, Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Kind
@@ -63,12 +63,15 @@ async def test_a_strange_answer_to_a_look_for_a_create_does_not_end_the_rotation
 
 
 async def test_of_a_deletion_nobody_knows_of_nobody_has_to_do_anything(rig: Rig) -> None:
-    """The next rotation judges what is there then."""
+    """While it is seen to stand it is asked for again, within a minute; the next rotation judges what is there then."""
     for _ in range(3):
         await rig.rotate()
-    rig.world.faults.order(faults.web_page(502), on=Call.DELETE)
+    rig.world.faults.order(faults.web_page(502), on=Call.DELETE, times=None)
     outcome = await rig.rotate()
-    assert [(problem.code, problem.hint) for problem in outcome.problems] == [("outcome-unknown", LOOKED_AT_NEXT)]
+    assert [(problem.code, problem.hint) for problem in outcome.problems] == [(UNDELETABLE, UNDELETED_HINT)]
+    rig.world.faults.clear()
+    assert (await rig.rotate()).result is Result.DONE
+    assert len(rig.names()) == 3
 
 
 async def test_who_can_end_a_suspension_is_said_where_it_is_met(rig: Rig) -> None:
