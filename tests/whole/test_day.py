@@ -163,17 +163,29 @@ def test_the_status_tells_the_journals_last_rotation(day: Day) -> None:
 
 
 def failures(rows: list[Rotation]) -> int:
-    """How many rotations in a row failed or were refused, skipped ones aside."""
+    """How many rotations in a row failed or were refused, skipped ones aside; what is held did not fail."""
     count = 0
     for row in (row for row in rows if row.result != "skipped"):
-        count = 0 if row.result == "done" else count + 1
+        count = 0 if row.result == "done" or is_held(row) else count + 1
     return count
 
 
+def is_held(row: Rotation) -> bool:
+    """Whether it got its good backup, and the brake holds what it would have deleted (invariant 7)."""
+    problems = row.summary["problems"]
+    return bool(row.summary["good"] and row.result == "refused" and problems[-1]["code"] == "max_deletions")
+
+
 def test_the_status_names_the_troubles_that_there_are(day: Day) -> None:
-    """At the end of a calm evening: one server at its limit, and nothing else; and the day's bad file is forgotten."""
+    """At the end of a calm evening: one server at its limit, one that was suspended while the brake held its
+    deletions, and nothing else; and the day's bad file is forgotten.
+    """
     troubled = {one["server"]: [kind["kind"] for kind in one["troubles"]] for one in day.status["servers"]}
-    assert {name: kinds for name, kinds in troubled.items() if kinds} == {FULL: ["overdue", "failing", "limit_full"]}
+    assert {name: kinds for name, kinds in troubled.items() if kinds} == {
+        FULL: ["overdue", "failing", "limit_full"],
+        STOPPED: ["held"],
+    }
+    assert is_held(next(row for row in reversed(day.of(STOPPED)) if row.result != "skipped"))
     assert day.status["ready"] is True
     assert day.status["notes"] == []
     assert len(day.status_when_refused["notes"]) == 1
@@ -321,7 +333,10 @@ def asked_names(row: Rotation) -> set[str]:
 
 
 def test_each_rotation_tells_the_backup_that_it_got(day: Day) -> None:
-    """The journal's row, its summary, its steps and the ledger name the same one, as good as it was."""
+    """The journal's row, its summary, its steps and the ledger name the same one, as good as it was.
+
+    Two rotations got the same one only where the first could not delete all, and the next took it over to go on.
+    """
     completed = {entry.backup for entry in day.world.ledger if entry.deed is Deed.COMPLETED}
     made = {entry.backup: entry for entry in deeds(day, Deed.CREATED)}
     for row in day.rotations:
@@ -334,8 +349,17 @@ def test_each_rotation_tells_the_backup_that_it_got(day: Day) -> None:
             assert made[row.backup_uuid].name == created["name"]
         assert row.summary["good"] == bool(uuids(row, "turned_good"))
         assert set(uuids(row, "turned_good")) <= completed & set(got)
-    good = Counter(uuid for row in day.rotations for uuid in uuids(row, "turned_good"))
-    assert max(good.values()) == 1
+    got_it: dict[str, Rotation] = {}
+    for row in (row for row in day.rotations if row.summary["good"]):
+        [uuid] = uuids(row, "turned_good")
+        if uuid in got_it:
+            before = got_it[uuid]
+            assert (row.trigger, row.start_at) == ("retry", before.start_at)
+            assert uuids(row, "adopted") == [uuid]
+            assert before.summary["undeleted"]
+            assert before.retry_at
+            assert before.retry_at <= row.began_at
+        got_it[uuid] = row
 
 
 def test_every_deletion_of_the_ledger_is_in_the_history_once_and_no_other(day: Day) -> None:
@@ -412,10 +436,14 @@ def as_told(message: Mapping[str, Any]) -> Told:
 
 
 class Memory:
-    """What must be told of a server, reckoned anew: which troubles are open, and when last all was fine."""
+    """What must be told of a server, reckoned anew: which troubles are open, and when last all was fine.
+
+    Those that were told beside a good backup are apart: that none comes any more is another trouble, of whatever kind.
+    """
 
     def __init__(self) -> None:
         self.open: set[str] = set()
+        self.beside: set[str] = set()
         self.fine_at: datetime | None = None
         self._due: dict[tuple[int, datetime], datetime] = {}
 
@@ -430,17 +458,21 @@ class Memory:
             self.open.add("overdue")
 
     def ended(self, row: Rotation, trouble: str | None, at: datetime) -> Iterator[Told]:
-        """At the end of a rotation."""
-        if row.summary["good"] or (row.result == "skipped" and not passing(row)):
+        """At the end of a rotation; what it could not delete goes on being wrong, though it is tried again."""
+        good = row.summary["good"]
+        if good or (row.result == "skipped" and not passing(row)):
             self.fine_at = at
-        if row.summary["good"]:
-            over, self.open = tuple(sorted(self.open - {trouble})), self.open & {trouble or ""}
+        if good:
+            going_on = self.beside & {trouble or "", "failed" if row.summary["undeleted"] else ""}
+            over = tuple(sorted(self.open | (self.beside - going_on)))
+            self.open, self.beside = set(), going_on
             if over:
                 yield "recovered", over, row.backup_uuid
             if trouble is None:
                 yield "done", (), row.backup_uuid
-        if trouble is not None and (trouble not in self.open or trouble == "suspicious"):
-            self.open.add(trouble)
+        known = self.beside if good else self.open
+        if trouble is not None and (trouble not in known or trouble == "suspicious"):
+            known.add(trouble)
             yield trouble, (), row.backup_uuid
 
 
