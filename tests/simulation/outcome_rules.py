@@ -122,7 +122,8 @@ class Endings:
         wanted, asked = [list(one.deletions) for one in judged], list(dict.fromkeys(e.backup for e in deleted))
         for uuid in left:  # where no look at it was answered, no DELETE left
             wanted = [[one for one in those if one != uuid] for those in wanted]
-        went_on = not judged or [uuid for uuid in asked if uuid not in left] in wanted
+        others = [uuid for uuid in asked if uuid not in left]
+        went_on = not judged or others in wanted or self._changed_lately(rotation)
         text = f"to be deleted besides {left}: {wanted}, asked for: {asked}"
         self._hold("past", outcome.created is not None and went_on, text, rotation.uuid)
         strangers = set(left) - set(self._court.undeletable())
@@ -136,10 +137,17 @@ class Endings:
         judged, deleted = self._judged(rotation)
         if not judged or (not deleted and any(oracle.over(one, rotation.policy) for one in judged)):
             return True
+        return self._changed_lately(rotation) and oracle.setting(rotation.policy, "max_deletions") != -1
+
+    def _changed_lately(self, rotation: Rotation) -> bool:
+        """Whether the policy was changed within the days in which what goes only since then may wait.
+
+        Its own day begins only when it is told, and so may be later than the last rotation that was done.
+        """
         since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
-        before = self._court.policies_between(rotation.server, since, self._witness.now())
-        changed = [one for one in before if one and not oracle.same_retention(one, rotation.policy)]
-        return bool(changed) and oracle.setting(rotation.policy, "max_deletions") != -1
+        done = (r.began for r in reversed(self._witness.rotations) if r.uuid == rotation.uuid and r.result == "done")
+        before = self._court.policies_between(rotation.server, min(since, next(done, -1.0)), self._witness.now())
+        return any(one and not oracle.same_retention(one, rotation.policy) for one in before)
 
     def _judged(self, rotation: Rotation) -> tuple[list[oracle.Judgement], list[Exchange]]:
         """What is to be deleted by the truth that the last listing could show, and what was asked for since.

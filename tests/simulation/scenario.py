@@ -133,11 +133,14 @@ def _altering(seed: int) -> dict[str, Any]:
 
 
 def _kinds(seed: int, kinds: Iterable[str], without: set[str]) -> dict[str, float]:
-    """A random part of all kinds: a run with few of them goes deeper than one where nothing works."""
-    rng = random.Random(f"{seed}/kinds")
-    share = rng.choice((0.1, 0.25, 0.5))
+    """A random part of all kinds: a run with few of them goes deeper than one where nothing works.
+
+    Each by a stream of its own, so that a new kind leaves every seed its others.
+    """
+    share = random.Random(f"{seed}/kinds").choice((0.1, 0.25, 0.5))
     chosen = {}
     for kind in kinds:
+        rng = random.Random(f"{seed}/kinds/{kind}")
         present, rate = rng.random() < share, rng.choice((0.05, 0.15, 0.4))
         if present and kind not in without:
             chosen[kind] = rate
