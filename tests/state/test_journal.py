@@ -268,6 +268,33 @@ def test_only_the_newest_are_kept(journal: Journal) -> None:
     assert [rotation.id for rotation in journal.recent()] == [numbers[4], numbers[3]]
 
 
+def test_the_rotations_that_made_room_are_kept_however_many_follow(journal: Journal) -> None:
+    """A large fleet has a hundred thousand in days; no further good backup may go because of that."""
+    made, refused = begin(journal, at=AT - timedelta(days=500)), begin(journal, at=AT - timedelta(days=499))
+    journal.step(made, "turned_good", AT)
+    journal.step(refused, "room", AT, uuid="gone")
+    others = [begin(journal, server_uuid=f"server-{n}") for n in range(3)]
+    begin(journal, at=AT)
+    assert journal.prune(AT, most=1) == 3
+    last = journal.last_step(UUID, ("room", "room_refused", "turned_good"))
+    assert last is not None
+    assert last.detail["uuid"] == "gone"
+    assert not {rotation.id for rotation in journal.recent()} & set(others)
+
+
+def test_what_may_be_half_deleted_is_remembered_until_a_list_lacks_it(journal: Journal) -> None:
+    """Forgotten, a row without a file would count as a good backup, and displace one that has its file."""
+    row = Backup("one", "auto-1", True, False, 10, AT, AT)
+    journal.ask(UUID, "one", AT)
+    for later in (timedelta(days=500), timedelta(days=5000)):
+        journal.prune(AT + later)
+        assert journal.asked(UUID) == {"one"}
+        journal.listed(UUID, [row], AT + later)
+    journal.listed(UUID, [replace(row, uuid="two")], AT + timedelta(days=5000))
+    journal.prune(AT + timedelta(days=5000))
+    assert journal.asked(UUID) == frozenset()
+
+
 def count(journal: Journal, table: str) -> int:
     """Count the rows of a table, past the journal's own reading."""
     return int(journal._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608

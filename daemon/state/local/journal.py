@@ -45,6 +45,11 @@ from daemon.state.values import (
 FILE_NAME = "history.sqlite3"
 KEPT_FOR = timedelta(days=400)
 MOST_ROTATIONS = 100_000
+_LAST_ROOMS = (
+    "SELECT max(rotation) FROM step JOIN rotation ON rotation.id = step.rotation"
+    " WHERE name IN ('room', 'room_done', 'turned_good') GROUP BY server_uuid, name"
+)
+"""A few rotations for each server: until a backup turned good since room was made, none is made again."""
 MOST_UNSEEN = 100
 TREND_KEPT_FOR = timedelta(days=90)
 
@@ -414,19 +419,26 @@ class Journal:
     def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
         """Forget rotations older than `keep`, and all but the newest `most`; return how many.
 
-        Age spares each server's newest attempt: when it was decides whether a start was missed.
+        Age spares each server's newest attempt: when it was decides whether a start was missed. Both spare those that
+        made room last, and saw a backup turn good. What may be half deleted is forgotten only once a list lacks it.
         """
         with self._writing("pruning") as connection:
             aged = connection.execute(
-                "DELETE FROM rotation WHERE began_at < ? AND id NOT IN"
-                " (SELECT max(id) FROM rotation GROUP BY server_uuid)",
+                "DELETE FROM rotation WHERE began_at < ? AND id NOT IN"  # noqa: S608 — constants alone
+                f" (SELECT max(id) FROM rotation GROUP BY server_uuid UNION {_LAST_ROOMS})",
                 (written(now - keep),),
             )
             surplus = connection.execute(
-                "DELETE FROM rotation WHERE id <= (SELECT id FROM rotation ORDER BY id DESC LIMIT 1 OFFSET ?)", (most,)
+                "DELETE FROM rotation WHERE id <= (SELECT id FROM rotation ORDER BY id DESC LIMIT 1 OFFSET ?)"  # noqa: S608
+                f" AND id NOT IN ({_LAST_ROOMS})",
+                (most,),
             )
             connection.execute("DELETE FROM snapshot WHERE at < ?", (written(now - keep),))
-            connection.execute("DELETE FROM asked WHERE at < ?", (written(now - keep),))
+            connection.execute(
+                "DELETE FROM asked WHERE at < ? AND EXISTS (SELECT 1 FROM listing"
+                " WHERE listing.server_uuid = asked.server_uuid AND instr(listing.backups, asked.backup_uuid) = 0)",
+                (written(now - keep),),
+            )
             connection.execute("DELETE FROM deleted_by_hand WHERE at < ?", (written(now - keep),))
             connection.execute("DELETE FROM listing WHERE at < ?", (written(now - keep),))
             connection.execute(
