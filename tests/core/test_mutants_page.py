@@ -1,4 +1,4 @@
-"""docs/mutants.md tells of the core as it is."""
+"""tests/mutation/README.md tells of the core as it is."""
 
 import ast
 from pathlib import Path
@@ -40,5 +40,5 @@ def test_nothing_is_excused_twice() -> None:
 )
 def test_an_excuse_that_cannot_be_read_is_refused(section: str) -> None:
     """It would excuse nothing, and nobody would notice."""
-    with pytest.raises(ValueError, match=r"^docs/mutants.md, plan: "):
+    with pytest.raises(ValueError, match=r"^tests/mutation/README.md, plan: "):
         list(listed(f"# Mutants\n\n### `plan`\n\n{section}\n"))

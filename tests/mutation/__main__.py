@@ -1,4 +1,4 @@
-"""`./scripts/mutate`: every mutant of the core, who survived, and whether docs/mutants.md knows why."""
+"""`./scripts/mutate`: every mutant of the core, who survived, and whether tests/mutation/README.md knows why."""
 
 import argparse
 import os
@@ -36,7 +36,7 @@ def main() -> int:
     say(_row("all", total))
     excused = {change for change in listed(PAGE.read_text()) if change.module in asked.modules}
     complaints = list(_complaints(total, unnoticed, excused))
-    say("\n".join(complaints) or "No survivor that docs/mutants.md does not excuse.")
+    say("\n".join(complaints) or "No survivor that tests/mutation/README.md does not excuse.")
     return 1 if complaints else 0
 
 
@@ -81,10 +81,10 @@ def _complaints(total: Counter[Fate], unnoticed: Mapping[Change, Fate], excused:
         yield f"Less than {FLOOR} % were killed."
     for change, fate in unnoticed.items():
         if fate is Fate.SURVIVED and change not in excused:
-            yield f"No test notices, and docs/mutants.md does not say why: {change.module}, {change}"
+            yield f"No test notices, and tests/mutation/README.md does not say why: {change.module}, {change}"
     for change in excused:
         if change not in unnoticed:
-            yield f"docs/mutants.md excuses it, but it is none or was killed: {change.module}, {change}"
+            yield f"tests/mutation/README.md excuses it, but it is none or was killed: {change.module}, {change}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What docs/mutants.md says: the mutants that no test can notice, each with the reason why.
+"""What README.md says: the mutants that no test can notice, each with the reason why.
 
 Below the heading of its module a reason is a paragraph, and the mutants that it excuses are the list that follows, each
 as "- `function`: `line` becomes `line`." or "- `function`: `line` is left out.", wrapped as one likes; `module` stands
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
+PAGE = Path(__file__).with_name("README.md")
 
+_NAME = "tests/mutation/README.md"
 _CHANGE = re.compile(r"`(?P<function>[\w.]+)`: `(?P<before>[^`]+)` (?:becomes `(?P<after>[^`]+)`|is left out)\.")
 
 
@@ -35,7 +36,7 @@ def listed(text: str) -> Iterator[Change]:
     for module, section in zip(sections[::2], sections[1::2], strict=True):
         paragraphs = re.split(r"\n{2,}", re.split(r"^#", section, flags=re.MULTILINE)[0].strip())
         if len(paragraphs) % 2:
-            raise ValueError(f"docs/mutants.md, {module}: a reason without mutants, or mutants without a reason")
+            raise ValueError(f"{_NAME}, {module}: a reason without mutants, or mutants without a reason")
         for mutants in paragraphs[1::2]:
             for line in re.split(r"^- ", mutants, flags=re.MULTILINE)[1:]:
                 yield _change(module, " ".join(line.split()))
@@ -44,5 +45,5 @@ def listed(text: str) -> Iterator[Change]:
 def _change(module: str, line: str) -> Change:
     found = _CHANGE.fullmatch(line)
     if found is None:
-        raise ValueError(f"docs/mutants.md, {module}: no mutant can be read from: {line}")
+        raise ValueError(f"{_NAME}, {module}: no mutant can be read from: {line}")
     return Change(module, found["function"], found["before"], found["after"] or "")
