@@ -26,4 +26,4 @@ def without(*modules: str) -> Iterator[None]:
 def missing(module: str) -> None:
     """Let a module that is not installed be missed at once: Python searches its whole path for it each time else."""
     if module not in sys.modules and importlib.util.find_spec(module) is None:
-        sys.modules[module] = None  # type: ignore[assignment]
+        sys.modules[module] = None  # type: ignore[assignment]  # as above

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -298,7 +299,7 @@ def test_lifting_the_brake_concerns_one_server(tmp_path: Path) -> None:
     assert bounds == {"survival": 200, "creative": 10, "lobby": 10, "museum": 10}
 
 
-async def _no_rows(folder: Path) -> list[object]:
+async def _no_rows(folder: Path) -> list[Any]:
     stage = Stage(folder)
     stage.write(build_world(SystemClock()), "http://127.0.0.1:1")
     text = stage.file.read_text().replace('"state"', '"none"')
@@ -309,7 +310,7 @@ async def _no_rows(folder: Path) -> list[object]:
 def test_a_panel_that_is_gone_is_said_for_each_server(tmp_path: Path) -> None:
     """The table is there all the same."""
     rows = asyncio.run(_no_rows(tmp_path))
-    assert [(row[0], row[1]) for row in rows] == [  # type: ignore[index]
+    assert [(row[0], row[1]) for row in rows] == [
         (name, "skipped") for name in ("survival", "creative", "lobby", "museum")
     ]
 

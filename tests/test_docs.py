@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from daemon.cli.app import app
 from daemon.clock import SystemClock
@@ -247,7 +248,8 @@ def test_every_command_has_its_line() -> None:
     """And none is promised that does not exist."""
     group = typer.main.get_command(app)
     there = set()
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    assert isinstance(group, TyperGroup)
+    for name, command in group.commands.items():
         there |= {f"{name} {sub}" for sub in command.commands} if hasattr(command, "commands") else {name}
     table = (ROOT / COMMANDS).read_text().partition("| command | what it does |")[2].partition("\n\n")[0]
     cells = [row.split("|")[1] for row in table.splitlines()[2:]]

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -70,11 +71,13 @@ def test_a_journal_that_leads_elsewhere_is_refused(place: Path, state: Path, nam
 
 
 @pytest.mark.parametrize("hold", [lambda state: server_lock(state, UUID), check_locks], ids=["taken", "checked"])
-def test_a_folder_of_locks_that_is_a_link_is_refused(place: Path, state: Path, hold: Callable[[Path], object]) -> None:
+def test_a_folder_of_locks_that_is_a_link_is_refused(
+    place: Path, state: Path, hold: Callable[[Path], AbstractContextManager[object]]
+) -> None:
     """Nothing is made where it leads to."""
     lead(state, "locks", place / "roots")
     with pytest.raises(StateError):
-        hold(state).__enter__()  # type: ignore[attr-defined]
+        hold(state).__enter__()
     assert list((place / "roots").iterdir()) == []
 
 

@@ -93,6 +93,11 @@ def test_nothing_is_left_to_be_done() -> None:
     assert found(r"\b(?:TODO|FIXME|HACK)\b") == []
 
 
+def test_whoever_silences_the_type_checker_says_why() -> None:
+    """By its code, which mypy itself asks for, and a reason after it."""
+    assert found(r"# type[:] ignore(?!\[[a-z, -]+\]  # \w)") == []
+
+
 def test_no_machine_is_named() -> None:
     """No path of the machine that it was written on, and no host of a package registry."""
     assert found(r"/work/|/opt/(?:wheels|pypi)|/root/|pypi\.org|pythonhosted|npmjs|deb\.debian\.org") == []

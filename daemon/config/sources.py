@@ -77,7 +77,7 @@ def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers:
     unread = tree.main not in tree.files and not any(problem.file == str(tree.main) for problem in tree.problems)
     if unread and not sidecar:
         tree.problems.append(_missing(tree.main))
-    tree.values = _Sources(environment=environment, files=files).model_dump()  # type: ignore[call-arg]
+    tree.values = _Sources(environment=environment, files=files).model_dump()  # type: ignore[call-arg]  # for its layers
     return tree
 
 

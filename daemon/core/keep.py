@@ -67,7 +67,7 @@ class Keep:
     @classmethod
     def from_mapping(cls, rules: Mapping[str, object]) -> Self:
         """Given {"last": 3, "within": "30d"}, as a configuration has it, return the rules; else ValueError."""
-        return cls(**{rule: _value(rule, value) for rule, value in rules.items()})  # type: ignore[arg-type] # checked in _value
+        return cls(**{rule: _value(rule, value) for rule, value in rules.items()})  # type: ignore[arg-type]  # checked in _value
 
     @property
     def counts(self) -> dict[str, int]:

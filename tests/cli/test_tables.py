@@ -3,6 +3,7 @@
 import io
 import sys
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -24,14 +25,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, columns: int, *parts: object) -> str:
+def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, columns: int, *parts: Any) -> str:
     """What is written to that stream when it is so wide."""
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(sys, "stdout", stream)
-    show(*(part() if callable(part) else part for part in parts))  # type: ignore[arg-type]
+    show(*(part() if callable(part) else part for part in parts))
     return stream.getvalue()
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from typing import Any
 from unittest import mock
 
 from hypothesis import HealthCheck, settings
@@ -72,7 +73,7 @@ def harmless(text: str) -> bool:
     return not OBEYED.search(text)
 
 
-def document(ran: Ran) -> object:
+def document(ran: Ran) -> Any:
     """Stdout as JSON that any reader takes; AssertionError where it is none."""
 
     def refuse(word: str) -> float:

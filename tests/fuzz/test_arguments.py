@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.mutate import MOMENTS, TEXTS
-from tests.fuzz.support import KEY, document, examples, harmless, run, sound
+from tests.fuzz.support import KEY, Ran, document, examples, harmless, run, sound
 
 CONFIG = """
 state_dir = "none"
@@ -49,7 +49,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz") / "config.toml"
 
 
-def asked(config: Path, *given: str, schedule: str = "0 4 * * *") -> object:
+def asked(config: Path, *given: str, schedule: str = "0 4 * * *") -> Ran:
     """The command with that configuration, and an empty stdin."""
     config.write_text(CONFIG.replace("SCHEDULE", schedule))
     return sound(run("--config", str(config), *given, environ=ENVIRONMENT))
@@ -109,7 +109,7 @@ def test_numbers_beyond_all_measure_and_names_of_no_place_are_refused(given: tup
 def test_the_schedule_ends_where_the_calendar_does(config: Path) -> None:
     """Ten thousand years of starts are those until 9999."""
     ran = asked(config, "schedule", "--now", "2026-04-01T00:00:00Z", "--count", "10000", "--json", schedule="@yearly")
-    (server,) = document(ran)["servers"]  # type: ignore[arg-type,index]
+    (server,) = document(ran)["servers"]
     assert server["starts"][0] == "2026-12-31T23:00:00Z"
     assert server["starts"][-1].startswith("999")
 

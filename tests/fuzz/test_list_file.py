@@ -31,7 +31,7 @@ def judged(file: Path, content: bytes, *more: str) -> Ran:
     shown, as_json = sound(run(*words)), sound(run(*words, "--json"))
     assert shown.code == as_json.code
     if as_json.out:
-        for backup in document(as_json)["servers"][0]["backups"]:  # type: ignore[index]
+        for backup in document(as_json)["servers"][0]["backups"]:
             assert backup["reasons"]
             for key in ("created_at", "completed_at"):
                 assert backup[key] is None or datetime.fromisoformat(backup[key]).tzinfo

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -48,7 +49,7 @@ class Hand:
             panel.name, panel.url, SecretStr(key), clock=self.rig.clock, transport=InProcess(self.rig.app)
         )
 
-    def add(self, name: str | None = None, *, days: int = 1, state: State = State.GOOD, **more: object) -> Row:
+    def add(self, name: str | None = None, *, days: int = 1, state: State = State.GOOD, **more: Any) -> Row:
         """A backup that is there already; own unless it is named."""
         made = self.rig.world.now() - timedelta(days=days)
         title = name or own_name("survival", made, days)
@@ -58,7 +59,7 @@ class Hand:
             created_at=made,
             state=state,
             by="history",
-            **more,  # type: ignore[arg-type]
+            **more,
         )
 
     async def verdict(self, row: Row) -> Verdict:

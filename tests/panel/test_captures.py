@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from daemon.core.model import Completeness, Listing, Obstacle
+from daemon.core.model import Backup, Completeness, Listing, Obstacle, Server
 from daemon.panel import errors
 from daemon.panel.client import PanelClient
 from tests.captures import Capture, every, load
@@ -110,7 +110,8 @@ async def test_each_captured_success_is_understood(capture: Capture) -> None:
     elif capture.path.endswith("/download"):
         assert "JWT.EXAMPLE.TOKEN" not in repr(value)
     else:
-        assert value.uuid == capture.json["attributes"]["uuid"]  # type: ignore[attr-defined]
+        assert isinstance(value, Backup | Server)
+        assert value.uuid == capture.json["attributes"]["uuid"]
         assert getattr(value, "unreadable", None) is None
 
 
@@ -130,7 +131,9 @@ async def test_each_captured_refusal_is_its_error(capture: Capture) -> None:
     assert error.hint
     assert error.code != "panel"
     if "json" in capture.headers["content-type"]:
-        assert re.search(r'"detail": ?"(.{10})', capture.body)[1] in error.text  # type: ignore[index]
+        detail = re.search(r'"detail": ?"(.{10})', capture.body)
+        assert detail is not None
+        assert detail[1] in error.text
 
 
 @pytest.mark.parametrize("capture", [c for c in OF_THE_PANEL if is_lock(c)], ids=str)

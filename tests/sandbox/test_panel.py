@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -29,11 +30,11 @@ def server(world: World) -> Server:
     return next(iter(world.servers.values()))
 
 
-async def as_user(caller: Caller, token: str, method: str, path: str, **options: object) -> httpx.Response:
+async def as_user(caller: Caller, token: str, method: str, path: str, **options: Any) -> httpx.Response:
     """One call with another key."""
     headers = {**HEADERS, "Authorization": f"Bearer {token}"}
     url = f"{caller.sandbox.url}/api/client{path}"
-    return await caller.http.request(method, url, headers=headers, **options)  # type: ignore[arg-type]
+    return await caller.http.request(method, url, headers=headers, **options)
 
 
 def error(answer: httpx.Response) -> tuple[int, str]:

@@ -16,7 +16,7 @@ class SteppedLoop(VirtualLoop):
     def _run_once(self) -> None:
         if self.on_step is not None:
             self.on_step()
-        super()._run_once()  # type: ignore[misc]  # asyncio's own
+        super()._run_once()  # type: ignore[misc]  # asyncio's own, which its types do not name
 
 
 class TrueClock:

@@ -70,7 +70,7 @@ def in_place(scenario: Scenario, host_clock: HostClock, ears: Ears) -> Iterator[
 
     class Moment(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # which is to return Moment
             return host_clock.now().astimezone(tz)
 
     with (

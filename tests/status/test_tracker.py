@@ -103,7 +103,8 @@ def test_a_good_rotation_leaves_a_snapshot_and_the_newest_good_backup(gallery: G
     assert standing.snapshot
     assert standing.snapshot.verdicts == outcome.verdicts
     assert (standing.snapshot.node, standing.snapshot.limit) == ("fsn-03", 30)
-    assert standing.good_at == outcome.created.created_at  # type: ignore[union-attr]
+    assert outcome.created
+    assert standing.good_at == outcome.created.created_at
     assert standing.fine_at == gallery.clock.now()
     assert standing.last
     assert (standing.last.result, standing.last.good, standing.last.deleted) == (Result.DONE, True, 1)

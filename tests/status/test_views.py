@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,10 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
     made.tools.journal.close()
 
 
-def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights: object) -> Standing:
+def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights: Any) -> Standing:
     """Let the server have its nightly backups up to a while ago, and the last rotation be well."""
     server = gallery.config.servers["survival"]
-    backups = nightly(server, NOW - until, days=40, **nights)  # type: ignore[arg-type]
+    backups = nightly(server, NOW - until, days=40, **nights)
     made = max(backup.created_at for backup in backups if backup.created_at)
     standing = gallery.watcher.standings["survival"] = seen(server, backups, made + 12 * MINUTE)
     return standing
@@ -99,7 +100,8 @@ def test_deletions_that_the_brake_holds_are_no_failure(gallery: Gallery) -> None
     names = "would delete 12 good backups, more than max_deletions = 10: auto-survival-1, auto-survival-2"
     problem = Problem("max_deletions", names, "look at `ptero-backupd plan survival`")
     last = Ended("schedule", NOW, NOW, Result.REFUSED, good=True, problems=(problem,))
-    snapshot = replace(standing.snapshot, tally=replace(standing.snapshot.tally, beyond=12))  # type: ignore[union-attr,type-var]
+    assert standing.snapshot
+    snapshot = replace(standing.snapshot, tally=replace(standing.snapshot.tally, beyond=12))
     held = replace(standing, snapshot=snapshot, last=last, failures=3, held_since=NOW - 2 * DAY)
     gallery.watcher.standings["survival"] = held
     assert kinds(gallery) == [Kind.HELD]
@@ -139,7 +141,8 @@ def test_a_suspicious_backup_is_told_with_its_size_and_the_way_to_accept_it(gall
     last = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("backup_suspicious", "so small"),))
     gallery.watcher.standings["survival"] = replace(standing, last=last, failures=1)
     assert kinds(gallery) == [Kind.SUSPICIOUS]
-    small = standing.snapshot.verdicts[0]  # type: ignore[union-attr]
+    assert standing.snapshot
+    small = standing.snapshot.verdicts[0]
     assert small.state is State.SUSPICIOUS
     assert small.reasons[0].text in sentences(gallery)
     assert f"`ptero-backupd backups accept survival {small.backup.uuid}`" in sentences(gallery)
@@ -156,7 +159,8 @@ def test_a_size_that_was_believed_is_told_while_the_last_whole_one_stays(gallery
     standing = after_nights(gallery, size=lambda ago: GIB // 9 if ago < 6 else 4 * GIB)
     assert kinds(gallery) == [Kind.SUSPICIOUS]
     assert "is the last before it shrank; kept until" in sentences(gallery)
-    newest = standing.snapshot.newest_good  # type: ignore[union-attr]
+    assert standing.snapshot
+    newest = standing.snapshot.newest_good
     assert newest
     assert f"`ptero-backupd backups accept survival {newest.backup.uuid}`" in sentences(gallery)
     after_nights(gallery, size=lambda ago: 1 if ago == 0 else GIB // 9 if ago < 6 else 4 * GIB)
@@ -200,7 +204,8 @@ def test_the_worst_comes_first(tmp_path: Path) -> None:
 def test_progress_is_told_by_how_long_earlier_backups_took(gallery: Gallery) -> None:
     """Their median is what the next one is expected to take."""
     standing = after_nights(gallery)
-    usual = standing.snapshot.usual_duration  # type: ignore[union-attr]
+    assert standing.snapshot
+    usual = standing.snapshot.usual_duration
     assert usual == timedelta(minutes=11, seconds=14)
     half = progress_of(Work("schedule", NOW, Stage.WAITING, usual / 2), standing)
     assert (half.share, half.left) == (0.5, usual / 2)

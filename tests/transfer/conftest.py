@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -14,6 +15,7 @@ from daemon.core.model import Backup
 from daemon.panel.client import PanelClient
 from daemon.panel.download import FileHost
 from daemon.sandbox import records
+from daemon.sandbox.orders import Fault
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.serve import SandboxServer, in_background
 from daemon.transfer.expected import Expected
@@ -100,9 +102,9 @@ class Rig:
             watcher=self.watcher,
         )
 
-    def order(self, fault: records.Backup | object, **how: object) -> None:
+    def order(self, fault: Fault, **how: Any) -> None:
         """Let that happen to the next download."""
-        self.sandbox.world.faults.order(fault, on="file", **how)  # type: ignore[arg-type]
+        self.sandbox.world.faults.order(fault, on="file", **how)
 
 
 @pytest.fixture

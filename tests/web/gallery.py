@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from daemon.config.load import load
 from daemon.config.values import Config, PanelConfig, ServerConfig
 from daemon.core.model import Action, Backup, State, Verdict
@@ -60,7 +62,7 @@ class Gallery:
     def run(self, name: str, stage: Stage, since: timedelta, backup: Backup | None = None) -> None:
         """Let a rotation of that server be under way."""
         server, client = self.config.servers[name], open_client(self.config.servers[name].panel, self.clock)
-        run = Run(Order(server, "schedule"), client, self.tools, None, stage=stage, created=backup)  # type: ignore[arg-type]
+        run = Run(Order(server, "schedule"), client, self.tools, structlog.get_logger(), stage=stage, created=backup)
         self.tools.under_way[name] = run
         self.stand(name, began=Began("schedule", self.clock.now() - since))
 
@@ -206,11 +208,10 @@ def fleet(folder: Path) -> Gallery:
         last = max(one.created_at for one in backups if one.created_at)
         standings[name] = seen(servers[name], backups, last + timedelta(minutes=12), **options)
         for ago in range(30):
-            size = standings[name].snapshot.tally.bytes  # type: ignore[union-attr]
             at = NOW - ago * DAY
             taken = standings[name].snapshot
             assert taken
-            wave = int(size * (1 - ago * 0.006 + 0.01 * ((ago * 7) % 5)))
+            wave = int(taken.tally.bytes * (1 - ago * 0.006 + 0.01 * ((ago * 7) % 5)))
             made.tools.journal.snapshot(Stored(taken.uuid, "main", at, "{}"), wave)
         return standings[name]
 
@@ -248,9 +249,11 @@ def fleet(folder: Path) -> Gallery:
 
     shrunk = nightly(servers["skyblock"], size=lambda ago: GIB // 9 if ago == 0 else 4 * GIB)
     taken = put("skyblock", shrunk)
-    small = next(one for one in taken.snapshot.verdicts if one.state is State.SUSPICIOUS)  # type: ignore[union-attr]
+    assert taken.snapshot
+    assert taken.last
+    small = next(one for one in taken.snapshot.verdicts if one.state is State.SUSPICIOUS)
     words = f"the new backup {small.backup.name} is suspicious: {small.reasons[0].text}"
-    ended = replace(taken.last, result=Result.FAILED, good=False, problems=(Problem("backup_suspicious", words),))  # type: ignore[type-var]
+    ended = replace(taken.last, result=Result.FAILED, good=False, problems=(Problem("backup_suspicious", words),))
     made.stand("skyblock", last=ended, failures=1)
     journalled(made.tools.journal, servers["survival"])
     return made

@@ -70,7 +70,7 @@ def on_virtual_time(monkeypatch: pytest.MonkeyPatch, clock: VirtualClock) -> Non
 
     class Moment(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # which is to return Moment
             return clock.now().astimezone(tz)
 
     monkeypatch.setattr(apscheduler.schedulers.base, "datetime", Moment)

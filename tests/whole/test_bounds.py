@@ -15,7 +15,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation import rotate as rotate_module
 from daemon.rotation.outcome import Result, exit_code
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Order
+from daemon.rotation.run import Order, Run
 from daemon.rotation.survey import survey
 from daemon.sandbox import faults
 from daemon.sandbox.answers import Answer
@@ -86,11 +86,11 @@ async def test_one_servers_bug_by_hand_leaves_the_others_alone(rig: Rig, monkeyp
     whole = rotate_module._rotate
     done: list[str] = []
 
-    async def broken(run: object) -> None:
-        if run.config.name == "survival":  # type: ignore[attr-defined]
+    async def broken(run: Run) -> None:
+        if run.config.name == "survival":
             raise ZeroDivisionError
-        await whole(run)  # type: ignore[arg-type]
-        done.append(run.config.name)  # type: ignore[attr-defined]
+        await whole(run)
+        done.append(run.config.name)
 
     monkeypatch.setattr(rotate_module, "_rotate", broken)
     monkeypatch.setattr("daemon.rotation.setup.open_client", lambda panel, *_: rig.open_client(panel))

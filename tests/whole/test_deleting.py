@@ -44,7 +44,9 @@ async def test_a_reload_that_widens_the_policy_stops_deletions_that_are_under_wa
     assert len(deleted(rig)) <= 1
 
 
-async def test_a_failed_one_locked_while_its_delete_waits_for_its_turn_is_spared(rig: Rig) -> None:
+async def test_a_failed_one_locked_while_its_delete_waits_for_its_turn_is_spared(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A busy fleet has used the minute up: the DELETE queues after the look, and the look is old when it leaves."""
     made = rig.world.now() - timedelta(days=5)
     failed = rig.world.add_backup(rig.server, own_name("survival", made, 1), created_at=made, state=State.FAILED)
@@ -61,7 +63,7 @@ async def test_a_failed_one_locked_while_its_delete_waits_for_its_turn_is_spared
         rig.client._pace.refused(rig.clock.monotonic(), 50)  # a neighbour of the same key met the limit just now
         return seen
 
-    rig.client.backup = looked  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(rig.client, "backup", looked)
     await rig.rotate()
     assert failed.name in rig.names()
 

@@ -8,7 +8,7 @@ from daemon.config.values import ServerConfig
 from daemon.errors import StateError
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.outcome import Outcome as RotationOutcome
-from daemon.rotation.run import Order
+from daemon.rotation.run import Order, Run
 from daemon.sandbox.faults import api_limit, late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Kind, Outcome, Work
@@ -209,10 +209,10 @@ async def test_one_servers_bug_leaves_the_others_alone(daemons: Daemons, monkeyp
 
     whole = module._rotate
 
-    async def broken(run: object) -> None:
-        if run.config.name == "survival":  # type: ignore[attr-defined]
+    async def broken(run: Run) -> None:
+        if run.config.name == "survival":
             raise ZeroDivisionError
-        await whole(run)  # type: ignore[arg-type]
+        await whole(run)
 
     monkeypatch.setattr(module, "_rotate", broken)
     async with daemons.running(daemons.configure()):

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -69,14 +70,14 @@ async def test_a_server_that_is_taken_out_while_it_queues_for_its_node_gets_no_b
 
 @pytest.mark.parametrize("change", [{"url": "https://other.example.com"}, {"name": "other"}], ids=str)
 async def test_nothing_is_deleted_once_the_id_is_that_of_a_server_on_another_panel(
-    rig: Rig, change: dict[str, str]
+    rig: Rig, change: dict[str, Any]
 ) -> None:
     """The policy in force may be meant for that one; short ids of two panels can be the same."""
     rig.fill(4)
     rig.server.work = Work(seconds=600)
     rotation = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(300)
-    rig.config = replace(rig.config, panel=replace(rig.config.panel, **change))  # type: ignore[arg-type]
+    rig.config = replace(rig.config, panel=replace(rig.config.panel, **change))
     outcome = await rotation
     assert [problem.code for problem in outcome.problems] == ["configuration_changed"]
     assert [entry for entry in rig.world.ledger if entry.deed is Deed.DELETED] == []

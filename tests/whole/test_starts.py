@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 import daemon.sandbox.shapes
+from daemon.config.values import Config
 from daemon.errors import StateError
 from daemon.panel.client import PanelClient
 from daemon.rotation.rotate import rotate
@@ -58,8 +59,8 @@ async def test_two_servers_that_exchange_their_ids_are_not_duplicates(daemons: D
     assert "refused" not in [result for _, result in rows(daemons)[2:] + rows(daemons, "creative")[2:]]
 
 
-def client_of(daemons: Daemons, config: object) -> PanelClient:
-    return daemons.open_client(config.panels["main"])  # type: ignore[attr-defined]
+def client_of(daemons: Daemons, config: Config) -> PanelClient:
+    return daemons.open_client(config.panels["main"])
 
 
 async def test_a_killed_rotation_is_picked_up_though_somebody_tried_by_hand_meanwhile(daemons: Daemons) -> None:

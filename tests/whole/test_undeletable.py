@@ -162,7 +162,7 @@ async def test_what_concerns_every_deletion_ends_them(rig: Rig, fault: Fault, co
     assert rig.requests(Call.DELETE) <= 1
 
 
-async def test_a_permission_that_was_withdrawn_meanwhile_ends_them(rig: Rig) -> None:
+async def test_a_permission_that_was_withdrawn_meanwhile_ends_them(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """403 to one would be 403 to each."""
     rig.fill(6)
     rig.world.faults.order(faults.refused(403, "AccessDeniedHttpException"), on=Call.DELETE)
@@ -171,7 +171,7 @@ async def test_a_permission_that_was_withdrawn_meanwhile_ends_them(rig: Rig) -> 
     async def withdrawn(server_id: str, **options: bool) -> Seen:
         return replace(await seen(server_id, **options), permissions=frozenset({"backup.read", "backup.create"}))
 
-    rig.client.server = withdrawn  # type: ignore[method-assign]
+    monkeypatch.setattr(rig.client, "server", withdrawn)
     outcome = await rig.rotate()
     assert said(outcome) == ["permission-lacking"]
     assert rig.requests(Call.DELETE) == 1
