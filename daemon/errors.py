@@ -1,17 +1,17 @@
-"""The one tree of errors: each class has an exit code of the contract and a hint for the operator.
+"""Define the one tree of errors: each class has an exit code of the contract and a hint for the operator.
 
     BackupdError
-    ├── UsageError            2   the command line cannot be obeyed
+    ├── UsageError            2   the command line cannot be carried out
     │   └── ConfigError       2   the configuration is refused as a whole (daemon/config)
     ├── StateError            4   the state folder cannot be used (journal, lock)
     │   ├── JournalDamagedError
     │   │                     4   the journal is damaged, and was left where it is
-    │   ├── JournalBusyError  4   another process keeps the journal for itself
+    │   ├── JournalBusyError  4   another process holds a lock on the journal
     │   └── ServerBusyError   3   another process is rotating this server
     ├── PanelError            4   the panel is unreachable or refuses (daemon/panel/errors.py has its branches)
     └── SafetyError           5   refused, because going on could cost a backup
 
-Anything else that reaches the command line is a bug: exit 1. Foreign exceptions (httpx, sqlite3, pydantic, OSError)
+Anything else that reaches the command line is a bug: exit 1. Third-party exceptions (httpx, sqlite3, pydantic, OSError)
 are translated where they arise, each at one boundary, and never cross it. A message never holds a key or a signed
 URL.
 """
@@ -45,7 +45,7 @@ class BackupdError(Exception):
 
 
 class UsageError(BackupdError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
     exit_code = Exit.USAGE
     code = "usage"
@@ -56,19 +56,19 @@ class StateError(BackupdError):
 
     exit_code = Exit.FAILED
     code = "state"
-    default_hint = "look at state_dir: it must be a folder that this user can write, with room left"
+    default_hint = "look at state_dir: it must be a folder that this user can write to, with free space"
 
 
 class JournalDamagedError(StateError):
     """The journal is damaged, and was left where it is."""
 
-    default_hint = "the daemon's next start sets the damaged file aside and begins a new one"
+    default_hint = "when the daemon starts next, it sets the damaged file aside and begins a new one"
 
 
 class JournalBusyError(StateError):
-    """Another process keeps the journal for itself; it may let it go at any moment."""
+    """Another process holds a lock on the journal; it may release it at any moment."""
 
-    default_hint = "a backup tool or a shell has the journal locked: `fuser -v` on the file tells which"
+    default_hint = "a backup tool or a shell holds a lock on the journal: `fuser -v` on the file shows which"
 
 
 class ServerBusyError(StateError):

@@ -25,7 +25,7 @@ from daemon.rotation.survey import Survey
 from daemon.state import Journal
 
 BEYOND = "backups delete {server} --beyond-retention"
-UNLOCK = "`ptero-backupd backups unlock` first, if it is really to go"
+UNLOCK = "if you really want to delete it, run `ptero-backupd backups unlock` first"
 
 
 def gone(uuid: str) -> Handled:

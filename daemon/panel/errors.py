@@ -1,7 +1,7 @@
-"""Everything that a call to the panel can raise; nothing else leaves `daemon/panel`.
+"""Define everything that a call to the panel can raise; nothing else leaves `daemon/panel`.
 
     PanelError                      exit 4, but for a state that passes: 3
-    ├── PanelUnreachableError    t  no connection, or none that lasted; a write was certainly not sent
+    ├── PanelUnreachableError    t  no connection, or one that broke; a write was certainly not sent
     ├── ProxyError                  the environment names a proxy that cannot be used
     ├── PanelTroubleError        t  5xx to a read: the panel, or the proxy before it, is in trouble or maintenance;
     │                               to a deletion, where a look shows that the backup still stands
@@ -15,15 +15,15 @@
     ├── NotFoundError               404, said by the panel itself
     ├── NoBackupHostError           404 to a create on a server that is there: nobody keeps backups for its node
     ├── ServerStateError        (t) 409; transient unless the server's `obstacle` is one that lasts
-    ├── InvalidRequestError         422; `field` names what was wrong
+    ├── InvalidRequestError         422; `field` names the invalid value
     ├── BackupLimitError            400 TooManyBackupsException; `limit` is the server's
     ├── BackupLockedError           400 BackupLockedException
     ├── RefusedRequestError         any other 4xx
     ├── ApiLimitError            t  429 for the whole user
-    ├── HeldBackError            t  not sent: the API limit held it back until what it was decided on was too old
+    ├── HeldBackError            t  not sent: the API limit held it back until the decision behind it was too old
     └── CreationThrottledError   t  429 for creations on one server
 
-t: `transient` — the same thing may succeed later without anybody's help. No text here may hold a key or a signed URL.
+t: `transient` — the same call may succeed later without anybody's help. No text here may hold a key or a signed URL.
 """
 
 from enum import StrEnum
@@ -33,10 +33,10 @@ from daemon.errors import BackupdError, Exit
 
 
 class PanelError(BackupdError):
-    """The panel is unreachable or refuses. `retry_after` is in seconds, where the panel said it.
+    """The panel is unreachable or refuses. `retry_after` is in seconds, if the panel gave it.
 
-    `spoken` says of a 5xx that the panel itself worded it, so that its work on the request has ended; a proxy's page
-    leaves open whether the panel is still at it.
+    `spoken` says that a 5xx comes from the panel itself, so its work on the request has ended. A proxy's error page
+    leaves open whether the panel is still working on it.
     """
 
     exit_code = Exit.FAILED
@@ -59,13 +59,13 @@ class PanelError(BackupdError):
 
 
 class PanelUnreachableError(PanelError):
-    """There was no connection; whatever was to be written was not sent."""
+    """There was no connection, so no write was sent."""
 
     code = "panel-unreachable"
     default_hint = "check the panel's url, its certificate, and whether this machine can reach it"
-    clear_hint = "what answers there speaks no TLS: is the panel's url one with http, or with another port?"
+    clear_hint = "the other end speaks no TLS: does the panel's url need http, or another port?"
     private_hint = (
-        "where a private authority made the panel's certificate, let SSL_CERT_FILE name a file with that authority's"
+        "if a private authority issued the panel's certificate, set SSL_CERT_FILE to that authority's certificate file"
     )
     transient = True
 
@@ -74,11 +74,11 @@ class ProxyError(PanelError):
     """A proxy that the environment names cannot be used; nothing was sent."""
 
     code = "proxy"
-    default_hint = "correct the variable, or let NO_PROXY name the panel's host"
+    default_hint = "correct the variable, or add the panel's host to NO_PROXY"
 
 
 class PanelTroubleError(PanelError):
-    """The panel, or a proxy before it, answers a read with 5xx, does not delete, or does not let a lock stay."""
+    """The panel, or a proxy in front of it, answers a read with 5xx, does not delete, or does not keep a lock."""
 
     code = "panel-trouble"
     default_hint = "the panel is in trouble or in maintenance; its own log says more"
@@ -86,7 +86,7 @@ class PanelTroubleError(PanelError):
 
 
 class NodeError(PanelError):
-    """The panel could not make the server's node do it."""
+    """The panel could not make the server's node carry out the request."""
 
     code = "node"
     default_hint = "look at the node: is it up, does the panel show it green, is its disk full?"
@@ -94,25 +94,25 @@ class NodeError(PanelError):
 
 
 class NodeCallError(NodeError):
-    """Pelican's call to the server's node failed: the node refused, did not answer in time, or not as a node does.
+    """Pelican's call to the server's node failed: the node refused, answered too late, or answered something else.
 
-    The panel itself says so, after it took back what it had begun, so one look tells: no backup is left of a create,
-    no status of a restore, and a backup that was to be deleted stands. Its file may be gone where the node was late.
+    The panel itself says so, after it rolled back what it had begun, so one look is enough: a failed create leaves no
+    backup, a failed restore no status, and a failed deletion the backup. Its file may be gone if the node was late.
     """
 
     code = "node-call"
 
 
 class OutcomeUnknownError(PanelError):
-    """A write was sent and no answer tells whether it was done."""
+    """A write was sent, and no answer says whether it was carried out."""
 
     code = "outcome-unknown"
-    default_hint = "it may have been done or not; look at the panel before doing it again"
+    default_hint = "this may have been done or not; look at the panel before you try again"
     transient = True
 
 
 class StrangeAnswerError(PanelError):
-    """The answer is none that a panel gives: a login page, a CDN's interstitial, cut JSON. They come and go."""
+    """The answer is not a panel's: a login page, a CDN's interstitial, cut JSON. Such answers come and go."""
 
     code = "strange-answer"
     default_hint = (
@@ -132,24 +132,24 @@ class ForeignPanelError(StrangeAnswerError):
 
 
 LEFT_OPEN = (OutcomeUnknownError, ForeignPanelError)
-"""After a DELETE either leaves open whether it was done, or is still to be: a fork's job is on its way."""
+"""After a DELETE, either of these leaves open whether it was done, or will be: a fork's job may still run."""
 
 
 class KeyRefusedError(PanelError):
-    """The panel does not know the key."""
+    """The panel does not accept the key."""
 
     code = "key-refused"
     default_hint = (
-        "make a client key under Account → API Credentials (ptlc_…, on Pelican pacc_…) and configure it whole"
+        "create a client key under Account → API Credentials (ptlc_…, on Pelican pacc_…) and configure all of it"
     )
     foreign_hint = (
-        "the panel did not say that: what is before it asks for a login of its own (nginx's auth_basic, an access "
-        "portal); let it pass requests to /api/client without one"
+        "the panel did not say that: something in front of it asks for its own login (nginx's auth_basic, an access "
+        "portal); let requests to /api/client pass without one"
     )
 
 
 class Lacking(StrEnum):
-    """What is lacking: what a 403 complains of, or the right to see all servers, for which the panel has no 403."""
+    """What is lacking: the reason of a 403, or the right to see all servers, for which the panel sends no 403."""
 
     PERMISSION = "permission"
     CLIENT_KEY = "client-key"
@@ -158,14 +158,14 @@ class Lacking(StrEnum):
 
 
 class PermissionLackingError(PanelError):
-    """The panel knows the key, and does not let it do this."""
+    """The panel accepts the key, but does not let it do this."""
 
     code = "permission-lacking"
     hints = {  # noqa: RUF012 — read only, and read once, below
         Lacking.PERMISSION: "give the key's user the permission on this server: backup.read, .create, .delete …",
         Lacking.CLIENT_KEY: "this is an application key (ptla_…, papp_…); use a client key (ptlc_…, pacc_…)",
         Lacking.ADDRESS: "the key is bound to other IP addresses; allow this machine's address in the key's settings",
-        Lacking.ADMINISTRATOR: 'servers = "all" is for the key of an administrator; leave it out for any other',
+        Lacking.ADMINISTRATOR: 'servers = "all" needs the key of an administrator; leave it out for any other key',
     }
 
     def __init__(self, text: str, *, kind: Lacking = Lacking.PERMISSION, status: int | None = None) -> None:
@@ -174,34 +174,34 @@ class PermissionLackingError(PanelError):
 
 
 class NotFoundError(PanelError):
-    """The panel knows no such server or backup, or not for this key."""
+    """The panel has no such server or backup, or does not show it to this key."""
 
     code = "not-found"
     default_hint = "check the id; `ptero-backupd servers` shows what the key can see"
-    address_hint = "no panel is at this address: url is the panel's own, without /admin, /api and what follows"
+    address_hint = (
+        "there is no panel at this address: url is the panel's own address, without /admin, /api or any other path"
+    )
 
 
 class NoBackupHostError(PanelError):
-    """The panel shows the server, and finds no place for a backup of it: a Pelican without a host for its node."""
+    """The panel shows the server, but has no place for its backups: a Pelican without a backup host for its node."""
 
     code = "no-backup-host"
-    default_hint = (
-        "in the panel's admin area (Pelican: Backup Hosts), give the server's node one that keeps its backups"
-    )
+    default_hint = "in the panel's admin area (Pelican: Backup Hosts), assign a backup host to the server's node"
 
 
 class ServerStateError(PanelError):
     """The server's state, or its node's maintenance, forbids every backup call for now.
 
-    `obstacle` is which, by the server's view: the words of a 409 are in the panel's language. None where the view does
-    not tell, or does so no more.
+    `obstacle` says which, taken from the server's view, since a 409's text is in the panel's language. None if the view
+    does not say, or no longer does.
     """
 
     code = "server-state"
     default_hint = "wait until the server is idle again"
     suspended_hint = "only an administrator can end that"
     installed_hint = (
-        "that does not end by itself: let an administrator mark it as installed, or have it installed again, which may"
+        "that does not end by itself: ask an administrator to mark it as installed, or to install it again, which may"
         " overwrite its files"
     )
     hints = {  # noqa: RUF012 — read only
@@ -220,15 +220,15 @@ class ServerStateError(PanelError):
 
     @property
     def suspended(self) -> bool:
-        """Whether an administrator means it to be so."""
+        """Whether an administrator suspended the server."""
         return self.obstacle is Obstacle.SUSPENDED
 
 
 class InvalidRequestError(PanelError):
-    """The panel does not accept a value; `field` names it where the panel did."""
+    """The panel does not accept a value; `field` names it if the panel did."""
 
     code = "invalid-request"
-    default_hint = "the panel's own words say what it expects"
+    default_hint = "the panel's own message says what it expects"
     name_hint = "a backup's name may have 191 characters on Pterodactyl and 255 on Pelican: shorten the template"
 
     def __init__(self, text: str, *, field: str | None = None, status: int | None = None) -> None:
@@ -237,7 +237,7 @@ class InvalidRequestError(PanelError):
 
 
 class BackupLimitError(PanelError):
-    """The server has as many backups as it may have; failed ones do not count, running ones do."""
+    """The server has reached its backup limit; failed backups do not count, running ones do."""
 
     code = "backup-limit"
     default_hint = "delete or unlock a backup, keep fewer, or raise the server's backup limit in the panel"
@@ -251,18 +251,18 @@ class BackupLockedError(PanelError):
     """The backup is locked, so the panel does not delete it."""
 
     code = "backup-locked"
-    default_hint = "`ptero-backupd backups unlock` first, if it is really to go"
+    default_hint = "if you really want to delete it, run `ptero-backupd backups unlock` first"
 
 
 class RefusedRequestError(PanelError):
-    """The panel refuses for another reason, which its own words tell."""
+    """The panel refuses for another reason, which its own message gives."""
 
     code = "refused-request"
-    default_hint = "the panel's own words say why"
+    default_hint = "the panel's own message says why"
 
 
 class ApiLimitError(PanelError):
-    """The user's requests of this minute are used up, over all keys."""
+    """The user's requests for this minute are used up, over all keys."""
 
     code = "api-limit"
     default_hint = (
@@ -272,16 +272,16 @@ class ApiLimitError(PanelError):
 
 
 class HeldBackError(PanelError):
-    """A write could not leave in time, so it was not sent."""
+    """A write could not be sent in time, so it was not sent."""
 
     code = "held-back"
-    default_hint = "the API limit is used up by others; the next rotation decides anew"
+    default_hint = "others have used up the API limit; the next rotation decides anew"
     transient = True
 
 
 class CreationThrottledError(PanelError):
-    """The server had its backups of the last minutes; other servers are not concerned."""
+    """The server has had all its creations for these minutes; other servers are not affected."""
 
     code = "creation-throttled"
-    default_hint = "the panel allows few creations per server in ten minutes (BACKUP_THROTTLE_LIMIT in its .env)"
+    default_hint = "the panel allows only a few creations per server in ten minutes (BACKUP_THROTTLE_LIMIT in its .env)"
     transient = True

@@ -18,8 +18,6 @@ from daemon.state.local.locks import check_locks
 Tell = Callable[[str], None]
 """Is told each step when it begins, in words for whoever waits."""
 
-HINT = "look at state_dir: it must be a folder that this user can write, with room left"
-
 
 def open_tools(
     state_dir: Path | None, clock: Clock, in_force: Callable[[str], ServerConfig | None], randomness: random.Random

@@ -560,7 +560,7 @@ def test_a_state_folder_that_cannot_be_looked_at_is_an_error_and_no_bug(cli: Cli
     assert (ran.code, ran.out) == (4, "")
     assert ran.err == (
         f"error: the journal {folder}/history.sqlite3 cannot be opened: File name too long\n"
-        "hint: look at state_dir: it must be a folder that this user can write, with room left\n"
+        "hint: look at state_dir: it must be a folder that this user can write to, with free space\n"
     )
 
 
@@ -820,7 +820,7 @@ def test_check_fails_where_a_panel_refuses(cli: Cli, panel: Panel) -> None:
     panel.world.keys.clear()
     ran = cli("--config", panel.config, "check")
     assert ran.code == 4
-    assert "make a client key" in ran.out
+    assert "create a client key" in ran.out
 
 
 # the rest --------------------------------------------------------------------------------------------------------
@@ -933,5 +933,5 @@ def test_servers_shows_an_administrator_those_of_others_where_it_is_asked_for(cl
     panel.world.add_key(KEY, customer)
     refused = cli("--config", panel.config, "servers")
     assert refused.code == 4
-    assert 'hint: servers = "all" is for the key of an administrator' in refused.err
+    assert 'hint: servers = "all" needs the key of an administrator' in refused.err
     assert cli("--config", panel.config, "check").code == 4

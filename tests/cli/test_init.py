@@ -146,8 +146,8 @@ def test_a_key_file_of_ours_does_not_stay_behind_alone(
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
-        ("{}/admin/", "url is the panel's own, without /admin, /api and what follows"),
-        ("https{}", "what answers there speaks no TLS: is the panel's url one with http"),
+        ("{}/admin/", "url is the panel's own address, without /admin, /api or any other path"),
+        ("https{}", "the other end speaks no TLS: does the panel's url need http"),
     ],
 )
 def test_a_wrong_address_is_told_as_such(cli: Cli, panel: Panel, target: Path, wrong: str, hint: str) -> None:

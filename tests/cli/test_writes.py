@@ -347,7 +347,8 @@ def test_delete_reports_each(typed: Backups, panel: Panel) -> None:
     ran = typed("y", "delete", first.uuid, locked.uuid, gone.uuid)
     assert ran.code == 5
     assert ran.out.splitlines() == [f"{gone.uuid} is gone already", f"deleted {first.name}"]
-    assert f"error: {locked.name} is locked\nhint: `ptero-backupd backups unlock` first" in ran.err
+    hint = "if you really want to delete it, run `ptero-backupd backups unlock` first"
+    assert f"error: {locked.name} is locked\nhint: {hint}" in ran.err
     assert did(panel, Deed.DELETED) == [gone.name, first.name]
 
 

@@ -117,7 +117,7 @@ async def test_a_key_that_is_refused_fails_the_panel(scene: Scene) -> None:
     (finding,) = findings
     assert (finding.level, finding.code, finding.panel) == (Level.ERROR, "key-refused", "main")
     assert finding.text.endswith("; 1 server not looked at")
-    assert "make a client key" in finding.hint
+    assert "create a client key" in finding.hint
     assert exit_code(findings) is Exit.FAILED
 
 
@@ -432,7 +432,7 @@ def test_a_journal_that_is_damaged_is_said_each_time(tmp_path: Path) -> None:
         finding = check_state(tmp_path)
         assert (finding.level, finding.code) == (Level.ERROR, "state")
         assert finding.text == f"the journal {path} is damaged"
-        assert finding.hint == "the daemon's next start sets the damaged file aside and begins a new one"
+        assert finding.hint == "when the daemon starts next, it sets the damaged file aside and begins a new one"
     Journal.open(tmp_path).close()
     assert check_state(tmp_path).level is Level.OK
 

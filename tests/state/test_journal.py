@@ -509,7 +509,7 @@ def test_a_full_disk_fails_the_call_and_room_heals_it(journal: Journal) -> None:
     journal._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StateError, match=r"step 'create' cannot be written to the journal .*full") as caught:
         journal.step(rotation, "create", AT, name="x" * 100_000)
-    assert "room left" in caught.value.hint
+    assert "free space" in caught.value.hint
     left_open = unfinished(journal)
     assert left_open is not None
     assert left_open.steps == ()
@@ -579,7 +579,7 @@ def test_looking_leaves_a_damaged_journal_where_it_is(tmp_path: Path) -> None:
     path.write_bytes(b"no database " * 1000)
     with pytest.raises(JournalDamagedError, match=f"^the journal {path} is damaged$") as caught:
         Journal.look(tmp_path)
-    assert "the daemon's next start" in caught.value.hint
+    assert "when the daemon starts next" in caught.value.hint
     assert path.read_bytes() == b"no database " * 1000
     assert not list(tmp_path.glob("*.damaged-*"))
 
