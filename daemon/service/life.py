@@ -141,6 +141,7 @@ class Service:
         if await self._stopped_before(reading, READ_SECONDS):
             return None
         if not reading.done():
+            garbage.look_again()
             log.warning("configuration_awaited", text=SLOW)
             if await self._stopped_before(reading, None):
                 return None
@@ -231,6 +232,7 @@ class Service:
         reading = asyncio.ensure_future(self._aside(lambda: keeping(self._configuration(), before)))
         done, _ = await asyncio.wait({reading}, timeout=READ_SECONDS)
         if not done:
+            garbage.look_again()
             self._events.put_nowait(None)
         try:
             self._events.put_nowait(await reading)

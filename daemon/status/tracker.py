@@ -13,11 +13,11 @@ from daemon.core.model import State
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
-from daemon.rotation.outcome import Outcome, Problem, Result
+from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.run import Order, Tools
 from daemon.state import Rotation, Sample
 from daemon.status.counts import Counts, Reload
-from daemon.status.stored import from_stored, to_stored
+from daemon.status.stored import ended_of, from_stored, to_stored
 from daemon.status.values import Began, Ended, Snapshot, Standing, Work
 
 log = get_logger()
@@ -170,28 +170,10 @@ def recalled(rows: list[Rotation], since: datetime) -> Standing:
     ended = [row for row in rows if row.ended_at is not None and row.result != INTERRUPTED]
     standing = Standing(fine_at=min((row.began_at for row in rows), default=since))
     for row in reversed(ended):
-        standing = after(standing, _read(row))
+        standing = after(standing, ended_of(row))
         if standing.last is not None and standing.last.good:
             standing = replace(standing, good_at=standing.last.ended_at)
     return standing
-
-
-def _read(row: Rotation) -> Ended:
-    summary = row.summary
-    result = Result(row.result or Result.FAILED)
-    return Ended(
-        trigger=row.trigger,
-        began_at=row.began_at,
-        ended_at=row.ended_at or row.began_at,
-        result=result,
-        created=(summary.get("created") or {}).get("name"),
-        good=bool(summary.get("good")),
-        deleted=len(summary.get("deleted", ())),
-        undeleted=len(summary.get("undeleted", ())),
-        problems=tuple(Problem(**problem) for problem in summary.get("problems", ())),
-        retry_at=row.retry_at,
-        excused=result is Result.SKIPPED and not summary.get("passing"),
-    )
 
 
 def _ended(outcome: Outcome, began: Began, now: datetime) -> Ended:
@@ -232,7 +214,7 @@ def _good_at(snapshot: Snapshot) -> datetime | None:
 
 def _held_throughout(rows: list[Rotation]) -> bool:
     """Whether the brake held what these would have deleted, as far as any of them got a good backup."""
-    got_good = [_read(row).held for row in rows if row.ended_at is not None and row.summary.get("good")]
+    got_good = [ended_of(row).held for row in rows if row.ended_at is not None and row.summary.get("good")]
     return bool(got_good) and all(got_good)
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import tomllib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +292,9 @@ def test_too_many_deletions_are_refused_until_they_are_allowed_once(cli: Cli, pa
     assert refused.out.startswith("survival: refused; created auto-survival-")
     assert "more than max_deletions = 2" in refused.out
     assert refused.out.splitlines()[-1] == f"  hint: {BRAKE}"
-    assert cli("--config", panel.config, "status").out.splitlines()[-1] == f"  hint: {BRAKE}"
+    status = cli("--config", panel.config, "status").out.splitlines()
+    assert status[1].split()[:4] == ["survival", "2026-04-01", "12:00", "held"]
+    assert status[-1] == f"  hint: {BRAKE}"
     would = cli("--config", panel.config, "rotate", "survival", "--dry-run")
     assert (
         would.out.splitlines()[0]
@@ -654,6 +656,39 @@ def test_status_knows_the_newest_good_backup_that_a_rotation_only_saw(
         "at": "2026-04-01T07:00:00Z",
         "backup": {"uuid": backup.uuid, "name": "auto-x", "bytes": 7},
     }
+
+
+@pytest.mark.parametrize(
+    ("ended", "shown"),
+    [
+        (("failed", True, "undeletable"), "undeletable"),
+        (("failed", False, "undeletable"), "failed"),
+        (("refused", True, "max_deletions"), "held"),
+        (("refused", False, "max_deletions"), "refused"),
+        (("interrupted", False, "undeletable"), "interrupted"),
+    ],
+)
+def test_status_tells_in_the_pages_words_that_only_deletions_are_wanting(
+    cli: Cli, panel: Panel, environment: Path, ended: tuple[str, bool, str], shown: str
+) -> None:
+    """The backup is there and good: nothing failed, and nothing was refused that anybody needs."""
+    result, good, code = ended
+    at = datetime(2026, 4, 1, 4, tzinfo=UTC)
+    state = environment / ".local/state/ptero-backupd"
+    state.mkdir(parents=True)
+    with Journal.open(state) as journal:
+        number = journal.begin(
+            server_uuid=panel.survival.uuid,
+            server="survival",
+            panel="main",
+            policy="standard",
+            trigger="manual",
+            start_at=None,
+            at=at,
+        )
+        problem = {"code": code, "text": "it stays", "hint": ""}
+        journal.end(number, at=at, result=result, summary={"good": good, "problems": [problem]})
+    assert cli("--config", panel.config, "status").out.splitlines()[1].split()[3] == shown
 
 
 @pytest.mark.parametrize("broken", ["[panels", "[policies.standard]\nschedule = 5"])

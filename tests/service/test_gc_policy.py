@@ -1,13 +1,19 @@
 """What is settled is not looked at again, and nothing is looked for while a configuration is read."""
 
+import asyncio
 import gc
 import weakref
+from unittest.mock import Mock
 
 import pytest
 
 from daemon.config.errors import ConfigError
 from daemon.config.load import load
+from daemon.config.values import Config
 from daemon.service.gc_policy import left_alone, settled
+from daemon.service.life import READ_SECONDS, Service
+from daemon.service.systemd import Notifier
+from tests.virtual import BACKEND, VirtualClock
 
 
 def test_nothing_is_looked_for_within_the_block() -> None:
@@ -31,3 +37,25 @@ def test_what_is_there_is_passed_over_within_the_block_alone() -> None:
         assert gone() is None
         assert gc.get_freeze_count() > 0
     assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", [BACKEND])
+async def test_a_configuration_that_hangs_leaves_no_garbage_for_ever(
+    anyio_backend: object,
+) -> None:
+    """A mount may hang for days: the daemon goes on meanwhile, and makes garbage."""
+    clock = VirtualClock()
+
+    async def hang(_: object) -> Config:
+        with left_alone():
+            await asyncio.Event().wait()
+        raise AssertionError
+
+    service = Service(lambda: load(None, {}), clock, Notifier({}, clock), aside=hang)
+    reading = asyncio.create_task(service._read(Mock()))
+    await clock.sleep(READ_SECONDS / 2)
+    assert not gc.isenabled()
+    await clock.sleep(READ_SECONDS)
+    assert gc.isenabled()
+    reading.cancel()

@@ -29,7 +29,7 @@ from daemon.fleet.discovery import remembered
 from daemon.state import Journal, Rotation, Snapshot
 from daemon.state.local.locks import is_locked
 from daemon.state.local.presence import daemon_of
-from daemon.status.stored import from_stored
+from daemon.status.stored import ended_of, from_stored
 
 LOOKED_AT = 500
 """How many rotations back the newest good backup is looked for, and servers that no configuration names."""
@@ -176,11 +176,20 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
     return (
         standing.server,
         to_the_minute(last.began_at if last else None, zone),
-        (last.result or "-") if last else "never",
+        _result(last) if last else "never",
         f"{format_duration(now - good.at)} ago" if good else "-",
         _work(standing),
         to_the_minute(standing.next_start, zone),
     )
+
+
+def _result(last: Rotation) -> str:
+    """How it ended, in the page's words where the new backup is good and only deletions are wanting."""
+    try:
+        ended = ended_of(last)
+    except (TypeError, ValueError):  # it was interrupted, or another version wrote it
+        return last.result or "-"
+    return "held" if ended.held else "undeletable" if ended.undeletable else ended.result
 
 
 def _daemon(state_dir: Path, process: int | None) -> Text:
