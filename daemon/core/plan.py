@@ -98,16 +98,18 @@ def make_room(
     brake: Brake,
     accepted: Collection[str] = frozenset(),
     asked: Collection[str] = frozenset(),
+    in_vain: Collection[str] = frozenset(),
     again: bool = False,
 ) -> Verdict | Refusal:
     """Given a listing as long as the panel allows, return the one deletion that makes room, or why there is none.
 
     It is the oldest good backup that the plan deletes once the coming one is counted as good, so that nothing goes
     that would not go anyhow. One whose deletion was `asked` for before, and not completed, is passed over while there
-    is another. `min_good` is counted without the coming one, which may still fail. The panel's limit does not count
-    failed backups, so deleting one would make no room. The coming one's size is not known and counts as nothing. Where
-    the brake refuses the plan as a whole, one may go all the same, once in 24 hours: without it no backup would be made
-    any more. Nothing goes that is held since the retention was changed.
+    is another; one that was tried `in_vain` a moment ago comes last, lest it hide such a one. `min_good` is counted
+    without the coming one, which may still fail. The panel's limit does not count failed backups, so deleting one would
+    make no room. The coming one's size is not known and counts as nothing. Where the brake refuses the plan as a whole,
+    one may go all the same, once in 24 hours: without it no backup would be made any more. Nothing goes that is held
+    since the retention was changed.
 
     A suspicious one inside its row goes rather than a good one while the newest is suspicious too, so that an hourly
     schedule goes on; and where nothing else can. It alone may go `again`, when room was made already.
@@ -118,7 +120,11 @@ def make_room(
     spared, waiting = (seen.spare(present), seen.held_small(present, brake)) if brake.most != 0 else ((), ())
     waits = {verdict.backup.uuid for verdict in waiting}
     free = (verdict for verdict in spared if verdict.backup.uuid not in waits)
-    small = sorted(free, key=lambda verdict: verdict.backup.uuid in asked)
+
+    def tried(verdict: Verdict) -> tuple[bool, bool]:
+        return verdict.backup.uuid in in_vain, verdict.backup.uuid in asked
+
+    small = sorted(free, key=tried)
     fresh = [verdict for verdict in small if verdict.backup.uuid not in asked]
     if fresh and (again or _shrank_lately(seen.judged(present))):
         return fresh[0]
@@ -126,10 +132,10 @@ def make_room(
         return small[0] if small else Refusal("nothing_deletable", ROOM_MADE, waiting)
     now = listing.taken_at
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
-    room = _room_by_a_good_one(replace(seen, coming=coming), present, brake, asked)
-    if isinstance(room, Refusal):
-        return small[0] if small else _told_with(waiting, room, brake.held_until(now), retention)
-    return fresh[0] if fresh and room.backup.uuid in asked else room
+    good = _room_by_good_ones(replace(seen, coming=coming), present, brake)
+    if isinstance(good, Refusal):
+        return small[0] if small else _told_with(waiting, good, brake.held_until(now), retention)
+    return min((*good, *small), key=tried)
 
 
 def _told_with(waiting: tuple[Verdict, ...], room: Refusal, until: datetime, retention: Retention) -> Refusal:
@@ -139,8 +145,8 @@ def _told_with(waiting: tuple[Verdict, ...], room: Refusal, until: datetime, ret
     return replace(room, held=(*room.held, *waiting))
 
 
-def _room_by_a_good_one(seen: "_Seen", present: Applied, brake: Brake, asked: Collection[str]) -> Verdict | Refusal:
-    """The oldest that the plan deletes once the coming one is there, or why there is none."""
+def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Verdict] | Refusal:
+    """Those that the plan deletes once the coming one is there, oldest first, or why there are none."""
     now, retention = seen.listing.taken_at, present.retention
     verdicts = seen.judged(present)
     held = seen.held(verdicts, present, brake)
@@ -150,11 +156,11 @@ def _room_by_a_good_one(seen: "_Seen", present: Applied, brake: Brake, asked: Co
     candidates = [
         verdict for verdict in verdicts if verdict.backup is not seen.coming and is_candidate(verdict, retention.scope)
     ]
-    spared = {verdict.backup.uuid for verdict in (*_newest(candidates, retention.min_good, asked), *held)}
+    spared = {verdict.backup.uuid for verdict in (*_newest(candidates, retention.min_good, seen.asked), *held)}
     good = [verdict for verdict in _deletions(verdicts) if verdict.state is State.GOOD]
     free = [verdict for verdict in good if verdict.backup.uuid not in spared]
     if free:
-        return next((verdict for verdict in free if verdict.backup.uuid not in asked), free[0])
+        return free
     waiting = [verdict for verdict in held if verdict.state is State.GOOD]
     if waiting:
         return Refusal("max_deletions", told_held(waiting, brake.held_until(now), retention.zone), held)

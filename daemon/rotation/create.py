@@ -265,6 +265,7 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             brake=run.brake(config),
             accepted=run.accepted(),
             asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
+            in_vain=run.undeleted.keys(),
             again=came is State.SUSPICIOUS,
         )
         if isinstance(room, Refusal):

@@ -135,6 +135,20 @@ async def test_a_first_one_that_was_asked_for_by_a_clock_that_was_set_back_since
     assert deleted(rig) == names[1:3]
 
 
+async def test_at_the_limit_one_that_failed_once_is_tried_again_after_one_that_always_does(rig: Rig) -> None:
+    """Both were asked for before; the older one can never be deleted, and must not hide the other."""
+    names = rig.fill(4)
+    rig.server.limit = 4
+    undeletable(rig, faults.refused(500))
+    second = list(rig.server.backups)[1]
+    rig.world.faults.order(faults.refused(500), on=Call.DELETE, backup=second, times=3)
+    assert (await rig.rotate()).created is None
+    await rig.clock.sleep(600)
+    outcome = await rig.rotate()
+    assert outcome.created is not None
+    assert deleted(rig) == [names[1]]
+
+
 async def test_at_the_limit_where_nothing_else_is_to_go_nothing_else_goes(rig: Rig) -> None:
     """The plan deletes one, and that cannot be deleted: what is to be kept is no room."""
     rig.fill(3)
