@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
+from daemon.core.model import ASKED, Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.names import Altered, Ownership
 from daemon.core.retention import Retention
 from daemon.core.units import format_moment, to_zone
@@ -106,16 +106,18 @@ def held_back(
     """Given verdicts and those of what was last applied, keep what only the present ones delete; return those kept."""
     gone = {verdict.backup.uuid for verdict in before if verdict.action is Action.DELETE}
     return tuple(
-        verdict._replace(action=Action.KEEP, reasons=(_held(verdict, until, zone),))
+        verdict._replace(action=Action.KEEP, reasons=_held(verdict, until, zone))
         for verdict in verdicts
         if verdict.action is Action.DELETE and verdict.backup.uuid not in gone
     )
 
 
-def _held(verdict: Verdict, until: datetime, zone: ZoneInfo) -> Reason:
-    then = "; ".join(reason.text for reason in verdict.reasons)
+def _held(verdict: Verdict, until: datetime, zone: ZoneInfo) -> tuple[Reason, ...]:
+    doubt = tuple(reason for reason in verdict.reasons if reason.rule == ASKED)
+    then = "; ".join(reason.text for reason in verdict.reasons if reason.rule != ASKED)
     when = format_moment(until, zone)
-    return Reason("held", None, f"held until {when}, since the retention last applied keeps it; then: {then}")
+    held = Reason("held", None, f"held until {when}, since the retention last applied keeps it; then: {then}")
+    return (held, *doubt)
 
 
 def told_held(held: Sequence[Verdict], until: datetime, zone: ZoneInfo) -> str:

@@ -3,10 +3,10 @@
 What must hold: what could mean two backups means none, since the choice may be followed by a restore or a deletion.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
-from daemon.core.model import Backup, State
+from daemon.core.model import Backup
 from daemon.errors import UsageError
 
 LATEST = "latest"
@@ -18,13 +18,13 @@ SHORTEST_BEGINNING = 4
 _SHOWN = 5
 
 
-def choose(backups: Sequence[Backup], states: Mapping[str, State], wanted: str) -> Backup:
-    """Given all backups of a server, newest first, and their states by uuid, return the one that is wanted.
+def choose(backups: Sequence[Backup], good: Collection[str], wanted: str) -> Backup:
+    """Given all backups of a server, newest first, and the uuids of the good ones, return the one that is wanted.
 
     `wanted` is a full uuid, a unique beginning of one (4 characters or more), an exact name, or `latest`, the newest
     good one. UsageError where that is none or several; its hint names the candidates.
     """
-    found = _matches(backups, states, wanted)
+    found = _matches(backups, good, wanted)
     if len(found) == 1:
         return found[0]
     if found:
@@ -34,13 +34,12 @@ def choose(backups: Sequence[Backup], states: Mapping[str, State], wanted: str) 
     raise UsageError(f'no backup "{wanted}"', hint=_advice(backups, wanted))
 
 
-def _matches(backups: Sequence[Backup], states: Mapping[str, State], wanted: str) -> list[Backup]:
+def _matches(backups: Sequence[Backup], good: Collection[str], wanted: str) -> list[Backup]:
     """Every backup that could be meant; a full uuid can mean only one."""
     beginning = wanted.lower()
     if whole := [backup for backup in backups if backup.uuid.lower() == beginning]:
         return whole
-    good = (backup for backup in backups if states[backup.uuid] is State.GOOD)
-    latest = next(good, None) if wanted == LATEST else None
+    latest = next((backup for backup in backups if backup.uuid in good), None) if wanted == LATEST else None
     long_enough = len(wanted) >= SHORTEST_BEGINNING
     return [
         backup

@@ -154,6 +154,10 @@ class Reason:
     text: str
 
 
+ASKED = "asked"
+"""The rule of the reason that says of a backup that its deletion was asked for and not completed."""
+
+
 class Verdict(NamedTuple):
     """What becomes of one backup, and why: at least one reason, in the order of the rules.
 
@@ -167,3 +171,8 @@ class Verdict(NamedTuple):
     action: Action
     reasons: tuple[Reason, ...]
     because: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is good and has its file as far as anybody knows: no deletion of it was left half done."""
+        return self.state is State.GOOD and all(reason.rule != ASKED for reason in self.reasons)

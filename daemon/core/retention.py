@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.core.keep import Keep
 from daemon.core.look import look
-from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
+from daemon.core.model import ASKED, Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.rules import Candidates, opinions
 from daemon.core.shrunk import stays_since_it_shrank
@@ -25,7 +25,7 @@ from daemon.core.units import format_duration, format_moment, format_size
 SHORTEST_FAILED_AFTER = timedelta(hours=12)
 """A slow node can still turn a failed backup good: the panel gives up on one after 6 hours, and twice that is safe."""
 
-DOUBTFUL = Reason("asked", None, "its deletion was asked for and not completed, so it may have no file")
+DOUBTFUL = Reason(ASKED, None, "its deletion was asked for and not completed, so it may have no file")
 """What is said of a backup that displaces nothing any more, whatever becomes of it."""
 
 Fate = tuple[Action, tuple[Reason, ...]]
@@ -125,18 +125,25 @@ def judge(
         else doubtful(backup)
         if candidate
         else Verdict(
-            backup, finding.state, mine, *_settled(backup, finding, mine or everyone, retention, now), finding.words
+            backup,
+            finding.state,
+            mine,
+            *_settled(backup, finding, mine or everyone, retention, now, doubtful=backup.uuid in asked),
+            finding.words,
         )
         for backup, mine, finding, candidate, sure in zip(ordered, own, found, eligible, certain, strict=True)
     )
 
 
-def _settled(backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime) -> Fate:
+def _settled(
+    backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime, *, doubtful: bool
+) -> Fate:
     """What becomes of a backup that the rules have no say in."""
+    doubt = (DOUBTFUL,) if doubtful and finding.state is State.GOOD else ()
     if backup.locked:
-        return Action.KEEP, (Reason("locked", None, "locked"),)
+        return Action.KEEP, (Reason("locked", None, "locked"), *doubt)
     if not in_scope:
-        return Action.IGNORE, (Reason("foreign", None, "not made by this policy"),)
+        return Action.IGNORE, (Reason("foreign", None, "not made by this policy"), *doubt)
     if finding.state is State.FAILED:
         return _failed(backup, retention, now)
     return Action.IGNORE, (Reason(finding.state.value, None, finding.words),)

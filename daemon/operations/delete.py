@@ -45,8 +45,12 @@ def obstacle(backup: Backup, state: State | None = None) -> Handled | None:
 
 
 def loss(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> tuple[Backup, str] | None:
-    """Given all verdicts, newest first, and those to be deleted, return the newest good one and words, if it goes."""
-    good = [verdict.backup for verdict in verdicts if verdict.state is State.GOOD]
+    """Given all verdicts, newest first, and those to be deleted, return the newest good one and words, if it goes.
+
+    One whose deletion was left half done may have no file, so it is not the one that is left.
+    """
+    whole = [verdict.backup for verdict in verdicts if verdict.whole]
+    good = whole or [verdict.backup for verdict in verdicts if verdict.state is State.GOOD]
     going = {verdict.backup.uuid for verdict in chosen}
     if not good or good[0].uuid not in going:
         return None

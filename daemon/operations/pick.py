@@ -14,9 +14,9 @@ _ELSEWHERE = "is it another server's? `ptero-backupd backups list SERVER` shows 
 def pick(seen: Survey, wanted: Sequence[str]) -> list[Verdict]:
     """Return what is meant, each once, in the order of the words; UsageError where one could be none or several."""
     verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
-    states = {uuid: verdict.state for uuid, verdict in verdicts.items()}
+    whole = {uuid for uuid, verdict in verdicts.items() if verdict.whole}
     backups = [verdict.backup for verdict in verdicts.values()]
-    return [verdicts[uuid] for uuid in dict.fromkeys(choose(backups, states, word).uuid for word in wanted)]
+    return [verdicts[uuid] for uuid in dict.fromkeys(choose(backups, whole, word).uuid for word in wanted)]
 
 
 def pick_or_gone(seen: Survey, wanted: Sequence[str], known: Callable[[str], bool]) -> tuple[list[Verdict], list[str]]:

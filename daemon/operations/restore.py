@@ -27,6 +27,7 @@ LONGEST = timedelta(hours=6)
 """How long the end of a restore is waited for."""
 
 BEGIN_SECONDS = 60.0
+_HALF_DELETED = "`ptero-backupd backups verify` reads its file, `ptero-backupd backups accept` says that it is there"
 FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0  # seconds between the looks, growing by half
 
 
@@ -51,10 +52,19 @@ class Restored:
 
 
 def unfit(verdict: Verdict) -> Handled | None:
-    """Why this backup is not to be restored; None where it is good."""
+    """Why this backup is not to be restored; None where it is good.
+
+    One without a file would cost the server its own, which the panel may delete before it asks the node for them.
+    """
     backup, state = verdict.backup, verdict.state
-    if state is State.GOOD:
+    if verdict.whole:
         return None
+    if state is State.GOOD:
+        text, hint = (
+            f"{backup.name} may have no file, since its deletion was asked for and not completed",
+            _HALF_DELETED,
+        )
+        return refused(backup, "half_deleted", text, hint, state)
     because = verdict.because  # not the verdict's reasons: that it is locked or foreign hinders no restore
     hint = "`ptero-backupd backups list` shows which are good"
     if state is State.SUSPICIOUS:

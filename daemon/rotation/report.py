@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.core.calendar import retry_delay
-from daemon.core.model import Backup, State, Verdict
+from daemon.core.model import Backup, Verdict
 from daemon.errors import StateError
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
 from daemon.rotation.run import Halt, Row, Run
@@ -74,9 +74,12 @@ def report(run: Run, halt: Halt | None) -> Outcome:
 
 
 def newest_good_at(verdicts: Sequence[Verdict], *, besides: Backup | None) -> datetime | None:
-    """Given verdicts, newest first, return when the policy's newest good backup was made, the new one left out."""
+    """Given verdicts, newest first, return when the policy's newest good backup was made, the new one left out.
+
+    One whose deletion was left half done may have no file, and is not told as good.
+    """
     new = besides.uuid if besides else None
-    good = (one.backup for one in verdicts if one.own and one.state is State.GOOD)
+    good = (one.backup for one in verdicts if one.own and one.whole)
     return next((backup.created_at for backup in good if backup.uuid != new), None)
 
 

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from daemon.core.model import Action, State, Verdict
+from daemon.core.model import Action, Verdict
 from daemon.core.units import to_zone
 
 DAYS, WEEKS, MONTHS = 14, 8, 12
@@ -53,7 +53,7 @@ class Strip:
 
 def cover_of(verdict: Verdict) -> Cover:
     """How one backup covers the period that it was made in."""
-    if verdict.state is not State.GOOD:
+    if not verdict.whole:
         return Cover.LOCKED if verdict.backup.locked and verdict.backup.successful else Cover.BAD
     if verdict.backup.locked:
         return Cover.LOCKED

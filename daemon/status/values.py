@@ -61,7 +61,7 @@ class Snapshot:
     """How many there are by state, by whether they are locked and whether they are the policy's own."""
 
     newest_good: Verdict | None
-    """The newest good backup that the policy made."""
+    """The newest good backup that the policy made, and whose deletion was not left half done."""
 
     newest_suspicious: Verdict | None
     """A suspicious backup of the policy's own that is newer than every good one of its own."""
@@ -76,7 +76,7 @@ class Snapshot:
     def of(cls, at: datetime, uuid: str, node: str, limit: int, verdicts: tuple[Verdict, ...]) -> "Snapshot":
         """Given a server's verdicts, newest first, return its snapshot."""
         ended = [one for one in verdicts if one.own and one.state in {State.GOOD, State.SUSPICIOUS}]
-        good = next((one for one in ended if one.state is State.GOOD), None)
+        good = next((one for one in ended if one.whole), None)
         return cls(
             at=at,
             uuid=uuid,

@@ -4,11 +4,12 @@ one that goes.
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.brake import Brake
-from daemon.core.model import Action, Backup, Verdict
+from daemon.core.brake import Applied, Brake
+from daemon.core.model import ASKED, Action, Backup, Verdict
 from daemon.core.plan import make_room, plan
 from daemon.core.retention import DOUBTFUL, Retention, judge
 from tests.core.build import NOW, OURS, good, listing, retention
@@ -38,6 +39,26 @@ def test_it_is_asked_for_again_where_others_take_its_place() -> None:
     verdict = verdict_on(rows[0], rows, "last=3", rows[0])
     assert verdict.reasons[-1] is DOUBTFUL
     assert len(verdict.reasons) == 2
+
+
+@pytest.mark.parametrize("changes", [{"locked": True}, {"name": "made by hand"}, {}], ids=str)
+def test_whatever_becomes_of_it_nobody_is_told_that_it_is_whole(changes: dict[str, Any]) -> None:
+    """Locked since, foreign, or kept: it may have no file."""
+    rows = [good(DAYS[0]), good(DAYS[1], **changes)]
+    assert not verdict_on(rows[1], rows, "last=3", rows[1]).whole
+    assert verdict_on(rows[1], rows, "last=3", rows[0]).whole
+
+
+def test_held_since_the_policy_was_changed_it_is_as_doubtful() -> None:
+    """The words for the one do not take the place of those for the other."""
+    rows = [good(day) for day in DAYS[:5]]
+    before = Applied(retention("last=9"), OURS)
+    brake = Brake(10, before=before)
+    made = plan(listing(rows), retention("last=3"), ownership=OURS, brake=brake, asked=frozenset({rows[0].uuid}))
+    reasons = made.verdicts[-1].reasons
+    assert [reason.rule for reason in reasons] == ["held", ASKED]
+    assert "may have no file" not in reasons[0].text
+    assert not made.verdicts[-1].whole
 
 
 def test_it_displaces_no_other() -> None:

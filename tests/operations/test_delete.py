@@ -222,6 +222,16 @@ async def test_whoever_deletes_the_newest_good_one_is_told(hand: Hand) -> None:
     assert both[1] == f"{new.name} is the newest good backup; NO good backup is left then"
 
 
+async def test_one_that_may_have_no_file_is_not_what_is_left(hand: Hand) -> None:
+    """Its deletion was left half done: whoever deletes the one before it may be left with none."""
+    whole, half = hand.add(days=2), hand.add(days=1)
+    hand.rig.journal.ask(hand.rig.server.uuid, half.uuid, hand.rig.clock.now())
+    verdicts = (await hand.errand().look()).plan.verdicts
+    told = loss(verdicts, [verdict for verdict in verdicts if verdict.backup.uuid == whole.uuid])
+    assert told is not None
+    assert told[1] == f"{whole.name} is the newest good backup; NO good backup is left then"
+
+
 async def test_deleting_the_newest_good_one_is_in_its_report(hand: Hand) -> None:
     """For scripts, that were not asked; not for the others, and not where it is still there."""
     old, new = hand.add(days=2), hand.add(days=1)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from daemon.core.model import State
+from daemon.operations.pick import pick
 from daemon.operations.restore import Restored, Wishes, restore, unfit
 from daemon.operations.result import exit_of
 from daemon.panel.client import PanelClient
@@ -147,6 +148,19 @@ async def test_a_suspicious_one_is_restored_only_once_it_is_accepted(hand: Hand)
     assert "`ptero-backupd backups accept`" in what.handled.problems[0].hint
     hand.rig.journal.accept(hand.rig.server.uuid, small.uuid, hand.rig.clock.now())
     assert (await restored(hand, small)).handled.result is Result.DONE
+
+
+async def test_one_that_may_have_no_file_is_restored_only_once_it_is_known_to_have_it(hand: Hand) -> None:
+    """With `truncate` the server's own files would be gone by then; and it is not what `latest` means."""
+    older, half = hand.add(days=2), hand.add(days=1)
+    journal, uuid = hand.rig.journal, hand.rig.server.uuid
+    journal.ask(uuid, half.uuid, hand.rig.clock.now())
+    what = await restored(hand, half, Wishes(truncate=True))
+    assert (codes(what), exit_code(hand, what)) == (["half_deleted"], 5)
+    assert "`ptero-backupd backups accept`" in what.handled.problems[0].hint
+    assert [verdict.backup.uuid for verdict in pick(await hand.errand().look(), ["latest"])] == [older.uuid]
+    journal.asked_no_more(uuid, half.uuid)
+    assert (await restored(hand, half)).handled.result is Result.DONE
 
 
 async def test_a_strange_one_is_not_restored(hand: Hand) -> None:

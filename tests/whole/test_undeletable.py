@@ -10,10 +10,14 @@ import pytest
 from daemon.config.values import Config
 from daemon.core.model import Server as Seen
 from daemon.rotation.outcome import Outcome, Result
+from daemon.rotation.report import newest_good_at
+from daemon.rotation.survey import Survey, survey
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Backup, Deed, Kind, NodeState, Server, State
 from daemon.sandbox.scenes import own_name
+from daemon.status.coverage import Cover, cover_of
+from daemon.status.values import Snapshot
 from tests.whole.fleet import Daemons, at, rows, until
 from tests.whole.rig import Rig, start_with_the_clock_set
 
@@ -382,6 +386,22 @@ async def test_what_was_asked_for_is_remembered_before_it_leaves(rig: Rig) -> No
     with pytest.raises(asyncio.CancelledError):
         await killed
     assert rig.journal.asked(rig.server.uuid) == {oldest(rig).uuid}
+
+
+async def test_what_may_have_no_file_is_not_told_as_the_newest_good_one(rig: Rig) -> None:
+    """Page, status, metric and alert say when the last good one was made; a row without a file is none."""
+    names = rig.fill(2)
+    older, newest = list(rig.server.backups.values())
+    rig.journal.ask(rig.server.uuid, newest.uuid, rig.clock.now())
+    seen = Snapshot.of(rig.clock.now(), rig.server.uuid, "", 9, (await survey_of(rig)).plan.verdicts)
+    assert seen.newest_good is not None
+    assert seen.newest_good.backup.name == names[0]
+    assert newest_good_at((await survey_of(rig)).plan.verdicts, besides=None) == older.created_at
+    assert [cover_of(one) for one in seen.verdicts] == [Cover.BAD, Cover.KEPT]
+
+
+async def survey_of(rig: Rig) -> Survey:
+    return await survey(rig.config, rig.client, rig.journal, rig.clock)
 
 
 # A node in trouble ----------------------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ def show_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) ->
 async def _show(settings: Settings, name: str, wanted: str, *, as_json: bool) -> int:
     seen = await look(settings, name)
     verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
-    states = {uuid: verdict.state for uuid, verdict in verdicts.items()}
-    verdict = verdicts[choose([verdict.backup for verdict in seen.plan.verdicts], states, wanted).uuid]
+    whole = {uuid for uuid, verdict in verdicts.items() if verdict.whole}
+    verdict = verdicts[choose([verdict.backup for verdict in seen.plan.verdicts], whole, wanted).uuid]
     if as_json:
         write_json(shown(about(seen.config), verdict))
     else:

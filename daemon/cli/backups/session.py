@@ -44,17 +44,13 @@ class Desk:
         """All of the server's, newest first."""
         return [verdict.backup for verdict in self.seen.plan.verdicts]
 
-    @property
-    def states(self) -> dict[str, State]:
-        """What each is worth, by uuid."""
-        return {verdict.backup.uuid: verdict.state for verdict in self.seen.plan.verdicts}
-
     def wanted(self, words: Sequence[str], *, every: bool) -> list[Backup]:
         """The backups that are meant, each once; of all, those that have a whole file. Raises UsageError."""
         if every == bool(words):
             raise UsageError("name the backups, or write --all", hint="`backups list` shows them; latest is one too")
         if not every:
-            named = (choose(self.backups, self.states, word) for word in words)
+            good = {verdict.backup.uuid for verdict in self.seen.plan.verdicts if verdict.whole}
+            named = (choose(self.backups, good, word) for word in words)
             return list({backup.uuid: backup for backup in named}.values())
         whole = [backup for backup in self.backups if _has_file(backup)]
         verdicts = self.seen.plan.verdicts
