@@ -227,14 +227,15 @@ class Run:
 
     def judge(self, config: ServerConfig, listing: Listing) -> Plan:
         """The plan for that listing by that configuration, with what this rotation has deleted already in mind."""
+        brake = self.brake(config)
         return plan(
             listing,
             config.policy.retention,
             ownership=self.ownership(config),
-            brake=self.brake(config),
+            brake=brake,
             accepted=self.accepted(),
             asked=self.half_deleted(),
-            already_deleted=sum(backup.successful for backup in self.deleted),
+            already_deleted=sum(one.successful and one.uuid not in brake.excused for one in self.deleted),
         )
 
     def ownership(self, config: ServerConfig) -> Ownership:

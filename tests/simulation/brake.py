@@ -27,11 +27,12 @@ class Brake:
         self._court = court
         self._witness = court.witness
 
-    def within(self, judged: oracle.Judgement, policy: Policy, rotation: Rotation, *, already: int) -> bool:
-        """Whether so many may go at once."""
-        if not oracle.over(judged, policy, already=already):
+    def within(self, judged: oracle.Judgement, policy: Policy, rotation: Rotation, *, already: set[str]) -> bool:
+        """Whether so many may go at once, after those that went `already`."""
+        if not oracle.over(judged, policy, already=len(already)):
             return True
-        return not oracle.over(judged, policy, already=already, named=self._named_before(policy, rotation))
+        named = self._named_before(policy, rotation)
+        return not oracle.over(judged, policy, already=len(already - named), named=named)
 
     def _named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
         """What earlier plans named by the same policy, and might have let through."""

@@ -170,11 +170,12 @@ class Deletions:
         """All the good ones that the listing gives up, and those that went before it, are no more than the bound."""
         rotation = exchange.rotation
         assert rotation is not None
-        rows = merged(listing)
-        already = len(rotation.good_deleted - rows.keys())
+        already = rotation.good_deleted - merged(listing).keys()
         judged = [(self._judged(listing, policy, rotation), policy) for policy in policies]
         within = any(self.brake.within(one, policy, rotation, already=already) for one, policy in judged)
-        said = [(already + len(one.good_deletions()), len(one.candidates), _bounds(policy)) for one, policy in judged]
+        said = [
+            (len(already) + len(one.good_deletions()), len(one.candidates), _bounds(policy)) for one, policy in judged
+        ]
         self._hold("7", within, f"a deletion, of so many good ones of so many by such bounds: {said}", exchange.server)
 
     def _not_held(self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]) -> None:

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from daemon.core.model import Backup
+from daemon.core.names import Altered
 from daemon.errors import JournalBusyError, JournalDamagedError, StateError
-from daemon.state import Journal, Rotation, Snapshot
+from daemon.state import AppliedRetention, Journal, Rotation, Snapshot
 from daemon.state.local import file as history_file
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
@@ -241,6 +242,36 @@ def test_the_last_complete_listing_is_remembered_for_its_sizes(journal: Journal)
     assert journal.last_listing(UUID) == ()
 
 
+def test_what_is_remembered_of_a_backup_is_forgotten_once_it_is_long_gone(journal: Journal) -> None:
+    """Not by its age alone: a yearly one is there for years, and forgotten it would be foreign, small or whole again."""
+    there = Backup("there", "auto-1", True, False, 10, AT, AT)
+    for uuid in ("there", "gone"):
+        journal.was_altered(UUID, uuid, Altered("asked", "kept"), AT)
+        journal.accept(UUID, uuid, AT)
+        journal.ask(UUID, uuid, AT)
+    late = AT + timedelta(days=401)
+    journal.listed(UUID, [there], late - timedelta(days=1))
+    journal.prune(AT + timedelta(days=399))
+    assert len(journal.altered(UUID)) == len(journal.accepted(UUID)) == len(journal.asked(UUID)) == 2
+    journal.prune(late)
+    assert set(journal.altered(UUID)) == journal.accepted(UUID) == journal.asked(UUID) == {"there"}
+    journal.prune(late + timedelta(days=401))
+    assert set(journal.altered(UUID)) == journal.accepted(UUID) == journal.asked(UUID) == set()
+
+
+def test_what_was_applied_is_forgotten_with_its_server(journal: Journal) -> None:
+    """As long as there are rotations of it, or a list of its backups, somebody may still be told what waits."""
+    applied = AppliedRetention("keep", ("one",))
+    journal.apply(UUID, applied)
+    journal.apply("listed", applied)
+    begin(journal)
+    journal.listed("listed", (), AT)
+    journal.prune(AT + timedelta(days=399))
+    assert journal.applied(UUID) == journal.applied("listed") == applied
+    journal.prune(AT + timedelta(days=401))
+    assert journal.applied(UUID) is journal.applied("listed") is None
+
+
 def test_a_step_or_an_end_of_no_rotation_is_an_error(journal: Journal) -> None:
     """A rotation that another hand removed is not silently ended."""
     with pytest.raises(StateError, match="FOREIGN KEY"):
@@ -287,6 +318,7 @@ def test_what_may_be_half_deleted_is_remembered_until_a_list_lacks_it(journal: J
     row = Backup("one", "auto-1", True, False, 10, AT, AT)
     journal.ask(UUID, "one", AT)
     for later in (timedelta(days=500), timedelta(days=5000)):
+        begin(journal, at=AT + later)
         journal.prune(AT + later)
         assert journal.asked(UUID) == {"one"}
         journal.listed(UUID, [row], AT + later)

@@ -12,6 +12,7 @@ from daemon.rotation.survey import survey
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed
+from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig, start_with_the_clock_set
 
 pytestmark = pytest.mark.anyio
@@ -190,6 +191,23 @@ def _unreadable(*_: object) -> None:
 
 
 # What was not completed ----------------------------------------------------------------------------------------------
+
+
+async def test_one_that_was_let_through_before_does_not_count_once_it_is_gone_either(rig: Rig) -> None:
+    """Two such go, then something changes and the plan is made anew: the third, which is new, is within the bound."""
+    rig.fill(5)
+    rig.configure(max_deletions=-1, keep={"last": 4})
+    rig.world.faults.order(faults.node_error(500), on=Call.DELETE, times=2)
+    assert (await rig.rotate()).result is Result.FAILED
+    rig.world.faults.clear()
+    third = list(rig.server.backups.values())[2]
+    lock = faults.meanwhile(lambda _world, _server: setattr(third, "locked", True))
+    rig.world.faults.order(lock, on=Call.DELETE, backup=third.uuid)
+    extra = rig.world.now() - timedelta(hours=1)
+    rig.world.add_backup(rig.server, own_name("survival", extra, 77), created_at=extra, by="history")
+    rig.configure(max_deletions=2, max_share=1, keep={"last": 4})
+    outcome = await rig.rotate()
+    assert (code(outcome), len(outcome.deleted)) == ((Result.DONE, ""), 3)
 
 
 async def test_deletions_that_were_let_through_and_not_done_do_not_pile_up_against_the_brake(rig: Rig) -> None:

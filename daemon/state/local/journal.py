@@ -52,6 +52,12 @@ _LAST_ROOMS = (
 """A few rotations for each server: until a backup turned good since room was made, none is made again."""
 MOST_UNSEEN = 100
 TREND_KEPT_FOR = timedelta(days=90)
+OF_BACKUPS = ("accepted", "altered", "asked")
+"""The tables of what is remembered of single backups."""
+_SERVER_GONE = (
+    "server_uuid NOT IN (SELECT server_uuid FROM listing"
+    " UNION SELECT server_uuid FROM rotation WHERE began_at >= :before)"
+)
 
 
 class Journal:
@@ -420,7 +426,8 @@ class Journal:
         """Forget rotations older than `keep`, and all but the newest `most`; return how many.
 
         Age spares each server's newest attempt: when it was decides whether a start was missed. Both spare those that
-        made room last, and saw a backup turn good. What may be half deleted is forgotten only once a list lacks it.
+        made room last, and saw a backup turn good. What is remembered of a backup is forgotten only once a list lacks
+        it, or its server is long gone.
         """
         with self._writing("pruning") as connection:
             aged = connection.execute(
@@ -434,13 +441,16 @@ class Journal:
                 (most,),
             )
             connection.execute("DELETE FROM snapshot WHERE at < ?", (written(now - keep),))
-            connection.execute(
-                "DELETE FROM asked WHERE at < ? AND EXISTS (SELECT 1 FROM listing"
-                " WHERE listing.server_uuid = asked.server_uuid AND instr(listing.backups, asked.backup_uuid) = 0)",
-                (written(now - keep),),
-            )
             connection.execute("DELETE FROM deleted_by_hand WHERE at < ?", (written(now - keep),))
             connection.execute("DELETE FROM listing WHERE at < ?", (written(now - keep),))
+            for table in OF_BACKUPS:
+                connection.execute(
+                    f"DELETE FROM {table} WHERE at < :before AND ({_SERVER_GONE} OR EXISTS (SELECT 1 FROM listing"  # noqa: S608
+                    f" WHERE listing.server_uuid = {table}.server_uuid"
+                    f" AND instr(listing.backups, {table}.backup_uuid) = 0))",
+                    {"before": written(now - keep)},
+                )
+            connection.execute(f"DELETE FROM applied WHERE {_SERVER_GONE}", {"before": written(now - keep)})  # noqa: S608
             connection.execute(
                 "DELETE FROM trend WHERE day < ?", ((now - TREND_KEPT_FOR).astimezone(UTC).date().isoformat(),)
             )
