@@ -128,7 +128,7 @@ def judge(
             backup,
             finding.state,
             mine,
-            *_settled(backup, finding, mine or everyone, retention, now, doubtful=backup.uuid in asked),
+            *_settled(backup, finding, mine or everyone, retention, now, (DOUBTFUL,) if backup.uuid in asked else ()),
             finding.words,
         )
         for backup, mine, finding, candidate, sure in zip(ordered, own, found, eligible, certain, strict=True)
@@ -136,10 +136,10 @@ def judge(
 
 
 def _settled(
-    backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime, *, doubtful: bool
+    backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime, doubt: tuple[Reason, ...]
 ) -> Fate:
-    """What becomes of a backup that the rules have no say in."""
-    doubt = (DOUBTFUL,) if doubtful and finding.state is State.GOOD else ()
+    """What becomes of a backup that the rules have no say in; a good one's reasons say the `doubt` as well."""
+    doubt = doubt if finding.state is State.GOOD else ()
     if backup.locked:
         return Action.KEEP, (Reason("locked", None, "locked"), *doubt)
     if not in_scope:

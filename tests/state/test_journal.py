@@ -243,7 +243,7 @@ def test_the_last_complete_listing_is_remembered_for_its_sizes(journal: Journal)
 
 
 def test_what_is_remembered_of_a_backup_is_forgotten_once_it_is_long_gone(journal: Journal) -> None:
-    """Not by its age alone: a yearly one is there for years, and forgotten it would be foreign, small or whole again."""
+    """Not by its age alone: a yearly one is there for years, and would be foreign, small or whole again."""
     there = Backup("there", "auto-1", True, False, 10, AT, AT)
     for uuid in ("there", "gone"):
         journal.was_altered(UUID, uuid, Altered("asked", "kept"), AT)
