@@ -118,32 +118,24 @@ def judge(
         verdict = next(verdict for verdict in alone if verdict.backup is backup)
         return verdict._replace(reasons=(*verdict.reasons, DOUBTFUL))
 
+    def unruled(backup: Backup, mine: bool, finding: Finding) -> Verdict:
+        action, reasons = _settled(backup, finding, mine or everyone, retention, now)
+        doubt = (DOUBTFUL,) if finding is good and backup.uuid in asked else ()
+        return Verdict(backup, finding.state, mine, action, (*reasons, *doubt), finding.words)
+
     ours = ruled(certain)
     return tuple(
-        next(ours)
-        if sure
-        else doubtful(backup)
-        if candidate
-        else Verdict(
-            backup,
-            finding.state,
-            mine,
-            *_settled(backup, finding, mine or everyone, retention, now, (DOUBTFUL,) if backup.uuid in asked else ()),
-            finding.words,
-        )
+        next(ours) if sure else doubtful(backup) if candidate else unruled(backup, mine, finding)
         for backup, mine, finding, candidate, sure in zip(ordered, own, found, eligible, certain, strict=True)
     )
 
 
-def _settled(
-    backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime, doubt: tuple[Reason, ...]
-) -> Fate:
-    """What becomes of a backup that the rules have no say in; a good one's reasons say the `doubt` as well."""
-    doubt = doubt if finding.state is State.GOOD else ()
+def _settled(backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime) -> Fate:
+    """What becomes of a backup that the rules have no say in."""
     if backup.locked:
-        return Action.KEEP, (Reason("locked", None, "locked"), *doubt)
+        return Action.KEEP, (Reason("locked", None, "locked"),)
     if not in_scope:
-        return Action.IGNORE, (Reason("foreign", None, "not made by this policy"), *doubt)
+        return Action.IGNORE, (Reason("foreign", None, "not made by this policy"),)
     if finding.state is State.FAILED:
         return _failed(backup, retention, now)
     return Action.IGNORE, (Reason(finding.state.value, None, finding.words),)
