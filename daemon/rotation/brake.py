@@ -44,7 +44,7 @@ def _last_room(journal: Journal, server_uuid: str) -> datetime | None:
 
 
 def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel_ahead: timedelta) -> Brake:
-    """The brake by which that configuration is judged; `once` lifts it all but for a number of its own."""
+    """Return the brake for a configuration; `once` lifts all of it, but for a number of its own."""
     if once is not None:
         return Brake(once)
     policy, row = config.policy, known.row
@@ -61,9 +61,9 @@ def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel
 
 
 def told(row: AppliedRetention, config: ServerConfig, held: tuple[Verdict, ...], at: datetime) -> AppliedRetention:
-    """What is remembered once it is told what waits; at the same retention the day is counted from the first time.
+    """Return what to remember once the operator is told what waits; for the same retention the first time counts.
 
-    Where that is still to come, a clock was set back since, and the day is counted anew.
+    If that time lies in the future, a clock was set back since, and the day is counted anew.
     """
     present = written(applied_by(config))
     if not held or (row.coming == present and row.told_at is not None and row.told_at <= at):
@@ -72,7 +72,7 @@ def told(row: AppliedRetention, config: ServerConfig, held: tuple[Verdict, ...],
 
 
 def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> AppliedRetention:
-    """What is remembered of a plan that the brake did not refuse."""
+    """Return what to remember of a plan that the brake did not refuse."""
     if decided.held:
         return row
     passed = (verdict.backup.uuid for verdict in decided.deletions if verdict.state is State.GOOD)
@@ -80,7 +80,7 @@ def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> A
 
 
 def applied_by(config: ServerConfig) -> Applied:
-    """All of a server's configuration that decides what goes."""
+    """Return everything in a server's configuration that decides what is deleted."""
     return Applied(config.policy.retention, config.ownership)
 
 
@@ -88,7 +88,7 @@ def applied_by(config: ServerConfig) -> Applied:
 
 
 def written(applied: Applied) -> str:
-    """As it is stored; equal values give equal texts."""
+    """Return the text that is stored; equal values give equal texts."""
     retention, ownership = applied.retention, applied.ownership
     told: dict[str, Any] = {field.name: getattr(retention, field.name) for field in fields(retention)}
     told |= {"keep": str(retention.keep), "zone": retention.zone.key, "scope": retention.scope.value}

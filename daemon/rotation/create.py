@@ -1,7 +1,7 @@
-"""Making the new backup: adopt what an earlier run began, or create, and only at the limit make room.
+"""Make the new backup: adopt what an earlier run began, or create one, and make room only at the limit.
 
-The name is unique and is journalled before the request goes out, so an answer that got lost, or a kill in between,
-is settled by looking for that name, never by asking again (invariant 6).
+The name is unique and is journalled before the request is sent. So a lost answer, or a kill in between, is settled by
+looking for that name, never by asking again (invariant 6).
 """
 
 from collections.abc import Sequence
@@ -46,11 +46,11 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
     if (asked := asked_for(rows)) is not None:
         earlier = await _settle_earlier(run, gathered.listing, *asked)
         if earlier is not None and (earlier.completed_at is None or earlier.successful):
-            return _adopted(run, earlier, "it was asked for before, for this same start")
+            return _adopted(run, earlier, "an earlier attempt at this start asked for it")
         if earlier is not None and earlier.uuid not in {row.backup_uuid for row in rows if made_a_failed_one(row)}:
             raise _failed_meanwhile(run, earlier)
         if earlier is None and run.order.trigger in AGAIN and any(row.summary.get("good") for row in rows):
-            text = f"{asked[0]}, which this start made and which was good, is gone, so nothing more is deleted for it"
+            text = f"{asked[0]}, which this start made, was good and is gone now, so nothing more is deleted for it"
             raise Halt(Result.FAILED, Problem("vanished", text, "did someone delete it?"))
         gathered = await gather(run)  # what is decided rests on a listing taken after the last wait
     run.verdicts = verdicts = run.judge(run.config, gathered.listing).verdicts
@@ -60,7 +60,7 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
     _refuse_needless_catch_up(run, verdicts)
     made = _made_already(run, verdicts)
     if made is not None:
-        return _adopted(run, made, "it was made since this same start")
+        return _adopted(run, made, "it was made after this start")
     return await _create(run, gathered)
 
 
@@ -95,20 +95,20 @@ def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
 
 
 def _failed_meanwhile(run: Run, backup: Backup) -> Halt:
-    """The rotation that asked for it would have ended so, had it seen its backup fail: that counts as one try."""
+    """End as the rotation that asked for it would have, had it seen its backup fail: that counts as one try."""
     run.created = backup
-    text = f"{backup.name}, which was asked for before, for this same start, has failed"
+    text = f"{backup.name}, which an earlier attempt at this start asked for, has failed"
     return Halt(Result.FAILED, Problem("backup_failed", text, "look at the node's log"), retry=Retry.ONCE)
 
 
 async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
-    """A backup that is known to have been made, and that the listing does not show; None where it is gone."""
+    """Return a backup that is known to be made but is not in the listing; None if it is gone."""
     try:
         found = await run.read(lambda: run.client.backup(run.server_id, uuid))
     except NotFoundError:
         return None
     if found.unreadable is not None:
-        text = f"{name} was made for this start already, and the panel does not say how it is: {found.unreadable}"
+        text = f"{name} was already made for this start, and the panel does not show its state: {found.unreadable}"
         raise Halt(Result.FAILED, Problem("strange-answer", text), retry=Retry.UNTIL_NEXT_START)
     return found
 
@@ -130,13 +130,13 @@ def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | No
 
 
 def _shows_all(listing: Listing) -> bool:
-    """Whether a name that is not in the listing is not on the panel."""
+    """Whether the panel has no other names than those in the listing."""
     whole = listing.completeness is not Completeness.PARTIAL
     return whole and not any(backup.unreadable for backup in listing.backups)
 
 
 def _listed(listing: Listing, name: str, uuid: str | None) -> Backup | None:
-    """The backup of that uuid or, where it is not known, of that name."""
+    """Return the listed backup of that uuid or, if the uuid is not known, of that name."""
     if uuid is None:
         return next(iter(find_named(listing.backups, name)), None)
     return next((backup for backup in listing.backups if backup.uuid == uuid), None)
@@ -196,7 +196,7 @@ async def _create(run: Run, gathered: Gathered) -> Backup:
 async def _ask(run: Run, name: str, before: Listing) -> Backup:
     """One POST, journalled before and after; where the answer leaves it open, it is settled by looking for the name.
 
-    It is journalled when it leaves, however long the API limit held it back: whoever picks this up counts from there.
+    It is journalled when it is sent, however long the API limit held it back: the next rotation counts from there.
     """
 
     def leaving() -> None:
@@ -220,7 +220,7 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
 
 
 async def _settle_own(run: Run, name: str, lost: OutcomeUnknownError) -> Backup:
-    """Look for what was just asked for; Halt where it does not appear, or where that cannot be known."""
+    """Look for the backup just asked for; Halt if it does not appear, or if that cannot be known."""
     retry_after = lost.retry_after
     try:
         found = await _settle(run, name, SETTLE_SECONDS)
@@ -236,7 +236,7 @@ async def _settle_own(run: Run, name: str, lost: OutcomeUnknownError) -> Backup:
 
 
 async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
-    """Look for a backup that was asked for and not answered; who starts next goes on, where the journal tells of it."""
+    """Look for a backup whose create got no answer; if the journal has it, the next start can go on from here."""
     if run.journalled:
         run.stage = Stage.SETTLING
     found = await run.client.settle_create(run.server_id, name, until=seconds)
@@ -272,10 +272,12 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
             run.tell_held(config, listing, room.held)
             raise _at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
         if room.backup.uuid in run.undeleted:
-            because = f"nothing else is to go, and {room.backup.name} could not be deleted"
+            because = f"the plan deletes nothing else, and {room.backup.name} could not be deleted"
             raise _at_limit(limit, because, UNDELETED_HINT)
         if earlier is not None and open_still and room.backup.uuid != earlier.detail["uuid"]:
-            raise _at_limit(limit, "room was asked for a moment ago, and may still be made", LOOKED_AT_NEXT)
+            raise _at_limit(
+                limit, "a deletion to make room was requested a moment ago, and may still be done", LOOKED_AT_NEXT
+            )
         run.log.info("making_room", reason=limit.text, backup=room.backup.name)
         return (room,)
 

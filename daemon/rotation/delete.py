@@ -1,4 +1,4 @@
-"""Applying decisions: one deletion at a time, oldest first, each on what is known to be true at that moment.
+"""Apply decisions: one deletion at a time, oldest first, each on what is known to be true at that moment.
 
 A decision is made from a listing taken after the last wait, by the configuration in force. Where a backup turns out to
 be another than was decided on, the listing is taken and judged anew, three times at most (invariant 4).
@@ -27,7 +27,7 @@ from daemon.rotation.survey import must_be_free
 LISTINGS = 3
 MOST_UNDELETED = 20  # in one rotation
 EVERYWHERE = (KeyRefusedError, PanelUnreachableError, ApiLimitError, HeldBackError, ForeignPanelError)
-"""What is no one backup's: the next DELETE would meet it as well."""
+"""Errors that do not concern one backup alone: the next DELETE would meet them as well."""
 
 Decide = Callable[[ServerConfig, Listing], tuple[Verdict, ...]]
 
@@ -75,7 +75,7 @@ def in_force(run: Run) -> ServerConfig:
         Problem(
             "configuration_changed",
             f"{difference} while the rotation ran, so nothing is deleted",
-            "the next rotation obeys the new configuration",
+            "the next rotation uses the new configuration",
         ),
     )
 
@@ -122,7 +122,7 @@ async def _must_be_alone(run: Run, error: PanelError, step: str) -> None:
 
 
 def _leave(run: Run, backup: Backup, error: PanelError) -> None:
-    """Note that a backup could not be deleted; Halt where they become too many."""
+    """Note that a backup could not be deleted; Halt if there are too many of them."""
     run.undeleted[backup.uuid] = backup, error
     run.problem(UNDELETABLE, f"{backup.name} could not be deleted: {error.text}", UNDELETED_HINT)
     if len(run.undeleted) >= MOST_UNDELETED:
@@ -130,7 +130,7 @@ def _leave(run: Run, backup: Backup, error: PanelError) -> None:
 
 
 def undeleted(run: Run) -> Halt:
-    """How a rotation ends whose deletions were not all done: the daemon goes on with them where that may help."""
+    """Return how a rotation with undone deletions ends: the daemon tries them again if that may help."""
     passing = any(error.transient for _, error in run.undeleted.values())
     problem = next(problem for problem in reversed(run.problems) if problem.code == UNDELETABLE)
     return Halt(Result.FAILED, problem, retry=Retry.UNTIL_NEXT_START if passing else Retry.NO)

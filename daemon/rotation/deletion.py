@@ -22,19 +22,19 @@ LOOKS = 5
 PAUSES = (2.0, 8.0)  # seconds before a DELETE that failed is asked for again
 REPEAT_SECONDS = 60.0  # since the first, after which it is left to the next rotation
 REPEATED = (PanelTroubleError, OutcomeUnknownError)
-"""After what a DELETE is asked for again while its backup stands: the deed may be half done."""
+"""Errors after which a DELETE is sent again while its backup is still there: it may be half deleted."""
 
 
 class ChangedError(Exception):
-    """A backup, the configuration or a clock is not any more what was decided on; the text says how."""
+    """A backup, the configuration or a clock is no longer what the decision rested on; the text says how."""
 
 
 class GoneError(ChangedError):
-    """The backup is not there any more."""
+    """The backup is gone."""
 
 
 def expect(holds: bool, otherwise: str) -> None:
-    """Raise ChangedError, with these words, where something does not hold any more."""
+    """Raise ChangedError with the text `otherwise` unless the condition still holds."""
     if not holds:
         raise ChangedError(otherwise)
 

@@ -1,4 +1,4 @@
-"""Reading the listing, knowing how old it is by our own clock, and by which names it shows what is ours."""
+"""Read the listing, with its age by our own clock and the names under which it shows our backups."""
 
 from dataclasses import dataclass, replace
 
@@ -9,14 +9,14 @@ from daemon.rotation.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A listing, and the moment (of the monotonic clock) that it is not older than."""
+    """A listing, and a moment of the monotonic clock that the listing is not older than."""
 
     listing: Listing
     read_at: float
 
 
 async def gather(run: Run) -> Gathered:
-    """Read all pages; raises PanelError where the panel does not give them."""
+    """Read all pages; raise PanelError if the panel does not return them."""
     listing, read_at = await run.read(lambda: run.client.dated_backups(run.server_id))
     if listing.completeness is not Completeness.COMPLETE:
         listing = replace(listing, earlier=run.earlier())
@@ -32,12 +32,12 @@ async def gather(run: Run) -> Gathered:
 
 
 def say_incomplete(run: Run, listing: Listing) -> None:
-    """Tell the operator when the panel's listing did not hold together."""
+    """Tell the operator if the panel's listing is inconsistent."""
     rows = len(listing.backups)
     said = any(problem.code == "wrong_total" for problem in run.problems)
     if listing.completeness is Completeness.STEADY and not said:
         run.problem(
             "wrong_total",
-            f"the panel says {listing.total} backups and gives {rows}, twice the same: these are judged, "
-            "and total_size does not act",
+            f"the panel counts {listing.total} backups but lists {rows}, twice the same ones: only these are judged, "
+            "and total_size has no effect",
         )

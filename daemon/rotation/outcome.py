@@ -1,4 +1,4 @@
-"""What came of a rotation, and what many of them mean for the exit code."""
+"""The outcome of a rotation, and the exit code that many outcomes give."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ NO_BACKUPS = Problem(
 NO_RIGHT_TO_DELETE = Problem(
     "permission-lacking",
     "the key lacks backup.delete on this server, so no rotation can delete its backups",
-    "give the key's user backup.delete on this server; until then its backups grow up to the panel's limit",
+    "give the key's user backup.delete on this server; until then its backups pile up to the panel's limit",
 )
 
 NO_RIGHT_TO_CREATE = Problem(
@@ -53,21 +53,21 @@ NO_RIGHT_TO_CREATE = Problem(
 )
 
 UNDELETABLE = "undeletable"
-UNDELETED_HINT = "it is tried again at each rotation; the panel's own log says why it cannot"
+UNDELETED_HINT = "each rotation tries again; the panel's own log says why it fails"
 
-LOOKED_AT_NEXT = "it may have been done or not; the server's next rotation looks, and goes on from what it finds"
-"""What there is to say of an unknown outcome in a rotation: nobody has to do anything."""
+LOOKED_AT_NEXT = "this may have been done or not; the server's next rotation looks, and goes on from there"
+"""The hint for an unknown outcome in a rotation: nobody has to do anything."""
 
 
 def refusal(server: str, code: str | None, text: str, *, again: str = "rotate {server}") -> Problem:
-    """Given why a plan is refused, return it with what can be done about it.
+    """Return the problem of a refused plan, with a hint on what to do about it.
 
     `again` is the command that lifts the brake with --max-deletions.
     """
     look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd {again.format(server=server)} --max-deletions N`"
     hints = {
         "max_deletions": f"look at {look}; if that is what you want: {lift}",
-        "clock": "let both clocks follow NTP; where one was put right meanwhile, restart the daemon",
+        "clock": "let both clocks follow NTP; if you corrected one of them meanwhile, restart the daemon",
     }
     return Problem(code or "refused", text, hints.get(code or "", ""))
 
@@ -102,7 +102,7 @@ class Outcome:
 
     @property
     def held(self) -> bool:
-        """Whether all went well but that the brake let nothing be deleted."""
+        """Whether all went well, except that the brake let nothing be deleted."""
         made = self.created.uuid if self.created else None
         good = any(one.backup.uuid == made and one.state is State.GOOD for one in self.verdicts)
         braked = bool(self.problems) and self.problems[-1].code == "max_deletions"
@@ -115,7 +115,7 @@ class Outcome:
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> Exit:
-    """The contract's: 5 wins, then 4 if all failed, then 3 if any failed or was skipped for a passing state."""
+    """Return the exit code: 5 wins, then 4 if all failed, then 3 if any failed or was skipped for a passing state."""
     results = [outcome.result for outcome in outcomes]
     if Result.REFUSED in results:
         return Exit.REFUSED

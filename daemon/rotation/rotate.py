@@ -66,9 +66,9 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
 
 
 def _say_left(run: Run) -> None:
-    """Tell whoever stopped it how far it was; the panel goes on with a backup that it was asked for."""
+    """Log how far a cancelled rotation came; the panel goes on with a backup that it was asked for."""
     backup = {"backup": run.created.name} if run.created is not None else {}
-    hint = "what the panel was asked for goes on; the server's next rotation looks at it"
+    hint = "the panel goes on with what it was asked for; the server's next rotation picks it up"
     run.log.warning("rotation_left", stage=run.stage.value, **backup, hint=hint)
     run.tools.left(run)
 
@@ -106,7 +106,7 @@ async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:
 
 
 async def _see(run: Run) -> Server:
-    """See the server itself, and whether the panel would let it be backed up at all."""
+    """Read the server's view, and check that the panel would let it be backed up at all."""
     run.server = server = await run.read(lambda: run.client.seen_server(run.server_id))
     run.tools.seen(run.config, server)
     must_be_free(server)
@@ -171,7 +171,7 @@ async def _begin(run: Run) -> list[Rotation]:
 
 
 def _close(run: Run, rows: list[Rotation]) -> None:
-    """What killed rotations left open is settled now: this one took over from them."""
+    """Close the rows that killed rotations left open: this rotation took over from them."""
     if run.row is None:
         return
     for left_open in (row for row in rows if row.ended_at is None):
@@ -200,7 +200,7 @@ async def _take_slot(run: Run) -> None:
 
 
 async def _look_at_rights(run: Run) -> None:
-    """Say it before the backup is made where the key may delete none; it is made all the same."""
+    """If the key may not delete, say so before the backup is made; it is made all the same."""
     if run.config.policy.retention.keep.everything:
         return
     run.may_delete = await run.client.may_delete(run.server_id, run.known_server)
@@ -271,7 +271,7 @@ def _not_good(verdict: Verdict) -> Halt:
     hint = (
         "look at the node's log"
         if failed
-        else "look into it; `ptero-backupd backups accept` says that it is good after all"
+        else "look into it; if it is good after all, run `ptero-backupd backups accept`"
     )
     return Halt(
         Result.FAILED,

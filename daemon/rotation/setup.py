@@ -1,4 +1,4 @@
-"""Setting up what rotations are done with: the journal, the node slots, and a client for each panel."""
+"""Set up what rotations need: the journal, the node slots, and a client for each panel."""
 
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -16,7 +16,7 @@ from daemon.state import Journal, lacks_room
 from daemon.state.local.locks import check_locks
 
 Tell = Callable[[str], None]
-"""Is told each step when it begins, in words for whoever waits."""
+"""A callback that gets each step when it begins, in words for the operator."""
 
 
 def open_tools(
@@ -36,9 +36,9 @@ def open_tools(
 
 
 def recover_journal(run: Run, *, waits: bool = False) -> None:
-    """At the beginning of a rotation, try a state again that could not be used before.
+    """At the beginning of a rotation, try again to use a state that could not be used before.
 
-    Who `waits` for a journal that another process holds need not give it up yet.
+    With `waits` a journal that another process holds is not given up yet: the caller waits for it.
     """
     tools = run.tools
     mend_state(tools)

@@ -1,11 +1,11 @@
-"""How many backups run at once on one node.
+"""Bound how many backups run at once on one node.
 
 A slot is taken before a backup is created and given back when it is completed, or after `node_hold`, or once it is
 pending far longer than earlier ones were: one stuck backup never keeps a node's next one waiting for ever
 (invariant 12).
 
 A node that failed several servers is asked gently: for one at a time, and with a growing pause, until it does what it
-is asked. Its servers would else find out one after the other, each at the cost of the panel's patience.
+is asked. Otherwise its servers would find out one after another, each after the panel's own timeout.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Slot:
         return max(0.0, self._until - self._clock.monotonic()) if self._held else None
 
     def hold_at_most(self, seconds: float) -> None:
-        """Let it be held for so long from now on, unless it must be given back before."""
+        """Hold the slot for at most `seconds` from now, or less if it must be given back earlier."""
         self._until = min(self._until, self._clock.monotonic() + seconds)
 
     def release(self) -> None:
@@ -47,7 +47,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 
 @dataclass(slots=True)
 class _Trouble:
-    """What a node failed at since it last did what it was asked; `turn` is held by whoever asks it next."""
+    """What a node failed at since it last did what it was asked; `turn` is held by the rotation that asks it next."""
 
     servers: set[str] = field(default_factory=set)
     pause: float = FIRST_PAUSE
@@ -70,7 +70,7 @@ class NodeSlots:
     async def take(self, panel: str, node: str, *, places: int, hold: float, patient: bool = True) -> Slot:
         """Wait for one of the node's `places`, first come first served; it may be held for `hold` seconds.
 
-        Whoever is `patient` also waits for a node that is in trouble.
+        A `patient` caller also waits for a node that is in trouble.
         """
         limiter = self._limiters.setdefault((panel, node), anyio.CapacityLimiter(places))
         limiter.total_tokens = places
@@ -96,7 +96,7 @@ class NodeSlots:
                 trouble.until = self._clock.monotonic() + trouble.pause
 
     def failed(self, panel: str, node: str, server: str) -> None:
-        """Take in that the node did not make a backup of that server."""
+        """Record that the node did not make a backup of that server."""
         trouble = self._troubles.setdefault((panel, node), _Trouble())
         trouble.servers.add(server)
         trouble.until = self._clock.monotonic() + trouble.pause
@@ -104,5 +104,5 @@ class NodeSlots:
             trouble.pause = min(2 * trouble.pause, LONGEST_PAUSE)
 
     def did(self, panel: str, node: str) -> None:
-        """Take in that the node does what it is asked."""
+        """Record that the node does what it is asked."""
         self._troubles.pop((panel, node), None)

@@ -1,4 +1,4 @@
-"""Looking without touching: what retention says now (`plan`), and what a rotation would do (`rotate --dry-run`)."""
+"""Change nothing: find what retention says now (`plan`), and what a rotation would do (`rotate --dry-run`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +80,7 @@ def judged(
     brake: Brake,
     asked: frozenset[str] = frozenset(),
 ) -> Plan:
-    """The plan for that listing by the configuration."""
+    """Return the plan for that listing by the configuration."""
     return plan(
         listing,
         config.policy.retention,
@@ -124,7 +124,7 @@ def no_room(seen: Survey) -> Problem | None:
 def adoption(
     config: ServerConfig, verdicts: Sequence[Verdict], *, start_at: datetime, ahead: timedelta, now: datetime
 ) -> Adoption:
-    """Which pending one of ours a rotation for that start waits for instead of making one, and which are stuck.
+    """Return which pending backup of ours a rotation for that start adopts, and which are stuck.
 
     `now` is the listing's moment by the panel's clock, which is `ahead` of ours.
     """
@@ -133,7 +133,7 @@ def adoption(
 
 
 def stuck_problem(stuck: Backup) -> Problem:
-    """What is told of a pending one that no rotation waits for any more."""
+    """Return the problem to report for a pending backup that no rotation waits for any more."""
     return Problem(
         "stuck",
         f"{stuck.name} is pending since {stuck.created_at:%Y-%m-%d %H:%M %Z}; it is left alone and not counted",
@@ -142,7 +142,7 @@ def stuck_problem(stuck: Backup) -> Problem:
 
 
 def with_coming(config: ServerConfig, listing: Listing, adopted: Backup | None) -> Listing:
-    """The listing as it will be once a rotation's new backup, or the one that it adopts, has turned good."""
+    """Return the listing as it will be once a rotation's new or adopted backup has turned good."""
     now = listing.taken_at
     newest = max((b.bytes for b in listing.backups if b.successful), default=1)
     if adopted is not None:

@@ -1,6 +1,6 @@
-"""Waiting for the new backup with few requests: how long earlier ones took says when to look first.
+"""Wait for the new backup with few requests: how long earlier ones took says when to look first.
 
-Where one page holds all backups the look is the listing itself, which is then the fresh listing that deletions need.
+If one page holds all backups, the look is the listing itself, which is then the fresh listing that deletions need.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def _bound_hold(run: Run, expectation: Expectation, age: float) -> None:
 
 
 def _tell(run: Run, backup: Backup, waited: timedelta, taken: timedelta | None) -> None:
-    """Say what is waited for, since the rotation says nothing else for hours."""
+    """Log what the rotation waits for, since it logs nothing else for hours."""
     zone, now = run.config.policy.zone, run.panel_now()
     run.log.info(
         "still_pending",
