@@ -1,8 +1,11 @@
 """The design and the map: whatever cites them can be followed, and whatever they name is there."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 CITATION = re.compile(r"\binvariants?\s+(\d+(?:(?:,\s*|\s+and\s+|,\s*and\s+)\d+)*)")
@@ -102,7 +105,49 @@ def test_every_file_that_a_recipe_names_exists() -> None:
 
 def test_every_module_on_the_way_of_a_backup_exists() -> None:
     """The drawing names them below `daemon/`."""
-    drawing = (ROOT / "ARCHITECTURE.md").read_text().partition("## The way of one backup")[2].partition("## To add")[0]
+    drawing = (ROOT / "ARCHITECTURE.md").read_text().partition("## The way of one backup")[2].partition("\n## ")[0]
     named = set(re.findall(r"\b((?:panel|core|rotation|fleet|status|alerts|state)/\w+(?:/\w+)?)", drawing))
     assert len(named) > 12
     assert {name for name in named if not (ROOT / "daemon" / f"{name}.py").is_file()} == set()
+
+
+def defined(module: Path) -> set[str]:
+    """What a module defines, methods with their class."""
+    found = set()
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+            found |= {
+                f"{node.name}.{inner.name}" for inner in ast.walk(node) if inner is not node and hasattr(inner, "name")
+            }
+    return found
+
+
+def test_every_function_that_decides_exists() -> None:
+    """A newcomer looks there first for where a backup's deletion is decided."""
+    table = (ROOT / "ARCHITECTURE.md").read_text().partition("## Where is it decided?")[2].partition("\n## ")[0]
+    named = re.findall(r"`(\w+/\w+)\.(\w+(?:\.\w+)?)`", table)
+    assert len(named) > 15
+    assert [f"{module}.{name}" for module, name in named if name not in defined(ROOT / f"daemon/{module}.py")] == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "model", "besides"),
+    [
+        ("a retention rule", r"yearly|COUNT_RULES", set()),
+        ("a command", r"schedule", {"daemon/cli/backups/app.py", "tests/test_imports.py"}),
+        ("an alert event", r"\b(?i:suspicious|recovered)\b", set()),
+        (
+            "a configuration key",
+            r"timeout|PolicyTable|Duration",
+            {"daemon/config/discover.py", "daemon/config/http.py", "daemon/config/alerts.py"},
+        ),
+    ],
+)
+def test_a_recipe_names_no_file_that_its_like_did_not_need(heading: str, model: str, besides: set[str]) -> None:
+    """Each file of a recipe knows one that was added so; but those for another table, or only at times."""
+    recipe = (ROOT / "ARCHITECTURE.md").read_text().partition(f"### {heading}\n")[2].partition("\n### ")[0]
+    steps = "\n".join(re.findall(r"^\d\. .*|^ .*", recipe, re.MULTILINE))
+    files = set(re.findall(r"`([\w./-]+\.(?:py|md|toml))`", steps))
+    assert len(files) > 7
+    assert {file for file in files - besides if not re.search(model, (ROOT / file).read_text())} == set()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daemon.alerts import formats as forms
-from daemon.alerts.message import Ping, Step
+from daemon.alerts.message import TITLES, Ping, Step
 from daemon.core.alerting import Event
 from tests.alerts.build import BACKUP, MADE, NOON, message, server
 
@@ -17,6 +17,11 @@ HOOK = "https://hooks.example.com/secret"
 def sent(url: str, of: Any) -> Any:
     """The document that a webhook gets."""
     return json.loads(forms.webhook(url, of).body)
+
+
+def test_every_event_has_its_title() -> None:
+    """Else the first one that is told of would end in a bug."""
+    assert set(TITLES) == set(Event)
 
 
 def test_a_webhook_gets_every_key_each_time(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def test_rules_are_read_from_text_and_from_a_table() -> None:
 def test_a_rule_that_is_left_out_is_not_set() -> None:
     """Neither as nothing at all nor as everything."""
     keep = Keep(last=1)
-    assert [getattr(keep, rule) for rule in COUNT_RULES] == [1, 0, 0, 0, 0, 0]
-    assert [getattr(keep, rule) for rule in SPAN_RULES] == [None] * 6
+    assert [getattr(keep, rule) for rule in COUNT_RULES] == [1] + [0] * (len(COUNT_RULES) - 1)
+    assert [getattr(keep, rule) for rule in SPAN_RULES] == [None] * len(SPAN_RULES)
     assert keep.everything is False
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.keep import Keep
+from daemon.core.keep import COUNT_RULES, SPAN_RULES, Keep
 from daemon.core.model import Action, Backup, Scope, Verdict
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention, judge
@@ -22,13 +22,11 @@ from tests.simulation import oracle
 from tests.simulation.oracle import Row
 
 NOW = LAST + timedelta(days=30)
-COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-SPANS = ("within", "within_hourly", "within_daily", "within_weekly", "within_monthly", "within_yearly")
 NEW_YEARS = [datetime(year, 1, 1, tzinfo=UTC) for year in range(1975, 2038)]
 
-counts = st.dictionaries(st.sampled_from(COUNTS), st.sampled_from([-1, 1, 2, 3, 7, 60]), min_size=1, max_size=4)
+counts = st.dictionaries(st.sampled_from(COUNT_RULES), st.sampled_from([-1, 1, 2, 3, 7, 60]), min_size=1, max_size=4)
 spans = st.builds("".join, st.lists(st.sampled_from(["1y", "3mo", "2w", "10d", "30h"]), min_size=1, unique=True))
-span_rules = st.dictionaries(st.sampled_from(SPANS), spans, min_size=1, max_size=3)
+span_rules = st.dictionaries(st.sampled_from(SPAN_RULES), spans, min_size=1, max_size=3)
 
 
 @st.composite

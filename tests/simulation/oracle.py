@@ -420,7 +420,11 @@ def _period(rule: str, local: datetime) -> object:
         return local.date()
     if rule == "weekly":
         return local.isocalendar()[:2]
-    return (local.year, local.month) if rule == "monthly" else local.year
+    if rule == "monthly":
+        return (local.year, local.month)
+    if rule == "yearly":
+        return local.year
+    raise ValueError(f"the oracle does not know the rule {rule}")
 
 
 def _cutoff(span: str, moment: datetime, zone: ZoneInfo) -> datetime:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from daemon.core.brake import Applied, Brake
 from daemon.core.calendar import Starts, parse_schedule
-from daemon.core.keep import Keep
+from daemon.core.keep import COUNT_RULES, SPAN_RULES, Keep
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Verdict
 from daemon.core.names import Ownership, Template
 from daemon.core.plan import make_room, plan
@@ -30,12 +30,8 @@ spans = st.sampled_from(("6h", "36h", "2d", "10d", "1w", "1mo", "3mo", "1y", "1m
 counts = st.sampled_from((-1, 1, 2, 3, 5))
 keeps = st.one_of(
     st.just("all"),
-    st.dictionaries(st.sampled_from(("last", "hourly", "daily", "weekly", "monthly", "yearly")), counts, min_size=1),
-    st.dictionaries(
-        st.sampled_from(("within", "within_hourly", "within_daily", "within_weekly", "within_monthly")),
-        spans,
-        min_size=1,
-    ),
+    st.dictionaries(st.sampled_from(COUNT_RULES), counts, min_size=1),
+    st.dictionaries(st.sampled_from(SPAN_RULES), spans, min_size=1),
 )
 
 
