@@ -23,6 +23,9 @@ from daemon.state import Rotation
 from tests.virtual import START
 from tests.whole.day import FULL, NEWCOMER, REMOVED, SMALL, STOPPED, Day, spend
 
+pytestmark = pytest.mark.timeout(300)
+"""The day takes a quarter of a minute of work: on a busy machine the bound for one test ended a rotation in it."""
+
 GRACE = timedelta(minutes=30)
 LOOK = timedelta(minutes=1)
 OF_DAEMON = "admin"
