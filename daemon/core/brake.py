@@ -1,8 +1,8 @@
 """The brake: how much one rotation may delete before somebody has looked at it (invariant 7).
 
 A narrowed policy, a wrong scope or a wrong zone would otherwise cost a month of worlds in one night. A plan that is
-over a bound deletes nothing at all: which of its deletions are the mistake, nobody can tell. What goes only since the
-retention was changed waits for a day after it was told, whatever key was changed and however little goes.
+over a bound deletes nothing at all, since nobody can tell which of its deletions are the mistake. A backup that only a
+changed retention deletes is held for a day after the operator was told, whatever key was changed and however few go.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,10 +19,10 @@ UNBOUNDED = -1
 """The `max_deletions` that lifts the whole brake."""
 
 FEW = 2
-"""So many are never too large a share: a server with three backups may well lose two."""
+"""This many are never too large a share: a server with three backups may well lose two."""
 
 HELD_FOR = timedelta(hours=24)
-"""How long what a changed retention deletes stays after it was told; and how long one room lasts while too many go."""
+"""How long a backup that a changed retention deletes is held; and the time between two rooms while the brake holds."""
 
 _SHOWN = 5
 """How many of too many deletions are named."""
@@ -30,7 +30,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """All of a configuration that decides what goes."""
+    """Everything in a configuration that decides what is deleted."""
 
     retention: Retention
     ownership: Ownership
@@ -44,9 +44,9 @@ class Applied:
 class Brake:
     """The bounds: `most` good backups (-1 lifts the whole brake), and `share` of the good ones in scope.
 
-    `excused` are the uuids that an earlier plan named and that were not deleted then; they count in neither bound.
-    `before` is what was last applied (None: not known), and `told_at` when it was told what the present one deletes
-    beyond that (None: it was not). `room_at` is when room was last made at the panel's limit. All by the panel's clock.
+    `excused` are the uuids that an earlier plan named and that were not deleted then; they count towards neither bound.
+    `before` is what was last applied (None: not known). `told_at` is when the operator was told what the present one
+    deletes beyond that (None: not yet), `room_at` when room was last made at the limit. All by the panel's clock.
     """
 
     most: int = UNBOUNDED
@@ -62,16 +62,16 @@ class Brake:
         return self.most == UNBOUNDED
 
     def held_until(self, now: datetime) -> datetime:
-        """When what only the present retention deletes may go, if it is told now at the latest.
+        """Return when backups that only the present retention deletes may go, if the operator is told by now.
 
-        What was told later than now was told by a clock that was set back since.
+        A `told_at` later than now comes from a clock that was set back since.
         """
         return min(self.told_at or now, now) + HELD_FOR
 
     def room_from(self, now: datetime) -> datetime | None:
-        """When room may be made again though too many would go; None for at once, or never with no deletion allowed.
+        """Return when room may be made again while the brake holds; None for at once, or for never if none may go.
 
-        Room that was made more than a day from now was made by a clock that was set back since.
+        A `room_at` more than a day after now comes from a clock that was set back since.
         """
         return self.room_at + HELD_FOR if self.room_at and abs(now - self.room_at) < HELD_FOR else None
 
@@ -79,7 +79,7 @@ class Brake:
 def too_many(
     verdicts: Sequence[Verdict], brake: Brake, *, scope: Scope, zone: ZoneInfo, already: int = 0
 ) -> str | None:
-    """Given all verdicts, newest first, say why their deletions are too many at once; None where they are not.
+    """Given all verdicts, newest first, return why their deletions are too many at once; None if they are not.
 
     `already` good ones were deleted by the same rotation before. Failed ones do not count, nor do locked ones.
     """
@@ -103,7 +103,7 @@ def too_many(
 def held_back(
     verdicts: Sequence[Verdict], before: Sequence[Verdict], until: datetime, zone: ZoneInfo
 ) -> tuple[Verdict, ...]:
-    """Given verdicts and those of what was last applied, keep what only the present ones delete; return those kept."""
+    """Given the present verdicts and those of what was last applied, return what only the present delete, as kept."""
     gone = {verdict.backup.uuid for verdict in before if verdict.action is Action.DELETE}
     return tuple(
         verdict._replace(action=Action.KEEP, reasons=_held(verdict, until, zone))
@@ -121,7 +121,7 @@ def _held(verdict: Verdict, until: datetime, zone: ZoneInfo) -> tuple[Reason, ..
 
 
 def told_held(held: Sequence[Verdict], until: datetime, zone: ZoneInfo) -> str:
-    """Say of backups that are held, newest first, which they are and until when."""
+    """Given held backups, newest first, return the words that name them and say until when."""
     backups = [verdict.backup for verdict in reversed(held)]
     what = (
         "a backup that the retention last applied keeps is"
@@ -137,7 +137,7 @@ def is_candidate(verdict: Verdict, scope: Scope) -> bool:
 
 
 def named(backups: Collection[Backup], zone: ZoneInfo) -> str:
-    """Name the first few of them, with the day that each was made on."""
+    """Return the names of the first few, each with the day on which it was made."""
     first = [_named(backup, zone) for backup in list(backups)[:_SHOWN]]
     more = [f"and {len(backups) - _SHOWN} more"] if len(backups) > _SHOWN else []
     return ", ".join((*first, *more))
