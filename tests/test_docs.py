@@ -24,7 +24,8 @@ from daemon.sandbox.scenes import KEY, demo
 from daemon.sandbox.serve import SandboxServer, in_background
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))))
+BESIDE = ("tests/breaks/README.md", "tests/mutation/README.md")  # pages beside what they tell of
+PAGES = ("README.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))), *BESIDE)
 COMMANDS = "docs/commands.md"
 WIDTH = "100"
 CUT = "[…]"

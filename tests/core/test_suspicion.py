@@ -124,8 +124,18 @@ def test_a_shrink_is_told_with_the_last_one_before_it_and_the_first_since() -> N
 def test_an_accepted_one_ends_what_stays_of_all_shrinks_before_it() -> None:
     """Whether it was small itself or one of those that were believed already."""
     for uuid in "34589":
-        assert weighed(made("10 11 4 4 4 4 4 4 4 4"), accepted={uuid}).shrinks == (Shrink(True, uuid),)
+        assert weighed(made("10 11 4 4 4 4 4 4 4 4"), accepted={uuid}).shrinks == (Shrink(True, uuid, "", None),)
     assert weighed(made("10 11 4 4 4 4"), accepted={"1"}).shrinks[0].last == "1"
+
+
+@pytest.mark.parametrize(("together", "found"), [({}, []), ({"together": True}, ["3"])])
+def test_own_ones_are_measured_against_foreign_ones_only_where_it_is_said(
+    together: dict[str, bool], found: list[str]
+) -> None:
+    """Where nothing is said, foreign ones are no measure for the first of its own kind."""
+    rows = made("100 100 100 4")
+    guard = Guard(0.5, timedelta(days=3), **together)
+    assert [*weigh([(row, row is rows[3]) for row in rows], guard).small] == found
 
 
 @pytest.mark.parametrize(
