@@ -116,6 +116,8 @@ def test_a_shrink_is_told_with_the_last_one_before_it_and_the_first_since() -> N
     """The last from before it is of use for 30 days from the first since, whenever it came to be believed."""
     since = NOW - timedelta(days=98)
     assert weighed(made("10 11 4 4 4 4")).shrinks == (Shrink(True, "2", "1", since + timedelta(days=30)),)
+    foreign = weigh([(row, False) for row in made("10 11 4 4 4 4")], Guard(0.5, timedelta(days=3)))
+    assert foreign.shrinks == (Shrink(False, "2", "1", since + timedelta(days=30)),)
     assert weighed(made("10 11 4 4 4")).shrinks == ()
     twice = weighed(made("1000 400 400 400 400 400 100 100 100 100")).shrinks
     assert [(shrink.first, shrink.last) for shrink in twice] == [("1", "0"), ("6", "5")]
