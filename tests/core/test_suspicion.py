@@ -140,6 +140,14 @@ def test_own_ones_are_measured_against_foreign_ones_only_where_it_is_said(
     assert [*weigh([(row, row is rows[3]) for row in rows], guard).small] == found
 
 
+def test_three_of_its_own_kind_are_measure_enough() -> None:
+    """Larger foreign ones say nothing against a fourth."""
+    rows = [(row, row.bytes == 10) for row in made("10 10 10 100 100 100 10")]
+    guard = Guard(0.5, timedelta(days=3), together=True)
+    assert weigh(rows, guard).small == {}
+    assert [*weigh(rows[1:], guard).small] == ["6"]
+
+
 @pytest.mark.parametrize(
     ("sizes", "spared"),
     [
