@@ -5,6 +5,7 @@ follow, and at their end every server must be as its policy says.
 """
 
 import asyncio
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -298,7 +299,7 @@ class Simulation:
 
     def rotation_ended(self, process: str, server: str, outcome: Outcome, words: str) -> None:
         """A rotation reports."""
-        words = words.replace(str(self.folder), "…")
+        words = words.replace(str(self.folder), "…").replace(f"process {os.getpid()}", "process …")
         rotation = self.witness.ended(process, server, outcome.result.value, words)
         self.rules.ended(rotation, outcome, calm=self.calm and rotation.began > self.calm_since + SIGHTING)
         self.ears.search(repr(outcome), f"the outcome of {server}")
