@@ -4,6 +4,7 @@ version can add to.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -50,8 +51,8 @@ def remember(
 
 
 def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
-    """Return the messages that wait for each receiver, oldest first; raises StateError."""
-    found = defaultdict(list)
+    """Return the messages that wait for each receiver, oldest first, and forget what is none; raises StateError."""
+    found, senseless = defaultdict(list), []
     for alert in journal.alerts():
         try:
             found[alert.receiver].append(from_json(alert.message))
@@ -59,6 +60,10 @@ def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
             log.warning(
                 "alert_lost", receiver=alert.receiver, count=1, reason="what the journal holds of it makes no sense"
             )
+            senseless.append((alert.receiver, alert.server, alert.event))
+    with suppress(StateError):  # it is said again at the next start
+        if senseless:
+            journal.alerts_sent(senseless)
     return found
 
 
