@@ -25,7 +25,7 @@ from tests.leaks import leaks, stored
 
 CLOCK = SystemClock()
 COMMAND = (sys.executable, "-m", "daemon")
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 UNCOUNTED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """What asks a process to count what of it is run: one that is killed, or finds no room to write it, cannot tell."""
