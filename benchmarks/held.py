@@ -21,7 +21,7 @@ from daemon.log import configure
 from daemon.rotation.run import Order
 from daemon.service.life import Service
 from daemon.service.systemd import Notifier
-from daemon.status.tracker import Watcher
+from daemon.status.tracker import StatusTracker
 
 CLOCK = SystemClock()
 
@@ -52,14 +52,14 @@ def _clocks() -> tuple[float, float]:
     return CLOCK.monotonic(), time.thread_time()
 
 
-def listening(late: list[float]) -> Callable[[Watcher, Order], None]:
+def listening(late: list[float]) -> Callable[[StatusTracker, Order], None]:
     """The watcher's own `began`, which notes how late each start is that the scheduler called."""
-    began = Watcher.began
+    began = StatusTracker.began
 
-    def heard(watcher: Watcher, order: Order) -> None:
+    def heard(tracker: StatusTracker, order: Order) -> None:
         if order.trigger == "schedule" and order.start_at is not None:
             late.append((CLOCK.now() - order.start_at).total_seconds())
-        began(watcher, order)
+        began(tracker, order)
 
     return heard
 
@@ -71,7 +71,7 @@ def main() -> None:
     settings = Settings(config=Path(sys.argv[1]))
     service = Service(lambda: read_config(settings), CLOCK, Notifier(os.environ, CLOCK))
     with (
-        patch.object(Watcher, "began", listening(late)),
+        patch.object(StatusTracker, "began", listening(late)),
         asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner,
     ):
         runner.run(service.run())

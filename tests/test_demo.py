@@ -20,11 +20,11 @@ import structlog
 
 from daemon import demo
 from daemon.clock import SystemClock
-from daemon.demo.checks import Witness
-from daemon.demo.narrator import Teller, _Events
+from daemon.demo.checks import LedgerChecks
+from daemon.demo.narrator import Narrator, _Events
 from daemon.demo.play import Pace, play
 from daemon.demo.screen import Screen
-from daemon.demo.setup import Stage, build_world
+from daemon.demo.setup import DemoSetup, build_world
 from daemon.demo.summary import closing_rows, general
 from daemon.errors import Exit, UsageError
 from daemon.log import get_logger
@@ -60,9 +60,9 @@ def scene(clock: FakeClock) -> tuple[World, Server]:
     return world, server
 
 
-def broken(witness: Witness) -> list[tuple[str, ...]]:
+def broken(checks: LedgerChecks) -> list[tuple[str, ...]]:
     """What broke each promise."""
-    return [finding.broken_by for finding in witness.findings()]
+    return [finding.broken_by for finding in checks.findings()]
 
 
 def make_good(world: World, server: Server) -> None:
@@ -74,11 +74,11 @@ def make_good(world: World, server: Server) -> None:
 def test_every_promise_holds_where_an_own_unlocked_backup_was_deleted(scene: tuple[World, Server]) -> None:
     """After a new good one was made."""
     world, server = scene
-    witness = Witness(world)
+    checks = LedgerChecks(world)
     make_good(world, server)
     world.remove(server, next(iter(server.backups.values())), by="admin")
-    assert broken(witness) == [(), (), (), ()]
-    assert [finding.told for finding in witness.findings()] == [
+    assert broken(checks) == [(), (), (), ()]
+    assert [finding.told for finding in checks.findings()] == [
         "every one of the 1 backups that were locked is still there",
         "no backup was deleted while it was being made",
         "no backup that somebody made by hand was deleted",
@@ -90,11 +90,11 @@ def test_every_promise_holds_where_an_own_unlocked_backup_was_deleted(scene: tup
 def test_a_deletion_that_must_not_be_breaks_its_promise(scene: tuple[World, Server], victim: int, promise: int) -> None:
     """The locked one, the pending one, the one made by hand."""
     world, server = scene
-    witness = Witness(world)
+    checks = LedgerChecks(world)
     make_good(world, server)
     backup = list(server.backups.values())[victim]
     world.remove(server, backup, by="admin")
-    found = witness.findings()
+    found = checks.findings()
     assert [finding.holds for finding in found] == [number != promise for number in range(4)]
     assert found[promise].told.endswith(f", but for: {backup.name}")
 
@@ -102,27 +102,27 @@ def test_a_deletion_that_must_not_be_breaks_its_promise(scene: tuple[World, Serv
 def test_a_backup_that_is_unlocked_and_then_deleted_breaks_the_promise_too(scene: tuple[World, Server]) -> None:
     """What counts is the lock at the beginning."""
     world, server = scene
-    witness = Witness(world)
+    checks = LedgerChecks(world)
     locked = list(server.backups.values())[1]
     world.toggle_lock(server, locked, by="admin")
     world.remove(server, locked, by="admin")
-    assert broken(witness)[0] == (locked.name,)
+    assert broken(checks)[0] == (locked.name,)
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.FAILED])
 def test_a_server_without_a_new_good_backup_breaks_the_promise(scene: tuple[World, Server], state: State) -> None:
     """One that fails, or never ends, is none; those that were there before do not count."""
     world, server = scene
-    witness = Witness(world)
+    checks = LedgerChecks(world)
     world.add_backup(server, own_name("survival", START, 9), state=state)
-    assert broken(witness)[3] == ("survival",)
+    assert broken(checks)[3] == ("survival",)
 
 
 def test_a_suspended_server_needs_no_new_backup(scene: tuple[World, Server]) -> None:
     """It cannot be backed up."""
     world, server = scene
     server.status = "suspended"
-    assert broken(Witness(world))[3] == ()
+    assert broken(LedgerChecks(world))[3] == ()
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def out() -> io.StringIO:
 
 
 @pytest.fixture
-def teller(out: io.StringIO, clock: FakeClock) -> Teller:
+def narrator(out: io.StringIO, clock: FakeClock) -> Narrator:
     """A teller that writes there."""
-    return Teller(Screen(out), clock)
+    return Narrator(Screen(out), clock)
 
 
 def told(out: io.StringIO) -> list[str]:
@@ -160,16 +160,18 @@ def told(out: io.StringIO) -> list[str]:
     return [" ".join(line.split()[2:]) for line in out.getvalue().splitlines()]
 
 
-def test_a_rotation_is_told_from_its_creation_to_its_end(teller: Teller, out: io.StringIO, clock: FakeClock) -> None:
+def test_a_rotation_is_told_from_its_creation_to_its_end(
+    narrator: Narrator, out: io.StringIO, clock: FakeClock
+) -> None:
     """The first deletions one by one, the others as a number."""
-    teller.hear({"event": "rotation_began", "server": "survival"})
-    assert teller.under_way == {"survival"}
-    teller.hear({"event": "backup_created", "server": "survival", "uuid": "u", "backup": "auto-1"})
+    narrator.hear({"event": "rotation_began", "server": "survival"})
+    assert narrator.under_way == {"survival"}
+    narrator.hear({"event": "backup_created", "server": "survival", "uuid": "u", "backup": "auto-1"})
     clock.elapsed = 4.06
-    teller.hear({"event": "turned_good", "server": "survival", "uuid": "u", "bytes": 2048})
+    narrator.hear({"event": "turned_good", "server": "survival", "uuid": "u", "bytes": 2048})
     for number in range(5):
-        teller.hear({"event": "backup_deleted", "server": "survival", "backup": f"old-{number}", "because": "old"})
-    teller.hear({"event": "rotation_ended", "server": "survival", "result": "done", "kept": 3})
+        narrator.hear({"event": "backup_deleted", "server": "survival", "backup": f"old-{number}", "because": "old"})
+    narrator.hear({"event": "rotation_ended", "server": "survival", "result": "done", "kept": 3})
     assert told(out) == [
         "survival created auto-1",
         "survival good auto-1, 2 KiB",
@@ -180,46 +182,48 @@ def test_a_rotation_is_told_from_its_creation_to_its_end(teller: Teller, out: io
         "survival done 5 deleted, 3 are there",
     ]
     assert out.getvalue().splitlines()[1].startswith("  4.1 s  survival  good")
-    assert not teller.under_way
+    assert not narrator.under_way
 
 
-def test_a_problem_is_told_once_and_in_a_word(teller: Teller, out: io.StringIO) -> None:
+def test_a_problem_is_told_once_and_in_a_word(narrator: Narrator, out: io.StringIO) -> None:
     """Each rotation meets the suspended server again; the watcher need not."""
     for code, text in [("server_state", "suspended"), ("server_state", "suspended"), ("odd", "what now")]:
-        teller.hear({"event": "problem", "level": "warning", "server": "museum", "code": code, "text": text})
+        narrator.hear({"event": "problem", "level": "warning", "server": "museum", "code": code, "text": text})
     assert told(out) == ["museum skipped suspended", "museum trouble what now"]
 
 
-def test_the_brake_is_noticed_once_its_rotation_has_ended(teller: Teller) -> None:
+def test_the_brake_is_noticed_once_its_rotation_has_ended(narrator: Narrator) -> None:
     """The operator looks when there is something to look at."""
-    teller.hear({"event": "problem", "server": "survival", "code": "max_deletions", "text": "would delete 110"})
-    teller.hear({"event": "rotation_ended", "server": "creative", "result": "done"})
-    assert not teller.braked.is_set()
-    teller.hear({"event": "rotation_ended", "server": "survival", "result": "refused"})
-    assert teller.braked.is_set()
-    assert teller.braked_server == "survival"
+    narrator.hear({"event": "problem", "server": "survival", "code": "max_deletions", "text": "would delete 110"})
+    narrator.hear({"event": "rotation_ended", "server": "creative", "result": "done"})
+    assert not narrator.braked.is_set()
+    narrator.hear({"event": "rotation_ended", "server": "survival", "result": "refused"})
+    assert narrator.braked.is_set()
+    assert narrator.braked_server == "survival"
 
 
-def test_trouble_that_it_has_no_words_for_is_told_and_all_else_is_passed_over(teller: Teller, out: io.StringIO) -> None:
+def test_trouble_that_it_has_no_words_for_is_told_and_all_else_is_passed_over(
+    narrator: Narrator, out: io.StringIO
+) -> None:
     """A warning is never swallowed."""
-    teller.hear({"event": "listing", "level": "debug"})
-    teller.hear({})
-    teller.hear({"event": "look_failed", "level": "warning", "server": "lobby", "text": "no answer"})
-    teller.hear({"event": "daemon_stopped", "left": ["lobby"]})
+    narrator.hear({"event": "listing", "level": "debug"})
+    narrator.hear({})
+    narrator.hear({"event": "look_failed", "level": "warning", "server": "lobby", "text": "no answer"})
+    narrator.hear({"event": "daemon_stopped", "left": ["lobby"]})
     assert told(out) == ["lobby trouble look_failed no answer", "daemon stopped left for the next start: lobby"]
 
 
-def test_it_hears_what_is_logged_with_secrets_taken_out(teller: Teller, out: io.StringIO) -> None:
+def test_it_hears_what_is_logged_with_secrets_taken_out(narrator: Narrator, out: io.StringIO) -> None:
     """Only while it listens."""
-    with teller.listening():
+    with narrator.listening():
         get_logger().warning("odd", text="Bearer ptlc_EXAMPLE123")
     get_logger().info("odd")
     assert told(out) == ["daemon trouble odd Bearer «redacted»"]
 
 
-def test_no_line_of_the_log_is_kept(teller: Teller) -> None:
+def test_no_line_of_the_log_is_kept(narrator: Narrator) -> None:
     """It is a stream, but nothing piles up in it."""
-    events = _Events(teller)
+    events = _Events(narrator)
     events.write(json.dumps({"event": "x"}))
     assert events.getvalue() == ""
 
@@ -281,9 +285,9 @@ def test_the_configuration_is_read_without_looking_at_the_environment(
 ) -> None:
     """Its folder holds all that it needs; the key is for its owner alone."""
     monkeypatch.setenv("PTERO_BACKUPD_POLICIES__STANDARD__SCHEDULE", "nonsense")
-    stage = Stage(tmp_path)
-    stage.write(build_world(SystemClock()), "http://127.0.0.1:1")
-    config = stage.read()
+    setup = DemoSetup(tmp_path)
+    setup.write(build_world(SystemClock()), "http://127.0.0.1:1")
+    config = setup.read()
     assert sorted(config.servers) == ["creative", "lobby", "museum", "survival"]
     assert config.warnings == ()
     assert config.state_dir == tmp_path / "state"
@@ -292,19 +296,19 @@ def test_the_configuration_is_read_without_looking_at_the_environment(
 
 def test_lifting_the_brake_concerns_one_server(tmp_path: Path) -> None:
     """As an operator would write it."""
-    stage = Stage(tmp_path)
-    stage.write(build_world(SystemClock()), "http://127.0.0.1:1")
-    stage.lift_brake("survival", 200)
-    bounds = {name: server.policy.max_deletions for name, server in stage.read().servers.items()}
+    setup = DemoSetup(tmp_path)
+    setup.write(build_world(SystemClock()), "http://127.0.0.1:1")
+    setup.lift_brake("survival", 200)
+    bounds = {name: server.policy.max_deletions for name, server in setup.read().servers.items()}
     assert bounds == {"survival": 200, "creative": 10, "lobby": 10, "museum": 10}
 
 
 async def _no_rows(folder: Path) -> list[Any]:
-    stage = Stage(folder)
-    stage.write(build_world(SystemClock()), "http://127.0.0.1:1")
-    text = stage.file.read_text().replace('"state"', '"none"')
-    stage.file.write_text(text)
-    return list(await closing_rows(stage.read(), FakeClock()))
+    setup = DemoSetup(folder)
+    setup.write(build_world(SystemClock()), "http://127.0.0.1:1")
+    text = setup.file.read_text().replace('"state"', '"none"')
+    setup.file.write_text(text)
+    return list(await closing_rows(setup.read(), FakeClock()))
 
 
 def test_a_panel_that_is_gone_is_said_for_each_server(tmp_path: Path) -> None:
@@ -381,10 +385,10 @@ def test_a_broken_promise_is_said_and_is_exit_code_1(tmp_path: Path, out: io.Str
 def test_a_service_that_cannot_start_is_not_hidden(tmp_path: Path, out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip  # noqa: E501
     """Its error is the demo's."""
 
-    def refuse(_: Stage) -> None:
+    def refuse(_: DemoSetup) -> None:
         raise UsageError("no")
 
-    monkeypatch.setattr(Stage, "read", refuse)
+    monkeypatch.setattr(DemoSetup, "read", refuse)
     with pytest.raises(UsageError):
         played(small_world(), tmp_path, out)
 

@@ -61,8 +61,8 @@ def test_every_hook_runs_a_tool_that_is_checked_anyway() -> None:
     """So that a commit that passes here passes there."""
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     entries = [hook["entry"] for repository in config["repos"] for hook in repository["hooks"]]
-    tools = [".venv/bin/ruff check --fix", ".venv/bin/ruff format", ".venv/bin/python -m mypy"]
-    assert entries == [*tools, "shellcheck --external-sources"]
+    context = [".venv/bin/ruff check --fix", ".venv/bin/ruff format", ".venv/bin/python -m mypy"]
+    assert entries == [*context, "shellcheck --external-sources"]
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is missing (Debian package: shellcheck)")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from daemon.core.alerting import Event, Report, Watch
+from daemon.core.alerting import AlertState, Event, Report
 from daemon.core.model import State
 from daemon.core.shrunk import has_shrunk
 from daemon.rotation.outcome import NO_RIGHT_TO_DELETE, Outcome, Result
@@ -33,7 +33,7 @@ def report_of(order: Order, outcome: Outcome) -> Report:
     return Report(good=good, shrunk=shrunk, trouble=next((event for event in codes if event), Event.FAILED))
 
 
-def knowing(watch: Watch, outcome: Outcome) -> Watch:
+def knowing(watch: AlertState, outcome: Outcome) -> AlertState:
     """Given what is remembered, return it with the good backup that a rotation saw, where none is remembered yet."""
     if watch.good_at is not None or outcome.good_seen_at is None:
         return watch

@@ -15,10 +15,10 @@ from daemon.alerts import memory, message
 from daemon.alerts.assess import knowing, report_of
 from daemon.alerts.message import Message, Ping
 from daemon.alerts.receivers import Receiver
-from daemon.alerts.sender import Poster
+from daemon.alerts.sender import Sender
 from daemon.clock import Clock
 from daemon.config.values import AlertConfig, Config, ServerConfig
-from daemon.core.alerting import Event, Report, Watch, due_by, looked, reported
+from daemon.core.alerting import AlertState, Event, Report, due_by, looked, reported
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.rotation.outcome import Outcome, Result
@@ -34,15 +34,15 @@ class Alerts:
     """Everybody who is told, and what is known of every server. Where nobody is told nothing is remembered either."""
 
     def __init__(
-        self, config: Config, journal: Callable[[], Journal], clock: Clock, poster: Poster | None = None
+        self, config: Config, journal: Callable[[], Journal], clock: Clock, sender: Sender | None = None
     ) -> None:
         self._config = config
         self._journal = journal
         self._clock = clock
-        self._poster = poster or Poster()
+        self._poster = sender or Sender()
         self._receivers: dict[str, Receiver] = {}
         self._servers: Mapping[str, ServerConfig] = {}
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, AlertState] = {}
         self._due: dict[str, datetime] = {}
         self._runs: dict[str, str] = {}
         self._read: Journal | None = None
@@ -60,7 +60,7 @@ class Alerts:
         self._agree()
         self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
 
-    def _recalled(self) -> dict[str, Watch]:
+    def _recalled(self) -> dict[str, AlertState]:
         """What the journal remembers of each server; nothing where it cannot be read."""
         try:
             return memory.recalled(self._journal())
@@ -89,7 +89,7 @@ class Alerts:
     def _is_fresh(self, name: str) -> bool:
         """Whether nothing is known of a server but since when it is watched."""
         watch = self._watches.get(name)
-        return watch is None or watch == Watch(watch.fine_at)
+        return watch is None or watch == AlertState(watch.fine_at)
 
     def _recall(self, waiting: Mapping[str, Sequence[Message]]) -> None:
         """Queue what an earlier daemon could not deliver."""
@@ -118,7 +118,7 @@ class Alerts:
         servers = config.servers if config.alerts else {}
         gone, self._servers = self._servers.keys() - servers.keys(), servers
         now = self._clock.now()
-        new = {name: Watch(now) for name in servers if name not in self._watches}
+        new = {name: AlertState(now) for name in servers if name not in self._watches}
         self._remember({**dict.fromkeys(gone), **new})
         self._due.clear()
 
@@ -226,7 +226,7 @@ class Alerts:
             return None
 
     def _remember(
-        self, changes: Mapping[str, Watch | None], who: Sequence[Receiver] = (), told: Sequence[Message] = ()
+        self, changes: Mapping[str, AlertState | None], who: Sequence[Receiver] = (), told: Sequence[Message] = ()
     ) -> None:
         """Take in what is known now of some servers, None where one is gone, and tell that; the journal first."""
         changes = {name: watch for name, watch in changes.items() if self._watches.get(name) != watch}

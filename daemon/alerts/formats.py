@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from daemon.alerts.message import Digest, Made, Message, Ping
 from daemon.config.values import PLACEHOLDERS, ServerConfig
-from daemon.core.alerting import Event, News
+from daemon.core.alerting import Alert, Event
 from daemon.core.units import rfc3339
 
 LONGEST_PING = 10_000  # bytes that healthchecks.io and its like keep, at least
@@ -83,7 +83,7 @@ def from_json(document: Mapping[str, Any]) -> Message:
     """A message that was kept so, and `done` with it; KeyError, TypeError or ValueError where it is none."""
     good_at, backup = document["last_good_at"], document["backup"]
     return Message(
-        news=News(Event(document["event"]), tuple(map(Event, document["after"]))),
+        news=Alert(Event(document["event"]), tuple(map(Event, document["after"]))),
         server=document["server"],
         panel=document["panel"],
         policy=document["policy"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon.alerts.formats import as_json, from_json
 from daemon.alerts.message import Message
-from daemon.core.alerting import Event, Watch
+from daemon.core.alerting import AlertState, Event
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.state import Alert, Journal
@@ -20,7 +20,7 @@ log = get_logger()
 RECENT = 20
 
 
-def recalled(journal: Journal) -> dict[str, Watch]:
+def recalled(journal: Journal) -> dict[str, AlertState]:
     """Return what is remembered, by the server's name; raises StateError."""
     written = journal.watches()
     try:
@@ -31,7 +31,7 @@ def recalled(journal: Journal) -> dict[str, Watch]:
 
 def remember(
     journal: Journal,
-    changes: Mapping[str, Watch | None],
+    changes: Mapping[str, AlertState | None],
     waiting: Iterable[tuple[str, Message]],
     at: datetime,
     *,
@@ -78,7 +78,7 @@ def last_good(journal: Journal, server: str) -> datetime | None:
     return next((row.ended_at for row in rows if row.summary.get("good")), None)
 
 
-def _written(watch: Watch) -> Mapping[str, Any]:
+def _written(watch: AlertState) -> Mapping[str, Any]:
     return {
         "fine_at": watch.fine_at.isoformat(),
         "good_at": watch.good_at.isoformat() if watch.good_at else None,
@@ -87,9 +87,9 @@ def _written(watch: Watch) -> Mapping[str, Any]:
     }
 
 
-def _read(written: Mapping[str, Any]) -> Watch:
+def _read(written: Mapping[str, Any]) -> AlertState:
     good_at = written.get("good_at")
-    return Watch(
+    return AlertState(
         fine_at=datetime.fromisoformat(written["fine_at"]),
         good_at=datetime.fromisoformat(good_at) if good_at else None,
         told=_events(written["told"]),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.alerts.assess import got_good
 from daemon.config.values import ServerConfig
-from daemon.core.alerting import Event, News, Watch
+from daemon.core.alerting import Alert, AlertState, Event
 from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.units import format_moment, format_size
 from daemon.log import redact
@@ -47,7 +47,7 @@ class Message:
     It holds plain values alone, so that one that waits can be kept in the journal.
     """
 
-    news: News
+    news: Alert
     server: str
     panel: str
     policy: str
@@ -115,7 +115,7 @@ class Ping:
     text: str = ""
 
 
-def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch, at: datetime) -> Message:
+def of_outcome(news: Alert, server: ServerConfig, outcome: Outcome, before: AlertState, at: datetime) -> Message:
     """What is told of a rotation."""
     text, hint = _made(outcome), ""
     if news.event is Event.RECOVERED:
@@ -130,7 +130,7 @@ def of_outcome(news: News, server: ServerConfig, outcome: Outcome, before: Watch
     return Message(news, *_names(server), at, text, hint, before.good_at, backup, done=done)
 
 
-def of_time(news: News, server: ServerConfig, before: Watch, due: datetime, at: datetime) -> Message:
+def of_time(news: Alert, server: ServerConfig, before: AlertState, due: datetime, at: datetime) -> Message:
     """What is told because time passed, or because a good backup was found that somebody made by hand."""
     zone = server.policy.zone
     text, hint = f"made by hand; {_over(news, before, zone)}", ""
@@ -170,11 +170,11 @@ def _wrong(outcome: Outcome) -> tuple[str, str]:
     return text, redact(problems[-1].hint) if problems else ""
 
 
-def _over(news: News, before: Watch, zone: ZoneInfo) -> str:
+def _over(news: Alert, before: AlertState, zone: ZoneInfo) -> str:
     return f"before: {', '.join(news.after)}; {_since(before, zone)}"
 
 
-def _since(watch: Watch, zone: ZoneInfo) -> str:
+def _since(watch: AlertState, zone: ZoneInfo) -> str:
     if watch.good_at is None:
         return f"no good backup since the daemon watches it ({format_moment(watch.fine_at, zone)})"
     return f"no good backup since {format_moment(watch.good_at, zone)}"

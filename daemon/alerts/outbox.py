@@ -20,7 +20,7 @@ GATHER_SECONDS = 2.0  # the trouble of many servers comes within moments,
 SPACING_SECONDS = 60.0  # and the rest of it within minutes
 
 
-class Letter(Protocol):
+class Delivery(Protocol):
     """Something to send."""
 
     @property
@@ -33,7 +33,7 @@ class Letter(Protocol):
         ...
 
 
-_Letter = TypeVar("_Letter", bound=Letter)
+_Letter = TypeVar("_Letter", bound=Delivery)
 Pick = Callable[[Sequence[_Letter], bool], Sequence[_Letter]]
 """Given what waits, oldest first, and whether the last was refused, return what is sent together next."""
 

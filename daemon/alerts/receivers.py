@@ -8,7 +8,7 @@ from daemon.alerts import by_apprise
 from daemon.alerts import formats as forms
 from daemon.alerts.message import Digest, Message, Ping
 from daemon.alerts.outbox import Outbox
-from daemon.alerts.sender import Failure, Poster
+from daemon.alerts.sender import Failure, Sender
 from daemon.clock import Clock
 from daemon.config.errors import ConfigError, Problem
 from daemon.config.values import AlertConfig, Config
@@ -73,13 +73,13 @@ class Receiver:
     def __init__(
         self,
         config: AlertConfig,
-        poster: Poster,
+        sender: Sender,
         clock: Clock,
         taken: Callable[[Sequence[Message]], None],
         page: Callable[[], str] = str,
     ) -> None:
         self.config = config
-        self._poster = poster
+        self._poster = sender
         self._clock = clock
         self._page = page
         self._slots = asyncio.Semaphore(AT_ONCE)

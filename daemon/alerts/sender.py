@@ -28,7 +28,7 @@ class Failure:
     retry_after: float | None = None
 
 
-class Poster:
+class Sender:
     """All requests to all receivers."""
 
     def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None) -> None:

@@ -214,10 +214,10 @@ def init(
 
     The key comes from --api-key-file, $PTERO_BACKUPD_PANELS__MAIN__API_KEY or a prompt; it is never an argument.
     """
-    from daemon.cli.commands.init import Wishes, write_first
+    from daemon.cli.commands.init import InitOptions, write_first
 
     return write_first(
-        settings(context), Wishes(url, api_key_file, panel, tuple(server or ()), output, allow_http, all_servers)
+        settings(context), InitOptions(url, api_key_file, panel, tuple(server or ()), output, allow_http, all_servers)
     )
 
 

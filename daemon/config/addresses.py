@@ -4,7 +4,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from daemon.config.mistake import mistake
+from daemon.config.value_error import value_error
 
 
 def panel_url(text: str) -> str:
@@ -13,15 +13,15 @@ def panel_url(text: str) -> str:
         parts = urlsplit(text)
         parts.port  # noqa: B018 — reading it is the check
     except ValueError:
-        raise mistake("cannot be read as an address", 'such as "https://panel.example.com"') from None
+        raise value_error("cannot be read as an address", 'such as "https://panel.example.com"') from None
     if parts.scheme not in {"https", "http"} or not parts.hostname or any(c.isspace() or c < " " for c in text):
-        raise mistake("must be an address", 'such as "https://panel.example.com"')
+        raise value_error("must be an address", 'such as "https://panel.example.com"')
     if "@" in parts.netloc:
-        raise mistake("must not hold a user or a password", "the panel is asked with api_key_file alone")
+        raise value_error("must not hold a user or a password", "the panel is asked with api_key_file alone")
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise mistake("must end with the host or a path", "leave out ? and # and what follows")
+        raise value_error("must end with the host or a path", "leave out ? and # and what follows")
     if re.search(r"/api(/client)?/*$", parts.path):
-        raise mistake("must be the panel's own address", "leave out /api and what follows")
+        raise value_error("must be the panel's own address", "leave out /api and what follows")
     return text.rstrip("/")
 
 
@@ -45,7 +45,7 @@ def split_listen(text: str) -> tuple[str, int]:
     except ValueError:
         named = False
     if not named or not re.fullmatch("[0-9]{1,5}", port) or int(port) >= 1 << 16:
-        raise mistake("must be an address of this machine and a port", 'such as "127.0.0.1:9180" or "[::1]:9180"')
+        raise value_error("must be an address of this machine and a port", 'such as "127.0.0.1:9180" or "[::1]:9180"')
     return bare, int(port)
 
 
@@ -57,5 +57,5 @@ def is_loopback(host: str) -> bool:
 def host_name(text: str) -> str:
     """The name of a host as a browser sends it, without scheme and port."""
     if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", text.lower()):
-        raise mistake("must be the name of a host", 'such as "backups.example.com", without scheme and port')
+        raise value_error("must be the name of a host", 'such as "backups.example.com", without scheme and port')
     return text.lower()

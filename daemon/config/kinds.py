@@ -14,7 +14,7 @@ from pydantic_settings import ForceDecode
 
 from daemon.config.addresses import host_name, panel_url, split_listen
 from daemon.config.errors import closest
-from daemon.config.mistake import mistake
+from daemon.config.value_error import value_error
 from daemon.core.calendar import parse_schedule
 from daemon.core.discover import Pattern
 from daemon.core.names import Template
@@ -38,14 +38,14 @@ def _read_by(parse: Callable[[str], object]) -> AfterValidator:
 
 def _longer_than_nothing(text: str) -> None:
     if parse_duration(text) <= timedelta(0):
-        raise mistake("must be longer than nothing")
+        raise value_error("must be longer than nothing")
 
 
 def _zone(text: str) -> None:
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):
-        raise mistake("is no IANA time zone", _nearest_zone(text)) from None
+        raise value_error("is no IANA time zone", _nearest_zone(text)) from None
 
 
 def _nearest_zone(text: str) -> str:
@@ -73,12 +73,12 @@ def _zone_of_offset(sign: str, hours: int, minutes: int) -> str:
 
 def _failed_after(text: str) -> None:
     if text != "never" and parse_duration(text) < _SHORTEST_FAILED_AFTER:
-        raise mistake("must be at least 12h, since a slow node can still turn a failed backup good", 'or "never"')
+        raise value_error("must be at least 12h, since a slow node can still turn a failed backup good", 'or "never"')
 
 
 def _size(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise mistake("must be a size", 'such as "50GiB", or "off"')
+        raise value_error("must be a size", 'such as "50GiB", or "off"')
     if value != "off":
         parse_size(value)
     return value
@@ -86,13 +86,13 @@ def _size(value: object) -> int | str:
 
 def _pattern(text: str) -> str:
     if not text.strip() or len(text.splitlines()) != 1:
-        raise mistake("must be one pattern", "write one pattern an entry of the list")
+        raise value_error("must be one pattern", "write one pattern an entry of the list")
     return text
 
 
 def _identifier(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8}", text.lower()):
-        raise mistake(
+        raise value_error(
             "must be the server's 8-character identifier or its full uuid", "`ptero-backupd servers` shows them"
         )
     return text.lower()
@@ -100,19 +100,19 @@ def _identifier(text: str) -> str:
 
 def _file_name(text: str) -> str:
     if "://" in text:
-        raise mistake("must name a file", "the address itself is a secret, and stands in that file alone")
+        raise value_error("must name a file", "the address itself is a secret, and stands in that file alone")
     return text
 
 
 def _count_or_all(count: int) -> int:
     if count < 1 and count != -1:
-        raise mistake("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
+        raise value_error("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
     return count
 
 
 def _bound(count: int) -> int:
     if count < -1:
-        raise mistake("must be 0 or more, or -1 for no bound")
+        raise value_error("must be 0 or more, or -1 for no bound")
     return count
 
 

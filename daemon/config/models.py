@@ -37,7 +37,7 @@ from daemon.config.kinds import (
     Url,
     Zone,
 )
-from daemon.config.mistake import mistake
+from daemon.config.value_error import value_error
 
 
 class Table(BaseModel):
@@ -105,7 +105,9 @@ class KeepTable(Table):
     @model_validator(mode="after")
     def _has_a_rule(self) -> Self:
         if not self.model_fields_set:
-            raise mistake("holds no rule, so nothing would be kept", 'such as { last = 3, daily = 7 }, or keep = "all"')
+            raise value_error(
+                "holds no rule, so nothing would be kept", 'such as { last = 3, daily = 7 }, or keep = "all"'
+            )
         return self
 
     def rules(self) -> dict[str, Any]:

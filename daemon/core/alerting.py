@@ -1,7 +1,7 @@
 """When an operator is told: of each trouble once, and then that it is over; of suspicious backups each time.
 
-A `Watch` is all that is remembered of one server; each function returns the next one and the news that follow. Nothing
-here knows what a rotation is made of, who is told, or by what means.
+An `AlertState` is all that is remembered of one server; each function returns the next one and the alerts that follow.
+Nothing here knows what a rotation is made of, who is told, or by what means.
 """
 
 from collections.abc import Collection
@@ -27,7 +27,7 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class AlertState:
     """One server: when last there was nothing to complain of (at first: since when it is watched), when its last good
     backup was there, and of which troubles was told since. `beside` are those that were told beside a good backup, and
     go on: that no backup comes is another trouble, of whatever kind.
@@ -55,7 +55,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Alert:
     """Something to tell. `after` are the troubles that were told before: at an end, those that are over now; where
     a backup is overdue, those by which it had to be expected.
     """
@@ -64,7 +64,7 @@ class News:
     after: tuple[Event, ...] = ()
 
 
-def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[News, ...]]:
+def reported(watch: AlertState, report: Report, now: datetime) -> tuple[AlertState, tuple[Alert, ...]]:
     """Take in what came of a rotation: a trouble that was told is not told again before a good backup ended it.
 
     Suspicious backups are told each: the third of them is not the first again. That they are believed in the end is no
@@ -76,21 +76,21 @@ def reported(watch: Watch, report: Report, now: datetime) -> tuple[Watch, tuple[
         over = watch.told | (watch.beside - going_on)
         if over:
             believed = report.shrunk and Event.SUSPICIOUS in over
-            news.append(News(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))
-        watch = Watch(fine_at=now, good_at=now, beside=going_on)
+            news.append(Alert(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))
+        watch = AlertState(fine_at=now, good_at=now, beside=going_on)
     elif report.excused:
         watch = replace(watch, fine_at=now)
     known = watch.beside if report.good else watch.told
     if report.trouble is not None and (report.trouble not in known or report.trouble is Event.SUSPICIOUS):
         known |= {report.trouble}
         watch = replace(watch, beside=known) if report.good else replace(watch, told=known)
-        news.append(News(report.trouble))
+        news.append(Alert(report.trouble))
     if report.good and report.trouble is None:
-        news.append(News(Event.DONE))
+        news.append(Alert(Event.DONE))
     return watch, tuple(news)
 
 
-def due_by(watch: Watch, starts: Starts, timeout: timedelta) -> datetime:
+def due_by(watch: AlertState, starts: Starts, timeout: timedelta) -> datetime:
     """When the next good backup is overdue: one interval after the last one, but not before there was a start since;
     then what a backup may take, and some grace.
     """
@@ -99,14 +99,14 @@ def due_by(watch: Watch, starts: Starts, timeout: timedelta) -> datetime:
     return max(first, watch.fine_at + interval) + timeout + GRACE
 
 
-def looked(watch: Watch, due: datetime, now: datetime) -> tuple[Watch, tuple[News, ...]]:
+def looked(watch: AlertState, due: datetime, now: datetime) -> tuple[AlertState, tuple[Alert, ...]]:
     """Look at the clock; a machine that slept through the moment tells as soon as it is awake."""
     if now < due or Event.OVERDUE in watch.told:
         return watch, ()
-    return replace(watch, told=watch.told | {Event.OVERDUE}), (News(Event.OVERDUE, tuple(sorted(watch.told))),)
+    return replace(watch, told=watch.told | {Event.OVERDUE}), (Alert(Event.OVERDUE, tuple(sorted(watch.told))),)
 
 
-def wanted(news: News, events: Collection[Event]) -> bool:
+def wanted(news: Alert, events: Collection[Event]) -> bool:
     """Whether somebody who asked for these events is told: of an end only who was told of what ended, and that a backup
     is overdue only who was not told already why there is none. A new normal is told in place of a recovery, and to
     those who ask for suspicious backups.

@@ -136,10 +136,10 @@ def parse_schedule(text: str) -> Schedule:
     except (CronSimError, ValueError) as error:
         field = str(error).removeprefix("Bad ")
         if field in _RANGES:
-            mistake = why_refused(field, expression) or f"its {field} must be {_RANGES[field]}"
+            value_error = why_refused(field, expression) or f"its {field} must be {_RANGES[field]}"
         else:
-            mistake = "it has a number that is too long"
-        raise ValueError(f'"{text}" is not a schedule: {mistake}') from None
+            value_error = "it has a number that is too long"
+        raise ValueError(f'"{text}" is not a schedule: {value_error}') from None
     except StopIteration:
         raise ValueError(f'"{text}" never comes: no date has that day, month and weekday') from None
     return Cron(text, expression)

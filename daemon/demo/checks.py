@@ -24,7 +24,7 @@ class Finding:
         return self.promise if self.holds else f"{self.promise}, but for: {', '.join(self.broken_by)}"
 
 
-class Witness:
+class LedgerChecks:
     """Remembers how the world was, to say later what became of it."""
 
     def __init__(self, world: World) -> None:

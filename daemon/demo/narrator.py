@@ -31,7 +31,7 @@ WORDS = {
 """What a problem is called in a line, by its code."""
 
 
-class Teller:
+class Narrator:
     """Hears the service's events and tells them."""
 
     def __init__(self, screen: Screen, clock: Clock) -> None:
@@ -132,9 +132,9 @@ class Teller:
 class _Events(io.StringIO):
     """A stream that takes the log's lines of JSON."""
 
-    def __init__(self, teller: Teller) -> None:
+    def __init__(self, narrator: Narrator) -> None:
         super().__init__()
-        self._teller = teller
+        self._teller = narrator
 
     def write(self, line: str, /) -> int:
         """Take one line."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.demo.checks import Witness
-from daemon.demo.narrator import Teller
+from daemon.demo.checks import LedgerChecks
+from daemon.demo.narrator import Narrator
 from daemon.demo.screen import Screen
-from daemon.demo.setup import EVERY, Stage
+from daemon.demo.setup import EVERY, DemoSetup
 from daemon.demo.summary import COLUMNS, closing_rows
 from daemon.errors import Exit
 from daemon.sandbox.scenes import KEY
@@ -38,44 +38,44 @@ async def play(
     """Play the demo in that folder and return what came of it; whatever the service raises is passed on."""
     pace = pace or Pace()
     async with SandboxServer(world) as sandbox:
-        stage = Stage(folder)
-        stage.write(world, sandbox.url, every=pace.every)
+        setup = DemoSetup(folder)
+        setup.write(world, sandbox.url, every=pace.every)
         _introduce(screen, world, pace)
-        witness, teller = Witness(world), Teller(screen, clock)
-        with teller.listening():
-            life = asyncio.create_task(Service(stage.read, clock, Notifier({}, clock)).run())
-            course = asyncio.create_task(_course(teller, stage, clock, pace))
+        checks, narrator = LedgerChecks(world), Narrator(screen, clock)
+        with narrator.listening():
+            life = asyncio.create_task(Service(setup.read, clock, Notifier({}, clock)).run())
+            course = asyncio.create_task(_course(narrator, setup, clock, pace))
             await asyncio.wait({life, course}, return_when=asyncio.FIRST_COMPLETED)
             if life.done():
                 course.cancel()
                 life.result()
                 return Exit.INTERRUPTED
             if keep_running:
-                code = await _end(screen, stage, clock, witness)
-                _invite(screen, stage, sandbox.url)
+                code = await _end(screen, setup, clock, checks)
+                _invite(screen, setup, sandbox.url)
                 await life
                 return code
             signal.raise_signal(signal.SIGTERM)
             await life
-            return await _end(screen, stage, clock, witness)
+            return await _end(screen, setup, clock, checks)
 
 
-async def _course(teller: Teller, stage: Stage, clock: Clock, pace: Pace) -> None:
+async def _course(narrator: Narrator, setup: DemoSetup, clock: Clock, pace: Pace) -> None:
     """Let time pass; once the brake has held, do what an operator would; end when nothing is under way."""
     lifted = False
-    while teller.seconds < pace.seconds or (teller.under_way and teller.seconds < pace.seconds + pace.patience):
+    while narrator.seconds < pace.seconds or (narrator.under_way and narrator.seconds < pace.seconds + pace.patience):
         await clock.sleep(LOOK_SECONDS)
-        if teller.braked.is_set() and not lifted:
+        if narrator.braked.is_set() and not lifted:
             lifted = True
             await clock.sleep(pace.thinking)
-            _lift(teller, stage)
+            _lift(narrator, setup)
 
 
-def _lift(teller: Teller, stage: Stage) -> None:
+def _lift(narrator: Narrator, setup: DemoSetup) -> None:
     """What the operator does who has looked at `plan` and wants it so."""
-    server = teller.braked_server
-    teller.say(server, "you", f"have looked at the plan, set max_deletions = {LIFTED_TO} here, and send SIGHUP")
-    stage.lift_brake(server, LIFTED_TO)
+    server = narrator.braked_server
+    narrator.say(server, "you", f"have looked at the plan, set max_deletions = {LIFTED_TO} here, and send SIGHUP")
+    setup.lift_brake(server, LIFTED_TO)
     signal.raise_signal(signal.SIGHUP)
 
 
@@ -87,13 +87,13 @@ def _introduce(screen: Screen, world: World, pace: Pace) -> None:
     )
 
 
-async def _end(screen: Screen, stage: Stage, clock: Clock, witness: Witness) -> Exit:
+async def _end(screen: Screen, setup: DemoSetup, clock: Clock, checks: LedgerChecks) -> Exit:
     """Show what is there now and why, and say whether what was promised holds."""
-    rows = await closing_rows(stage.read(), clock)
+    rows = await closing_rows(setup.read(), clock)
     screen.say("\nWhat was kept, what was deleted, and why\n", "bold")
     screen.table(COLUMNS, rows)
     screen.say("\nWhat must always hold, by the panel's own ledger\n", "bold")
-    findings = witness.findings()
+    findings = checks.findings()
     screen.table(("", ""), [("holds" if each.holds else "broken", each.told) for each in findings])
     if all(each.holds for each in findings):
         return Exit.DONE
@@ -101,8 +101,8 @@ async def _end(screen: Screen, stage: Stage, clock: Clock, witness: Witness) -> 
     return Exit.BUG
 
 
-def _invite(screen: Screen, stage: Stage, url: str) -> None:
+def _invite(screen: Screen, setup: DemoSetup, url: str) -> None:
     screen.say(f"\nThe daemon goes on until Ctrl-C. The panel is at {url}, its key is {KEY}. In another terminal:")
     for command in ("status", "plan survival", "history", "rotate lobby"):
-        screen.say(f"  ptero-backupd --config {stage.file} {command}")
+        screen.say(f"  ptero-backupd --config {setup.file} {command}")
     screen.say()

@@ -43,7 +43,7 @@ keep = {keep}
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoSetup:
     """A configuration in a folder, as an operator would write it."""
 
     folder: Path

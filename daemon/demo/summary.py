@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.clock import Clock
 from daemon.config.values import Config
 from daemon.core.model import Action, Verdict
-from daemon.operations.rotations import Failed, survey_servers
+from daemon.operations.rotations import Failed, preview_servers
 from daemon.state import Journal
 
 COLUMNS = ("server", "what", "how many", "why")
@@ -26,7 +26,7 @@ _ALIKE = (
 async def closing_rows(config: Config, clock: Clock) -> list[Sequence[str]]:
     """Ask the panel once more what retention says of each server, and the journal what was deleted."""
     servers = list(config.servers.values())
-    seen = await survey_servers(servers, state_dir=config.state_dir, clock=clock)
+    seen = await preview_servers(servers, state_dir=config.state_dir, clock=clock)
     deleted = _deleted(config.state_dir)
     rows: list[Sequence[str]] = []
     for each in seen:

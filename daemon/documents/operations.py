@@ -6,11 +6,11 @@ from dataclasses import asdict
 from daemon.core.model import Backup, State
 from daemon.documents.commands import About, Document, moment
 from daemon.operations.restore import Restored
-from daemon.operations.result import Handled
+from daemon.operations.result import OperationResult
 from daemon.rotation.outcome import Problem
 
 
-def one_written(about: About, handled: Handled) -> Document:
+def one_written(about: About, handled: OperationResult) -> Document:
     """`backups create`, `backups accept`."""
     return {
         **asdict(about),
@@ -21,7 +21,7 @@ def one_written(about: About, handled: Handled) -> Document:
     }
 
 
-def many_written(about: About, handled: Sequence[Handled]) -> Document:
+def many_written(about: About, handled: Sequence[OperationResult]) -> Document:
     """`backups lock`, `backups unlock`, `backups delete`; problems of no one backup stand beside them."""
     return {
         **asdict(about),
@@ -49,7 +49,7 @@ def restored(about: About, outcome: Restored, *, truncate: bool) -> Document:
     }
 
 
-def _known(handled: Handled | None) -> Document | None:
+def _known(handled: OperationResult | None) -> Document | None:
     return None if handled is None or handled.backup is None else _backup(handled.backup, handled.state)
 
 

@@ -8,27 +8,27 @@ from daemon import __version__
 from daemon.core.model import State
 from daemon.core.units import rfc3339
 from daemon.rotation.outcome import Problem
-from daemon.status.fleet_status import Board
+from daemon.status.fleet_status import FleetStatus
 from daemon.status.values import Ended, Tally
 from daemon.status.views import Progress, ServerView
 
 Document = dict[str, Any]
 
 
-def status(board: Board, views: Iterable[ServerView]) -> Document:
+def status(fleet_status: FleetStatus, views: Iterable[ServerView]) -> Document:
     """The whole fleet, in the order of the configuration."""
     return {
         "schema": 1,
         "version": __version__,
-        "now": rfc3339(board.watcher.clock.now()),
-        "ready": not board.ailments(),
-        "notes": [*board.ailments(), *board.notes()],
+        "now": rfc3339(fleet_status.tracker.clock.now()),
+        "ready": not fleet_status.ailments(),
+        "notes": [*fleet_status.ailments(), *fleet_status.notes()],
         "servers": [_server(view) for view in views],
     }
 
 
 def _server(view: ServerView) -> Document:
-    snapshot, last = view.standing.snapshot, view.standing.last
+    snapshot, last = view.server_status.snapshot, view.server_status.last
     return {
         "server": view.name,
         "panel": view.server.panel.name,
@@ -37,14 +37,14 @@ def _server(view: ServerView) -> Document:
         "troubles": [
             {"kind": one.kind.value.replace(" ", "_"), "text": one.text, "hint": one.hint} for one in view.troubles
         ],
-        "newest_good_at": _moment(view.standing.good_at),
+        "newest_good_at": _moment(view.server_status.good_at),
         "interval": _seconds(view.times.interval),
         "overdue": view.overdue,
         "overdue_at": _moment(view.times.overdue_at),
         "next_start": _moment(view.times.next_start),
         "under_way": _under_way(view.progress) if view.progress else None,
         "last": _last(last) if last else None,
-        "failures": view.standing.failures,
+        "failures": view.server_status.failures,
         "held": _held(view),
         "seen_at": _moment(snapshot.at if snapshot else None),
         "backups": _backups(view.tally, view.limit) if snapshot else None,
@@ -53,7 +53,7 @@ def _server(view: ServerView) -> Document:
 
 def _held(view: ServerView) -> Document | None:
     """How many deletions the brake holds, and since when; null where it holds none."""
-    since = view.standing.held_since
+    since = view.server_status.held_since
     return None if since is None else {"count": view.tally.beyond, "since": _moment(since)}
 
 

@@ -17,13 +17,13 @@ from daemon.core.model import Server
 from daemon.core.units import format_duration
 from daemon.errors import StateError
 from daemon.fleet.clients import Clients, OpenClient
-from daemon.fleet.recovery import pick_up
+from daemon.fleet.recovery import recover
 from daemon.fleet.scheduler import Scheduler
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Halt, Order, Stage, Tools
+from daemon.rotation.run import Halt, Order, RotationContext, Stage
 from daemon.rotation.setup import keep_state
 from daemon.state import Rotation, Trigger
 from daemon.state.local.locks import is_locked
@@ -67,12 +67,12 @@ class Fleet:
     """The rotations of all configured servers."""
 
     def __init__(
-        self, config: Config, tools: Tools, open_client: OpenClient, *, listeners: Sequence[Listener] = ()
+        self, config: Config, context: RotationContext, open_client: OpenClient, *, listeners: Sequence[Listener] = ()
     ) -> None:
         self.config = config
-        self._tools = tools
+        self._tools = context
         self._listeners = listeners
-        self._clock = tools.clock
+        self._clock = context.clock
         self._scheduler = Scheduler(self._due_together)
         self._clients = Clients(open_client)
         self._running: dict[str, _Running] = {}
@@ -81,8 +81,8 @@ class Fleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._names_by_uuid: dict[str, str] = {}
         self._draining = False
-        tools.in_force = self._in_force
-        tools.seen = self._seen
+        context.current_config = self._in_force
+        context.on_server = self._seen
 
     def start(self) -> None:
         """Schedule every server, and pick up what an earlier run of the daemon left or missed."""
@@ -319,7 +319,7 @@ class Fleet:
     def _pick_up(self, server: ServerConfig) -> None:
         """Go on with what a killed daemon left, keep a promised retry, or catch up one missed start."""
         now = self._clock.now()
-        found = pick_up(self._attempts(server), server.starts, now, left_alone=self._left_alone)
+        found = recover(self._attempts(server), server.starts, now, left_alone=self._left_alone)
         if found is None:
             return
         order = Order(server, found.trigger, found.start_at, found.attempt, found.failed)

@@ -15,7 +15,7 @@ MOST_FAILED = 2  # a backup that failed is tried again once
 
 
 @dataclass(frozen=True, slots=True)
-class PickUp:
+class Recovery:
     """A rotation to run at `moment`; the rest as in an Order."""
 
     trigger: Trigger
@@ -25,9 +25,9 @@ class PickUp:
     failed: int = 0
 
 
-def pick_up(
+def recover(
     rows: Sequence[Rotation], starts: Starts, now: datetime, *, left_alone: Callable[[Rotation], bool]
-) -> PickUp | None:
+) -> Recovery | None:
     """Given a server's rotations, newest first, return what is to be done for its latest start; None: nothing.
 
     `left_alone` tells whether no other process is at a rotation that has not ended.
@@ -37,16 +37,16 @@ def pick_up(
     killed = next((row for row in this_start if row.ended_at is None and left_alone(row)), None)
     if killed is not None and killed.start_at is not None:
         tries, failed = _tries(rows, killed)
-        return PickUp("resume", killed.start_at, now, tries, failed) if failed < MOST_FAILED else None
+        return Recovery("resume", killed.start_at, now, tries, failed) if failed < MOST_FAILED else None
     newest = rows[0] if rows else None
     if newest is not None and newest.start_at and newest.retry_at and newest.began_at >= latest:
-        return PickUp("retry", newest.start_at, max(now, newest.retry_at), *_tries(rows, newest))
+        return Recovery("retry", newest.start_at, max(now, newest.retry_at), *_tries(rows, newest))
     # One that was skipped tried nothing: the server was busy or could not be backed up.
     tried = next((row.began_at for row in rows if row.result != "skipped"), None)
     start = missed(starts, tried, now)
     moment = now + starts.delay
     # Where the next start comes by then, it serves for both.
-    return None if start is None or moment >= starts.after(now) else PickUp("catch-up", start, moment)
+    return None if start is None or moment >= starts.after(now) else Recovery("catch-up", start, moment)
 
 
 def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int]:

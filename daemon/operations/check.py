@@ -28,7 +28,7 @@ from daemon.errors import Exit, JournalDamagedError, StateError
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError, ServerStateError
 from daemon.rotation.outcome import NO_BACKUPS, refusal
-from daemon.rotation.survey import judged
+from daemon.rotation.preview import judged
 from daemon.state import Journal
 from daemon.state.local.locks import check_locks
 

@@ -12,29 +12,29 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.states import age
 from daemon.errors import BackupdError, StateError
-from daemon.operations.operation import Errand
-from daemon.operations.result import Handled, ended_by, refused
+from daemon.operations.operation import Operation
+from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.panel.errors import NotFoundError
 from daemon.rotation.delete import delete_decided, undeleted
 from daemon.rotation.deletion import ChangedError, delete_seen
 from daemon.rotation.gather import gather, say_incomplete
 from daemon.rotation.outcome import Result, refusal
+from daemon.rotation.preview import Preview
 from daemon.rotation.run import Halt
 from daemon.rotation.setup import recover_journal
-from daemon.rotation.survey import Survey
 from daemon.state import Journal
 
 BEYOND = "backups delete {server} --beyond-retention"
 UNLOCK = "if you really want to delete it, run `ptero-backupd backups unlock` first"
 
 
-def gone(uuid: str) -> Handled:
+def gone(uuid: str) -> OperationResult:
     """A backup that is not there any more."""
     nothing = Backup(uuid, "", successful=False, locked=False, bytes=0, created_at=None, completed_at=None)
-    return Handled(nothing, Result.DONE)
+    return OperationResult(nothing, Result.DONE)
 
 
-def obstacle(backup: Backup, state: State | None = None) -> Handled | None:
+def obstacle(backup: Backup, state: State | None = None) -> OperationResult | None:
     """Why this backup is not to be deleted as it stands; None where nothing is in the way."""
     if backup.locked:
         return refused(backup, "backup-locked", f"{backup.name} is locked", UNLOCK, state)
@@ -59,88 +59,90 @@ def loss(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> tuple[Backup
     return good[0], f"{good[0].name} is the newest good backup; {then}"
 
 
-async def delete(errand: Errand, seen: Survey, chosen: Sequence[Verdict]) -> tuple[Handled, ...]:
+async def delete(operation: Operation, seen: Preview, chosen: Sequence[Verdict]) -> tuple[OperationResult, ...]:
     """Delete these, the oldest first; already gone is done, and one that fails does not stop the others."""
     oldest_first = sorted(chosen, key=lambda verdict: age(verdict.backup))
-    handled = [await _delete(errand, verdict) for verdict in oldest_first]
+    handled = [await _delete(operation, verdict) for verdict in oldest_first]
     lost, words = loss(seen.plan.verdicts, chosen) or (None, "")
     return tuple(
         one.with_problem("newest_good", words) if one.changed and one.backup == lost else one for one in handled
     )
 
 
-async def _delete(errand: Errand, verdict: Verdict) -> Handled:
+async def _delete(operation: Operation, verdict: Verdict) -> OperationResult:
     listed = verdict.backup
     hindered = obstacle(listed, verdict.state)
     if hindered is not None:
         return hindered
-    errand.tell(f"deleting {listed.name}")
-    _remember(errand, lambda journal, server: journal.ask(server, listed.uuid, errand.clock.now()))
+    operation.tell(f"deleting {listed.name}")
+    _remember(operation, lambda journal, server: journal.ask(server, listed.uuid, operation.clock.now()))
     try:
-        existed = await delete_seen(errand.client, errand.clock, errand.config.id, listed, seen_at=None)
+        existed = await delete_seen(operation.client, operation.clock, operation.config.id, listed, seen_at=None)
     except ChangedError:
-        return await _changed(errand, verdict)
+        return await _changed(operation, verdict)
     except BackupdError as error:
         return ended_by(error, listed)
-    _remember(errand, lambda journal, server: journal.asked_no_more(server, listed.uuid))
-    _remember(errand, lambda journal, server: journal.deleted_by_hand(server, listed.uuid, errand.clock.now()))
-    return Handled(listed, Result.DONE, verdict.state, changed=existed)
+    _remember(operation, lambda journal, server: journal.asked_no_more(server, listed.uuid))
+    _remember(operation, lambda journal, server: journal.deleted_by_hand(server, listed.uuid, operation.clock.now()))
+    return OperationResult(listed, Result.DONE, verdict.state, changed=existed)
 
 
-def _remember(errand: Errand, write: Callable[[Journal, str], object]) -> None:
+def _remember(operation: Operation, write: Callable[[Journal, str], object]) -> None:
     """Let rotations know of a deletion that is half done, and whoever deletes again that it is gone.
 
     Where that cannot be remembered, it goes all the same.
     """
-    if errand.run.server is not None:
+    if operation.run.server is not None:
         with suppress(StateError):
-            write(errand.run.tools.journal, errand.run.server.uuid)
+            write(operation.run.context.journal, operation.run.server.uuid)
 
 
-async def _changed(errand: Errand, verdict: Verdict) -> Handled:
+async def _changed(operation: Operation, verdict: Verdict) -> OperationResult:
     """It is another than the operator saw: gone, locked, or a failed one that turned good. Gone is what was wanted."""
     listed = verdict.backup
     try:
-        now = await errand.client.backup(errand.config.id, listed.uuid)
+        now = await operation.client.backup(operation.config.id, listed.uuid)
     except NotFoundError:
-        return Handled(listed, Result.DONE, verdict.state)
+        return OperationResult(listed, Result.DONE, verdict.state)
     except BackupdError as error:
         return ended_by(error, listed)
     changed = refused(now, "changed", f"{listed.name} changed since it was listed", "look at it again")
     return obstacle(now) or changed
 
 
-async def delete_beyond_retention(errand: Errand, shown: Collection[str]) -> tuple[Handled, ...]:
+async def delete_beyond_retention(operation: Operation, shown: Collection[str]) -> tuple[OperationResult, ...]:
     """Delete what the plan deletes, of what was shown (uuids), by the rotation's own way of doing it."""
-    run = errand.run
+    run = operation.run
     try:
         recover_journal(run)
-        async with errand.alone():
+        async with operation.alone():
             gathered = await gather(run)
             say_incomplete(run, gathered.listing)
             settled = await delete_decided(
-                run, gathered, lambda config, listing: _decide(errand, config, listing, shown)
+                run, gathered, lambda config, listing: _decide(operation, config, listing, shown)
             )
         if run.undeleted:
             raise undeleted(run)
-        end = Handled(None, Result.DONE) if settled else Handled(None, Result.SKIPPED, passing=True)
+        end = OperationResult(None, Result.DONE) if settled else OperationResult(None, Result.SKIPPED, passing=True)
     except (BackupdError, Halt) as error:
         end = ended_by(error)
     end = replace(end, problems=tuple(dict.fromkeys((*run.problems, *end.problems))))
-    deleted = tuple(Handled(backup, Result.DONE, changed=True) for backup in run.deleted)
+    deleted = tuple(OperationResult(backup, Result.DONE, changed=True) for backup in run.deleted)
     return (*deleted, end) if end.problems else deleted
 
 
-def _decide(errand: Errand, config: ServerConfig, listing: Listing, shown: Collection[str]) -> tuple[Verdict, ...]:
-    plan = errand.run.judge(config, listing)
+def _decide(
+    operation: Operation, config: ServerConfig, listing: Listing, shown: Collection[str]
+) -> tuple[Verdict, ...]:
+    plan = operation.run.judge(config, listing)
     if plan.refused is not None:
-        errand.run.tell_held(config, listing, plan.held)
+        operation.run.tell_held(config, listing, plan.held)
         raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused, again=BEYOND))
-    errand.run.let_through(config, listing, plan)
+    operation.run.let_through(config, listing, plan)
     if plan.waits is not None:
         hindered = refusal(config.name, "max_deletions", plan.waits, again=BEYOND)
-        errand.run.problem(hindered.code, hindered.text, hindered.hint)
+        operation.run.problem(hindered.code, hindered.text, hindered.hint)
     decided = tuple(verdict for verdict in plan.deletions if verdict.backup.uuid in shown)
     for verdict in decided:
-        errand.tell(f"deleting {verdict.backup.name}")
+        operation.tell(f"deleting {verdict.backup.name}")
     return decided

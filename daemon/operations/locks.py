@@ -4,21 +4,21 @@ from collections.abc import Sequence
 
 from daemon.core.model import Verdict
 from daemon.errors import BackupdError
-from daemon.operations.operation import Errand
-from daemon.operations.result import Handled, ended_by
+from daemon.operations.operation import Operation
+from daemon.operations.result import OperationResult, ended_by
 from daemon.rotation.outcome import Result
 
 
-async def set_locks(errand: Errand, verdicts: Sequence[Verdict], locked: bool) -> tuple[Handled, ...]:
+async def set_locks(operation: Operation, verdicts: Sequence[Verdict], locked: bool) -> tuple[OperationResult, ...]:
     """Lock or unlock each; one that is so already is done, one that fails does not stop the others."""
-    return tuple([await _set_lock(errand, verdict, locked) for verdict in verdicts])
+    return tuple([await _set_lock(operation, verdict, locked) for verdict in verdicts])
 
 
-async def _set_lock(errand: Errand, verdict: Verdict, locked: bool) -> Handled:
+async def _set_lock(operation: Operation, verdict: Verdict, locked: bool) -> OperationResult:
     listed = verdict.backup
-    errand.tell(f"{'locking' if locked else 'unlocking'} {listed.name}")
+    operation.tell(f"{'locking' if locked else 'unlocking'} {listed.name}")
     try:
-        now = await errand.client.set_lock(errand.config.id, listed.uuid, locked)
+        now = await operation.client.set_lock(operation.config.id, listed.uuid, locked)
     except BackupdError as error:
         return ended_by(error, listed)
-    return Handled(now, Result.DONE, verdict.state, changed=listed.locked is not locked)
+    return OperationResult(now, Result.DONE, verdict.state, changed=listed.locked is not locked)

@@ -15,14 +15,14 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Server
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
+from daemon.rotation.preview import Preview, preview
 from daemon.rotation.run import Order, Run
-from daemon.rotation.setup import Tell, open_clients, open_tools
-from daemon.rotation.survey import Survey, survey
+from daemon.rotation.setup import Tell, open_clients, open_context
 from daemon.state.local.locks import server_lock
 
 
 @dataclass(slots=True)
-class Errand:
+class Operation:
     """One thing under way. `going_on` says what the panel does if it is left now; empty where that is nothing."""
 
     run: Run
@@ -43,13 +43,13 @@ class Errand:
     @property
     def clock(self) -> Clock:
         """What is known of time."""
-        return self.run.tools.clock
+        return self.run.context.clock
 
-    async def look(self) -> Survey:
+    async def look(self) -> Preview:
         """The server and its backups as they stand, judged by its policy; raises PanelError."""
-        journal, most = self.run.tools.journal, self.run.order.max_deletions
+        journal, most = self.run.context.journal, self.run.order.max_deletions
         just_seen, self._just_seen = self._just_seen, None
-        seen = await survey(self.config, self.client, journal, self.clock, max_deletions=most, server=just_seen)
+        seen = await preview(self.config, self.client, journal, self.clock, max_deletions=most, server=just_seen)
         self.run.server = seen.server
         return seen
 
@@ -58,19 +58,19 @@ class Errand:
         """Hold the server's lock, so that no rotation runs meanwhile; ServerBusyError where one does."""
         if self.run.server is None:  # the lock goes by the uuid, which never changes
             self.run.server = self._just_seen = await self.client.server(self.config.id)
-        with server_lock(self.run.tools.state_dir, self.run.server.uuid):
+        with server_lock(self.run.context.state_dir, self.run.server.uuid):
             yield
 
 
 @asynccontextmanager
-async def errand(
+async def open_operation(
     config: ServerConfig, *, state_dir: Path | None, clock: Clock, tell: Tell, max_deletions: int | None = None
-) -> AsyncIterator[Errand]:
+) -> AsyncIterator[Operation]:
     """An errand for that server, with a client and a journal of its own, closed at the end."""
-    tools = open_tools(state_dir, clock, {config.name: config}.get, random.Random())  # noqa: S311 — not used by hand
+    context = open_context(state_dir, clock, {config.name: config}.get, random.Random())  # noqa: S311 — not used by hand
     try:
         async with open_clients([config.panel], clock, tell) as clients:
             order = Order(config, "manual", max_deletions=max_deletions)
-            yield Errand(Run(order, clients[config.panel.name], tools, get_logger()), tell)
+            yield Operation(Run(order, clients[config.panel.name], context, get_logger()), tell)
     finally:
-        tools.journal.close()
+        context.journal.close()

@@ -6,12 +6,12 @@ from uuid import UUID
 from daemon.core.choose import choose
 from daemon.core.model import Completeness, Verdict
 from daemon.errors import UsageError
-from daemon.rotation.survey import Survey
+from daemon.rotation.preview import Preview
 
 _ELSEWHERE = "is it another server's? `ptero-backupd backups list SERVER` shows what is there"
 
 
-def pick(seen: Survey, wanted: Sequence[str]) -> list[Verdict]:
+def pick(seen: Preview, wanted: Sequence[str]) -> list[Verdict]:
     """Return what is meant, each once, in the order of the words; UsageError where one could be none or several."""
     verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
     whole = {uuid for uuid, verdict in verdicts.items() if verdict.whole}
@@ -19,7 +19,7 @@ def pick(seen: Survey, wanted: Sequence[str]) -> list[Verdict]:
     return [verdicts[uuid] for uuid in dict.fromkeys(choose(backups, whole, word).uuid for word in wanted)]
 
 
-def pick_or_gone(seen: Survey, wanted: Sequence[str], known: Callable[[str], bool]) -> tuple[list[Verdict], list[str]]:
+def pick_or_gone(seen: Preview, wanted: Sequence[str], known: Callable[[str], bool]) -> tuple[list[Verdict], list[str]]:
     """As `pick`, but a whole uuid that is not in the list is returned beside it: that backup is gone already.
 
     `known` says of a uuid whether that backup was on this server; of any other nothing can be said, but that it is

@@ -13,13 +13,13 @@ from datetime import timedelta
 from daemon.core.model import Backup, Server, State, Verdict
 from daemon.core.units import format_duration
 from daemon.errors import BackupdError
-from daemon.operations.create import Wish, ask, finish
-from daemon.operations.operation import Errand
-from daemon.operations.result import Handled, ended_by, refused
+from daemon.operations.create import CreateOptions, ask, finish
+from daemon.operations.operation import Operation
+from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PermissionLackingError
 from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.preview import Preview
 from daemon.rotation.run import Halt
-from daemon.rotation.survey import Survey
 
 PERMISSION = "backup.restore"
 RESTORING = "restoring_backup"
@@ -32,7 +32,7 @@ FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0  # seconds between the looks, growing by ha
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RestoreOptions:
     """How to restore. `truncate` deletes the server's files first; `safety` makes a backup of them before anything."""
 
     truncate: bool = False
@@ -46,12 +46,12 @@ class Restored:
     the panel was seen to have ended the restore.
     """
 
-    handled: Handled
-    safety: Handled | None = None
+    handled: OperationResult
+    safety: OperationResult | None = None
     ended: bool = False
 
 
-def unfit(verdict: Verdict) -> Handled | None:
+def unfit(verdict: Verdict) -> OperationResult | None:
     """Why this backup is not to be restored; None where it is good.
 
     One without a file would cost the server its own, which the panel may delete before it asks the node for them.
@@ -75,19 +75,19 @@ def unfit(verdict: Verdict) -> Handled | None:
     return refused(backup, f"backup_{state}", text, hint, state)
 
 
-async def restore(errand: Errand, backup: Backup, wishes: Wishes) -> Restored:
+async def restore(operation: Operation, backup: Backup, options: RestoreOptions) -> Restored:
     """Restore the backup, which was chosen before and is looked at anew."""
-    done = Restored(Handled(backup, Result.DONE, State.GOOD))
+    done = Restored(OperationResult(backup, Result.DONE, State.GOOD))
     try:
-        async with errand.alone():
-            seen = await errand.look()
+        async with operation.alone():
+            seen = await operation.look()
             hindered = _hindered(seen, backup)
             if hindered is not None:
                 return replace(done, handled=hindered)
-            if wishes.safety:
-                done = await _make_safe(errand, seen, done)
+            if options.safety:
+                done = await _make_safe(operation, seen, done)
             if done.handled.result is Result.DONE:
-                return _tell_of_safety(await _restore(errand, done, backup, wishes))
+                return _tell_of_safety(await _restore(operation, done, backup, options))
             return done
     except (BackupdError, Halt) as error:
         return _tell_of_safety(replace(done, handled=ended_by(error, backup)))
@@ -101,7 +101,7 @@ def _tell_of_safety(done: Restored) -> Restored:
     return replace(done, handled=replace(done.handled, problems=(kept, *done.handled.problems)))
 
 
-def _hindered(seen: Survey, backup: Backup) -> Handled | None:
+def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
     """What is known to be in the way before anything is asked for."""
     permissions = seen.server.permissions
     if permissions is not None and not permissions & {"*", PERMISSION}:
@@ -116,11 +116,11 @@ def _hindered(seen: Survey, backup: Backup) -> Handled | None:
 # The safety backup ---------------------------------------------------------------------------------------------------
 
 
-async def _make_safe(errand: Errand, seen: Survey, done: Restored) -> Restored:
+async def _make_safe(operation: Operation, seen: Preview, done: Restored) -> Restored:
     """Back up what is there, whole; where that is not good and locked in the end, nothing is restored."""
-    wish = Wish(prefix="before restore", ignored=(), locked=True, wait=True)
+    options = CreateOptions(prefix="before restore", ignored=(), locked=True, wait=True)
     try:
-        made = await finish(errand, wish, seen, await ask(errand, wish, seen))
+        made = await finish(operation, options, seen, await ask(operation, options, seen))
     except (BackupdError, Halt) as error:
         made = ended_by(error)
     done = replace(done, safety=made)
@@ -131,7 +131,7 @@ async def _make_safe(errand: Errand, seen: Survey, done: Restored) -> Restored:
     return replace(done, handled=replace(done.handled, result=Result.REFUSED).with_problem(why.code, text, _way(made)))
 
 
-def _way(made: Handled) -> str:
+def _way(made: OperationResult) -> str:
     """What the operator can do where the safety backup is not what it should be."""
     if made.backup is not None and made.backup.successful:
         return (
@@ -144,29 +144,29 @@ def _way(made: Handled) -> str:
 # The restore ---------------------------------------------------------------------------------------------------------
 
 
-async def _restore(errand: Errand, done: Restored, backup: Backup, wishes: Wishes) -> Restored:
+async def _restore(operation: Operation, done: Restored, backup: Backup, options: RestoreOptions) -> Restored:
     """Ask for it once, and wait for its end."""
-    still = await errand.client.backup(errand.config.id, backup.uuid)
+    still = await operation.client.backup(operation.config.id, backup.uuid)
     if not still.successful:
         return replace(done, handled=refused(still, "changed", f"{backup.name} is not good any more"))
-    errand.tell(f"restoring {backup.name}")
-    errand.going_on = (
-        f"the panel may have begun to restore {backup.name} on {errand.config.name}: the server's status shows it"
+    operation.tell(f"restoring {backup.name}")
+    operation.going_on = (
+        f"the panel may have begun to restore {backup.name} on {operation.config.name}: the server's status shows it"
     )
     try:
-        await errand.client.restore(errand.config.id, backup.uuid, truncate=wishes.truncate)
+        await operation.client.restore(operation.config.id, backup.uuid, truncate=options.truncate)
     except OutcomeUnknownError as error:
-        if not await _has_begun(errand):
+        if not await _has_begun(operation):
             return replace(done, handled=_unknown(done.handled, error))
     except PanelError as error:
-        errand.going_on = ""
+        operation.going_on = ""
         return replace(done, handled=_not_begun(done, error))
-    errand.going_on = f"the restore of {backup.name} goes on at the panel, and nothing stops it"
+    operation.going_on = f"the restore of {backup.name} goes on at the panel, and nothing stops it"
     done = replace(done, handled=replace(done.handled, changed=True))
-    return await _await_end(errand, done) if wishes.wait else done
+    return await _await_end(operation, done) if options.wait else done
 
 
-def _not_begun(done: Restored, error: PanelError) -> Handled:
+def _not_begun(done: Restored, error: PanelError) -> OperationResult:
     """The panel refused. Its throttle is not waited out, since by then the safety backup would be old."""
     ended = ended_by(error, done.handled.backup)
     (problem,) = ended.problems
@@ -175,47 +175,47 @@ def _not_begun(done: Restored, error: PanelError) -> Handled:
     return replace(ended, state=done.handled.state, problems=(*done.handled.problems, problem))
 
 
-async def _has_begun(errand: Errand) -> bool:
+async def _has_begun(operation: Operation) -> bool:
     """Whether the server is seen to be restored within a minute, after an answer that leaves it open."""
-    errand.tell("the panel does not say whether it was done; looking at the server")
-    deadline = errand.clock.monotonic() + BEGIN_SECONDS
+    operation.tell("the panel does not say whether it was done; looking at the server")
+    deadline = operation.clock.monotonic() + BEGIN_SECONDS
     while True:
         with suppress(PanelError):
-            if (await errand.client.server(errand.config.id)).status == RESTORING:
+            if (await operation.client.server(operation.config.id)).status == RESTORING:
                 return True
-        if errand.clock.monotonic() >= deadline:
+        if operation.clock.monotonic() >= deadline:
             return False
-        await errand.clock.sleep(FIRST_LOOK)
+        await operation.clock.sleep(FIRST_LOOK)
 
 
-def _unknown(handled: Handled, error: OutcomeUnknownError) -> Handled:
+def _unknown(handled: OperationResult, error: OutcomeUnknownError) -> OperationResult:
     text = f"{error.text}; the server was not seen to be restored, so that did not begin, or was over at once"
     hint = "look at the server's files before anything else; it was not asked for a second time"
     return handled.with_problem("restore_unknown", text, hint, result=Result.FAILED)
 
 
-async def _await_end(errand: Errand, done: Restored) -> Restored:
+async def _await_end(operation: Operation, done: Restored) -> Restored:
     """Wait until the server is not being restored any more, looking less and less often."""
-    began, pause = errand.clock.monotonic(), FIRST_LOOK
-    errand.tell("waiting for the restore to end")
-    while errand.clock.monotonic() - began < LONGEST.total_seconds():
-        await errand.clock.sleep(pause)
+    began, pause = operation.clock.monotonic(), FIRST_LOOK
+    operation.tell("waiting for the restore to end")
+    while operation.clock.monotonic() - began < LONGEST.total_seconds():
+        await operation.clock.sleep(pause)
         pause = min(1.5 * pause, LONGEST_LOOK)
         try:
-            server = await errand.client.server(errand.config.id)
+            server = await operation.client.server(operation.config.id)
         except PanelError as error:
             if error.transient:
                 continue
             failed = done.handled.with_problem(error.code, error.text, error.hint, result=Result.FAILED)
             return replace(done, handled=failed)
         if server.status != RESTORING:
-            errand.going_on = ""
+            operation.going_on = ""
             return replace(done, ended=True, handled=_ended(done.handled, server))
     text = f"the server is still being restored after {format_duration(LONGEST)}"
     return replace(done, handled=done.handled.with_problem("timeout", text, "look at the node", result=Result.FAILED))
 
 
-def _ended(handled: Handled, server: Server) -> Handled:
+def _ended(handled: OperationResult, server: Server) -> OperationResult:
     """Say what the panel does not."""
     text = "the restore has ended; the panel does not tell whether it went well"
     if server.obstacle is not None:

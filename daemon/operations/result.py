@@ -27,7 +27,7 @@ REFUSALS = (SafetyError, BackupLimitError, BackupLockedError)
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
+class OperationResult:
     """What came of one deed on one backup.
 
     `backup` is the backup as last seen, None where there is none. `changed` says whether the panel, or our memory, is
@@ -42,25 +42,25 @@ class Handled:
     problems: tuple[Problem, ...] = ()
     passing: bool = False
 
-    def with_problem(self, code: str, text: str, hint: str = "", *, result: Result | None = None) -> "Handled":
+    def with_problem(self, code: str, text: str, hint: str = "", *, result: Result | None = None) -> "OperationResult":
         """The same with one thing more that the operator should know."""
         return replace(self, problems=(*self.problems, Problem(code, text, hint)), result=result or self.result)
 
 
-def refused(backup: Backup | None, code: str, text: str, hint: str = "", state: State | None = None) -> Handled:
+def refused(backup: Backup | None, code: str, text: str, hint: str = "", state: State | None = None) -> OperationResult:
     """Nothing was done, because going on could cost something."""
-    return Handled(backup, Result.REFUSED, state, problems=(Problem(code, text, hint),))
+    return OperationResult(backup, Result.REFUSED, state, problems=(Problem(code, text, hint),))
 
 
-def ended_by(error: BackupdError | Halt, backup: Backup | None = None) -> Handled:
+def ended_by(error: BackupdError | Halt, backup: Backup | None = None) -> OperationResult:
     """What came of a deed that this ended; the panel is as before, as far as is known."""
     if isinstance(error, Halt):
-        return Handled(backup, error.result, problems=(error.problem,), passing=error.passing)
+        return OperationResult(backup, error.result, problems=(error.problem,), passing=error.passing)
     problem = Problem(error.code, error.text + _when_again(error), error.hint)
     if isinstance(error, REFUSALS):
-        return Handled(backup, Result.REFUSED, problems=(problem,))
+        return OperationResult(backup, Result.REFUSED, problems=(problem,))
     passing = isinstance(error, ServerBusyError) or (isinstance(error, ServerStateError) and error.transient)
-    return Handled(backup, Result.SKIPPED if passing else Result.FAILED, problems=(problem,), passing=passing)
+    return OperationResult(backup, Result.SKIPPED if passing else Result.FAILED, problems=(problem,), passing=passing)
 
 
 def _when_again(error: BackupdError) -> str:
@@ -71,7 +71,7 @@ def _when_again(error: BackupdError) -> str:
     )
 
 
-def exit_of(config: ServerConfig, handled: Iterable[Handled]) -> Exit:
+def exit_of(config: ServerConfig, handled: Iterable[OperationResult]) -> Exit:
     """The contract's exit code, by the one rule there is; a failure that left something done is no whole one."""
     handled = list(handled)
     about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)

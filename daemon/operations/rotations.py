@@ -14,10 +14,10 @@ from daemon.errors import BackupdError, ServerBusyError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import NO_RIGHT_TO_CREATE, NO_RIGHT_TO_DELETE, Outcome, Problem, Result, refusal
+from daemon.rotation.preview import Preview, adoption, judged, lacks, no_room, preview, stuck_problem, with_coming
 from daemon.rotation.rotate import halted_by, rotate
 from daemon.rotation.run import Order, Run
-from daemon.rotation.setup import Tell, open_clients, open_tools
-from daemon.rotation.survey import Survey, adoption, judged, lacks, no_room, stuck_problem, survey, with_coming
+from daemon.rotation.setup import Tell, open_clients, open_context
 from daemon.state.local.locks import is_locked
 
 log = get_logger()
@@ -45,16 +45,16 @@ async def rotate_servers(
     `left` is told of those that are left, `tell` in words of waits for the API limit.
     """
     by_name = {server.name: server for server in servers}
-    tools = open_tools(state_dir, clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
-    tools.left = left
+    context = open_context(state_dir, clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
+    context.on_abandoned = left
     try:
         async with open_clients(panels_of(servers), clock, tell) as clients:
             orders = [Order(server, "manual", max_deletions=max_deletions) for server in servers]
-            rotations = (rotate(order, clients[order.server.panel.name], tools) for order in orders)
+            rotations = (rotate(order, clients[order.server.panel.name], context) for order in orders)
             ended = await asyncio.gather(*rotations, return_exceptions=True)
             return [_reported(order, outcome) for order, outcome in zip(orders, ended, strict=True)]
     finally:
-        tools.journal.close()
+        context.journal.close()
 
 
 def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
@@ -67,20 +67,20 @@ def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
     return Outcome(server.name, server.panel.name, server.policy.name, Result.FAILED, problems=(problem,))
 
 
-async def survey_servers(
+async def preview_servers(
     servers: Sequence[ServerConfig],
     *,
     state_dir: Path | None,
     clock: Clock,
     max_deletions: int | None = None,
     tell: Tell = lambda _: None,
-) -> list[Survey | Failed]:
+) -> list[Preview | Failed]:
     """Look at these servers now; changes nothing. `tell` is told in words when that has to wait."""
-    tools = open_tools(state_dir, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
+    context = open_context(state_dir, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
 
-    async def look(server: ServerConfig, client: PanelClient) -> Survey | Failed:
+    async def look(server: ServerConfig, client: PanelClient) -> Preview | Failed:
         try:
-            return await survey(server, client, tools.journal, clock, max_deletions=max_deletions)
+            return await preview(server, client, context.journal, clock, max_deletions=max_deletions)
         except BackupdError as error:
             return Failed(server, error)
 
@@ -88,10 +88,10 @@ async def survey_servers(
         async with open_clients(panels_of(servers), clock, tell) as clients:
             return await asyncio.gather(*(look(server, clients[server.panel.name]) for server in servers))
     finally:
-        tools.journal.close()
+        context.journal.close()
 
 
-def rehearsal(seen: Survey | Failed, *, state_dir: Path | None = None) -> Outcome:
+def dry_run_outcome(seen: Preview | Failed, *, state_dir: Path | None = None) -> Outcome:
     """What a rotation of that server would do now, as far as it can be known before its backup exists.
 
     `created` is the pending backup that it would adopt, None where it would create one.

@@ -27,21 +27,21 @@ _TITLE = re.compile(rb"<title[^>]*>(.{1,200}?)</title", re.IGNORECASE | re.DOTAL
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to be made. `doing` says in words what for; it begins every error's text.
+    """One request to be made. `action` says in words what for; it begins every error's text.
 
     An `urgent` one goes before those that wait for the API limit. One that could not leave before `not_after` (of the
-    monotonic clock) is not sent at all: what it was decided on is too old by then. `leaving` is called whenever it is
+    monotonic clock) is not sent at all: what it was decided on is too old by then. `on_send` is called whenever it is
     just about to be sent, after all waiting for its turn.
     """
 
     method: str
     path: str
-    doing: str
+    action: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
     urgent: bool = False
     not_after: float = float("inf")
-    leaving: Callable[[], None] | None = None
+    on_send: Callable[[], None] | None = None
 
     @property
     def reads(self) -> bool:

@@ -45,12 +45,12 @@ from daemon.panel.listing import (
     read_passes,
     server_page,
 )
-from daemon.panel.rate_limiter import Budget, Pace
+from daemon.panel.rate_limiter import Budget, RateLimiter
 from daemon.panel.reconcile import DELETE_SECONDS, SETTLE_SECONDS, settle_create, settle_delete, settle_toggle
 from daemon.panel.rights import Rights
-from daemon.panel.server_cache import Sightings
+from daemon.panel.server_cache import ServerCache
 from daemon.panel.server_calls import ServerCalls
-from daemon.panel.transport import Requests
+from daemon.panel.transport import Transport
 from daemon.panel.wire import is_id, read_link, read_server
 
 if TYPE_CHECKING:
@@ -86,19 +86,19 @@ class PanelClient:
         self.name = name
         self._clock = clock
         self._all_servers = all_servers
-        self._pace = Pace(reserve)
-        self._requests = Requests(
+        self._limiter = RateLimiter(reserve)
+        self._transport = Transport(
             url,
             api_key,
             clock=clock,
-            pace=self._pace,
+            limiter=self._limiter,
             verify=verify,
             transport=transport,
             randomness=randomness,
             waits=lambda seconds: tell(f"panel {name}: waiting {seconds:.0f} s for room below its API limit"),
         )
-        self._calls = ServerCalls(self._requests, self._look)
-        self._sightings = Sightings(clock, self._server_pages(self._requests.once, urgent=True), self.server)
+        self._calls = ServerCalls(self._transport, self._look)
+        self._server_cache = ServerCache(clock, self._server_pages(self._transport.once, urgent=True), self.server)
         self._rights = Rights(clock, self.server)
         self._throttled_until: dict[str, float] = {}
 
@@ -115,36 +115,36 @@ class PanelClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._sightings.aclose()
-        await self._requests.aclose()
+        await self._server_cache.aclose()
+        await self._transport.aclose()
 
     @property
     def budget(self) -> Budget | None:
         """The API limit and what is left of it, as the panel last said; None before it said so."""
-        return self._pace.budget
+        return self._limiter.budget
 
     @property
     def requests(self) -> int:
         """How many requests were sent so far."""
-        return self._requests.count
+        return self._transport.count
 
     @property
     def answers(self) -> Mapping[str, int]:
         """How many answers of each class there were so far: "2xx" to "5xx", and "none" where the answer was lost."""
-        return self._requests.answers
+        return self._transport.answers
 
     @property
     def throttled_seconds(self) -> float:
         """How long requests have waited for their turn, so that the API limit is never met, all together."""
-        return self._requests.throttled_seconds
+        return self._transport.throttled_seconds
 
     def panel_now(self) -> datetime | None:
         """The panel's clock now; None before its first answer."""
-        return self._requests.panel_clock.now()
+        return self._transport.panel_clock.now()
 
     def clock_doubt(self) -> str:
         """Say why nothing may be deleted by what the panel's clock shows now; nothing where it can be trusted."""
-        clock = self._requests.panel_clock
+        clock = self._transport.panel_clock
         return clock.doubt(clock.now() or self._clock.now(), self._clock.monotonic())
 
     # Reading
@@ -154,7 +154,7 @@ class PanelClient:
 
         PermissionLackingError where all servers are asked for and none is listed, as to whoever is no administrator.
         """
-        latest, _ = await read_passes(self._server_pages(self._requests.read))
+        latest, _ = await read_passes(self._server_pages(self._transport.read))
         if self._all_servers and not latest.rows:
             text = f"panel {self.name}, listing all its servers: it shows none, so the key is no administrator's"
             raise PermissionLackingError(text, kind=Lacking.ADMINISTRATOR)
@@ -162,7 +162,7 @@ class PanelClient:
 
     async def seen_server(self, server_id: str) -> Server:
         """Return one server as it was within the last minute, perhaps without permissions; for many who ask at once."""
-        return await self._sightings.see(server_id)
+        return await self._server_cache.see(server_id)
 
     async def may_delete(self, server_id: str, seen: Server) -> bool:
         """Whether the key may delete backups on this server, which `seen_server` or `server` showed a moment ago."""
@@ -171,7 +171,7 @@ class PanelClient:
     async def server(self, server_id: str, *, urgent: bool = False) -> Server:
         """Return one server with the key's permissions on it; answered even while it is busy or suspended."""
         call = replace(self._call("GET", f"viewing server {server_id}", server_id), urgent=urgent)
-        return understood(call, await self._requests.read(call), read_server)
+        return understood(call, await self._transport.read(call), read_server)
 
     async def backups(self, server_id: str) -> Listing:
         """Return every backup of a server, in up to three passes over all pages."""
@@ -184,7 +184,7 @@ class PanelClient:
         That is when the request left, not when it was to be made: it may have waited long for the API limit.
         """
         listing, read_at = await read_listing(self._backup_pages(server_id, self._calls.read))
-        doubt = self._requests.panel_clock.doubt(listing.taken_at, read_at)
+        doubt = self._transport.panel_clock.doubt(listing.taken_at, read_at)
         return replace(listing, doubt=doubt), read_at
 
     async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
@@ -193,8 +193,8 @@ class PanelClient:
 
     async def download_link(self, server_id: str, uuid: str) -> SecretStr:
         """Return a signed URL for one download: used up by one use or within minutes, and a secret meanwhile."""
-        doing = f"asking for a download of backup {uuid} of server {server_id}"
-        call = self._call("GET", doing, server_id, "backups", uuid, "download")
+        action = f"asking for a download of backup {uuid} of server {server_id}"
+        call = self._call("GET", action, server_id, "backups", uuid, "download")
         return SecretStr(understood(call, await self._calls.read(call), read_link))
 
     # Writing
@@ -206,18 +206,18 @@ class PanelClient:
         name: str,
         ignored: Sequence[str] = (),
         locked: bool = False,
-        leaving: Callable[[], None] | None = None,
+        on_send: Callable[[], None] | None = None,
     ) -> Backup:
         """Ask once for a backup; return it as the panel took it: look at its name, lock and ignored lines.
 
-        `leaving` is called just before the panel is asked, again where the API limit had it asked a second time.
+        `on_send` is called just before the panel is asked, again where the API limit had it asked a second time.
         OutcomeUnknownError: go on with `settle_create`. CreationThrottledError also without asking, while the throttle
         is known to last. NoBackupHostError where a 404 is not about the server.
         """
         # Newline-separated, whatever the specification says: the panel takes a comma list for one pattern.
         body = {"name": name, "is_locked": locked} | ({"ignored": "\n".join(ignored)} if ignored else {})
         call = self._call("POST", f"creating a backup of server {server_id}", server_id, "backups", body=body)
-        call = replace(call, leaving=leaving)
+        call = replace(call, on_send=on_send)
         self._look_at_throttle(call, server_id)
         try:
             return new_backup(call, await self._calls.write(call))
@@ -241,7 +241,7 @@ class PanelClient:
         """Raise where the server's creation throttle is known to last."""
         seconds = self._throttled_until.get(server_id, float("-inf")) - self._clock.monotonic()
         if seconds > 0:
-            text = f"{call.doing}: the panel's creation throttle lasts for another {seconds:.0f} s"
+            text = f"{call.action}: the panel's creation throttle lasts for another {seconds:.0f} s"
             raise CreationThrottledError(text, retry_after=seconds)
 
     async def settle_create(self, server_id: str, name: str, *, until: float = SETTLE_SECONDS) -> Backup | None:
@@ -249,35 +249,35 @@ class PanelClient:
 
         OutcomeUnknownError where the last list could not be read, or not as a whole.
         """
-        doing = f"panel {self.name}, looking for backup {name} of server {server_id}"
+        action = f"panel {self.name}, looking for backup {name} of server {server_id}"
         fetch = self._backup_pages(server_id, self._calls.once, urgent=True)
-        return await settle_create(self._clock, doing, fetch, name, until=until)
+        return await settle_create(self._clock, action, fetch, name, until=until)
 
     async def set_lock(self, server_id: str, uuid: str, locked: bool) -> Backup:
         """Lock or unlock a backup. The panel only toggles, so it is read first, and the answer is looked at.
 
         OutcomeUnknownError where the answer was lost, and the backup is not seen to be so within half a minute.
         """
-        doing = f"{'locking' if locked else 'unlocking'} backup {uuid} of server {server_id}"
-        call = self._call("POST", doing, server_id, "backups", uuid, "lock")
+        action = f"{'locking' if locked else 'unlocking'} backup {uuid} of server {server_id}"
+        call = self._call("POST", action, server_id, "backups", uuid, "lock")
         backup = await self.backup(server_id, uuid)
         for _ in range(MOST_TOGGLES):
-            if said_locked(call.doing, backup) is locked:
+            if said_locked(call.action, backup) is locked:
                 return backup
             try:
                 backup = this_backup(call, await self._calls.write(call), uuid)
             except OutcomeUnknownError as error:
                 look = self._view(server_id, uuid, urgent=True)
                 view = partial(self._viewed, look, uuid, self._calls.once)
-                return await settle_toggle(self._clock, look.doing, view, locked, error)
-        if said_locked(call.doing, backup) is locked:
+                return await settle_toggle(self._clock, look.action, view, locked, error)
+        if said_locked(call.action, backup) is locked:
             return backup
-        raise PanelTroubleError(f"{call.doing}: it does not stay so; somebody else keeps changing it")
+        raise PanelTroubleError(f"{call.action}: it does not stay so; somebody else keeps changing it")
 
     async def restore(self, server_id: str, uuid: str, *, truncate: bool) -> None:
         """Ask once for a restore; `truncate` deletes the server's files first. The panel says only that it began."""
-        doing, body = f"restoring backup {uuid} of server {server_id}", {"truncate": truncate}
-        call = self._call("POST", doing, server_id, "backups", uuid, "restore", body=body)
+        action, body = f"restoring backup {uuid} of server {server_id}", {"truncate": truncate}
+        call = self._call("POST", action, server_id, "backups", uuid, "restore", body=body)
         nothing(call, await self._calls.write(call))
 
     async def delete(self, server_id: str, uuid: str, *, not_after: float = float("inf")) -> bool:
@@ -307,7 +307,7 @@ class PanelClient:
         spoken = trouble.spoken or isinstance(trouble, NodeError)
         look = self._view(server_id, uuid, urgent=True)
         view = partial(self._viewed, look, uuid, self._calls.once)
-        gone = await settle_delete(self._clock, look.doing, view, until=0 if spoken else DELETE_SECONDS)
+        gone = await settle_delete(self._clock, look.action, view, until=0 if spoken else DELETE_SECONDS)
         if gone and await self._is_seen(server_id):
             return True
         raise _not_deleted(trouble, stands=gone is False)
@@ -323,7 +323,7 @@ class PanelClient:
     async def _look(self, server_id: str) -> Server:
         """Return the server by one urgent look, which is not tried again."""
         call = replace(self._call("GET", f"viewing server {server_id}", server_id), urgent=True)
-        return understood(call, await self._requests.once(call), read_server)
+        return understood(call, await self._transport.once(call), read_server)
 
     async def _is_seen(self, server_id: str) -> bool:
         """Whether the panel shows the server."""
@@ -335,9 +335,9 @@ class PanelClient:
 
     # Calls
 
-    def _call(self, method: str, doing: str, *path: str, body: Mapping[str, object] | None = None) -> Call:
+    def _call(self, method: str, action: str, *path: str, body: Mapping[str, object] | None = None) -> Call:
         """Return the call for a path below `/servers/`."""
-        return Call(method, self._path(doing, *path), f"panel {self.name}, {doing}", body=body)
+        return Call(method, self._path(action, *path), f"panel {self.name}, {action}", body=body)
 
     def _view(self, server_id: str, uuid: str, *, urgent: bool) -> Call:
         """Return the call that looks at one backup."""
@@ -348,7 +348,7 @@ class PanelClient:
     async def _viewed(call: Call, uuid: str, send: Send) -> Backup:
         return this_backup(call, await send(call), uuid)
 
-    def _path(self, doing: str, *segments: str) -> str:
+    def _path(self, action: str, *segments: str) -> str:
         """Return the path below `/servers/`; NotFoundError, and nothing sent, where an id is none.
 
         A server's is written in lower case, as panels make them: whatever a person wrote, a Pelican's SQLite knows no
@@ -356,7 +356,7 @@ class PanelClient:
         """
         for text in segments:
             if not is_id(text):
-                raise NotFoundError(f"panel {self.name}, {doing}: {text[:40]!r} is no id")
+                raise NotFoundError(f"panel {self.name}, {action}: {text[:40]!r} is no id")
         server_id, *rest = segments
         return "/servers/" + "/".join((server_id.lower(), *rest))
 
@@ -383,7 +383,7 @@ class PanelClient:
             answer = await send(this)
             size = len(answer.body) + (size if number > 1 else 0)
             if size > LARGEST_LIST:
-                raise StrangeAnswerError(f"{call.doing}: the list is larger than {LARGEST_LIST >> 20} MiB")
+                raise StrangeAnswerError(f"{call.action}: the list is larger than {LARGEST_LIST >> 20} MiB")
             taken_at = answer.date or self.panel_now() or self._clock.now()
             page = understood(this, answer, lambda document: read(document, taken_at))
             return replace(page, sent_at=answer.sent_at)

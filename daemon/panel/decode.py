@@ -23,7 +23,7 @@ def understood(call: Call, answer: Answer, read: Callable[[object], Value]) -> V
         return read(answer.document)
     except UnreadableError as error:
         reason = f"a page “{answer.title}”" if answer.is_html and answer.title else str(error)
-    raise StrangeAnswerError(f"{call.doing}: the answer cannot be understood: {reason}", status=answer.status)
+    raise StrangeAnswerError(f"{call.action}: the answer cannot be understood: {reason}", status=answer.status)
 
 
 def this_backup(call: Call, answer: Answer, uuid: str) -> Backup:
@@ -42,10 +42,10 @@ def new_backup(call: Call, answer: Answer) -> Backup:
     return backup
 
 
-def said_locked(doing: str, backup: Backup) -> bool:
+def said_locked(action: str, backup: Backup) -> bool:
     """Return the backup's lock; StrangeAnswerError where the panel did not say, since it is only assumed then."""
     if "is_locked" in (backup.unreadable or ""):
-        raise StrangeAnswerError(f"{doing}: the panel does not say whether it is locked: {backup.unreadable}")
+        raise StrangeAnswerError(f"{action}: the panel does not say whether it is locked: {backup.unreadable}")
     return backup.locked
 
 
@@ -57,7 +57,7 @@ def nothing(call: Call, answer: Answer) -> None:
 
 def _other(call: Call, answer: Answer, expected: str) -> PanelError:
     """Given an answer that holds something else, return the error for it."""
-    text = f"{call.doing}: answered {answer.status} with "
+    text = f"{call.action}: answered {answer.status} with "
     if not isinstance(answer.document, dict):
         text += f"no JSON object instead of {expected}"
         if call.reads:

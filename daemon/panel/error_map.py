@@ -38,7 +38,7 @@ def refusal(answer: Answer, call: Call, *, application: bool = False) -> PanelEr
     if answer.words is None:
         return _wordless(answer, call)
     said = answer.words.detail.rstrip(".") or answer.words.code or "no reason"  # more is often added to it
-    text = f"{call.doing}: the panel answers {answer.status}: {said}"
+    text = f"{call.action}: the panel answers {answer.status}: {said}"
     return _by_code(answer, answer.words, text, call) or _by_status(
         answer, answer.words, text, call, application=application
     )
@@ -98,11 +98,11 @@ def _wordless(answer: Answer, call: Call) -> PanelError:
     """Given an answer without the panel's words — a proxy's, or no panel's at all — return the exception for it."""
     status = answer.status
     what = f"an HTML page{f' “{answer.title}”' if answer.title else ''}" if answer.is_html else "no error of a panel"
-    text = f"{call.doing}: answered {status} with {what}"
+    text = f"{call.action}: answered {status} with {what}"
     match status:
         case _ if 300 <= status < 400:  # noqa: PLR2004
             return StrangeAnswerError(
-                f"{call.doing}: answered {status}, a redirect, which is never followed", status=status
+                f"{call.action}: answered {status}, a redirect, which is never followed", status=status
             )
         case 401:
             return KeyRefusedError(text, status=status, hint=KeyRefusedError.foreign_hint)

@@ -1,7 +1,7 @@
 """Which proxy of the environment carries a request: decided here, not by httpx, which refuses what others write.
 
 The variables are curl's (curl(1), "Environment"): `https_proxy` and `HTTPS_PROXY`, else `all_proxy` and `ALL_PROXY`,
-and `no_proxy` and `NO_PROXY` for what goes without; small letters win. Requests that are not encrypted never take one.
+and `no_proxy` and `NO_PROXY` for what goes without; small letters win. Transport that are not encrypted never take one.
 In NO_PROXY stand names, which hold for all below them, addresses, networks, and any of these with a port. Pure: the
 environment is an argument.
 """

@@ -13,10 +13,10 @@ after the last window's end; it says `limit` and `remaining` on nearly every ans
 A 429 all the same makes everybody wait until the time that it names. Until the first answer nothing is known, and the
 number of connections bounds the burst; a panel or proxy that sends no such headers is bounded by it alone.
 
-`Pace` is a state machine that reads no clock and waits for nothing: it is handed monotonic seconds. (aiolimiter, which
-would be the ready-made base, reads its event loop's clock, cannot follow a limit that changes, and knows nothing of
-what others take from the same limit.) `Turn` makes tasks wait by it, first come, first served, but
-for urgent ones: a deletion is decided on what was seen a moment ago, and may not age in a queue.
+`RateLimiter` is a state machine that reads no clock and waits for nothing: it is handed monotonic seconds. (aiolimiter,
+which would be the ready-made base, reads its event loop's clock, cannot follow a limit that changes, and knows nothing
+of what others take from the same limit.) `QueuedRequest` makes tasks wait by it, first come, first served, but for
+urgent ones: a deletion is decided on what was seen a moment ago, and may not age in a queue.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Budget:
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimiter:
     """When the next request may go. `reserve` is the part of the limit that is left to others.
 
     `window_begins` is when an answer first showed the panel's window: at the latest, it began then. `known_at` is when
@@ -136,11 +136,11 @@ class Pace:
         self.window_begins = min(self.window_begins, self.blocked_until - WINDOW)
 
 
-class Turn:
+class QueuedRequest:
     """Lets the tasks of one key go in the order in which they came, each when the pace allows it."""
 
-    def __init__(self, pace: Pace, clock: Clock, waits: Callable[[float], None] = lambda _: None) -> None:
-        self.pace = pace
+    def __init__(self, limiter: RateLimiter, clock: Clock, waits: Callable[[float], None] = lambda _: None) -> None:
+        self.limiter = limiter
         self.waited = 0.0
         self._waits = waits  # is told of each wait, in seconds
         self._clock = clock
@@ -158,12 +158,12 @@ class Turn:
                     await self._clock.sleep(min(seconds, GLANCE))
                     self.waited += min(seconds, GLANCE)
                 now = self._clock.monotonic()
-                self.pace.go(now)
+                self.limiter.go(now)
                 return now
         finally:
             self._urgent -= urgent
 
     def _wait(self, *, urgent: bool) -> float:
         """Seconds until the head of a queue may look again; 0 means that it may go."""
-        seconds = self.pace.wait(self._clock.monotonic())
+        seconds = self.limiter.wait(self._clock.monotonic())
         return max(seconds, STEP_BACK) if self._urgent and not urgent else seconds

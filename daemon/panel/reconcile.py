@@ -52,17 +52,17 @@ def looks(clock: Clock, seconds: float) -> Iterator[Look]:
     yield Look(max(left, 0.0), READ_SECONDS, last=True)
 
 
-async def within(seconds: float, doing: str, seen: Awaitable[Seen]) -> Seen:
+async def within(seconds: float, action: str, seen: Awaitable[Seen]) -> Seen:
     """Return what is seen; PanelUnreachableError where that takes longer."""
     try:
         async with asyncio.timeout(seconds):
             return await seen
     except TimeoutError:
         pass
-    raise PanelUnreachableError(f"{doing}: no answer within {seconds:.0f} s")
+    raise PanelUnreachableError(f"{action}: no answer within {seconds:.0f} s")
 
 
-async def settle_create(clock: Clock, doing: str, fetch: Fetch[Backup], name: str, *, until: float) -> Backup | None:
+async def settle_create(clock: Clock, action: str, fetch: Fetch[Backup], name: str, *, until: float) -> Backup | None:
     """List until a backup of that name appears, for `until` seconds; None where it surely did not.
 
     Where a panel alters names, what it could have made of this one is taken for it. One pass is enough to find it, so
@@ -74,7 +74,7 @@ async def settle_create(clock: Clock, doing: str, fetch: Fetch[Backup], name: st
         await clock.sleep(look.pause)
         passes = MOST_PASSES if look.last else 1
         try:
-            listing, _ = await within(look.seconds, doing, read_listing(fetch, passes))
+            listing, _ = await within(look.seconds, action, read_listing(fetch, passes))
         except PanelError as error:
             trouble = error
             continue
@@ -85,7 +85,7 @@ async def settle_create(clock: Clock, doing: str, fetch: Fetch[Backup], name: st
                 return backup
         if look.last and listing.completeness is not Completeness.PARTIAL and not named:
             return None
-    text = f"{doing}: the list could not be read as a whole, so it may exist or not"
+    text = f"{action}: the list could not be read as a whole, so it may exist or not"
     raise OutcomeUnknownError(text) if trouble is None else _still_unknown(text, trouble)
 
 
@@ -98,7 +98,7 @@ def _still_unknown(text: str, trouble: PanelError) -> OutcomeUnknownError:
 
 
 async def settle_toggle(
-    clock: Clock, doing: str, view: Callable[[], Awaitable[Backup]], locked: bool, lost: OutcomeUnknownError
+    clock: Clock, action: str, view: Callable[[], Awaitable[Backup]], locked: bool, lost: OutcomeUnknownError
 ) -> Backup:
     """View a backup until its lock is as the toggle makes it; a second one is never made: both might be done, late.
 
@@ -108,8 +108,8 @@ async def settle_toggle(
     for look in looks(clock, TOGGLE_SECONDS):
         await clock.sleep(look.pause)
         try:
-            backup = await within(look.seconds, doing, view())
-            if said_locked(doing, backup) is locked:
+            backup = await within(look.seconds, action, view())
+            if said_locked(action, backup) is locked:
                 return backup
             trouble = None
         except NotFoundError:
@@ -122,7 +122,7 @@ async def settle_toggle(
 
 
 async def settle_delete(
-    clock: Clock, doing: str, view: Callable[[], Awaitable[Backup]], *, until: float
+    clock: Clock, action: str, view: Callable[[], Awaitable[Backup]], *, until: float
 ) -> bool | None:
     """View a backup until the panel knows it no more, for `until` seconds.
 
@@ -132,7 +132,7 @@ async def settle_delete(
     for look in looks(clock, until):
         await clock.sleep(look.pause)
         try:
-            await within(look.seconds, doing, view())
+            await within(look.seconds, action, view())
             stands = True
         except NotFoundError:
             return True

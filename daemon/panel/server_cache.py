@@ -40,7 +40,7 @@ class _Sighting:
     at: float
 
 
-class Sightings:
+class ServerCache:
     """What one key sees of one panel's servers. `fetch` reads a page of the list, `view` a single server."""
 
     def __init__(self, clock: Clock, fetch: Fetch[Server], view: Callable[[str], Awaitable[Server]]) -> None:

@@ -1,4 +1,4 @@
-"""The calls of one server: sent as `Requests` sends them, and where its state is in the way, the state is looked at.
+"""The calls of one server: sent as `Transport` sends them, and where its state is in the way, the state is looked at.
 
 A 409 says so in the panel's own language (APP_LOCALE), so its words tell nobody which state it is. The server's view
 tells, and answers in every state. Whether to wait, to skip or to call somebody hangs on that.
@@ -10,7 +10,7 @@ from typing import TypeAlias
 from daemon.core.model import Server
 from daemon.panel.answers import Answer, Call
 from daemon.panel.errors import PanelError, ServerStateError
-from daemon.panel.transport import Requests
+from daemon.panel.transport import Transport
 
 View: TypeAlias = Callable[[str], Awaitable[Server]]
 
@@ -18,21 +18,21 @@ View: TypeAlias = Callable[[str], Awaitable[Server]]
 class ServerCalls:
     """`view` looks once at the server of a refused call."""
 
-    def __init__(self, requests: Requests, view: View) -> None:
-        self._requests = requests
+    def __init__(self, requests: Transport, view: View) -> None:
+        self._transport = requests
         self._view = view
 
     async def read(self, call: Call) -> Answer:
-        """As `Requests.read`; ServerStateError with its obstacle."""
-        return await self._tell(self._requests.read, call)
+        """As `Transport.read`; ServerStateError with its obstacle."""
+        return await self._tell(self._transport.read, call)
 
     async def write(self, call: Call) -> Answer:
-        """As `Requests.write`; ServerStateError with its obstacle."""
-        return await self._tell(self._requests.write, call)
+        """As `Transport.write`; ServerStateError with its obstacle."""
+        return await self._tell(self._transport.write, call)
 
     async def once(self, call: Call) -> Answer:
-        """As `Requests.once`; ServerStateError with its obstacle."""
-        return await self._tell(self._requests.once, call)
+        """As `Transport.once`; ServerStateError with its obstacle."""
+        return await self._tell(self._transport.once, call)
 
     async def _tell(self, send: Callable[[Call], Awaitable[Answer]], call: Call) -> Answer:
         try:

@@ -37,7 +37,7 @@ from daemon.panel.errors import (
 )
 from daemon.panel.outage import Outage, is_down
 from daemon.panel.proxies import UnusableProxyError
-from daemon.panel.rate_limiter import Budget, Pace, Turn
+from daemon.panel.rate_limiter import Budget, QueuedRequest, RateLimiter
 from daemon.panel.reach import SOCKS_ERRORS
 
 with without("httpx._main"):
@@ -91,7 +91,7 @@ class _Key(httpx.Auth):
         yield request
 
 
-class Requests:
+class Transport:
     """All requests of one key to one panel."""
 
     def __init__(
@@ -100,7 +100,7 @@ class Requests:
         key: SecretStr,
         *,
         clock: Clock,
-        pace: Pace,
+        limiter: RateLimiter,
         verify: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         randomness: Random | None = None,
@@ -111,7 +111,7 @@ class Requests:
         self.answers: Counter[str] = Counter()
         self._key = key
         self._clock = clock
-        self._turn = Turn(pace, clock, self._say_wait)
+        self._turn = QueuedRequest(limiter, clock, self._say_wait)
         self._waits = waits
         self._said_at = float("-inf")
         self._places = asyncio.Semaphore(CONNECTIONS)
@@ -203,13 +203,13 @@ class Requests:
     async def once(self, call: Call) -> Answer:
         """Make one request in its turn, and return the answer where it is 2xx."""
         if not self._sendable():
-            raise KeyRefusedError(f"{call.doing}: the key is empty or holds characters that no key has")
+            raise KeyRefusedError(f"{call.action}: the key is empty or holds characters that no key has")
         async with self._urgent_places if call.urgent else self._places:
             sent_at = await self._turn.take(urgent=call.urgent)
             if sent_at > call.not_after:
-                raise HeldBackError(f"{call.doing}: the API limit held it back for too long; nothing was sent")
-            if call.leaving is not None:
-                call.leaving()
+                raise HeldBackError(f"{call.action}: the API limit held it back for too long; nothing was sent")
+            if call.on_send is not None:
+                call.on_send()
             answer = await self._exchange(call, sent_at)
             self._learn(answer, call)
         if httpx.codes.is_success(answer.status):
@@ -230,18 +230,18 @@ class Requests:
         now = self._clock.monotonic()
         if answer.date is not None:
             self.panel_clock.learn(answer.date)
-        pace = self._turn.pace
+        limiter = self._turn.limiter
         limit, remaining = (whole(answer.headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining"))
         # A write can be under a limit of its own (newer panels: 3 restores in 15 min) and carry that one's headers.
-        general = call.reads or (pace.budget is not None and limit == pace.budget.limit)
+        general = call.reads or (limiter.budget is not None and limit == limiter.budget.limit)
         if general and limit and remaining is not None:
-            pace.learn(now, answer.sent_at, Budget(limit, remaining))
+            limiter.learn(now, answer.sent_at, Budget(limit, remaining))
         if (
             general
             and answer.status == httpx.codes.TOO_MANY_REQUESTS
             and isinstance(refusal(answer, call), ApiLimitError)
         ):
-            pace.refused(now, answer.retry_after)
+            limiter.refused(now, answer.retry_after)
 
     async def _exchange(self, call: Call, sent_at: float) -> Answer:
         """Send one request and read its answer whole, or raise what became of it."""
@@ -265,12 +265,12 @@ class Requests:
         ) as response:
             error = StrangeAnswerError if call.reads else OutcomeUnknownError
             if response.headers.get("content-encoding", IDENTITY).lower() != IDENTITY:
-                raise error(f"{call.doing}: the answer is compressed, which was not asked for")
+                raise error(f"{call.action}: the answer is compressed, which was not asked for")
             body = bytearray()
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > LARGEST_ANSWER:
-                    raise error(f"{call.doing}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
+                    raise error(f"{call.action}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
             headers = {name.lower(): value for name, value in response.headers.items()}
             echo = self._key.get_secret_value().encode()
             return Answer(response.status_code, headers, bytes(body).replace(echo, b"[key]"), sent_at)
@@ -281,10 +281,10 @@ class Requests:
             self._client = self._client or self._open()
             return self._client
         except UnusableProxyError as error:
-            failure: PanelError = ProxyError(f"{call.doing}: {error}")
+            failure: PanelError = ProxyError(f"{call.action}: {error}")
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             name = type(error).__name__  # its words could hold a secret
-            failure = PanelUnreachableError(f"{call.doing}: no client can be made ({name})", hint=ENVIRONMENT_HINT)
+            failure = PanelUnreachableError(f"{call.action}: no client can be made ({name})", hint=ENVIRONMENT_HINT)
         raise failure
 
     def _open(self) -> httpx.AsyncClient:
@@ -315,10 +315,10 @@ def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:
     if isinstance(error, NOT_SENT):
         # Only a connection's own words are told: an illegal header's would hold the key.
         words = str(error).replace(key.get_secret_value(), "…") if isinstance(error, httpx.ConnectError) else ""
-        return PanelUnreachableError(f"{call.doing}: no connection ({clean(words) or name})", hint=_hint(words))
+        return PanelUnreachableError(f"{call.action}: no connection ({clean(words) or name})", hint=_hint(words))
     if call.reads:
-        return PanelUnreachableError(f"{call.doing}: the answer was lost ({name})")
-    return OutcomeUnknownError(f"{call.doing}: the answer was lost ({name}), and nothing says whether it was done")
+        return PanelUnreachableError(f"{call.action}: the answer was lost ({name})")
+    return OutcomeUnknownError(f"{call.action}: the answer was lost ({name}), and nothing says whether it was done")
 
 
 def _hint(words: str) -> str | None:

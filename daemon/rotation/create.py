@@ -27,9 +27,9 @@ from daemon.rotation.outcome import (
     Retry,
     refusal,
 )
+from daemon.rotation.preview import ROUNDING, adoption, stuck_problem
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
-from daemon.rotation.survey import ROUNDING, adoption, stuck_problem
 from daemon.state import Rotation, Step
 
 AGAIN = frozenset({"retry", "resume"})
@@ -76,7 +76,7 @@ async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, u
     if uuid is not None and (found is None or found.unreadable):
         found = await _viewed(run, name, uuid)
     elif found is None:
-        left = SETTLE_SECONDS - max(0.0, (run.tools.clock.now() - at).total_seconds())
+        left = SETTLE_SECONDS - max(0.0, (run.context.clock.now() - at).total_seconds())
         if left > 0 or not _shows_all(listing):
             found = await _settle(run, name, max(0.0, left))
     if found is not None:
@@ -90,7 +90,7 @@ def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
     """By hand only one that still runs is taken over; for a start, whatever was asked for since that start."""
     pending = found.completed_at is None
     if run.order.start_at is None:
-        return pending and run.tools.clock.now() - asked_at < run.config.policy.timeout
+        return pending and run.context.clock.now() - asked_at < run.config.policy.timeout
     return asked_at >= run.order.start_at
 
 
@@ -170,7 +170,7 @@ def _by_panel(run: Run, moment: datetime) -> datetime:
 
 def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup | None:
     """Return a pending one of ours made for the current interval; say which ones are stuck."""
-    this_start = run.order.start_at or run.tools.clock.now()
+    this_start = run.order.start_at or run.context.clock.now()
     found = adoption(run.config, verdicts, start_at=this_start, ahead=run.panel_ahead(), now=now)
     for stuck in found.stuck:
         problem = stuck_problem(stuck)
@@ -181,7 +181,7 @@ def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup |
 async def _create(run: Run, gathered: Gathered) -> Backup:
     """Create; where the panel answers that the limit is reached, make room by exactly one deletion and create again."""
     policy = run.config.policy
-    identity = f"{run.tools.random.getrandbits(32):08x}"
+    identity = f"{run.context.random.getrandbits(32):08x}"
     name = policy.template.render(run.config.name, run.panel_now(), identity)
     try:
         return await _ask(run, name, gathered.listing)
@@ -199,20 +199,20 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
     It is journalled when it is sent, however long the API limit held it back: the next rotation counts from there.
     """
 
-    def leaving() -> None:
+    def on_send() -> None:
         run.announce("create", backup=name)
 
     try:
-        backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored, leaving=leaving)
+        backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored, on_send=on_send)
     except OutcomeUnknownError as error:
         run.log.warning("create_unknown", backup=name, text=error.text)
         backup = await _settle_own(run, name, error)
     except PanelError as error:
         if isinstance(error, NodeError):
-            run.tools.slots.failed(run.config.panel.name, run.known_server.node, run.config.name)
+            run.context.slots.failed(run.config.panel.name, run.known_server.node, run.config.name)
         run.step("create_refused", backup=name, error=error.text)
         raise
-    run.tools.slots.did(run.config.panel.name, run.known_server.node)
+    run.context.slots.did(run.config.panel.name, run.known_server.node)
     run.step("created", uuid=backup.uuid, backup=backup.name)
     compare(run, name, backup, answered=all(backup.uuid != known.uuid for known in before.backups))
     run.log.info("backup_created", backup=backup.name, uuid=backup.uuid)
@@ -293,7 +293,7 @@ def _may_still_be_done(run: Run, earlier: Step) -> bool:
 
     What seems to have been asked for in the days to come was asked for by a clock that was set back since.
     """
-    return abs(run.tools.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
+    return abs(run.context.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
 
 
 def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
@@ -307,7 +307,7 @@ def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
         raise _at_limit(limit, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
     if run.journal_broken:
         raise _at_limit(limit, "without a journal no room is made")
-    last = run.tools.journal.last_step(run.known_server.uuid, ("room", "room_refused", "turned_good"))
+    last = run.context.journal.last_step(run.known_server.uuid, ("room", "room_refused", "turned_good"))
     return last if last is not None and last.name == "room" else None
 
 

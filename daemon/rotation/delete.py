@@ -21,8 +21,8 @@ from daemon.panel.errors import (
 from daemon.rotation.deletion import FRESH_SECONDS, ChangedError, delete_seen, expect
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import UNDELETABLE, UNDELETED_HINT, Problem, Result, Retry
+from daemon.rotation.preview import must_be_free
 from daemon.rotation.run import Halt, Run
-from daemon.rotation.survey import must_be_free
 
 LISTINGS = 3
 MOST_UNDELETED = 20  # in one rotation
@@ -37,15 +37,15 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
 
     `decide` is called with the configuration in force and may raise Halt. `step` is the journal's word for it.
     """
-    if run.tools.clock.monotonic() - gathered.read_at > FRESH_SECONDS:
+    if run.context.clock.monotonic() - gathered.read_at > FRESH_SECONDS:
         gathered = await gather(run)
     for last in range(1, LISTINGS + 1):
-        config = in_force(run)
+        config = current_config(run)
         try:
             for verdict in decide(config, gathered.listing):
                 if verdict.backup.uuid in run.undeleted:
                     continue
-                expect(in_force(run) == config, "the configuration was read again")
+                expect(current_config(run) == config, "the configuration was read again")
                 await _delete(run, verdict, gathered, step)
         except ChangedError as changed:
             run.log.info("listing_changed", text=str(changed))
@@ -57,9 +57,9 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
     return False
 
 
-def in_force(run: Run) -> ServerConfig:
+def current_config(run: Run) -> ServerConfig:
     """The server's configuration at this moment; Halt where it is gone or speaks of other backups than before."""
-    began, now = run.config, run.tools.in_force(run.config.name)
+    began, now = run.config, run.context.current_config(run.config.name)
     if now is None:
         difference = "the server is gone from the configuration"
     elif (now.panel.name, now.panel.url, now.id) != (began.panel.name, began.panel.url, began.id):
@@ -92,7 +92,7 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> 
     seen_at = None if verdict.state is State.FAILED else gathered.read_at
     try:
         existed = await delete_seen(
-            run.client, run.tools.clock, run.server_id, backup, seen_at=seen_at, by_the_clock=True
+            run.client, run.context.clock, run.server_id, backup, seen_at=seen_at, by_the_clock=True
         )
     except (ChangedError, PanelError) as error:
         if not isinstance(error, LEFT_OPEN):

@@ -26,7 +26,7 @@ def compare_listed(run: Run, listing: Listing) -> None:
 
 def _unseen(run: Run) -> list[str]:
     try:
-        return run.tools.journal.unseen(run.known_server.uuid)
+        return run.context.journal.unseen(run.known_server.uuid)
     except StateError as error:
         run.journal_failed(error)
         return []
@@ -43,9 +43,9 @@ def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> No
     if not certain and not altered(asked, kept.name):
         return
     run.step("altered", uuid=kept.uuid, asked=asked, kept=kept.name)
-    journal = run.tools.journal
+    journal = run.context.journal
     try:
-        journal.was_altered(run.known_server.uuid, kept.uuid, Altered(asked, kept.name), run.tools.clock.now())
+        journal.was_altered(run.known_server.uuid, kept.uuid, Altered(asked, kept.name), run.context.clock.now())
     except StateError as error:
         run.journal_failed(error)
     unsafe = unsafe_characters(run.config.policy.template)

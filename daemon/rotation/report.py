@@ -15,7 +15,7 @@ from daemon.state import Rotation
 
 def begin(run: Run) -> Row:
     """Open the rotation's row in the journal; raises StateError."""
-    order, config, journal = run.order, run.config, run.tools.journal
+    order, config, journal = run.order, run.config, run.context.journal
     number = journal.begin(
         server_uuid=run.server.uuid if run.server else config.id,
         server=config.name,
@@ -23,7 +23,7 @@ def begin(run: Run) -> Row:
         policy=config.policy.name,
         trigger=order.trigger,
         start_at=order.start_at,
-        at=run.tools.clock.now(),
+        at=run.context.clock.now(),
     )
     return Row(journal, number)
 
@@ -52,7 +52,7 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         row = run.row or begin(run)
         row.journal.end(
             row.number,
-            at=run.tools.clock.now(),
+            at=run.context.clock.now(),
             result=outcome.result.value,
             retry_at=outcome.retry_at,
             backup_uuid=run.created.uuid if run.created else None,
@@ -95,9 +95,9 @@ def _retry_at(run: Run, halt: Halt | None) -> datetime | None:
         return None
     if halt.retry is Retry.ONCE and order.failed > 0:
         return None
-    now = run.tools.clock.now()
+    now = run.context.clock.now()
     delay = max(retry_delay(order.attempt + 1), timedelta(seconds=halt.retry_after or 0))
-    config = run.tools.in_force(run.config.name) or run.config
+    config = run.context.current_config(run.config.name) or run.config
     return now + delay if now + delay < config.starts.after(now) else None
 
 

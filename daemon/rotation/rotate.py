@@ -28,10 +28,10 @@ from daemon.rotation.outcome import (
     Retry,
     refusal,
 )
+from daemon.rotation.preview import must_be_free
 from daemon.rotation.report import begin, newest_good_at, report
-from daemon.rotation.run import Halt, Order, Run, Stage, Tools
+from daemon.rotation.run import Halt, Order, RotationContext, Run, Stage
 from daemon.rotation.setup import mend_state, recover_journal
-from daemon.rotation.survey import must_be_free
 from daemon.rotation.wait import Expectation, expected, wait
 from daemon.state import Rotation
 from daemon.state.local.locks import server_lock
@@ -40,14 +40,14 @@ BUSY_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks at a journal that another process holds."""
 
 
-async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
+async def rotate(order: Order, client: PanelClient, context: RotationContext) -> Outcome:
     """Run one rotation to its end and report; raises nothing but cancellation and bugs.
 
     A cancelled rotation leaves its journal row open, so that the next one picks it up.
     """
     server = order.server
     with bound(server=server.name, policy=server.policy.name):
-        run = tools.under_way[server.name] = Run(order, client, tools, get_logger())
+        run = context.under_way[server.name] = Run(order, client, context, get_logger())
         recover_journal(run, waits=True)
         try:
             await _rotate(run)
@@ -61,7 +61,7 @@ async def rotate(order: Order, client: PanelClient, tools: Tools) -> Outcome:
             raise
         finally:
             run.release_slot()
-            del tools.under_way[server.name]
+            del context.under_way[server.name]
             unbind("rotation")
 
 
@@ -70,7 +70,7 @@ def _say_left(run: Run) -> None:
     backup = {"backup": run.created.name} if run.created is not None else {}
     hint = "the panel goes on with what it was asked for; the server's next rotation picks it up"
     run.log.warning("rotation_left", stage=run.stage.value, **backup, hint=hint)
-    run.tools.left(run)
+    run.context.on_abandoned(run)
 
 
 async def _rotate(run: Run) -> None:
@@ -108,7 +108,7 @@ async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:
 async def _see(run: Run) -> Server:
     """Read the server's view, and check that the panel would let it be backed up at all."""
     run.server = server = await run.read(lambda: run.client.seen_server(run.server_id))
-    run.tools.seen(run.config, server)
+    run.context.on_server(run.config, server)
     must_be_free(server)
     if server.backup_limit == 0:
         raise Halt(Result.REFUSED, NO_BACKUPS)
@@ -120,11 +120,11 @@ def _locked(run: Run, uuid: str) -> Iterator[None]:
     """One rotation at a time per server; where the state folder fails, at least within this process."""
     with ExitStack() as held:
         try:
-            held.enter_context(server_lock(run.tools.state_dir, uuid))
+            held.enter_context(server_lock(run.context.state_dir, uuid))
         except ServerBusyError:
             raise
         except StateError as error:
-            run.tools.lock_trouble = error
+            run.context.lock_trouble = error
             run.journal_failed(error)
             held.enter_context(server_lock(None, uuid))
         yield
@@ -134,8 +134,8 @@ async def _take_turn(run: Run) -> None:
     """Let all others run once: rotations that learn of their servers by one page of the list would otherwise all open
     their rows in one go, and everything else would wait for that.
     """
-    async with run.tools.turn:
-        await run.tools.clock.sleep(0)
+    async with run.context.turn:
+        await run.context.clock.sleep(0)
 
 
 async def _begin(run: Run) -> list[Rotation]:
@@ -148,7 +148,7 @@ async def _begin(run: Run) -> list[Rotation]:
     mended = False
     for delay in (*BUSY_DELAYS, None):
         try:
-            rows = run.tools.journal.of_start(run.known_server.uuid, run.order.start_at)
+            rows = run.context.journal.of_start(run.known_server.uuid, run.order.start_at)
             row = run.row = begin(run)
         except JournalBusyError as error:
             if delay is None:
@@ -156,10 +156,10 @@ async def _begin(run: Run) -> list[Rotation]:
                 break
             run.log.warning("journal_waited_for", text=error.text, again_in=delay)
             run.stage = Stage.QUEUED
-            await run.tools.clock.sleep(delay)
+            await run.context.clock.sleep(delay)
         except StateError as error:
-            mend_state(run.tools)
-            if mended or run.tools.state_trouble is not None:
+            mend_state(run.context)
+            if mended or run.context.state_trouble is not None:
                 run.journal_failed(error)
                 break
             mended = True
@@ -177,7 +177,10 @@ def _close(run: Run, rows: list[Rotation]) -> None:
     for left_open in (row for row in rows if row.ended_at is None):
         try:
             run.row.journal.end(
-                left_open.id, at=run.tools.clock.now(), result="interrupted", summary={"taken_over_by": run.row.number}
+                left_open.id,
+                at=run.context.clock.now(),
+                result="interrupted",
+                summary={"taken_over_by": run.row.number},
             )
         except StateError as error:
             run.journal_failed(error)
@@ -186,14 +189,14 @@ def _close(run: Run, rows: list[Rotation]) -> None:
 async def _take_slot(run: Run) -> None:
     """Wait for a place on the node; after a long wait the server may have changed, so it is seen again."""
     run.stage = Stage.QUEUED
-    run.slot = await run.tools.slots.take(
+    run.slot = await run.context.slots.take(
         run.config.panel.name,
         run.known_server.node,
         places=run.config.panel.backups_per_node,
         hold=run.config.policy.node_hold.total_seconds(),
         patient=run.order.trigger != "manual",
     )
-    if run.tools.in_force(run.config.name) is None:
+    if run.context.current_config(run.config.name) is None:
         text = "the server is gone from the configuration while it queued for its node"
         raise Halt(Result.SKIPPED, Problem("gone", text))
     await _see(run)

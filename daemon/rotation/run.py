@@ -65,12 +65,12 @@ class Stage(StrEnum):
 
 
 @dataclass(slots=True)
-class Tools:
+class RotationContext:
     """What rotations are done with; one set for a whole process.
 
-    `in_force` gives a server's configuration as it is at that moment (None: it is gone), since a reload may change
-    it while a rotation waits. `seen` is told of each server as the panel shows it, and may raise Halt; `left` of each
-    rotation that is left before its end.
+    `current_config` gives a server's configuration as it is at that moment (None: it is gone), since a reload may
+    change it while a rotation waits. `on_server` is told of each server as the panel shows it, and may raise Halt;
+    `on_abandoned` of each rotation that is left before its end.
     `opening_trouble` is why the journal of a configured state folder could not be opened at the last try,
     `lock_trouble` why the last lock could not be taken there.
     `opened_anew` is told when a state that was in trouble has been opened anew.
@@ -81,10 +81,10 @@ class Tools:
     journal: Journal
     state_dir: Path | None
     slots: NodeSlots
-    in_force: Callable[[str], ServerConfig | None]
+    current_config: Callable[[str], ServerConfig | None]
     random: random.Random
-    seen: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
-    left: Callable[["Run"], None] = lambda _run: None
+    on_server: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
+    on_abandoned: Callable[["Run"], None] = lambda _run: None
     opened_anew: Callable[[], None] = lambda: None
     opening_trouble: StateError | None = None
     lock_trouble: StateError | None = None
@@ -131,7 +131,7 @@ class Run:
 
     order: Order
     client: PanelClient
-    tools: Tools
+    context: RotationContext
     log: FilteringBoundLogger
     stage: Stage = Stage.BEGINNING
     server: Server | None = None
@@ -200,7 +200,7 @@ class Run:
         """What the journal knew before this rotation decided anything, and what it was told since."""
         if self.remembered is None:
             try:
-                self.remembered = recall(self.tools.journal, self.known_server.uuid)
+                self.remembered = recall(self.context.journal, self.known_server.uuid)
             except StateError as error:
                 self.journal_failed(error)
                 return Remembered()
@@ -221,7 +221,7 @@ class Run:
             return
         self.remembered = replace(known, row=row)
         try:
-            self.tools.journal.apply(self.known_server.uuid, row)
+            self.context.journal.apply(self.known_server.uuid, row)
         except StateError as error:
             self.journal_failed(error)
 
@@ -241,7 +241,7 @@ class Run:
     def ownership(self, config: ServerConfig) -> Ownership:
         """What is the policy's own: by its templates, and by uuid what the panel keeps under other names."""
         try:
-            return config.ownership.knowing(self.tools.journal.altered(self.known_server.uuid))
+            return config.ownership.knowing(self.context.journal.altered(self.known_server.uuid))
         except StateError as error:
             self.journal_failed(error)
             return config.ownership
@@ -249,7 +249,7 @@ class Run:
     def accepted(self) -> frozenset[str]:
         """The backups that an operator said are good after all."""
         try:
-            return self.tools.journal.accepted(self.known_server.uuid)
+            return self.context.journal.accepted(self.known_server.uuid)
         except StateError as error:
             self.journal_failed(error)
             return frozenset()
@@ -257,7 +257,7 @@ class Run:
     def earlier(self) -> tuple[Backup, ...]:
         """The good backups of the server's last complete listing that is known."""
         try:
-            return self.tools.journal.last_listing(self.known_server.uuid)
+            return self.context.journal.last_listing(self.known_server.uuid)
         except StateError as error:
             self.journal_failed(error)
             return ()
@@ -265,14 +265,14 @@ class Run:
     def remember(self, listing: Listing) -> None:
         """Remember a complete listing, for the next one that is not."""
         try:
-            self.tools.journal.listed(self.known_server.uuid, listing.backups, self.tools.clock.now())
+            self.context.journal.listed(self.known_server.uuid, listing.backups, self.context.clock.now())
         except StateError as error:
             self.journal_failed(error)
 
     def half_deleted(self) -> frozenset[str]:
         """The backups whose deletion was asked for and not completed: their rows may have no file."""
         try:
-            return self.tools.journal.asked(self.known_server.uuid)
+            return self.context.journal.asked(self.known_server.uuid)
         except StateError as error:
             self.journal_failed(error)
             return frozenset()
@@ -280,14 +280,14 @@ class Run:
     def deletion_asked(self, backup: Backup) -> None:
         """Remember, before it leaves, that a deletion is asked for: nobody else tells that it was half done."""
         try:
-            self.tools.journal.ask(self.known_server.uuid, backup.uuid, self.tools.clock.now())
+            self.context.journal.ask(self.known_server.uuid, backup.uuid, self.context.clock.now())
         except StateError as error:
             self.journal_failed(error)
 
     def deletion_ended(self, backup: Backup) -> None:
         """Forget it once the backup is gone; where that fails, what is remembered of it harms nothing."""
         with suppress(StateError):
-            self.tools.journal.asked_no_more(self.known_server.uuid, backup.uuid)
+            self.context.journal.asked_no_more(self.known_server.uuid, backup.uuid)
 
     def release_slot(self) -> None:
         """Let the node's next backup begin."""
@@ -296,11 +296,11 @@ class Run:
 
     def panel_now(self) -> datetime:
         """The panel's clock, or ours as long as the panel has not answered."""
-        return self.client.panel_now() or self.tools.clock.now()
+        return self.client.panel_now() or self.context.clock.now()
 
     def panel_ahead(self) -> timedelta:
         """How far the panel's clock runs ahead of ours."""
-        return self.panel_now() - self.tools.clock.now()
+        return self.panel_now() - self.context.clock.now()
 
     def problem(self, code: str, text: str, hint: str = "") -> Problem:
         """Note something that the operator should know; the rotation goes on."""
@@ -324,7 +324,7 @@ class Run:
         if self.row is None or self.journal_broken:
             return
         try:
-            write(self.row.journal, self.row.number, name, self.tools.clock.now(), **detail)
+            write(self.row.journal, self.row.number, name, self.context.clock.now(), **detail)
         except StateError as error:
             self.journal_failed(error)
 

@@ -10,7 +10,7 @@ from daemon.config.values import PanelConfig, ServerConfig
 from daemon.errors import JournalBusyError, StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
-from daemon.rotation.run import Run, Tools
+from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.slots import NodeSlots
 from daemon.state import Journal, lacks_room
 from daemon.state.local.locks import check_locks
@@ -19,17 +19,20 @@ Tell = Callable[[str], None]
 """A callback that gets each step when it begins, in words for the operator."""
 
 
-def open_tools(
-    state_dir: Path | None, clock: Clock, in_force: Callable[[str], ServerConfig | None], randomness: random.Random
-) -> Tools:
+def open_context(
+    state_dir: Path | None,
+    clock: Clock,
+    current_config: Callable[[str], ServerConfig | None],
+    randomness: random.Random,
+) -> RotationContext:
     """Open the journal; where a configured state folder cannot be used, go on without deleting."""
     journal, trouble = _open_journal(state_dir)
-    return Tools(
+    return RotationContext(
         clock=clock,
         journal=journal,
         state_dir=state_dir,
         slots=NodeSlots(clock),
-        in_force=in_force,
+        current_config=current_config,
         random=randomness,
         opening_trouble=trouble,
     )
@@ -40,47 +43,47 @@ def recover_journal(run: Run, *, waits: bool = False) -> None:
 
     With `waits` a journal that another process holds is not given up yet: the caller waits for it.
     """
-    tools = run.tools
-    mend_state(tools)
-    trouble = tools.state_trouble
+    context = run.context
+    mend_state(context)
+    trouble = context.state_trouble
     if trouble is not None and not (
-        waits and trouble is tools.journal.trouble and isinstance(trouble, JournalBusyError)
+        waits and trouble is context.journal.trouble and isinstance(trouble, JournalBusyError)
     ):
         run.journal_failed(trouble)
 
 
-def keep_state(tools: Tools) -> None:
+def keep_state(context: RotationContext) -> None:
     """Notice where the journal's file was taken away or replaced, and mend whatever of the state was in trouble."""
     with suppress(StateError):
-        tools.journal.look_after()
-    mend_state(tools)
+        context.journal.look_after()
+    mend_state(context)
 
 
-def mend_state(tools: Tools) -> None:
+def mend_state(context: RotationContext) -> None:
     """Find out whether a state that could not be used can be used now: the journal is opened anew, unless it is only
     held by another process for the moment, or has no room.
     """
-    before = tools.state_trouble
+    before = context.state_trouble
     if before is None:
         return
-    _mend_journal(tools)
-    tools.lock_trouble = _lock_trouble(tools.state_dir)
-    if tools.state_trouble is None:
+    _mend_journal(context)
+    context.lock_trouble = _lock_trouble(context.state_dir)
+    if context.state_trouble is None:
         get_logger().warning("state_used_again", text=f"what was wrong before: {before.text}")
 
 
-def _mend_journal(tools: Tools) -> None:
-    if tools.opening_trouble is None:
+def _mend_journal(context: RotationContext) -> None:
+    if context.opening_trouble is None:
         try:
-            tools.journal.probe()
+            context.journal.probe()
         except StateError as error:
             if isinstance(error, JournalBusyError) or lacks_room(error):
                 return
         else:
             return
-    tools.journal.close()
-    tools.journal, tools.opening_trouble = _open_journal(tools.state_dir)
-    tools.opened_anew()
+    context.journal.close()
+    context.journal, context.opening_trouble = _open_journal(context.state_dir)
+    context.opened_anew()
 
 
 def _lock_trouble(state_dir: Path | None) -> StateError | None:

@@ -36,7 +36,7 @@ async def wait(run: Run, backup: Backup, expectation: Expectation) -> tuple[Back
 
     Raises Halt when it is still pending after `timeout`, counted from its `created_at`, or vanished.
     """
-    clock, timeout = run.tools.clock, run.config.policy.timeout
+    clock, timeout = run.context.clock, run.config.policy.timeout
     # Counted on by our own clock: the panel's may be set meanwhile, and a date that cannot be read has no age.
     age = max(0.0, (run.panel_now() - backup.created_at).total_seconds()) if backup.created_at else 0.0
     began = clock.monotonic()
@@ -103,11 +103,11 @@ async def _sleep(run: Run, delay: timedelta) -> None:
     seconds = max(1.0, delay.total_seconds())
     remaining = run.slot.remaining() if run.slot else None
     if run.slot is not None and remaining is not None and remaining < seconds:
-        await run.tools.clock.sleep(remaining)
+        await run.context.clock.sleep(remaining)
         run.slot.release()
         run.log.info("slot_given_back", reason="held for as long as one backup may")
         seconds -= remaining
-    await run.tools.clock.sleep(seconds)
+    await run.context.clock.sleep(seconds)
 
 
 def _still_pending(backup: Backup, waited: timedelta, timeout: timedelta) -> Halt:

@@ -21,16 +21,16 @@ from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
 from daemon.log import get_logger
-from daemon.rotation.run import Tools
-from daemon.rotation.setup import mend_state, open_client, open_tools
+from daemon.rotation.run import RotationContext
+from daemon.rotation.setup import mend_state, open_client, open_context
 from daemon.service import gc_policy as garbage
 from daemon.service.aside import aside
 from daemon.service.process import SIGNALS, take_signals
 from daemon.service.systemd import Notifier
 from daemon.state.local.presence import daemon_present
-from daemon.status.fleet_status import Board
-from daemon.status.tracker import Watcher
-from daemon.web.door import Http
+from daemon.status.fleet_status import FleetStatus
+from daemon.status.tracker import StatusTracker
+from daemon.web.server import Http
 
 log = get_logger()
 
@@ -95,27 +95,29 @@ class Service:
             present.close()
             present.enter_context(daemon_present(config.state_dir))
 
-        tools = open_tools(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
-        tools.opened_anew = be_known
-        if await self._stopped_while_held(tools):
-            tools.journal.close()
+        context = open_context(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
+        context.opened_anew = be_known
+        if await self._stopped_while_held(context):
+            context.journal.close()
             return
-        alerts = Alerts(config, lambda: tools.journal, self._clock)
-        watcher = Watcher(tools)
-        watcher.follow(config)
-        open_and_watch = watcher.opening(lambda panel: open_client(panel, self._clock))
-        fleet = Fleet(config, tools, open_and_watch, listeners=[alerts, watcher])
-        http = Http(Board(fleet, watcher))
+        alerts = Alerts(config, lambda: context.journal, self._clock)
+        tracker = StatusTracker(context)
+        tracker.follow(config)
+        open_and_watch = tracker.opening(lambda panel: open_client(panel, self._clock))
+        fleet = Fleet(config, context, open_and_watch, listeners=[alerts, tracker])
+        http = Http(FleetStatus(fleet, tracker))
 
         def obey(effective: Config) -> None:
             alerts.reload(effective)
-            watcher.follow(effective)
+            tracker.follow(effective)
             fleet.reload(effective)
 
         discovery = Discovery(self._clock, fleet.clients, obey)
         _say_warnings(config)
-        if tools.state_trouble is not None:
-            log.error("state_unusable", text=tools.state_trouble.text, consequence="backups are made, none is deleted")
+        if context.state_trouble is not None:
+            log.error(
+                "state_unusable", text=context.state_trouble.text, consequence="backups are made, none is deleted"
+            )
         alerts.start()
         try:
             await http.follow(config.http)
@@ -124,16 +126,16 @@ class Service:
             log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
             with garbage.settled():
                 self._notifier.ready(_status(fleet))
-                await self._serve(fleet, discovery, watcher, http)
+                await self._serve(fleet, discovery, tracker, http)
                 discovery.stop()
-                watcher.stopping = True
+                tracker.stopping = True
                 await self._stop(fleet)
         finally:
             discovery.stop()
             await http.follow(None)
             await alerts.close(FLUSH_SECONDS)
             await fleet.close()
-            tools.journal.close()
+            context.journal.close()
 
     async def _first_configuration(self) -> Config | None:
         """The first configuration, however long it takes; None where we are told to stop before it is read."""
@@ -147,17 +149,17 @@ class Service:
                 return None
         return reading.result()
 
-    async def _stopped_while_held(self, tools: Tools) -> bool:
+    async def _stopped_while_held(self, context: RotationContext) -> bool:
         """Wait for a journal that another process holds, for a while; return whether we are told to stop meanwhile."""
         for second in range(HELD_SECONDS):
-            if not isinstance(tools.opening_trouble, JournalBusyError):
+            if not isinstance(context.opening_trouble, JournalBusyError):
                 return False
             if second == 0:
-                log.warning("journal_waited_for", text=tools.opening_trouble.text, seconds=HELD_SECONDS)
+                log.warning("journal_waited_for", text=context.opening_trouble.text, seconds=HELD_SECONDS)
             pause = asyncio.ensure_future(self._clock.sleep(1))
             if await self._stopped_before(pause, None):
                 return True
-            mend_state(tools)
+            mend_state(context)
         return False
 
     async def _stopped_before(self, what: asyncio.Future[Any], bound: float | None) -> bool:
@@ -190,7 +192,7 @@ class Service:
         refuse_unusable(config)
         return config
 
-    async def _serve(self, fleet: Fleet, discovery: Discovery, watcher: Watcher, http: Http) -> None:
+    async def _serve(self, fleet: Fleet, discovery: Discovery, tracker: StatusTracker, http: Http) -> None:
         """Obey signals until one of them says stop; tell systemd how things stand now and then."""
         while True:
             try:
@@ -205,7 +207,7 @@ class Service:
             if isinstance(event, signal.Signals):
                 log.info("stopping", signal=event.name)
                 return
-            self._end_reload(event, fleet, discovery, watcher)
+            self._end_reload(event, fleet, discovery, tracker)
             await http.follow_or_stay(fleet.config.http)
             self._feed_watchdog(fleet)
 
@@ -240,13 +242,13 @@ class Service:
             self._events.put_nowait(error)
 
     def _end_reload(
-        self, outcome: Config | Exception | None, fleet: Fleet, discovery: Discovery, watcher: Watcher
+        self, outcome: Config | Exception | None, fleet: Fleet, discovery: Discovery, tracker: StatusTracker
     ) -> None:
         """Obey what was read; a bad one, or none yet, leaves the old one running (invariant 11)."""
         if outcome is None or isinstance(outcome, BackupdError):
             text = SLOW if outcome is None else outcome.text
             log.warning("reload_failed", text=text, consequence="the old configuration stays in force")
-            watcher.reload_failed()
+            tracker.reload_failed()
         elif isinstance(outcome, Exception):
             raise outcome
         else:

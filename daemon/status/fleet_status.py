@@ -5,19 +5,19 @@ from daemon.errors import JournalBusyError
 from daemon.fleet.fleet import Fleet
 from daemon.state import Rotation
 from daemon.status.timetable import Timetable
-from daemon.status.tracker import Watcher
+from daemon.status.tracker import StatusTracker
 from daemon.status.views import ServerView, view
 
 SLICE = 25
 """After so many servers others may run, so that a thousand of them do not hold up what is due meanwhile."""
 
 
-class Board:
+class FleetStatus:
     """Where the page, the status and the metrics find what they show."""
 
-    def __init__(self, fleet: Fleet, watcher: Watcher) -> None:
+    def __init__(self, fleet: Fleet, tracker: StatusTracker) -> None:
         self.fleet = fleet
-        self.watcher = watcher
+        self.tracker = tracker
         self._timetable = Timetable()
 
     @property
@@ -32,7 +32,7 @@ class Board:
         views: list[ServerView] = []
         for name in servers:
             if len(views) % SLICE == 0:
-                await self.watcher.clock.sleep(0)
+                await self.tracker.clock.sleep(0)
             if (one := self.view(name)) is not None:
                 views.append(one)
         return views
@@ -42,21 +42,21 @@ class Board:
         server = self.config.servers.get(name)
         if server is None:
             return None
-        now = self.watcher.clock.now()
-        standing = self.watcher.standing(name)
-        times = self._timetable.times(server, standing.fine_at, now)
-        return view(server, standing, times, self.watcher.work(name), now)
+        now = self.tracker.clock.now()
+        server_status = self.tracker.server_status(name)
+        times = self._timetable.times(server, server_status.fine_at, now)
+        return view(server, server_status, times, self.tracker.work(name), now)
 
     def rotations(self, name: str, limit: int) -> list[Rotation]:
         """A server's last rotations, newest first; raises StateError."""
-        return self.watcher.tools.journal.recent(name, limit=limit)
+        return self.tracker.context.journal.recent(name, limit=limit)
 
     def ailments(self) -> list[str]:
         """Why the daemon cannot do its work, in words; nothing where it can."""
         found = []
-        if self.watcher.stopping:
+        if self.tracker.stopping:
             found.append("the daemon is stopping")
-        if (trouble := self.watcher.tools.state_trouble) is not None:
+        if (trouble := self.tracker.context.state_trouble) is not None:
             busy = isinstance(trouble, JournalBusyError)
             state = (
                 "the journal is held by another process" if busy else "the state folder or the journal cannot be used"
@@ -66,11 +66,11 @@ class Board:
 
     def stalled(self) -> list[str]:
         """Whether the scheduler has let a start pass by."""
-        late = 0.0 if self.watcher.stopping else self.fleet.behind()
+        late = 0.0 if self.tracker.stopping else self.fleet.behind()
         return [f"the scheduler is {late:.0f} s behind"] if late else []
 
     def notes(self) -> list[str]:
         """What the operator should know of the daemon itself, though it does its work."""
-        if self.watcher.reload.successful:
+        if self.tracker.reload.successful:
             return []
         return ["the configuration on disk is refused, so that the one before is in force; the log says why"]

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from daemon import __version__
 from daemon.status.counts import Spread
-from daemon.status.fleet_status import Board
+from daemon.status.fleet_status import FleetStatus
 from daemon.status.values import Snapshot
 from daemon.status.views import ServerView
 
@@ -29,9 +29,9 @@ Value = tuple[tuple[str, ...], float]
 class Metrics:
     """What is scraped."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
-        self._collector = _Fleet(board)
+    def __init__(self, fleet_status: FleetStatus) -> None:
+        self._board = fleet_status
+        self._collector = _Fleet(fleet_status)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self._collector)
         ProcessCollector(registry=self._registry)
@@ -45,8 +45,8 @@ class Metrics:
 class _Fleet(Collector):
     """Everything of ours; `views` are set before each scrape."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, fleet_status: FleetStatus) -> None:
+        self._board = fleet_status
         self.views: list[ServerView] = []
 
     def describe(self) -> Iterable[Metric]:
@@ -61,7 +61,7 @@ class _Fleet(Collector):
         yield from self._panels()
 
     def _daemon(self) -> Iterator[Metric]:
-        reload = self._board.watcher.reload
+        reload = self._board.tracker.reload
         version = (__version__, platform.python_version())
         yield _gauge("build_info", "What runs; always 1.", ("version", "python"), [(version, 1)])
         yield _single("ready", "Whether the daemon can do its work; /readyz says why not.", not self._board.ailments())
@@ -85,7 +85,7 @@ class _Fleet(Collector):
             (
                 "newest_good_backup_timestamp_seconds",
                 "When the newest good backup of the server's policy was made; none where there is none.",
-                lambda one: _timestamp(one.standing.good_at),
+                lambda one: _timestamp(one.server_status.good_at),
             ),
             (
                 "backup_interval_seconds",
@@ -100,17 +100,17 @@ class _Fleet(Collector):
             (
                 "rotation_failures",
                 "How many of the server's rotations in a row, up to the last, failed or were refused, but not held.",
-                lambda one: one.standing.failures,
+                lambda one: one.server_status.failures,
             ),
             (
                 "deletions_held",
                 "How many good backups beyond retention the brake holds, until somebody looks; 0: none.",
-                lambda one: _of(one, lambda snapshot: snapshot.tally.beyond if one.standing.held_since else 0),
+                lambda one: _of(one, lambda snapshot: snapshot.tally.beyond if one.server_status.held_since else 0),
             ),
             (
                 "undeletable_backups",
                 "How many of the server's backups the panel did not delete when it was last asked to.",
-                lambda one: one.standing.undeleted,
+                lambda one: one.server_status.undeleted,
             ),
             (
                 "backup_suspicious",
@@ -146,7 +146,7 @@ class _Fleet(Collector):
         )
 
     def _rotations(self) -> Iterator[Metric]:
-        counts = self._board.watcher.counts
+        counts = self._board.tracker.counts
         yield _counter(
             "rotations",
             "Rotations that ended, by result.",
@@ -168,7 +168,7 @@ class _Fleet(Collector):
         )
 
     def _panels(self) -> Iterator[Metric]:
-        clients = self._board.watcher.clients
+        clients = self._board.tracker.clients
         budgets = {name: client.budget for name, client in clients.items() if client.budget is not None}
         yield _counter(
             "panel_requests",
@@ -198,11 +198,11 @@ class _Fleet(Collector):
 
 def _kinds(view: ServerView) -> Iterable[tuple[tuple[str, str, str], int]]:
     """How many backups of each kind a server has."""
-    return view.standing.snapshot.kinds.items() if view.standing.snapshot else ()
+    return view.server_status.snapshot.kinds.items() if view.server_status.snapshot else ()
 
 
 def _of(view: ServerView, read: Callable[[Snapshot], float | None]) -> float | None:
-    return read(view.standing.snapshot) if view.standing.snapshot else None
+    return read(view.server_status.snapshot) if view.server_status.snapshot else None
 
 
 def _timestamp(moment: datetime | None) -> float | None:

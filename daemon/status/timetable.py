@@ -43,6 +43,6 @@ class Timetable:
 def _times(server: ServerConfig, fine_at: datetime, now: datetime) -> Times:
     starts = server.starts
     following = starts.after(now)
-    overdue_at = watch.due_by(watch.Watch(fine_at), starts, server.policy.timeout)
+    overdue_at = watch.due_by(watch.AlertState(fine_at), starts, server.policy.timeout)
     due_at = overdue_at - server.policy.timeout - watch.GRACE
     return Times(following, starts.after(following) - following, due_at, overdue_at)

@@ -14,11 +14,11 @@ from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Result
-from daemon.rotation.run import Order, Tools
+from daemon.rotation.run import Order, RotationContext
 from daemon.state import Rotation, Sample
 from daemon.status.counts import Counts, Reload
 from daemon.status.stored import ended_of, from_stored, to_stored
-from daemon.status.values import Began, Ended, Snapshot, Standing, Work
+from daemon.status.values import Began, Ended, ServerStatus, Snapshot, Work
 
 log = get_logger()
 
@@ -31,25 +31,25 @@ MANY = 2000
 INTERRUPTED = "interrupted"
 
 
-class Watcher:
+class StatusTracker:
     """What is known of every configured server at this moment. It is one of the fleet's listeners."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
-        self.standings: dict[str, Standing] = {}
+    def __init__(self, context: RotationContext) -> None:
+        self.context = context
+        self.standings: dict[str, ServerStatus] = {}
         """Of the servers that were asked for, or rotated, since the daemon began; the journal knows the others."""
 
         self.counts = Counts()
         self.clients: dict[str, PanelClient] = {}
         self.stopping = False
-        self.reload = Reload(successful=True, succeeded_at=tools.clock.now())
+        self.reload = Reload(successful=True, succeeded_at=context.clock.now())
         self._servers: Mapping[str, ServerConfig] = {}
         self._since: dict[str, datetime] = {}
 
     @property
     def clock(self) -> Clock:
         """The daemon's clock."""
-        return self.tools.clock
+        return self.context.clock
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read; what was known of others by their names is gone."""
@@ -77,28 +77,34 @@ class Watcher:
     def began(self, order: Order) -> None:
         """A rotation begins."""
         name, now = order.server.name, self.clock.now()
-        standing = self.standing(name)
-        merged = standing.last is not None and order.start_at is not None and order.start_at < standing.last.ended_at
+        server_status = self.server_status(name)
+        merged = (
+            server_status.last is not None
+            and order.start_at is not None
+            and order.start_at < server_status.last.ended_at
+        )
         if order.trigger == "schedule" and order.start_at is not None and not merged:
             self.counts.lateness.add(max(0.0, (now - order.start_at).total_seconds()))
-        self.standings[name] = replace(standing, began=Began(order.trigger, now))
+        self.standings[name] = replace(server_status, began=Began(order.trigger, now))
 
     def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
         now, name = self.clock.now(), order.server.name
-        before = self.standing(name)
+        before = self.server_status(name)
         began = before.began or Began(order.trigger, now)
         snapshot = _snapshot(outcome, now)
-        standing = replace(after(before, _ended(outcome, began, now)), snapshot=snapshot or before.snapshot, began=None)
-        self.standings[name] = standing if snapshot is None else replace(standing, good_at=_good_at(snapshot))
+        server_status = replace(
+            after(before, _ended(outcome, began, now)), snapshot=snapshot or before.snapshot, began=None
+        )
+        self.standings[name] = server_status if snapshot is None else replace(server_status, good_at=_good_at(snapshot))
         self._count(outcome, (now - began.at).total_seconds())
         if snapshot is not None:
             self._keep(snapshot, order.server.panel.name)
 
     def work(self, name: str) -> Work | None:
         """How far the server's rotation is, where one is under way."""
-        run = self.tools.under_way.get(name)
-        began = self.standing(name).began
+        run = self.context.under_way.get(name)
+        began = self.server_status(name).began
         if run is None or began is None:
             return None
         created = run.created.created_at if run.created else None
@@ -107,18 +113,18 @@ class Watcher:
 
     def trend(self, name: str) -> list[Sample]:
         """How many bytes the server's backups held, day by day, as far as that is known."""
-        snapshot = self.standing(name).snapshot
+        snapshot = self.server_status(name).snapshot
         try:
-            return self.tools.journal.trend(snapshot.uuid) if snapshot else []
+            return self.context.journal.trend(snapshot.uuid) if snapshot else []
         except StateError:
             return []
 
-    def standing(self, name: str) -> Standing:
+    def server_status(self, name: str) -> ServerStatus:
         """How a server stands; what is not at hand is recalled from the journal."""
         server = self._servers.get(name)
         if name not in self.standings and server is not None:
             self.standings[name] = self._recalled(server)
-        return self.standings.get(name) or Standing(self.clock.now())
+        return self.standings.get(name) or ServerStatus(self.clock.now())
 
     def _count(self, outcome: Outcome, seconds: float) -> None:
         counts = self.counts
@@ -126,7 +132,7 @@ class Watcher:
         counts.deletions[outcome.server] += len(outcome.deleted)
         counts.durations.add(seconds)
         try:
-            rows = self.tools.journal.recent(outcome.server, limit=1)
+            rows = self.context.journal.recent(outcome.server, limit=1)
         except StateError:
             return  # the rotation itself has said so
         for row in rows:
@@ -134,27 +140,29 @@ class Watcher:
 
     def _keep(self, snapshot: Snapshot, panel: str) -> None:
         try:
-            self.tools.journal.snapshot(to_stored(snapshot, panel), snapshot.tally.bytes)
+            self.context.journal.snapshot(to_stored(snapshot, panel), snapshot.tally.bytes)
         except StateError as error:
             log.warning("snapshot_lost", text=error.text)
 
-    def _recalled(self, server: ServerConfig) -> Standing:
+    def _recalled(self, server: ServerConfig) -> ServerStatus:
         """What the journal knows of a server."""
-        since, journal = self._since[server.name], self.tools.journal
+        since, journal = self._since[server.name], self.context.journal
         try:
             rows = journal.attempts(server.name, limit=RECENT)
             if len(rows) == RECENT and _held_throughout(rows):
                 rows = journal.attempts(server.name, limit=MANY)  # since when, for an hourly schedule too
             stored = journal.last_snapshot(server.panel.name, server.id)
-            standing = recalled([row for row in rows if _is_of(row, server)], since)
+            server_status = recalled([row for row in rows if _is_of(row, server)], since)
         except (StateError, TypeError, ValueError) as error:  # the latter: a row that was not written here
             log.warning("journal_unreadable", server=server.name, text=str(error))
-            return Standing(since)
+            return ServerStatus(since)
         snapshot = from_stored(stored) if stored else None
-        return replace(standing, snapshot=snapshot, good_at=_good_at(snapshot) if snapshot else standing.good_at)
+        return replace(
+            server_status, snapshot=snapshot, good_at=_good_at(snapshot) if snapshot else server_status.good_at
+        )
 
 
-def after(before: Standing, ended: Ended) -> Standing:
+def after(before: ServerStatus, ended: Ended) -> ServerStatus:
     """Given how a server stood and how a rotation of it ended, return how it stands."""
     fine_at = ended.ended_at if ended.good or ended.excused else before.fine_at
     failures = {Result.DONE: 0, Result.SKIPPED: before.failures}.get(ended.result, before.failures + 1)
@@ -165,15 +173,15 @@ def after(before: Standing, ended: Ended) -> Standing:
     return replace(before, last=ended, fine_at=fine_at, failures=failures, held_since=held_since, undeleted=undeleted)
 
 
-def recalled(rows: list[Rotation], since: datetime) -> Standing:
+def recalled(rows: list[Rotation], since: datetime) -> ServerStatus:
     """Given a server's journalled rotations, newest first, and since when it is watched, return how it stands."""
     ended = [row for row in rows if row.ended_at is not None and row.result != INTERRUPTED]
-    standing = Standing(fine_at=min((row.began_at for row in rows), default=since))
+    server_status = ServerStatus(fine_at=min((row.began_at for row in rows), default=since))
     for row in reversed(ended):
-        standing = after(standing, ended_of(row))
-        if standing.last is not None and standing.last.good:
-            standing = replace(standing, good_at=standing.last.ended_at)
-    return standing
+        server_status = after(server_status, ended_of(row))
+        if server_status.last is not None and server_status.last.good:
+            server_status = replace(server_status, good_at=server_status.last.ended_at)
+    return server_status
 
 
 def _ended(outcome: Outcome, began: Began, now: datetime) -> Ended:

@@ -182,7 +182,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServerStatus:
     """All that is remembered of one server.
 
     `fine_at` is when last there was nothing to complain of; at first, since when the server is known. `failures` is how

@@ -13,7 +13,7 @@ from daemon.core.states import PLAINLY
 from daemon.core.units import format_duration, format_moment
 from daemon.rotation.outcome import UNDELETABLE, UNDELETED_HINT, Result
 from daemon.status.timetable import Times
-from daemon.status.values import Standing, Tally, Work
+from daemon.status.values import ServerStatus, Tally, Work
 
 
 class Kind(StrEnum):
@@ -55,7 +55,7 @@ class ServerView:
     """One server as it stands at `now`."""
 
     server: ServerConfig
-    standing: Standing
+    server_status: ServerStatus
     times: Times
     now: datetime
     troubles: tuple[Trouble, ...]
@@ -69,12 +69,12 @@ class ServerView:
     @property
     def tally(self) -> Tally:
         """Its backups, counted; nothing where none were seen yet."""
-        return self.standing.snapshot.tally if self.standing.snapshot else NOTHING
+        return self.server_status.snapshot.tally if self.server_status.snapshot else NOTHING
 
     @property
     def age(self) -> timedelta | None:
         """How old its newest good backup is."""
-        good_at = self.standing.good_at
+        good_at = self.server_status.good_at
         return None if good_at is None else max(self.now - good_at, timedelta(0))
 
     @property
@@ -85,7 +85,7 @@ class ServerView:
     @property
     def limit(self) -> int | None:
         """How many backups the panel allows; None where that was not seen yet."""
-        return self.standing.snapshot.limit if self.standing.snapshot else None
+        return self.server_status.snapshot.limit if self.server_status.snapshot else None
 
     @property
     def rank(self) -> tuple[int, str]:
@@ -97,10 +97,12 @@ class ServerView:
 NOTHING = Tally()
 
 
-def view(server: ServerConfig, standing: Standing, times: Times, work: Work | None, now: datetime) -> ServerView:
+def view(
+    server: ServerConfig, server_status: ServerStatus, times: Times, work: Work | None, now: datetime
+) -> ServerView:
     """Given all that is known of a server, return what is shown of it."""
-    progress = None if work is None else progress_of(work, standing)
-    return ServerView(server, standing, times, now, troubles_of(server, standing, times, now), progress)
+    progress = None if work is None else progress_of(work, server_status)
+    return ServerView(server, server_status, times, now, troubles_of(server, server_status, times, now), progress)
 
 
 def by_trouble(views: Iterable[ServerView]) -> list[ServerView]:
@@ -108,47 +110,47 @@ def by_trouble(views: Iterable[ServerView]) -> list[ServerView]:
     return sorted(views, key=lambda one: one.rank)
 
 
-def progress_of(work: Work, standing: Standing) -> Progress:
+def progress_of(work: Work, server_status: ServerStatus) -> Progress:
     """How far a rotation should be, as earlier backups of the server went; never quite done before it is."""
-    usual = standing.snapshot.usual_duration if standing.snapshot else None
+    usual = server_status.snapshot.usual_duration if server_status.snapshot else None
     if usual is None or work.waited is None:
         return Progress(work, None, None)
     share = work.waited / usual if usual else 1.0
     return Progress(work, min(share, 0.99), max(usual - work.waited, timedelta(0)))
 
 
-def troubles_of(server: ServerConfig, standing: Standing, times: Times, now: datetime) -> tuple[Trouble, ...]:
+def troubles_of(server: ServerConfig, server_status: ServerStatus, times: Times, now: datetime) -> tuple[Trouble, ...]:
     """All that is wrong with a server, the worst first."""
     found = (
-        _overdue(server, standing, times, now),
-        _failing(server, standing),
-        _suspicious(server, standing),
-        _shrunk(server, standing),
-        _undeletable(server, standing),
-        _limit_full(standing),
-        _held(server, standing),
+        _overdue(server, server_status, times, now),
+        _failing(server, server_status),
+        _suspicious(server, server_status),
+        _shrunk(server, server_status),
+        _undeletable(server, server_status),
+        _limit_full(server_status),
+        _held(server, server_status),
     )
     return tuple(trouble for trouble in found if trouble is not None)
 
 
-def _overdue(server: ServerConfig, standing: Standing, times: Times, now: datetime) -> Trouble | None:
+def _overdue(server: ServerConfig, server_status: ServerStatus, times: Times, now: datetime) -> Trouble | None:
     if now < times.overdue_at:
         return None
     due = format_moment(times.due_at, server.policy.zone)
-    if standing.good_at is None:
+    if server_status.good_at is None:
         return Trouble(Kind.OVERDUE, f"There is no good backup at all; the first was due at {due}.")
-    age = format_duration(now - standing.good_at)
+    age = format_duration(now - server_status.good_at)
     return Trouble(Kind.OVERDUE, f"The newest good backup is {age} old; one was due at {due}.")
 
 
-def _failing(server: ServerConfig, standing: Standing) -> Trouble | None:
-    last = standing.last
+def _failing(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
+    last = server_status.last
     if last is None or last.result not in {Result.FAILED, Result.REFUSED}:
         return None
     problem = last.problems[-1] if last.problems else None
     if last.held or (problem is not None and problem.code in {"backup_suspicious", UNDELETABLE}):
         return None  # which is told in words of its own
-    before = standing.failures - 1
+    before = server_status.failures - 1
     row = f", and {before} before it did not succeed either" if before > 0 else ""
     said = f": {problem.text}" if problem else ""
     again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
@@ -158,8 +160,8 @@ def _failing(server: ServerConfig, standing: Standing) -> Trouble | None:
     )
 
 
-def _suspicious(server: ServerConfig, standing: Standing) -> Trouble | None:
-    newest = standing.snapshot.newest_suspicious if standing.snapshot else None
+def _suspicious(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
+    newest = server_status.snapshot.newest_suspicious if server_status.snapshot else None
     if newest is None:
         return None
     lasting = server.policy.retention.suspicious_for
@@ -172,9 +174,9 @@ def _suspicious(server: ServerConfig, standing: Standing) -> Trouble | None:
     return Trouble(Kind.SUSPICIOUS, f"The newest backup, {newest.backup.name}, is suspicious: {because}.", hint)
 
 
-def _shrunk(server: ServerConfig, standing: Standing) -> Trouble | None:
+def _shrunk(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
     """Nobody may have looked yet, and the last whole one stays for a month only."""
-    snapshot = standing.snapshot
+    snapshot = server_status.snapshot
     if snapshot is None or snapshot.last_whole is None or snapshot.newest_suspicious is not None:
         return None
     name, stays = snapshot.last_whole
@@ -186,12 +188,12 @@ def _shrunk(server: ServerConfig, standing: Standing) -> Trouble | None:
     )
 
 
-def _undeletable(server: ServerConfig, standing: Standing) -> Trouble | None:
+def _undeletable(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
     """The backups are good, and some that are to go stay, since the panel does not delete them."""
-    last = standing.last
-    if last is None or not standing.undeleted:
+    last = server_status.last
+    if last is None or not server_status.undeleted:
         return None
-    what = "a backup that is" if standing.undeleted == 1 else f"{standing.undeleted} backups that are"
+    what = "a backup that is" if server_status.undeleted == 1 else f"{server_status.undeleted} backups that are"
     told = next((problem for problem in reversed(last.problems) if problem.code == UNDELETABLE), None)
     said = f": {told.text}" if told else ""
     again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
@@ -202,8 +204,8 @@ def _undeletable(server: ServerConfig, standing: Standing) -> Trouble | None:
     )
 
 
-def _limit_full(standing: Standing) -> Trouble | None:
-    snapshot = standing.snapshot
+def _limit_full(server_status: ServerStatus) -> Trouble | None:
+    snapshot = server_status.snapshot
     if snapshot is None or not snapshot.limit or snapshot.tally.used < snapshot.limit:
         return None
     return Trouble(
@@ -213,15 +215,15 @@ def _limit_full(standing: Standing) -> Trouble | None:
     )
 
 
-def _held(server: ServerConfig, standing: Standing) -> Trouble | None:
+def _held(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
     """Nothing is wrong with the backups: their deletion waits for the operator. Which they are, the server's page says.
 
     What the problem says is not told here: it names them, which is a paragraph.
     """
-    last, since = standing.last, standing.held_since
+    last, since = server_status.last, server_status.held_since
     if last is None or since is None:
         return None
-    beyond = standing.snapshot.tally.beyond if standing.snapshot else 0
+    beyond = server_status.snapshot.tally.beyond if server_status.snapshot else 0
     what = "1 good backup" if beyond == 1 else f"{beyond or 'some'} good backups"
     when = format_moment(since, server.policy.zone)
     made = "The new backup is good; t" if last.held else "T"

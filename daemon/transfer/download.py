@@ -8,7 +8,7 @@ from daemon.transfer.errors import DiskFullError, WrongFileError
 from daemon.transfer.expected import Expected
 from daemon.transfer.files import PartFile, is_there
 from daemon.transfer.receive import Source, Transfer
-from daemon.transfer.stdout import OneWay
+from daemon.transfer.stdout import StreamSink
 
 
 def download(source: Source, expected: Expected, path: Path, *, replace: bool = False) -> bool:
@@ -33,7 +33,7 @@ def download(source: Source, expected: Expected, path: Path, *, replace: bool = 
         except BaseException:
             part.keep = transfer.continues and expected.checksum is not None and part.tally.size > 0
             if part.tally.size > 0:  # where it was refused, nothing ever came
-                source.watcher.said(_left(part))
+                source.listener.said(_left(part))
             raise
         if difference is not None:
             part.keep = False
@@ -51,6 +51,6 @@ def _left(part: PartFile) -> str:
 
 def download_to(source: Source, expected: Expected, stream: BinaryIO) -> None:
     """Fetch a backup to a stream. WrongFileError comes at the end, when everything is written."""
-    difference = Transfer(source, OneWay(stream, expected.algorithm), expected).run()
+    difference = Transfer(source, StreamSink(stream, expected.algorithm), expected).run()
     if difference is not None:
         raise WrongFileError(difference)

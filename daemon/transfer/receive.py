@@ -15,7 +15,7 @@ from daemon.panel.download import FileHost, HostError, LinkRefusedError, RangeRe
 from daemon.panel.errors import PanelError
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
-from daemon.transfer.sinks import Behind, Sink
+from daemon.transfer.sinks import Sink, WriterThread
 
 TRIES = 5  # in a row that bring the file no further
 FEW_TRIES = 2  # the same, where more would be of little use
@@ -23,7 +23,7 @@ FIRST_PAUSE = 1.0  # seconds, doubling
 PROGRESS = 2**20  # so many more bytes are further
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Who is told how a transfer goes on."""
 
     def moved(self, size: int) -> None:
@@ -42,7 +42,7 @@ class Source:
     host: FileHost
     link: Callable[[], SecretStr]
     pause: Callable[[float], None]
-    watcher: Watcher
+    listener: ProgressListener
 
 
 class Transfer:
@@ -62,7 +62,7 @@ class Transfer:
         difference = self._expected.difference(self._sink.tally)
         if difference is None or not self._pieced or not self._sink.rewinds:
             return difference
-        self._source.watcher.said(f"put together, {difference}; fetching it again as a whole")
+        self._source.listener.said(f"put together, {difference}; fetching it again as a whole")
         self._restart()
         self._persist()
         return self._expected.difference(self._sink.tally)
@@ -88,7 +88,7 @@ class Transfer:
         if isinstance(failure, RangeRefusedError):
             self._restart()
         there = f" after {format_size(self._sink.tally.size)}" if self._sink.tally.size else ""
-        self._source.watcher.said(f"{failure.text}{there}; trying again with a new link")
+        self._source.listener.said(f"{failure.text}{there}; trying again with a new link")
         asked = failure.retry_after if isinstance(failure, PanelError) else None
         self._source.pause(max(asked or 0.0, FIRST_PAUSE * 2 ** max(0, tries - 1)))
 
@@ -110,7 +110,7 @@ class Transfer:
         """Say where the stream begins, unless that goes without saying, and let the sink begin there."""
         if there := self._sink.tally.size:
             words = f"going on after {format_size(start)}" if start else "the host begins again at the beginning"
-            self._source.watcher.said(words)
+            self._source.listener.said(words)
         if start:
             self._pieced = True
         elif there:
@@ -124,11 +124,11 @@ class Transfer:
     def _pour(self, stream: Stream) -> None:
         """Give the sink what the stream brings, but never much more than the file should be."""
         there = stream.start
-        with Behind(self._sink) as sink:
+        with WriterThread(self._sink) as sink:
             for piece in stream.pieces:
                 sink.put(piece)
                 there += len(piece)
-                self._source.watcher.moved(there)
+                self._source.listener.moved(there)
                 if there > self._expected.size:
                     return
 

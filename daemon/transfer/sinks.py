@@ -32,7 +32,7 @@ class Sink(Protocol):
         ...
 
 
-class Behind:
+class WriterThread:
     """Gives pieces to a sink in a thread of its own; what the sink raises is raised by the next call here."""
 
     def __init__(self, sink: Sink) -> None:

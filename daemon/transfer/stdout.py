@@ -6,7 +6,7 @@ from daemon.transfer.errors import WrongFileError, disk_error
 from daemon.transfer.expected import USUAL, Tally
 
 
-class OneWay:
+class StreamSink:
     """A sink that writes to a stream. Where the file begins again, what was written before is passed over, provided
     that it comes exactly the same.
     """

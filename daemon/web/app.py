@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from daemon.config.values import HttpConfig
 from daemon.documents.status import status
 from daemon.errors import StateError
-from daemon.status.fleet_status import Board
+from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import CONTENT_TYPE, Metrics
 from daemon.web.fleet_page import FleetPage
 from daemon.web.guard import Guard
@@ -40,11 +40,11 @@ HEADERS = {
 }
 
 
-def make_app(board: Board, config: Callable[[], HttpConfig], *, shared_seconds: float = 0.0) -> ASGIApp:
+def make_app(fleet_status: FleetStatus, config: Callable[[], HttpConfig], *, shared_seconds: float = 0.0) -> ASGIApp:
     """The daemon's HTTP; `config` gives what is in force at that moment. An answer serves all who ask for the same
     while it is made and for `shared_seconds` after; of health and readiness each is made anew.
     """
-    answers = _Answers(board, Shared(shared_seconds))
+    answers = _Answers(fleet_status, Shared(shared_seconds))
     routes = [
         Route("/healthz", answers.healthz),
         Route("/readyz", answers.readyz),
@@ -61,11 +61,11 @@ def make_app(board: Board, config: Callable[[], HttpConfig], *, shared_seconds: 
 class _Answers:
     """One method an address."""
 
-    def __init__(self, board: Board, shared: Shared) -> None:
-        self._board = board
+    def __init__(self, fleet_status: FleetStatus, shared: Shared) -> None:
+        self._board = fleet_status
         self._shared = shared
-        self._metrics = Metrics(board)
-        self._fleet_page = FleetPage(board)
+        self._metrics = Metrics(fleet_status)
+        self._fleet_page = FleetPage(fleet_status)
 
     async def healthz(self, _: Request) -> Response:
         """Alive: the event loop answers, and the scheduler lets no start pass by."""
@@ -114,7 +114,7 @@ class _Answers:
             rotations = self._board.rotations(name, SHOWN_ROTATIONS)
         except StateError:
             rotations = None
-        return server_page(view, self._board.watcher.trend(name), rotations, refresh=refresh)
+        return server_page(view, self._board.tracker.trend(name), rotations, refresh=refresh)
 
 
 def _address(request: Request) -> str:

@@ -7,7 +7,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import State
 from daemon.core.units import format_size, to_zone
 from daemon.status.coverage import strip_of
-from daemon.status.fleet_status import SLICE, Board
+from daemon.status.fleet_status import SLICE, FleetStatus
 from daemon.status.values import Snapshot
 from daemon.status.views import Progress, ServerView, Trouble, by_trouble
 from daemon.web.html import Html, join, tag
@@ -24,8 +24,8 @@ Key = tuple[ServerConfig, Snapshot | None, date]
 class FleetPage:
     """Makes the page; what of a row hangs on the server's backups alone is made once for each look at them."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, fleet_status: FleetStatus) -> None:
+        self._board = fleet_status
         self._rested: dict[str, tuple[Key, Html, Html]] = {}
 
     async def render(self, *, refresh: bool = False) -> str:
@@ -34,7 +34,7 @@ class FleetPage:
         rows = []
         for number, view in enumerate(views):
             if number % SLICE == 0:
-                await self._board.watcher.clock.sleep(0)
+                await self._board.tracker.clock.sleep(0)
             rows.append(self._row(view))
         self._rested = {view.name: self._rested[view.name] for view in views}
         return page(
@@ -56,7 +56,7 @@ class FleetPage:
         )
 
     def _facts(self, views: list[ServerView]) -> list[Html]:
-        now, zone = self._board.watcher.clock.now(), ZoneInfo("UTC")
+        now, zone = self._board.tracker.clock.now(), ZoneInfo("UTC")
         facts = [tag("span", "as of ", time(now, f"{local(now, zone)} UTC", zone))]
         running = sum(view.progress is not None for view in views)
         facts.append(tag("span", f"{running} under way" if running else "nothing under way"))
@@ -79,7 +79,7 @@ class FleetPage:
     def _at_rest(self, view: ServerView) -> tuple[Html, Html]:
         """The cells that stay as they are until the backups are looked at again, the day ends, or a reload."""
         today = to_zone(view.now, view.server.policy.zone).date()
-        key = (view.server, view.standing.snapshot, today)
+        key = (view.server, view.server_status.snapshot, today)
         known = self._rested.get(view.name)
         if known is None or not _same(known[0], key):
             known = (key, _name(view), self._backups(view))
@@ -87,7 +87,7 @@ class FleetPage:
         return known[1:]
 
     def _backups(self, view: ServerView) -> Html:
-        tally, snapshot = view.tally, view.standing.snapshot
+        tally, snapshot = view.tally, view.server_status.snapshot
         if snapshot is None:
             return tag("td", "not looked at yet", colspan=3, class_="soft")
         limit = f" of {snapshot.limit}" if snapshot.limit else ""
@@ -102,7 +102,7 @@ class FleetPage:
                 tag("small", ", ".join(counts)) if counts else None,
                 data_th="backups",
             ),
-            tag("td", tag("b", format_size(tally.bytes)), trend(self._board.watcher.trend(view.name)), data_th="size"),
+            tag("td", tag("b", format_size(tally.bytes)), trend(self._board.tracker.trend(view.name)), data_th="size"),
             tag("td", small_strip(strip), class_="cover", data_th="coverage"),
         )
 
@@ -115,7 +115,7 @@ def _same(known: Key, now: Key) -> bool:
 def headline(views: list[ServerView]) -> str:
     """All in one sentence."""
     troubled, all_of_them = sum(bool(view.troubles) for view in views), len(views)
-    unseen = sum(view.standing.snapshot is None for view in views)
+    unseen = sum(view.server_status.snapshot is None for view in views)
     if not troubled and unseen:
         return f"Not looked at yet: {unseen} of {all_of_them}; no trouble is known"
     if not troubled:
@@ -169,7 +169,7 @@ def _name(view: ServerView) -> Html:
 
 def _good(view: ServerView) -> Html:
     every = tag("small", f"every {span(view.times.interval)}")
-    good_at = view.standing.good_at
+    good_at = view.server_status.good_at
     if good_at is None or view.age is None:
         return tag("td", tag("b", "none"), every, data_th="newest good")
     shown = time(good_at, span(view.age), view.server.policy.zone)

@@ -62,7 +62,7 @@ def chip(view: ServerView) -> Html:
         return tag("span", kind.value, class_=f"chip {TONES[kind]}")
     if view.progress is not None:
         return tag("span", "at work", class_="chip run")
-    if view.standing.good_at is None:
+    if view.server_status.good_at is None:
         return tag("span", "not yet", class_="chip")
     return tag("span", "in order", class_="chip ok")
 

@@ -34,7 +34,7 @@ def server_page(
         _facts(view, samples),
     )
     zone = view.server.policy.zone
-    snapshot = view.standing.snapshot
+    snapshot = view.server_status.snapshot
     body = tag("main", _coverage(view, snapshot), _backups(view, snapshot), _rotations(rotations, zone))
     return page(f"{view.name} · ptero-backupd", header, body, tone=tone_of([view]), refresh=refresh)
 
@@ -45,7 +45,7 @@ def _trouble(trouble: Trouble) -> str:
 
 def _held(view: ServerView) -> Html | None:
     """Which backups the brake holds, oldest first."""
-    snapshot = view.standing.snapshot
+    snapshot = view.server_status.snapshot
     names = [one.backup.name for one in reversed(snapshot.verdicts) if is_beyond(one)] if snapshot else []
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return tag("p", f"Held: {', '.join(names[:MOST_NAMED])}{more}.", class_="soft") if names else None
@@ -60,9 +60,9 @@ def _at_work(view: ServerView) -> Html | None:
 
 
 def _facts(view: ServerView, samples: Sequence[Sample]) -> Html:
-    server, policy, snapshot, tally = view.server, view.server.policy, view.standing.snapshot, view.tally
+    server, policy, snapshot, tally = view.server, view.server.policy, view.server_status.snapshot, view.tally
     zone = policy.zone
-    good_at = view.standing.good_at
+    good_at = view.server_status.good_at
     facts: list[tuple[str, Part]] = [
         ("newest good backup", (time(good_at, f"{span(view.age)} old", zone),) if good_at and view.age else "none"),
         (

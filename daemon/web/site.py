@@ -15,7 +15,7 @@ import uvicorn
 from daemon.config.values import HttpConfig
 from daemon.errors import BackupdError, Exit
 from daemon.log import get_logger
-from daemon.status.fleet_status import Board
+from daemon.status.fleet_status import FleetStatus
 from daemon.web.app import make_app
 from daemon.web.crowd import Crowd, Limits
 
@@ -41,8 +41,8 @@ class _Listening:
 class Site:
     """The daemon's HTTP, at one address at a time, or at none."""
 
-    def __init__(self, board: Board, limits: Limits | None = None) -> None:
-        self._board = board
+    def __init__(self, fleet_status: FleetStatus, limits: Limits | None = None) -> None:
+        self._board = fleet_status
         self._limits = limits or Limits.of_this_process()
         self._now: _Listening | None = None
         self.port = 0

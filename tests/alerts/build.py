@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from daemon.alerts.message import Made, Message
 from daemon.config.values import AlertConfig, ServerConfig
-from daemon.core.alerting import Event, News
+from daemon.core.alerting import Alert, Event
 from daemon.core.model import Action, Backup, Reason, State, Verdict
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order
@@ -40,7 +40,7 @@ def alert(url: str, type_: Any = "webhook", events: frozenset[Event] = TROUBLE, 
 
 def message(of: ServerConfig, event: Event = Event.FAILED, text: str = "the panel is on fire", **more: Any) -> Message:
     """A message about that server."""
-    news = News(event, more.pop("after", ()))
+    news = Alert(event, more.pop("after", ()))
     return Message(news, of.name, of.panel.name, of.policy.name, more.pop("at", NOON), text, **more)
 
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from daemon.alerts import Alerts
 from daemon.alerts.formats import as_json
-from daemon.alerts.sender import Poster
+from daemon.alerts.sender import Sender
 from daemon.config.models import AlertTable
 from daemon.config.values import AlertConfig, Config, HttpConfig
 from daemon.core.alerting import Event
@@ -57,9 +57,9 @@ class Told:
         self.dead = False
         self.broken = ""
 
-    def poster(self) -> Poster:
+    def sender(self) -> Sender:
         """What sends to it."""
-        return Poster(transport=httpx.MockTransport(self._answer))
+        return Sender(transport=httpx.MockTransport(self._answer))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if self.dead:
@@ -115,7 +115,7 @@ class Stage:
     async def running(self, config: Config, flush: float = 3) -> AsyncIterator[Fleet]:
         """A daemon with its alerts, as the service has them."""
         journal: Callable[[], Journal] = lambda: fleet._tools.journal  # noqa: E731
-        alerts = self.alerts = Alerts(config, journal, self.clock, self.told.poster())
+        alerts = self.alerts = Alerts(config, journal, self.clock, self.told.sender())
         async with self.daemons.running(config, alerts) as fleet:
             alerts.start()
             yield fleet
@@ -329,7 +329,7 @@ async def test_trouble_of_many_is_one_message_and_nobodys_is_missing(stage: Stag
     servers = {name: replace(one, name=name) for name in (f"s{number}" for number in range(3000))}
     http = HttpConfig("127.0.0.1", 9180, frozenset(), None, "https://backups.example.com")
     crowd = replace(config, servers=servers, http=http)
-    alerts = Alerts(crowd, lambda: journal, stage.clock, stage.told.poster())
+    alerts = Alerts(crowd, lambda: journal, stage.clock, stage.told.sender())
     with Journal.open(stage.daemons.folder / "state") as journal:
         alerts.start()
         for server in servers.values():
@@ -368,7 +368,7 @@ async def test_at_one_address_starts_push_out_no_end(stage: Stage) -> None:
         replace(config, servers={server.name: server for server in (*crowd, late)}),
         Journal.memory,
         stage.clock,
-        stage.told.poster(),
+        stage.told.sender(),
     )
     alerts.start()
     for server in crowd:
@@ -448,7 +448,7 @@ async def test_a_policy_says_who_is_told(stage: Stage) -> None:
             name: replace(server, policy=replace(server.policy, alerts=names))
             for name, server in config.servers.items()
         }
-        alerts = Alerts(replace(config, servers=servers), Journal.memory, stage.clock, stage.told.poster())
+        alerts = Alerts(replace(config, servers=servers), Journal.memory, stage.clock, stage.told.sender())
         alerts.start()
         assert sorted(receiver.config.name for receiver in alerts._who(servers["survival"])) == told
         await alerts.close(0)
@@ -609,7 +609,7 @@ async def test_a_journal_that_is_opened_later_is_recalled_then(stage: Stage) -> 
     known = {"fine_at": at(1, 3).isoformat(), "good_at": at(1, 3).isoformat(), "told": ["failed"]}
     journals = [Journal.memory(), Journal.open(stage.daemons.folder / "state")]
     journals[1].watch({"survival": known}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
-    alerts = Alerts(config, lambda: journals[0], stage.clock, stage.told.poster())
+    alerts = Alerts(config, lambda: journals[0], stage.clock, stage.told.sender())
     alerts.start()
     await stage.clock.sleep(10)
     assert stage.told.of("survival") == []

@@ -39,7 +39,7 @@ class Note:
         return not self.text.startswith("brief")
 
 
-class Desk:
+class DownloadSession:
     """A receiver in memory: what comes of each try, in order, and when each was made."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Desk:
 
 async def test_letters_go_out_in_order() -> None:
     """One after the other, and again after a while of nothing."""
-    desk = Desk()
+    desk = DownloadSession()
     desk.put("one", "two")
     await desk.clock.sleep(60)
     desk.put("three")
@@ -100,7 +100,7 @@ async def test_letters_go_out_in_order() -> None:
 
 async def test_a_dead_receiver_is_tried_until_it_is_back() -> None:
     """With longer and longer pauses, and for days; those behind wait, and nothing is lost."""
-    desk = Desk(*[DOWN] * 300)
+    desk = DownloadSession(*[DOWN] * 300)
     desk.put("one", "two")
     await desk.clock.sleep(4 * 86_400)
     moments = [moment for moment, text in desk.tries if text == "one"]
@@ -112,7 +112,9 @@ async def test_a_dead_receiver_is_tried_until_it_is_back() -> None:
 
 async def test_retry_after_is_obeyed_within_reason() -> None:
     """A receiver that asks for a minute gets it; one that asks for a day does not."""
-    desk = Desk(Failure("answered 429", passing=True, retry_after=60), Failure("", passing=True, retry_after=86400))
+    desk = DownloadSession(
+        Failure("answered 429", passing=True, retry_after=60), Failure("", passing=True, retry_after=86400)
+    )
     desk.put("one")
     await desk.clock.sleep(3600)
     assert [moment for moment, _ in desk.tries] == pytest.approx([0, 60, 60 + 900])
@@ -120,7 +122,7 @@ async def test_retry_after_is_obeyed_within_reason() -> None:
 
 async def test_what_is_refused_is_tried_each_hour_and_with_whatever_comes() -> None:
     """An address may be put right, and words that are not taken alone may be with others."""
-    desk = Desk(GONE, GONE, ValueError("https://hooks.example.com/hunter2"), None)
+    desk = DownloadSession(GONE, GONE, ValueError("https://hooks.example.com/hunter2"), None)
     with capture_logs() as lines:
         desk.put("one")
         await desk.clock.sleep(REFUSED_SECONDS + 10)
@@ -137,7 +139,7 @@ async def test_what_is_refused_is_tried_each_hour_and_with_whatever_comes() -> N
 
 async def test_what_is_not_worth_it_is_tried_once() -> None:
     """A start that is told an hour late would be a lie."""
-    desk = Desk(DOWN)
+    desk = DownloadSession(DOWN)
     with capture_logs() as lines:
         desk.put("brief", "two")
         await desk.clock.sleep(1)
@@ -148,7 +150,7 @@ async def test_what_is_not_worth_it_is_tried_once() -> None:
 
 async def test_a_newer_letter_takes_the_place_of_the_one_before_it() -> None:
     """Behind what has come since; one that comes while the other is on its way is sent as well."""
-    desk = Desk(DOWN)
+    desk = DownloadSession(DOWN)
     desk.put("one: a", "two")
     await desk.clock.sleep(1)
     desk.put("one: b")
@@ -159,7 +161,7 @@ async def test_a_newer_letter_takes_the_place_of_the_one_before_it() -> None:
 
 async def test_what_was_replaced_on_its_way_still_waits() -> None:
     """The one that was taken was the one before it."""
-    desk = Desk()
+    desk = DownloadSession()
 
     async def send(_: Sequence[Note]) -> Failure | None:
         desk.put("one: b") if not desk.tries else None
@@ -174,7 +176,7 @@ async def test_what_was_replaced_on_its_way_still_waits() -> None:
 
 async def test_a_letter_that_is_dropped_is_not_sent() -> None:
     """Whether there is one or not."""
-    desk = Desk(DOWN)
+    desk = DownloadSession(DOWN)
     desk.put("one", "two")
     for key in ("two", "never"):
         desk.outbox.drop(key)
@@ -184,7 +186,7 @@ async def test_a_letter_that_is_dropped_is_not_sent() -> None:
 
 async def test_the_trouble_of_many_goes_out_together() -> None:
     """What comes within moments in one, what comes afterwards in another a minute later."""
-    desk = Desk(gathers=True, singly=2)
+    desk = DownloadSession(gathers=True, singly=2)
     desk.put("a", "b")
     await desk.clock.sleep(GATHER_SECONDS / 2)
     desk.put("c")
@@ -197,7 +199,7 @@ async def test_the_trouble_of_many_goes_out_together() -> None:
 
 async def test_at_the_end_what_waits_is_tried_once_more_at_once() -> None:
     """A pause of fifteen minutes does not keep the daemon."""
-    desk = Desk(DOWN)
+    desk = DownloadSession(DOWN)
     desk.put("one", "two")
     await desk.clock.sleep(1)
     await desk.outbox.close(3)
@@ -208,9 +210,9 @@ async def test_at_the_end_what_waits_is_tried_once_more_at_once() -> None:
 async def test_at_the_end_a_dead_receiver_costs_no_more_than_the_bound() -> None:
     """What it did not take still waits."""
     for slow in (True, False):
-        desk = Desk(always=DOWN)
+        desk = DownloadSession(always=DOWN)
 
-        async def hang(notes: Sequence[Note], desk: Desk = desk, slow: bool = slow) -> Failure | None:
+        async def hang(notes: Sequence[Note], desk: DownloadSession = desk, slow: bool = slow) -> Failure | None:
             await desk.clock.sleep(10 if slow else 0)
             return await desk._try(notes)
 
@@ -224,14 +226,14 @@ async def test_at_the_end_a_dead_receiver_costs_no_more_than_the_bound() -> None
 
 async def test_closing_an_outbox_that_was_never_used_does_nothing() -> None:
     """Most receivers hear nothing for weeks."""
-    desk = Desk()
+    desk = DownloadSession()
     desk.outbox.stop()
     await desk.outbox.close(3)
 
 
 async def test_one_that_is_stopped_sends_no_more() -> None:
     """What waits is given to somebody else."""
-    desk = Desk(DOWN)
+    desk = DownloadSession(DOWN)
     desk.put("one")
     await desk.clock.sleep(1)
     desk.outbox.stop()

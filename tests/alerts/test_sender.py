@@ -7,7 +7,7 @@ import pytest
 
 from daemon.alerts import sender as post
 from daemon.alerts.formats import Post
-from daemon.alerts.sender import Failure, Poster
+from daemon.alerts.sender import Failure, Sender
 from tests.alerts.receiver import receiving, status
 
 pytestmark = pytest.mark.anyio
@@ -15,11 +15,11 @@ pytestmark = pytest.mark.anyio
 
 async def sent(url: str) -> Failure | None:
     """What comes of one try."""
-    poster = Poster()
+    sender = Sender()
     try:
-        return await poster.send(Post(url, "application/json", b"{}"))
+        return await sender.send(Post(url, "application/json", b"{}"))
     finally:
-        await poster.aclose()
+        await sender.aclose()
 
 
 async def test_what_is_sent_arrives() -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 import typer
 
-from daemon.cli.ui.confirm import agree
+from daemon.cli.ui.confirm import confirm
 
 
 class Terminal(io.StringIO):
@@ -23,7 +23,7 @@ def test_nothing_but_yes_is_a_yes(typed: str, agreed: bool, monkeypatch: pytest.
     """Neither Enter alone, nor the end of input, nor a slip of the finger."""
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     if agreed:
-        agree([], "delete it?", yes=False)
+        confirm([], "delete it?", yes=False)
     else:
         with pytest.raises(typer.Abort):
-            agree([], "delete it?", yes=False)
+            confirm([], "delete it?", yes=False)

@@ -158,9 +158,9 @@ def test_schedule() -> None:
 
 def test_check() -> None:
     """Mistakes in the configuration, and what was found."""
-    mistake = Mistake("config.toml", "panels.main.url", '"x"', "must be an address", "such as …")
+    value_error = Mistake("config.toml", "panels.main.url", '"x"', "must be an address", "such as …")
     finding = Finding(Level.WARNING, "limit", "too small", "raise it", "main", "survival")
-    assert documents.checked([finding], [mistake]) == {
+    assert documents.checked([finding], [value_error]) == {
         "problems": [
             {
                 "file": "config.toml",

@@ -331,10 +331,10 @@ def test_a_terminal_gets_a_bar(panel: Panel, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    with watching("a [bold]\nname", 1000) as watcher:
-        watcher.moved(500)
-        watcher.said("broke\x1b")
-        watcher.moved(100)
+    with watching("a [bold]\nname", 1000) as listener:
+        listener.moved(500)
+        listener.said("broke\x1b")
+        listener.moved(100)
     drawn = screen.getvalue()
     assert "a [bold] name: broke\ufffd" in drawn
     for part in ("a [bold] name", "10%", "100/1,000 bytes"):

@@ -158,10 +158,10 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake[2]}: {mistake[4]}")
-def test_a_mistake_is_named(tmp_path: Path, mistake: tuple[str, str, str, str | None, str, str]) -> None:
+@pytest.mark.parametrize("value_error", MISTAKES, ids=lambda value_error: f"{value_error[2]}: {value_error[4]}")
+def test_a_mistake_is_named(tmp_path: Path, value_error: tuple[str, str, str, str | None, str, str]) -> None:
     """One thing is wrong, and exactly that is said."""
-    old, new, key, value, reason, suggestion = mistake
+    old, new, key, value, reason, suggestion = value_error
     assert old in RIGHT
     path = write(tmp_path, RIGHT.replace(old, new, 1))
     (problem,) = problems(path)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.alerting import GRACE, Event, News, Report, Watch, due_by, looked, reported, wanted
+from daemon.core.alerting import GRACE, Alert, AlertState, Event, Report, due_by, looked, reported, wanted
 from daemon.core.calendar import Starts, parse_schedule
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -15,7 +15,7 @@ GOOD = Report(good=True)
 TROUBLES = (Event.FAILED, Event.LIMIT, Event.SUSPICIOUS, Event.OVERDUE)
 
 
-def told(watch: Watch, *reports: Report) -> list[list[News]]:
+def told(watch: AlertState, *reports: Report) -> list[list[Alert]]:
     """What is told of each of the reports, one an hour."""
     heard = []
     for hours, report in enumerate(reports, 1):
@@ -32,35 +32,38 @@ def trouble(event: Event, *, good: bool = False) -> Report:
 def test_the_events_are_called_as_the_configuration_calls_them() -> None:
     """Whoever is to be told asks for them by these words."""
     assert [*Event] == ["failed", "limit", "suspicious", "overdue", "new_normal", "recovered", "done"]
-    assert Watch(NOON).good_at is None
+    assert AlertState(NOON).good_at is None
     assert Report() == Report(good=False, trouble=None, excused=False)
 
 
 def test_a_trouble_is_told_once_and_then_its_end() -> None:
     """Three failures make one message, and the good backup after them another."""
     failed = trouble(Event.FAILED)
-    assert told(Watch(NOON), failed, failed, failed, GOOD, GOOD) == [
-        [News(Event.FAILED)],
+    assert told(AlertState(NOON), failed, failed, failed, GOOD, GOOD) == [
+        [Alert(Event.FAILED)],
         [],
         [],
-        [News(Event.RECOVERED, (Event.FAILED,)), News(Event.DONE)],
-        [News(Event.DONE)],
+        [Alert(Event.RECOVERED, (Event.FAILED,)), Alert(Event.DONE)],
+        [Alert(Event.DONE)],
     ]
 
 
 def test_each_suspicious_backup_is_told() -> None:
     """Three of them may be three nights in which somebody could still have looked."""
     small = trouble(Event.SUSPICIOUS)
-    assert told(Watch(NOON), small, small, small) == [[News(Event.SUSPICIOUS)]] * 3
+    assert told(AlertState(NOON), small, small, small) == [[Alert(Event.SUSPICIOUS)]] * 3
 
 
 def test_that_small_ones_are_believed_is_told_as_what_it_is() -> None:
     """It is no recovery; and only where small ones were told before it."""
     small, believed = trouble(Event.SUSPICIOUS), Report(good=True, shrunk=True)
-    new_normal = News(Event.NEW_NORMAL, (Event.SUSPICIOUS,))
-    assert told(Watch(NOON), small, believed, believed)[1:] == [[new_normal, News(Event.DONE)], [News(Event.DONE)]]
-    failed = told(Watch(NOON), trouble(Event.FAILED), believed)[1]
-    assert failed == [News(Event.RECOVERED, (Event.FAILED,)), News(Event.DONE)]
+    new_normal = Alert(Event.NEW_NORMAL, (Event.SUSPICIOUS,))
+    assert told(AlertState(NOON), small, believed, believed)[1:] == [
+        [new_normal, Alert(Event.DONE)],
+        [Alert(Event.DONE)],
+    ]
+    failed = told(AlertState(NOON), trouble(Event.FAILED), believed)[1]
+    assert failed == [Alert(Event.RECOVERED, (Event.FAILED,)), Alert(Event.DONE)]
 
 
 @pytest.mark.parametrize(
@@ -69,12 +72,12 @@ def test_that_small_ones_are_believed_is_told_as_what_it_is() -> None:
 )
 def test_of_a_new_normal_hears_who_heard_of_what_is_over(events: set[str], hears: bool) -> None:
     """In place of a recovery; whoever asks for suspicious ones need not ask for it by name."""
-    assert wanted(News(Event.NEW_NORMAL, (Event.OVERDUE, Event.SUSPICIOUS)), set(map(Event, events))) is hears
+    assert wanted(Alert(Event.NEW_NORMAL, (Event.OVERDUE, Event.SUSPICIOUS)), set(map(Event, events))) is hears
 
 
 def test_another_trouble_is_told_as_well_and_one_end_ends_them_all() -> None:
     """A server at its limit that then fails: both, each once."""
-    heard = told(Watch(NOON), trouble(Event.LIMIT), trouble(Event.FAILED), trouble(Event.LIMIT), GOOD)
+    heard = told(AlertState(NOON), trouble(Event.LIMIT), trouble(Event.FAILED), trouble(Event.LIMIT), GOOD)
     assert [news.event for each in heard for news in each] == ["limit", "failed", "recovered", "done"]
     assert heard[-1][0].after == (Event.FAILED, Event.LIMIT)
 
@@ -82,18 +85,18 @@ def test_another_trouble_is_told_as_well_and_one_end_ends_them_all() -> None:
 def test_after_its_end_the_same_trouble_is_news_again() -> None:
     """A server that fails every other night is worth a message each time."""
     failed = trouble(Event.FAILED)
-    events = [news.event for each in told(Watch(NOON), failed, GOOD, failed) for news in each]
+    events = [news.event for each in told(AlertState(NOON), failed, GOOD, failed) for news in each]
     assert events == ["failed", "recovered", "done", "failed"]
 
 
 def test_a_good_backup_in_a_refused_rotation_ends_what_was_and_tells_the_refusal() -> None:
     """max_deletions: the new backup stands, nothing was deleted."""
-    late = Watch(NOON, told=frozenset({Event.OVERDUE}))
+    late = AlertState(NOON, told=frozenset({Event.OVERDUE}))
     braked = trouble(Event.FAILED, good=True)
     assert told(late, braked, braked, GOOD) == [
-        [News(Event.RECOVERED, (Event.OVERDUE,)), News(Event.FAILED)],
+        [Alert(Event.RECOVERED, (Event.OVERDUE,)), Alert(Event.FAILED)],
         [],
-        [News(Event.RECOVERED, (Event.FAILED,)), News(Event.DONE)],
+        [Alert(Event.RECOVERED, (Event.FAILED,)), Alert(Event.DONE)],
     ]
 
 
@@ -101,21 +104,21 @@ def test_a_good_backup_is_remembered_by_its_moment() -> None:
     """From then on the server is fine, and its next backup is counted from there."""
     later = NOON + timedelta(days=1)
     for report, open_troubles in ((GOOD, set()), (trouble(Event.LIMIT, good=True), {Event.LIMIT})):
-        watch, _ = reported(Watch(NOON, told=frozenset({Event.FAILED})), report, later)
-        assert watch == Watch(later, later, beside=frozenset(open_troubles))
+        watch, _ = reported(AlertState(NOON, told=frozenset({Event.FAILED})), report, later)
+        assert watch == AlertState(later, later, beside=frozenset(open_troubles))
 
 
 def test_what_decides_nothing_tells_nothing_and_changes_nothing() -> None:
     """A first failure that is tried again, a state that passes."""
-    watch = Watch(NOON, told=frozenset({Event.LIMIT}))
+    watch = AlertState(NOON, told=frozenset({Event.LIMIT}))
     assert reported(watch, Report(), NOON + timedelta(days=1)) == (watch, ())
 
 
 def test_a_suspended_server_is_excused_and_has_not_recovered() -> None:
     """Its next backup is not overdue while it may not be backed up, and what was told stays told."""
-    watch = Watch(NOON, good_at=NOON, told=frozenset({Event.FAILED}))
+    watch = AlertState(NOON, good_at=NOON, told=frozenset({Event.FAILED}))
     later = NOON + timedelta(days=1)
-    assert reported(watch, Report(excused=True), later) == (Watch(later, NOON, watch.told), ())
+    assert reported(watch, Report(excused=True), later) == (AlertState(later, NOON, watch.told), ())
 
 
 @pytest.mark.parametrize(
@@ -131,31 +134,31 @@ def test_a_suspended_server_is_excused_and_has_not_recovered() -> None:
 def test_overdue_is_what_one_interval_should_have_brought(schedule: str, fine_at: datetime, due: datetime) -> None:
     """A start since the last good backup, an interval at least, the six hours that it may take, and half an hour."""
     starts = Starts(parse_schedule(schedule), ZoneInfo("UTC"), timedelta(0), "1a7ce997")
-    assert due_by(Watch(fine_at), starts, timedelta(hours=6)) == due
+    assert due_by(AlertState(fine_at), starts, timedelta(hours=6)) == due
     assert timedelta(minutes=30) == GRACE
 
 
 def test_the_splay_is_allowed_for() -> None:
     """The server's own delay moves its start."""
     starts = Starts(parse_schedule("0 4 * * *"), ZoneInfo("UTC"), timedelta(minutes=20), "1a7ce997")
-    assert due_by(Watch(NOON), starts, timedelta(0)) == NOON + timedelta(hours=24) + GRACE
+    assert due_by(AlertState(NOON), starts, timedelta(0)) == NOON + timedelta(hours=24) + GRACE
     late = starts.after(NOON) - timedelta(days=1)
-    assert due_by(Watch(late), starts, timedelta(0)) == starts.after(NOON) + GRACE
+    assert due_by(AlertState(late), starts, timedelta(0)) == starts.after(NOON) + GRACE
 
 
 def test_overdue_is_told_once_from_the_moment_on() -> None:
     """However late somebody looks: a machine that slept through it tells when it is awake."""
-    watch, late = Watch(NOON), NOON + timedelta(days=3)
+    watch, late = AlertState(NOON), NOON + timedelta(days=3)
     assert looked(watch, late, late - timedelta(seconds=1)) == (watch, ())
     now_told, news = looked(watch, late, late)
-    assert news == (News(Event.OVERDUE),)
-    assert now_told == Watch(NOON, told=frozenset({Event.OVERDUE}))
+    assert news == (Alert(Event.OVERDUE),)
+    assert now_told == AlertState(NOON, told=frozenset({Event.OVERDUE}))
     assert looked(now_told, late, late + timedelta(days=30)) == (now_told, ())
 
 
 def test_of_an_end_only_those_are_told_who_were_told_of_what_ended() -> None:
     """Who asked for overdue alone does not hear that a failure is over."""
-    end = News(Event.RECOVERED, (Event.FAILED,))
+    end = Alert(Event.RECOVERED, (Event.FAILED,))
     assert wanted(end, {Event.RECOVERED, Event.FAILED})
     assert not wanted(end, {Event.RECOVERED, Event.OVERDUE})
     assert not wanted(end, {Event.FAILED})
@@ -163,17 +166,17 @@ def test_of_an_end_only_those_are_told_who_were_told_of_what_ended() -> None:
 
 def test_who_knows_already_why_there_is_no_backup_is_not_told_that_it_is_overdue() -> None:
     """Two messages for one outage are one too many; who asked for overdue alone gets that one."""
-    _, (overdue,) = looked(Watch(NOON, told=frozenset({Event.FAILED})), NOON, NOON)
-    assert overdue == News(Event.OVERDUE, (Event.FAILED,))
+    _, (overdue,) = looked(AlertState(NOON, told=frozenset({Event.FAILED})), NOON, NOON)
+    assert overdue == Alert(Event.OVERDUE, (Event.FAILED,))
     assert not wanted(overdue, {Event.OVERDUE, Event.FAILED})
     assert wanted(overdue, {Event.OVERDUE, Event.LIMIT})
-    assert wanted(News(Event.OVERDUE), {Event.OVERDUE})
+    assert wanted(Alert(Event.OVERDUE), {Event.OVERDUE})
 
 
 def test_each_good_backup_is_told_to_who_asked_for_it() -> None:
     """And to nobody else."""
-    assert wanted(News(Event.DONE), {Event.DONE})
-    assert not wanted(News(Event.DONE), {Event.FAILED})
+    assert wanted(Alert(Event.DONE), {Event.DONE})
+    assert not wanted(Alert(Event.DONE), {Event.FAILED})
 
 
 reports = st.builds(Report, good=st.booleans(), trouble=st.none() | st.sampled_from(TROUBLES), excused=st.booleans())
@@ -186,7 +189,7 @@ def test_whatever_happens_troubles_and_ends_alternate(happening: list[Report]) -
     What is wrong beside a good backup is another trouble than that none comes, though both have one name.
     """
     open_troubles: set[tuple[Event | None, bool]] = set()
-    for report, each in zip(happening, told(Watch(NOON), *happening), strict=True):
+    for report, each in zip(happening, told(AlertState(NOON), *happening), strict=True):
         for news in each:
             if news.event in {Event.RECOVERED, Event.NEW_NORMAL}:
                 assert news.after
@@ -201,11 +204,11 @@ def test_whatever_happens_troubles_and_ends_alternate(happening: list[Report]) -
 def test_that_no_backup_comes_is_told_though_another_trouble_of_that_name_was_told_beside_good_ones() -> None:
     """A key that may not delete, or a brake that holds; a week later the node is gone."""
     held, failed = trouble(Event.FAILED, good=True), trouble(Event.FAILED)
-    assert told(Watch(NOON), held, held, failed, failed, held, held) == [
-        [News(Event.FAILED)],
+    assert told(AlertState(NOON), held, held, failed, failed, held, held) == [
+        [Alert(Event.FAILED)],
         [],
-        [News(Event.FAILED)],
+        [Alert(Event.FAILED)],
         [],
-        [News(Event.RECOVERED, (Event.FAILED,))],
+        [Alert(Event.RECOVERED, (Event.FAILED,))],
         [],
     ]

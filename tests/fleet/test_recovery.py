@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from daemon.core.calendar import Starts, parse_schedule
-from daemon.fleet.recovery import PickUp, pick_up
+from daemon.fleet.recovery import Recovery, recover
 from daemon.state import Journal, Rotation
 
 STARTS = Starts(parse_schedule("0 4 * * *"), ZoneInfo("UTC"), timedelta(0), "1a7ce997")
@@ -31,10 +31,10 @@ def begun(start_at: datetime | None = START) -> list[Rotation]:
         return journal.recent()
 
 
-@pytest.mark.parametrize(("left_alone", "found"), [(True, PickUp("resume", START, NOW)), (False, None)])
-def test_only_a_rotation_that_no_process_is_at_is_gone_on_with(left_alone: bool, found: PickUp | None) -> None:
+@pytest.mark.parametrize(("left_alone", "found"), [(True, Recovery("resume", START, NOW)), (False, None)])
+def test_only_a_rotation_that_no_process_is_at_is_gone_on_with(left_alone: bool, found: Recovery | None) -> None:
     """A `rotate` in a terminal, or another daemon, has not ended either, and is not dead."""
-    assert pick_up(begun(), STARTS, NOW, left_alone=lambda _: left_alone) == found
+    assert recover(begun(), STARTS, NOW, left_alone=lambda _: left_alone) == found
 
 
 @pytest.mark.parametrize(("minutes_before", "found"), [(31, True), (30, False), (29, False)])
@@ -43,5 +43,5 @@ def test_a_missed_start_whose_splay_lasts_to_the_next_one_is_served_by_that(minu
     late = Late(parse_schedule("0 4 * * *"), ZoneInfo("UTC"), timedelta(hours=1), "1a7ce997")
     now = START + late.delay - timedelta(minutes=minutes_before)
     missed = late.latest(now)
-    expected = PickUp("catch-up", missed, now + late.delay) if found else None
-    assert pick_up([], late, now, left_alone=lambda _: True) == expected
+    expected = Recovery("catch-up", missed, now + late.delay) if found else None
+    assert recover([], late, now, left_alone=lambda _: True) == expected

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from daemon.operations.operation import Errand
-from daemon.operations.restore import Restored, Wishes, restore
+from daemon.operations.operation import Operation
+from daemon.operations.restore import Restored, RestoreOptions, restore
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Result
 from daemon.rotation.run import Order, Run
@@ -67,8 +67,8 @@ def test_a_restore_whose_answers_are_anything(
 ) -> None:
     """What was done is told, in words that can be shown."""
     with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        wishes = Wishes(truncate=truncate, safety=safety)
-        what, world = runner.run(_restored(Path(folder), data, numbers, wishes))
+        options = RestoreOptions(truncate=truncate, safety=safety)
+        what, world = runner.run(_restored(Path(folder), data, numbers, options))
     asked = [number for number, entry in enumerate(world.ledger) if entry.deed is Deed.RESTORING]
     assert not [entry for entry in world.ledger if entry.deed is Deed.DELETED]
     if what.handled.result is Result.DONE:
@@ -82,7 +82,9 @@ def test_a_restore_whose_answers_are_anything(
         assert harmless(problem.text + problem.hint)
 
 
-async def _restored(folder: Path, data: st.DataObject, numbers: set[int], wishes: Wishes) -> tuple[Restored, World]:
+async def _restored(
+    folder: Path, data: st.DataObject, numbers: set[int], options: RestoreOptions
+) -> tuple[Restored, World]:
     """What comes of restoring a good backup."""
     clock = VirtualClock()
     world, server = one_server(clock)
@@ -93,8 +95,8 @@ async def _restored(folder: Path, data: st.DataObject, numbers: set[int], wishes
         (backup,) = (await rig.client.backups(server.identifier)).backups
         wire = Mangling(rig.app, numbers, data)
         async with PanelClient(panel.name, panel.url, SecretStr(KEY), clock=clock, transport=wire) as client:
-            errand = Errand(Run(Order(rig.config, "manual"), client, rig.tools, structlog.get_logger()), _hear)
-            what = await restore(errand, backup, wishes)
+            operation = Operation(Run(Order(rig.config, "manual"), client, rig.context, structlog.get_logger()), _hear)
+            what = await restore(operation, backup, options)
         assert wire.restores <= 1
     finally:
         await rig.close()

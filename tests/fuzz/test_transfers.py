@@ -35,7 +35,7 @@ from tests.fakes import SkippingClock
 from tests.fuzz.host import Host
 from tests.fuzz.mutate import TEXTS, damaged
 from tests.fuzz.support import examples, harmless, run, sound
-from tests.transfer.conftest import Watcher, expected
+from tests.transfer.conftest import ProgressListener, expected
 from tests.transfer.host import answer, part_of
 
 # Hosts ---------------------------------------------------------------------------------------------------------------
@@ -64,10 +64,10 @@ def _no_other_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "create_connection", connect)
 
 
-def source(host: Host, *says: bytes, link: str | None = None) -> tuple[Source, Watcher]:
+def source(host: Host, *says: bytes, link: str | None = None) -> tuple[Source, ProgressListener]:
     """The way to that host, which answers so, and what is told of it."""
     host.says, host.asked = says, 0
-    clock, watcher = SkippingClock(), Watcher()
+    clock, listener = SkippingClock(), ProgressListener()
 
     def pause(seconds: float) -> None:
         assert 0 <= seconds <= 600
@@ -75,8 +75,8 @@ def source(host: Host, *says: bytes, link: str | None = None) -> tuple[Source, W
 
     files = FileHost(clock=clock, silence_seconds=5)
     return Source(
-        files, lambda: SecretStr(f"{host.url}/file?{SECRET}" if link is None else link), pause, watcher
-    ), watcher
+        files, lambda: SecretStr(f"{host.url}/file?{SECRET}" if link is None else link), pause, listener
+    ), listener
 
 
 def told(error: BackupdError) -> None:
@@ -162,7 +162,7 @@ def test_a_file_from_a_host_that_answers_anything(
 
 def downloaded(host: Host, says: Sequence[bytes], what: Expected, path: Path, *, force: bool) -> bool:
     """Whether it is there in the end; held against what must always be so."""
-    way, watcher = source(host, *says)
+    way, listener = source(host, *says)
     try:
         download(way, what, path, replace=force)
     except BackupdError as error:
@@ -170,8 +170,8 @@ def downloaded(host: Host, says: Sequence[bytes], what: Expected, path: Path, *,
         assert {file.name for file in path.parent.iterdir()} <= {"backup.part"}
         return False
     finally:
-        assert SECRET not in watcher.text
-        assert harmless(watcher.text.replace("\n", ""))
+        assert SECRET not in listener.text
+        assert harmless(listener.text.replace("\n", ""))
     assert path.stat().st_size == what.size
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert what.checksum is None or path.read_bytes() == DATA

@@ -10,7 +10,7 @@ import structlog
 from pydantic import SecretStr
 
 from daemon.core.model import Backup, Verdict
-from daemon.operations.operation import Errand
+from daemon.operations.operation import Operation
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import Order, Run
 from daemon.sandbox import faults
@@ -33,11 +33,11 @@ class Hand:
     steps: list[str] = field(default_factory=list)
     client: PanelClient | None = None
 
-    def errand(self, *, max_deletions: int | None = None) -> Errand:
+    def operation(self, *, max_deletions: int | None = None) -> Operation:
         """A new errand, as a new command would begin it."""
         order = Order(self.rig.config, "manual", max_deletions=max_deletions)
         client = self.client or self.rig.client
-        return Errand(Run(order, client, self.rig.tools, structlog.get_logger()), self.steps.append)
+        return Operation(Run(order, client, self.rig.context, structlog.get_logger()), self.steps.append)
 
     def as_user(self, *permissions: str) -> None:
         """Go on with the key of a user who has these permissions."""
@@ -64,7 +64,7 @@ class Hand:
 
     async def verdict(self, row: Row) -> Verdict:
         """The verdict on that backup, as an errand sees it."""
-        seen = await self.errand().look()
+        seen = await self.operation().look()
         return next(verdict for verdict in seen.plan.verdicts if verdict.backup.uuid == row.uuid)
 
     async def backup(self, row: Row) -> Backup:

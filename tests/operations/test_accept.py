@@ -6,7 +6,7 @@ from daemon.core.model import State
 from daemon.errors import StateError, UsageError
 from daemon.operations.accept import accept, must_remember
 from daemon.operations.delete import delete
-from daemon.operations.result import Handled, exit_of
+from daemon.operations.result import OperationResult, exit_of
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
@@ -25,12 +25,12 @@ async def small(hand: Hand) -> Backup:
     return hand.add(days=1, size=2_000)
 
 
-async def accepted(hand: Hand, row: Backup) -> Handled:
+async def accepted(hand: Hand, row: Backup) -> OperationResult:
     """Accept that one."""
-    errand = hand.errand()
-    seen = await errand.look()
+    operation = hand.operation()
+    seen = await operation.look()
     verdict = next(one for one in seen.plan.verdicts if one.backup.uuid == row.uuid)
-    return await accept(errand, seen, verdict)
+    return await accept(operation, seen, verdict)
 
 
 async def test_it_is_good_from_then_on(hand: Hand, small: Backup) -> None:
@@ -39,7 +39,7 @@ async def test_it_is_good_from_then_on(hand: Hand, small: Backup) -> None:
     handled = await accepted(hand, small)
     assert (handled.result, handled.changed, handled.state) == (Result.DONE, True, State.GOOD)
     hand.rig.journal.close()
-    hand.rig.tools = hand.rig.open_tools()
+    hand.rig.context = hand.rig.open_context()
     assert (await hand.verdict(small)).state is State.GOOD
 
 
@@ -83,9 +83,9 @@ async def test_without_a_journal_it_is_a_usage_error(hand: Hand) -> None:
     """`state_dir = "none"` remembers nothing."""
     hand.rig.journal.close()
     hand.rig.state = False
-    hand.rig.tools = hand.rig.open_tools()
+    hand.rig.context = hand.rig.open_context()
     with pytest.raises(UsageError, match='state_dir is "none"'):
-        must_remember(hand.errand())
+        must_remember(hand.operation())
 
 
 async def test_with_a_journal_that_cannot_be_opened_it_is_an_error_of_the_state_folder(hand: Hand) -> None:
@@ -93,9 +93,9 @@ async def test_with_a_journal_that_cannot_be_opened_it_is_an_error_of_the_state_
     hand.rig.journal.close()
     (hand.rig.folder / "state").rename(hand.rig.folder / "aside")
     (hand.rig.folder / "state").write_text("a file where the folder should be")
-    hand.rig.tools = hand.rig.open_tools()
+    hand.rig.context = hand.rig.open_context()
     with pytest.raises(StateError):
-        must_remember(hand.errand())
+        must_remember(hand.operation())
 
 
 async def test_one_whose_deletion_was_not_completed_has_its_file_once_an_operator_says_so(hand: Hand) -> None:
@@ -103,8 +103,8 @@ async def test_one_whose_deletion_was_not_completed_has_its_file_once_an_operato
     hand.add(days=2)
     row = hand.add(days=1)
     hand.rig.world.faults.order(faults.refused(500), on=Call.DELETE, times=None)
-    errand = hand.errand()
-    await delete(errand, await errand.look(), [await hand.verdict(row)])
+    operation = hand.operation()
+    await delete(operation, await operation.look(), [await hand.verdict(row)])
     assert hand.rig.journal.asked(hand.rig.server.uuid) == {row.uuid}
     handled = await accepted(hand, row)
     assert (handled.result, handled.changed, handled.state) == (Result.DONE, True, State.GOOD)

@@ -9,8 +9,8 @@ import pytest
 from daemon.core.model import State
 from daemon.core.names import Ownership, Template
 from daemon.errors import UsageError
-from daemon.operations.create import PATIENCE, Wish, check, create
-from daemon.operations.result import Handled, exit_of
+from daemon.operations.create import PATIENCE, CreateOptions, check, create
+from daemon.operations.result import OperationResult, exit_of
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
@@ -22,21 +22,21 @@ from tests.operations.conftest import Hand
 
 pytestmark = pytest.mark.anyio
 
-WAIT = Wish(wait=True, patience=PATIENCE)
+WAIT = CreateOptions(wait=True, patience=PATIENCE)
 
 
-def codes(handled: Handled) -> list[str]:
+def codes(handled: OperationResult) -> list[str]:
     """The codes of what was said."""
     return [problem.code for problem in handled.problems]
 
 
 async def test_without_waiting_the_pending_backup_is_returned_at_once(hand: Hand) -> None:
     """The panel goes on with it, and that is known should somebody press Ctrl-C."""
-    errand = hand.errand()
-    handled = await create(errand, Wish())
+    operation = hand.operation()
+    handled = await create(operation, CreateOptions())
     assert (handled.result, handled.state, handled.changed, handled.problems) == (Result.DONE, State.PENDING, True, ())
     assert handled.backup is not None
-    assert errand.going_on == (
+    assert operation.going_on == (
         f"{handled.backup.name} goes on at the panel; `ptero-backupd backups show survival {handled.backup.uuid}` "
         "follows it"
     )
@@ -44,9 +44,9 @@ async def test_without_waiting_the_pending_backup_is_returned_at_once(hand: Hand
 
 async def test_with_waiting_the_good_backup_is_returned(hand: Hand) -> None:
     """As last seen: with its size, and nothing goes on any more."""
-    errand = hand.errand()
-    handled = await create(errand, WAIT)
-    assert (handled.result, handled.state, errand.going_on) == (Result.DONE, State.GOOD, "")
+    operation = hand.operation()
+    handled = await create(operation, WAIT)
+    assert (handled.result, handled.state, operation.going_on) == (Result.DONE, State.GOOD, "")
     assert handled.backup is not None
     assert handled.backup.bytes == hand.rig.server.work.size
     assert hand.steps == [f"asking for {handled.backup.name}", f"waiting for {handled.backup.name}"]
@@ -55,7 +55,7 @@ async def test_with_waiting_the_good_backup_is_returned(hand: Hand) -> None:
 async def test_who_waits_is_told_how_long_it_usually_takes(hand: Hand) -> None:
     """By the good ones before it."""
     hand.add(took=timedelta(minutes=10))
-    await create(hand.errand(), WAIT)
+    await create(hand.operation(), WAIT)
     assert hand.steps[-1].endswith("; earlier ones took about 10 min 32 s")
 
 
@@ -66,7 +66,7 @@ async def test_the_default_name_tells_the_time_on_the_panel_in_the_policys_zone(
     """03:59 UTC is 05:59 in Berlin; the panel's clock decides, not ours."""
     hand.rig.configure(timezone="Europe/Berlin")
     hand.rig.world.settings.skew = timedelta(hours=1)
-    handled = await create(hand.errand(), Wish())
+    handled = await create(hand.operation(), CreateOptions())
     assert handled.backup is not None
     assert handled.backup.name == "by hand 2026-04-01 06:59:00"
 
@@ -84,7 +84,7 @@ def test_no_template_could_have_made_the_default_name(template: str) -> None:
 async def test_a_rotation_never_deletes_what_was_made_by_hand(hand: Hand) -> None:
     """Scope "own", keep the last one: twenty rotations later it is still there."""
     hand.rig.configure(keep={"last": 1})
-    handled = await create(hand.errand(), WAIT)
+    handled = await create(hand.operation(), WAIT)
     for _ in range(20):
         await hand.rig.rotate()
     assert handled.backup is not None
@@ -94,7 +94,7 @@ async def test_a_rotation_never_deletes_what_was_made_by_hand(hand: Hand) -> Non
 
 async def test_two_by_hand_in_one_second_have_two_names(hand: Hand) -> None:
     """Else the answer to the second could not be told from the first."""
-    first, second = await create(hand.errand(), Wish()), await create(hand.errand(), Wish())
+    first, second = await create(hand.operation(), CreateOptions()), await create(hand.operation(), CreateOptions())
     assert first.backup is not None
     assert second.backup is not None
     assert second.backup.name == f"{first.backup.name} (2)"
@@ -104,34 +104,36 @@ async def test_a_name_that_is_there_already_is_refused_before_asking(hand: Hand)
     """The panel would take it; a lost answer could then not be settled. Blanks around it do not make it another."""
     hand.add("before it all")
     with pytest.raises(UsageError, match="there is a backup before it all already"):
-        await create(hand.errand(), Wish(name=" before it all "))
+        await create(hand.operation(), CreateOptions(name=" before it all "))
     assert hand.rig.requests(Call.CREATE) == 0
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("options", "words"),
     [
-        (Wish(name="x" * 192), "192 characters are too many"),
-        (Wish(name="  "), "is empty"),
-        (Wish(name="two\nlines"), "cannot be seen"),
-        (Wish(ignored=("a\nb",)), "is not one pattern"),
+        (CreateOptions(name="x" * 192), "192 characters are too many"),
+        (CreateOptions(name="  "), "is empty"),
+        (CreateOptions(name="two\nlines"), "cannot be seen"),
+        (CreateOptions(ignored=("a\nb",)), "is not one pattern"),
     ],
 )
-async def test_what_the_panel_would_not_take_is_refused_before_asking(hand: Hand, wish: Wish, words: str) -> None:
+async def test_what_the_panel_would_not_take_is_refused_before_asking(
+    hand: Hand, options: CreateOptions, words: str
+) -> None:
     """Not a single request."""
     with pytest.raises(UsageError, match=words):
-        await create(hand.errand(), wish)
+        await create(hand.operation(), options)
     assert hand.rig.requests() == 0
 
 
 def test_a_name_of_191_characters_is_the_longest() -> None:
     """Blanks around it are cut by the panel and do not count."""
-    check(Wish(name=f" {'x' * 191} ", ignored=("logs/", "*.tmp")))
+    check(CreateOptions(name=f" {'x' * 191} ", ignored=("logs/", "*.tmp")))
 
 
 async def test_a_name_of_the_policy_is_taken_and_said(hand: Hand) -> None:
     """Retention may delete it: who chose the name should know."""
-    handled = await create(hand.errand(), Wish(name="auto-survival-20260401T040000Z-00000000"))
+    handled = await create(hand.operation(), CreateOptions(name="auto-survival-20260401T040000Z-00000000"))
     assert (handled.result, codes(handled)) == (Result.DONE, ["own_name"])
 
 
@@ -141,7 +143,7 @@ async def test_under_a_policy_that_may_delete_anything_it_is_said_unless_it_is_l
 ) -> None:
     """Scope "all": a name of its own protects nothing there."""
     hand.rig.configure(scope="all")
-    handled = await create(hand.errand(), Wish(locked=locked))
+    handled = await create(hand.operation(), CreateOptions(locked=locked))
     assert (handled.result, codes(handled)) == (Result.DONE, said)
 
 
@@ -156,7 +158,7 @@ async def test_what_is_left_out_is_what_was_asked_for_else_what_the_policy_leave
 ) -> None:
     """An empty pattern stands for nothing at all."""
     hand.rig.configure(ignored=["logs/", "*.tmp"])
-    handled = await create(hand.errand(), Wish(ignored=ignored))
+    handled = await create(hand.operation(), CreateOptions(ignored=ignored))
     assert handled.backup is not None
     assert (handled.backup.ignored, handled.problems) == (understood, ())
 
@@ -164,7 +166,7 @@ async def test_what_is_left_out_is_what_was_asked_for_else_what_the_policy_leave
 async def test_it_is_said_where_the_panel_understood_another_ignore_list(hand: Hand) -> None:
     """It is made all the same."""
     hand.rig.world.faults.order(faults.with_values({"ignored_files": ["a,b"]}), on=Call.CREATE)
-    handled = await create(hand.errand(), Wish(ignored=("a", "b")))
+    handled = await create(hand.operation(), CreateOptions(ignored=("a", "b")))
     assert (handled.result, codes(handled)) == (Result.DONE, ["ignored"])
     assert handled.problems[0].text == "the panel understood the ignore list as ['a,b'], not ['a', 'b']"
 
@@ -174,7 +176,7 @@ async def test_it_is_said_where_the_panel_understood_another_ignore_list(hand: H
 
 async def test_a_lock_that_is_asked_for_is_there_in_the_end(hand: Hand) -> None:
     """The panel took it, and kept it."""
-    handled = await create(hand.errand(), replace(WAIT, locked=True))
+    handled = await create(hand.operation(), replace(WAIT, locked=True))
     assert handled.backup is not None
     assert (handled.backup.locked, handled.problems, hand.rig.requests(Call.LOCK)) == (True, (), 0)
 
@@ -182,7 +184,7 @@ async def test_a_lock_that_is_asked_for_is_there_in_the_end(hand: Hand) -> None:
 async def test_a_lock_that_is_gone_when_the_backup_is_good_is_set_again(hand: Hand) -> None:
     """Somebody, or a report of failure that was taken back, took it away meanwhile."""
     hand.rig.server.work = Work(seconds=60)
-    made = asyncio.create_task(create(hand.errand(), replace(WAIT, locked=True)))
+    made = asyncio.create_task(create(hand.operation(), replace(WAIT, locked=True)))
     await hand.rig.clock.sleep(30)
     (row,) = hand.rig.server.backups.values()
     row.locked = False
@@ -195,7 +197,7 @@ async def test_a_lock_that_is_gone_when_the_backup_is_good_is_set_again(hand: Ha
 async def test_a_key_that_may_not_lock_is_told_that_the_panel_dropped_the_lock(hand: Hand) -> None:
     """The panel does so in silence; the backup is there, so it is not all that failed."""
     hand.as_user("backup.read", "backup.create")
-    handled = await create(hand.errand(), Wish(locked=True))
+    handled = await create(hand.operation(), CreateOptions(locked=True))
     assert (handled.result, handled.changed, codes(handled)) == (Result.FAILED, True, ["lock_dropped"])
     assert "backup.delete" in handled.problems[0].hint
     assert exit_of(hand.rig.config, [handled]) == 3
@@ -204,7 +206,7 @@ async def test_a_key_that_may_not_lock_is_told_that_the_panel_dropped_the_lock(h
 async def test_a_key_that_may_not_lock_cannot_set_the_lock_again(hand: Hand) -> None:
     """Tried once the backup is good, refused, and said."""
     hand.as_user("backup.read", "backup.create")
-    handled = await create(hand.errand(), replace(WAIT, locked=True))
+    handled = await create(hand.operation(), replace(WAIT, locked=True))
     assert (handled.result, handled.state, codes(handled)) == (Result.FAILED, State.GOOD, ["lock_dropped"])
     assert "is not locked" in handled.problems[0].text
     assert exit_of(hand.rig.config, [handled]) == 3
@@ -213,7 +215,7 @@ async def test_a_key_that_may_not_lock_cannot_set_the_lock_again(hand: Hand) -> 
 async def test_one_that_fails_loses_its_lock_and_is_not_locked_again(hand: Hand) -> None:
     """A failed backup is nothing to be kept."""
     hand.rig.server.work = Work(outcome=Outcome.FAILED)
-    handled = await create(hand.errand(), replace(WAIT, locked=True))
+    handled = await create(hand.operation(), replace(WAIT, locked=True))
     assert (handled.result, codes(handled)) == (Result.FAILED, ["lock_dropped", "backup_failed"])
     assert handled.problems[0].text == "a backup that fails loses its lock; it was not set again"
     assert exit_of(hand.rig.config, [handled]) == 4
@@ -227,7 +229,7 @@ async def test_throttled_it_says_for_how_long(hand: Hand) -> None:
     """Without --wait nothing is waited for."""
     hand.rig.world.faults.order(faults.creation_throttle("598"), on=Call.CREATE)
     began = hand.rig.clock.monotonic()
-    handled = await create(hand.errand(), Wish())
+    handled = await create(hand.operation(), CreateOptions())
     assert (handled.result, codes(handled)) == (Result.FAILED, ["creation-throttled"])
     assert "; it allows the next one in 10 min" in handled.problems[0].text
     assert ".;" not in handled.problems[0].text
@@ -239,9 +241,9 @@ async def test_throttled_it_waits_and_asks_again_where_waiting_is_wished(hand: H
     """The panel's real throttle: two in ten minutes, the third comes after it."""
     hand.rig.world.settings.creation_limit = 2
     for _ in range(2):
-        await create(hand.errand(), WAIT)
+        await create(hand.operation(), WAIT)
     began = hand.rig.clock.monotonic()
-    handled = await create(hand.errand(), WAIT)
+    handled = await create(hand.operation(), WAIT)
     assert handled.result is Result.DONE
     assert 590 < hand.rig.clock.monotonic() - began < 620
     assert [step for step in hand.steps if "throttle" in step] == [
@@ -254,7 +256,7 @@ async def test_a_throttle_that_does_not_end_is_not_waited_for_for_ever(hand: Han
     """An hour is the bound."""
     hand.rig.world.faults.order(faults.creation_throttle(retry_after), on=Call.CREATE, times=None)
     began = hand.rig.clock.monotonic()
-    handled = await create(hand.errand(), WAIT)
+    handled = await create(hand.operation(), WAIT)
     assert (handled.result, codes(handled)) == (Result.FAILED, ["creation-throttled"])
     assert 2400 < hand.rig.clock.monotonic() - began <= 3600
 
@@ -262,7 +264,7 @@ async def test_a_throttle_that_does_not_end_is_not_waited_for_for_ever(hand: Han
 async def test_the_lock_is_free_while_the_throttle_is_waited_out(hand: Hand) -> None:
     """A rotation need not wait for that."""
     hand.rig.world.faults.order(faults.creation_throttle("599"), on=Call.CREATE)
-    made = asyncio.create_task(create(hand.errand(), WAIT))
+    made = asyncio.create_task(create(hand.operation(), WAIT))
     await hand.rig.clock.sleep(300)
     with server_lock(hand.rig.folder / "state", hand.rig.server.uuid):
         pass
@@ -275,7 +277,7 @@ async def test_at_the_limit_nothing_is_deleted_and_it_is_said_what_could_be_done
     hand.add(days=30, state=Panel.FAILED)
     for days in range(1, 6):
         hand.add(days=days)
-    handled = await create(hand.errand(), Wish())
+    handled = await create(hand.operation(), CreateOptions())
     assert (handled.result, codes(handled)) == (Result.REFUSED, ["limit"])
     assert "by hand no room is made" in handled.problems[0].text
     assert "--beyond-retention` would free 2" in handled.problems[0].hint
@@ -287,14 +289,14 @@ async def test_at_a_limit_that_retention_cannot_help_only_a_hand_can(hand: Hand)
     """No word of --beyond-retention where that deletes nothing."""
     hand.rig.server.limit = 1
     hand.add()
-    handled = await create(hand.errand(), Wish())
+    handled = await create(hand.operation(), CreateOptions())
     assert handled.problems[0].hint == "delete one by hand, or raise the server's backup limit in the panel"
 
 
 async def test_a_server_that_may_have_no_backups_is_refused(hand: Hand) -> None:
     """Before anything is asked for."""
     hand.rig.server.limit = 0
-    handled = await create(hand.errand(), Wish())
+    handled = await create(hand.operation(), CreateOptions())
     assert (handled.result, codes(handled), hand.rig.requests(Call.CREATE)) == (Result.REFUSED, ["limit"], 0)
 
 
@@ -307,7 +309,7 @@ async def test_a_server_that_may_have_no_backups_is_refused(hand: Hand) -> None:
 async def test_a_lost_answer_is_settled_by_the_name(hand: Hand, fault: Fault) -> None:
     """One request, one backup."""
     hand.rig.world.faults.order(fault, on=Call.CREATE)
-    handled = await create(hand.errand(), WAIT)
+    handled = await create(hand.operation(), WAIT)
     await hand.rig.clock.sleep(120)
     assert (handled.result, handled.state) == (Result.DONE, State.GOOD)
     assert (hand.rig.requests(Call.CREATE), len(hand.rig.names())) == (1, 1)
@@ -317,9 +319,9 @@ async def test_a_lost_answer_is_settled_by_the_name(hand: Hand, fault: Fault) ->
 async def test_what_does_not_appear_within_two_minutes_was_not_made(hand: Hand, fault: Fault) -> None:
     """Said, and not asked for again."""
     hand.rig.world.faults.order(fault, on=Call.CREATE)
-    errand = hand.errand()
-    handled = await create(errand, WAIT)
-    assert (handled.result, codes(handled), errand.going_on) == (Result.FAILED, ["create_unknown"], "")
+    operation = hand.operation()
+    handled = await create(operation, WAIT)
+    assert (handled.result, codes(handled), operation.going_on) == (Result.FAILED, ["create_unknown"], "")
     assert (hand.rig.requests(Call.CREATE), hand.rig.names()) == (1, [])
 
 
@@ -328,29 +330,29 @@ async def test_what_cannot_be_looked_for_is_said_with_both_reasons(hand: Hand) -
     down = faults.refused(503, "HttpException", "Maintenance.")
     hand.rig.world.faults.order(down, on=Call.CREATE)
     hand.rig.world.faults.order(down, on=Call.LIST, times=None, skip=1)
-    errand = hand.errand()
-    handled = await create(errand, WAIT)
+    operation = hand.operation()
+    handled = await create(operation, WAIT)
     assert (handled.result, codes(handled)) == (Result.FAILED, ["create_unknown"])
     assert "creating a backup" in handled.problems[0].text
     assert "listing the backups" in handled.problems[0].text
     assert "look at the panel" in handled.problems[0].hint
-    assert errand.going_on.startswith("the panel may have begun")
+    assert operation.going_on.startswith("the panel may have begun")
 
 
 async def test_left_while_it_is_asked_for_it_is_known_that_it_may_have_begun(hand: Hand) -> None:
     """The words are there before the request leaves."""
     hand.rig.world.faults.order(faults.slow(30), on=Call.CREATE)
-    errand = hand.errand()
-    made = asyncio.create_task(create(errand, Wish()))
+    operation = hand.operation()
+    made = asyncio.create_task(create(operation, CreateOptions()))
     await hand.rig.clock.sleep(10)
-    assert errand.going_on.startswith("the panel may have begun by hand 2026-04-01 03:59:00;")
+    assert operation.going_on.startswith("the panel may have begun by hand 2026-04-01 03:59:00;")
     await made
 
 
 async def test_a_rotation_under_way_keeps_the_hand_off(hand: Hand) -> None:
     """It passes by itself, so exit 3."""
     with server_lock(hand.rig.folder / "state", hand.rig.server.uuid):
-        handled = await create(hand.errand(), Wish())
+        handled = await create(hand.operation(), CreateOptions())
     assert (handled.result, handled.passing, codes(handled)) == (Result.SKIPPED, True, ["busy"])
     assert exit_of(hand.rig.config, [handled]) == 3
     assert hand.rig.requests(Call.CREATE) == 0
@@ -359,7 +361,7 @@ async def test_a_rotation_under_way_keeps_the_hand_off(hand: Hand) -> None:
 async def test_waiting_by_hand_costs_no_rotation_its_start(hand: Hand) -> None:
     """The lock is held only while the panel is asked."""
     hand.rig.server.work = Work(seconds=3600)
-    made = asyncio.create_task(create(hand.errand(), WAIT))
+    made = asyncio.create_task(create(hand.operation(), WAIT))
     await hand.rig.clock.sleep(600)
     assert (await hand.rig.rotate()).result is not Result.SKIPPED
     assert (await made).result is Result.DONE
@@ -369,16 +371,16 @@ async def test_waiting_by_hand_costs_no_rotation_its_start(hand: Hand) -> None:
 async def test_a_suspended_server_is_a_failure_and_a_passing_state_a_skip(hand: Hand, status: str, code: int) -> None:
     """Somebody asked for this one backup, so it matters that there is none."""
     hand.rig.server.status = status
-    handled = await create(hand.errand(), Wish())
+    handled = await create(hand.operation(), CreateOptions())
     assert (codes(handled), exit_of(hand.rig.config, [handled])) == (["server-state"], code)
 
 
 async def test_a_key_that_may_only_read_creates_nothing(hand: Hand) -> None:
     """403, with what to do about it; the panel goes on with nothing."""
     hand.as_user("backup.read")
-    errand = hand.errand()
-    handled = await create(errand, Wish())
-    assert (handled.result, codes(handled), errand.going_on) == (Result.FAILED, ["permission-lacking"], "")
+    operation = hand.operation()
+    handled = await create(operation, CreateOptions())
+    assert (handled.result, codes(handled), operation.going_on) == (Result.FAILED, ["permission-lacking"], "")
     assert exit_of(hand.rig.config, [handled]) == 4
 
 
@@ -386,7 +388,7 @@ async def test_one_that_is_never_completed_is_given_up_after_the_policys_timeout
     """It stays pending at the panel, and is returned so."""
     hand.rig.configure(timeout="2h")
     hand.rig.server.work = Work(outcome=Outcome.STUCK)
-    handled = await create(hand.errand(), WAIT)
+    handled = await create(hand.operation(), WAIT)
     assert (handled.result, handled.state, codes(handled)) == (Result.FAILED, State.PENDING, ["timeout"])
     assert handled.backup is not None
     assert exit_of(hand.rig.config, [handled]) == 3
@@ -395,7 +397,7 @@ async def test_one_that_is_never_completed_is_given_up_after_the_policys_timeout
 async def test_one_that_vanishes_while_it_is_made_is_reported(hand: Hand) -> None:
     """Somebody deleted it."""
     hand.rig.server.work = Work(seconds=600)
-    made = asyncio.create_task(create(hand.errand(), WAIT))
+    made = asyncio.create_task(create(hand.operation(), WAIT))
     await hand.rig.clock.sleep(60)
     (row,) = hand.rig.server.backups.values()
     hand.rig.world.remove(hand.rig.server, row, by="somebody")
@@ -413,7 +415,7 @@ async def test_one_that_vanishes_right_after_it_was_completed_is_reported(hand: 
         for row in hand.rows("mine"):
             world.remove(hand.rig.server, row, by="somebody")
 
-    made = asyncio.create_task(create(hand.errand(), replace(WAIT, name="mine")))
+    made = asyncio.create_task(create(hand.operation(), replace(WAIT, name="mine")))
     await hand.rig.clock.sleep(69)
     hand.before(Call.LIST, vanish, times=None)
     handled = await made
@@ -422,7 +424,7 @@ async def test_one_that_vanishes_right_after_it_was_completed_is_reported(hand: 
 
 async def test_the_server_is_asked_for_once(hand: Hand) -> None:
     """What was seen for the lock is what is judged a moment later."""
-    assert (await create(hand.errand(), Wish())).result is Result.DONE
+    assert (await create(hand.operation(), CreateOptions())).result is Result.DONE
     assert (hand.rig.requests(Call.SERVER), hand.rig.requests(Call.LIST)) == (1, 1)
 
 
@@ -430,7 +432,7 @@ async def test_a_suspicious_one_is_there_and_not_good(hand: Hand) -> None:
     """By hand it is measured against what was made by hand."""
     for days in range(1, 4):
         hand.add(f"foreign {days}", days=days, size=1_000_000)
-    handled = await create(hand.errand(), WAIT)
+    handled = await create(hand.operation(), WAIT)
     assert (handled.result, handled.state, codes(handled)) == (
         Result.FAILED,
         State.SUSPICIOUS,
@@ -445,9 +447,9 @@ async def test_what_is_wrong_is_told_and_not_whose_it_is(hand: Hand, locked: boo
     """A backup by hand is foreign to its policy, and locked where that was asked for; neither is what is wrong."""
     for days in range(1, 4):
         hand.add(f"foreign {days}", days=days, size=1_000_000)
-    small = await create(hand.errand(), replace(WAIT, locked=locked))
+    small = await create(hand.operation(), replace(WAIT, locked=locked))
     hand.rig.server.coming.append(Work(outcome=Outcome.FAILED))
-    failed = await create(hand.errand(), replace(WAIT, locked=locked))
+    failed = await create(hand.operation(), replace(WAIT, locked=locked))
     for handled in (small, failed):
         text = " ".join(problem.text for problem in handled.problems)
         assert "suspicious: locked" not in text

@@ -12,7 +12,7 @@ from daemon.core.plan import plan
 from daemon.errors import UsageError
 from daemon.operations.delete import delete, delete_beyond_retention, gone, loss, obstacle
 from daemon.operations.pick import is_uuid, pick, pick_or_gone
-from daemon.operations.result import Handled, exit_of
+from daemon.operations.result import OperationResult, exit_of
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
@@ -25,21 +25,21 @@ pytestmark = pytest.mark.anyio
 ABSENT = "00000000-0000-4000-8000-00000000abcd"
 
 
-async def deleted(hand: Hand, *rows: Backup) -> tuple[Handled, ...]:
+async def deleted(hand: Hand, *rows: Backup) -> tuple[OperationResult, ...]:
     """Delete these, as they were listed."""
-    errand = hand.errand()
-    return await delete(errand, await errand.look(), [await hand.verdict(row) for row in rows])
+    operation = hand.operation()
+    return await delete(operation, await operation.look(), [await hand.verdict(row) for row in rows])
 
 
-async def deleted_after(hand: Hand, row: Backup, action: Callable[[], None]) -> tuple[Handled, ...]:
+async def deleted_after(hand: Hand, row: Backup, action: Callable[[], None]) -> tuple[OperationResult, ...]:
     """Delete this one as it was listed, though something happened to it since."""
-    errand, verdict = hand.errand(), await hand.verdict(row)
-    seen = await errand.look()
+    operation, verdict = hand.operation(), await hand.verdict(row)
+    seen = await operation.look()
     action()
-    return await delete(errand, seen, [verdict])
+    return await delete(operation, seen, [verdict])
 
 
-def codes(handled: Sequence[Handled]) -> list[str]:
+def codes(handled: Sequence[OperationResult]) -> list[str]:
     """The codes of what was said."""
     return [problem.code for one in handled for problem in one.problems]
 
@@ -156,7 +156,7 @@ async def test_what_is_in_the_way_is_known_before_asking(hand: Hand) -> None:
 async def test_a_whole_uuid_that_is_not_there_is_gone_already(hand: Hand) -> None:
     """A script that deletes twice is right twice. In upper case too."""
     row = hand.add()
-    seen = await hand.errand().look()
+    seen = await hand.operation().look()
     verdicts, missing = pick_or_gone(seen, [row.uuid.upper(), ABSENT, ABSENT], {ABSENT}.__contains__)
     assert ([verdict.backup.uuid for verdict in verdicts], missing) == ([row.uuid], [ABSENT])
     assert (gone(ABSENT).result, gone(ABSENT).changed) == (Result.DONE, False)
@@ -164,7 +164,7 @@ async def test_a_whole_uuid_that_is_not_there_is_gone_already(hand: Hand) -> Non
 
 async def test_a_whole_uuid_that_nobody_knows_is_not_on_this_server(hand: Hand) -> None:
     """It may be another server's: to call it gone would let somebody believe that it was deleted there."""
-    seen = await hand.errand().look()
+    seen = await hand.operation().look()
     with pytest.raises(UsageError, match="is not on this server") as refused:
         pick_or_gone(seen, [ABSENT], lambda _: False)
     assert "another server's" in refused.value.hint
@@ -173,10 +173,10 @@ async def test_a_whole_uuid_that_nobody_knows_is_not_on_this_server(hand: Hand) 
 async def test_what_was_deleted_by_hand_is_known_to_have_been_there(hand: Hand) -> None:
     """With the same command again it is gone already; of another server nothing is known."""
     row = hand.add()
-    errand = hand.errand()
-    seen = await errand.look()
-    await delete(errand, seen, pick(seen, [row.uuid]))
-    journal = errand.run.tools.journal
+    operation = hand.operation()
+    seen = await operation.look()
+    await delete(operation, seen, pick(seen, [row.uuid]))
+    journal = operation.run.context.journal
     assert journal.knows(seen.server.uuid, row.uuid)
     assert not journal.knows("another", row.uuid)
 
@@ -186,7 +186,7 @@ async def test_anything_else_that_is_not_there_is_a_mistake(hand: Hand, word: st
     """A name or a beginning could be mistyped."""
     hand.add()
     with pytest.raises(UsageError, match="no backup"):
-        pick_or_gone(await hand.errand().look(), [word], lambda _: True)
+        pick_or_gone(await hand.operation().look(), [word], lambda _: True)
     assert not is_uuid(word)
 
 
@@ -195,7 +195,7 @@ async def test_a_list_that_is_not_whole_does_not_say_that_anything_is_gone(hand:
     hand.add()
     restless = replace(faults.wrong_total(5), meanwhile=faults.appears("one more").meanwhile)
     hand.rig.world.faults.order(restless, on=Call.LIST, times=None)
-    seen = await hand.errand().look()
+    seen = await hand.operation().look()
     assert seen.plan.code == "partial_listing"
     with pytest.raises(UsageError, match="no backup"):
         pick_or_gone(seen, [ABSENT], lambda _: True)
@@ -204,7 +204,7 @@ async def test_a_list_that_is_not_whole_does_not_say_that_anything_is_gone(hand:
 async def test_the_same_one_named_twice_is_meant_once(hand: Hand) -> None:
     """By its name and by its uuid."""
     row = hand.add()
-    seen = await hand.errand().look()
+    seen = await hand.operation().look()
     assert [verdict.backup.uuid for verdict in pick(seen, [row.name, row.uuid, "latest"])] == [row.uuid]
 
 
@@ -212,7 +212,7 @@ async def test_whoever_deletes_the_newest_good_one_is_told(hand: Hand) -> None:
     """And what is left then, if anything is."""
     old, new = hand.add(days=2), hand.add(days=1)
     hand.add(days=0, state=State.FAILED)
-    verdicts = (await hand.errand().look()).plan.verdicts
+    verdicts = (await hand.operation().look()).plan.verdicts
     by_uuid = {verdict.backup.uuid: verdict for verdict in verdicts}
     assert loss(verdicts, [by_uuid[old.uuid]]) is None
     assert loss([], []) is None
@@ -226,7 +226,7 @@ async def test_one_that_may_have_no_file_is_not_what_is_left(hand: Hand) -> None
     """Its deletion was left half done: whoever deletes the one before it may be left with none."""
     whole, half = hand.add(days=2), hand.add(days=1)
     hand.rig.journal.ask(hand.rig.server.uuid, half.uuid, hand.rig.clock.now())
-    verdicts = (await hand.errand().look()).plan.verdicts
+    verdicts = (await hand.operation().look()).plan.verdicts
     told = loss(verdicts, [verdict for verdict in verdicts if verdict.backup.uuid == whole.uuid])
     assert told is not None
     assert told[1] == f"{whole.name} is the newest good backup; NO good backup is left then"
@@ -252,24 +252,24 @@ async def history(hand: Hand) -> list[Backup]:
     return [hand.add(days=days) for days in range(7, 0, -1)]
 
 
-async def beyond(hand: Hand, shown: Sequence[Backup] | None = None, **options: int) -> tuple[Handled, ...]:
+async def beyond(hand: Hand, shown: Sequence[Backup] | None = None, **options: int) -> tuple[OperationResult, ...]:
     """Delete what is beyond retention, having shown these, or all of it."""
-    errand = hand.errand(**options)
+    operation = hand.operation(**options)
     if shown is None:
-        seen = await errand.look()
-        return await delete_beyond_retention(errand, {verdict.backup.uuid for verdict in seen.plan.deletions})
-    return await delete_beyond_retention(errand, {row.uuid for row in shown})
+        seen = await operation.look()
+        return await delete_beyond_retention(operation, {verdict.backup.uuid for verdict in seen.plan.deletions})
+    return await delete_beyond_retention(operation, {row.uuid for row in shown})
 
 
 async def test_exactly_what_the_plan_says_is_deleted(hand: Hand, history: list[Backup]) -> None:
     """In its order."""
-    seen = await hand.errand().look()
+    seen = await hand.operation().look()
     said = [verdict.backup.name for verdict in seen.plan.deletions]
     handled = await beyond(hand)
     assert hand.did(Deed.DELETED) == said == [row.name for row in history[:4]]
     assert [one.backup.name for one in handled if one.backup] == said
     again = plan(
-        (await hand.errand().look()).listing,
+        (await hand.operation().look()).listing,
         hand.rig.config.policy.retention,
         ownership=hand.rig.config.ownership,
         brake=Brake(),
@@ -353,7 +353,7 @@ async def test_without_a_journal_that_is_configured_nothing_is_deleted(hand: Han
     with sqlite3.connect(journal) as database:
         database.execute("PRAGMA user_version = 999")
     database.close()
-    hand.rig.tools = hand.rig.open_tools()
+    hand.rig.context = hand.rig.open_context()
     handled = await beyond(hand, history[:4])
     assert "journal" in codes(handled)
     assert (hand.did(Deed.DELETED), exit_of(hand.rig.config, handled)) == ([], 4)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from daemon.operations.locks import set_locks
-from daemon.operations.result import Handled, exit_of
+from daemon.operations.result import OperationResult, exit_of
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
@@ -15,9 +15,9 @@ from tests.operations.conftest import Hand
 pytestmark = pytest.mark.anyio
 
 
-async def locked(hand: Hand, *rows: Backup, lock: bool = True) -> tuple[Handled, ...]:
+async def locked(hand: Hand, *rows: Backup, lock: bool = True) -> tuple[OperationResult, ...]:
     """Lock, or unlock, these."""
-    return await set_locks(hand.errand(), [await hand.verdict(row) for row in rows], lock)
+    return await set_locks(hand.operation(), [await hand.verdict(row) for row in rows], lock)
 
 
 @pytest.mark.parametrize("lock", [True, False])
@@ -126,7 +126,7 @@ async def test_one_that_fails_does_not_stop_the_others(hand: Hand) -> None:
     first, second = hand.add(days=2), hand.add(days=1)
     verdicts = [await hand.verdict(first), await hand.verdict(second)]
     hand.rig.world.remove(hand.rig.server, first, by="somebody else")
-    handled = await set_locks(hand.errand(), verdicts, True)
+    handled = await set_locks(hand.operation(), verdicts, True)
     assert [one.result for one in handled] == [Result.FAILED, Result.DONE]
     assert (second.locked, exit_of(hand.rig.config, handled)) == (True, 3)
 

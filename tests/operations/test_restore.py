@@ -11,7 +11,7 @@ import pytest
 
 from daemon.core.model import State
 from daemon.operations.pick import pick
-from daemon.operations.restore import Restored, Wishes, restore, unfit
+from daemon.operations.restore import Restored, RestoreOptions, restore, unfit
 from daemon.operations.result import exit_of
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Result
@@ -25,12 +25,12 @@ from tests.whole.rig import InProcess
 
 pytestmark = pytest.mark.anyio
 
-BARE = Wishes(safety=False)
+BARE = RestoreOptions(safety=False)
 
 
-async def restored(hand: Hand, row: Backup, wishes: Wishes | None = None) -> Restored:
+async def restored(hand: Hand, row: Backup, options: RestoreOptions | None = None) -> Restored:
     """Restore that one, chosen while it was as it is now."""
-    return await restore(hand.errand(), await hand.backup(row), wishes or Wishes())
+    return await restore(hand.operation(), await hand.backup(row), options or RestoreOptions())
 
 
 def codes(what: Restored) -> list[str]:
@@ -87,10 +87,10 @@ async def test_without_a_safety_backup_where_it_is_waived(hand: Hand, row: Backu
 
 async def test_without_waiting_it_only_begins(hand: Hand, row: Backup) -> None:
     """What goes on is known, and that nothing stops it."""
-    errand = hand.errand()
-    what = await restore(errand, await hand.backup(row), Wishes(safety=False, wait=False))
+    operation = hand.operation()
+    what = await restore(operation, await hand.backup(row), RestoreOptions(safety=False, wait=False))
     assert (what.handled.result, what.handled.changed, what.ended) == (Result.DONE, True, False)
-    assert errand.going_on == f"the restore of {row.name} goes on at the panel, and nothing stops it"
+    assert operation.going_on == f"the restore of {row.name} goes on at the panel, and nothing stops it"
 
 
 @pytest.mark.parametrize("truncate", [True, False])
@@ -106,7 +106,7 @@ async def test_truncate_is_told_to_the_panel_as_it_was_asked_for(hand: Hand, row
 
     panel = hand.rig.config.panel
     hand.client = PanelClient(panel.name, panel.url, panel.api_key, clock=hand.rig.clock, transport=Spy(hand.rig.app))
-    await restored(hand, row, Wishes(truncate=truncate, safety=False))
+    await restored(hand, row, RestoreOptions(truncate=truncate, safety=False))
     assert bodies == [{"truncate": truncate}]
 
 
@@ -155,10 +155,10 @@ async def test_one_that_may_have_no_file_is_restored_only_once_it_is_known_to_ha
     older, half = hand.add(days=2), hand.add(days=1)
     journal, uuid = hand.rig.journal, hand.rig.server.uuid
     journal.ask(uuid, half.uuid, hand.rig.clock.now())
-    what = await restored(hand, half, Wishes(truncate=True))
+    what = await restored(hand, half, RestoreOptions(truncate=True))
     assert (codes(what), exit_code(hand, what)) == (["half_deleted"], 5)
     assert "`ptero-backupd backups accept`" in what.handled.problems[0].hint
-    assert [verdict.backup.uuid for verdict in pick(await hand.errand().look(), ["latest"])] == [older.uuid]
+    assert [verdict.backup.uuid for verdict in pick(await hand.operation().look(), ["latest"])] == [older.uuid]
     journal.asked_no_more(uuid, half.uuid)
     assert (await restored(hand, half)).handled.result is Result.DONE
 
@@ -175,7 +175,7 @@ async def test_one_that_is_gone_by_the_time_of_the_answer_is_not_restored(hand: 
     """Somebody deleted it while the operator thought."""
     backup = await hand.backup(row)
     hand.rig.world.remove(hand.rig.server, row, by="somebody else")
-    what = await restore(hand.errand(), backup, Wishes())
+    what = await restore(hand.operation(), backup, RestoreOptions())
     assert (codes(what), exit_code(hand, what), hand.rig.requests(Call.CREATE)) == (["gone"], 5, 0)
 
 
@@ -265,10 +265,10 @@ async def test_a_safety_backup_whose_answer_is_lost_is_settled_first(hand: Hand,
 async def test_left_during_the_safety_backup_nothing_was_restored(hand: Hand, row: Backup) -> None:
     """What goes on is the backup."""
     hand.rig.server.work = Work(seconds=600)
-    errand = hand.errand()
-    restoring = asyncio.create_task(restore(errand, await hand.backup(row), Wishes()))
+    operation = hand.operation()
+    restoring = asyncio.create_task(restore(operation, await hand.backup(row), RestoreOptions()))
     await hand.rig.clock.sleep(300)
-    assert errand.going_on.startswith("before restore 2026-04-01 03:59:00 goes on at the panel")
+    assert operation.going_on.startswith("before restore 2026-04-01 03:59:00 goes on at the panel")
     restoring.cancel()
     await asyncio.gather(restoring, return_exceptions=True)
     assert hand.rig.requests(Call.RESTORE) == 0
@@ -282,7 +282,7 @@ async def test_a_server_in_another_state_is_not_restored(hand: Hand, row: Backup
     """409: a suspended one needs an administrator, the others pass."""
     backup = await hand.backup(row)
     hand.rig.server.status = status
-    what = await restore(hand.errand(), backup, Wishes())
+    what = await restore(hand.operation(), backup, RestoreOptions())
     assert (codes(what), exit_code(hand, what)) == (["server-state"], code)
     assert (hand.did(Deed.RESTORING), hand.rig.requests(Call.CREATE)) == ([], 0)
 
@@ -311,9 +311,9 @@ async def test_a_key_that_may_not_restore_is_told_before_a_safety_backup_is_made
 async def test_a_403_of_the_panel_itself_is_told(hand: Hand, row: Backup) -> None:
     """Where the permissions were not told, or were changed since."""
     hand.rig.world.faults.order(faults.refused(403, "AccessDeniedHttpException", "No."), on=Call.RESTORE)
-    errand = hand.errand()
-    what = await restore(errand, await hand.backup(row), BARE)
-    assert (codes(what), exit_code(hand, what), errand.going_on) == (["permission-lacking"], 4, "")
+    operation = hand.operation()
+    what = await restore(operation, await hand.backup(row), BARE)
+    assert (codes(what), exit_code(hand, what), operation.going_on) == (["permission-lacking"], 4, "")
 
 
 async def test_the_panels_restore_throttle_is_respected(hand: Hand, row: Backup) -> None:
@@ -366,8 +366,8 @@ async def test_a_lost_answer_is_settled_by_the_servers_status(hand: Hand, row: B
 async def test_where_nothing_shows_that_it_began_that_is_said(hand: Hand, row: Backup) -> None:
     """It may have been over at once; it is not repeated, and the words stay for whoever leaves."""
     hand.rig.world.faults.order(faults.lost_before(), on=Call.RESTORE)
-    errand = hand.errand()
-    what = await restore(errand, await hand.backup(row), BARE)
+    operation = hand.operation()
+    what = await restore(operation, await hand.backup(row), BARE)
     assert (what.handled.result, codes(what), exit_code(hand, what)) == (Result.FAILED, ["restore_unknown"], 4)
     assert "not asked for a second time" in what.handled.problems[0].hint
     assert hand.rig.requests(Call.RESTORE) == 1
@@ -418,12 +418,12 @@ async def test_a_key_withdrawn_while_it_waits_ends_the_waiting(hand: Hand, row: 
 async def test_a_restore_that_never_ends_is_left_after_six_hours(hand: Hand, row: Backup) -> None:
     """It goes on at the panel."""
     hand.rig.server.restore_seconds = 86_400
-    errand = hand.errand()
+    operation = hand.operation()
     began = hand.rig.clock.now()
-    what = await restore(errand, await hand.backup(row), BARE)
+    what = await restore(operation, await hand.backup(row), BARE)
     assert timedelta(hours=6) <= hand.rig.clock.now() - began < timedelta(hours=6, minutes=2)
     assert (codes(what), exit_code(hand, what)) == (["timeout"], 3)
-    assert errand.going_on
+    assert operation.going_on
 
 
 async def test_a_server_that_is_in_another_state_afterwards_is_told(hand: Hand, row: Backup) -> None:

@@ -5,7 +5,7 @@ import pytest
 from daemon.config.values import ServerConfig
 from daemon.core.model import Obstacle
 from daemon.errors import BackupdError, SafetyError, ServerBusyError, StateError
-from daemon.operations.result import Handled, ended_by, exit_of
+from daemon.operations.result import OperationResult, ended_by, exit_of
 from daemon.panel.errors import (
     ApiLimitError,
     BackupLimitError,
@@ -19,12 +19,12 @@ from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt
 from tests.operations.conftest import Hand
 
-DONE = Handled(None, Result.DONE, changed=True)
-SAME = Handled(None, Result.DONE)
-FAILED = Handled(None, Result.FAILED)
-REFUSED = Handled(None, Result.REFUSED)
-PASSING = Handled(None, Result.SKIPPED, passing=True)
-PARTLY = Handled(None, Result.FAILED, changed=True)
+DONE = OperationResult(None, Result.DONE, changed=True)
+SAME = OperationResult(None, Result.DONE)
+FAILED = OperationResult(None, Result.FAILED)
+REFUSED = OperationResult(None, Result.REFUSED)
+PASSING = OperationResult(None, Result.SKIPPED, passing=True)
+PARTLY = OperationResult(None, Result.FAILED, changed=True)
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ async def config(hand: Hand) -> ServerConfig:
         ([FAILED, REFUSED, DONE], 5),
     ],
 )
-async def test_5_wins_then_4_if_all_failed_then_3(config: ServerConfig, handled: list[Handled], code: int) -> None:
+async def test_5_wins_then_4_if_all_failed_then_3(
+    config: ServerConfig, handled: list[OperationResult], code: int
+) -> None:
     """What failed and left something done is some, not all."""
     assert exit_of(config, handled) == code
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.panel.rate_limiter import GLANCE, HANDFUL, OWN_WINDOW, Budget, Pace, Turn
+from daemon.panel.rate_limiter import GLANCE, HANDFUL, OWN_WINDOW, Budget, QueuedRequest, RateLimiter
 from daemon.panel.transport import CONNECTIONS
 from tests.fakes import FakeClock
 
@@ -41,7 +41,7 @@ class Window:
 class Fleet:
     """A process that always has a next request to make, ten at once at most; `chance` makes it jumbled and late."""
 
-    pace: Pace
+    limiter: RateLimiter
     latency: float = 0.1
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     let_through: list[float] = field(default_factory=list)
@@ -76,11 +76,11 @@ class Simulation:
     def _try(self, fleet: Fleet, now: float) -> None:
         if fleet.under_way >= CONNECTIONS:
             fleet.stopped = True
-        elif (seconds := fleet.pace.wait(now)) > 0:
+        elif (seconds := fleet.limiter.wait(now)) > 0:
             late = 0.003 * fleet.chance.random()  # nobody wakes on time
             self._later(now + min(seconds, GLANCE) + late, partial(self._try, fleet))
         else:
-            fleet.pace.go(now)
+            fleet.limiter.go(now)
             fleet.under_way += 1
             self._later(now + fleet.latency * fleet.chance.random(), partial(self._arrives, fleet, now))
             self._later(now, partial(self._try, fleet))
@@ -95,9 +95,9 @@ class Simulation:
     def _answered(self, fleet: Fleet, sent_at: float, left: int | None, now: float) -> None:
         fleet.under_way -= 1
         if left is None:
-            fleet.pace.refused(now, max(0.0, int(self.window.ends - now)))
+            fleet.limiter.refused(now, max(0.0, int(self.window.ends - now)))
         else:
-            fleet.pace.learn(now, sent_at, Budget(self.window.limit, left))
+            fleet.limiter.learn(now, sent_at, Budget(self.window.limit, left))
         if fleet.stopped:
             fleet.stopped = False
             self._try(fleet, now)
@@ -116,7 +116,7 @@ def spread(rate_a_minute: float, seconds: float, start: float = 0.0) -> Iterator
 @pytest.mark.parametrize(("limit", "latency"), [(60, 0.1), (256, 0.1), (720, 0.1), (60, 2.0), (256, 2.0)])
 def test_a_fleet_uses_its_share_and_never_meets_a_429(limit: int, latency: float) -> None:
     """At least 92 % of the limit less the reserve, from the second minute on, and no refusal at all."""
-    fleet = Fleet(Pace(0.2), latency)
+    fleet = Fleet(RateLimiter(0.2), latency)
     assert Simulation(Window(limit), [fleet]).refused() == []
     assert 0.92 * 0.8 * limit <= fleet.throughput(60, 600) <= 0.8 * limit + 1
 
@@ -127,7 +127,7 @@ def test_others_within_their_reserve_always_get_through(limit: int, offset: int)
     """People who spread their fifth, and people who take it in one go, meet no refusal; nor do we; we lose nothing."""
     bursts = [minute * 60 + offset + k * 0.01 for minute in range(10) for k in range(int(limit * 0.19))]
     for others in (list(spread(limit * 0.19, 600, offset)), bursts):
-        fleet = Fleet(Pace(0.2))
+        fleet = Fleet(RateLimiter(0.2))
         assert Simulation(Window(limit), [fleet], others).refused() == []
         assert fleet.throughput(60, 600) >= 0.92 * 0.8 * limit
 
@@ -136,7 +136,7 @@ def test_others_within_their_reserve_always_get_through(limit: int, offset: int)
 @pytest.mark.parametrize("part", [0.3, 0.4, 0.6])
 def test_others_who_take_more_than_their_reserve_slow_us_down(limit: int, part: float) -> None:
     """A second program with the same user's key gets through, and so do we with nearly all that it leaves."""
-    fleet = Fleet(Pace(0.2))
+    fleet = Fleet(RateLimiter(0.2))
     assert Simulation(Window(limit), [fleet], spread(limit * part, 600)).refused(60) == []
     assert fleet.throughput(60, 600) >= 0.9 * (1 - part) * limit
 
@@ -144,7 +144,7 @@ def test_others_who_take_more_than_their_reserve_slow_us_down(limit: int, part: 
 @pytest.mark.parametrize("limit", [256, 720])
 def test_two_processes_of_ours_share_what_there_is(limit: int) -> None:
     """A `rotate` by hand beside the daemon: each takes the other for people, and neither starves."""
-    both = [Fleet(Pace(0.2), chance=random.Random(seed)) for seed in (1, 2)]
+    both = [Fleet(RateLimiter(0.2), chance=random.Random(seed)) for seed in (1, 2)]
     simulation = Simulation(Window(limit), both)
     assert simulation.refused(60) == []
     assert all(fleet.throughput(60, 600) > 0.2 * limit for fleet in both)
@@ -153,132 +153,132 @@ def test_two_processes_of_ours_share_what_there_is(limit: int) -> None:
 
 def test_nothing_is_known_before_the_first_answer() -> None:
     """Then only the number of connections bounds the requests."""
-    pace = Pace()
+    limiter = RateLimiter()
     for _ in range(50):
-        assert pace.wait(0.0) == 0
-        pace.go(0.0)
+        assert limiter.wait(0.0) == 0
+        limiter.go(0.0)
 
 
 def test_a_quarter_of_the_share_goes_at_once_and_the_rest_ten_at_a_time() -> None:
     """A person at the terminal does not wait; a fleet does not come as one burst."""
-    pace = Pace(0.2, Budget(100, 99))
-    sent = _sent_within(pace, 62.0)
+    limiter = RateLimiter(0.2, Budget(100, 99))
+    sent = _sent_within(limiter, 62.0)
     assert sent[:20] == [0.0] * 20
     assert sent[20] == pytest.approx(62 * HANDFUL / 80)
     assert all(later - earlier >= 7.74 for earlier, later in itertools.pairwise(sorted(set(sent))))
     assert len(sent) == 80
 
 
-def _sent_within(pace: Pace, seconds: float) -> list[float]:
+def _sent_within(limiter: RateLimiter, seconds: float) -> list[float]:
     """When requests go, if one always waits to."""
     now = 0.0
     sent: list[float] = []
     while True:
-        wait = pace.wait(now)
+        wait = limiter.wait(now)
         now += wait
         if now >= seconds:
             return sent
         if wait == 0:
-            pace.go(now)
+            limiter.go(now)
             sent.append(now)
 
 
 def test_no_62_seconds_hold_more_than_our_share() -> None:
     """Wherever the panel's window begins, it cannot hold more of ours."""
-    sent = _sent_within(Pace(0.2, Budget(100, 99)), 600)
+    sent = _sent_within(RateLimiter(0.2, Budget(100, 99)), 600)
     for begin in sent:
         assert sum(begin <= at < begin + OWN_WINDOW for at in sent) <= 80
 
 
 def test_a_429_makes_everybody_wait_and_then_goes_on() -> None:
     """For as long as it names, a second for its rounding, and never absurdly long."""
-    pace = Pace(0.2, Budget(100, 0))
-    pace.refused(10.0, 30.0)
-    assert pace.wait(10.0) == 31
-    assert pace.wait(41.0) == 0
-    pace.refused(50.0, None)
-    assert pace.wait(50.0) == 61
-    pace.refused(50.0, 3600.0)
-    assert pace.wait(50.0) == 121
+    limiter = RateLimiter(0.2, Budget(100, 0))
+    limiter.refused(10.0, 30.0)
+    assert limiter.wait(10.0) == 31
+    assert limiter.wait(41.0) == 0
+    limiter.refused(50.0, None)
+    assert limiter.wait(50.0) == 61
+    limiter.refused(50.0, 3600.0)
+    assert limiter.wait(50.0) == 121
 
 
 def test_the_reserve_melts_as_the_window_ends() -> None:
     """What is left for others shrinks with the time that they have for it, down to a tenth of their reserve."""
-    pace = Pace(0.2)
-    pace.learn(0.0, 0.0, Budget(100, 12))
-    wait = pace.wait(0.0)
+    limiter = RateLimiter(0.2)
+    limiter.learn(0.0, 0.0, Budget(100, 12))
+    wait = limiter.wait(0.0)
     assert wait == pytest.approx(60 - 60 * (11 - 2) / 18)
-    assert pace.wait(wait + 0.1) == 0
-    pace.learn(33.0, 33.0, Budget(100, 2))
-    assert pace.wait(33.0) == pytest.approx(27)
-    assert pace.wait(60.0) == 0
+    assert limiter.wait(wait + 0.1) == 0
+    limiter.learn(33.0, 33.0, Budget(100, 2))
+    assert limiter.wait(33.0) == pytest.approx(27)
+    assert limiter.wait(60.0) == 0
 
 
 def test_without_a_reserve_the_last_request_is_used_but_not_one_more() -> None:
     """A reserve of nothing is no division by nothing."""
-    pace = Pace(0.0)
-    pace.learn(0.0, 0.0, Budget(100, 1))
-    assert pace.wait(0.0) == 0
-    pace.learn(1.0, 1.0, Budget(100, 0))
-    assert pace.wait(1.0) == pytest.approx(59)
+    limiter = RateLimiter(0.0)
+    limiter.learn(0.0, 0.0, Budget(100, 1))
+    assert limiter.wait(0.0) == 0
+    limiter.learn(1.0, 1.0, Budget(100, 0))
+    assert limiter.wait(1.0) == pytest.approx(59)
 
 
 def test_what_was_sent_since_counts_as_used() -> None:
     """The panel's number is as old as the request that brought it."""
-    pace = Pace(0.0)
-    pace.learn(0.0, 0.0, Budget(100, 3))
+    limiter = RateLimiter(0.0)
+    limiter.learn(0.0, 0.0, Budget(100, 3))
     for _ in range(3):
-        assert pace.wait(1.0) == 0
-        pace.go(1.0)
-    assert pace.wait(1.0) == pytest.approx(59)
+        assert limiter.wait(1.0) == 0
+        limiter.go(1.0)
+    assert limiter.wait(1.0) == pytest.approx(59)
 
 
 def test_answers_that_overtake_each_other_are_no_new_window() -> None:
     """A small rise is jumble and is not believed; a large one is a new window; an old answer tells nothing."""
-    pace = Pace(0.2)
-    pace.learn(1.0, 0.5, Budget(100, 50))
-    pace.learn(2.0, 1.5, Budget(100, 58))
-    assert (pace.budget, pace.window_begins) == (Budget(100, 50), 1.0)
-    pace.learn(3.0, 2.5, Budget(100, 99))
-    assert (pace.budget, pace.window_begins) == (Budget(100, 99), 3.0)
-    pace.learn(3.1, 2.4, Budget(100, 49))
-    assert (pace.budget, pace.window_begins) == (Budget(100, 99), 3.0)
+    limiter = RateLimiter(0.2)
+    limiter.learn(1.0, 0.5, Budget(100, 50))
+    limiter.learn(2.0, 1.5, Budget(100, 58))
+    assert (limiter.budget, limiter.window_begins) == (Budget(100, 50), 1.0)
+    limiter.learn(3.0, 2.5, Budget(100, 99))
+    assert (limiter.budget, limiter.window_begins) == (Budget(100, 99), 3.0)
+    limiter.learn(3.1, 2.4, Budget(100, 49))
+    assert (limiter.budget, limiter.window_begins) == (Budget(100, 99), 3.0)
 
 
 def test_an_answer_from_the_old_window_does_not_start_the_new_one() -> None:
     """It left before the old window's end, so that its low number says nothing of the new one."""
-    pace = Pace(0.2)
-    pace.learn(0.0, 0.0, Budget(100, 50))
-    pace.learn(60.1, 59.9, Budget(100, 20))
-    assert pace.window_begins == 0.0
-    pace.learn(60.2, 60.0, Budget(100, 45))
-    assert (pace.budget, pace.window_begins) == (Budget(100, 45), 60.2)
+    limiter = RateLimiter(0.2)
+    limiter.learn(0.0, 0.0, Budget(100, 50))
+    limiter.learn(60.1, 59.9, Budget(100, 20))
+    assert limiter.window_begins == 0.0
+    limiter.learn(60.2, 60.0, Budget(100, 45))
+    assert (limiter.budget, limiter.window_begins) == (Budget(100, 45), 60.2)
 
 
 def test_a_limit_that_changes_is_followed() -> None:
     """The panel's settings may change while the daemon runs."""
-    pace = Pace(0.2)
-    pace.learn(0.0, 0.0, Budget(720, 700))
-    pace.learn(1.0, 1.0, Budget(256, 100))
-    assert pace.budget == Budget(256, 100)
+    limiter = RateLimiter(0.2)
+    limiter.learn(0.0, 0.0, Budget(720, 700))
+    limiter.learn(1.0, 1.0, Budget(256, 100))
+    assert limiter.budget == Budget(256, 100)
 
 
 def test_what_others_took_in_the_last_window_is_kept_for_them_in_the_next() -> None:
     """Their use is the panel's count less ours, as if the window had been seen whole."""
-    pace = Pace(0.1)
-    pace.learn(0.0, 0.0, Budget(100, 99))
+    limiter = RateLimiter(0.1)
+    limiter.learn(0.0, 0.0, Budget(100, 99))
     for second in range(10):
-        pace.go(float(second + 1))
-    pace.learn(31.0, 30.0, Budget(100, 60))
-    pace.learn(61.0, 60.5, Budget(100, 99))
-    assert pace.demand == pytest.approx((40 - 10) * 2)
+        limiter.go(float(second + 1))
+    limiter.learn(31.0, 30.0, Budget(100, 60))
+    limiter.learn(61.0, 60.5, Budget(100, 99))
+    assert limiter.demand == pytest.approx((40 - 10) * 2)
 
 
 @pytest.mark.anyio
 async def test_turns_are_taken_in_the_order_of_coming() -> None:
     """No task is overtaken while all wait for the pace."""
     clock = FakeClock()
-    turn, order = Turn(Pace(0.2, Budget(10, 9)), clock), []
+    turn, order = QueuedRequest(RateLimiter(0.2, Budget(10, 9)), clock), []
 
     async def take(number: int) -> None:
         await turn.take()
@@ -292,14 +292,14 @@ async def test_turns_are_taken_in_the_order_of_coming() -> None:
 @pytest.mark.anyio
 async def test_a_cancelled_wait_leaves_the_turn_to_the_next() -> None:
     """A task that gives up while it waits takes nothing with it."""
-    turn = Turn(Pace(0.2, Budget(10, 9)), FakeClock())
+    turn = QueuedRequest(RateLimiter(0.2, Budget(10, 9)), FakeClock())
     async with turn._queue:
         first, second = asyncio.create_task(turn.take()), asyncio.create_task(turn.take())
         await asyncio.sleep(0)  # noqa: TID251 — lets both queue up
         first.cancel()
     await second
     assert first.cancelled()
-    assert len(turn.pace.sent) == 1
+    assert len(turn.limiter.sent) == 1
 
 
 @given(
@@ -311,14 +311,14 @@ async def test_a_cancelled_wait_leaves_the_turn_to_the_next() -> None:
 )
 def test_waiting_as_told_always_leads_on(limit: int, remaining: int, reserve: float, start: float, sent: int) -> None:
     """Whatever the panel says, nobody waits for ever, and no wait is too short to pass."""
-    pace, now = Pace(reserve), start
-    pace.learn(now, now, Budget(limit, remaining))
+    limiter, now = RateLimiter(reserve), start
+    limiter.learn(now, now, Budget(limit, remaining))
     for _ in range(sent):
-        pace.go(now)
+        limiter.go(now)
     for _ in range(4):
-        if (seconds := pace.wait(now)) == 0:
+        if (seconds := limiter.wait(now)) == 0:
             return
         assert now + seconds > now
         now += seconds
-    assert pace.wait(now) == 0
+    assert limiter.wait(now) == 0
     assert now - start <= 2 * OWN_WINDOW

@@ -289,7 +289,7 @@ async def test_the_key_is_in_no_repr_error_or_log(caplog: pytest.LogCaptureFixtu
     async with client(refusing(400, "Odd", f"you sent {KEY}")) as panel:
         with pytest.raises(errors.RefusedRequestError, match=r"you sent \[key\]") as caught:
             await panel.server(SERVER)
-        shown = repr(panel) + repr(vars(panel)) + repr(vars(panel._requests)) + repr(caught.value)
+        shown = repr(panel) + repr(vars(panel)) + repr(vars(panel._transport)) + repr(caught.value)
         assert repr(panel) == "<PanelClient main>"
     assert KEY not in shown
     assert KEY not in "".join(traceback.format_exception(caught.value))
@@ -496,7 +496,7 @@ async def test_no_more_than_ten_requests_are_under_way() -> None:
 
 def opened(url: str) -> httpx.AsyncClient:
     """The httpx client as it is made for that url."""
-    return PanelClient("main", url, SecretStr(KEY), clock=FakeClock())._requests._open()
+    return PanelClient("main", url, SecretStr(KEY), clock=FakeClock())._transport._open()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from daemon.alerts.formats import Post
-from daemon.alerts.sender import Failure, Poster
+from daemon.alerts.sender import Failure, Sender
 from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
 from tests.simulation.recorder import Rotation
@@ -26,7 +26,7 @@ GRACE = 1800.0
 NEWEST = "ptero_backupd_newest_good_backup_timestamp_seconds"
 
 
-class Mailbox(Poster):
+class Mailbox(Sender):
     """A process's way to the receiver; a killed one sends nothing any more."""
 
     def __init__(self, process: "Process") -> None:
@@ -71,13 +71,13 @@ class Told:
         """One alert arrives."""
         simulation, event, name = self._simulation, letter["event"], letter["server"]
         server = simulation.uuid_of(name)
-        simulation.witness.tell(f"somebody is told: {letter['title']}", server)
+        simulation.recorder.tell(f"somebody is told: {letter['title']}", server)
         self._last[name] = simulation.clock.monotonic(), event
         backup = letter["backup"]
         if event not in GOOD_NEWS:
             self._heard[name].add(letter["at"])
         if event in GOOD_NEWS and backup is not None:
-            versions = simulation.witness.versions[server]
+            versions = simulation.recorder.versions[server]
             good = any(backup["uuid"] in rows and rows[backup["uuid"]].successful for _, rows in reversed(versions))
             self._hold(good, f"{name} is said to have a good backup, which {backup['name']} never was", server)
         elif event == "overdue":
@@ -87,7 +87,7 @@ class Told:
         """An alert comes when no rotation ended well within the time that one may take, and some more."""
         simulation = self._simulation
         done = self._last_done(server)
-        if done is None or done.ended is None or simulation.court.a_clock_was_set_since(done.ended):
+        if done is None or done.ended is None or simulation.checker.a_clock_was_set_since(done.ended):
             return
         age = simulation.clock.monotonic() - done.ended
         least = TIMEOUTS[simulation.configuration.known[name]["timeout"]] + GRACE
@@ -95,7 +95,7 @@ class Told:
 
     def _last_done(self, server: str) -> Rotation | None:
         """The last rotation of a daemon that ended well."""
-        rotations = reversed(self._simulation.witness.rotations)
+        rotations = reversed(self._simulation.recorder.rotations)
         return next((r for r in rotations if r.uuid == server and r.result == "done" and r.trigger != "manual"), None)
 
     async def look_at_the_end(self, daemon: "Daemon") -> None:
@@ -112,7 +112,7 @@ class Told:
             server = self._simulation.uuid_of(name)
             done = self._last_done(server)
             ours = done is not None and done.process == daemon.name and done.began > self._simulation.calm_since
-            newest = next((r for r in reversed(self._simulation.witness.rotations) if r.uuid == server), None)
+            newest = next((r for r in reversed(self._simulation.recorder.rotations) if r.uuid == server), None)
             if server in self._simulation.removed or done is None or done is not newest or not ours:
                 continue
             _, word = self._last.get(name, (0.0, "nothing"))
@@ -124,27 +124,27 @@ class Told:
         """Whatever had to be told was told: itself, the trouble that it goes on with, or one since, which takes the
         place of one that waits.
         """
-        court, latest = self._simulation.court, self._simulation.clock.monotonic() - HOUR
+        checker, latest = self._simulation.checker, self._simulation.clock.monotonic() - HOUR
         for name, ended in self._ended.items():
             since, first = 0.0, 0
             for number, (moment, at, must) in enumerate(ended):
                 if at is None:
                     since, first = moment, number
-                elif must and moment < latest and not court.journal_failed_since(since - 1.0):
+                elif must and moment < latest and not checker.journal_failed_since(since - 1.0):
                     told = self._heard[name] & {other for _, other, _ in ended[first:] if other}
                     uuid = self._simulation.uuid_of(name)
-                    court.hold("news", bool(told), f"nobody was told that {name} failed at {at}", uuid)
+                    checker.hold("news", bool(told), f"nobody was told that {name} failed at {at}", uuid)
 
     def _newest_good(self, done: Rotation) -> set[float | None]:
         """When the newest good backup of its policy was made, by each truth since the rotation's last listing."""
         listed = next((exchange.sent for exchange in done.delivered("list")), done.began)
         return {
             _newest(rows, done, self._simulation.world.now())
-            for rows in self._simulation.witness.truths(done.uuid, listed)
+            for rows in self._simulation.recorder.truths(done.uuid, listed)
         }
 
     def _hold(self, holds: bool, text: str, server: str) -> None:
-        self._simulation.court.hold("told", holds, text, server)
+        self._simulation.checker.hold("told", holds, text, server)
 
 
 def _newest(rows: Mapping[str, oracle.Row], rotation: Rotation, now: datetime) -> float | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.simulation import oracle
-from tests.simulation.checker import Court
+from tests.simulation.checker import Checker
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, merged
 from tests.simulation.recorder import Exchange, Rotation
@@ -23,9 +23,9 @@ SLACK = 120.0
 class Brake:
     """Holds what goes against the bounds, and against the policy before."""
 
-    def __init__(self, court: Court) -> None:
-        self._court = court
-        self._witness = court.witness
+    def __init__(self, checker: Checker) -> None:
+        self._court = checker
+        self._witness = checker.recorder
 
     def within(self, judged: oracle.Judgement, policy: Policy, rotation: Rotation, *, already: set[str]) -> bool:
         """Whether so many may go at once, after those that went `already`."""

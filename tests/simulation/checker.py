@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tests.simulation.recorder import Rotation, Witness
+from tests.simulation.recorder import Recorder, Rotation
 from tests.simulation.scenario import HOUR
 
 TITLES = {
@@ -49,7 +49,7 @@ class Violation:
     text: str
 
 
-class Court:
+class Checker:
     """Holds what is asked of it against the rules. `policies_between` gives every policy of a server, by its configured
     name, that was in force between two moments; `at_work` tells whether a process is neither dead nor ending, and
     `host_now` what the clock of the daemon's machine shows. `calm_since` is when it showed that the calm days began,
@@ -59,12 +59,12 @@ class Court:
 
     def __init__(
         self,
-        witness: Witness,
+        recorder: Recorder,
         policies_between: Callable[[str, float, float], Sequence[Any]],
         at_work: Callable[[str], bool],
         host_now: Callable[[], datetime],
     ) -> None:
-        self.witness = witness
+        self.recorder = recorder
         self.policies_between = policies_between
         self.at_work = at_work
         self.host_now = host_now
@@ -90,13 +90,13 @@ class Court:
         self.broken.add(rule)
         if self.violation is not None:
             return
-        self.violation = Violation(rule, self.witness.now(), server, text)
-        self.witness.tell(f"!!! {rule}: {text}", server)
+        self.violation = Violation(rule, self.recorder.now(), server, text)
+        self.recorder.tell(f"!!! {rule}: {text}", server)
         self.on_violation()
 
     def host_clock_set(self, by: float) -> None:
         """For a while a start may come twice: the host's clock passes over the same hours again."""
-        now = self.witness.now()
+        now = self.recorder.now()
         self.host_set.append((now, by))
         self._starts_come_again.append((now, now + 2 * abs(by) + HOUR))
         self.a_clock_was_set(by)
@@ -104,12 +104,12 @@ class Court:
 
     def starts_may_come_again(self, rotation: Rotation | None) -> bool:
         """Whether the host's clock was set so lately that starts may come twice, or was when this one's start came."""
-        moments = [self.witness.now()] if rotation is None else [self.witness.now(), rotation.due]
+        moments = [self.recorder.now()] if rotation is None else [self.recorder.now(), rotation.due]
         return any(since <= moment <= until for since, until in self._starts_come_again for moment in moments)
 
     def upset(self) -> None:
         """Starts are looked at anew, as after a reload, so that there may be another rotation."""
-        self._upsets.append(self.witness.now())
+        self._upsets.append(self.recorder.now())
 
     def upsets_since(self, moment: float) -> int:
         """How often they were since then."""
@@ -117,11 +117,11 @@ class Court:
 
     def a_clock_was_set(self, by: float) -> None:
         """From now on dates that were made before cannot be compared with a start."""
-        self._clocks_set.append((self.witness.now(), by))
+        self._clocks_set.append((self.recorder.now(), by))
 
     def panel_clock_set(self, by: float) -> None:
         """The panel's clock is set."""
-        self.panel_set.append((self.witness.now(), by))
+        self.panel_set.append((self.recorder.now(), by))
         self.a_clock_was_set(by)
 
     def a_clock_was_set_since(self, moment: float) -> bool:
@@ -134,7 +134,7 @@ class Court:
 
     def journal_failed(self) -> None:
         """What was done since is nowhere remembered; then only the panel's list can show what a start has got."""
-        self._journal_failed_at = self.witness.now()
+        self._journal_failed_at = self.recorder.now()
 
     def journal_failed_since(self, moment: float) -> bool:
         """Whether something could not be written down, or read, since then."""

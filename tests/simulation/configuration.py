@@ -38,10 +38,10 @@ class Configuration:
     def begin(self, uuids: Mapping[str, str]) -> None:
         """Write the first file, once the panel has given the servers their uuids."""
         self._ids = {name: uuid[:8] for name, uuid in uuids.items()}
-        self._changes = {name: [(0.0, self.in_force(name))] for name in self.policies}
+        self._changes = {name: [(0.0, self.current_config(name))] for name in self.policies}
         self.write()
 
-    def in_force(self, name: str) -> Policy | None:
+    def current_config(self, name: str) -> Policy | None:
         """A server's policy now."""
         policy = self.policies.get(name)
         return None if policy is None else {**policy, "url": self.url}
@@ -58,8 +58,8 @@ class Configuration:
         self.policies = {**self.policies, **policies}
         self.known |= {name: policy for name, policy in self.policies.items() if policy is not None}
         for name, changes in self._changes.items():
-            if changes[-1][1] != self.in_force(name):
-                changes.append((self._clock(), self.in_force(name)))
+            if changes[-1][1] != self.current_config(name):
+                changes.append((self._clock(), self.current_config(name)))
         self.write()
 
     def write(self) -> None:

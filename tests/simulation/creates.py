@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from daemon.sandbox.records import Entry
 from tests.simulation import oracle
-from tests.simulation.checker import SIGHTING, Court
+from tests.simulation.checker import SIGHTING, Checker
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, merged, rows_of
 from tests.simulation.recorder import Exchange, Rotation
@@ -23,10 +23,10 @@ NODE_TROUBLE = {"DaemonConnectionException", "RequestException", "ConnectionExce
 class Creates:
     """Holds every create, when it leaves and when it is done; `places` is how many backups a node has room for."""
 
-    def __init__(self, court: Court, places: int) -> None:
-        self._court = court
-        self._witness = court.witness
-        self._hold = court.hold
+    def __init__(self, checker: Checker, places: int) -> None:
+        self._court = checker
+        self._witness = checker.recorder
+        self._hold = checker.hold
         self._places = places
         self._asked: dict[str, list[Exchange]] = {}
         self._made_for: dict[tuple[str, object], list[tuple[str, Rotation]]] = {}
@@ -99,7 +99,7 @@ class Creates:
             return
         made = self._made_for.setdefault((rotation.server, rotation.start_at), [])
         rows = self._witness.mirror[server]
-        standing = [
+        server_status = [
             uuid
             for uuid, earlier in made
             if uuid not in self._witness.once_failed  # it was tried again before it turned good after all
@@ -108,10 +108,10 @@ class Creates:
             and (self._court.remembered(earlier) or self._shown(exchange, rows[uuid], earlier))
         ]
         if not self._court.starts_may_come_again(rotation):
-            names = ", ".join(rows[uuid].name for uuid in standing)
+            names = ", ".join(rows[uuid].name for uuid in server_status)
             self._hold(
                 "6",
-                not standing,
+                not server_status,
                 f"{entry.name} is a second backup for the start of {rotation.start_at:%d %H:%M}, beside {names}",
                 server,
             )

@@ -7,7 +7,7 @@ from typing import Any
 from daemon.sandbox.records import Deed, Entry, State
 from tests.simulation import oracle
 from tests.simulation.brake import Brake
-from tests.simulation.checker import Court
+from tests.simulation.checker import Checker
 from tests.simulation.doubts import Doubts
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, last_read, merged, total
@@ -24,13 +24,13 @@ Policy = Mapping[str, Any]
 class Deletions:
     """Holds every DELETE, when it leaves and when it is done."""
 
-    def __init__(self, court: Court) -> None:
-        self._court = court
-        self._witness = court.witness
-        self._hold = court.hold
+    def __init__(self, checker: Checker) -> None:
+        self._court = checker
+        self._witness = checker.recorder
+        self._hold = checker.hold
         self._deleting: dict[str, Exchange] = {}
-        self.brake = Brake(court)
-        self._doubts = Doubts(court)
+        self.brake = Brake(checker)
+        self._doubts = Doubts(checker)
         self._last_of_listing: dict[int, Row] = {}
         self._room_made: dict[str, Exchange] = {}
 

@@ -48,7 +48,7 @@ class Upsets:
         simulation.world.settle()
         with suppress(trouble.NothingToDoError):
             act(simulation, server, rng)
-            simulation.witness.tell(f"trouble: {kind}", server.uuid)
+            simulation.recorder.tell(f"trouble: {kind}", server.uuid)
             simulation.happened(kind)
 
     # Between a request and what follows it ---------------------------------------------------------------------------

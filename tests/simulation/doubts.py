@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from tests.simulation.checker import Court
+from tests.simulation.checker import Checker
 from tests.simulation.recorder import Exchange
 from tests.simulation.scenario import HOUR
 
@@ -14,9 +14,9 @@ SLACK = 120.0
 class Doubts:
     """Holds a list's date against the clock of the daemon's machine as it was then."""
 
-    def __init__(self, court: Court) -> None:
-        self._court = court
-        self._witness = court.witness
+    def __init__(self, checker: Checker) -> None:
+        self._court = checker
+        self._witness = checker.recorder
 
     def surely(self, page: Exchange) -> bool:
         """Whether no deletion may rest on that answer."""

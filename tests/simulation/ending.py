@@ -27,7 +27,7 @@ class Ending:
 
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
-        self._hold = simulation.court.hold
+        self._hold = simulation.checker.hold
         self._away = 0.0
         self._to_pick_up: dict[str, float] = {}
 
@@ -36,9 +36,9 @@ class Ending:
     def mend(self) -> None:
         """From here on nothing goes wrong any more, but that the daemon may have been killed this moment."""
         simulation, world = self._simulation, self._simulation.world
-        simulation.witness.tell("the calm days begin")
+        simulation.recorder.tell("the calm days begin")
         simulation.calm, simulation.calm_since = True, simulation.clock.monotonic()
-        simulation.court.calm_since = simulation.host_clock.now()
+        simulation.checker.calm_since = simulation.host_clock.now()
         simulation.faults.on = False
         simulation.faults.undeletable.clear()
         simulation.upsets.end()
@@ -66,7 +66,7 @@ class Ending:
         server = servers[0] if simulation.faults.victim else rng.choice(servers)
         if (backup := trouble.pick_to_go(simulation, server, rng)) is not None:
             simulation.faults.undeletable[backup.uuid] = rng.choice(REFUSALS), rng.random() < 0.3
-            simulation.witness.tell(f"{backup.name} can never be deleted")
+            simulation.recorder.tell(f"{backup.name} can never be deleted")
 
     def _status(self) -> str | None:
         """What a server may stay in for ever: a reinstallation that failed hinders no backup on a Pterodactyl."""
@@ -95,10 +95,10 @@ class Ending:
             start = latest_start(policy, uuid, now)
             ago = (now - start).total_seconds()
             since = simulation.clock.monotonic() - ago - 1.0
-            if simulation.court.a_clock_was_set_since(since) or uuid in simulation.removed:
+            if simulation.checker.a_clock_was_set_since(since) or uuid in simulation.removed:
                 continue
             # By a clock that ran ahead and was set back since, this start had its rotation before it came.
-            those = [r for r in simulation.witness.rotations if r.uuid == uuid]
+            those = [r for r in simulation.recorder.rotations if r.uuid == uuid]
             if self._left_or_missed([r for r in those if r.began >= since or (r.start_at and r.start_at >= start)]):
                 self._to_pick_up[name] = simulation.clock.monotonic()
 
@@ -144,31 +144,31 @@ class Ending:
             if simulation.uuid_of(name) not in simulation.removed:
                 self._look_at(name, spec, now)
         self._look_at_the_spared(now)
-        if not simulation.witness.mirror_is_true():
+        if not simulation.recorder.mirror_is_true():
             raise AssertionError("the witness's mirror is wrong")
 
     def _look_at(self, name: str, spec: Spec, now: datetime) -> None:
         """A server has a good backup, not too old; what was left of it was taken up at once."""
         simulation, uuid = self._simulation, self._simulation.uuid_of(name)
         policy = simulation.configuration.known[name]
-        rows = simulation.witness.mirror[uuid].values()
+        rows = simulation.recorder.mirror[uuid].values()
         mine = [row for row in rows if row.successful and oracle.owns(policy, name, row.name)]
         newest = max((row for row in mine if row.created <= now), key=lambda row: row.created, default=None)
         age = (now - newest.created).total_seconds() if newest else float("inf")
         # A clock that is set back makes the way to the next start longer, one that is set forward makes dates older.
         bound = self._bound(spec) + (self._clocks_set_since(uuid, newest.uuid) if newest else 0.0)
         text = f"{name}: the newest good one is {age / HOUR:.1f} h old, bound {bound / HOUR:.1f} h"
-        throttled = simulation.world.settings.creation_limit > 0 and simulation.witness.dated_ahead(uuid)
+        throttled = simulation.world.settings.creation_limit > 0 and simulation.recorder.dated_ahead(uuid)
         self._hold("live", age <= bound or throttled, text, uuid)
         since = self._to_pick_up.get(name)
         if since is not None:
             until = since + SPLAYS[policy["splay"]] + AT_ONCE
-            taken = any(r.uuid == uuid and since <= r.began <= until for r in simulation.witness.rotations)
+            taken = any(r.uuid == uuid and since <= r.began <= until for r in simulation.recorder.rotations)
             self._hold("live", taken, f"{name}: what a killed daemon left or missed is not taken up", uuid)
 
     def _clocks_set_since(self, server: str, backup: str) -> float:
         """By how many seconds clocks were set since that backup was first there."""
-        return self._simulation.court.clocks_set_by(self._simulation.witness.first_seen(server, backup))
+        return self._simulation.checker.clocks_set_by(self._simulation.recorder.first_seen(server, backup))
 
     def _look_at_the_spared(self, now: datetime) -> None:
         """Servers that no trouble was aimed at have had a good backup all the time."""
@@ -181,7 +181,7 @@ class Ending:
             uuid = simulation.uuid_of(name)
             made = sorted(
                 row.created
-                for _, rows in simulation.witness.versions[uuid]
+                for _, rows in simulation.recorder.versions[uuid]
                 for row in rows.values()
                 if row.successful and row.created >= begins
             )

@@ -18,7 +18,7 @@ import daemon.fleet.fleet
 import daemon.rotation.setup
 import daemon.sandbox.shapes
 from tests.leaks import known, stored
-from tests.simulation.checker import Court
+from tests.simulation.checker import Checker
 from tests.simulation.clocks import HostClock
 from tests.simulation.configuration import HOOK, KEYS
 from tests.simulation.process import DiskJournal
@@ -30,8 +30,8 @@ SECRETS = (*KEYS, HOOK)
 class Ears:
     """Hear what is logged and told anywhere, and look for secrets in it and for bugs."""
 
-    def __init__(self, court: Callable[[], Court]) -> None:
-        self._court = court
+    def __init__(self, checker: Callable[[], Checker]) -> None:
+        self._court = checker
         self._said: list[str] = []
 
     def search(self, text: str, where: str) -> None:

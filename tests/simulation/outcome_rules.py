@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
-from tests.simulation.checker import Court
+from tests.simulation.checker import Checker
 from tests.simulation.doubts import Doubts
 from tests.simulation.reading import last_passes
 from tests.simulation.recorder import Exchange, Rotation
@@ -23,11 +23,11 @@ ROUNDING = timedelta(seconds=3)
 class Endings:
     """Holds the beginnings and the ends of rotations, and every request that they send."""
 
-    def __init__(self, court: Court) -> None:
-        self._court = court
-        self._witness = court.witness
-        self._hold = court.hold
-        self._doubts = Doubts(court)
+    def __init__(self, checker: Checker) -> None:
+        self._court = checker
+        self._witness = checker.recorder
+        self._hold = checker.hold
+        self._doubts = Doubts(checker)
         self._begun: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._sent: defaultdict[tuple[str, str | None], deque[float]] = defaultdict(deque)
 

@@ -24,11 +24,11 @@ from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
-from daemon.rotation.setup import open_tools
+from daemon.rotation.setup import open_context
 from daemon.state import Journal
-from daemon.status.fleet_status import Board
+from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import Metrics
-from daemon.status.tracker import Watcher
+from daemon.status.tracker import StatusTracker
 from tests.simulation.alert_checks import Mailbox
 from tests.simulation.clocks import ProcessClock
 from tests.simulation.recorder import Rotation
@@ -65,8 +65,8 @@ class DiskJournal(Journal):
 
     def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Note what a deletion is asked for of, since it may be killed when that is written and nothing left."""
-        witness = PROCESS.get().simulation.witness
-        witness.to_be_asked[server_uuid].setdefault(backup_uuid, witness.now())
+        recorder = PROCESS.get().simulation.recorder
+        recorder.to_be_asked[server_uuid].setdefault(backup_uuid, recorder.now())
         super().ask(server_uuid, backup_uuid, at)
 
     @contextmanager
@@ -102,7 +102,7 @@ class Process:
         self.clock = ProcessClock(simulation.host_clock, self.check_alive)
         self._clients = 0
         simulation.processes[name] = self
-        simulation.court.begun[name] = simulation.clock.monotonic()
+        simulation.checker.begun[name] = simulation.clock.monotonic()
 
     @property
     def at_work(self) -> bool:
@@ -130,7 +130,7 @@ class Process:
     def die(self, where: str) -> None:
         """Be killed, now."""
         self.alive = False
-        self.simulation.witness.tell(f"{self.name} is KILLED when {where}")
+        self.simulation.recorder.tell(f"{self.name} is KILLED when {where}")
         self.over.set()
 
     def journal_fails(self, kind: str) -> None:
@@ -139,7 +139,7 @@ class Process:
 
     def reports(self) -> None:
         """The rotation whose code runs is about to write down how it ended."""
-        rotation = self.simulation.witness.running.get((self.name, get_contextvars().get("server", "")))
+        rotation = self.simulation.recorder.running.get((self.name, get_contextvars().get("server", "")))
         if rotation is not None:
             rotation.reported = True
 
@@ -163,7 +163,7 @@ class Process:
     def rotation_begins(self, order: Order) -> None:
         """Tell the witness."""
         simulation, name = self.simulation, order.server.name
-        policy = simulation.configuration.in_force(name) or simulation.configuration.known[name]
+        policy = simulation.configuration.current_config(name) or simulation.configuration.known[name]
         if order.max_deletions is not None:
             policy = {**policy, "max_deletions": order.max_deletions, "max_share": 1, "lifted": True}
         uuid, began = simulation.uuid_of(name), simulation.clock.monotonic()
@@ -187,7 +187,7 @@ class Process:
         """The rotation before it, if it is for the same start."""
         if trigger not in {"resume", "retry"}:
             return None
-        earlier = (one for one in reversed(self.simulation.witness.rotations) if one.uuid == uuid)
+        earlier = (one for one in reversed(self.simulation.recorder.rotations) if one.uuid == uuid)
         return next((one for one in earlier if one.start_at is not None), None)
 
     def rotation_ended(self, server: str, outcome: Outcome) -> None:
@@ -202,7 +202,7 @@ class Daemon(Process):
 
     fleet: Fleet
     alerts: Alerts
-    watcher: Watcher
+    tracker: StatusTracker
     up = False
 
     async def live(self, read: Callable[[], Config]) -> None:
@@ -211,15 +211,15 @@ class Daemon(Process):
         if not self.alive:
             return  # killed before its first step
         config = read()
-        self.tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
-        self.simulation.tools[self.name] = self.tools
-        self.alerts = Alerts(config, lambda: self.tools.journal, self.clock, Mailbox(self))
-        self.watcher = Watcher(self.tools)
-        self.watcher.follow(config)
-        open_and_watch = self.watcher.opening(self.open_client)
-        self.fleet = Fleet(config, self.tools, open_and_watch, listeners=[self.alerts, self, self.watcher])
+        self.context = open_context(config.state_dir, self.clock, config.servers.get, self.names())
+        self.simulation.context[self.name] = self.context
+        self.alerts = Alerts(config, lambda: self.context.journal, self.clock, Mailbox(self))
+        self.tracker = StatusTracker(self.context)
+        self.tracker.follow(config)
+        open_and_watch = self.tracker.opening(self.open_client)
+        self.fleet = Fleet(config, self.context, open_and_watch, listeners=[self.alerts, self, self.tracker])
         self._context = copy_context()
-        self.simulation.witness.tell(f"{self.name} starts")
+        self.simulation.recorder.tell(f"{self.name} starts")
         self.alerts.start()
         self.fleet.start()
         self.up = True
@@ -227,7 +227,7 @@ class Daemon(Process):
         if self.alive:
             left = await self.fleet.drain(DRAIN_SECONDS)
             await self.alerts.close(FLUSH_SECONDS)
-            self.simulation.witness.tell(f"{self.name} has stopped; left: {', '.join(left) or 'none'}")
+            self.simulation.recorder.tell(f"{self.name} has stopped; left: {', '.join(left) or 'none'}")
             self.alive = False
         await self._bury()
 
@@ -238,20 +238,20 @@ class Daemon(Process):
         try:
             config = keeping(read(), self.fleet.config)
         except BackupdError:
-            self.watcher.reload_failed()
+            self.tracker.reload_failed()
             return
         with suppress(asyncio.CancelledError):  # it is killed in the midst of this
-            for obey in (self.alerts.reload, self.watcher.follow, self.fleet.reload):
+            for obey in (self.alerts.reload, self.tracker.follow, self.fleet.reload):
                 self._context.run(obey, config)
 
     async def metrics(self) -> str:
         """What a scrape shows."""
-        scrape = Metrics(Board(self.fleet, self.watcher)).exposition()
+        scrape = Metrics(FleetStatus(self.fleet, self.tracker)).exposition()
         return (await asyncio.create_task(scrape, context=self._context)).decode()
 
     async def _bury(self) -> None:
         """Take away what is left of it; none of this can have an effect any more."""
-        self.tools.journal.close()
+        self.context.journal.close()
         if not self.fleet._draining:
             self.fleet._scheduler.stop()
         for _ in range(20):
@@ -285,7 +285,7 @@ class Hand(Process):
         try:
             await client.set_lock(config.servers[server].id, backup, wanted)
         except PanelError as error:
-            self.simulation.witness.tell(f"{self.name}: lock = {wanted} failed: {error.text}")
+            self.simulation.recorder.tell(f"{self.name}: lock = {wanted} failed: {error.text}")
         else:
             self.simulation.rules.locked_by_hand(self.simulation.uuid_of(server), backup, wanted, began)
         finally:
@@ -294,14 +294,14 @@ class Hand(Process):
     async def rotate(self, config: Config, server: str, most: int | None) -> None:
         """One rotation, then it ends; `most` is its `--max-deletions`."""
         PROCESS.set(self)
-        tools = open_tools(config.state_dir, self.clock, config.servers.get, self.names())
-        self.simulation.tools[self.name] = tools
+        context = open_context(config.state_dir, self.clock, config.servers.get, self.names())
+        self.simulation.context[self.name] = context
         client = self.open_client(config.servers[server].panel)
         order = Order(config.servers[server], "manual", max_deletions=most)
         self.rotation_begins(order)
         try:
-            self.rotation_ended(server, await rotate(order, client, tools))
+            self.rotation_ended(server, await rotate(order, client, context))
         finally:
             await client.aclose()
-            tools.journal.close()
+            context.journal.close()
             self.simulation.forget(self.name)

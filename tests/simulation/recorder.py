@@ -114,7 +114,7 @@ class Ledger(list[Entry]):
         self._tell(entry)
 
 
-class Witness:
+class Recorder:
     """The mirror, the requests, the rotations and the story."""
 
     def __init__(self, world: World) -> None:
@@ -254,7 +254,7 @@ class Witness:
                     return False
         return True
 
-    # Requests --------------------------------------------------------------------------------------------------------
+    # Transport --------------------------------------------------------------------------------------------------------
 
     def began(self, rotation: Rotation) -> None:
         """A rotation begins."""

@@ -6,7 +6,7 @@ to those who know the rules of it.
 
 from daemon.rotation.outcome import Outcome
 from daemon.sandbox.records import Deed, Entry
-from tests.simulation.checker import Court
+from tests.simulation.checker import Checker
 from tests.simulation.creates import Creates
 from tests.simulation.deletions import Deletions
 from tests.simulation.outcome_rules import Endings
@@ -16,12 +16,12 @@ from tests.simulation.recorder import DAEMON, ORIGIN, Exchange, Rotation
 class Rules:
     """Hands every event to the rules that it concerns."""
 
-    def __init__(self, court: Court, places: int) -> None:
-        self._hold = court.hold
-        self._witness = court.witness
-        self._deletions = Deletions(court)
-        self._creates = Creates(court, places)
-        self._endings = Endings(court)
+    def __init__(self, checker: Checker, places: int) -> None:
+        self._hold = checker.hold
+        self._witness = checker.recorder
+        self._deletions = Deletions(checker)
+        self._creates = Creates(checker, places)
+        self._endings = Endings(checker)
         self._witness.on_entry.append(self._entry)
 
     def _entry(self, entry: Entry) -> None:

@@ -19,21 +19,21 @@ from zoneinfo import ZoneInfo
 
 from daemon.config.values import Config
 from daemon.rotation.outcome import Outcome
-from daemon.rotation.run import Tools
+from daemon.rotation.run import RotationContext
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Backup, Kind, Server, Settings, State, User, Work
 from daemon.sandbox.world import World
 from tests.simulation import call_faults, oracle, trouble
 from tests.simulation.alert_checks import Told
 from tests.simulation.call_faults import RandomFaults
-from tests.simulation.checker import SIGHTING, Court, Violation
+from tests.simulation.checker import SIGHTING, Checker, Violation
 from tests.simulation.clocks import HostClock, SteppedLoop, TrueClock
 from tests.simulation.configuration import KEYS, Configuration, Policy
 from tests.simulation.disturbances import Upsets
 from tests.simulation.ending import Ending
 from tests.simulation.machine import Ears, in_place, open_files
 from tests.simulation.process import Daemon, Hand, Process
-from tests.simulation.recorder import DAEMON, Event, Exchange, Rotation, Witness
+from tests.simulation.recorder import DAEMON, Event, Exchange, Recorder, Rotation
 from tests.simulation.rules import Rules
 from tests.simulation.scenario import DAY, HOUR, Scenario, Spec, draw
 from tests.simulation.wire import Panel
@@ -109,13 +109,13 @@ class Simulation:
         self.host_clock = HostClock(scenario.begins)
         self.configuration = Configuration(scenario, folder, self.clock.monotonic)
         self.specs: dict[str, Spec] = {spec.name: spec for spec in scenario.servers}
-        self.ears = Ears(lambda: self.court)
+        self.ears = Ears(lambda: self.checker)
         self.disk_full = self.disk_unreadable = self.receiver_down = False
         self.removed: set[str] = set()
         self.daemon: Daemon | None = None
         self.daemons = 0
         self.processes: dict[str, Process] = {}
-        self.tools: dict[str, Tools] = {}
+        self.context: dict[str, RotationContext] = {}
         self.calm = self.finished = False
         self.calm_since = 0.0
         self.away_until: float | None = None
@@ -130,18 +130,18 @@ class Simulation:
         scenario = self.scenario
         self.stop = asyncio.Event()
         self.world = World(self.clock, settings=Settings(**scenario.panel), seed=scenario.seed)
-        self.witness = Witness(self.world)
-        self.court = Court(self.witness, self.configuration.between, self._is_at_work, self.host_clock.now)
-        self.court.on_violation = self.stop.set
-        self.rules = Rules(self.court, scenario.backups_per_node)
+        self.recorder = Recorder(self.world)
+        self.checker = Checker(self.recorder, self.configuration.between, self._is_at_work, self.host_clock.now)
+        self.checker.on_violation = self.stop.set
+        self.rules = Rules(self.checker, scenario.backups_per_node)
         self.told = Told(self)
         self.upsets = Upsets(self)
         self.ending = Ending(self)
-        self.panel = Panel(PanelApp(self.world), self.witness, self.clock, scenario.stream("latency"))
+        self.panel = Panel(PanelApp(self.world), self.recorder, self.clock, scenario.stream("latency"))
         self.panel.on_sent = self._sent
         self.panel.on_answer.append(self.upsets.answered)
         self.faults = RandomFaults(scenario.kinds, scenario.stream, self.happened)
-        self.court.undeletable = self.faults.undeletable.keys
+        self.checker.undeletable = self.faults.undeletable.keys
         self.world.faults = self.faults
         self.user = User(DAEMON)
         for key in KEYS:
@@ -208,8 +208,8 @@ class Simulation:
     ) -> None:
         """Change the file and tell the daemon."""
         self.configuration.change(policies, key=key, url=url)
-        self.court.upset()
-        self.witness.tell(f"the configuration is changed ({what}) and reloaded")
+        self.checker.upset()
+        self.recorder.tell(f"the configuration is changed ({what}) and reloaded")
         if self.daemon is not None:
             self.daemon.reload(self.read)
 
@@ -219,18 +219,18 @@ class Simulation:
             return
         fleet = self.daemon.fleet
         before = fleet.config, fleet.next_start(), fleet.running()
-        self.witness.tell("a bad configuration is reloaded")
+        self.recorder.tell("a bad configuration is reloaded")
         self.configuration.spoil(text)
         self.daemon.reload(self.read)
         same = before == (fleet.config, fleet.next_start(), fleet.running())
-        self.court.hold("11", same, "a bad reload changed something")
+        self.checker.hold("11", same, "a bad reload changed something")
         self.configuration.write()
 
     def journal_fails(self, kind: str, process: str, server: str | None) -> None:
         """A read or a write of the journal fails, in a rotation or elsewhere in the process."""
         self.happened(kind)
-        self.court.journal_failed()
-        rotation = self.witness.running.get((process, server or ""))
+        self.checker.journal_failed()
+        rotation = self.recorder.running.get((process, server or ""))
         if rotation is not None:
             rotation.journal_failed = True
 
@@ -248,19 +248,19 @@ class Simulation:
         """Take a server off the panel."""
         self.removed.add(server.uuid)
         self.world.remove_server(server)
-        self.witness.mirror.pop(server.uuid, None)
+        self.recorder.mirror.pop(server.uuid, None)
 
     def jump(self, by: timedelta) -> None:
         """Set the clock of the daemon's machine."""
         self.host_clock.ahead += by
-        self.witness.tell(f"the host's clock jumps by {by.total_seconds():.0f} s")
-        self.court.host_clock_set(by.total_seconds())
+        self.recorder.tell(f"the host's clock jumps by {by.total_seconds():.0f} s")
+        self.checker.host_clock_set(by.total_seconds())
 
     def jump_panel(self, by: timedelta) -> None:
         """Set the clock of the panel's machine."""
         self.world.settings.skew += by
-        self.court.panel_clock_set(by.total_seconds())
-        self.witness.tell(f"the panel's clock jumps by {by.total_seconds():.0f} s")
+        self.checker.panel_clock_set(by.total_seconds())
+        self.recorder.tell(f"the panel's clock jumps by {by.total_seconds():.0f} s")
 
     def rotate_by_hand(self, name: str, most: int | None = None) -> None:
         """Run `rotate NAME` in another process; `most` is its `--max-deletions`."""
@@ -285,29 +285,29 @@ class Simulation:
 
     def _sent(self, exchange: Exchange) -> None:
         """A request leaves a process."""
-        tools = self.tools.get(exchange.process)
+        context = self.context.get(exchange.process)
         rotation = exchange.rotation
-        run = tools.under_way.get(rotation.server) if tools is not None and rotation is not None else None
+        run = context.under_way.get(rotation.server) if context is not None and rotation is not None else None
         self.rules.sent(exchange, run.created.uuid if run is not None and run.created is not None else None)
         self.upsets.sent(exchange)
 
     def rotation_begins(self, rotation: Rotation) -> None:
         """A rotation begins."""
-        self.witness.began(rotation)
+        self.recorder.began(rotation)
         self.rules.began(rotation)
         self.upsets.rotation_begins(rotation)
 
     def rotation_ended(self, process: str, server: str, outcome: Outcome, words: str) -> None:
         """A rotation reports."""
         words = words.replace(str(self.folder), "…").replace(f"process {os.getpid()}", "process …")
-        rotation = self.witness.ended(process, server, outcome.result.value, words)
+        rotation = self.recorder.ended(process, server, outcome.result.value, words)
         self.rules.ended(rotation, outcome, calm=self.calm and rotation.began > self.calm_since + SIGHTING)
         self.ears.search(repr(outcome), f"the outcome of {server}")
 
     def forget(self, process: str) -> None:
         """A process is gone, and its rotations with it."""
-        for key in [key for key in self.witness.running if key[0] == process]:
-            del self.witness.running[key]
+        for key in [key for key in self.recorder.running if key[0] == process]:
+            del self.recorder.running[key]
 
     # The play --------------------------------------------------------------------------------------------------------
 
@@ -332,7 +332,7 @@ class Simulation:
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*self._hands, return_exceptions=True)
         await self.clock.sleep(REST)
-        if self.court.violation is None:
+        if self.checker.violation is None:
             self.ending.look_for_what_is_left()
 
     async def _pass(self, seconds: float) -> None:
@@ -358,13 +358,13 @@ class Simulation:
     async def look_back(self, files: int) -> None:
         """Look for files that were not open before, and for secrets in all that was said and stored."""
         left = open_files() - files
-        self.court.hold("calm", left <= 0, f"{left} files stay open")
+        self.checker.hold("calm", left <= 0, f"{left} files stay open")
         self.ears.look_back(self.folder / "state")
 
     def report(self) -> Report:
         """What came of it."""
-        witness = self.witness
-        lasted = timedelta(seconds=witness.story[-1].at if witness.story else 0.0)
+        recorder = self.recorder
+        lasted = timedelta(seconds=recorder.story[-1].at if recorder.story else 0.0)
         zones = {ZoneInfo(policy["timezone"]) for policy in self.configuration.known.values()}
         if any(_changes_clocks(zone, self.scenario.begins, lasted) for zone in zones):
             self.happened("clocks change for daylight saving")
@@ -372,18 +372,18 @@ class Simulation:
             self.happened("the panel's clocks change for daylight saving")
         return Report(
             seed=self.scenario.seed,
-            violation=self.court.violation,
-            broken=frozenset(self.court.broken),
-            story=witness.story,
-            digest=witness.digest,
+            violation=self.checker.violation,
+            broken=frozenset(self.checker.broken),
+            story=recorder.story,
+            digest=recorder.digest,
             begins=self.scenario.begins,
             happened=self._happened,
-            checked=self.court.checked,
+            checked=self.checker.checked,
             kinds=tuple(self.scenario.kinds),
             virtual_seconds=lasted.total_seconds(),
-            rotations=len(witness.rotations),
-            requests=len(witness.exchanges),
-            deletions=sum(exchange.call == "delete" for exchange in witness.exchanges),
+            rotations=len(recorder.rotations),
+            requests=len(recorder.exchanges),
+            deletions=sum(exchange.call == "delete" for exchange in recorder.exchanges),
             names={uuid: name for name, uuid in self._uuids.items()},
         )
 

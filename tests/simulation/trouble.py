@@ -80,7 +80,7 @@ def pick(server: Server, rng: random.Random) -> Backup | None:
 
 def pick_to_go(sim: "Simulation", server: Server, rng: random.Random) -> Backup | None:
     """One that the policy deletes once the next backup is good, or soon may; locked ones stay."""
-    rows, policy = list(sim.witness.mirror[server.uuid].values()), sim.configuration.known[server.name]
+    rows, policy = list(sim.recorder.mirror[server.uuid].values()), sim.configuration.known[server.name]
     to_go = oracle.with_coming(rows, policy, server.name, sim.world.now()).deletions
     unlocked = [backup for backup in server.backups.values() if not backup.locked]
     there = [backup for backup in unlocked if backup.uuid in to_go] or unlocked[:2]
@@ -158,7 +158,7 @@ def transferred(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """To another node, where it then is."""
     sim.upsets.spell(server, "transferring", True, rng.uniform(60, 2 * HOUR))
     server.node = rng.choice(list(sim.world.nodes.values()))
-    sim.witness.moved_at[server.uuid] = sim.witness.now()
+    sim.recorder.moved_at[server.uuid] = sim.recorder.now()
 
 
 def restored(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -463,7 +463,7 @@ def _another_leaves(sim: "Simulation", server: Server, backup: Backup, rng: rand
     """One that queues behind this one is taken from the configuration, for an hour."""
     queued = sorted(
         rotation.server
-        for rotation in sim.witness.running.values()
+        for rotation in sim.recorder.running.values()
         if rotation.uuid != server.uuid and not any(exchange.call == "list" for exchange in rotation.exchanges)
     )
     _only_if(queued)

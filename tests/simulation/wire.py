@@ -17,7 +17,7 @@ from structlog.contextvars import get_contextvars
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import ConnectionLostError, Loss
 from tests.simulation.clocks import TrueClock
-from tests.simulation.recorder import ORIGIN, Exchange, Witness
+from tests.simulation.recorder import ORIGIN, Exchange, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -55,9 +55,9 @@ class Answered(Protocol):
 class Panel:
     """The panel's end of every wire."""
 
-    def __init__(self, app: PanelApp, witness: Witness, clock: TrueClock, latency: random.Random) -> None:
+    def __init__(self, app: PanelApp, recorder: Recorder, clock: TrueClock, latency: random.Random) -> None:
         self.app = app
-        self.witness = witness
+        self.recorder = recorder
         self.clock = clock
         self.latency = latency
         self.slowness = 0.3
@@ -121,11 +121,11 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and wait for its answer."""
-        witness, caller = self._panel.witness, self._caller
+        recorder, caller = self._panel.recorder, self._caller
         caller.check_alive()
         body = await request.aread()
         server = get_contextvars().get("server")
-        exchange = witness.sent(caller.name, server, request, body)
+        exchange = recorder.sent(caller.name, server, request, body)
         if request.url.host != self._host or exchange.key != self._key:
             self._panel.leaks.append(f"a request for {self._host} went to {request.url.host}, or had another key")
         self._panel.on_sent(exchange)
@@ -138,18 +138,18 @@ class Wire(httpx.AsyncBaseTransport):
                 asyncio.shield(answer), request.extensions["timeout"]["read"]
             )
         except TimeoutError as slow:
-            witness.lost(exchange, "no answer in time")
+            recorder.lost(exchange, "no answer in time")
             raise httpx.ReadTimeout("no answer", request=request) from slow
         caller.check_alive()
         caller.tick("an answer arrives")
         if exchange.dateless:
             headers = [(name, value) for name, value in headers if name.lower() != b"date"]
         if loss is not None:
-            witness.lost(exchange, loss.value)
+            recorder.lost(exchange, loss.value)
         if loss is Loss.SILENT or (loss is not None and not status):
             raise httpx.ReadError("connection reset", request=request)
         if loss is None:
-            witness.received(exchange, status, content, self._panel_now(dict(headers)))
+            recorder.received(exchange, status, content, self._panel_now(dict(headers)))
         return httpx.Response(status, headers=headers, stream=_Body(content, loss, request), request=request)
 
     def _panel_now(self, headers: Mapping[bytes, bytes]) -> datetime:

@@ -15,7 +15,7 @@ from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order, Stage
 from daemon.state import Journal, Rotation
 from daemon.status.stored import from_stored, to_stored
-from daemon.status.values import Standing
+from daemon.status.values import ServerStatus
 from tests.web.gallery import DAY, NOW, Gallery, backup, configured, empty, judged, nightly, open_client, snapshot
 
 UUID = "00000001-0000-4000-8000-000000000000"
@@ -40,9 +40,9 @@ def server_of(gallery: Gallery) -> ServerConfig:
     return gallery.config.servers["survival"]
 
 
-def standing_of(gallery: Gallery) -> Standing:
+def standing_of(gallery: Gallery) -> ServerStatus:
     """How it stands."""
-    return gallery.watcher.standing("survival")
+    return gallery.tracker.server_status("survival")
 
 
 def good(server: ServerConfig, at: datetime = NOW) -> Outcome:
@@ -70,8 +70,8 @@ def bad(result: Result = Result.FAILED, *, passing: bool = False, retry_at: date
 
 def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
     """Let the fleet tell of one rotation, and the journal hold it."""
-    server, watcher, clock = server_of(gallery), gallery.watcher, gallery.clock
-    journal = gallery.tools.journal
+    server, tracker, clock = server_of(gallery), gallery.tracker, gallery.clock
+    journal = gallery.context.journal
     order = Order(server, "schedule", clock.now())
     number = journal.begin(
         server_uuid=UUID,
@@ -82,7 +82,7 @@ def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
         start_at=order.start_at,
         at=clock.now(),
     )
-    watcher.began(order)
+    tracker.began(order)
     clock.elapsed += seconds
     if outcome.verdicts:
         journal.step(number, "created", clock.now(), uuid="u", backup="b")
@@ -92,23 +92,23 @@ def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
         "problems": [{"code": p.code, "text": p.text, "hint": p.hint} for p in outcome.problems],
     }
     journal.end(number, at=clock.now(), result=outcome.result.value, retry_at=outcome.retry_at, summary=summary)
-    watcher.ended(order, outcome)
+    tracker.ended(order, outcome)
 
 
 def test_a_good_rotation_leaves_a_snapshot_and_the_newest_good_backup(gallery: Gallery) -> None:
     """And nothing to complain of since its end."""
     outcome = good(server_of(gallery))
     rotated(gallery, outcome)
-    standing = standing_of(gallery)
-    assert standing.snapshot
-    assert standing.snapshot.verdicts == outcome.verdicts
-    assert (standing.snapshot.node, standing.snapshot.limit) == ("fsn-03", 30)
+    server_status = standing_of(gallery)
+    assert server_status.snapshot
+    assert server_status.snapshot.verdicts == outcome.verdicts
+    assert (server_status.snapshot.node, server_status.snapshot.limit) == ("fsn-03", 30)
     assert outcome.created
-    assert standing.good_at == outcome.created.created_at
-    assert standing.fine_at == gallery.clock.now()
-    assert standing.last
-    assert (standing.last.result, standing.last.good, standing.last.deleted) == (Result.DONE, True, 1)
-    assert standing.began is None
+    assert server_status.good_at == outcome.created.created_at
+    assert server_status.fine_at == gallery.clock.now()
+    assert server_status.last
+    assert (server_status.last.result, server_status.last.good, server_status.last.deleted) == (Result.DONE, True, 1)
+    assert server_status.began is None
 
 
 def test_a_rotation_that_saw_nothing_leaves_what_was_known(gallery: Gallery) -> None:
@@ -144,7 +144,7 @@ def test_it_is_known_since_when_the_brake_holds(gallery: Gallery) -> None:
     for outcome in (bad(), bad(Result.SKIPPED, passing=True), *[held(gallery)] * 30):
         rotated(gallery, outcome)
         assert standing_of(gallery).held_since == first
-    gallery.watcher.standings.clear()
+    gallery.tracker.standings.clear()
     assert standing_of(gallery).held_since == first
     assert standing_of(gallery).failures == 0  # each got its good backup
     rotated(gallery, good(server_of(gallery)))
@@ -176,7 +176,7 @@ def test_a_restarted_daemon_knows_what_it_knew(gallery: Gallery) -> None:
     rotated(gallery, bad(retry_at=NOW + DAY))
     rotated(gallery, bad(retry_at=NOW + DAY))
     before = standing_of(gallery)
-    again = empty(gallery.config, gallery.clock.now() + DAY, gallery.tools.journal)
+    again = empty(gallery.config, gallery.clock.now() + DAY, gallery.context.journal)
     after = standing_of(again)
     assert (after.good_at, after.fine_at, after.failures) == (before.good_at, before.fine_at, 2)
     assert after.last == before.last
@@ -190,7 +190,7 @@ def test_a_restarted_daemon_has_watched_a_server_since_its_first_rotation(galler
     """Or a daemon that is restarted each day would never find one overdue that never had a good backup."""
     first = gallery.clock.now()
     rotated(gallery, bad())
-    assert standing_of(empty(gallery.config, NOW + 3 * DAY, gallery.tools.journal)).fine_at == first
+    assert standing_of(empty(gallery.config, NOW + 3 * DAY, gallery.context.journal)).fine_at == first
 
 
 def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Gallery) -> None:
@@ -199,8 +199,8 @@ def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Ga
     text = (tmp_path / "config.toml").read_text()
     (tmp_path / "config.toml").write_text(text.replace("00000001", "0000000f"))
     moved = configured_again(tmp_path)
-    gallery.watcher.follow(moved)
-    assert standing_of(gallery) == Standing(gallery.clock.now())
+    gallery.tracker.follow(moved)
+    assert standing_of(gallery) == ServerStatus(gallery.clock.now())
 
 
 def configured_again(folder: Path) -> Config:
@@ -215,10 +215,10 @@ def test_a_reload_disturbs_no_server_that_stays(gallery: Gallery) -> None:
     """And forgets those that are gone."""
     rotated(gallery, good(server_of(gallery)))
     before = standing_of(gallery)
-    gallery.watcher.follow(gallery.config)
+    gallery.tracker.follow(gallery.config)
     assert standing_of(gallery) is before
-    gallery.watcher.follow(replace(gallery.config, servers={}))
-    assert gallery.watcher.standings == {}
+    gallery.tracker.follow(replace(gallery.config, servers={}))
+    assert gallery.tracker.standings == {}
 
 
 def test_nothing_is_recalled_before_somebody_asks(
@@ -234,10 +234,10 @@ def test_nothing_is_recalled_before_somebody_asks(
 
     monkeypatch.setattr(Journal, "attempts", counting)
     gallery = empty(configured(tmp_path, ["survival", "creative"]), journal=journal)
-    gallery.watcher.follow(gallery.config)
-    assert (asked, gallery.watcher.standings) == ([], {})
-    gallery.watcher.standing("creative")
-    gallery.watcher.standing("creative")
+    gallery.tracker.follow(gallery.config)
+    assert (asked, gallery.tracker.standings) == ([], {})
+    gallery.tracker.server_status("creative")
+    gallery.tracker.server_status("creative")
     assert asked == ["creative"]
 
 
@@ -245,8 +245,8 @@ def test_a_server_is_watched_since_it_was_configured_whenever_somebody_asks(gall
     """And not since it was asked for, or it would be overdue later on a page that is opened late."""
     began = gallery.clock.now()
     gallery.clock.elapsed += 3600
-    gallery.watcher.follow(gallery.config)
-    assert standing_of(gallery) == Standing(began)
+    gallery.tracker.follow(gallery.config)
+    assert standing_of(gallery) == ServerStatus(began)
 
 
 def test_what_is_at_hand_of_a_server_is_small(gallery: Gallery) -> None:
@@ -260,24 +260,24 @@ def test_what_is_at_hand_of_a_server_is_small(gallery: Gallery) -> None:
 
 def test_a_failed_reload_is_remembered_until_one_succeeds(gallery: Gallery) -> None:
     """With when one last did."""
-    began = gallery.watcher.reload.succeeded_at
+    began = gallery.tracker.reload.succeeded_at
     gallery.clock.elapsed += 60
-    gallery.watcher.reload_failed()
-    assert (gallery.watcher.reload.successful, gallery.watcher.reload.succeeded_at) == (False, began)
-    gallery.watcher.follow(gallery.config)
-    assert (gallery.watcher.reload.successful, gallery.watcher.reload.succeeded_at) == (True, gallery.clock.now())
+    gallery.tracker.reload_failed()
+    assert (gallery.tracker.reload.successful, gallery.tracker.reload.succeeded_at) == (False, began)
+    gallery.tracker.follow(gallery.config)
+    assert (gallery.tracker.reload.successful, gallery.tracker.reload.succeeded_at) == (True, gallery.clock.now())
 
 
 def test_a_journal_that_cannot_be_read_costs_only_the_memory(gallery: Gallery) -> None:
     """The daemon starts all the same, and each rotation is watched."""
-    gallery.tools.journal.close()
-    watcher = empty(gallery.config, journal=gallery.tools.journal).watcher
-    assert watcher.standing("survival") == Standing(NOW)
+    gallery.context.journal.close()
+    tracker = empty(gallery.config, journal=gallery.context.journal).tracker
+    assert tracker.server_status("survival") == ServerStatus(NOW)
     order = Order(server_of(gallery), "schedule")
-    watcher.began(order)
-    watcher.ended(order, good(server_of(gallery)))
-    assert watcher.standing("survival").snapshot
-    assert watcher.trend("survival") == []
+    tracker.began(order)
+    tracker.ended(order, good(server_of(gallery)))
+    assert tracker.server_status("survival").snapshot
+    assert tracker.trend("survival") == []
 
 
 def test_a_snapshot_written_otherwise_is_passed_over(gallery: Gallery, journal: Journal) -> None:
@@ -301,15 +301,15 @@ def test_a_snapshot_comes_back_as_it_was_stored(gallery: Gallery) -> None:
 
 def test_lateness_is_counted_for_starts_that_the_scheduler_called(gallery: Gallery) -> None:
     """Not for those that waited for the rotation before them, nor for what somebody did by hand."""
-    lateness, watcher, clock = gallery.watcher.counts.lateness, gallery.watcher, gallery.clock
+    lateness, tracker, clock = gallery.tracker.counts.lateness, gallery.tracker, gallery.clock
     server = server_of(gallery)
-    watcher.began(Order(server, "schedule", clock.now() - timedelta(seconds=3)))
+    tracker.began(Order(server, "schedule", clock.now() - timedelta(seconds=3)))
     assert (lateness.sum, lateness.cumulative()[-1]) == (3.0, 1)
     clock.elapsed += 3600
-    watcher.ended(Order(server, "schedule"), bad())
-    watcher.began(Order(server, "schedule", clock.now() - timedelta(minutes=20)))
-    watcher.began(Order(server, "catch-up", clock.now() - DAY))
-    watcher.began(Order(server, "manual"))
+    tracker.ended(Order(server, "schedule"), bad())
+    tracker.began(Order(server, "schedule", clock.now() - timedelta(minutes=20)))
+    tracker.began(Order(server, "catch-up", clock.now() - DAY))
+    tracker.began(Order(server, "manual"))
     assert lateness.cumulative()[-1] == 1
 
 
@@ -317,7 +317,7 @@ def test_rotations_steps_and_deletions_are_counted(gallery: Gallery) -> None:
     """By what they came to."""
     rotated(gallery, good(server_of(gallery)), seconds=90)
     rotated(gallery, bad())
-    counts = gallery.watcher.counts
+    counts = gallery.tracker.counts
     assert counts.rotations == {("survival", Result.DONE): 1, ("survival", Result.FAILED): 1}
     assert counts.deletions["survival"] == 1
     assert counts.steps == {("create", "done"): 1, ("plan", "done"): 1, ("plan", "refused"): 0}
@@ -326,14 +326,14 @@ def test_rotations_steps_and_deletions_are_counted(gallery: Gallery) -> None:
 
 def test_what_runs_is_told_with_how_long_its_backup_takes_by_now(gallery: Gallery) -> None:
     """Nothing where nothing runs."""
-    assert gallery.watcher.work("survival") is None
+    assert gallery.tracker.work("survival") is None
     gallery.run(
         "survival",
         Stage.WAITING,
         timedelta(minutes=5),
         backup(server_of(gallery), NOW - timedelta(minutes=4), 0, pending=True),
     )
-    work = gallery.watcher.work("survival")
+    work = gallery.tracker.work("survival")
     assert work
     assert (work.stage, work.waited, work.began_at) == (Stage.WAITING, timedelta(minutes=4), NOW - timedelta(minutes=5))
 
@@ -346,6 +346,6 @@ def test_the_newest_client_of_each_panel_is_known(gallery: Gallery) -> None:
         made.append(open_client(server_of(gallery).panel, gallery.clock))
         return made[-1]
 
-    open_watched = gallery.watcher.opening(opening)
-    assert open_watched(server_of(gallery).panel) is gallery.watcher.clients["main"]
-    assert open_watched(server_of(gallery).panel) is gallery.watcher.clients["main"] is made[1]
+    open_watched = gallery.tracker.opening(opening)
+    assert open_watched(server_of(gallery).panel) is gallery.tracker.clients["main"]
+    assert open_watched(server_of(gallery).panel) is gallery.tracker.clients["main"] is made[1]

@@ -26,7 +26,7 @@ SIZE = 300_000
 
 
 @dataclass
-class Watcher:
+class ProgressListener:
     """Remembers what it was told; `at` is called with each position."""
 
     said_: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Rig:
     runner: asyncio.Runner
     client: PanelClient
     folder: Path
-    watcher: Watcher = field(default_factory=Watcher)
+    listener: ProgressListener = field(default_factory=ProgressListener)
     links: int = 0
 
     @property
@@ -99,7 +99,7 @@ class Rig:
             host=FileHost(clock=self.clock, silence_seconds=silence_seconds),
             link=link or self.link,
             pause=lambda seconds: self.runner.run(self.clock.sleep(seconds)),
-            watcher=self.watcher,
+            listener=self.listener,
         )
 
     def order(self, fault: Fault, **how: Any) -> None:

@@ -47,7 +47,7 @@ def test_a_used_up_link_is_followed_by_a_new_one(rig: Rig) -> None:
     given = iter([used, rig.link()])
     download(rig.source(link=lambda: next(given)), rig.expected, rig.path)
     assert rig.path.read_bytes() == rig.data
-    assert "answers 404" in rig.watcher.text
+    assert "answers 404" in rig.listener.text
     assert rig.naps == [1.0]
 
 
@@ -65,19 +65,19 @@ def test_where_the_host_knows_no_range_a_broken_transfer_begins_again(rig: Rig, 
     rig.order(fault)
     assert get(rig)
     assert rig.path.read_bytes() == rig.data
-    assert "trying again with a new link" in rig.watcher.text
-    assert "going on" not in rig.watcher.text
+    assert "trying again with a new link" in rig.listener.text
+    assert "going on" not in rig.listener.text
 
 
 def test_where_the_host_knows_ranges_a_broken_transfer_goes_on(rig: Rig) -> None:
     """An object store sends the other half, and the two are checked as one."""
     rig.server.storage = Storage.S3
     moved: list[int] = []
-    rig.watcher.at = moved.append
+    rig.listener.at = moved.append
     rig.order(faults.cut())
     assert get(rig)
     assert rig.path.read_bytes() == rig.data
-    assert "going on after 146.5 KiB" in rig.watcher.text
+    assert "going on after 146.5 KiB" in rig.listener.text
     assert moved == sorted(moved)
     assert moved[-1] == SIZE
 
@@ -90,7 +90,7 @@ def test_tries_that_bring_nothing_more_are_bounded(rig: Rig) -> None:
     assert rig.links == 5
     assert rig.naps == [1.0, 2.0, 4.0, 8.0]
     assert list(rig.folder.iterdir()) == []
-    assert rig.watcher.said_[-1] == "nothing is left of what came"
+    assert rig.listener.said_[-1] == "nothing is left of what came"
 
 
 def test_of_what_never_came_nothing_is_said_to_be_left(rig: Rig) -> None:
@@ -98,7 +98,7 @@ def test_of_what_never_came_nothing_is_said_to_be_left(rig: Rig) -> None:
     rig.order(faults.lost_before(), times=None)
     with pytest.raises(HostError):
         get(rig)
-    assert "nothing is left" not in rig.watcher.text
+    assert "nothing is left" not in rig.listener.text
 
 
 def test_tries_that_bring_more_are_not_counted(rig: Rig) -> None:
@@ -120,7 +120,7 @@ def test_what_broke_off_is_gone_on_with_by_the_next_call(rig: Rig) -> None:
     with pytest.raises(HostError):
         get(rig)
     assert rig.part.read_bytes() == rig.data[: SIZE // 2]
-    assert rig.watcher.said_[-1] == f"{rig.part} keeps the first 146.5 KiB, and the same command goes on with it"
+    assert rig.listener.said_[-1] == f"{rig.part} keeps the first 146.5 KiB, and the same command goes on with it"
     rig.sandbox.world.faults.clear()
     assert get(rig)
     assert rig.path.read_bytes() == rig.data
@@ -187,7 +187,7 @@ def test_what_cannot_be_checked_is_no_failure(rig: Rig, storage: Storage, checks
     rig.part.write_bytes(b"something else")
     assert download(rig.source(), told, rig.path)
     assert rig.path.read_bytes() == rig.data
-    assert "going on" not in rig.watcher.text
+    assert "going on" not in rig.listener.text
 
 
 def test_a_part_of_the_right_size_is_not_believed_without_a_checksum(rig: Rig) -> None:
@@ -224,7 +224,7 @@ def test_without_a_checksum_the_store_vouches_that_it_is_the_same_file(rig: Rig)
     rig.order(faults.cut())
     assert get(rig)
     assert rig.path.read_bytes() == rig.data
-    assert "going on after" in rig.watcher.text
+    assert "going on after" in rig.listener.text
 
 
 def test_a_full_disk_is_foreseen(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,7 +406,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten_either(rig: Rig) -> No
     def appear(_: int) -> None:
         rig.path.write_text("somebody else's")
 
-    rig.watcher.at = appear
+    rig.listener.at = appear
     with pytest.raises(TargetError, match="meanwhile"):
         get(rig)
     assert rig.path.read_text() == "somebody else's"
@@ -509,12 +509,12 @@ def test_ctrl_c_leaves_a_part_only_where_it_is_of_use(rig: Rig, storage: Storage
     def press(_: int) -> None:
         raise KeyboardInterrupt
 
-    rig.watcher.at = press
+    rig.listener.at = press
     with pytest.raises(KeyboardInterrupt):
         get(rig)
     assert rig.part.exists() is left
     assert not rig.path.exists()
-    assert rig.watcher.said_[-1].startswith(str(rig.part) if left else "nothing is left")
+    assert rig.listener.said_[-1].startswith(str(rig.part) if left else "nothing is left")
 
 
 def test_a_missing_folder_is_told(rig: Rig) -> None:

@@ -14,7 +14,7 @@ from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import Source
 from tests.fakes import FakeClock
-from tests.transfer.conftest import Watcher, expected
+from tests.transfer.conftest import ProgressListener, expected
 from tests.transfer.host import HANG, Host, answer, host, part_of
 
 DATA = bytes(range(256)) * 40
@@ -28,7 +28,7 @@ class Way:
     def __init__(self, folder: Path, clock: FakeClock) -> None:
         self.path = folder / "b"
         self.clock = clock
-        self.watcher = Watcher()
+        self.listener = ProgressListener()
 
     def get(self, at: Host, what: Expected | None = None, *, silence_seconds: float = 5.0) -> bool:
         """Download the file from that host."""
@@ -40,7 +40,7 @@ class Way:
             host=FileHost(clock=self.clock, silence_seconds=silence_seconds),
             link=lambda: SecretStr(f"{at.url}/file?token=secret"),
             pause=pause,
-            watcher=self.watcher,
+            listener=self.listener,
         )
         return download(source, what or expected(DATA), self.path)
 
@@ -50,7 +50,7 @@ def way(tmp_path: Path, clock: FakeClock) -> Iterator[Way]:
     """The way from a scripted host to a file; whatever was said holds no link."""
     made = Way(tmp_path, clock)
     yield made
-    assert "secret" not in made.watcher.text
+    assert "secret" not in made.listener.text
 
 
 def test_what_is_asked_for(way: Way) -> None:
@@ -103,7 +103,7 @@ def test_without_a_length_a_short_file_is_a_broken_one(way: Way) -> None:
     """Nobody can tell the two apart; another try can."""
     with host(answer(DATA[:-1], length=None), WHOLE) as at:
         assert way.get(at)
-        assert "the connection ended before the file did" in way.watcher.text
+        assert "the connection ended before the file did" in way.listener.text
         assert f"range: bytes={len(DATA) - 1}-" in at.heads[1].lower()
 
 
@@ -120,7 +120,7 @@ def test_a_short_file_in_chunks_is_short(way: Way, body: bytes) -> None:
 def test_a_file_without_end_is_not_read_on(way: Way) -> None:
     """Where no length is told, reading stops once it is longer than it may be."""
     moved: list[int] = []
-    way.watcher.at = moved.append
+    way.listener.at = moved.append
     with (
         host(answer(DATA * 2000, length=None)) as at,
         pytest.raises(WrongFileError, match="longer than the 10240 bytes"),
@@ -134,7 +134,7 @@ def test_a_content_length_that_promises_more_is_a_broken_transfer(way: Way) -> N
     """The connection ends before the promised end."""
     with host(answer(DATA[:HALF], length=len(DATA)), WHOLE) as at:
         assert way.get(at)
-    assert f"broke (RemoteProtocolError) after {HALF / 1024:g} KiB" in way.watcher.text
+    assert f"broke (RemoteProtocolError) after {HALF / 1024:g} KiB" in way.listener.text
 
 
 def test_nothing_at_all_is_a_wrong_size(way: Way) -> None:
@@ -164,8 +164,8 @@ def test_a_range_that_is_not_as_asked_is_not_used(way: Way, nonsense: bytes) -> 
             return
         assert f"range: bytes={HALF}-" in at.heads[1].lower()
         assert "range:" not in at.heads[2].lower()
-    assert "another part" in way.watcher.text or "nothing from byte" in way.watcher.text
-    assert "put together" not in way.watcher.text
+    assert "another part" in way.listener.text or "nothing from byte" in way.listener.text
+    assert "put together" not in way.listener.text
     assert way.path.read_bytes() == DATA
 
 
@@ -173,7 +173,7 @@ def test_a_part_that_nobody_asked_for_is_not_used(way: Way) -> None:
     """206 to a plain request."""
     with host(part_of(DATA, 0), WHOLE) as at:
         assert way.get(at)
-    assert "another part" in way.watcher.text
+    assert "another part" in way.listener.text
 
 
 def test_the_etag_makes_sure_that_it_is_the_same_file(way: Way) -> None:
@@ -181,7 +181,7 @@ def test_the_etag_makes_sure_that_it_is_the_same_file(way: Way) -> None:
     with host(answer(DATA[:HALF], 'ETag: "one"', length=len(DATA)), answer(DATA, 'ETag: "two"')) as at:
         assert way.get(at)
         assert 'if-range: "one"' in at.heads[1].lower()
-    assert "begins again at the beginning" in way.watcher.text
+    assert "begins again at the beginning" in way.listener.text
 
 
 @pytest.mark.parametrize(("etag", "ranged"), [('ETag: "one"', True), ('ETag: W/"one"', False), ("X-A: b", False)])
@@ -198,7 +198,7 @@ def test_a_silent_host_is_left(way: Way) -> None:
     """Before its answer and in the middle of it."""
     with host(HANG, answer(DATA[:HALF], length=len(DATA)) + HANG, WHOLE) as at:
         assert way.get(at, silence_seconds=0.05)
-    assert way.watcher.text.count("ReadTimeout") == 2
+    assert way.listener.text.count("ReadTimeout") == 2
 
 
 def test_a_host_that_drips_is_left(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:

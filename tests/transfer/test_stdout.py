@@ -13,8 +13,8 @@ from daemon.sandbox.records import Storage
 from daemon.transfer.download import download_to
 from daemon.transfer.errors import DiskError, WrongFileError
 from daemon.transfer.expected import Tally
-from daemon.transfer.sinks import Behind, Sink
-from daemon.transfer.stdout import OneWay
+from daemon.transfer.sinks import Sink, WriterThread
+from daemon.transfer.stdout import StreamSink
 from tests.transfer.conftest import SIZE, Rig
 
 
@@ -43,7 +43,7 @@ def test_a_wrong_checksum_is_told_at_the_end(rig: Rig) -> None:
 def test_a_file_that_changed_under_way_is_not_patched_together() -> None:
     """The beginning that comes again must be the one that is written."""
     stream = io.BytesIO()
-    sink = OneWay(stream)
+    sink = StreamSink(stream)
     sink.add(b"abc")
     sink.restart()
     with pytest.raises(WrongFileError, match="changed"):
@@ -54,7 +54,7 @@ def test_a_file_that_changed_under_way_is_not_patched_together() -> None:
 def test_what_was_written_is_remembered_over_several_breaks() -> None:
     """Also where a later one is the earlier one."""
     stream = io.BytesIO()
-    sink = OneWay(stream)
+    sink = StreamSink(stream)
     for pieces in ([b"abcd"], [b"a", b"b"], [b"ab", b"c"], [b"abc", b"defg"], [b"abcdefghi"]):
         sink.restart()
         for piece in pieces:
@@ -71,7 +71,7 @@ def test_a_reader_that_went_away_is_told() -> None:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
     with pytest.raises(DiskError, match="the output cannot be written: Broken pipe"):
-        OneWay(Closed()).add(b"abc")
+        StreamSink(Closed()).add(b"abc")
 
 
 class Odd:
@@ -95,7 +95,7 @@ class Odd:
 
 def pour(pieces: Iterator[bytes], sink: Sink) -> None:
     """Give all of it to the sink."""
-    with Behind(sink) as behind:
+    with WriterThread(sink) as behind:
         for piece in pieces:
             behind.put(piece)
 

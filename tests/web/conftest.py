@@ -13,4 +13,4 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
     """Ten servers in every state."""
     made = fleet(tmp_path)
     yield made
-    made.tools.journal.close()
+    made.context.journal.close()

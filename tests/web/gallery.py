@@ -16,13 +16,13 @@ from daemon.core.retention import judge
 from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.run import Order, Run, Stage, Tools
+from daemon.rotation.run import Order, RotationContext, Run, Stage
 from daemon.rotation.slots import NodeSlots
 from daemon.state import Journal
 from daemon.state import Snapshot as Stored
-from daemon.status.fleet_status import Board
-from daemon.status.tracker import Watcher
-from daemon.status.values import Began, Ended, Snapshot, Standing
+from daemon.status.fleet_status import FleetStatus
+from daemon.status.tracker import StatusTracker
+from daemon.status.values import Began, Ended, ServerStatus, Snapshot
 from tests.fakes import FakeClock
 
 KEY = "ptlc_EXAMPLE0000000000000000000000000000000000000"
@@ -44,10 +44,10 @@ POLICY = {
 class Gallery:
     """A board, and what it shows."""
 
-    board: Board
-    watcher: Watcher
+    fleet_status: FleetStatus
+    tracker: StatusTracker
     fleet: Fleet
-    tools: Tools
+    context: RotationContext
     clock: FakeClock
 
     @property
@@ -57,13 +57,13 @@ class Gallery:
 
     def stand(self, name: str, **changes: Any) -> None:
         """Change how a server stands."""
-        self.watcher.standings[name] = replace(self.watcher.standing(name), **changes)
+        self.tracker.standings[name] = replace(self.tracker.server_status(name), **changes)
 
     def run(self, name: str, stage: Stage, since: timedelta, backup: Backup | None = None) -> None:
         """Let a rotation of that server be under way."""
         server, client = self.config.servers[name], open_client(self.config.servers[name].panel, self.clock)
-        run = Run(Order(server, "schedule"), client, self.tools, structlog.get_logger(), stage=stage, created=backup)
-        self.tools.under_way[name] = run
+        run = Run(Order(server, "schedule"), client, self.context, structlog.get_logger(), stage=stage, created=backup)
+        self.context.under_way[name] = run
         self.stand(name, began=Began("schedule", self.clock.now() - since))
 
 
@@ -99,13 +99,13 @@ def configured(folder: Path, names: Iterable[str], more: str = "", **policy: str
 def empty(config: Config, now: datetime = NOW, journal: Journal | None = None) -> Gallery:
     """A board on which nothing has happened yet."""
     clock = FakeClock(now)
-    tools = Tools(
+    context = RotationContext(
         clock, journal or Journal.memory(), config.state_dir, NodeSlots(clock), config.servers.get, random.Random(1)
     )
-    watcher = Watcher(tools)
-    watcher.follow(config)
-    fleet = Fleet(config, tools, watcher.opening(lambda panel: open_client(panel, clock)), listeners=[watcher])
-    return Gallery(Board(fleet, watcher), watcher, fleet, tools, clock)
+    tracker = StatusTracker(context)
+    tracker.follow(config)
+    fleet = Fleet(config, context, tracker.opening(lambda panel: open_client(panel, clock)), listeners=[tracker])
+    return Gallery(FleetStatus(fleet, tracker), tracker, fleet, context, clock)
 
 
 def nightly(
@@ -171,7 +171,7 @@ def snapshot(
     return Snapshot.of(at, f"{server.id}-0000-4000-8000-000000000000", node, limit, judged(server, backups, at))
 
 
-def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **options: Any) -> Standing:
+def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **options: Any) -> ServerStatus:
     """How a server stands after a rotation that saw those backups, and was done."""
     taken = snapshot(server, backups, at, **options)
     good = taken.newest_good
@@ -184,7 +184,7 @@ def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **option
         good=True,
         deleted=1,
     )
-    return Standing(fine_at=at, snapshot=taken, good_at=good.backup.created_at if good else None, last=last)
+    return ServerStatus(fine_at=at, snapshot=taken, good_at=good.backup.created_at if good else None, last=last)
 
 
 def fleet(folder: Path) -> Gallery:
@@ -202,9 +202,9 @@ def fleet(folder: Path) -> Gallery:
         "anarchy",
     )
     made = empty(configured(folder, names))
-    servers, standings = made.config.servers, made.watcher.standings
+    servers, standings = made.config.servers, made.tracker.standings
 
-    def put(name: str, backups: list[Backup], **options: Any) -> Standing:
+    def put(name: str, backups: list[Backup], **options: Any) -> ServerStatus:
         last = max(one.created_at for one in backups if one.created_at)
         standings[name] = seen(servers[name], backups, last + timedelta(minutes=12), **options)
         for ago in range(30):
@@ -212,7 +212,7 @@ def fleet(folder: Path) -> Gallery:
             taken = standings[name].snapshot
             assert taken
             wave = int(taken.tally.bytes * (1 - ago * 0.006 + 0.01 * ((ago * 7) % 5)))
-            made.tools.journal.snapshot(Stored(taken.uuid, "main", at, "{}"), wave)
+            made.context.journal.snapshot(Stored(taken.uuid, "main", at, "{}"), wave)
         return standings[name]
 
     for name in ("survival", "archive", "hub-eu"):
@@ -255,7 +255,7 @@ def fleet(folder: Path) -> Gallery:
     words = f"the new backup {small.backup.name} is suspicious: {small.reasons[0].text}"
     ended = replace(taken.last, result=Result.FAILED, good=False, problems=(Problem("backup_suspicious", words),))
     made.stand("skyblock", last=ended, failures=1)
-    journalled(made.tools.journal, servers["survival"])
+    journalled(made.context.journal, servers["survival"])
     return made
 
 

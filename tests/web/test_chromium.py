@@ -33,7 +33,7 @@ QUIET = (
 @pytest.fixture
 async def site(gallery: Gallery) -> AsyncIterator[str]:
     """Where the page is."""
-    made = Site(gallery.board)
+    made = Site(gallery.fleet_status)
     await made.follow(HttpConfig("127.0.0.1", 0, frozenset(), None))
     yield f"http://127.0.0.1:{made.port}"
     await made.follow(None)

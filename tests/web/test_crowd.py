@@ -31,7 +31,7 @@ QUICK = Limits(connections=8, requests=2, backlog=4, ask_seconds=0.1, answer_sec
 @asynccontextmanager
 async def listening(gallery: Gallery, limits: Limits) -> AsyncIterator[Site]:
     """The page within these limits."""
-    site = Site(gallery.board, limits)
+    site = Site(gallery.fleet_status, limits)
     await site.follow(HERE)
     try:
         yield site

@@ -24,10 +24,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
     """A thousand servers with a year of backups each."""
     made = empty(configured(tmp_path_factory.mktemp("large"), [f"server-{number}" for number in range(SERVERS)]))
     one = made.config.servers["server-0"]
-    standing = seen(one, nightly(one), NOW)
-    assert standing.snapshot
+    server_status = seen(one, nightly(one), NOW)
+    assert server_status.snapshot
     for name in made.config.servers:
-        made.watcher.standings[name] = replace(standing, snapshot=replace(standing.snapshot, uuid=name))
+        made.tracker.standings[name] = replace(server_status, snapshot=replace(server_status.snapshot, uuid=name))
     return made
 
 
@@ -43,14 +43,14 @@ async def quickest(ask: Callable[[], Awaitable[object]]) -> float:
 
 async def test_the_page_is_quick(large: Gallery) -> None:
     """And holds them all."""
-    page = FleetPage(large.board)
+    page = FleetPage(large.fleet_status)
     assert (await page.render()).count('href="/servers/server-') == SERVERS
     assert await quickest(page.render) < BOUND
 
 
 async def test_a_scrape_is_quick(large: Gallery) -> None:
     """And holds them all."""
-    metrics = Metrics(large.board)
+    metrics = Metrics(large.fleet_status)
     assert (await metrics.exposition()).count(b"ptero_backupd_backup_limit{") == SERVERS
     assert await quickest(metrics.exposition) < BOUND
 
@@ -59,7 +59,7 @@ async def test_the_status_is_quick(large: Gallery) -> None:
     """And holds them all."""
 
     async def document() -> object:
-        return status(large.board, await large.board.views())
+        return status(large.fleet_status, await large.fleet_status.views())
 
     assert await quickest(document) < BOUND
 
@@ -67,5 +67,5 @@ async def test_the_status_is_quick(large: Gallery) -> None:
 async def test_others_run_while_the_first_page_is_made(large: Gallery) -> None:
     """The first one works out a thousand schedules: it does so in small pieces."""
     naps = len(large.clock.naps)
-    await FleetPage(large.board).render()
+    await FleetPage(large.fleet_status).render()
     assert len(large.clock.naps) - naps == 2 * SERVERS // 25

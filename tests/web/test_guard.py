@@ -23,7 +23,9 @@ CLOSED = replace(OPEN, token=SecretStr(TOKEN))
 
 def asking(gallery: Gallery, config: HttpConfig = OPEN, base: str = "http://127.0.0.1:9180") -> httpx.AsyncClient:
     """Somebody who asks, by that address."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(make_app(gallery.board, lambda: config)), base_url=base)
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(make_app(gallery.fleet_status, lambda: config)), base_url=base
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ Found = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 async def scraped(gallery: Gallery) -> Found:
     """Every sample, by name and labels."""
-    text = (await Metrics(gallery.board).exposition()).decode()
+    text = (await Metrics(gallery.fleet_status).exposition()).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -40,7 +40,7 @@ def value(found: Found, name: str, **labels: str) -> float | None:
 
 def timestamp(gallery: Gallery, name: str) -> float:
     """When the server's newest good backup was made."""
-    good_at = gallery.watcher.standings[name].good_at
+    good_at = gallery.tracker.standings[name].good_at
     assert good_at
     return good_at.timestamp()
 
@@ -62,7 +62,7 @@ async def test_each_server_tells_its_newest_good_backup_and_when_it_is_overdue(g
 async def test_backups_are_counted_by_state_lock_and_owner(gallery: Gallery) -> None:
     """A kind that there is none of is left out."""
     found = await scraped(gallery)
-    snapshot = gallery.watcher.standings["survival"].snapshot
+    snapshot = gallery.tracker.standings["survival"].snapshot
     assert snapshot
     assert value(found, "backups", server="survival", state="good", locked="false", own="true") == 14
     assert value(found, "backups", server="survival", state="good", locked="true", own="true") == 2
@@ -86,7 +86,7 @@ async def test_backups_that_the_panel_does_not_delete_are_counted(gallery: Galle
 
 async def test_what_is_counted_grows(gallery: Gallery) -> None:
     """Rotations, steps, deletions, seconds and lateness."""
-    counts = gallery.watcher.counts
+    counts = gallery.tracker.counts
     counts.rotations["survival", Result.DONE] += 2
     counts.deletions["survival"] += 3
     counts.steps["create", "done"] += 2
@@ -111,9 +111,9 @@ async def test_each_panel_tells_requests_budget_and_waiting(gallery: Gallery) ->
     panel = next(iter(gallery.config.panels.values()))
     open_client = gallery.fleet._clients._open_client
     client = open_client(panel)
-    client._pace.budget = Budget(240, 199)
-    client._requests.answers.update({"2xx": 7, "none": 1})
-    client._requests._turn.waited = 2.5
+    client._limiter.budget = Budget(240, 199)
+    client._transport.answers.update({"2xx": 7, "none": 1})
+    client._transport._turn.waited = 2.5
     found = await scraped(gallery)
     assert value(found, "panel_requests_total", panel="main", status="2xx") == 7
     assert value(found, "panel_requests_total", panel="main", status="none") == 1
@@ -125,8 +125,8 @@ async def test_each_panel_tells_requests_budget_and_waiting(gallery: Gallery) ->
 async def test_the_daemon_tells_of_itself(gallery: Gallery) -> None:
     """Its version, its configuration, whether it is ready, and its memory."""
     gallery.clock.elapsed += 60
-    gallery.watcher.reload_failed()
-    gallery.watcher.stopping = True
+    gallery.tracker.reload_failed()
+    gallery.tracker.stopping = True
     found = await scraped(gallery)
     assert value(found, "config_last_reload_successful") == 0
     assert value(found, "config_last_reload_success_timestamp_seconds") == NOW.timestamp()
@@ -138,7 +138,7 @@ async def test_the_daemon_tells_of_itself(gallery: Gallery) -> None:
 async def test_the_page_tells_every_metric(gallery: Gallery) -> None:
     """And no other, each with its labels and what it is."""
     gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
-    text = (await Metrics(gallery.board).exposition()).decode()
+    text = (await Metrics(gallery.fleet_status).exposition()).decode()
     there = dict(re.findall(r"^# TYPE (ptero_\w+) (\w+)$", text, re.MULTILINE))
     page = (DOCS / "metrics.md").read_text()
     told = dict(re.findall(r"^\| `(ptero_\w+)`[^|]*\| (\w+) \|", page, re.MULTILINE))
@@ -153,7 +153,7 @@ def rules() -> Iterator[str]:
 
 async def test_rules_and_dashboard_ask_for_what_there_is(gallery: Gallery) -> None:
     """A misspelt name would never alert, and nobody would notice."""
-    text = (await Metrics(gallery.board).exposition()).decode()
+    text = (await Metrics(gallery.fleet_status).exposition()).decode()
     families = set(re.findall(r"^# TYPE (ptero_\w+) ", text, re.MULTILINE))
     asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in rules()}
     assert asked
@@ -164,8 +164,8 @@ async def test_rules_and_dashboard_ask_for_what_there_is(gallery: Gallery) -> No
 async def test_promtool_finds_no_fault_in_the_exposition(gallery: Gallery) -> None:
     """Names, units, help, types."""
     gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
-    gallery.watcher.counts.rotations["survival", Result.DONE] += 1
-    exposition = Metrics(gallery.board).exposition()
+    gallery.tracker.counts.rotations["survival", Result.DONE] += 1
+    exposition = Metrics(gallery.fleet_status).exposition()
     checked = await anyio.run_process(["promtool", "check", "metrics"], input=await exposition, check=False)
     assert (checked.returncode, checked.stdout.decode(), checked.stderr.decode()) == (0, "", "")
 

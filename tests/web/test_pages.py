@@ -17,7 +17,7 @@ from daemon.fleet.fleet import Fleet
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
 from daemon.state import Step
-from daemon.status.tracker import Watcher
+from daemon.status.tracker import StatusTracker
 from daemon.status.values import Snapshot
 from daemon.web.app import make_app
 from daemon.web.fleet_page import headline
@@ -32,7 +32,7 @@ HERE = HttpConfig("127.0.0.1", 0, frozenset(), None)
 
 async def got(gallery: Gallery, path: str, status: int = 200) -> str:
     """What is answered there, in the clear."""
-    transport = httpx.ASGITransport(make_app(gallery.board, lambda: HERE))
+    transport = httpx.ASGITransport(make_app(gallery.fleet_status, lambda: HERE))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get(path)
     assert answer.status_code == status
@@ -69,8 +69,8 @@ async def test_the_headline_says_how_the_fleet_stands(gallery: Gallery) -> None:
 
 async def test_a_fleet_without_trouble_is_in_order(gallery: Gallery) -> None:
     """And one is one."""
-    views = await gallery.board.views()
-    seen = [view for view in views if not view.troubles and view.standing.snapshot is not None]
+    views = await gallery.fleet_status.views()
+    seen = [view for view in views if not view.troubles and view.server_status.snapshot is not None]
     assert len(seen) > 1
     assert headline(seen) == f"All {len(seen)} servers are in order"
     assert headline(seen[:1]) == "The server is in order"
@@ -95,7 +95,7 @@ async def test_a_fleet_that_was_never_seen_is_not_called_in_order(
     small.clock.elapsed += 5 * DAY.total_seconds()
     expected = {2: "2 of 2 servers need attention", 1: "The server needs attention", 0: expected_headline}[len(names)]
     assert f"<h1>{expected}</h1>" in await got(small, "/")
-    small.tools.journal.close()
+    small.context.journal.close()
 
 
 async def test_each_row_tells_age_next_start_counts_and_size(gallery: Gallery) -> None:
@@ -115,15 +115,15 @@ async def test_each_row_tells_age_next_start_counts_and_size(gallery: Gallery) -
 
 def hold(gallery: Gallery) -> list[str]:
     """Let the brake hold survival's five oldest backups; return their names, oldest first."""
-    standing = gallery.watcher.standing("survival")
-    assert standing.snapshot
-    assert standing.last
-    kept, going = standing.snapshot.verdicts[:-5], standing.snapshot.verdicts[-5:]
+    server_status = gallery.tracker.server_status("survival")
+    assert server_status.snapshot
+    assert server_status.last
+    kept, going = server_status.snapshot.verdicts[:-5], server_status.snapshot.verdicts[-5:]
     beyond = tuple(one._replace(action=Action.DELETE) for one in going)
-    snapshot = Snapshot.of(NOW, standing.snapshot.uuid, "fsn-01", 99, kept + beyond)
+    snapshot = Snapshot.of(NOW, server_status.snapshot.uuid, "fsn-01", 99, kept + beyond)
     names = [one.backup.name for one in reversed(beyond)]
     problem = Problem("max_deletions", f"would delete 5 good backups: {', '.join(names)}", "look at the plan")
-    last = replace(standing.last, result=Result.REFUSED, good=True, problems=(problem,))
+    last = replace(server_status.last, result=Result.REFUSED, good=True, problems=(problem,))
     gallery.stand("survival", snapshot=snapshot, last=last, held_since=NOW - DAY)
     return names
 
@@ -189,14 +189,14 @@ async def test_the_page_follows_what_happens(gallery: Gallery) -> None:
     """What is kept of a row is made anew after each look at the backups, and each day."""
     before = seen_text(await got(gallery, "/"))
     server = gallery.config.servers["survival"]
-    gallery.watcher.standings["survival"] = seen(server, nightly(server, days=5), NOW)
+    gallery.tracker.standings["survival"] = seen(server, nightly(server, days=5), NOW)
     assert "5 kept 5 of 30 there" not in before
     assert "5 kept 5 of 30 there" in seen_text(await got(gallery, "/"))
 
 
 async def test_days_later_the_strip_has_moved_on(gallery: Gallery) -> None:
     """Though no backup was made."""
-    transport = httpx.ASGITransport(make_app(gallery.board, lambda: HERE))
+    transport = httpx.ASGITransport(make_app(gallery.fleet_status, lambda: HERE))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         assert "8 of the last 14 days" in (await client.get("/")).text
         gallery.clock.elapsed += 3 * DAY.total_seconds()
@@ -210,7 +210,7 @@ async def test_a_server_s_page_has_every_backup_with_the_words_of_its_verdict(ga
     """The same as in the log, the table and the JSON."""
     page = await got(gallery, "/servers/survival")
     text = seen_text(page)
-    snapshot = gallery.watcher.standings["survival"].snapshot
+    snapshot = gallery.tracker.standings["survival"].snapshot
     assert snapshot
     assert len(snapshot.verdicts) == 16
     for verdict in snapshot.verdicts:
@@ -286,7 +286,7 @@ async def test_a_server_that_is_not_there_is_not_found(gallery: Gallery) -> None
 
 async def test_names_from_the_panel_cannot_break_out(gallery: Gallery) -> None:
     """A backup's name is anybody's."""
-    taken = gallery.watcher.standings["survival"].snapshot
+    taken = gallery.tracker.standings["survival"].snapshot
     assert taken
     first = taken.verdicts[0]
     evil = first._replace(backup=replace(first.backup, name='<img src=x onerror="alert(1)">'))
@@ -300,7 +300,7 @@ async def test_names_from_the_panel_cannot_break_out(gallery: Gallery) -> None:
 @pytest.mark.parametrize("path", ["/", "/servers/survival", "/api/status"])
 async def test_names_from_the_panel_cannot_turn_the_text_around(gallery: Gallery, path: str) -> None:
     """Nor move the cursor of a terminal where somebody asks with curl."""
-    taken = gallery.watcher.standings["survival"].snapshot
+    taken = gallery.tracker.standings["survival"].snapshot
     assert taken
     evil = "evil\u202e\u2067\x9b31m\x1b[2J\x85\u2028end"
     first = taken.verdicts[0]
@@ -321,7 +321,7 @@ async def test_every_kind_of_backup_has_its_words(gallery: Gallery) -> None:
     verdicts = judged(server, backups, NOW)
     assert {one.action for one in verdicts} == set(Action)
     assert {State.GOOD, State.FAILED, State.PENDING, State.STRANGE} <= {one.state for one in verdicts}
-    taken = gallery.watcher.standings["survival"].snapshot
+    taken = gallery.tracker.standings["survival"].snapshot
     assert taken
     gallery.stand("survival", snapshot=Snapshot.of(NOW, taken.uuid, taken.node, taken.limit, verdicts))
     text = seen_text(await got(gallery, "/servers/survival"))
@@ -346,7 +346,7 @@ async def test_a_journal_that_cannot_be_read_costs_only_the_rotations(
     def broken(*_: object, **__: object) -> None:
         raise StateError("no")
 
-    monkeypatch.setattr(gallery.tools.journal, "recent", broken)
+    monkeypatch.setattr(gallery.context.journal, "recent", broken)
     text = seen_text(await got(gallery, "/servers/survival"))
     assert "The journal cannot be read" in text
     assert "newest of day 2026-04-16" in text
@@ -374,20 +374,20 @@ async def test_a_scheduler_that_lets_a_start_pass_by_is_not_alive(
 
 async def test_what_hinders_the_daemon_is_said(gallery: Gallery) -> None:
     """On the page, too; none of it names a path or a secret."""
-    gallery.tools.opening_trouble = StateError("/secret/path: no room")
+    gallery.context.opening_trouble = StateError("/secret/path: no room")
     words = "he state folder or the journal cannot be used: backups are made, none is deleted; the log says why"
     assert await got(gallery, "/readyz", 503) == f"t{words}\n"
     assert f"T{words}." in seen_text(await got(gallery, "/"))
-    gallery.tools.opening_trouble = JournalBusyError("/secret/path: locked")
+    gallery.context.opening_trouble = JournalBusyError("/secret/path: locked")
     assert "the journal is held by another process: backups are made" in await got(gallery, "/readyz", 503)
-    gallery.watcher.stopping = True
+    gallery.tracker.stopping = True
     assert "the daemon is stopping\n" in await got(gallery, "/readyz", 503)
     assert await got(gallery, "/healthz") == "alive\n"
 
 
 async def test_a_refused_configuration_leaves_the_daemon_ready(gallery: Gallery) -> None:
     """The one before is in force; it is said all the same."""
-    gallery.watcher.reload_failed()
+    gallery.tracker.reload_failed()
     assert "the configuration on disk is refused" in await got(gallery, "/readyz")
     assert "The configuration on disk is refused" in seen_text(await got(gallery, "/"))
 
@@ -398,7 +398,7 @@ async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None
     assert list(document) == ["schema", "version", "now", "ready", "notes", "servers"]
     assert (document["schema"], document["now"], document["ready"]) == (1, "2026-04-16T09:40:00Z", True)
     servers = {server["server"]: server for server in document["servers"]}
-    taken = gallery.watcher.standings["creative"].snapshot
+    taken = gallery.tracker.standings["creative"].snapshot
     assert taken
     assert list(servers) == list(gallery.config.servers)
     assert servers["creative"] == {
@@ -485,5 +485,5 @@ def test_every_stage_has_its_words() -> None:
 
 def test_the_watcher_is_a_listener() -> None:
     """The fleet tells it by these two."""
-    assert callable(Watcher.began)
-    assert callable(Watcher.ended)
+    assert callable(StatusTracker.began)
+    assert callable(StatusTracker.ended)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import HttpConfig
-from daemon.web.door import Http
+from daemon.web.server import Http
 from daemon.web.site import ListenError, Site
 from tests.web.gallery import Gallery
 
@@ -24,7 +24,7 @@ HERE = HttpConfig("127.0.0.1", 0, frozenset(), None)
 @pytest.fixture
 async def site(gallery: Gallery) -> AsyncIterator[Site]:
     """Listens nowhere yet."""
-    made = Site(gallery.board)
+    made = Site(gallery.fleet_status)
     yield made
     await made.follow(None)
 
@@ -108,7 +108,7 @@ async def test_stopping_breaks_off_what_is_under_way(site: Site) -> None:
 
 async def test_the_door_opens_and_closes_with_the_configuration(gallery: Gallery) -> None:
     """After a reload it stays as it was where it cannot go."""
-    door = Http(gallery.board)
+    door = Http(gallery.fleet_status)
     await door.follow(None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         there = replace(HERE, port=taken.getsockname()[1])

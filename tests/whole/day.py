@@ -23,7 +23,7 @@ from structlog.testing import capture_logs
 
 import daemon.service.life
 from daemon.alerts import Alerts
-from daemon.alerts.sender import Poster
+from daemon.alerts.sender import Sender
 from daemon.config.load import load
 from daemon.config.values import Config, HttpConfig, PanelConfig
 from daemon.panel.client import PanelClient
@@ -36,7 +36,7 @@ from daemon.sandbox.world import World
 from daemon.service.life import Service
 from daemon.service.systemd import Notifier
 from daemon.state import Journal, Rotation
-from daemon.status.fleet_status import Board
+from daemon.status.fleet_status import FleetStatus
 from daemon.web.app import make_app
 from tests.virtual import START, VirtualClock, VirtualLoop
 from tests.whole.fleet import on_virtual_time, until
@@ -147,10 +147,10 @@ class Shown:
 
     app: ASGIApp | None = None
 
-    def __init__(self, board: Board) -> None:
-        journal = board.watcher.tools.journal
+    def __init__(self, fleet_status: FleetStatus) -> None:
+        journal = fleet_status.tracker.context.journal
         journal._connection.execute("PRAGMA synchronous = OFF")  # no power fails here, and a slow disk takes its time
-        Shown.app = make_app(board, lambda: HttpConfig("127.0.0.1", 0, frozenset(), None))
+        Shown.app = make_app(fleet_status, lambda: HttpConfig("127.0.0.1", 0, frozenset(), None))
 
     async def follow(self, _: HttpConfig | None) -> None:
         """Listen nowhere."""
@@ -445,7 +445,7 @@ def connect(patch: pytest.MonkeyPatch, clock: VirtualClock, app: PanelApp, mailb
 
     on_virtual_time(patch, clock)
     patch.setattr(daemon.service.life, "open_client", open_client)
-    patch.setattr(daemon.service.life, "Alerts", partial(Alerts, poster=Poster(transport=mailbox)))
+    patch.setattr(daemon.service.life, "Alerts", partial(Alerts, sender=Sender(transport=mailbox)))
     patch.setattr(daemon.service.life, "Http", Shown)
 
 

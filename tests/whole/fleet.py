@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from daemon.config.values import Config, PanelConfig
 from daemon.fleet.fleet import Fleet, Listener
 from daemon.panel.client import PanelClient
-from daemon.rotation.setup import open_tools
+from daemon.rotation.setup import open_context
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Server
 from daemon.sandbox.world import World
@@ -41,15 +41,15 @@ class Daemons:
     @asynccontextmanager
     async def running(self, config: Config, *listeners: Listener) -> AsyncIterator[Fleet]:
         """A daemon that runs until the end of the block, and is then killed: nothing is drained, nothing written."""
-        tools = open_tools(config.state_dir, self.clock, config.servers.get, random.Random(self.clock.monotonic()))
-        fleet = Fleet(config, tools, self.open_client, listeners=listeners)
+        context = open_context(config.state_dir, self.clock, config.servers.get, random.Random(self.clock.monotonic()))
+        fleet = Fleet(config, context, self.open_client, listeners=listeners)
         fleet.start()
         try:
             yield fleet
         finally:
             await fleet.drain(0)
             await fleet.close()
-            tools.journal.close()
+            context.journal.close()
 
     def open_client(self, panel: PanelConfig) -> PanelClient:
         """A client that talks to the world in this process."""

@@ -15,8 +15,8 @@ from daemon.config.values import Config, PanelConfig, ServerConfig
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Order, Tools
-from daemon.rotation.setup import open_tools
+from daemon.rotation.run import Order, RotationContext
+from daemon.rotation.setup import open_context
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, ConnectionLostError
 from daemon.sandbox.records import Server
@@ -64,7 +64,7 @@ class Rig:
         self.app = PanelApp(world)
         self.config = self.configure(**policy)
         self.client = self.open_client(self.config.panel)
-        self.tools = self.open_tools()
+        self.context = self.open_context()
 
     def configure(self, **policy: Any) -> ServerConfig:
         """The server's configuration by that policy, put in force."""
@@ -85,19 +85,21 @@ class Rig:
             randomness=random.Random(1),
         )
 
-    def open_tools(self) -> Tools:
+    def open_context(self) -> RotationContext:
         """Tools as a new process would open them, on the same state folder."""
-        return open_tools(self.folder / "state" if self.state else None, self.clock, self.in_force, random.Random(7))
+        return open_context(
+            self.folder / "state" if self.state else None, self.clock, self.current_config, random.Random(7)
+        )
 
-    def in_force(self, name: str) -> ServerConfig | None:
+    def current_config(self, name: str) -> ServerConfig | None:
         """The configuration of a server at this moment; neighbours keep theirs."""
-        run = self.tools.under_way.get(name)
+        run = self.context.under_way.get(name)
         return self.config if name == self.config.name else run.config if run else None
 
     @property
     def journal(self) -> Journal:
         """The journal of the tools."""
-        return self.tools.journal
+        return self.context.journal
 
     def neighbour(self, name: str) -> ServerConfig:
         """Another server on the same node, configured in the same way."""
@@ -120,11 +122,11 @@ class Rig:
         *,
         of: ServerConfig | None = None,
         max_deletions: int | None = None,
-        with_tools: Tools | None = None,
+        with_tools: RotationContext | None = None,
     ) -> Outcome:
         """One rotation of the server, or of another, by the configuration in force."""
         order = Order(of or self.config, trigger, start_at, max_deletions=max_deletions)
-        return await rotate(order, self.client, with_tools or self.tools)
+        return await rotate(order, self.client, with_tools or self.context)
 
     def requests(self, call: Call | None = None) -> int:
         """How many requests the panel saw, of one kind or of all."""
@@ -137,7 +139,7 @@ class Rig:
     async def close(self) -> None:
         """Close the client and the journal."""
         await self.client.aclose()
-        self.tools.journal.close()
+        self.context.journal.close()
 
 
 def start_with_the_clock_set(rig: Rig, by: timedelta) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from daemon.core.model import Action
-from daemon.operations.rotations import rehearsal
+from daemon.operations.rotations import dry_run_outcome
 from daemon.rotation.outcome import Outcome, Result
-from daemon.rotation.survey import survey
+from daemon.rotation.preview import preview
 from daemon.sandbox import faults
 from daemon.sandbox.alterations import ALTERATIONS
 from daemon.sandbox.orders import Call, Fault
@@ -56,11 +56,11 @@ async def test_it_is_ours_in_a_new_process_and_to_a_command_by_hand(altering: Ri
     """The journal remembers it."""
     for _ in range(3):
         await night(altering)
-    altering.tools.journal.close()
-    altering.tools = altering.open_tools()
-    seen = await survey(altering.config, altering.client, altering.journal, altering.clock)
+    altering.context.journal.close()
+    altering.context = altering.open_context()
+    seen = await preview(altering.config, altering.client, altering.journal, altering.clock)
     assert [(verdict.own, verdict.action) for verdict in seen.plan.verdicts] == [(True, Action.KEEP)] * 2
-    assert len(rehearsal(seen).deleted) == 1
+    assert len(dry_run_outcome(seen).deleted) == 1
 
 
 async def test_a_person_who_renames_it_takes_it_out_of_ours(altering: Rig) -> None:

@@ -14,9 +14,9 @@ from daemon.operations import rotations as by_hand
 from daemon.panel.client import PanelClient
 from daemon.rotation import rotate as rotate_module
 from daemon.rotation.outcome import Result, exit_code
+from daemon.rotation.preview import preview
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order, Run
-from daemon.rotation.survey import survey
 from daemon.sandbox import faults
 from daemon.sandbox.answers import Answer
 from daemon.sandbox.orders import Call, Fault
@@ -59,22 +59,22 @@ async def test_a_rotation_that_began_without_a_journal_writes_to_no_other_rotati
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The state folder comes back while it waits: its number is one of the journal in memory."""
-    rig.tools.journal.close()
+    rig.context.journal.close()
 
     def away(*_: object) -> Journal:
         raise StateError("away")
 
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "open", away)
-        tools = rig.tools = rig.open_tools()
+        context = rig.context = rig.open_context()
         rig.server.coming.append(Work(seconds=600))
         first = asyncio.create_task(rig.rotate())
         await rig.clock.sleep(60)
     neighbour = replace(rig.neighbour("creative"), panel=replace(rig.config.panel, backups_per_node=5))
     list(rig.world.servers.values())[1].work = Work(seconds=3600)
-    second = asyncio.create_task(rig.rotate(of=neighbour, with_tools=tools))
+    second = asyncio.create_task(rig.rotate(of=neighbour, with_tools=context))
     await first
-    row = tools.journal.recent("creative")[0]
+    row = context.journal.recent("creative")[0]
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     assert row.ended_at is None
@@ -105,8 +105,8 @@ async def test_a_dry_run_says_that_the_limit_leaves_no_way(rig: Rig) -> None:
     """All slots are locked: the rotation would be refused, so the rehearsal must say so."""
     rig.fill(3, locked=True)
     rig.server.limit = 3
-    seen = await survey(rig.config, rig.client, rig.journal, rig.clock)
-    rehearsed = by_hand.rehearsal(seen)
+    seen = await preview(rig.config, rig.client, rig.journal, rig.clock)
+    rehearsed = by_hand.dry_run_outcome(seen)
     real = await rig.rotate()
     assert rehearsed.result is real.result is Result.REFUSED
     assert rehearsed.problems[0].hint == real.problems[0].hint
@@ -131,8 +131,8 @@ async def test_a_dry_run_says_what_the_key_may_not(
     rig.server.subusers["reader"] = held
     key = SecretStr("ptlc_EXAMPLE_reader")
     async with PanelClient(panel.name, panel.url, key, clock=rig.clock, transport=InProcess(rig.app)) as client:
-        rehearsed = by_hand.rehearsal(await survey(rig.config, client, rig.journal, rig.clock))
-        real = await rotate(Order(rig.config, "manual"), client, rig.tools)
+        rehearsed = by_hand.dry_run_outcome(await preview(rig.config, client, rig.journal, rig.clock))
+        real = await rotate(Order(rig.config, "manual"), client, rig.context)
     assert rehearsed.result is real.result is result
     assert exit_code([rehearsed]) == exit_code([real])
     assert lacking in " ".join(problem.text for problem in rehearsed.problems)
@@ -144,7 +144,7 @@ async def test_where_no_room_may_be_made_for_the_brake_the_hint_says_how_to_lift
     rig.fill(4)
     rig.configure(keep={"last": 1}, max_deletions=1)
     rig.server.limit = 4
-    rehearsed = by_hand.rehearsal(await survey(rig.config, rig.client, rig.journal, rig.clock))
+    rehearsed = by_hand.dry_run_outcome(await preview(rig.config, rig.client, rig.journal, rig.clock))
     real = await rig.rotate()
     assert rehearsed.result is real.result is Result.REFUSED
     assert rehearsed.problems[0].hint == real.problems[0].hint

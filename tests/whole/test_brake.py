@@ -8,7 +8,7 @@ import pytest
 from daemon.errors import StateError
 from daemon.operations import rotations as by_hand
 from daemon.rotation.outcome import Outcome, Result
-from daemon.rotation.survey import survey
+from daemon.rotation.preview import preview
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed
@@ -80,8 +80,8 @@ async def test_a_narrowed_policy_waits_for_a_day_after_it_was_told(rig: Rig) -> 
         assert "held until 2026-04-02 1" in told.problems[-1].text
         assert len(told.deleted) == 1, passed
         assert len(rig.names()) == 9
-        rig.tools.journal.close()
-        rig.tools = rig.open_tools()
+        rig.context.journal.close()
+        rig.context = rig.open_context()
     await hours(rig, 13)
     done = await rig.rotate()
     assert (code(done), len(done.deleted), len(rig.names())) == ((Result.DONE, ""), 3, 7)
@@ -169,12 +169,12 @@ async def test_the_plan_shows_what_waits_and_until_when(rig: Rig) -> None:
     rig.configure(**BRAKE, keep={"last": 9})
     await rig.rotate()
     rig.configure(**BRAKE, keep={"last": 7})
-    seen = await survey(rig.config, rig.client, rig.journal, rig.clock)
-    rehearsed = by_hand.rehearsal(seen)
+    seen = await preview(rig.config, rig.client, rig.journal, rig.clock)
+    rehearsed = by_hand.dry_run_outcome(seen)
     assert (code(rehearsed), len(rehearsed.deleted)) == ((Result.REFUSED, "max_deletions"), 1)
     assert [verdict.reasons[0].rule for verdict in seen.plan.verdicts][-2:] == ["held", "held"]
     await hours(rig, 30)
-    assert len((await survey(rig.config, rig.client, rig.journal, rig.clock)).plan.held) == 2
+    assert len((await preview(rig.config, rig.client, rig.journal, rig.clock)).plan.held) == 2
 
 
 async def test_a_journal_that_cannot_tell_what_was_applied_lets_nothing_go(rig: Rig) -> None:
@@ -274,6 +274,6 @@ async def test_a_rehearsal_at_the_limit_knows_when_room_was_made(rig: Rig) -> No
     rig.server.limit = 20
     rig.configure(**BRAKE, keep={"last": 8})
     await rig.rotate()
-    rehearsed = by_hand.rehearsal(await survey(rig.config, rig.client, rig.journal, rig.clock))
+    rehearsed = by_hand.dry_run_outcome(await preview(rig.config, rig.client, rig.journal, rig.clock))
     assert code(rehearsed) == (Result.REFUSED, "limit")
     assert "next at " in rehearsed.problems[-1].text

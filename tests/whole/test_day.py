@@ -483,7 +483,7 @@ def implications(day: Day, name: str) -> Iterator[tuple[datetime, Told]]:
     """What must be told of a server, and when: from its rows in the journal and the configurations in force."""
     memory = Memory()
     for at, row in happenings(day, name):
-        config = in_force(day, name, at)
+        config = current_config(day, name, at)
         if config is None:
             memory = Memory()
             continue
@@ -499,7 +499,7 @@ def happenings(day: Day, name: str) -> Iterable[tuple[datetime, Rotation | None]
     return sorted([*reloads, *looks, *ends], key=lambda one: one[0])
 
 
-def in_force(day: Day, name: str, at: datetime) -> ServerConfig | None:
+def current_config(day: Day, name: str, at: datetime) -> ServerConfig | None:
     """The server's configuration at that moment."""
     return next(config for since, config in reversed(day.reloads) if since <= at).servers.get(name)
 

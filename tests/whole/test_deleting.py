@@ -60,7 +60,7 @@ async def test_a_failed_one_locked_while_its_delete_waits_for_its_turn_is_spared
 
     async def looked(server: str, uuid: str, **options: bool) -> object:
         seen = await look(server, uuid, **options)
-        rig.client._pace.refused(rig.clock.monotonic(), 50)  # a neighbour of the same key met the limit just now
+        rig.client._limiter.refused(rig.clock.monotonic(), 50)  # a neighbour of the same key met the limit just now
         return seen
 
     monkeypatch.setattr(rig.client, "backup", looked)

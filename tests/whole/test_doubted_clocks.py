@@ -8,7 +8,7 @@ import pytest
 
 from daemon.operations import rotations as by_hand
 from daemon.rotation.outcome import Outcome, Result
-from daemon.rotation.survey import survey
+from daemon.rotation.preview import preview
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Deed, Server, State
@@ -94,7 +94,7 @@ async def test_a_clock_that_is_put_right_again_deletes_again(rig: Rig) -> None:
 async def test_a_panel_that_tells_no_date_deletes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy may strip it; our own clock is no stand-in for the panel's."""
     rig.fill(5)
-    transport = rig.client._requests._transport
+    transport = rig.client._transport._transport
     assert transport is not None
     real = transport.handle_async_request
 
@@ -148,9 +148,9 @@ async def test_plan_and_rehearsal_show_it(rig: Rig) -> None:
     """Before anybody runs it."""
     rig.fill(5)
     rig.world.settings.skew = 60 * DAY
-    seen = await survey(rig.config, rig.client, rig.journal, rig.clock)
+    seen = await preview(rig.config, rig.client, rig.journal, rig.clock)
     assert (seen.plan.code, seen.plan.deletions) == ("clock", ())
-    rehearsed = by_hand.rehearsal(seen)
+    rehearsed = by_hand.dry_run_outcome(seen)
     assert (rehearsed.result, rehearsed.problems[-1].code) == (Result.REFUSED, "clock")
 
 

@@ -11,7 +11,7 @@ from daemon.errors import StateError
 from daemon.panel.client import PanelClient
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
-from daemon.rotation.setup import open_tools
+from daemon.rotation.setup import open_context
 from daemon.sandbox.faults import error_after, node_error, refused, web_page, without
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Outcome, Work
@@ -74,10 +74,10 @@ async def test_a_killed_rotation_is_picked_up_though_somebody_tried_by_hand_mean
     async with daemons.running(config):
         daemons.world.faults.order(web_page(502), on=Call.LIST, times=3)  # the daemon is before its create
         await until(daemons.clock, at(2, 4, 0, 1))
-        tools = open_tools(config.state_dir, daemons.clock, config.servers.get, random.Random(3))
+        context = open_context(config.state_dir, daemons.clock, config.servers.get, random.Random(3))
         async with client_of(daemons, config) as client:
-            busy = await rotate(Order(config.servers["survival"], "manual"), client, tools)
-        tools.journal.close()
+            busy = await rotate(Order(config.servers["survival"], "manual"), client, context)
+        context.journal.close()
         assert busy.result == "skipped"
         assert len(made(daemons)) == before
     async with daemons.running(config):

@@ -366,7 +366,7 @@ async def test_a_server_without_any_backup_limit_is_refused(rig: Rig) -> None:
 async def test_one_rotation_at_a_time_per_server(rig: Rig) -> None:
     """The second is skipped at once and makes no backup."""
     rig.server.work = Work(seconds=60)
-    other = rig.open_tools()
+    other = rig.open_context()
     first, second = await asyncio.gather(rig.rotate(), rig.rotate(with_tools=other))
     assert (first.result, second.result) == (Result.DONE, Result.SKIPPED)
     assert problem(second)[0] == "busy"
@@ -449,7 +449,7 @@ async def test_without_any_state_configured_rotation_rests_on_the_listing_alone(
     rig.state = False
     rig.configure()
     rig.journal.close()
-    rig.tools = rig.open_tools()
+    rig.context = rig.open_context()
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
     assert deleted(rig) == history[:3]
@@ -471,7 +471,7 @@ async def test_nothing_is_deleted_when_the_configuration_now_speaks_of_other_bac
     rotation = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(300)
     if change is None:
-        rig.tools.in_force = lambda _: None
+        rig.context.current_config = lambda _: None
     else:
         rig.configure(**change)
     outcome = await rotation
@@ -487,7 +487,7 @@ async def test_a_state_folder_that_comes_back_is_used_again(rig: Rig, history: l
     rig.journal.close()
     state.rename(rig.folder / "aside")
     state.write_text("a file where the folder should be")
-    rig.tools = rig.open_tools()
+    rig.context = rig.open_context()
     without = await rig.rotate()
     assert without.created is not None
     assert deleted(rig) == []
@@ -514,8 +514,8 @@ async def test_a_state_that_fails_meanwhile_is_opened_anew(
         (state / "history.sqlite3").rename(state / "before")
         shutil.copy(state / "before", state / "history.sqlite3")
     if noticed:
-        keep_state(rig.tools)
-        assert rig.tools.state_trouble is None
+        keep_state(rig.context)
+        assert rig.context.state_trouble is None
     rig.fill(5)
     outcome = await rig.rotate()
     assert (outcome.result, len(outcome.deleted) > 0, outcome.problems) == (Result.DONE, True, ())
@@ -529,13 +529,13 @@ async def test_while_the_state_fails_it_is_known_and_mended_at_the_next_rotation
     locks.write_text("a file where the folder should be")
     outcome = await rig.rotate()
     assert (problem(outcome)[0], outcome.deleted) == ("journal", ())
-    keep_state(rig.tools)
-    trouble = rig.tools.state_trouble
+    keep_state(rig.context)
+    trouble = rig.context.state_trouble
     assert trouble is not None
     assert "locks" in trouble.text
     locks.unlink()
     assert (await rig.rotate()).result is Result.DONE
-    assert rig.tools.state_trouble is None
+    assert rig.context.state_trouble is None
     assert deleted(rig) == [*history[:4]]
 
 
@@ -546,15 +546,15 @@ async def test_a_journal_that_another_holds_is_waited_for(rig: Rig, history: lis
     began = rig.clock.monotonic()
     rotation = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(20)
-    before = rig.tools.state_trouble
-    keep_state(rig.tools)
-    after = rig.tools.state_trouble
+    before = rig.context.state_trouble
+    keep_state(rig.context)
+    after = rig.context.state_trouble
     assert isinstance(before, JournalBusyError)
     assert isinstance(after, JournalBusyError)
     assert rig.requests(Call.CREATE) == 0
     shell.execute("ROLLBACK")
     outcome = await rotation
-    assert (outcome.result, rig.tools.state_trouble) == (Result.DONE, None)
+    assert (outcome.result, rig.context.state_trouble) == (Result.DONE, None)
     assert deleted(rig) == [*history[:3]]
     assert rig.clock.monotonic() - began > 20
     shell.execute("BEGIN EXCLUSIVE")
@@ -567,8 +567,8 @@ async def test_a_damaged_journal_is_set_aside_and_the_daemon_goes_on(rig: Rig) -
     """A new one is begun; the old one is kept for whoever wants to look."""
     rig.journal.close()
     (rig.folder / "state" / "history.sqlite3").write_bytes(b"this is no database, and never was one" * 100)
-    rig.tools = rig.open_tools()
-    assert rig.tools.state_trouble is None
+    rig.context = rig.open_context()
+    assert rig.context.state_trouble is None
     assert (await rig.rotate()).result is Result.DONE
     assert (rig.folder / "state" / "history.sqlite3.damaged-1").exists()
 

@@ -10,8 +10,8 @@ import pytest
 from daemon.config.values import Config
 from daemon.core.model import Server as Seen
 from daemon.rotation.outcome import Outcome, Result
+from daemon.rotation.preview import Preview, preview
 from daemon.rotation.report import newest_good_at
-from daemon.rotation.survey import Survey, survey
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Backup, Deed, Kind, NodeState, Server, State
@@ -400,8 +400,8 @@ async def test_what_may_have_no_file_is_not_told_as_the_newest_good_one(rig: Rig
     assert [cover_of(one) for one in seen.verdicts] == [Cover.BAD, Cover.KEPT]
 
 
-async def survey_of(rig: Rig) -> Survey:
-    return await survey(rig.config, rig.client, rig.journal, rig.clock)
+async def survey_of(rig: Rig) -> Preview:
+    return await preview(rig.config, rig.client, rig.journal, rig.clock)
 
 
 # A node in trouble ----------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ async def test_a_part_of_the_list_is_compared_with_the_last_whole_list(rig: Rig,
     if seen_before:
         await rig.rotate()
     rig.journal.close()
-    rig.tools = rig.open_tools()
+    rig.context = rig.open_context()
 
     def leave_out_the_large(answer: Answer) -> Answer:
         document = json.loads(answer.body)

@@ -62,10 +62,10 @@ def download(
     json: Json = False,
 ) -> int:
     """Download backups, checked; skip those already there."""
-    from daemon.cli.backups.download import Wish, download_backups
+    from daemon.cli.backups.download import DownloadOptions, download_backups
 
-    wish = Wish(backups or (), every=every, output=output, force=force, as_json=json)
-    return download_backups(settings(context), server, wish)
+    options = DownloadOptions(backups or (), every=every, output=output, force=force, as_json=json)
+    return download_backups(settings(context), server, options)
 
 
 @backups_app.command()
@@ -142,10 +142,10 @@ def restore(
 ) -> int:
     """Restore a good backup; back up the current files first."""
     from daemon.cli.backups.writes import restore_backup
-    from daemon.operations.restore import Wishes
+    from daemon.operations.restore import RestoreOptions
 
-    wishes = Wishes(truncate=truncate, safety=not no_safety_backup, wait=not no_wait)
-    return restore_backup(settings(context), server, backup, wishes, yes=yes, as_json=json)
+    options = RestoreOptions(truncate=truncate, safety=not no_safety_backup, wait=not no_wait)
+    return restore_backup(settings(context), server, backup, options, yes=yes, as_json=json)
 
 
 @backups_app.command()

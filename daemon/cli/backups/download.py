@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.cli.backups.session import Desk, each, exit_code, opened_desk
+from daemon.cli.backups.session import DownloadSession, each, exit_code, open_session
 from daemon.cli.commands.plan import about
 from daemon.cli.options import Settings
 from daemon.cli.ui.output import say, write, write_json
@@ -23,7 +23,7 @@ STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DownloadOptions:
     """What was asked for on the command line."""
 
     backups: Sequence[str]
@@ -33,54 +33,54 @@ class Wish:
     as_json: bool = False
 
 
-def download_backups(settings: Settings, server: str, wish: Wish) -> int:
+def download_backups(settings: Settings, server: str, options: DownloadOptions) -> int:
     """Download backups of a server; one after the other, since they come from one node."""
-    if wish.output == STDOUT:
-        return _to_stdout(settings, server, wish)
-    with opened_desk(settings, server) as desk:
-        backups = desk.wanted(wish.backups, every=wish.every)
-        paths = _paths(desk, backups, wish)
+    if options.output == STDOUT:
+        return _to_stdout(settings, server, options)
+    with open_session(settings, server) as session:
+        backups = session.wanted(options.backups, every=options.every)
+        paths = _paths(session, backups, options)
         there: set[str] = set()
 
         def fetch(backup: Backup) -> None:
-            if not _fetch(desk, backup, paths[backup.uuid], force=wish.force):
+            if not _fetch(session, backup, paths[backup.uuid], force=options.force):
                 there.add(backup.uuid)
 
         errors = each(backups, fetch)
-    if wish.as_json:
+    if options.as_json:
         documents = [_document(one, paths[one.uuid], errors.get(one.uuid), there=one.uuid in there) for one in backups]
-        write_json({**_about(desk), "backups": documents})
+        write_json({**_about(session), "backups": documents})
     else:
         write("".join(f"{paths[backup.uuid]}\n" for backup in backups if backup.uuid not in errors))
     return exit_code(len(backups), len(errors), errors.values())
 
 
-def _to_stdout(settings: Settings, server: str, wish: Wish) -> int:
+def _to_stdout(settings: Settings, server: str, options: DownloadOptions) -> int:
     """Write one backup to stdout; a wrong checksum shows only in the exit code."""
-    if wish.every or len(wish.backups) != 1:
+    if options.every or len(options.backups) != 1:
         raise UsageError("only one backup can go to stdout", hint="choose a folder with --output")
-    if wish.as_json:
+    if options.as_json:
         raise UsageError("--json and --output - both want stdout")
     if sys.stdout.isatty():
         raise UsageError("this would write an archive to the terminal", hint="send it on, such as | tar tz")
-    with opened_desk(settings, server) as desk:
-        (backup,) = desk.wanted(wish.backups, every=False)
-        with desk.source(backup) as (source, expected):
+    with open_session(settings, server) as session:
+        (backup,) = session.wanted(options.backups, every=False)
+        with session.source(backup) as (source, expected):
             download_to(source, expected, sys.stdout.buffer)
         if expected.checksum is not None:
-            desk.read_whole(backup)
+            session.read_whole(backup)
     say(f"{backup.name}: {format_size(expected.size)} written to stdout, {_checked(expected)}")
     return exit_code(1, 0)
 
 
-def _fetch(desk: Desk, backup: Backup, path: Path, *, force: bool) -> bool:
+def _fetch(session: DownloadSession, backup: Backup, path: Path, *, force: bool) -> bool:
     """Fetch one backup; False where it was there already."""
-    with desk.source(backup) as (source, expected):
-        source.watcher.said(f"{format_size(expected.size)} to {path}")
+    with session.source(backup) as (source, expected):
+        source.listener.said(f"{format_size(expected.size)} to {path}")
         fetched = download(source, expected, path, replace=force)
-        source.watcher.said(f"{'done' if fetched else 'already there'}, {_checked(expected)}")
+        source.listener.said(f"{'done' if fetched else 'already there'}, {_checked(expected)}")
     if fetched and expected.checksum is not None:
-        desk.read_whole(backup)
+        session.read_whole(backup)
     return fetched
 
 
@@ -88,15 +88,15 @@ def _checked(expected: Expected) -> str:
     return "of the right size" if expected.checksum is None else f"size and {expected.algorithm} are right"
 
 
-def _paths(desk: Desk, backups: Sequence[Backup], wish: Wish) -> dict[str, Path]:
+def _paths(session: DownloadSession, backups: Sequence[Backup], options: DownloadOptions) -> dict[str, Path]:
     """Where each backup goes: a folder for several, or where there is one of that name; else the file."""
-    names = file_names(desk.backups)
-    output = Path(wish.output or ".")
-    several = wish.every or len(backups) > 1
+    names = file_names(session.backups)
+    output = Path(options.output or ".")
+    several = options.every or len(backups) > 1
     try:
         if several and output.exists() and not output.is_dir():
             raise UsageError(f"{output} is no folder", hint="several backups need one")
-        if not (several or output.is_dir() or (wish.output or "").endswith("/")):
+        if not (several or output.is_dir() or (options.output or "").endswith("/")):
             return {backup.uuid: output for backup in backups}
         make_folder(output)
     except OSError as error:
@@ -105,8 +105,8 @@ def _paths(desk: Desk, backups: Sequence[Backup], wish: Wish) -> dict[str, Path]
     return {backup.uuid: output / names[backup.uuid] for backup in backups}
 
 
-def _about(desk: Desk) -> Document:
-    here = about(desk.seen.config)
+def _about(session: DownloadSession) -> Document:
+    here = about(session.seen.config)
     return {"server": here.server, "panel": here.panel, "id": here.id}
 
 

@@ -18,15 +18,15 @@ from daemon.core.model import Backup, Verdict
 from daemon.core.units import format_duration, format_moment
 from daemon.documents.commands import listed, seconds_taken, shown
 from daemon.errors import Exit
-from daemon.operations.rotations import Failed, survey_servers
-from daemon.rotation.survey import Survey
+from daemon.operations.rotations import Failed, preview_servers
+from daemon.rotation.preview import Preview
 
 
-async def look(settings: Settings, name: str) -> Survey:
+async def look(settings: Settings, name: str) -> Preview:
     """Return one server as it stands; raises BackupdError where it cannot be looked at."""
     config = (await cover(begin(settings), [name])).config
     server = server_named(config, name)
-    (seen,) = await survey_servers([server], state_dir=config.state_dir, clock=SystemClock(), tell=say)
+    (seen,) = await preview_servers([server], state_dir=config.state_dir, clock=SystemClock(), tell=say)
     if isinstance(seen, Failed):
         raise seen.error
     return seen
@@ -80,7 +80,7 @@ async def _show(settings: Settings, name: str, wanted: str, *, as_json: bool) ->
     return Exit.DONE
 
 
-def _facts(seen: Survey, verdict: Verdict) -> list[tuple[str, str]]:
+def _facts(seen: Preview, verdict: Verdict) -> list[tuple[str, str]]:
     backup, zone = verdict.backup, seen.config.policy.zone
     known = [
         ("name", backup.name),

@@ -17,14 +17,14 @@ from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.documents.commands import Document
 from daemon.errors import BackupdError, UsageError
-from daemon.operations.operation import Errand, errand
-from daemon.operations.result import Handled, ended_by, exit_of
+from daemon.operations.operation import Operation, open_operation
+from daemon.operations.result import OperationResult, ended_by, exit_of
 from daemon.rotation.outcome import Result
 from daemon.rotation.setup import Tell
 
 
 @dataclass(frozen=True)
-class Deed:
+class CommandRunner:
     """One command at one server."""
 
     settings: Settings
@@ -34,7 +34,7 @@ class Deed:
     max_deletions: int | None = None
 
     @classmethod
-    def at(cls, settings: Settings, name: str, *, as_json: bool, max_deletions: int | None = None) -> "Deed":
+    def at(cls, settings: Settings, name: str, *, as_json: bool, max_deletions: int | None = None) -> "CommandRunner":
         """A deed at the server of that name; raises ConfigError and UsageError."""
         written = begin(settings, level="error")  # whatever else is to be known is in the report
         config = covered_now(written, [name]).config
@@ -42,18 +42,18 @@ class Deed:
 
     def carry_out(
         self,
-        work: Callable[[Errand], Awaitable[Sequence[Handled]]],
-        document: Callable[[Sequence[Handled]], Document],
-        words: Callable[[Handled], str],
+        work: Callable[[Operation], Awaitable[Sequence[OperationResult]]],
+        document: Callable[[Sequence[OperationResult]], Document],
+        words: Callable[[OperationResult], str],
     ) -> int:
         """Do the work and report: `words` are for each thing that is done, `document` for all of them."""
         return asyncio.run(self._carry_out(work, document, words))
 
     async def _carry_out(
         self,
-        work: Callable[[Errand], Awaitable[Sequence[Handled]]],
-        document: Callable[[Sequence[Handled]], Document],
-        words: Callable[[Handled], str],
+        work: Callable[[Operation], Awaitable[Sequence[OperationResult]]],
+        document: Callable[[Sequence[OperationResult]], Document],
+        words: Callable[[OperationResult], str],
     ) -> int:
         with steps(self.settings) as tell:
             handled = await self._do(work, tell)
@@ -64,10 +64,14 @@ class Deed:
                 _report(one, words)
         return exit_of(self.server, handled)
 
-    async def _do(self, work: Callable[[Errand], Awaitable[Sequence[Handled]]], tell: Tell) -> Sequence[Handled]:
+    async def _do(
+        self, work: Callable[[Operation], Awaitable[Sequence[OperationResult]]], tell: Tell
+    ) -> Sequence[OperationResult]:
         """Do the work; on Ctrl-C say what the panel goes on with."""
         state_dir, clock, most = self.config.state_dir, SystemClock(), self.max_deletions
-        async with errand(self.server, state_dir=state_dir, clock=clock, tell=tell, max_deletions=most) as begun:
+        async with open_operation(
+            self.server, state_dir=state_dir, clock=clock, tell=tell, max_deletions=most
+        ) as begun:
             try:
                 return await work(begun)
             except UsageError:
@@ -80,7 +84,7 @@ class Deed:
                 raise
 
 
-def _report(handled: Handled, words: Callable[[Handled], str]) -> None:
+def _report(handled: OperationResult, words: Callable[[OperationResult], str]) -> None:
     if handled.backup is not None and (handled.result is Result.DONE or handled.changed):
         write(f"{words(handled)}\n")
     for number, problem in enumerate(reversed(handled.problems)):

@@ -1,6 +1,6 @@
 """What `backups download` and `backups verify` share: which backups, where from, and what many results mean.
 
-The panel is asked on an event loop, the file is read without one, by turns: `Desk` keeps both.
+The panel is asked on an event loop, the file is read without one, by turns: `DownloadSession` keeps both.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from daemon.errors import BackupdError, Exit, StateError, UsageError
 from daemon.panel.client import PanelClient
 from daemon.panel.download import FileHost
 from daemon.panel.errors import NotFoundError, PanelError
+from daemon.rotation.preview import Preview
 from daemon.rotation.setup import open_client
-from daemon.rotation.survey import Survey
 from daemon.state import Journal
 from daemon.transfer.expected import Expected
-from daemon.transfer.receive import Source, Watcher
+from daemon.transfer.receive import ProgressListener, Source
 
 
 @dataclass(frozen=True)
-class Desk:
+class DownloadSession:
     """One server, and the means to fetch its backups."""
 
-    seen: Survey
+    seen: Preview
     client: PanelClient
     clock: Clock
     runner: asyncio.Runner
@@ -72,36 +72,36 @@ class Desk:
     def source(self, backup: Backup) -> Iterator[tuple[Source, Expected]]:
         """Where its file comes from, and what it must be; NotGoodError where it has none."""
         expected = Expected.of(backup)
-        with watching(backup.name, expected.size) as watcher:
-            self._warn(backup, expected, watcher)
+        with watching(backup.name, expected.size) as listener:
+            self._warn(backup, expected, listener)
             yield (
                 Source(
                     host=FileHost(clock=self.clock, clear=self.seen.config.panel.clear_links),
                     link=lambda: self.runner.run(self.client.download_link(self.seen.config.id, backup.uuid)),
                     pause=lambda seconds: self.runner.run(self.clock.sleep(seconds)),
-                    watcher=watcher,
+                    listener=listener,
                 ),
                 expected,
             )
 
-    def _warn(self, backup: Backup, expected: Expected, watcher: Watcher) -> None:
+    def _warn(self, backup: Backup, expected: Expected, listener: ProgressListener) -> None:
         """Say what is odd about a backup that is fetched all the same."""
         for verdict in self.seen.plan.verdicts:
             if verdict.backup.uuid == backup.uuid and verdict.state in {State.SUSPICIOUS, State.STRANGE}:
-                watcher.said(f"warning: it is {verdict.state.value}")
+                listener.said(f"warning: it is {verdict.state.value}")
         if expected.unchecked is not None:
-            watcher.said(f"warning: {expected.unchecked}")
+            listener.said(f"warning: {expected.unchecked}")
 
 
 @contextmanager
-def opened_desk(settings: Settings, server: str) -> Iterator[Desk]:
+def open_session(settings: Settings, server: str) -> Iterator[DownloadSession]:
     """Look at the server, and keep the connection to its panel."""
     clock = SystemClock()
     with asyncio.Runner() as runner:
         seen, state_dir = runner.run(look(settings, server)), read_config(settings).state_dir
         client = open_client(seen.config.panel, clock, say)
         try:
-            yield Desk(seen, client, clock, runner, state_dir)
+            yield DownloadSession(seen, client, clock, runner, state_dir)
         finally:
             runner.run(client.aclose())
 

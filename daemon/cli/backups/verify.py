@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from daemon.cli.backups.session import each, exit_code, opened_desk
+from daemon.cli.backups.session import each, exit_code, open_session
 from daemon.cli.commands.plan import about
 from daemon.cli.options import Settings
 from daemon.cli.ui.output import write_json
@@ -17,19 +17,19 @@ from daemon.transfer.verify import Complaint, Finding, verify
 def verify_backups(settings: Settings, server: str, words: Sequence[str], *, every: bool, as_json: bool) -> int:
     """Look at backups of a server, one after the other, since they come from one node."""
     findings: dict[str, Finding] = {}
-    with opened_desk(settings, server) as desk:
+    with open_session(settings, server) as session:
 
         def look_at(backup: Backup) -> None:
-            with desk.source(backup) as (source, expected):
-                source.watcher.said(f"reading {format_size(expected.size)}")
+            with session.source(backup) as (source, expected):
+                source.listener.said(f"reading {format_size(expected.size)}")
                 findings[backup.uuid] = found = verify(source, expected)
             if not found.problems:
-                desk.read_whole(backup)
+                session.read_whole(backup)
 
-        backups = desk.wanted(words, every=every)
+        backups = session.wanted(words, every=every)
         errors = each(backups, look_at)
     if as_json:
-        here = about(desk.seen.config)
+        here = about(session.seen.config)
         documents = [_document(backup, findings.get(backup.uuid), errors.get(backup.uuid)) for backup in backups]
         write_json({"server": here.server, "panel": here.panel, "id": here.id, "backups": documents})
     else:

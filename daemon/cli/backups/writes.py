@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from daemon.cli.backups.runner import Deed
+from daemon.cli.backups.runner import CommandRunner
 from daemon.cli.commands.plan import about
 from daemon.cli.options import Settings
-from daemon.cli.ui.confirm import agree, must_be_able_to_ask
+from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.verdicts import because, created, size, whose
 from daemon.core.model import Verdict
@@ -15,15 +15,15 @@ from daemon.core.units import format_size
 from daemon.documents.operations import many_written, one_written, restored
 from daemon.errors import UsageError
 from daemon.operations.accept import accept, must_remember
-from daemon.operations.create import PATIENCE, Wish, check, create
+from daemon.operations.create import PATIENCE, CreateOptions, check, create
 from daemon.operations.delete import BEYOND, delete, delete_beyond_retention, gone, loss, obstacle
 from daemon.operations.locks import set_locks
-from daemon.operations.operation import Errand
+from daemon.operations.operation import Operation
 from daemon.operations.pick import pick, pick_or_gone
-from daemon.operations.restore import Restored, Wishes, restore, unfit
-from daemon.operations.result import Handled
+from daemon.operations.restore import Restored, RestoreOptions, restore, unfit
+from daemon.operations.result import OperationResult
 from daemon.rotation.outcome import Problem, Result, refusal
-from daemon.rotation.survey import Survey
+from daemon.rotation.preview import Preview
 
 # create --------------------------------------------------------------------------------------------------------------
 
@@ -39,18 +39,20 @@ def create_backup(
     as_json: bool,
 ) -> int:
     """Make a backup; with `wait` until it is completed, and locked where that was asked for."""
-    deed = Deed.at(settings, name, as_json=as_json)
+    runner = CommandRunner.at(settings, name, as_json=as_json)
     patience = PATIENCE if wait else timedelta(0)
-    wish = Wish(title, None if ignored is None else tuple(ignored), locked=lock, wait=wait, patience=patience)
-    check(wish)
+    options = CreateOptions(
+        title, None if ignored is None else tuple(ignored), locked=lock, wait=wait, patience=patience
+    )
+    check(options)
 
-    async def work(errand: Errand) -> Sequence[Handled]:
-        return [await create(errand, wish)]
+    async def work(operation: Operation) -> Sequence[OperationResult]:
+        return [await create(operation, options)]
 
-    return deed.carry_out(work, lambda handled: one_written(about(deed.server), handled[0]), _created)
+    return runner.carry_out(work, lambda handled: one_written(about(runner.server), handled[0]), _created)
 
 
-def _created(handled: Handled) -> str:
+def _created(handled: OperationResult) -> str:
     backup = handled.backup
     assert backup is not None  # noqa: S101 — only what is there is reported
     facts = {
@@ -69,20 +71,20 @@ def _created(handled: Handled) -> str:
 
 def set_backup_locks(settings: Settings, name: str, wanted: Sequence[str], *, lock: bool, as_json: bool) -> int:
     """Lock or unlock backups."""
-    deed = Deed.at(settings, name, as_json=as_json)
+    runner = CommandRunner.at(settings, name, as_json=as_json)
     word = "locked" if lock else "unlocked"
 
-    async def work(errand: Errand) -> Sequence[Handled]:
-        return await set_locks(errand, pick(await errand.look(), wanted), lock)
+    async def work(operation: Operation) -> Sequence[OperationResult]:
+        return await set_locks(operation, pick(await operation.look(), wanted), lock)
 
-    return deed.carry_out(
+    return runner.carry_out(
         work,
-        lambda handled: many_written(about(deed.server), handled),
+        lambda handled: many_written(about(runner.server), handled),
         lambda handled: f"{word} {_name(handled)}" if handled.changed else f"{_name(handled)} is {word} already",
     )
 
 
-def _name(handled: Handled) -> str:
+def _name(handled: OperationResult) -> str:
     """What a person knows it by, in one line."""
     if handled.backup is None:
         return ""
@@ -94,17 +96,17 @@ def _name(handled: Handled) -> str:
 
 def accept_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) -> int:
     """Remember that a suspicious backup is good after all."""
-    deed = Deed.at(settings, name, as_json=as_json)
+    runner = CommandRunner.at(settings, name, as_json=as_json)
 
-    async def work(errand: Errand) -> Sequence[Handled]:
-        must_remember(errand)
-        seen = await errand.look()
+    async def work(operation: Operation) -> Sequence[OperationResult]:
+        must_remember(operation)
+        seen = await operation.look()
         (verdict,) = pick(seen, [wanted])
-        return [await accept(errand, seen, verdict)]
+        return [await accept(operation, seen, verdict)]
 
-    return deed.carry_out(
+    return runner.carry_out(
         work,
-        lambda handled: one_written(about(deed.server), handled[0]),
+        lambda handled: one_written(about(runner.server), handled[0]),
         lambda handled: f"{_name(handled)} is good{' from now on' if handled.changed else ', and not suspicious'}",
     )
 
@@ -112,55 +114,57 @@ def accept_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) 
 # restore -------------------------------------------------------------------------------------------------------------
 
 
-def restore_backup(settings: Settings, name: str, wanted: str, wishes: Wishes, *, yes: bool, as_json: bool) -> int:
+def restore_backup(
+    settings: Settings, name: str, wanted: str, options: RestoreOptions, *, yes: bool, as_json: bool
+) -> int:
     """Restore a backup onto its server, once it was agreed to."""
-    deed = Deed.at(settings, name, as_json=as_json)
+    runner = CommandRunner.at(settings, name, as_json=as_json)
     must_be_able_to_ask(yes=yes)
     outcome: list[Restored] = []
 
-    async def work(errand: Errand) -> Sequence[Handled]:
-        seen = await errand.look()
+    async def work(operation: Operation) -> Sequence[OperationResult]:
+        seen = await operation.look()
         (verdict,) = pick(seen, [wanted])
         if hindered := unfit(verdict):
             return [hindered]
-        agree(_restoring(seen, verdict, wishes), f"restore {one_line(verdict.backup.name)} onto {name}?", yes=yes)
-        outcome.append(await restore(errand, verdict.backup, wishes))
+        confirm(_restoring(seen, verdict, options), f"restore {one_line(verdict.backup.name)} onto {name}?", yes=yes)
+        outcome.append(await restore(operation, verdict.backup, options))
         return [outcome[0].handled]
 
-    def document(handled: Sequence[Handled]) -> dict[str, object]:
+    def document(handled: Sequence[OperationResult]) -> dict[str, object]:
         what = outcome[0] if outcome else Restored(handled[0])
-        return restored(about(deed.server), what, truncate=wishes.truncate)
+        return restored(about(runner.server), what, truncate=options.truncate)
 
-    def words(handled: Handled) -> str:
+    def words(handled: OperationResult) -> str:
         what = outcome[0]
         begun = "restored" if what.ended else "began to restore"
         before = f"; what was there before is in {_name(what.safety)}, locked" if what.safety else ""
         return f"{begun} {_name(handled)} onto {name}{before}"
 
-    return deed.carry_out(work, document, words)
+    return runner.carry_out(work, document, words)
 
 
-def _restoring(seen: Survey, verdict: Verdict, wishes: Wishes) -> Iterator[str]:
+def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions) -> Iterator[str]:
     """What will happen to which server."""
     yield _where(seen)
     yield f"the backup: {_line(seen, verdict)}"
-    if wishes.truncate:
+    if options.truncate:
         yield "ALL files of the server are deleted, then those of the backup are put in their place"
     else:
         yield "the files of the backup overwrite the server's; what is not in the backup stays"
-    if wishes.safety:
+    if options.safety:
         yield "before that, what is there now is backed up, and that backup is locked"
     else:
         yield "NO backup is made of what is there now: what is overwritten or deleted is lost"
 
 
-def _where(seen: Survey) -> str:
+def _where(seen: Preview) -> str:
     server = seen.server
     known = f'{seen.config.name} is "{one_line(server.name)}" ({server.identifier})'
     return f"{known} on {server.node}, panel {seen.config.panel.name}"
 
 
-def _line(seen: Survey, verdict: Verdict) -> str:
+def _line(seen: Preview, verdict: Verdict) -> str:
     backup = verdict.backup
     when = created(backup, seen.config.policy.zone)
     return f"{one_line(backup.name)}, made {when}, {size(backup)}, {verdict.state}, {whose(verdict)}"
@@ -189,24 +193,24 @@ class Deletion:
 def delete_backups(settings: Settings, name: str, deletion: Deletion, *, yes: bool, as_json: bool) -> int:
     """Delete backups, once it was agreed to."""
     deletion.check()
-    deed = Deed.at(settings, name, as_json=as_json, max_deletions=deletion.max_deletions)
+    runner = CommandRunner.at(settings, name, as_json=as_json, max_deletions=deletion.max_deletions)
     must_be_able_to_ask(yes=yes)
 
-    async def work(errand: Errand) -> Sequence[Handled]:
+    async def work(operation: Operation) -> Sequence[OperationResult]:
         if deletion.beyond_retention:
-            return await _delete_beyond(errand, yes=yes)
-        return await _delete_named(errand, deletion.wanted, yes=yes)
+            return await _delete_beyond(operation, yes=yes)
+        return await _delete_named(operation, deletion.wanted, yes=yes)
 
-    return deed.carry_out(
+    return runner.carry_out(
         work,
-        lambda handled: many_written(about(deed.server), handled),
+        lambda handled: many_written(about(runner.server), handled),
         lambda handled: f"deleted {_name(handled)}" if handled.changed else f"{_name(handled)} is gone already",
     )
 
 
-async def _delete_named(errand: Errand, wanted: Sequence[str], *, yes: bool) -> Sequence[Handled]:
-    seen = await errand.look()
-    journal = errand.run.tools.journal
+async def _delete_named(operation: Operation, wanted: Sequence[str], *, yes: bool) -> Sequence[OperationResult]:
+    seen = await operation.look()
+    journal = operation.run.context.journal
     verdicts, missing = pick_or_gone(seen, wanted, lambda backup: journal.knows(seen.server.uuid, backup))
     handled = [gone(uuid) for uuid in missing]
     handled += [hindered for verdict in verdicts if (hindered := obstacle(verdict.backup, verdict.state))]
@@ -217,22 +221,22 @@ async def _delete_named(errand: Errand, wanted: Sequence[str], *, yes: bool) -> 
     facts = [_where(seen), *(f"  {_line(seen, verdict)}" for verdict in free)]
     facts += [f"WARNING: {lost[1]}"] if lost else []
     facts += [f"not deleted: {one.problems[0].text}" for one in handled if one.problems]
-    agree(facts, _how_many(free), yes=yes)
-    return [*handled, *await delete(errand, seen, free)]
+    confirm(facts, _how_many(free), yes=yes)
+    return [*handled, *await delete(operation, seen, free)]
 
 
-async def _delete_beyond(errand: Errand, *, yes: bool) -> Sequence[Handled]:
-    seen = await errand.look()
+async def _delete_beyond(operation: Operation, *, yes: bool) -> Sequence[OperationResult]:
+    seen = await operation.look()
     if seen.plan.refused is not None:
         problem = refusal(seen.config.name, seen.plan.code, seen.plan.refused, again=BEYOND)
-        return [Handled(None, Result.REFUSED, problems=(problem,))]
+        return [OperationResult(None, Result.REFUSED, problems=(problem,))]
     going = seen.plan.deletions
     if not going:
-        return [Handled(None, Result.DONE, problems=(Problem("nothing", "nothing is beyond retention"),))]
+        return [OperationResult(None, Result.DONE, problems=(Problem("nothing", "nothing is beyond retention"),))]
     facts = [_where(seen), *(f"  {_line(seen, verdict)}: {because(verdict)}" for verdict in going)]
-    agree(facts, _how_many(going), yes=yes)
+    confirm(facts, _how_many(going), yes=yes)
     shown = {verdict.backup.uuid for verdict in going}
-    return await delete_beyond_retention(errand, shown)
+    return await delete_beyond_retention(operation, shown)
 
 
 def _how_many(verdicts: Sequence[Verdict]) -> str:

@@ -28,7 +28,7 @@ SYSTEM_STATE = Path("/var/lib/ptero-backupd")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class InitOptions:
     """What was said on the command line."""
 
     url: str | None
@@ -40,29 +40,29 @@ class Wishes:
     all_servers: bool = False
 
 
-def write_first(settings: Settings, wishes: Wishes) -> int:
+def write_first(settings: Settings, options: InitOptions) -> int:
     """Write the configuration and the key file, and say what comes next."""
-    target = _target(settings, wishes)
-    panel, key = panel_and_key(wishes.panel, wishes.url, wishes.api_key_file, allow_http=wishes.allow_http)
-    return asyncio.run(_write(target, wishes, panel, key))
+    target = _target(settings, options)
+    panel, key = panel_and_key(options.panel, options.url, options.api_key_file, allow_http=options.allow_http)
+    return asyncio.run(_write(target, options, panel, key))
 
 
-async def _write(target: Path, wishes: Wishes, panel: PanelTable, key: SecretStr) -> int:
-    visible, every = await _visible(wishes, panel, key)
-    servers = _chosen(visible, wishes.servers)
-    first = FirstPanel(wishes.panel, panel.url, servers, allow_http=panel.allow_http, all_servers=every)
-    _write_files(target, wishes, first, key)
+async def _write(target: Path, options: InitOptions, panel: PanelTable, key: SecretStr) -> int:
+    visible, every = await _visible(options, panel, key)
+    servers = _chosen(visible, options.servers)
+    first = FirstPanel(options.panel, panel.url, servers, allow_http=panel.allow_http, all_servers=every)
+    _write_files(target, options, first, key)
     _say_what_next(target, servers)
     return Exit.DONE
 
 
-async def _visible(wishes: Wishes, panel: PanelTable, key: SecretStr) -> tuple[Sequence[Server], bool]:
+async def _visible(options: InitOptions, panel: PanelTable, key: SecretStr) -> tuple[Sequence[Server], bool]:
     """The servers to choose from, and whether they are all of the panel's, which an administrator is asked about."""
-    if wishes.all_servers:
-        return await _seen(wishes, panel, key, all_servers=True), True
-    mine = await _seen(wishes, panel, key, all_servers=False)
+    if options.all_servers:
+        return await _seen(options, panel, key, all_servers=True), True
+    mine = await _seen(options, panel, key, all_servers=False)
     try:
-        every = await _seen(wishes, panel, key, all_servers=True)
+        every = await _seen(options, panel, key, all_servers=True)
     except PanelError:
         return mine, False  # it is no administrator's
     if len(every) > len(mine) and wants_all(len(mine), len(every)):
@@ -70,15 +70,15 @@ async def _visible(wishes: Wishes, panel: PanelTable, key: SecretStr) -> tuple[S
     return mine, False
 
 
-async def _seen(wishes: Wishes, panel: PanelTable, key: SecretStr, *, all_servers: bool) -> Sequence[Server]:
-    async with PanelClient(wishes.panel, panel.url, key, clock=SystemClock(), all_servers=all_servers) as client:
+async def _seen(options: InitOptions, panel: PanelTable, key: SecretStr, *, all_servers: bool) -> Sequence[Server]:
+    async with PanelClient(options.panel, panel.url, key, clock=SystemClock(), all_servers=all_servers) as client:
         return await client.servers()
 
 
-def _write_files(target: Path, wishes: Wishes, panel: FirstPanel, key: SecretStr) -> None:
+def _write_files(target: Path, options: InitOptions, panel: FirstPanel, key: SecretStr) -> None:
     """Write the configuration and, unless a file with the key was named, a file with the key beside it."""
-    named = None if wishes.api_key_file == STDIN else wishes.api_key_file
-    key_file = Path(f"{wishes.panel}.key") if named is None else Path(os.path.abspath(named))  # noqa: PTH100 — follows no link
+    named = None if options.api_key_file == STDIN else options.api_key_file
+    key_file = Path(f"{options.panel}.key") if named is None else Path(os.path.abspath(named))  # noqa: PTH100 — follows no link
     # Elsewhere the state lies beside the file, so that what is tried out mixes with nothing else.
     state_dir = SYSTEM_STATE if target.is_relative_to(DEFAULT_FILE.parent) else Path("state")
     text = first_config([replace(panel, key_file=key_file)], state_dir=state_dir)
@@ -88,10 +88,10 @@ def _write_files(target: Path, wishes: Wishes, panel: FirstPanel, key: SecretStr
         write_new(target, text)
 
 
-def _target(settings: Settings, wishes: Wishes) -> Path:
+def _target(settings: Settings, options: InitOptions) -> Path:
     """The file to write; one that exists is refused before anything is asked."""
     variable_file = os.environ.get(FILE_VARIABLE)
-    target = wishes.output or settings.config or (Path(variable_file) if variable_file else DEFAULT_FILE)
+    target = options.output or settings.config or (Path(variable_file) if variable_file else DEFAULT_FILE)
     if os.path.lexists(target):
         raise UsageError(f"{target} exists already", hint="it is left as it is; name another file with --output")
     return target

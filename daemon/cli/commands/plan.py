@@ -12,10 +12,10 @@ from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import ServerConfig
 from daemon.documents.commands import About, planned, unplanned
-from daemon.operations.rotations import Failed, rehearsal, survey_servers
+from daemon.operations.rotations import Failed, dry_run_outcome, preview_servers
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome, Result, exit_code, refusal
-from daemon.rotation.survey import Survey
+from daemon.rotation.preview import Preview
 
 
 def plan_servers(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
@@ -26,7 +26,7 @@ def plan_servers(settings: Settings, names: Sequence[str], *, as_json: bool) -> 
 async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
     covering = await cover(begin(settings), names)
     servers = servers_named(covering.config, names)
-    seen = await survey_servers(servers, state_dir=covering.config.state_dir, clock=SystemClock(), tell=say)
+    seen = await preview_servers(servers, state_dir=covering.config.state_dir, clock=SystemClock(), tell=say)
     if as_json:
         write_json({"servers": [_document(each) for each in seen]})
     else:
@@ -40,13 +40,13 @@ def about(config: ServerConfig) -> About:
     return About(config.name, config.panel.name, config.id)
 
 
-def _document(seen: Survey | Failed) -> dict[str, object]:
+def _document(seen: Preview | Failed) -> dict[str, object]:
     if isinstance(seen, Failed):
         return unplanned(about(seen.config), seen.error)
     return planned(about(seen.config), seen.listing, seen.plan)
 
 
-def _show(seen: Survey | Failed) -> None:
+def _show(seen: Preview | Failed) -> None:
     if isinstance(seen, Failed):
         _say(seen)
         return
@@ -62,9 +62,9 @@ def _say(failed: Failed) -> None:
     say_trouble(f"{failed.config.name}: {failed.error.text}", failed.error.hint, "note" if suspended else "error")
 
 
-def _outcome(seen: Survey | Failed) -> Outcome:
+def _outcome(seen: Preview | Failed) -> Outcome:
     """What a rotation with that end would be reported as, so that one rule makes the exit code."""
     if isinstance(seen, Failed):
-        return rehearsal(seen)
+        return dry_run_outcome(seen)
     config, result = seen.config, Result.DONE if seen.plan.refused is None else Result.REFUSED
     return Outcome(config.name, config.panel.name, config.policy.name, result)

@@ -16,7 +16,7 @@ def must_be_able_to_ask(*, yes: bool) -> None:
         raise UsageError("an answer is needed, and there is no terminal to ask at", hint="give --yes")
 
 
-def agree(facts: Iterable[str], question: str, *, yes: bool) -> None:
+def confirm(facts: Iterable[str], question: str, *, yes: bool) -> None:
     """Say what would happen, and ask whether it shall; raises typer.Abort where it shall not."""
     if yes:
         return

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from daemon.cli.ui.output import printable, say
-from daemon.transfer.receive import Watcher
+from daemon.transfer.receive import ProgressListener
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
 @contextmanager
-def watching(name: str, size: int) -> Iterator[Watcher]:
+def watching(name: str, size: int) -> Iterator[ProgressListener]:
     """A watcher for one transfer of `size` bytes."""
     if not sys.stderr.isatty():
         yield Lines(" ".join(name.split()))

@@ -62,7 +62,7 @@ def _skips_the_second_listing() -> AbstractContextManager[Any]:
         seen, _ = await real(run, backup, expectation)
         before = listings[id(run)]
         backups = (*before.backups, seen)
-        return seen, Gathered(replace(before, backups=backups), run.tools.clock.monotonic())
+        return seen, Gathered(replace(before, backups=backups), run.context.clock.monotonic())
 
     stack = ExitStack()
     stack.enter_context(PATCH(daemon.rotation.rotate, "gather", gather))

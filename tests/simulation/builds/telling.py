@@ -77,7 +77,7 @@ def _shows_another_moment() -> AbstractContextManager[Any]:
 @broken("the panel is asked without a pause", "calm")
 def _asks_all_the_time() -> AbstractContextManager[Any]:
     async def sleep(run: Run, delay: Any) -> None:
-        await run.tools.clock.sleep(4.0)
+        await run.context.clock.sleep(4.0)
 
     return PATCH(daemon.rotation.wait, "_sleep", sleep)
 

@@ -31,7 +31,7 @@ from daemon.panel.errors import (
     PanelTroubleError,
     PanelUnreachableError,
 )
-from daemon.panel.transport import Requests
+from daemon.panel.transport import Transport
 from daemon.rotation.run import Order, Run
 from tests.simulation.builds.registry import PATCH, broken, original
 
@@ -40,16 +40,16 @@ from tests.simulation.builds.registry import PATCH, broken, original
 def _repeats_creates() -> AbstractContextManager[Any]:
     passing = (PanelUnreachableError, PanelTroubleError, ApiLimitError, OutcomeUnknownError)
 
-    real = Requests.write
+    real = Transport.write
 
-    async def write(self: Requests, call: Call) -> Answer:
+    async def write(self: Transport, call: Call) -> Answer:
         for _ in range(3):
             with suppress(*passing):
                 return await real(self, call)
             await self._clock.sleep(1.0)
         return await real(self, call)
 
-    return PATCH(Requests, "write", write)
+    return PATCH(Transport, "write", write)
 
 
 @broken("a lost create is taken for none", "6", insist={"answer lost after the deed": 1})
@@ -78,7 +78,7 @@ def _toggles_blindly() -> AbstractContextManager[Any]:
         call = self._call("POST", "toggling", server_id, "backups", uuid, "lock")
         for _ in range(3):
             try:
-                await self._requests.write(call)
+                await self._transport.write(call)
             except OutcomeUnknownError:
                 continue
             return
@@ -99,11 +99,11 @@ def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
 def _resumes_for_another_start() -> AbstractContextManager[Any]:
     real = original(daemon.fleet.fleet, "pick_up")
 
-    def pick_up(rows: Any, starts: Any, now: Any, **options: Any) -> Any:
+    def recover(rows: Any, starts: Any, now: Any, **options: Any) -> Any:
         found = real(rows, starts, now, **options)
         return replace(found, start_at=now) if found is not None and found.trigger == "resume" else found
 
-    return PATCH(daemon.fleet.fleet, "pick_up", pick_up)
+    return PATCH(daemon.fleet.fleet, "pick_up", recover)
 
 
 @broken(
@@ -139,8 +139,8 @@ def _creates_for_a_server_that_is_gone() -> AbstractContextManager[Any]:
     real = daemon.rotation.rotate._take_slot
 
     async def take_slot(run: Run) -> None:
-        tools, run.tools = run.tools, replace(run.tools, in_force=lambda _: run.config)
+        context, run.context = run.context, replace(run.context, current_config=lambda _: run.config)
         await real(run)
-        run.tools = tools
+        run.context = context
 
     return PATCH(daemon.rotation.rotate, "_take_slot", take_slot)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from daemon.config.values import HttpConfig
 from daemon.errors import BackupdError
 from daemon.log import get_logger
-from daemon.status.fleet_status import Board
+from daemon.status.fleet_status import FleetStatus
 
 if TYPE_CHECKING:
     from daemon.web.site import Site
@@ -16,8 +16,8 @@ log = get_logger()
 class Http:
     """The daemon's HTTP, at one address, or at none."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, fleet_status: FleetStatus) -> None:
+        self._board = fleet_status
         self._site: Site | None = None
 
     async def follow(self, config: HttpConfig | None) -> None:

@@ -3,7 +3,7 @@
 from pydantic_core import PydanticCustomError
 
 
-def mistake(reason: str, suggestion: str = "") -> PydanticCustomError:
+def value_error(reason: str, suggestion: str = "") -> PydanticCustomError:
     """The error of a value that cannot be, with what would be right."""
     # Both travel as context, since the message itself is a template in which braces mean something.
     return PydanticCustomError("mistake", "{reason}", {"reason": reason, "suggestion": suggestion})

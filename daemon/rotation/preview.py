@@ -22,7 +22,7 @@ ROUNDING = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Preview:
     """One server as it stands: the panel's view, the listing, and the plan by the configuration.
 
     Operators `accepted` some backups as good; the deletion of others was `asked` for and not completed.
@@ -38,7 +38,7 @@ class Survey:
     plan: Plan
 
 
-async def survey(
+async def preview(
     config: ServerConfig,
     client: PanelClient,
     journal: Journal,
@@ -46,7 +46,7 @@ async def survey(
     *,
     max_deletions: int | None = None,
     server: Server | None = None,
-) -> Survey:
+) -> Preview:
     """Read the server and all its backups and judge them; changes nothing; raises PanelError and StateError.
 
     The journal tells which backups an operator said are good after all, what was last applied, and which names
@@ -62,7 +62,7 @@ async def survey(
     ownership = config.ownership.knowing(journal.altered(server.uuid))
     brake = brake_of(config, known, once=max_deletions, panel_ahead=listing.taken_at - clock.now())
     decided = judged(config, listing, ownership=ownership, accepted=accepted, asked=asked, brake=brake)
-    return Survey(config, server, listing, accepted, asked, brake, ownership, decided)
+    return Preview(config, server, listing, accepted, asked, brake, ownership, decided)
 
 
 def must_be_free(server: Server) -> None:
@@ -97,7 +97,7 @@ def lacks(server: Server, permission: str) -> bool:
     return held is not None and held.isdisjoint({permission, "*"})
 
 
-def no_room(seen: Survey) -> Problem | None:
+def no_room(seen: Preview) -> Problem | None:
     """Why the panel's limit leaves a rotation no way; None where there is room, or room can be made."""
     limit = seen.server.backup_limit
     if limit == 0:
