@@ -121,7 +121,7 @@ class Ordeal:
 
         No server waits for another's place on the node: one that settles a create would hold it for two minutes.
         """
-        keep = f'scope = "own"\nkeep = {{ last = {KEEP} }}\n'
+        keep = f'scope = "own"\nkeep = {{ last = {KEEP} }}\nmax_share = 1.0\n'  # histories were never pruned
         text = f'state_dir = "{self.state}"\n[panels.main]\nurl = "{self.panel.url}"\nbackups_per_node = 100\n'
         text += f'[policies.once]\nschedule = "{_weekly(self._began)}"\n{keep}'
         text += f'[policies.often]\nschedule = "* * * * *"\n{keep}'

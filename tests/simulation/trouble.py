@@ -242,9 +242,15 @@ def backups_shrink(sim: "Simulation", server: Server, rng: random.Random) -> Non
         server.coming.append(Work(seconds=5, size=rng.choice((0, 20, 30, 40))))
 
 
+WIPED = (3, 20, 60)
+"""What is left of a world, in bytes."""
+
+
 def world_wiped(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Whatever is backed up is next to nothing from now on, for hours or for days."""
-    work = Work(seconds=server.work.seconds, size=rng.choice((3, 20, 60)))
+    drawn = rng.choice(WIPED)
+    size = server.work.size if server.work.size in WIPED else drawn  # one that is wiped already stays so
+    work = Work(seconds=server.work.seconds, size=size)
     sim.upsets.spell(server, "work", work, rng.uniform(6 * HOUR, 6 * DAY))
 
 

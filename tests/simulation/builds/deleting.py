@@ -72,7 +72,7 @@ def _skips_the_second_listing() -> AbstractContextManager[Any]:
 
 @broken("a server that is gone from the configuration is still pruned", "3", "4", insist={"configuration reloaded": 3})
 def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
-    return PATCH(daemon.rotation.delete, "in_force", lambda run: run.config)
+    return PATCH(daemon.rotation.delete, "current_config", lambda run: run.config)
 
 
 @broken(

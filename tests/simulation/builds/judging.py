@@ -25,8 +25,7 @@ import daemon.status.tracker
 from daemon.core.brake import Brake
 from daemon.core.model import Backup, State, Verdict
 from daemon.core.names import Ownership
-from daemon.core.retention import Retention
-from daemon.core.suspicion import AGREEING, Guard, Weighed
+from daemon.core.suspicion import AGREEING, Weighed
 from daemon.panel.client import PanelClient
 from daemon.rotation.gather import Gathered
 from daemon.rotation.outcome import Problem, Result
@@ -91,7 +90,7 @@ def _trusts_small_ones() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.states, "weigh", lambda *_, **__: Weighed({}, frozenset(), ()))
 
 
-@broken("three small ones in a row are believed at once", "3", "5", insist={"world wiped": 0.4})
+@broken("three small ones in a row are believed at once", "3", "5", insist={"world wiped": 0.4}, first=43)
 def _believes_small_ones_soon() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.suspicion._Side, "lasts", lambda side, _: len(side.row) >= AGREEING)
 
@@ -99,12 +98,6 @@ def _believes_small_ones_soon() -> AbstractContextManager[Any]:
 @broken("nothing stays from before a shrink", "3", "5", "live", insist={"world wiped": 0.4})
 def _lets_the_last_whole_one_go() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.retention, "stays_since_it_shrank", lambda *_: {})
-
-
-@broken("where all may go, the first own ones are compared with none", "3", "5", insist={"world wiped": 0.4})
-def _compares_own_ones_alone() -> AbstractContextManager[Any]:
-    alone = property(lambda retention: Guard(retention.suspicious, retention.suspicious_for))
-    return PATCH(Retention, "guard", alone)
 
 
 @broken("any suspicious one makes room", "3", insist={"world wiped": 0.4, "limit lowered": 0.4})
@@ -119,7 +112,10 @@ def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
 
 
 @broken(
-    "a suspicious one lets room be made by a good one again", "3", insist={"world wiped": 0.4, "limit lowered": 0.4}
+    "a suspicious one lets room be made by a good one again",
+    "3",
+    insist={"world wiped": 0.4, "limit lowered": 1},
+    first=70,
 )
 def _makes_room_by_good_ones_again() -> AbstractContextManager[Any]:
     real = daemon.rotation.create._came_of
@@ -191,7 +187,7 @@ def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.run, "plan", plan)
 
 
-@broken("half of the good ones go at once", "7", insist={"configuration reloaded": 3})
+@broken("half of the good ones go at once", "7", first=45)
 def _no_share() -> AbstractContextManager[Any]:
     real = original(daemon.rotation.run, "plan")
     return PATCH(

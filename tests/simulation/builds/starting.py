@@ -89,15 +89,15 @@ def _starts_all_the_time() -> AbstractContextManager[Any]:
 
 @broken("nothing is picked up and no start caught up", "live")
 def _picks_up_nothing() -> AbstractContextManager[Any]:
-    return PATCH(daemon.fleet.fleet, "pick_up", lambda *_, **__: None)
+    return PATCH(daemon.fleet.fleet, "recover", lambda *_, **__: None)
 
 
 @broken("a node has room for any number of backups", "turn")
 def _counts_no_places() -> AbstractContextManager[Any]:
     real = NodeSlots.take
 
-    async def take(self: NodeSlots, panel: str, node: str, *, places: int, hold: float) -> Slot:
-        return await real(self, panel, node, places=1000, hold=hold)
+    async def take(self: NodeSlots, panel: str, node: str, *, places: int, **options: Any) -> Slot:
+        return await real(self, panel, node, places=1000, **options)
 
     return PATCH(NodeSlots, "take", take)
 

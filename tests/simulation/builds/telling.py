@@ -86,8 +86,8 @@ def _asks_all_the_time() -> AbstractContextManager[Any]:
 def _believes_every_404() -> AbstractContextManager[Any]:
     real = original(daemon.panel.transport, "refusal")
 
-    def refusal(answer: Any, *given: Any) -> PanelError:
-        told = real(answer, *given)
+    def refusal(answer: Any, *given: Any, **options: Any) -> PanelError:
+        told = real(answer, *given, **options)
         return NotFoundError(told.text, status=404) if answer.status == 404 else told
 
     return PATCH(daemon.panel.transport, "refusal", refusal)
