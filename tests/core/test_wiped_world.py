@@ -9,7 +9,9 @@ from daemon.core.brake import Brake
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, State, Verdict
 from daemon.core.plan import Refusal, make_room
 from daemon.core.retention import Retention, judge
-from tests.core.build import NOW, OURS, TEMPLATE, but, good, retention, texts, verdicts
+from daemon.core.shrunk import stays_since_it_shrank
+from daemon.core.suspicion import Shrink
+from tests.core.build import NOW, OURS, TEMPLATE, ZONE, but, good, retention, texts, verdicts
 
 GIB = 1 << 30
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -234,3 +236,11 @@ def test_a_part_is_measured_against_the_last_complete_listing() -> None:
     beside = judge(small, retention("last=1"), ownership=OURS, now=NOW + DAY, complete=False, earlier=whole_listing)
     assert [verdict.backup.uuid for verdict in beside] == ["small-2", "small-1", "small-0"]
     assert {verdict.state for verdict in beside} == {State.SUSPICIOUS}
+
+
+def test_a_first_of_a_row_that_the_rules_do_not_judge_needs_no_reason_to_stay() -> None:
+    """As a locked one: it stays anyhow, and what else stays since the shrink is told without it."""
+    rows = [good(NOW - DAY * n, size=50_000, uuid=f"small-{n}") for n in range(2)]
+    shrink = Shrink(own=True, first="small-9", last="whole-1", until=NOW + DAY)
+    stays = stays_since_it_shrank(rows, [True, True], [shrink], ZONE, NOW)
+    assert [(place, reason.slot) for place, reason in stays.items()] == [(0, "newest"), (1, "newest")]
