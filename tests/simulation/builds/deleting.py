@@ -37,7 +37,7 @@ def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.rotate, "_look_at_created", lambda run, decided: None)
 
 
-@broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8})
+@broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8}, first=25)
 def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
     real = original(daemon.rotation.create, "make_room")
 
@@ -79,6 +79,7 @@ def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
     "a listing that did not hold together is judged",
     "5",
     insist={"a backup appears between pages": 2.4, "a backup vanishes between pages": 1.6},
+    first=13,
 )
 def _judges_a_part() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_partial", lambda listing: None)
@@ -98,7 +99,7 @@ def _reads_one_page() -> AbstractContextManager[Any]:
     return PATCH(daemon.panel.listing, "read_pass", read_pass)
 
 
-@broken("room is made again and again", "3", insist={"limit lowered": 1, "backup never ends": 0.9})
+@broken("room is made again and again", "3", insist={"limit lowered": 1, "backup never ends": 0.9}, first=23)
 def _makes_room_again() -> AbstractContextManager[Any]:
     return PATCH(Journal, "last_step", lambda *_: None)
 
@@ -114,7 +115,9 @@ def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.delete, "expect", lambda holds, text: "configuration" in text or real(holds, text))
 
 
-@broken("one backup that cannot be deleted ends all deletions", "past", insist={"backup cannot be deleted": 0.5})
+@broken(
+    "one backup that cannot be deleted ends all deletions", "past", insist={"backup cannot be deleted": 0.5}, first=27
+)
 def _stops_at_the_first() -> AbstractContextManager[Any]:
     real = daemon.rotation.delete._leave
 
@@ -126,7 +129,10 @@ def _stops_at_the_first() -> AbstractContextManager[Any]:
 
 
 @broken(
-    "a backup that was half deleted counts as a good one", "3", insist={"a locked database once the file is gone": 1}
+    "a backup that was half deleted counts as a good one",
+    "3",
+    insist={"a locked database once the file is gone": 1},
+    first=23,
 )
 def _forgets_what_was_half_deleted() -> AbstractContextManager[Any]:
     return PATCH(Run, "half_deleted", lambda self: frozenset())

@@ -33,7 +33,7 @@ from daemon.rotation.run import Halt, Run
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
-@broken("a failed one's lock is ignored", "1")
+@broken("a failed one's lock is ignored", "1", first=13)
 def _ignores_locks_of_failed_ones() -> AbstractContextManager[Any]:
     real = daemon.core.retention._settled
 
@@ -52,7 +52,7 @@ def _does_not_look_again() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.deletion, "_look_again", look)
 
 
-@broken("locks are looked at by the panel alone", "1")
+@broken("locks are looked at by the panel alone", "1", first=17)
 def _leaves_locks_to_the_panel() -> AbstractContextManager[Any]:
     stack = ExitStack()
     stack.enter_context(_ignores_locks_of_failed_ones())
@@ -60,7 +60,7 @@ def _leaves_locks_to_the_panel() -> AbstractContextManager[Any]:
     return stack
 
 
-@broken("a pending one passes for failed", "2", insist={"backup never ends": 0.5})
+@broken("a pending one passes for failed", "2", insist={"backup never ends": 0.5}, first=31)
 def _pending_is_failed() -> AbstractContextManager[Any]:
     real = daemon.core.retention._settled
 
@@ -95,12 +95,12 @@ def _believes_small_ones_soon() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.suspicion._Side, "lasts", lambda side, _: len(side.row) >= AGREEING)
 
 
-@broken("nothing stays from before a shrink", "3", "5", "live", insist={"world wiped": 0.4})
+@broken("nothing stays from before a shrink", "3", "5", "live", insist={"world wiped": 0.4}, first=39)
 def _lets_the_last_whole_one_go() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.retention, "stays_since_it_shrank", lambda *_: {})
 
 
-@broken("any suspicious one makes room", "3", insist={"world wiped": 0.4, "limit lowered": 0.4})
+@broken("any suspicious one makes room", "3", insist={"world wiped": 0.4, "limit lowered": 0.4}, first=23)
 def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
     real = original(daemon.core.states, "weigh")
 
@@ -152,7 +152,7 @@ def _newest_first() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_deletions", deletions)
 
 
-@broken("max_deletions is not looked at", "7")
+@broken("max_deletions is not looked at", "7", first=8)
 def _no_brake() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "too_many", lambda *_, **__: None)
 
@@ -197,12 +197,12 @@ def _no_share() -> AbstractContextManager[Any]:
     )
 
 
-@broken("a changed policy is obeyed at once", "7", insist={"policy narrowed": 0.4})
+@broken("a changed policy is obeyed at once", "7", insist={"policy narrowed": 0.4}, first=41)
 def _waits_for_nothing() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "held_back", lambda *_: ())
 
 
-@broken("room is made at each start though too many would go", "3", insist={"limit lowered": 1})
+@broken("room is made at each start though too many would go", "3", insist={"limit lowered": 1}, first=23)
 def _makes_room_past_the_brake() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_no_exception", lambda *_: None)
 

@@ -64,6 +64,7 @@ def _tells_good_news() -> AbstractContextManager[Any]:
     "what waits for a receiver is forgotten at a restart",
     "news",
     insist={"receiver of alerts down": 0.5, "killed at a moment": 0.2},
+    first=13,
 )
 def _forgets_what_waits() -> AbstractContextManager[Any]:
     return PATCH(daemon.alerts.memory, "waiting", lambda _: {})
@@ -82,7 +83,12 @@ def _asks_all_the_time() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.wait, "_sleep", sleep)
 
 
-@broken("whoever answers 404 means that the backup is gone", "told", insist={"404 page": 0.6, "error of the node": 0.3})
+@broken(
+    "whoever answers 404 means that the backup is gone",
+    "told",
+    insist={"404 page": 0.6, "error of the node": 0.3},
+    first=21,
+)
 def _believes_every_404() -> AbstractContextManager[Any]:
     real = original(daemon.panel.transport, "refusal")
 

@@ -90,6 +90,7 @@ def _toggles_blindly() -> AbstractContextManager[Any]:
     "what the journal does not know of is made again",
     "6",
     insist={"disk full": 1, "500 of the panel after the deed": 1, "panel goes down at a create": 1},
+    first=8,
 )
 def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.create, "_made_already", lambda *_: None)
