@@ -1,4 +1,4 @@
-"""An errand: one thing to be done by hand on one server, with the tools that rotations are done with.
+"""One thing to be done by hand on one server, with the context that rotations have.
 
 What must hold: whatever the panel goes on with by itself, should we be interrupted, stands in `going_on` before the
 request for it leaves.
@@ -66,7 +66,7 @@ class Operation:
 async def open_operation(
     config: ServerConfig, *, state_dir: Path | None, clock: Clock, tell: Tell, max_deletions: int | None = None
 ) -> AsyncIterator[Operation]:
-    """An errand for that server, with a client and a journal of its own, closed at the end."""
+    """Open an operation on that server, with a client and a journal of its own, closed at the end."""
     context = open_context(state_dir, clock, {config.name: config}.get, random.Random())  # noqa: S311 — not used by hand
     try:
         async with open_clients([config.panel], clock, tell) as clients:

@@ -1,6 +1,7 @@
 """The journal: what each rotation did, step by step, so that a kill at any point is picked up.
 
-`values` holds what is read from it, `file` opens, migrates and sets aside the SQLite file, `journal` writes and reads.
+`values` holds what is read from it. Of the local engine, `local/file` opens, migrates and sets aside the SQLite file,
+and `local/journal` writes and reads.
 Nothing secret may be put in: no key, no signed URL.
 """
 

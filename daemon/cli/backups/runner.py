@@ -1,4 +1,4 @@
-"""What the writing commands share: an errand at a panel, and the report of what came of it.
+"""What the writing commands share: an operation at a panel, and the report of what came of it.
 
 What was done is data, and goes to stdout; what went wrong, and whatever should be known besides, goes to stderr, or
 into the one document where JSON is asked for.
