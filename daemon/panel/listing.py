@@ -17,7 +17,6 @@ BACKUPS_PER_PAGE = 50  # what the panel silently caps at
 SERVERS_PER_PAGE = 100
 MOST_PAGES = 200
 MOST_PASSES = 3
-LARGEST_LIST = 64 * 2**20  # bytes; 10,000 servers are about 16 MiB, 10,000 backups 3
 
 Row = TypeVar("Row")
 

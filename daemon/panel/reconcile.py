@@ -16,9 +16,11 @@ from daemon.core.model import Backup, Completeness
 from daemon.panel.answers import READ_SECONDS
 from daemon.panel.decode import said_locked
 from daemon.panel.errors import (
+    ForeignPanelError,
     NotFoundError,
     OutcomeUnknownError,
     PanelError,
+    PanelTroubleError,
     PanelUnreachableError,
     StrangeAnswerError,
 )
@@ -139,3 +141,14 @@ async def settle_delete(
         except PanelError:
             stands = None
     return None if stands is None else False
+
+
+def not_deleted(trouble: PanelError, *, stands: bool) -> PanelError:
+    """Given what a DELETE met, and whether its backup was seen to stand since, return the error that says both.
+
+    What the panel itself called failed is not done any more once the backup is seen after it.
+    """
+    if not stands or isinstance(trouble, ForeignPanelError):
+        return trouble
+    kind, said = (PanelTroubleError, trouble.__cause__) if trouble.spoken else (type(trouble), trouble)
+    return kind(f"{said}; it is still there", status=trouble.status, retry_after=trouble.retry_after)

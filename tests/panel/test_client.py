@@ -639,7 +639,7 @@ async def test_a_list_that_is_too_large_as_a_whole_is_refused(
     read: Callable[[PanelClient], Awaitable[object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each page is within its bound, and 200 of them would fill the memory."""
-    monkeypatch.setattr("daemon.panel.client.LARGEST_LIST", 2**20)
+    monkeypatch.setattr("daemon.panel.pages.LARGEST_LIST", 2**20)
     fresh = count()
 
     def endless(_: httpx.Request) -> httpx.Response:

@@ -75,7 +75,7 @@ def _forgets_what_it_asked() -> AbstractContextManager[Any]:
 @broken("a lock is toggled blindly", "6", insist={"locked by hand": 0.7, "answer lost after the deed": 0.7})
 def _toggles_blindly() -> AbstractContextManager[Any]:
     async def set_lock(self: PanelClient, server_id: str, uuid: str, locked: bool) -> None:
-        call = self._call("POST", "toggling", server_id, "backups", uuid, "lock")
+        call = self._endpoints.toggle_lock(server_id, uuid, locked=locked)
         for _ in range(3):
             try:
                 await self._transport.write(call)
