@@ -1,0 +1,9 @@
+"""Stores: places off the node that hold copies, each behind the same small contract.
+
+What must hold: an object has its name only when it is whole; none is ever replaced; a listing is whole or an error; a
+call ends within its deadline; memory stays the same whatever the size. No engine decides anything, and no secret
+reaches a message, a process list or another host than the store's own.
+
+base      the contract                           values    where a store is, and how it is reached
+errors    what a store can raise                 keys      which names an object may have
+"""

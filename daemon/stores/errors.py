@@ -1,0 +1,119 @@
+"""Define everything that a store can raise; nothing else leaves `daemon/stores`.
+
+    StoreError                     exit 4
+    ├── StoreUnreachableError   t  no connection, one that broke, or no answer within the deadline
+    ├── StoreTroubleError       t  the store is in trouble: 5xx, too many requests, an I/O error of its disk
+    ├── StoreCutError           t  a stream or a listing ended before its end; nothing of it counts
+    ├── StoreFullError             no room, or a quota that is used up
+    ├── StoreIdentityError         it is not the host that it was: another host key, another certificate
+    ├── StoreCredentialsError      the store does not accept the secret
+    ├── StorePermissionError       it accepts the secret, but does not let it do this
+    ├── StoreRefusedError          any other refusal, which the store's own words explain
+    ├── StoreUnusableError         2: the configuration asks for what this engine or this machine cannot do
+    ├── ObjectExistsError          something has that name; it was left as it is
+    ├── ObjectMissingError         nothing has that name
+    └── ObjectLockedError          it is locked until `until`, and stays
+
+t: `transient` — the same call may succeed later without anybody's help. No text here may hold a secret.
+"""
+
+from datetime import datetime
+
+from daemon.errors import BackupdError, Exit
+
+
+class StoreError(BackupdError):
+    """A store cannot be used, or does not do what it was asked."""
+
+    exit_code = Exit.FAILED
+    code = "store"
+    transient: bool = False
+
+
+class StoreUnreachableError(StoreError):
+    """There is no connection, it broke, or no answer came in time."""
+
+    code = "store-unreachable"
+    default_hint = "check the store's address, and whether this machine can reach it"
+    transient = True
+
+
+class StoreTroubleError(StoreError):
+    """The store answers that it is in trouble, or wants fewer requests."""
+
+    code = "store-trouble"
+    default_hint = "the store is in trouble or in maintenance; its own log or status page says more"
+    transient = True
+
+
+class StoreCutError(StoreError):
+    """A stream or a listing ended before its end, so nothing of it counts."""
+
+    code = "store-cut"
+    default_hint = "if this comes again, something between this machine and the store cuts connections"
+    transient = True
+
+
+class StoreFullError(StoreError):
+    """There is no room, or a quota is used up."""
+
+    code = "store-full"
+    default_hint = "free some space in the store, give it more, or keep fewer copies in it"
+
+
+class StoreIdentityError(StoreError):
+    """The other end is not the host that it should be."""
+
+    code = "store-identity"
+    default_hint = "if the store's host really was set up anew, put its new key into known_hosts"
+
+
+class StoreCredentialsError(StoreError):
+    """The store does not accept the secret."""
+
+    code = "store-credentials"
+    default_hint = "check the store's key or password; a copied one may lack a character, or may have been revoked"
+
+
+class StorePermissionError(StoreError):
+    """The store accepts the secret, but does not let it do this."""
+
+    code = "store-permission"
+    default_hint = "give the store's key the right to do this"
+
+
+class StoreRefusedError(StoreError):
+    """The store refuses, for a reason that its own words give."""
+
+    code = "store-refused"
+    default_hint = "the store's own message says why"
+
+
+class StoreUnusableError(StoreError):
+    """The configuration asks for what this engine, or this machine, cannot do."""
+
+    exit_code = Exit.USAGE
+    code = "store-unusable"
+
+
+class ObjectExistsError(StoreError):
+    """Something has that name already; it was left as it is."""
+
+    code = "object-exists"
+
+
+class ObjectMissingError(StoreError):
+    """Nothing has that name."""
+
+    code = "object-missing"
+
+
+class ObjectLockedError(StoreError):
+    """The object is locked, and stays; `until` is when the lock ends, None if the store does not say."""
+
+    code = "object-locked"
+    default_hint = "the store keeps it until its lock ends"
+
+    def __init__(self, text: str, *, until: datetime | None = None) -> None:
+        super().__init__(text)
+        self.until = until
