@@ -36,7 +36,7 @@ from benchmarks.chart import Axis, Curve, draw
 from benchmarks.fleets import SCHEDULE, Night, Plan, night, populated, virtually
 from benchmarks.measure import CLOCK, Figure, Spread, machine, processor_seconds, report, say
 from daemon.config.values import Config
-from daemon.panel.transport import CONNECTIONS
+from daemon.panel.http import CONNECTIONS
 from daemon.sandbox.app import CallMade
 from daemon.sandbox.orders import Call
 from daemon.sandbox.scenes import KEY

@@ -24,8 +24,8 @@ from daemon.errors import BackupdError, Exit
 from daemon.panel import reach
 from daemon.panel.answers import clean, whole
 from daemon.panel.errors import ProxyError
+from daemon.panel.http import CONNECT_SECONDS, FOREIGN
 from daemon.panel.proxies import UnusableProxyError
-from daemon.panel.transport import CONNECT_SECONDS, FOREIGN
 
 SILENCE_SECONDS = 60.0  # without a byte, after which the connection counts as broken
 LEAST_BYTES, LEAST_SECONDS = 64 * 1024, 60.0  # what must come in which time, so that no host can drip for ever

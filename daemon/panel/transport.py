@@ -1,94 +1,43 @@
-"""The boundary to httpx: a `Call` goes in, an `Answer` or a `PanelError` comes out, and no httpx object or error.
+"""All requests of one key to one panel: in their turn below the API limit, and tried again where that is safe.
 
-Foreign exceptions are translated in one place, and the translation is raised outside their `except`, so that neither
-its text nor its chain holds what httpx, h11 or the key's own header said. No redirect is followed, no cookie kept, no
-`~/.netrc` read (an explicit auth forbids it), no answer read beyond 16 MiB.
-
-Proxies from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY; daemon/panel/proxies.py) are honoured for https, where
-they carry a tunnel that the key is not readable in, and never for http, where the key would be handed to them.
+A read is repeated after passing trouble. A write is repeated only if the API limit turned it away, since anything else
+may have happened after the panel did it (invariant 6). How a request travels is daemon/panel/http.py's to say.
 """
 
 import asyncio
-import re
 import ssl
-from collections import Counter
-from collections.abc import Callable, Generator
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from random import Random
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from daemon._imports import missing, without
 from daemon.clock import Clock
-from daemon.panel import reach
-from daemon.panel.answers import Answer, Call, clean, whole
+from daemon.panel.answers import Answer, Call, whole
 from daemon.panel.dates import PanelClock
 from daemon.panel.error_map import refusal
 from daemon.panel.errors import (
     ApiLimitError,
     HeldBackError,
-    KeyRefusedError,
     OutcomeUnknownError,
     PanelError,
     PanelTroubleError,
     PanelUnreachableError,
-    ProxyError,
-    StrangeAnswerError,
 )
+from daemon.panel.http import CONNECTIONS, URGENT_CONNECTIONS, HttpSession
 from daemon.panel.outage import Outage, is_down
-from daemon.panel.proxies import UnusableProxyError
 from daemon.panel.rate_limiter import Budget, QueuedRequest, RateLimiter
-from daemon.panel.reach import SOCKS_ERRORS
 
-with without("httpx._main"):
+if TYPE_CHECKING:
     import httpx
 
-missing("sniffio")  # httpcore tries to import it several times a request: a third of what a request costs us
-
-CONNECTIONS = 10
-URGENT_CONNECTIONS = 4  # deletions are a quarter of what a rotation asks, and more: two would hold up a whole fleet
-CONNECT_SECONDS = 10.0
-LARGEST_ANSWER = 16 * 2**20
-OF_APPLICATIONS = ("ptla_", "papp_")  # keys that every call of this API refuses with 403
-IDENTITY = "identity"  # nothing compressed: a few bytes could unpack to as many as there is memory
 ATTEMPTS = 4
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
 NOTICEABLE, SAY_SECONDS = 2.0, 15.0  # waits for the API limit that are told, and how often
-OVERALL_MARGIN = 30.0  # beyond the read timeout, for an answer that drips
-
-# What cannot have reached the panel; everything else may have, and a write is then of unknown outcome.
-NOT_SENT: tuple[type[Exception], ...] = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-    httpx.InvalidURL,
-    *SOCKS_ERRORS,
-)
-ENVIRONMENT_HINT = "look at SSL_CERT_FILE and SSL_CERT_DIR in the environment"
-_NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")  # OpenSSL's names, of 3.0 and of newer ones
-_UNKNOWN_ISSUER = re.compile("issuer certificate|self.signed certificate")
-FOREIGN: tuple[type[Exception], ...] = (
-    *(httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError),
-    *(*SOCKS_ERRORS, OSError, UnicodeError),
-)
-
 
 _PASSING = (PanelUnreachableError, PanelTroubleError, ApiLimitError)
-
-
-class _Key(httpx.Auth):
-    """Puts the key on a request when it leaves, so that no value or frame of ours holds it in clear."""
-
-    def __init__(self, key: SecretStr) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"  # the panel refuses "bearer"
-        yield request
 
 
 class Transport:
@@ -102,26 +51,30 @@ class Transport:
         clock: Clock,
         limiter: RateLimiter,
         verify: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
         randomness: Random | None = None,
         waits: Callable[[float], None] = lambda _: None,
     ) -> None:
-        self.base = url.rstrip("/") + "/api/client"
-        self.count = 0
-        self.answers: Counter[str] = Counter()
-        self._key = key
+        self._session = HttpSession(url, key, verify=verify, transport=transport)
         self._clock = clock
         self._turn = QueuedRequest(limiter, clock, self._say_wait)
         self._waits = waits
         self._said_at = float("-inf")
         self._places = asyncio.Semaphore(CONNECTIONS)
         self._urgent_places = asyncio.Semaphore(URGENT_CONNECTIONS)
-        self._verify = verify
-        self._transport = transport
         self._random = randomness or Random()  # noqa: S311 — jitter, nothing secret
-        self._client: httpx.AsyncClient | None = None
         self.panel_clock = PanelClock(clock)
         self._outage = Outage(clock)
+
+    @property
+    def count(self) -> int:
+        """How many requests were sent so far."""
+        return self._session.count
+
+    @property
+    def answers(self) -> Mapping[str, int]:
+        """How many answers of each class there were so far, as `HttpSession` counts them."""
+        return self._session.answers
 
     @property
     def throttled_seconds(self) -> float:
@@ -130,8 +83,7 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._client is not None:
-            await self._client.aclose()
+        await self._session.aclose()
 
     async def read(self, call: Call) -> Answer:
         """Make a call that changes nothing; passing trouble is tried again, four times in all.
@@ -163,8 +115,8 @@ class Transport:
     async def write(self, call: Call) -> Answer:
         """Make a call that changes something: sent again only where the API limit turned it away at the door.
 
-        Of all 5xx only the node's trouble says that nothing was done, since the panel rolls back. What else goes wrong
-        may do so after the deed, and a maintenance's 503 cannot be told from that of a proxy that lost the panel.
+        Of all 5xx, only the node's trouble says that nothing was done, since the panel rolls back. Any other may come
+        after the panel did it, and a 503 of its maintenance cannot be told from that of a proxy that lost the panel.
         """
         try:
             return await self._let_in(call)
@@ -202,28 +154,22 @@ class Transport:
 
     async def once(self, call: Call) -> Answer:
         """Make one request in its turn, and return the answer where it is 2xx."""
-        if not self._sendable():
-            raise KeyRefusedError(f"{call.action}: the key is empty or holds characters that no key has")
+        self._session.check_key(call)
         async with self._urgent_places if call.urgent else self._places:
             sent_at = await self._turn.take(urgent=call.urgent)
             if sent_at > call.not_after:
                 raise HeldBackError(f"{call.action}: the API limit held it back for too long; nothing was sent")
             if call.on_send is not None:
                 call.on_send()
-            answer = await self._exchange(call, sent_at)
+            answer = await self._session.exchange(call, sent_at)
             self._learn(answer, call)
-        if httpx.codes.is_success(answer.status):
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             self._outage.answered()
             return answer
-        refused = refusal(answer, call, application=self._key.get_secret_value().startswith(OF_APPLICATIONS))
+        refused = refusal(answer, call, application=self._session.of_application)
         if not is_down(refused):
             self._outage.answered()
         raise refused
-
-    def _sendable(self) -> bool:
-        """Whether the key can stand in a header; httpx's own complaint would show it."""
-        key = self._key.get_secret_value()
-        return key.isascii() and key.isprintable() and bool(key) and " " not in key
 
     def _learn(self, answer: Answer, call: Call) -> None:
         """Take from an answer what it says of the panel's clock and of the API limit."""
@@ -238,91 +184,12 @@ class Transport:
             limiter.learn(now, answer.sent_at, Budget(limit, remaining))
         if (
             general
-            and answer.status == httpx.codes.TOO_MANY_REQUESTS
+            and answer.status == HTTPStatus.TOO_MANY_REQUESTS
             and isinstance(refusal(answer, call), ApiLimitError)
         ):
             limiter.refused(now, answer.retry_after)
-
-    async def _exchange(self, call: Call, sent_at: float) -> Answer:
-        """Send one request and read its answer whole, or raise what became of it."""
-        client = self._opened(call)
-        self.count += 1
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS + call.seconds + OVERALL_MARGIN):
-                answer = await self._stream(client, call, sent_at)
-                self.answers[f"{answer.status // 100}xx"] += 1
-                return answer
-        except FOREIGN as error:
-            self.answers["none"] += 1
-            failure = lost(error, call, self._key)
-        raise failure
-
-    async def _stream(self, client: httpx.AsyncClient, call: Call, sent_at: float) -> Answer:
-        """Send one request and read its answer, no further than is sensible."""
-        timeout = httpx.Timeout(call.seconds, connect=CONNECT_SECONDS, pool=None)
-        async with client.stream(
-            call.method, self.base + call.path, params=dict(call.query) or None, json=call.body, timeout=timeout
-        ) as response:
-            error = StrangeAnswerError if call.reads else OutcomeUnknownError
-            if response.headers.get("content-encoding", IDENTITY).lower() != IDENTITY:
-                raise error(f"{call.action}: the answer is compressed, which was not asked for")
-            body = bytearray()
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > LARGEST_ANSWER:
-                    raise error(f"{call.action}: the answer is larger than {LARGEST_ANSWER >> 20} MiB")
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            echo = self._key.get_secret_value().encode()
-            return Answer(response.status_code, headers, bytes(body).replace(echo, b"[key]"), sent_at)
-
-    def _opened(self, call: Call) -> httpx.AsyncClient:
-        """Return the httpx client, made at the first request."""
-        try:
-            self._client = self._client or self._open()
-            return self._client
-        except UnusableProxyError as error:
-            failure: PanelError = ProxyError(f"{call.action}: {error}")
-        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
-            name = type(error).__name__  # its words could hold a secret
-            failure = PanelUnreachableError(f"{call.action}: no client can be made ({name})", hint=ENVIRONMENT_HINT)
-        raise failure
-
-    def _open(self) -> httpx.AsyncClient:
-        """Make the httpx client."""
-        return httpx.AsyncClient(
-            auth=_Key(self._key),
-            headers={"Accept": "application/json", "Accept-Encoding": IDENTITY, "User-Agent": "ptero-backupd"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            limits=httpx.Limits(
-                max_connections=CONNECTIONS + URGENT_CONNECTIONS, max_keepalive_connections=CONNECTIONS
-            ),
-            verify=self._verify or reach.certificates(self.base),
-            trust_env=False,
-            proxy=None if self._transport else reach.proxy(self.base),
-            transport=self._transport,
-        )
 
 
 def _is_too_long(error: PanelError) -> bool:
     """Whether the API limit lasts for longer than anybody should wait."""
     return isinstance(error, ApiLimitError) and (error.retry_after or 0) > LONGEST_DELAY
-
-
-def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:
-    """Given what httpx raised instead of an answer, return our error for it."""
-    name = type(error).__name__
-    if isinstance(error, NOT_SENT):
-        # Only a connection's own words are told: an illegal header's would hold the key.
-        words = str(error).replace(key.get_secret_value(), "…") if isinstance(error, httpx.ConnectError) else ""
-        return PanelUnreachableError(f"{call.action}: no connection ({clean(words) or name})", hint=_hint(words))
-    if call.reads:
-        return PanelUnreachableError(f"{call.action}: the answer was lost ({name})")
-    return OutcomeUnknownError(f"{call.action}: the answer was lost ({name}), and nothing says whether it was done")
-
-
-def _hint(words: str) -> str | None:
-    """What a failed connection's words suggest; None where nothing in particular."""
-    if _NO_TLS.search(words):
-        return PanelUnreachableError.clear_hint
-    return PanelUnreachableError.private_hint if _UNKNOWN_ISSUER.search(words) else None

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.panel.http import CONNECTIONS
 from daemon.panel.rate_limiter import GLANCE, HANDFUL, OWN_WINDOW, Budget, QueuedRequest, RateLimiter
-from daemon.panel.transport import CONNECTIONS
 from tests.fakes import FakeClock
 
 

@@ -19,7 +19,7 @@ from daemon.panel import errors, reach
 from daemon.panel.answers import Answer, Call
 from daemon.panel.client import PanelClient
 from daemon.panel.error_map import refusal
-from daemon.panel.transport import NOT_SENT
+from daemon.panel.http import NOT_SENT
 from tests.fakes import FakeClock
 from tests.panel.stand_in import (
     KEY,
@@ -496,7 +496,7 @@ async def test_no_more_than_ten_requests_are_under_way() -> None:
 
 def opened(url: str) -> httpx.AsyncClient:
     """The httpx client as it is made for that url."""
-    return PanelClient("main", url, SecretStr(KEY), clock=FakeClock())._transport._open()
+    return PanelClient("main", url, SecretStr(KEY), clock=FakeClock())._transport._session._open()
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ async def test_each_panel_tells_requests_budget_and_waiting(gallery: Gallery) ->
     open_client = gallery.fleet._clients._open_client
     client = open_client(panel)
     client._limiter.budget = Budget(240, 199)
-    client._transport.answers.update({"2xx": 7, "none": 1})
+    client._transport._session.answers.update({"2xx": 7, "none": 1})
     client._transport._turn.waited = 2.5
     found = await scraped(gallery)
     assert value(found, "panel_requests_total", panel="main", status="2xx") == 7

@@ -94,7 +94,7 @@ async def test_a_clock_that_is_put_right_again_deletes_again(rig: Rig) -> None:
 async def test_a_panel_that_tells_no_date_deletes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy may strip it; our own clock is no stand-in for the panel's."""
     rig.fill(5)
-    transport = rig.client._transport._transport
+    transport = rig.client._transport._session._transport
     assert transport is not None
     real = transport.handle_async_request
 

@@ -13,6 +13,7 @@ import daemon.core.states
 import daemon.fleet.fleet
 import daemon.panel.client
 import daemon.panel.decode
+import daemon.panel.http
 import daemon.panel.listing
 import daemon.panel.transport
 import daemon.panel.wire
@@ -45,14 +46,14 @@ def _tells_the_coded_key() -> AbstractContextManager[Any]:
 
 def _telling(write: Callable[[str], str]) -> AbstractContextManager[Any]:
     """Let what is said of a lost answer hold the key, so written."""
-    real = daemon.panel.transport.lost
+    real = daemon.panel.http.lost
 
     def lost(error: Exception, call: Call, key: Any) -> PanelError:
         told = real(error, call, key)
         told.text += f" (sent with {write(key.get_secret_value())})"
         return told
 
-    return PATCH(daemon.panel.transport, "lost", lost)
+    return PATCH(daemon.panel.http, "lost", lost)
 
 
 @broken("whatever was made is told as good news", "told")
