@@ -16,8 +16,9 @@ hide in both, and knows nothing of the daemon but its clock.
     assert not any(entry.deed is Deed.DELETED and entry.locked for entry in world.ledger)
     assert sandbox.app.requests(Call.LIST) == 3
 
-world     the state and the rules        app        the way of every call through the panel
-records   what there is                  endpoints  what each of them does in the end
+world     what there is, and what happens app       the way of every call through the panel
+records   the values that it is made of  endpoints  what each of them does in the end
+checks    what the panel refuses
 limits    the throttles                  requests   what callers ask for
 agenda    what happens by itself         answers    what they get
 scenes    worlds that are ready          shapes     records as JSON, in pages

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from daemon.sandbox import requests
+from daemon.sandbox import checks, requests
 from daemon.sandbox.answers import (
     Answer,
     Refusal,
@@ -145,12 +145,12 @@ class PanelApp:
             seconds = self.world.agenda.seconds()
             limit_headers = window.admit(self.world.settings.api_limit, seconds, self.world.now())
             if visit.found_server is not None:
-                self.world.check_access(visit.server, visit.user)
+                checks.check_access(visit.server, visit.user)
             if visit.found_server is not None and handler != self._endpoints.server:
-                self.world.check_state(visit.server)
+                checks.check_state(visit.server, self.world.settings.kind)
             if handler == self._endpoints.restore and self.world.settings.restore_limit:
                 limit_headers = {}  # those of its own limit take their place, also on its 429
-                limit_headers = self.world.admit_restore(visit.server)
+                limit_headers = checks.admit_restore(self.world, visit.server)
             answer = await handler(replace(visit, forgetful=fault.forgetful))
         except Refusal as refusal:
             answer = self._refused(refusal, request)

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from daemon.sandbox import requests, shapes
+from daemon.sandbox import checks, requests, shapes
 from daemon.sandbox.answers import Answer, bad_request, empty_answer, forbidden, json_answer, query_failed
 from daemon.sandbox.links import sign_link
 from daemon.sandbox.records import EVERYTHING, Backup, Server, Storage, User
@@ -76,9 +76,9 @@ class Endpoints:
         """Between looking at the limits and recording, the panel waits for the node: parallel calls get through."""
         visit.need("backup.create")
         name, ignored, locked = requests.validate_create(visit.fields, self.world.settings)
-        self.world.check_create(visit.server)
+        checks.check_create(self.world, visit.server)
         await self._wait_for_node(visit.server)
-        self.world.check_node(visit.server)
+        checks.check_node(self.world, visit.server)
         locked = locked and visit.may("backup.delete")
         backup = self.world.create(visit.server, name, ignored=ignored, locked=locked, by=visit.user.name)
         echoed = replace(backup, name=name) if self.world.settings.echo and name else backup
@@ -92,18 +92,18 @@ class Endpoints:
     async def restore(self, visit: Visit) -> Answer:
         visit.need("backup.restore")
         requests.validate_restore(visit.fields)
-        self.world.check_restore(visit.server, visit.backup)
+        checks.check_restore(visit.server, visit.backup)
         await self._wait_for_node(visit.server)
-        self.world.check_node(visit.server, visit.backup)
+        checks.check_node(self.world, visit.server, visit.backup)
         self.world.restore(visit.server, visit.backup, by=visit.user.name)
         return empty_answer()
 
     async def delete(self, visit: Visit) -> Answer:
         visit.need("backup.delete")
-        self.world.check_delete(visit.backup)
+        checks.check_delete(visit.backup)
         if visit.server.storage is Storage.NODE:
             await self._wait_for_node(visit.server)
-            self.world.check_node(visit.server, visit.backup, deleting=True)
+            checks.check_node(self.world, visit.server, visit.backup, deleting=True)
         if visit.forgetful:
             self.world.lose_file(visit.server, visit.backup, by=visit.user.name)
             raise query_failed()
@@ -128,7 +128,7 @@ class Endpoints:
         return json_answer(shapes.backup(backup, self.world.settings))
 
     async def _wait_for_node(self, server: Server) -> None:
-        wait = self.world.node_wait(server)
+        wait = checks.node_wait(server)
         if wait:
             await self.world.clock.sleep(wait)
             self.world.settle()

@@ -1,7 +1,7 @@
-"""The sandbox's world: what a panel and its nodes hold, and the rules they hold it by. No HTTP here.
+"""The sandbox's world: what a panel and its nodes hold, and what happens to it. No HTTP here.
 
-The rules are those of a real panel, faults included; where one has been measured, a comment says so. Everything that
-happens is written to `ledger`, which only grows: tests hold it against what must never happen. Time comes from the
+It behaves as a real panel does, faults included, and refuses nothing: that is for daemon/sandbox/checks.py. Everything
+that happens is written to `ledger`, which only grows: tests compare it with what must never happen. Time comes from the
 injected clock alone, and what happens by itself waits in the agenda until somebody looks.
 """
 
@@ -9,19 +9,10 @@ import random
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from http import HTTPStatus
 
 from daemon.clock import Clock
 from daemon.sandbox import limits
 from daemon.sandbox.agenda import Agenda
-from daemon.sandbox.answers import (
-    Refusal,
-    bad_request,
-    node_trouble,
-    not_found,
-    pelicans_node_trouble,
-    server_error,
-)
 from daemon.sandbox.orders import Faults
 from daemon.sandbox.records import (
     Backup,
@@ -30,18 +21,13 @@ from daemon.sandbox.records import (
     Key,
     Kind,
     Node,
-    NodeState,
     Outcome,
     Server,
     Settings,
     State,
-    Storage,
     User,
     Work,
 )
-
-PANEL_PATIENCE = 15.0
-"""After so many seconds the panel stops waiting for a node."""
 
 
 class World:
@@ -172,40 +158,10 @@ class World:
             or (all_servers and server.permissions(user) is not None)
         ]
 
-    # Deeds -----------------------------------------------------------------------------------------------------------
-
-    def check_access(self, server: Server, user: User) -> None:
-        """Raise 404 if `user` must not know of the server."""
-        if server.permissions(user) is None:
-            raise Refusal(404, "NotFoundHttpException", "The requested resource does not exist on this server.")
-
-    def check_state(self, server: Server) -> None:
-        """Raise 409 if the server is in a state that hinders every call for its backups."""
-        conflict = _conflict(server, self.settings.kind)
-        if conflict is not None:
-            raise Refusal(409, "ServerStateConflictException", conflict)
-
-    def check_create(self, server: Server) -> None:
-        """Raise what hinders a new backup. The throttle comes before the limit; only failed ones do not count."""
-        self.settle()
-        limits.check_creation(server, self.settings, self.now())
-        held = sum(backup.state is not State.FAILED for backup in server.backups.values())
-        limit = server.limit or 0
-        if held >= limit:
-            detail = f"Cannot create a new backup, this server has reached its limit of {limit} backups."
-            raise Refusal(400, "TooManyBackupsException", detail)
-        if self.settings.kind is Kind.PELICAN:
-            self._check_backup_host(server)
-
-    def _check_backup_host(self, server: Server) -> None:
-        """Raise what a Pelican says where it has no place for the backup."""
-        if not server.node.backup_host:
-            raise not_found()
-        if server.storage is Storage.OTHER:
-            raise server_error("Exception")
+    # What happens to it -----------------------------------------------------------------------------------------------
 
     def create(self, server: Server, name: str | None, *, ignored: Iterable[str], locked: bool, by: str) -> Backup:
-        """A new backup begins. Checks nothing: see `check_create` and `check_node`, before which a real panel waits."""
+        """A new backup begins. A real panel looks first, and waits for its node: see daemon/sandbox/checks.py."""
         self.settle()
         made = self.now().replace(microsecond=0)
         text = name or f"Backup at {made.astimezone(self.settings.zone):%Y-%m-%d %H:%M:%S}"
@@ -224,12 +180,6 @@ class World:
         self.settle()
         self._note(Deed.UNLOCKED if backup.locked else Deed.LOCKED, server, backup, by)
         backup.locked = not backup.locked
-
-    def check_delete(self, backup: Backup) -> None:
-        """Raise if it is locked *and* successful: a lock on any other does not hinder the panel."""
-        if backup.locked and backup.successful:
-            detail = "Cannot delete a backup that is marked as locked."
-            raise Refusal(400, "BackupLockedException", detail)
 
     def remove(self, server: Server, backup: Backup, *, by: str) -> None:
         """The backup is gone. The throttle goes on counting it, unless the panel is Pelican's kind."""
@@ -252,49 +202,12 @@ class World:
         backup.name = name
         self._note(Deed.RENAMED, server, backup, by)
 
-    def admit_restore(self, server: Server) -> dict[str, str]:
-        """Count an attempt at a restore, whoever makes it, and return the headers; raise 429 where there were enough.
-
-        Measured on a Pelican: refusals for a permission or a field count, those for the server's state do not.
-        """
-        window = self.restore_windows.setdefault(server.uuid, limits.Window(self.settings.restore_seconds))
-        return window.admit(self.settings.restore_limit, self.agenda.seconds(), self.now())
-
-    def check_restore(self, server: Server, backup: Backup) -> None:
-        """Raise what hinders a restore; that the backup has failed does not."""
-        if server.status is not None:
-            raise bad_request("This server is not currently in a state that allows for a backup to be restored.")
-        if backup.state is State.PENDING:
-            raise bad_request("This backup cannot be restored at this time: not completed or failed.")
-
     def restore(self, server: Server, backup: Backup, *, by: str) -> None:
         """The server is being restored, until `restore_seconds` from now; nobody is told whether it went well."""
         self.settle()
         server.status = "restoring_backup"
         self._note(Deed.RESTORING, server, backup, by)
         self.later(server.restore_seconds, lambda: self._restored(server, backup))
-
-    def check_node(self, server: Server, backup: Backup | None = None, *, deleting: bool = False) -> None:
-        """Raise the trouble that the panel has with the server's node; deleting what is not found there is none."""
-        node = server.node
-        if node.state is not NodeState.UP or node.answer_seconds >= PANEL_PATIENCE:
-            raise self._node_trouble(None)
-        if node.error is not None and not (deleting and node.error == HTTPStatus.NOT_FOUND):
-            raise self._node_trouble(node.error)
-        if backup is not None and backup.file_gone and not deleting:
-            raise self._node_trouble(500)
-
-    def _node_trouble(self, error: int | None) -> Refusal:
-        """How the panel words it that the node answered with that error; with nothing at all, where it is None."""
-        if self.settings.kind is Kind.PELICAN:
-            return pelicans_node_trouble(answered=error is not None)
-        return node_trouble(error or HTTPStatus.GATEWAY_TIMEOUT, self.new_uuid())
-
-    def node_wait(self, server: Server) -> float:
-        """How many seconds the panel waits for the server's node to answer."""
-        if server.node.state is NodeState.HANGING:
-            return PANEL_PATIENCE
-        return min(server.node.answer_seconds, PANEL_PATIENCE)
 
     # What happens by itself ------------------------------------------------------------------------------------------
 
@@ -334,18 +247,3 @@ class World:
     def _note(self, deed: Deed, server: Server, backup: Backup, by: str) -> None:
         entry = Entry(self.now(), deed, server.uuid, backup.uuid, backup.name, backup.locked, backup.state, by)
         self.ledger.append(entry)
-
-
-def _conflict(server: Server, kind: Kind) -> str | None:
-    """Which state of the server is in the way, in the panel's words; None if none is."""
-    if server.status == "suspended":
-        return "This server is currently suspended and the functionality requested is unavailable."
-    if server.node.maintenance:
-        return "The node of this server is currently under maintenance and the functionality requested is unavailable."
-    if server.installing(kind):
-        return "This server has not yet completed its installation process, please try again later."
-    if server.status == "restoring_backup":
-        return "This server is currently restoring from a backup, please try again later."
-    if server.transferring:
-        return "This server is currently being transferred to a new machine, please try again later."
-    return None

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.sandbox.answers import Refusal
+from daemon.sandbox.checks import admit_restore, check_create, check_delete, check_restore
 from daemon.sandbox.records import Backup, Deed, Digest, Outcome, Server, Settings, State, Work
 from daemon.sandbox.scenes import one_server
 from daemon.sandbox.world import World
@@ -43,7 +44,7 @@ def state_after(world: World, clock: FakeClock, seconds: float, backup: Backup) 
 def refused(world: World, server: Server) -> str | None:
     """The code of the refusal that a create would get now."""
     try:
-        world.check_create(server)
+        check_create(world, server)
     except Refusal as refusal:
         return refusal.code
     return None
@@ -202,16 +203,16 @@ def test_the_wait_that_the_throttle_tells(
     begin(world, server)
     passed(world, clock, age)
     with pytest.raises(Refusal) as caught:
-        world.check_create(server)
+        check_create(world, server)
     assert caught.value.headers.get("Retry-After") == expected
 
 
 def test_a_lock_hinders_the_panel_only_from_deleting_good_ones(world: World, server: Server) -> None:
     """Honouring the others is the client's part."""
     for state in (State.FAILED, State.PENDING):
-        world.check_delete(world.add_backup(server, "a", state=state, locked=True))
+        check_delete(world.add_backup(server, "a", state=state, locked=True))
     with pytest.raises(Refusal, match="locked"):
-        world.check_delete(world.add_backup(server, "a", locked=True))
+        check_delete(world.add_backup(server, "a", locked=True))
 
 
 def test_a_lock_is_a_toggle_and_the_ledger_tells_both(world: World, server: Server) -> None:
@@ -253,10 +254,10 @@ def test_a_restore_keeps_the_server_busy_and_tells_nobody_how_it_went(
     """Also one of a failed backup."""
     server.restore_seconds = 30
     backup = world.add_backup(server, "a", state=State.FAILED)
-    world.check_restore(server, backup)
+    check_restore(server, backup)
     world.restore(server, backup, by="admin")
     with pytest.raises(Refusal, match="not currently in a state"):
-        world.check_restore(server, backup)
+        check_restore(server, backup)
     passed(world, clock, 30)
     assert server.status is None
     assert [entry.deed for entry in world.ledger[1:]] == [Deed.RESTORING, Deed.RESTORED]
@@ -266,13 +267,13 @@ def test_newer_panels_allow_three_restores_in_fifteen_minutes(world: World, serv
     """The fourth is told how long to wait, counted from the first."""
     world.settings.restore_limit = 3
     for left in (2, 1, 0):
-        assert world.admit_restore(server) == {"X-RateLimit-Limit": "3", "X-RateLimit-Remaining": str(left)}
+        assert admit_restore(world, server) == {"X-RateLimit-Limit": "3", "X-RateLimit-Remaining": str(left)}
         passed(world, clock, 10)
     with pytest.raises(Refusal) as caught:
-        world.admit_restore(server)
+        admit_restore(world, server)
     assert (caught.value.code, caught.value.headers["Retry-After"]) == ("ThrottleRequestsException", "870")
     passed(world, clock, 870)
-    world.admit_restore(server)
+    admit_restore(world, server)
 
 
 def test_the_panels_clock_may_be_ahead(world: World, server: Server, clock: FakeClock) -> None:
