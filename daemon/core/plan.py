@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from daemon.core.brake import Applied, Brake, held_back, is_candidate, told_held, too_many
+from daemon.core.brake import Applied, Brake, held_back, is_candidate, named, told_held, too_many
+from daemon.core.copied import RULE as UNCOPIED
+from daemon.core.copied import Copied, uncopied
 from daemon.core.look import look, spare
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, State, Verdict
 from daemon.core.names import Ownership
@@ -67,14 +69,16 @@ def plan(
     accepted: Collection[str] = frozenset(),
     asked: Collection[str] = frozenset(),
     already_deleted: int = 0,
+    copied: Collection[Copied] = (),
 ) -> Plan:
     """Given a listing and what its policy keeps, return what to delete, or why nothing may be.
 
     Now is when the listing was taken. `asked` are those whose deletion was asked for and not completed.
-    `already_deleted` good ones of this rotation count towards the brake; failed ones do not count.
+    `already_deleted` good ones of this rotation count towards the brake; failed ones do not count. `copied` are the
+    stores that must have a good backup before it goes.
     """
     present = Applied(retention, ownership)
-    seen = _Seen(listing, accepted, asked)
+    seen = _Seen(listing, accepted, asked, copied)
     verdicts = seen.judged(present)
     if refusal := _unfit(listing):
         return Plan(verdicts, (), refusal.text, refusal.code)
@@ -100,6 +104,8 @@ def make_room(
     asked: Collection[str] = frozenset(),
     in_vain: Collection[str] = frozenset(),
     again: bool = False,
+    copied: Collection[Copied] = (),
+    uncopied_may_go: bool = False,
 ) -> Verdict | Refusal:
     """Given a listing as long as the panel allows, return the one deletion that makes room, or why there is none.
 
@@ -113,10 +119,13 @@ def make_room(
 
     A suspicious one inside its row goes rather than a good one while the newest is suspicious too, so that an hourly
     schedule goes on; and where nothing else can. It alone may go `again`, when room was made already.
+
+    `copied` are the stores that must have a good backup before it goes. With `uncopied_may_go` one goes without that
+    where all that could make room wait for it: the operator would rather have the new backup.
     """
     if refusal := _unfit(listing):
         return refusal
-    present, seen = Applied(retention, ownership), _Seen(listing, accepted, asked)
+    present, seen = Applied(retention, ownership), _Seen(listing, accepted, asked, copied)
     spared, waiting = (seen.spare(present), seen.held_small(present, brake)) if brake.most != 0 else ((), ())
     waits = {verdict.backup.uuid for verdict in waiting}
     free = (verdict for verdict in spared if verdict.backup.uuid not in waits)
@@ -133,6 +142,8 @@ def make_room(
     now = listing.taken_at
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
     good = _room_by_good_ones(replace(seen, coming=coming), present, brake)
+    if isinstance(good, Refusal) and uncopied_may_go:
+        good = _room_by_good_ones(replace(seen, coming=coming, copied=()), present, brake)
     if isinstance(good, Refusal):
         return small[0] if small else _told_with(waiting, good, brake.held_until(now), retention)
     return min((*good, *small), key=tried)
@@ -164,6 +175,8 @@ def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Ve
     waiting = [verdict for verdict in held if verdict.state is State.GOOD]
     if waiting:
         return Refusal("max_deletions", told_held(waiting, brake.held_until(now), retention.zone), held)
+    if uncopied_ones := [one for one in candidates if uncopied(one) and one.backup.uuid not in spared]:
+        return _waiting_for_copies(uncopied_ones, retention)
     return _nothing_deletable(replace(seen, coming=None).judged(present))
 
 
@@ -185,13 +198,14 @@ def _shrank_lately(present: Sequence[Verdict]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A listing, what an operator accepted of it and what was asked to go; and a backup to come, which counts as good
-    whatever its size.
+    """A listing, what an operator accepted of it, what was asked to go and what was copied; and a backup to come, which
+    counts as good whatever its size.
     """
 
     listing: Listing
     accepted: Collection[str]
     asked: Collection[str]
+    copied: Collection[Copied] = ()
     coming: Backup | None = None
 
     def judged(self, by: Applied) -> tuple[Verdict, ...]:
@@ -206,6 +220,7 @@ class _Seen:
             earlier=self.listing.earlier,
             coming=self.coming,
             complete=self.listing.completeness is Completeness.COMPLETE,
+            copied=self.copied,
         )
 
     def spare(self, by: Applied) -> tuple[Verdict, ...]:
@@ -272,6 +287,15 @@ def _partial(listing: Listing) -> Refusal | None:
 
 def _undated(listing: Listing) -> Refusal | None:
     return Refusal("clock", f"{listing.doubt}, so nothing is deleted") if listing.doubt else None
+
+
+def _waiting_for_copies(uncopied_ones: Sequence[Verdict], retention: Retention) -> Refusal:
+    """Say which backups would make room if they were copied, and what the stores lack."""
+    oldest = uncopied_ones[-1]
+    lack = "; ".join(reason.text for reason in oldest.reasons if reason.rule == UNCOPIED)
+    names = named([verdict.backup for verdict in reversed(uncopied_ones)], retention.zone)
+    advice = 'look at the store, or set copy_before_delete_when_full = "make-room"'
+    return Refusal("nothing_deletable", f"no slot can be freed before the copies are made: {names} ({lack}); {advice}")
 
 
 def _nothing_deletable(present: Sequence[Verdict]) -> Refusal:

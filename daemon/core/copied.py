@@ -1,0 +1,62 @@
+"""Copies first: a good backup stays on the panel until the stores that must have it do (invariant 14).
+
+What must hold: nothing is taken for copied that was not seen within the last day; holding a backup back changes no
+other verdict. Failed backups, and those whose deletion was left half done, wait for no copy: there may be no file.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from daemon.core.model import Action, Reason, Verdict
+
+RULE = "uncopied"
+"""The rule of a reason that says of a backup that a store lacks it; the slot is the store's name."""
+
+SEEN_WITHIN = timedelta(days=1)
+"""How long ago a store may have been looked into for what it held then to count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What one store, which must have a backup before it is deleted, holds of a server.
+
+    `copies` are the whole ones, by the backup's uuid, each with when the backup was made; `seen_at` is when they were
+    last listed (None: never). `refused` are the uuids of backups that the store would not take by its own `every` and
+    `keep`: for these a newer copy is enough.
+    """
+
+    store: str
+    seen_at: datetime | None = None
+    copies: Mapping[str, datetime] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
+
+    def lacks(self, verdict: Verdict, now: datetime) -> Reason | None:
+        """Return why this store does not let the backup go; None where it does."""
+        if self.seen_at is None or abs(now - self.seen_at) > SEEN_WITHIN:
+            return Reason(RULE, self.store, f"{self.store} was not seen within the last day")
+        backup = verdict.backup
+        if backup.uuid in self.copies:
+            return None
+        if backup.uuid not in self.refused:
+            return Reason(RULE, self.store, f"not in {self.store} yet")
+        if any(backup.created_at is not None and made > backup.created_at for made in self.copies.values()):
+            return None
+        return Reason(RULE, self.store, f"{self.store} takes a newer one instead, and has none yet")
+
+
+def until_copied(verdicts: tuple[Verdict, ...], copied: Collection[Copied], now: datetime) -> tuple[Verdict, ...]:
+    """Given all verdicts, return them with each good backup kept that one of these stores must have first."""
+    return tuple(_until_copied(verdict, copied, now) for verdict in verdicts) if copied else verdicts
+
+
+def _until_copied(verdict: Verdict, copied: Collection[Copied], now: datetime) -> Verdict:
+    if verdict.action is not Action.DELETE or not verdict.whole:
+        return verdict
+    lacking = tuple(filter(None, (one.lacks(verdict, now) for one in copied)))
+    return verdict._replace(action=Action.KEEP, reasons=(*verdict.reasons, *lacking)) if lacking else verdict
+
+
+def uncopied(verdict: Verdict) -> tuple[str, ...]:
+    """Return the stores that hold this backup back, which would be deleted otherwise."""
+    return tuple(reason.slot for reason in verdict.reasons if reason.rule == RULE and reason.slot is not None)

@@ -1,0 +1,118 @@
+"""What a store's listing holds: whole copies, incomplete ones, and what is none of ours.
+
+What must hold (invariant 13): a copy counts only when it is whole: its manifest stands, can be read, and tells the size
+that the data has. What a crash leaves is no copy, and is cleared away once two looks at least 48 hours apart found it
+unchanged. A key that is not ours to the letter is foreign, and is never touched.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from daemon.core.copies_layout import CopyName, read_key
+
+CLEARED_AFTER = timedelta(hours=48)
+"""How long what is not whole must have stayed as it is before it is cleared away."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a store's listing. `modified` is the store's own clock, and None where it tells none."""
+
+    key: str
+    size: int
+    modified: datetime | None = None
+
+
+class Condition(StrEnum):
+    """What a copy is, as far as listing and manifest tell. UNREAD: both stand, and the manifest is to be read."""
+
+    WHOLE = "whole"
+    UNREAD = "unread"
+    INCOMPLETE = "incomplete"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One copy in a listing: its data (None: there is none), its manifest (the same), and what it is."""
+
+    name: CopyName
+    condition: Condition
+    data: StoredObject | None
+    manifest: StoredObject | None
+
+    @property
+    def text(self) -> str:
+        """What is wrong with it, for people; empty where nothing is known to be."""
+        if self.condition is Condition.INCOMPLETE:
+            return "without a manifest: it was not finished, or is being written"
+        if self.condition is Condition.DAMAGED:
+            return "its data is gone" if self.data is None else "its manifest cannot be read, or tells another size"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An object that belongs to no whole copy, as it was first seen: `since` then it has not changed."""
+
+    size: int
+    modified: datetime | None
+    since: datetime
+
+
+def sort_out(
+    objects: Iterable[StoredObject], sizes: Mapping[str, int | None]
+) -> tuple[tuple[Found, ...], tuple[str, ...]]:
+    """Given a store's listing, return the copies in it, the oldest of each server first, and the keys that are foreign.
+
+    `sizes` are the bytes of data that manifests tell, by the key of the manifest; None for one that cannot be read, and
+    a manifest that was not read yet is left out.
+    """
+    pairs: dict[str, tuple[CopyName, dict[bool, StoredObject]]] = {}
+    foreign = []
+    for one in objects:
+        if (known := read_key(one.key)) is None:
+            foreign.append(one.key)
+            continue
+        name, is_manifest = known
+        pairs.setdefault(name.data, (name, {}))[1][is_manifest] = one
+    found = (_found(name, pair.get(False), pair.get(True), sizes) for _, (name, pair) in sorted(pairs.items()))
+    return tuple(found), tuple(foreign)
+
+
+def _found(
+    name: CopyName, data: StoredObject | None, manifest: StoredObject | None, sizes: Mapping[str, int | None]
+) -> Found:
+    if manifest is None:
+        condition = Condition.INCOMPLETE
+    elif data is None:
+        condition = Condition.DAMAGED
+    elif manifest.key not in sizes:
+        condition = Condition.UNREAD
+    else:
+        condition = Condition.WHOLE if sizes[manifest.key] == data.size else Condition.DAMAGED
+    return Found(name, condition, data, manifest)
+
+
+def sightings(
+    found: Iterable[Found], before: Mapping[str, Sighting], now: datetime, *, live: Collection[str] = ()
+) -> dict[str, Sighting]:
+    """Given a listing, return the data without a manifest in it, by key, and since when each has not changed.
+
+    `before` is what the look before this one returned. What is `live` is being written by this very process.
+    """
+    loose = (one.data for one in found if one.condition is Condition.INCOMPLETE)
+    return {one.key: _sighting(one, before.get(one.key), now) for one in loose if one and one.key not in live}
+
+
+def _sighting(one: StoredObject, before: Sighting | None, now: datetime) -> Sighting:
+    if before is not None and (before.size, before.modified) == (one.size, one.modified):
+        return before
+    return Sighting(one.size, one.modified, now)
+
+
+def leftovers(seen: Mapping[str, Sighting], now: datetime) -> tuple[str, ...]:
+    """Given what two looks found, return the keys that are to be cleared away: nobody has written them for 48 hours."""
+    return tuple(key for key, one in seen.items() if now - one.since >= CLEARED_AFTER)

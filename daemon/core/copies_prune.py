@@ -1,0 +1,142 @@
+"""The pruning of a store: what its own rules let go of a server's copies, and what may not go yet.
+
+What must hold (invariant 15): only a whole listing is judged, by the same `judge` as a panel's; only what this
+installation wrote is touched; nothing goes whose lock, on data or manifest, has not ended; the brake is the whole brake
+of invariant 7; the manifest goes before the data, since without it the rest is no copy and is cleared away.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from daemon.core.brake import Applied, Brake, held_back, told_held, too_many
+from daemon.core.copies_layout import CopyName
+from daemon.core.model import Action, Backup, Reason, Verdict
+from daemon.core.names import Ownership
+from daemon.core.plan import Code
+from daemon.core.retention import Retention, judge
+from daemon.core.units import format_moment
+
+FOREIGN = Reason("foreign", None, "written by another installation")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One whole copy in a store. `backup` is what the panel said of it, `installation` who wrote it, `bytes` what its
+    data takes in the store.
+
+    `verified` says that the panel's checksum agreed with the very bytes. `locked_until` is when the later of the locks
+    of data and manifest ends; None where there is none.
+    """
+
+    name: CopyName
+    backup: Backup
+    installation: str
+    bytes: int
+    verified: bool = True
+    locked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyVerdict:
+    """What becomes of one copy, and why."""
+
+    copy: Copy
+    action: Action
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """Every verdict, newest first, and the deletions, oldest first: none where it is `refused`.
+
+    `waits` says what is held since the store's rules were changed.
+    """
+
+    verdicts: tuple[CopyVerdict, ...]
+    deletions: tuple[Copy, ...]
+    refused: str | None = None
+    code: Code | None = None
+    waits: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What to delete, in this order: of each copy the manifest first."""
+        return tuple(key for copy in self.deletions for key in (copy.name.manifest, copy.name.data))
+
+
+def prune(
+    copies: Sequence[Copy],
+    retention: Retention,
+    *,
+    installation: str,
+    ownership: Ownership,
+    brake: Brake,
+    now: datetime,
+    complete: bool = True,
+    doubt: str = "",
+    accepted: Collection[str] = frozenset(),
+) -> Pruning:
+    """Given all copies of one server in a store and what the store keeps, return what to delete, or why nothing may be.
+
+    `retention` is the store's (`StoreRules.retention`), `accepted` are the uuids of backups that an operator accepted.
+    `complete` says that the store was listed to its end, and `doubt` why `now` is not to be trusted.
+    """
+    by_key = {copy.name.data: copy for copy in copies}
+    ours = {key: copy for key, copy in by_key.items() if copy.installation == installation}
+    backups = [_as_backup(copy) for copy in ours.values()]
+    trusted = {key for key, copy in ours.items() if copy.backup.uuid in accepted}
+
+    def judged(by: Applied) -> tuple[Verdict, ...]:
+        return judge(backups, by.retention, ownership=by.ownership, now=now, accepted=trusted)
+
+    verdicts = judged(Applied(retention, ownership))
+    held: tuple[Verdict, ...] = ()
+    if brake.before is not None and not brake.lifted and now < brake.held_until(now):
+        held = held_back(verdicts, judged(brake.before), brake.held_until(now), retention.zone)
+    instead = {one.backup.uuid: one for one in held}
+    verdicts = tuple(_until_unlocked(instead.get(one.backup.uuid, one), ours, now, retention) for one in verdicts)
+    foreign = tuple(CopyVerdict(copy, Action.IGNORE, (FOREIGN,)) for key, copy in by_key.items() if key not in ours)
+    said = tuple(CopyVerdict(ours[one.backup.uuid], one.action, one.reasons) for one in verdicts)
+    every = tuple(sorted((*said, *foreign), key=_age, reverse=True))
+    if refusal := _refusal(verdicts, retention, brake, complete=complete, doubt=doubt):
+        code, text = refusal
+        return Pruning(every, (), text, code)
+    going = tuple(one.copy for one in reversed(every) if one.action is Action.DELETE)
+    waits = told_held(held, brake.held_until(now), retention.zone) if held else None
+    return Pruning(every, going, waits=waits)
+
+
+def _refusal(
+    verdicts: Sequence[Verdict], retention: Retention, brake: Brake, *, complete: bool, doubt: str
+) -> tuple[Code, str] | None:
+    """Why nothing may be deleted, whatever the rules say."""
+    if not complete:
+        return "partial_listing", "the store was not listed to its end, so nothing is deleted by it"
+    if doubt:
+        return "clock", f"{doubt}, so nothing is deleted"
+    over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone)
+    return None if over is None else ("max_deletions", over)
+
+
+def _age(verdict: CopyVerdict) -> tuple[datetime, str]:
+    """The key that orders copies from the oldest."""
+    return (verdict.copy.name.created_at, verdict.copy.name.data)
+
+
+def _as_backup(copy: Copy) -> Backup:
+    """The copy as the backup that it is of, under its own key: a store can hold two copies of one backup.
+
+    What the panel locks or no longer has is no matter here.
+    """
+    made = copy.name.created_at
+    return replace(copy.backup, uuid=copy.name.data, successful=True, locked=False, created_at=made, completed_at=made)
+
+
+def _until_unlocked(verdict: Verdict, copies: dict[str, Copy], now: datetime, retention: Retention) -> Verdict:
+    """A deletion that a lock forbids is none: it waits for the lock's end, and is judged again then."""
+    until = copies[verdict.backup.uuid].locked_until
+    if verdict.action is not Action.DELETE or until is None or until <= now:
+        return verdict
+    locked = Reason("locked", None, f"locked in the store until {format_moment(until, retention.zone)}")
+    return verdict._replace(action=Action.KEEP, reasons=(*verdict.reasons, locked))

@@ -1,0 +1,163 @@
+"""What to copy next, to which store, and why; and what a store would not take.
+
+What must hold: only good backups in the policy's scope are copied, the newest first; a store is filled by the rules
+that prune it, so that nothing is copied only to be pruned; and a backup that a store has is not copied to it again.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from daemon.core.copied import Copied
+from daemon.core.keep import Keep
+from daemon.core.model import Action, Backup, Reason, Scope, Verdict
+from daemon.core.names import Ownership
+from daemon.core.retention import Retention, judge
+from daemon.core.states import age
+from daemon.core.units import EARLIEST, format_duration
+
+_NOBODY = Ownership((), None)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRules:
+    """What one store takes and keeps.
+
+    At most one backup of a server is taken in each `every`; these periods are counted since 1970 UTC, so that a backup
+    that is a few seconds early is taken all the same. `backfill` bounds what is taken from before the store's first
+    copy: the newest so many backups of the panel; None for all of them, 0 for the newest alone.
+    """
+
+    name: str
+    keep: Keep
+    min_good: int = 1
+    every: timedelta | None = None
+    backfill: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        if self.every is not None and self.every <= timedelta(0):
+            raise ValueError("every must be longer than nothing")
+        if self.backfill is not None and self.backfill < 0:
+            raise ValueError(f'backfill = {self.backfill}: write 1 or more, "all" or "none"')
+
+    def retention(self, policy: Retention) -> Retention:
+        """Return what the store keeps of a server that follows the policy: in its zone, and all that was copied."""
+        return replace(
+            policy, keep=self.keep, min_good=self.min_good, scope=Scope.ALL, total_size=None, failed_after=None
+        )
+
+
+class Taken(StrEnum):
+    """Whether a store has a backup, is to have it, or would not take it."""
+
+    HELD = "held"
+    WANTED = "wanted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What becomes of one good backup in one store, and why: at least one reason."""
+
+    backup: Backup
+    taken: Taken
+    reasons: tuple[Reason, ...]
+
+
+_HELD = (Reason("copied", None, "copied"),)
+
+
+def choices(
+    verdicts: Iterable[Verdict], copies: Collection[Backup], rules: StoreRules, policy: Retention, *, now: datetime
+) -> tuple[Choice, ...]:
+    """Given the verdicts on a panel's listing and the whole copies in a store, return what the store has, wants and
+    refuses of the good backups in scope, newest first.
+
+    `now` is the panel's clock. Suspicion has had its say in the verdicts, and is not asked again.
+    """
+    everyone = policy.scope is Scope.ALL
+    good = [one.backup for one in verdicts if one.whole and (one.own or everyone)]
+    have = {copy.uuid for copy in copies}
+    refused = _out_of_turn(good, copies, rules)
+    candidates = [backup for backup in good if backup.uuid not in have and backup.uuid not in refused]
+    judged = _judged([*copies, *candidates], rules, policy, now)
+
+    def choice(backup: Backup) -> Choice:
+        if backup.uuid in have:
+            return Choice(backup, Taken.HELD, _HELD)
+        if backup.uuid in refused:
+            return Choice(backup, Taken.REFUSED, (refused[backup.uuid],))
+        verdict = judged[backup.uuid]
+        return Choice(backup, Taken.WANTED if verdict.action is Action.KEEP else Taken.REFUSED, verdict.reasons)
+
+    return tuple(map(choice, good))
+
+
+def _judged(backups: Iterable[Backup], rules: StoreRules, policy: Retention, now: datetime) -> Mapping[str, Verdict]:
+    """What the store's rules make of its copies together with what may be copied; all of these count as good."""
+    unlocked = [replace(backup, locked=False) for backup in backups]
+    retention = replace(rules.retention(policy), suspicious=0)
+    return {one.backup.uuid: one for one in judge(unlocked, retention, ownership=_NOBODY, now=now)}
+
+
+def _out_of_turn(good: Sequence[Backup], copies: Collection[Backup], rules: StoreRules) -> dict[str, Reason]:
+    """What `every` and `backfill` do not let in, by uuid. The good ones are the panel's, newest first."""
+    have = {copy.uuid for copy in copies}
+    first = min((copy.created_at or EARLIEST for copy in copies), default=None)
+    taken = {_period(copy, rules.every) for copy in copies} if rules.every else set()
+    refused = {}
+    for place, backup in enumerate(good):
+        if backup.uuid in have:
+            continue
+        if rules.every and (period := _period(backup, rules.every)) in taken:
+            refused[backup.uuid] = Reason(
+                "every", None, f"one of the same {format_duration(rules.every)} is taken already"
+            )
+        elif rules.backfill is not None and place >= max(1, rules.backfill) and not _is_since(backup, first):
+            refused[backup.uuid] = Reason("backfill", None, "from before the store's first copy")
+        elif rules.every:
+            taken.add(period)
+    return refused
+
+
+def _period(backup: Backup, every: timedelta | None) -> int:
+    """The number of the period that a backup falls into."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return ((backup.created_at or EARLIEST) - epoch) // (every or timedelta.resolution)
+
+
+def _is_since(backup: Backup, first: datetime | None) -> bool:
+    return first is not None and backup.created_at is not None and backup.created_at > first
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One backup that is to be copied, and the stores that want it: it is downloaded once for all of them."""
+
+    backup: Backup
+    stores: tuple[str, ...]
+
+
+def wanted(by_store: Mapping[str, Iterable[Choice]]) -> tuple[Wanted, ...]:
+    """Given each store's choices, return what to copy, the newest backup first."""
+    backups: dict[str, Backup] = {}
+    stores: dict[str, list[str]] = {}
+    for store, chosen in by_store.items():
+        for choice in chosen:
+            if choice.taken is Taken.WANTED:
+                backups[choice.backup.uuid] = choice.backup
+                stores.setdefault(choice.backup.uuid, []).append(store)
+    newest_first = sorted(backups.values(), key=age, reverse=True)
+    return tuple(Wanted(backup, tuple(stores[backup.uuid])) for backup in newest_first)
+
+
+def copied_of(store: str, seen_at: datetime | None, copies: Iterable[Backup], chosen: Iterable[Choice]) -> Copied:
+    """Return what `judge` asks of a store that must have a backup before it is deleted.
+
+    `copies` are those that prove enough for that (invariant 13), and `chosen` is what the store made of the listing.
+    """
+    made = {copy.uuid: copy.created_at for copy in copies if copy.created_at is not None}
+    refused = frozenset(choice.backup.uuid for choice in chosen if choice.taken is Taken.REFUSED)
+    return Copied(store, seen_at, made, refused)
