@@ -8,15 +8,141 @@
     │   │                     4   the journal is damaged, and was left where it is
     │   ├── JournalBusyError  4   another process holds a lock on the journal
     │   └── ServerBusyError   3   another process is rotating this server
-    ├── PanelError            4   the panel is unreachable or refuses (daemon/panel/errors.py has its branches)
-    └── SafetyError           5   refused, because going on could cost a backup
+    └── PanelError            4   the panel is unreachable or refuses (daemon/panel/errors.py has its branches)
 
 Anything else that reaches the command line is a bug: exit 1. Third-party exceptions (httpx, sqlite3, pydantic, OSError)
 are translated where they arise, each at one boundary, and never cross it. A message never holds a key or a signed
 URL.
 """
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+
+
+class ProblemCode(StrEnum):
+    """The kind of an error, a problem or a finding, for scripts. `docs/codes.md` says what each means.
+
+    The codes are a contract: `--json`, the log, the status page's documents and the journal hold them.
+    """
+
+    # A command, and what it stands on.
+    ERROR = "error"
+    BUG = "bug"
+    USAGE = "usage"
+    CONFIG = "config"
+    OUTPUT = "output"
+    LISTEN = "listen"
+    STATE = "state"
+    JOURNAL = "journal"
+    BUSY = "busy"
+    # A call to the panel.
+    PANEL = "panel"
+    PANEL_UNREACHABLE = "panel-unreachable"
+    PANEL_TROUBLE = "panel-trouble"
+    PROXY = "proxy"
+    NODE = "node"
+    NODE_CALL = "node-call"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    STRANGE_ANSWER = "strange-answer"
+    FOREIGN_PANEL = "foreign-panel"
+    KEY_REFUSED = "key-refused"
+    PERMISSION_LACKING = "permission-lacking"
+    NOT_FOUND = "not-found"
+    NO_BACKUP_HOST = "no-backup-host"
+    SERVER_STATE = "server-state"
+    INVALID_REQUEST = "invalid-request"
+    BACKUP_LIMIT = "backup-limit"
+    BACKUP_LOCKED = "backup-locked"
+    REFUSED_REQUEST = "refused-request"
+    API_LIMIT = "api-limit"
+    HELD_BACK = "held-back"
+    CREATION_THROTTLED = "creation-throttled"
+    # A rotation's backup.
+    BACKUP_FAILED = "backup-failed"
+    BACKUP_SUSPICIOUS = "backup-suspicious"
+    BACKUP_PENDING = "backup-pending"
+    BACKUP_STRANGE = "backup-strange"
+    CREATE_UNKNOWN = "create-unknown"
+    NOT_MISSED = "not-missed"
+    TIMEOUT = "timeout"
+    VANISHED = "vanished"
+    STUCK = "stuck"
+    LOCKED = "locked"
+    IGNORED = "ignored"
+    NAME_ALTERED = "name-altered"
+    # A rotation's deletions.
+    LIMIT = "limit"
+    NOTHING_DELETABLE = "nothing-deletable"
+    MAX_DELETIONS = "max-deletions"
+    CLOCK = "clock"
+    PARTIAL_LISTING = "partial-listing"
+    WRONG_TOTAL = "wrong-total"
+    CHANGING = "changing"
+    UNDELETABLE = "undeletable"
+    CONFIGURATION_CHANGED = "configuration-changed"
+    GONE = "gone"
+    DUPLICATE_SERVER = "duplicate-server"
+    # By hand.
+    NOTHING = "nothing"
+    PENDING = "pending"
+    CHANGED = "changed"
+    EMPTY = "empty"
+    NEWEST_GOOD = "newest-good"
+    NOT_SUSPICIOUS = "not-suspicious"
+    HALF_DELETED = "half-deleted"
+    OWN_NAME = "own-name"
+    SCOPE_ALL = "scope-all"
+    LOCK_DROPPED = "lock-dropped"
+    SAFETY_BACKUP = "safety-backup"
+    RESTORE_UNKNOWN = "restore-unknown"
+    OUTCOME_NOT_TOLD = "outcome-not-told"
+    # A file that is downloaded or verified.
+    TRANSFER = "transfer"
+    NOT_GOOD = "not-good"
+    WRONG_FILE = "wrong-file"
+    TARGET = "target"
+    DISK = "disk"
+    DISK_FULL = "disk-full"
+    HOST = "host"
+    LINK_REFUSED = "link-refused"
+    RANGE_REFUSED = "range-refused"
+    STRANGE_HOST = "strange-host"
+    SIZE = "size"
+    CHECKSUM = "checksum"
+    ARCHIVE = "archive"
+    ESCAPING = "escaping"
+    OUTWARD_LINK = "outward-link"
+    UNCHECKED = "unchecked"
+    # A store of copies.
+    STORE = "store"
+    STORE_UNREACHABLE = "store-unreachable"
+    STORE_TROUBLE = "store-trouble"
+    STORE_CUT = "store-cut"
+    STORE_FULL = "store-full"
+    STORE_IDENTITY = "store-identity"
+    STORE_CREDENTIALS = "store-credentials"
+    STORE_PERMISSION = "store-permission"
+    STORE_REFUSED = "store-refused"
+    STORE_UNUSABLE = "store-unusable"
+    OBJECT_EXISTS = "object-exists"
+    OBJECT_MISSING = "object-missing"
+    OBJECT_LOCKED = "object-locked"
+    # What `check` looks at.
+    CONFIGURATION = "configuration"
+    ALERTS = "alerts"
+    NAME = "name"
+    DUPLICATE = "duplicate"
+    SERVER = "server"
+    SKIPPED = "skipped"
+    PERMISSION_OPTIONAL = "permission-optional"
+    RENAMED = "renamed"
+
+    @classmethod
+    def read(cls, text: str) -> "ProblemCode":
+        """Return the code that a journal holds; ERROR for one that only another version knows."""
+        try:
+            return cls(text)
+        except ValueError:
+            return cls.ERROR
 
 
 class Exit(IntEnum):
@@ -35,7 +161,7 @@ class BackupdError(Exception):
     """The root. `text` says what happened, `hint` what the operator can do, `code` names the kind for scripts."""
 
     exit_code: Exit = Exit.BUG
-    code: str = "error"
+    code: ProblemCode = ProblemCode.ERROR
     default_hint: str = ""
 
     def __init__(self, text: str, *, hint: str | None = None) -> None:
@@ -48,14 +174,14 @@ class UsageError(BackupdError):
     """The command line asks for something impossible."""
 
     exit_code = Exit.USAGE
-    code = "usage"
+    code = ProblemCode.USAGE
 
 
 class StateError(BackupdError):
     """The state folder cannot be used."""
 
     exit_code = Exit.FAILED
-    code = "state"
+    code = ProblemCode.STATE
     default_hint = "look at state_dir: it must be a folder that this user can write to, with free space"
 
 
@@ -75,16 +201,9 @@ class ServerBusyError(StateError):
     """Another process, or another task of this one, is rotating the server."""
 
     exit_code = Exit.SOME_FAILED  # by the contract: skipped for a passing state
-    code = "busy"
+    code = ProblemCode.BUSY
     default_hint = "wait until the other rotation has ended; `ptero-backupd status` shows it"
 
     def __init__(self, server_uuid: str, holder: str = "") -> None:
         by = f" by process {holder}" if holder else ""
         super().__init__(f"server {server_uuid} is being rotated already{by}")
-
-
-class SafetyError(BackupdError):
-    """Refused, because going on could cost a backup that somebody wants."""
-
-    exit_code = Exit.REFUSED
-    code = "safety"

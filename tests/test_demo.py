@@ -187,14 +187,14 @@ def test_a_rotation_is_told_from_its_creation_to_its_end(
 
 def test_a_problem_is_told_once_and_in_a_word(narrator: Narrator, out: io.StringIO) -> None:
     """Each rotation meets the suspended server again; the watcher need not."""
-    for code, text in [("server_state", "suspended"), ("server_state", "suspended"), ("odd", "what now")]:
+    for code, text in [("server-state", "suspended"), ("server-state", "suspended"), ("odd", "what now")]:
         narrator.hear({"event": "problem", "level": "warning", "server": "museum", "code": code, "text": text})
     assert told(out) == ["museum skipped suspended", "museum trouble what now"]
 
 
 def test_the_brake_is_noticed_once_its_rotation_has_ended(narrator: Narrator) -> None:
     """The operator looks when there is something to look at."""
-    narrator.hear({"event": "problem", "server": "survival", "code": "max_deletions", "text": "would delete 110"})
+    narrator.hear({"event": "problem", "server": "survival", "code": "max-deletions", "text": "would delete 110"})
     narrator.hear({"event": "rotation_ended", "server": "creative", "result": "done"})
     assert not narrator.braked.is_set()
     narrator.hear({"event": "rotation_ended", "server": "survival", "result": "refused"})

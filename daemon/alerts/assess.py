@@ -5,10 +5,11 @@ from dataclasses import replace
 from daemon.core.alerting import AlertState, Event, Report
 from daemon.core.model import State
 from daemon.core.shrunk import has_shrunk
+from daemon.errors import ProblemCode
 from daemon.rotation.outcome import NO_RIGHT_TO_DELETE, Outcome, Result
 from daemon.rotation.run import Order
 
-_BY_CODE = {"limit": Event.LIMIT, "backup_suspicious": Event.SUSPICIOUS}
+_BY_CODE = {ProblemCode.LIMIT: Event.LIMIT, ProblemCode.BACKUP_SUSPICIOUS: Event.SUSPICIOUS}
 _THOUGH_DONE = {NO_RIGHT_TO_DELETE.code}
 """What somebody must mend before it stops backups, though the rotation that tells of it is done."""
 

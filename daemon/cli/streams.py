@@ -8,7 +8,7 @@ import errno
 import os
 import sys
 
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError, Exit, ProblemCode
 
 STREAMS = (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_WRONLY, "w"), ("stderr", os.O_WRONLY, "w"))
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
@@ -18,7 +18,7 @@ class OutputError(BackupdError):
     """The data could not be written to stdout."""
 
     exit_code = Exit.FAILED
-    code = "output"
+    code = ProblemCode.OUTPUT
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"the output cannot be written: {error.strerror or error}")

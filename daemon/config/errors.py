@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from daemon.errors import UsageError
+from daemon.errors import ProblemCode, UsageError
 
 ENVIRONMENT = "environment"
 _LONGEST_VALUE = 60
@@ -44,7 +44,7 @@ class Problem:
 class ConfigError(UsageError):
     """The configuration is refused as a whole; `problems` holds every mistake, ordered by file."""
 
-    code = "config"
+    code = ProblemCode.CONFIG
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.file))

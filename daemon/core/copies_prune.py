@@ -13,9 +13,9 @@ from daemon.core.brake import Applied, Brake, held_back, told_held, too_many
 from daemon.core.copies_layout import CopyName
 from daemon.core.model import Action, Backup, Reason, Verdict
 from daemon.core.names import Ownership
-from daemon.core.plan import Code
 from daemon.core.retention import Retention, judge
 from daemon.core.units import format_moment
+from daemon.errors import ProblemCode
 
 FOREIGN = Reason("foreign", None, "written by another installation")
 
@@ -56,7 +56,7 @@ class Pruning:
     verdicts: tuple[CopyVerdict, ...]
     deletions: tuple[Copy, ...]
     refused: str | None = None
-    code: Code | None = None
+    code: ProblemCode | None = None
     waits: str | None = None
 
     @property
@@ -109,14 +109,14 @@ def prune(
 
 def _refusal(
     verdicts: Sequence[Verdict], retention: Retention, brake: Brake, *, complete: bool, doubt: str
-) -> tuple[Code, str] | None:
+) -> tuple[ProblemCode, str] | None:
     """Why nothing may be deleted, whatever the rules say."""
     if not complete:
-        return "partial_listing", "the store was not listed to its end, so nothing is deleted by it"
+        return ProblemCode.PARTIAL_LISTING, "the store was not listed to its end, so nothing is deleted by it"
     if doubt:
-        return "clock", f"{doubt}, so nothing is deleted"
+        return ProblemCode.CLOCK, f"{doubt}, so nothing is deleted"
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone)
-    return None if over is None else ("max_deletions", over)
+    return None if over is None else (ProblemCode.MAX_DELETIONS, over)
 
 
 def _age(verdict: CopyVerdict) -> tuple[datetime, str]:

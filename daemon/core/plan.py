@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
 from daemon.core.brake import Applied, Brake, held_back, is_candidate, named, told_held, too_many
 from daemon.core.copied import RULE as UNCOPIED
@@ -18,6 +17,7 @@ from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Stat
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention, judge
 from daemon.core.units import format_moment
+from daemon.errors import ProblemCode
 
 _HOLDERS = {
     "locked": ("locked", "unlock one"),
@@ -32,14 +32,12 @@ _HOLDERS = {
 ROOM_MADE = "room was made once already, and no backup has turned good since"
 """Why no room is made now; it is what keeps a server that makes bad backups from losing its good ones one by one."""
 
-Code = Literal["partial_listing", "clock", "max_deletions", "nothing_deletable"]
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why nothing is deleted: a code for scripts, a text for people. `held` is what waits since retention changed."""
 
-    code: Code
+    code: ProblemCode
     text: str
     held: tuple[Verdict, ...] = ()
 
@@ -55,7 +53,7 @@ class Plan:
     verdicts: tuple[Verdict, ...]
     deletions: tuple[Verdict, ...]
     refused: str | None = None
-    code: Code | None = None
+    code: ProblemCode | None = None
     held: tuple[Verdict, ...] = ()
     waits: str | None = None
 
@@ -86,7 +84,7 @@ def plan(
     held = (*waiting, *seen.held_small(present, brake))
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone, already=already_deleted)
     if over is not None:
-        return Plan(verdicts, (), over, "max_deletions", held)
+        return Plan(verdicts, (), over, ProblemCode.MAX_DELETIONS, held)
     instead = {verdict.backup.uuid: verdict for verdict in waiting}
     verdicts = tuple(instead.get(verdict.backup.uuid, verdict) for verdict in verdicts)
     waits = told_held(held, brake.held_until(listing.taken_at), retention.zone) if held else None
@@ -138,7 +136,7 @@ def make_room(
     if fresh and (again or _shrank_lately(seen.judged(present))):
         return fresh[0]
     if again:
-        return small[0] if small else Refusal("nothing_deletable", ROOM_MADE, waiting)
+        return small[0] if small else Refusal(ProblemCode.NOTHING_DELETABLE, ROOM_MADE, waiting)
     now = listing.taken_at
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
     good = _room_by_good_ones(replace(seen, coming=coming), present, brake)
@@ -151,8 +149,8 @@ def make_room(
 
 def _told_with(waiting: tuple[Verdict, ...], room: Refusal, until: datetime, retention: Retention) -> Refusal:
     """The refusal with the small ones that wait: they are the reason where nothing else could make room."""
-    if waiting and room.code == "nothing_deletable":
-        return Refusal("max_deletions", told_held(waiting, until, retention.zone), waiting)
+    if waiting and room.code == ProblemCode.NOTHING_DELETABLE:
+        return Refusal(ProblemCode.MAX_DELETIONS, told_held(waiting, until, retention.zone), waiting)
     return replace(room, held=(*room.held, *waiting))
 
 
@@ -163,7 +161,7 @@ def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Ve
     held = seen.held(verdicts, present, brake)
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone)
     if over is not None and (because := _no_exception(brake, now, retention)):
-        return Refusal("max_deletions", f"{over}; {because}", held)
+        return Refusal(ProblemCode.MAX_DELETIONS, f"{over}; {because}", held)
     candidates = [
         verdict for verdict in verdicts if verdict.backup is not seen.coming and is_candidate(verdict, retention.scope)
     ]
@@ -174,7 +172,7 @@ def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Ve
         return free
     waiting = [verdict for verdict in held if verdict.state is State.GOOD]
     if waiting:
-        return Refusal("max_deletions", told_held(waiting, brake.held_until(now), retention.zone), held)
+        return Refusal(ProblemCode.MAX_DELETIONS, told_held(waiting, brake.held_until(now), retention.zone), held)
     if uncopied_ones := [one for one in candidates if uncopied(one) and one.backup.uuid not in spared]:
         return _waiting_for_copies(uncopied_ones, retention)
     return _nothing_deletable(replace(seen, coming=None).judged(present))
@@ -279,14 +277,14 @@ def _partial(listing: Listing) -> Refusal | None:
         return None
     got = len(listing.backups)
     return Refusal(
-        "partial_listing",
+        ProblemCode.PARTIAL_LISTING,
         f"the list of backups kept changing while it was read ({got} read, the panel says {listing.total}), "
         "so nothing is deleted by it",
     )
 
 
 def _undated(listing: Listing) -> Refusal | None:
-    return Refusal("clock", f"{listing.doubt}, so nothing is deleted") if listing.doubt else None
+    return Refusal(ProblemCode.CLOCK, f"{listing.doubt}, so nothing is deleted") if listing.doubt else None
 
 
 def _waiting_for_copies(uncopied_ones: Sequence[Verdict], retention: Retention) -> Refusal:
@@ -295,7 +293,9 @@ def _waiting_for_copies(uncopied_ones: Sequence[Verdict], retention: Retention) 
     lack = "; ".join(reason.text for reason in oldest.reasons if reason.rule == UNCOPIED)
     names = named([verdict.backup for verdict in reversed(uncopied_ones)], retention.zone)
     advice = 'look at the store, or set copy_before_delete_when_full = "make-room"'
-    return Refusal("nothing_deletable", f"no slot can be freed before the copies are made: {names} ({lack}); {advice}")
+    return Refusal(
+        ProblemCode.NOTHING_DELETABLE, f"no slot can be freed before the copies are made: {names} ({lack}); {advice}"
+    )
 
 
 def _nothing_deletable(present: Sequence[Verdict]) -> Refusal:
@@ -304,7 +304,7 @@ def _nothing_deletable(present: Sequence[Verdict]) -> Refusal:
     counted = [f"{number} {_HOLDERS[holder][0]}" for holder, number in holders.items()]
     held = f"all {counted[0]}" if len(counted) == 1 else ", ".join(counted) or "there is no backup that holds one"
     advice = ", ".join((*(_HOLDERS[holder][1] for holder in holders), "or raise the panel's limit")).removeprefix("or ")
-    return Refusal("nothing_deletable", f"no slot can be freed: {held}; {advice}")
+    return Refusal(ProblemCode.NOTHING_DELETABLE, f"no slot can be freed: {held}; {advice}")
 
 
 def _holder(verdict: Verdict) -> str:

@@ -16,17 +16,18 @@ from typing import Any
 from daemon.clock import Clock
 from daemon.core.units import format_size
 from daemon.demo.screen import Screen
+from daemon.errors import ProblemCode
 from daemon.log import configure
 
 SHOWN = 3
 """So many deletions of one rotation are told one by one."""
 
-WORDS = {
-    "server_state": "skipped",
-    "max_deletions": "refused",
-    "limit": "refused",
-    "stuck": "stuck",
-    "backup_failed": "failed",
+WORDS: Mapping[str, str] = {
+    ProblemCode.SERVER_STATE: "skipped",
+    ProblemCode.MAX_DELETIONS: "refused",
+    ProblemCode.LIMIT: "refused",
+    ProblemCode.STUCK: "stuck",
+    ProblemCode.BACKUP_FAILED: "failed",
 }
 """What a problem is called in a line, by its code."""
 
@@ -114,7 +115,7 @@ class Narrator:
 
     def _on_problem(self, who: str, event: Mapping[str, Any]) -> None:
         code, text = str(event.get("code")), str(event.get("text"))
-        if code == "max_deletions" and not self.braked_server:
+        if code == ProblemCode.MAX_DELETIONS and not self.braked_server:
             self.braked_server = who
         self._say_once(who, WORDS.get(code, "trouble"), text)
 

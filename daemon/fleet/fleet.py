@@ -15,7 +15,7 @@ from daemon.config.values import Config, ServerConfig
 from daemon.core.calendar import Starts
 from daemon.core.model import Server
 from daemon.core.units import format_duration
-from daemon.errors import StateError
+from daemon.errors import ProblemCode, StateError
 from daemon.fleet.clients import Clients, OpenClient
 from daemon.fleet.recovery import recover
 from daemon.fleet.scheduler import Scheduler
@@ -350,7 +350,9 @@ class Fleet:
             self._names_by_uuid[server.uuid] = config.name
             return
         text = f"servers.{config.name} is the same server as servers.{other} ({server.uuid}); it is configured twice"
-        raise Halt(Result.REFUSED, Problem("duplicate_server", text, "remove one of the two from the configuration"))
+        raise Halt(
+            Result.REFUSED, Problem(ProblemCode.DUPLICATE_SERVER, text, "remove one of the two from the configuration")
+        )
 
     def _stage(self, name: str) -> Stage | None:
         run = self._tools.under_way.get(name)

@@ -5,7 +5,7 @@ Either is remembered in the journal, and obeyed by every judgement from then on.
 
 from daemon.core.model import State, Verdict
 from daemon.core.shrunk import awaits_a_word
-from daemon.errors import UsageError
+from daemon.errors import ProblemCode, UsageError
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, refused
 from daemon.rotation.outcome import Result
@@ -28,9 +28,11 @@ async def accept(operation: Operation, seen: Preview, verdict: Verdict) -> Opera
         return OperationResult(backup, Result.DONE, State.GOOD)
     if verdict.state not in {State.GOOD, State.SUSPICIOUS}:
         text = f"{backup.name} is {verdict.state}, and only a suspicious backup can be accepted"
-        return refused(backup, "not_suspicious", text, state=verdict.state)
+        return refused(backup, ProblemCode.NOT_SUSPICIOUS, text, state=verdict.state)
     if not backup.bytes:
-        return refused(backup, "empty", f"{backup.name} holds 0 bytes, so it cannot be good", state=verdict.state)
+        return refused(
+            backup, ProblemCode.EMPTY, f"{backup.name} holds 0 bytes, so it cannot be good", state=verdict.state
+        )
     must_remember(operation)
     operation.run.context.journal.accept(seen.server.uuid, backup.uuid, operation.clock.now())
     return OperationResult(backup, Result.DONE, State.GOOD, changed=True)

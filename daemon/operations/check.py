@@ -24,7 +24,7 @@ from daemon.core.keep import ALL
 from daemon.core.model import Backup, Listing, Scope, Server
 from daemon.core.names import Altered, Ownership
 from daemon.core.units import format_duration
-from daemon.errors import Exit, JournalDamagedError, StateError
+from daemon.errors import Exit, JournalDamagedError, ProblemCode, StateError
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError, ServerStateError
 from daemon.rotation.outcome import NO_BACKUPS, refusal
@@ -37,7 +37,6 @@ NEEDED = ("backup.read", "backup.create", "backup.delete")
 BY_HAND = ("backup.download", "backup.restore")
 _EVERY = "*"
 AlteredNames = Callable[[str], Mapping[str, Altered]]
-_CLOCK = "clock"
 _SHOWN = 3
 
 
@@ -54,7 +53,7 @@ class Finding:
     """One thing that was looked at. `code` names its kind for scripts; `panel` and `server` are configured names."""
 
     level: Level
-    code: str
+    code: ProblemCode
     text: str
     hint: str = ""
     panel: str | None = None
@@ -65,10 +64,12 @@ def check_configuration(config: Config) -> tuple[Finding, ...]:
     """Given a configuration that was not refused, return what is to be said of it without asking a panel."""
     files = ", ".join(map(str, config.files)) or "the environment"
     counts = f"{_number(config.servers, 'server')} on {_number(config.panels, 'panel')}"
-    warnings = (Finding(Level.WARNING, "configuration", warning) for warning in config.warnings)
+    warnings = (Finding(Level.WARNING, ProblemCode.CONFIGURATION, warning) for warning in config.warnings)
     names = _unsafe_names(config)
-    told = (Finding(Level.OK, "alerts", f"alerts.{name}: {_tells(one)}") for name, one in config.alerts.items())
-    return (Finding(Level.OK, "configuration", f"{files}: {counts}"), *told, *names, *warnings)
+    told = (
+        Finding(Level.OK, ProblemCode.ALERTS, f"alerts.{name}: {_tells(one)}") for name, one in config.alerts.items()
+    )
+    return (Finding(Level.OK, ProblemCode.CONFIGURATION, f"{files}: {counts}"), *told, *names, *warnings)
 
 
 def _unsafe_names(config: Config) -> list[Finding]:
@@ -80,18 +81,18 @@ def _unsafe_names(config: Config) -> list[Finding]:
         if unsafe := unsafe_characters(template):
             text = f'name = "{template.text}" has characters that some panels alter: {" ".join(unsafe)}'
             hint = "letters, digits, blanks and - . _ are kept; put the old name into also_own"
-            findings.append(Finding(Level.WARNING, "name", text, hint))
+            findings.append(Finding(Level.WARNING, ProblemCode.NAME, text, hint))
     return findings
 
 
 def check_state(state_dir: Path | None) -> Finding:
     """Given the state folder, return whether journal and locks can be kept in it; without them nothing is deleted."""
     if state_dir is None:
-        return Finding(Level.OK, "state", 'state_dir is "none": nothing is remembered')
+        return Finding(Level.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered')
     if _is_made_by_others(state_dir):
         text = f"the state folder {state_dir} does not exist yet, and this user cannot make it"
         hint = "whoever starts the daemon must make it, as systemd does by StateDirectory"
-        return Finding(Level.WARNING, "state", text, hint)
+        return Finding(Level.WARNING, ProblemCode.STATE, text, hint)
     try:
         Journal.check(state_dir)
         check_locks(state_dir)
@@ -99,7 +100,7 @@ def check_state(state_dir: Path | None) -> Finding:
         return Finding(Level.ERROR, error.code, error.text, error.hint)
     except StateError as error:
         return Finding(Level.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
-    return Finding(Level.OK, "state", f"the state folder {state_dir} can be used")
+    return Finding(Level.OK, ProblemCode.STATE, f"the state folder {state_dir} can be used")
 
 
 def _is_made_by_others(state_dir: Path) -> bool:
@@ -134,10 +135,10 @@ async def check_panels(
 def exit_code(findings: Sequence[Finding]) -> Exit:
     """2 for a mistake in the configuration, 4 where no panel answered, 3 where something is wrong, else 0."""
     errors = [finding for finding in findings if finding.level is Level.ERROR]
-    if any(finding.code == "duplicate" for finding in errors):
+    if any(finding.code == ProblemCode.DUPLICATE for finding in errors):
         return Exit.USAGE
     panels = {finding.panel for finding in findings if finding.panel}
-    silent = {finding.panel for finding in errors if finding.server is None and finding.code != _CLOCK}
+    silent = {finding.panel for finding in errors if finding.server is None and finding.code != ProblemCode.CLOCK}
     if panels and panels <= silent:
         return Exit.FAILED
     return Exit.SOME_FAILED if errors else Exit.DONE
@@ -146,7 +147,7 @@ def exit_code(findings: Sequence[Finding]) -> Exit:
 def _twice(config: Config, uuids: Mapping[str, str]) -> list[Finding]:
     """What is wrong with servers that are configured a second time."""
     return [
-        Finding(Level.ERROR, "duplicate", f"{problem.key}: {problem.reason}", problem.suggestion)
+        Finding(Level.ERROR, ProblemCode.DUPLICATE, f"{problem.key}: {problem.reason}", problem.suggestion)
         for problem in duplicates(config, uuids)
     ]
 
@@ -179,7 +180,7 @@ async def _look_at_panel(
 def _answers(panel: PanelConfig, visible: Sequence[Server], client: PanelClient) -> Finding:
     budget = f", API limit {client.budget.limit} a minute" if client.budget else ""
     text = f"{panel.url} accepts the key, which sees {_number(visible, 'server')}{budget}"
-    return Finding(Level.OK, "panel", text, panel=panel.name)
+    return Finding(Level.OK, ProblemCode.PANEL, text, panel=panel.name)
 
 
 def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Finding]:
@@ -190,14 +191,20 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
     if doubted or ahead is None:
         text = f"{doubted}: backups are made, none is deleted"
         return [
-            Finding(Level.ERROR, _CLOCK, text, "let both clocks follow NTP, and let proxies pass Date on", panel.name)
+            Finding(
+                Level.ERROR,
+                ProblemCode.CLOCK,
+                text,
+                "let both clocks follow NTP, and let proxies pass Date on",
+                panel.name,
+            )
         ]
     if abs(ahead) <= CLOCK_TOLERANCE:
         return []
     direction = "ahead of" if ahead > timedelta(0) else "behind"
     text = f"its clock is {format_duration(abs(ahead))} {direction} ours"
     hint = "one of the two is wrong: let both follow NTP; retention itself goes by the panel's clock"
-    return [Finding(Level.WARNING, _CLOCK, text, hint, panel.name)]
+    return [Finding(Level.WARNING, ProblemCode.CLOCK, text, hint, panel.name)]
 
 
 # A server ---------------------------------------------------------------------------------------------------------
@@ -213,7 +220,7 @@ async def _look_at_server(
         return [_about(config, Level.ERROR, error.code, error.text, _meant(config, visible) or error.hint)], {}
     except PanelError as error:
         return [_about(config, Level.ERROR, error.code, error.text, error.hint)], {}
-    seen = _about(config, Level.OK, "server", f'"{server.name}" on {server.node}')
+    seen = _about(config, Level.OK, ProblemCode.SERVER, f'"{server.name}" on {server.node}')
     findings = [seen, *_obstacle(config, server), *_permissions(config, server), *_no_backups(config, server)]
     if server.obstacle is None and not any(finding.level is Level.ERROR for finding in findings):
         findings += await _look_at_backups(config, server, client, altered(server.uuid))
@@ -244,10 +251,10 @@ def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
     if lacking := [name for name in NEEDED if name not in held]:
         text = f"the key lacks {', '.join(lacking)}"
         hint = "give the key's user these permissions on the server"
-        findings.append(_about(config, Level.ERROR, "permission-lacking", text, hint))
+        findings.append(_about(config, Level.ERROR, ProblemCode.PERMISSION_LACKING, text, hint))
     if lacking := [name for name in BY_HAND if name not in held]:
         text = f"the key lacks {', '.join(lacking)}, which only commands by hand need"
-        findings.append(_about(config, Level.OK, "permission-optional", text))
+        findings.append(_about(config, Level.OK, ProblemCode.PERMISSION_OPTIONAL, text))
     return findings
 
 
@@ -277,7 +284,7 @@ def _brake(config: ServerConfig, ownership: Ownership, listing: Listing) -> list
     """Whether more is beyond retention than may go at once, so that nothing goes until somebody says so."""
     brake = Brake(config.policy.max_deletions, config.policy.max_share)
     decided = judged(config, listing, ownership=ownership, accepted=frozenset(), brake=brake)
-    if decided.code != "max_deletions":
+    if decided.code != ProblemCode.MAX_DELETIONS:
         return []
     once = "" if brake.most == 0 else "; at the panel's limit one goes in 24 hours, so that there is a backup each day"
     problem = refusal(config.name, decided.code, f"{decided.refused}: none goes{once}")
@@ -292,7 +299,7 @@ def _altered(config: ServerConfig, ownership: Ownership, backups: Sequence[Backu
         return []
     text = f'the panel alters names, such as to "{known[-1].name}": {_number(known, "backup")} known by uuid alone'
     hint = "they are its own as long as the state folder is kept"
-    return [_about(config, Level.WARNING, "name_altered", text, hint)]
+    return [_about(config, Level.WARNING, ProblemCode.NAME_ALTERED, text, hint)]
 
 
 def _renamed(config: ServerConfig, ownership: Ownership, backups: Sequence[Backup]) -> list[Finding]:
@@ -305,7 +312,7 @@ def _renamed(config: ServerConfig, ownership: Ownership, backups: Sequence[Backu
         would = f"{_number(range(count), 'backup')} would be under the name {former}"
         text = f"none of its backups is its own, and {would}: was it renamed?"
         hint = f'`also_own = ["{template.text.replace("{server}", former)}"]` makes them its own again'
-        findings.append(_about(config, Level.WARNING, "renamed", text, hint))
+        findings.append(_about(config, Level.WARNING, ProblemCode.RENAMED, text, hint))
     return findings
 
 
@@ -319,9 +326,9 @@ def _limit(config: ServerConfig, ownership: Ownership, server: Server, backups: 
     most = max(most, config.policy.retention.min_good)
     kept = f"what the policy keeps ({most}) plus one{also}"
     if limit >= most + 1 + beyond:
-        return _about(config, Level.OK, "limit", f"the limit of {limit} can hold {kept}")
+        return _about(config, Level.OK, ProblemCode.LIMIT, f"the limit of {limit} can hold {kept}")
     hint = f"raise the limit to {most + 1 + beyond} in the panel, keep fewer, or unlock or delete some by hand"
-    return _about(config, Level.WARNING, "limit", f"the limit of {limit} cannot hold {kept}", hint)
+    return _about(config, Level.WARNING, ProblemCode.LIMIT, f"the limit of {limit} cannot hold {kept}", hint)
 
 
 def _never_deleted(config: ServerConfig, ownership: Ownership, backup: Backup) -> bool:
@@ -337,11 +344,11 @@ def _unbounded(config: ServerConfig, limit: int, also: str) -> Finding:
     text = f"keep {keep} has no bound in number{also}; the limit is {limit}"
     if keep.everything or ALL in keep.counts.values():
         hint = "backups are refused once the limit is reached: give every rule a number"
-        return _about(config, Level.WARNING, "limit", text, hint)
-    return _about(config, Level.OK, "limit", f"{text}, and must hold every start of that span")
+        return _about(config, Level.WARNING, ProblemCode.LIMIT, text, hint)
+    return _about(config, Level.OK, ProblemCode.LIMIT, f"{text}, and must hold every start of that span")
 
 
-def _about(config: ServerConfig, level: Level, code: str, text: str, hint: str = "") -> Finding:
+def _about(config: ServerConfig, level: Level, code: ProblemCode, text: str, hint: str = "") -> Finding:
     return Finding(level, code, text, hint, config.panel.name, config.name)
 
 

@@ -13,7 +13,7 @@ from daemon.core.model import Backup, Scope, State
 from daemon.core.names import LONGEST_NAME
 from daemon.core.units import format_duration, to_zone
 from daemon.core.waiting import first_look
-from daemon.errors import BackupdError, UsageError
+from daemon.errors import BackupdError, ProblemCode, UsageError
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by
 from daemon.panel.errors import BackupLimitError, CreationThrottledError, OutcomeUnknownError, PanelError
@@ -107,7 +107,7 @@ async def _settle(operation: Operation, name: str, lost: OutcomeUnknownError) ->
         text, hint = f"{name} did not appear within {SETTLE_SECONDS:.0f} s", lost.hint
     except OutcomeUnknownError as error:
         text, hint = error.text, error.hint
-    raise Halt(Result.FAILED, Problem("create_unknown", f"{lost.text}; {text}", hint)) from lost
+    raise Halt(Result.FAILED, Problem(ProblemCode.CREATE_UNKNOWN, f"{lost.text}; {text}", hint)) from lost
 
 
 def _at_limit(operation: Operation, seen: Preview, error: BackupLimitError) -> Halt:
@@ -118,7 +118,7 @@ def _at_limit(operation: Operation, seen: Preview, error: BackupLimitError) -> H
     hint = f"{rotate} would free {beyond}; or " if beyond else ""
     hint += "delete one by hand, or raise the server's backup limit in the panel"
     text = f"{error.text}; by hand no room is made"
-    return Halt(Result.REFUSED, Problem("limit", text, hint))
+    return Halt(Result.REFUSED, Problem(ProblemCode.LIMIT, text, hint))
 
 
 # Name and ignore list ------------------------------------------------------------------------------------------------
@@ -185,14 +185,14 @@ def _misunderstood(operation: Operation, options: CreateOptions, seen: Preview, 
     problems, asked = [], _ignored(operation, options)
     if backup.ignored != asked:
         text = f"the panel understood the ignore list as {list(backup.ignored)}, not {list(asked)}"
-        problems.append(Problem("ignored", text))
+        problems.append(Problem(ProblemCode.IGNORED, text))
     policy = seen.config.policy
     if seen.config.ownership.owns(backup.name):
         text = f"{backup.name} is a name of policy {policy.name}, so its retention may delete this backup"
-        problems.append(Problem("own_name", text, "lock it, or choose another name"))
+        problems.append(Problem(ProblemCode.OWN_NAME, text, "lock it, or choose another name"))
     elif policy.scope is Scope.ALL and not options.locked:
         text = f'policy {policy.name} has scope "all", so its retention may delete this backup'
-        problems.append(Problem("scope_all", text, "lock it"))
+        problems.append(Problem(ProblemCode.SCOPE_ALL, text, "lock it"))
     return tuple(problems)
 
 
@@ -214,7 +214,7 @@ async def _await(operation: Operation, seen: Preview, handled: OperationResult) 
             handled = replace(handled, backup=verdict.backup, state=verdict.state)
             # Not the verdict's reasons: that it is locked or not this policy's says nothing of what is wrong with it.
             return handled if verdict.state is State.GOOD else _not_good(handled, verdict.because)
-    return handled.with_problem("vanished", f"{backup.name} vanished from the panel", result=Result.FAILED)
+    return handled.with_problem(ProblemCode.VANISHED, f"{backup.name} vanished from the panel", result=Result.FAILED)
 
 
 def _not_good(handled: OperationResult, because: str) -> OperationResult:
@@ -223,7 +223,9 @@ def _not_good(handled: OperationResult, because: str) -> OperationResult:
     failed = state is State.FAILED
     text = f"{backup.name} is {state}" if because == state else f"{backup.name} is {state}: {because}"
     hint = "look at the node's log" if failed else "look into it; `ptero-backupd backups accept` says that it is good"
-    return replace(handled, changed=not failed).with_problem(f"backup_{state}", text, hint, result=Result.FAILED)
+    return replace(handled, changed=not failed).with_problem(
+        ProblemCode(f"backup-{state}"), text, hint, result=Result.FAILED
+    )
 
 
 async def _see_to_lock(operation: Operation, options: CreateOptions, handled: OperationResult) -> OperationResult:
@@ -232,18 +234,18 @@ async def _see_to_lock(operation: Operation, options: CreateOptions, handled: Op
     if not options.locked or backup.locked:
         return handled
     if handled.state is State.FAILED:
-        lost = Problem("lock_dropped", "a backup that fails loses its lock; it was not set again")
+        lost = Problem(ProblemCode.LOCK_DROPPED, "a backup that fails loses its lock; it was not set again")
         return replace(handled, problems=(lost, *handled.problems))
     if not backup.successful:
         text = "the panel dropped the lock"
         hint = "the key's user needs backup.delete on this server to lock backups"
-        return handled.with_problem("lock_dropped", text, hint, result=Result.FAILED)
+        return handled.with_problem(ProblemCode.LOCK_DROPPED, text, hint, result=Result.FAILED)
     operation.tell(f"locking {backup.name}")
     try:
         return replace(handled, backup=await operation.client.set_lock(operation.config.id, backup.uuid, True))
     except PanelError as error:
         text = f"{backup.name} is not locked: {error.text}"
-        return handled.with_problem("lock_dropped", text, error.hint, result=Result.FAILED)
+        return handled.with_problem(ProblemCode.LOCK_DROPPED, text, error.hint, result=Result.FAILED)
 
 
 def _there(handled: OperationResult) -> Backup:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.states import age
-from daemon.errors import BackupdError, StateError
+from daemon.errors import BackupdError, ProblemCode, StateError
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.panel.errors import NotFoundError
@@ -37,10 +37,12 @@ def gone(uuid: str) -> OperationResult:
 def obstacle(backup: Backup, state: State | None = None) -> OperationResult | None:
     """Why this backup is not to be deleted as it stands; None where nothing is in the way."""
     if backup.locked:
-        return refused(backup, "backup-locked", f"{backup.name} is locked", UNLOCK, state)
+        return refused(backup, ProblemCode.BACKUP_LOCKED, f"{backup.name} is locked", UNLOCK, state)
     if backup.completed_at is None:
         text = f"{backup.name} is still being made; the node would go on writing what nobody knows of"
-        return refused(backup, "pending", text, "wait until it is completed, or until the panel marks it failed", state)
+        return refused(
+            backup, ProblemCode.PENDING, text, "wait until it is completed, or until the panel marks it failed", state
+        )
     return None
 
 
@@ -65,7 +67,8 @@ async def delete(operation: Operation, seen: Preview, chosen: Sequence[Verdict])
     handled = [await _delete(operation, verdict) for verdict in oldest_first]
     lost, words = loss(seen.plan.verdicts, chosen) or (None, "")
     return tuple(
-        one.with_problem("newest_good", words) if one.changed and one.backup == lost else one for one in handled
+        one.with_problem(ProblemCode.NEWEST_GOOD, words) if one.changed and one.backup == lost else one
+        for one in handled
     )
 
 
@@ -106,7 +109,7 @@ async def _changed(operation: Operation, verdict: Verdict) -> OperationResult:
         return OperationResult(listed, Result.DONE, verdict.state)
     except BackupdError as error:
         return ended_by(error, listed)
-    changed = refused(now, "changed", f"{listed.name} changed since it was listed", "look at it again")
+    changed = refused(now, ProblemCode.CHANGED, f"{listed.name} changed since it was listed", "look at it again")
     return obstacle(now) or changed
 
 
@@ -140,7 +143,7 @@ def _decide(
         raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused, again=BEYOND))
     operation.run.let_through(config, listing, plan)
     if plan.waits is not None:
-        hindered = refusal(config.name, "max_deletions", plan.waits, again=BEYOND)
+        hindered = refusal(config.name, ProblemCode.MAX_DELETIONS, plan.waits, again=BEYOND)
         operation.run.problem(hindered.code, hindered.text, hindered.hint)
     decided = tuple(verdict for verdict in plan.deletions if verdict.backup.uuid in shown)
     for verdict in decided:

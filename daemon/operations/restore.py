@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from daemon.core.model import Backup, Server, State, Verdict
 from daemon.core.units import format_duration
-from daemon.errors import BackupdError
+from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.create import CreateOptions, ask, finish
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by, refused
@@ -64,7 +64,7 @@ def unfit(verdict: Verdict) -> OperationResult | None:
             f"{backup.name} may have no file, since its deletion was asked for and not completed",
             _HALF_DELETED,
         )
-        return refused(backup, "half_deleted", text, hint, state)
+        return refused(backup, ProblemCode.HALF_DELETED, text, hint, state)
     because = verdict.because  # not the verdict's reasons: that it is locked or foreign hinders no restore
     hint = "`ptero-backupd backups list` shows which are good"
     if state is State.SUSPICIOUS:
@@ -72,7 +72,7 @@ def unfit(verdict: Verdict) -> OperationResult | None:
     text = f"{backup.name} is {state}, and only a good backup is restored"
     if because and state not in because:
         text += f": {because}"
-    return refused(backup, f"backup_{state}", text, hint, state)
+    return refused(backup, ProblemCode(f"backup-{state}"), text, hint, state)
 
 
 async def restore(operation: Operation, backup: Backup, options: RestoreOptions) -> Restored:
@@ -97,7 +97,7 @@ def _tell_of_safety(done: Restored) -> Restored:
     """Where nothing was restored in the end, say what was made for it."""
     if done.safety is None or done.safety.backup is None or done.handled.result is Result.DONE:
         return done
-    kept = Problem("safety_backup", f"{done.safety.backup.name}, the safety backup, stays, locked")
+    kept = Problem(ProblemCode.SAFETY_BACKUP, f"{done.safety.backup.name}, the safety backup, stays, locked")
     return replace(done, handled=replace(done.handled, problems=(kept, *done.handled.problems)))
 
 
@@ -109,7 +109,7 @@ def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
         return ended_by(PermissionLackingError(text), backup)
     verdict = next((one for one in seen.plan.verdicts if one.backup.uuid == backup.uuid), None)
     if verdict is None:
-        return refused(backup, "gone", f"{backup.name} is gone from the panel")
+        return refused(backup, ProblemCode.GONE, f"{backup.name} is gone from the panel")
     return unfit(verdict)
 
 
@@ -148,7 +148,7 @@ async def _restore(operation: Operation, done: Restored, backup: Backup, options
     """Ask for it once, and wait for its end."""
     still = await operation.client.backup(operation.config.id, backup.uuid)
     if not still.successful:
-        return replace(done, handled=refused(still, "changed", f"{backup.name} is not good any more"))
+        return replace(done, handled=refused(still, ProblemCode.CHANGED, f"{backup.name} is not good any more"))
     operation.tell(f"restoring {backup.name}")
     operation.going_on = (
         f"the panel may have begun to restore {backup.name} on {operation.config.name}: the server's status shows it"
@@ -191,7 +191,7 @@ async def _has_begun(operation: Operation) -> bool:
 def _unknown(handled: OperationResult, error: OutcomeUnknownError) -> OperationResult:
     text = f"{error.text}; the server was not seen to be restored, so that did not begin, or was over at once"
     hint = "look at the server's files before anything else; it was not asked for a second time"
-    return handled.with_problem("restore_unknown", text, hint, result=Result.FAILED)
+    return handled.with_problem(ProblemCode.RESTORE_UNKNOWN, text, hint, result=Result.FAILED)
 
 
 async def _await_end(operation: Operation, done: Restored) -> Restored:
@@ -212,7 +212,9 @@ async def _await_end(operation: Operation, done: Restored) -> Restored:
             operation.going_on = ""
             return replace(done, ended=True, handled=_ended(done.handled, server))
     text = f"the server is still being restored after {format_duration(LONGEST)}"
-    return replace(done, handled=done.handled.with_problem("timeout", text, "look at the node", result=Result.FAILED))
+    return replace(
+        done, handled=done.handled.with_problem(ProblemCode.TIMEOUT, text, "look at the node", result=Result.FAILED)
+    )
 
 
 def _ended(handled: OperationResult, server: Server) -> OperationResult:
@@ -220,4 +222,4 @@ def _ended(handled: OperationResult, server: Server) -> OperationResult:
     text = "the restore has ended; the panel does not tell whether it went well"
     if server.obstacle is not None:
         text += f", and the server is {server.obstacle} now"
-    return handled.with_problem("outcome_not_told", text, "look at the server's files before starting it")
+    return handled.with_problem(ProblemCode.OUTCOME_NOT_TOLD, text, "look at the server's files before starting it")

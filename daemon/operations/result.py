@@ -11,7 +11,7 @@ from datetime import timedelta
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, State
 from daemon.core.units import format_duration
-from daemon.errors import BackupdError, Exit, SafetyError, ServerBusyError
+from daemon.errors import BackupdError, Exit, ProblemCode, ServerBusyError
 from daemon.panel.errors import (
     ApiLimitError,
     BackupLimitError,
@@ -22,7 +22,7 @@ from daemon.panel.errors import (
 from daemon.rotation.outcome import Outcome, Problem, Result, exit_code
 from daemon.rotation.run import Halt
 
-REFUSALS = (SafetyError, BackupLimitError, BackupLockedError)
+REFUSALS = (BackupLimitError, BackupLockedError)
 """Errors by which nothing failed: going on would have cost something, or the panel's own guard held."""
 
 
@@ -42,12 +42,16 @@ class OperationResult:
     problems: tuple[Problem, ...] = ()
     passing: bool = False
 
-    def with_problem(self, code: str, text: str, hint: str = "", *, result: Result | None = None) -> "OperationResult":
+    def with_problem(
+        self, code: ProblemCode, text: str, hint: str = "", *, result: Result | None = None
+    ) -> "OperationResult":
         """The same with one thing more that the operator should know."""
         return replace(self, problems=(*self.problems, Problem(code, text, hint)), result=result or self.result)
 
 
-def refused(backup: Backup | None, code: str, text: str, hint: str = "", state: State | None = None) -> OperationResult:
+def refused(
+    backup: Backup | None, code: ProblemCode, text: str, hint: str = "", state: State | None = None
+) -> OperationResult:
     """Nothing was done, because going on could cost something."""
     return OperationResult(backup, Result.REFUSED, state, problems=(Problem(code, text, hint),))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
 from daemon.core.plan import Plan
-from daemon.errors import BackupdError, ServerBusyError
+from daemon.errors import BackupdError, ProblemCode, ServerBusyError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import NO_RIGHT_TO_CREATE, NO_RIGHT_TO_DELETE, Outcome, Problem, Result, refusal
@@ -62,7 +62,9 @@ def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
     if isinstance(ended, Outcome):
         return ended
     log.error("rotation_bug", server=order.server.name, exc_info=ended)
-    problem = Problem("bug", f"a bug of ours ended it: {type(ended).__name__}", "please report it, with the log")
+    problem = Problem(
+        ProblemCode.BUG, f"a bug of ours ended it: {type(ended).__name__}", "please report it, with the log"
+    )
     server = order.server
     return Outcome(server.name, server.panel.name, server.policy.name, Result.FAILED, problems=(problem,))
 
@@ -131,7 +133,7 @@ def _pruned(about: Outcome, decided: Plan) -> Outcome:
     if deleted and NO_RIGHT_TO_DELETE in about.problems:
         return replace(about, result=Result.FAILED, deleted=(), kept=len(decided.verdicts))
     if decided.waits is not None:
-        return _with(about, refusal(about.server, "max_deletions", decided.waits), Result.REFUSED)
+        return _with(about, refusal(about.server, ProblemCode.MAX_DELETIONS, decided.waits), Result.REFUSED)
     return about
 
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.config.addresses import is_clear
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError, Exit, ProblemCode
 from daemon.panel import reach
 from daemon.panel.answers import clean, whole
 from daemon.panel.errors import ProxyError
@@ -42,7 +42,7 @@ class HostError(BackupdError):
     """The host of the file does not give it, or not to its end; a new link and a little patience may help."""
 
     exit_code = Exit.FAILED
-    code = "host"
+    code = ProblemCode.HOST
     default_hint = "look at the node, or the object store: is it up, and reachable from this machine?"
     transient = True
 
@@ -50,20 +50,20 @@ class HostError(BackupdError):
 class LinkRefusedError(HostError):
     """The host answers 4xx: the link is used up or too old, or the file is not there."""
 
-    code = "link-refused"
+    code = ProblemCode.LINK_REFUSED
     default_hint = "the host no longer has the file, or the clocks of panel and host differ"
 
 
 class RangeRefusedError(HostError):
     """The host does not continue where it was asked to; from the beginning it may work."""
 
-    code = "range-refused"
+    code = ProblemCode.RANGE_REFUSED
 
 
 class StrangeHostError(HostError):
     """The link leads nowhere that may be followed."""
 
-    code = "strange-host"
+    code = ProblemCode.STRANGE_HOST
     default_hint = "look at the panel's backup settings: which address does it hand out for downloads?"
     transient = False
 

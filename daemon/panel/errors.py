@@ -29,7 +29,7 @@ t: `transient` — the same call may succeed later without anybody's help. No te
 from enum import StrEnum
 
 from daemon.core.model import Obstacle
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError, Exit, ProblemCode
 
 
 class PanelError(BackupdError):
@@ -40,7 +40,7 @@ class PanelError(BackupdError):
     """
 
     exit_code = Exit.FAILED
-    code = "panel"
+    code = ProblemCode.PANEL
     transient: bool = False
 
     def __init__(
@@ -61,7 +61,7 @@ class PanelError(BackupdError):
 class PanelUnreachableError(PanelError):
     """There was no connection, so no write was sent."""
 
-    code = "panel-unreachable"
+    code = ProblemCode.PANEL_UNREACHABLE
     default_hint = "check the panel's url, its certificate, and whether this machine can reach it"
     clear_hint = "the other end speaks no TLS: does the panel's url need http, or another port?"
     private_hint = (
@@ -73,14 +73,14 @@ class PanelUnreachableError(PanelError):
 class ProxyError(PanelError):
     """A proxy that the environment names cannot be used; nothing was sent."""
 
-    code = "proxy"
+    code = ProblemCode.PROXY
     default_hint = "correct the variable, or add the panel's host to NO_PROXY"
 
 
 class PanelTroubleError(PanelError):
     """The panel, or a proxy in front of it, answers a read with 5xx, does not delete, or does not keep a lock."""
 
-    code = "panel-trouble"
+    code = ProblemCode.PANEL_TROUBLE
     default_hint = "the panel is in trouble or in maintenance; its own log says more"
     transient = True
 
@@ -88,7 +88,7 @@ class PanelTroubleError(PanelError):
 class NodeError(PanelError):
     """The panel could not make the server's node carry out the request."""
 
-    code = "node"
+    code = ProblemCode.NODE
     default_hint = "look at the node: is it up, does the panel show it green, is its disk full?"
     transient = True
 
@@ -100,13 +100,13 @@ class NodeCallError(NodeError):
     backup, a failed restore no status, and a failed deletion the backup. Its file may be gone if the node was late.
     """
 
-    code = "node-call"
+    code = ProblemCode.NODE_CALL
 
 
 class OutcomeUnknownError(PanelError):
     """A write was sent, and no answer says whether it was carried out."""
 
-    code = "outcome-unknown"
+    code = ProblemCode.OUTCOME_UNKNOWN
     default_hint = "this may have been done or not; look at the panel before you try again"
     transient = True
 
@@ -114,7 +114,7 @@ class OutcomeUnknownError(PanelError):
 class StrangeAnswerError(PanelError):
     """The answer is not a panel's: a login page, a CDN's interstitial, cut JSON. Such answers come and go."""
 
-    code = "strange-answer"
+    code = ProblemCode.STRANGE_ANSWER
     default_hint = (
         "check that url is the panel's own address, with https, and that no login page or proxy answers for it"
     )
@@ -124,7 +124,7 @@ class StrangeAnswerError(PanelError):
 class ForeignPanelError(StrangeAnswerError):
     """The panel is a fork whose backup API works differently."""
 
-    code = "foreign-panel"
+    code = ProblemCode.FOREIGN_PANEL
     default_hint = (
         "Pterodactyl and Pelican are supported; forks that turn backups into jobs (Pyrodactyl, Elytra) are not"
     )
@@ -138,7 +138,7 @@ LEFT_OPEN = (OutcomeUnknownError, ForeignPanelError)
 class KeyRefusedError(PanelError):
     """The panel does not accept the key."""
 
-    code = "key-refused"
+    code = ProblemCode.KEY_REFUSED
     default_hint = (
         "create a client key under Account → API Credentials (ptlc_…, on Pelican pacc_…) and configure all of it"
     )
@@ -160,7 +160,7 @@ class Lacking(StrEnum):
 class PermissionLackingError(PanelError):
     """The panel accepts the key, but does not let it do this."""
 
-    code = "permission-lacking"
+    code = ProblemCode.PERMISSION_LACKING
     hints = {  # noqa: RUF012 — read only, and read once, below
         Lacking.PERMISSION: "give the key's user the permission on this server: backup.read, .create, .delete …",
         Lacking.CLIENT_KEY: "this is an application key (ptla_…, papp_…); use a client key (ptlc_…, pacc_…)",
@@ -176,7 +176,7 @@ class PermissionLackingError(PanelError):
 class NotFoundError(PanelError):
     """The panel has no such server or backup, or does not show it to this key."""
 
-    code = "not-found"
+    code = ProblemCode.NOT_FOUND
     default_hint = "check the id; `ptero-backupd servers` shows what the key can see"
     address_hint = (
         "there is no panel at this address: url is the panel's own address, without /admin, /api or any other path"
@@ -186,7 +186,7 @@ class NotFoundError(PanelError):
 class NoBackupHostError(PanelError):
     """The panel shows the server, but has no place for its backups: a Pelican without a backup host for its node."""
 
-    code = "no-backup-host"
+    code = ProblemCode.NO_BACKUP_HOST
     default_hint = "in the panel's admin area (Pelican: Backup Hosts), assign a backup host to the server's node"
 
 
@@ -197,7 +197,7 @@ class ServerStateError(PanelError):
     does not say, or no longer does.
     """
 
-    code = "server-state"
+    code = ProblemCode.SERVER_STATE
     default_hint = "wait until the server is idle again"
     suspended_hint = "only an administrator can end that"
     installed_hint = (
@@ -227,7 +227,7 @@ class ServerStateError(PanelError):
 class InvalidRequestError(PanelError):
     """The panel does not accept a value; `field` names it if the panel did."""
 
-    code = "invalid-request"
+    code = ProblemCode.INVALID_REQUEST
     default_hint = "the panel's own message says what it expects"
     name_hint = "a backup's name may have 191 characters on Pterodactyl and 255 on Pelican: shorten the template"
 
@@ -239,7 +239,7 @@ class InvalidRequestError(PanelError):
 class BackupLimitError(PanelError):
     """The server has reached its backup limit; failed backups do not count, running ones do."""
 
-    code = "backup-limit"
+    code = ProblemCode.BACKUP_LIMIT
     default_hint = "delete or unlock a backup, keep fewer, or raise the server's backup limit in the panel"
 
     def __init__(self, text: str, *, limit: int | None = None, status: int | None = None) -> None:
@@ -250,21 +250,21 @@ class BackupLimitError(PanelError):
 class BackupLockedError(PanelError):
     """The backup is locked, so the panel does not delete it."""
 
-    code = "backup-locked"
+    code = ProblemCode.BACKUP_LOCKED
     default_hint = "if you really want to delete it, run `ptero-backupd backups unlock` first"
 
 
 class RefusedRequestError(PanelError):
     """The panel refuses for another reason, which its own message gives."""
 
-    code = "refused-request"
+    code = ProblemCode.REFUSED_REQUEST
     default_hint = "the panel's own message says why"
 
 
 class ApiLimitError(PanelError):
     """The user's requests for this minute are used up, over all keys."""
 
-    code = "api-limit"
+    code = ProblemCode.API_LIMIT
     default_hint = (
         "something else uses the same user's keys; give the daemon a user of its own, or raise the panel's limit"
     )
@@ -274,7 +274,7 @@ class ApiLimitError(PanelError):
 class HeldBackError(PanelError):
     """A write could not be sent in time, so it was not sent."""
 
-    code = "held-back"
+    code = ProblemCode.HELD_BACK
     default_hint = "others have used up the API limit; the next rotation decides anew"
     transient = True
 
@@ -282,6 +282,6 @@ class HeldBackError(PanelError):
 class CreationThrottledError(PanelError):
     """The server has had all its creations for these minutes; other servers are not affected."""
 
-    code = "creation-throttled"
+    code = ProblemCode.CREATION_THROTTLED
     default_hint = "the panel allows only a few creations per server in ten minutes (BACKUP_THROTTLE_LIMIT in its .env)"
     transient = True

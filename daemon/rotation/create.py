@@ -12,6 +12,7 @@ from daemon.core.adoption import newest_attempt
 from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import ROOM_MADE, Refusal, make_room
+from daemon.errors import ProblemCode
 from daemon.panel.errors import BackupLimitError, NodeError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.rotation.delete import delete_decided
@@ -51,7 +52,7 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
             raise _failed_meanwhile(run, earlier)
         if earlier is None and run.order.trigger in AGAIN and any(row.summary.get("good") for row in rows):
             text = f"{asked[0]}, which this start made, was good and is gone now, so nothing more is deleted for it"
-            raise Halt(Result.FAILED, Problem("vanished", text, "did someone delete it?"))
+            raise Halt(Result.FAILED, Problem(ProblemCode.VANISHED, text, "did someone delete it?"))
         gathered = await gather(run)  # what is decided rests on a listing taken after the last wait
     run.verdicts = verdicts = run.judge(run.config, gathered.listing).verdicts
     pending = _adoptable(run, verdicts, gathered.listing.taken_at)
@@ -98,7 +99,7 @@ def _failed_meanwhile(run: Run, backup: Backup) -> Halt:
     """End as the rotation that asked for it would have, had it seen its backup fail: that counts as one try."""
     run.created = backup
     text = f"{backup.name}, which an earlier attempt at this start asked for, has failed"
-    return Halt(Result.FAILED, Problem("backup_failed", text, "look at the node's log"), retry=Retry.ONCE)
+    return Halt(Result.FAILED, Problem(ProblemCode.BACKUP_FAILED, text, "look at the node's log"), retry=Retry.ONCE)
 
 
 async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
@@ -109,7 +110,7 @@ async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
         return None
     if found.unreadable is not None:
         text = f"{name} was already made for this start, and the panel does not show its state: {found.unreadable}"
-        raise Halt(Result.FAILED, Problem("strange-answer", text), retry=Retry.UNTIL_NEXT_START)
+        raise Halt(Result.FAILED, Problem(ProblemCode.STRANGE_ANSWER, text), retry=Retry.UNTIL_NEXT_START)
     return found
 
 
@@ -150,7 +151,7 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
     attempt = newest_attempt(verdicts)
     if attempt is not None and attempt >= _by_panel(run, start_at):
         text = f"the start of {start_at:%Y-%m-%d %H:%M} UTC was not missed: a backup was made at {attempt:%H:%M:%S}"
-        raise Halt(Result.SKIPPED, Problem("not_missed", text))
+        raise Halt(Result.SKIPPED, Problem(ProblemCode.NOT_MISSED, text))
 
 
 def _made_already(run: Run, verdicts: Sequence[Verdict]) -> Backup | None:
@@ -231,7 +232,7 @@ async def _settle_own(run: Run, name: str, lost: OutcomeUnknownError) -> Backup:
     except OutcomeUnknownError as error:
         text = error.text
         retry_after = max(lost.retry_after or 0, error.retry_after or 0)
-    problem = Problem("create_unknown", f"{lost.text}; {text}", LOOKED_AT_NEXT)
+    problem = Problem(ProblemCode.CREATE_UNKNOWN, f"{lost.text}; {text}", LOOKED_AT_NEXT)
     raise Halt(Result.FAILED, problem, retry=Retry.UNTIL_NEXT_START, retry_after=retry_after) from lost
 
 
@@ -324,4 +325,4 @@ def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> State | No
 
 
 def _at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:
-    return Halt(Result.REFUSED, Problem("limit", f"{limit.text}; {because}", hint or limit.hint))
+    return Halt(Result.REFUSED, Problem(ProblemCode.LIMIT, f"{limit.text}; {because}", hint or limit.hint))

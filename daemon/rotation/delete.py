@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
+from daemon.errors import ProblemCode
 from daemon.panel.errors import (
     LEFT_OPEN,
     ApiLimitError,
@@ -20,7 +21,7 @@ from daemon.panel.errors import (
 )
 from daemon.rotation.deletion import FRESH_SECONDS, ChangedError, delete_seen, expect
 from daemon.rotation.gather import Gathered, gather
-from daemon.rotation.outcome import UNDELETABLE, UNDELETED_HINT, Problem, Result, Retry
+from daemon.rotation.outcome import UNDELETED_HINT, Problem, Result, Retry
 from daemon.rotation.preview import must_be_free
 from daemon.rotation.run import Halt, Run
 
@@ -53,7 +54,9 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
                 gathered = await gather(run)
             continue
         return True
-    run.problem("changing", "the backups changed each time they were looked at; deletion waits for the next rotation")
+    run.problem(
+        ProblemCode.CHANGING, "the backups changed each time they were looked at; deletion waits for the next rotation"
+    )
     return False
 
 
@@ -73,7 +76,7 @@ def current_config(run: Run) -> ServerConfig:
     raise Halt(
         Result.REFUSED,
         Problem(
-            "configuration_changed",
+            ProblemCode.CONFIGURATION_CHANGED,
             f"{difference} while the rotation ran, so nothing is deleted",
             "the next rotation uses the new configuration",
         ),
@@ -87,7 +90,7 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> 
     run.deletion_asked(backup)
     run.announce(step, uuid=backup.uuid, backup=backup.name, because=because)
     if run.journal_broken:
-        raise Halt(Result.FAILED, Problem("journal", "nothing is deleted without a journal"))
+        raise Halt(Result.FAILED, Problem(ProblemCode.JOURNAL, "nothing is deleted without a journal"))
     # A failed one is looked at in any case: the panel itself would delete it though it was locked meanwhile.
     seen_at = None if verdict.state is State.FAILED else gathered.read_at
     try:
@@ -124,7 +127,7 @@ async def _must_be_alone(run: Run, error: PanelError, step: str) -> None:
 def _leave(run: Run, backup: Backup, error: PanelError) -> None:
     """Note that a backup could not be deleted; Halt if there are too many of them."""
     run.undeleted[backup.uuid] = backup, error
-    run.problem(UNDELETABLE, f"{backup.name} could not be deleted: {error.text}", UNDELETED_HINT)
+    run.problem(ProblemCode.UNDELETABLE, f"{backup.name} could not be deleted: {error.text}", UNDELETED_HINT)
     if len(run.undeleted) >= MOST_UNDELETED:
         raise undeleted(run)
 
@@ -132,5 +135,5 @@ def _leave(run: Run, backup: Backup, error: PanelError) -> None:
 def undeleted(run: Run) -> Halt:
     """Return how a rotation with undone deletions ends: the daemon tries them again if that may help."""
     passing = any(error.transient for _, error in run.undeleted.values())
-    problem = next(problem for problem in reversed(run.problems) if problem.code == UNDELETABLE)
+    problem = next(problem for problem in reversed(run.problems) if problem.code == ProblemCode.UNDELETABLE)
     return Halt(Result.FAILED, problem, retry=Retry.UNTIL_NEXT_START if passing else Retry.NO)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from daemon.core.model import Completeness, Listing
+from daemon.errors import ProblemCode
 from daemon.rotation.naming import compare_listed
 from daemon.rotation.run import Run
 
@@ -34,10 +35,10 @@ async def gather(run: Run) -> Gathered:
 def say_incomplete(run: Run, listing: Listing) -> None:
     """Tell the operator if the panel's listing is inconsistent."""
     rows = len(listing.backups)
-    said = any(problem.code == "wrong_total" for problem in run.problems)
+    said = any(problem.code == ProblemCode.WRONG_TOTAL for problem in run.problems)
     if listing.completeness is Completeness.STEADY and not said:
         run.problem(
-            "wrong_total",
+            ProblemCode.WRONG_TOTAL,
             f"the panel counts {listing.total} backups but lists {rows}, twice the same ones: only these are judged, "
             "and total_size has no effect",
         )

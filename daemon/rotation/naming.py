@@ -8,7 +8,7 @@ purpose: in a listing only what panels are known to make of names counts as the 
 from daemon.core.altered import altered, has_time, unsafe_characters
 from daemon.core.model import Backup, Listing
 from daemon.core.names import Altered
-from daemon.errors import StateError
+from daemon.errors import ProblemCode, StateError
 from daemon.rotation.run import Run
 
 
@@ -50,7 +50,7 @@ def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> No
         run.journal_failed(error)
     unsafe = unsafe_characters(run.config.policy.template)
     run.problem(
-        "name_altered",
+        ProblemCode.NAME_ALTERED,
         f'the panel keeps the name "{asked}" as "{kept.name}"; the backup is known by its uuid, from the journal alone',
         f"write the policy's name without {' '.join(unsafe)}" if unsafe else "do not lose the state folder",
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 
 from daemon.core.model import Backup, Server, State, Verdict
-from daemon.errors import Exit
+from daemon.errors import Exit, ProblemCode
 
 
 class Result(StrEnum):
@@ -30,46 +30,46 @@ class Retry(Enum):
 class Problem:
     """Something that the operator should know. `code` is for scripts, `text` for people."""
 
-    code: str
+    code: ProblemCode
     text: str
     hint: str = ""
 
 
 NO_BACKUPS = Problem(
-    "limit", "the panel allows this server no backups at all", "raise the server's backup limit in the panel"
+    ProblemCode.LIMIT, "the panel allows this server no backups at all", "raise the server's backup limit in the panel"
 )
 
 
 NO_RIGHT_TO_DELETE = Problem(
-    "permission-lacking",
+    ProblemCode.PERMISSION_LACKING,
     "the key lacks backup.delete on this server, so no rotation can delete its backups",
     "give the key's user backup.delete on this server; until then its backups pile up to the panel's limit",
 )
 
 NO_RIGHT_TO_CREATE = Problem(
-    "permission-lacking",
+    ProblemCode.PERMISSION_LACKING,
     "the key lacks backup.create on this server, so no rotation can back it up",
     "give the key's user backup.read, backup.create and backup.delete on this server",
 )
 
-UNDELETABLE = "undeletable"
 UNDELETED_HINT = "each rotation tries again; the panel's own log says why it fails"
 
 LOOKED_AT_NEXT = "this may have been done or not; the server's next rotation looks, and goes on from there"
 """The hint for an unknown outcome in a rotation: nobody has to do anything."""
 
 
-def refusal(server: str, code: str | None, text: str, *, again: str = "rotate {server}") -> Problem:
+def refusal(server: str, code: ProblemCode | None, text: str, *, again: str = "rotate {server}") -> Problem:
     """Return the problem of a refused plan, with a hint on what to do about it.
 
     `again` is the command that lifts the brake with --max-deletions.
     """
     look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd {again.format(server=server)} --max-deletions N`"
     hints = {
-        "max_deletions": f"look at {look}; if that is what you want: {lift}",
-        "clock": "let both clocks follow NTP; if you corrected one of them meanwhile, restart the daemon",
+        ProblemCode.MAX_DELETIONS: f"look at {look}; if that is what you want: {lift}",
+        ProblemCode.CLOCK: "let both clocks follow NTP; if you corrected one of them meanwhile, restart the daemon",
     }
-    return Problem(code or "refused", text, hints.get(code or "", ""))
+    code = code or ProblemCode.ERROR  # never: a plan that is refused has a code
+    return Problem(code, text, hints.get(code, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +105,13 @@ class Outcome:
         """Whether all went well, except that the brake let nothing be deleted."""
         made = self.created.uuid if self.created else None
         good = any(one.backup.uuid == made and one.state is State.GOOD for one in self.verdicts)
-        braked = bool(self.problems) and self.problems[-1].code == "max_deletions"
+        braked = bool(self.problems) and self.problems[-1].code == ProblemCode.MAX_DELETIONS
         return good and braked and self.result is Result.REFUSED
 
     @property
     def made_a_failed_one(self) -> bool:
         """Whether a backup was made and failed."""
-        return any(problem.code == "backup_failed" for problem in self.problems)
+        return any(problem.code == ProblemCode.BACKUP_FAILED for problem in self.problems)
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> Exit:

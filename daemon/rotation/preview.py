@@ -11,6 +11,7 @@ from daemon.core.brake import Brake
 from daemon.core.model import Backup, Completeness, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import BackupLimitError, ServerStateError
 from daemon.rotation.brake import brake_of, recall
@@ -118,7 +119,7 @@ def no_room(seen: Preview) -> Problem | None:
     if not isinstance(room, Refusal):
         return None
     hint = refusal(seen.config.name, room.code, room.text).hint or BackupLimitError.default_hint
-    return Problem("limit", f"the limit of {limit} backups is reached; {room.text}", hint)
+    return Problem(ProblemCode.LIMIT, f"the limit of {limit} backups is reached; {room.text}", hint)
 
 
 def adoption(
@@ -135,7 +136,7 @@ def adoption(
 def stuck_problem(stuck: Backup) -> Problem:
     """Return the problem to report for a pending backup that no rotation waits for any more."""
     return Problem(
-        "stuck",
+        ProblemCode.STUCK,
         f"{stuck.name} is pending since {stuck.created_at:%Y-%m-%d %H:%M %Z}; it is left alone and not counted",
         "look at the node's log; once the panel has marked it failed, failed_after applies",
     )

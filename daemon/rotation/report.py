@@ -7,7 +7,7 @@ from typing import Any
 
 from daemon.core.calendar import retry_delay
 from daemon.core.model import Backup, Verdict
-from daemon.errors import StateError
+from daemon.errors import ProblemCode, StateError
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
 from daemon.rotation.run import Halt, Row, Run
 from daemon.state import Rotation
@@ -85,7 +85,7 @@ def newest_good_at(verdicts: Sequence[Verdict], *, besides: Backup | None) -> da
 
 def made_a_failed_one(row: Rotation) -> bool:
     """Whether a rotation, as it is journalled, told that its backup was made and failed."""
-    return any(problem.get("code") == "backup_failed" for problem in row.summary.get("problems", ()))
+    return any(problem.get("code") == ProblemCode.BACKUP_FAILED for problem in row.summary.get("problems", ()))
 
 
 def _retry_at(run: Run, halt: Halt | None) -> datetime | None:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Completeness, Listing, Server, State, Verdict
 from daemon.core.plan import Plan
-from daemon.errors import BackupdError, JournalBusyError, ServerBusyError, StateError
+from daemon.errors import BackupdError, JournalBusyError, ProblemCode, ServerBusyError, StateError
 from daemon.log import bind, bound, get_logger, unbind
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateError
@@ -198,7 +198,7 @@ async def _take_slot(run: Run) -> None:
     )
     if run.context.current_config(run.config.name) is None:
         text = "the server is gone from the configuration while it queued for its node"
-        raise Halt(Result.SKIPPED, Problem("gone", text))
+        raise Halt(Result.SKIPPED, Problem(ProblemCode.GONE, text))
     await _see(run)
 
 
@@ -233,7 +233,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
         run.let_through(config, listing, decided)
         held = None
         if decided.waits is not None:  # told before anything goes: its day has begun, whatever then becomes of the rest
-            held = refusal(config.name, "max_deletions", decided.waits)
+            held = refusal(config.name, ProblemCode.MAX_DELETIONS, decided.waits)
             run.problem(held.code, held.text, held.hint)
         return decided.deletions
 
@@ -249,9 +249,11 @@ def _look_at_created(run: Run, decided: Plan) -> None:
     created = run.known_created
     verdict = next((verdict for verdict in decided.verdicts if verdict.backup.uuid == created.uuid), None)
     if verdict is None:
-        if decided.code == "partial_listing":
+        if decided.code == ProblemCode.PARTIAL_LISTING:
             return  # the listing is known not to be whole, and nothing will be deleted by it
-        raise Halt(Result.FAILED, Problem("vanished", f"{created.name} is not in the listing that followed it"))
+        raise Halt(
+            Result.FAILED, Problem(ProblemCode.VANISHED, f"{created.name} is not in the listing that followed it")
+        )
     run.created = verdict.backup
     if verdict.state is not State.GOOD:
         raise _not_good(verdict)
@@ -260,10 +262,14 @@ def _look_at_created(run: Run, decided: Plan) -> None:
     run.good = True
     run.step("turned_good", uuid=created.uuid, bytes=verdict.backup.bytes)
     if verdict.backup.locked:
-        run.problem("locked", f"{created.name} is locked, though that was not asked for: retention never deletes it")
+        run.problem(
+            ProblemCode.LOCKED, f"{created.name} is locked, though that was not asked for: retention never deletes it"
+        )
     asked, understood = run.config.policy.ignored, verdict.backup.ignored
     if understood != asked:
-        run.problem("ignored", f"the panel understood the ignore list as {list(understood)}, not {list(asked)}")
+        run.problem(
+            ProblemCode.IGNORED, f"the panel understood the ignore list as {list(understood)}, not {list(asked)}"
+        )
 
 
 def _not_good(verdict: Verdict) -> Halt:
@@ -279,7 +285,7 @@ def _not_good(verdict: Verdict) -> Halt:
     return Halt(
         Result.FAILED,
         Problem(
-            f"backup_{verdict.state.value}",
+            ProblemCode(f"backup-{verdict.state}"),
             f"the new backup {verdict.backup.name} did not turn good: {'; '.join(reasons)}",
             hint,
         ),
@@ -313,6 +319,6 @@ def _obstructed(error: ServerStateError) -> Halt:
     An installation that failed is neither: somebody has to see to it, or the server is never backed up.
     """
     retry = Retry.UNTIL_NEXT_START if error.transient else Retry.NO
-    problem = Problem("server_state", error.text, error.hint)
+    problem = Problem(ProblemCode.SERVER_STATE, error.text, error.hint)
     result = Result.SKIPPED if error.transient or error.suspended else Result.FAILED
     return Halt(result, problem, passing=error.transient, retry=retry)

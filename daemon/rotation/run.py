@@ -20,7 +20,7 @@ from daemon.core.brake import Brake
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, plan
-from daemon.errors import StateError
+from daemon.errors import ProblemCode, StateError
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError, StrangeAnswerError
@@ -302,7 +302,7 @@ class Run:
         """How far the panel's clock runs ahead of ours."""
         return self.panel_now() - self.context.clock.now()
 
-    def problem(self, code: str, text: str, hint: str = "") -> Problem:
+    def problem(self, code: ProblemCode, text: str, hint: str = "") -> Problem:
         """Note something that the operator should know; the rotation goes on."""
         found = Problem(code, text, hint)
         if found in self.problems:
@@ -333,5 +333,7 @@ class Run:
         if not self.journal_broken:
             self.journal_broken = True
             self.problem(
-                "journal", f"the journal cannot be written, so nothing will be deleted: {error.text}", error.hint
+                ProblemCode.JOURNAL,
+                f"the journal cannot be written, so nothing will be deleted: {error.text}",
+                error.hint,
             )

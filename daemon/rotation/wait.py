@@ -10,6 +10,7 @@ from datetime import timedelta
 from daemon.core.model import Backup, Listing, Verdict
 from daemon.core.units import format_duration, format_moment
 from daemon.core.waiting import durations_of, far_beyond, next_look, usual
+from daemon.errors import ProblemCode
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import Problem, Result
@@ -90,7 +91,7 @@ async def _look(run: Run, backup: Backup, *, by_list: bool) -> tuple[Backup, Gat
         return await run.client.backup(run.server_id, backup.uuid), None
     except NotFoundError as error:
         text = f"{backup.name} vanished from the panel while it was being made"
-        raise Halt(Result.FAILED, Problem("vanished", text, "did someone delete it?")) from error
+        raise Halt(Result.FAILED, Problem(ProblemCode.VANISHED, text, "did someone delete it?")) from error
     except PanelError as error:
         if not error.transient:
             raise
@@ -115,4 +116,4 @@ def _still_pending(backup: Backup, waited: timedelta, timeout: timedelta) -> Hal
         f"{backup.name} is still pending after {format_duration(waited)} (timeout {format_duration(timeout)}); "
         "it is left alone"
     )
-    return Halt(Result.FAILED, Problem("timeout", text, "look at the node's log"))
+    return Halt(Result.FAILED, Problem(ProblemCode.TIMEOUT, text, "look at the node's log"))

@@ -170,6 +170,9 @@ def _summary(text: str) -> dict[str, Any]:
     for part, key in told:
         if not (isinstance(part, dict) and isinstance(part.get(key), str)):
             raise ValueError(f"a summary that tells no {key}")  # noqa: TRY004 — see above
+    for problem in problems:
+        if isinstance(problem.get("code"), str):
+            problem["code"] = problem["code"].replace("_", "-")  # as earlier versions spelled some
     return summary
 
 

@@ -4,6 +4,7 @@ What cannot be read is passed over, since the next rotation brings it anew.
 """
 
 from daemon import state as history
+from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Problem, Result
 from daemon.status.packed import read_detail
 from daemon.status.values import Ended, Snapshot
@@ -35,7 +36,11 @@ def ended_of(row: history.Rotation) -> Ended:
         good=bool(summary.get("good")),
         deleted=len(summary.get("deleted", ())),
         undeleted=len(summary.get("undeleted", ())),
-        problems=tuple(Problem(**problem) for problem in summary.get("problems", ())),
+        problems=tuple(_problem(**problem) for problem in summary.get("problems", ())),
         retry_at=row.retry_at,
         excused=result is Result.SKIPPED and not summary.get("passing"),
     )
+
+
+def _problem(code: str, text: str, hint: str = "") -> Problem:
+    return Problem(ProblemCode.read(code), text, hint)

@@ -9,7 +9,8 @@ from statistics import median
 from daemon.core.model import Action, State, Verdict
 from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.waiting import durations_of
-from daemon.rotation.outcome import UNDELETABLE, Problem, Result
+from daemon.errors import ProblemCode
+from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
 from daemon.state import Trigger
 from daemon.status.packed import pack, read_detail, unpack, write_detail
@@ -154,13 +155,13 @@ class Ended:
     @property
     def held(self) -> bool:
         """Whether all is well but that the brake let nothing be deleted."""
-        over = bool(self.problems) and self.problems[-1].code == "max_deletions"
+        over = bool(self.problems) and self.problems[-1].code == ProblemCode.MAX_DELETIONS
         return over and self.good and self.result is Result.REFUSED
 
     @property
     def undeletable(self) -> bool:
         """Whether all is well but that the panel did not delete what was to go."""
-        return self.good and bool(self.problems) and self.problems[-1].code == UNDELETABLE
+        return self.good and bool(self.problems) and self.problems[-1].code == ProblemCode.UNDELETABLE
 
 
 @dataclass(frozen=True, slots=True)

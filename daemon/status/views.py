@@ -11,7 +11,8 @@ from enum import StrEnum
 from daemon.config.values import ServerConfig
 from daemon.core.states import PLAINLY
 from daemon.core.units import format_duration, format_moment
-from daemon.rotation.outcome import UNDELETABLE, UNDELETED_HINT, Result
+from daemon.errors import ProblemCode
+from daemon.rotation.outcome import UNDELETED_HINT, Result
 from daemon.status.timetable import Times
 from daemon.status.values import ServerStatus, Tally, Work
 
@@ -148,7 +149,7 @@ def _failing(server: ServerConfig, server_status: ServerStatus) -> Trouble | Non
     if last is None or last.result not in {Result.FAILED, Result.REFUSED}:
         return None
     problem = last.problems[-1] if last.problems else None
-    if last.held or (problem is not None and problem.code in {"backup_suspicious", UNDELETABLE}):
+    if last.held or (problem is not None and problem.code in {ProblemCode.BACKUP_SUSPICIOUS, ProblemCode.UNDELETABLE}):
         return None  # which is told in words of its own
     before = server_status.failures - 1
     row = f", and {before} before it did not succeed either" if before > 0 else ""
@@ -194,7 +195,7 @@ def _undeletable(server: ServerConfig, server_status: ServerStatus) -> Trouble |
     if last is None or not server_status.undeleted:
         return None
     what = "a backup that is" if server_status.undeleted == 1 else f"{server_status.undeleted} backups that are"
-    told = next((problem for problem in reversed(last.problems) if problem.code == UNDELETABLE), None)
+    told = next((problem for problem in reversed(last.problems) if problem.code == ProblemCode.UNDELETABLE), None)
     said = f": {told.text}" if told else ""
     again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
     return Trouble(

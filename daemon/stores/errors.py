@@ -19,21 +19,21 @@ t: `transient` — the same call may succeed later without anybody's help. No te
 
 from datetime import datetime
 
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError, Exit, ProblemCode
 
 
 class StoreError(BackupdError):
     """A store cannot be used, or does not do what it was asked."""
 
     exit_code = Exit.FAILED
-    code = "store"
+    code = ProblemCode.STORE
     transient: bool = False
 
 
 class StoreUnreachableError(StoreError):
     """There is no connection, it broke, or no answer came in time."""
 
-    code = "store-unreachable"
+    code = ProblemCode.STORE_UNREACHABLE
     default_hint = "check the store's address, and whether this machine can reach it"
     transient = True
 
@@ -41,7 +41,7 @@ class StoreUnreachableError(StoreError):
 class StoreTroubleError(StoreError):
     """The store answers that it is in trouble, or wants fewer requests."""
 
-    code = "store-trouble"
+    code = ProblemCode.STORE_TROUBLE
     default_hint = "the store is in trouble or in maintenance; its own log or status page says more"
     transient = True
 
@@ -49,7 +49,7 @@ class StoreTroubleError(StoreError):
 class StoreCutError(StoreError):
     """A stream or a listing ended before its end, so nothing of it counts."""
 
-    code = "store-cut"
+    code = ProblemCode.STORE_CUT
     default_hint = "if this comes again, something between this machine and the store cuts connections"
     transient = True
 
@@ -57,35 +57,35 @@ class StoreCutError(StoreError):
 class StoreFullError(StoreError):
     """There is no room, or a quota is used up."""
 
-    code = "store-full"
+    code = ProblemCode.STORE_FULL
     default_hint = "free some space in the store, give it more, or keep fewer copies in it"
 
 
 class StoreIdentityError(StoreError):
     """The other end is not the host that it should be."""
 
-    code = "store-identity"
+    code = ProblemCode.STORE_IDENTITY
     default_hint = "if the store's host really was set up anew, put its new key into known_hosts"
 
 
 class StoreCredentialsError(StoreError):
     """The store does not accept the secret."""
 
-    code = "store-credentials"
+    code = ProblemCode.STORE_CREDENTIALS
     default_hint = "check the store's key or password; a copied one may lack a character, or may have been revoked"
 
 
 class StorePermissionError(StoreError):
     """The store accepts the secret, but does not let it do this."""
 
-    code = "store-permission"
+    code = ProblemCode.STORE_PERMISSION
     default_hint = "give the store's key the right to do this"
 
 
 class StoreRefusedError(StoreError):
     """The store refuses, for a reason that its own words give."""
 
-    code = "store-refused"
+    code = ProblemCode.STORE_REFUSED
     default_hint = "the store's own message says why"
 
 
@@ -93,25 +93,25 @@ class StoreUnusableError(StoreError):
     """The configuration asks for what this engine, or this machine, cannot do."""
 
     exit_code = Exit.USAGE
-    code = "store-unusable"
+    code = ProblemCode.STORE_UNUSABLE
 
 
 class ObjectExistsError(StoreError):
     """Something has that name already; it was left as it is."""
 
-    code = "object-exists"
+    code = ProblemCode.OBJECT_EXISTS
 
 
 class ObjectMissingError(StoreError):
     """Nothing has that name."""
 
-    code = "object-missing"
+    code = ProblemCode.OBJECT_MISSING
 
 
 class ObjectLockedError(StoreError):
     """The object is locked, and stays; `until` is when the lock ends, None if the store does not say."""
 
-    code = "object-locked"
+    code = ProblemCode.OBJECT_LOCKED
     default_hint = "the store keeps it until its lock ends"
 
     def __init__(self, text: str, *, until: datetime | None = None) -> None:

@@ -10,46 +10,46 @@ TransferError               exit 4
 
 import errno
 
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError, Exit, ProblemCode
 
 
 class TransferError(BackupdError):
     """A backup could not be fetched."""
 
     exit_code = Exit.FAILED
-    code = "transfer"
+    code = ProblemCode.TRANSFER
 
 
 class NotGoodError(TransferError):
     """The backup is pending or failed."""
 
-    code = "not-good"
+    code = ProblemCode.NOT_GOOD
 
 
 class WrongFileError(TransferError):
     """The file that came is another than the panel says."""
 
-    code = "wrong-file"
+    code = ProblemCode.WRONG_FILE
     default_hint = "the file on the node or in the store is damaged, or is still written to; make a new backup"
 
 
 class TargetError(TransferError):
     """The target is in use, is no file, or holds something else."""
 
-    code = "target"
+    code = ProblemCode.TARGET
 
 
 class DiskError(TransferError):
     """The system does not let us write."""
 
-    code = "disk"
+    code = ProblemCode.DISK
     default_hint = "look at the folder's permissions and at its disk"
 
 
 class DiskFullError(DiskError):
     """There is too little room."""
 
-    code = "disk-full"
+    code = ProblemCode.DISK_FULL
     default_hint = "free some space, or choose another folder with --output"
 
 

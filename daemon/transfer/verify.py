@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from daemon.errors import ProblemCode
 from daemon.transfer.expected import USUAL, Expected, Tally
 from daemon.transfer.gzip import GzipError, Unpacker
 from daemon.transfer.receive import Source, Transfer
@@ -12,7 +13,7 @@ from daemon.transfer.tar import Names, TarError, Walker
 class Complaint:
     """Something wrong with a backup's file. `code` is for scripts, `text` for people."""
 
-    code: str
+    code: ProblemCode
     text: str
 
 
@@ -95,14 +96,18 @@ class Reader:
         walker, damage = self._archive.walker, self._archive.damage
         problems = []
         if difference is not None:
-            problems.append(Complaint("size" if self.tally.size != expected.size else "checksum", difference))
+            problems.append(
+                Complaint(ProblemCode.SIZE if self.tally.size != expected.size else ProblemCode.CHECKSUM, difference)
+            )
         if damage is not None:
-            problems.append(Complaint("archive", damage))
+            problems.append(Complaint(ProblemCode.ARCHIVE, damage))
         if walker.escaping.count:
-            problems.append(Complaint("escaping", _listed("leads out of the folder", walker.escaping)))
-        warnings = [] if expected.unchecked is None else [Complaint("unchecked", expected.unchecked)]
+            problems.append(Complaint(ProblemCode.ESCAPING, _listed("leads out of the folder", walker.escaping)))
+        warnings = [] if expected.unchecked is None else [Complaint(ProblemCode.UNCHECKED, expected.unchecked)]
         if walker.outward.count:
-            warnings.append(Complaint("outward-link", _listed("is a link to somewhere outside", walker.outward)))
+            warnings.append(
+                Complaint(ProblemCode.OUTWARD_LINK, _listed("is a link to somewhere outside", walker.outward))
+            )
         contents = None if damage else Contents(walker.files, walker.bytes, walker.entries)
         return Finding(self.tally.size, self.tally.checksum, contents, tuple(problems), tuple(warnings))
 

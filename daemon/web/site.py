@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from daemon.config.values import HttpConfig
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError, Exit, ProblemCode
 from daemon.log import get_logger
 from daemon.status.fleet_status import FleetStatus
 from daemon.web.app import make_app
@@ -28,7 +28,7 @@ class ListenError(BackupdError):
     """The address cannot be listened on."""
 
     exit_code = Exit.FAILED
-    code = "listen"
+    code = ProblemCode.LISTEN
     default_hint = "is another daemon running there? http.listen names the address and the port"
 
 

@@ -10,6 +10,7 @@ from daemon.alerts.message import Made, Message
 from daemon.config.values import AlertConfig, ServerConfig
 from daemon.core.alerting import Alert, Event
 from daemon.core.model import Action, Backup, Reason, State, Verdict
+from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order
 from tests.config.support import loaded
@@ -51,7 +52,7 @@ def order(of: ServerConfig, attempt: int = 0) -> Order:
 
 def outcome(result: Result, *codes: str, good: bool = False, **more: Any) -> Outcome:
     """What came of it, with a problem for each code."""
-    problems = tuple(Problem(code, f"about {code}", f"do something about {code}") for code in codes)
+    problems = tuple(Problem(ProblemCode(code), f"about {code}", f"do something about {code}") for code in codes)
     state = State.GOOD if good else State.FAILED
     verdicts = (Verdict(BACKUP, state, own=True, action=Action.KEEP, reasons=(Reason("last", "1", "newest"),)),)
     return Outcome("survival", "main", "standard", result, created=BACKUP, problems=problems, verdicts=verdicts, **more)

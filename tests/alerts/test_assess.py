@@ -19,16 +19,16 @@ ROWS = [
     (outcome(DONE, good=True), 0, Report(good=True)),
     (outcome(DONE, "stuck", good=True), 0, Report(good=True)),
     (outcome(DONE, "permission-lacking", good=True), 0, Report(good=True, trouble=Event.FAILED)),
-    (outcome(SKIPPED, "server_state"), 0, Report(excused=True)),
-    (outcome(SKIPPED, "server_state", passing=True, retry_at=LATER), 3, Report()),
-    (outcome(FAILED, "unreachable"), 0, Report(trouble=Event.FAILED)),
-    (outcome(FAILED, "unreachable", retry_at=LATER), 0, Report()),
-    (outcome(FAILED, "unreachable", retry_at=LATER), 1, Report(trouble=Event.FAILED)),
-    (outcome(FAILED, "backup_failed"), 1, Report(trouble=Event.FAILED)),
-    (outcome(FAILED, "backup_suspicious"), 0, Report(trouble=Event.SUSPICIOUS)),
-    (outcome(FAILED, "backup_suspicious", "journal"), 0, Report(trouble=Event.SUSPICIOUS)),
+    (outcome(SKIPPED, "server-state"), 0, Report(excused=True)),
+    (outcome(SKIPPED, "server-state", passing=True, retry_at=LATER), 3, Report()),
+    (outcome(FAILED, "panel-unreachable"), 0, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "panel-unreachable", retry_at=LATER), 0, Report()),
+    (outcome(FAILED, "panel-unreachable", retry_at=LATER), 1, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "backup-failed"), 1, Report(trouble=Event.FAILED)),
+    (outcome(FAILED, "backup-suspicious"), 0, Report(trouble=Event.SUSPICIOUS)),
+    (outcome(FAILED, "backup-suspicious", "journal"), 0, Report(trouble=Event.SUSPICIOUS)),
     (outcome(REFUSED, "limit"), 0, Report(trouble=Event.LIMIT)),
-    (outcome(REFUSED, "max_deletions", good=True), 0, Report(good=True, trouble=Event.FAILED)),
+    (outcome(REFUSED, "max-deletions", good=True), 0, Report(good=True, trouble=Event.FAILED)),
 ]
 
 
@@ -47,7 +47,7 @@ def test_a_good_backup_that_was_seen_is_known_without_any_memory(tmp_path: Path)
     assert knowing(new, outcome(FAILED, "node")) == new
 
 
-@pytest.mark.parametrize(("code", "title"), [("max_deletions", "something needs you"), ("node", "the backup failed")])
+@pytest.mark.parametrize(("code", "title"), [("max-deletions", "something needs you"), ("node", "the backup failed")])
 def test_a_good_backup_whose_deletions_are_held_did_not_fail(tmp_path: Path, code: str, title: str) -> None:
     """It is told, under a title that lets nobody believe that there is no backup."""
     told = of_outcome(Alert(Event.FAILED), server(tmp_path), outcome(REFUSED, code, good=True), AlertState(NOON), NOON)
@@ -56,7 +56,7 @@ def test_a_good_backup_whose_deletions_are_held_did_not_fail(tmp_path: Path, cod
 
 def test_a_rotation_without_a_backup_has_got_no_good_one(tmp_path: Path) -> None:
     """Nothing was created, so that nothing can be good."""
-    nothing = outcome(FAILED, "unreachable", good=True)
+    nothing = outcome(FAILED, "panel-unreachable", good=True)
     assert report_of(order(server(tmp_path)), replace(nothing, created=None)) == Report(trouble=Event.FAILED)
 
 

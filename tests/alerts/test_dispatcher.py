@@ -373,11 +373,11 @@ async def test_at_one_address_starts_push_out_no_end(stage: Stage) -> None:
     alerts.start()
     for server in crowd:
         alerts.began(order(server))
-    alerts.ended(order(crowd[-1], 1), outcome(Result.FAILED, "unreachable"))
+    alerts.ended(order(crowd[-1], 1), outcome(Result.FAILED, "panel-unreachable"))
     await stage.clock.sleep(5)
     stage.told.dead = True
     for server in crowd:
-        alerts.ended(order(server, 1), outcome(Result.FAILED, "unreachable"))
+        alerts.ended(order(server, 1), outcome(Result.FAILED, "panel-unreachable"))
     await stage.clock.sleep(5)
     alerts.began(order(late))
     stage.told.dead = False

@@ -663,8 +663,8 @@ def test_status_knows_the_newest_good_backup_that_a_rotation_only_saw(
     [
         (("failed", True, "undeletable"), "undeletable"),
         (("failed", False, "undeletable"), "failed"),
-        (("refused", True, "max_deletions"), "held"),
-        (("refused", False, "max_deletions"), "refused"),
+        (("refused", True, "max-deletions"), "held"),
+        (("refused", False, "max-deletions"), "refused"),
         (("interrupted", False, "undeletable"), "interrupted"),
     ],
 )

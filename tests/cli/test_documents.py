@@ -8,7 +8,7 @@ from daemon.core.model import Action, Backup, Completeness, Listing, Reason, Ser
 from daemon.core.plan import Plan
 from daemon.documents import commands as documents
 from daemon.documents.commands import About
-from daemon.errors import SafetyError
+from daemon.errors import ProblemCode, StateError
 from daemon.operations.check import Finding, Level
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.state import Rotation, Step
@@ -28,7 +28,7 @@ BACKUP = Backup(
 VERDICT = Verdict(BACKUP, State.GOOD, own=True, action=Action.KEEP, reasons=(Reason("locked", None, "locked"),))
 LISTING = Listing((BACKUP,), 1, NOON, Completeness.COMPLETE)
 ABOUT = About("survival", "main", "1a7ce997")
-ERROR = SafetyError("no", hint="do")
+ERROR = StateError("no", hint="do")
 JUDGED = {
     "uuid": "u-1",
     "name": "auto-1",
@@ -93,7 +93,7 @@ def test_plan() -> None:
     steady = replace(LISTING, completeness=Completeness.STEADY)
     refused = documents.planned(ABOUT, steady, Plan((), (), "too many"))
     assert refused == about | {"complete": False, "refused": "too many", "error": None, "backups": []}
-    error = {"code": "safety", "text": "no", "hint": "do"}
+    error = {"code": "state", "text": "no", "hint": "do"}
     failed: dict[str, object] = {"complete": False, "refused": None, "error": error, "backups": []}
     assert documents.unplanned(ABOUT, ERROR) == about | failed
 
@@ -129,7 +129,7 @@ def test_a_running_backup_took_no_known_time() -> None:
 def test_rotate() -> None:
     """With a backup, and with nothing but a problem."""
     done = Outcome("survival", "main", "standard", Result.DONE, created=BACKUP, deleted=(BACKUP,), kept=3)
-    failed = Outcome("lobby", "main", "standard", Result.FAILED, problems=(Problem("node", "down", "look"),))
+    failed = Outcome("lobby", "main", "standard", Result.FAILED, problems=(Problem(ProblemCode.NODE, "down", "look"),))
     assert documents.rotated([done, failed], dry_run=False) == {
         "dry_run": False,
         "servers": [
@@ -159,7 +159,7 @@ def test_schedule() -> None:
 def test_check() -> None:
     """Mistakes in the configuration, and what was found."""
     value_error = Mistake("config.toml", "panels.main.url", '"x"', "must be an address", "such as …")
-    finding = Finding(Level.WARNING, "limit", "too small", "raise it", "main", "survival")
+    finding = Finding(Level.WARNING, ProblemCode.LIMIT, "too small", "raise it", "main", "survival")
     assert documents.checked([finding], [value_error]) == {
         "problems": [
             {
@@ -198,7 +198,7 @@ def test_servers() -> None:
         "discovered": None,
         "skipped": "no backups",
     }
-    assert documents.invisible("main", ERROR) == {"panel": "main", "code": "safety", "text": "no", "hint": "do"}
+    assert documents.invisible("main", ERROR) == {"panel": "main", "code": "state", "text": "no", "hint": "do"}
 
 
 def test_history() -> None:

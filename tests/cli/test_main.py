@@ -11,7 +11,7 @@ import pytest
 from daemon import __version__
 from daemon.cli import main as cli_main
 from daemon.cli.ui.output import printable, say, say_error
-from daemon.errors import BackupdError, SafetyError, StateError, UsageError
+from daemon.errors import BackupdError, StateError, UsageError
 from daemon.log import REDACTED
 from tests.cli.conftest import Cli
 
@@ -125,7 +125,6 @@ def raising(error: BaseException) -> object:
     [
         (UsageError("no"), 2, "error: no\n"),
         (StateError("full", hint="make room"), 4, "error: full\nhint: make room\n"),
-        (SafetyError("never"), 5, "error: never\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )

@@ -62,7 +62,7 @@ def gone(made: Plan) -> list[Backup]:
 def test_more_than_a_share_of_the_good_ones_is_none(rows: int, keep: int, share: float, refused: bool) -> None:
     """However few they are, but for two."""
     made = planned(DAYS[:rows], f"last={keep}", Brake(10, share))
-    assert (made.code == "max_deletions", len(made.deletions)) == (refused, 0 if refused else rows - keep)
+    assert (made.code == "max-deletions", len(made.deletions)) == (refused, 0 if refused else rows - keep)
 
 
 def test_what_is_over_the_share_is_told_with_its_names() -> None:
@@ -76,7 +76,7 @@ def test_what_is_over_the_share_is_told_with_its_names() -> None:
 def test_a_size_cap_a_thousand_times_too_small_is_caught() -> None:
     """As total_size = "50MB" instead of 50GB."""
     made = planned(DAYS, retention("last=30", total_size=SIZE), Brake(10, 0.5))
-    assert (made.code, made.deletions) == ("max_deletions", ())
+    assert (made.code, made.deletions) == ("max-deletions", ())
 
 
 def test_neither_locked_foreign_nor_failed_ones_make_the_share_smaller() -> None:
@@ -85,7 +85,7 @@ def test_neither_locked_foreign_nor_failed_ones_make_the_share_smaller() -> None
         but(row, uuid=f"other {row.uuid}", **change) for row in DAYS for change in ({"locked": True}, {"name": "x"})
     ]
     old = [failed(NOW - days * DAY - HOUR) for days in range(3, 9)]
-    assert planned([*DAYS[:4], *others, *old], "last=1", Brake(10, 0.5)).code == "max_deletions"
+    assert planned([*DAYS[:4], *others, *old], "last=1", Brake(10, 0.5)).code == "max-deletions"
     assert len(planned([*DAYS[:3], *others, *old], "last=1", Brake(10, 0.5)).deletions) == 8
 
 
@@ -93,15 +93,15 @@ def test_what_this_rotation_deleted_before_counts_in_the_share() -> None:
     """It was among the good ones when it began."""
     assert planned(DAYS[:8], "last=5", Brake(10, 0.5)).code is None
     assert planned(DAYS[:8], "last=5", Brake(10, 0.5), already_deleted=2).code is None  # 5 of 10
-    assert planned(DAYS[:8], "last=5", Brake(10, 0.5), already_deleted=3).code == "max_deletions"  # 6 of 11
+    assert planned(DAYS[:8], "last=5", Brake(10, 0.5), already_deleted=3).code == "max-deletions"  # 6 of 11
 
 
 def test_what_an_earlier_plan_named_and_was_not_deleted_counts_in_neither() -> None:
     """Backups that cannot be deleted grow in number, and were looked at by the brake already."""
     undeletable = frozenset(row.uuid for row in DAYS[4:])
     assert gone(planned(DAYS, "last=2", Brake(2, 0.5, undeletable))) == list(reversed(DAYS[2:]))
-    assert planned(DAYS, "last=2", Brake(1, 0.5, undeletable)).code == "max_deletions"
-    assert planned(DAYS, "last=1", Brake(10, 0.5, undeletable)).code == "max_deletions"  # three of the other four
+    assert planned(DAYS, "last=2", Brake(1, 0.5, undeletable)).code == "max-deletions"
+    assert planned(DAYS, "last=1", Brake(10, 0.5, undeletable)).code == "max-deletions"  # three of the other four
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -198,7 +198,7 @@ def test_what_the_panel_made_of_our_names_is_no_change_of_the_retention() -> Non
 def test_a_plan_over_the_brake_tells_what_is_held_as_well() -> None:
     """The day begins then too."""
     made = planned(DAYS, "last=1", Brake(10, 0.5, before=applied("last=10")))
-    assert (made.code, made.deletions, len(made.held)) == ("max_deletions", (), 9)
+    assert (made.code, made.deletions, len(made.held)) == ("max-deletions", (), 9)
 
 
 RULES = st.sampled_from(["last=1", "last=4", "last=9", "daily=2", "within=3d", "weekly=1,last=2", "all"])
@@ -229,7 +229,7 @@ def test_room_past_the_brake_is_made_once_in_a_day(ago: timedelta, made: bool) -
     answer = room(DAYS, "last=2", Brake(3, room_at=NOW - ago))
     assert isinstance(answer, Verdict) is made
     if not made:
-        assert refused(answer).code == "max_deletions"
+        assert refused(answer).code == "max-deletions"
         again = f"{NOW - ago + DAY:%Y-%m-%d %H:%M} UTC"
         assert refused(answer).text.endswith(f"; room is made once in 24 hours all the same, next at {again}")
 
@@ -255,7 +255,7 @@ def test_no_room_is_made_of_what_is_held() -> None:
     """The next that goes anyhow does; where all wait, it is told, so that their day begins."""
     assert roomy(room(DAYS, "last=3", Brake(10, before=applied("last=9")))).backup == DAYS[9]
     answer = refused(room(DAYS, "last=6", Brake(10, before=applied("last=20"))))
-    assert (answer.code, len(answer.held)) == ("max_deletions", 5)
+    assert (answer.code, len(answer.held)) == ("max-deletions", 5)
     assert answer.text.startswith(
         "5 backups that the retention last applied keeps are held until 2026-04-02 12:00 UTC: "
     )
@@ -273,7 +273,7 @@ def test_room_is_not_made_of_what_only_the_present_retention_takes_for_far_too_s
     """Such a one is kept as good by what was last applied: it waits for its day as any other, and it is told."""
     policy, before = retention(keep, suspicious_for=30 * DAY), applied(retention("last=20", suspicious=0.0))
     answer = refused(room(SMALL, policy, Brake(10, before=before)))
-    assert (answer.code, [one.backup for one in answer.held]) == ("max_deletions", SMALL[8:5:-1])
+    assert (answer.code, [one.backup for one in answer.held]) == ("max-deletions", SMALL[8:5:-1])
     assert "3 backups that the retention last applied keeps are held until 2026-04-02 12:00 UTC" in answer.text
     alike = applied(retention(keep, suspicious_for=29 * DAY))
     for brake in (Brake(10, before=before, told_at=NOW - DAY), Brake(10, before=alike)):

@@ -156,7 +156,7 @@ def test_room_is_made_by_the_oldest_that_is_copied() -> None:
 def test_room_that_waits_for_copies_is_refused_by_their_names() -> None:
     """The operator reads which store to look at, and what he could write."""
     refusal = refused(room(held()))
-    assert refusal.code == "nothing_deletable"
+    assert refusal.code == "nothing-deletable"
     assert "no slot can be freed before the copies are made" in refusal.text
     assert "(not in offsite yet); look at the store" in refusal.text
     assert ROWS[4].name in refusal.text
@@ -166,7 +166,7 @@ def test_make_room_lets_an_uncopied_one_go_only_where_no_copied_one_can() -> Non
     """`copy_before_delete_when_full = "make-room"`."""
     assert roomy(room(held("day-2"), uncopied_may_go=True)).backup.uuid == "day-2"
     assert roomy(room(held(), uncopied_may_go=True)).backup.uuid == "day-4"
-    assert refused(room(held(), uncopied_may_go=True, rows=ROWS[:1])).code == "nothing_deletable"
+    assert refused(room(held(), uncopied_may_go=True, rows=ROWS[:1])).code == "nothing-deletable"
 
 
 def test_a_small_one_makes_room_where_all_good_ones_wait() -> None:

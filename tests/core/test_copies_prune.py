@@ -113,10 +113,10 @@ def test_a_copy_that_is_far_too_small_displaces_none_until_it_is_accepted() -> N
 @pytest.mark.parametrize(
     ("more", "code", "text"),
     [
-        ({"complete": False}, "partial_listing", "the store was not listed to its end, so nothing is deleted by it"),
+        ({"complete": False}, "partial-listing", "the store was not listed to its end, so nothing is deleted by it"),
         ({"doubt": "the clock jumped"}, "clock", "the clock jumped, so nothing is deleted"),
-        ({"brake": Brake(most=1)}, "max_deletions", "would delete 5 good backups, more than max_deletions = 1"),
-        ({"brake": Brake(most=9, share=0.5)}, "max_deletions", "would delete 5 of 6 good backups, more than max_share"),
+        ({"brake": Brake(most=1)}, "max-deletions", "would delete 5 good backups, more than max_deletions = 1"),
+        ({"brake": Brake(most=9, share=0.5)}, "max-deletions", "would delete 5 of 6 good backups, more than max_share"),
     ],
 )
 def test_nothing_goes_by_a_cut_listing_a_doubted_clock_or_beyond_the_brake(

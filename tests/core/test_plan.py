@@ -9,6 +9,7 @@ from daemon.core.brake import Brake
 from daemon.core.model import Backup, Completeness, Scope, Verdict
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.core.retention import Retention
+from daemon.errors import ProblemCode
 from tests.core.build import (
     NOW,
     OURS,
@@ -61,7 +62,7 @@ def test_more_good_deletions_than_the_brake_allows_are_none() -> None:
     made = planned([*DAYS, OLD_FAILURE], "last=1", bound=6)
     names = ", ".join(f"{row.name} (2026-03-{25 + place})" for place, row in enumerate(reversed(DAYS[3:])))
     assert made.refused == f"would delete 7 good backups, more than max_deletions = 6: {names}, and 2 more"
-    assert (made.code, made.deletions, len(made.verdicts)) == ("max_deletions", (), 9)
+    assert (made.code, made.deletions, len(made.verdicts)) == ("max-deletions", (), 9)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_more_good_deletions_than_the_brake_allows_are_none() -> None:
 def test_the_brake_counts_what_this_rotation_deleted_before(bound: int, already: int, refused: bool) -> None:
     """Five would go; -1 lifts the bound."""
     made = planned(DAYS, bound=bound, already_deleted=already)
-    assert (made.code == "max_deletions") is refused
+    assert (made.code == "max-deletions") is refused
     assert len(made.deletions) == (0 if refused else 5)
 
 
@@ -98,7 +99,7 @@ def test_failed_ones_do_not_count_towards_the_brake() -> None:
 def test_a_partial_listing_deletes_nothing() -> None:
     """What was not read whole is no ground to delete on; what it would have been can still be seen."""
     made = planned(DAYS, completeness=Completeness.PARTIAL)
-    assert (made.code, made.deletions, len(made.verdicts)) == ("partial_listing", (), 8)
+    assert (made.code, made.deletions, len(made.verdicts)) == ("partial-listing", (), 8)
     assert made.refused == (
         "the list of backups kept changing while it was read (8 read, the panel says 8), so nothing is deleted by it"
     )
@@ -196,20 +197,22 @@ def test_a_refusal_says_what_holds_the_slots_and_what_to_do(rows: list[Backup], 
     """Nobody has to guess why the schedule hangs at the limit."""
     refusal = room(rows, policy)
     assert isinstance(refusal, Refusal)
-    assert refusal == Refusal("nothing_deletable", f"no slot can be freed: {says}, or raise the panel's limit")
+    assert refusal == Refusal(
+        ProblemCode.NOTHING_DELETABLE, f"no slot can be freed: {says}, or raise the panel's limit"
+    )
 
 
 @pytest.mark.parametrize("rows", [[], [OLD_FAILURE]])
 def test_a_limit_that_nothing_holds_can_only_be_raised(rows: list[Backup]) -> None:
     """The panel says that it is full, and no backup is there that it counts."""
     text = "no slot can be freed: there is no backup that holds one; raise the panel's limit"
-    assert room(rows) == Refusal("nothing_deletable", text)
+    assert room(rows) == Refusal(ProblemCode.NOTHING_DELETABLE, text)
 
 
 def test_no_room_is_made_by_a_partial_listing_or_past_the_brake() -> None:
     """Both hold for the one deletion as for all: a narrowed policy is not let in by the back door."""
-    assert refused(room(DAYS, state=Completeness.PARTIAL)).code == "partial_listing"
-    assert refused(room(DAYS, bound=0)).code == "max_deletions"
+    assert refused(room(DAYS, state=Completeness.PARTIAL)).code == "partial-listing"
+    assert refused(room(DAYS, bound=0)).code == "max-deletions"
     assert roomy(room(DAYS, bound=6)).backup == DAYS[-1]
     assert roomy(room(DAYS, bound=-1)).backup == DAYS[-1]
 

@@ -87,5 +87,5 @@ def test_with_scope_all_foreign_ones_are_judged_with_ours() -> None:
 def test_the_default_brake_stops_it_and_says_what_would_go(scope: Scope, count: int) -> None:
     """So a first run over an old mess, or a narrowed policy, costs nothing."""
     made = plan(listing(ALL), retention(KEEP, scope=scope), ownership=OURS, brake=Brake(10))
-    assert (made.code, made.deletions) == ("max_deletions", ())
+    assert (made.code, made.deletions) == ("max-deletions", ())
     assert (made.refused or "").startswith(f"would delete {count} good backups, more than max_deletions = 10: ")

@@ -66,7 +66,7 @@ async def test_only_a_suspicious_one_can_be_accepted(hand: Hand, state: Panel) -
     """A failed one holds nothing that could be good."""
     row = hand.add(state=state)
     handled = await accepted(hand, row)
-    assert (handled.result, handled.problems[0].code) == (Result.REFUSED, "not_suspicious")
+    assert (handled.result, handled.problems[0].code) == (Result.REFUSED, "not-suspicious")
     assert exit_of(hand.rig.config, [handled]) == 5
     assert hand.rig.journal.accepted(hand.rig.server.uuid) == frozenset()
 

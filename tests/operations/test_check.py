@@ -16,7 +16,7 @@ from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.core.model import Server as PanelServer
 from daemon.core.names import Altered
-from daemon.errors import Exit, StateError
+from daemon.errors import Exit, ProblemCode, StateError
 from daemon.operations import check
 from daemon.operations.check import Finding, Level, check_configuration, check_panels, check_state, exit_code
 from daemon.panel.client import PanelClient
@@ -156,7 +156,7 @@ async def test_a_clock_that_is_hours_off_is_an_error(clock: FakeClock, tmp_path:
 async def test_more_beyond_retention_than_may_go_at_once_is_a_warning(scene: Scene, most: str, end: str) -> None:
     """The limit may hold the policy, and the brake hold all the same."""
     findings = await scene.check(keep="{ last = 1 }", max_deletions=most)
-    (finding,) = [one for one in findings if one.code == "max_deletions"]
+    (finding,) = [one for one in findings if one.code == "max-deletions"]
     assert finding.level == "warning"
     assert finding.text.startswith("would delete ")
     assert finding.text.endswith(end)
@@ -351,7 +351,7 @@ def test_a_state_folder_that_can_be_used_is_said_and_nothing_is_made_in_it(tmp_p
     for step in prepare:
         step()
         before = sorted(tmp_path.rglob("*"))
-        assert check_state(state) == Finding(Level.OK, "state", f"the state folder {state} can be used")
+        assert check_state(state) == Finding(Level.OK, ProblemCode.STATE, f"the state folder {state} can be used")
         assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -439,14 +439,14 @@ def test_a_journal_that_is_damaged_is_said_each_time(tmp_path: Path) -> None:
 
 def test_a_state_folder_is_no_panel() -> None:
     """Where no panel answered it is 4, whatever else is wrong."""
-    broken = Finding(Level.ERROR, "panel-unreachable", "", panel="b")
-    assert exit_code([Finding(Level.ERROR, "state", ""), broken]) is Exit.FAILED
+    broken = Finding(Level.ERROR, ProblemCode.PANEL_UNREACHABLE, "", panel="b")
+    assert exit_code([Finding(Level.ERROR, ProblemCode.STATE, ""), broken]) is Exit.FAILED
 
 
 def test_some_panels_failing_is_not_all() -> None:
     """3 for some, 4 for all."""
-    fine = Finding(Level.OK, "panel", "", panel="a")
-    broken = Finding(Level.ERROR, "panel-unreachable", "", panel="b")
+    fine = Finding(Level.OK, ProblemCode.PANEL, "", panel="a")
+    broken = Finding(Level.ERROR, ProblemCode.PANEL_UNREACHABLE, "", panel="b")
     assert exit_code([fine, broken]) is Exit.SOME_FAILED
     assert exit_code([broken]) is Exit.FAILED
 
@@ -473,7 +473,7 @@ async def test_names_that_the_panel_altered_are_told_and_counted_as_its_own(scen
     assert worst(known) == [
         (
             "warning",
-            "name_altered",
+            "name-altered",
             f'the panel alters names, such as to "{backup.name}": 5 backups known by uuid alone',
         )
     ]

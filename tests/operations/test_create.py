@@ -134,10 +134,10 @@ def test_a_name_of_191_characters_is_the_longest() -> None:
 async def test_a_name_of_the_policy_is_taken_and_said(hand: Hand) -> None:
     """Retention may delete it: who chose the name should know."""
     handled = await create(hand.operation(), CreateOptions(name="auto-survival-20260401T040000Z-00000000"))
-    assert (handled.result, codes(handled)) == (Result.DONE, ["own_name"])
+    assert (handled.result, codes(handled)) == (Result.DONE, ["own-name"])
 
 
-@pytest.mark.parametrize(("locked", "said"), [(False, ["scope_all"]), (True, [])])
+@pytest.mark.parametrize(("locked", "said"), [(False, ["scope-all"]), (True, [])])
 async def test_under_a_policy_that_may_delete_anything_it_is_said_unless_it_is_locked(
     hand: Hand, locked: bool, said: list[str]
 ) -> None:
@@ -198,7 +198,7 @@ async def test_a_key_that_may_not_lock_is_told_that_the_panel_dropped_the_lock(h
     """The panel does so in silence; the backup is there, so it is not all that failed."""
     hand.as_user("backup.read", "backup.create")
     handled = await create(hand.operation(), CreateOptions(locked=True))
-    assert (handled.result, handled.changed, codes(handled)) == (Result.FAILED, True, ["lock_dropped"])
+    assert (handled.result, handled.changed, codes(handled)) == (Result.FAILED, True, ["lock-dropped"])
     assert "backup.delete" in handled.problems[0].hint
     assert exit_of(hand.rig.config, [handled]) == 3
 
@@ -207,7 +207,7 @@ async def test_a_key_that_may_not_lock_cannot_set_the_lock_again(hand: Hand) -> 
     """Tried once the backup is good, refused, and said."""
     hand.as_user("backup.read", "backup.create")
     handled = await create(hand.operation(), replace(WAIT, locked=True))
-    assert (handled.result, handled.state, codes(handled)) == (Result.FAILED, State.GOOD, ["lock_dropped"])
+    assert (handled.result, handled.state, codes(handled)) == (Result.FAILED, State.GOOD, ["lock-dropped"])
     assert "is not locked" in handled.problems[0].text
     assert exit_of(hand.rig.config, [handled]) == 3
 
@@ -216,7 +216,7 @@ async def test_one_that_fails_loses_its_lock_and_is_not_locked_again(hand: Hand)
     """A failed backup is nothing to be kept."""
     hand.rig.server.work = Work(outcome=Outcome.FAILED)
     handled = await create(hand.operation(), replace(WAIT, locked=True))
-    assert (handled.result, codes(handled)) == (Result.FAILED, ["lock_dropped", "backup_failed"])
+    assert (handled.result, codes(handled)) == (Result.FAILED, ["lock-dropped", "backup-failed"])
     assert handled.problems[0].text == "a backup that fails loses its lock; it was not set again"
     assert exit_of(hand.rig.config, [handled]) == 4
     assert hand.rig.requests(Call.LOCK) == 0
@@ -321,7 +321,7 @@ async def test_what_does_not_appear_within_two_minutes_was_not_made(hand: Hand, 
     hand.rig.world.faults.order(fault, on=Call.CREATE)
     operation = hand.operation()
     handled = await create(operation, WAIT)
-    assert (handled.result, codes(handled), operation.going_on) == (Result.FAILED, ["create_unknown"], "")
+    assert (handled.result, codes(handled), operation.going_on) == (Result.FAILED, ["create-unknown"], "")
     assert (hand.rig.requests(Call.CREATE), hand.rig.names()) == (1, [])
 
 
@@ -332,7 +332,7 @@ async def test_what_cannot_be_looked_for_is_said_with_both_reasons(hand: Hand) -
     hand.rig.world.faults.order(down, on=Call.LIST, times=None, skip=1)
     operation = hand.operation()
     handled = await create(operation, WAIT)
-    assert (handled.result, codes(handled)) == (Result.FAILED, ["create_unknown"])
+    assert (handled.result, codes(handled)) == (Result.FAILED, ["create-unknown"])
     assert "creating a backup" in handled.problems[0].text
     assert "listing the backups" in handled.problems[0].text
     assert "look at the panel" in handled.problems[0].hint
@@ -436,7 +436,7 @@ async def test_a_suspicious_one_is_there_and_not_good(hand: Hand) -> None:
     assert (handled.result, handled.state, codes(handled)) == (
         Result.FAILED,
         State.SUSPICIOUS,
-        ["backup_suspicious"],
+        ["backup-suspicious"],
     )
     assert exit_of(hand.rig.config, [handled]) == 3
     assert handled.problems[-1].text.endswith("of 976.6 KiB, the median of the 3 good ones before it")

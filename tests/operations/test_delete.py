@@ -196,7 +196,7 @@ async def test_a_list_that_is_not_whole_does_not_say_that_anything_is_gone(hand:
     restless = replace(faults.wrong_total(5), meanwhile=faults.appears("one more").meanwhile)
     hand.rig.world.faults.order(restless, on=Call.LIST, times=None)
     seen = await hand.operation().look()
-    assert seen.plan.code == "partial_listing"
+    assert seen.plan.code == "partial-listing"
     with pytest.raises(UsageError, match="no backup"):
         pick_or_gone(seen, [ABSENT], lambda _: True)
 
@@ -238,7 +238,7 @@ async def test_deleting_the_newest_good_one_is_in_its_report(hand: Hand) -> None
     assert codes(await deleted(hand, old)) == []
     hand.rig.world.faults.order(faults.node_error(500), on=Call.DELETE)
     assert codes(await deleted(hand, new)) == ["node"]
-    assert codes(await deleted(hand, new)) == ["newest_good"]
+    assert codes(await deleted(hand, new)) == ["newest-good"]
 
 
 # Beyond retention ----------------------------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ async def test_the_brake_holds_by_hand_too(hand: Hand, history: list[Backup]) ->
     """Four are more than three: none is deleted, and exit 5."""
     hand.rig.configure(max_deletions=3)
     handled = await beyond(hand, history[:4])
-    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["max_deletions"], 5)
+    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["max-deletions"], 5)
     assert hand.did(Deed.DELETED) == []
     await beyond(hand, max_deletions=4)
     assert len(hand.did(Deed.DELETED)) == 4
@@ -363,7 +363,7 @@ async def test_with_a_panel_whose_total_is_wrong_it_is_said(hand: Hand, history:
     """The part that is seen twice is judged."""
     hand.rig.world.faults.order(faults.wrong_total(), on=Call.LIST, times=None)
     handled = await beyond(hand)
-    assert (codes(handled), len(hand.did(Deed.DELETED))) == (["wrong_total"], 4)
+    assert (codes(handled), len(hand.did(Deed.DELETED))) == (["wrong-total"], 4)
 
 
 async def test_it_leaves_no_row_that_could_pass_for_a_rotation(hand: Hand, history: list[Backup]) -> None:

@@ -75,7 +75,7 @@ async def test_the_safety_backup_leaves_nothing_out(hand: Hand, row: Backup) -> 
 async def test_it_is_said_that_nobody_knows_whether_it_went_well(hand: Hand, row: Backup) -> None:
     """The status clears either way."""
     what = await restored(hand, row)
-    assert codes(what) == ["outcome_not_told"]
+    assert codes(what) == ["outcome-not-told"]
     assert what.handled.problems[0].text == "the restore has ended; the panel does not tell whether it went well"
 
 
@@ -118,7 +118,7 @@ async def test_a_failed_or_pending_one_is_not_restored(hand: Hand, state: Panel)
     """The panel would restore the failed one; nothing is asked of it, no safety backup either."""
     row = hand.add(state=state)
     what = await restored(hand, row)
-    assert (what.handled.result, codes(what), exit_code(hand, what)) == (Result.REFUSED, [f"backup_{state}"], 5)
+    assert (what.handled.result, codes(what), exit_code(hand, what)) == (Result.REFUSED, [f"backup-{state}"], 5)
     assert (hand.rig.requests(Call.RESTORE), hand.rig.requests(Call.CREATE)) == (0, 0)
     assert "only a good backup is restored" in what.handled.problems[0].text
 
@@ -144,7 +144,7 @@ async def test_a_suspicious_one_is_restored_only_once_it_is_accepted(hand: Hand)
         hand.add(days=days)
     small = hand.add(days=1, size=2_000)
     what = await restored(hand, small)
-    assert (codes(what), exit_code(hand, what)) == (["backup_suspicious"], 5)
+    assert (codes(what), exit_code(hand, what)) == (["backup-suspicious"], 5)
     assert "`ptero-backupd backups accept`" in what.handled.problems[0].hint
     hand.rig.journal.accept(hand.rig.server.uuid, small.uuid, hand.rig.clock.now())
     assert (await restored(hand, small)).handled.result is Result.DONE
@@ -156,7 +156,7 @@ async def test_one_that_may_have_no_file_is_restored_only_once_it_is_known_to_ha
     journal, uuid = hand.rig.journal, hand.rig.server.uuid
     journal.ask(uuid, half.uuid, hand.rig.clock.now())
     what = await restored(hand, half, RestoreOptions(truncate=True))
-    assert (codes(what), exit_code(hand, what)) == (["half_deleted"], 5)
+    assert (codes(what), exit_code(hand, what)) == (["half-deleted"], 5)
     assert "`ptero-backupd backups accept`" in what.handled.problems[0].hint
     assert [verdict.backup.uuid for verdict in pick(await hand.operation().look(), ["latest"])] == [older.uuid]
     journal.asked_no_more(uuid, half.uuid)
@@ -168,7 +168,7 @@ async def test_a_strange_one_is_not_restored(hand: Hand) -> None:
     row = hand.add(days=-7)
     hindered = unfit(await hand.verdict(row))
     assert hindered is not None
-    assert [problem.code for problem in hindered.problems] == ["backup_strange"]
+    assert [problem.code for problem in hindered.problems] == ["backup-strange"]
 
 
 async def test_one_that_is_gone_by_the_time_of_the_answer_is_not_restored(hand: Hand, row: Backup) -> None:
@@ -186,7 +186,7 @@ async def test_one_that_is_not_good_any_more_after_the_safety_backup_is_not_rest
     await hand.rig.clock.sleep(300)
     row.successful = False
     what = await restoring
-    assert (codes(what), exit_code(hand, what)) == (["safety_backup", "changed"], 5)
+    assert (codes(what), exit_code(hand, what)) == (["safety-backup", "changed"], 5)
     assert hand.rig.requests(Call.RESTORE) == 0
 
 
@@ -196,7 +196,7 @@ async def test_one_that_is_deleted_during_the_safety_backup_is_not_restored(hand
     restoring = asyncio.create_task(restored(hand, row))
     await hand.rig.clock.sleep(300)
     hand.rig.world.remove(hand.rig.server, row, by="somebody")
-    assert codes(await restoring) == ["safety_backup", "not-found"]
+    assert codes(await restoring) == ["safety-backup", "not-found"]
 
 
 # No safety backup, no restore ----------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ async def test_a_server_that_is_suspended_at_the_last_moment_is_not_restored(han
 
     hand.before(Call.RESTORE, suspend)
     what = await restored(hand, row)
-    assert (codes(what), exit_code(hand, what)) == (["safety_backup", "server-state"], 4)
+    assert (codes(what), exit_code(hand, what)) == (["safety-backup", "server-state"], 4)
     assert what.handled.problems[0].text == "before restore 2026-04-01 03:59:00, the safety backup, stays, locked"
     assert hand.did(Deed.RESTORING) == []
 
@@ -368,7 +368,7 @@ async def test_where_nothing_shows_that_it_began_that_is_said(hand: Hand, row: B
     hand.rig.world.faults.order(faults.lost_before(), on=Call.RESTORE)
     operation = hand.operation()
     what = await restore(operation, await hand.backup(row), BARE)
-    assert (what.handled.result, codes(what), exit_code(hand, what)) == (Result.FAILED, ["restore_unknown"], 4)
+    assert (what.handled.result, codes(what), exit_code(hand, what)) == (Result.FAILED, ["restore-unknown"], 4)
     assert "not asked for a second time" in what.handled.problems[0].hint
     assert hand.rig.requests(Call.RESTORE) == 1
 

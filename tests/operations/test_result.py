@@ -4,7 +4,7 @@ import pytest
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Obstacle
-from daemon.errors import BackupdError, SafetyError, ServerBusyError, StateError
+from daemon.errors import BackupdError, ProblemCode, ServerBusyError, StateError
 from daemon.operations.result import OperationResult, ended_by, exit_of
 from daemon.panel.errors import (
     ApiLimitError,
@@ -57,7 +57,6 @@ async def test_5_wins_then_4_if_all_failed_then_3(
 @pytest.mark.parametrize(
     ("error", "result", "passing"),
     [
-        (SafetyError("no"), Result.REFUSED, False),
         (BackupLimitError("full"), Result.REFUSED, False),
         (BackupLockedError("locked"), Result.REFUSED, False),
         (ServerBusyError("busy"), Result.SKIPPED, True),
@@ -66,7 +65,7 @@ async def test_5_wins_then_4_if_all_failed_then_3(
         (StateError("disk full"), Result.FAILED, False),
         (KeyRefusedError("401"), Result.FAILED, False),
         (PanelUnreachableError("away"), Result.FAILED, False),
-        (Halt(Result.SKIPPED, Problem("x", "y"), passing=True), Result.SKIPPED, True),
+        (Halt(Result.SKIPPED, Problem(ProblemCode.TIMEOUT, "y"), passing=True), Result.SKIPPED, True),
     ],
     ids=str,
 )

@@ -198,7 +198,7 @@ def test_both_refuse_too_many_and_hold_what_was_kept_before(
     brake = Brake(policy["max_deletions"], policy["max_share"], excused=named, before=earlier)
     mine = plan(listing, retention(policy), ownership=OURS, brake=brake, already_deleted=already)
     naive = oracle.judge(made, policy, SERVER, NOW)
-    assert (mine.code == "max_deletions") is oracle.over(naive, policy, already=already, named=named)
+    assert (mine.code == "max-deletions") is oracle.over(naive, policy, already=already, named=named)
     if mine.code is None:
         kept = set() if policy["max_deletions"] == -1 else set(oracle.beyond(made, before, policy, SERVER, NOW))
         assert [verdict.backup.uuid for verdict in mine.deletions] == [u for u in naive.deletions if u not in kept]

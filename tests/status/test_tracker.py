@@ -10,6 +10,7 @@ import pytest
 
 from daemon.config.values import Config, ServerConfig
 from daemon.core.model import Server, State
+from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order, Stage
@@ -64,7 +65,7 @@ def good(server: ServerConfig, at: datetime = NOW) -> Outcome:
 
 def bad(result: Result = Result.FAILED, *, passing: bool = False, retry_at: datetime | None = None) -> Outcome:
     """A rotation that came to nothing."""
-    problem = Problem("node", "the node does not answer")
+    problem = Problem(ProblemCode.NODE, "the node does not answer")
     return Outcome("survival", "main", "standard", result, problems=(problem,), passing=passing, retry_at=retry_at)
 
 
@@ -133,7 +134,7 @@ def test_failures_are_counted_until_a_rotation_is_done(gallery: Gallery) -> None
 
 def held(gallery: Gallery) -> Outcome:
     """A rotation that got its good backup, and would have deleted too many others."""
-    problem = Problem("max_deletions", "would delete 12 good backups", "look at the plan")
+    problem = Problem(ProblemCode.MAX_DELETIONS, "would delete 12 good backups", "look at the plan")
     return replace(good(server_of(gallery)), result=Result.REFUSED, problems=(problem,), deleted=())
 
 

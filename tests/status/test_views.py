@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.core.model import State
+from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
 from daemon.status.tracker import after
@@ -83,7 +84,7 @@ def test_a_server_without_any_good_backup_is_told_of_once_one_was_due(gallery: G
 def test_a_rotation_that_failed_is_told_with_its_reason_and_the_next_try(gallery: Gallery, result: Result) -> None:
     """And with how many before it."""
     server_status = after_nights(gallery)
-    problem = Problem("node", "the node does not answer", "is wings running?")
+    problem = Problem(ProblemCode.NODE, "the node does not answer", "is wings running?")
     last = Ended("schedule", NOW, NOW, result, problems=(problem,), retry_at=NOW + timedelta(minutes=20))
     gallery.tracker.standings["survival"] = replace(server_status, last=last, failures=3)
     assert kinds(gallery) == [Kind.FAILING]
@@ -98,7 +99,7 @@ def test_deletions_that_the_brake_holds_are_no_failure(gallery: Gallery) -> None
     """It says how many and since when, and what to do; the names are a paragraph, and stand on the server's page."""
     server_status = after_nights(gallery)
     names = "would delete 12 good backups, more than max_deletions = 10: auto-survival-1, auto-survival-2"
-    problem = Problem("max_deletions", names, "look at `ptero-backupd plan survival`")
+    problem = Problem(ProblemCode.MAX_DELETIONS, names, "look at `ptero-backupd plan survival`")
     last = Ended("schedule", NOW, NOW, Result.REFUSED, good=True, problems=(problem,))
     assert server_status.snapshot
     snapshot = replace(server_status.snapshot, tally=replace(server_status.snapshot.tally, beyond=12))
@@ -111,7 +112,7 @@ def test_deletions_that_the_brake_holds_are_no_failure(gallery: Gallery) -> None
     )
     assert "look at `ptero-backupd plan survival`" in said
     assert "auto-survival-1" not in said
-    node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("node", "the node does not answer"),))
+    node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem(ProblemCode.NODE, "the node does not answer"),))
     gallery.tracker.standings["survival"] = replace(held, last=node)
     assert kinds(gallery) == [Kind.FAILING, Kind.HELD]
     assert "The brake holds" in sentences(gallery)
@@ -138,7 +139,7 @@ def test_a_rotation_that_was_done_or_skipped_is_no_trouble(gallery: Gallery, res
 def test_a_suspicious_backup_is_told_with_its_size_and_the_way_to_accept_it(gallery: Gallery) -> None:
     """Once, though the rotation failed because of it."""
     server_status = after_nights(gallery, size=lambda ago: GIB // 9 if ago == 0 else 4 * GIB)
-    last = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("backup_suspicious", "so small"),))
+    last = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem(ProblemCode.BACKUP_SUSPICIOUS, "so small"),))
     gallery.tracker.standings["survival"] = replace(server_status, last=last, failures=1)
     assert kinds(gallery) == [Kind.SUSPICIOUS]
     assert server_status.snapshot
@@ -226,7 +227,7 @@ def test_progress_is_unknown_without_an_earlier_backup_or_before_the_backup_is_a
 def test_a_backup_that_the_panel_does_not_delete_is_no_failure_to_back_up(gallery: Gallery) -> None:
     """How many, which was the last, and when it is tried again; later failures do not make it forgotten."""
     server_status = after_nights(gallery)
-    problem = Problem("undeletable", "auto-survival-1 could not be deleted: 500", "it is tried again")
+    problem = Problem(ProblemCode.UNDELETABLE, "auto-survival-1 could not be deleted: 500", "it is tried again")
     last = Ended(
         "retry", NOW, NOW, Result.FAILED, good=True, undeleted=2, problems=(problem,), retry_at=NOW + timedelta(hours=1)
     )
@@ -236,7 +237,7 @@ def test_a_backup_that_the_panel_does_not_delete_is_no_failure_to_back_up(galler
     said = sentences(gallery)
     assert "does not delete 2 backups that are to go: auto-survival-1 could not be deleted: 500." in said
     assert "It is tried again at 2026-04-16 " in said
-    node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem("node", "the node does not answer"),))
+    node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem(ProblemCode.NODE, "the node does not answer"),))
     gallery.tracker.standings["survival"] = after(stands, node)
     assert kinds(gallery) == [Kind.FAILING, Kind.UNDELETABLE]
     gallery.tracker.standings["survival"] = after(stands, Ended("schedule", NOW, NOW, Result.DONE, good=True))

@@ -13,6 +13,7 @@ from daemon.config.load import load
 from daemon.config.values import Config, PanelConfig, ServerConfig
 from daemon.core.model import Action, Backup, State, Verdict
 from daemon.core.retention import judge
+from daemon.errors import ProblemCode
 from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Problem, Result
@@ -230,7 +231,7 @@ def fleet(folder: Path) -> Gallery:
 
     put("lobby", nightly(servers["lobby"], NOW - 3 * DAY))
     trouble = Problem(
-        "unreachable",
+        ProblemCode.NODE,
         "creating auto-lobby-20260416T021112Z-5f0e2a77: node fsn-07 does not answer (504)",
         "look at the node: is wings running?",
     )
@@ -253,7 +254,9 @@ def fleet(folder: Path) -> Gallery:
     assert taken.last
     small = next(one for one in taken.snapshot.verdicts if one.state is State.SUSPICIOUS)
     words = f"the new backup {small.backup.name} is suspicious: {small.reasons[0].text}"
-    ended = replace(taken.last, result=Result.FAILED, good=False, problems=(Problem("backup_suspicious", words),))
+    ended = replace(
+        taken.last, result=Result.FAILED, good=False, problems=(Problem(ProblemCode.BACKUP_SUSPICIOUS, words),)
+    )
     made.stand("skyblock", last=ended, failures=1)
     journalled(made.context.journal, servers["survival"])
     return made

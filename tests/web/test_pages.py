@@ -12,7 +12,7 @@ import pytest
 
 from daemon.config.values import HttpConfig
 from daemon.core.model import Action, State
-from daemon.errors import JournalBusyError, StateError
+from daemon.errors import JournalBusyError, ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
@@ -122,7 +122,7 @@ def hold(gallery: Gallery) -> list[str]:
     beyond = tuple(one._replace(action=Action.DELETE) for one in going)
     snapshot = Snapshot.of(NOW, server_status.snapshot.uuid, "fsn-01", 99, kept + beyond)
     names = [one.backup.name for one in reversed(beyond)]
-    problem = Problem("max_deletions", f"would delete 5 good backups: {', '.join(names)}", "look at the plan")
+    problem = Problem(ProblemCode.MAX_DELETIONS, f"would delete 5 good backups: {', '.join(names)}", "look at the plan")
     last = replace(server_status.last, result=Result.REFUSED, good=True, problems=(problem,))
     gallery.stand("survival", snapshot=snapshot, last=last, held_since=NOW - DAY)
     return names
@@ -419,7 +419,7 @@ async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None
     assert servers["modded"]["troubles"][0]["kind"] == "limit_full"
     assert servers["fresh"]["backups"] is None
     assert servers["fresh"]["newest_good_at"] is None
-    assert servers["lobby"]["last"]["problems"][0]["code"] == "unreachable"
+    assert servers["lobby"]["last"]["problems"][0]["code"] == "node"
 
 
 # The pieces

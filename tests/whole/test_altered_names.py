@@ -47,7 +47,7 @@ async def test_what_was_made_under_an_altered_name_stays_ours(altering: Rig) -> 
     for number in range(1, 6):
         outcome = await night(altering)
         assert outcome.result is Result.DONE
-        assert [problem.code for problem in outcome.problems] == ["name_altered"]
+        assert [problem.code for problem in outcome.problems] == ["name-altered"]
         assert outcome.kept == min(number, 2)
     assert len(altering.names()) == 2
 
@@ -116,7 +116,7 @@ async def test_an_answer_tells_of_an_alteration_that_nobody_knew(rig: Rig) -> No
     rig.world.settings.alter = lambda name: f"backup of survival {name[-8:]}"
     rig.configure(keep={"last": 2})
     for _ in range(4):
-        assert [problem.code for problem in (await night(rig)).problems] == ["name_altered"]
+        assert [problem.code for problem in (await night(rig)).problems] == ["name-altered"]
     assert len(rig.names()) == 2
 
 

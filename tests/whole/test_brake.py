@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from daemon.errors import StateError
+from daemon.errors import ProblemCode, StateError
 from daemon.operations import rotations as by_hand
 from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.preview import preview
@@ -45,7 +45,7 @@ async def test_a_mistyped_policy_deletes_none_of_ten(rig: Rig, policy: dict[str,
     rig.fill(10)
     rig.configure(**BRAKE, **policy)
     outcome = await rig.rotate()
-    assert code(outcome) == (Result.REFUSED, "max_deletions")
+    assert code(outcome) == (Result.REFUSED, "max-deletions")
     assert "would delete 10 of 11 good backups, more than max_share = 0.5" in outcome.problems[-1].text
     assert (deleted(rig), len(rig.names())) == (0, 11)
 
@@ -56,11 +56,11 @@ async def test_lifting_it_once_lifts_all_of_it(rig: Rig) -> None:
     rig.configure(**BRAKE, keep={"last": 10})
     assert code(await rig.rotate()) == (Result.DONE, "")
     rig.configure(**BRAKE, keep={"last": 4})
-    assert code(await rig.rotate(max_deletions=6)) == (Result.REFUSED, "max_deletions")
+    assert code(await rig.rotate(max_deletions=6)) == (Result.REFUSED, "max-deletions")
     assert code(await rig.rotate(max_deletions=8)) == (Result.DONE, "")
     assert len(rig.names()) == 4
     rig.fill(10)
-    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    assert code(await rig.rotate()) == (Result.REFUSED, "max-deletions")
 
 
 # A day ---------------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ async def test_a_narrowed_policy_waits_for_a_day_after_it_was_told(rig: Rig) -> 
     for passed in (0, 6, 12):
         await hours(rig, 6)
         told = await rig.rotate()
-        assert code(told) == (Result.REFUSED, "max_deletions")
+        assert code(told) == (Result.REFUSED, "max-deletions")
         assert "held until 2026-04-02 1" in told.problems[-1].text
         assert len(told.deleted) == 1, passed
         assert len(rig.names()) == 9
@@ -94,13 +94,13 @@ async def test_a_policy_that_is_put_right_again_lets_nothing_go(rig: Rig) -> Non
     rig.configure(**wide)
     await rig.rotate()
     rig.configure(**narrow)
-    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    assert code(await rig.rotate()) == (Result.REFUSED, "max-deletions")
     await hours(rig, 20)
     rig.configure(**wide)
     assert code(await rig.rotate()) == (Result.DONE, "")
     await hours(rig, 20)
     rig.configure(**narrow)
-    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    assert code(await rig.rotate()) == (Result.REFUSED, "max-deletions")
     assert deleted(rig) == 0
 
 
@@ -113,7 +113,7 @@ async def test_what_waits_is_told_though_a_deletion_fails(rig: Rig) -> None:
     rig.world.faults.order(faults.node_error(500), on=Call.DELETE, times=40)
     outcome = await rig.rotate()
     assert outcome.result is Result.FAILED
-    assert [problem.code for problem in outcome.problems].count("max_deletions") == 1
+    assert [problem.code for problem in outcome.problems].count(ProblemCode.MAX_DELETIONS) == 1
 
 
 async def test_the_day_does_not_last_for_months_where_a_clock_was_set_back_meanwhile(rig: Rig) -> None:
@@ -123,9 +123,9 @@ async def test_the_day_does_not_last_for_months_where_a_clock_was_set_back_meanw
     assert code(await rig.rotate()) == (Result.DONE, "")
     rig.configure(**BRAKE, keep={"last": 7})
     start_with_the_clock_set(rig, 60 * DAY)
-    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    assert code(await rig.rotate()) == (Result.REFUSED, "max-deletions")
     start_with_the_clock_set(rig, -60 * DAY)
-    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    assert code(await rig.rotate()) == (Result.REFUSED, "max-deletions")
     await hours(rig, 25)
     assert code(await rig.rotate()) == (Result.DONE, "")
 
@@ -139,7 +139,7 @@ async def test_another_change_waits_for_a_day_of_its_own(rig: Rig) -> None:
     await rig.rotate()
     await hours(rig, 30)
     rig.configure(**BRAKE, keep={"last": 7})
-    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    assert code(await rig.rotate()) == (Result.REFUSED, "max-deletions")
     assert deleted(rig) == 0
 
 
@@ -151,7 +151,7 @@ async def test_a_wider_scope_of_names_waits_as_well(rig: Rig) -> None:
     rig.configure(
         **{**BRAKE, "max_share": 1}, name="b {time}", also_own=["auto-{server}-{time}-{id}"], keep={"last": 3}
     )
-    assert code(await rig.rotate()) == (Result.REFUSED, "max_deletions")
+    assert code(await rig.rotate()) == (Result.REFUSED, "max-deletions")
     assert deleted(rig) == 0
 
 
@@ -171,7 +171,7 @@ async def test_the_plan_shows_what_waits_and_until_when(rig: Rig) -> None:
     rig.configure(**BRAKE, keep={"last": 7})
     seen = await preview(rig.config, rig.client, rig.journal, rig.clock)
     rehearsed = by_hand.dry_run_outcome(seen)
-    assert (code(rehearsed), len(rehearsed.deleted)) == ((Result.REFUSED, "max_deletions"), 1)
+    assert (code(rehearsed), len(rehearsed.deleted)) == ((Result.REFUSED, "max-deletions"), 1)
     assert [verdict.reasons[0].rule for verdict in seen.plan.verdicts][-2:] == ["held", "held"]
     await hours(rig, 30)
     assert len((await preview(rig.config, rig.client, rig.journal, rig.clock)).plan.held) == 2
@@ -232,7 +232,7 @@ async def test_at_the_limit_and_over_the_brake_a_backup_is_made_once_a_day(rig: 
     rig.server.limit = 20
     rig.configure(**BRAKE, keep={"last": 8})
     outcome = await rig.rotate()
-    assert code(outcome) == (Result.REFUSED, "max_deletions")
+    assert code(outcome) == (Result.REFUSED, "max-deletions")
     assert (outcome.created is not None, len(outcome.deleted), len(rig.names())) == (True, 1, 20)
     await hours(rig, 6)
     refused = await rig.rotate()

@@ -106,7 +106,7 @@ def test_the_day_was_one_worth_comparing(day: Day) -> None:
     assert len(day.world.faults.happened) >= 14
     assert {row.result for row in day.rotations} == {"done", "skipped", "failed", "refused"}
     codes = {problem["code"] for row in day.rotations for problem in row.summary["problems"]}
-    assert codes >= {"backup_failed", "backup_suspicious", "limit", "max_deletions", "node", "server_state", "stuck"}
+    assert codes >= {"backup-failed", "backup-suspicious", "limit", "max-deletions", "node", "server-state", "stuck"}
     steps = {step.name for row in day.rotations for step in row.steps}
     assert steps >= {*STEPS, "planned", "delete_refused"}
     events = {message["event"] for message in day.told}
@@ -176,7 +176,7 @@ def failures(rows: list[Rotation]) -> int:
 def is_held(row: Rotation) -> bool:
     """Whether it got its good backup, and the brake holds what it would have deleted (invariant 7)."""
     problems = row.summary["problems"]
-    return bool(row.summary["good"] and row.result == "refused" and problems[-1]["code"] == "max_deletions")
+    return bool(row.summary["good"] and row.result == "refused" and problems[-1]["code"] == "max-deletions")
 
 
 def test_the_status_names_the_troubles_that_there_are(day: Day) -> None:
@@ -513,7 +513,7 @@ def due(config: ServerConfig, fine_at: datetime) -> datetime:
 
 def passing(row: Rotation) -> bool:
     """Whether a skipped rotation was hindered by what ends by itself; that a server is suspended does not."""
-    return any(one["code"] == "server_state" and "suspended" not in one["text"] for one in row.summary["problems"])
+    return any(one["code"] == "server-state" and "suspended" not in one["text"] for one in row.summary["problems"])
 
 
 def trouble_of(row: Rotation, rows: list[Rotation]) -> str | None:
@@ -521,7 +521,7 @@ def trouble_of(row: Rotation, rows: list[Rotation]) -> str | None:
     first = not any(one.start_at == row.start_at and one.id < row.id for one in rows)
     if row.result in {"done", "skipped"} or (first and row.retry_at is not None):
         return None
-    events = {"limit": "limit", "backup_suspicious": "suspicious"}
+    events = {"limit": "limit", "backup-suspicious": "suspicious"}
     codes = [problem["code"] for problem in reversed(row.summary["problems"])]
     return next((events[code] for code in codes if code in events), "failed")
 

@@ -79,4 +79,4 @@ async def test_a_wrong_total_is_said_once(rig: Rig) -> None:
 
     rig.world.faults.order(Fault("total", change=one_more), on=Call.LIST, times=None)
     outcome = await rig.rotate()
-    assert [problem.code for problem in outcome.problems] == ["wrong_total"]
+    assert [problem.code for problem in outcome.problems] == ["wrong-total"]

@@ -83,7 +83,7 @@ async def test_what_was_deleted_counts_towards_the_brake_when_the_list_is_judged
 
     rig.world.faults.order(faults.meanwhile(toggle), on=Call.DELETE, skip=1)
     outcome = await rig.rotate()
-    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "max_deletions")
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "max-deletions")
     assert deleted(rig) == names[:1]
 
 

@@ -79,7 +79,7 @@ async def test_nothing_is_deleted_once_the_id_is_that_of_a_server_on_another_pan
     await rig.clock.sleep(300)
     rig.config = replace(rig.config, panel=replace(rig.config.panel, **change))
     outcome = await rotation
-    assert [problem.code for problem in outcome.problems] == ["configuration_changed"]
+    assert [problem.code for problem in outcome.problems] == ["configuration-changed"]
     assert [entry for entry in rig.world.ledger if entry.deed is Deed.DELETED] == []
 
 

@@ -53,7 +53,7 @@ async def test_a_narrowed_policy_is_stopped_by_the_brake(rig: Rig) -> None:
         add(rig, days=day)
     rig.configure(keep={"last": 3}, max_deletions=10)
     outcome = await rig.rotate()
-    assert (outcome.result, codes(outcome)) == (Result.REFUSED, ["max_deletions"])
+    assert (outcome.result, codes(outcome)) == (Result.REFUSED, ["max-deletions"])
     assert "would delete 28 good backups, more than max_deletions = 10" in outcome.problems[0].text
     assert len(rig.names()) == 31
     lifted = await rig.rotate(max_deletions=30)
@@ -121,7 +121,7 @@ async def test_a_total_that_is_always_wrong_does_not_stop_rotation(rig: Rig) -> 
     rig.world.faults.order(wrong_total(1), on=Call.LIST, times=None)
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
-    assert set(codes(outcome)) == {"wrong_total"}
+    assert set(codes(outcome)) == {"wrong-total"}
     assert len(rig.names()) == 3
 
 

@@ -105,7 +105,7 @@ async def test_a_create_that_may_have_been_done_is_settled_by_looking_for_two_mi
     rig.world.faults.order(fault, on=Call.CREATE)
     began = rig.clock.now()
     outcome = await rig.rotate()
-    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "create_unknown")
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "create-unknown")
     assert rig.clock.now() - began >= timedelta(seconds=120)
     assert rig.requests(Call.CREATE) == 1
     assert rig.names() == []
@@ -214,7 +214,7 @@ async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Ri
     rig.server.limit = 5
     rig.server.coming.extend([Work(outcome=Ending.FAILED)] * 3)
     first = await rig.rotate()
-    assert (first.result, problem(first)[0]) == (Result.FAILED, "backup_failed")
+    assert (first.result, problem(first)[0]) == (Result.FAILED, "backup-failed")
     assert deleted(rig) == names[:1]
     rig.server.limit = 4
     second = await rig.rotate()
@@ -267,7 +267,7 @@ async def test_a_list_that_keeps_changing_lets_nothing_be_deleted(rig: Rig) -> N
     rig.world.faults.order(unsteady, on=Call.LIST, times=None)
     outcome = await rig.rotate()
     assert outcome.created is not None
-    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "partial_listing")
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "partial-listing")
     assert set(names) <= set(rig.names())
 
 
@@ -275,7 +275,7 @@ async def test_a_creation_that_fails_displaces_no_good_one(rig: Rig, history: li
     """The failed one is reported, and nothing is deleted after it."""
     rig.server.coming.append(Work(outcome=Ending.FAILED))
     outcome = await rig.rotate()
-    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "backup_failed")
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "backup-failed")
     assert deleted(rig) == []
     assert set(history) < set(rig.names())
 
@@ -295,7 +295,7 @@ async def test_a_suspicious_new_backup_deletes_nothing(rig: Rig, history: list[s
     """A world that shrank to a tenth overnight may be an empty one."""
     rig.server.coming.append(Work(size=2_000))
     outcome = await rig.rotate()
-    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "backup_suspicious")
+    assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "backup-suspicious")
     assert deleted(rig) == []
     assert set(history) < set(rig.names())
 
@@ -305,7 +305,7 @@ async def test_a_server_that_cannot_be_backed_up_now_is_skipped_and_said(rig: Ri
     """Suspended is no failure; the passing states are worth a second look."""
     rig.server.status = state
     outcome = await rig.rotate()
-    assert (outcome.result, problem(outcome)[0]) == (Result.SKIPPED, "server_state")
+    assert (outcome.result, problem(outcome)[0]) == (Result.SKIPPED, "server-state")
     assert exit_code([outcome]) == (Exit.DONE if state == "suspended" else Exit.SOME_FAILED)
     assert rig.requests(Call.CREATE) == 0
 
@@ -318,7 +318,7 @@ async def test_a_server_whose_reinstallation_failed_is_backed_up_where_the_panel
         assert (outcome.result, rig.server.status) == (Result.DONE, "reinstall_failed")
         assert outcome.problems == ()
     else:
-        assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "server_state")
+        assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "server-state")
 
 
 async def test_a_server_whose_installation_failed_needs_somebody_and_is_told_as_such(rig: Rig) -> None:
@@ -330,7 +330,7 @@ async def test_a_server_whose_installation_failed_needs_somebody_and_is_told_as_
         False,
         ServerStateError.installed_hint,
     )
-    assert problem(outcome) == ("server_state", "the server is not installed (install_failed)")
+    assert problem(outcome) == ("server-state", "the server is not installed (install_failed)")
     assert exit_code([outcome]) is Exit.FAILED
     assert halted_by(ServerStateError("x", obstacle=Obstacle.INSTALL_FAILED)).retry is Retry.NO
 
@@ -475,7 +475,7 @@ async def test_nothing_is_deleted_when_the_configuration_now_speaks_of_other_bac
     else:
         rig.configure(**change)
     outcome = await rotation
-    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "configuration_changed")
+    assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "configuration-changed")
     assert words in problem(outcome)[1]
     assert deleted(rig) == []
     assert set(history) < set(rig.names())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.panel.errors import ServerStateError
-from daemon.rotation.outcome import LOOKED_AT_NEXT, UNDELETABLE, UNDELETED_HINT, Result
+from daemon.rotation.outcome import LOOKED_AT_NEXT, UNDELETED_HINT, Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Kind
@@ -35,7 +35,7 @@ async def test_a_create_in_a_maintenance_is_looked_for_two_minutes_and_tried_aga
     outcome = await rig.rotate("schedule", began)
     (problem,) = outcome.problems
     assert (rig.clock.now() - began).total_seconds() == pytest.approx(120, abs=1)
-    assert (outcome.result, problem.code, problem.hint) == (Result.FAILED, "create_unknown", LOOKED_AT_NEXT)
+    assert (outcome.result, problem.code, problem.hint) == (Result.FAILED, "create-unknown", LOOKED_AT_NEXT)
     assert "creating a backup" in problem.text
     assert "listing the backups" in problem.text
     assert outcome.retry_at is not None
@@ -49,7 +49,7 @@ async def test_a_create_on_a_panel_that_falls_silent_holds_its_place_two_minutes
     rig.world.faults.order(from_then_on(faults.slow(1000), rig), on=Call.CREATE)
     began = rig.clock.now()
     outcome = await rig.rotate("schedule", began)
-    assert outcome.problems[-1].code == "create_unknown"
+    assert outcome.problems[-1].code == "create-unknown"
     assert (rig.clock.now() - began).total_seconds() == pytest.approx(60 + 120 + 30, abs=1)
     await rig.clock.sleep(1000)
 
@@ -68,7 +68,7 @@ async def test_of_a_deletion_nobody_knows_of_nobody_has_to_do_anything(rig: Rig)
         await rig.rotate()
     rig.world.faults.order(faults.web_page(502), on=Call.DELETE, times=None)
     outcome = await rig.rotate()
-    assert [(problem.code, problem.hint) for problem in outcome.problems] == [(UNDELETABLE, UNDELETED_HINT)]
+    assert [(problem.code, problem.hint) for problem in outcome.problems] == [("undeletable", UNDELETED_HINT)]
     rig.world.faults.clear()
     assert (await rig.rotate()).result is Result.DONE
     assert len(rig.names()) == 3

@@ -202,7 +202,7 @@ async def test_a_server_that_is_suspended_amid_its_deletions_ends_them(rig: Rig)
         faults.meanwhile(lambda _world, _server: setattr(rig.server, "status", "suspended")), on=Call.DELETE, skip=1
     )
     outcome = await rig.rotate()
-    assert said(outcome) == ["server_state"]
+    assert said(outcome) == ["server-state"]
     assert rig.requests(Call.DELETE) == 2
 
 

@@ -105,7 +105,7 @@ async def test_a_server_that_is_suspended_while_it_queues_for_its_node_is_skippe
     other.status = "suspended"
     assert (await first).result is Result.DONE
     outcome = await second
-    assert (outcome.result, problem(outcome)[0]) == (Result.SKIPPED, "server_state")
+    assert (outcome.result, problem(outcome)[0]) == (Result.SKIPPED, "server-state")
     assert other.backups == {}
 
 
@@ -114,7 +114,7 @@ async def test_a_suspicious_one_counts_again_once_an_operator_accepts_it(rig: Ri
     rig.fill(5)
     rig.server.coming.append(Work(size=2_000))
     shrunk = await rig.rotate()
-    assert (shrunk.result, problem(shrunk)[0]) == (Result.FAILED, "backup_suspicious")
+    assert (shrunk.result, problem(shrunk)[0]) == (Result.FAILED, "backup-suspicious")
     assert shrunk.created is not None
     rig.journal.accept(rig.server.uuid, shrunk.created.uuid, rig.clock.now())
     rig.configure(keep={"last": 2})

@@ -80,5 +80,5 @@ async def test_a_part_of_the_list_is_compared_with_the_last_whole_list(rig: Rig,
     rig.server.work = WIPED
     await rig.clock.sleep(timedelta(days=1).total_seconds())
     outcome = await rig.rotate()
-    assert "backup_suspicious" in {problem.code for problem in outcome.problems} or not seen_before
+    assert "backup-suspicious" in {problem.code for problem in outcome.problems} or not seen_before
     assert outcome.result is (Result.FAILED if seen_before else Result.DONE)

@@ -13,7 +13,7 @@ from daemon.cli.ui.verdicts import because, created, size, whose
 from daemon.core.model import Verdict
 from daemon.core.units import format_size
 from daemon.documents.operations import many_written, one_written, restored
-from daemon.errors import UsageError
+from daemon.errors import ProblemCode, UsageError
 from daemon.operations.accept import accept, must_remember
 from daemon.operations.create import PATIENCE, CreateOptions, check, create
 from daemon.operations.delete import BEYOND, delete, delete_beyond_retention, gone, loss, obstacle
@@ -232,7 +232,9 @@ async def _delete_beyond(operation: Operation, *, yes: bool) -> Sequence[Operati
         return [OperationResult(None, Result.REFUSED, problems=(problem,))]
     going = seen.plan.deletions
     if not going:
-        return [OperationResult(None, Result.DONE, problems=(Problem("nothing", "nothing is beyond retention"),))]
+        return [
+            OperationResult(None, Result.DONE, problems=(Problem(ProblemCode.NOTHING, "nothing is beyond retention"),))
+        ]
     facts = [_where(seen), *(f"  {_line(seen, verdict)}: {because(verdict)}" for verdict in going)]
     confirm(facts, _how_many(going), yes=yes)
     shown = {verdict.backup.uuid for verdict in going}

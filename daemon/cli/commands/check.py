@@ -13,7 +13,7 @@ from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.values import Config
 from daemon.documents.commands import checked
-from daemon.errors import StateError
+from daemon.errors import ProblemCode, StateError
 from daemon.fleet.discovery import look
 from daemon.operations.check import Finding, Level, check_configuration, check_panels, check_state, exit_code
 from daemon.rotation.setup import open_clients
@@ -61,7 +61,7 @@ def _journal(state_dir: Path | None) -> Journal:
 
 
 def _skipped(server: str, why: str) -> Finding:
-    return Finding(Level.WARNING, "skipped", f"{server} would be discovered, and is not covered: {why}")
+    return Finding(Level.WARNING, ProblemCode.SKIPPED, f"{server} would be discovered, and is not covered: {why}")
 
 
 def _show(findings: Sequence[Finding]) -> None:

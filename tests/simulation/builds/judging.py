@@ -26,6 +26,7 @@ from daemon.core.brake import Brake
 from daemon.core.model import Backup, State, Verdict
 from daemon.core.names import Ownership
 from daemon.core.suspicion import AGREEING, Weighed
+from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.rotation.gather import Gathered
 from daemon.rotation.outcome import Problem, Result
@@ -167,7 +168,7 @@ def _gives_no_reason() -> AbstractContextManager[Any]:
 def _refuses_to_delete() -> AbstractContextManager[Any]:
     async def delete_decided(run: Run, gathered: Gathered, decide: Any, **_: Any) -> bool:
         if decide(run.config, gathered.listing):
-            raise Halt(Result.REFUSED, Problem("refused", "better not"))
+            raise Halt(Result.REFUSED, Problem(ProblemCode.CHANGING, "better not"))
         return True
 
     return PATCH(daemon.rotation.rotate, "delete_decided", delete_decided)
@@ -179,7 +180,7 @@ def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
 
     def plan(*given: Any, brake: Brake, **options: Any) -> Any:
         decided = real(*given, brake=brake, **options)
-        if decided.code != "max_deletions":
+        if decided.code is not ProblemCode.MAX_DELETIONS:
             return decided
         doomed = real(*given, brake=Brake(), **options).deletions
         return replace(decided, deletions=doomed[: brake.most], refused=None, code=None)
