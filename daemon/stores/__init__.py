@@ -6,4 +6,7 @@ reaches a message, a process list or another host than the store's own.
 
 base      the contract                           values    where a store is, and how it is reached
 errors    what a store can raise                 keys      which names an object may have
+open      from settings to the open store        streams   rate, exact size and blocks of a stream
+parts     the name of an unfinished file         threads   blocking calls, each with a deadline
+directory/    the engine for folders and mounts
 """

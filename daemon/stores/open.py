@@ -1,0 +1,37 @@
+"""From a store's settings to the open store: the one place that knows which engine serves which location.
+
+An engine is imported when a store of its kind is opened: their libraries are extras, and heavy.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from daemon.clock import Clock, SystemClock
+from daemon.stores.base import Store
+from daemon.stores.errors import StoreUnusableError
+from daemon.stores.streams import RateLimit
+from daemon.stores.values import DirectoryLocation, StoreSettings
+
+
+@asynccontextmanager
+async def open_store(settings: StoreSettings, *, clock: Clock | None = None) -> AsyncGenerator[Store, None]:
+    """Open a store, and close it at the end of the block. No connection is made before the first call.
+
+    StoreUnusableError if an extra, a program or a setting is missing, with what would be right.
+    """
+    clock = clock or SystemClock()
+    store = _engine(settings, RateLimit(settings.rate, clock))
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+def _engine(settings: StoreSettings, limit: RateLimit) -> Store:
+    match settings.location:
+        case DirectoryLocation(path):
+            from daemon.stores.directory.store import DirectoryStore  # noqa: PLC0415 — as the docstring says
+
+            return DirectoryStore(settings.name, path, limit)
+        case location:
+            raise StoreUnusableError(f"{settings.name}: there is no engine for {location} yet")

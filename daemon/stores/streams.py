@@ -1,0 +1,62 @@
+"""What lies between a stream and a store: an upper bound on its rate, its exact size, blocks of one size."""
+
+from collections.abc import AsyncGenerator, AsyncIterable
+
+from daemon.clock import Clock
+from daemon.stores.errors import StoreCutError
+
+
+class RateLimit:
+    """At most so many bytes per second, over all streams that share it; None for no bound.
+
+    A piece passes at once if the ones before it are paid for, and the next one waits for it: the mean is exact, and a
+    burst is one piece.
+    """
+
+    def __init__(self, rate: int | None, clock: Clock) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._free_at = clock.monotonic()
+
+    async def over(self, content: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+        """Yield the same pieces, no faster than that."""
+        async for piece in content:
+            await self._wait(len(piece))
+            yield piece
+
+    async def _wait(self, size: int) -> None:
+        if self._rate is None:
+            return
+        now = self._clock.monotonic()
+        begin = max(now, self._free_at)
+        self._free_at = begin + size / self._rate
+        if begin > now:
+            await self._clock.sleep(begin - now)
+
+
+async def exactly(content: AsyncIterable[bytes], size: int | None) -> AsyncGenerator[bytes, None]:
+    """Yield the same pieces; StoreCutError unless they are `size` bytes together (None: any number)."""
+    come = 0
+    async for piece in content:
+        come += len(piece)
+        if size is not None and come > size:
+            raise StoreCutError(f"more than {size} bytes came, and {size} were to be stored")
+        yield piece
+    if size is not None and come != size:
+        raise StoreCutError(f"{come} bytes came, and {size} were to be stored")
+
+
+async def blocks(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[bytes, None]:
+    """Yield the same bytes in blocks of exactly that size; the last one has what remains, and is never empty."""
+    held = bytearray()
+    async for piece in content:
+        rest = memoryview(piece)
+        while rest:
+            taken = rest[: size - len(held)]
+            held += taken
+            rest = rest[len(taken) :]
+            if len(held) == size:
+                yield bytes(held)
+                held.clear()
+    if held:
+        yield bytes(held)
