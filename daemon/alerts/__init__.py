@@ -1,8 +1,9 @@
-"""Alerts: who is told of trouble, once, and of its end; nothing here may delay a rotation or fail one.
+"""Alerts: each receiver is notified once when trouble begins and once when it ends. No rotation waits for one, or fails
+because of one.
 
 `assess` reads an outcome, the core's `alerting` decides what is news, `message` puts it into words and `formats` into
-what a receiver understands. `outbox` holds what waits, `sender` and `by_apprise` send it, and `dispatcher` is the
-fleet's listener that has all of these. An address is a secret: only a receiver's name is ever logged.
+the format of a receiver. `outbox` queues deliveries, `sender` and `by_apprise` send them, and `dispatcher` is the
+fleet's listener that joins all of these. An address is a secret: only a receiver's name is ever logged.
 """
 
 from daemon.alerts.dispatcher import Alerts

@@ -1,6 +1,8 @@
 """The command line: thin, and each command loads only what it needs.
 
-`app` declares every command, `main` turns what comes of it into an exit code, `output` and `tables` are for people,
-`documents` holds the keys of the JSON that scripts rely on. The other modules are the commands. Importing this package
-imports nothing.
+`app` declares every command, and `main` turns how one ends into an exit code. `context`, `options` and `arguments` are
+what many commands begin with, `streams` guards stdin, stdout and stderr. `commands/` has one module per command,
+`backups/` the commands below `backups`, `ui/` what they print and ask.
 """
+
+__all__ = ["main", "streams"]

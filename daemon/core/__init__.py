@@ -1,8 +1,30 @@
 """The decisions, as functions of values: no I/O, no clock, no randomness; the standard library and cronsim alone.
 
-`model` holds the values, `units` reads spans and sizes, `names` turns a template into a name and a name back into
-"own", and `calendar` says when. `states` tells what each backup is worth, with `suspicion` for what is too small
-(`look` at a whole listing) and `shrunk` for what stays then;
-`keep` holds the rules and `rules` what each of them keeps; `retention` judges, and `plan` orders what follows from it.
-`adoption`, `choose` and `waiting` decide the small things of a rotation and of a command.
+`model` holds the values, `units` reads spans and sizes, `names` makes a backup's name from a template and recognises
+it, and `calendar` knows the starts. `states` says whether a backup is good, failed or pending, `suspicion` whether it
+is too small, `shrunk` what stays if it is, and `look` applies all of these to a listing. `keep` holds the retention
+rules and `rules` what each of them keeps; `retention` judges, and `plan` orders the deletions behind its `brake`.
+`adoption`, `choose` and `waiting` decide smaller questions of a rotation or a command, `alerting` what is news.
 """
+
+__all__ = [
+    "adoption",
+    "alerting",
+    "altered",
+    "brake",
+    "calendar",
+    "choose",
+    "clocks",
+    "cron_words",
+    "discover",
+    "ignored",
+    "keep",
+    "model",
+    "names",
+    "plan",
+    "retention",
+    "shrunk",
+    "states",
+    "units",
+    "waiting",
+]

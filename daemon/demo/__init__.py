@@ -1,8 +1,8 @@
 """The demo: the real daemon against a panel in memory, for half a minute, with nothing to configure.
 
-Nothing in it is played but the panel: the service, its schedule, its journal and its HTTP are those of `run`, and the
-demo tells it what to do as systemd does, by signals. What is printed is what the service logs, in plain words; what is
-promised at the end is checked against the panel's own ledger, not against what the service says of itself.
+Only the panel is simulated: the service, its schedule, its journal and its HTTP are those of `run`, and the demo
+controls it by signals, as systemd does. It prints what the service logs, in plain words. What it promises at the end is
+checked against the panel's own ledger, not against what the service says of itself.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from daemon.clock import SystemClock
 from daemon.demo.play import play
 from daemon.demo.screen import Screen
 from daemon.demo.setup import build_world
+
+__all__ = ["run"]
 
 
 def run(keep_running: bool) -> int:

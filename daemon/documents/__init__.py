@@ -1,1 +1,3 @@
-"""The JSON documents, once, for command line, web and alerts."""
+"""The JSON documents, defined once for command line, web and alerts."""
+
+__all__ = ["commands", "operations", "status"]

@@ -1,1 +1,9 @@
-"""The panel client: the only place that knows httpx. Importing this package imports nothing."""
+"""The panel client: with the alerts' sender, the only importer of httpx.
+
+`client` has a method per endpoint, and `errors` is all that they raise. Below it: `endpoints` says which request each
+one is, `transport` takes turns and repeats, `http` sends. `listing` makes whole lists of pages, `reconcile` settles
+lost answers, `wire` reads the panel's JSON. `download` fetches files from their hosts, by the same certificates
+(`reach`) and proxies (`proxies`).
+"""
+
+__all__ = ["client", "download", "errors", "listing", "proxies", "reach", "reconcile"]

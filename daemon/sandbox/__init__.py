@@ -1,7 +1,7 @@
 """A Pterodactyl panel with its nodes in memory, behind the same endpoints over real HTTP.
 
-For the demo, for trying a policy, and for tests. It shares no code with the panel client, so that one mistake cannot
-hide in both, and knows nothing of the daemon but its clock.
+For the demo, for trying a policy, and for tests. It shares no code with the panel client, so that the same mistake
+cannot hide in both, and uses nothing of the daemon but its clock.
 
     from daemon.sandbox.scenes import KEY, three_pages
     from daemon.sandbox.serve import SandboxServer
@@ -30,3 +30,5 @@ serve     all of it over real HTTP       dates      how HTTP writes a moment
 In-process: `PanelApp(world)` and `NodeApp(world)` are ASGI applications; a fault that breaks the connection raises
 `ConnectionLostError` there.
 """
+
+__all__ = ["records", "scenes", "serve", "world"]

@@ -1,1 +1,3 @@
-"""The daemon's life, and what systemd is told."""
+"""The daemon's life: `life` runs it from start to drain, `systemd` notifies systemd, `process` prepares the process."""
+
+__all__ = ["life", "process", "systemd"]

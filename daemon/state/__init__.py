@@ -6,11 +6,10 @@ Nothing secret may be put in: no key, no signed URL.
 """
 
 from daemon.state.local.file import lacks_room
-from daemon.state.local.journal import KEPT_FOR, MOST_ROTATIONS, Journal
+from daemon.state.local.journal import MOST_ROTATIONS, Journal
 from daemon.state.values import Alert, AppliedRetention, Rotation, Sample, Snapshot, Step, Trigger
 
 __all__ = [
-    "KEPT_FOR",
     "MOST_ROTATIONS",
     "Alert",
     "AppliedRetention",
@@ -21,4 +20,5 @@ __all__ = [
     "Step",
     "Trigger",
     "lacks_room",
+    "local",
 ]
