@@ -11,7 +11,7 @@ import pytest
 from daemon.core.model import State
 from daemon.errors import ProblemCode
 from daemon.rotation.report import made_a_failed_one
-from daemon.state import Rotation
+from daemon.state import Rotation, StepName
 from daemon.state.values import read_rotations
 from daemon.status.stored import ended_of
 
@@ -100,3 +100,13 @@ def test_a_code_of_a_newer_version_hides_nothing() -> None:
     assert row.summary["problems"][0]["code"] == "not-known-yet"
     (problem,) = ended_of(row).problems
     assert (problem.code, problem.text) == (ProblemCode.ERROR, "something new")
+
+
+def test_every_step_is_taken_and_the_queries_name_no_other() -> None:
+    """SQL names steps in its own quotes, where no type holds them."""
+    rotation = "\n".join(file.read_text() for file in (ROOT / "daemon/rotation").glob("*.py"))
+    assert {*re.findall(r"StepName\.([A-Z_]+)", rotation)} == {step.name for step in StepName}
+    state = "\n".join(file.read_text() for file in (ROOT / "daemon/state").rglob("*.py"))
+    queries = "".join(re.findall(r"\bname (?:=|IN) ('\w+'|\(.*?\))", state))
+    assert queries
+    assert {*re.findall(r"'(\w+)'", queries)} <= {*StepName}

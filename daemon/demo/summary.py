@@ -9,7 +9,7 @@ from daemon.clock import Clock
 from daemon.config.values import Config
 from daemon.core.model import Action, Verdict
 from daemon.operations.rotations import Failed, preview_servers
-from daemon.state import Journal
+from daemon.state import Journal, StepName
 
 COLUMNS = ("server", "what", "how many", "why")
 
@@ -67,9 +67,13 @@ def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with Journal.open(state_dir) as journal:
         for rotation in reversed(journal.recent(limit=1000)):
-            done = {step.detail["uuid"] for step in rotation.steps if step.name in {"delete_done", "room_done"}}
+            done = {
+                step.detail["uuid"]
+                for step in rotation.steps
+                if step.name in {StepName.DELETE_DONE, StepName.ROOM_DONE}
+            }
             for step in rotation.steps:
-                if step.name in {"delete", "room"} and step.detail["uuid"] in done:
+                if step.name in {StepName.DELETE, StepName.ROOM} and step.detail["uuid"] in done:
                     found.setdefault(rotation.server, []).append(str(step.detail["because"]))
     return found
 

@@ -17,7 +17,7 @@ from daemon.core.model import Scope, State, Verdict
 from daemon.core.names import Ownership, Template
 from daemon.core.plan import Plan
 from daemon.core.retention import Retention
-from daemon.state import AppliedRetention, Journal
+from daemon.state import AppliedRetention, Journal, StepName
 
 NOTHING = AppliedRetention()
 
@@ -39,8 +39,11 @@ def recall(journal: Journal, server_uuid: str) -> Remembered:
 
 def _last_room(journal: Journal, server_uuid: str) -> datetime | None:
     """When room was last made, or asked for and never answered."""
-    steps = (journal.last_step(server_uuid, ("room_done",)), journal.last_step(server_uuid, ("room", "room_refused")))
-    return max((step.at for step in steps if step is not None and step.name != "room_refused"), default=None)
+    steps = (
+        journal.last_step(server_uuid, (StepName.ROOM_DONE,)),
+        journal.last_step(server_uuid, (StepName.ROOM, StepName.ROOM_REFUSED)),
+    )
+    return max((step.at for step in steps if step is not None and step.name != StepName.ROOM_REFUSED), default=None)
 
 
 def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel_ahead: timedelta) -> Brake:

@@ -31,7 +31,7 @@ from daemon.rotation.outcome import (
 from daemon.rotation.preview import ROUNDING, adoption, stuck_problem
 from daemon.rotation.report import made_a_failed_one
 from daemon.rotation.run import Halt, Run, Stage
-from daemon.state import Rotation, Step
+from daemon.state import Rotation, Step, StepName
 
 AGAIN = frozenset({"retry", "resume"})
 """The triggers of a rotation that comes back to a start: nothing else says that the start was served before."""
@@ -66,7 +66,7 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
 
 
 def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
-    run.step("adopted", uuid=backup.uuid, backup=backup.name, reason=reason)
+    run.step(StepName.ADOPTED, uuid=backup.uuid, backup=backup.name, reason=reason)
     run.log.info("backup_adopted", backup=backup.name, reason=reason)
     return backup
 
@@ -121,11 +121,11 @@ def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | No
     """
     asked: tuple[str, datetime, str | None] | None = None
     for step in (step for row in reversed(rows) for step in row.steps):
-        if step.name == "create":
+        if step.name == StepName.CREATE:
             asked = (str(step.detail["backup"]), step.at, None)
-        elif step.name == "create_refused":
+        elif step.name == StepName.CREATE_REFUSED:
             asked = None
-        elif step.name == "created" and asked is not None:
+        elif step.name == StepName.CREATED and asked is not None:
             asked = (*asked[:2], str(step.detail["uuid"]))
     return asked
 
@@ -201,7 +201,7 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
     """
 
     def on_send() -> None:
-        run.announce("create", backup=name)
+        run.announce(StepName.CREATE, backup=name)
 
     try:
         backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored, on_send=on_send)
@@ -211,10 +211,10 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
     except PanelError as error:
         if isinstance(error, NodeError):
             run.context.slots.failed(run.config.panel.name, run.known_server.node, run.config.name)
-        run.step("create_refused", backup=name, error=error.text)
+        run.step(StepName.CREATE_REFUSED, backup=name, error=error.text)
         raise
     run.context.slots.did(run.config.panel.name, run.known_server.node)
-    run.step("created", uuid=backup.uuid, backup=backup.name)
+    run.step(StepName.CREATED, uuid=backup.uuid, backup=backup.name)
     compare(run, name, backup, answered=all(backup.uuid != known.uuid for known in before.backups))
     run.log.info("backup_created", backup=backup.name, uuid=backup.uuid)
     return backup
@@ -227,7 +227,7 @@ async def _settle_own(run: Run, name: str, lost: OutcomeUnknownError) -> Backup:
         found = await _settle(run, name, SETTLE_SECONDS)
         if found is not None:
             return found
-        run.step("create_refused", backup=name, error="it did not appear")
+        run.step(StepName.CREATE_REFUSED, backup=name, error="it did not appear")
         text = f"{name} did not appear within {SETTLE_SECONDS:.0f} s"
     except OutcomeUnknownError as error:
         text = error.text
@@ -283,7 +283,7 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
         return (room,)
 
     while not run.deleted:
-        if not await delete_decided(run, gathered, decide, step="room"):
+        if not await delete_decided(run, gathered, decide, step=StepName.ROOM):
             raise _at_limit(limit, "no room could be made")
         if not run.deleted:  # the next one is decided by what is there now
             gathered = await gather(run)
@@ -308,8 +308,10 @@ def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
         raise _at_limit(limit, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
     if run.journal_broken:
         raise _at_limit(limit, "without a journal no room is made")
-    last = run.context.journal.last_step(run.known_server.uuid, ("room", "room_refused", "turned_good"))
-    return last if last is not None and last.name == "room" else None
+    last = run.context.journal.last_step(
+        run.known_server.uuid, (StepName.ROOM, StepName.ROOM_REFUSED, StepName.TURNED_GOOD)
+    )
+    return last if last is not None and last.name == StepName.ROOM else None
 
 
 def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> State | None:

@@ -24,16 +24,20 @@ from daemon.rotation.gather import Gathered, gather
 from daemon.rotation.outcome import UNDELETED_HINT, Problem, Result, Retry
 from daemon.rotation.preview import must_be_free
 from daemon.rotation.run import Halt, Run
+from daemon.state import StepName
 
 LISTINGS = 3
 MOST_UNDELETED = 20  # in one rotation
 EVERYWHERE = (KeyRefusedError, PanelUnreachableError, ApiLimitError, HeldBackError, ForeignPanelError)
 """Errors that do not concern one backup alone: the next DELETE would meet them as well."""
 
+_DONE = {StepName.DELETE: StepName.DELETE_DONE, StepName.ROOM: StepName.ROOM_DONE}
+_REFUSED = {StepName.DELETE: StepName.DELETE_REFUSED, StepName.ROOM: StepName.ROOM_REFUSED}
+
 Decide = Callable[[ServerConfig, Listing], tuple[Verdict, ...]]
 
 
-async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: str = "delete") -> bool:
+async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: StepName = StepName.DELETE) -> bool:
     """Delete what `decide` names, judging anew whenever the panel turns out to differ; False where it kept changing.
 
     `decide` is called with the configuration in force and may raise Halt. `step` is the journal's word for it.
@@ -83,7 +87,7 @@ def current_config(run: Run) -> ServerConfig:
     )
 
 
-async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> None:
+async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: StepName) -> None:
     """Delete one, or note that the panel does not; raises where that concerns every deletion."""
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
@@ -99,24 +103,24 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: str) -> 
         )
     except (ChangedError, PanelError) as error:
         if not isinstance(error, LEFT_OPEN):
-            run.step(f"{step}_refused", uuid=backup.uuid, error=str(error))
+            run.step(_REFUSED[step], uuid=backup.uuid, error=str(error))
         if isinstance(error, ChangedError):
             raise
         await _must_be_alone(run, error, step)
         _leave(run, backup, error)
         return
     run.deletion_ended(backup)
-    run.step(f"{step}_done", uuid=backup.uuid, existed=existed)
+    run.step(_DONE[step], uuid=backup.uuid, existed=existed)
     run.deleted.append(backup)
     run.log.info("backup_deleted", backup=backup.name, uuid=backup.uuid, because=because, existed=existed)
 
 
-async def _must_be_alone(run: Run, error: PanelError, step: str) -> None:
+async def _must_be_alone(run: Run, error: PanelError, step: StepName) -> None:
     """Raise where the trouble is not with this one backup: what a look at the server tells.
 
     And where a deletion that makes room may still be done: a second one would be one too many.
     """
-    if isinstance(error, EVERYWHERE) or (step == "room" and isinstance(error, LEFT_OPEN)):
+    if isinstance(error, EVERYWHERE) or (step == StepName.ROOM and isinstance(error, LEFT_OPEN)):
         raise error
     server = await run.client.server(run.server_id, urgent=True)
     must_be_free(server)

@@ -6,6 +6,7 @@ from daemon.core.model import Completeness, Listing
 from daemon.errors import ProblemCode
 from daemon.rotation.naming import compare_listed
 from daemon.rotation.run import Run
+from daemon.state import StepName
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ async def gather(run: Run) -> Gathered:
         listing = replace(listing, earlier=run.earlier())
     gathered = Gathered(listing, read_at)
     run.step(
-        "gathered",
+        StepName.GATHERED,
         backups=len(listing.backups),
         total=listing.total,
         completeness=listing.completeness.value,

@@ -10,6 +10,7 @@ from daemon.core.model import Backup, Listing
 from daemon.core.names import Altered
 from daemon.errors import ProblemCode, StateError
 from daemon.rotation.run import Run
+from daemon.state import StepName
 
 
 def compare_listed(run: Run, listing: Listing) -> None:
@@ -42,7 +43,7 @@ def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> No
     certain = answered and kept.unreadable is None
     if not certain and not altered(asked, kept.name):
         return
-    run.step("altered", uuid=kept.uuid, asked=asked, kept=kept.name)
+    run.step(StepName.ALTERED, uuid=kept.uuid, asked=asked, kept=kept.name)
     journal = run.context.journal
     try:
         journal.was_altered(run.known_server.uuid, kept.uuid, Altered(asked, kept.name), run.context.clock.now())

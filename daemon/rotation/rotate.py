@@ -33,7 +33,7 @@ from daemon.rotation.report import begin, newest_good_at, report
 from daemon.rotation.run import Halt, Order, RotationContext, Run, Stage
 from daemon.rotation.setup import mend_state, recover_journal
 from daemon.rotation.wait import Expectation, expected, wait
-from daemon.state import Rotation
+from daemon.state import Rotation, StepName
 from daemon.state.local.locks import server_lock
 
 BUSY_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -224,7 +224,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
         run.verdicts = decided.verdicts
         _look_at_created(run, decided)
         run.kept = len(decided.verdicts) - len(decided.deletions)
-        run.step("planned", keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
+        run.step(StepName.PLANNED, keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
         if decided.refused is not None:
             run.tell_held(config, listing, decided.held)
             raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
@@ -260,7 +260,7 @@ def _look_at_created(run: Run, decided: Plan) -> None:
     if run.good:
         return
     run.good = True
-    run.step("turned_good", uuid=created.uuid, bytes=verdict.backup.bytes)
+    run.step(StepName.TURNED_GOOD, uuid=created.uuid, bytes=verdict.backup.bytes)
     if verdict.backup.locked:
         run.problem(
             ProblemCode.LOCKED, f"{created.name} is locked, though that was not asked for: retention never deletes it"

@@ -27,7 +27,7 @@ from daemon.panel.errors import PanelError, StrangeAnswerError
 from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
-from daemon.state import AppliedRetention, Journal, Trigger
+from daemon.state import AppliedRetention, Journal, StepName, Trigger
 
 Seen = TypeVar("Seen")
 
@@ -311,20 +311,20 @@ class Run:
         self.log.warning("problem", code=code, text=text, **({"hint": hint} if hint else {}))
         return found
 
-    def step(self, name: str, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
+    def step(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
         """Journal a step; where that cannot be done, say so once and go on without deleting later."""
         self._journal(Journal.step, name, detail)
 
-    def announce(self, name: str, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
+    def announce(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
         """Journal a step as `step` does before it is taken, so that not even a power cut makes it forgotten."""
         self._journal(Journal.announce, name, detail)
 
-    def _journal(self, write: Callable[..., None], name: str, detail: Mapping[str, Any]) -> None:
-        self.log.debug(name, **detail)
+    def _journal(self, write: Callable[..., None], name: StepName, detail: Mapping[str, Any]) -> None:
+        self.log.debug(name.value, **detail)
         if self.row is None or self.journal_broken:
             return
         try:
-            write(self.row.journal, self.row.number, name, self.context.clock.now(), **detail)
+            write(self.row.journal, self.row.number, name.value, self.context.clock.now(), **detail)
         except StateError as error:
             self.journal_failed(error)
 

@@ -7,7 +7,7 @@ Nothing secret may be put in: no key, no signed URL.
 
 from daemon.state.local.file import lacks_room
 from daemon.state.local.journal import MOST_ROTATIONS, Journal
-from daemon.state.values import Alert, AppliedRetention, Rotation, Sample, Snapshot, Step, Trigger
+from daemon.state.values import Alert, AppliedRetention, Rotation, Sample, Snapshot, Step, StepName, Trigger
 
 __all__ = [
     "MOST_ROTATIONS",
@@ -18,6 +18,7 @@ __all__ = [
     "Sample",
     "Snapshot",
     "Step",
+    "StepName",
     "Trigger",
     "lacks_room",
     "local",

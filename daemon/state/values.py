@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any, Literal, cast
 
 from daemon.core.model import Backup
@@ -16,9 +17,28 @@ from daemon.core.model import Backup
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
 
 
+class StepName(StrEnum):
+    """The steps of a rotation, as the journal spells them; of the later ones most tell how an earlier one ended."""
+
+    GATHERED = "gathered"
+    CREATE = "create"
+    CREATED = "created"
+    CREATE_REFUSED = "create_refused"
+    ADOPTED = "adopted"
+    TURNED_GOOD = "turned_good"
+    ALTERED = "altered"
+    PLANNED = "planned"
+    ROOM = "room"
+    ROOM_DONE = "room_done"
+    ROOM_REFUSED = "room_refused"
+    DELETE = "delete"
+    DELETE_DONE = "delete_done"
+    DELETE_REFUSED = "delete_refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a rotation, as it was journalled."""
+    """One step of a rotation, as it was journalled; its name may be one that only another version knows."""
 
     name: str
     at: datetime

@@ -2,24 +2,25 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from daemon.rotation.outcome import Result
-from daemon.state import Step
+from daemon.state import Step, StepName
 
 LATENESS = (0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 DURATIONS = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21600.0)
 
-STEPS = {
-    "gathered": ("gather", "done"),
-    "adopted": ("create", "adopted"),
-    "created": ("create", "done"),
-    "create_refused": ("create", "refused"),
-    "turned_good": ("wait", "done"),
-    "planned": ("plan", "done"),
-    "room_done": ("room", "done"),
-    "delete_done": ("delete", "done"),
+STEPS: Mapping[str, tuple[str, str]] = {
+    StepName.GATHERED: ("gather", "done"),
+    StepName.ADOPTED: ("create", "adopted"),
+    StepName.CREATED: ("create", "done"),
+    StepName.CREATE_REFUSED: ("create", "refused"),
+    StepName.TURNED_GOOD: ("wait", "done"),
+    StepName.PLANNED: ("plan", "done"),
+    StepName.ROOM_DONE: ("room", "done"),
+    StepName.DELETE_DONE: ("delete", "done"),
 }
 """What each of the journal's steps that tell an end is counted as; the others only tell a beginning."""
 
@@ -61,7 +62,7 @@ class Counts:
         for step in steps:
             known = STEPS.get(step.name)
             if known is not None:
-                refused = step.name == "planned" and step.detail.get("refused") is not None
+                refused = step.name == StepName.PLANNED and step.detail.get("refused") is not None
                 self.steps["plan", "refused"] += refused
                 self.steps[known] += not refused
 

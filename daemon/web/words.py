@@ -1,5 +1,6 @@
 """How the pages say things: ages, moments, sizes, and what each step of a rotation was."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 from daemon.core.model import Action
 from daemon.core.units import format_duration, format_size, rfc3339, to_zone
 from daemon.rotation.run import Stage
-from daemon.state import Step
+from daemon.state import Step, StepName
 from daemon.web.html import Html, tag
 
 MINUTE = timedelta(minutes=1)
@@ -66,18 +67,18 @@ def _whole(moment: datetime, zone: ZoneInfo) -> tuple[str, str]:
     return rfc3339(moment), f"{there.date()} {there:%H:%M:%S %Z}"
 
 
-STEPS = {
-    "gathered": "read the list: {backups} backups, {completeness}",
-    "create": "asked the panel for {backup}",
-    "created": "the panel began {backup}",
-    "create_refused": "the panel did not make {backup}: {error}",
-    "adopted": "took over {backup}, since {reason}",
-    "turned_good": "the new backup is good: {size}",
-    "planned": "decided: {keep} stay, {delete} to be deleted",
-    "room": "makes room by deleting {backup}: {because}",
-    "room_done": "deleted",
-    "delete": "deletes {backup}: {because}",
-    "delete_done": "deleted",
+STEPS: Mapping[str, str] = {
+    StepName.GATHERED: "read the list: {backups} backups, {completeness}",
+    StepName.CREATE: "asked the panel for {backup}",
+    StepName.CREATED: "the panel began {backup}",
+    StepName.CREATE_REFUSED: "the panel did not make {backup}: {error}",
+    StepName.ADOPTED: "took over {backup}, since {reason}",
+    StepName.TURNED_GOOD: "the new backup is good: {size}",
+    StepName.PLANNED: "decided: {keep} stay, {delete} to be deleted",
+    StepName.ROOM: "makes room by deleting {backup}: {because}",
+    StepName.ROOM_DONE: "deleted",
+    StepName.DELETE: "deletes {backup}: {because}",
+    StepName.DELETE_DONE: "deleted",
 }
 
 
