@@ -165,6 +165,14 @@ class Starts:
         """Return the first start strictly after the moment, in UTC."""
         return self.schedule.after(moment - self.delay, self.zone) + self.delay
 
+    def is_since(self, start: datetime, moment: datetime, *, now: datetime) -> bool:
+        """Return whether a journalled moment is at or after that start.
+
+        One that is not before the next start either was dated by a clock that was set back since: nothing that it
+        tells of was done for a start that this clock shows.
+        """
+        return start <= moment < self.after(max(start, now))
+
     def latest(self, moment: datetime) -> datetime:
         """Return the last start at or before the moment, in UTC.
 

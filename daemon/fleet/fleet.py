@@ -311,9 +311,10 @@ class Fleet:
 
         One that got its good backup and could not delete what is beyond retention did not.
         """
-        start = order.start_at
+        start, now = order.start_at, self._clock.now()
         return start is not None and any(
-            row.summary.get("good") and row.result in WHOLE and row.began_at >= start for row in self._attempts(server)
+            row.summary.get("good") and row.result in WHOLE and server.starts.is_since(start, row.began_at, now=now)
+            for row in self._attempts(server)
         )
 
     def _pick_up(self, server: ServerConfig) -> None:

@@ -39,14 +39,21 @@ def recover(
         tries, failed = _tries(rows, killed)
         return Recovery("resume", killed.start_at, now, tries, failed) if failed < MOST_FAILED else None
     newest = rows[0] if rows else None
-    if newest is not None and newest.start_at and newest.retry_at and newest.began_at >= latest:
+    if newest is not None and newest.start_at and newest.retry_at and starts.is_since(latest, newest.began_at, now=now):
         return Recovery("retry", newest.start_at, max(now, newest.retry_at), *_tries(rows, newest))
-    # One that was skipped tried nothing: the server was busy or could not be backed up.
-    tried = next((row.began_at for row in rows if row.result != "skipped"), None)
-    start = missed(starts, tried, now)
+    start = missed(starts, _last_attempt(rows, starts, now), now)
     moment = now + starts.delay
     # Where the next start comes by then, it serves for both.
     return None if start is None or moment >= starts.after(now) else Recovery("catch-up", start, moment)
+
+
+def _last_attempt(rows: Sequence[Rotation], starts: Starts, now: datetime) -> datetime | None:
+    """When the newest rotation that tried anything began.
+
+    One that was skipped tried nothing: the server was busy or could not be backed up. One that began after the next
+    start was dated by a clock that was set back since, and says nothing of the starts that this clock shows.
+    """
+    return next((row.began_at for row in rows if row.result != "skipped" and row.began_at < starts.after(now)), None)
 
 
 def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int]:

@@ -89,10 +89,10 @@ async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, u
 
 def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
     """By hand only one that still runs is taken over; for a start, whatever was asked for since that start."""
-    pending = found.completed_at is None
+    now = run.context.clock.now()
     if run.order.start_at is None:
-        return pending and run.context.clock.now() - asked_at < run.config.policy.timeout
-    return asked_at >= run.order.start_at
+        return found.completed_at is None and abs(now - asked_at) < run.config.policy.timeout
+    return run.config.starts.is_since(run.order.start_at, asked_at, now=now)
 
 
 def _failed_meanwhile(run: Run, backup: Backup) -> Halt:

@@ -252,6 +252,25 @@ def test_one_missed_start_is_told_after_a_stop() -> None:
 
 
 @pytest.mark.parametrize(
+    ("moment", "now", "since"),
+    [
+        ("2026-04-10 03:59", "2026-04-10 12:00", False),
+        ("2026-04-10 04:00", "2026-04-10 12:00", True),
+        ("2026-04-10 04:00", "2026-04-10 03:59", True),  # the clock was set back by a minute over the start
+        ("2026-04-11 03:59", "2026-04-10 12:00", True),
+        ("2026-04-11 04:00", "2026-04-10 12:00", False),  # by a day: that was another start
+        ("2026-04-12 05:00", "2026-04-12 06:00", True),  # it ran for longer than to the next start
+        ("2026-04-13 04:00", "2026-04-12 06:00", False),
+        ("2026-06-24 12:00", "2026-04-10 12:00", False),
+    ],
+)
+def test_what_the_clock_has_yet_to_show_was_not_done_since_this_start(moment: str, now: str, since: bool) -> None:
+    """What was dated beyond the next start was dated by a clock that was set back since."""
+    asked = starts("0 4 * * *", UTC_ZONE)
+    assert asked.is_since(at("2026-04-10 04:00"), at(moment), now=at(now)) is since
+
+
+@pytest.mark.parametrize(
     ("attempt", "minutes"), [(0, 10), (1, 10), (2, 20), (3, 40), (4, 80), (5, 120), (99, 120), (10**9, 120)]
 )
 def test_retries_grow_apart_to_two_hours(attempt: int, minutes: int) -> None:

@@ -23,11 +23,13 @@ class Late(Starts):
         return timedelta(minutes=30)
 
 
-def begun(start_at: datetime | None = START) -> list[Rotation]:
-    """The journal's rows where one rotation has begun and not ended."""
+def begun(start_at: datetime = START, *, result: str | None = None, retry_at: datetime | None = None) -> list[Rotation]:
+    """The journal's rows where one rotation has begun, and has not ended unless it has a result."""
     with Journal.memory() as journal:
         about = {"server_uuid": "1a7ce997", "server": "survival", "panel": "main", "policy": "standard"}
-        journal.begin(**about, trigger="schedule", start_at=start_at, at=START)
+        number = journal.begin(**about, trigger="schedule", start_at=start_at, at=start_at)
+        if result is not None:
+            journal.end(number, at=start_at, result=result, retry_at=retry_at, summary={})
         return journal.recent()
 
 
@@ -45,3 +47,19 @@ def test_a_missed_start_whose_splay_lasts_to_the_next_one_is_served_by_that(minu
     missed = late.latest(now)
     expected = Recovery("catch-up", missed, now + late.delay) if found else None
     assert recover([], late, now, left_alone=lambda _: True) == expected
+
+
+@pytest.mark.parametrize(
+    ("days", "found"), [(0, None), (1, Recovery("catch-up", START, NOW)), (75, Recovery("catch-up", START, NOW))]
+)
+def test_what_began_by_a_clock_that_was_set_back_since_hides_no_missed_start(days: int, found: Recovery | None) -> None:
+    """The machine's clock ran ahead for a while, and is right again."""
+    rows = begun(START + timedelta(days=days), result="done")
+    assert recover(rows, STARTS, NOW, left_alone=lambda _: True) == found
+
+
+def test_a_retry_that_was_promised_by_a_clock_that_was_set_back_since_is_not_waited_for() -> None:
+    """It would come months later; meanwhile the start that was missed is caught up."""
+    later = START + timedelta(days=75)
+    rows = begun(later, result="failed", retry_at=later + timedelta(minutes=10))
+    assert recover(rows, STARTS, NOW, left_alone=lambda _: True) == Recovery("catch-up", START, NOW)

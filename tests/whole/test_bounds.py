@@ -22,7 +22,7 @@ from daemon.sandbox.answers import Answer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Outcome, User, Work
 from daemon.state import Journal
-from tests.whole.rig import InProcess, Rig
+from tests.whole.rig import InProcess, Rig, start_with_the_clock_set
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +53,19 @@ async def test_settling_an_earlier_create_ends_though_the_clock_was_set_back(rig
     began = rig.clock.monotonic()
     await rig.rotate("resume", start - timedelta(days=3))
     assert rig.clock.monotonic() - began < 3600
+
+
+async def test_by_hand_a_pending_one_is_not_taken_over_if_a_clock_that_was_set_back_since_dated_it(rig: Rig) -> None:
+    """It is months old by no clock, and may never end: a new one is made instead."""
+    rig.server.coming.append(Work(outcome=Outcome.STUCK))
+    start_with_the_clock_set(rig, timedelta(days=60))
+    task = asyncio.create_task(rig.rotate())
+    await rig.clock.sleep(60)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    start_with_the_clock_set(rig, timedelta(days=-60))
+    outcome = await rig.rotate()
+    assert (outcome.result, len(rig.names())) == (Result.DONE, 2)
 
 
 async def test_a_rotation_that_began_without_a_journal_writes_to_no_other_rotations_row(

@@ -39,6 +39,46 @@ async def test_starts_go_on_after_a_clock_that_was_wrong_is_set_back(daemons: Da
         assert {"02 04", "03 04", "04 04"} <= {moment[:5] for moment in made(daemons)}
 
 
+async def test_a_start_makes_its_own_backup_though_one_was_left_by_a_clock_that_was_set_back_since(
+    daemons: Daemons,
+) -> None:
+    """Seed 226655322: the old one, which was good by then, was taken for what this start had asked for."""
+    survival = next(iter(daemons.world.servers.values()))
+    survival.work = Work(seconds=600)
+    config = daemons.configure({"survival": survival})
+    daemons.clock.start += timedelta(days=10)  # it is the 11th, by a clock that is wrong
+    async with daemons.running(config):
+        await until(daemons.clock, at(12, 3, 59))
+        before = len(made(daemons))
+        await until(daemons.clock, at(12, 4, 5))
+    await until(daemons.clock, at(12, 5))
+    daemons.clock.start -= timedelta(days=10)
+    context = open_context(config.state_dir, daemons.clock, config.servers.get, random.Random(3))
+    async with client_of(daemons, config) as client:
+        await rotate(Order(config.servers["survival"], "schedule", at(2, 4)), client, context)
+    context.journal.close()
+    assert len(made(daemons)) == before + 2
+
+
+async def test_a_retry_is_made_though_a_clock_that_was_set_back_since_dated_a_good_one_after_it(
+    daemons: Daemons,
+) -> None:
+    """Else nothing would be tried again until the clock has caught up."""
+    survival = next(iter(daemons.world.servers.values()))
+    daemons.clock.start += timedelta(days=10)  # it is the 11th, by a clock that is wrong
+    async with daemons.running(daemons.configure({"survival": survival})):
+        await until(daemons.clock, at(12, 5))
+        daemons.clock.start -= timedelta(days=10)
+        await until(daemons.clock, at(3, 3, 59, 50))
+        daemons.world.faults.order(node_error(502), on=Call.CREATE)
+        await until(daemons.clock, at(3, 12))
+    assert rows(daemons)[-2:] == [
+        ("schedule", "failed"),
+        ("retry", "refused"),
+    ]  # which deletes nothing, by such a clock
+    assert made(daemons)[-1] == "03 04:10"
+
+
 async def test_a_reload_that_moves_the_start_to_an_earlier_hour_does_not_cost_the_day(daemons: Daemons) -> None:
     """From 12:00 to 04:00, reloaded at 10:00: the policy now asks for one since 04:00, and none was made."""
     survival = next(iter(daemons.world.servers.values()))
