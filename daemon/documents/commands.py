@@ -17,7 +17,7 @@ from daemon.errors import BackupdError
 if TYPE_CHECKING:
     from daemon.config.errors import Problem
     from daemon.config.values import ServerConfig
-    from daemon.operations.check import Finding
+    from daemon.operations.findings import Finding
     from daemon.rotation.outcome import Outcome
     from daemon.state import Rotation
 

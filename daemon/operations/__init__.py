@@ -6,4 +6,16 @@ lock, and the configuration. `result` is how it ended, `pick` finds which backup
 whether the configuration can work.
 """
 
-__all__ = ["accept", "check", "create", "delete", "locks", "operation", "pick", "restore", "result", "rotations"]
+__all__ = [
+    "accept",
+    "check",
+    "create",
+    "delete",
+    "findings",
+    "locks",
+    "operation",
+    "pick",
+    "restore",
+    "result",
+    "rotations",
+]

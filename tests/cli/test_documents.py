@@ -9,7 +9,7 @@ from daemon.core.plan import Plan
 from daemon.documents import commands as documents
 from daemon.documents.commands import About
 from daemon.errors import ProblemCode, StateError
-from daemon.operations.check import Finding, Level
+from daemon.operations.findings import Finding, Level
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.state import Rotation, Step
 

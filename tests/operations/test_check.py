@@ -17,8 +17,9 @@ from daemon.config.values import Config
 from daemon.core.model import Server as PanelServer
 from daemon.core.names import Altered
 from daemon.errors import Exit, ProblemCode, StateError
-from daemon.operations import check
-from daemon.operations.check import Finding, Level, check_configuration, check_panels, check_state, exit_code
+from daemon.operations.check import check_configuration, check_panels, check_state, exit_code
+from daemon.operations.check_server import BY_HAND, view_findings
+from daemon.operations.findings import Finding, Level
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import ServerStateError
 from daemon.sandbox import faults
@@ -230,8 +231,8 @@ def test_permissions_that_the_panel_does_not_tell_are_not_guessed(scene: Scene) 
     """A fork may leave them out."""
     config = scene.configuration("https://panel.example.com", KEY, None, {}).servers["survival"]
     server = PanelServer("u", "1a7ce997", "survival", "node1", 5)
-    assert check._permissions(config, server) == []
-    assert len(check._permissions(config, replace(server, permissions=frozenset(check.BY_HAND)))) == 1
+    assert view_findings(config, server) == []
+    assert len(view_findings(config, replace(server, permissions=frozenset(BY_HAND)))) == 1
 
 
 @pytest.mark.parametrize("limit", [4, 5, 29])

@@ -15,7 +15,8 @@ from daemon.config.values import Config
 from daemon.documents.commands import checked
 from daemon.errors import ProblemCode, StateError
 from daemon.fleet.discovery import look
-from daemon.operations.check import Finding, Level, check_configuration, check_panels, check_state, exit_code
+from daemon.operations.check import check_configuration, check_panels, check_state, exit_code
+from daemon.operations.findings import Finding, Level
 from daemon.rotation.setup import open_clients
 from daemon.state import Journal
 
