@@ -126,6 +126,10 @@ class ProblemCode(StrEnum):
     OBJECT_EXISTS = "object-exists"
     OBJECT_MISSING = "object-missing"
     OBJECT_LOCKED = "object-locked"
+    # A copy in a store.
+    COPY = "copy"
+    MANIFEST = "manifest"
+    ENCRYPTION = "encryption"
     # What `check` looks at.
     CONFIGURATION = "configuration"
     ALERTS = "alerts"

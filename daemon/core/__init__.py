@@ -5,6 +5,9 @@ it, and `calendar` knows the starts. `states` says whether a backup is good, fai
 is too small, `shrunk` what stays if it is, and `look` applies all of these to a listing. `keep` holds the retention
 rules and `rules` what each of them keeps; `retention` judges, and `plan` orders the deletions behind its `brake`.
 `adoption`, `choose` and `waiting` decide smaller questions of a rotation or a command, `alerting` what is news.
+
+Of copies, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `copies_wanted` says what to copy
+and `copies_prune` what a store lets go; `copied` keeps a backup on the panel until the stores have it.
 """
 
 __all__ = [
@@ -15,6 +18,8 @@ __all__ = [
     "calendar",
     "choose",
     "clocks",
+    "copies_layout",
+    "copies_prune",
     "cron_words",
     "discover",
     "ignored",

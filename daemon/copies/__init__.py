@@ -1,0 +1,7 @@
+"""Copies of backups in stores: made in one pass from one download, listed, read back, pruned.
+
+What must hold (invariants 13 to 16): a manifest is written last, after the panel's checksum agreed with the very bytes
+that were stored; a store in trouble drops out and holds up no other; memory does not grow with a backup.
+
+manifest  what stands beside a copy's data        errors    what can go wrong with a copy
+"""

@@ -1,0 +1,28 @@
+"""Define what can go wrong between a backup and its copies; a store's own errors are `daemon/stores/errors`.
+
+CopyError             exit 4
+├── ManifestError     what stands beside a copy's data is no manifest of it
+└── EncryptionError   it cannot be encrypted or decrypted: no extra, no such recipient, not this identity
+"""
+
+from daemon.errors import BackupdError, Exit, ProblemCode
+
+
+class CopyError(BackupdError):
+    """A copy could not be made, or cannot be used."""
+
+    exit_code = Exit.FAILED
+    code = ProblemCode.COPY
+
+
+class ManifestError(CopyError):
+    """A manifest cannot be read, or tells of another copy."""
+
+    code = ProblemCode.MANIFEST
+    default_hint = "the object was damaged or changed by somebody; `copies list` shows what else there is"
+
+
+class EncryptionError(CopyError):
+    """A copy cannot be encrypted or decrypted."""
+
+    code = ProblemCode.ENCRYPTION

@@ -1,0 +1,1 @@
+"""Copies in stores: manifests, the one pass, what commands make of them."""
