@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from daemon.core.backoff import Backoff
 from daemon.core.cron_words import why_refused
 from daemon.core.units import parse_duration
 
@@ -37,7 +38,10 @@ _RANGES = {
     "day-of-week": "0-7 or SUN-SAT, where 0 and 7 are Sunday",
 }
 _ADVICE = 'write five fields such as "0 4 * * *", @daily, or "every 6h"'
-_FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=10), timedelta(hours=2)
+RETRIES = Backoff(timedelta(minutes=10), timedelta(hours=2))
+"""Between attempts at one start: a panel that restarts is back within minutes; one that is down for hours is not asked
+more often than a person would look.
+"""
 
 
 class Schedule(Protocol):
@@ -200,5 +204,4 @@ def missed(starts: Starts, last_attempt: datetime | None, now: datetime) -> date
 
 def retry_delay(attempt: int) -> timedelta:
     """Return how long to wait after the given attempt (1 is the first) failed in passing: 10 min, doubling to 2 h."""
-    doublings = min(max(attempt, 1) - 1, 10)
-    return min(_FIRST_RETRY * int(2**doublings), _LONGEST_RETRY)
+    return RETRIES.pause(attempt)

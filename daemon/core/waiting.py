@@ -9,11 +9,15 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from statistics import median
 
+from daemon.core.backoff import Backoff
 from daemon.core.model import State, Verdict
 
 _COUNTED = 5
 _AT_LEAST = timedelta(seconds=2)
-_STEP, _LONGEST_STEP = timedelta(seconds=5), timedelta(minutes=5)
+_BEYOND = Backoff(timedelta(seconds=5), timedelta(minutes=5), factor=1.5)
+"""Between looks past the predicted end: most backups are done within seconds of it, and a slow one is not worth a
+request each time; five minutes late is soon enough for one that takes hours.
+"""
 _FAR_BEYOND, _FAR_AT_LEAST = 20, timedelta(minutes=30)
 
 
@@ -41,7 +45,7 @@ def next_look(waited: timedelta, durations: Sequence[timedelta]) -> timedelta:
     expected = _expected(durations)
     if waited < expected:
         return max(_AT_LEAST, expected - waited)
-    return min(_STEP + (waited - expected) / 2, _LONGEST_STEP)
+    return _BEYOND.pause_after(waited - expected)
 
 
 def usual(durations: Sequence[timedelta]) -> timedelta | None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from daemon.core.backoff import Backoff
 from daemon.core.model import Backup, Server, State, Verdict
 from daemon.core.units import format_duration
 from daemon.errors import BackupdError, ProblemCode
@@ -28,7 +29,8 @@ LONGEST = timedelta(hours=6)
 
 BEGIN_SECONDS = 60.0
 _HALF_DELETED = "`ptero-backupd backups verify` reads its file, `ptero-backupd backups accept` says that it is there"
-FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0  # seconds between the looks, growing by half
+LOOKS = Backoff(2.0, 60.0, factor=1.5)
+"""Seconds between looks at a restore: small worlds are done in seconds, large ones in an hour, and a person waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ async def _has_begun(operation: Operation) -> bool:
                 return True
         if operation.clock.monotonic() >= deadline:
             return False
-        await operation.clock.sleep(FIRST_LOOK)
+        await operation.clock.sleep(LOOKS.first)
 
 
 def _unknown(handled: OperationResult, error: OutcomeUnknownError) -> OperationResult:
@@ -196,11 +198,11 @@ def _unknown(handled: OperationResult, error: OutcomeUnknownError) -> OperationR
 
 async def _await_end(operation: Operation, done: Restored) -> Restored:
     """Wait until the server is not being restored any more, looking less and less often."""
-    began, pause = operation.clock.monotonic(), FIRST_LOOK
+    began, looks = operation.clock.monotonic(), 0
     operation.tell("waiting for the restore to end")
     while operation.clock.monotonic() - began < LONGEST.total_seconds():
-        await operation.clock.sleep(pause)
-        pause = min(1.5 * pause, LONGEST_LOOK)
+        looks += 1
+        await operation.clock.sleep(LOOKS.pause(looks))
         try:
             server = await operation.client.server(operation.config.id)
         except PanelError as error:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from daemon.clock import Clock
 from daemon.core.altered import find_named
+from daemon.core.backoff import Backoff
 from daemon.core.model import Backup, Completeness
 from daemon.panel.answers import READ_SECONDS
 from daemon.panel.decode import said_locked
@@ -27,7 +28,9 @@ from daemon.panel.errors import (
 from daemon.panel.listing import MOST_PASSES, Fetch, read_listing
 from daemon.panel.wire import is_made_up
 
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 16.0
+PAUSES = Backoff(2.0, 16.0)
+"""Seconds between looks: what was lost mostly shows at once, and a proxy's longest wait is over within a few looks."""
+
 SETTLE_SECONDS = 120.0  # of a create
 TOGGLE_SECONDS = 30.0  # of a lock
 DELETE_SECONDS = 20.0  # of a deletion that a proxy answered: the node may need as long as the panel waits for it
@@ -47,10 +50,11 @@ class Look:
 
 def looks(clock: Clock, seconds: float) -> Iterator[Look]:
     """Yield the looks of that time: the first one at once, the last one when the time is over."""
-    deadline, pause = clock.monotonic() + seconds, 0.0
+    deadline, pause, number = clock.monotonic() + seconds, 0.0, 0
     while (left := deadline - clock.monotonic()) > pause:
         yield Look(pause, left - pause, last=False)
-        pause = min(2 * pause, LONGEST_PAUSE) or FIRST_PAUSE
+        number += 1
+        pause = PAUSES.pause(number)
     yield Look(max(left, 0.0), READ_SECONDS, last=True)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from daemon.clock import Clock
+from daemon.core.backoff import Backoff
 from daemon.panel.answers import Answer, Call, whole
 from daemon.panel.dates import PanelClock
 from daemon.panel.error_map import refusal
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     import httpx
 
 ATTEMPTS = 4
-FIRST_DELAY = 1.0
-LONGEST_DELAY = 60.0
+DELAYS = Backoff(1.0, 60.0)
+"""Seconds between attempts: a dropped connection is back at once, and the API limit counts by the minute."""
+
 NOTICEABLE, SAY_SECONDS = 2.0, 15.0  # waits for the API limit that are told, and how often
 
 _PASSING = (PanelUnreachableError, PanelTroubleError, ApiLimitError)
@@ -149,8 +151,7 @@ class Transport:
 
     def _delay(self, attempt: int, error: PanelError) -> float:
         """Return the seconds before the next attempt: as asked, else doubling; a little apart from everybody else's."""
-        asked = FIRST_DELAY * 2**attempt if error.retry_after is None else error.retry_after
-        return min(asked, LONGEST_DELAY) + self._random.uniform(0, FIRST_DELAY)
+        return DELAYS.pause(attempt + 1, asked=error.retry_after, jitter=self._random.random())
 
     async def once(self, call: Call) -> Answer:
         """Make one request in its turn, and return the answer where it is 2xx."""
@@ -192,4 +193,4 @@ class Transport:
 
 def _is_too_long(error: PanelError) -> bool:
     """Whether the API limit lasts for longer than anybody should wait."""
-    return isinstance(error, ApiLimitError) and (error.retry_after or 0) > LONGEST_DELAY
+    return isinstance(error, ApiLimitError) and (error.retry_after or 0) > DELAYS.most

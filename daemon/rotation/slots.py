@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from daemon.clock import Clock
+from daemon.core.backoff import Backoff
 
 
 class Slot:
@@ -42,7 +43,10 @@ class Slot:
 
 
 SEVERAL = 2
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
+PAUSES = Backoff(5.0, 60.0)
+"""Seconds before a node in trouble is asked for the next server: the panel itself waits 15 s for it each time, and one
+that comes back should not be found out a minute later than needed.
+"""
 
 
 @dataclass(slots=True)
@@ -50,9 +54,14 @@ class _Trouble:
     """What a node failed at since it last did what it was asked; `turn` is held by the rotation that asks it next."""
 
     servers: set[str] = field(default_factory=set)
-    pause: float = FIRST_PAUSE
+    tries: int = 1
     until: float = float("-inf")
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def pause(self) -> float:
+        """Seconds between one server and the next."""
+        return PAUSES.pause(self.tries)
 
     @property
     def several(self) -> bool:
@@ -101,7 +110,7 @@ class NodeSlots:
         trouble.servers.add(server)
         trouble.until = self._clock.monotonic() + trouble.pause
         if trouble.several:
-            trouble.pause = min(2 * trouble.pause, LONGEST_PAUSE)
+            trouble.tries += 1
 
     def did(self, panel: str, node: str) -> None:
         """Record that the node does what it is asked."""

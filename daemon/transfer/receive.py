@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from daemon.core.backoff import Backoff
 from daemon.core.units import format_size
 from daemon.panel.download import FileHost, HostError, LinkRefusedError, RangeRefusedError, Stream
 from daemon.panel.errors import PanelError
@@ -19,7 +20,9 @@ from daemon.transfer.sinks import Sink, WriterThread
 
 TRIES = 5  # in a row that bring the file no further
 FEW_TRIES = 2  # the same, where more would be of little use
-FIRST_PAUSE = 1.0  # seconds, doubling
+PAUSES = Backoff(1.0, 8.0)
+"""Seconds before a new link is asked for: a connection that broke is mostly there again, and the fifth try is the last.
+"""
 PROGRESS = 2**20  # so many more bytes are further
 
 
@@ -90,7 +93,7 @@ class Transfer:
         there = f" after {format_size(self._sink.tally.size)}" if self._sink.tally.size else ""
         self._source.listener.said(f"{failure.text}{there}; trying again with a new link")
         asked = failure.retry_after if isinstance(failure, PanelError) else None
-        self._source.pause(max(asked or 0.0, FIRST_PAUSE * 2 ** max(0, tries - 1)))
+        self._source.pause(max(asked or 0.0, PAUSES.pause(tries)))
 
     def _try(self) -> None:
         """Take one stream to its end."""

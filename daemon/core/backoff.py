@@ -1,0 +1,40 @@
+"""How long to wait before something is tried again, or looked at again: longer each time, up to a bound.
+
+Each place that waits so has a `Backoff` of its own, with the reason for its figures. A few figures that grow by no one
+factor are written as a table where they are used. Nothing here draws a random number: the caller does.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from math import log
+from typing import Generic, TypeVar
+
+Span = TypeVar("Span", float, timedelta)
+"""Seconds, or a timedelta."""
+
+
+@dataclass(frozen=True)
+class Backoff(Generic[Span]):
+    """Pauses that begin with `first`, each `factor` (above 1) times as long as the one before, none above `most`."""
+
+    first: Span
+    most: Span
+    factor: float = 2.0
+
+    def pause(self, tries: int, *, asked: Span | None = None, jitter: float = 0.0) -> Span:
+        """Return how long to wait after that many tries, 1 being the first.
+
+        What the other side `asked` for takes the place of our own pause, up to `most`. `jitter`, drawn from 0 to 1, is
+        the share of `first` that is added: those who failed together then come back apart.
+        """
+        own = self._own(max(tries, 1) - 1)
+        return min(own if asked is None else asked, self.most) + self.first * jitter
+
+    def pause_after(self, waited: Span) -> Span:
+        """Return the pause that follows pauses which took `waited` together: who began is known, and not how often."""
+        return min(self.first + waited * (self.factor - 1), self.most)
+
+    def _own(self, doublings: int) -> Span:
+        """The pause after that many longer ones; a power that no float holds is never asked for."""
+        enough = log(self.most / self.first) / log(self.factor)
+        return self.most if doublings >= enough else self.first * self.factor**doublings
