@@ -13,7 +13,7 @@ from daemon.errors import ProblemCode
 from daemon.rotation.report import made_a_failed_one
 from daemon.state import Rotation, StepName
 from daemon.state.values import read_rotations
-from daemon.status.stored import ended_of
+from daemon.status.history import Ended, ended_of
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [
@@ -71,6 +71,13 @@ def test_every_code_is_used() -> None:
     assert [code.name for code in ProblemCode if code.name not in used] == []
 
 
+def end_of(row: Rotation) -> Ended:
+    """How a row's rotation ended."""
+    ended = ended_of(row)
+    assert ended
+    return ended
+
+
 @pytest.mark.parametrize(
     ("written", "code"),
     [
@@ -84,21 +91,21 @@ def test_a_journal_of_an_earlier_version_is_read_in_todays_spelling(written: str
     """In what scripts are shown, and in what the status is made of."""
     row = journalled({"code": written, "text": "so it is", "hint": "do"})
     assert row.summary["problems"] == [{"code": code.value, "text": "so it is", "hint": "do"}]
-    assert [problem.code for problem in ended_of(row).problems] == [code]
+    assert [problem.code for problem in end_of(row).problems] == [code]
 
 
 def test_what_an_earlier_version_journalled_still_decides() -> None:
     """A backup that failed counts as a try, and a rotation that the brake held is told as held."""
     assert made_a_failed_one(journalled({"code": "backup_failed", "text": "it failed", "hint": ""}))
     held = journalled({"code": "max_deletions", "text": "too many", "hint": ""}, result="refused", good=True)
-    assert ended_of(held).held
+    assert end_of(held).held
 
 
 def test_a_code_of_a_newer_version_hides_nothing() -> None:
     """Its text says what happened; scripts that read the history see the code itself."""
     row = journalled({"code": "not-known-yet", "text": "something new", "hint": ""})
     assert row.summary["problems"][0]["code"] == "not-known-yet"
-    (problem,) = ended_of(row).problems
+    (problem,) = end_of(row).problems
     assert (problem.code, problem.text) == (ProblemCode.ERROR, "something new")
 
 

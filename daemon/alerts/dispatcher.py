@@ -207,7 +207,7 @@ class Alerts:
     def _look_at(self, server: ServerConfig, now: datetime) -> None:
         """Tell where the next good backup is overdue, unless somebody made one by hand meanwhile."""
         before = self._watches[server.name]
-        due = self._due.get(server.name) or due_by(before, server.starts, server.policy.timeout)
+        due = self._due.get(server.name) or due_by(before.fine_at, server.starts, server.policy.timeout)
         self._due[server.name] = due
         watch, news = looked(before, due, now)
         if not news:

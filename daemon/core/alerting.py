@@ -90,13 +90,14 @@ def reported(watch: AlertState, report: Report, now: datetime) -> tuple[AlertSta
     return watch, tuple(news)
 
 
-def due_by(watch: AlertState, starts: Starts, timeout: timedelta) -> datetime:
-    """When the next good backup is overdue: one interval after the last one, but not before there was a start since;
-    then what a backup may take, and some grace.
+def due_by(fine_at: datetime, starts: Starts, timeout: timedelta) -> datetime:
+    """Return when the next good backup is overdue. `fine_at` is when there was last nothing to complain of.
+
+    It is one interval after that, but not before there was a start since; then what a backup may take, and some grace.
     """
-    first = starts.after(watch.fine_at)
+    first = starts.after(fine_at)
     interval = starts.after(first) - first
-    return max(first, watch.fine_at + interval) + timeout + GRACE
+    return max(first, fine_at + interval) + timeout + GRACE
 
 
 def looked(watch: AlertState, due: datetime, now: datetime) -> tuple[AlertState, tuple[Alert, ...]]:

@@ -9,13 +9,14 @@ from daemon.core.model import State
 from daemon.core.units import rfc3339
 from daemon.rotation.outcome import Problem
 from daemon.status.fleet_status import FleetStatus
-from daemon.status.values import Ended, Tally
-from daemon.status.views import Progress, ServerView
+from daemon.status.history import Ended, ServerHistory
+from daemon.status.server_status import Progress, ServerStatus
+from daemon.status.snapshot import Tally
 
 Document = dict[str, Any]
 
 
-def status(fleet_status: FleetStatus, views: Iterable[ServerView]) -> Document:
+def status(fleet_status: FleetStatus, statuses: Iterable[ServerStatus]) -> Document:
     """The whole fleet, in the order of the configuration."""
     return {
         "schema": 1,
@@ -23,38 +24,40 @@ def status(fleet_status: FleetStatus, views: Iterable[ServerView]) -> Document:
         "now": rfc3339(fleet_status.tracker.clock.now()),
         "ready": not fleet_status.ailments(),
         "notes": [*fleet_status.ailments(), *fleet_status.notes()],
-        "servers": [_server(view) for view in views],
+        "servers": [_server(status) for status in statuses],
     }
 
 
-def _server(view: ServerView) -> Document:
-    snapshot, last = view.server_status.snapshot, view.server_status.last
+def _server(status: ServerStatus) -> Document:
+    snapshot, last = status.history.snapshot, status.history.last
     return {
-        "server": view.name,
-        "panel": view.server.panel.name,
-        "policy": view.server.policy.name,
+        "server": status.name,
+        "panel": status.server.panel.name,
+        "policy": status.server.policy.name,
         "node": snapshot.node if snapshot else None,
-        "troubles": [
-            {"kind": one.kind.value.replace(" ", "_"), "text": one.text, "hint": one.hint} for one in view.troubles
-        ],
-        "newest_good_at": _moment(view.server_status.good_at),
-        "interval": _seconds(view.times.interval),
-        "overdue": view.overdue,
-        "overdue_at": _moment(view.times.overdue_at),
-        "next_start": _moment(view.times.next_start),
-        "under_way": _under_way(view.progress) if view.progress else None,
+        "troubles": troubles(status),
+        "newest_good_at": _moment(status.good_at),
+        "interval": _seconds(status.times.interval),
+        "overdue": status.overdue,
+        "overdue_at": _moment(status.times.overdue_at),
+        "next_start": _moment(status.times.next_start),
+        "under_way": _under_way(status.progress) if status.progress else None,
         "last": _last(last) if last else None,
-        "failures": view.server_status.failures,
-        "held": _held(view),
+        "failures": status.history.failures,
+        "held": held(status.history),
         "seen_at": _moment(snapshot.at if snapshot else None),
-        "backups": _backups(view.tally, view.limit) if snapshot else None,
+        "backups": _backups(status.tally, status.limit) if snapshot else None,
     }
 
 
-def _held(view: ServerView) -> Document | None:
+def troubles(status: ServerStatus) -> list[Document]:
+    """All that is wrong with a server, the worst first."""
+    return [{"kind": one.kind.value.replace(" ", "_"), "text": one.text, "hint": one.hint} for one in status.troubles]
+
+
+def held(history: ServerHistory) -> Document | None:
     """How many deletions the brake holds, and since when; null where it holds none."""
-    since = view.server_status.held_since
-    return None if since is None else {"count": view.tally.beyond, "since": _moment(since)}
+    return None if history.held is None else {"count": history.held, "since": _moment(history.held_since)}
 
 
 def _under_way(progress: Progress) -> Document:

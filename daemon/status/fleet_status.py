@@ -1,12 +1,11 @@
-"""The whole fleet as views, put together from what is watched whenever somebody asks."""
+"""The whole fleet as it stands, put together from what is tracked whenever somebody asks."""
 
 from daemon.config.values import Config
 from daemon.errors import JournalBusyError
 from daemon.fleet.fleet import Fleet
 from daemon.state import Rotation
-from daemon.status.timetable import Timetable
+from daemon.status.server_status import ServerStatus
 from daemon.status.tracker import StatusTracker
-from daemon.status.views import ServerView, view
 
 SLICE = 25
 """After so many servers others may run, so that a thousand of them do not hold up what is due meanwhile."""
@@ -18,34 +17,25 @@ class FleetStatus:
     def __init__(self, fleet: Fleet, tracker: StatusTracker) -> None:
         self.fleet = fleet
         self.tracker = tracker
-        self._timetable = Timetable()
 
     @property
     def config(self) -> Config:
         """The configuration in force."""
         return self.fleet.config
 
-    async def views(self) -> list[ServerView]:
+    async def servers(self) -> list[ServerStatus]:
         """Every configured server as it stands now."""
-        servers = self.config.servers
-        self._timetable.keep_only(set(servers))
-        views: list[ServerView] = []
-        for name in servers:
-            if len(views) % SLICE == 0:
+        statuses: list[ServerStatus] = []
+        for number, name in enumerate(self.config.servers):
+            if number % SLICE == 0:
                 await self.tracker.clock.sleep(0)
-            if (one := self.view(name)) is not None:
-                views.append(one)
-        return views
+            if (one := self.server(name)) is not None:  # a reload may have taken it away meanwhile
+                statuses.append(one)
+        return statuses
 
-    def view(self, name: str) -> ServerView | None:
+    def server(self, name: str) -> ServerStatus | None:
         """One server as it stands now; None where there is none of that name."""
-        server = self.config.servers.get(name)
-        if server is None:
-            return None
-        now = self.tracker.clock.now()
-        server_status = self.tracker.server_status(name)
-        times = self._timetable.times(server, server_status.fine_at, now)
-        return view(server, server_status, times, self.tracker.work(name), now)
+        return self.tracker.status(name)
 
     def rotations(self, name: str, limit: int) -> list[Rotation]:
         """A server's last rotations, newest first; raises StateError."""

@@ -1,4 +1,4 @@
-"""The metrics, for Prometheus: made of the views and the counts at the moment of each scrape.
+"""The metrics, for Prometheus: made of the statuses and the counts at the moment of each scrape.
 
 Names and units follow Prometheus' conventions: seconds, bytes, Unix timestamps, `_total` for what only grows. They are
 a contract with dashboards and alert rules: docs/metrics.md lists every one, and the tests hold both together. A server
@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 from daemon import __version__
 from daemon.status.counts import Spread
 from daemon.status.fleet_status import FleetStatus
-from daemon.status.values import Snapshot
-from daemon.status.views import ServerView
+from daemon.status.server_status import ServerStatus
+from daemon.status.snapshot import Snapshot
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -38,16 +38,16 @@ class Metrics:
 
     async def exposition(self) -> bytes:
         """All metrics as they are now, in Prometheus' text format."""
-        self._collector.views = await self._board.views()
+        self._collector.statuses = await self._board.servers()
         return generate_latest(self._registry)
 
 
 class _Fleet(Collector):
-    """Everything of ours; `views` are set before each scrape."""
+    """Everything of ours; `statuses` are set before each scrape."""
 
     def __init__(self, fleet_status: FleetStatus) -> None:
         self._board = fleet_status
-        self.views: list[ServerView] = []
+        self.statuses: list[ServerStatus] = []
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the names are not known before they are asked for."""
@@ -73,19 +73,19 @@ class _Fleet(Collector):
             "When the configuration was last read well.",
             reload.succeeded_at.timestamp(),
         )
-        yield _single("servers", "How many servers are configured.", len(self.views))
+        yield _single("servers", "How many servers are configured.", len(self.statuses))
         yield _single(
             "rotations_under_way",
             "How many rotations are under way.",
-            sum(one.progress is not None for one in self.views),
+            sum(one.progress is not None for one in self.statuses),
         )
 
     def _servers(self) -> Iterator[Metric]:
-        gauges: tuple[tuple[str, str, Callable[[ServerView], float | None]], ...] = (
+        gauges: tuple[tuple[str, str, Callable[[ServerStatus], float | None]], ...] = (
             (
                 "newest_good_backup_timestamp_seconds",
                 "When the newest good backup of the server's policy was made; none where there is none.",
-                lambda one: _timestamp(one.server_status.good_at),
+                lambda one: _timestamp(one.good_at),
             ),
             (
                 "backup_interval_seconds",
@@ -100,17 +100,17 @@ class _Fleet(Collector):
             (
                 "rotation_failures",
                 "How many of the server's rotations in a row, up to the last, failed or were refused, but not held.",
-                lambda one: one.server_status.failures,
+                lambda one: one.history.failures,
             ),
             (
                 "deletions_held",
                 "How many good backups beyond retention the brake holds, until somebody looks; 0: none.",
-                lambda one: _of(one, lambda snapshot: snapshot.tally.beyond if one.server_status.held_since else 0),
+                lambda one: (one.history.held or 0) if one.history.snapshot else None,
             ),
             (
                 "undeletable_backups",
                 "How many of the server's backups the panel did not delete when it was last asked to.",
-                lambda one: one.server_status.undeleted,
+                lambda one: one.history.undeleted,
             ),
             (
                 "backup_suspicious",
@@ -134,7 +134,7 @@ class _Fleet(Collector):
             ),
         )
         for name, words, read in gauges:
-            values = ((one.name, read(one)) for one in self.views)
+            values = ((one.name, read(one)) for one in self.statuses)
             yield _gauge(
                 name, words, ("server",), (((server,), value) for server, value in values if value is not None)
             )
@@ -142,7 +142,7 @@ class _Fleet(Collector):
             "backups",
             "The server's backups when last judged; a kind that there is none of is left out.",
             ("server", "state", "locked", "own"),
-            (((one.name, *kind), count) for one in self.views for kind, count in _kinds(one)),
+            (((one.name, *kind), count) for one in self.statuses for kind, count in _kinds(one)),
         )
 
     def _rotations(self) -> Iterator[Metric]:
@@ -196,13 +196,13 @@ class _Fleet(Collector):
         )
 
 
-def _kinds(view: ServerView) -> Iterable[tuple[tuple[str, str, str], int]]:
+def _kinds(status: ServerStatus) -> Iterable[tuple[tuple[str, str, str], int]]:
     """How many backups of each kind a server has."""
-    return view.server_status.snapshot.kinds.items() if view.server_status.snapshot else ()
+    return status.history.snapshot.kinds.items() if status.history.snapshot else ()
 
 
-def _of(view: ServerView, read: Callable[[Snapshot], float | None]) -> float | None:
-    return read(view.server_status.snapshot) if view.server_status.snapshot else None
+def _of(status: ServerStatus, read: Callable[[Snapshot], float | None]) -> float | None:
+    return read(status.history.snapshot) if status.history.snapshot else None
 
 
 def _timestamp(moment: datetime | None) -> float | None:

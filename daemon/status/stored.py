@@ -1,21 +1,76 @@
-"""Snapshots and ends of rotations as the journal keeps them, so that a restarted daemon can show what it knew.
+"""Histories from the journal: what a restarted daemon and the command `status` know. Nothing else here reads it.
 
-What cannot be read is passed over, since the next rotation brings it anew.
+A snapshot that cannot be read is passed over, since the next rotation brings it anew.
 """
 
-from daemon import state as history
-from daemon.errors import ProblemCode
-from daemon.rotation.outcome import Problem, Result
+from collections.abc import Sequence
+
+from daemon import state
+from daemon.config.values import ServerConfig
+from daemon.errors import StateError
+from daemon.state import Journal, Rotation, Sample
+from daemon.status.history import ServerHistory, ended_of, history_of
 from daemon.status.packed import read_detail
-from daemon.status.values import Ended, Snapshot
+from daemon.status.snapshot import Snapshot
+
+RECENT = 20
+"""How many rotations back a server's history is looked for."""
+
+MANY = 2000
+"""How many are looked at where the recent ones do not tell since when something holds."""
 
 
-def to_stored(snapshot: Snapshot, panel: str) -> history.Snapshot:
+def recall(journal: Journal, server: ServerConfig, begun: ServerHistory) -> ServerHistory:
+    """Return what the journal knows of a server. `begun` is what is known without it. Raises StateError."""
+    rows, snapshot = look(journal, server)
+    return history_of(rows, snapshot, begun)
+
+
+def look(journal: Journal, server: ServerConfig) -> tuple[list[Rotation], Snapshot | None]:
+    """Return what a history is made of: the server's newest rotations, newest first, and its backups as last judged.
+
+    The rotations are without their steps. Raises StateError.
+    """
+    snapshot = last_snapshot(journal, server.panel.name, server.id)
+    rows = journal.attempts(server.name, limit=RECENT)
+    if len(rows) == RECENT and _tells_too_little(rows, snapshot):
+        rows = journal.attempts(server.name, limit=MANY)
+    return [row for row in rows if is_of(row, server)], snapshot
+
+
+def last_snapshot(journal: Journal, panel: str, server_id: str) -> Snapshot | None:
+    """Return the server's backups as they were last judged; None where that is not known. Raises StateError."""
+    stored = journal.last_snapshot(panel, server_id)
+    return from_stored(stored) if stored else None
+
+
+def keep_snapshot(journal: Journal, snapshot: Snapshot, panel: str) -> None:
+    """Write a snapshot down; raises StateError."""
+    journal.snapshot(to_stored(snapshot, panel), snapshot.tally.bytes)
+
+
+def last_steps(journal: Journal, server: str) -> tuple[state.Step, ...]:
+    """Return the steps of the server's last rotation; none where they cannot be read."""
+    try:
+        return next((row.steps for row in journal.recent(server, limit=1)), ())
+    except StateError:
+        return ()  # the rotation itself has said so
+
+
+def trend(journal: Journal, server_uuid: str) -> list[Sample]:
+    """Return how many bytes the server's backups held, day by day, as far as that is known."""
+    try:
+        return journal.trend(server_uuid)
+    except StateError:
+        return []
+
+
+def to_stored(snapshot: Snapshot, panel: str) -> state.Snapshot:
     """The snapshot as the journal takes it."""
-    return history.Snapshot(snapshot.uuid, panel, snapshot.at, snapshot.detail)
+    return state.Snapshot(snapshot.uuid, panel, snapshot.at, snapshot.detail)
 
 
-def from_stored(stored: history.Snapshot) -> Snapshot | None:
+def from_stored(stored: state.Snapshot) -> Snapshot | None:
     """The snapshot that the journal holds; None where it was written in another way."""
     try:
         return Snapshot.of(stored.at, stored.server_uuid, *read_detail(stored.detail))
@@ -23,24 +78,14 @@ def from_stored(stored: history.Snapshot) -> Snapshot | None:
         return None
 
 
-def ended_of(row: history.Rotation) -> Ended:
-    """How a journalled rotation ended that was not interrupted; ValueError or TypeError where it makes no sense."""
-    summary = row.summary
-    result = Result(row.result or Result.FAILED)
-    return Ended(
-        trigger=row.trigger,
-        began_at=row.began_at,
-        ended_at=row.ended_at or row.began_at,
-        result=result,
-        created=(summary.get("created") or {}).get("name"),
-        good=bool(summary.get("good")),
-        deleted=len(summary.get("deleted", ())),
-        undeleted=len(summary.get("undeleted", ())),
-        problems=tuple(_problem(**problem) for problem in summary.get("problems", ())),
-        retry_at=row.retry_at,
-        excused=result is Result.SKIPPED and not summary.get("passing"),
-    )
+def is_of(row: Rotation, server: ServerConfig) -> bool:
+    """Return whether a rotation was this server's; another may have had its name before."""
+    return row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])
 
 
-def _problem(code: str, text: str, hint: str = "") -> Problem:
-    return Problem(ProblemCode.read(code), text, hint)
+def _tells_too_little(rows: Sequence[Rotation], snapshot: Snapshot | None) -> bool:
+    """Whether more rows may tell when there was a good backup, or since when the brake holds."""
+    got_good = [row for row in rows if row.ended_at is not None and row.summary.get("good")]
+    if not got_good:
+        return snapshot is None
+    return all(ended is not None and ended.held for ended in map(ended_of, got_good))

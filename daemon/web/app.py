@@ -86,7 +86,7 @@ class _Answers:
         """For scripts."""
 
         async def made() -> bytes:
-            return json.dumps(status(self._board, await self._board.views()), separators=(",", ":")).encode()
+            return json.dumps(status(self._board, await self._board.servers()), separators=(",", ":")).encode()
 
         return Response(await self._shared.get("/api/status", made), media_type="application/json")
 
@@ -107,14 +107,14 @@ class _Answers:
         return HTMLResponse(await self._shared.get(_address(request), made))
 
     def _server_page(self, name: str, *, refresh: bool) -> str:
-        view = self._board.view(name)
-        if view is None:
+        status = self._board.server(name)
+        if status is None:
             raise HTTPException(404, "There is no server of this name in the configuration.")
         try:
             rotations = self._board.rotations(name, SHOWN_ROTATIONS)
         except StateError:
             rotations = None
-        return server_page(view, self._board.tracker.trend(name), rotations, refresh=refresh)
+        return server_page(status, self._board.tracker.trend(name), rotations, refresh=refresh)
 
 
 def _address(request: Request) -> str:

@@ -8,8 +8,8 @@ from daemon.core.model import State
 from daemon.core.units import format_size, to_zone
 from daemon.status.coverage import strip_of
 from daemon.status.fleet_status import SLICE, FleetStatus
-from daemon.status.values import Snapshot
-from daemon.status.views import Progress, ServerView, Trouble, by_trouble
+from daemon.status.server_status import Progress, ServerStatus, Trouble, by_trouble
+from daemon.status.snapshot import Snapshot
 from daemon.web.html import Html, join, tag
 from daemon.web.parts import chip, legend, page, small_strip, tone_of, trend
 from daemon.web.words import STAGES, local, span, time
@@ -30,70 +30,71 @@ class FleetPage:
 
     async def render(self, *, refresh: bool = False) -> str:
         """The page as it is now."""
-        views = by_trouble(await self._board.views())
+        statuses = by_trouble(await self._board.servers())
         rows = []
-        for number, view in enumerate(views):
+        for number, status in enumerate(statuses):
             if number % SLICE == 0:
                 await self._board.tracker.clock.sleep(0)
-            rows.append(self._row(view))
-        self._rested = {view.name: self._rested[view.name] for view in views}
+            rows.append(self._row(status))
+        self._rested = {status.name: self._rested[status.name] for status in statuses}
         return page(
-            headline(views),
-            self._header(views),
+            headline(statuses),
+            self._header(statuses),
             tag("main", _table(rows), legend()),
-            tone=tone_of(views),
+            tone=tone_of(statuses),
             refresh=refresh,
         )
 
-    def _header(self, views: list[ServerView]) -> Html:
+    def _header(self, statuses: list[ServerStatus]) -> Html:
         notes = [*self._board.ailments(), *self._board.notes()]
         return tag(
             "header",
             tag("p", "ptero-backupd", class_="brand"),
-            tag("h1", headline(views)),
-            tag("p", *self._facts(views), class_="facts"),
+            tag("h1", headline(statuses)),
+            tag("p", *self._facts(statuses), class_="facts"),
             [tag("p", f"{note[:1].upper()}{note[1:]}.", class_="note") for note in notes],
         )
 
-    def _facts(self, views: list[ServerView]) -> list[Html]:
+    def _facts(self, statuses: list[ServerStatus]) -> list[Html]:
         now, zone = self._board.tracker.clock.now(), ZoneInfo("UTC")
         facts = [tag("span", "as of ", time(now, f"{local(now, zone)} UTC", zone))]
-        running = sum(view.progress is not None for view in views)
+        running = sum(status.progress is not None for status in statuses)
         facts.append(tag("span", f"{running} under way" if running else "nothing under way"))
-        if views:
-            following = min(views, key=lambda view: view.times.next_start)
+        if statuses:
+            following = min(statuses, key=lambda status: status.times.next_start)
             start = following.times.next_start
             facts.append(tag("span", f"next start in {span(start - now)} ({following.name})"))
-        facts.append(tag("span", f"{format_size(sum(view.tally.bytes for view in views))} in all"))
+        facts.append(tag("span", f"{format_size(sum(status.tally.bytes for status in statuses))} in all"))
         return facts
 
-    def _row(self, view: ServerView) -> Html:
+    def _row(self, status: ServerStatus) -> Html:
         """One server: its row, and one beneath it where something is wrong."""
-        name, backups = self._at_rest(view)
-        row = tag("tr", name, tag("td", chip(view), class_="is"), _good(view), _now(view), backups)
-        if not view.troubles:
+        name, backups = self._at_rest(status)
+        row = tag("tr", name, tag("td", chip(status), class_="is"), _good(status), _now(status), backups)
+        if not status.troubles:
             return tag("tbody", row)
-        why = tag("td", [trouble_line(one) for one in view.troubles], colspan=7)
+        why = tag("td", [trouble_line(one) for one in status.troubles], colspan=7)
         return tag("tbody", row, tag("tr", why, class_="why"))
 
-    def _at_rest(self, view: ServerView) -> tuple[Html, Html]:
+    def _at_rest(self, status: ServerStatus) -> tuple[Html, Html]:
         """The cells that stay as they are until the backups are looked at again, the day ends, or a reload."""
-        today = to_zone(view.now, view.server.policy.zone).date()
-        key = (view.server, view.server_status.snapshot, today)
-        known = self._rested.get(view.name)
+        today = to_zone(status.now, status.server.policy.zone).date()
+        key = (status.server, status.history.snapshot, today)
+        known = self._rested.get(status.name)
         if known is None or not _same(known[0], key):
-            known = (key, _name(view), self._backups(view))
-            self._rested[view.name] = known
+            known = (key, _name(status), self._backups(status))
+            self._rested[status.name] = known
         return known[1:]
 
-    def _backups(self, view: ServerView) -> Html:
-        tally, snapshot = view.tally, view.server_status.snapshot
+    def _backups(self, status: ServerStatus) -> Html:
+        tally, snapshot = status.tally, status.history.snapshot
         if snapshot is None:
             return tag("td", "not looked at yet", colspan=3, class_="soft")
         limit = f" of {snapshot.limit}" if snapshot.limit else ""
         counts = [f"{tally.locked} locked"] if tally.locked else []
         counts += [f"{tally.states[state]} {state.value}" for state in SHOWN_COUNTS if tally.states.get(state)]
-        strip = strip_of(snapshot.verdicts, view.server.policy.zone, view.now)
+        samples = self._board.tracker.trend(status.name)
+        strip = strip_of(snapshot.verdicts, status.server.policy.zone, status.now)
         return join(
             tag(
                 "td",
@@ -102,7 +103,7 @@ class FleetPage:
                 tag("small", ", ".join(counts)) if counts else None,
                 data_th="backups",
             ),
-            tag("td", tag("b", format_size(tally.bytes)), trend(self._board.tracker.trend(view.name)), data_th="size"),
+            tag("td", tag("b", format_size(tally.bytes)), trend(samples), data_th="size"),
             tag("td", small_strip(strip), class_="cover", data_th="coverage"),
         )
 
@@ -112,16 +113,16 @@ def _same(known: Key, now: Key) -> bool:
     return known[0] is now[0] and known[1] is now[1] and known[2] == now[2]
 
 
-def headline(views: list[ServerView]) -> str:
+def headline(statuses: list[ServerStatus]) -> str:
     """All in one sentence."""
-    troubled, all_of_them = sum(bool(view.troubles) for view in views), len(views)
-    unseen = sum(view.server_status.snapshot is None for view in views)
+    troubled, all_of_them = sum(bool(status.troubles) for status in statuses), len(statuses)
+    unseen = sum(status.history.snapshot is None for status in statuses)
     if not troubled and unseen:
         return f"Not looked at yet: {unseen} of {all_of_them}; no trouble is known"
     if not troubled:
         return (
             "No servers are configured"
-            if not views
+            if not statuses
             else ("The server is in order" if all_of_them == 1 else f"All {all_of_them} servers are in order")
         )
     if all_of_them == 1:
@@ -157,8 +158,8 @@ def _table(rows: list[Html]) -> Html:
     return tag("table", head, rows, class_="fleet")
 
 
-def _name(view: ServerView) -> Html:
-    server = view.server
+def _name(status: ServerStatus) -> Html:
+    server = status.server
     return tag(
         "th",
         tag("a", server.name, href=f"/servers/{server.name}"),
@@ -167,22 +168,22 @@ def _name(view: ServerView) -> Html:
     )
 
 
-def _good(view: ServerView) -> Html:
-    every = tag("small", f"every {span(view.times.interval)}")
-    good_at = view.server_status.good_at
-    if good_at is None or view.age is None:
+def _good(status: ServerStatus) -> Html:
+    every = tag("small", f"every {span(status.times.interval)}")
+    good_at = status.good_at
+    if good_at is None or status.age is None:
         return tag("td", tag("b", "none"), every, data_th="newest good")
-    shown = time(good_at, span(view.age), view.server.policy.zone)
-    return tag("td", tag("b", shown, " old", class_="bad" if view.overdue else None), every, data_th="newest good")
+    shown = time(good_at, span(status.age), status.server.policy.zone)
+    return tag("td", tag("b", shown, " old", class_="bad" if status.overdue else None), every, data_th="newest good")
 
 
-def _now(view: ServerView) -> Html:
-    if view.progress is not None:
-        return tag("td", *progress_parts(view.progress), data_th="now")
-    start = view.times.next_start
-    zone = view.server.policy.zone
+def _now(status: ServerStatus) -> Html:
+    if status.progress is not None:
+        return tag("td", *progress_parts(status.progress), data_th="now")
+    start = status.times.next_start
+    zone = status.server.policy.zone
     return tag(
-        "td", time(start, f"in {span(start - view.now)}", zone), tag("small", local(start, zone)), data_th="next"
+        "td", time(start, f"in {span(start - status.now)}", zone), tag("small", local(start, zone)), data_th="next"
     )
 
 

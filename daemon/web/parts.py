@@ -9,7 +9,7 @@ from daemon import __version__
 from daemon.core.units import format_size
 from daemon.state import Sample
 from daemon.status.coverage import Cell, Cover, Strip
-from daemon.status.views import Kind, ServerView
+from daemon.status.server_status import Kind, ServerStatus
 from daemon.web.html import Html, Part, join, tag
 from daemon.web.words import ACTIONS, change
 
@@ -55,21 +55,18 @@ def page(title: str, *body: Part, tone: str = "ok", refresh: bool = False) -> st
     return f"<!doctype html>\n{tag('html', head, tag('body', *body, foot), lang='en')}\n"
 
 
-def chip(view: ServerView) -> Html:
+def chip(status: ServerStatus) -> Html:
     """In a word how a server stands."""
-    if view.troubles:
-        kind = view.troubles[0].kind
-        return tag("span", kind.value, class_=f"chip {TONES[kind]}")
-    if view.progress is not None:
-        return tag("span", "at work", class_="chip run")
-    if view.server_status.good_at is None:
-        return tag("span", "not yet", class_="chip")
-    return tag("span", "in order", class_="chip ok")
+    if status.troubles:
+        tone = f" {TONES[status.troubles[0].kind]}"
+    else:
+        tone = " run" if status.progress is not None else " ok" if status.good_at is not None else ""
+    return tag("span", status.word, class_=f"chip{tone}")
 
 
-def tone_of(views: Sequence[ServerView]) -> str:
+def tone_of(statuses: Sequence[ServerStatus]) -> str:
     """The worst of all their chips."""
-    tones = {TONES[trouble.kind] for view in views for trouble in view.troubles}
+    tones = {TONES[trouble.kind] for status in statuses for trouble in status.troubles}
     return "bad" if "bad" in tones else "warn" if tones else "ok"
 
 

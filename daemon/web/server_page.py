@@ -7,8 +7,8 @@ from daemon.core.model import Action, State, Verdict
 from daemon.core.units import format_size, to_zone
 from daemon.state import Rotation, Sample
 from daemon.status.coverage import Cell, strip_of
-from daemon.status.values import Snapshot, is_beyond
-from daemon.status.views import Kind, ServerView, Trouble
+from daemon.status.server_status import Kind, ServerStatus, Trouble
+from daemon.status.snapshot import Snapshot, is_beyond
 from daemon.web.fleet_page import progress_parts, trouble_line
 from daemon.web.html import Html, Part, tag
 from daemon.web.parts import CLASSES, TONES, chip, explained, legend, page, tone_of, trend
@@ -19,61 +19,61 @@ MOST_NAMED = 50
 
 
 def server_page(
-    view: ServerView, samples: Sequence[Sample], rotations: Sequence[Rotation] | None, *, refresh: bool = False
+    status: ServerStatus, samples: Sequence[Sample], rotations: Sequence[Rotation] | None, *, refresh: bool = False
 ) -> str:
     """The page of one server; `rotations` is None where the journal cannot be read."""
     header = tag(
         "header",
         tag("p", tag("a", "ptero-backupd", href="/"), class_="brand"),
-        tag("h1", view.name, " ", chip(view)),
+        tag("h1", status.name, " ", chip(status)),
         [
-            tag("div", trouble_line(one), _held(view) if one.kind is Kind.HELD else None, class_=_trouble(one))
-            for one in view.troubles
+            tag("div", trouble_line(one), _held(status) if one.kind is Kind.HELD else None, class_=_trouble(one))
+            for one in status.troubles
         ],
-        _at_work(view),
-        _facts(view, samples),
+        _at_work(status),
+        _facts(status, samples),
     )
-    zone = view.server.policy.zone
-    snapshot = view.server_status.snapshot
-    body = tag("main", _coverage(view, snapshot), _backups(view, snapshot), _rotations(rotations, zone))
-    return page(f"{view.name} · ptero-backupd", header, body, tone=tone_of([view]), refresh=refresh)
+    zone = status.server.policy.zone
+    snapshot = status.history.snapshot
+    body = tag("main", _coverage(status, snapshot), _backups(status, snapshot), _rotations(rotations, zone))
+    return page(f"{status.name} · ptero-backupd", header, body, tone=tone_of([status]), refresh=refresh)
 
 
 def _trouble(trouble: Trouble) -> str:
     return f"trouble {TONES[trouble.kind]}"
 
 
-def _held(view: ServerView) -> Html | None:
+def _held(status: ServerStatus) -> Html | None:
     """Which backups the brake holds, oldest first."""
-    snapshot = view.server_status.snapshot
+    snapshot = status.history.snapshot
     names = [one.backup.name for one in reversed(snapshot.verdicts) if is_beyond(one)] if snapshot else []
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return tag("p", f"Held: {', '.join(names[:MOST_NAMED])}{more}.", class_="soft") if names else None
 
 
-def _at_work(view: ServerView) -> Html | None:
-    if view.progress is None:
+def _at_work(status: ServerStatus) -> Html | None:
+    if status.progress is None:
         return None
-    work = view.progress.work
-    since = f", {TRIGGERS[work.trigger]}, for {span(view.now - work.began_at)}"
-    return tag("div", *progress_parts(view.progress), tag("small", f"Under way{since}"), class_="work")
+    work = status.progress.work
+    since = f", {TRIGGERS[work.trigger]}, for {span(status.now - work.began_at)}"
+    return tag("div", *progress_parts(status.progress), tag("small", f"Under way{since}"), class_="work")
 
 
-def _facts(view: ServerView, samples: Sequence[Sample]) -> Html:
-    server, policy, snapshot, tally = view.server, view.server.policy, view.server_status.snapshot, view.tally
+def _facts(status: ServerStatus, samples: Sequence[Sample]) -> Html:
+    server, policy, snapshot, tally = status.server, status.server.policy, status.history.snapshot, status.tally
     zone = policy.zone
-    good_at = view.server_status.good_at
+    good_at, age = status.good_at, status.age
     facts: list[tuple[str, Part]] = [
-        ("newest good backup", (time(good_at, f"{span(view.age)} old", zone),) if good_at and view.age else "none"),
+        ("newest good backup", "none" if good_at is None or age is None else time(good_at, f"{span(age)} old", zone)),
         (
             "next start",
             (
-                time(view.times.next_start, f"in {span(view.times.next_start - view.now)}", zone),
-                tag("small", f"{local(view.times.next_start, zone)} {zone}"),
+                time(status.times.next_start, f"in {span(status.times.next_start - status.now)}", zone),
+                tag("small", f"{local(status.times.next_start, zone)} {zone}"),
             ),
         ),
         ("schedule", (tag("code", policy.schedule_text), tag("small", f"policy {policy.name}"))),
-        ("keeps", (tag("code", str(policy.retention.keep)), tag("small", _scope(view)))),
+        ("keeps", (tag("code", str(policy.retention.keep)), tag("small", _scope(status)))),
     ]
     if snapshot is not None:
         limit = f" of {snapshot.limit} allowed" if snapshot.limit else ""
@@ -89,8 +89,8 @@ def _facts(view: ServerView, samples: Sequence[Sample]) -> Html:
     return tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts], class_="known")
 
 
-def _scope(view: ServerView) -> str:
-    policy = view.server.policy
+def _scope(status: ServerStatus) -> str:
+    policy = status.server.policy
     whose = "what this policy named" if policy.scope.value == "own" else "any unlocked backup"
     return f"may delete {whose}"
 
@@ -98,10 +98,10 @@ def _scope(view: ServerView) -> str:
 # What is covered -----------------------------------------------------------------------------------------------------
 
 
-def _coverage(view: ServerView, snapshot: Snapshot | None) -> Html | None:
+def _coverage(status: ServerStatus, snapshot: Snapshot | None) -> Html | None:
     if snapshot is None:
         return None
-    strip = strip_of(snapshot.verdicts, view.server.policy.zone, view.now)
+    strip = strip_of(snapshot.verdicts, status.server.policy.zone, status.now)
     rows = (("days", strip.days), ("weeks", strip.weeks), ("months", strip.months))
     calendars = [
         tag("tr", tag("th", noun, scope="row"), tag("td", tag("ol", [_cell(cell) for cell in row], class_="cells")))
@@ -122,23 +122,23 @@ def _cell(cell: Cell) -> Html:
 # The backups ---------------------------------------------------------------------------------------------------------
 
 
-def _backups(view: ServerView, snapshot: Snapshot | None) -> Html:
+def _backups(status: ServerStatus, snapshot: Snapshot | None) -> Html:
     heading = tag("h2", "Backups")
     if snapshot is None:
         return tag("section", heading, tag("p", "None was looked at yet: the first rotation does.", class_="soft"))
-    zone = view.server.policy.zone
+    zone = status.server.policy.zone
     shown, more = snapshot.verdicts[:MOST_BACKUPS], len(snapshot.verdicts) - MOST_BACKUPS
     note = tag(
         "p",
         "As last judged ",
-        time(snapshot.at, f"{span(view.now - snapshot.at)} ago", zone),
+        time(snapshot.at, f"{span(status.now - snapshot.at)} ago", zone),
         f". Times are those of {zone}.",
         class_="soft",
     )
     head = tag(
         "thead", tag("tr", [tag("th", word, scope="col") for word in ("made", "backup", "size", "verdict", "why")])
     )
-    rows = tag("tbody", [_backup(verdict, view.name, zone) for verdict in shown])
+    rows = tag("tbody", [_backup(verdict, status.name, zone) for verdict in shown])
     rest = tag("p", f"And {more} older ones.", class_="soft") if more > 0 else None
     return tag("section", heading, note, tag("table", head, rows, class_="backups"), rest)
 

@@ -19,8 +19,8 @@ from daemon.sandbox.world import World
 from daemon.state import Journal
 from daemon.state.local.locks import server_lock
 from daemon.state.local.presence import daemon_present
+from daemon.status.snapshot import Snapshot
 from daemon.status.stored import to_stored
-from daemon.status.values import Snapshot
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
 

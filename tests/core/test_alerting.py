@@ -134,16 +134,16 @@ def test_a_suspended_server_is_excused_and_has_not_recovered() -> None:
 def test_overdue_is_what_one_interval_should_have_brought(schedule: str, fine_at: datetime, due: datetime) -> None:
     """A start since the last good backup, an interval at least, the six hours that it may take, and half an hour."""
     starts = Starts(parse_schedule(schedule), ZoneInfo("UTC"), timedelta(0), "1a7ce997")
-    assert due_by(AlertState(fine_at), starts, timedelta(hours=6)) == due
+    assert due_by(fine_at, starts, timedelta(hours=6)) == due
     assert timedelta(minutes=30) == GRACE
 
 
 def test_the_splay_is_allowed_for() -> None:
     """The server's own delay moves its start."""
     starts = Starts(parse_schedule("0 4 * * *"), ZoneInfo("UTC"), timedelta(minutes=20), "1a7ce997")
-    assert due_by(AlertState(NOON), starts, timedelta(0)) == NOON + timedelta(hours=24) + GRACE
+    assert due_by(NOON, starts, timedelta(0)) == NOON + timedelta(hours=24) + GRACE
     late = starts.after(NOON) - timedelta(days=1)
-    assert due_by(AlertState(late), starts, timedelta(0)) == starts.after(NOON) + GRACE
+    assert due_by(late, starts, timedelta(0)) == starts.after(NOON) + GRACE
 
 
 def test_overdue_is_told_once_from_the_moment_on() -> None:

@@ -15,8 +15,8 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order, Stage
 from daemon.state import Journal, Rotation
+from daemon.status.history import ServerHistory
 from daemon.status.stored import from_stored, to_stored
-from daemon.status.values import ServerStatus
 from tests.web.gallery import DAY, NOW, Gallery, backup, configured, empty, judged, nightly, open_client, snapshot
 
 UUID = "00000001-0000-4000-8000-000000000000"
@@ -41,9 +41,9 @@ def server_of(gallery: Gallery) -> ServerConfig:
     return gallery.config.servers["survival"]
 
 
-def standing_of(gallery: Gallery) -> ServerStatus:
+def history_of(gallery: Gallery) -> ServerHistory:
     """How it stands."""
-    return gallery.tracker.server_status("survival")
+    return gallery.tracker.history("survival")
 
 
 def good(server: ServerConfig, at: datetime = NOW) -> Outcome:
@@ -100,24 +100,24 @@ def test_a_good_rotation_leaves_a_snapshot_and_the_newest_good_backup(gallery: G
     """And nothing to complain of since its end."""
     outcome = good(server_of(gallery))
     rotated(gallery, outcome)
-    server_status = standing_of(gallery)
-    assert server_status.snapshot
-    assert server_status.snapshot.verdicts == outcome.verdicts
-    assert (server_status.snapshot.node, server_status.snapshot.limit) == ("fsn-03", 30)
+    history = history_of(gallery)
+    assert history.snapshot
+    assert history.snapshot.verdicts == outcome.verdicts
+    assert (history.snapshot.node, history.snapshot.limit) == ("fsn-03", 30)
     assert outcome.created
-    assert server_status.good_at == outcome.created.created_at
-    assert server_status.fine_at == gallery.clock.now()
-    assert server_status.last
-    assert (server_status.last.result, server_status.last.good, server_status.last.deleted) == (Result.DONE, True, 1)
-    assert server_status.began is None
+    assert history.good_at == outcome.created.created_at
+    assert history.fine_at == gallery.clock.now()
+    assert history.last
+    assert (history.last.result, history.last.good, history.last.deleted) == (Result.DONE, True, 1)
+    assert history.began is None
 
 
 def test_a_rotation_that_saw_nothing_leaves_what_was_known(gallery: Gallery) -> None:
     """The panel may be down; the backups are still there."""
     rotated(gallery, good(server_of(gallery)))
-    before = standing_of(gallery)
+    before = history_of(gallery)
     rotated(gallery, bad())
-    after = standing_of(gallery)
+    after = history_of(gallery)
     assert (after.snapshot, after.good_at, after.fine_at) == (before.snapshot, before.good_at, before.fine_at)
     assert after.last
     assert after.last.problems[0].text == "the node does not answer"
@@ -128,7 +128,7 @@ def test_failures_are_counted_until_a_rotation_is_done(gallery: Gallery) -> None
     counted = []
     for outcome in (bad(), bad(Result.REFUSED), bad(Result.SKIPPED, passing=True), bad(), good(server_of(gallery))):
         rotated(gallery, outcome)
-        counted.append(standing_of(gallery).failures)
+        counted.append(history_of(gallery).failures)
     assert counted == [1, 2, 2, 3, 0]
 
 
@@ -144,20 +144,20 @@ def test_it_is_known_since_when_the_brake_holds(gallery: Gallery) -> None:
     first = gallery.clock.now()
     for outcome in (bad(), bad(Result.SKIPPED, passing=True), *[held(gallery)] * 30):
         rotated(gallery, outcome)
-        assert standing_of(gallery).held_since == first
-    gallery.tracker.standings.clear()
-    assert standing_of(gallery).held_since == first
-    assert standing_of(gallery).failures == 0  # each got its good backup
+        assert history_of(gallery).held_since == first
+    gallery.tracker.histories.clear()
+    assert history_of(gallery).held_since == first
+    assert history_of(gallery).failures == 0  # each got its good backup
     rotated(gallery, good(server_of(gallery)))
-    assert standing_of(gallery).held_since is None
+    assert history_of(gallery).held_since is None
 
 
 def test_a_suspended_server_is_excused(gallery: Gallery) -> None:
     """It does not become overdue; one that is only busy does."""
     rotated(gallery, bad(Result.SKIPPED))
-    assert standing_of(gallery).fine_at == gallery.clock.now()
+    assert history_of(gallery).fine_at == gallery.clock.now()
     rotated(gallery, bad(Result.SKIPPED, passing=True))
-    assert standing_of(gallery).fine_at < gallery.clock.now()
+    assert history_of(gallery).fine_at < gallery.clock.now()
 
 
 def test_a_created_backup_that_is_not_good_is_no_good_rotation(gallery: Gallery) -> None:
@@ -165,10 +165,10 @@ def test_a_created_backup_that_is_not_good_is_no_good_rotation(gallery: Gallery)
     outcome = good(server_of(gallery))
     first = outcome.verdicts[0]._replace(state=State.SUSPICIOUS)
     rotated(gallery, replace(outcome, result=Result.FAILED, verdicts=(first, *outcome.verdicts[1:])))
-    last = standing_of(gallery).last
+    last = history_of(gallery).last
     assert last
     assert not last.good
-    assert standing_of(gallery).good_at == outcome.verdicts[1].backup.created_at
+    assert history_of(gallery).good_at == outcome.verdicts[1].backup.created_at
 
 
 def test_a_restarted_daemon_knows_what_it_knew(gallery: Gallery) -> None:
@@ -176,9 +176,9 @@ def test_a_restarted_daemon_knows_what_it_knew(gallery: Gallery) -> None:
     rotated(gallery, good(server_of(gallery)))
     rotated(gallery, bad(retry_at=NOW + DAY))
     rotated(gallery, bad(retry_at=NOW + DAY))
-    before = standing_of(gallery)
+    before = history_of(gallery)
     again = empty(gallery.config, gallery.clock.now() + DAY, gallery.context.journal)
-    after = standing_of(again)
+    after = history_of(again)
     assert (after.good_at, after.fine_at, after.failures) == (before.good_at, before.fine_at, 2)
     assert after.last == before.last
     assert after.snapshot
@@ -191,7 +191,7 @@ def test_a_restarted_daemon_has_watched_a_server_since_its_first_rotation(galler
     """Or a daemon that is restarted each day would never find one overdue that never had a good backup."""
     first = gallery.clock.now()
     rotated(gallery, bad())
-    assert standing_of(empty(gallery.config, NOW + 3 * DAY, gallery.context.journal)).fine_at == first
+    assert history_of(empty(gallery.config, NOW + 3 * DAY, gallery.context.journal)).fine_at == first
 
 
 def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Gallery) -> None:
@@ -201,7 +201,7 @@ def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Ga
     (tmp_path / "config.toml").write_text(text.replace("00000001", "0000000f"))
     moved = configured_again(tmp_path)
     gallery.tracker.follow(moved)
-    assert standing_of(gallery) == ServerStatus(gallery.clock.now())
+    assert history_of(gallery) == ServerHistory.begun(gallery.clock.now())
 
 
 def configured_again(folder: Path) -> Config:
@@ -215,11 +215,11 @@ def configured_again(folder: Path) -> Config:
 def test_a_reload_disturbs_no_server_that_stays(gallery: Gallery) -> None:
     """And forgets those that are gone."""
     rotated(gallery, good(server_of(gallery)))
-    before = standing_of(gallery)
+    before = history_of(gallery)
     gallery.tracker.follow(gallery.config)
-    assert standing_of(gallery) is before
+    assert history_of(gallery) is before
     gallery.tracker.follow(replace(gallery.config, servers={}))
-    assert gallery.tracker.standings == {}
+    assert gallery.tracker.histories == {}
 
 
 def test_nothing_is_recalled_before_somebody_asks(
@@ -236,9 +236,9 @@ def test_nothing_is_recalled_before_somebody_asks(
     monkeypatch.setattr(Journal, "attempts", counting)
     gallery = empty(configured(tmp_path, ["survival", "creative"]), journal=journal)
     gallery.tracker.follow(gallery.config)
-    assert (asked, gallery.tracker.standings) == ([], {})
-    gallery.tracker.server_status("creative")
-    gallery.tracker.server_status("creative")
+    assert (asked, gallery.tracker.histories) == ([], {})
+    gallery.tracker.history("creative")
+    gallery.tracker.history("creative")
     assert asked == ["creative"]
 
 
@@ -247,14 +247,14 @@ def test_a_server_is_watched_since_it_was_configured_whenever_somebody_asks(gall
     began = gallery.clock.now()
     gallery.clock.elapsed += 3600
     gallery.tracker.follow(gallery.config)
-    assert standing_of(gallery) == ServerStatus(began)
+    assert history_of(gallery) == ServerHistory.begun(began)
 
 
 def test_what_is_at_hand_of_a_server_is_small(gallery: Gallery) -> None:
     """Its verdicts are packed, a tenth of a kilobyte each."""
     outcome = good(server_of(gallery))
     rotated(gallery, outcome)
-    snapshot = standing_of(gallery).snapshot
+    snapshot = history_of(gallery).snapshot
     assert snapshot
     assert len(snapshot.packed) < 120 * len(outcome.verdicts)
 
@@ -273,11 +273,11 @@ def test_a_journal_that_cannot_be_read_costs_only_the_memory(gallery: Gallery) -
     """The daemon starts all the same, and each rotation is watched."""
     gallery.context.journal.close()
     tracker = empty(gallery.config, journal=gallery.context.journal).tracker
-    assert tracker.server_status("survival") == ServerStatus(NOW)
+    assert tracker.history("survival") == ServerHistory.begun(NOW)
     order = Order(server_of(gallery), "schedule")
     tracker.began(order)
     tracker.ended(order, good(server_of(gallery)))
-    assert tracker.server_status("survival").snapshot
+    assert tracker.history("survival").snapshot
     assert tracker.trend("survival") == []
 
 
@@ -286,7 +286,7 @@ def test_a_snapshot_written_otherwise_is_passed_over(gallery: Gallery, journal: 
     rotated(gallery, good(server_of(gallery)))
     connection: sqlite3.Connection = journal._connection
     connection.execute("UPDATE snapshot SET detail = '{\"verdicts\": [{}]}'")
-    again = standing_of(empty(gallery.config, NOW, journal))
+    again = history_of(empty(gallery.config, NOW, journal))
     assert again.snapshot is None
     assert again.good_at is not None
 

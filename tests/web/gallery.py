@@ -22,8 +22,9 @@ from daemon.rotation.slots import NodeSlots
 from daemon.state import Journal
 from daemon.state import Snapshot as Stored
 from daemon.status.fleet_status import FleetStatus
+from daemon.status.history import Began, Ended, ServerHistory, good_in
+from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker
-from daemon.status.values import Began, Ended, ServerStatus, Snapshot
 from tests.fakes import FakeClock
 
 KEY = "ptlc_EXAMPLE0000000000000000000000000000000000000"
@@ -58,7 +59,7 @@ class Gallery:
 
     def stand(self, name: str, **changes: Any) -> None:
         """Change how a server stands."""
-        self.tracker.standings[name] = replace(self.tracker.server_status(name), **changes)
+        self.tracker.histories[name] = replace(self.tracker.history(name), **changes)
 
     def run(self, name: str, stage: Stage, since: timedelta, backup: Backup | None = None) -> None:
         """Let a rotation of that server be under way."""
@@ -172,7 +173,7 @@ def snapshot(
     return Snapshot.of(at, f"{server.id}-0000-4000-8000-000000000000", node, limit, judged(server, backups, at))
 
 
-def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **options: Any) -> ServerStatus:
+def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **options: Any) -> ServerHistory:
     """How a server stands after a rotation that saw those backups, and was done."""
     taken = snapshot(server, backups, at, **options)
     good = taken.newest_good
@@ -185,7 +186,7 @@ def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **option
         good=True,
         deleted=1,
     )
-    return ServerStatus(fine_at=at, snapshot=taken, good_at=good.backup.created_at if good else None, last=last)
+    return ServerHistory(at, at, good_in(taken), taken, last)
 
 
 def fleet(folder: Path) -> Gallery:
@@ -203,18 +204,18 @@ def fleet(folder: Path) -> Gallery:
         "anarchy",
     )
     made = empty(configured(folder, names))
-    servers, standings = made.config.servers, made.tracker.standings
+    servers, histories = made.config.servers, made.tracker.histories
 
-    def put(name: str, backups: list[Backup], **options: Any) -> ServerStatus:
+    def put(name: str, backups: list[Backup], **options: Any) -> ServerHistory:
         last = max(one.created_at for one in backups if one.created_at)
-        standings[name] = seen(servers[name], backups, last + timedelta(minutes=12), **options)
+        histories[name] = seen(servers[name], backups, last + timedelta(minutes=12), **options)
         for ago in range(30):
             at = NOW - ago * DAY
-            taken = standings[name].snapshot
+            taken = histories[name].snapshot
             assert taken
             wave = int(taken.tally.bytes * (1 - ago * 0.006 + 0.01 * ((ago * 7) % 5)))
             made.context.journal.snapshot(Stored(taken.uuid, "main", at, "{}"), wave)
-        return standings[name]
+        return histories[name]
 
     for name in ("survival", "archive", "hub-eu"):
         put(name, nightly(servers[name], locked=(40, 200)), limit=30)

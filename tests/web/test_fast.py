@@ -24,10 +24,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
     """A thousand servers with a year of backups each."""
     made = empty(configured(tmp_path_factory.mktemp("large"), [f"server-{number}" for number in range(SERVERS)]))
     one = made.config.servers["server-0"]
-    server_status = seen(one, nightly(one), NOW)
-    assert server_status.snapshot
+    history = seen(one, nightly(one), NOW)
+    assert history.snapshot
     for name in made.config.servers:
-        made.tracker.standings[name] = replace(server_status, snapshot=replace(server_status.snapshot, uuid=name))
+        made.tracker.histories[name] = replace(history, snapshot=replace(history.snapshot, uuid=name))
     return made
 
 
@@ -59,7 +59,7 @@ async def test_the_status_is_quick(large: Gallery) -> None:
     """And holds them all."""
 
     async def document() -> object:
-        return status(large.fleet_status, await large.fleet_status.views())
+        return status(large.fleet_status, await large.fleet_status.servers())
 
     assert await quickest(document) < BOUND
 

@@ -40,7 +40,7 @@ def value(found: Found, name: str, **labels: str) -> float | None:
 
 def timestamp(gallery: Gallery, name: str) -> float:
     """When the server's newest good backup was made."""
-    good_at = gallery.tracker.standings[name].good_at
+    good_at = gallery.tracker.histories[name].good_at
     assert good_at
     return good_at.timestamp()
 
@@ -62,7 +62,7 @@ async def test_each_server_tells_its_newest_good_backup_and_when_it_is_overdue(g
 async def test_backups_are_counted_by_state_lock_and_owner(gallery: Gallery) -> None:
     """A kind that there is none of is left out."""
     found = await scraped(gallery)
-    snapshot = gallery.tracker.standings["survival"].snapshot
+    snapshot = gallery.tracker.histories["survival"].snapshot
     assert snapshot
     assert value(found, "backups", server="survival", state="good", locked="false", own="true") == 14
     assert value(found, "backups", server="survival", state="good", locked="true", own="true") == 2

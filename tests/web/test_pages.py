@@ -17,8 +17,8 @@ from daemon.fleet.fleet import Fleet
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
 from daemon.state import Step
+from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker
-from daemon.status.values import Snapshot
 from daemon.web.app import make_app
 from daemon.web.fleet_page import headline
 from daemon.web.html import Html, join, tag
@@ -69,8 +69,8 @@ async def test_the_headline_says_how_the_fleet_stands(gallery: Gallery) -> None:
 
 async def test_a_fleet_without_trouble_is_in_order(gallery: Gallery) -> None:
     """And one is one."""
-    views = await gallery.fleet_status.views()
-    seen = [view for view in views if not view.troubles and view.server_status.snapshot is not None]
+    views = await gallery.fleet_status.servers()
+    seen = [view for view in views if not view.troubles and view.history.snapshot is not None]
     assert len(seen) > 1
     assert headline(seen) == f"All {len(seen)} servers are in order"
     assert headline(seen[:1]) == "The server is in order"
@@ -115,15 +115,15 @@ async def test_each_row_tells_age_next_start_counts_and_size(gallery: Gallery) -
 
 def hold(gallery: Gallery) -> list[str]:
     """Let the brake hold survival's five oldest backups; return their names, oldest first."""
-    server_status = gallery.tracker.server_status("survival")
-    assert server_status.snapshot
-    assert server_status.last
-    kept, going = server_status.snapshot.verdicts[:-5], server_status.snapshot.verdicts[-5:]
+    history = gallery.tracker.history("survival")
+    assert history.snapshot
+    assert history.last
+    kept, going = history.snapshot.verdicts[:-5], history.snapshot.verdicts[-5:]
     beyond = tuple(one._replace(action=Action.DELETE) for one in going)
-    snapshot = Snapshot.of(NOW, server_status.snapshot.uuid, "fsn-01", 99, kept + beyond)
+    snapshot = Snapshot.of(NOW, history.snapshot.uuid, "fsn-01", 99, kept + beyond)
     names = [one.backup.name for one in reversed(beyond)]
     problem = Problem(ProblemCode.MAX_DELETIONS, f"would delete 5 good backups: {', '.join(names)}", "look at the plan")
-    last = replace(server_status.last, result=Result.REFUSED, good=True, problems=(problem,))
+    last = replace(history.last, result=Result.REFUSED, good=True, problems=(problem,))
     gallery.stand("survival", snapshot=snapshot, last=last, held_since=NOW - DAY)
     return names
 
@@ -189,7 +189,7 @@ async def test_the_page_follows_what_happens(gallery: Gallery) -> None:
     """What is kept of a row is made anew after each look at the backups, and each day."""
     before = seen_text(await got(gallery, "/"))
     server = gallery.config.servers["survival"]
-    gallery.tracker.standings["survival"] = seen(server, nightly(server, days=5), NOW)
+    gallery.tracker.histories["survival"] = seen(server, nightly(server, days=5), NOW)
     assert "5 kept 5 of 30 there" not in before
     assert "5 kept 5 of 30 there" in seen_text(await got(gallery, "/"))
 
@@ -210,7 +210,7 @@ async def test_a_server_s_page_has_every_backup_with_the_words_of_its_verdict(ga
     """The same as in the log, the table and the JSON."""
     page = await got(gallery, "/servers/survival")
     text = seen_text(page)
-    snapshot = gallery.tracker.standings["survival"].snapshot
+    snapshot = gallery.tracker.histories["survival"].snapshot
     assert snapshot
     assert len(snapshot.verdicts) == 16
     for verdict in snapshot.verdicts:
@@ -286,7 +286,7 @@ async def test_a_server_that_is_not_there_is_not_found(gallery: Gallery) -> None
 
 async def test_names_from_the_panel_cannot_break_out(gallery: Gallery) -> None:
     """A backup's name is anybody's."""
-    taken = gallery.tracker.standings["survival"].snapshot
+    taken = gallery.tracker.histories["survival"].snapshot
     assert taken
     first = taken.verdicts[0]
     evil = first._replace(backup=replace(first.backup, name='<img src=x onerror="alert(1)">'))
@@ -300,7 +300,7 @@ async def test_names_from_the_panel_cannot_break_out(gallery: Gallery) -> None:
 @pytest.mark.parametrize("path", ["/", "/servers/survival", "/api/status"])
 async def test_names_from_the_panel_cannot_turn_the_text_around(gallery: Gallery, path: str) -> None:
     """Nor move the cursor of a terminal where somebody asks with curl."""
-    taken = gallery.tracker.standings["survival"].snapshot
+    taken = gallery.tracker.histories["survival"].snapshot
     assert taken
     evil = "evil\u202e\u2067\x9b31m\x1b[2J\x85\u2028end"
     first = taken.verdicts[0]
@@ -321,7 +321,7 @@ async def test_every_kind_of_backup_has_its_words(gallery: Gallery) -> None:
     verdicts = judged(server, backups, NOW)
     assert {one.action for one in verdicts} == set(Action)
     assert {State.GOOD, State.FAILED, State.PENDING, State.STRANGE} <= {one.state for one in verdicts}
-    taken = gallery.tracker.standings["survival"].snapshot
+    taken = gallery.tracker.histories["survival"].snapshot
     assert taken
     gallery.stand("survival", snapshot=Snapshot.of(NOW, taken.uuid, taken.node, taken.limit, verdicts))
     text = seen_text(await got(gallery, "/servers/survival"))
@@ -398,7 +398,7 @@ async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None
     assert list(document) == ["schema", "version", "now", "ready", "notes", "servers"]
     assert (document["schema"], document["now"], document["ready"]) == (1, "2026-04-16T09:40:00Z", True)
     servers = {server["server"]: server for server in document["servers"]}
-    taken = gallery.tracker.standings["creative"].snapshot
+    taken = gallery.tracker.histories["creative"].snapshot
     assert taken
     assert list(servers) == list(gallery.config.servers)
     assert servers["creative"] == {

@@ -17,7 +17,7 @@ from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Backup, Deed, Kind, NodeState, Server, State
 from daemon.sandbox.scenes import own_name
 from daemon.status.coverage import Cover, cover_of
-from daemon.status.values import Snapshot
+from daemon.status.snapshot import Snapshot
 from tests.whole.fleet import Daemons, at, rows, until
 from tests.whole.rig import Rig, start_with_the_clock_set
 

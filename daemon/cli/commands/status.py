@@ -1,11 +1,12 @@
-"""`status`: what was last, what is under way and what comes next, from the journal, the locks and the schedule.
+"""`status`: how every server stands, what was last, what is under way and what comes next.
 
-No panel is asked, so it answers at once and as well while a panel is down.
+It shows what the daemon's page shows, from the journal, the locks and the schedule. No panel is asked, so it answers at
+once and as well while a panel is down.
 """
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -24,41 +25,42 @@ from daemon.config.load import remembered_state_folder
 from daemon.config.values import ServerConfig
 from daemon.core.units import format_duration
 from daemon.documents.commands import Document, moment, recorded
+from daemon.documents.status import held, troubles
 from daemon.errors import Exit
 from daemon.fleet.discovery import remembered
-from daemon.state import Journal, Rotation, Snapshot
+from daemon.state import Journal, Rotation
 from daemon.state.local.locks import is_locked
 from daemon.state.local.presence import daemon_of
-from daemon.status.stored import ended_of, from_stored
+from daemon.status import stored
+from daemon.status.history import ServerHistory, ended_of, history_of
+from daemon.status.server_status import ServerStatus, age_of, status_of
 
 LOOKED_AT = 500
-"""How many rotations back the newest good backup is looked for, and servers that no configuration names."""
+"""How many rotations back servers are looked for that no configuration names."""
 
 
 @dataclass(frozen=True, slots=True)
-class Good:
-    """A good backup: when it was there, and its uuid, name and bytes."""
+class Shown:
+    """One server. `status` is None where no configuration tells how it should stand.
 
-    at: datetime
-    backup: Document
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How one server stands. `last` is its newest rotation that ended, `good` the newest good backup, `open` a rotation
-    that has not ended; `alive` says whether some process is at it, or will pick it up. `next_start` is None where no
-    configuration tells it.
+    `last` is its newest rotation that ended, `open` one that has not ended; `alive` says whether some process is at it,
+    or will pick it up.
     """
 
     server: str
     panel: str
     policy: str
     zone: ZoneInfo
+    history: ServerHistory
+    status: ServerStatus | None
     last: Rotation | None
-    good: Good | None
     open: Rotation | None
     alive: bool
-    next_start: datetime | None
+
+    @property
+    def next_start(self) -> datetime | None:
+        """When its next rotation begins, where a configuration tells it."""
+        return self.status.times.next_start if self.status else None
 
 
 def show_status(settings: Settings, *, as_json: bool) -> int:
@@ -76,90 +78,89 @@ def show_status(settings: Settings, *, as_json: bool) -> int:
         say_trouble(error.text)
         say("note: the daemon goes on with the configuration before; its journal tells of the servers")
         with opened_journal(state_dir) as journal:
-            standings = _journalled(journal, state_dir)
+            shown = _journalled(journal, state_dir, now)
     else:
         state_dir = config.state_dir
         with opened_journal(state_dir) as journal:
             servers = remembered(config, journal.recent(limit=LOOKED_AT)).servers if config.discover else config.servers
-            standings = [_configured(server, journal, state_dir, now) for server in servers.values()]
-    _show(standings, state_dir, now, as_json=as_json)
+            running = journal.running()
+            shown = [_configured(server, journal, running, state_dir, now) for server in servers.values()]
+    _show(shown, state_dir, now, as_json=as_json)
     return Exit.DONE
 
 
-def _show(standings: Sequence[Standing], state_dir: Path | None, now: datetime, *, as_json: bool) -> None:
+def _show(servers: Sequence[Shown], state_dir: Path | None, now: datetime, *, as_json: bool) -> None:
     process = daemon_of(state_dir)
     if as_json:
         running = None if process is None else {"process": process}
-        write_json({"now": moment(now), "daemon": running, "servers": [_document(standing) for standing in standings]})
+        write_json({"now": moment(now), "daemon": running, "servers": [_document(one) for one in servers]})
     else:
-        rows = (_row(standing, now) for standing in standings)
+        rows = (_row(one, now) for one in servers)
         lines = [_daemon(state_dir, process)] if state_dir else []
-        lines += [line for standing in standings for line in _complaints(standing)]
+        lines += [line for one in servers for line in _complaints(one)]
         show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *lines)
 
 
-def _configured(server: ServerConfig, journal: Journal, state_dir: Path | None, now: datetime) -> Standing:
-    found = journal.recent(server.name, LOOKED_AT)
-    standing = _standing(server.name, found, journal.last_snapshot(server.panel.name, server.id), state_dir)
+def _configured(
+    server: ServerConfig, journal: Journal, running: Sequence[Rotation], state_dir: Path | None, now: datetime
+) -> Shown:
+    rows, snapshot = stored.look(journal, server)
+    history = history_of(rows, snapshot, ServerHistory.begun(now))
+    status = status_of(server, history, now)
+    last = next((row for row in rows if row.ended_at is not None), None)
+    unfinished = next((row for row in running if stored.is_of(row, server)), None)
+    alive = unfinished is not None and is_locked(state_dir, unfinished.server_uuid)
     policy = server.policy
-    return replace(
-        standing, panel=server.panel.name, policy=policy.name, zone=policy.zone, next_start=server.starts.after(now)
+    return Shown(
+        server.name, server.panel.name, policy.name, policy.zone, history, status, last, unfinished, alive=alive
     )
 
 
-def _journalled(journal: Journal, state_dir: Path | None) -> list[Standing]:
+def _journalled(journal: Journal, state_dir: Path | None, now: datetime) -> list[Shown]:
     """Every server that was rotated lately, by its name."""
     by_name: dict[str, list[Rotation]] = {}
     for row in journal.recent(limit=LOOKED_AT):
         by_name.setdefault(row.server, []).append(row)
-    return [
-        _standing(name, rows, journal.last_snapshot(rows[0].panel, rows[0].server_uuid), state_dir)
-        for name, rows in sorted(by_name.items())
-    ]
+    return [_of_rows(rows, journal, state_dir, now) for _, rows in sorted(by_name.items())]
 
 
-def _standing(name: str, rotations: Sequence[Rotation], seen: Snapshot | None, state_dir: Path | None) -> Standing:
+def _of_rows(rows: Sequence[Rotation], journal: Journal, state_dir: Path | None, now: datetime) -> Shown:
     """What the journal tells of a server: its rotations, newest first, and its backups as they were last judged."""
-    unfinished = next((row for row in rotations if row.ended_at is None), None)
-    return Standing(
-        server=name,
-        panel=rotations[0].panel if rotations else "",
-        policy=rotations[0].policy if rotations else "",
+    newest = rows[0]
+    snapshot = stored.last_snapshot(journal, newest.panel, newest.server_uuid)
+    unfinished = next((row for row in rows if row.ended_at is None), None)
+    return Shown(
+        server=newest.server,
+        panel=newest.panel,
+        policy=newest.policy,
         zone=ZoneInfo("UTC"),
-        last=next((row for row in rotations if row.ended_at is not None), None),
-        good=_newest_good(rotations, seen),
+        history=history_of(rows, snapshot, ServerHistory.begun(now)),
+        status=None,
+        last=next((row for row in rows if row.ended_at is not None), None),
         open=unfinished,
         alive=unfinished is not None and is_locked(state_dir, unfinished.server_uuid),
-        next_start=None,
     )
 
 
-def _newest_good(rotations: Sequence[Rotation], seen: Snapshot | None) -> Good | None:
-    """The newest that a rotation here made, or that one saw, whoever made it; a rotation's is there at its end."""
-    row = next((row for row in rotations if row.summary.get("good") and row.ended_at), None)
-    made = Good(row.ended_at, row.summary.get("created") or {}) if row and row.ended_at else None
-    snapshot = from_stored(seen) if seen else None
-    backup = snapshot.newest_good.backup if snapshot and snapshot.newest_good else None
-    if backup is None or backup.created_at is None or (made is not None and made.at >= backup.created_at):
-        return made
-    return Good(backup.created_at, {"uuid": backup.uuid, "name": backup.name, "bytes": backup.bytes})
-
-
-def _document(standing: Standing) -> Document:
-    good = standing.good
+def _document(shown: Shown) -> Document:
+    good, status = shown.history.good, shown.status
     return {
-        "server": standing.server,
-        "panel": standing.panel,
-        "policy": standing.policy,
-        "last": None if standing.last is None else recorded(standing.last),
-        "newest_good": None if good is None else {"at": moment(good.at), "backup": good.backup or None},
-        "under_way": _under_way(standing),
-        "next_start": moment(standing.next_start),
+        "server": shown.server,
+        "panel": shown.panel,
+        "policy": shown.policy,
+        "last": None if shown.last is None else recorded(shown.last),
+        "newest_good": None if good is None else {"at": moment(good.at), "backup": good.backup},
+        "under_way": _under_way(shown),
+        "next_start": moment(shown.next_start),
+        "overdue": None if status is None else status.overdue,
+        "overdue_at": None if status is None else moment(status.times.overdue_at),
+        "held": held(shown.history),
+        "troubles": None if status is None else troubles(status),
     }
 
 
-def _under_way(standing: Standing) -> Document | None:
-    rotation = standing.open
+def _under_way(shown: Shown) -> Document | None:
+    rotation = shown.open
     if rotation is None:
         return None
     return {
@@ -167,27 +168,35 @@ def _under_way(standing: Standing) -> Document | None:
         "trigger": rotation.trigger,
         "began_at": moment(rotation.began_at),
         "step": step_of(rotation),
-        "alive": standing.alive,
+        "alive": shown.alive,
     }
 
 
-def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
-    zone, last, good = standing.zone, standing.last, standing.good
+def _row(shown: Shown, now: datetime) -> tuple[str, ...]:
+    zone, last = shown.zone, shown.last
     return (
-        standing.server,
+        shown.server,
         to_the_minute(last.began_at if last else None, zone),
         _result(last) if last else "never",
-        f"{format_duration(now - good.at)} ago" if good else "-",
-        _work(standing),
-        to_the_minute(standing.next_start, zone),
+        _newest_good(shown, now),
+        _work(shown),
+        to_the_minute(shown.next_start, zone),
     )
+
+
+def _newest_good(shown: Shown, now: datetime) -> str:
+    """How old it is, and whether the next should have been there by now."""
+    age = age_of(shown.history.good_at, now)
+    overdue = shown.status is not None and shown.status.overdue
+    if age is None:
+        return "none, overdue" if overdue else "-"
+    return f"{format_duration(age)} ago{', overdue' if overdue else ''}"
 
 
 def _result(last: Rotation) -> str:
     """How it ended, in the page's words where the new backup is good and only deletions are wanting."""
-    try:
-        ended = ended_of(last)
-    except (TypeError, ValueError):  # it was interrupted, or another version wrote it
+    ended = ended_of(last)
+    if ended is None:  # it was interrupted, or another version wrote it
         return last.result or "-"
     return "held" if ended.held else "undeletable" if ended.undeletable else ended.result
 
@@ -198,16 +207,16 @@ def _daemon(state_dir: Path, process: int | None) -> Text:
     return cell(f"daemon: running, process {process}")
 
 
-def _complaints(standing: Standing) -> Iterator[Text]:
+def _complaints(shown: Shown) -> Iterator[Text]:
     """What was wrong with the last rotation, if anything was, and what can be done."""
-    for problem in standing.last.summary.get("problems", ()) if standing.last else ():
-        yield cell(f"{standing.server}: {problem['text']}")
+    for problem in shown.last.summary.get("problems", ()) if shown.last else ():
+        yield cell(f"{shown.server}: {problem['text']}")
         if hint := problem.get("hint"):
             yield cell(f"  hint: {hint}", "dim")
 
 
-def _work(standing: Standing) -> str:
-    if standing.open is None:
+def _work(shown: Shown) -> str:
+    if shown.open is None:
         return "-"
-    since = f"since {to_the_minute(standing.open.began_at, standing.zone)}"
-    return f"{how_far(standing.open, alive=standing.alive)}, {since}"
+    since = f"since {to_the_minute(shown.open.began_at, shown.zone)}"
+    return f"{how_far(shown.open, alive=shown.alive)}, {since}"

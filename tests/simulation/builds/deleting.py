@@ -22,7 +22,6 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.status.tracker
 from daemon.core.model import Backup
 from daemon.core.retention import Retention
 from daemon.panel.errors import PanelError

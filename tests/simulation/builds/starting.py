@@ -21,7 +21,6 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.status.tracker
 from daemon.config.errors import ConfigError
 from daemon.config.values import Config
 from daemon.core.model import Obstacle, Server

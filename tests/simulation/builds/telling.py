@@ -23,7 +23,7 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.status.tracker
+import daemon.status.history
 from daemon.core.alerting import Report
 from daemon.panel.answers import Call
 from daemon.panel.errors import (
@@ -31,6 +31,7 @@ from daemon.panel.errors import (
     PanelError,
 )
 from daemon.rotation.run import Run
+from daemon.status.history import Good
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
@@ -73,7 +74,7 @@ def _forgets_what_waits() -> AbstractContextManager[Any]:
 
 @broken("the metrics show when was looked, and not when the newest good one was made", "told")
 def _shows_another_moment() -> AbstractContextManager[Any]:
-    return PATCH(daemon.status.tracker, "_good_at", lambda snapshot: snapshot.at)
+    return PATCH(daemon.status.history, "good_in", lambda snapshot: Good(snapshot.at))
 
 
 @broken("the panel is asked without a pause", "calm")

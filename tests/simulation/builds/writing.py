@@ -21,7 +21,6 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
-import daemon.status.tracker
 from daemon.fleet.fleet import Fleet
 from daemon.panel.answers import Answer, Call
 from daemon.panel.client import PanelClient

@@ -1,6 +1,7 @@
-"""What is shown of a server, as one value: made of what is remembered, the configuration and the clock alone.
+"""How a server stands, as one value: made by one pure function of its configuration, its history and the clock.
 
-The words for trouble are made here, so that the page and the JSON say the same. `Trouble` is ordered: the worst first.
+Page, metrics, `/api/status`, the command `status` and alerts all show this value, so that they cannot differ. `Kind` is
+ordered: the worst first.
 """
 
 from collections.abc import Iterable
@@ -13,8 +14,11 @@ from daemon.core.states import PLAINLY
 from daemon.core.units import format_duration, format_moment
 from daemon.errors import ProblemCode
 from daemon.rotation.outcome import UNDELETED_HINT, Result
-from daemon.status.timetable import Times
-from daemon.status.values import ServerStatus, Tally, Work
+from daemon.rotation.run import Stage
+from daemon.state import Trigger
+from daemon.status.history import ServerHistory
+from daemon.status.snapshot import Tally
+from daemon.status.timetable import Times, times_of
 
 
 class Kind(StrEnum):
@@ -41,6 +45,16 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """How far a rotation is. `waited` is how long its backup has been made by now, None before it is asked for."""
+
+    trigger: Trigger
+    began_at: datetime
+    stage: Stage
+    waited: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A rotation under way. `share` of the backup is done by now and `left` is still to wait, as earlier ones went;
     None where that is not known.
@@ -52,11 +66,11 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerView:
+class ServerStatus:
     """One server as it stands at `now`."""
 
     server: ServerConfig
-    server_status: ServerStatus
+    history: ServerHistory
     times: Times
     now: datetime
     troubles: tuple[Trouble, ...]
@@ -70,13 +84,17 @@ class ServerView:
     @property
     def tally(self) -> Tally:
         """Its backups, counted; nothing where none were seen yet."""
-        return self.server_status.snapshot.tally if self.server_status.snapshot else NOTHING
+        return self.history.tally
+
+    @property
+    def good_at(self) -> datetime | None:
+        """When its newest good backup was made; None where there is none."""
+        return self.history.good_at
 
     @property
     def age(self) -> timedelta | None:
         """How old its newest good backup is."""
-        good_at = self.server_status.good_at
-        return None if good_at is None else max(self.now - good_at, timedelta(0))
+        return age_of(self.good_at, self.now)
 
     @property
     def overdue(self) -> bool:
@@ -86,7 +104,16 @@ class ServerView:
     @property
     def limit(self) -> int | None:
         """How many backups the panel allows; None where that was not seen yet."""
-        return self.server_status.snapshot.limit if self.server_status.snapshot else None
+        return self.history.snapshot.limit if self.history.snapshot else None
+
+    @property
+    def word(self) -> str:
+        """In a word how it stands: the worst trouble, or else what goes on."""
+        if self.troubles:
+            return self.troubles[0].kind.value
+        if self.progress is not None:
+            return "at work"
+        return "not yet" if self.good_at is None else "in order"
 
     @property
     def rank(self) -> tuple[int, str]:
@@ -95,63 +122,74 @@ class ServerView:
         return (worst, self.name)
 
 
-NOTHING = Tally()
+def age_of(good_at: datetime | None, now: datetime) -> timedelta | None:
+    """Return the age of a good backup; None where there is none, and 0 where its panel's clock is ahead of ours."""
+    return None if good_at is None else max(now - good_at, timedelta(0))
 
 
-def view(
-    server: ServerConfig, server_status: ServerStatus, times: Times, work: Work | None, now: datetime
-) -> ServerView:
-    """Given all that is known of a server, return what is shown of it."""
-    progress = None if work is None else progress_of(work, server_status)
-    return ServerView(server, server_status, times, now, troubles_of(server, server_status, times, now), progress)
+def status_of(
+    server: ServerConfig,
+    history: ServerHistory,
+    now: datetime,
+    *,
+    work: Work | None = None,
+    times: Times | None = None,
+) -> ServerStatus:
+    """Return how a server stands at that moment.
+
+    `work` is the rotation under way, if there is one. `times` spares a caller that knows them the look at the schedule.
+    """
+    times = times or times_of(server, history.fine_at, now)
+    progress = None if work is None else progress_of(work, history)
+    return ServerStatus(server, history, times, now, _troubles(server, history, times, now), progress)
 
 
-def by_trouble(views: Iterable[ServerView]) -> list[ServerView]:
+def by_trouble(statuses: Iterable[ServerStatus]) -> list[ServerStatus]:
     """The worst first, then by name."""
-    return sorted(views, key=lambda one: one.rank)
+    return sorted(statuses, key=lambda one: one.rank)
 
 
-def progress_of(work: Work, server_status: ServerStatus) -> Progress:
+def progress_of(work: Work, history: ServerHistory) -> Progress:
     """How far a rotation should be, as earlier backups of the server went; never quite done before it is."""
-    usual = server_status.snapshot.usual_duration if server_status.snapshot else None
+    usual = history.snapshot.usual_duration if history.snapshot else None
     if usual is None or work.waited is None:
         return Progress(work, None, None)
     share = work.waited / usual if usual else 1.0
     return Progress(work, min(share, 0.99), max(usual - work.waited, timedelta(0)))
 
 
-def troubles_of(server: ServerConfig, server_status: ServerStatus, times: Times, now: datetime) -> tuple[Trouble, ...]:
+def _troubles(server: ServerConfig, history: ServerHistory, times: Times, now: datetime) -> tuple[Trouble, ...]:
     """All that is wrong with a server, the worst first."""
     found = (
-        _overdue(server, server_status, times, now),
-        _failing(server, server_status),
-        _suspicious(server, server_status),
-        _shrunk(server, server_status),
-        _undeletable(server, server_status),
-        _limit_full(server_status),
-        _held(server, server_status),
+        _overdue(server, history, times, now),
+        _failing(server, history),
+        _suspicious(server, history),
+        _shrunk(server, history),
+        _undeletable(server, history),
+        _limit_full(history),
+        _held(server, history),
     )
     return tuple(trouble for trouble in found if trouble is not None)
 
 
-def _overdue(server: ServerConfig, server_status: ServerStatus, times: Times, now: datetime) -> Trouble | None:
+def _overdue(server: ServerConfig, history: ServerHistory, times: Times, now: datetime) -> Trouble | None:
     if now < times.overdue_at:
         return None
     due = format_moment(times.due_at, server.policy.zone)
-    if server_status.good_at is None:
+    age = age_of(history.good_at, now)
+    if age is None:
         return Trouble(Kind.OVERDUE, f"There is no good backup at all; the first was due at {due}.")
-    age = format_duration(now - server_status.good_at)
-    return Trouble(Kind.OVERDUE, f"The newest good backup is {age} old; one was due at {due}.")
+    return Trouble(Kind.OVERDUE, f"The newest good backup is {format_duration(age)} old; one was due at {due}.")
 
 
-def _failing(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
-    last = server_status.last
+def _failing(server: ServerConfig, history: ServerHistory) -> Trouble | None:
+    last = history.last
     if last is None or last.result not in {Result.FAILED, Result.REFUSED}:
         return None
     problem = last.problems[-1] if last.problems else None
     if last.held or (problem is not None and problem.code in {ProblemCode.BACKUP_SUSPICIOUS, ProblemCode.UNDELETABLE}):
         return None  # which is told in words of its own
-    before = server_status.failures - 1
+    before = history.failures - 1
     row = f", and {before} before it did not succeed either" if before > 0 else ""
     said = f": {problem.text}" if problem else ""
     again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
@@ -161,8 +199,8 @@ def _failing(server: ServerConfig, server_status: ServerStatus) -> Trouble | Non
     )
 
 
-def _suspicious(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
-    newest = server_status.snapshot.newest_suspicious if server_status.snapshot else None
+def _suspicious(server: ServerConfig, history: ServerHistory) -> Trouble | None:
+    newest = history.snapshot.newest_suspicious if history.snapshot else None
     if newest is None:
         return None
     lasting = server.policy.retention.suspicious_for
@@ -175,9 +213,9 @@ def _suspicious(server: ServerConfig, server_status: ServerStatus) -> Trouble | 
     return Trouble(Kind.SUSPICIOUS, f"The newest backup, {newest.backup.name}, is suspicious: {because}.", hint)
 
 
-def _shrunk(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
+def _shrunk(server: ServerConfig, history: ServerHistory) -> Trouble | None:
     """Nobody may have looked yet, and the last whole one stays for a month only."""
-    snapshot = server_status.snapshot
+    snapshot = history.snapshot
     if snapshot is None or snapshot.last_whole is None or snapshot.newest_suspicious is not None:
         return None
     name, stays = snapshot.last_whole
@@ -189,12 +227,12 @@ def _shrunk(server: ServerConfig, server_status: ServerStatus) -> Trouble | None
     )
 
 
-def _undeletable(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
+def _undeletable(server: ServerConfig, history: ServerHistory) -> Trouble | None:
     """The backups are good, and some that are to go stay, since the panel does not delete them."""
-    last = server_status.last
-    if last is None or not server_status.undeleted:
+    last = history.last
+    if last is None or not history.undeleted:
         return None
-    what = "a backup that is" if server_status.undeleted == 1 else f"{server_status.undeleted} backups that are"
+    what = "a backup that is" if history.undeleted == 1 else f"{history.undeleted} backups that are"
     told = next((problem for problem in reversed(last.problems) if problem.code == ProblemCode.UNDELETABLE), None)
     said = f": {told.text}" if told else ""
     again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
@@ -205,8 +243,8 @@ def _undeletable(server: ServerConfig, server_status: ServerStatus) -> Trouble |
     )
 
 
-def _limit_full(server_status: ServerStatus) -> Trouble | None:
-    snapshot = server_status.snapshot
+def _limit_full(history: ServerHistory) -> Trouble | None:
+    snapshot = history.snapshot
     if snapshot is None or not snapshot.limit or snapshot.tally.used < snapshot.limit:
         return None
     return Trouble(
@@ -216,15 +254,15 @@ def _limit_full(server_status: ServerStatus) -> Trouble | None:
     )
 
 
-def _held(server: ServerConfig, server_status: ServerStatus) -> Trouble | None:
+def _held(server: ServerConfig, history: ServerHistory) -> Trouble | None:
     """Nothing is wrong with the backups: their deletion waits for the operator. Which they are, the server's page says.
 
     What the problem says is not told here: it names them, which is a paragraph.
     """
-    last, since = server_status.last, server_status.held_since
+    last, since = history.last, history.held_since
     if last is None or since is None:
         return None
-    beyond = server_status.snapshot.tally.beyond if server_status.snapshot else 0
+    beyond = history.held
     what = "1 good backup" if beyond == 1 else f"{beyond or 'some'} good backups"
     when = format_moment(since, server.policy.zone)
     made = "The new backup is good; t" if last.held else "T"

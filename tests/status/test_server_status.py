@@ -12,9 +12,8 @@ from daemon.core.model import State
 from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
-from daemon.status.tracker import after
-from daemon.status.values import Ended, ServerStatus, Work
-from daemon.status.views import Kind, by_trouble, progress_of
+from daemon.status.history import Ended, ServerHistory, after
+from daemon.status.server_status import Kind, Work, by_trouble, progress_of
 from tests.web.gallery import DAY, GIB, NOW, Gallery, configured, empty, nightly, seen, snapshot
 
 MINUTE = timedelta(minutes=1)
@@ -28,25 +27,25 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
     made.context.journal.close()
 
 
-def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights: Any) -> ServerStatus:
+def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights: Any) -> ServerHistory:
     """Let the server have its nightly backups up to a while ago, and the last rotation be well."""
     server = gallery.config.servers["survival"]
     backups = nightly(server, NOW - until, days=40, **nights)
     made = max(backup.created_at for backup in backups if backup.created_at)
-    server_status = gallery.tracker.standings["survival"] = seen(server, backups, made + 12 * MINUTE)
-    return server_status
+    history = gallery.tracker.histories["survival"] = seen(server, backups, made + 12 * MINUTE)
+    return history
 
 
 def kinds(gallery: Gallery) -> list[Kind]:
     """What is wrong with the server."""
-    view = gallery.fleet_status.view("survival")
+    view = gallery.fleet_status.server("survival")
     assert view
     return [trouble.kind for trouble in view.troubles]
 
 
 def sentences(gallery: Gallery) -> str:
     """What is wrong with the server, and what to do, in words."""
-    view = gallery.fleet_status.view("survival")
+    view = gallery.fleet_status.server("survival")
     assert view
     return " ".join(f"{trouble.text} {trouble.hint}" for trouble in view.troubles)
 
@@ -54,7 +53,7 @@ def sentences(gallery: Gallery) -> str:
 def test_a_server_with_last_night_s_backup_is_in_order(gallery: Gallery) -> None:
     """Nothing to say of it."""
     after_nights(gallery)
-    view = gallery.fleet_status.view("survival")
+    view = gallery.fleet_status.server("survival")
     assert view
     assert view.troubles == ()
     assert not view.overdue
@@ -83,10 +82,10 @@ def test_a_server_without_any_good_backup_is_told_of_once_one_was_due(gallery: G
 @pytest.mark.parametrize("result", [Result.FAILED, Result.REFUSED])
 def test_a_rotation_that_failed_is_told_with_its_reason_and_the_next_try(gallery: Gallery, result: Result) -> None:
     """And with how many before it."""
-    server_status = after_nights(gallery)
+    history = after_nights(gallery)
     problem = Problem(ProblemCode.NODE, "the node does not answer", "is wings running?")
     last = Ended("schedule", NOW, NOW, result, problems=(problem,), retry_at=NOW + timedelta(minutes=20))
-    gallery.tracker.standings["survival"] = replace(server_status, last=last, failures=3)
+    gallery.tracker.histories["survival"] = replace(history, last=last, failures=3)
     assert kinds(gallery) == [Kind.FAILING]
     said = sentences(gallery)
     verb = "failed" if result is Result.FAILED else "was refused"
@@ -97,14 +96,14 @@ def test_a_rotation_that_failed_is_told_with_its_reason_and_the_next_try(gallery
 
 def test_deletions_that_the_brake_holds_are_no_failure(gallery: Gallery) -> None:
     """It says how many and since when, and what to do; the names are a paragraph, and stand on the server's page."""
-    server_status = after_nights(gallery)
+    history = after_nights(gallery)
     names = "would delete 12 good backups, more than max_deletions = 10: auto-survival-1, auto-survival-2"
     problem = Problem(ProblemCode.MAX_DELETIONS, names, "look at `ptero-backupd plan survival`")
     last = Ended("schedule", NOW, NOW, Result.REFUSED, good=True, problems=(problem,))
-    assert server_status.snapshot
-    snapshot = replace(server_status.snapshot, tally=replace(server_status.snapshot.tally, beyond=12))
-    held = replace(server_status, snapshot=snapshot, last=last, failures=3, held_since=NOW - 2 * DAY)
-    gallery.tracker.standings["survival"] = held
+    assert history.snapshot
+    snapshot = replace(history.snapshot, tally=replace(history.snapshot.tally, beyond=12))
+    held = replace(history, snapshot=snapshot, last=last, failures=3, held_since=NOW - 2 * DAY)
+    gallery.tracker.histories["survival"] = held
     assert kinds(gallery) == [Kind.HELD]
     said = sentences(gallery)
     assert (
@@ -113,7 +112,7 @@ def test_deletions_that_the_brake_holds_are_no_failure(gallery: Gallery) -> None
     assert "look at `ptero-backupd plan survival`" in said
     assert "auto-survival-1" not in said
     node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem(ProblemCode.NODE, "the node does not answer"),))
-    gallery.tracker.standings["survival"] = replace(held, last=node)
+    gallery.tracker.histories["survival"] = replace(held, last=node)
     assert kinds(gallery) == [Kind.FAILING, Kind.HELD]
     assert "The brake holds" in sentences(gallery)
 
@@ -124,26 +123,26 @@ def test_a_suspicious_backup_that_is_locked_is_told_with_what_is_wrong(gallery: 
     backups = nightly(server, days=9, size=lambda ago: 1 if ago == 0 else GIB)
     newest = max(backups, key=lambda backup: backup.created_at or NOW)
     locked = [replace(backup, locked=backup is newest) for backup in backups]
-    gallery.tracker.standings["survival"] = seen(server, locked, NOW)
+    gallery.tracker.histories["survival"] = seen(server, locked, NOW)
     assert "is suspicious: 1 B, less than 50% of" in sentences(gallery)
 
 
 @pytest.mark.parametrize("result", [Result.DONE, Result.SKIPPED])
 def test_a_rotation_that_was_done_or_skipped_is_no_trouble(gallery: Gallery, result: Result) -> None:
     """A suspended server is nothing to wake up for."""
-    server_status = after_nights(gallery)
-    gallery.tracker.standings["survival"] = replace(server_status, last=Ended("schedule", NOW, NOW, result))
+    history = after_nights(gallery)
+    gallery.tracker.histories["survival"] = replace(history, last=Ended("schedule", NOW, NOW, result))
     assert kinds(gallery) == []
 
 
 def test_a_suspicious_backup_is_told_with_its_size_and_the_way_to_accept_it(gallery: Gallery) -> None:
     """Once, though the rotation failed because of it."""
-    server_status = after_nights(gallery, size=lambda ago: GIB // 9 if ago == 0 else 4 * GIB)
+    history = after_nights(gallery, size=lambda ago: GIB // 9 if ago == 0 else 4 * GIB)
     last = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem(ProblemCode.BACKUP_SUSPICIOUS, "so small"),))
-    gallery.tracker.standings["survival"] = replace(server_status, last=last, failures=1)
+    gallery.tracker.histories["survival"] = replace(history, last=last, failures=1)
     assert kinds(gallery) == [Kind.SUSPICIOUS]
-    assert server_status.snapshot
-    small = server_status.snapshot.verdicts[0]
+    assert history.snapshot
+    small = history.snapshot.verdicts[0]
     assert small.state is State.SUSPICIOUS
     assert small.reasons[0].text in sentences(gallery)
     assert f"`ptero-backupd backups accept survival {small.backup.uuid}`" in sentences(gallery)
@@ -157,11 +156,11 @@ def test_a_suspicious_backup_before_the_newest_good_one_is_past(gallery: Gallery
 
 def test_a_size_that_was_believed_is_told_while_the_last_whole_one_stays(gallery: Gallery) -> None:
     """Good backups, and still somebody should look; a small one of today is told first, and alone."""
-    server_status = after_nights(gallery, size=lambda ago: GIB // 9 if ago < 6 else 4 * GIB)
+    history = after_nights(gallery, size=lambda ago: GIB // 9 if ago < 6 else 4 * GIB)
     assert kinds(gallery) == [Kind.SUSPICIOUS]
     assert "is the last before it shrank; kept until" in sentences(gallery)
-    assert server_status.snapshot
-    newest = server_status.snapshot.newest_good
+    assert history.snapshot
+    newest = history.snapshot.newest_good
     assert newest
     assert f"`ptero-backupd backups accept survival {newest.backup.uuid}`" in sentences(gallery)
     after_nights(gallery, size=lambda ago: 1 if ago == 0 else GIB // 9 if ago < 6 else 4 * GIB)
@@ -175,7 +174,7 @@ def test_a_full_limit_is_told(gallery: Gallery, spare: int, expected: list[Kind]
     server = gallery.config.servers["survival"]
     backups = nightly(server, days=40, failed=(1,))
     full = sum(backup.successful for backup in backups)
-    gallery.tracker.standings["survival"] = seen(server, backups, NOW, limit=full + spare)
+    gallery.tracker.histories["survival"] = seen(server, backups, NOW, limit=full + spare)
     assert kinds(gallery) == expected
 
 
@@ -184,14 +183,14 @@ def test_the_worst_comes_first(tmp_path: Path) -> None:
     gallery = empty(configured(tmp_path, ["beta", "alpha", "full", "late", "odd", "bad"]))
     servers = gallery.config.servers
     for name in servers:
-        gallery.tracker.standings[name] = seen(servers[name], nightly(servers[name], days=9), NOW)
-    gallery.tracker.standings["late"] = seen(servers["late"], nightly(servers["late"], NOW - 3 * DAY), NOW - 3 * DAY)
+        gallery.tracker.histories[name] = seen(servers[name], nightly(servers[name], days=9), NOW)
+    gallery.tracker.histories["late"] = seen(servers["late"], nightly(servers["late"], NOW - 3 * DAY), NOW - 3 * DAY)
     shrunk = nightly(servers["odd"], days=9, size=lambda ago: 1 if ago == 0 else GIB)
-    gallery.tracker.standings["odd"] = seen(servers["odd"], shrunk, NOW)
+    gallery.tracker.histories["odd"] = seen(servers["odd"], shrunk, NOW)
     gallery.stand("bad", last=Ended("manual", NOW, NOW, Result.FAILED))
     taken = snapshot(servers["full"], nightly(servers["full"], days=9), NOW)
     gallery.stand("full", snapshot=replace(taken, limit=taken.tally.used))
-    views = [gallery.fleet_status.view(name) for name in servers]
+    views = [gallery.fleet_status.server(name) for name in servers]
     assert [view.name for view in by_trouble(view for view in views if view)] == [
         "late",
         "bad",
@@ -204,11 +203,11 @@ def test_the_worst_comes_first(tmp_path: Path) -> None:
 
 def test_progress_is_told_by_how_long_earlier_backups_took(gallery: Gallery) -> None:
     """Their median is what the next one is expected to take."""
-    server_status = after_nights(gallery)
-    assert server_status.snapshot
-    usual = server_status.snapshot.usual_duration
+    history = after_nights(gallery)
+    assert history.snapshot
+    usual = history.snapshot.usual_duration
     assert usual == timedelta(minutes=11, seconds=14)
-    half = progress_of(Work("schedule", NOW, Stage.WAITING, usual / 2), server_status)
+    half = progress_of(Work("schedule", NOW, Stage.WAITING, usual / 2), history)
     assert (half.share, half.left) == (0.5, usual / 2)
 
 
@@ -220,25 +219,25 @@ def test_progress_never_says_done_before_it_is(gallery: Gallery) -> None:
 
 def test_progress_is_unknown_without_an_earlier_backup_or_before_the_backup_is_asked_for(gallery: Gallery) -> None:
     """Then only the stage is shown."""
-    assert progress_of(Work("schedule", NOW, Stage.WAITING, MINUTE), ServerStatus(NOW)).share is None
+    assert progress_of(Work("schedule", NOW, Stage.WAITING, MINUTE), ServerHistory.begun(NOW)).share is None
     assert progress_of(Work("schedule", NOW, Stage.QUEUED), after_nights(gallery)).share is None
 
 
 def test_a_backup_that_the_panel_does_not_delete_is_no_failure_to_back_up(gallery: Gallery) -> None:
     """How many, which was the last, and when it is tried again; later failures do not make it forgotten."""
-    server_status = after_nights(gallery)
+    history = after_nights(gallery)
     problem = Problem(ProblemCode.UNDELETABLE, "auto-survival-1 could not be deleted: 500", "it is tried again")
     last = Ended(
         "retry", NOW, NOW, Result.FAILED, good=True, undeleted=2, problems=(problem,), retry_at=NOW + timedelta(hours=1)
     )
-    stands = after(server_status, last)
-    gallery.tracker.standings["survival"] = stands
+    stands = after(history, last)
+    gallery.tracker.histories["survival"] = stands
     assert kinds(gallery) == [Kind.UNDELETABLE]
     said = sentences(gallery)
     assert "does not delete 2 backups that are to go: auto-survival-1 could not be deleted: 500." in said
     assert "It is tried again at 2026-04-16 " in said
     node = Ended("schedule", NOW, NOW, Result.FAILED, problems=(Problem(ProblemCode.NODE, "the node does not answer"),))
-    gallery.tracker.standings["survival"] = after(stands, node)
+    gallery.tracker.histories["survival"] = after(stands, node)
     assert kinds(gallery) == [Kind.FAILING, Kind.UNDELETABLE]
-    gallery.tracker.standings["survival"] = after(stands, Ended("schedule", NOW, NOW, Result.DONE, good=True))
+    gallery.tracker.histories["survival"] = after(stands, Ended("schedule", NOW, NOW, Result.DONE, good=True))
     assert kinds(gallery) == []

@@ -1,4 +1,4 @@
-"""What is remembered of one server: frozen values, replaced as a whole."""
+"""A server's backups as a rotation judged them: frozen values, replaced as a whole."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,6 @@ from statistics import median
 from daemon.core.model import Action, State, Verdict
 from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.waiting import durations_of
-from daemon.errors import ProblemCode
-from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.run import Stage
-from daemon.state import Trigger
 from daemon.status.packed import pack, read_detail, unpack, write_detail
 
 COUNTED = 5
@@ -134,69 +130,3 @@ def _usual_duration(verdicts: Sequence[Verdict]) -> timedelta | None:
 
 def _yes(holds: bool) -> str:
     return "true" if holds else "false"
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a server's last rotation ended. `excused` says that there was nothing to do, and nothing is wrong."""
-
-    trigger: Trigger
-    began_at: datetime
-    ended_at: datetime
-    result: Result
-    created: str | None = None
-    good: bool = False
-    deleted: int = 0
-    undeleted: int = 0
-    problems: tuple[Problem, ...] = ()
-    retry_at: datetime | None = None
-    excused: bool = False
-
-    @property
-    def held(self) -> bool:
-        """Whether all is well but that the brake let nothing be deleted."""
-        over = bool(self.problems) and self.problems[-1].code == ProblemCode.MAX_DELETIONS
-        return over and self.good and self.result is Result.REFUSED
-
-    @property
-    def undeletable(self) -> bool:
-        """Whether all is well but that the panel did not delete what was to go."""
-        return self.good and bool(self.problems) and self.problems[-1].code == ProblemCode.UNDELETABLE
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """A rotation that is under way."""
-
-    trigger: Trigger
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """How far a rotation is. `waited` is how long its backup has been made by now, None before it is asked for."""
-
-    trigger: Trigger
-    began_at: datetime
-    stage: Stage
-    waited: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
-    """All that is remembered of one server.
-
-    `fine_at` is when last there was nothing to complain of; at first, since when the server is known. `failures` is how
-    many rotations in a row ended without a good backup that should have brought one. `held_since` is since when the
-    brake holds what they would delete, None while it does not. `undeleted` is how many backups the panel did not delete
-    when it was last asked to.
-    """
-
-    fine_at: datetime
-    snapshot: Snapshot | None = None
-    good_at: datetime | None = None
-    last: Ended | None = None
-    failures: int = 0
-    held_since: datetime | None = None
-    undeleted: int = 0
-    began: Began | None = None
