@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from daemon.config.load import load
 from daemon.core.model import Action, Backup, Reason, Verdict
 from daemon.core.model import State as Judged
+from daemon.core.units import rfc3339
+from daemon.rotation.run import RotationContext
+from daemon.rotation.slots import NodeSlots
 from daemon.sandbox import faults
 from daemon.sandbox.records import State, User, Work
 from daemon.sandbox.scenes import KEY, own_name, three_pages
@@ -19,8 +24,10 @@ from daemon.sandbox.world import World
 from daemon.state import Journal
 from daemon.state.local.locks import server_lock
 from daemon.state.local.presence import daemon_present
+from daemon.status.server_status import ServerStatus
 from daemon.status.snapshot import Snapshot
 from daemon.status.stored import to_stored
+from daemon.status.tracker import StatusTracker
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
 
@@ -607,7 +614,10 @@ def test_status_shows_the_last_rotation_and_the_next_start(cli: Cli, panel: Pane
     survival, lobby = document["servers"]
     assert list(document) == ["now", "daemon", "servers"]
     assert document["daemon"] is None
-    assert list(survival) == ["server", "panel", "policy", "last", "newest_good", "under_way", "next_start"]
+    assert list(survival) == [
+        *("server", "panel", "policy", "last", "newest_good", "under_way", "next_start"),
+        *("overdue", "overdue_at", "held", "troubles"),
+    ]
     assert survival["newest_good"]["backup"]["name"] == survival["last"]["created"]["name"]
     assert (lobby["last"], lobby["newest_good"], lobby["under_way"]) == (None, None, None)
     panel.lobby.status = "suspended"
@@ -656,6 +666,37 @@ def test_status_knows_the_newest_good_backup_that_a_rotation_only_saw(
         "at": "2026-04-01T07:00:00Z",
         "backup": {"uuid": backup.uuid, "name": "auto-x", "bytes": 7},
     }
+
+
+def on_the_page(file: Path, state: Path, clock: FakeClock) -> ServerStatus:
+    """How survival stands on the page of a daemon that starts now."""
+    config = load(file, os.environ)
+    with Journal.open(state) as journal:
+        context = RotationContext(clock, journal, state, NodeSlots(clock), config.servers.get, random.Random(1))
+        tracker = StatusTracker(context)
+        tracker.follow(config)
+        status = tracker.status("survival")
+    assert status
+    return status
+
+
+def test_status_says_overdue_where_the_page_does(cli: Cli, panel: Panel, environment: Path, clock: FakeClock) -> None:
+    """From the moment on that the page does, by the same journal and configuration; the age is the page's as well."""
+    state = environment / ".local/state/ptero-backupd"
+    cli("--config", panel.config, "rotate", "survival")
+    see(state, panel, clock.now())
+    overdue_at = clock.now() + timedelta(days=1, hours=6, minutes=30)
+    clock.elapsed += (overdue_at - clock.now() - timedelta(seconds=1)).total_seconds()
+    assert ", overdue" not in cli("--config", panel.config, "status").out
+    clock.elapsed += 1
+    assert "1 d 6 h ago, overdue" in cli("--config", panel.config, "status").out.splitlines()[1]
+    survival, lobby = cli("--config", panel.config, "status", "--json").json["servers"]
+    page = on_the_page(panel.config, state, clock)
+    assert [trouble.kind for trouble in page.troubles] == ["overdue"]
+    assert (survival["overdue"], survival["overdue_at"]) == (True, rfc3339(overdue_at))
+    assert survival["troubles"] == [{"kind": "overdue", "text": page.troubles[0].text, "hint": ""}]
+    assert survival["newest_good"]["at"] == rfc3339(page.good_at or overdue_at)
+    assert (lobby["overdue"], lobby["held"], lobby["troubles"]) == (False, None, [])
 
 
 @pytest.mark.parametrize(
