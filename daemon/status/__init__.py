@@ -4,3 +4,5 @@
 the clock; both are pure. `tracker` listens to the fleet and keeps histories at hand, `stored` reads them from the
 journal. `coverage` says which days the backups cover. Nothing here decides about backups, asks a panel, or knows HTTP.
 """
+
+__all__ = ["coverage", "fleet_status", "history", "metrics", "server_status", "snapshot", "stored", "tracker"]

@@ -5,10 +5,10 @@ A snapshot that cannot be read is passed over, since the next rotation brings it
 
 from collections.abc import Sequence
 
-from daemon import state
 from daemon.config.values import ServerConfig
 from daemon.errors import StateError
-from daemon.state import Journal, Rotation, Sample
+from daemon.state import Journal, Rotation, Sample, Step
+from daemon.state import Snapshot as StoredSnapshot
 from daemon.status.history import ServerHistory, ended_of, history_of
 from daemon.status.packed import read_detail
 from daemon.status.snapshot import Snapshot
@@ -49,7 +49,7 @@ def keep_snapshot(journal: Journal, snapshot: Snapshot, panel: str) -> None:
     journal.snapshot(to_stored(snapshot, panel), snapshot.tally.bytes)
 
 
-def last_steps(journal: Journal, server: str) -> tuple[state.Step, ...]:
+def last_steps(journal: Journal, server: str) -> tuple[Step, ...]:
     """Return the steps of the server's last rotation; none where they cannot be read."""
     try:
         return next((row.steps for row in journal.recent(server, limit=1)), ())
@@ -65,12 +65,12 @@ def trend(journal: Journal, server_uuid: str) -> list[Sample]:
         return []
 
 
-def to_stored(snapshot: Snapshot, panel: str) -> state.Snapshot:
+def to_stored(snapshot: Snapshot, panel: str) -> StoredSnapshot:
     """The snapshot as the journal takes it."""
-    return state.Snapshot(snapshot.uuid, panel, snapshot.at, snapshot.detail)
+    return StoredSnapshot(snapshot.uuid, panel, snapshot.at, snapshot.detail)
 
 
-def from_stored(stored: state.Snapshot) -> Snapshot | None:
+def from_stored(stored: StoredSnapshot) -> Snapshot | None:
     """The snapshot that the journal holds; None where it was written in another way."""
     try:
         return Snapshot.of(stored.at, stored.server_uuid, *read_detail(stored.detail))
