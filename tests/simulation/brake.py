@@ -57,25 +57,6 @@ class Brake:
             return []
         return oracle.beyond(rows, before.policy, policy, rotation.server, now, room=room)
 
-    def perhaps_held(self, rows: Sequence[Row], policy: Policy, rotation: Rotation, now: datetime) -> set[str]:
-        """What may stay though it could make room, since a policy that was in force lately keeps it."""
-        return {
-            uuid
-            for before in self.others_lately(rotation, policy)
-            for uuid in oracle.beyond(rows, before, policy, rotation.server, now, room=True)
-        }
-
-    def others_lately(self, rotation: Rotation, policy: Policy) -> list[Policy]:
-        """Those that say otherwise what goes, and were in force within the days in which what goes only since may wait.
-
-        Its own day begins only when it is told, and so may be later than the last rotation that was done.
-        """
-        now = self._witness.now()
-        since = now - 2 * DAY - self._court.clocks_set_by(now - 2 * DAY)
-        done = (one.began for one in self._earlier(rotation) if one.result == "done")
-        between = self._court.policies_between(rotation.server, min(since, next(done, -1.0)), now)
-        return [one for one in between if one and not oracle.same_retention(one, policy)]
-
     def _applied_before(self, policy: Policy, rotation: Rotation) -> Rotation | None:
         """The rotation that last applied a policy, if that was another one, and the present one is not a day old."""
         between: list[Rotation] = []

@@ -242,7 +242,6 @@ class Deletions:
         lately = "lifted" not in policy and self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
         _, tried = self._witness.half_deleted(exchange.server or "", exchange.sent)
         tried = tried | _looked_for_in_vain(exchange)
-        tried |= self.brake.perhaps_held(there, policy, exchange.rotation, now)
         by: dict[str, Any] = {"complete": complete, "asked": asked, "lately": lately}
         rooms = [oracle.room(there, policy, name, now, again=again, **by) for again in (False, True)]
         return [uuid for room in rooms for place, uuid in enumerate(room) if tried >= set(room[:place])]

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
-from tests.simulation.brake import Brake
 from tests.simulation.checker import Checker
 from tests.simulation.doubts import Doubts
 from tests.simulation.reading import last_passes
@@ -29,7 +28,6 @@ class Endings:
         self._witness = checker.recorder
         self._hold = checker.hold
         self._doubts = Doubts(checker)
-        self._brake = Brake(checker)
         self._begun: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._sent: defaultdict[tuple[str, str | None], deque[float]] = defaultdict(deque)
 
@@ -125,7 +123,7 @@ class Endings:
         for uuid in left:  # where no look at it was answered, no DELETE left
             wanted = [[one for one in those if one != uuid] for those in wanted]
         others = [uuid for uuid in asked if uuid not in left]
-        went_on = not judged or others in wanted or bool(self._brake.others_lately(rotation, rotation.policy))
+        went_on = not judged or others in wanted or self._changed_lately(rotation)
         text = f"to be deleted besides {left}: {wanted}, asked for: {asked}"
         self._hold("past", outcome.created is not None and went_on, text, rotation.uuid)
         strangers = set(left) - set(self._court.undeletable())
@@ -139,8 +137,17 @@ class Endings:
         judged, deleted = self._judged(rotation)
         if not judged or (not deleted and any(oracle.over(one, rotation.policy) for one in judged)):
             return True
-        policy = rotation.policy
-        return bool(self._brake.others_lately(rotation, policy)) and oracle.setting(policy, "max_deletions") != -1
+        return self._changed_lately(rotation) and oracle.setting(rotation.policy, "max_deletions") != -1
+
+    def _changed_lately(self, rotation: Rotation) -> bool:
+        """Whether the policy was changed within the days in which what goes only since then may wait.
+
+        Its own day begins only when it is told, and so may be later than the last rotation that was done.
+        """
+        since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
+        done = (r.began for r in reversed(self._witness.rotations) if r.uuid == rotation.uuid and r.result == "done")
+        before = self._court.policies_between(rotation.server, min(since, next(done, -1.0)), self._witness.now())
+        return any(one and not oracle.same_retention(one, rotation.policy) for one in before)
 
     def _judged(self, rotation: Rotation) -> tuple[list[oracle.Judgement], list[Exchange]]:
         """What is to be deleted by the truth that the last listing could show, and what was asked for since.

@@ -287,7 +287,7 @@ class Hand(Process):
         except PanelError as error:
             self.simulation.recorder.tell(f"{self.name}: lock = {wanted} failed: {error.text}")
         else:
-            self.simulation.rules.locked_by_hand(self.name, self.simulation.uuid_of(server), backup, wanted, began)
+            self.simulation.rules.locked_by_hand(self.simulation.uuid_of(server), backup, wanted, began)
         finally:
             await client.aclose()
 

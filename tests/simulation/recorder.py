@@ -126,7 +126,7 @@ class Recorder:
         self.renamed_at: dict[str, float] = {}
         self.completed_at: dict[str, float] = {}
         self.moved_at: dict[str, float] = {}
-        self.touched: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self.touched_by_others: dict[str, float] = {}
         self.once_failed: set[str] = set()
         self.altered: dict[str, tuple[str, str]] = {}
         self.asked: defaultdict[str, dict[str, float]] = defaultdict(dict)
@@ -169,8 +169,8 @@ class Recorder:
             self.renamed_at[entry.backup] = self.now()
         if entry.deed is Deed.COMPLETED:
             self.completed_at[entry.server] = self.now()
-        origin = ORIGIN.get()
-        self.touched[entry.backup][origin.process if entry.by == DAEMON and origin else entry.by] = self.now()
+        if entry.by != DAEMON:
+            self.touched_by_others[entry.backup] = self.now()
         what = f"{entry.deed.value} {self.short(entry.backup)} “{entry.name}”"
         worth = f"{'locked ' if entry.locked else ''}{entry.state.value}"
         self.tell(f"    panel: {what}, which was {worth}, by {entry.by}", entry.server)

@@ -59,9 +59,9 @@ class Rules:
         """A rotation reports."""
         self._endings.ended(rotation, outcome, calm=calm)
 
-    def locked_by_hand(self, process: str, server: str, backup: str, wanted: bool, began: float) -> None:
-        """A command says that a backup is locked, or is not; nobody else touched it meanwhile, nor another command."""
-        row, touched = self._witness.mirror[server].get(backup), self._witness.touched[backup]
-        if row is not None and all(at < began for who, at in touched.items() if who != process):
+    def locked_by_hand(self, server: str, backup: str, wanted: bool, began: float) -> None:
+        """A command says that a backup is locked, or is not; nobody else touched it meanwhile."""
+        row = self._witness.mirror[server].get(backup)
+        if row is not None and self._witness.touched_by_others.get(backup, -1.0) < began:
             text = f"{row.name} was to be {'' if wanted else 'un'}locked, and is not"
             self._hold("6", row.locked is wanted, text, server)
