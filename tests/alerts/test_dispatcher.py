@@ -194,21 +194,21 @@ async def test_a_blip_that_a_retry_mends_wakes_nobody(stage: Stage) -> None:
 async def test_a_small_backup_is_told_with_how_small_against_what(stage: Stage) -> None:
     """The suspicion guard, for people; a backup of the usual size ends it."""
     survival = stage.survival
-    survival.work = Work(size=800 << 20)
+    survival.work = Work(size=800 << 10)
     async with stage.running(stage.configure()):
         await until(stage.clock, at(2, 5))
-        survival.coming.append(Work(size=10 << 20))
+        survival.coming.append(Work(size=10 << 10))
         await until(stage.clock, at(4, 5))
     assert stage.told.of("survival") == ["03 04:00 suspicious", "04 04:00 recovered"]
     (told, _) = stage.told.messages
-    assert "10 MiB, less than 50% of 800 MiB, the median of the 3 good ones before it" in told["text"]
+    assert "10 KiB, less than 50% of 800 KiB, the median of the 3 good ones before it" in told["text"]
     assert "backups accept" in told["hint"]
 
 
 async def test_a_world_that_stays_small_is_told_each_night_and_then_as_the_new_normal(stage: Stage) -> None:
     """Nobody is told that all is well again; what is told names the last whole one, and how long it stays."""
     survival = stage.survival
-    survival.work = Work(size=800 << 20)
+    survival.work = Work(size=800 << 10)
     async with stage.running(stage.configure()):
         await until(stage.clock, at(2, 5))
         survival.work = Work(size=50_000)
@@ -364,9 +364,10 @@ async def test_at_one_address_starts_push_out_no_end(stage: Stage) -> None:
     one = config.servers["survival"]
     crowd = [replace(one, name=f"s{number}") for number in range(500)]
     late = replace(one, name="late")
+    journal = Journal.memory()
     alerts = Alerts(
         replace(config, servers={server.name: server for server in (*crowd, late)}),
-        Journal.memory,
+        lambda: journal,
         stage.clock,
         stage.told.sender(),
     )
