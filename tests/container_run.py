@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from daemon.clock import SystemClock
-from daemon.sandbox.records import Deed, Server, Settings, Work
+from daemon.sandbox.records import Change, Server, Settings, Work
 from daemon.sandbox.scenes import KEY, empty
 from daemon.sandbox.serve import in_background
 from daemon.sandbox.world import World
@@ -201,7 +201,7 @@ def see_a_backup(container: Container, world: World, server: Server) -> None:
     see_a_start(container)
     ended = container.event("rotation_ended")
     assert ended["result"] == "done", container.output
-    made = [entry.name for entry in world.ledger if (entry.deed, entry.server) == (Deed.CREATED, server.uuid)]
+    made = [entry.name for entry in world.ledger if (entry.change, entry.server) == (Change.CREATED, server.uuid)]
     assert made == [ended["created"]]
     told(f"made {ended['created']}; the panel's own ledger says so too")
 

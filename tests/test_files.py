@@ -113,7 +113,7 @@ def test_all_that_root_makes_belongs_to_the_folders_owner(place: Path, state: Pa
 
 @as_root
 def test_root_has_no_more_rights_there_than_the_owner(place: Path, state: Path) -> None:
-    """Whatever is swapped between a look and the deed; afterwards, and for all else, root is root."""
+    """Whatever is swapped between the look and the act; afterwards, and for all else, root is root."""
     (place / "roots").chmod(0o700)
     with opened_folder(state) as folder:
         with as_owner(folder), as_owner(folder):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from daemon.sandbox.records import Backup, Deed, Entry, Server, State
+from daemon.sandbox.records import Backup, Change, Entry, Server, State
 from daemon.sandbox.world import World
 
 
@@ -38,7 +38,7 @@ class LedgerChecks:
     def findings(self) -> list[Finding]:
         """Look at the world as it is now."""
         self._world.settle()
-        deletions = [entry for entry in self._world.ledger[self._began :] if entry.deed is Deed.DELETED]
+        deletions = [entry for entry in self._world.ledger[self._began :] if entry.change is Change.DELETED]
         return [
             Finding(
                 f"every one of the {len(self._locked)} backups that were locked is still there",
@@ -66,6 +66,6 @@ class LedgerChecks:
         made = {
             entry.backup
             for entry in self._world.ledger[self._began :]
-            if entry.deed is Deed.CREATED and entry.server == server.uuid
+            if entry.change is Change.CREATED and entry.server == server.uuid
         }
         return [backup for backup in server.backups.values() if backup.uuid in made and backup.successful]

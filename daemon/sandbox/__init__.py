@@ -7,13 +7,13 @@ cannot hide in both, and uses nothing of the daemon but its clock.
     from daemon.sandbox.serve import SandboxServer
     from daemon.sandbox.faults import lost_after
     from daemon.sandbox.orders import Call
-    from daemon.sandbox.records import Deed
+    from daemon.sandbox.records import Change
 
     world, server = three_pages(clock)                      # every time comes from this clock
     async with SandboxServer(world) as sandbox:             # 127.0.0.1, free ports
         world.faults.order(lost_after(), on=Call.CREATE)    # the next create is done, its answer lost
         ...                                                 # talk to sandbox.url with KEY
-    assert not any(entry.deed is Deed.DELETED and entry.locked for entry in world.ledger)
+    assert not any(entry.change is Change.DELETED and entry.locked for entry in world.ledger)
     assert sandbox.app.requests(Call.LIST) == 3
 
 world     what there is, and what happens app       the way of every call through the panel

@@ -50,7 +50,7 @@ def html_answer(status: int, title: str, headers: Mapping[str, str] | None = Non
 
 
 def empty_answer(headers: Mapping[str, str] | None = None) -> Answer:
-    """204: the deed is done and there is nothing to tell."""
+    """204: it is done, and there is nothing to say."""
     return Answer(204, b"", None, headers or {})
 
 

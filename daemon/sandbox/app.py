@@ -104,7 +104,7 @@ class PanelApp:
 
     async def _meet(self, call: Call, handler: Handler, request: Request) -> Response:
         """The answer with the fault that was ordered for the call, if one was."""
-        await request.body()  # it is kept: a caller who goes away before a late deed is obeyed all the same
+        await request.body()  # it is kept: a call that is processed late is processed though its caller has gone away
         self.world.settle()
         server = self.world.find_server(request.path_params.get("server", ""))
         server_uuid = server.uuid if server else None
@@ -122,7 +122,7 @@ class PanelApp:
             fault.meanwhile(self.world, server)
         if fault.before:
             await self.world.clock.sleep(fault.before)
-        answer = await process() if fault.deed else empty_answer()
+        answer = await process() if fault.processed else empty_answer()
         if fault.after:
             await self.world.clock.sleep(fault.after)
         if fault.answer is not None:

@@ -10,7 +10,7 @@
     PATCH  /sandbox/nodes/NODE          {"state": "down"}
     PATCH  /sandbox/servers/ID          {"limit": 3, "status": "suspended", "work": {"seconds": 9, "outcome": "failed"}}
     POST   /sandbox/servers/ID/backups  {"name": "by hand", "locked": true, "age": 86400}: as another client's
-    POST   /sandbox/servers/ID/backups/UUID/DEED   DEED: lock (a toggle), delete, finish, fail — past every rule
+    POST   /sandbox/servers/ID/backups/UUID/ACTION  ACTION: lock (a toggle), delete, finish, fail — past every rule
 
 Every answer is JSON. It is no part of a real panel, and the daemon's client does not know of it.
 """
@@ -99,7 +99,7 @@ class Control:
             self._route("/sandbox/nodes/{node}", "PATCH", self._node),
             self._route(one_server, "PATCH", self._server),
             self._route(one_server + "/backups", "POST", self._add),
-            self._route(one_server + "/backups/{backup}/{deed}", "POST", self._deed),
+            self._route(one_server + "/backups/{backup}/{action}", "POST", self._act),
         ]
 
     def _route(self, path: str, method: str, handler: Callable[[Request, dict[str, Any]], object]) -> Route:
@@ -161,16 +161,16 @@ class Control:
         backup = self.world.add_backup(server, created_at=self.world.now() - age, state=state, **fields)
         return {"uuid": backup.uuid}
 
-    def _deed(self, request: Request, _fields: dict[str, Any]) -> object:
+    def _act(self, request: Request, _fields: dict[str, Any]) -> object:
         server = self._found(request)
         backup = server.backups[request.path_params["backup"]]
-        deeds: dict[str, Callable[[Server, Backup], None]] = {
+        actions: dict[str, Callable[[Server, Backup], None]] = {
             "lock": lambda server, backup: self.world.toggle_lock(server, backup, by=BY),
             "delete": lambda server, backup: self.world.remove(server, backup, by=BY),
             "finish": lambda server, backup: self.world.report(server, backup, success=True),
             "fail": lambda server, backup: self.world.report(server, backup, success=False),
         }
-        deeds[request.path_params["deed"]](server, backup)
+        actions[request.path_params["action"]](server, backup)
         return {"uuid": backup.uuid, "state": backup.state, "locked": backup.locked}
 
     def _found(self, request: Request) -> Server:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 REQUEST_ID = "00000000-0000-4000-8000-00000000fa17"
 
 
-# Instead of the deed -------------------------------------------------------------------------------------------------
+# Instead of processing ----------------------------------------------------------------------------------------------
 
 
 def refused(
@@ -23,7 +23,7 @@ def refused(
     """Any refusal in the panel's own form; `retry_after` as it is to stand in the header."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     refusal = Refusal(status, code, detail, headers=headers)
-    return Fault(f"refused {status} {code}", deed=False, answer=refusal.answer(wants_json=True, base_url=""))
+    return Fault(f"refused {status} {code}", processed=False, answer=refusal.answer(wants_json=True, base_url=""))
 
 
 def api_limit(retry_after: str | None = "60") -> Fault:
@@ -40,47 +40,47 @@ def creation_throttle(retry_after: str | None = "599") -> Fault:
 def node_error(status: int = 500) -> Fault:
     """The node's trouble, passed on by the panel; nothing is recorded."""
     answer = node_trouble(status, REQUEST_ID).answer(wants_json=True, base_url="")
-    return Fault(f"node_error {status}", deed=False, answer=answer)
+    return Fault(f"node_error {status}", processed=False, answer=answer)
 
 
 def web_page(status: int = 502) -> Fault:
     """HTML from the web server before the panel."""
     title = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}.get(status, "Error")
-    return Fault(f"web_page {status}", deed=False, answer=html_answer(status, title))
+    return Fault(f"web_page {status}", processed=False, answer=html_answer(status, title))
 
 
 def redirected(location: str = "http://elsewhere.invalid/") -> Fault:
     """302 to another place."""
-    return Fault("redirected", deed=False, answer=redirect_answer(location))
+    return Fault("redirected", processed=False, answer=redirect_answer(location))
 
 
 def odd(document: object = None) -> Fault:
     """200 with JSON of any other form."""
-    return Fault("odd", deed=False, answer=json_answer(document))
+    return Fault("odd", processed=False, answer=json_answer(document))
 
 
 def huge(size: int = 64 * 1024 * 1024) -> Fault:
     """200 with a JSON text that is far too long."""
-    return Fault("huge", deed=False, answer=Answer(200, b'"' + b"x" * size + b'"'))
+    return Fault("huge", processed=False, answer=Answer(200, b'"' + b"x" * size + b'"'))
 
 
 def lost_before() -> Fault:
-    """The connection breaks before the deed, which is not done."""
-    return Fault("lost_before", deed=False, loss=Loss.SILENT)
+    """The connection breaks before the call is processed; nothing is done."""
+    return Fault("lost_before", processed=False, loss=Loss.SILENT)
 
 
-# After the deed ------------------------------------------------------------------------------------------------------
+# After processing ---------------------------------------------------------------------------------------------------
 
 
 def lost_after() -> Fault:
-    """The deed is done, and its answer lost."""
+    """The call is processed, and its answer lost."""
     return Fault("lost_after", loss=Loss.SILENT)
 
 
 def error_after(status: int = 500, *, page: bool = False) -> Fault:
-    """The deed is done, and answered with an error: in the panel's own form, or as a page of the web server."""
+    """The call is processed, and answered with an error: in the panel's own form, or as a page of the web server."""
     answered = web_page(status) if page else refused(status)
-    return replace(answered, name=f"error_after {status}", deed=True)
+    return replace(answered, name=f"error_after {status}", processed=True)
 
 
 def database_locked() -> Fault:
@@ -89,27 +89,27 @@ def database_locked() -> Fault:
 
 
 def cut() -> Fault:
-    """The deed is done, and the connection ends in the middle of the body."""
+    """The call is processed, and the connection ends in the middle of the body."""
     return Fault("cut", loss=Loss.CUT)
 
 
 def reset() -> Fault:
-    """The deed is done, and the connection is reset in the middle of the body."""
+    """The call is processed, and the connection is reset in the middle of the body."""
     return Fault("reset", loss=Loss.RESET)
 
 
 def slow(seconds: float = 20.0) -> Fault:
-    """The deed is done at once, its answer comes late."""
+    """The call is processed at once, and its answer comes late."""
     return Fault("slow", after=seconds)
 
 
 def late(seconds: float = 20.0) -> Fault:
-    """The deed itself is done late, and answered at once."""
+    """The call is processed late, and answered at once."""
     return Fault("late", before=seconds)
 
 
 def job() -> Fault:
-    """What the forks that work by jobs answer to create, restore and delete, the deed being on its way."""
+    """What forks that work by jobs answer to create, restore and delete, before it is done."""
 
     def as_job(_answer: Answer) -> Answer:
         document = {"job_id": REQUEST_ID, "status": "pending", "message": "The backup job has been queued."}

@@ -44,7 +44,7 @@ class Loss(StrEnum):
 class ConnectionLostError(Exception):
     """Raised out of the app where the connection is to break; over real HTTP the server breaks it.
 
-    Whoever drives the app in-process must translate it into what its HTTP client would raise.
+    A test that drives the app in-process must translate it into what its HTTP client would raise.
     """
 
     def __init__(self, loss: Loss) -> None:
@@ -56,15 +56,16 @@ class ConnectionLostError(Exception):
 class Fault:
     """What happens to one call.
 
-    First `meanwhile`, which is given the world and the server's identifier, then `before` seconds of waiting, then the
-    deed unless `deed` is False, then `after` seconds. `answer` replaces the panel's own, `change` changes it, `loss`
-    loses it. `forgetful` lets the panel fail after the node has done a deletion: the file is gone, the row stays.
+    First `meanwhile` is called with the world and the server's identifier. After `before` seconds the call is
+    processed, unless `processed` is False. `after` seconds later comes the answer: `answer` replaces the panel's own,
+    `change` changes it, `loss` loses it. With `forgetful`, the panel fails after the node has done a deletion: the file
+    is gone, and the row stays.
     """
 
     name: str
     before: float = 0.0
     after: float = 0.0
-    deed: bool = True
+    processed: bool = True
     meanwhile: Callable[[Any, str | None], None] | None = None
     answer: Answer | None = None
     change: Callable[[Answer], Answer] | None = None

@@ -245,7 +245,7 @@ class Server:
         return self.subusers.get(user.name)
 
 
-class Deed(StrEnum):
+class Change(StrEnum):
     """What can happen to a backup or, for the last two, to a server. FILE_DELETED leaves the panel's row."""
 
     CREATED = "created"
@@ -269,7 +269,7 @@ class Entry:
     """
 
     at: datetime
-    deed: Deed
+    change: Change
     server: str
     backup: str
     name: str

@@ -16,7 +16,7 @@ from daemon.sandbox.agenda import Agenda
 from daemon.sandbox.orders import Faults
 from daemon.sandbox.records import (
     Backup,
-    Deed,
+    Change,
     Entry,
     Key,
     Kind,
@@ -178,7 +178,7 @@ class World:
     def toggle_lock(self, server: Server, backup: Backup, *, by: str) -> None:
         """Lock what is unlocked and unlock what is locked, whatever its state."""
         self.settle()
-        self._note(Deed.UNLOCKED if backup.locked else Deed.LOCKED, server, backup, by)
+        self._note(Change.UNLOCKED if backup.locked else Change.LOCKED, server, backup, by)
         backup.locked = not backup.locked
 
     def remove(self, server: Server, backup: Backup, *, by: str) -> None:
@@ -186,7 +186,7 @@ class World:
         self.settle()
         if server.backups.pop(backup.uuid, None) is None:
             return
-        self._note(Deed.DELETED, server, backup, by)
+        self._note(Change.DELETED, server, backup, by)
         if not self.settings.deleted_count and backup in server.recent:
             server.recent.remove(backup)
 
@@ -194,19 +194,19 @@ class World:
         """The node has deleted the file, and the panel does not take it down: the row stays as it is."""
         self.settle()
         backup.file_gone = True
-        self._note(Deed.FILE_DELETED, server, backup, by)
+        self._note(Change.FILE_DELETED, server, backup, by)
 
     def rename(self, server: Server, backup: Backup, name: str, *, by: str) -> None:
         """The backup is called otherwise from now on; only a Pelican can."""
         self.settle()
         backup.name = name
-        self._note(Deed.RENAMED, server, backup, by)
+        self._note(Change.RENAMED, server, backup, by)
 
     def restore(self, server: Server, backup: Backup, *, by: str) -> None:
         """The server is being restored, until `restore_seconds` from now; nobody is told whether it went well."""
         self.settle()
         server.status = "restoring_backup"
-        self._note(Deed.RESTORING, server, backup, by)
+        self._note(Change.RESTORING, server, backup, by)
         self.later(server.restore_seconds, lambda: self._restored(server, backup))
 
     # What happens by itself ------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class World:
         """The node tells how a backup ended. A failed one loses its lock, a good one is good for ever."""
         if backup.successful or not self._holds(server, backup):
             return
-        self._note(Deed.COMPLETED if success else Deed.FAILED, server, backup, "node")
+        self._note(Change.COMPLETED if success else Change.FAILED, server, backup, "node")
         backup.successful = success
         backup.completed_at = self.now().replace(microsecond=0)
         if not success:
@@ -225,7 +225,7 @@ class World:
         """The panel's housekeeping marks a stuck one as failed, and leaves its lock."""
         if backup.state is not State.PENDING or not self._holds(server, backup):
             return
-        self._note(Deed.FAILED, server, backup, "panel")
+        self._note(Change.FAILED, server, backup, "panel")
         backup.completed_at = self.now().replace(microsecond=0)
 
     def _holds(self, server: Server, backup: Backup) -> bool:
@@ -233,17 +233,17 @@ class World:
 
     def _restored(self, server: Server, backup: Backup) -> None:
         server.status = None
-        self._note(Deed.RESTORED, server, backup, "node")
+        self._note(Change.RESTORED, server, backup, "node")
 
     def _insert(self, server: Server, backup: Backup, by: str) -> None:
         server.backups[backup.uuid] = backup
         server.recent.append(backup)
         limits.forget_old_creations(server, self.settings, self.now())
-        self._note(Deed.CREATED, server, backup, by)
+        self._note(Change.CREATED, server, backup, by)
         if self.settings.housekeeping is not None and backup.state is State.PENDING:
             age = (self.now() - backup.created_at).total_seconds()
             self.later(self.settings.housekeeping - age, lambda: self.clean_up(server, backup))
 
-    def _note(self, deed: Deed, server: Server, backup: Backup, by: str) -> None:
-        entry = Entry(self.now(), deed, server.uuid, backup.uuid, backup.name, backup.locked, backup.state, by)
+    def _note(self, change: Change, server: Server, backup: Backup, by: str) -> None:
+        entry = Entry(self.now(), change, server.uuid, backup.uuid, backup.name, backup.locked, backup.state, by)
         self.ledger.append(entry)

@@ -12,7 +12,7 @@ import pytest
 
 from daemon.__main__ import main
 from daemon.sandbox import faults
-from daemon.sandbox.records import Backup, Deed, Outcome, State, User, Work
+from daemon.sandbox.records import Backup, Change, Outcome, State, User, Work
 from daemon.state.local.locks import server_lock
 from tests.cli.conftest import Cli, Panel, Ran, interrupt
 from tests.cli.test_commands import shape
@@ -66,9 +66,11 @@ def own(panel: Panel, number: int) -> Backup:
     return next(row for row in panel.survival.backups.values() if row.name.endswith(f"{number:08x}"))
 
 
-def did(panel: Panel, *deeds: Deed) -> list[str]:
+def did(panel: Panel, *changes: Change) -> list[str]:
     """What the panel did, by name, past what was there."""
-    return [entry.name for entry in panel.world.ledger if entry.deed in deeds and entry.by not in {"history", "node"}]
+    return [
+        entry.name for entry in panel.world.ledger if entry.change in changes and entry.by not in {"history", "node"}
+    ]
 
 
 def may_only(panel: Panel, *permissions: str) -> None:
@@ -148,7 +150,7 @@ def test_create_waits_out_the_throttle_only_with_wait(backups: Backups, panel: P
 def test_create_with_what_cannot_be_is_a_usage_error(backups: Backups, panel: Panel, words: list[str]) -> None:
     """Too long, there already, two patterns in one."""
     ran = backups("create", *words)
-    assert (ran.code, ran.out, did(panel, Deed.CREATED)) == (2, "", ["by hand"])
+    assert (ran.code, ran.out, did(panel, Change.CREATED)) == (2, "", ["by hand"])
     assert ran.err.startswith("error: --")
 
 
@@ -253,7 +255,7 @@ def test_restore_asks_first_naming_what_will_happen_to_what(typed: Backups, pane
         f"restore {backup.name} onto survival? [y/N] nothing was changed\n"
         "interrupted\n"
     )
-    assert did(panel, Deed.CREATED, Deed.RESTORING) == ["by hand"]
+    assert did(panel, Change.CREATED, Change.RESTORING) == ["by hand"]
 
 
 def test_restore_says_louder_what_is_lost(typed: Backups, panel: Panel) -> None:
@@ -307,7 +309,7 @@ def test_restore_of_a_failed_one_is_refused_without_asking(typed: Backups, panel
     assert "[y/N]" not in ran.err
     ran = typed("y", "restore", own(panel, 5).uuid, "--json")
     assert (ran.json["result"], ran.json["safety_backup"], ran.json["ended"]) == ("refused", None, False)
-    assert did(panel, Deed.RESTORING) == []
+    assert did(panel, Change.RESTORING) == []
 
 
 def test_restore_while_suspended_is_one_clear_line(backups: Backups, panel: Panel) -> None:
@@ -328,7 +330,7 @@ def test_delete_asks_first_listing_what_goes_and_what_does_not(typed: Backups, p
     """With a warning where it is the newest good one."""
     newest, locked = own(panel, 6), own(panel, 1)
     ran = typed("n", "delete", "latest", own(panel, 5).uuid, locked.uuid)
-    assert (ran.code, did(panel, Deed.DELETED)) == (130, [])
+    assert (ran.code, did(panel, Change.DELETED)) == (130, [])
     lines = ran.err.splitlines()
     assert lines[1:] == [
         f"  {newest.name}, made 2026-03-31 04:00, 19.6 KiB, good, own",
@@ -349,7 +351,7 @@ def test_delete_reports_each(typed: Backups, panel: Panel) -> None:
     assert ran.out.splitlines() == [f"{gone.uuid} is gone already", f"deleted {first.name}"]
     hint = "if you really want to delete it, run `ptero-backupd backups unlock` first"
     assert f"error: {locked.name} is locked\nhint: {hint}" in ran.err
-    assert did(panel, Deed.DELETED) == [gone.name, first.name]
+    assert did(panel, Change.DELETED) == [gone.name, first.name]
 
 
 def test_delete_of_another_servers_backup_deletes_nothing(backups: Backups, panel: Panel) -> None:
@@ -357,7 +359,7 @@ def test_delete_of_another_servers_backup_deletes_nothing(backups: Backups, pane
     ran = backups("delete", own(panel, 0).uuid, ABSENT, "--yes")
     assert (ran.code, ran.out) == (2, "")
     assert f"error: {ABSENT} is not on this server" in ran.err
-    assert did(panel, Deed.DELETED) == []
+    assert did(panel, Change.DELETED) == []
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.PENDING])
@@ -398,7 +400,7 @@ def test_delete_beyond_retention_is_what_plan_says(backups: Backups, cli: Cli, p
     ran = backups("delete", "--beyond-retention", "--yes")
     assert ran.code == 0
     assert ran.out.splitlines() == [f"deleted {name}" for name in said]
-    assert did(panel, Deed.DELETED) == said
+    assert did(panel, Change.DELETED) == said
     ran = backups("delete", "--beyond-retention", "--yes")
     assert (ran.code, ran.out, ran.err) == (0, "", "note: nothing is beyond retention\n")
 
@@ -415,13 +417,13 @@ def test_delete_beyond_retention_is_held_by_the_brake(backups: Backups, panel: P
     """Until it is lifted for once."""
     panel.configure(extra="max_deletions = 1")
     ran = backups("delete", "--beyond-retention", "--yes")
-    assert (ran.code, did(panel, Deed.DELETED)) == (5, [])
+    assert (ran.code, did(panel, Change.DELETED)) == (5, [])
     assert "error: would delete 2 good backups, more than max_deletions = 1" in ran.err
     assert (
         "that is what you want: `ptero-backupd backups delete survival --beyond-retention --max-deletions N`" in ran.err
     )
     ran = backups("delete", "--beyond-retention", "--yes", "--max-deletions", "2")
-    assert (ran.code, len(did(panel, Deed.DELETED))) == (0, 3)
+    assert (ran.code, len(did(panel, Change.DELETED))) == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +432,7 @@ def test_delete_beyond_retention_is_held_by_the_brake(backups: Backups, panel: P
 def test_delete_with_words_that_contradict_each_other(backups: Backups, panel: Panel, words: list[str]) -> None:
     """Nothing is deleted."""
     ran = backups("delete", *words, "--yes")
-    assert (ran.code, did(panel, Deed.DELETED)) == (2, [])
+    assert (ran.code, did(panel, Change.DELETED)) == (2, [])
 
 
 # All of them ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from daemon.fleet.fleet import Fleet
 from daemon.log import configure
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed, Settings, User
+from daemon.sandbox.records import Change, Settings, User
 from daemon.sandbox.records import Server as SandboxServer
 from daemon.sandbox.scenes import KEY, empty
 from daemon.state import Journal
@@ -292,7 +292,7 @@ async def test_a_server_that_vanishes_is_told_once_and_never_deleted_from(stage:
         ("server_discovered", lobby.identifier),
         ("server_vanished", lobby.identifier),
     ]
-    assert not [entry for entry in stage.world.ledger if entry.deed is Deed.DELETED and entry.server == lobby.uuid]
+    assert not [entry for entry in stage.world.ledger if entry.change is Change.DELETED and entry.server == lobby.uuid]
 
 
 async def test_a_server_that_is_missing_from_one_look_alone_stays_covered(stage: Stage) -> None:

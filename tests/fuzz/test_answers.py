@@ -30,9 +30,9 @@ from tests.fuzz.mutate import anything, damaged, mutated
 from tests.fuzz.support import KEY, examples, harmless
 from tests.panel.stand_in import SERVER, UUID
 
-Deed = Callable[[PanelClient], Awaitable[Any]]
+Operation = Callable[[PanelClient], Awaitable[Any]]
 
-DEEDS: dict[str, Deed] = {
+OPERATIONS: dict[str, Operation] = {
     "servers": lambda client: client.servers(),
     "server": lambda client: client.server(SERVER),
     "backups": lambda client: client.backups(SERVER),
@@ -76,9 +76,9 @@ headers = st.dictionaries(
 )
 
 
-def right(deed: str) -> Any:
+def right(operation: str) -> Any:
     """What a real panel answered to that call, or to its like."""
-    document = captures.load(RIGHT[deed]).json
+    document = captures.load(RIGHT[operation]).json
     return {**document, "data": document["data"][:3]} if "data" in document else document
 
 
@@ -88,12 +88,12 @@ def answer(status: int, content: bytes, given: dict[str, str]) -> httpx.Response
     return httpx.Response(status, headers=raw, stream=httpx.ByteStream(content))
 
 
-def answered(deed: str, *replies: httpx.Response) -> Any:
+def answered(operation: str, *replies: httpx.Response) -> Any:
     """What the client makes of these answers, the last of them for ever; it is held against what must always hold."""
-    return asyncio.run(_answered(deed, *replies))
+    return asyncio.run(_answered(operation, *replies))
 
 
-async def _answered(deed: str, *replies: httpx.Response) -> Any:
+async def _answered(operation: str, *replies: httpx.Response) -> Any:
     clock, made = FakeClock(), iter(replies)
     last = [replies[-1]]
 
@@ -106,7 +106,7 @@ async def _answered(deed: str, *replies: httpx.Response) -> Any:
         "main", "https://panel.example.com", SecretStr(KEY), clock=clock, transport=transport
     ) as client:
         try:
-            result = await DEEDS[deed](client)
+            result = await OPERATIONS[operation](client)
         except PanelError as error:
             result = error
         client.panel_now()
@@ -153,48 +153,52 @@ def judge(listing: Listing) -> None:
 
 
 @examples(50)
-@given(deed=st.sampled_from(sorted(DEEDS)), status=statuses, content=st.binary(), given=headers)
+@given(operation=st.sampled_from(sorted(OPERATIONS)), status=statuses, content=st.binary(), given=headers)
 @example("backups", 200, b"[" * 100_000, {})
 @example("backups", 200, json.dumps(right("backups")).encode(), {"date": "Fri, 31 Dec 9999 23:59:59 GMT"})
 @example("backups", 200, json.dumps(right("backups")).encode(), {"date": "Mon, 01 Jan 0001 00:00:00 +0000"})
 @example("server", 429, b"", {"retry-after": "9" * 19})
 @example("server", 200, b"{}", {"x-ratelimit-limit": "1", "x-ratelimit-remaining": "0"})
-def test_any_bytes_with_any_headers(deed: str, status: int, content: bytes, given: dict[str, str]) -> None:
+def test_any_bytes_with_any_headers(operation: str, status: int, content: bytes, given: dict[str, str]) -> None:
     """Of any status."""
-    answered(deed, answer(status, content, given))
+    answered(operation, answer(status, content, given))
 
 
 @examples(50)
-@given(deed=st.sampled_from(sorted(DEEDS)), data=st.data(), given=headers)
-def test_a_right_answer_that_was_damaged_on_its_way(deed: str, data: st.DataObject, given: dict[str, str]) -> None:
+@given(operation=st.sampled_from(sorted(OPERATIONS)), data=st.data(), given=headers)
+def test_a_right_answer_that_was_damaged_on_its_way(operation: str, data: st.DataObject, given: dict[str, str]) -> None:
     """Cut, overwritten or doubled."""
-    content = data.draw(damaged(json.dumps(right(deed)).encode()))
-    answered(deed, answer(200, content, given))
+    content = data.draw(damaged(json.dumps(right(operation)).encode()))
+    answered(operation, answer(200, content, given))
 
 
 @examples(120)
-@given(deed=st.sampled_from(sorted(DEEDS)), data=st.data(), status=statuses, given=headers)
+@given(operation=st.sampled_from(sorted(OPERATIONS)), data=st.data(), status=statuses, given=headers)
 def test_a_right_answer_that_is_wrong_in_a_few_places(
-    deed: str, data: st.DataObject, status: int, given: dict[str, str]
+    operation: str, data: st.DataObject, status: int, given: dict[str, str]
 ) -> None:
     """Any value anywhere, and then other answers, wrong in other places."""
-    documents = [data.draw(mutated(right(deed))) for _ in range(data.draw(st.integers(1, 3)))]
-    answered(deed, *(answer(status, json.dumps(changed).encode(), given) for changed in documents))
+    documents = [data.draw(mutated(right(operation))) for _ in range(data.draw(st.integers(1, 3)))]
+    answered(operation, *(answer(status, json.dumps(changed).encode(), given) for changed in documents))
 
 
 @examples(50)
-@given(deed=st.sampled_from(sorted(DEEDS)), content=anything, status=statuses)
-def test_any_json(deed: str, content: Any, status: int) -> None:
+@given(operation=st.sampled_from(sorted(OPERATIONS)), content=anything, status=statuses)
+def test_any_json(operation: str, content: Any, status: int) -> None:
     """Of whatever shape."""
-    answered(deed, answer(status, json.dumps(content).encode(), {}))
+    answered(operation, answer(status, json.dumps(content).encode(), {}))
 
 
 @examples(40)
-@given(deed=st.sampled_from(sorted(DEEDS)), data=st.data(), status=st.sampled_from([400, 403, 404, 409, 422, 429, 500]))
-def test_an_error_that_is_wrong_in_a_few_places(deed: str, data: st.DataObject, status: int) -> None:
+@given(
+    operation=st.sampled_from(sorted(OPERATIONS)),
+    data=st.data(),
+    status=st.sampled_from([400, 403, 404, 409, 422, 429, 500]),
+)
+def test_an_error_that_is_wrong_in_a_few_places(operation: str, data: st.DataObject, status: int) -> None:
     """Its words reach the operator, and its commands no terminal."""
     error = captures.load("057_create_name_192_422").json
-    answered(deed, answer(status, json.dumps(data.draw(mutated(error))).encode(), {}))
+    answered(operation, answer(status, json.dumps(data.draw(mutated(error))).encode(), {}))
 
 
 def test_nesting_of_any_depth() -> None:
@@ -202,10 +206,10 @@ def test_nesting_of_any_depth() -> None:
     for depth in (10, 100, 300, 500, 700, 800, 900, 940, 960, 970, 980, 990, 1000, 100_000):
         deep = "[" * depth + "]" * depth
         page = f'{{"object": "list", "data": [{deep}], "meta": {{"pagination": {{"total": 1}}}}}}'
-        for deed in ("backups", "servers", "backup", "server", "create", "delete", "link"):
-            field = json.dumps(right(deed)).replace('"checksum": null', f'"checksum": {deep}')
+        for operation in ("backups", "servers", "backup", "server", "create", "delete", "link"):
+            field = json.dumps(right(operation)).replace('"checksum": null', f'"checksum": {deep}')
             for text in (deep, page, field.replace('"uuid": "', f'"uuid": {deep}, "": "')):
-                answered(deed, answer(200, text.encode(), {}))
+                answered(operation, answer(200, text.encode(), {}))
 
 
 def test_pages_without_end() -> None:
@@ -243,9 +247,9 @@ def test_a_small_answer_that_unpacks_to_a_large_one() -> None:
     """gzip in gzip in gzip: refused before it fills the memory."""
     for layers in (1, 2, 3):
         packed, encoding = bomb(layers), ", ".join(["gzip"] * layers)
-        for deed in ("backups", "create"):
+        for operation in ("backups", "create"):
             tracemalloc.start()
-            result = answered(deed, answer(200, packed, {"content-encoding": encoding}))
+            result = answered(operation, answer(200, packed, {"content-encoding": encoding}))
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             assert isinstance(result, PanelError)
@@ -263,6 +267,6 @@ def test_an_answer_without_end() -> None:
         def __aiter__(self) -> Any:
             return endless()
 
-    for deed in ("backups", "create"):
-        result = answered(deed, httpx.Response(200, stream=Stream()))
+    for operation in ("backups", "create"):
+        result = answered(operation, httpx.Response(200, stream=Stream()))
         assert "larger than 16 MiB" in result.text

@@ -18,7 +18,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Result
 from daemon.rotation.run import Order, Run
 from daemon.sandbox.app import PanelApp
-from daemon.sandbox.records import Deed
+from daemon.sandbox.records import Change
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.world import World
 from tests.fuzz.mutate import anything, damaged, mutated
@@ -70,12 +70,12 @@ def test_a_restore_whose_answers_are_anything(
     with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         options = RestoreOptions(truncate=truncate, safety=safety)
         what, world = runner.run(_restored(Path(folder), data, numbers, options))
-    asked = [number for number, entry in enumerate(world.ledger) if entry.deed is Deed.RESTORING]
-    assert not [entry for entry in world.ledger if entry.deed is Deed.DELETED]
+    asked = [number for number, entry in enumerate(world.ledger) if entry.change is Change.RESTORING]
+    assert not [entry for entry in world.ledger if entry.change is Change.DELETED]
     if what.handled.result is Result.DONE:
         assert asked
     if asked and safety:
-        made = [entry for entry in world.ledger[: asked[0]] if entry.deed is Deed.COMPLETED and entry.by == "node"]
+        made = [entry for entry in world.ledger[: asked[0]] if entry.change is Change.COMPLETED and entry.by == "node"]
         assert [entry.locked for entry in made] == [True]
         assert what.safety is not None
         assert what.safety.result is Result.DONE

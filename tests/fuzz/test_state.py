@@ -95,9 +95,9 @@ def looked_at(folder: Path) -> None:
         for look in looks:
             with suppress(StateError):
                 look()
-        for deed in (lambda: fill(journal), lambda: journal.prune(AT)):
+        for action in (lambda: fill(journal), lambda: journal.prune(AT)):
             with suppress(StateError):
-                deed()
+                action()
 
 
 def seen(journal: Journal) -> None:

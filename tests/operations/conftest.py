@@ -1,4 +1,4 @@
-"""Deeds by hand run on virtual time, against a panel in memory."""
+"""Operations by hand run on virtual time, against a panel in memory."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from daemon.rotation.run import Order, Run
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup as Row
-from daemon.sandbox.records import Deed, State, User
+from daemon.sandbox.records import Change, State, User
 from daemon.sandbox.scenes import own_name
 from daemon.sandbox.world import World
 from tests.whole.conftest import anyio_backend, kind, rig, settings, virtual_clock
@@ -71,9 +71,9 @@ class Hand:
         """That backup, as an errand sees it."""
         return (await self.verdict(row)).backup
 
-    def did(self, *deeds: Deed) -> list[str]:
+    def did(self, *changes: Change) -> list[str]:
         """The names of what the panel did these to, in order, but for what was there from the beginning."""
-        return [entry.name for entry in self.rig.world.ledger if entry.deed in deeds and entry.by != "history"]
+        return [entry.name for entry in self.rig.world.ledger if entry.change in changes and entry.by != "history"]
 
     def rows(self, name: str) -> list[Row]:
         """The panel's backups of that name."""

@@ -14,7 +14,7 @@ from daemon.operations.result import OperationResult, exit_of
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, Outcome, Work
+from daemon.sandbox.records import Change, Outcome, Work
 from daemon.sandbox.records import State as Panel
 from daemon.sandbox.world import World
 from daemon.state.local.locks import server_lock
@@ -282,7 +282,7 @@ async def test_at_the_limit_nothing_is_deleted_and_it_is_said_what_could_be_done
     assert "by hand no room is made" in handled.problems[0].text
     assert "--beyond-retention` would free 2" in handled.problems[0].hint
     assert exit_of(hand.rig.config, [handled]) == 5
-    assert hand.did(Deed.DELETED) == []
+    assert hand.did(Change.DELETED) == []
 
 
 async def test_at_a_limit_that_retention_cannot_help_only_a_hand_can(hand: Hand) -> None:

@@ -16,7 +16,7 @@ from daemon.operations.result import OperationResult, exit_of
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, Deed, State
+from daemon.sandbox.records import Backup, Change, State
 from daemon.state.local.locks import server_lock
 from tests.operations.conftest import Hand
 
@@ -50,7 +50,7 @@ async def test_what_is_named_goes_the_oldest_first(hand: Hand) -> None:
     other = hand.add(days=7)
     handled = await deleted(hand, *rows)
     assert [(one.result, one.changed) for one in handled] == [(Result.DONE, True)] * 3
-    assert hand.did(Deed.DELETED) == ["by hand", rows[2].name, rows[0].name]
+    assert hand.did(Change.DELETED) == ["by hand", rows[2].name, rows[0].name]
     assert hand.rig.names() == [other.name]
 
 
@@ -266,7 +266,7 @@ async def test_exactly_what_the_plan_says_is_deleted(hand: Hand, history: list[B
     seen = await hand.operation().look()
     said = [verdict.backup.name for verdict in seen.plan.deletions]
     handled = await beyond(hand)
-    assert hand.did(Deed.DELETED) == said == [row.name for row in history[:4]]
+    assert hand.did(Change.DELETED) == said == [row.name for row in history[:4]]
     assert [one.backup.name for one in handled if one.backup] == said
     again = plan(
         (await hand.operation().look()).listing,
@@ -282,7 +282,7 @@ async def test_only_what_was_shown_is_deleted(hand: Hand, history: list[Backup])
     shown = history[:4]
     hand.add(days=0)
     await beyond(hand, shown)
-    assert hand.did(Deed.DELETED) == [row.name for row in shown]
+    assert hand.did(Change.DELETED) == [row.name for row in shown]
     assert history[4].name in hand.rig.names()
 
 
@@ -299,16 +299,16 @@ async def test_the_brake_holds_by_hand_too(hand: Hand, history: list[Backup]) ->
     hand.rig.configure(max_deletions=3)
     handled = await beyond(hand, history[:4])
     assert (codes(handled), exit_of(hand.rig.config, handled)) == (["max-deletions"], 5)
-    assert hand.did(Deed.DELETED) == []
+    assert hand.did(Change.DELETED) == []
     await beyond(hand, max_deletions=4)
-    assert len(hand.did(Deed.DELETED)) == 4
+    assert len(hand.did(Change.DELETED)) == 4
 
 
 async def test_one_that_is_locked_meanwhile_stays_and_the_others_go(hand: Hand, history: list[Backup]) -> None:
     """The list is taken and judged anew, as in a rotation."""
     hand.before(Call.DELETE, lambda world: world.toggle_lock(hand.rig.server, history[1], by="somebody"), skip=1)
     handled = await beyond(hand)
-    assert hand.did(Deed.DELETED) == [history[number].name for number in (0, 2, 3)]
+    assert hand.did(Change.DELETED) == [history[number].name for number in (0, 2, 3)]
     assert exit_of(hand.rig.config, handled) == 0
 
 
@@ -316,7 +316,7 @@ async def test_one_that_the_node_does_not_delete_stays_and_the_others_go(hand: H
     """It is said which and why: exit 3."""
     hand.rig.world.faults.order(faults.node_error(500), on=Call.DELETE, skip=2)
     handled = await beyond(hand)
-    assert hand.did(Deed.DELETED) == [history[number].name for number in (0, 1, 3)]
+    assert hand.did(Change.DELETED) == [history[number].name for number in (0, 1, 3)]
     assert (codes(handled), exit_of(hand.rig.config, handled)) == (["undeletable"], 3)
 
 
@@ -343,7 +343,7 @@ async def test_a_rotation_under_way_keeps_the_hand_off(hand: Hand, history: list
     """Two that delete would count each for itself."""
     with server_lock(hand.rig.folder / "state", hand.rig.server.uuid):
         handled = await beyond(hand)
-    assert (codes(handled), exit_of(hand.rig.config, handled), hand.did(Deed.DELETED)) == (["busy"], 3, [])
+    assert (codes(handled), exit_of(hand.rig.config, handled), hand.did(Change.DELETED)) == (["busy"], 3, [])
 
 
 async def test_without_a_journal_that_is_configured_nothing_is_deleted(hand: Hand, history: list[Backup]) -> None:
@@ -356,14 +356,14 @@ async def test_without_a_journal_that_is_configured_nothing_is_deleted(hand: Han
     hand.rig.context = hand.rig.open_context()
     handled = await beyond(hand, history[:4])
     assert "journal" in codes(handled)
-    assert (hand.did(Deed.DELETED), exit_of(hand.rig.config, handled)) == ([], 4)
+    assert (hand.did(Change.DELETED), exit_of(hand.rig.config, handled)) == ([], 4)
 
 
 async def test_with_a_panel_whose_total_is_wrong_it_is_said(hand: Hand, history: list[Backup]) -> None:
     """The part that is seen twice is judged."""
     hand.rig.world.faults.order(faults.wrong_total(), on=Call.LIST, times=None)
     handled = await beyond(hand)
-    assert (codes(handled), len(hand.did(Deed.DELETED))) == (["wrong-total"], 4)
+    assert (codes(handled), len(hand.did(Change.DELETED))) == (["wrong-total"], 4)
 
 
 async def test_it_leaves_no_row_that_could_pass_for_a_rotation(hand: Hand, history: list[Backup]) -> None:

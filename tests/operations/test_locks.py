@@ -9,7 +9,7 @@ from daemon.operations.result import OperationResult, exit_of
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, Deed, State
+from daemon.sandbox.records import Backup, Change, State
 from tests.operations.conftest import Hand
 
 pytestmark = pytest.mark.anyio
@@ -138,4 +138,4 @@ async def test_a_key_that_may_only_read_locks_nothing(hand: Hand) -> None:
     handled = await locked(hand, row)
     assert [problem.code for problem in handled[0].problems] == ["permission-lacking"]
     assert (row.locked, exit_of(hand.rig.config, handled)) == (False, 4)
-    assert hand.did(Deed.LOCKED) == []
+    assert hand.did(Change.LOCKED) == []

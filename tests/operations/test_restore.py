@@ -17,7 +17,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, Deed, Outcome, Work
+from daemon.sandbox.records import Backup, Change, Outcome, Work
 from daemon.sandbox.records import State as Panel
 from daemon.state.local.locks import is_locked, server_lock
 from tests.operations.conftest import Hand
@@ -54,9 +54,9 @@ async def test_what_is_there_is_safe_before_it_is_overwritten(hand: Hand, row: B
     hand.rig.server.restore_seconds = 900
     what = await restored(hand, row)
     assert (what.handled.result, what.ended, exit_code(hand, what)) == (Result.DONE, True, 0)
-    deeds = [entry.deed for entry in hand.rig.world.ledger if entry.by != "history"]
-    assert deeds == [Deed.CREATED, Deed.COMPLETED, Deed.RESTORING, Deed.RESTORED]
-    assert hand.did(Deed.RESTORING) == [row.name]
+    changes = [entry.change for entry in hand.rig.world.ledger if entry.by != "history"]
+    assert changes == [Change.CREATED, Change.COMPLETED, Change.RESTORING, Change.RESTORED]
+    assert hand.did(Change.RESTORING) == [row.name]
     (safety,) = hand.rows("before restore 2026-04-01 03:59:00")
     assert (safety.locked, safety.successful) == (True, True)
     assert what.safety is not None
@@ -205,7 +205,7 @@ async def test_one_that_is_deleted_during_the_safety_backup_is_not_restored(hand
 def refused_without_safety(hand: Hand, what: Restored) -> str:
     """Check that nothing was restored, exit 5, and return the words."""
     assert (what.handled.result, exit_code(hand, what)) == (Result.REFUSED, 5)
-    assert (hand.rig.requests(Call.RESTORE), hand.did(Deed.RESTORING)) == (0, [])
+    assert (hand.rig.requests(Call.RESTORE), hand.did(Change.RESTORING)) == (0, [])
     problem = what.handled.problems[-1]
     assert problem.text.startswith("nothing was restored, since there is no safety backup: ")
     assert "--no-safety-backup" in problem.hint
@@ -284,7 +284,7 @@ async def test_a_server_in_another_state_is_not_restored(hand: Hand, row: Backup
     hand.rig.server.status = status
     what = await restore(hand.operation(), backup, RestoreOptions())
     assert (codes(what), exit_code(hand, what)) == (["server-state"], code)
-    assert (hand.did(Deed.RESTORING), hand.rig.requests(Call.CREATE)) == ([], 0)
+    assert (hand.did(Change.RESTORING), hand.rig.requests(Call.CREATE)) == ([], 0)
 
 
 async def test_a_server_that_is_suspended_at_the_last_moment_is_not_restored(hand: Hand, row: Backup) -> None:
@@ -297,7 +297,7 @@ async def test_a_server_that_is_suspended_at_the_last_moment_is_not_restored(han
     what = await restored(hand, row)
     assert (codes(what), exit_code(hand, what)) == (["safety-backup", "server-state"], 4)
     assert what.handled.problems[0].text == "before restore 2026-04-01 03:59:00, the safety backup, stays, locked"
-    assert hand.did(Deed.RESTORING) == []
+    assert hand.did(Change.RESTORING) == []
 
 
 async def test_a_key_that_may_not_restore_is_told_before_a_safety_backup_is_made(hand: Hand, row: Backup) -> None:
@@ -327,14 +327,14 @@ async def test_the_panels_restore_throttle_is_respected(hand: Hand, row: Backup)
     assert "it allows the next one in 14 min" in what.handled.problems[0].text
     assert "3 restores of a server in 15 minutes" in what.handled.problems[0].hint
     assert hand.rig.clock.monotonic() - began < 60
-    assert len(hand.did(Deed.RESTORING)) == 3
+    assert len(hand.did(Change.RESTORING)) == 3
 
 
 async def test_a_rotation_under_way_keeps_the_hand_off(hand: Hand, row: Backup) -> None:
     """It might back up a half-restored server."""
     with server_lock(hand.rig.folder / "state", hand.rig.server.uuid):
         what = await restored(hand, row)
-    assert (codes(what), exit_code(hand, what), hand.did(Deed.CREATED)) == (["busy"], 3, [])
+    assert (codes(what), exit_code(hand, what), hand.did(Change.CREATED)) == (["busy"], 3, [])
 
 
 async def test_the_servers_lock_is_held_to_the_end(hand: Hand, row: Backup) -> None:
@@ -352,7 +352,7 @@ async def test_the_servers_lock_is_held_to_the_end(hand: Hand, row: Backup) -> N
 
 @pytest.mark.parametrize(
     "fault",
-    [faults.lost_after(), faults.slow(90), replace(faults.web_page(502), deed=True)],
+    [faults.lost_after(), faults.slow(90), replace(faults.web_page(502), processed=True)],
     ids=lambda fault: fault.name,
 )
 async def test_a_lost_answer_is_settled_by_the_servers_status(hand: Hand, row: Backup, fault: Fault) -> None:

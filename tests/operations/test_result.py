@@ -69,7 +69,7 @@ async def test_5_wins_then_4_if_all_failed_then_3(
     ],
     ids=str,
 )
-def test_what_ends_a_deed_says_what_came_of_it(error: BackupdError | Halt, result: Result, passing: bool) -> None:
+def test_what_ends_an_operation_says_what_came_of_it(error: BackupdError | Halt, result: Result, passing: bool) -> None:
     """With its own words."""
     handled = ended_by(error)
     assert (handled.result, handled.passing) == (result, passing)

@@ -42,7 +42,7 @@ OF_THE_PANEL = [
     if capture.path.startswith("/api/client") and capture.method != "PUT"  # no name is ever changed by us
 ]
 NOBODY_KNOWS = ("QueryException", "Exception", "HttpException")
-"""The panel's own 5xx to a write may come after the deed."""
+"""The panel's own 5xx to a write may come after the write was done."""
 
 
 def expected(capture: Capture) -> type[errors.PanelError]:

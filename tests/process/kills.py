@@ -30,7 +30,7 @@ from pathlib import Path
 from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.sandbox.faults import late, slow
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed, Entry, Server, State
+from daemon.sandbox.records import Change, Entry, Server, State
 from daemon.state import Journal, Rotation, Step
 from tests.process.support import CLOCK, Daemon, Panel, command, running, serving, wait_until
 
@@ -151,7 +151,7 @@ class Ordeal:
 
     def _finished(self, server: Server) -> bool:
         """Whether its new backup is good, and nothing is left beyond retention."""
-        created = self.panel.done(Deed.CREATED, server)
+        created = self.panel.done(Change.CREATED, server)
         backups = [backup for backup in self.panel.backups(server) if _own(backup.name, server)]
         good = [backup for backup in backups if backup.state is State.GOOD]
         unlocked = [backup.state for backup in backups if not backup.locked]
@@ -167,7 +167,7 @@ class Ordeal:
         for step in (step for row in reversed(self._rows) if row.server == server.name for step in row.steps):
             if step.name in ("create", "created", "create_refused"):
                 asked = step if step.name == "create" else None
-        if asked is None or asked.detail["backup"] in self.panel.done(Deed.CREATED, server):
+        if asked is None or asked.detail["backup"] in self.panel.done(Change.CREATED, server):
             return False
         return (CLOCK.now() - asked.at).total_seconds() < SETTLE_SECONDS
 
@@ -194,22 +194,22 @@ class Ordeal:
         for server in (self._steady, *self.servers):
             self._hold_ledger(server)
         minutes = (CLOCK.now() - self._began.replace(second=0, microsecond=0)).total_seconds() // 60
-        assert len(self.panel.done(Deed.CREATED, self._steady)) <= minutes + 1, "more backups than starts"
+        assert len(self.panel.done(Change.CREATED, self._steady)) <= minutes + 1, "more backups than starts"
         return self._hold_journal() if daemon.events("daemon_started") else "starting"
 
     def _hold_ledger(self, server: Server) -> None:
         """One backup for one start; nothing deleted that is locked, not the policy's own, pending, or to be kept."""
         entries = [entry for entry in tuple(self.panel.world.ledger) if entry.server == server.uuid]
         if server is not self._steady:
-            assert len(self.panel.done(Deed.CREATED, server)) <= 1, f"{server.name}: a second backup for one start"
+            assert len(self.panel.done(Change.CREATED, server)) <= 1, f"{server.name}: a second backup for one start"
         there: dict[str, Known] = {}
         for entry in entries:
-            if entry.deed is Deed.DELETED:
+            if entry.change is Change.DELETED:
                 _hold_deletion(server, entry, there)
             _follow(entry, there)
 
     def _hold_journal(self) -> str:
-        """A copy of the journal can be read, is whole, and knows of every deed; return the newest step that is open."""
+        """A copy of the journal can be read, is whole, and knows every write; return the newest step that is open."""
         assert not list(self.state.glob("*.damaged-*")), "a journal was set aside"
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(shutil.copytree(self.state, Path(folder) / "state"))
@@ -222,9 +222,9 @@ class Ordeal:
         steps = [step for row in rows for step in row.steps]
         journalled = {(step.name, step.detail.get("backup")) for step in steps}
         for server in (self._steady, *self.servers):
-            for name in self.panel.done(Deed.CREATED, server):
+            for name in self.panel.done(Change.CREATED, server):
                 assert ("create", name) in journalled, f"{name} was made and not journalled before"
-            for name in self.panel.done(Deed.DELETED, server):
+            for name in self.panel.done(Change.DELETED, server):
                 assert {("delete", name), ("room", name)} & journalled, f"{name} was deleted and not journalled before"
         unended = [row for row in rows if row.ended_at is None]
         if not unended:
@@ -244,14 +244,14 @@ class Known:
 
 def _follow(entry: Entry, there: dict[str, Known]) -> None:
     """Let one line of the ledger happen."""
-    if entry.deed is Deed.CREATED:
+    if entry.change is Change.CREATED:
         there[entry.backup] = Known(entry)
-    elif entry.deed is Deed.DELETED:
+    elif entry.change is Change.DELETED:
         del there[entry.backup]
-    elif entry.deed in (Deed.LOCKED, Deed.UNLOCKED):
-        there[entry.backup].locked = entry.deed is Deed.LOCKED
-    elif entry.deed in (Deed.COMPLETED, Deed.FAILED):
-        there[entry.backup].state = State.GOOD if entry.deed is Deed.COMPLETED else State.FAILED
+    elif entry.change in (Change.LOCKED, Change.UNLOCKED):
+        there[entry.backup].locked = entry.change is Change.LOCKED
+    elif entry.change in (Change.COMPLETED, Change.FAILED):
+        there[entry.backup].state = State.GOOD if entry.change is Change.COMPLETED else State.FAILED
 
 
 def _hold_deletion(server: Server, entry: Entry, there: dict[str, Known]) -> None:

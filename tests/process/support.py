@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from daemon.clock import SystemClock
-from daemon.sandbox.records import Backup, Deed, Server, Settings, Work
+from daemon.sandbox.records import Backup, Change, Server, Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
 from tests.leaks import leaks, stored
@@ -65,10 +65,10 @@ class Panel:
         """Its backups, in the panel's order."""
         return list(server.backups.copy().values())
 
-    def done(self, deed: Deed, server: Server) -> list[str]:
+    def done(self, change: Change, server: Server) -> list[str]:
         """The names of the backups that the daemon did this to, in order."""
         entries = tuple(self.world.ledger)
-        return [e.name for e in entries if (e.deed, e.server, e.by) == (deed, server.uuid, self._owner.name)]
+        return [e.name for e in entries if (e.change, e.server, e.by) == (change, server.uuid, self._owner.name)]
 
     def order(self, method: str, path: str) -> None:
         """Have somebody do something at the panel, in the panel's own thread; see `daemon.sandbox.control`."""

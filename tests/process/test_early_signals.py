@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from daemon.sandbox.records import Deed
+from daemon.sandbox.records import Change
 from tests.process.support import Panel, wait_until
 
 EARLY = """
@@ -61,7 +61,7 @@ def test_a_reload_while_it_starts_is_obeyed_and_kills_nothing(panel: Panel) -> N
     survival = panel.add_server(past=1)
     file = panel.configure(survival)
     daemon = begun(["--config", str(file), "run"], signal.SIGHUP, panel.environment)
-    wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "the backup of a missed start")
+    wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "the backup of a missed start")
     daemon.terminate()
     _, err = daemon.communicate(timeout=30)
     assert daemon.returncode == 0
@@ -83,7 +83,7 @@ def test_a_command_by_hand_is_ended_by_the_others(panel: Panel) -> None:
     command = begun(["--config", str(file), "rotate"], signal.SIGTERM, panel.environment)
     command.communicate(timeout=30)
     assert command.returncode == -signal.SIGTERM
-    assert panel.done(Deed.CREATED, survival) == []
+    assert panel.done(Change.CREATED, survival) == []
 
 
 def test_a_crash_leaves_no_core_and_nobody_else_reads_the_memory(panel: Panel) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.sandbox.faults import slow
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed
+from daemon.sandbox.records import Change
 from daemon.state import Journal
 from tests.leaks import stored
 from tests.process.support import Daemon, Panel, command, running
@@ -43,8 +43,8 @@ def test_a_disk_that_fills_up_costs_no_backup_and_deletes_none_until_there_is_ro
         daemon.send(signal.SIGHUP)
         daemon.wait_for("problem", code="journal", server="creative")
         daemon.wait_for("rotation_ended", server="creative")
-        assert len(panel.done(Deed.CREATED, creative)) == 1
-        assert panel.done(Deed.DELETED, survival) == panel.done(Deed.DELETED, creative) == []
+        assert len(panel.done(Change.CREATED, creative)) == 1
+        assert panel.done(Change.DELETED, survival) == panel.done(Change.DELETED, creative) == []
 
         leave(daemon, ROOM)
         panel.configure(survival, creative, mining)
@@ -59,9 +59,9 @@ def test_a_disk_that_fills_up_costs_no_backup_and_deletes_none_until_there_is_ro
         again.wait_for("rotation_ended", server="survival")
         again.wait_for("rotation_ended", server="creative", result="skipped")
     for server in (survival, creative, mining):
-        assert len(panel.done(Deed.CREATED, server)) == 1, "one start has one backup, whatever could be journalled"
+        assert len(panel.done(Change.CREATED, server)) == 1, "one start has one backup, whatever could be journalled"
     assert command(panel, "rotate", "creative", "--max-deletions", "10").returncode == 0
-    assert len(panel.done(Deed.DELETED, creative)) == 4
+    assert len(panel.done(Change.DELETED, creative)) == 4
 
 
 def test_a_daemon_that_starts_on_a_full_disk_makes_backups_and_begins_its_journal_when_there_is_room(
@@ -74,8 +74,8 @@ def test_a_daemon_that_starts_on_a_full_disk_makes_backups_and_begins_its_journa
         assert daemon.wait_for("state_unusable")["consequence"] == "backups are made, none is deleted"
         daemon.wait_for("problem", code="journal", server="survival")
         daemon.wait_for("rotation_ended", server="survival")
-        assert len(panel.done(Deed.CREATED, survival)) == 1
-        assert panel.done(Deed.DELETED, survival) == []
+        assert len(panel.done(Change.CREATED, survival)) == 1
+        assert panel.done(Change.DELETED, survival) == []
 
         leave(daemon, ROOM)
         panel.configure(survival, creative)
@@ -92,10 +92,10 @@ def test_commands_on_a_full_disk_say_so_and_are_no_bugs(panel: Panel) -> None:
     survival = panel.add_server(past=5)
     panel.configure(survival)
     assert command(panel, "rotate", "survival").returncode == 0
-    deleted = panel.done(Deed.DELETED, survival)
+    deleted = panel.done(Change.DELETED, survival)
     rotated = command(panel, "rotate", "survival", room=NO_ROOM)
-    assert len(panel.done(Deed.CREATED, survival)) == 2
-    assert panel.done(Deed.DELETED, survival) == deleted
+    assert len(panel.done(Change.CREATED, survival)) == 2
+    assert panel.done(Change.DELETED, survival) == deleted
     assert rotated.returncode in (3, 4)
     assert "cannot be written" in rotated.stdout + rotated.stderr
     assert "Traceback" not in rotated.stderr

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon.sandbox.records import Deed
+from daemon.sandbox.records import Change
 from tests.process.support import Daemon, Panel, running
 
 HEAVY = {"starlette", "uvicorn", "prometheus_client", "h11._connection"}
@@ -47,7 +47,7 @@ def test_a_running_daemon_shows_what_it_has_done(panel: Panel) -> None:
         left = panel.backups(server)
         assert shown["backups"]["total"] == len(left) == 3
         assert shown["last"]["created"] in {backup.name for backup in left}
-        deleted = panel.done(Deed.DELETED, server)
+        deleted = panel.done(Change.DELETED, server)
         assert shown["last"]["deleted"] == len(deleted) == 3
         page = asked(address, f"/servers/{server.name}")
         assert all(backup.name in page for backup in left)
@@ -92,7 +92,7 @@ def test_a_taken_port_is_a_clear_error_at_the_start(panel: Panel) -> None:
             assert daemon.ended() == 4
             assert f"127.0.0.1:{port} cannot be listened on" in daemon.output
             assert "Traceback" not in daemon.output
-    assert panel.done(Deed.CREATED, server) == []
+    assert panel.done(Change.CREATED, server) == []
 
 
 @pytest.mark.parametrize("on", [True, False])

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.sandbox.faults import late, slow
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed, Server
+from daemon.sandbox.records import Change, Server
 from tests.process.support import Daemon, Panel, running, wait_until
 
 Moment = Callable[[Panel, Server, Daemon], None]
@@ -20,7 +20,7 @@ def while_it_looks(panel: Panel, _server: Server, _daemon: Daemon) -> None:
 
 def while_it_asks(panel: Panel, server: Server, _daemon: Daemon) -> None:
     """The panel has made the backup; its answer does not come."""
-    wait_until(lambda: bool(panel.done(Deed.CREATED, server)), "a backup was made")
+    wait_until(lambda: bool(panel.done(Change.CREATED, server)), "a backup was made")
 
 
 def before_the_panel_obeys(panel: Panel, _server: Server, _daemon: Daemon) -> None:
@@ -35,7 +35,7 @@ def while_it_waits(_panel: Panel, _server: Server, daemon: Daemon) -> None:
 
 def while_it_deletes(panel: Panel, server: Server, _daemon: Daemon) -> None:
     """The first of three deletions is done, its answer does not come."""
-    wait_until(lambda: bool(panel.done(Deed.DELETED, server)), "a backup was deleted")
+    wait_until(lambda: bool(panel.done(Change.DELETED, server)), "a backup was deleted")
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_a_daemon_that_is_killed_makes_no_second_backup_and_the_next_one_ends_it
         assert daemon.ended() == -signal.SIGKILL
     with running(panel) as daemon:
         daemon.wait_for("rotation_ended", result="done")
-    created = panel.done(Deed.CREATED, survival)
+    created = panel.done(Change.CREATED, survival)
     assert len(created) == 1
-    assert panel.done(Deed.DELETED, survival) == before[:3]
+    assert panel.done(Change.DELETED, survival) == before[:3]
     assert [backup.name for backup in panel.backups(survival)] == [*before[3:], *created]
 
 
@@ -77,8 +77,8 @@ def test_a_daemon_that_is_killed_again_and_again_waits_for_the_same_backup(panel
         with running(panel) as daemon:
             daemon.wait_for(event)
             daemon.send(signal.SIGKILL)
-    assert len(panel.done(Deed.CREATED, survival)) == 1
-    assert panel.done(Deed.DELETED, survival) == []
+    assert len(panel.done(Change.CREATED, survival)) == 1
+    assert panel.done(Change.DELETED, survival) == []
 
 
 def test_a_daemon_that_is_started_again_after_its_work_does_nothing(panel: Panel) -> None:

@@ -15,7 +15,7 @@ from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.sandbox.faults import slow
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed
+from daemon.sandbox.records import Change
 from daemon.sandbox.scenes import KEY
 from daemon.service.life import Service
 from daemon.service.systemd import Notifier
@@ -48,7 +48,7 @@ def test_in_a_container_the_log_is_on_stdout(panel: Panel) -> None:
         words, env=panel.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "a backup is asked for")
+        wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "a backup is asked for")
         daemon.terminate()
     finally:
         out, err = daemon.communicate(timeout=10)
@@ -65,12 +65,12 @@ def test_sigterm_leaves_a_pending_backup_and_the_next_start_waits_for_the_same_o
         daemon.send(signal.SIGTERM)
         assert daemon.ended(5) == 0
         assert daemon.wait_for("daemon_stopped")["left"] == ["survival"]
-    assert panel.done(Deed.DELETED, survival) == []
+    assert panel.done(Change.DELETED, survival) == []
     with running(panel) as daemon:
         assert daemon.wait_for("backup_adopted")["backup"] == made["backup"]
         panel.world.report(survival, survival.backups[made["uuid"]], success=True)
         assert daemon.wait_for("rotation_ended", result="done")["created"] == made["backup"]
-    assert panel.done(Deed.CREATED, survival) == [made["backup"]]
+    assert panel.done(Change.CREATED, survival) == [made["backup"]]
 
 
 def test_sigterm_during_a_create_waits_for_its_answer(panel: Panel) -> None:
@@ -79,7 +79,7 @@ def test_sigterm_during_a_create_waits_for_its_answer(panel: Panel) -> None:
     panel.configure(survival)
     panel.world.faults.order(slow(1.5), on=Call.CREATE)
     with running(panel) as daemon:
-        wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "the panel is asked for a backup")
+        wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "the panel is asked for a backup")
         daemon.send(signal.SIGTERM)
         assert daemon.ended(6) == 0
     assert daemon.events("backup_created")
@@ -92,7 +92,7 @@ def test_a_second_signal_leaves_at_once_what_the_first_one_waits_for(panel: Pane
     panel.configure(survival)
     panel.world.faults.order(slow(30), on=Call.CREATE)
     with running(panel) as daemon:
-        wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "the panel is asked for a backup")
+        wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "the panel is asked for a backup")
         daemon.send(signal.SIGTERM)
         daemon.wait_for("stopping")
         daemon.send(signal.SIGTERM)
@@ -131,7 +131,7 @@ def test_a_server_that_a_reload_takes_away_loses_nothing(panel: Panel) -> None:
         daemon.wait_for("reloaded", servers=1)
         panel.world.report(survival, survival.backups[made["uuid"]], success=True)
         daemon.wait_for("rotation_ended", server="survival", result="refused")
-    assert panel.done(Deed.DELETED, survival) == []
+    assert panel.done(Change.DELETED, survival) == []
 
 
 def test_systemd_is_told_of_the_whole_life(panel: Panel, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_rotation_by_hand_finds_the_daemon_at_it_and_is_skipped(panel: Panel) 
     assert done.returncode == 3
     assert '"result": "skipped"' in done.stdout
     assert '"code": "busy"' in done.stdout
-    assert len(panel.done(Deed.CREATED, survival)) == 1
+    assert len(panel.done(Change.CREATED, survival)) == 1
 
 
 def test_what_is_unwise_is_said_at_the_start_and_a_changed_state_folder_waits_for_a_restart(panel: Panel) -> None:
@@ -211,8 +211,8 @@ def test_where_the_state_folder_cannot_be_used_backups_are_made_and_none_is_dele
         assert daemon.wait_for("state_unusable")["consequence"] == "backups are made, none is deleted"
         daemon.wait_for("problem", code="journal")
         daemon.wait_for("rotation_ended")
-    assert len(panel.done(Deed.CREATED, survival)) == 1
-    assert panel.done(Deed.DELETED, survival) == []
+    assert len(panel.done(Change.CREATED, survival)) == 1
+    assert panel.done(Change.DELETED, survival) == []
 
 
 def test_systemd_is_told_now_and_then_how_things_stand(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:

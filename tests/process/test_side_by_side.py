@@ -8,7 +8,7 @@ from copy import copy
 import pytest
 
 from daemon.sandbox.faults import slow
-from daemon.sandbox.records import Backup, Deed, Server, State
+from daemon.sandbox.records import Backup, Change, Server, State
 from tests.process.support import COMMAND, Daemon, Panel, running, wait_until
 
 PAST = 6
@@ -26,10 +26,10 @@ def two_locked(panel: Panel, seconds: float) -> tuple[Server, list[Backup]]:
 
 def expected(panel: Panel, server: Server, locked: list[Backup], before: list[Backup]) -> None:
     """One backup for the one start; the two locked ones are there, and the newest three good ones besides."""
-    created = panel.done(Deed.CREATED, server)
+    created = panel.done(Change.CREATED, server)
     names = [backup.name for backup in before]
     assert len(created) == 1
-    assert panel.done(Deed.DELETED, server) == names[2 : PAST - KEEP + 1]
+    assert panel.done(Change.DELETED, server) == names[2 : PAST - KEEP + 1]
     assert [backup.name for backup in panel.backups(server)] == [*names[:2], *names[PAST - KEEP + 1 :], *created]
     assert all(backup.locked for backup in locked)
 
@@ -77,7 +77,7 @@ def test_of_two_daemons_and_a_rotation_by_hand_at_once_one_makes_the_backup(pane
         for process in (hand, *(daemon.process for daemon in daemons)):
             process.send_signal(signal.SIGCONT)
         wait_until(lambda: sum(map(skipped, daemons)) + (hand.poll() is not None) == 2, "two of the three are refused")
-        wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "the third asks for a backup")
+        wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "the third asks for a backup")
         losers = [daemon for daemon in daemons if skipped(daemon)]
         if len(losers) == 1:
             (winner,) = (daemon for daemon in daemons if not skipped(daemon))
@@ -85,7 +85,7 @@ def test_of_two_daemons_and_a_rotation_by_hand_at_once_one_makes_the_backup(pane
         else:
             at_it, code = hand.pid, 0
         panel.world.report(survival, panel.backups(survival)[-1], success=True)
-        wait_until(lambda: len(panel.done(Deed.DELETED, survival)) == 2, "what is beyond retention is deleted")
+        wait_until(lambda: len(panel.done(Change.DELETED, survival)) == 2, "what is beyond retention is deleted")
         out, err = hand.communicate(timeout=10)
         assert hand.returncode == code
         for text in [err + out] * (code == 3) + [daemon.output for daemon in losers]:
@@ -123,7 +123,7 @@ def test_daemons_that_share_no_state_folder_delete_nothing_that_is_locked_or_kep
             assert other.wait_for("backup_adopted")["backup"] == made["backup"]
             panel.world.report(survival, survival.backups[made["uuid"]], success=True)
         results = {end(one), end(other)}
-    created = panel.done(Deed.CREATED, survival)
+    created = panel.done(Change.CREATED, survival)
     assert len(created) in ({1, 2} if at_once else {1})
     assert results <= {"done", "skipped"}
     left = panel.backups(survival)

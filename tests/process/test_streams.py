@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sandbox.records import Deed
+from daemon.sandbox.records import Change
 from tests.process.support import Panel, wait_until
 
 UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
@@ -56,7 +56,7 @@ def test_a_rotation_with_closed_streams_makes_its_backup(panel: Panel, closed: s
     file = panel.configure(survival)
     ran = shell(f"--config {shlex.quote(str(file))} rotate survival {closed}", **panel.environment)
     assert ran.returncode == 0
-    assert len(panel.done(Deed.CREATED, survival)) == 1
+    assert len(panel.done(Change.CREATED, survival)) == 1
 
 
 def test_a_rotation_whose_report_cannot_be_written_is_done_whole_first(panel: Panel) -> None:
@@ -65,8 +65,8 @@ def test_a_rotation_whose_report_cannot_be_written_is_done_whole_first(panel: Pa
     file = panel.configure(survival)
     ran = shell(f"--config {shlex.quote(str(file))} --quiet rotate survival >/dev/full", **panel.environment)
     assert (ran.returncode, ran.stderr) == (4, f"error: {FULL}\n")
-    assert len(panel.done(Deed.CREATED, survival)) == 1
-    assert len(panel.done(Deed.DELETED, survival)) == 2
+    assert len(panel.done(Change.CREATED, survival)) == 1
+    assert len(panel.done(Change.DELETED, survival)) == 2
 
 
 def test_the_daemon_runs_with_closed_streams(panel: Panel) -> None:
@@ -78,7 +78,7 @@ def test_the_daemon_runs_with_closed_streams(panel: Panel) -> None:
         env=panel.environment,
     ) as daemon:
         try:
-            wait_until(lambda: bool(panel.done(Deed.CREATED, survival)), "the backup of a missed start")
+            wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "the backup of a missed start")
         finally:
             daemon.terminate()
         assert daemon.wait(20) == 0

@@ -79,8 +79,8 @@ async def test_another_clients_backups_come_and_go(world: World, server: Server)
         assert (backup.name, backup.locked, backup.state) == ("by hand", True, State.PENDING)
         assert backup.created_at.day == 31
         states = [
-            (await caller.control("POST", f"{path}/{backup.uuid}/{deed}")).json()
-            for deed in ("lock", "fail", "finish", "lock", "delete")
+            (await caller.control("POST", f"{path}/{backup.uuid}/{action}")).json()
+            for action in ("lock", "fail", "finish", "lock", "delete")
         ]
         assert [(state["state"], state["locked"]) for state in states] == [
             *(("pending", False), ("failed", False), ("good", False), ("good", True), ("good", True)),
@@ -98,7 +98,7 @@ async def test_the_ledger_is_read_from_where_one_left_off(world: World, server: 
     assert entries == [
         {
             "at": "2026-04-01T04:00:00+00:00",
-            "deed": "created",
+            "change": "created",
             "server": server.uuid,
             "backup": backup.uuid,
             "name": "b",

@@ -11,7 +11,7 @@ import pytest
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, ConnectionLostError, Fault
-from daemon.sandbox.records import Backup, Deed, Server, Settings
+from daemon.sandbox.records import Backup, Change, Server, Settings
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
@@ -35,9 +35,9 @@ def server(world: World) -> Server:
     return next(iter(world.servers.values()))
 
 
-def deeds(world: World, deed: Deed) -> int:
+def happened(world: World, change: Change) -> int:
     """How often that was done by the caller."""
-    return sum(entry.deed is deed and entry.by == "admin" for entry in world.ledger)
+    return sum(entry.change is change and entry.by == "admin" for entry in world.ledger)
 
 
 REFUSALS: Mapping[str, tuple[Fault, int, str, str | None]] = {
@@ -54,7 +54,7 @@ REFUSALS: Mapping[str, tuple[Fault, int, str, str | None]] = {
 
 
 @pytest.mark.parametrize(("fault", "status", "code", "wait"), REFUSALS.values(), ids=REFUSALS)
-async def test_a_refusal_comes_instead_of_the_deed(
+async def test_a_refusal_comes_instead_of_doing_it(
     *, world: World, server: Server, fault: Fault, status: int, code: str, wait: str | None
 ) -> None:
     """In the panel's own form, once."""
@@ -64,7 +64,7 @@ async def test_a_refusal_comes_instead_of_the_deed(
         assert answer.status_code == status
         assert answer.json()["errors"][0]["code"].startswith(code)
         assert answer.headers.get("retry-after") == wait
-        assert deeds(world, Deed.CREATED) == 0
+        assert happened(world, Change.CREATED) == 0
         assert (await caller.create(server, name="x")).status_code == 200
 
 
@@ -102,32 +102,32 @@ async def test_a_huge_answer_is_as_long_as_ordered(world: World, server: Server)
         assert len((await caller.call("GET", "")).content) == 1_000_002
 
 
-async def test_an_answer_lost_before_the_deed_leaves_nothing_done(world: World, server: Server) -> None:
+async def test_an_answer_lost_before_it_was_done_leaves_nothing_done(world: World, server: Server) -> None:
     """The connection is closed without a word, and the call is recorded without a status."""
     world.faults.order(faults.lost_before(), on="create")
     async with over_http(world) as caller:
         with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
             await caller.create(server, name="x")
-        assert deeds(world, Deed.CREATED) == 0
+        assert happened(world, Change.CREATED) == 0
         assert caller.sandbox.app.calls[-1].status == 0
 
 
-async def test_an_answer_lost_after_the_deed_leaves_it_done(world: World, server: Server) -> None:
+async def test_an_answer_lost_after_it_was_done_leaves_it_done(world: World, server: Server) -> None:
     """The caller cannot tell the one from the other."""
     world.faults.order(faults.lost_after(), on="create")
     async with over_http(world) as caller:
         with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
             await caller.create(server, name="x")
-        assert deeds(world, Deed.CREATED) == 1
+        assert happened(world, Change.CREATED) == 1
         assert [row["name"] for row in await caller.backups(server)] == ["a", "b", "c", "x"]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 @pytest.mark.parametrize("page", [False, True])
-async def test_an_error_after_the_deed_looks_like_one_instead_of_it(
+async def test_an_error_after_it_was_done_looks_like_one_instead_of_it(
     world: World, server: Server, status: int, page: bool
 ) -> None:
-    """The panel stumbles over what comes after the deed, or the web server over the panel; the caller cannot tell."""
+    """The panel stumbles over what comes afterwards, or the web server over the panel; the caller cannot tell."""
     instead = faults.web_page(status) if page else faults.refused(status)
     world.faults.order(faults.error_after(status, page=page), on="create")
     world.faults.order(instead, on="create")
@@ -139,21 +139,21 @@ async def test_an_error_after_the_deed_looks_like_one_instead_of_it(
 
 
 async def test_a_cut_answer_ends_in_the_middle(world: World, server: Server) -> None:
-    """After the deed."""
+    """After it was done."""
     world.faults.order(faults.cut(), on="create")
     async with over_http(world) as caller:
         with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
             await caller.create(server, name="x")
-        assert deeds(world, Deed.CREATED) == 1
+        assert happened(world, Change.CREATED) == 1
 
 
 async def test_a_reset_connection_is_reset(world: World, server: Server) -> None:
-    """After the deed, and not merely closed."""
+    """After it was done, and not merely closed."""
     world.faults.order(faults.reset(), on="delete")
     async with over_http(world) as caller:
         with pytest.raises(httpx.ReadError):
             await caller.call("DELETE", f"/servers/{server.identifier}/backups/{next(iter(server.backups))}")
-        assert deeds(world, Deed.DELETED) == 1
+        assert happened(world, Change.DELETED) == 1
 
 
 async def test_other_callers_keep_their_connections(world: World, server: Server) -> None:
@@ -177,7 +177,7 @@ async def test_other_callers_keep_their_connections(world: World, server: Server
 async def test_a_slow_answer_waits_by_the_worlds_clock(
     world: World, server: Server, clock: FakeClock, fault: Fault, done_at: int
 ) -> None:
-    """The deed is done before the wait or after it; the answer is dated by its end."""
+    """It is done before the wait or after it; the answer is dated by its end."""
     world.faults.order(fault, on="create")
     start = world.now()
     async with over_http(world) as caller:

@@ -14,7 +14,7 @@ from daemon.sandbox.database import OneFile
 from daemon.sandbox.faults import database_locked
 from daemon.sandbox.limits import Window
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed, Kind, NodeState, Server, State, Storage, User, pelican
+from daemon.sandbox.records import Change, Kind, NodeState, Server, State, Storage, User, pelican
 from daemon.sandbox.scenes import demo, one_server
 from daemon.sandbox.world import World
 from tests import captures
@@ -223,7 +223,7 @@ async def test_a_file_can_go_and_its_row_stay(world: World, only: Server) -> Non
         link = await caller.link(only, made)
         assert (await caller.http.get(link)).status_code == 404
         assert (await caller.call("DELETE", path)).status_code == 204
-    assert [entry.deed for entry in world.ledger[1:]] == [Deed.FILE_DELETED, Deed.DELETED]
+    assert [entry.change for entry in world.ledger[1:]] == [Change.FILE_DELETED, Change.DELETED]
 
 
 async def test_creates_come_one_after_another(world: World, only: Server) -> None:
@@ -262,7 +262,7 @@ async def test_a_name_can_be_changed(world: World, only: Server) -> None:
         unknown = await caller.call("PUT", path, json={"name": "c"})
     assert [answer.json()["errors"][0]["meta"]["rule"] for answer in refused] == ["required", "max", "string"]
     assert (unknown.status_code, made.name) == (404, "b")
-    assert world.ledger[-1].deed is Deed.RENAMED
+    assert world.ledger[-1].change is Change.RENAMED
 
 
 async def test_what_the_panels_own_schedule_made_is_called_so(world: World, only: Server) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.sandbox.answers import Refusal
 from daemon.sandbox.checks import admit_restore, check_create, check_delete, check_restore
-from daemon.sandbox.records import Backup, Deed, Digest, Outcome, Server, Settings, State, Work
+from daemon.sandbox.records import Backup, Change, Digest, Outcome, Server, Settings, State, Work
 from daemon.sandbox.scenes import one_server
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
@@ -221,9 +221,9 @@ def test_a_lock_is_a_toggle_and_the_ledger_tells_both(world: World, server: Serv
     world.toggle_lock(server, backup, by="admin")
     world.toggle_lock(server, backup, by="bob")
     assert not backup.locked
-    assert [(entry.deed, entry.by) for entry in world.ledger[1:]] == [
-        (Deed.LOCKED, "admin"),
-        (Deed.UNLOCKED, "bob"),
+    assert [(entry.change, entry.by) for entry in world.ledger[1:]] == [
+        (Change.LOCKED, "admin"),
+        (Change.UNLOCKED, "bob"),
     ]
 
 
@@ -232,7 +232,7 @@ def test_the_ledger_keeps_what_a_deleted_backup_was(world: World, server: Server
     backup = world.add_backup(server, "a", state=State.FAILED, locked=True)
     for _ in range(2):
         world.remove(server, backup, by="admin")
-    deleted = [entry for entry in world.ledger if entry.deed is Deed.DELETED]
+    deleted = [entry for entry in world.ledger if entry.change is Change.DELETED]
     assert [(entry.backup, entry.locked, entry.state, entry.by) for entry in deleted] == [
         (backup.uuid, True, State.FAILED, "admin")
     ]
@@ -245,7 +245,7 @@ def test_what_was_deleted_while_pending_never_completes(world: World, server: Se
     begin(world, server)
     world.remove_server(server)
     passed(world, clock, 100)
-    assert {entry.deed for entry in world.ledger} == {Deed.CREATED, Deed.DELETED}
+    assert {entry.change for entry in world.ledger} == {Change.CREATED, Change.DELETED}
 
 
 def test_a_restore_keeps_the_server_busy_and_tells_nobody_how_it_went(
@@ -260,7 +260,7 @@ def test_a_restore_keeps_the_server_busy_and_tells_nobody_how_it_went(
         check_restore(server, backup)
     passed(world, clock, 30)
     assert server.status is None
-    assert [entry.deed for entry in world.ledger[1:]] == [Deed.RESTORING, Deed.RESTORED]
+    assert [entry.change for entry in world.ledger[1:]] == [Change.RESTORING, Change.RESTORED]
 
 
 def test_newer_panels_allow_three_restores_in_fifteen_minutes(world: World, server: Server, clock: FakeClock) -> None:

@@ -84,12 +84,13 @@ def _impatient(rng: random.Random) -> Fault:
         asyncio.get_running_loop().call_later(seconds, lambda: world.remove(server, backup, by=DAEMON))
 
     page = faults.web_page(504)
-    return Fault("504 before the deed", deed=False, meanwhile=go_on, answer=page.answer)
+    return Fault("504 before it was done", processed=False, meanwhile=go_on, answer=page.answer)
 
 
 FAILED = faults.refused(500, "QueryException", "An unexpected error was encountered.")
 KEY_ECHO = "the header Authorization: Bearer {key} was refused"
 
+# The labels seed the streams of chance: another wording would deal every seed other faults.
 KINDS: Mapping[str, Kind] = {
     "answer lost before the deed": Kind(lambda _: faults.lost_before()),
     "answer lost after the deed": Kind(lambda _: faults.lost_after()),
@@ -98,16 +99,18 @@ KINDS: Mapping[str, Kind] = {
     "deed done late": Kind(_late),
     "answer late": Kind(lambda rng: faults.slow(rng.uniform(2, 90))),
     "500 of the panel": Kind(lambda _: FAILED),
-    "500 of the panel after the deed": Kind(lambda _: Fault("500 after the deed", answer=FAILED.answer), WRITES),
+    "500 of the panel after the deed": Kind(lambda _: Fault("500 after it was done", answer=FAILED.answer), WRITES),
     "502 page": Kind(lambda _: faults.web_page(502)),
-    "502 page after the deed": Kind(lambda _: Fault("502 after the deed", answer=html_answer(502, "Bad Gateway"))),
+    "502 page after the deed": Kind(lambda _: Fault("502 after it was done", answer=html_answer(502, "Bad Gateway"))),
     "503": Kind(lambda rng: rng.choice((faults.web_page(503), faults.refused(503)))),
     "503 page after the deed": Kind(
-        lambda _: Fault("503 after the deed", answer=html_answer(503, "Service Unavailable")), WRITES
+        lambda _: Fault("503 after it was done", answer=html_answer(503, "Service Unavailable")), WRITES
     ),
     "504 page": Kind(lambda _: faults.web_page(504)),
     "504 page, and the deletion is done later": Kind(_impatient, (Call.DELETE,)),
-    "login page instead of an answer": Kind(lambda _: Fault("login", deed=False, answer=html_answer(200, "Login"))),
+    "login page instead of an answer": Kind(
+        lambda _: Fault("login", processed=False, answer=html_answer(200, "Login"))
+    ),
     "404 page": Kind(lambda _: faults.web_page(404)),
     "429 of the API limit": Kind(lambda rng: faults.api_limit(rng.choice(RETRY_AFTERS))),
     "429 of the API limit, no Retry-After": Kind(lambda _: faults.api_limit(None)),

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from daemon.sandbox.records import Deed, Entry, State
+from daemon.sandbox.records import Change, Entry, State
 from tests.simulation import oracle
 from tests.simulation.brake import Brake
 from tests.simulation.checker import Checker
@@ -52,7 +52,7 @@ class Deletions:
             for policy in self._policies(rotation, rotation.began, exchange.sent)
         ) or self._renamed_since_read(exchange)
         self._hold("2", mine, f"{entry.name} was not made by the policy", server)
-        if entry.deed is Deed.DELETED and _makes_room(exchange):
+        if entry.change is Change.DELETED and _makes_room(exchange):
             self._room_made[server] = exchange
 
     def _under_way(self, exchange: Exchange) -> bool:

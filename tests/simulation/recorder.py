@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from daemon.sandbox.records import Deed, Entry, State
+from daemon.sandbox.records import Change, Entry, State
 from daemon.sandbox.world import World
 from tests.simulation.oracle import Row
 
@@ -102,7 +102,7 @@ class Event:
 
 
 class Ledger(list[Entry]):
-    """The world's ledger, which tells somebody before an entry's deed is done."""
+    """The world's ledger, which tells somebody before an entry's change is made."""
 
     def __init__(self, tell: Callable[[Entry], None]) -> None:
         super().__init__()
@@ -163,21 +163,21 @@ class Recorder:
         rows = self.mirror[entry.server]
         self._apply(entry, rows)
         self.versions[entry.server].append((self.now(), dict(rows)))
-        if entry.deed is Deed.LOCKED:
+        if entry.change is Change.LOCKED:
             self.locked_at[entry.backup] = self.now()
-        if entry.deed is Deed.RENAMED:
+        if entry.change is Change.RENAMED:
             self.renamed_at[entry.backup] = self.now()
-        if entry.deed is Deed.COMPLETED:
+        if entry.change is Change.COMPLETED:
             self.completed_at[entry.server] = self.now()
         if entry.by != DAEMON:
             self.touched_by_others[entry.backup] = self.now()
-        what = f"{entry.deed.value} {self.short(entry.backup)} “{entry.name}”"
+        what = f"{entry.change.value} {self.short(entry.backup)} “{entry.name}”"
         worth = f"{'locked ' if entry.locked else ''}{entry.state.value}"
         self.tell(f"    panel: {what}, which was {worth}, by {entry.by}", entry.server)
 
     def _apply(self, entry: Entry, rows: dict[str, Row]) -> None:
-        match entry.deed:
-            case Deed.CREATED:
+        match entry.change:
+            case Change.CREATED:
                 made = self.world.servers[entry.server].backups[entry.backup]
                 done = entry.state is not State.PENDING
                 rows[entry.backup] = Row(
@@ -189,17 +189,17 @@ class Recorder:
                     created=made.created_at,
                     completed=made.completed_at if done else None,
                 )
-            case Deed.DELETED:
+            case Change.DELETED:
                 del rows[entry.backup]
-            case Deed.LOCKED | Deed.UNLOCKED:
-                rows[entry.backup] = replace(rows[entry.backup], locked=entry.deed is Deed.LOCKED)
-            case Deed.RENAMED:
+            case Change.LOCKED | Change.UNLOCKED:
+                rows[entry.backup] = replace(rows[entry.backup], locked=entry.change is Change.LOCKED)
+            case Change.RENAMED:
                 rows[entry.backup] = replace(rows[entry.backup], name=entry.name)
-            case Deed.COMPLETED:
+            case Change.COMPLETED:
                 made = self.world.servers[entry.server].backups[entry.backup]
                 moment = entry.at.replace(microsecond=0)
                 rows[entry.backup] = replace(rows[entry.backup], successful=True, bytes=made.size, completed=moment)
-            case Deed.FAILED:
+            case Change.FAILED:
                 self.once_failed.add(entry.backup)
                 locked = rows[entry.backup].locked and entry.by == "panel"
                 moment = entry.at.replace(microsecond=0)

@@ -5,7 +5,7 @@ to those who know the rules of it.
 """
 
 from daemon.rotation.outcome import Outcome
-from daemon.sandbox.records import Deed, Entry
+from daemon.sandbox.records import Change, Entry
 from tests.simulation.checker import Checker
 from tests.simulation.creates import Creates
 from tests.simulation.deletions import Deletions
@@ -31,12 +31,12 @@ class Rules:
         exchange = ORIGIN.get()
         if exchange is None:
             raise AssertionError("the daemon did something without a request")
-        if entry.deed in {Deed.DELETED, Deed.FILE_DELETED}:
+        if entry.change in {Change.DELETED, Change.FILE_DELETED}:
             self._deletions.done(entry, exchange)
-        elif entry.deed is Deed.CREATED:
+        elif entry.change is Change.CREATED:
             self._creates.done(entry, exchange)
         elif exchange.rotation is not None:
-            self._hold("1", False, f"a rotation {entry.deed.value} {entry.name}", entry.server)
+            self._hold("1", False, f"a rotation {entry.change.value} {entry.name}", entry.server)
 
     def sent(self, exchange: Exchange, created: str | None) -> None:
         """A request leaves; `created` is the backup that its rotation means to have made."""

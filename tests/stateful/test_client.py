@@ -31,7 +31,7 @@ from daemon.panel.errors import (
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, Outcome, Settings, State, Work
+from daemon.sandbox.records import Change, Outcome, Settings, State, Work
 from daemon.sandbox.scenes import KEY, empty
 from tests.fuzz.support import examples
 from tests.virtual import VirtualClock, VirtualLoop
@@ -55,7 +55,7 @@ HARMFUL = [
 ]
 NEVER = "00000000-0000-4000-8000-000000000000"
 LATEST = 120.0
-"""So many seconds later even a late deed is done."""
+"""So many seconds later even a late write is done."""
 
 
 def troubles(*calls: Call) -> st.SearchStrategy[list[tuple[Fault, Call]]]:
@@ -108,11 +108,11 @@ class ClientAndPanel(RuleBasedStateMachine):
             "main", "https://panel.example.com", SecretStr(KEY), clock=clock, transport=self.wire, randomness=Random(1)
         )
 
-    def during(self, deed: Awaitable[Value]) -> Value:
+    def during(self, work: Awaitable[Value]) -> Value:
         """Let it happen, on virtual time."""
 
         async def whole() -> Value:
-            return await deed
+            return await work
 
         return self.loop.run_until_complete(whole())
 
@@ -132,28 +132,30 @@ class ClientAndPanel(RuleBasedStateMachine):
         there: dict[str, tuple[str, bool, State]] = {}
         for entry in self.world.ledger:
             name, locked, state = there.get(entry.backup, (entry.name, entry.locked, entry.state))
-            match entry.deed:
-                case Deed.DELETED:
+            match entry.change:
+                case Change.DELETED:
                     del there[entry.backup]
                     continue
-                case Deed.RESTORING | Deed.RESTORED:
+                case Change.RESTORING | Change.RESTORED:
                     continue  # it may be gone by the time that the server is restored
-                case Deed.LOCKED | Deed.UNLOCKED:
-                    locked = entry.deed is Deed.LOCKED
-                case Deed.COMPLETED:
+                case Change.LOCKED | Change.UNLOCKED:
+                    locked = entry.change is Change.LOCKED
+                case Change.COMPLETED:
                     state = State.GOOD
-                case Deed.FAILED:
+                case Change.FAILED:
                     state, locked = State.FAILED, locked and entry.by != "node"
             there[entry.backup] = (name, locked, state)
         return there
 
     def deleted_by_us(self, uuid: str) -> int:
         """How often the key's user deleted it."""
-        return sum(e.deed is Deed.DELETED and e.backup == uuid and e.by == self.owner for e in self.world.ledger)
+        return sum(e.change is Change.DELETED and e.backup == uuid and e.by == self.owner for e in self.world.ledger)
 
     def named(self, name: str) -> list[str]:
         """The uuids that the ledger says were ever made under that name by the key's user."""
-        return [e.backup for e in self.world.ledger if e.deed is Deed.CREATED and (e.name, e.by) == (name, self.owner)]
+        return [
+            e.backup for e in self.world.ledger if e.change is Change.CREATED and (e.name, e.by) == (name, self.owner)
+        ]
 
     def pick(self, data: st.DataObject) -> str:
         """A backup: one that is there, one that is gone, or one that never was."""
@@ -161,15 +163,15 @@ class ClientAndPanel(RuleBasedStateMachine):
         return data.draw(st.sampled_from(known))
 
     def ask(
-        self, deed: Callable[[], Awaitable[Value]], met: list[tuple[Fault, Call]], *allowed: type[PanelError]
+        self, work: Callable[[], Awaitable[Value]], met: list[tuple[Fault, Call]], *allowed: type[PanelError]
     ) -> Value:
-        """The deed's result. Where it meets no trouble and the server is idle, only the allowed errors may come."""
+        """What the work gives. Where it meets no trouble and the server is idle, only the allowed errors may come."""
         self.during(self._settle())
         idle = not met and self.server.status is None
         for fault, call in met:
             self.world.faults.order(fault, on=call)
         try:
-            return self.during(deed())
+            return self.during(work())
         except PanelError as error:
             if idle and not isinstance(error, allowed):
                 raise AssertionError(f"nothing was wrong, and yet: {error.text}") from error
@@ -251,7 +253,7 @@ class ClientAndPanel(RuleBasedStateMachine):
         assert self._toggles(uuid) - toggles <= 3
 
     def _toggles(self, uuid: str) -> int:
-        return sum(e.backup == uuid and e.deed in {Deed.LOCKED, Deed.UNLOCKED} for e in self.world.ledger)
+        return sum(e.backup == uuid and e.change in {Change.LOCKED, Change.UNLOCKED} for e in self.world.ledger)
 
     @rule(data=st.data(), met=troubles(Call.DELETE, Call.DELETE, Call.VIEW))
     def delete(self, data: st.DataObject, met: list[tuple[Fault, Call]]) -> None:
@@ -310,28 +312,28 @@ class ClientAndPanel(RuleBasedStateMachine):
         assert self._restores() <= before + 1
 
     def _restores(self) -> int:
-        return sum(entry.deed is Deed.RESTORING for entry in self.world.ledger)
+        return sum(entry.change is Change.RESTORING for entry in self.world.ledger)
 
     # What others do, and what goes wrong -----------------------------------------------------------------------------
 
-    @rule(data=st.data(), deed=st.sampled_from(["create", "delete", "toggle", "finish", "fail"]))
-    def somebody_else(self, data: st.DataObject, deed: str) -> None:
+    @rule(data=st.data(), action=st.sampled_from(["create", "delete", "toggle", "finish", "fail"]))
+    def somebody_else(self, data: st.DataObject, action: str) -> None:
         """Another client of the same panel, or the node."""
         backups = list(self.server.backups.values())
         backup = data.draw(st.sampled_from(backups)) if backups else None
 
         async def act() -> None:
             self.world.settle()
-            if backup is None or deed == "create":
+            if backup is None or action == "create":
                 self.world.add_backup(self.server, "by hand", state=data.draw(st.sampled_from(State)))
             elif backup.uuid not in self.server.backups:
                 return
-            elif deed == "delete":
+            elif action == "delete":
                 self.world.remove(self.server, backup, by="somebody else")
-            elif deed == "toggle":
+            elif action == "toggle":
                 self.world.toggle_lock(self.server, backup, by="somebody else")
             else:
-                self.world.report(self.server, backup, success=deed == "finish")
+                self.world.report(self.server, backup, success=action == "finish")
 
         self.during(act())
 

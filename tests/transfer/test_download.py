@@ -200,21 +200,21 @@ def test_a_part_of_the_right_size_is_not_believed_without_a_checksum(rig: Rig) -
 
 def test_the_name_is_given_when_the_bytes_are_on_the_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file first, then the name, then the folder."""
-    deeds: list[str] = []
+    steps: list[str] = []
     fsync, link = os.fsync, Path.hardlink_to
 
     def sync(descriptor: int) -> None:
-        deeds.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
         fsync(descriptor)
 
     def name(path: Path, target: Path) -> None:
-        deeds.append("name")
+        steps.append("name")
         link(path, target)
 
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Path, "hardlink_to", name)
     assert get(rig)
-    assert deeds == ["file", "name", "folder"]
+    assert steps == ["file", "name", "folder"]
 
 
 def test_without_a_checksum_the_store_vouches_that_it_is_the_same_file(rig: Rig) -> None:

@@ -12,7 +12,7 @@ from daemon.rotation.preview import preview
 from daemon.sandbox import faults
 from daemon.sandbox.alterations import ALTERATIONS
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, Work
+from daemon.sandbox.records import Change, Work
 from tests.whole.rig import Rig
 
 pytestmark = pytest.mark.anyio
@@ -129,7 +129,7 @@ async def test_a_foreign_one_with_a_name_like_ours_is_not_taken_for_ours(rig: Ri
     for _ in range(3):
         await night(rig)
     assert theirs.uuid in rig.server.backups
-    assert sum(entry.deed is Deed.DELETED for entry in rig.world.ledger) == 2
+    assert sum(entry.change is Change.DELETED for entry in rig.world.ledger) == 2
 
 
 async def test_a_template_that_no_panel_alters_says_what_the_ownership_hangs_on(rig: Rig) -> None:

@@ -11,7 +11,7 @@ from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.preview import preview
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed
+from daemon.sandbox.records import Change
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig, start_with_the_clock_set
 
@@ -28,7 +28,7 @@ def code(outcome: Outcome) -> tuple[Result, str]:
 
 def deleted(rig: Rig) -> int:
     """How many backups are gone."""
-    return sum(entry.deed is Deed.DELETED for entry in rig.world.ledger)
+    return sum(entry.change is Change.DELETED for entry in rig.world.ledger)
 
 
 async def hours(rig: Rig, count: float) -> None:

@@ -18,7 +18,7 @@ from daemon.core.model import Backup, Verdict
 from daemon.core.retention import judge
 from daemon.core.units import format_size
 from daemon.sandbox import records
-from daemon.sandbox.records import Deed, Entry
+from daemon.sandbox.records import Change, Entry
 from daemon.state import Rotation
 from tests.virtual import START
 from tests.whole.day import FULL, NEWCOMER, REMOVED, SMALL, STOPPED, Day, spend
@@ -77,9 +77,9 @@ def judged(day: Day, config: ServerConfig, at: datetime) -> tuple[Verdict, ...]:
     return judge(backups, config.policy.retention, ownership=config.ownership, now=at)
 
 
-def deeds(day: Day, deed: Deed, by: str = OF_DAEMON) -> list[Entry]:
+def happened(day: Day, change: Change, by: str = OF_DAEMON) -> list[Entry]:
     """The ledger's lines of that kind."""
-    return [entry for entry in day.world.ledger if entry.deed is deed and entry.by == by]
+    return [entry for entry in day.world.ledger if entry.change is change and entry.by == by]
 
 
 def uuids(row: Rotation, *steps: str) -> list[str]:
@@ -283,7 +283,7 @@ def test_the_metrics_count_the_deletions(day: Day) -> None:
     journalled = Counter(row.server for row in day.rotations for _ in row.summary["deleted"])
     told = {server: count for (server,), count in labelled(day, "deleted_backups_total", "server").items()}
     assert {server: count for server, count in told.items() if count} == journalled
-    assert sum(told.values()) == len(deeds(day, Deed.DELETED)) - len(untold(day)) + len(gone_already(day))
+    assert sum(told.values()) == len(happened(day, Change.DELETED)) - len(untold(day)) + len(gone_already(day))
 
 
 def test_the_metrics_count_every_request(day: Day) -> None:
@@ -312,7 +312,7 @@ def test_the_metrics_tell_of_the_daemon_itself(day: Day) -> None:
 
 def test_every_backup_that_the_daemon_made_is_in_the_history_once(day: Day) -> None:
     """Its name was journalled by one rotation before it was asked for; whoever saw it made says so."""
-    made = {entry.backup: entry.name for entry in deeds(day, Deed.CREATED)}
+    made = {entry.backup: entry.name for entry in happened(day, Change.CREATED)}
     names = Counter(name for row in day.rotations for name in asked_names(row))
     assert set(names.values()) == {1}
     assert set(made.values()) <= names.keys()
@@ -340,8 +340,8 @@ def test_each_rotation_tells_the_backup_that_it_got(day: Day) -> None:
 
     Two rotations got the same one only where the first could not delete all, and the next took it over to go on.
     """
-    completed = {entry.backup for entry in day.world.ledger if entry.deed is Deed.COMPLETED}
-    made = {entry.backup: entry for entry in deeds(day, Deed.CREATED)}
+    completed = {entry.backup for entry in day.world.ledger if entry.change is Change.COMPLETED}
+    made = {entry.backup: entry for entry in happened(day, Change.CREATED)}
     for row in day.rotations:
         got = uuids(row, "created", "adopted")
         created = row.summary["created"]
@@ -367,7 +367,7 @@ def test_each_rotation_tells_the_backup_that_it_got(day: Day) -> None:
 
 def test_every_deletion_of_the_ledger_is_in_the_history_once_and_no_other(day: Day) -> None:
     """Steps, summaries and ledger; but for what somebody else had deleted, and what no answer told."""
-    deleted = Counter(entry.backup for entry in deeds(day, Deed.DELETED))
+    deleted = Counter(entry.backup for entry in happened(day, Change.DELETED))
     assert set(deleted.values()) == {1}
     done = Counter(uuid for row in day.rotations for uuid in uuids(row, "delete_done", "room_done"))
     assert set(done.values()) == {1}
@@ -378,9 +378,9 @@ def test_every_deletion_of_the_ledger_is_in_the_history_once_and_no_other(day: D
     for uuid in untold(day):
         [row] = [row for row in day.rotations if uuid in uuids(row, "delete", "room")]
         assert row.summary["problems"][-1]["code"] == "outcome-unknown"
-    others = {entry.backup for entry in day.world.ledger if entry.deed is Deed.DELETED and entry.by != OF_DAEMON}
+    others = {entry.backup for entry in day.world.ledger if entry.change is Change.DELETED and entry.by != OF_DAEMON}
     assert gone_already(day) <= others
-    held = {entry.backup: entry for entry in deeds(day, Deed.DELETED)}
+    held = {entry.backup: entry for entry in happened(day, Change.DELETED)}
     for row in day.rotations:
         for uuid in set(uuids(row, "delete_done", "room_done")) & held.keys():
             assert held[uuid].server == row.server_uuid
@@ -396,16 +396,16 @@ def gone_already(day: Day) -> set[str]:
 def untold(day: Day) -> set[str]:
     """What was deleted while the answer was lost, and the look for it as well, so that nobody could know."""
     said = {uuid for row in day.rotations for uuid in uuids(row, "delete_done", "room_done")}
-    return {entry.backup for entry in deeds(day, Deed.DELETED)} - said
+    return {entry.backup for entry in happened(day, Change.DELETED)} - said
 
 
 def test_the_server_that_was_taken_out_is_left_alone(day: Day) -> None:
     """And the one that came is covered from then on."""
     at = next(at for at, config in day.reloads if NEWCOMER in config.servers)
     gone, come = day.server(REMOVED), day.server(NEWCOMER)
-    assert [entry for entry in deeds(day, Deed.CREATED) if entry.server == gone.uuid and entry.at < at]
+    assert [entry for entry in happened(day, Change.CREATED) if entry.server == gone.uuid and entry.at < at]
     assert not [entry for entry in day.world.ledger if entry.server == gone.uuid and entry.at > at]
-    assert {entry.at > at for entry in deeds(day, Deed.CREATED) if entry.server == come.uuid} == {True}
+    assert {entry.at > at for entry in happened(day, Change.CREATED) if entry.server == come.uuid} == {True}
 
 
 # The alerts ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from daemon.sandbox import faults
 from daemon.sandbox.answers import Answer
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, Kind, State
+from daemon.sandbox.records import Change, Kind, State
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 
 def deleted(rig: Rig) -> list[str]:
-    return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
+    return [entry.name for entry in rig.world.ledger if entry.change is Change.DELETED]
 
 
 async def test_a_failed_one_locked_while_the_api_limit_holds_its_delete_back_is_spared(rig: Rig) -> None:

@@ -11,7 +11,7 @@ from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.preview import preview
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed, Server, State
+from daemon.sandbox.records import Change, Server, State
 from daemon.sandbox.scenes import own_name
 from tests.whole.fleet import Daemons, at, until
 from tests.whole.rig import Rig
@@ -23,7 +23,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def deleted(rig: Rig) -> int:
     """How many backups are gone."""
-    return sum(entry.deed is Deed.DELETED for entry in rig.world.ledger)
+    return sum(entry.change is Change.DELETED for entry in rig.world.ledger)
 
 
 def assert_clock(outcome: Outcome, words: str) -> None:

@@ -9,7 +9,7 @@ from daemon.panel.errors import NoBackupHostError
 from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed, Digest, Kind, NodeState
+from daemon.sandbox.records import Change, Digest, Kind, NodeState
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", [Kind.PELICAN])]
@@ -92,6 +92,6 @@ async def test_a_deletion_that_lost_its_row_alone_is_asked_for_again(rig: Rig, t
     assert outcome.result is Result.DONE
     assert [backup.name for backup in outcome.deleted] == history[:3]
     assert [name for name in rig.names() if name in history] == history[3:]
-    emptied = [entry.name for entry in rig.world.ledger if entry.deed is Deed.FILE_DELETED]
+    emptied = [entry.name for entry in rig.world.ledger if entry.change is Change.FILE_DELETED]
     assert emptied == history[:1] * times
     assert not any(backup.file_gone for backup in rig.server.backups.values())

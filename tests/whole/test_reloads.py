@@ -10,7 +10,7 @@ import pytest
 from daemon.errors import StateError
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Deed, Outcome, Server, Work
+from daemon.sandbox.records import Change, Outcome, Server, Work
 from daemon.state import Journal
 from tests.whole.fleet import Daemons, at, made, rows, until
 from tests.whole.rig import Rig
@@ -80,7 +80,7 @@ async def test_nothing_is_deleted_once_the_id_is_that_of_a_server_on_another_pan
     rig.config = replace(rig.config, panel=replace(rig.config.panel, **change))
     outcome = await rotation
     assert [problem.code for problem in outcome.problems] == ["configuration-changed"]
-    assert [entry for entry in rig.world.ledger if entry.deed is Deed.DELETED] == []
+    assert [entry for entry in rig.world.ledger if entry.change is Change.DELETED] == []
 
 
 async def test_a_name_that_now_stands_for_another_server_has_no_past(daemons: Daemons, survival: Server) -> None:

@@ -11,7 +11,7 @@ from daemon.log import configure
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, Kind, Work
+from daemon.sandbox.records import Change, Kind, Work
 from daemon.sandbox.records import Outcome as Ending
 from tests.whole.rig import Rig
 
@@ -28,7 +28,7 @@ def named(fault: Fault) -> str:
 
 
 def deleted(rig: Rig) -> list[str]:
-    return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
+    return [entry.name for entry in rig.world.ledger if entry.change is Change.DELETED]
 
 
 async def test_room_that_cannot_be_made_is_not_said_to_be_made(rig: Rig) -> None:

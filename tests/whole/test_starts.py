@@ -238,7 +238,7 @@ def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("killed_after", [1, 200])
 @pytest.mark.parametrize("page", [False, True])
 @pytest.mark.parametrize("status", [500, 503])
-async def test_an_error_after_the_deed_a_kill_and_a_list_without_dates_make_no_second_backup(
+async def test_an_error_after_it_was_done_a_kill_and_a_list_without_dates_make_no_second_backup(
     daemons: Daemons, status: int, page: bool, killed_after: int
 ) -> None:
     """It was believed that such an answer means "not done", so that nobody looked for what the list did not show."""

@@ -13,7 +13,7 @@ import pytest
 from daemon.errors import Exit
 from daemon.operations.rotations import rotate_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
-from daemon.sandbox.records import Backup, Deed, Server, State, Work
+from daemon.sandbox.records import Backup, Change, Server, State, Work
 from daemon.sandbox.scenes import three_pages
 from daemon.sandbox.serve import SandboxServer
 from tests.fakes import SkippingClock
@@ -100,7 +100,7 @@ async def test_with_the_default_brake_nothing_is_deleted_and_it_says_what_would_
     assert exit_code([outcome]) is Exit.REFUSED
     assert before < set(server.backups)
     assert len(server.backups) == 121
-    assert not any(entry.deed is Deed.DELETED for entry in sandbox.world.ledger)
+    assert not any(entry.change is Change.DELETED for entry in sandbox.world.ledger)
     assert "more than max_deletions = 10: auto-survival-" in outcome.problems[-1].text
 
 

@@ -16,7 +16,7 @@ from daemon.rotation.rotate import halted_by
 from daemon.rotation.setup import keep_state
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Deed, Kind, State, Work
+from daemon.sandbox.records import Change, Kind, State, Work
 from daemon.sandbox.records import Outcome as Ending
 from daemon.sandbox.scenes import own_name
 from daemon.state import Journal
@@ -33,7 +33,7 @@ async def history(rig: Rig) -> list[str]:
 
 def deleted(rig: Rig) -> list[str]:
     """What the panel's own ledger says was deleted."""
-    return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
+    return [entry.name for entry in rig.world.ledger if entry.change is Change.DELETED]
 
 
 def problem(outcome: Outcome) -> tuple[str, str]:
@@ -147,8 +147,8 @@ async def test_at_the_limit_room_is_made_by_exactly_one_deletion(rig: Rig) -> No
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
     entries = [entry for entry in rig.world.ledger if entry.by != "history"]
-    deeds = [entry.deed for entry in entries]
-    assert deeds == [Deed.DELETED, Deed.CREATED, Deed.COMPLETED, *[Deed.DELETED] * 3]
+    changes = [entry.change for entry in entries]
+    assert changes == [Change.DELETED, Change.CREATED, Change.COMPLETED, *[Change.DELETED] * 3]
     assert deleted(rig) == names[:4]
 
 
@@ -405,7 +405,7 @@ async def test_a_locked_failed_one_is_spared_though_the_panel_would_delete_it(ri
 
 @pytest.mark.parametrize("fault", DONE, ids=named)
 async def test_a_lost_answer_to_a_delete_is_settled_by_reading(rig: Rig, history: list[str], fault: Fault) -> None:
-    """The deed was done; it is not asked for again."""
+    """It was done; it is not asked for again."""
     rig.world.faults.order(fault, on=Call.DELETE)
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE

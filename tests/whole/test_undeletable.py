@@ -14,7 +14,7 @@ from daemon.rotation.preview import Preview, preview
 from daemon.rotation.report import newest_good_at
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, Deed, Kind, NodeState, Server, State
+from daemon.sandbox.records import Backup, Change, Kind, NodeState, Server, State
 from daemon.sandbox.scenes import own_name
 from daemon.status.coverage import Cover, cover_of
 from daemon.status.snapshot import Snapshot
@@ -30,7 +30,7 @@ def named(fault: Fault) -> str:
 
 def deleted(rig: Rig) -> list[str]:
     """What the panel's own ledger says was deleted."""
-    return [entry.name for entry in rig.world.ledger if entry.deed is Deed.DELETED]
+    return [entry.name for entry in rig.world.ledger if entry.change is Change.DELETED]
 
 
 def oldest(rig: Rig) -> Backup:
@@ -101,9 +101,9 @@ async def test_at_the_limit_room_is_made_by_the_next_that_the_plan_deletes(rig: 
     outcome = await rig.rotate()
     assert outcome.created is not None
     assert (outcome.result, said(outcome)) == (Result.FAILED, ["undeletable"])
-    deeds = [(entry.deed, entry.name) for entry in rig.world.ledger if entry.by != "history"]
-    assert deeds[0] == (Deed.DELETED, names[1])
-    assert deeds[1][0] is Deed.CREATED
+    changes = [(entry.change, entry.name) for entry in rig.world.ledger if entry.by != "history"]
+    assert changes[0] == (Change.DELETED, names[1])
+    assert changes[1][0] is Change.CREATED
     assert deleted(rig) == names[1:3]
     assert stays in rig.names()
 
@@ -166,7 +166,7 @@ async def test_at_the_limit_where_nothing_else_is_to_go_nothing_else_goes(rig: R
 EVERYWHERE = [
     (faults.refused(401, "AuthenticationException"), "key-refused"),
     (faults.api_limit("120"), "api-limit"),
-    (replace(faults.job(), deed=False), "foreign-panel"),
+    (replace(faults.job(), processed=False), "foreign-panel"),
 ]
 
 
@@ -215,7 +215,7 @@ async def test_a_deletion_that_the_panel_half_did_is_asked_for_again(rig: Rig, c
     def half(_world: object, _server: object) -> None:
         oldest(rig).file_gone = True
 
-    fault = Fault("half", deed=False, answer=faults.refused(500, code).answer, meanwhile=half)
+    fault = Fault("half", processed=False, answer=faults.refused(500, code).answer, meanwhile=half)
     undeletable(rig, fault, times=times)
     outcome = await rig.rotate()
     assert (outcome.result, outcome.problems) == (Result.DONE, ())
@@ -230,7 +230,7 @@ async def test_a_deletion_is_not_asked_for_again_once_it_was_locked(rig: Rig) ->
     def lock(_world: object, _server: object) -> None:
         rig.world.later(1, lambda: setattr(oldest(rig), "locked", True))
 
-    fault = Fault("locked", deed=False, answer=faults.refused(500).answer, meanwhile=lock)
+    fault = Fault("locked", processed=False, answer=faults.refused(500).answer, meanwhile=lock)
     undeletable(rig, fault, times=1)
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
@@ -243,7 +243,7 @@ async def test_a_deletion_that_fails_is_asked_for_three_times_at_growing_distanc
     moments: list[float] = []
     counted = Fault(
         "500",
-        deed=False,
+        processed=False,
         answer=faults.refused(500).answer,
         meanwhile=lambda *_: moments.append(rig.clock.monotonic()),
     )
@@ -260,7 +260,7 @@ async def test_a_deletion_whose_answer_a_proxy_lost_is_looked_for(rig: Rig) -> N
     def answered(_world: object, _server: object) -> None:
         rig.world.later(3, lambda: rig.world.remove(rig.server, oldest(rig), by="backupd"))
 
-    slow = Fault("504", deed=False, answer=faults.web_page(504).answer, meanwhile=answered)
+    slow = Fault("504", processed=False, answer=faults.web_page(504).answer, meanwhile=answered)
     undeletable(rig, slow, times=1)
     outcome = await rig.rotate()
     assert (outcome.result, outcome.problems) == (Result.DONE, ())

@@ -32,7 +32,7 @@ def daemons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Daemons:
 
 def created(daemons: Daemons) -> int:
     """How many backups were ever made."""
-    return sum(entry.deed == "created" for entry in daemons.world.ledger)
+    return sum(entry.change == "created" for entry in daemons.world.ledger)
 
 
 async def test_a_backup_that_the_list_shows_unreadably_after_a_kill_is_not_made_again(daemons: Daemons) -> None:
