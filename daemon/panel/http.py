@@ -118,14 +118,16 @@ class HttpSession:
         """
         client = self._opened(call)
         self.count += 1
+        kind = "none"
         try:
             async with asyncio.timeout(CONNECT_SECONDS + call.seconds + OVERALL_MARGIN):
                 answer = await self._stream(client, call, sent_at)
-                self.answers[f"{answer.status // 100}xx"] += 1
-                return answer
+            kind = f"{answer.status // 100}xx"
+            return answer
         except FOREIGN as error:
-            self.answers["none"] += 1
             failure = lost(error, call, self._key)
+        finally:
+            self.answers[kind] += 1  # also where the caller gives up, or the answer cannot be used
         raise failure
 
     async def _stream(self, client: httpx.AsyncClient, call: Call, sent_at: float) -> Answer:

@@ -491,6 +491,26 @@ async def test_no_more_than_ten_requests_are_under_way() -> None:
     assert panel.requests == 50
 
 
+async def test_each_request_is_counted_by_its_answer_once_also_where_the_caller_gives_up() -> None:
+    """The sum of the answers is the number of requests, whatever ended them."""
+    sent = asyncio.Event()
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        sent.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    panel = PanelClient(
+        "main", "https://x.example.com", SecretStr(KEY), clock=FakeClock(), transport=httpx.MockTransport(handle)
+    )
+    async with panel:
+        look = asyncio.create_task(panel.backup(SERVER, UUID))
+        await sent.wait()
+        look.cancel()
+        await asyncio.wait([look])
+    assert (panel.requests, dict(panel.answers)) == (1, {"none": 1})
+
+
 # -- the machine around it ---------------------------------------------------------------------------------------------
 
 
