@@ -17,6 +17,7 @@ from typing import Any, Literal, TextIO
 
 from daemon._imports import without
 from daemon.clock import Clock, SystemClock
+from daemon.core.units import rfc3339
 
 with without("rich"):
     import structlog
@@ -146,7 +147,7 @@ def _renderers(form: str, clock: Clock, *, colors: bool) -> list[Processor]:
 def _stamper(clock: Clock) -> Processor:
     def stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         """Add the time; systemd's journal has its own."""
-        event["timestamp"] = clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        event["timestamp"] = rfc3339(clock.now(), "milliseconds")
         return event
 
     return stamp

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from daemon.alerts.message import Digest, Made, Message, Ping
 from daemon.config.values import PLACEHOLDERS, ServerConfig
 from daemon.core.alerting import Alert, Event
-from daemon.core.units import rfc3339
+from daemon.core.units import read_rfc3339, rfc3339
 
 LONGEST_PING = 10_000  # bytes that healthchecks.io and its like keep, at least
 _DISCORD = re.compile(r"(?:\w+\.)?discord(?:app)?\.com")
@@ -87,10 +87,10 @@ def from_json(document: Mapping[str, Any]) -> Message:
         server=document["server"],
         panel=document["panel"],
         policy=document["policy"],
-        at=datetime.fromisoformat(document["at"]),
+        at=read_rfc3339(document["at"]),
         text=document["text"],
         hint=document["hint"],
-        good_at=datetime.fromisoformat(good_at) if good_at else None,
+        good_at=read_rfc3339(good_at) if good_at else None,
         backup=Made(backup["uuid"], backup["name"], backup["bytes"]) if backup else None,
         done=document.get("done", False),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from daemon.alerts.formats import as_json, from_json
 from daemon.alerts.message import Message
 from daemon.core.alerting import AlertState, Event
+from daemon.core.units import read_rfc3339, rfc3339
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.state import Alert, Journal
@@ -80,8 +81,8 @@ def last_good(journal: Journal, server: str) -> datetime | None:
 
 def _written(watch: AlertState) -> Mapping[str, Any]:
     return {
-        "fine_at": watch.fine_at.isoformat(),
-        "good_at": watch.good_at.isoformat() if watch.good_at else None,
+        "fine_at": rfc3339(watch.fine_at, "auto"),
+        "good_at": rfc3339(watch.good_at, "auto") if watch.good_at else None,
         "told": sorted(watch.told),
         "beside": sorted(watch.beside),
     }
@@ -90,8 +91,8 @@ def _written(watch: AlertState) -> Mapping[str, Any]:
 def _read(written: Mapping[str, Any]) -> AlertState:
     good_at = written.get("good_at")
     return AlertState(
-        fine_at=datetime.fromisoformat(written["fine_at"]),
-        good_at=datetime.fromisoformat(good_at) if good_at else None,
+        fine_at=read_rfc3339(written["fine_at"]),
+        good_at=read_rfc3339(good_at) if good_at else None,
         told=_events(written["told"]),
         beside=_events(written.get("beside", ())),
     )

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from daemon.clock import YEARS
+from daemon.core.units import rfc3339
 from daemon.errors import UsageError
 
 
@@ -17,7 +18,9 @@ def read_moment(option: str, text: str) -> datetime:
     except ValueError:
         raise UsageError(f'{option}: "{text}" is no moment', hint="write one such as 2026-04-01T04:00:00Z") from None
     if moment.tzinfo is None:
-        raise UsageError(f'{option}: "{text}" has no time zone', hint=f"write {moment.isoformat()}Z, or with +02:00")
+        raise UsageError(
+            f'{option}: "{text}" has no time zone', hint=f"write {rfc3339(moment.replace(tzinfo=UTC))}, or with +02:00"
+        )
     if moment.year not in YEARS:
         raise UsageError(f'{option}: "{text}" is too far away', hint=f"write a year from {YEARS[0]} to {YEARS[-1]}")
     return moment

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from daemon.core.model import Backup
-from daemon.core.units import rfc3339
+from daemon.core.units import compact
 
 _PANEL = r"[a-z0-9][a-z0-9-]*"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -49,9 +49,8 @@ class CopyName:
     @property
     def data(self) -> str:
         """The key of the data."""
-        time = rfc3339(self.created_at).replace("-", "").replace(":", "")
         ending = ".age" if self.encrypted else ""
-        return f"{folder_of(self.panel, self.server)}{time}_{self.backup}.tar.gz{ending}"
+        return f"{folder_of(self.panel, self.server)}{compact(self.created_at)}_{self.backup}.tar.gz{ending}"
 
     @property
     def manifest(self) -> str:

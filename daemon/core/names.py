@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+from daemon.core.units import compact
+
 LONGEST_NAME = 191
 """The panel's own limit in characters (Pelican's is 255)."""
 
@@ -47,8 +49,7 @@ class Template:
 
     def render(self, server: str, time: datetime, id: str) -> str:  # noqa: A002 — the placeholder's own name
         """Return the name of a backup of this server, begun at that time, with that id (8 hex digits)."""
-        moment = time.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        return self.text.replace("{time}", moment).replace("{id}", id).replace("{server}", server)
+        return self.text.replace("{time}", compact(time)).replace("{id}", id).replace("{server}", server)
 
     def matches(self, name: str, server: str | None) -> bool:
         """Whether this template could have made the name for this server (None: for any server), to the letter."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from itertools import dropwhile, islice
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -75,12 +76,31 @@ def format_size(size: int) -> str:
     return f"{_one_decimal(number)} {_BINARY_SIZES[-1]}"
 
 
-def rfc3339(moment: datetime) -> str:
-    """Given a moment, return it for machines, in UTC and to the second: "2026-04-01T04:00:00Z" (RFC 3339).
+def rfc3339(moment: datetime, to: Literal["seconds", "milliseconds", "microseconds", "auto"] = "seconds") -> str:
+    """Return a moment for machines, in UTC: "2026-04-01T04:00:00Z" (RFC 3339). ValueError for one without a zone.
 
-    Without strftime, whose %Y has a single digit in the year 1.
+    `to` is how exactly; "auto" leaves out microseconds that are none. Nothing else in the package writes a moment for
+    machines. Without strftime, whose %Y has a single digit in the year 1.
     """
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    if moment.tzinfo is None:
+        raise ValueError(f"a moment without a time zone: {moment}")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=to) + "Z"
+
+
+def compact(moment: datetime) -> str:
+    """Return a moment for names of backups and files: "20260401T040000Z", as ISO 8601 has it without separators."""
+    return rfc3339(moment).replace("-", "").replace(":", "")
+
+
+def read_rfc3339(text: str) -> datetime:
+    """Return the moment that was written, in UTC; ValueError for what is none, or has no time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a moment without a time zone: {moment}")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"a moment too far away: {moment}") from None
 
 
 def format_moment(moment: datetime, zone: ZoneInfo) -> str:

@@ -10,11 +10,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from daemon.clock import Clock
-from daemon.core.units import format_size
+from daemon.core.units import format_size, read_rfc3339
 from daemon.demo.screen import Screen
 from daemon.errors import ProblemCode
 from daemon.log import configure
@@ -91,7 +90,7 @@ class Narrator:
         self.say(who, "stopped", f"left for the next start: {left}" if left else "nothing was left unfinished")
 
     def _on_start_missed(self, _who: str, event: Mapping[str, Any]) -> None:
-        start = datetime.fromisoformat(str(event.get("start")))
+        start = read_rfc3339(str(event.get("start")))
         self._say_once("daemon", "missed", f"no daemon ran at the start of {start:%H:%M:%S} UTC: it is caught up now")
 
     def _on_rotation_began(self, who: str, _event: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Protocol
 from daemon.config.values import Config, ServerConfig
 from daemon.core.calendar import Starts
 from daemon.core.model import Server
-from daemon.core.units import format_duration
+from daemon.core.units import format_duration, rfc3339
 from daemon.errors import ProblemCode, StateError
 from daemon.fleet.clients import Clients, OpenClient
 from daemon.fleet.recovery import recover
@@ -297,7 +297,7 @@ class Fleet:
     def _again(self, order: Order, moment: datetime) -> None:
         """Launch at that moment, by the configuration in force then."""
         name = order.server.name
-        log.info("rotation_planned", server=name, trigger=order.trigger, at=moment.isoformat(timespec="seconds"))
+        log.info("rotation_planned", server=name, trigger=order.trigger, at=rfc3339(moment))
 
         def launch() -> None:
             server = self.config.servers.get(name)
@@ -325,7 +325,7 @@ class Fleet:
             return
         order = Order(server, found.trigger, found.start_at, found.attempt, found.failed)
         if found.trigger == "catch-up":
-            log.info("start_missed", server=server.name, start=found.start_at.isoformat(timespec="seconds"))
+            log.info("start_missed", server=server.name, start=rfc3339(found.start_at))
         if found.moment <= now:
             self._launch(order)
         else:

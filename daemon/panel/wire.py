@@ -9,10 +9,11 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from daemon.core.model import Backup, Server
+from daemon.core.units import read_rfc3339
 from daemon.panel.answers import clean, unpaired
 
 LARGEST = 2**63 - 1
@@ -47,13 +48,10 @@ class _Row:
         if text is None:
             return None
         try:
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        self.faults.append(f"{key} is {_shown(text)}, no time with an offset")
-        return None
+            return read_rfc3339(text)
+        except ValueError:
+            self.faults.append(f"{key} is {_shown(text)}, no time with an offset")
+            return None
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.core.calendar import retry_delay
 from daemon.core.model import Backup, Verdict
+from daemon.core.units import rfc3339
 from daemon.errors import ProblemCode, StateError
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
 from daemon.rotation.run import Halt, Row, Run
@@ -68,7 +69,7 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         deleted=len(run.deleted),
         **({"undeleted": len(run.undeleted)} if run.undeleted else {}),
         kept=run.kept,
-        **({"retry_at": outcome.retry_at.isoformat(timespec="seconds")} if outcome.retry_at else {}),
+        **({"retry_at": rfc3339(outcome.retry_at)} if outcome.retry_at else {}),
     )
     return outcome
 

@@ -8,11 +8,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal, cast
 
 from daemon.core.model import Backup
+from daemon.core.units import read_rfc3339, rfc3339
 
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
 
@@ -112,7 +113,7 @@ class Sample:
 
 
 def read_snapshot(row: sqlite3.Row) -> Snapshot:
-    return Snapshot(row["server_uuid"], row["panel"], _moment(row["at"]), row["detail"])
+    return Snapshot(row["server_uuid"], row["panel"], read_rfc3339(row["at"]), row["detail"])
 
 
 def read_applied(row: sqlite3.Row) -> AppliedRetention:
@@ -134,7 +135,7 @@ def read_rotations(rotations: Iterable[sqlite3.Row], steps: Iterable[sqlite3.Row
 
 
 def read_step(row: sqlite3.Row) -> Step:
-    return Step(_text(row["name"]), _moment(row["at"]), _table(row["detail"]))
+    return Step(_text(row["name"]), read_rfc3339(row["at"]), _table(row["detail"]))
 
 
 def _read_rotation(row: sqlite3.Row, steps: tuple[Step, ...]) -> Rotation:
@@ -146,7 +147,7 @@ def _read_rotation(row: sqlite3.Row, steps: tuple[Step, ...]) -> Rotation:
         policy=_text(row["policy"]),
         trigger=cast("Trigger", _text(row["trigger"])),
         start_at=_moment_or_none(row["start_at"]),
-        began_at=_moment(row["began_at"]),
+        began_at=read_rfc3339(row["began_at"]),
         ended_at=_moment_or_none(row["ended_at"]),
         result=None if row["result"] is None else _text(row["result"]),
         retry_at=_moment_or_none(row["retry_at"]),
@@ -205,26 +206,15 @@ def written_backups(backups: Iterable[Backup]) -> str:
 def read_backups(text: str) -> tuple[Backup, ...]:
     """What `written_backups` wrote; ValueError or TypeError for anything else."""
     return tuple(
-        Backup(_text(uuid), _text(name), True, False, int(size), _moment(created), _moment(created))
+        Backup(_text(uuid), _text(name), True, False, int(size), read_rfc3339(created), read_rfc3339(created))
         for uuid, name, created, size in json.loads(text)
     )
 
 
 def written(moment: datetime | None) -> str | None:
     """The moment as it is stored; ValueError for one without a zone."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise ValueError(f"a moment without a time zone: {moment}")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"a moment without a time zone: {moment}")
-    return moment.astimezone(UTC)
+    return None if moment is None else rfc3339(moment, "microseconds")
 
 
 def _moment_or_none(text: str | None) -> datetime | None:
-    return None if text is None else _moment(text)
+    return None if text is None else read_rfc3339(text)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from daemon.core.model import Action, Backup, Reason, State, Verdict
+from daemon.core.units import read_rfc3339, rfc3339
 
 Json = dict[str, Any]
 
@@ -74,8 +75,8 @@ def _verdict_from_json(one: Mapping[str, Any]) -> Verdict:
 
 
 def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
+    return None if moment is None else rfc3339(moment, "auto")
 
 
 def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+    return None if text is None else read_rfc3339(text)

@@ -1,8 +1,10 @@
 """Durations, spans and sizes, as people write and read them."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from daemon.core.units import (
     EARLIEST,
     Span,
+    compact,
     first_moment,
     format_duration,
     format_moment,
@@ -19,6 +22,8 @@ from daemon.core.units import (
     parse_duration,
     parse_size,
     parse_span,
+    read_rfc3339,
+    rfc3339,
 )
 from tests.core.build import at
 
@@ -256,3 +261,52 @@ def test_dates_begin_one_after_the_other(zone: str) -> None:
     """No date begins before the one before it, for two years with odd nights."""
     days = [first_moment(date(2010, 6, 1) + timedelta(days=number), ZoneInfo(zone)) for number in range(730)]
     assert all(earlier <= later for earlier, later in pairwise(days))
+
+
+# Moments for machines ------------------------------------------------------------------------------------------------
+
+SAMPLE = datetime(2026, 4, 1, 6, 0, 7, 250_000, tzinfo=ZoneInfo("Europe/Berlin"))
+FIRST, LAST = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa: DTZ001 — hypothesis adds the zone
+MOMENTS = st.datetimes(FIRST, LAST, timezones=st.sampled_from([UTC, ZoneInfo("Europe/Berlin")]))
+
+
+def test_a_moment_is_written_in_utc_as_exactly_as_was_asked() -> None:
+    """RFC 3339; to the second unless more is wanted."""
+    assert rfc3339(SAMPLE) == "2026-04-01T04:00:07Z"
+    assert rfc3339(SAMPLE, "milliseconds") == "2026-04-01T04:00:07.250Z"
+    assert rfc3339(SAMPLE, "microseconds") == "2026-04-01T04:00:07.250000Z"
+    assert [rfc3339(one, "auto")[19:] for one in (SAMPLE, SAMPLE.replace(microsecond=0))] == [".250000Z", "Z"]
+    assert compact(SAMPLE) == "20260401T040007Z"
+
+
+@given(MOMENTS)
+def test_what_was_written_is_read_again_and_is_as_wide_in_any_year(moment: datetime) -> None:
+    """So that text can be compared in place of moments."""
+    instant = moment.astimezone(UTC)  # a local time that a clock change leaves out equals none
+    assert {read_rfc3339(rfc3339(moment, "microseconds")), read_rfc3339(rfc3339(moment, "auto"))} == {instant}
+    assert len(rfc3339(moment, "microseconds")) == len("2026-04-01T04:00:07.250000Z")
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-04-01", "2026-04-01T04:00:00", "0001-01-01T00:00:00+14:00"])
+def test_what_is_no_moment_with_a_zone_is_refused(text: str) -> None:
+    """A moment without a zone could be hours off; one that UTC does not have is none."""
+    with pytest.raises(ValueError, match=r"."):
+        read_rfc3339(text)
+
+
+def test_a_moment_without_a_zone_is_not_written() -> None:
+    """It would be taken for one of this machine's own zone."""
+    with pytest.raises(ValueError, match="without a time zone"):
+        rfc3339(SAMPLE.replace(tzinfo=None))
+
+
+def test_nothing_else_writes_or_reads_moments_for_machines() -> None:
+    """But for a moment on the command line, where each mistake has words of its own; days are no moments."""
+    package = Path(__file__).parents[2] / "daemon"
+    others = [file for file in package.rglob("*.py") if "sandbox" not in file.parts and file.name != "units.py"]
+    found = [
+        (file.name, word)
+        for file in others
+        for word in re.findall(r"datetime\.\w*iso\w+|timespec|strf\w+", file.read_text())
+    ]
+    assert found == [("arguments.py", "datetime.fromisoformat")]
