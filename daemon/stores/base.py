@@ -37,11 +37,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """One object, looked at by itself. `held` is a legal hold: a lock without an end."""
+    """One object, looked at by itself. `held` is a legal hold: a lock without an end.
+
+    `lock_known` is false if there may be a lock that this installation's key does not let it see.
+    """
 
     entry: Entry
     locked_until: datetime | None = None
     held: bool = False
+    lock_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ class Store(Protocol):
         """Store the content under a name that is free, and return what stands there now.
 
         ObjectExistsError if something has the name. With `size`, in bytes, StoreCutError if it is not exactly that.
-        If the content raises, or the task is cancelled, nothing has the name and what was begun is cleared away.
+        If the content raises, or the task is cancelled, what was begun is cleared away, and nothing has the name. After
+        a transient error the object may be there all the same, since only the answer was lost: `head` says.
         `lock_until` locks the object from its first moment; StoreUnusableError where the engine cannot.
         """
         ...

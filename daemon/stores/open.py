@@ -10,7 +10,7 @@ from daemon.clock import Clock, SystemClock
 from daemon.stores.base import Store
 from daemon.stores.errors import StoreUnusableError
 from daemon.stores.streams import RateLimit
-from daemon.stores.values import DirectoryLocation, StoreSettings
+from daemon.stores.values import BucketLocation, DirectoryLocation, StoreSettings
 
 
 @asynccontextmanager
@@ -20,18 +20,22 @@ async def open_store(settings: StoreSettings, *, clock: Clock | None = None) -> 
     StoreUnusableError if an extra, a program or a setting is missing, with what would be right.
     """
     clock = clock or SystemClock()
-    store = _engine(settings, RateLimit(settings.rate, clock))
+    store = _engine(settings, RateLimit(settings.rate, clock), clock)
     try:
         yield store
     finally:
         await store.aclose()
 
 
-def _engine(settings: StoreSettings, limit: RateLimit) -> Store:
+def _engine(settings: StoreSettings, limit: RateLimit, clock: Clock) -> Store:
     match settings.location:
         case DirectoryLocation(path):
             from daemon.stores.directory.store import DirectoryStore  # noqa: PLC0415 — as the docstring says
 
             return DirectoryStore(settings.name, path, limit)
+        case BucketLocation("s3"):
+            from daemon.stores.s3.open import s3_store  # noqa: PLC0415 — as above
+
+            return s3_store(settings, limit, clock)
         case location:
             raise StoreUnusableError(f"{settings.name}: there is no engine for {location} yet")

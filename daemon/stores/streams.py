@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from daemon.clock import Clock
 from daemon.stores.errors import StoreCutError
 
+Block = bytes | bytearray
+
 
 class RateLimit:
     """At most so many bytes per second, over all streams that share it; None for no bound.
@@ -46,7 +48,7 @@ async def exactly(content: AsyncIterable[bytes], size: int | None) -> AsyncGener
         raise StoreCutError(f"{come} bytes came, and {size} were to be stored")
 
 
-async def blocks(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[bytes, None]:
+async def blocks(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[Block, None]:
     """Yield the same bytes in blocks of exactly that size; the last one has what remains, and is never empty."""
     held = bytearray()
     async for piece in content:
@@ -56,7 +58,7 @@ async def blocks(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[byt
             held += taken
             rest = rest[len(taken) :]
             if len(held) == size:
-                yield bytes(held)
-                held.clear()
+                yield held
+                held = bytearray()
     if held:
-        yield bytes(held)
+        yield held

@@ -1,15 +1,18 @@
 """One place per engine, over real services of this machine, each started once and only when a test needs it."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from daemon.stores.base import Store
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from tests.stores.places import Place
+from tests.stores.services import S3Service, make_bucket, seaweedfs
 
-KINDS = ("directory",)
+KINDS = ("directory", "s3")
 
 
 @pytest.fixture
@@ -18,6 +21,21 @@ def directory(tmp_path: Path) -> Place:
     folder = tmp_path / "store"
     folder.mkdir()
     return Place("directory", StoreSettings("nas", DirectoryLocation(folder)), folder)
+
+
+@pytest.fixture(scope="session")
+def s3_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Service]:
+    """SeaweedFS, with a bucket for all tests, "plain", and one whose objects can be locked, "lockable"."""
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as service:
+        asyncio.run(make_bucket(service, "plain"))
+        asyncio.run(make_bucket(service, "lockable", lockable=True))
+        yield service
+
+
+@pytest.fixture
+def s3(s3_service: S3Service) -> Place:
+    """A prefix of its own in a bucket."""
+    return Place("s3", s3_service.settings("plain", f"tests/{uuid4().hex}"))
 
 
 @pytest.fixture(params=KINDS)

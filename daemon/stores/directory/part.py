@@ -15,6 +15,7 @@ from threading import Lock
 from daemon.files import FILE_MODE, as_owner
 from daemon.stores.directory.tree import opened
 from daemon.stores.parts import new_id, part_name
+from daemon.stores.streams import Block
 
 LET_GO_EVERY = 16 * 2**20
 _NO_REPLACE = 1  # RENAME_NOREPLACE of renameat2(2)
@@ -48,7 +49,7 @@ class Part:
             with suppress(OSError):  # a file system without locks has no say
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: Block) -> None:
         """Append the bytes; now and then, let the system write them and forget them, for the sake of its neighbours."""
         with self._lock:
             rest = memoryview(piece)

@@ -1,0 +1,147 @@
+"""Calls to one bucket: signed, tried again where that may help, and refused as what the refusal is.
+
+Every call here may be repeated: reads change nothing, and what writes is either the same twice or has a condition,
+whose refusal is settled by a look (`store`). Four tries take some ten seconds; waiting longer is the caller's.
+"""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from http import HTTPStatus
+from types import MappingProxyType
+
+from daemon.clock import Clock
+from daemon.stores.errors import StoreCutError, StoreError
+from daemon.stores.s3.answers import error_words, header_moment
+from daemon.stores.s3.http import Answer, Body, S3Http
+from daemon.stores.s3.refusal import SKEWED, is_passing, refusal
+from daemon.stores.s3.sign import EMPTY_SHA256, SigningKey, encoded_path, encoded_query, signed_headers
+from daemon.stores.streams import Block
+
+ATTEMPTS = 4
+FIRST_DELAY = 1.0  # seconds; doubles
+LONGEST_DELAY = 10.0
+SECONDS = 60.0
+SLOWEST = 32 * 2**10  # bytes a second that a request may come down to
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class S3Client:
+    """One bucket. `path` is where it is at its host: "/bucket", or "" where the host's name has the bucket in it."""
+
+    def __init__(self, http: S3Http, path: str, key: SigningKey, clock: Clock) -> None:
+        self._http = http
+        self._path = path
+        self._key = key
+        self._clock = clock
+        self._skew = timedelta()
+
+    async def call(
+        self,
+        what: str,
+        method: str,
+        key: str = "",
+        *,
+        query: Mapping[str, str] = _NONE,
+        headers: Mapping[str, str] = _NONE,
+        body: Block = b"",
+        checked: bool = False,
+        seconds: float = SECONDS,
+    ) -> Answer:
+        """Make a call, and return the answer where it is a success; `what` says in an error what could not be done.
+
+        `checked` adds the Content-MD5 that S3 demands where locks are. `seconds` is for one try, and is more for a
+        body. The service checks the body against the SHA-256 that is signed.
+        """
+        seconds += len(body) / SLOWEST
+        digest = await asyncio.to_thread(_sha256, body) if body else EMPTY_SHA256
+        if checked:
+            headers = {**headers, "content-md5": await asyncio.to_thread(_md5, body)}
+        for attempt in range(ATTEMPTS):
+            target, signed = self._signed(method, key, query, headers, digest)
+            try:
+                answer = await self._http.exchange(method, target, signed, body, seconds)
+            except StoreError as error:
+                if not error.transient or attempt == ATTEMPTS - 1:
+                    raise
+                delay = FIRST_DELAY * 2**attempt
+            else:
+                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                    return answer
+                self._raise_lasting(answer, what, attempt)
+                delay = _asked(answer, FIRST_DELAY * 2**attempt)
+            await self._clock.sleep(min(delay, LONGEST_DELAY))
+        raise AssertionError("the last attempt returned or raised")
+
+    @asynccontextmanager
+    async def download(self, what: str, key: str, headers: Mapping[str, str]) -> AsyncGenerator[Body, None]:
+        """Get an object: the answer, and its body as it comes. The beginning is tried again, the body is not."""
+        for attempt in range(ATTEMPTS):
+            target, signed = self._signed("GET", key, _NONE, headers, EMPTY_SHA256)
+            delay = FIRST_DELAY * 2**attempt
+            async with AsyncExitStack() as stack:
+                try:
+                    body = await stack.enter_async_context(self._http.stream(target, signed))
+                except StoreError as error:
+                    if not error.transient or attempt == ATTEMPTS - 1:
+                        raise
+                else:
+                    if HTTPStatus.OK <= body.answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                        yield body
+                        return
+                    self._raise_lasting(body.answer, what, attempt)
+                    delay = _asked(body.answer, delay)
+            await self._clock.sleep(min(delay, LONGEST_DELAY))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    def _signed(
+        self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], digest: str
+    ) -> tuple[str, dict[str, str]]:
+        path, parameters = encoded_path(f"{self._path}/{key}"), encoded_query(query)
+        now = self._clock.now() + self._skew
+        signed = signed_headers(
+            self._key,
+            method,
+            host=self._http.host,
+            path=path,
+            query=parameters,
+            headers=headers,
+            body_sha256=digest,
+            now=now,
+        )
+        return f"{path}?{parameters}" if parameters else path, signed
+
+    def _raise_lasting(self, answer: Answer, what: str, attempt: int) -> None:
+        """Raise the refusal that the answer is, unless another try may help."""
+        if attempt == ATTEMPTS - 1 or not (self._learned_skew(answer) or is_passing(answer)):
+            raise refusal(answer, what)
+
+    def _learned_skew(self, answer: Answer) -> bool:
+        """Whether the service's clock turned out to be another than ours: it is signed by its clock from now on."""
+        if error_words(answer.body)[0] != SKEWED or self._skew:
+            return False
+        try:
+            self._skew = header_moment(answer.headers.get("date", "")) - self._clock.now()
+        except StoreCutError:
+            return False
+        return True
+
+
+def _asked(answer: Answer, usual: float) -> float:
+    """The seconds to wait: as the service asks, else as usual."""
+    text = answer.headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() else usual
+
+
+def _sha256(body: Block) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _md5(body: Block) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

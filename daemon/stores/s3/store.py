@@ -1,0 +1,331 @@
+"""The engine for S3: the contract, by calls to one bucket.
+
+Each object of ours carries a word that its upload made up. Where an answer was lost, and the next try is refused since
+something has the name, that word says whether it is our own (`_settled`).
+"""
+
+import re
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import TypeVar
+
+from daemon.clock import Clock
+from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished
+from daemon.stores.errors import (
+    ObjectExistsError,
+    ObjectLockedError,
+    ObjectMissingError,
+    StoreCutError,
+    StoreError,
+    StorePermissionError,
+    StoreRefusedError,
+    StoreTroubleError,
+)
+from daemon.stores.keys import check_folder, check_key, is_key
+from daemon.stores.s3 import answers
+from daemon.stores.s3.answers import Page, Upload
+from daemon.stores.s3.client import S3Client
+from daemon.stores.s3.http import Answer
+from daemon.stores.s3.refusal import BeyondError, UnsupportedError
+from daemon.stores.s3.upload import PartedUpload, part_size
+from daemon.stores.streams import Block, RateLimit, blocks, exactly
+
+A = TypeVar("A")
+Write = Callable[[Mapping[str, str]], Awaitable[None]]
+
+PAGE = 1000
+_WORD = "x-amz-meta-upload"
+_UNTIL = "x-amz-object-lock-retain-until-date"
+_MODE = "x-amz-object-lock-mode"
+_HOLD = "x-amz-object-lock-legal-hold"
+_CONDITION = MappingProxyType({"if-none-match": "*"})
+_COMPLIANCE = "COMPLIANCE"  # nobody, not even the account's owner, deletes it before
+
+
+class S3Store:
+    """A store below `prefix` ("" or "a/b/") of a bucket."""
+
+    def __init__(self, name: str, client: S3Client, prefix: str, limit: RateLimit, clock: Clock) -> None:
+        self._name = name
+        self._client = client
+        self._prefix = prefix
+        self._limit = limit
+        self._clock = clock
+        self._traits: Traits | None = None
+        self._condition: Mapping[str, str] = _CONDITION
+
+    @property
+    def lacks(self) -> Mapping[Capability, str]:
+        """Nothing, unless a service turned out not to know the condition; whether a bucket can lock is a trait."""
+        reason = "the service knows no condition that nothing has the name"
+        return {} if self._condition else {Capability.ATOMIC_CREATE: reason}
+
+    async def put(
+        self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, lock_until: datetime | None = None
+    ) -> Entry:
+        """Send it in one request, or in parts where it is larger than one."""
+        await self._refuse_taken(check_key(key))
+        word = secrets.token_hex(8)
+        headers = {_WORD: word} | _lock_headers(lock_until)
+        checked = lock_until is not None or (await self._known_traits()).lockable is not False
+        most = part_size(size)
+        async with aclosing(blocks(exactly(self._limit.over(content), size), most)) as pieces:
+            first = await anext(pieces, b"")
+            if len(first) < most:
+                sent = await self._put_whole(key, first, word, headers, checked=checked)
+            else:
+                rest = _with_first([first], pieces)
+                del first  # it is held once, by what sends it
+                sent = await self._put_parts(key, rest, word, headers, checked=checked)
+        return await self._stored(key, sent)
+
+    async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Read the object, or a range of it."""
+        name, what = self._prefix + check_key(key), f"{self._name}: {key} cannot be read"
+        if end is not None and end <= start:
+            return
+        ranged = start > 0 or end is not None
+        headers = {"range": f"bytes={start}-{'' if end is None else end - 1}"} if ranged else {}
+        try:
+            async with self._client.download(what, name, headers) as body:
+                left = _length(body.answer, what, end - start if end is not None else None, ranged=ranged)
+                async for piece in self._limit.over(body.pieces):
+                    left -= len(piece)
+                    yield piece
+        except BeyondError:
+            failure = StoreCutError(f"{what}: it ends before byte {start}")
+            raise failure from None
+        if left:
+            raise StoreCutError(f"{what}: it ends {left} bytes before it should")
+
+    async def list_all(self, folder: str = "") -> list[Entry]:
+        """Ask for page after page."""
+        what = f"{self._name} cannot be listed"
+        query = {"list-type": "2"} | self._below(folder)
+        found = [
+            Entry(listed.key.removeprefix(self._prefix), listed.size, listed.modified)
+            async for listed in self._pages(what, "", query, answers.objects)
+            if self._is_ours(listed.key)
+        ]
+        return sorted(found, key=lambda entry: entry.key)
+
+    async def head(self, key: str) -> Details:
+        """Ask for the object's headers; for its lock too, where the headers leave open whether there is one."""
+        what = f"{self._name}: {key} cannot be looked at"
+        answer = await self._client.call(what, "HEAD", self._prefix + check_key(key))
+        return Details(_entry(key, answer), *await self._lock_of(key, answer))
+
+    async def delete(self, key: str) -> None:
+        """Delete the object, unless it is locked: a versioned bucket would hide it, and still keep it."""
+        try:
+            self._refuse_locked(await self.head(key))
+        except ObjectMissingError:
+            return
+        except StorePermissionError:  # this installation's key may delete, and not look
+            pass
+        await self._client.call(f"{self._name}: {key} cannot be deleted", "DELETE", self._prefix + key)
+
+    async def unfinished(self, folder: str = "") -> list[Unfinished]:
+        """Ask for uploads that were not completed, and for the parts of each."""
+        what = f"{self._name} cannot be asked for unfinished uploads"
+        query = {"uploads": ""} | self._below(folder, "max-uploads")
+        found = [upload async for upload in self._pages(what, "", query, answers.uploads) if self._is_ours(upload.key)]
+        return [await self._begun(upload) for upload in found]
+
+    async def clear(self, begun: Unfinished) -> bool:
+        """Abort the upload, unless a part came since."""
+        check_key(begun.key)
+        try:
+            if await self._look_at_parts(begun.key, begun.id, begun.changed) != begun:
+                return False
+            what = f"{self._name}: the unfinished {begun.key} cannot be removed"
+            await self._client.call(what, "DELETE", self._prefix + begun.key, query={"uploadId": begun.id})
+        except ObjectMissingError:
+            return False
+        return True
+
+    async def lock(self, key: str, until: datetime) -> None:
+        """Extend the object's retention in its own mode, or begin one that nobody can lift."""
+        what = f"{self._name}: {key} cannot be locked"
+        name = self._prefix + check_key(key)
+        answer = await self._client.call(what, "HEAD", name)
+        locked_until, _, _ = await self._lock_of(key, answer)
+        if locked_until and locked_until >= until:
+            return
+        body = answers.retention_wanted(answer.headers.get(_MODE, _COMPLIANCE), until)
+        await self._client.call(what, "PUT", name, query={"retention": ""}, body=body, checked=True)
+
+    async def traits(self) -> Traits:
+        """Ask what the bucket's owner set up; a key that may not ask learns nothing."""
+        versions = await self._asked("versioning", answers.versioned)
+        locks = await self._asked("object-lock", answers.lock_traits, missing=Traits(lockable=False))
+        return replace(locks or Traits(), versioned=versions)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def _asked(self, setting: str, read: Callable[[bytes], A], *, missing: A | None = None) -> A | None:
+        """What the bucket says of one of its settings; None where it does not say, or has none of this kind."""
+        try:
+            answer = await self._client.call(f"{self._name}: ?{setting} cannot be read", "GET", query={setting: ""})
+        except ObjectMissingError:
+            return missing
+        except (StorePermissionError, StoreRefusedError):
+            return None
+        return read(answer.body)
+
+    async def _known_traits(self) -> Traits:
+        """The same as `traits`, asked once."""
+        if self._traits is None:
+            self._traits = await self.traits()
+        return self._traits
+
+    def _refuse_locked(self, details: Details) -> None:
+        until = details.locked_until
+        if details.held or (until and until > self._clock.now()):
+            end = until or "its hold is lifted"
+            raise ObjectLockedError(f"{self._name}: {details.entry.key} is locked until {end}", until=until)
+
+    async def _refuse_taken(self, key: str) -> None:
+        """Look before all of it is sent; a key that may not look is refused by the condition, at the end."""
+        try:
+            await self._client.call(f"{self._name}: {key} cannot be looked at", "HEAD", self._prefix + key)
+        except (ObjectMissingError, StorePermissionError):
+            return
+        raise ObjectExistsError(f"{self._name}: {key} is there already")
+
+    async def _put_whole(self, key: str, body: Block, word: str, headers: Mapping[str, str], *, checked: bool) -> int:
+        what, name = f"{self._name}: {key} cannot be written", self._prefix + key
+
+        async def send(condition: Mapping[str, str]) -> None:
+            await self._client.call(what, "PUT", name, headers={**headers, **condition}, body=body, checked=checked)
+
+        await self._under_condition(key, word, send)
+        return len(body)
+
+    async def _put_parts(
+        self, key: str, content: AsyncIterable[Block], word: str, headers: Mapping[str, str], *, checked: bool
+    ) -> int:
+        async with PartedUpload(self._client, self._prefix + key, headers, checked=checked) as upload:
+            await upload.fill(content)
+            await self._under_condition(key, word, upload.complete)
+        return upload.size
+
+    async def _under_condition(self, key: str, word: str, write: Write) -> None:
+        """Write where nothing has the name; a look settles a refusal, since an earlier try may have been done."""
+        try:
+            try:
+                await write(self._condition)
+            except UnsupportedError:
+                if not self._condition:
+                    raise
+                self._condition = {}
+                await write(self._condition)
+        except StoreError:
+            if not await self._carries(key, word):
+                raise
+
+    async def _carries(self, key: str, word: str) -> bool:
+        """Whether what has the name is of the upload that made up this word."""
+        try:
+            answer = await self._client.call(f"{self._name}: {key} cannot be looked at", "HEAD", self._prefix + key)
+        except StoreError:
+            return False
+        return answer.headers.get(_WORD) == word
+
+    async def _stored(self, key: str, size: int) -> Entry:
+        """Look at what was stored; a key that may only put has nothing but the service's word for it."""
+        try:
+            answer = await self._client.call(f"{self._name}: {key} cannot be looked at", "HEAD", self._prefix + key)
+        except StorePermissionError:
+            return Entry(key, size, self._clock.now())
+        entry = _entry(key, answer)
+        if entry.size != size:
+            raise StoreTroubleError(f"{self._name}: {key} has {entry.size} bytes, and {size} were stored")
+        return entry
+
+    async def _lock_of(self, key: str, answer: Answer) -> tuple[datetime | None, bool, bool]:
+        """Until when an object is locked, whether it is held, and whether that is known.
+
+        The headers show a lock only to a key that may read locks; so where they show none, it is asked for.
+        """
+        held = answer.headers.get(_HOLD, "").upper() == "ON"
+        if until := answer.headers.get(_UNTIL):
+            return answers.header_moment(until), held, True
+        lockable = (await self._known_traits()).lockable
+        if not lockable:
+            return None, held, lockable is False
+        what = f"{self._name}: the lock of {key} cannot be read"
+        try:
+            asked = await self._client.call(what, "GET", self._prefix + key, query={"retention": ""})
+        except ObjectMissingError:  # it has none
+            return None, held, True
+        return answers.retention(asked.body), held, True
+
+    async def _begun(self, upload: Upload) -> Unfinished:
+        return await self._look_at_parts(upload.key.removeprefix(self._prefix), upload.id, upload.begun)
+
+    async def _look_at_parts(self, key: str, upload_id: str, begun: datetime) -> Unfinished:
+        """What has come of an upload; `begun` is its moment where nothing has. ObjectMissingError if it is gone."""
+        what = f"{self._name}: the parts of {key} cannot be listed"
+        query = {"uploadId": upload_id, "max-parts": str(PAGE)}
+        pages = [page async for page in self._pages(what, self._prefix + key, query, answers.parts)]
+        moments = [page.changed for page in pages if page.changed]
+        return Unfinished(key, upload_id, sum(page.size for page in pages), max(moments, default=begun))
+
+    def _below(self, folder: str, most: str = "max-keys") -> dict[str, str]:
+        return {"prefix": self._prefix + check_folder(folder), "encoding-type": "url", most: str(PAGE)}
+
+    async def _pages(
+        self, what: str, key: str, query: Mapping[str, str], read: Callable[[bytes], Page[A]]
+    ) -> AsyncGenerator[A, None]:
+        """Everything of a listing, page after page; StoreCutError where a page points to one that was there."""
+        after: Mapping[str, str] | None = {}
+        asked: set[tuple[str, ...]] = set()
+        while after is not None:
+            if tuple(after.values()) in asked:
+                raise StoreCutError(f"{what}: the listing never ends")
+            asked.add(tuple(after.values()))
+            answer = await self._client.call(what, "GET", key, query={**query, **after})
+            page = read(answer.body)
+            for found in page.found:
+                yield found
+            after = page.after
+
+    def _is_ours(self, name: str) -> bool:
+        return name.startswith(self._prefix) and is_key(name.removeprefix(self._prefix))
+
+
+async def _with_first(first: list[Block], rest: AsyncIterable[Block]) -> AsyncGenerator[Block, None]:
+    """What was taken from a stream, then the rest of it; nothing is held once it was given on."""
+    yield first.pop()
+    async for block in rest:
+        yield block
+
+
+def _lock_headers(until: datetime | None) -> dict[str, str]:
+    return {} if until is None else {_MODE: _COMPLIANCE, _UNTIL: answers.lock_moment(until)}
+
+
+def _entry(key: str, answer: Answer) -> Entry:
+    modified = answers.header_moment(answer.headers.get("last-modified", ""))
+    return Entry(key, _number(answer.headers.get("content-length", "")), modified)
+
+
+def _length(answer: Answer, what: str, wanted: int | None, *, ranged: bool) -> int:
+    """How many bytes are to come, given how many are wanted (None: up to the end)."""
+    if ranged and answer.status != HTTPStatus.PARTIAL_CONTENT:
+        raise StoreTroubleError(f"{what}: the service sends the whole of it, and a part was asked for")
+    return _number(answer.headers.get("content-length", "")) if wanted is None else wanted
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise StoreCutError("the service does not say how large the object is")
+    return int(text)

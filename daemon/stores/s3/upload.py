@@ -1,0 +1,125 @@
+"""An object of many parts: begun, filled with a few parts at once, then completed under a condition, or aborted."""
+
+import asyncio
+from collections.abc import AsyncIterable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from daemon.stores.errors import StoreCutError, StoreError, StoreRefusedError
+from daemon.stores.s3.answers import completion, is_completed, upload_id
+from daemon.stores.s3.client import S3Client
+from daemon.stores.s3.refusal import refusal
+from daemon.stores.streams import Block
+
+PART = 8 * 2**20
+MOST_PARTS = 10_000
+AT_ONCE = 2
+COMPLETE_SECONDS = 600.0  # a service may put the parts together only now
+ABORT_SECONDS = 60.0
+
+
+def part_size(size: int | None) -> int:
+    """Given the bytes of an object, None where nobody knows, return those of each part but the last.
+
+    They are all of one size, as some services demand (Cloudflare R2).
+    """
+    mebibytes = -(-(size or 0) // (MOST_PARTS * 2**20))
+    return max(PART, mebibytes * 2**20)
+
+
+class PartedUpload:
+    """One upload. Leaving its context without `complete` aborts it, and leaves nothing of it in the service."""
+
+    def __init__(self, client: S3Client, key: str, headers: Mapping[str, str], *, checked: bool) -> None:
+        self._client = client
+        self._key = key
+        self._headers = headers
+        self._checked = checked
+        self._id = ""
+        self._parts: list[asyncio.Task[str]] = []
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._done = False
+        self.size = 0
+
+    async def __aenter__(self) -> Self:
+        """Begin the upload; if the task is cancelled meanwhile, the upload is aborted as soon as its id is known."""
+        beginning = asyncio.ensure_future(self._begin())
+        try:
+            self._id = await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            with suppress(StoreError):
+                self._id = await beginning
+                await self._abort()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Abort what was not completed; the first error is the one to tell."""
+        for part in self._parts:
+            part.cancel()
+        await asyncio.gather(*self._parts, return_exceptions=True)
+        if not self._done:
+            with suppress(StoreError):
+                await self._abort()
+
+    async def fill(self, blocks: AsyncIterable[Block]) -> None:
+        """Send each block as a part; a few are on their way at once, and no more are held."""
+        async for block in blocks:
+            if len(self._parts) == MOST_PARTS:
+                raise StoreRefusedError(f"{self._key} has more than {MOST_PARTS} parts of {PART} bytes")
+            await self._places.acquire()
+            self._raise_failed()
+            self.size += len(block)
+            self._parts.append(asyncio.create_task(self._send(len(self._parts) + 1, block)))
+            del block  # it is the task's alone
+        await asyncio.gather(*self._parts)
+
+    async def complete(self, condition: Mapping[str, str]) -> None:
+        """Make the parts an object, under a condition that stands in a header."""
+        what = f"{self._key} cannot be completed"
+        answer = await self._client.call(
+            what,
+            "POST",
+            self._key,
+            query={"uploadId": self._id},
+            headers=condition,
+            body=completion(part.result() for part in self._parts),
+            seconds=COMPLETE_SECONDS,
+        )
+        if not is_completed(answer.body):  # S3 answers 200 before it knows
+            raise refusal(answer, what)
+        self._done = True
+
+    async def _begin(self) -> str:
+        what = f"{self._key} cannot be begun"
+        answer = await self._client.call(what, "POST", self._key, query={"uploads": ""}, headers=self._headers)
+        return upload_id(answer.body)
+
+    async def _send(self, number: int, block: Block) -> str:
+        try:
+            answer = await self._client.call(
+                f"{self._key} cannot be written",
+                "PUT",
+                self._key,
+                query={"uploadId": self._id, "partNumber": str(number)},
+                body=block,
+                checked=self._checked,
+            )
+        finally:
+            self._places.release()
+        if etag := answer.headers.get("etag"):
+            return etag
+        raise StoreCutError(f"{self._key} cannot be written: the service names no ETag for a part")
+
+    def _raise_failed(self) -> None:
+        """Raise what went wrong with an earlier part, rather than send more of them."""
+        for part in self._parts:
+            if part.done():
+                part.result()
+
+    async def _abort(self) -> None:
+        what = f"the unfinished {self._key} cannot be removed"
+        await self._client.call(what, "DELETE", self._key, query={"uploadId": self._id}, seconds=ABORT_SECONDS)

