@@ -224,7 +224,7 @@ async def test_a_lock_is_refused_where_there_is_none(place: Place, store: Store)
     """Before anything is stored."""
     until = now() + timedelta(days=1)
     if Capability.LOCK not in store.lacks:
-        pytest.skip("it can lock; its own tests say how")
+        return  # its own tests say how it locks
     with pytest.raises(StoreUnusableError, match="locked"):
         await store.put(KEY, content(b"x"), lock_until=until)
     assert await keys(store) == []

@@ -7,6 +7,7 @@ whose refusal is settled by a look (`store`). Four tries take some ten seconds; 
 import asyncio
 import base64
 import hashlib
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -14,6 +15,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 from daemon.clock import Clock
+from daemon.core.backoff import Backoff
 from daemon.stores.errors import StoreCutError, StoreError
 from daemon.stores.s3.answers import error_words, header_moment
 from daemon.stores.s3.http import Answer, Body, S3Http
@@ -22,8 +24,7 @@ from daemon.stores.s3.sign import EMPTY_SHA256, SigningKey, encoded_path, encode
 from daemon.stores.streams import Block
 
 ATTEMPTS = 4
-FIRST_DELAY = 1.0  # seconds; doubles
-LONGEST_DELAY = 10.0
+BACKOFF = Backoff(first=1.0, most=10.0)  # seconds
 SECONDS = 60.0
 SLOWEST = 32 * 2**10  # bytes a second that a request may come down to
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -67,13 +68,13 @@ class S3Client:
             except StoreError as error:
                 if not error.transient or attempt == ATTEMPTS - 1:
                     raise
-                delay = FIRST_DELAY * 2**attempt
+                delay = BACKOFF.pause(attempt + 1)
             else:
                 if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
                     return answer
                 self._raise_lasting(answer, what, attempt)
-                delay = _asked(answer, FIRST_DELAY * 2**attempt)
-            await self._clock.sleep(min(delay, LONGEST_DELAY))
+                delay = BACKOFF.pause(attempt + 1, asked=_asked(answer))
+            await self._clock.sleep(delay)
         raise AssertionError("the last attempt returned or raised")
 
     @asynccontextmanager
@@ -81,7 +82,7 @@ class S3Client:
         """Get an object: the answer, and its body as it comes. The beginning is tried again, the body is not."""
         for attempt in range(ATTEMPTS):
             target, signed = self._signed("GET", key, _NONE, headers, EMPTY_SHA256)
-            delay = FIRST_DELAY * 2**attempt
+            delay = BACKOFF.pause(attempt + 1)
             async with AsyncExitStack() as stack:
                 try:
                     body = await stack.enter_async_context(self._http.stream(target, signed))
@@ -93,8 +94,8 @@ class S3Client:
                         yield body
                         return
                     self._raise_lasting(body.answer, what, attempt)
-                    delay = _asked(body.answer, delay)
-            await self._clock.sleep(min(delay, LONGEST_DELAY))
+                    delay = BACKOFF.pause(attempt + 1, asked=_asked(body.answer))
+            await self._clock.sleep(delay)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -133,10 +134,10 @@ class S3Client:
         return True
 
 
-def _asked(answer: Answer, usual: float) -> float:
-    """The seconds to wait: as the service asks, else as usual."""
+def _asked(answer: Answer) -> float | None:
+    """The seconds that the service asks us to wait; None where it names none."""
     text = answer.headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() else usual
+    return float(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def _sha256(body: Block) -> str:
