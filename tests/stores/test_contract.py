@@ -74,27 +74,48 @@ async def test_nothing_is_replaced(store: Store) -> None:
     assert await store.unfinished() == []
 
 
-@pytest.mark.parametrize("size", [5, len(MANY)], ids=["small", "of several parts"])
-async def test_of_two_writers_at_once_one_gets_the_name(place: Place, size: int) -> None:
+async def test_of_two_writers_at_once_one_gets_the_name(place: Place) -> None:
     """Both have sent all that they have before either ends; without the capability the content is still one's alone."""
     arrived = asyncio.Barrier(2)
 
     async def held(letter: bytes) -> AsyncIterator[bytes]:
-        yield letter * (size - 1)
+        yield letter * 4
         await arrived.wait()
         yield letter
 
     async with place.open() as one, place.open() as other:
         ended = await asyncio.gather(
-            one.put(KEY, held(b"a"), size=size), other.put(KEY, held(b"b"), size=size), return_exceptions=True
+            one.put(KEY, held(b"a"), size=5), other.put(KEY, held(b"b"), size=5), return_exceptions=True
         )
         refused = [isinstance(each, ObjectExistsError) for each in ended]
         stored = await read(one, KEY)
         assert await one.unfinished() == []
     if Capability.ATOMIC_CREATE not in one.lacks:
         assert sorted(refused) == [False, True]
-        assert stored == (b"b" if refused[0] else b"a") * size
-    assert stored in {b"a" * size, b"b" * size}
+        assert stored == (b"b" if refused[0] else b"a") * 5
+    assert stored in {b"aaaaa", b"bbbbb"}
+
+
+@pytest.mark.parametrize("size", [5, len(MANY)], ids=["small", "of several parts"])
+async def test_what_came_to_be_there_while_it_was_written_stays(place: Place, size: int) -> None:
+    """The look before the first byte is not the only one."""
+    begun, overtaken = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"a" * (size - 1)
+        begun.set()
+        await overtaken.wait()
+        yield b"a"
+
+    async with place.open() as one, place.open() as other:
+        writing = asyncio.create_task(one.put(KEY, slow(), size=size))
+        await begun.wait()
+        await other.put(KEY, content(b"quick"))
+        overtaken.set()
+        with pytest.raises(ObjectExistsError):
+            await writing
+        assert await read(one, KEY) == b"quick"
+        assert await one.unfinished() == []
 
 
 async def test_what_breaks_in_the_middle_leaves_nothing(store: Store) -> None:
