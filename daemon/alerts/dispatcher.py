@@ -7,43 +7,45 @@ trouble with the journal costs no more than the memory.
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
 from daemon.alerts import memory, message
-from daemon.alerts.assess import knowing, report_of
+from daemon.alerts.assess import report_of
 from daemon.alerts.message import Message, Ping
 from daemon.alerts.receivers import Receiver
 from daemon.alerts.sender import Sender
-from daemon.clock import Clock
 from daemon.config.values import AlertConfig, Config, ServerConfig
-from daemon.core.alerting import AlertState, Event, Report, due_by, looked, reported
+from daemon.core.alerting import AlertState, Event, Report, looked, reported
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.run import Order
 from daemon.state import Journal
+from daemon.status.tracker import StatusTracker
 
 log = get_logger()
 
 LOOK_SECONDS = 60.0
+SLICE = 25
+"""After so many servers others may run."""
 
 
 class Alerts:
-    """Everybody who is told, and what is known of every server. Where nobody is told nothing is remembered either."""
+    """Everybody who is told, and of what. Where nobody is told nothing is remembered either.
 
-    def __init__(
-        self, config: Config, journal: Callable[[], Journal], clock: Clock, sender: Sender | None = None
-    ) -> None:
+    How a server stands is the tracker's to say, which therefore hears of each rotation first.
+    """
+
+    def __init__(self, config: Config, tracker: StatusTracker, sender: Sender | None = None) -> None:
         self._config = config
-        self._journal = journal
-        self._clock = clock
+        self._tracker = tracker
+        self._clock = tracker.clock
         self._poster = sender or Sender()
         self._receivers: dict[str, Receiver] = {}
         self._servers: Mapping[str, ServerConfig] = {}
-        self._watches: dict[str, AlertState] = {}
-        self._due: dict[str, datetime] = {}
+        self._states: dict[str, AlertState] = {}
         self._runs: dict[str, str] = {}
         self._read: Journal | None = None
         """The journal of which we know what waits in it."""
@@ -53,9 +55,13 @@ class Alerts:
 
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def _journal(self) -> Journal:
+        return self._tracker.context.journal
+
     def start(self) -> None:
         """Recall what was told before and what waits to be told, and begin to look at the clock."""
-        self._watches = self._recalled()
+        self._states = self._recalled()
         self.reload(self._config)
         self._agree()
         self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
@@ -63,14 +69,14 @@ class Alerts:
     def _recalled(self) -> dict[str, AlertState]:
         """What the journal remembers of each server; nothing where it cannot be read."""
         try:
-            return memory.recalled(self._journal())
+            return memory.recalled(self._journal)
         except StateError as error:
             log.warning("alerts_not_recalled", text=error.text)
             return {}
 
     def _agree(self) -> None:
         """Agree with the journal: recall what waits in one that is new to us, and write what one that failed lacks."""
-        journal = self._journal()
+        journal = self._journal
         if journal is not self._read:
             try:
                 waiting = memory.waiting(journal)
@@ -79,17 +85,12 @@ class Alerts:
                 return
             if self._read is not None:  # the state was opened anew
                 self._behind = True
-                self._watches |= {name: watch for name, watch in self._recalled().items() if self._is_fresh(name)}
-                self._due.clear()
+                fresh = {name for name, state in self._states.items() if state == AlertState()}
+                self._states |= {name: state for name, state in self._recalled().items() if name in fresh}
             self._read = journal
             self._recall(waiting)
         if self._behind:
             self._write_all(journal)
-
-    def _is_fresh(self, name: str) -> bool:
-        """Whether nothing is known of a server but since when it is watched."""
-        watch = self._watches.get(name)
-        return watch is None or watch == AlertState(watch.fine_at)
 
     def _recall(self, waiting: Mapping[str, Sequence[Message]]) -> None:
         """Queue what an earlier daemon could not deliver."""
@@ -103,7 +104,8 @@ class Alerts:
         """Write all that is known; trouble was told when it began."""
         waiting = [(name, one) for name, receiver in self._receivers.items() for one in receiver.waiting]
         with suppress(StateError):
-            memory.remember(journal, self._watches, waiting, self._clock.now(), whole=True)
+            known = {name: (self._states[name], self._tracker.at_hand(name)) for name in self._servers}
+            memory.remember(journal, known, waiting, self._clock.now(), whole=True)
             self._behind = False
 
     def reload(self, config: Config) -> None:
@@ -117,10 +119,7 @@ class Alerts:
                 self._receivers[name] = self._receiver(alert)
         servers = config.servers if config.alerts else {}
         gone, self._servers = self._servers.keys() - servers.keys(), servers
-        now = self._clock.now()
-        new = {name: AlertState(now) for name in servers if name not in self._watches}
-        self._remember({**dict.fromkeys(gone), **new})
-        self._due.clear()
+        self._remember({**dict.fromkeys(gone), **{name: AlertState() for name in servers if name not in self._states}})
 
     def _receiver(self, alert: AlertConfig) -> Receiver:
         def taken(messages: Sequence[Message]) -> None:
@@ -152,7 +151,7 @@ class Alerts:
     def _forget(self, name: str, messages: Sequence[Message]) -> None:
         """Note that these messages wait no more."""
         try:
-            memory.arrived(self._journal(), name, messages)
+            memory.arrived(self._journal, name, messages)
         except StateError as error:
             self._behind = True
             log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
@@ -168,7 +167,7 @@ class Alerts:
         await self._poster.aclose()
 
     def _say_left(self, name: str, left: int) -> None:
-        if self._journal().persistent:
+        if self._journal.persistent:
             log.info("alerts_wait", receiver=name, count=left, until="the daemon starts again")
         else:
             log.warning("alert_lost", receiver=name, count=left, reason="the daemon stops, and nothing is remembered")
@@ -184,14 +183,15 @@ class Alerts:
         if server.name not in self._servers:
             return
         self._agree()
-        report = report_of(order, outcome)
-        before = knowing(self._watches[server.name], outcome)
-        watch, news = reported(before, report, now)
-        told = [message.of_outcome(piece, server, outcome, before, now) for piece in news]
-        self._remember({server.name: watch}, self._who(server), told)
+        report, before = report_of(order, outcome), self._states[server.name]
+        state, news = reported(before, report)
+        history = self._tracker.at_hand(server.name)
+        told = [message.of_outcome(piece, server, outcome, history, now) for piece in news]
+        fine = report.good or report.excused
+        self._remember({server.name: state} if fine or state != before else {}, self._who(server), told)
         if report.trouble is not None and outcome.result is not Result.DONE:
             self._ping(server, "fail", message.in_short(outcome))
-        elif report.good or report.excused:
+        elif fine:
             self._ping(server, "success", message.in_short(outcome))
 
     async def _look_now_and_then(self) -> None:
@@ -199,47 +199,46 @@ class Alerts:
             await self._clock.sleep(LOOK_SECONDS)
             try:
                 self._agree()
-                for server in self._servers.values():
+                for number, server in enumerate(list(self._servers.values()), 1):
                     self._look_at(server, self._clock.now())
+                    if number % SLICE == 0:
+                        await self._clock.sleep(0)
             except Exception:
                 log.exception("overdue_bug")
 
     def _look_at(self, server: ServerConfig, now: datetime) -> None:
         """Tell where the next good backup is overdue, unless somebody made one by hand meanwhile."""
-        before = self._watches[server.name]
-        due = self._due.get(server.name) or due_by(before.fine_at, server.starts, server.policy.timeout)
-        self._due[server.name] = due
-        watch, news = looked(before, due, now)
+        name, due = server.name, self._tracker.overdue_at(server.name)
+        state, news = looked(self._states[name], due, now)
         if not news:
             return
-        by_hand = self._last_good(server)
-        if by_hand is not None and by_hand > before.fine_at:
-            watch, news = reported(before, Report(good=True), by_hand)
+        before = self._tracker.history(name)
+        if self._tracker.look_again(name):
+            if self._tracker.history(name).good == before.good:
+                return  # there was nothing to back up, which is known only now
+            state, news = reported(self._states[name], Report(good=True))
         told = [message.of_time(piece, server, before, due, now) for piece in news if piece.event is not Event.DONE]
-        self._remember({server.name: watch}, self._who(server), told)
-
-    def _last_good(self, server: ServerConfig) -> datetime | None:
-        """When the journal's last rotation that got a good backup ended."""
-        try:
-            return memory.last_good(self._journal(), server.name)
-        except StateError:
-            return None
+        self._remember({name: state}, self._who(server), told)
 
     def _remember(
         self, changes: Mapping[str, AlertState | None], who: Sequence[Receiver] = (), told: Sequence[Message] = ()
     ) -> None:
-        """Take in what is known now of some servers, None where one is gone, and tell that; the journal first."""
-        changes = {name: watch for name, watch in changes.items() if self._watches.get(name) != watch}
-        for name, watch in changes.items():
-            self._due.pop(name, None)
-            if watch is None:
-                del self._watches[name]
+        """Take in what was told of some servers, None where one is gone, and tell that; the journal first.
+
+        With it the journal is told how they stand, so that a restart need not read all their rotations.
+        """
+        for name, state in changes.items():
+            if state is None:
+                self._states.pop(name, None)
             else:
-                self._watches[name] = watch
+                self._states[name] = state
+        known = {
+            name: state if state is None else (state, self._tracker.at_hand(name)) for name, state in changes.items()
+        }
         letters = [(receiver, one) for one in told for receiver in who if receiver.wants(one)]
         waiting = [(receiver.config.name, one) for receiver, one in letters]
         try:
-            memory.remember(self._journal(), changes, waiting, self._clock.now())
+            memory.remember(self._journal, known, waiting, self._clock.now())
         except StateError as error:
             self._behind = True
             log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")

@@ -11,14 +11,16 @@ from typing import Any
 from daemon.alerts.formats import as_json, from_json
 from daemon.alerts.message import Message
 from daemon.core.alerting import AlertState, Event
-from daemon.core.units import read_rfc3339, rfc3339
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.state import Alert, Journal
+from daemon.status.history import ServerHistory
+from daemon.status.stored import to_watch
 
 log = get_logger()
 
-RECENT = 20
+Known = tuple[AlertState, ServerHistory]
+"""Which troubles of a server were told, and how it stands."""
 
 
 def recalled(journal: Journal) -> dict[str, AlertState]:
@@ -32,7 +34,7 @@ def recalled(journal: Journal) -> dict[str, AlertState]:
 
 def remember(
     journal: Journal,
-    changes: Mapping[str, AlertState | None],
+    changes: Mapping[str, Known | None],
     waiting: Iterable[tuple[str, Message]],
     at: datetime,
     *,
@@ -46,7 +48,7 @@ def remember(
         Alert(receiver, message.server, message.news.event.value, {**as_json(message), "done": message.done})
         for receiver, message in waiting
     ]
-    watches = {name: None if watch is None else _written(watch) for name, watch in changes.items()}
+    watches = {name: None if known is None else _written(known) for name, known in changes.items()}
     if watches or alerts or whole:
         journal.watch(watches, at, alerts, whole=whole)
 
@@ -73,29 +75,13 @@ def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) -> Non
     journal.alerts_sent([(receiver, message.server, message.news.event.value) for message in messages])
 
 
-def last_good(journal: Journal, server: str) -> datetime | None:
-    """Return when the server's last rotation that got a good backup ended, by hand or not; raises StateError."""
-    rows = journal.recent(server, limit=RECENT)
-    return next((row.ended_at for row in rows if row.summary.get("good")), None)
-
-
-def _written(watch: AlertState) -> Mapping[str, Any]:
-    return {
-        "fine_at": rfc3339(watch.fine_at, "auto"),
-        "good_at": rfc3339(watch.good_at, "auto") if watch.good_at else None,
-        "told": sorted(watch.told),
-        "beside": sorted(watch.beside),
-    }
+def _written(known: Known) -> Mapping[str, Any]:
+    state, history = known
+    return {**to_watch(history), "told": sorted(state.told), "beside": sorted(state.beside)}
 
 
 def _read(written: Mapping[str, Any]) -> AlertState:
-    good_at = written.get("good_at")
-    return AlertState(
-        fine_at=read_rfc3339(written["fine_at"]),
-        good_at=read_rfc3339(good_at) if good_at else None,
-        told=_events(written["told"]),
-        beside=_events(written.get("beside", ())),
-    )
+    return AlertState(told=_events(written["told"]), beside=_events(written.get("beside", ())))
 
 
 def _events(written: Iterable[str]) -> frozenset[Event]:

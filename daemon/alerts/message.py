@@ -1,18 +1,18 @@
 """What is told, in words: complete messages, from which every kind of receiver is served."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from daemon.alerts.assess import got_good
 from daemon.config.values import ServerConfig
-from daemon.core.alerting import Alert, AlertState, Event
+from daemon.core.alerting import Alert, Event
 from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.units import format_moment, format_size
 from daemon.log import redact
 from daemon.rotation.outcome import Outcome, Result
+from daemon.status.history import Good, ServerHistory, got_good
 
 Step = Literal["start", "success", "fail"]
 
@@ -41,7 +41,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One piece of news of one server. `good_at` is when the server's last good backup before it was there, `backup`
+    """One piece of news of one server. `good_at` is when the server's newest good backup before it was made, `backup`
     the one that this is about, where it is about one. `done` says that the rotation did what was due all the same.
 
     It holds plain values alone, so that one that waits can be kept in the journal.
@@ -115,9 +115,12 @@ class Ping:
     text: str = ""
 
 
-def of_outcome(news: Alert, server: ServerConfig, outcome: Outcome, before: AlertState, at: datetime) -> Message:
-    """What is told of a rotation."""
+def of_outcome(news: Alert, server: ServerConfig, outcome: Outcome, history: ServerHistory, at: datetime) -> Message:
+    """What is told of a rotation. `history` is the server's as it stands since."""
     text, hint = _made(outcome), ""
+    before = history
+    if got_good(outcome):
+        before = replace(history, good=Good(outcome.good_seen_at) if outcome.good_seen_at else None)
     if news.event is Event.RECOVERED:
         text += f"; {_over(news, before, server.policy.zone)}"
     elif news.event is Event.NEW_NORMAL:
@@ -130,8 +133,11 @@ def of_outcome(news: Alert, server: ServerConfig, outcome: Outcome, before: Aler
     return Message(news, *_names(server), at, text, hint, before.good_at, backup, done=done)
 
 
-def of_time(news: Alert, server: ServerConfig, before: AlertState, due: datetime, at: datetime) -> Message:
-    """What is told because time passed, or because a good backup was found that somebody made by hand."""
+def of_time(news: Alert, server: ServerConfig, before: ServerHistory, due: datetime, at: datetime) -> Message:
+    """What is told because time passed, or because a good backup was found that somebody made by hand.
+
+    `before` is the server's history without that.
+    """
     zone = server.policy.zone
     text, hint = f"made by hand; {_over(news, before, zone)}", ""
     if news.event is Event.OVERDUE:
@@ -170,11 +176,11 @@ def _wrong(outcome: Outcome) -> tuple[str, str]:
     return text, redact(problems[-1].hint) if problems else ""
 
 
-def _over(news: Alert, before: AlertState, zone: ZoneInfo) -> str:
+def _over(news: Alert, before: ServerHistory, zone: ZoneInfo) -> str:
     return f"before: {', '.join(news.after)}; {_since(before, zone)}"
 
 
-def _since(watch: AlertState, zone: ZoneInfo) -> str:
-    if watch.good_at is None:
-        return f"no good backup since the daemon watches it ({format_moment(watch.fine_at, zone)})"
-    return f"no good backup since {format_moment(watch.good_at, zone)}"
+def _since(before: ServerHistory, zone: ZoneInfo) -> str:
+    if before.good_at is None:
+        return f"no good backup since the daemon watches it ({format_moment(before.since, zone)})"
+    return f"no good backup since {format_moment(before.good_at, zone)}"

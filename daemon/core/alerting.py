@@ -1,6 +1,6 @@
 """When an operator is told: of each trouble once, and then that it is over; of suspicious backups each time.
 
-An `AlertState` is all that is remembered of one server; each function returns the next one and the alerts that follow.
+An `AlertState` is what was told of one server; each function returns the next one and the alerts that follow.
 Nothing here knows what a rotation is made of, who is told, or by what means.
 """
 
@@ -28,13 +28,10 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """One server: when last there was nothing to complain of (at first: since when it is watched), when its last good
-    backup was there, and of which troubles was told since. `beside` are those that were told beside a good backup, and
-    go on: that no backup comes is another trouble, of whatever kind.
+    """Which troubles of one server were told since its last good backup. `beside` are those that were told beside a
+    good backup, and go on: that no backup comes is another trouble, of whatever kind.
     """
 
-    fine_at: datetime
-    good_at: datetime | None = None
     told: frozenset[Event] = frozenset()
     beside: frozenset[Event] = frozenset()
 
@@ -64,7 +61,7 @@ class Alert:
     after: tuple[Event, ...] = ()
 
 
-def reported(watch: AlertState, report: Report, now: datetime) -> tuple[AlertState, tuple[Alert, ...]]:
+def reported(state: AlertState, report: Report) -> tuple[AlertState, tuple[Alert, ...]]:
     """Take in what came of a rotation: a trouble that was told is not told again before a good backup ended it.
 
     Suspicious backups are told each: the third of them is not the first again. That they are believed in the end is no
@@ -72,22 +69,20 @@ def reported(watch: AlertState, report: Report, now: datetime) -> tuple[AlertSta
     """
     news = []
     if report.good:
-        going_on = watch.beside & {report.trouble, report.lasting}
-        over = watch.told | (watch.beside - going_on)
+        going_on = state.beside & {report.trouble, report.lasting}
+        over = state.told | (state.beside - going_on)
         if over:
             believed = report.shrunk and Event.SUSPICIOUS in over
             news.append(Alert(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))
-        watch = AlertState(fine_at=now, good_at=now, beside=going_on)
-    elif report.excused:
-        watch = replace(watch, fine_at=now)
-    known = watch.beside if report.good else watch.told
+        state = AlertState(beside=going_on)
+    known = state.beside if report.good else state.told
     if report.trouble is not None and (report.trouble not in known or report.trouble is Event.SUSPICIOUS):
         known |= {report.trouble}
-        watch = replace(watch, beside=known) if report.good else replace(watch, told=known)
+        state = replace(state, beside=known) if report.good else replace(state, told=known)
         news.append(Alert(report.trouble))
     if report.good and report.trouble is None:
         news.append(Alert(Event.DONE))
-    return watch, tuple(news)
+    return state, tuple(news)
 
 
 def due_by(fine_at: datetime, starts: Starts, timeout: timedelta) -> datetime:
@@ -100,11 +95,11 @@ def due_by(fine_at: datetime, starts: Starts, timeout: timedelta) -> datetime:
     return max(first, fine_at + interval) + timeout + GRACE
 
 
-def looked(watch: AlertState, due: datetime, now: datetime) -> tuple[AlertState, tuple[Alert, ...]]:
+def looked(state: AlertState, due: datetime, now: datetime) -> tuple[AlertState, tuple[Alert, ...]]:
     """Look at the clock; a machine that slept through the moment tells as soon as it is awake."""
-    if now < due or Event.OVERDUE in watch.told:
-        return watch, ()
-    return replace(watch, told=watch.told | {Event.OVERDUE}), (Alert(Event.OVERDUE, tuple(sorted(watch.told))),)
+    if now < due or Event.OVERDUE in state.told:
+        return state, ()
+    return replace(state, told=state.told | {Event.OVERDUE}), (Alert(Event.OVERDUE, tuple(sorted(state.told))),)
 
 
 def wanted(news: Alert, events: Collection[Event]) -> bool:

@@ -100,16 +100,16 @@ class Service:
         if await self._stopped_while_held(context):
             context.journal.close()
             return
-        alerts = Alerts(config, lambda: context.journal, self._clock)
         tracker = StatusTracker(context)
         tracker.follow(config)
+        alerts = Alerts(config, tracker)
         open_and_watch = tracker.opening(lambda panel: open_client(panel, self._clock))
-        fleet = Fleet(config, context, open_and_watch, listeners=[alerts, tracker])
+        fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts])
         http = Http(FleetStatus(fleet, tracker))
 
         def obey(effective: Config) -> None:
-            alerts.reload(effective)
             tracker.follow(effective)
+            alerts.reload(effective)
             fleet.reload(effective)
 
         discovery = Discovery(self._clock, fleet.clients, obey)

@@ -3,13 +3,16 @@
 A snapshot that cannot be read is passed over, since the next rotation brings it anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from daemon.config.values import ServerConfig
+from daemon.core.units import read_rfc3339, rfc3339
 from daemon.errors import StateError
 from daemon.state import Journal, Rotation, Sample, Step
 from daemon.state import Snapshot as StoredSnapshot
-from daemon.status.history import ServerHistory, ended_of, history_of
+from daemon.status.history import Good, ServerHistory, ended_of, history_of
 from daemon.status.packed import read_detail
 from daemon.status.snapshot import Snapshot
 
@@ -24,6 +27,20 @@ def recall(journal: Journal, server: ServerConfig, begun: ServerHistory) -> Serv
     """Return what the journal knows of a server. `begun` is what is known without it. Raises StateError."""
     rows, snapshot = look(journal, server)
     return history_of(rows, snapshot, begun)
+
+
+def watched(journal: Journal) -> dict[str, ServerHistory]:
+    """Return what was known of each server, by its name, when alerts last wrote: since when it was fine, and the newest
+    good backup. One query tells it of all servers; a row that makes no sense is left out. Raises StateError.
+    """
+    known = ((name, _read_watch(row)) for name, row in journal.watches().items())
+    return {name: history for name, history in known if history is not None}
+
+
+def to_watch(history: ServerHistory) -> dict[str, Any]:
+    """What `watched` reads of a server."""
+    good_at = rfc3339(history.good_at, "auto") if history.good_at else None
+    return {"fine_at": rfc3339(history.fine_at, "auto"), "good_at": good_at}
 
 
 def look(journal: Journal, server: ServerConfig) -> tuple[list[Rotation], Snapshot | None]:
@@ -81,6 +98,15 @@ def from_stored(stored: StoredSnapshot) -> Snapshot | None:
 def is_of(row: Rotation, server: ServerConfig) -> bool:
     """Return whether a rotation was this server's; another may have had its name before."""
     return row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])
+
+
+def _read_watch(row: Mapping[str, Any]) -> ServerHistory | None:
+    try:
+        history = ServerHistory.begun(read_rfc3339(row["fine_at"]))
+        good_at = row.get("good_at")
+        return replace(history, good=Good(read_rfc3339(good_at))) if good_at else history
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _tells_too_little(rows: Sequence[Rotation], snapshot: Snapshot | None) -> bool:

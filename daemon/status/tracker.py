@@ -5,7 +5,7 @@ It only remembers. Where the journal fails it remembers less after a restart, sa
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from daemon.clock import Clock
 from daemon.config.values import Config, PanelConfig, ServerConfig
@@ -14,7 +14,7 @@ from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import Order, RotationContext
-from daemon.state import Sample
+from daemon.state import Journal, Sample
 from daemon.status import stored
 from daemon.status.counts import Counts, Reload
 from daemon.status.history import Began, ServerHistory, after_outcome
@@ -23,6 +23,9 @@ from daemon.status.snapshot import Snapshot
 from daemon.status.timetable import Timetable
 
 log = get_logger()
+
+LOOK_AGAIN = timedelta(minutes=1)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class StatusTracker:
@@ -42,6 +45,12 @@ class StatusTracker:
         self._begun: dict[str, ServerHistory] = {}
         """What is known of each server without its rotations: since when it is watched, when it was last fine."""
 
+        self._read: Journal | None = None
+        """The journal that told it."""
+
+        self._looked: dict[str, datetime] = {}
+        """When the journal was last asked of a server that is overdue."""
+
     @property
     def clock(self) -> Clock:
         """The daemon's clock."""
@@ -55,9 +64,11 @@ class StatusTracker:
         for name in [name for name, server in before.items() if not _same(server, config.servers.get(name))]:
             self.histories.pop(name, None)
             self._timetable.forget(name)
+            self._looked.pop(name, None)
             del self._begun[name]
         begun = ServerHistory.begun(now)
         self._begun = {name: self._begun.get(name, begun) for name in config.servers}
+        self._read_journal()
 
     def reload_failed(self) -> None:
         """The configuration on disk is refused, and the one before stays in force."""
@@ -96,9 +107,29 @@ class StatusTracker:
         server = self._servers.get(name)
         if server is None:
             return None
-        history, now = self.history(name), self.clock.now()
+        status = self._status(server)
+        if status.overdue and status.now - self._looked.get(name, LONG_AGO) >= LOOK_AGAIN:
+            return self._status(server) if self.look_again(name) else status
+        return status
+
+    def _status(self, server: ServerConfig) -> ServerStatus:
+        history, now = self.history(server.name), self.clock.now()
         times = self._timetable.times(server, history.fine_at, now)
-        return status_of(server, history, now, work=self.work(name), times=times)
+        return status_of(server, history, now, work=self.work(server.name), times=times)
+
+    def overdue_at(self, name: str) -> datetime:
+        """From when on a configured server is overdue, by what is at hand; it asks the journal nothing."""
+        return self._timetable.overdue_at(self._servers[name], self.at_hand(name).fine_at)
+
+    def look_again(self, name: str) -> bool:
+        """Ask the journal whether another process rotated a configured server well; return whether it did."""
+        self._looked[name] = self.clock.now()
+        before, now = self.history(name), self._recalled(self._servers[name])
+        later = now.last is not None and (before.last is None or now.last.ended_at > before.last.ended_at)
+        if not later or now.fine_at <= before.fine_at:
+            return False
+        self.histories[name] = replace(now, began=before.began)
+        return True
 
     def work(self, name: str) -> Work | None:
         """How far the server's rotation is, where one is under way."""
@@ -117,10 +148,31 @@ class StatusTracker:
 
     def history(self, name: str) -> ServerHistory:
         """What is remembered of a server; what is not at hand is recalled from the journal."""
+        self._read_journal()
         server = self._servers.get(name)
         if name not in self.histories and server is not None:
             self.histories[name] = self._recalled(server)
         return self.histories.get(name) or ServerHistory.begun(self.clock.now())
+
+    def at_hand(self, name: str) -> ServerHistory:
+        """What is known of a configured server without asking the journal of its rotations."""
+        self._read_journal()
+        return self.histories.get(name) or self._begun[name]
+
+    def _read_journal(self) -> None:
+        """Recall what an earlier daemon knew: once, and again from a journal that is opened anew."""
+        if self._read is self.context.journal:
+            return
+        try:
+            watched = stored.watched(self.context.journal)
+        except StateError:
+            return
+        self._read = self.context.journal
+        for name, known in watched.items():
+            if name in self._begun and known.fine_at < self._begun[name].fine_at:
+                self._begun[name] = known
+                if name in self.histories and self.histories[name].last is None:
+                    del self.histories[name]
 
     def _recalled(self, server: ServerConfig) -> ServerHistory:
         """What the journal knows of a server."""

@@ -1,5 +1,6 @@
 """Values that the tests of alerts are made of."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,16 @@ from typing import Any
 from pydantic import SecretStr
 
 from daemon.alerts.message import Made, Message
-from daemon.config.values import AlertConfig, ServerConfig
+from daemon.clock import Clock
+from daemon.config.values import AlertConfig, Config, ServerConfig
 from daemon.core.alerting import Alert, Event
 from daemon.core.model import Action, Backup, Reason, State, Verdict
 from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Outcome, Problem, Result
-from daemon.rotation.run import Order
+from daemon.rotation.run import Order, RotationContext
+from daemon.rotation.slots import NodeSlots
+from daemon.state import Journal
+from daemon.status.tracker import StatusTracker
 from tests.config.support import loaded
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -56,3 +61,13 @@ def outcome(result: Result, *codes: str, good: bool = False, **more: Any) -> Out
     state = State.GOOD if good else State.FAILED
     verdicts = (Verdict(BACKUP, state, own=True, action=Action.KEEP, reasons=(Reason("last", "1", "newest"),)),)
     return Outcome("survival", "main", "standard", result, created=BACKUP, problems=problems, verdicts=verdicts, **more)
+
+
+def tracking(config: Config, clock: Clock, journal: Journal | None = None) -> StatusTracker:
+    """What tells alerts how those servers stand."""
+    context = RotationContext(
+        clock, journal or Journal.memory(), None, NodeSlots(clock), config.servers.get, random.Random(1)
+    )
+    tracker = StatusTracker(context)
+    tracker.follow(config)
+    return tracker

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from daemon.alerts.assess import knowing, report_of
+from daemon.alerts.assess import report_of
 from daemon.alerts.message import of_outcome
 from daemon.core.alerting import Alert, AlertState, Event, Report, reported
 from daemon.rotation.outcome import Result
+from daemon.status.history import Good, ServerHistory
 from tests.alerts.build import NOON, order, outcome, server
 
+HISTORY = ServerHistory.begun(NOON)
 LATER = NOON + timedelta(minutes=10)
 DONE, SKIPPED, FAILED, REFUSED = Result
 ROWS = [
@@ -38,19 +40,20 @@ def test_an_outcome_is_judged(tmp_path: Path, ended: Any, attempt: int, report: 
     assert report_of(order(server(tmp_path), attempt), ended) == report
 
 
-def test_a_good_backup_that_was_seen_is_known_without_any_memory(tmp_path: Path) -> None:
-    """The first failure after a start without state does not say that there never was one; what is known stays."""
-    new, old = AlertState(NOON), AlertState(NOON, good_at=NOON - timedelta(days=2))
-    seen = replace(outcome(FAILED, "node"), good_seen_at=NOON - timedelta(days=1))
-    assert knowing(new, seen).good_at == NOON - timedelta(days=1)
-    assert knowing(old, seen) == old
-    assert knowing(new, outcome(FAILED, "node")) == new
+def test_the_last_good_backup_before_a_new_one_is_what_the_rotation_saw(tmp_path: Path) -> None:
+    """Of a failure it is the newest that is known."""
+    day, config = NOON - timedelta(days=1), server(tmp_path)
+    history = replace(HISTORY, good=Good(NOON))
+    done = replace(outcome(DONE, good=True), good_seen_at=day)
+    assert of_outcome(Alert(Event.DONE), config, done, history, NOON).good_at == day
+    assert of_outcome(Alert(Event.DONE), config, outcome(DONE, good=True), history, NOON).good_at is None
+    assert of_outcome(Alert(Event.FAILED), config, outcome(FAILED, "node"), history, NOON).good_at == NOON
 
 
 @pytest.mark.parametrize(("code", "title"), [("max-deletions", "something needs you"), ("node", "the backup failed")])
 def test_a_good_backup_whose_deletions_are_held_did_not_fail(tmp_path: Path, code: str, title: str) -> None:
     """It is told, under a title that lets nobody believe that there is no backup."""
-    told = of_outcome(Alert(Event.FAILED), server(tmp_path), outcome(REFUSED, code, good=True), AlertState(NOON), NOON)
+    told = of_outcome(Alert(Event.FAILED), server(tmp_path), outcome(REFUSED, code, good=True), HISTORY, NOON)
     assert title in told.title
 
 
@@ -66,10 +69,10 @@ def test_a_deletion_that_failed_is_told_once_and_not_each_day_anew(tmp_path: Pat
     again = replace(made, undeleted=tuple(verdict.backup for verdict in made.verdicts))
     later = replace(again, retry_at=NOON + timedelta(minutes=10))
     config = server(tmp_path)
-    watch, first = reported(AlertState(NOON), report_of(order(config), later), NOON)
-    watch, second = reported(watch, report_of(order(config, attempt=1), later), NOON)
-    watch, third = reported(watch, report_of(order(config), later), NOON)
-    watch, fourth = reported(watch, report_of(order(config, attempt=1), later), NOON)
+    watch, first = reported(AlertState(), report_of(order(config), later))
+    watch, second = reported(watch, report_of(order(config, attempt=1), later))
+    watch, third = reported(watch, report_of(order(config), later))
+    watch, fourth = reported(watch, report_of(order(config, attempt=1), later))
     told = [[news.event for news in piece if news.event is not Event.DONE] for piece in (first, second, third, fourth)]
     assert told == [[], [Event.FAILED], [], []]
-    assert "something needs you" in of_outcome(Alert(Event.FAILED), config, again, AlertState(NOON), NOON).title
+    assert "something needs you" in of_outcome(Alert(Event.FAILED), config, again, HISTORY, NOON).title

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from daemon.alerts.formats import as_json
 from daemon.alerts.sender import Sender
 from daemon.config.models import AlertTable
 from daemon.config.values import AlertConfig, Config, HttpConfig
-from daemon.core.alerting import Event
+from daemon.core.alerting import AlertState, Event
 from daemon.errors import StateError
 from daemon.fleet.fleet import Fleet
 from daemon.log import configure
@@ -28,7 +28,8 @@ from daemon.sandbox.faults import web_page
 from daemon.sandbox.records import Outcome, Server, Settings, User, Work
 from daemon.sandbox.scenes import KEY, empty
 from daemon.state import Alert, Journal
-from tests.alerts.build import TROUBLE, alert, message, order, outcome
+from daemon.status.tracker import StatusTracker
+from tests.alerts.build import TROUBLE, alert, message, order, outcome, tracking
 from tests.virtual import BACKEND, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time, until
 
@@ -114,12 +115,20 @@ class Stage:
     @asynccontextmanager
     async def running(self, config: Config, flush: float = 3) -> AsyncIterator[Fleet]:
         """A daemon with its alerts, as the service has them."""
-        journal: Callable[[], Journal] = lambda: fleet._tools.journal  # noqa: E731
-        alerts = self.alerts = Alerts(config, journal, self.clock, self.told.sender())
-        async with self.daemons.running(config, alerts) as fleet:
+        async with self.daemons.running(config) as fleet:
+            tracker = StatusTracker(fleet._tools)
+            tracker.follow(config)
+            alerts = self.alerts = Alerts(config, tracker, self.told.sender())
+            fleet._listeners = (tracker, alerts)
             alerts.start()
             yield fleet
             await alerts.close(flush)
+
+    def reload(self, config: Config) -> None:
+        """Let alerts obey another configuration, as the service does."""
+        assert self.alerts is not None
+        self.alerts._tracker.follow(config)
+        self.alerts.reload(config)
 
     def fail(self, times: int = 1) -> None:
         """Let the next backups of survival fail on their node."""
@@ -329,8 +338,8 @@ async def test_trouble_of_many_is_one_message_and_nobodys_is_missing(stage: Stag
     servers = {name: replace(one, name=name) for name in (f"s{number}" for number in range(3000))}
     http = HttpConfig("127.0.0.1", 9180, frozenset(), None, "https://backups.example.com")
     crowd = replace(config, servers=servers, http=http)
-    alerts = Alerts(crowd, lambda: journal, stage.clock, stage.told.sender())
     with Journal.open(stage.daemons.folder / "state") as journal:
+        alerts = Alerts(crowd, tracking(crowd, stage.clock, journal), stage.told.sender())
         alerts.start()
         for server in servers.values():
             alerts.ended(order(server), outcome(Result.REFUSED, "limit"))
@@ -364,13 +373,8 @@ async def test_at_one_address_starts_push_out_no_end(stage: Stage) -> None:
     one = config.servers["survival"]
     crowd = [replace(one, name=f"s{number}") for number in range(500)]
     late = replace(one, name="late")
-    journal = Journal.memory()
-    alerts = Alerts(
-        replace(config, servers={server.name: server for server in (*crowd, late)}),
-        lambda: journal,
-        stage.clock,
-        stage.told.sender(),
-    )
+    crowded = replace(config, servers={server.name: server for server in (*crowd, late)})
+    alerts = Alerts(crowded, tracking(crowded, stage.clock), stage.told.sender())
     alerts.start()
     for server in crowd:
         alerts.began(order(server))
@@ -449,7 +453,8 @@ async def test_a_policy_says_who_is_told(stage: Stage) -> None:
             name: replace(server, policy=replace(server.policy, alerts=names))
             for name, server in config.servers.items()
         }
-        alerts = Alerts(replace(config, servers=servers), Journal.memory, stage.clock, stage.told.sender())
+        asked = replace(config, servers=servers)
+        alerts = Alerts(asked, tracking(asked, stage.clock), stage.told.sender())
         alerts.start()
         assert sorted(receiver.config.name for receiver in alerts._who(servers["survival"])) == told
         await alerts.close(0)
@@ -493,17 +498,18 @@ async def test_a_reload_obeys_new_receivers_and_forgets_servers_that_are_gone(st
         await until(stage.clock, at(1, 4, 11))
         elsewhere = replace(config, alerts={"ops": alert(f"{HOOK}/elsewhere")})
         fleet.reload(elsewhere)
-        stage.alerts.reload(elsewhere)
+        stage.reload(elsewhere)
         stage.told.dead = False
         await until(stage.clock, at(2, 5))
         assert {str(request.url) for request in stage.told.requests} == {f"{HOOK}/elsewhere"}
         assert [words.split()[-1] for words in stage.told.of("survival")] == ["failed", "recovered"]
         without = replace(elsewhere, servers={"creative": elsewhere.servers["creative"]})
         fleet.reload(without)
-        stage.alerts.reload(without)
+        stage.reload(without)
         await until(stage.clock, at(4, 5))
-        stage.alerts.reload(elsewhere)
-        assert stage.alerts._watches["survival"].fine_at == stage.clock.now()
+        stage.reload(elsewhere)
+        assert stage.alerts._states["survival"] == AlertState()
+        assert stage.alerts._tracker.at_hand("survival").fine_at == stage.clock.now()
     with Journal.open(stage.daemons.folder / "state") as journal:
         assert set(journal.watches()) == {"survival", "creative"}
 
@@ -539,7 +545,7 @@ async def test_where_nobody_is_told_nothing_is_remembered(stage: Stage) -> None:
         stage.fail(2)
         await until(stage.clock, at(1, 5))
         assert stage.alerts is not None
-        assert stage.alerts._watches == {}
+        assert stage.alerts._states == {}
 
 
 async def test_a_journal_that_fails_costs_only_the_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -610,11 +616,13 @@ async def test_a_journal_that_is_opened_later_is_recalled_then(stage: Stage) -> 
     known = {"fine_at": at(1, 3).isoformat(), "good_at": at(1, 3).isoformat(), "told": ["failed"]}
     journals = [Journal.memory(), Journal.open(stage.daemons.folder / "state")]
     journals[1].watch({"survival": known}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
-    alerts = Alerts(config, lambda: journals[0], stage.clock, stage.told.sender())
+    tracker = tracking(config, stage.clock, journals[0])
+    alerts = Alerts(config, tracker, stage.told.sender())
     alerts.start()
     await stage.clock.sleep(10)
     assert stage.told.of("survival") == []
     journals.pop(0)
+    tracker.context.journal = journals[0]
     await stage.clock.sleep(70)
     alerts.ended(order(config.servers["survival"], attempt=1), outcome(Result.FAILED))
     await stage.clock.sleep(70)

@@ -16,10 +16,10 @@ TROUBLES = (Event.FAILED, Event.LIMIT, Event.SUSPICIOUS, Event.OVERDUE)
 
 
 def told(watch: AlertState, *reports: Report) -> list[list[Alert]]:
-    """What is told of each of the reports, one an hour."""
+    """What is told of each of the reports."""
     heard = []
-    for hours, report in enumerate(reports, 1):
-        watch, news = reported(watch, report, NOON + timedelta(hours=hours))
+    for report in reports:
+        watch, news = reported(watch, report)
         heard.append(list(news))
     return heard
 
@@ -32,14 +32,13 @@ def trouble(event: Event, *, good: bool = False) -> Report:
 def test_the_events_are_called_as_the_configuration_calls_them() -> None:
     """Whoever is to be told asks for them by these words."""
     assert [*Event] == ["failed", "limit", "suspicious", "overdue", "new_normal", "recovered", "done"]
-    assert AlertState(NOON).good_at is None
     assert Report() == Report(good=False, trouble=None, excused=False)
 
 
 def test_a_trouble_is_told_once_and_then_its_end() -> None:
     """Three failures make one message, and the good backup after them another."""
     failed = trouble(Event.FAILED)
-    assert told(AlertState(NOON), failed, failed, failed, GOOD, GOOD) == [
+    assert told(AlertState(), failed, failed, failed, GOOD, GOOD) == [
         [Alert(Event.FAILED)],
         [],
         [],
@@ -51,18 +50,18 @@ def test_a_trouble_is_told_once_and_then_its_end() -> None:
 def test_each_suspicious_backup_is_told() -> None:
     """Three of them may be three nights in which somebody could still have looked."""
     small = trouble(Event.SUSPICIOUS)
-    assert told(AlertState(NOON), small, small, small) == [[Alert(Event.SUSPICIOUS)]] * 3
+    assert told(AlertState(), small, small, small) == [[Alert(Event.SUSPICIOUS)]] * 3
 
 
 def test_that_small_ones_are_believed_is_told_as_what_it_is() -> None:
     """It is no recovery; and only where small ones were told before it."""
     small, believed = trouble(Event.SUSPICIOUS), Report(good=True, shrunk=True)
     new_normal = Alert(Event.NEW_NORMAL, (Event.SUSPICIOUS,))
-    assert told(AlertState(NOON), small, believed, believed)[1:] == [
+    assert told(AlertState(), small, believed, believed)[1:] == [
         [new_normal, Alert(Event.DONE)],
         [Alert(Event.DONE)],
     ]
-    failed = told(AlertState(NOON), trouble(Event.FAILED), believed)[1]
+    failed = told(AlertState(), trouble(Event.FAILED), believed)[1]
     assert failed == [Alert(Event.RECOVERED, (Event.FAILED,)), Alert(Event.DONE)]
 
 
@@ -77,7 +76,7 @@ def test_of_a_new_normal_hears_who_heard_of_what_is_over(events: set[str], hears
 
 def test_another_trouble_is_told_as_well_and_one_end_ends_them_all() -> None:
     """A server at its limit that then fails: both, each once."""
-    heard = told(AlertState(NOON), trouble(Event.LIMIT), trouble(Event.FAILED), trouble(Event.LIMIT), GOOD)
+    heard = told(AlertState(), trouble(Event.LIMIT), trouble(Event.FAILED), trouble(Event.LIMIT), GOOD)
     assert [news.event for each in heard for news in each] == ["limit", "failed", "recovered", "done"]
     assert heard[-1][0].after == (Event.FAILED, Event.LIMIT)
 
@@ -85,13 +84,13 @@ def test_another_trouble_is_told_as_well_and_one_end_ends_them_all() -> None:
 def test_after_its_end_the_same_trouble_is_news_again() -> None:
     """A server that fails every other night is worth a message each time."""
     failed = trouble(Event.FAILED)
-    events = [news.event for each in told(AlertState(NOON), failed, GOOD, failed) for news in each]
+    events = [news.event for each in told(AlertState(), failed, GOOD, failed) for news in each]
     assert events == ["failed", "recovered", "done", "failed"]
 
 
 def test_a_good_backup_in_a_refused_rotation_ends_what_was_and_tells_the_refusal() -> None:
     """max_deletions: the new backup stands, nothing was deleted."""
-    late = AlertState(NOON, told=frozenset({Event.OVERDUE}))
+    late = AlertState(told=frozenset({Event.OVERDUE}))
     braked = trouble(Event.FAILED, good=True)
     assert told(late, braked, braked, GOOD) == [
         [Alert(Event.RECOVERED, (Event.OVERDUE,)), Alert(Event.FAILED)],
@@ -100,25 +99,23 @@ def test_a_good_backup_in_a_refused_rotation_ends_what_was_and_tells_the_refusal
     ]
 
 
-def test_a_good_backup_is_remembered_by_its_moment() -> None:
-    """From then on the server is fine, and its next backup is counted from there."""
-    later = NOON + timedelta(days=1)
+def test_a_good_backup_ends_what_was_told() -> None:
+    """What is wrong beside it goes on."""
     for report, open_troubles in ((GOOD, set()), (trouble(Event.LIMIT, good=True), {Event.LIMIT})):
-        watch, _ = reported(AlertState(NOON, told=frozenset({Event.FAILED})), report, later)
-        assert watch == AlertState(later, later, beside=frozenset(open_troubles))
+        state, _ = reported(AlertState(told=frozenset({Event.FAILED})), report)
+        assert state == AlertState(beside=frozenset(open_troubles))
 
 
 def test_what_decides_nothing_tells_nothing_and_changes_nothing() -> None:
     """A first failure that is tried again, a state that passes."""
-    watch = AlertState(NOON, told=frozenset({Event.LIMIT}))
-    assert reported(watch, Report(), NOON + timedelta(days=1)) == (watch, ())
+    state = AlertState(told=frozenset({Event.LIMIT}))
+    assert reported(state, Report()) == (state, ())
 
 
 def test_a_suspended_server_is_excused_and_has_not_recovered() -> None:
-    """Its next backup is not overdue while it may not be backed up, and what was told stays told."""
-    watch = AlertState(NOON, good_at=NOON, told=frozenset({Event.FAILED}))
-    later = NOON + timedelta(days=1)
-    assert reported(watch, Report(excused=True), later) == (AlertState(later, NOON, watch.told), ())
+    """What was told stays told."""
+    state = AlertState(told=frozenset({Event.FAILED}))
+    assert reported(state, Report(excused=True)) == (state, ())
 
 
 @pytest.mark.parametrize(
@@ -148,11 +145,11 @@ def test_the_splay_is_allowed_for() -> None:
 
 def test_overdue_is_told_once_from_the_moment_on() -> None:
     """However late somebody looks: a machine that slept through it tells when it is awake."""
-    watch, late = AlertState(NOON), NOON + timedelta(days=3)
+    watch, late = AlertState(), NOON + timedelta(days=3)
     assert looked(watch, late, late - timedelta(seconds=1)) == (watch, ())
     now_told, news = looked(watch, late, late)
     assert news == (Alert(Event.OVERDUE),)
-    assert now_told == AlertState(NOON, told=frozenset({Event.OVERDUE}))
+    assert now_told == AlertState(told=frozenset({Event.OVERDUE}))
     assert looked(now_told, late, late + timedelta(days=30)) == (now_told, ())
 
 
@@ -166,7 +163,7 @@ def test_of_an_end_only_those_are_told_who_were_told_of_what_ended() -> None:
 
 def test_who_knows_already_why_there_is_no_backup_is_not_told_that_it_is_overdue() -> None:
     """Two messages for one outage are one too many; who asked for overdue alone gets that one."""
-    _, (overdue,) = looked(AlertState(NOON, told=frozenset({Event.FAILED})), NOON, NOON)
+    _, (overdue,) = looked(AlertState(told=frozenset({Event.FAILED})), NOON, NOON)
     assert overdue == Alert(Event.OVERDUE, (Event.FAILED,))
     assert not wanted(overdue, {Event.OVERDUE, Event.FAILED})
     assert wanted(overdue, {Event.OVERDUE, Event.LIMIT})
@@ -189,7 +186,7 @@ def test_whatever_happens_troubles_and_ends_alternate(happening: list[Report]) -
     What is wrong beside a good backup is another trouble than that none comes, though both have one name.
     """
     open_troubles: set[tuple[Event | None, bool]] = set()
-    for report, each in zip(happening, told(AlertState(NOON), *happening), strict=True):
+    for report, each in zip(happening, told(AlertState(), *happening), strict=True):
         for news in each:
             if news.event in {Event.RECOVERED, Event.NEW_NORMAL}:
                 assert news.after
@@ -204,7 +201,7 @@ def test_whatever_happens_troubles_and_ends_alternate(happening: list[Report]) -
 def test_that_no_backup_comes_is_told_though_another_trouble_of_that_name_was_told_beside_good_ones() -> None:
     """A key that may not delete, or a brake that holds; a week later the node is gone."""
     held, failed = trouble(Event.FAILED, good=True), trouble(Event.FAILED)
-    assert told(AlertState(NOON), held, held, failed, failed, held, held) == [
+    assert told(AlertState(), held, held, failed, failed, held, held) == [
         [Alert(Event.FAILED)],
         [],
         [Alert(Event.FAILED)],

@@ -213,11 +213,11 @@ class Daemon(Process):
         config = read()
         self.context = open_context(config.state_dir, self.clock, config.servers.get, self.names())
         self.simulation.context[self.name] = self.context
-        self.alerts = Alerts(config, lambda: self.context.journal, self.clock, Mailbox(self))
         self.tracker = StatusTracker(self.context)
         self.tracker.follow(config)
+        self.alerts = Alerts(config, self.tracker, Mailbox(self))
         open_and_watch = self.tracker.opening(self.open_client)
-        self.fleet = Fleet(config, self.context, open_and_watch, listeners=[self.alerts, self, self.tracker])
+        self.fleet = Fleet(config, self.context, open_and_watch, listeners=[self.tracker, self.alerts, self])
         self._context = copy_context()
         self.simulation.recorder.tell(f"{self.name} starts")
         self.alerts.start()
@@ -241,7 +241,7 @@ class Daemon(Process):
             self.tracker.reload_failed()
             return
         with suppress(asyncio.CancelledError):  # it is killed in the midst of this
-            for obey in (self.alerts.reload, self.tracker.follow, self.fleet.reload):
+            for obey in (self.tracker.follow, self.alerts.reload, self.fleet.reload):
                 self._context.run(obey, config)
 
     async def metrics(self) -> str:

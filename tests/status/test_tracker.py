@@ -15,7 +15,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order, Stage
 from daemon.state import Journal, Rotation
-from daemon.status.history import ServerHistory
+from daemon.status.history import Good, ServerHistory
 from daemon.status.stored import from_stored, to_stored
 from tests.web.gallery import DAY, NOW, Gallery, backup, configured, empty, judged, nightly, open_client, snapshot
 
@@ -350,3 +350,69 @@ def test_the_newest_client_of_each_panel_is_known(gallery: Gallery) -> None:
     open_watched = gallery.tracker.opening(opening)
     assert open_watched(server_of(gallery).panel) is gallery.tracker.clients["main"]
     assert open_watched(server_of(gallery).panel) is gallery.tracker.clients["main"] is made[1]
+
+
+def by_hand(gallery: Gallery) -> datetime:
+    """Let another process rotate the server well, now; return when."""
+    journal, at = gallery.context.journal, gallery.clock.now()
+    number = journal.begin(
+        server_uuid=UUID, server="survival", panel="main", policy="standard", trigger="manual", start_at=None, at=at
+    )
+    journal.end(number, at=at, result="done", summary={"good": True, "problems": []})
+    return at
+
+
+def test_a_server_that_was_rotated_by_hand_is_not_overdue(gallery: Gallery) -> None:
+    """The journal is asked before a server is called overdue, and again a minute later at the earliest."""
+    rotated(gallery, bad())
+    gallery.clock.elapsed += 3 * DAY.total_seconds()
+    overdue = gallery.tracker.status("survival")
+    assert overdue
+    assert overdue.overdue
+    at = by_hand(gallery)
+    gallery.clock.elapsed += 59
+    assert gallery.tracker.status("survival") == replace(overdue, now=gallery.clock.now())
+    gallery.clock.elapsed += 1
+    status = gallery.tracker.status("survival")
+    assert status
+    assert not status.overdue
+    assert (status.good_at, status.history.failures) == (at, 0)
+
+
+def test_the_journal_takes_nothing_back(gallery: Gallery) -> None:
+    """It may have failed while the rotation that is known here ended."""
+    gallery.tracker.ended(Order(server_of(gallery), "schedule"), good(server_of(gallery)))
+    before = history_of(gallery)
+    assert not gallery.tracker.look_again("survival")
+    gallery.context.journal.close()
+    assert not gallery.tracker.look_again("survival")
+    assert history_of(gallery) is before
+
+
+def test_what_alerts_wrote_is_known_of_all_servers_by_one_query(tmp_path: Path, journal: Journal) -> None:
+    """Since when a server is fine, that has no rotations yet or whose last good one is long ago; a row that makes no
+    sense is no row.
+    """
+    week = NOW - 7 * DAY
+    journal.watch(
+        {"survival": {"fine_at": week.isoformat(), "good_at": week.isoformat()}, "creative": {"fine_at": "yesterday"}},
+        NOW,
+    )
+    tracker = empty(configured(tmp_path, ["survival", "creative"]), journal=journal).tracker
+    assert tracker.at_hand("survival") == ServerHistory(week, week, Good(week))
+    assert tracker.at_hand("creative") == ServerHistory.begun(NOW)
+    assert tracker.histories == {}
+    assert tracker.overdue_at("survival") < NOW < tracker.overdue_at("creative")
+    status = tracker.status("survival")
+    assert status
+    assert (status.overdue, status.good_at) == (True, week)
+
+
+def test_a_journal_that_is_opened_later_is_read_then(gallery: Gallery, journal: Journal) -> None:
+    """The state could not be used at the start, and nothing happened since."""
+    gallery.context.journal = Journal.memory()
+    again = empty(gallery.config, journal=gallery.context.journal)
+    assert history_of(again) == ServerHistory.begun(NOW)
+    journal.watch({"survival": {"fine_at": (NOW - DAY).isoformat()}}, NOW)
+    again.context.journal = journal
+    assert history_of(again) == ServerHistory.begun(NOW - DAY)

@@ -5,7 +5,8 @@ once and as well while a panel is down.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.units import format_duration
 from daemon.documents.commands import Document, moment, recorded
 from daemon.documents.status import held, troubles
-from daemon.errors import Exit
+from daemon.errors import Exit, StateError
 from daemon.fleet.discovery import remembered
 from daemon.state import Journal, Rotation
 from daemon.state.local.locks import is_locked
@@ -83,8 +84,7 @@ def show_status(settings: Settings, *, as_json: bool) -> int:
         state_dir = config.state_dir
         with opened_journal(state_dir) as journal:
             servers = remembered(config, journal.recent(limit=LOOKED_AT)).servers if config.discover else config.servers
-            running = journal.running()
-            shown = [_configured(server, journal, running, state_dir, now) for server in servers.values()]
+            shown = _configured(servers.values(), journal, state_dir, now)
     _show(shown, state_dir, now, as_json=as_json)
     return Exit.DONE
 
@@ -102,17 +102,40 @@ def _show(servers: Sequence[Shown], state_dir: Path | None, now: datetime, *, as
 
 
 def _configured(
-    server: ServerConfig, journal: Journal, running: Sequence[Rotation], state_dir: Path | None, now: datetime
+    servers: Iterable[ServerConfig], journal: Journal, state_dir: Path | None, now: datetime
+) -> list[Shown]:
+    """How these servers stand, each by its configuration."""
+    running, watched, new = journal.running(), dict[str, ServerHistory](), ServerHistory.begun(now)
+    with suppress(StateError):  # it says little that the rotations do not
+        watched = stored.watched(journal)
+    return [
+        _of_server(server, journal, watched.get(server.name, new), running=running, state_dir=state_dir, now=now)
+        for server in servers
+    ]
+
+
+def _of_server(
+    server: ServerConfig,
+    journal: Journal,
+    begun: ServerHistory,
+    *,
+    running: Sequence[Rotation],
+    state_dir: Path | None,
+    now: datetime,
 ) -> Shown:
     rows, snapshot = stored.look(journal, server)
-    history = history_of(rows, snapshot, ServerHistory.begun(now))
-    status = status_of(server, history, now)
-    last = next((row for row in rows if row.ended_at is not None), None)
+    history = history_of(rows, snapshot, begun)
     unfinished = next((row for row in running if stored.is_of(row, server)), None)
-    alive = unfinished is not None and is_locked(state_dir, unfinished.server_uuid)
-    policy = server.policy
     return Shown(
-        server.name, server.panel.name, policy.name, policy.zone, history, status, last, unfinished, alive=alive
+        server=server.name,
+        panel=server.panel.name,
+        policy=server.policy.name,
+        zone=server.policy.zone,
+        history=history,
+        status=status_of(server, history, now),
+        last=next((row for row in rows if row.ended_at is not None), None),
+        open=unfinished,
+        alive=unfinished is not None and is_locked(state_dir, unfinished.server_uuid),
     )
 
 
