@@ -1,5 +1,6 @@
 """What every test shares."""
 
+import gc
 import logging
 from collections.abc import Iterator
 
@@ -11,6 +12,12 @@ from tests.fakes import FakeClock
 
 # For hours without hurry: pytest tests/fuzz tests/stateful tests/core --hypothesis-profile=long --timeout=0
 settings.register_profile("long", max_examples=5000)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives as long as the run: it would look through thousands of tests each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
