@@ -174,7 +174,7 @@ def check(address: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=30,
     )
 
 

@@ -143,9 +143,12 @@ class Daemon:
         """Send a signal."""
         self.process.send_signal(number)
 
-    def ended(self, seconds: float = 8.0) -> int:
-        """Wait for the end, and return the exit code, negative for a signal."""
-        code = self.process.wait(seconds)
+    def ended(self) -> int:
+        """Wait for the end, and return the exit code, negative for a signal.
+
+        The patience is for a busy machine. Still it is less than the 25 s of a drain, after which every daemon ends.
+        """
+        code = self.process.wait(20)
         for reader in self._readers:
             reader.join()
         return code

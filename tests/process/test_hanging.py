@@ -101,7 +101,7 @@ def test_a_reload_that_hangs_holds_up_nothing(panel: Panel, mount: Path, tmp_pat
             daemon.send(signal.SIGHUP)
             wait_until(lambda: manager.count("RELOADING=1") == 3, "it reads again")
             daemon.send(signal.SIGTERM)
-            assert daemon.ended(4) == 0
+            assert daemon.ended() == 0
             assert daemon.events("daemon_stopped")
 
 
@@ -113,7 +113,7 @@ def test_a_start_that_hangs_ends_by_a_signal(panel: Panel, mount: Path) -> None:
         wait_until(lambda: _listens_for_signals(daemon.process.pid), "it listens for signals")
         daemon.send(signal.SIGHUP)
         daemon.send(signal.SIGTERM)
-        assert daemon.ended(4) == 0
+        assert daemon.ended() == 0
         assert daemon.events("daemon_started") == []
     mount.unlink()
     state = panel.folder / "state"
@@ -123,7 +123,7 @@ def test_a_start_that_hangs_ends_by_a_signal(panel: Panel, mount: Path) -> None:
         with running(panel) as daemon:
             daemon.wait_for("journal_waited_for")
             daemon.send(signal.SIGTERM)
-            assert daemon.ended(4) == 0
+            assert daemon.ended() == 0
         with running(panel) as daemon:
             daemon.wait_for("journal_waited_for")
             fcntl.flock(lock, fcntl.LOCK_UN)

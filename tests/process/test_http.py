@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from daemon.sandbox.records import Change
-from tests.process.support import Daemon, Panel, running
+from tests.process.support import PATIENCE, Daemon, Panel, running
 
 HEAVY = {"starlette", "uvicorn", "prometheus_client", "h11._connection"}
 
 
 def asked(address: str, path: str) -> str:
     """What the daemon answers there."""
-    with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=PATIENCE) as answer:
         text: str = answer.read().decode()
     return text
 

@@ -91,6 +91,6 @@ def test_a_daemon_that_is_started_again_after_its_work_does_nothing(panel: Panel
     with running(panel) as daemon:
         daemon.wait_for("daemon_started")
         daemon.send(signal.SIGTERM)
-        assert daemon.ended(5) == 0
+        assert daemon.ended() == 0
     assert not daemon.events("rotation_began")
     assert not daemon.events("start_missed")

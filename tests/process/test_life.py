@@ -19,7 +19,7 @@ from daemon.sandbox.records import Change
 from daemon.sandbox.scenes import KEY
 from daemon.service.life import Service
 from daemon.service.systemd import Notifier
-from tests.process.support import CLOCK, COMMAND, Panel, command, running, wait_until
+from tests.process.support import CLOCK, COMMAND, PATIENCE, Panel, command, running, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -32,7 +32,7 @@ def test_a_missed_start_is_caught_up_at_once_and_a_signal_ends_the_daemon_with_0
     with running(panel) as daemon:
         ended = daemon.wait_for("rotation_ended", result="done", deleted=2, kept=3)
         daemon.send(number)
-        assert daemon.ended(5) == 0
+        assert daemon.ended() == 0
     assert [backup.name for backup in panel.backups(survival)][-1] == ended["created"]
     assert daemon.events("stopping", signal=number.name)
     assert daemon.wait_for("daemon_stopped")["left"] == []
@@ -51,7 +51,7 @@ def test_in_a_container_the_log_is_on_stdout(panel: Panel) -> None:
         wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "a backup is asked for")
         daemon.terminate()
     finally:
-        out, err = daemon.communicate(timeout=10)
+        out, err = daemon.communicate(timeout=PATIENCE)
     assert (daemon.returncode, err) == (0, "")
     assert "daemon_started" in [json.loads(line)["event"] for line in out.splitlines()]
 
@@ -63,7 +63,7 @@ def test_sigterm_leaves_a_pending_backup_and_the_next_start_waits_for_the_same_o
     with running(panel) as daemon:
         made = daemon.wait_for("backup_created")
         daemon.send(signal.SIGTERM)
-        assert daemon.ended(5) == 0
+        assert daemon.ended() == 0
         assert daemon.wait_for("daemon_stopped")["left"] == ["survival"]
     assert panel.done(Change.DELETED, survival) == []
     with running(panel) as daemon:
@@ -81,7 +81,7 @@ def test_sigterm_during_a_create_waits_for_its_answer(panel: Panel) -> None:
     with running(panel) as daemon:
         wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "the panel is asked for a backup")
         daemon.send(signal.SIGTERM)
-        assert daemon.ended(6) == 0
+        assert daemon.ended() == 0
     assert daemon.events("backup_created")
     assert daemon.wait_for("daemon_stopped")["left"] == ["survival"]
 
@@ -96,7 +96,7 @@ def test_a_second_signal_leaves_at_once_what_the_first_one_waits_for(panel: Pane
         daemon.send(signal.SIGTERM)
         daemon.wait_for("stopping")
         daemon.send(signal.SIGTERM)
-        assert daemon.ended(5) == 0
+        assert daemon.ended() == 0
     assert not daemon.events("backup_created")
 
 
@@ -116,7 +116,7 @@ def test_a_bad_file_leaves_the_old_configuration_running_and_a_good_one_is_obeye
         daemon.wait_for("reloaded", servers=2)
         daemon.wait_for("rotation_ended", server="creative", result="done")
         daemon.send(signal.SIGTERM)
-        assert daemon.ended(5) == 0
+        assert daemon.ended() == 0
     assert len(daemon.events("rotation_ended", server="survival")) == 1, "the other server is not disturbed"
 
 
@@ -139,7 +139,7 @@ def test_systemd_is_told_of_the_whole_life(panel: Panel, tmp_path: Path) -> None
     panel.configure(panel.add_server(past=1))
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.settimeout(10)
+        manager.settimeout(PATIENCE)
         manager.bind(str(address))
 
         def told() -> dict[str, str]:
@@ -154,7 +154,7 @@ def test_systemd_is_told_of_the_whole_life(panel: Panel, tmp_path: Path) -> None
             reloading, again = told(), told()
             daemon.send(signal.SIGTERM)
             stopping = told()
-            assert daemon.ended(5) == 0
+            assert daemon.ended() == 0
     assert ready["READY"] == "1"
     assert "next start" in ready["STATUS"]
     assert reloading["RELOADING"] == "1"

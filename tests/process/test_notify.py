@@ -15,7 +15,7 @@ from daemon.config.load import load
 from daemon.fleet.fleet import Fleet
 from daemon.service.life import Service
 from daemon.service.systemd import Notifier
-from tests.process.support import CLOCK, Daemon, Panel, running
+from tests.process.support import CLOCK, PATIENCE, Daemon, Panel, running
 
 WATCHDOG_SECONDS = 1.0
 
@@ -50,14 +50,14 @@ class Manager:
         except BlockingIOError:
             return self.heard
         finally:
-            self._receiving.settimeout(10)
+            self._receiving.settimeout(PATIENCE)
 
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
     """A service manager that listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiving:
-        receiving.settimeout(10)
+        receiving.settimeout(PATIENCE)
         receiving.bind(str(tmp_path / "notify"))
         yield Manager(receiving)
 
@@ -83,23 +83,23 @@ def test_systemd_hears_of_a_whole_life(panel: Panel, manager: Manager) -> None:
         file = panel.configure(survival, creative)
         daemon.send(signal.SIGHUP)
         began = manager.wait_for("RELOADING")
-        again = manager.next()
         assert set(began) == {"RELOADING", "MONOTONIC_USEC"}
-        assert again["READY"] == "1"
+        assert manager.wait_for("READY")["READY"] == "1"
         daemon.wait_for("reloaded", servers=2)
 
         file.write_text(good + "nonsense")
         daemon.send(signal.SIGHUP)
         manager.wait_for("RELOADING")
-        assert manager.next()["READY"] == "1", "the old configuration is in force, so the service is ready"
+        assert manager.wait_for("READY")["READY"] == "1", "the old configuration is in force, so the service is ready"
         daemon.wait_for("reload_failed")
         manager.wait_for("WATCHDOG")
 
         daemon.send(signal.SIGTERM)
         stopping = manager.wait_for("STOPPING")
         assert "survival" in stopping["STATUS"]
-        assert int(manager.next()["EXTEND_TIMEOUT_USEC"]) > 28e6, "more than the drain and the last alerts may take"
-        assert daemon.ended(6) == 0
+        extended = manager.wait_for("EXTEND_TIMEOUT_USEC")
+        assert int(extended["EXTEND_TIMEOUT_USEC"]) > 28e6, "more than the drain and the last alerts may take"
+        assert daemon.ended() == 0
     assert not any("WATCHDOG" in message or "READY" in message for message in manager.rest()[-1:])
 
 

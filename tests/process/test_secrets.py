@@ -24,7 +24,7 @@ from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Node, Outcome, Storage, Work
 from daemon.sandbox.scenes import KEY
 from tests.leaks import known, leaks
-from tests.process.support import Panel, command, running, serving, wait_until
+from tests.process.support import PATIENCE, Panel, command, running, serving, wait_until
 
 KEY_VARIABLE = "PTERO_BACKUPD_PANELS__MAIN__API_KEY"
 OTHER_KEY = "ptlc_EXAMPLE_of_the_other_panel"
@@ -108,7 +108,7 @@ def test_a_run_full_of_failures_prints_and_stores_no_secret(panel: Panel) -> Non
         rotated = command(panel, "--verbose", "rotate", "echo", "wrong", "odd", **keys)
         history = command(panel, "history", "--json", **keys)
         daemon.send(signal.SIGTERM)
-        assert daemon.ended(5) == 0
+        assert daemon.ended() == 0
     assert (checked.returncode, rotated.returncode, history.returncode) == (2, 4, 0)
     assert "500" in daemon.output
     assert "401" in daemon.output
@@ -170,7 +170,7 @@ def test_what_is_shown_told_and_fetched_holds_no_secret_either(panel: Panel, mon
 def page(url: str) -> str:
     """What the daemon answers there, be it an error, with its headers."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 — our own daemon
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 — our own daemon
             return f"{answer.headers}{answer.read().decode()}"
     except urllib.error.HTTPError as error:
         with error:

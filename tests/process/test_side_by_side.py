@@ -9,7 +9,7 @@ import pytest
 
 from daemon.sandbox.faults import slow
 from daemon.sandbox.records import Backup, Change, Server, State
-from tests.process.support import COMMAND, Daemon, Panel, running, wait_until
+from tests.process.support import COMMAND, PATIENCE, Daemon, Panel, running, wait_until
 
 PAST = 6
 KEEP = 3
@@ -86,7 +86,7 @@ def test_of_two_daemons_and_a_rotation_by_hand_at_once_one_makes_the_backup(pane
             at_it, code = hand.pid, 0
         panel.world.report(survival, panel.backups(survival)[-1], success=True)
         wait_until(lambda: len(panel.done(Change.DELETED, survival)) == 2, "what is beyond retention is deleted")
-        out, err = hand.communicate(timeout=10)
+        out, err = hand.communicate(timeout=PATIENCE)
         assert hand.returncode == code
         for text in [err + out] * (code == 3) + [daemon.output for daemon in losers]:
             assert f"is being rotated already by process {at_it}" in text

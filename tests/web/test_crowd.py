@@ -13,6 +13,7 @@ import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from daemon.config.values import HttpConfig
+from daemon.web import site as site_of_the_page
 from daemon.web.crowd import Connection, Limits
 from daemon.web.fleet_page import FleetPage
 from daemon.web.site import Site
@@ -25,7 +26,7 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 HERE = HttpConfig("127.0.0.1", 0, frozenset(), None)
 FEW = Limits(connections=8, requests=2, backlog=4)
-QUICK = Limits(connections=8, requests=2, backlog=4, ask_seconds=0.1, answer_seconds=0.1)
+QUICK = Limits(connections=8, requests=2, backlog=4, ask_seconds=0.5, answer_seconds=0.5)
 
 
 @asynccontextmanager
@@ -41,7 +42,7 @@ async def listening(gallery: Gallery, limits: Limits) -> AsyncIterator[Site]:
 
 async def status_of(site: Site, path: str = "/healthz") -> int:
     """What is answered there, on a connection of its own."""
-    async with httpx.AsyncClient(timeout=10, verify=NO_TLS, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=30, verify=NO_TLS, trust_env=False) as client:
         return (await client.get(f"http://127.0.0.1:{site.port}{path}")).status_code
 
 
@@ -59,7 +60,7 @@ class Visitor:
     async def told(self) -> bytes:
         """All that comes until the daemon closes the connection."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return await self._reader.read()
         except ConnectionError:
             return b""
@@ -81,8 +82,8 @@ async def visiting(site: Site, *, room: int | None = None) -> AsyncIterator[Visi
 
 
 async def soon(holds: Callable[[], bool]) -> None:
-    """Wait until it holds, for ten seconds at most."""
-    for _ in range(1000):
+    """Wait until it holds, for half a minute at most."""
+    for _ in range(3000):
         if holds():
             return
         await asyncio.sleep(0.01)  # noqa: TID251 — sockets are waited for
@@ -167,7 +168,10 @@ async def test_of_many_who_ask_at_once_some_are_asked_to_come_again_and_health_i
 async def test_one_rendering_serves_all_who_ask_within_a_second(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fifty who ask at once cost as much as one, and so does who asks right after them."""
+    """Fifty who ask at once cost as much as one, and so does who asks right after them.
+
+    The second is as long as an hour here: on a busy machine fifty answers may take longer than a second.
+    """
     made = 0
     render = FleetPage.render
 
@@ -177,6 +181,7 @@ async def test_one_rendering_serves_all_who_ask_within_a_second(
         return await render(page, refresh=refresh)
 
     monkeypatch.setattr(FleetPage, "render", counted)
+    monkeypatch.setattr(site_of_the_page, "SHARED_SECONDS", 3600.0)
     async with listening(gallery, Limits(connections=60, requests=60)) as site:
         assert await asyncio.gather(*(status_of(site, "/") for _ in range(50))) == [200] * 50
         assert await status_of(site, "/") == 200
