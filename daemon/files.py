@@ -1,10 +1,9 @@
-"""The state folder: what is made in it is private, and belongs to whoever owns the folder.
+"""Private files in the state folder, owned by the folder's owner.
 
-A `sudo ptero-backupd rotate` beside a daemon with a user of its own must neither leave files that the daemon cannot
-open, nor be led astray by that user, who is less trusted than root. So root opens and makes what is in somebody's
-folder with that somebody's rights. What is opened is reached through the open folder and no symbolic link, and is a
-regular file with one name that belongs to the folder's owner or to us. OSErrors pass: the callers know what they were
-doing.
+Beside a daemon with its own user, `sudo ptero-backupd rotate` must neither leave files that the daemon cannot open, nor
+be misled by that user, who is less trusted than root. So root opens and creates files in another user's folder with
+that user's rights. Every file is opened through the open folder and through no symbolic link; it must be a regular file
+with one name, owned by the folder's owner or by us. OSErrors pass through: the callers know what they were doing.
 """
 
 import errno
@@ -22,7 +21,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def make_folder(path: Path) -> None:
-    """Make `path`, and what is missing above it, for its owner alone; a folder that exists stays as it is."""
+    """Create `path` and its missing parents, for the owner alone; leave an existing folder as it is."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         with (
@@ -34,7 +33,9 @@ def make_folder(path: Path) -> None:
 
 
 def try_folder(path: Path) -> None:
-    """Find out whether files could be made and filled in `path`, or it be made where it is missing; nothing is left."""
+    """Check that files can be created and filled in `path`, or that a missing `path` can be created; leave nothing
+    behind.
+    """
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     with (
         opened_folder(there) as folder,
@@ -46,7 +47,7 @@ def try_folder(path: Path) -> None:
 
 @contextmanager
 def opened_folder(path: Path, inner: str | None = None) -> Iterator[int]:
-    """The descriptor of a folder, or of the one in it, which is made where it is missing and is never a link."""
+    """Return a descriptor of a folder, or of `name` in it, which is created if missing and is never a link."""
     with _closed_at_the_end(os.open(path, _FOLDER)) as folder:
         if inner is None:
             yield folder
@@ -60,9 +61,9 @@ def opened_folder(path: Path, inner: str | None = None) -> Iterator[int]:
 
 
 def open_private(folder: int, name: str, flags: int = 0) -> int:
-    """Open a file in that folder for reading and writing, making it (0600) where it is missing; its descriptor.
+    """Open a file in that folder for reading and writing, creating it (0600) if missing; return its descriptor.
 
-    OSError for anything that should not be there, as `refuse_foreign` has it.
+    Raises OSError for anything that should not be there, as `refuse_foreign` does.
     """
     descriptor = open_in(folder, name, flags)
     try:
@@ -74,28 +75,29 @@ def open_private(folder: int, name: str, flags: int = 0) -> int:
 
 
 def open_in(folder: int, name: str, flags: int = 0) -> int:
-    """The same, whatever the file is that is there: the caller looks at it before it is used."""
+    """As `open_private`, but open whatever file is there: the caller checks it before use."""
     how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with as_owner(folder):
         return os.open(name, how | flags, FILE_MODE, dir_fd=folder)
 
 
 def refuse_foreign(folder: int, name: str) -> None:
-    """Raise OSError where a file of that name is there, and is a link, has a second name or is somebody else's."""
+    """Raise OSError if that name exists and is a link, has a second name, or belongs to another user."""
     with suppress(FileNotFoundError):
         _refuse(os.stat(name, dir_fd=folder, follow_symlinks=False), folder)
 
 
 def is_plain(found: os.stat_result) -> bool:
-    """Whether it is a regular file with one name: whoever gave it a second one may mean another's file."""
+    """Return whether it is a regular file with one name; a second name may make it another user's file."""
     return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
 
 
 @contextmanager
 def as_owner(folder: int) -> Iterator[None]:
-    """As root in somebody else's folder: open and make files in this block with that somebody's rights.
+    """In another user's folder, let root open and create files in this block with that user's rights.
 
-    For this thread alone, since another may read a key meanwhile that only root can; setfsuid(2) is made for that.
+    It affects this thread alone, since another may be reading a key that only root can read; setfsuid(2) is made for
+    this.
     """
     owner = os.fstat(folder)
     if os.geteuid() != 0 or owner.st_uid == 0:

@@ -1,4 +1,4 @@
-"""What an address may be: the panel's, which keys are sent to, and that at which the daemon itself answers."""
+"""Which addresses are valid: a panel's, to which keys are sent, and the one at which the daemon itself answers."""
 
 import ipaddress
 import re
@@ -8,7 +8,7 @@ from daemon.config.value_error import value_error
 
 
 def panel_url(text: str) -> str:
-    """The panel's own address: no credentials, no query, no /api, no trailing slash."""
+    """Return a panel's address: without credentials, query, /api or trailing slash; else raise ValueError."""
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018 — reading it is the check
@@ -26,7 +26,7 @@ def panel_url(text: str) -> str:
 
 
 def is_clear(url: str) -> bool:
-    """Whether requests to this address leave the machine unencrypted."""
+    """Return whether requests to this address leave the machine unencrypted."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -50,12 +50,12 @@ def split_listen(text: str) -> tuple[str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
+    """Return whether only this machine can reach that host."""
     return host == "localhost" or ipaddress.ip_address(host).is_loopback
 
 
 def host_name(text: str) -> str:
-    """The name of a host as a browser sends it, without scheme and port."""
+    """Return the host name as a browser sends it, without scheme and port."""
     if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", text.lower()):
         raise value_error("must be the name of a host", 'such as "backups.example.com", without scheme and port')
     return text.lower()

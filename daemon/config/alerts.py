@@ -1,4 +1,4 @@
-"""Who is told of trouble: the receivers and their addresses, which are secrets as keys are. No message shows one."""
+"""The receivers of alerts and their addresses, which are as secret as keys. No message shows one."""
 
 import re
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ _PLACEHOLDER = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
 
 
 def alert_configs(tables: Mapping[str, AlertTable], environ: Mapping[str, str], tree: Tree) -> dict[str, AlertConfig]:
-    """Given the tables that are right in themselves, return the receivers; the rest has its problem."""
+    """Return the receivers of the valid tables; each other table gets its problem."""
     found = {name: _receiver(name, table, environ, tree) for name, table in tables.items()}
     return {name: receiver for name, receiver in found.items() if receiver is not None}
 
 
 def check_names(path: KeyPath, tree: Tree) -> None:
-    """Refuse a policy or a server that names receivers which there are not."""
+    """Refuse policies and servers that name receivers which do not exist."""
     section, name = path
     known = tree.values["alerts"]
     for receiver in tree.values[section][name].get("alerts", ()):
@@ -53,7 +53,7 @@ def _receiver(name: str, table: AlertTable, environ: Mapping[str, str], tree: Tr
 
 
 def _mistake(url: str, table: AlertTable) -> tuple[str, str] | None:
-    """What is wrong with an address, and what would be right; it is never said what it is."""
+    """Return what is wrong with an address and what would be right, without showing it."""
     if not re.fullmatch(r"[a-zA-Z][\w+.-]*://\S+", url) or not url.isprintable():
         return "the address cannot be read as one", "it begins with https://, or with a scheme that Apprise knows"
     if table.type == "apprise":

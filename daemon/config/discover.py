@@ -1,6 +1,6 @@
-"""Which servers are discovered: `[panels.NAME.discover]`, held against the policies.
+"""Discovery's configuration: `[panels.NAME.discover]`, checked against the policies.
 
-Only a policy that deletes what it named itself may be followed by servers that nobody has looked at.
+Servers that nobody has looked at may only follow a policy that deletes nothing but what it named itself.
 """
 
 from collections.abc import Mapping
@@ -18,14 +18,12 @@ _IDENTIFIER = "0" * 8  # as long as each is
 
 
 def discovers(panels: Mapping[str, Any]) -> bool:
-    """Whether any of these panels, as written, has servers to be discovered."""
+    """Return whether any of these panels, as written, has discovery."""
     return any(isinstance(panel, dict) and panel.get("discover") is not None for panel in panels.values())
 
 
 def check_discover(panels: Mapping[str, PanelTable], policies: Mapping[str, PolicyTable], tree: Tree) -> dict[str, str]:
-    """Given the tables that are right in themselves, return whose policy is followed, by panel; the rest has its
-    problem.
-    """
+    """Return, for each panel's valid table, the policy of its discovered servers; any other gets its problem."""
     followed = {}
     for name, panel in panels.items():
         if panel.discover is None:
@@ -47,6 +45,6 @@ def _check_policy(path: KeyPath, name: str, policy: PolicyTable, tree: Tree) -> 
 
 
 def discover_config(table: DiscoverTable, policy: PolicyConfig) -> DiscoverConfig:
-    """Given a table that has been found right, return its values."""
+    """Given a valid table, return its values."""
     selection = Selection(tuple(map(Pattern.parse, table.match)), tuple(map(Pattern.parse, table.exclude)))
     return DiscoverConfig(selection, policy, parse_duration(table.every))

@@ -1,4 +1,4 @@
-"""Reading a file that an operator named: whatever it turns out to be, nobody waits for it and no memory is filled."""
+"""Reading a file that an operator named: whatever it is, reading it never blocks and never fills the memory."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def read_file(file: Path, most: int) -> bytes:
-    """Return a file's content; OSError for what is no regular file, or larger than `most` bytes.
+    """Return a file's content; raises OSError if it is no regular file, or larger than `most` bytes.
 
     A pipe without a writer would make the daemon wait for ever, and a device may never end.
     """
@@ -27,7 +27,7 @@ def read_file(file: Path, most: int) -> bytes:
 def read_text(file: Path, most: int) -> str:
     """Return a file's text, without the byte order mark that some editors put first; raises as `read_file` does.
 
-    UnicodeDecodeError: it is no UTF-8.
+    Raises UnicodeDecodeError if it is not UTF-8.
     """
     return read_file(file, most).decode("utf-8-sig")
 
@@ -39,7 +39,7 @@ number of its inode, which some file systems make up anew each time.
 
 
 def look(path: Path) -> Look | None:
-    """Return what is at a path now, through every link on the way; None where nothing can be seen there."""
+    """Return what is at a path now, through every link on the way; None if nothing can be seen there."""
     try:
         real = os.path.realpath(path, strict=True)
         seen = os.stat(real)  # noqa: PTH116 — of what the links lead to now
@@ -49,7 +49,7 @@ def look(path: Path) -> Look | None:
 
 
 def is_there(file: Path) -> bool:
-    """Whether there is a file, or anything else that hinders us from knowing that there is none."""
+    """Return whether there is a file, or anything that prevents us from knowing that there is none."""
     try:
         file.lstat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -60,9 +60,9 @@ def is_there(file: Path) -> bool:
 
 
 def is_replaced(file: Path) -> bool:
-    """Whether the file was replaced or removed after it was mounted by itself, so that its old content is read.
+    """Return whether the file was replaced or removed after it was mounted by itself, so that we read its old content.
 
-    A container's mount of a single file holds on to what the file was; `sed -i` and most editors write a new one.
+    A container's mount of a single file keeps the file that it was; `sed -i` and most editors write a new one.
     """
     try:
         return file.stat().st_nlink == 0

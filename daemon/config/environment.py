@@ -1,8 +1,8 @@
-"""The environment: PTERO_BACKUPD_SECTION__NAME__KEY for every key there is.
+"""The environment: PTERO_BACKUPD_SECTION__NAME__KEY for every key.
 
 A key's parts are joined by two underscores. Names hold no underscore, so one in a variable's NAME is a hyphen in the
-configuration: …SERVERS__MY_SERVER__ID is servers.my-server.id. The key is taken from the variable's end, so that even a
-name with two hyphens in a row has exactly one reading. Tables and lists are whole, as JSON.
+configuration: …SERVERS__MY_SERVER__ID is servers.my-server.id. The key is matched at the variable's end, so that even a
+name with two hyphens in a row has exactly one reading. Tables and lists are given whole, as JSON.
 """
 
 import json
@@ -49,7 +49,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _is_text(text: str) -> bool:
-    """Python holds bytes that are no UTF-8 as lone surrogates, which nothing could print."""
+    """Return whether the value is valid UTF-8: Python holds other bytes as lone surrogates, which cannot be printed."""
     return not re.search(r"[\ud800-\udfff]", text)
 
 
@@ -60,7 +60,7 @@ def _refuse(tree: Tree, name: str, reason: str, suggestion: str = "") -> None:
 
 
 def _path(name: str, tree: Tree) -> KeyPath | None:
-    """The key that a variable sets; None, and a problem, where there is none."""
+    """Return the key that a variable sets; None, with a problem, if there is no such key."""
     rest = name[len(PREFIX) :].lower()
     section, _, tail = rest.partition("__")
     if rest in Document.model_fields and rest not in SECTIONS and rest not in TABLES:
@@ -76,7 +76,7 @@ def _path(name: str, tree: Tree) -> KeyPath | None:
 
 
 def _meant(section: str, tail: str) -> str:
-    """The nearest variable that there is, for one that there is not."""
+    """Return the existing variable that is nearest to an unknown one."""
     nearest_section = closest(section, Document.model_fields)
     if nearest_section in TABLES:
         nearest_key = closest(tail, TABLES[nearest_section].model_fields)
@@ -106,7 +106,7 @@ def _put(path: KeyPath, value: object, values: dict[str, Any], tree: Tree) -> No
 
 
 def _unquoted(path: KeyPath, text: str, name: str, tree: Tree) -> str:
-    """The text without quotes around it, which are a problem of their own; JSON that is text has a use for them."""
+    """Return the text without quotes around it, which are a problem of their own; JSON text may have them."""
     inner = in_quotes(text)
     if inner is None or (_is_json(path) and isinstance(_json(inner), str | None)):
         return text
@@ -115,10 +115,10 @@ def _unquoted(path: KeyPath, text: str, name: str, tree: Tree) -> str:
 
 
 def _say_over_file(path: KeyPath, tree: Tree) -> None:
-    """Warn where a file sets the key too, or defines the policy or server that it decides about.
+    """Warn if a file sets the key too, or defines the policy or server that the variable changes.
 
-    A variable that somebody forgot is not seen in any file, and may delete by another `keep` than the one that is read
-    there. Secrets belong into the environment.
+    No file shows a forgotten variable, and its `keep` may delete more than the one that is read there. Secrets belong
+    in the environment.
     """
     if path[-1] == SECRETS.get(path[0]):
         return
@@ -128,7 +128,7 @@ def _say_over_file(path: KeyPath, tree: Tree) -> None:
 
 
 def _decoded(path: KeyPath, text: str) -> object:
-    """Text as it stands, or JSON where the key is no text; what is no JSON is left for the model to refuse."""
+    """Return text as it is, or JSON if the key is not text; the model refuses what is not JSON."""
     value = _json(text) if _is_json(path) else None
     return text if value is None else value
 
@@ -139,7 +139,7 @@ def _is_json(path: KeyPath) -> bool:
 
 
 def _json(text: str) -> object:
-    """What the text holds as JSON; None where it is none."""
+    """Return what the text holds as JSON; None if it is not JSON."""
     try:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode()  # JSON can hold lone surrogates, which nothing could print

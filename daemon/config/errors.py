@@ -1,6 +1,6 @@
 """What can be wrong with a configuration: where, what, why, and what would be right.
 
-A problem never shows a panel key, wherever it was written by mistake; whatever looks like one is cut on its way in.
+A problem never shows a panel's key, wherever it was written by mistake; whatever looks like one is cut.
 """
 
 import difflib
@@ -19,8 +19,8 @@ _PANEL_KEY = re.compile(r"(ptlc|ptla|pacc|papp)_\w+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake. `file` is a path or "environment"; `key` a path such as "policies.standard.keep.weekly", or the
-    variable where a variable itself is wrong, or "" where the file is; `value` is None where it must not be shown.
+    """One mistake. `file` is a path or "environment". `key` is a path such as "policies.standard.keep.weekly", the
+    variable if the variable itself is wrong, or "" if the file is. `value` is None if it must not be shown.
     """
 
     file: str
@@ -60,12 +60,12 @@ def _listed(problems: Sequence[Problem]) -> str:
 
 
 def redacted(text: str) -> str:
-    """The text with whatever looks like a panel key cut to its kind."""
+    """Return the text with whatever looks like a panel's key cut to its kind."""
     return _PANEL_KEY.sub(r"\1_…", text)
 
 
 def shown(value: object) -> str:
-    """A value as an operator wrote it, on one line and not too long."""
+    """Return a value as the operator wrote it, on one line and shortened."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except RecursionError:
@@ -76,12 +76,14 @@ def shown(value: object) -> str:
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, or None."""
+    """Return the known word that was probably meant, or None."""
     return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Given a word and the known ones, return the question, or what is known where they are few and none is near."""
+    """Given a word and the known ones, return a "did you mean" question, or the known ones if they are few and none is
+    near.
+    """
     choices = list(known)
     if guess := closest(word, choices):
         return f"did you mean {guess}?"

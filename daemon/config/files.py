@@ -1,6 +1,6 @@
 """The TOML files: the main one and conf.d/*.toml beside it.
 
-An entry belongs to one file: where two define it, neither silently wins. Only the shape is judged here.
+An entry belongs to one file: if two define it, neither silently wins. Only the shape is checked here.
 """
 
 import re
@@ -18,7 +18,7 @@ _LARGEST = 16 * 2**20  # ten thousand servers, each with keys of its own, are 4 
 
 
 def read_files(tree: Tree) -> dict[str, Any]:
-    """Read the main file, where it exists, and those beside it; return what they hold together."""
+    """Read the main file, if it exists, and those beside it; return what they hold together."""
     values: dict[str, Any] = {}
     for file in (tree.main, *_beside(tree)):
         if (document := _document(file, tree)) is not None:
@@ -30,7 +30,7 @@ def read_files(tree: Tree) -> dict[str, Any]:
 
 
 def _beside(tree: Tree) -> list[Path]:
-    """The files of conf.d in the order of their names, without hidden ones, which editors leave behind."""
+    """Return the files of conf.d in the order of their names, without hidden ones, which editors leave behind."""
     folder = tree.main.parent / "conf.d"
     try:
         # glob() would say nothing of a folder that cannot be read, and all its servers would silently be gone.
@@ -43,7 +43,7 @@ def _beside(tree: Tree) -> list[Path]:
 
 
 def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
-    """One file's content; None where there is none to judge. Whether the main file may be missing is not known here."""
+    """Return one file's content; None if there is none to check. The caller decides whether that is a mistake."""
     try:
         return tomllib.loads(read_text(tree.look_at(file), _LARGEST))
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
 
 
 def state_line(file: Path) -> str | None:
-    """Return what a file that is no TOML says of `state_dir`, if that line can be found in it."""
+    """Return what a file that is not valid TOML says of `state_dir`, if that line can be found."""
     try:
         found = _STATE_LINE.search(read_text(file, _LARGEST))
     except (OSError, ValueError):
@@ -77,7 +77,7 @@ def _why(error: Exception) -> str:
 
 
 def _add(document: dict[str, Any], file: str, values: dict[str, Any], tree: Tree) -> None:
-    """Put one file's entries to those of the files before it."""
+    """Add one file's entries to those of the files before it."""
     for key, value in document.items():
         if key not in Document.model_fields:
             tree.refuse((key,), "unknown key", did_you_mean(key, Document.model_fields), file=file)
@@ -93,7 +93,7 @@ def _add(document: dict[str, Any], file: str, values: dict[str, Any], tree: Tree
 
 
 def _add_table(key: str, value: object, file: str, values: dict[str, Any], tree: Tree) -> None:
-    """A table that there is one of."""
+    """Add a table of which there is only one."""
     if not isinstance(value, dict):
         tree.refuse((key,), "must be a table", f"such as [{key}]", file=file)
     elif _first_definition((key,), file, tree):
@@ -113,7 +113,7 @@ def _add_entries(section: str, entries: dict[str, Any], file: str, values: dict[
 
 
 def _without_secret(path: KeyPath, table: dict[str, Any], tree: Tree) -> dict[str, Any]:
-    """A table without its secret, which must not be in it: such files are shown, copied and committed."""
+    """Return a table without its secret, which must not be in it: such files are shown, copied and committed."""
     secret = SECRETS.get(path[0])
     if secret is not None and secret in table:
         suggestion = f"put it alone into a file of mode 0600 for {secret}_file, or set {variable((*path, secret))}"

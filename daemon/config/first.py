@@ -1,7 +1,7 @@
-"""The first configuration, for `init`: a commented file that works as it stands for the servers a key can see.
+"""The first configuration, for `init`: a commented file that works as it is, for the servers that a key can see.
 
-It deletes only what it named itself, and no server is asked for more backups than its panel allows: where the limit is
-lower than the rules could fill, fewer are kept, and a server on which nothing can rotate is written as a comment.
+It deletes only what it named itself, and asks for no more backups of a server than its panel allows: if the limit is
+lower than the rules would fill, fewer are kept, and a server on which nothing can rotate becomes a comment.
 """
 
 import os
@@ -37,7 +37,9 @@ keep = %s
 
 @dataclass(frozen=True, slots=True)
 class FirstPanel:
-    """A panel for a first configuration, with the servers that its key can see; `all_servers` as an administrator."""
+    """A panel for a first configuration, with the servers that its key can see; `all_servers` if it is an
+    administrator's.
+    """
 
     name: str
     url: str
@@ -62,12 +64,14 @@ def first_config(panels: Sequence[FirstPanel], *, state_dir: Path | str | None =
 
 
 def rotates(server: Server) -> bool:
-    """Whether a backup can be kept while the next one is made; a server without that is written as a comment."""
+    """Return whether a backup can be kept while the next one is made; a server that cannot is written as a comment."""
     return server.backup_limit >= _LEAST_LIMIT
 
 
 def write_new(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file that does not exist yet, whole or not at all. UsageError: it exists, or cannot be written."""
+    """Write a file that does not exist yet, completely or not at all; raises UsageError if it exists or cannot be
+    written.
+    """
     try:
         _make_folder(path.parent)
         draft = path.with_name(f".{secrets.token_hex(8)}.draft")
@@ -82,7 +86,7 @@ def write_new(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make what is missing of it, for its owner to write in and for the daemon's user to enter, whatever the umask."""
+    """Make the missing folders, for their owner to write in and the daemon's user to enter, whatever the umask."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o755, exist_ok=True)
@@ -104,7 +108,7 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 
 def quoted(text: str) -> str:
-    """A TOML string."""
+    """Return the text as a TOML string."""
     escaped = re.sub(r'[\x00-\x1f\x7f"\\]', lambda match: f"\\u{ord(match[0]):04x}", text)
     return f'"{escaped}"'
 
@@ -138,7 +142,7 @@ def _server(server: Server, name: str, panel: str | None) -> str:
 
 
 def _slug(server: Server, taken: set[str]) -> str:
-    """A name for the server that no other has yet; it comes from the server's own."""
+    """Return a name for the server, derived from its own, that no other has yet."""
     slug = re.sub(r"[^a-z0-9]+", "-", server.name.lower())[:_LONGEST_SLUG].strip("-") or server.identifier.lower()
     name = next(candidate for candidate in _candidates(slug, server.identifier.lower()) if candidate not in taken)
     taken.add(name)

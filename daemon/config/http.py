@@ -1,7 +1,7 @@
-"""The table of the daemon's own HTTP: where it answers, by what names, and who may read it.
+"""The `[http]` table: where the daemon answers, to which names, and who may read it.
 
-Without a token only this machine is let in, unless the operator says `expose = true`: the page holds no secret, and yet
-it tells strangers which servers there are and how far back they could be restored.
+Without a token only this machine may read, unless the operator sets `expose = true`. The page holds no secret, but it
+would tell strangers which servers there are and how far back they could be restored.
 """
 
 import re
@@ -25,7 +25,7 @@ _GENERATE = "`openssl rand -hex 32` makes a good one"
 
 
 def http_config(environ: Mapping[str, str], tree: Tree) -> HttpConfig | None:
-    """Return where the daemon answers HTTP; None where it does not, or, with a problem, where the table is wrong."""
+    """Return where the daemon answers HTTP; None if it does not or, with a problem, if the table is wrong."""
     try:
         table = HttpTable.model_validate(tree.values["http"])
     except ValidationError as error:
@@ -45,7 +45,7 @@ def http_config(environ: Mapping[str, str], tree: Tree) -> HttpConfig | None:
 
 
 def _wants_token(table: HttpTable, environ: Mapping[str, str]) -> bool:
-    """Whether a token was given in any of the three places."""
+    """Return whether a token was given in any of the three places."""
     credential = credential_file(_TOKEN.path, environ)
     return table.token is not None or table.token_file is not None or credential is not None
 

@@ -1,4 +1,4 @@
-"""A panel's key: looked at before a panel refuses it. Where it is found, `secret` says; no message shows it."""
+"""A panel's key, checked before a panel refuses it. `secret` finds it; no message shows it."""
 
 from collections.abc import Mapping
 
@@ -14,14 +14,14 @@ _ACCOUNT = "make a client API key in the panel under Account, API Credentials"
 
 
 def find_key(name: str, panel: PanelTable, environ: Mapping[str, str], tree: Tree) -> SecretStr | None:
-    """Given a panel's table, return its key; None, and a problem, where there is none that could work."""
+    """Given a panel's table, return its key; None, with a problem, if there is none that could work."""
     place = Place(("panels", name, "api_key"), "key", "no key for this panel")
     found = find_secret(place, panel.api_key, panel.api_key_file, environ, tree)
     return _checked(*found, tree) if found else None
 
 
 def _checked(key: str, path: KeyPath, tree: Tree) -> SecretStr | None:
-    """The key, if a panel could accept it; the panel's own answers would not say what is wrong."""
+    """Return the key if a panel could accept it; the panel's own answers would not say what is wrong."""
     if not key:
         tree.refuse(path, "the key is empty", _ACCOUNT)
     elif key.startswith(_APPLICATION_PREFIXES):

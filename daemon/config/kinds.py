@@ -1,6 +1,6 @@
-"""What one value of the configuration may be: its type, its bounds, and what is said of one that is not so.
+"""The type of one value of the configuration, its bounds, and the message for a wrong one.
 
-They keep the operator's own text once it has been found readable; `load` turns it into values.
+They keep the operator's own text once it has been found valid; `load` turns it into values.
 """
 
 import re
@@ -27,7 +27,7 @@ _SHORTEST_FAILED_AFTER = timedelta(hours=12)
 
 
 def _read_by(parse: Callable[[str], object]) -> AfterValidator:
-    """Text that `parse` must be able to read; its ValueError says what would be right."""
+    """Return a type for text that `parse` must be able to read; its ValueError says what would be right."""
 
     def check(text: str) -> str:
         parse(text)
@@ -49,7 +49,7 @@ def _zone(text: str) -> None:
 
 
 def _nearest_zone(text: str) -> str:
-    """Given what was written as a time zone, return the question; a city alone is enough to guess from."""
+    """Given what was written as a time zone, return a question with the likely one; a city alone is enough."""
     if found := _OFFSET.fullmatch(text.strip()):
         return _zone_of_offset(found[1], int(found[2]), int(found[3] or 0))
     # Abbreviations are no guess: "EST" for "CEST" would be taken, and be hours off.
@@ -61,7 +61,9 @@ def _nearest_zone(text: str) -> str:
 
 
 def _zone_of_offset(sign: str, hours: int, minutes: int) -> str:
-    """Given an offset from UTC, return what to write; the zones that are one have the signs inverted, as POSIX has."""
+    """Given an offset from UTC, return the zone to write; those named after offsets have the sign inverted, as in
+    POSIX.
+    """
     city = 'name a city\'s zone, such as "Europe/Berlin", which knows of summer time'
     if not hours and not minutes:
         return f'{city}, or "UTC"'

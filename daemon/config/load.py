@@ -1,7 +1,7 @@
-"""The way in: files and environment to one `Config`, or a `ConfigError` with every mistake that they hold.
+"""The way in: from files and environment to one `Config`, or a `ConfigError` with every mistake in them.
 
-Each table is held against its model by itself, and what lies between tables is checked for those that are right, so
-that no mistake hides another and none is reported twice.
+Each table is checked against its model by itself. What concerns several tables is checked only for those that are
+valid, so that no mistake hides another and none is reported twice.
 """
 
 from collections.abc import Mapping
@@ -34,10 +34,10 @@ _Table = TypeVar("_Table", bound=Table)
 
 
 def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = True) -> Config:
-    """Given the file of the command line, if any, and the environment, return the configuration.
+    """Given the file from the command line, if any, and the environment, return the configuration.
 
-    Raises ConfigError with all problems at once. `need_servers=False` is for commands that look around before there
-    is a server to configure. What changes while it is read is read again: a ConfigMap is swapped, or a tool is at work.
+    Raises ConfigError with all problems at once. `need_servers=False` is for commands that run before there is a server
+    to configure. If a file changes while it is read (a ConfigMap is swapped, a tool is writing), all are read again.
     """
     for _ in range(READINGS):
         tree = read_sources(path, environ, need_servers=need_servers)
@@ -54,7 +54,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
 
 
 def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Config:
-    """Given all that was written, return what it means; raises ConfigError."""
+    """Given all that was written, return the configuration; raises ConfigError."""
     state_dir = state_folder(environ, tree)
     panel_tables = _valid("panels", PanelTable, tree)
     policy_tables = _valid("policies", PolicyTable, tree)
@@ -89,8 +89,8 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
 
 
 def remembered_state_folder(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Given where a configuration is that is refused, return the state folder that it names all the same, if it can be
-    told: a daemon that goes on with the one before keeps its journal there.
+    """Given a refused configuration, return the state folder that it names, if it can be found out: a daemon that keeps
+    the previous configuration has its journal there.
     """
     tree = read_sources(path, environ, need_servers=False)
     if tree.main not in tree.files and (named := state_line(tree.main)) is not None:
@@ -99,7 +99,7 @@ def remembered_state_folder(path: Path | None, environ: Mapping[str, str]) -> Pa
 
 
 def _valid(section: str, model: type[_Table], tree: Tree) -> dict[str, _Table]:
-    """The tables of a section that are right in themselves."""
+    """Return the valid tables of a section."""
     valid = {}
     for name, table in tree.values[section].items():
         if not NAME.fullmatch(name):
@@ -138,7 +138,7 @@ def _server(
 
 
 def _refuse_too_little(tree: Tree, *, need_servers: bool) -> None:
-    """Without panels or servers nothing would be backed up, and nobody would be told."""
+    """Refuse a configuration without panels or servers: nothing would be backed up, and nobody would notice."""
     if any("." not in problem.key for problem in tree.problems):
         return  # a whole file, section or variable is wrong, and with it most likely what is missing
     spoken_of = {problem.key.partition(".")[0] for problem in tree.problems}

@@ -1,7 +1,7 @@
 """Which panel a server is on and which policy it follows, and what can be wrong between the three.
 
-A server names its panel and its policy, or there is only one. The policy holds for it with the server's own keys put
-in place, each replacing the policy's whole value.
+A server names its panel and its policy, or there is only one. The server's own keys replace the policy's, each the
+whole value.
 """
 
 from collections import defaultdict
@@ -20,8 +20,8 @@ _SECTIONS = {"panel": "panels", "policy": "policies"}
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A server with its panel's name, its policy's name, and the policy's table as it holds for this server alone;
-    None where it has no key of its own.
+    """A server with its panel's name, its policy's name, and the policy's table with the server's own keys; None for
+    the table if it has no key of its own.
     """
 
     server: str
@@ -37,7 +37,7 @@ def match_servers(
     policies: Mapping[str, PolicyTable],
     tree: Tree,
 ) -> list[Match]:
-    """Given all tables that are right in themselves, return what belongs together; the rest has its problem."""
+    """Return the matches of all valid tables; each other server gets its problem."""
     matches = []
     addresses = {}
     for name, written in tree.values["servers"].items():
@@ -55,7 +55,9 @@ def match_servers(
 
 
 def chosen(key: str, path: KeyPath, name: object, tree: Tree) -> str:
-    """The panel or policy that the key at `path` names, or the only one; "" where neither is, and a problem."""
+    """Return the panel or policy that the key at `path` names, or the only one; "", with a problem, if there is
+    neither.
+    """
     known = list(tree.values[_SECTIONS[key]])
     if name in known:
         return str(name)
@@ -71,7 +73,7 @@ def chosen(key: str, path: KeyPath, name: object, tree: Tree) -> str:
 
 
 def _overridden(name: str, server: ServerIdentity, policy: PolicyTable, tree: Tree) -> PolicyTable | None:
-    """The policy's table as it holds for this server; None where it is as it holds for all."""
+    """Return the policy's table as it applies to this server; None if it applies unchanged."""
     overrides = server.overrides()
     own = policy.model_copy(update=overrides) if overrides else None
     if own is not None:
@@ -84,7 +86,9 @@ def _overridden(name: str, server: ServerIdentity, policy: PolicyTable, tree: Tr
 
 
 def _refuse_duplicates(servers: Mapping[str, ServerIdentity], addresses: Mapping[str, str], tree: Tree) -> None:
-    """A server configured twice would be rotated twice. An identifier is the beginning of its server's uuid."""
+    """Refuse a server that is configured twice: it would be rotated twice. An identifier is the beginning of its
+    server's uuid.
+    """
     alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for name, address in addresses.items():
         identifier = servers[name].id

@@ -1,4 +1,4 @@
-"""A policy's table, once it has been found right, as the values that the rest of the daemon works with."""
+"""A policy's valid table, as the values that the rest of the daemon works with."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # how far starts lie apart hardly 
 
 
 def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
-    """Given a policy's table that has been found right, return its values."""
+    """Given a policy's valid table, return its values."""
     return PolicyConfig(
         name=name,
         schedule_text=table.schedule,
@@ -44,7 +44,7 @@ def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
 
 
 def _retention(table: PolicyTable) -> Retention:
-    """ValueError: its keys, each right by itself, contradict each other."""
+    """Return the retention; raises ValueError if keys that are valid by themselves contradict each other."""
     return Retention(
         keep=Keep(everything=True) if table.keep == "all" else Keep.from_mapping(table.keep.rules()),
         zone=ZoneInfo(table.timezone),
@@ -58,7 +58,7 @@ def _retention(table: PolicyTable) -> Retention:
 
 
 def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
-    """Note what is wrong or unwise between the keys of one policy, as written or as it holds for a server."""
+    """Note what is wrong or unwise between the keys of one policy, as written or as it applies to a server."""
     try:
         _retention(table)
     except ValueError as error:
@@ -79,7 +79,7 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
 
 
 def _interval(text: str, timezone: str) -> timedelta:
-    """The time between two starts."""
+    """Return the time between two starts."""
     schedule, zone = schedule_of(text), ZoneInfo(timezone)
     first = schedule.after(_SOME_DAY, zone)
     return schedule.after(first, zone) - first

@@ -1,7 +1,7 @@
 """A policy's schedule that remembers its last answers, since all servers of the policy ask it the same.
 
 Asking cron takes a tenth of a millisecond, and a fleet of thousands asks for each server at the start, at a reload and
-at each rotation. Between two starts there is none: whoever asks from there gets the second without asking again.
+at each rotation. Between two starts there is none, so any question from there has the same answer.
 """
 
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ GAPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Remembering:
-    """A schedule that answers as `schedule` does, and is equal to another of an equal one."""
+    """A schedule that answers as `schedule` does, and equals another with an equal one."""
 
     schedule: Schedule
     _gaps: dict[ZoneInfo, dict[datetime, datetime]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def text(self) -> str:
-        """As it was written."""
+        """The schedule as it was written."""
         return self.schedule.text
 
     def after(self, moment: datetime, zone: ZoneInfo) -> datetime:
@@ -42,5 +42,5 @@ class Remembering:
 
 @lru_cache(maxsize=1024)
 def schedule_of(text: str) -> Schedule:
-    """Given a schedule's text that has been found right, return the one schedule that all policies with it share."""
+    """Given a schedule's valid text, return the one schedule that all policies with that text share."""
     return Remembering(parse_schedule(text))

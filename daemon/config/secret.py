@@ -1,7 +1,7 @@
-"""A secret that a table needs and no configuration file holds: found in the first of three places, held as a secret.
+"""A secret that a table needs and no configuration file holds: found in the first of three places, kept as a SecretStr.
 
 The places, in order: the variable PTERO_BACKUPD_SECTION__NAME__KEY, the systemd credential "section.NAME.key", and the
-file that the key of the same name and `_file` names. No message shows what is in them.
+file that the key with the suffix `_file` names. No message shows their content.
 """
 
 import stat
@@ -20,7 +20,7 @@ _LONGEST_FILE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a secret belongs: `path` is its key, `noun` what it is called, `lack` what to say where there is none."""
+    """Where a secret belongs: `path` is its key, `noun` what to call it, `lack` what to say if it is missing."""
 
     path: KeyPath
     noun: str
@@ -28,16 +28,16 @@ class Place:
 
     @property
     def file_path(self) -> KeyPath:
-        """The key that names its file."""
+        """The key that names the secret's file."""
         return (*self.path[:-1], f"{self.path[-1]}_file")
 
 
 def find_secret(
     place: Place, direct: SecretStr | None, file: str | None, environ: Mapping[str, str], tree: Tree
 ) -> tuple[str, KeyPath] | None:
-    """Return a secret without blanks around it, and the key that gave it; None, and a problem, where there is none.
+    """Return a secret without surrounding blanks, and the key that gave it; None, with a problem, if there is none.
 
-    `direct` is what the environment set, `file` what the file's key says.
+    `direct` is what the environment set, `file` the value of the key for the file.
     """
     if tree.refused(place.path):
         return None
@@ -59,9 +59,9 @@ def find_secret(
 
 
 def credential_file(path: KeyPath, environ: Mapping[str, str]) -> Path | None:
-    """The file in which systemd passes the credential of that key's name; None where it is not there.
+    """Return the file in which systemd passes the credential of that name; None if there is none.
 
-    One that cannot be read is there: to pass it over would let an older key win in silence.
+    One that cannot be read exists all the same: to ignore it would silently use an older key.
     """
     folder = environ.get("CREDENTIALS_DIRECTORY")
     file = Path(folder, dotted(path)) if folder else None
@@ -69,7 +69,7 @@ def credential_file(path: KeyPath, environ: Mapping[str, str]) -> Path | None:
 
 
 def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str, KeyPath] | None:
-    """The secret that is alone in a file: of two, or of a secret and a note, nobody knows which is meant."""
+    """Return the secret that is alone in a file: of two, or of a secret and a note, nobody knows which is meant."""
     try:
         secret = read_text(tree.look_at(file), _LONGEST_FILE).strip()
     except OSError as error:

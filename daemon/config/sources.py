@@ -1,7 +1,7 @@
-"""The sources in their order: the environment above the files.
+"""The sources in their order: the environment takes precedence over the files.
 
-pydantic-settings lays one over the other. Left alone it would pass over a missing file in silence and merge a table
-such as `keep` with the one beneath; here the first is a problem, and a higher source replaces a key's whole value.
+pydantic-settings merges them. By itself it would silently ignore a missing file, and merge a table such as `keep` with
+the one below. Here the first is a problem, and a higher source replaces a key's whole value.
 """
 
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ _KEY_DEPTH = 3  # section, name, key
 
 
 class _Layer(InitSettingsSource):
-    """One source, giving way key by key to those above it."""
+    """One source, which gives way to those above it, key by key."""
 
     def __call__(self) -> dict[str, Any]:
         return _without(super().__call__(), self.current_state, _KEY_DEPTH)
 
 
 def _without(lower: dict[str, Any], upper: dict[str, Any], depth: int) -> dict[str, Any]:
-    """The lower tree without the keys that the upper one sets."""
+    """Return the lower tree without the keys that the upper one sets."""
     rest = {}
     for key, value in lower.items():
         if key not in upper:
@@ -40,7 +40,7 @@ def _without(lower: dict[str, Any], upper: dict[str, Any], depth: int) -> dict[s
 
 
 class _Sources(BaseSettings):
-    """Both sources in one. Nothing is judged yet: that is done table by table, so that no mistake hides another."""
+    """Both sources in one. Nothing is checked yet: that is done table by table, so that no mistake hides another."""
 
     state_dir: Any = None
     panels: dict[str, Any] = {}
@@ -63,10 +63,10 @@ class _Sources(BaseSettings):
 
 
 def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers: bool) -> Tree:
-    """Given the file named on the command line, if any, and the environment, return all that was written.
+    """Given the file from the command line, if any, and the environment, return all that was written.
 
     The main file is `path`, else $PTERO_BACKUPD_CONFIG, else /etc/ptero-backupd/config.toml. Only the last may be
-    missing, and only where the environment alone configures what is needed: a sidecar.
+    missing, and only if the environment alone configures what is needed, as in a sidecar.
     """
     named = _named(path, environ)
     tree = Tree(main_file(path, environ))
@@ -82,7 +82,7 @@ def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers:
 
 
 def main_file(path: Path | None, environ: Mapping[str, str]) -> Path:
-    """The main file, whether it exists or not."""
+    """Return the main file, whether it exists or not."""
     return _named(path, environ) or DEFAULT_FILE
 
 

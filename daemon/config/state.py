@@ -1,4 +1,6 @@
-"""Where the journal and the locks are kept: what is configured, what systemd made, or the user's own state folder."""
+"""Where the journal and the locks are kept: the configured folder, the one that systemd made, or the user's state
+folder.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +12,7 @@ _PATH = ("state_dir",)
 
 
 def state_folder(environ: Mapping[str, str], tree: Tree) -> Path | None:
-    """Return the state folder, whether it exists or not; None for "none", and, with a problem, where none is known."""
+    """Return the state folder, whether it exists or not; None for "none" or, with a problem, if none is known."""
     configured = tree.values["state_dir"]
     if configured is None:
         return _given(environ, tree)
@@ -27,7 +29,7 @@ def state_folder(environ: Mapping[str, str], tree: Tree) -> Path | None:
 
 
 def _given(environ: Mapping[str, str], tree: Tree) -> Path | None:
-    """The first of systemd's folders, else the user's own as the XDG base directories have it."""
+    """Return the first of systemd's folders, else the user's own by the XDG base directories."""
     if folder := environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(folder)
     state_home, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "")

@@ -1,4 +1,4 @@
-"""pydantic's findings in an operator's words: what each kind of error means for somebody who writes TOML."""
+"""pydantic's errors in an operator's words: what each kind means for somebody who writes TOML."""
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -32,7 +32,7 @@ _EXAMPLES = {
 
 
 def refuse_all(error: ValidationError, path: KeyPath, tree: Tree) -> None:
-    """Note every finding about one table as a problem."""
+    """Note every error in one table as a problem."""
     for detail in error.errors(include_url=False):
         key = _key(path, detail["loc"])
         match detail["type"]:
@@ -49,7 +49,7 @@ def refuse_all(error: ValidationError, path: KeyPath, tree: Tree) -> None:
 
 
 def _refuse_lack(key: KeyPath, path: KeyPath, detail: ErrorDetails, tree: Tree) -> None:
-    """A table that variables alone made lacks a key: most likely they meant one of a file."""
+    """Refuse a table that variables alone made and that lacks a key: most likely they meant one of a file."""
     section, name = path
     reason, suggestion = _words(detail)
     near = closest(name, [other for other in tree.values[section] if tree.origin((section, other)) != ENVIRONMENT])
@@ -58,7 +58,7 @@ def _refuse_lack(key: KeyPath, path: KeyPath, detail: ErrorDetails, tree: Tree) 
 
 
 def _meant(key: KeyPath) -> str:
-    """The key that was meant by an unknown one: of its own table, or else of another kind of table."""
+    """Return the key that was meant by an unknown one: in its own table, or else in another kind of table."""
     section, word = key[0], key[-1]
     for table, model in (("keep", KeepTable), ("discover", DiscoverTable)):
         if table in key[2:-1]:
@@ -76,7 +76,7 @@ def _keys_of(section: str) -> list[str]:
 
 
 def _key(path: KeyPath, location: tuple[int | str, ...]) -> KeyPath:
-    """The key that a finding is about, without the tag that pydantic puts between `keep` and its rules."""
+    """Return the key that an error is about, without the tag that pydantic puts between `keep` and its rules."""
     if location[0] == "keep":
         location = ("keep", *location[2:])
     *tables, last = location
@@ -86,7 +86,7 @@ def _key(path: KeyPath, location: tuple[int | str, ...]) -> KeyPath:
 
 
 def _value(detail: ErrorDetails, key: KeyPath) -> str | None:
-    """What was written, unless nothing was, or a table, or an address that may hold a password or be a secret."""
+    """Return what was written, but nothing, a table, or an address that may hold a password or be a secret as None."""
     value = detail["input"]
     private = {"panels": "@", "alerts": "://"}.get(key[0])
     if detail["type"] == "missing" or isinstance(value, dict) or (private and private in str(value)):
@@ -95,7 +95,7 @@ def _value(detail: ErrorDetails, key: KeyPath) -> str | None:
 
 
 def _words(detail: ErrorDetails) -> tuple[str, str]:
-    """What is wrong, and what would be right. Whatever the core could not read says both in one."""
+    """Return what is wrong and what would be right. The core's own errors say both in one."""
     kind, context, example = detail["type"], detail.get("ctx", {}), _EXAMPLES.get(str(detail["loc"][0]), "")
     if kind == "mistake":
         return context["reason"], context["suggestion"]

@@ -1,4 +1,4 @@
-"""What was written, before it is judged: one tree of values that remembers where each of its keys came from."""
+"""What was written, before it is checked: one tree of values that remembers where each of its keys came from."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ PREFIX = "PTERO_BACKUPD_"
 
 @dataclass
 class Tree:
-    """All sources in one. `values` nests as a file does; `origins` holds the file (or "environment") of each entry and
-    key; `problems` and `warnings` are what is wrong or unwise so far; `main` is the main file, if it exists or not.
+    """All sources in one. `values` nests as a file does. `origins` holds the file (or "environment") of each entry and
+    key. `problems` and `warnings` are what is wrong or unwise so far. `main` is the main file, if it exists or not.
     """
 
     main: Path
@@ -27,21 +27,23 @@ class Tree:
     looks: dict[Path, Look | None] = field(default_factory=dict)
 
     def look_at(self, path: Path) -> Path:
-        """Remember what a file or folder is before it is read, and return where to read that very one."""
+        """Remember which file or folder it is before it is read, and return the path to read that very one."""
         seen = self.looks[path] = look(path)
         return path if seen is None else Path(seen[0])
 
     def has_changed(self) -> bool:
-        """Whether anything that was read is something else by now, so that half may be old and half new."""
+        """Return whether anything that was read has changed since, so that the values may be half old and half new."""
         return any(look(path) != before for path, before in self.looks.items())
 
     def origin(self, path: KeyPath) -> str:
-        """Where a key was written; for one that is missing, where its table is."""
+        """Return where a key was written; for a missing one, where its table is."""
         known = (self.origins.get(path[:length]) for length in range(len(path), 0, -1))
         return next((origin for origin in known if origin), str(self.main))
 
     def resolved(self, path: KeyPath, text: str) -> Path:
-        """The file or folder that a key names, relative to the file that names it. ValueError: it cannot be known."""
+        """Return the file or folder that a key names, relative to the file that names it; raises ValueError if it
+        cannot be known.
+        """
         if text.startswith("~"):
             raise ValueError("~ is not read here: write the whole path")
         if "\0" in text:
@@ -60,24 +62,24 @@ class Tree:
         self.problems.append(Problem(file or self.origin(path), dotted(path), value, reason, suggestion))
 
     def warn(self, path: KeyPath, text: str) -> None:
-        """Note that a key is allowed, and yet unwise."""
+        """Note that a key is allowed, but unwise."""
         self.warnings.append(f"{dotted(path)}: {text}")
 
     @property
     def partly_unread(self) -> bool:
-        """Whether a whole file is missing or could not be read: what seems to be missing may be in there."""
+        """Whether a whole file is missing or could not be read: what seems to be missing may be in it."""
         return any(not problem.key for problem in self.problems)
 
     def refused(self, path: KeyPath) -> bool:
-        """Whether there is a problem with this key already."""
+        """Return whether there is a problem with this key already."""
         return any(problem.key == dotted(path) for problem in self.problems)
 
 
 def dotted(path: KeyPath) -> str:
-    """A key as TOML writes it."""
+    """Return a key as TOML writes it."""
     return ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else shown(part) for part in path)
 
 
 def variable(path: KeyPath) -> str:
-    """The variable that sets a key."""
+    """Return the variable that sets a key."""
     return PREFIX + "__".join(path).replace("-", "_").upper()

@@ -1,6 +1,6 @@
-"""What a configuration says, once it has been found right: frozen values, compared by value.
+"""A valid configuration: frozen values, compared by value.
 
-A reload compares a `ServerConfig` with the one before it: equal means that the server is not disturbed. Nothing here
+A reload compares a `ServerConfig` with the previous one: if they are equal, the server is not disturbed. Nothing here
 reads a file or the environment, and a key is only ever held as a `SecretStr`.
 """
 
@@ -27,9 +27,9 @@ PLACEHOLDERS = ("panel", "policy", "server")
 
 @dataclass(frozen=True, slots=True)
 class PanelConfig:
-    """One panel, and the key for it. `url` has no trailing slash; `reserve` is the share of the API limit that is
-    left to people, from 0 to under 1. `all_servers` asks for every server of the panel, as an administrator may.
-    `clear_links` lets a download's link be plain http, as where the panel itself is, or an operator says so.
+    """One panel, and its key. `url` has no trailing slash. `reserve` is the share of the API limit that is left to
+    people, from 0 to under 1. `all_servers` asks for every server of the panel, as an administrator may. `clear_links`
+    allows plain http for a download's link, if the panel itself uses it or an operator allows it.
     """
 
     name: str
@@ -45,7 +45,7 @@ class PanelConfig:
 class PolicyConfig:
     """When to back up, under what name, and what to keep; for a server, with its own keys put in place.
 
-    `alerts` are the names of those who are told, None for all.
+    `alerts` are the names of the receivers, None for all.
     """
 
     name: str
@@ -67,8 +67,8 @@ class PolicyConfig:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """One server. `id` is the 8-character identifier or the full uuid, in lower case; `file` is where the server was
-    defined (or "environment"), which does not count when two are compared; `discovered` says that nobody configured it.
+    """One server. `id` is the 8-character identifier or the full uuid, in lower case. `file` is where the server was
+    defined (or "environment"), and is not compared. `discovered` says that nobody configured it.
     """
 
     name: str
@@ -85,13 +85,13 @@ class ServerConfig:
 
     @property
     def starts(self) -> Starts:
-        """When its rotations start. The splay hangs on the id's first 8 characters, known without asking the panel."""
+        """When its rotations start. The splay depends on the id's first 8 characters, known without a panel."""
         return Starts(self.policy.schedule, self.policy.zone, self.policy.splay, self.id[:8])
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoverConfig:
-    """Which servers of a panel are covered without being configured one by one, how, and how often it is looked at."""
+    """Which servers of a panel are covered without being configured one by one, how, and how often to look."""
 
     selection: Selection
     policy: PolicyConfig
@@ -100,8 +100,8 @@ class DiscoverConfig:
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """Where the daemon answers HTTP. `hosts` are the names that it is asked by, besides localhost and plain addresses;
-    `token` is None where none is asked for, `external_url` is where people find the page, or empty.
+    """Where the daemon answers HTTP. `hosts` are the names that it answers to, besides localhost and plain addresses;
+    `token` is None if none is needed; `external_url` is where people find the page, or empty.
     """
 
     host: str
@@ -113,7 +113,7 @@ class HttpConfig:
 
 @dataclass(frozen=True, slots=True)
 class AlertConfig:
-    """One receiver of alerts. A ping's `url` can hold PLACEHOLDERS in braces, and its `events` do not matter."""
+    """One receiver of alerts. A ping's `url` can hold PLACEHOLDERS in braces, and its `events` are not used."""
 
     name: str
     type: Literal["ping", "webhook", "apprise"]
@@ -123,8 +123,8 @@ class AlertConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole. `state_dir` is None for "none"; `files` are those read, the main one first; `warnings` are sentences
-    for the operator about what is allowed and yet unwise; `http` is None where the daemon answers no HTTP.
+    """The whole configuration. `state_dir` is None for "none". `files` are those read, the main one first. `warnings`
+    are sentences for the operator about what is allowed but unwise. `http` is None if the daemon answers no HTTP.
     """
 
     state_dir: Path | None
@@ -139,10 +139,10 @@ class Config:
 
 
 def keeping(config: Config, before: Config) -> Config:
-    """Given a configuration and the one before it, return the same with the earlier servers where they are equal.
+    """Given a configuration and the previous one, return it with the previous server objects where they are equal.
 
-    Whoever obeys it then sees at a glance what changed: of ten thousand servers a look into each takes a tenth of a
-    second, which nobody has to wait for where this runs in a thread.
+    The fleet then sees by identity what changed. Comparing ten thousand servers takes a tenth of a second, which nobody
+    has to wait for if this runs in a thread.
     """
     return replace(config, servers={name: _kept(before.servers.get(name), one) for name, one in config.servers.items()})
 
@@ -152,8 +152,8 @@ def _kept(before: ServerConfig | None, now: ServerConfig) -> ServerConfig:
 
 
 def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:
-    """Given the panel's uuid of each server by its configured name, return a problem for each server that is
-    configured a second time: two rotations of one server would undo each other. Names not in `uuids` are passed over.
+    """Given the panel's uuid of each server by its configured name, return a problem for each server that is configured
+    a second time: two rotations of one server would undo each other. Names not in `uuids` are ignored.
     """
     by_uuid: defaultdict[str, list[ServerConfig]] = defaultdict(list)
     for name, server in config.servers.items():
@@ -167,7 +167,7 @@ def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:
 
 
 def same_server(name: str, identifier: str, first: str, file: str) -> Problem:
-    """The problem of a server that is configured under two names."""
+    """Return the problem of a server that is configured under two names."""
     return Problem(
         file,
         f"servers.{name}.id",

@@ -1,6 +1,6 @@
-"""A suspicious backup is good after all, or one has its file though its deletion was asked for.
+"""Accepting a backup by hand: a suspicious one is good after all, or one whose deletion was asked for has its file.
 
-Either is remembered in the journal, and obeyed by every judgement from then on.
+Either is recorded in the journal, and every later judgement follows it.
 """
 
 from daemon.core.model import State, Verdict
@@ -13,10 +13,10 @@ from daemon.rotation.preview import Preview
 
 
 async def accept(operation: Operation, seen: Preview, verdict: Verdict) -> OperationResult:
-    """Remember that the backup is good, and of the size that is usual from then on.
+    """Record that the backup is good, and that its size is usual from then on.
 
-    Nothing is to be remembered of one that is good while nothing waits for an operator's word.
-    Raises UsageError where nothing is remembered at all, StateError where the journal cannot be written.
+    Record nothing if the backup is good already and nothing waits for an operator's decision. Raises UsageError if no
+    state is kept, StateError if the journal cannot be written.
     """
     backup = verdict.backup
     if backup.uuid in seen.asked:
@@ -39,7 +39,7 @@ async def accept(operation: Operation, seen: Preview, verdict: Verdict) -> Opera
 
 
 def must_remember(operation: Operation) -> None:
-    """Raise where what is written to the journal would be forgotten."""
+    """Raise UsageError if what is written to the journal would be forgotten."""
     context = operation.run.context
     if context.state_trouble is not None:
         raise context.state_trouble

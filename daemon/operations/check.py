@@ -30,7 +30,7 @@ AlteredNames = Callable[[str], Mapping[str, Altered]]
 
 
 def check_configuration(config: Config) -> tuple[Finding, ...]:
-    """Given a configuration that was not refused, return what is to be said of it without asking a panel."""
+    """Return what can be said of a valid configuration without asking a panel."""
     files = ", ".join(map(str, config.files)) or "the environment"
     counts = f"{counted(config.servers, 'server')} on {counted(config.panels, 'panel')}"
     warnings = (Finding(Level.WARNING, ProblemCode.CONFIGURATION, warning) for warning in config.warnings)
@@ -42,7 +42,7 @@ def check_configuration(config: Config) -> tuple[Finding, ...]:
 
 
 def _unsafe_names(config: Config) -> list[Finding]:
-    """Templates with characters that some panels alter, so that no name says any more whose the backup is."""
+    """Return a warning for each template with characters that some panels alter: no backup would match it."""
     templates = (one.policy.template for one in config.servers.values())
     others = (policy.template for policy in config.policies.values())
     findings = []
@@ -55,7 +55,7 @@ def _unsafe_names(config: Config) -> list[Finding]:
 
 
 def check_state(state_dir: Path | None) -> Finding:
-    """Given the state folder, return whether journal and locks can be kept in it; without them nothing is deleted."""
+    """Return whether journal and locks can be kept in the state folder; without them nothing is deleted."""
     if state_dir is None:
         return Finding(Level.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered')
     if _is_made_by_others(state_dir):
@@ -73,14 +73,14 @@ def check_state(state_dir: Path | None) -> Finding:
 
 
 def _is_made_by_others(state_dir: Path) -> bool:
-    """Whether the folder is missing and not this user's to make; False where he may not look (Path would raise)."""
+    """Return whether the folder is missing and this user cannot make it; False if he may not look."""
     there = next(folder for folder in (state_dir, *state_dir.parents) if os.path.exists(folder))  # noqa: PTH110
     looked_into, written = (os.access(there, mode, effective_ids=True) for mode in (os.X_OK, os.W_OK))
     return there != state_dir and there.is_dir() and looked_into and not written
 
 
 def _tells(receiver: AlertConfig) -> str:
-    """What a receiver is told; never where it is."""
+    """Return what a receiver is sent, without its address."""
     events = "every rotation" if receiver.type == "ping" else ", ".join(sorted(receiver.events)) or "nothing"
     return f"{receiver.type}, told of {events}"
 
@@ -90,7 +90,7 @@ async def check_panels(
 ) -> tuple[Finding, ...]:
     """Ask every panel about its key and its servers; `clients` has a client for each panel of the configuration.
 
-    `altered` gives, for a server's uuid, the names that its panel gave to backups of ours, by their uuids.
+    `altered` returns, for a server's uuid, the names that its panel gave to our backups, by backup uuid.
     """
     looks = (_look_at_panel(panel, config, clients[name], clock, altered) for name, panel in config.panels.items())
     uuids: dict[str, str] = {}
@@ -102,7 +102,7 @@ async def check_panels(
 
 
 def exit_code(findings: Sequence[Finding]) -> Exit:
-    """2 for a mistake in the configuration, 4 where no panel answered, 3 where something is wrong, else 0."""
+    """Return 2 for a mistake in the configuration, 4 if no panel answered, 3 if there is any other error, else 0."""
     errors = [finding for finding in findings if finding.level is Level.ERROR]
     if any(finding.code == ProblemCode.DUPLICATE for finding in errors):
         return Exit.USAGE
@@ -114,7 +114,7 @@ def exit_code(findings: Sequence[Finding]) -> Exit:
 
 
 def _twice(config: Config, uuids: Mapping[str, str]) -> list[Finding]:
-    """What is wrong with servers that are configured a second time."""
+    """Return an error for each server that is configured a second time."""
     return [
         Finding(Level.ERROR, ProblemCode.DUPLICATE, f"{problem.key}: {problem.reason}", problem.suggestion)
         for problem in duplicates(config, uuids)
@@ -129,7 +129,7 @@ Look = tuple[list[Finding], dict[str, str]]
 async def _look_at_panel(
     panel: PanelConfig, config: Config, client: PanelClient, clock: Clock, altered: AlteredNames
 ) -> Look:
-    """Return what is found on a panel, and the uuid of each configured server that it knows."""
+    """Return the findings about a panel, and the uuid of each configured server that it knows."""
     servers = [server for server in config.servers.values() if server.panel.name == panel.name]
     try:
         visible = await client.servers()
@@ -153,7 +153,7 @@ def _answers(panel: PanelConfig, visible: Sequence[Server], client: PanelClient)
 
 
 def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Finding]:
-    """Rotations go by the panel's clock; one that is wrong misleads people too, and one that is far off is doubted."""
+    """Return a finding if the panel's clock differs from ours: rotations go by it, and need it to be nearly right."""
     theirs = client.panel_now()
     ahead = None if theirs is None else theirs - clock.now()
     doubted = doubt(panel_ahead=ahead, panel_set=timedelta(0), ours_set=timedelta(0))
@@ -182,7 +182,7 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
 async def _look_at_server(
     config: ServerConfig, client: PanelClient, visible: Sequence[Server], altered: AlteredNames
 ) -> Look:
-    """Return what is found about a server, and its uuid by its configured name where the panel knows it."""
+    """Return the findings about a server, and its uuid by its configured name if the panel knows it."""
     try:
         server = await client.server(config.id)
     except NotFoundError as error:

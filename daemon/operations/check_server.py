@@ -77,7 +77,7 @@ def _no_backups(config: ServerConfig, server: Server) -> list[Finding]:
 
 
 def _brake(config: ServerConfig, ownership: Ownership, listing: Listing) -> list[Finding]:
-    """Whether more is beyond retention than may go at once, so that nothing goes until somebody says so."""
+    """Return a warning if more is beyond retention than the brake lets a rotation delete."""
     brake = Brake(config.policy.max_deletions, config.policy.max_share)
     decided = judged(config, listing, ownership=ownership, accepted=frozenset(), brake=brake)
     if decided.code != ProblemCode.MAX_DELETIONS:
@@ -88,7 +88,7 @@ def _brake(config: ServerConfig, ownership: Ownership, listing: Listing) -> list
 
 
 def _altered(config: ServerConfig, ownership: Ownership, backups: Sequence[Backup]) -> list[Finding]:
-    """Whether the panel keeps names otherwise than they were asked for, by the newest backup that shows it."""
+    """Return a warning if the panel alters names; the newest such backup is its example."""
     templates = config.ownership
     known = [b for b in backups if ownership.owns(b.name, b.uuid) and not templates.owns(b.name)]
     if not known:
@@ -99,7 +99,7 @@ def _altered(config: ServerConfig, ownership: Ownership, backups: Sequence[Backu
 
 
 def _renamed(config: ServerConfig, ownership: Ownership, backups: Sequence[Backup]) -> list[Finding]:
-    """Whether the policy made the backups when the server had another name, so that it no longer touches them."""
+    """Return a warning if the policy made the backups under another name of the server: they are foreign now."""
     template, names = config.policy.template, [backup.name for backup in backups]
     if config.policy.scope is not Scope.OWN or any(ownership.owns(b.name, b.uuid) for b in backups):
         return []
@@ -113,7 +113,7 @@ def _renamed(config: ServerConfig, ownership: Ownership, backups: Sequence[Backu
 
 
 def _limit(config: ServerConfig, ownership: Ownership, server: Server, backups: Sequence[Backup]) -> Finding:
-    """Whether the panel's limit can hold what the policy keeps, the new backup, and what it never deletes."""
+    """Return whether the panel's limit can hold what the policy keeps, the new backup, and what it never deletes."""
     limit, beyond = server.backup_limit, sum(_never_deleted(config, ownership, backup) for backup in backups)
     also = f", and {counted(range(beyond), 'backup')} that it never deletes" if beyond else ""
     most = config.policy.retention.most_kept()
@@ -128,14 +128,14 @@ def _limit(config: ServerConfig, ownership: Ownership, server: Server, backups: 
 
 
 def _never_deleted(config: ServerConfig, ownership: Ownership, backup: Backup) -> bool:
-    """Whether the backup takes a slot that no rotation frees; failed ones take none."""
+    """Return whether the backup takes a place that no rotation frees; failed ones take none."""
     failed = backup.completed_at is not None and not backup.successful
     foreign = config.policy.scope is Scope.OWN and not ownership.owns(backup.name, backup.uuid)
     return not failed and (backup.locked or foreign)
 
 
 def _unbounded(config: ServerConfig, limit: int, also: str) -> Finding:
-    """Rules without a bound in number: those that let nothing go will meet any limit."""
+    """Return the finding about rules without a bound in number: those that keep everything reach any limit."""
     keep = config.policy.retention.keep
     text = f"keep {keep} has no bound in number{also}; the limit is {limit}"
     if keep.everything or ALL in keep.counts.values():

@@ -1,8 +1,8 @@
-"""One backup by hand: asked for once, settled by its name where the answer was lost, looked at once it is completed.
+"""Create one backup by hand: ask once, find it by its name if the answer is lost, and check it once it is completed.
 
-What must hold: its name is nobody else's, so that a lost answer can be settled, and by default none that a policy could
-have made, so that no retention of scope "own" ever deletes it. No room is made for it. The server's lock is held while
-the panel is asked, not while the node works: waiting by hand costs no rotation its start.
+What must hold: no other backup of the server has its name, so that a lost answer can be settled; by default no policy
+could have made the name, so that no retention of scope "own" ever deletes it. No room is made for it. The server's lock
+is held while the panel is asked, not while the node works, so waiting by hand never makes a rotation miss its start.
 """
 
 from dataclasses import dataclass, replace
@@ -32,8 +32,8 @@ UNTOLD = 10.0  # seconds, where the panel does not say how long its throttle las
 
 @dataclass(frozen=True, slots=True)
 class CreateOptions:
-    """The backup that is wanted. `ignored` None is what the server's policy ignores; `prefix` begins a name that is
-    made; `patience` is how long the creation throttle may be waited out.
+    """Options for the backup. If `ignored` is None, the policy's list is used; `prefix` begins a generated name;
+    `patience` is how many seconds to wait out the creation throttle.
     """
 
     name: str | None = None
@@ -45,7 +45,7 @@ class CreateOptions:
 
 
 async def create(operation: Operation, options: CreateOptions) -> OperationResult:
-    """Make the backup, and wait for it where that is wished; raises UsageError for a name that cannot be."""
+    """Create the backup, and wait for it if asked to; raises UsageError for a name that is not possible."""
     try:
         check(options)
         seen, backup = await _begin(operation, options)
@@ -57,7 +57,7 @@ async def create(operation: Operation, options: CreateOptions) -> OperationResul
 
 
 async def _begin(operation: Operation, options: CreateOptions) -> tuple[Preview, Backup]:
-    """Ask for it, after the creation throttle where there is the patience for that."""
+    """Ask for the backup, after waiting out the creation throttle if `patience` allows it."""
     deadline = operation.clock.monotonic() + options.patience.total_seconds()
     while True:
         try:
@@ -73,7 +73,9 @@ async def _begin(operation: Operation, options: CreateOptions) -> tuple[Preview,
 
 
 async def ask(operation: Operation, options: CreateOptions, seen: Preview) -> Backup:
-    """Ask once, with the server's lock held and the server just seen; raises PanelError, or Halt where it cannot be."""
+    """Ask once, with the server's lock held and the server just viewed; raises PanelError, or Halt if the server cannot
+    be backed up.
+    """
     name, ignored = _name(operation, options, seen), _ignored(operation, options)
     if seen.server.backup_limit == 0:
         raise Halt(Result.REFUSED, NO_BACKUPS)
@@ -111,7 +113,7 @@ async def _settle(operation: Operation, name: str, lost: OutcomeUnknownError) ->
 
 
 def _at_limit(operation: Operation, seen: Preview, error: BackupLimitError) -> Halt:
-    """By hand no room is made; say what would make some."""
+    """Return the error of a panel at its limit with what would make room; by hand, none is made."""
     operation.going_on = ""
     beyond = sum(verdict.state is not State.FAILED for verdict in seen.plan.deletions)
     rotate = f"`ptero-backupd backups delete {operation.config.name} --beyond-retention`"
@@ -125,7 +127,7 @@ def _at_limit(operation: Operation, seen: Preview, error: BackupLimitError) -> H
 
 
 def check(options: CreateOptions) -> None:
-    """Refuse what the panel would not take, or would take for something else; raises UsageError."""
+    """Raise UsageError for a name that the panel would not take, or a policy would take for its own."""
     if options.name is not None:
         if not options.name.strip() or not options.name.isprintable():
             raise UsageError(f"--name: {options.name!r} is empty, or has a character that cannot be seen")
@@ -138,7 +140,7 @@ def check(options: CreateOptions) -> None:
 
 
 def _name(operation: Operation, options: CreateOptions, seen: Preview) -> str:
-    """The wished name, or one of our own; UsageError where a backup has it already."""
+    """Return the name that was asked for, or a generated one; UsageError if a backup of the server has it already."""
     taken = {backup.name for backup in seen.listing.backups}
     if options.name is None:
         return _own_name(operation, options.prefix, taken)
@@ -152,7 +154,7 @@ def _name(operation: Operation, options: CreateOptions, seen: Preview) -> str:
 
 
 def _own_name(operation: Operation, prefix: str, taken: set[str]) -> str:
-    """Such as "by hand 2026-11-23 08:25:07", by the panel's clock and the policy's zone.
+    """Return a name such as "by hand 2026-11-23 08:25:07", by the panel's clock in the policy's zone.
 
     Every template holds a {time} of another form, so no policy can take it for its own.
     """
@@ -171,7 +173,7 @@ def _ignored(operation: Operation, options: CreateOptions) -> tuple[str, ...]:
 
 
 async def finish(operation: Operation, options: CreateOptions, seen: Preview, backup: Backup) -> OperationResult:
-    """Say what the panel made of the wish; where it is wished, wait, look at the state, and see to the lock."""
+    """Report how the panel took the request; if asked to, wait, check the state, and check the lock."""
     problems = _misunderstood(operation, options, seen, backup)
     handled = OperationResult(backup, Result.DONE, State.PENDING, changed=True, problems=problems)
     if options.wait:
@@ -181,7 +183,7 @@ async def finish(operation: Operation, options: CreateOptions, seen: Preview, ba
 
 
 def _misunderstood(operation: Operation, options: CreateOptions, seen: Preview, backup: Backup) -> tuple[Problem, ...]:
-    """What the panel took otherwise than it was meant, and whether retention may delete it."""
+    """Return what the panel stored otherwise than asked for, and whether retention may delete the backup."""
     problems, asked = [], _ignored(operation, options)
     if backup.ignored != asked:
         text = f"the panel understood the ignore list as {list(backup.ignored)}, not {list(asked)}"
@@ -197,7 +199,7 @@ def _misunderstood(operation: Operation, options: CreateOptions, seen: Preview, 
 
 
 async def _await(operation: Operation, seen: Preview, handled: OperationResult) -> OperationResult:
-    """Wait as a rotation does, and look at what came of it in a list read afterwards."""
+    """Wait as a rotation does, and look at the backup in a list that is read afterwards."""
     backup = _there(handled)
     expectation = expected(seen.listing, seen.plan.verdicts)
     usual = expectation.durations
@@ -218,7 +220,7 @@ async def _await(operation: Operation, seen: Preview, handled: OperationResult) 
 
 
 def _not_good(handled: OperationResult, because: str) -> OperationResult:
-    """It is there and not good. One that failed is nothing that was asked for."""
+    """Return the result for a backup that is not good; a failed one is not counted as a change."""
     backup, state = _there(handled), handled.state
     failed = state is State.FAILED
     text = f"{backup.name} is {state}" if because == state else f"{backup.name} is {state}: {because}"
@@ -229,7 +231,7 @@ def _not_good(handled: OperationResult, because: str) -> OperationResult:
 
 
 async def _see_to_lock(operation: Operation, options: CreateOptions, handled: OperationResult) -> OperationResult:
-    """Where a lock was asked for and is not there, say so; set it again on one that is completed and whole."""
+    """Report a lock that was asked for and is missing; set it again if the backup is completed and good."""
     backup = _there(handled)
     if not options.locked or backup.locked:
         return handled

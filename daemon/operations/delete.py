@@ -1,7 +1,7 @@
-"""Deleting by hand: what an operator names, or exactly what `plan` says.
+"""Delete by hand: the backups that an operator names, or exactly what `plan` shows.
 
-What must hold: nothing goes that is locked, whatever its state, or still being made, though the panel would delete
-both; each is read again right before its DELETE; only what was shown goes.
+What must hold: no locked backup is deleted, whatever its state, and none that is still being made, though the panel
+would delete both; each is read again right before its DELETE; only what was shown is deleted.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -29,13 +29,13 @@ UNLOCK = "if you really want to delete it, run `ptero-backupd backups unlock` fi
 
 
 def gone(uuid: str) -> OperationResult:
-    """A backup that is not there any more."""
+    """Return the result for a backup that is not there any more."""
     nothing = Backup(uuid, "", successful=False, locked=False, bytes=0, created_at=None, completed_at=None)
     return OperationResult(nothing, Result.DONE)
 
 
 def obstacle(backup: Backup, state: State | None = None) -> OperationResult | None:
-    """Why this backup is not to be deleted as it stands; None where nothing is in the way."""
+    """Return why this backup must not be deleted as it is; None if nothing forbids it."""
     if backup.locked:
         return refused(backup, ProblemCode.BACKUP_LOCKED, f"{backup.name} is locked", UNLOCK, state)
     if backup.completed_at is None:
@@ -47,9 +47,10 @@ def obstacle(backup: Backup, state: State | None = None) -> OperationResult | No
 
 
 def loss(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> tuple[Backup, str] | None:
-    """Given all verdicts, newest first, and those to be deleted, return the newest good one and words, if it goes.
+    """Given all verdicts, newest first, and those to be deleted, return the newest good one and a warning, if it is
+    among them.
 
-    One whose deletion was left half done may have no file, so it is not the one that is left.
+    A backup whose deletion was left half done may have no file, so it does not count as the one that remains.
     """
     whole = [verdict.backup for verdict in verdicts if verdict.whole]
     good = whole or [verdict.backup for verdict in verdicts if verdict.state is State.GOOD]
@@ -62,7 +63,7 @@ def loss(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> tuple[Backup
 
 
 async def delete(operation: Operation, seen: Preview, chosen: Sequence[Verdict]) -> tuple[OperationResult, ...]:
-    """Delete these, the oldest first; already gone is done, and one that fails does not stop the others."""
+    """Delete these, the oldest first. One that is gone already is done; one that fails does not stop the others."""
     oldest_first = sorted(chosen, key=lambda verdict: age(verdict.backup))
     handled = [await _delete(operation, verdict) for verdict in oldest_first]
     lost, words = loss(seen.plan.verdicts, chosen) or (None, "")
@@ -91,9 +92,9 @@ async def _delete(operation: Operation, verdict: Verdict) -> OperationResult:
 
 
 def _remember(operation: Operation, write: Callable[[Journal, str], object]) -> None:
-    """Let rotations know of a deletion that is half done, and whoever deletes again that it is gone.
+    """Record a half-done deletion for rotations and for later deletions by hand.
 
-    Where that cannot be remembered, it goes all the same.
+    If it cannot be recorded, the deletion goes ahead all the same.
     """
     if operation.run.server is not None:
         with suppress(StateError):
@@ -101,7 +102,9 @@ def _remember(operation: Operation, write: Callable[[Journal, str], object]) -> 
 
 
 async def _changed(operation: Operation, verdict: Verdict) -> OperationResult:
-    """It is another than the operator saw: gone, locked, or a failed one that turned good. Gone is what was wanted."""
+    """Return the result if the backup is not as the operator saw it: gone (which is done), locked, or a failed one that
+    turned good.
+    """
     listed = verdict.backup
     try:
         now = await operation.client.backup(operation.config.id, listed.uuid)
@@ -114,7 +117,7 @@ async def _changed(operation: Operation, verdict: Verdict) -> OperationResult:
 
 
 async def delete_beyond_retention(operation: Operation, shown: Collection[str]) -> tuple[OperationResult, ...]:
-    """Delete what the plan deletes, of what was shown (uuids), by the rotation's own way of doing it."""
+    """Delete those of the shown uuids that the plan still deletes, exactly as a rotation would."""
     run = operation.run
     try:
         recover_journal(run)

@@ -10,7 +10,7 @@ from daemon.rotation.outcome import Result
 
 
 async def set_locks(operation: Operation, verdicts: Sequence[Verdict], locked: bool) -> tuple[OperationResult, ...]:
-    """Lock or unlock each; one that is so already is done, one that fails does not stop the others."""
+    """Lock or unlock each; one that is so already is done, and one that fails does not stop the others."""
     return tuple([await _set_lock(operation, verdict, locked) for verdict in verdicts])
 
 

@@ -1,7 +1,7 @@
-"""One thing to be done by hand on one server, with the context that rotations have.
+"""One operation by hand on one server, with the context that rotations have.
 
-What must hold: whatever the panel goes on with by itself, should we be interrupted, stands in `going_on` before the
-request for it leaves.
+What must hold: before a request leaves whose work the panel continues by itself, `going_on` names that work, in case
+the operator interrupts us.
 """
 
 import random
@@ -23,7 +23,7 @@ from daemon.state.local.locks import server_lock
 
 @dataclass(slots=True)
 class Operation:
-    """One thing under way. `going_on` says what the panel does if it is left now; empty where that is nothing."""
+    """One operation under way. `going_on` says what the panel continues with if we stop now; empty for nothing."""
 
     run: Run
     tell: Tell
@@ -42,11 +42,11 @@ class Operation:
 
     @property
     def clock(self) -> Clock:
-        """What is known of time."""
+        """The clock."""
         return self.run.context.clock
 
     async def look(self) -> Preview:
-        """The server and its backups as they stand, judged by its policy; raises PanelError."""
+        """Return the server and its backups, judged by its policy; raises PanelError."""
         journal, most = self.run.context.journal, self.run.order.max_deletions
         just_seen, self._just_seen = self._just_seen, None
         seen = await preview(self.config, self.client, journal, self.clock, max_deletions=most, server=just_seen)
@@ -55,7 +55,7 @@ class Operation:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Hold the server's lock, so that no rotation runs meanwhile; ServerBusyError where one does."""
+        """Hold the server's lock, so that no rotation runs meanwhile; raises ServerBusyError if one does."""
         if self.run.server is None:  # the lock goes by the uuid, which never changes
             self.run.server = self._just_seen = await self.client.server(self.config.id)
         with server_lock(self.run.context.state_dir, self.run.server.uuid):
@@ -66,7 +66,7 @@ class Operation:
 async def open_operation(
     config: ServerConfig, *, state_dir: Path | None, clock: Clock, tell: Tell, max_deletions: int | None = None
 ) -> AsyncIterator[Operation]:
-    """Open an operation on that server, with a client and a journal of its own, closed at the end."""
+    """Open an operation on that server, with its own client and journal, closed at the end."""
     context = open_context(state_dir, clock, {config.name: config}.get, random.Random())  # noqa: S311 — not used by hand
     try:
         async with open_clients([config.panel], clock, tell) as clients:

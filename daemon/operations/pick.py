@@ -1,4 +1,4 @@
-"""Which backups an operator means, told from a server as it was seen."""
+"""Which backups an operator means, resolved against a server as it was just seen."""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -12,7 +12,7 @@ _ELSEWHERE = "is it another server's? `ptero-backupd backups list SERVER` shows 
 
 
 def pick(seen: Preview, wanted: Sequence[str]) -> list[Verdict]:
-    """Return what is meant, each once, in the order of the words; UsageError where one could be none or several."""
+    """Return the backups meant, each once, in the order of the arguments; UsageError if one matches none or several."""
     verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
     whole = {uuid for uuid, verdict in verdicts.items() if verdict.whole}
     backups = [verdict.backup for verdict in verdicts.values()]
@@ -20,10 +20,10 @@ def pick(seen: Preview, wanted: Sequence[str]) -> list[Verdict]:
 
 
 def pick_or_gone(seen: Preview, wanted: Sequence[str], known: Callable[[str], bool]) -> tuple[list[Verdict], list[str]]:
-    """As `pick`, but a whole uuid that is not in the list is returned beside it: that backup is gone already.
+    """As `pick`, but also return whole uuids that are not in the list: those backups are gone already.
 
-    `known` says of a uuid whether that backup was on this server; of any other nothing can be said, but that it is
-    not here: it may be another server's, where it still is.
+    `known` says whether a uuid was a backup of this server. Any other uuid is refused: it may be another server's, and
+    still exist.
     """
     there = {backup.uuid.lower() for backup in seen.listing.backups}
     whole = seen.listing.completeness is not Completeness.PARTIAL
@@ -35,7 +35,7 @@ def pick_or_gone(seen: Preview, wanted: Sequence[str], known: Callable[[str], bo
 
 
 def is_uuid(text: str) -> bool:
-    """Whether it is a whole uuid as the panel writes it."""
+    """Return whether it is a whole uuid as the panel writes it."""
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:

@@ -1,9 +1,9 @@
-"""Restoring by hand: a safety backup of what is there, then the restore, then its end.
+"""Restore by hand: make a safety backup of the current files, restore, and wait for the end.
 
 What must hold: only a good backup is restored, though the panel would restore a failed one; unless it was waived, the
 safety backup is good and seen to be locked before anything is overwritten; a restore is asked for once. The server's
 lock is held throughout, so that no rotation backs up a half-restored server. The panel's API tells when a restore has
-ended, and never whether it went well.
+ended, and never whether it succeeded.
 """
 
 from contextlib import suppress
@@ -44,8 +44,8 @@ class RestoreOptions:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came of a restore. `safety` is what came of the safety backup, None where none was tried; `ended` says that
-    the panel was seen to have ended the restore.
+    """How a restore ended. `safety` is the result of the safety backup, None if none was tried; `ended` says that the
+    panel was seen to end the restore.
     """
 
     handled: OperationResult
@@ -54,9 +54,10 @@ class Restored:
 
 
 def unfit(verdict: Verdict) -> OperationResult | None:
-    """Why this backup is not to be restored; None where it is good.
+    """Return why this backup must not be restored; None if it is good.
 
-    One without a file would cost the server its own, which the panel may delete before it asks the node for them.
+    One without a file would cost the server its own files, which the panel may delete before it asks the node for the
+    backup.
     """
     backup, state = verdict.backup, verdict.state
     if verdict.whole:
@@ -78,7 +79,7 @@ def unfit(verdict: Verdict) -> OperationResult | None:
 
 
 async def restore(operation: Operation, backup: Backup, options: RestoreOptions) -> Restored:
-    """Restore the backup, which was chosen before and is looked at anew."""
+    """Restore the backup, which was chosen before and is read again here."""
     done = Restored(OperationResult(backup, Result.DONE, State.GOOD))
     try:
         async with operation.alone():
@@ -96,7 +97,7 @@ async def restore(operation: Operation, backup: Backup, options: RestoreOptions)
 
 
 def _tell_of_safety(done: Restored) -> Restored:
-    """Where nothing was restored in the end, say what was made for it."""
+    """Add the safety backup to the problems if nothing was restored in the end."""
     if done.safety is None or done.safety.backup is None or done.handled.result is Result.DONE:
         return done
     kept = Problem(ProblemCode.SAFETY_BACKUP, f"{done.safety.backup.name}, the safety backup, stays, locked")
@@ -104,7 +105,7 @@ def _tell_of_safety(done: Restored) -> Restored:
 
 
 def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
-    """What is known to be in the way before anything is asked for."""
+    """Return what is known to prevent the restore before anything is asked for."""
     permissions = seen.server.permissions
     if permissions is not None and not permissions & {"*", PERMISSION}:
         text = f"the key's user may not restore backups of server {seen.server.name}"
@@ -119,7 +120,7 @@ def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
 
 
 async def _make_safe(operation: Operation, seen: Preview, done: Restored) -> Restored:
-    """Back up what is there, whole; where that is not good and locked in the end, nothing is restored."""
+    """Back up the current files without an ignore list; nothing is restored unless that is good and locked."""
     options = CreateOptions(prefix="before restore", ignored=(), locked=True, wait=True)
     try:
         made = await finish(operation, options, seen, await ask(operation, options, seen))
@@ -134,7 +135,7 @@ async def _make_safe(operation: Operation, seen: Preview, done: Restored) -> Res
 
 
 def _way(made: OperationResult) -> str:
-    """What the operator can do where the safety backup is not what it should be."""
+    """Return a hint on what the operator can do about a safety backup that is not as it should be."""
     if made.backup is not None and made.backup.successful:
         return (
             f"look at {made.backup.name}, which stays: if it holds what it should, restore with --no-safety-backup; "
@@ -147,7 +148,7 @@ def _way(made: OperationResult) -> str:
 
 
 async def _restore(operation: Operation, done: Restored, backup: Backup, options: RestoreOptions) -> Restored:
-    """Ask for it once, and wait for its end."""
+    """Ask for the restore once, and wait for its end."""
     still = await operation.client.backup(operation.config.id, backup.uuid)
     if not still.successful:
         return replace(done, handled=refused(still, ProblemCode.CHANGED, f"{backup.name} is not good any more"))
@@ -169,7 +170,9 @@ async def _restore(operation: Operation, done: Restored, backup: Backup, options
 
 
 def _not_begun(done: Restored, error: PanelError) -> OperationResult:
-    """The panel refused. Its throttle is not waited out, since by then the safety backup would be old."""
+    """Return the result if the panel refused. Its throttle is not waited out, since the safety backup would be old by
+    then.
+    """
     ended = ended_by(error, done.handled.backup)
     (problem,) = ended.problems
     if isinstance(error, ApiLimitError):
@@ -178,7 +181,7 @@ def _not_begun(done: Restored, error: PanelError) -> OperationResult:
 
 
 async def _has_begun(operation: Operation) -> bool:
-    """Whether the server is seen to be restored within a minute, after an answer that leaves it open."""
+    """Return whether the server is seen being restored within a minute, after an answer that leaves it open."""
     operation.tell("the panel does not say whether it was done; looking at the server")
     deadline = operation.clock.monotonic() + BEGIN_SECONDS
     while True:
@@ -197,7 +200,7 @@ def _unknown(handled: OperationResult, error: OutcomeUnknownError) -> OperationR
 
 
 async def _await_end(operation: Operation, done: Restored) -> Restored:
-    """Wait until the server is not being restored any more, looking less and less often."""
+    """Wait until the server is no longer being restored, looking at growing intervals."""
     began, looks = operation.clock.monotonic(), 0
     operation.tell("waiting for the restore to end")
     while operation.clock.monotonic() - began < LONGEST.total_seconds():
@@ -220,7 +223,7 @@ async def _await_end(operation: Operation, done: Restored) -> Restored:
 
 
 def _ended(handled: OperationResult, server: Server) -> OperationResult:
-    """Say what the panel does not."""
+    """Return the result with what the panel does not say: whether the restore succeeded."""
     text = "the restore has ended; the panel does not tell whether it went well"
     if server.obstacle is not None:
         text += f", and the server is {server.obstacle} now"

@@ -1,7 +1,7 @@
-"""What came of a deed by hand, in the words of a rotation's outcome, and what many of them mean for the exit code.
+"""The result of an operation, in the words of a rotation's outcome, and the exit code of many results.
 
-A rotation passes over a suspended server without failing, since the next one comes by itself. Here somebody asked for
-this one thing, so a suspended server is a failure, and only a state that ends by itself is a skip.
+A rotation skips a suspended server without failing, since the next one comes by itself. Here somebody asked for this
+one operation, so a suspended server is a failure, and only a state that ends by itself is a skip.
 """
 
 from collections.abc import Iterable
@@ -28,11 +28,11 @@ REFUSALS = (BackupLimitError, BackupLockedError)
 
 @dataclass(frozen=True, slots=True)
 class OperationResult:
-    """What came of one deed on one backup.
+    """The result of one operation on one backup.
 
-    `backup` is the backup as last seen, None where there is none. `changed` says whether the panel, or our memory, is
-    other than before; where `result` is "failed" and it is, a part of what was asked for is done. `passing` says that
-    a skip was for a state that ends by itself.
+    `backup` is the backup as last seen, None if there is none. `changed` says whether the panel or the journal differs
+    from before; a failed result that changed something is partly done. `passing` says that it was skipped for a state
+    that ends by itself.
     """
 
     backup: Backup | None
@@ -45,19 +45,19 @@ class OperationResult:
     def with_problem(
         self, code: ProblemCode, text: str, hint: str = "", *, result: Result | None = None
     ) -> "OperationResult":
-        """The same with one thing more that the operator should know."""
+        """Return the result with one more problem."""
         return replace(self, problems=(*self.problems, Problem(code, text, hint)), result=result or self.result)
 
 
 def refused(
     backup: Backup | None, code: ProblemCode, text: str, hint: str = "", state: State | None = None
 ) -> OperationResult:
-    """Nothing was done, because going on could cost something."""
+    """Return the result of an operation that was refused, because going on could lose something."""
     return OperationResult(backup, Result.REFUSED, state, problems=(Problem(code, text, hint),))
 
 
 def ended_by(error: BackupdError | Halt, backup: Backup | None = None) -> OperationResult:
-    """What came of a deed that this ended; the panel is as before, as far as is known."""
+    """Return the result of an operation that this error ended; the panel is unchanged, as far as is known."""
     if isinstance(error, Halt):
         return OperationResult(backup, error.result, problems=(error.problem,), passing=error.passing)
     problem = Problem(error.code, error.text + _when_again(error), error.hint)
@@ -68,7 +68,7 @@ def ended_by(error: BackupdError | Halt, backup: Backup | None = None) -> Operat
 
 
 def _when_again(error: BackupdError) -> str:
-    """How long the panel's throttle lasts, where it said so."""
+    """Return how long the panel's throttle lasts, if it said so."""
     seconds = error.retry_after if isinstance(error, CreationThrottledError | ApiLimitError) else None
     return (
         "" if seconds is None else f"; it allows the next one in {format_duration(timedelta(seconds=round(seconds)))}"
@@ -76,7 +76,7 @@ def _when_again(error: BackupdError) -> str:
 
 
 def exit_of(config: ServerConfig, handled: Iterable[OperationResult]) -> Exit:
-    """The contract's exit code, by the one rule there is; a failure that left something done is no whole one."""
+    """Return the exit code of several results; if some changed something and others failed, it is partly done (3)."""
     handled = list(handled)
     about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
     code = exit_code([replace(about, result=one.result, passing=one.passing) for one in handled])

@@ -1,4 +1,4 @@
-"""Rotations and surveys by hand, of many servers at once: each reports for itself, none stops another."""
+"""Rotations and previews by hand, of many servers at once: each reports for itself, and none stops another."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A server that could not be looked at."""
+    """A server that could not be viewed."""
 
     config: ServerConfig
     error: BackupdError
@@ -40,9 +40,9 @@ async def rotate_servers(
     left: Callable[[Run], None] = lambda _: None,
     tell: Tell = lambda _: None,
 ) -> list[Outcome]:
-    """Rotate these servers now; it reports and ends, nothing is tried again.
+    """Rotate these servers now and report; nothing is tried again.
 
-    `left` is told of those that are left, `tell` in words of waits for the API limit.
+    `left` is called with those that are abandoned, `tell` with a text for each wait for the API limit.
     """
     by_name = {server.name: server for server in servers}
     context = open_context(state_dir, clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
@@ -58,7 +58,7 @@ async def rotate_servers(
 
 
 def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
-    """A bug ends only the rotation that it is in; the others are reported as they ended."""
+    """Return the outcomes. A bug ends only its own rotation; the others are reported as they ended."""
     if isinstance(ended, Outcome):
         return ended
     log.error("rotation_bug", server=order.server.name, exc_info=ended)
@@ -77,7 +77,7 @@ async def preview_servers(
     max_deletions: int | None = None,
     tell: Tell = lambda _: None,
 ) -> list[Preview | Failed]:
-    """Look at these servers now; changes nothing. `tell` is told in words when that has to wait."""
+    """Preview these servers now; change nothing. `tell` is called with a text for each wait."""
     context = open_context(state_dir, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
 
     async def look(server: ServerConfig, client: PanelClient) -> Preview | Failed:
@@ -94,9 +94,9 @@ async def preview_servers(
 
 
 def dry_run_outcome(seen: Preview | Failed, *, state_dir: Path | None = None) -> Outcome:
-    """What a rotation of that server would do now, as far as it can be known before its backup exists.
+    """Return what a rotation of that server would do now, as far as can be known before its backup exists.
 
-    `created` is the pending backup that it would adopt, None where it would create one.
+    `created` is the pending backup that it would adopt, None if it would create one.
     """
     config = seen.config
     about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
@@ -125,7 +125,7 @@ def _with(about: Outcome, problem: Problem, result: Result | None = None) -> Out
 
 
 def _pruned(about: Outcome, decided: Plan) -> Outcome:
-    """What would come of the deletions, once the new backup is good."""
+    """Return the deletions that would follow, once the new backup is good."""
     deleted = tuple(verdict.backup for verdict in decided.deletions)
     about = replace(about, deleted=deleted, kept=len(decided.verdicts) - len(deleted))
     if decided.refused is not None:
@@ -138,11 +138,11 @@ def _pruned(about: Outcome, decided: Plan) -> Outcome:
 
 
 def _halted(about: Outcome, error: BackupdError) -> Outcome:
-    """What is reported of a rotation that meets that error before it asks for anything."""
+    """Return the outcome of a rotation that meets that error before it asks for anything."""
     halt = halted_by(error)
     return replace(about, result=halt.result, problems=(halt.problem,), passing=halt.passing)
 
 
 def panels_of(servers: Iterable[ServerConfig]) -> list[PanelConfig]:
-    """The panels that these servers are on, each once."""
+    """Return the panels that these servers are on, each once."""
     return list({server.panel.name: server.panel for server in servers}.values())

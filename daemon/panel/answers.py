@@ -1,6 +1,6 @@
 """One call and its answer, as plain values: what the rest of the client sees instead of httpx's objects.
 
-Nothing here raises for what a panel sends: a header or a body that cannot be read is None; whoever needs it decides.
+Nothing here raises for what a panel sends: a header or a body that cannot be read is None, and the caller decides.
 """
 
 import json
@@ -29,9 +29,9 @@ _TITLE = re.compile(rb"<title[^>]*>(.{1,200}?)</title", re.IGNORECASE | re.DOTAL
 class Call:
     """One request to be made. `action` says in words what for; it begins every error's text.
 
-    An `urgent` one goes before those that wait for the API limit. One that could not leave before `not_after` (of the
-    monotonic clock) is not sent at all: what it was decided on is too old by then. `on_send` is called whenever it is
-    just about to be sent, after all waiting for its turn.
+    An `urgent` call goes before those that wait for the API limit. One that could not leave before `not_after` (of the
+    monotonic clock) is not sent: the decision behind it is too old by then. `on_send` is called right before each time
+    it is sent, after all waiting for its turn.
     """
 
     method: str
@@ -50,7 +50,7 @@ class Call:
 
     @property
     def asks_the_node(self) -> bool:
-        """Whether the panel hands it to the server's node before it answers: a create, a restore, a deletion."""
+        """Whether the panel asks the server's node before it answers: for a create, a restore, a deletion."""
         return not self.reads and not self.path.endswith("/lock")
 
     @property
@@ -79,7 +79,7 @@ class Answer:
 
     @cached_property
     def document(self) -> Any:  # noqa: ANN401 — anything that JSON can hold; daemon/panel/wire.py looks at it
-        """The body read as JSON; None where it is none (JSON's own `null` is of no use to anyone either)."""
+        """The body read as JSON; None if it is not JSON (JSON's own `null` is of no use to anyone either)."""
         try:
             return json.loads(self.body, parse_int=_integer)
         except (ValueError, RecursionError):
@@ -87,7 +87,7 @@ class Answer:
 
     @cached_property
     def words(self) -> Words | None:
-        """The first of the panel's `errors`; None where the body is no such document."""
+        """The first of the panel's `errors`; None if the body is no such document."""
         errors = self.document.get("errors") if isinstance(self.document, dict) else None
         first = errors[0] if isinstance(errors, list) and errors else None
         if not isinstance(first, dict):
@@ -106,7 +106,7 @@ class Answer:
 
     @property
     def is_html(self) -> bool:
-        """Whether a page for people came where JSON belongs."""
+        """Whether an HTML page came instead of JSON."""
         return "html" in self.headers.get("content-type", "").lower() or self.body.lstrip()[:1] == b"<"
 
     @cached_property
@@ -155,7 +155,7 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def clean(value: object) -> str:
-    """Given anything that the panel said, return one short printable line without the query of any URL in it."""
+    """Given any text from the panel, return one short printable line without the query of any URL in it."""
     text = _CONTROL.sub(" ", unpaired(value)) if isinstance(value, str) else ""
     text = _QUERY.sub(r"\1?…", " ".join(text.split()))
     return text if len(text) <= LONGEST_WORDS else text[: LONGEST_WORDS - 1] + "…"

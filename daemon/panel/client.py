@@ -1,7 +1,7 @@
-"""The panel's calls that a rotation is made of, typed: values of the core come back, `PanelError` is raised.
+"""The panel's API, typed: each method asks one endpoint and returns values of the core, or raises `PanelError`.
 
-A read may be repeated, a write never blindly: creating and restoring say that their outcome is unknown where the answer
-was lost, deleting and locking settle that by reading. Nothing here decides what to delete.
+A read may be repeated, a write never blindly. If an answer is lost, creating and restoring raise OutcomeUnknownError;
+deleting and locking settle it by reading. Nothing here decides what to delete.
 """
 
 import ssl
@@ -60,10 +60,10 @@ MOST_TOGGLES = 3
 
 
 class PanelClient:
-    """One key to one panel, to be shared by all tasks that use it: they share its API limit.
+    """A client with one key for one panel. All tasks that use the key share it, since they share its API limit.
 
-    `all_servers` asks for every server of the panel instead of those of the key's user, which an administrator's key
-    may see; the panel lists none to any other.
+    `all_servers` asks for every server of the panel instead of those of the key's user, which only an administrator's
+    key may see.
     """
 
     def __init__(
@@ -129,12 +129,12 @@ class PanelClient:
 
     @property
     def answers(self) -> Mapping[str, int]:
-        """How many answers of each class there were so far: "2xx" to "5xx", and "none" where the answer was lost."""
+        """How many answers of each class there were so far: "2xx" to "5xx", and "none" if there was no answer."""
         return self._transport.answers
 
     @property
     def throttled_seconds(self) -> float:
-        """How long requests have waited for their turn, so that the API limit is never met, all together."""
+        """For how many seconds requests have waited below the API limit, all together."""
         return self._transport.throttled_seconds
 
     def panel_now(self) -> datetime | None:
@@ -145,7 +145,7 @@ class PanelClient:
         return self.panel_now() or self._clock.now()
 
     def clock_doubt(self) -> str:
-        """Say why nothing may be deleted by what the panel's clock shows now; nothing where it can be trusted."""
+        """Return why nothing may be deleted by the panel's clock as it is now; empty if it can be trusted."""
         return self._transport.panel_clock.doubt(self._now(), self._clock.monotonic())
 
     # Reading
@@ -153,7 +153,8 @@ class PanelClient:
     async def servers(self) -> tuple[Server, ...]:
         """Return every server that the key can see, without permissions.
 
-        PermissionLackingError where all servers are asked for and none is listed, as to whoever is no administrator.
+        Raises PermissionLackingError if all servers are asked for and none is listed, as for a key that is no
+        administrator's.
         """
         latest, _ = await read_passes(server_pages(self._endpoints.servers(), self._transport.read, self._now))
         if self._all_servers and not latest.rows:
@@ -162,15 +163,15 @@ class PanelClient:
         return tuple(latest.rows.values())
 
     async def seen_server(self, server_id: str) -> Server:
-        """Return one server as it was within the last minute, perhaps without permissions; for many who ask at once."""
+        """Return one server as it was within the last minute, perhaps without permissions; many can ask at once."""
         return await self._server_cache.see(server_id)
 
     async def may_delete(self, server_id: str, seen: Server) -> bool:
-        """Whether the key may delete backups on this server, which `seen_server` or `server` showed a moment ago."""
+        """Return whether the key may delete backups on this server, which was just seen as `seen`."""
         return await self._rights.may_delete(server_id, seen)
 
     async def server(self, server_id: str, *, urgent: bool = False) -> Server:
-        """Return one server with the key's permissions on it; answered even while it is busy or suspended."""
+        """Return one server with the key's permissions on it; the panel answers even while it is busy or suspended."""
         call = self._endpoints.server(server_id, urgent=urgent)
         return understood(call, await self._transport.read(call), read_server)
 
@@ -180,9 +181,9 @@ class PanelClient:
         return listing
 
     async def dated_backups(self, server_id: str) -> tuple[Listing, float]:
-        """Return every backup of a server, and the moment (of the monotonic clock) that the listing is not older than.
+        """Return every backup of a server, and a moment (of the monotonic clock) that the listing is not older than.
 
-        That is when the request left, not when it was to be made: it may have waited long for the API limit.
+        It is the moment at which the request left: before that, it may have waited long for the API limit.
         """
         fetch = backup_pages(self._endpoints.backups(server_id), self._calls.read, self._now)
         listing, read_at = await read_listing(fetch)
@@ -190,12 +191,12 @@ class PanelClient:
         return replace(listing, doubt=doubt), read_at
 
     async def backup(self, server_id: str, uuid: str, *, urgent: bool = False) -> Backup:
-        """Return one backup; NotFoundError where there is none such. An urgent look goes before others that wait."""
+        """Return one backup; raises NotFoundError if there is none. An urgent look goes before others that wait."""
         call = self._endpoints.backup(server_id, uuid, urgent=urgent)
         return this_backup(call, await self._calls.read(call), uuid)
 
     async def download_link(self, server_id: str, uuid: str) -> SecretStr:
-        """Return a signed URL for one download: used up by one use or within minutes, and a secret meanwhile."""
+        """Return a signed URL for one download. It is a secret, and expires with its first use or within minutes."""
         call = self._endpoints.download(server_id, uuid)
         return SecretStr(understood(call, await self._calls.read(call), read_link))
 
@@ -210,11 +211,11 @@ class PanelClient:
         locked: bool = False,
         on_send: Callable[[], None] | None = None,
     ) -> Backup:
-        """Ask once for a backup; return it as the panel took it: look at its name, lock and ignored lines.
+        """Ask once for a backup, and return it as the panel stored it: check its name, lock and ignored files.
 
-        `on_send` is called just before the panel is asked, again where the API limit had it asked a second time.
-        OutcomeUnknownError: go on with `settle_create`. CreationThrottledError also without asking, while the throttle
-        is known to last. NoBackupHostError where a 404 is not about the server.
+        `on_send` is called right before the panel is asked, and again if the API limit turned the first request away.
+        After OutcomeUnknownError, go on with `settle_create`. CreationThrottledError may come without a request, while
+        the throttle is known to last. NoBackupHostError means that a 404 is not about the server.
         """
         call = self._endpoints.create(server_id, name=name, ignored=ignored, locked=locked)
         call = replace(call, on_send=on_send)
@@ -229,7 +230,7 @@ class PanelClient:
         raise await self._without_host(server_id, missing)
 
     async def _without_host(self, server_id: str, missing: NotFoundError) -> PanelError:
-        """What a 404 to a create means: where the server is there, it is not what is missing."""
+        """Return what a 404 to a create means: if the server is there, it is not what is missing."""
         try:
             await self._look(server_id)
         except PanelError:
@@ -238,18 +239,18 @@ class PanelClient:
         return NoBackupHostError(text, status=missing.status)
 
     async def settle_create(self, server_id: str, name: str, *, until: float = SETTLE_SECONDS) -> Backup | None:
-        """List until a backup of that name appears, for `until` seconds; None where it surely did not.
+        """List until a backup of that name appears, for `until` seconds; return None if it surely does not exist.
 
-        OutcomeUnknownError where the last list could not be read, or not as a whole.
+        Raises OutcomeUnknownError if the last list could not be read completely.
         """
         action = f"panel {self.name}, looking for backup {name} of server {server_id}"
         fetch = backup_pages(self._endpoints.backups(server_id, urgent=True), self._calls.once, self._now)
         return await settle_create(self._clock, action, fetch, name, until=until)
 
     async def set_lock(self, server_id: str, uuid: str, locked: bool) -> Backup:
-        """Lock or unlock a backup. The panel only toggles, so it is read first, and the answer is looked at.
+        """Lock or unlock a backup. The panel only toggles, so read the lock first, and check the answer.
 
-        OutcomeUnknownError where the answer was lost, and the backup is not seen to be so within half a minute.
+        Raises OutcomeUnknownError if the answer was lost and the lock is not seen to be right within half a minute.
         """
         call = self._endpoints.toggle_lock(server_id, uuid, locked=locked)
         backup = await self.backup(server_id, uuid)
@@ -271,13 +272,16 @@ class PanelClient:
         nothing(call, await self._calls.write(call))
 
     async def delete(self, server_id: str, uuid: str, *, not_after: float = float("inf")) -> bool:
-        """Delete a backup: True when it was deleted, False when it was gone already. It goes before others that wait.
+        """Delete a backup; return True if it was deleted, False if it was already gone. It goes before others that
+        wait.
 
-        HeldBackError where it could not leave before `not_after`, a moment of the monotonic clock. Where the answer was
-        lost, or is not the panel's own empty one, the backup is looked for: once where the panel itself spoke, else for
-        some seconds. That it is gone is believed while its server is to be seen: whoever lost access to that is told
-        404 of everything on it. NotFoundError where it is not; PanelTroubleError or NodeError where the panel itself
-        failed and the backup still stands; OutcomeUnknownError or ForeignPanelError where it may still be done.
+        If the answer is lost, or is not the panel's own empty one, look for the backup: once if the panel itself
+        answered, else for some seconds. Believe that it is gone only while its server is visible, since a key that lost
+        access gets 404 for everything.
+
+        Raises HeldBackError if it could not leave before `not_after` (of the monotonic clock); NotFoundError if the
+        server is not visible; PanelTroubleError or NodeError if the panel itself failed and the backup is still there;
+        OutcomeUnknownError or ForeignPanelError if it may still be done.
         """
         call = replace(self._endpoints.delete(server_id, uuid), urgent=True, not_after=not_after)
         try:
@@ -302,7 +306,7 @@ class PanelClient:
         raise not_deleted(trouble, stands=gone is False)
 
     async def is_gone(self, server_id: str, uuid: str) -> bool:
-        """Whether the panel knows no such backup, though it shows the server."""
+        """Return whether the panel shows the server, but no such backup."""
         try:
             await self.backup(server_id, uuid, urgent=True)
         except NotFoundError:
@@ -310,16 +314,16 @@ class PanelClient:
         return False
 
     async def _look(self, server_id: str) -> Server:
-        """Return the server by one urgent look, which is not tried again."""
+        """View the server once, urgently, without a retry."""
         call = self._endpoints.server(server_id, urgent=True)
         return understood(call, await self._transport.once(call), read_server)
 
     async def _see(self, look: Call, uuid: str) -> Backup:
-        """Return the backup by one look, which is not tried again."""
+        """View the backup once, without a retry."""
         return this_backup(look, await self._calls.once(look), uuid)
 
     async def _is_seen(self, server_id: str) -> bool:
-        """Whether the panel shows the server."""
+        """Return whether the panel shows the server."""
         try:
             await self.server(server_id, urgent=True)
         except PanelError:

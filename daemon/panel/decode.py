@@ -1,7 +1,7 @@
-"""From a 2xx answer to the value that the call promised — or to the error that says why it holds none.
+"""From a 2xx answer to the value that the call promised, or to the error that says why it holds none.
 
-A panel's forks answer writes with objects of their own: that is refused with clear words. A 2xx that holds no JSON was
-not said by a panel at all; after a write it leaves open whether the write was done.
+Some forks of the panel answer writes with other objects; that is refused with a clear message. A 2xx without JSON does
+not come from a panel at all; after a write, it leaves open whether the write was done.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ ACCEPTED = 202  # "accepted for later": a job, whatever the body says
 
 
 def understood(call: Call, answer: Answer, read: Callable[[object], Value]) -> Value:
-    """Return the answer's document as a value; StrangeAnswerError where it is none."""
+    """Return the answer's document as a value; raises StrangeAnswerError if it cannot be read."""
     try:
         return read(answer.document)
     except UnreadableError as error:
@@ -43,14 +43,14 @@ def new_backup(call: Call, answer: Answer) -> Backup:
 
 
 def said_locked(action: str, backup: Backup) -> bool:
-    """Return the backup's lock; StrangeAnswerError where the panel did not say, since it is only assumed then."""
+    """Return the backup's lock; raises StrangeAnswerError if the panel did not give it: then it is assumed."""
     if "is_locked" in (backup.unreadable or ""):
         raise StrangeAnswerError(f"{action}: the panel does not say whether it is locked: {backup.unreadable}")
     return backup.locked
 
 
 def nothing(call: Call, answer: Answer) -> None:
-    """Look that an answer is empty, as the panel's is where there is nothing to say."""
+    """Check that an answer is empty, as the panel's is when it has nothing to say."""
     if answer.status == ACCEPTED or answer.body.strip():
         raise _other(call, answer, "nothing")
 

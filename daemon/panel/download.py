@@ -1,12 +1,12 @@
 """The boundary to the hosts of the files: a signed link goes in, bytes or a `HostError` come out.
 
-What must hold: the panel's key is not known here, so it can reach no other host; each request has an httpx client of
-its own, without auth, cookies or `~/.netrc`; no text holds a link. Redirects are followed by hand, a few, and never
-from https to http; nor is http followed beyond this machine where the panel is https (`clear`). As for the
-panel, a proxy of the environment is used for https alone.
+What must hold: the panel's key is not known here, so it can reach no other host. Each request has its own httpx client,
+without auth, cookies or `~/.netrc`. No text holds a link. A few redirects are followed, by hand, and never from https
+to http. If the panel is https, http is followed only on this machine, or with `clear`. As for the panel, the
+environment's proxies are used for https alone.
 
-It is httpx without asyncio, since nothing runs beside a download: that takes half the processor time of `AsyncClient`
-for a large body (see benchmarks/README.md).
+It uses httpx without asyncio, since nothing runs beside a download: for a large body, that takes half the processor
+time of `AsyncClient` (see benchmarks/README.md).
 """
 
 import re
@@ -39,7 +39,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
 class HostError(BackupdError):
-    """The host of the file does not give it, or not to its end; a new link and a little patience may help."""
+    """The host does not deliver the file, or not to its end; a new link and some patience may help."""
 
     exit_code = Exit.FAILED
     code = ProblemCode.HOST
@@ -70,10 +70,11 @@ class StrangeHostError(HostError):
 
 @dataclass(frozen=True)
 class Stream:
-    """An answer that is being read. Its bytes belong at `start` of the file, whose size is `total` where it is told.
+    """An answer that is being read. Its bytes belong at `start` of the file, whose size is `total` if the host gives
+    it.
 
-    `continues` says that the host can begin in the middle, `etag` what to hold it to then. `delimited` is False where
-    the end of the connection is all that marks the end of the file.
+    `continues` says that the host can resume, and `etag` identifies the file then. `delimited` is False if only the end
+    of the connection marks the end of the file.
     """
 
     start: int
@@ -85,7 +86,7 @@ class Stream:
 
 
 class FileHost:
-    """Whatever host a signed link leads to; with `clear` also where the link is plain http beyond this machine."""
+    """The host that a signed link leads to; with `clear`, also if the link is plain http beyond this machine."""
 
     def __init__(
         self,
@@ -102,9 +103,9 @@ class FileHost:
 
     @contextmanager
     def open(self, link: SecretStr, *, start: int = 0, etag: str | None = None) -> Iterator[Stream]:
-        """Ask for the file from byte `start` on, if it still is that of `etag`; raises HostError.
+        """Request the file from byte `start` on, if it still has that `etag`; raises HostError.
 
-        The host may answer with the whole file all the same: look at the stream's `start`.
+        The host may answer with the whole file all the same: check the stream's `start`.
         """
         headers = {"Accept-Encoding": "identity", "User-Agent": "ptero-backupd"}
         if start:
@@ -115,7 +116,7 @@ class FileHost:
             yield self._stream(response, start)
 
     def _followed(self, held: ExitStack, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
-        """Return the answer that is no redirect, kept open by `held`."""
+        """Return the first answer that is no redirect, kept open by `held`."""
         for _ in range(MOST_REDIRECTS + 1):
             response = self._asked(held, url, headers)
             if not response.is_redirect:
@@ -170,7 +171,7 @@ class FileHost:
         )
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        """Yield the body in batches; what came before the connection broke is yielded before that is raised."""
+        """Yield the body in batches; if the connection breaks, yield what came before raising."""
         batch: list[bytes] = []
         failure: HostError | None = None
         try:
@@ -185,7 +186,7 @@ class FileHost:
             raise failure
 
     def _batches(self, response: httpx.Response, batch: list[bytes]) -> Iterator[bytes]:
-        """Yield what has gathered in `batch` whenever it is enough, or old enough."""
+        """Yield what has collected in `batch` whenever it is large enough, or old enough."""
         size, since = 0, self._clock.monotonic()
         window, in_window = since, 0
         for piece in response.iter_raw():
@@ -204,7 +205,7 @@ class FileHost:
 
 
 def _address(url: str) -> httpx.URL:
-    """Given an absolute http(s) address, return it parsed; StrangeHostError, without showing it, where it is none."""
+    """Given an absolute http(s) address, return it parsed; else raise StrangeHostError, without showing it."""
     with suppress(httpx.InvalidURL, ValueError, TypeError):
         address = httpx.URL(url)
         if address.scheme in {"https", "http"} and address.host:  # a host in Punycode is decoded only here
@@ -213,7 +214,7 @@ def _address(url: str) -> httpx.URL:
 
 
 def _redirected(url: httpx.URL, location: str) -> httpx.URL:
-    """Given where a host sends us, return that address where it may be followed."""
+    """Given the target of a redirect, return that address if it may be followed."""
     try:
         target = _address(str(url.join(location)))
     except (httpx.InvalidURL, ValueError):
@@ -226,7 +227,7 @@ def _redirected(url: httpx.URL, location: str) -> httpx.URL:
 
 
 def _range(header: str, asked: int, host: str) -> tuple[int, int]:
-    """Given a Content-Range, return where it starts and the file's size; RangeRefusedError where it is not as asked."""
+    """Given a Content-Range, return where it starts and the file's size; RangeRefusedError if it is not as asked."""
     found = _CONTENT_RANGE.fullmatch(header.strip())
     first, last, total = map(int, found.groups()) if found else (-1, -1, -1)
     if not asked or first != asked or last != total - 1:

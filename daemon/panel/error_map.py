@@ -1,7 +1,7 @@
-"""From a refusing answer to the one exception that says it: the table of the panel's facts, row by row.
+"""From a refusing answer to the one exception for it: the table of the panel's facts, row by row.
 
-The panel's own code decides before the status does: a node's trouble arrives under 403, 404 and 429 as well. What has
-no such code was not said by the panel itself: a page's 404 never means that a backup is gone.
+The panel's own code decides before the status does: a node's trouble arrives under 403, 404 and 429 as well. An answer
+without such a code does not come from the panel itself: a page's 404 never means that a backup is gone.
 """
 
 import re
@@ -34,7 +34,9 @@ _LIMIT = re.compile(r"limit of (\d{1,9}) backup")
 
 
 def refusal(answer: Answer, call: Call, *, application: bool = False) -> PanelError:
-    """Given an answer that is not 2xx, return the exception for it. `application` is the kind of key it was for."""
+    """Given an answer that is not 2xx, return the exception for it. `application` says that the key is an
+    application's.
+    """
     if answer.words is None:
         return _wordless(answer, call)
     said = answer.words.detail.rstrip(".") or answer.words.code or "no reason"  # more is often added to it
@@ -68,8 +70,8 @@ def _by_code(answer: Answer, words: Words, text: str, call: Call) -> PanelError 
 
 
 def _by_status(answer: Answer, words: Words, text: str, call: Call, *, application: bool) -> PanelError:
-    """Given the panel's words, return the exception where the status decides. Of a call for no path the address is
-    all that a 404 can mean.
+    """Given the panel's words, return the exception if the status decides. For a call without a path, a 404 can only
+    mean the address.
     """
     status = answer.status
     if status >= 500:  # noqa: PLR2004 — HTTP's own
@@ -88,14 +90,14 @@ def _by_status(answer: Answer, words: Words, text: str, call: Call, *, applicati
 
 
 def _lacking(detail: str, *, application: bool) -> Lacking:
-    """Given the words of a 403, in whatever language, and whether the key is an application's, return what is wrong."""
+    """Given the words of a 403, in any language, and whether the key is an application's, return what is lacking."""
     if application or "application API key" in detail:
         return Lacking.CLIENT_KEY
     return Lacking.ADDRESS if _ADDRESS.search(detail) else Lacking.PERMISSION
 
 
 def _wordless(answer: Answer, call: Call) -> PanelError:
-    """Given an answer without the panel's words — a proxy's, or no panel's at all — return the exception for it."""
+    """Given an answer without the panel's words (a proxy's, or no panel's at all), return the exception for it."""
     status = answer.status
     what = f"an HTML page{f' “{answer.title}”' if answer.title else ''}" if answer.is_html else "no error of a panel"
     text = f"{call.action}: answered {status} with {what}"

@@ -1,11 +1,11 @@
 """The boundary to httpx: a `Call` goes in, an `Answer` or a `PanelError` comes out, and no httpx object or error.
 
-Foreign exceptions are translated in one place, and the translation is raised outside their `except`, so that neither
-its text nor its chain holds what httpx, h11 or the key's own header said. No redirect is followed, no cookie kept, no
-`~/.netrc` read (an explicit auth forbids it), no answer read beyond 16 MiB.
+Foreign exceptions are translated in one place. The translation is raised outside their `except`, so that neither its
+text nor its chain holds what httpx, h11 or the key's own header said. No redirect is followed, no cookie is kept, no
+`~/.netrc` is read (an explicit auth forbids it), and no answer is read beyond 16 MiB.
 
-Proxies from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY; daemon/panel/proxies.py) are honoured for https, where
-they carry a tunnel that the key is not readable in, and never for http, where the key would be handed to them.
+Proxies from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY; daemon/panel/proxies.py) are used for https, where they
+carry a tunnel in which they cannot read the key, and never for http, where they could.
 """
 
 import asyncio
@@ -131,7 +131,7 @@ class HttpSession:
         raise failure
 
     async def _stream(self, client: httpx.AsyncClient, call: Call, sent_at: float) -> Answer:
-        """Send one request and read its answer, no further than is sensible."""
+        """Send one request and read its answer, up to a bound."""
         timeout = httpx.Timeout(call.seconds, connect=CONNECT_SECONDS, pool=None)
         async with client.stream(
             call.method, self.base + call.path, params=dict(call.query) or None, json=call.body, timeout=timeout
@@ -190,7 +190,7 @@ def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:
 
 
 def _hint(words: str) -> str | None:
-    """What a failed connection's words suggest; None where nothing in particular."""
+    """Return a hint that the words of a failed connection suggest; None if they suggest nothing."""
     if _NO_TLS.search(words):
         return PanelUnreachableError.clear_hint
     return PanelUnreachableError.private_hint if _UNKNOWN_ISSUER.search(words) else None

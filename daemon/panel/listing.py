@@ -1,8 +1,8 @@
 """Whole lists out of pages that may shift while they are read.
 
-The panel's rows come in no promised order, a page moves when another client creates or deletes, `links.next` forgets
-`per_page`, and `total` can be wrong. So pages are counted here, rows are told apart by their id, and a list is believed
-only where the distinct rows of one pass are as many as `total` says (invariant 5). httpx is not known here.
+The panel's rows come in no promised order, a page shifts when another client creates or deletes, and `total` can be
+wrong. So pages are counted here, rows are told apart by their id, and a list is believed only if one pass finds as many
+distinct rows as `total` says (invariant 5). httpx is not known here.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -23,7 +23,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """One page: its rows by id, what the panel claims as total, the panel's clock, and ours when the request left."""
+    """One page: its rows by id, the panel's total, the panel's clock, and ours when the request left."""
 
     rows: dict[str, Row]
     total: int | None
@@ -33,7 +33,7 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Pass(Generic[Row]):
-    """One reading of all pages. `total` is the last page's; `steady` says that every page claimed the same one.
+    """One reading of all pages. `total` is the last page's; `steady` says that every page gave the same one.
 
     `taken_at` and `sent_at` are the first page's: no row is older.
     """
@@ -48,7 +48,7 @@ class Pass(Generic[Row]):
 
     @property
     def whole(self) -> bool:
-        """Whether the distinct rows are as many as the panel says."""
+        """Whether there are as many distinct rows as the panel says."""
         return self.ended and self.steady and len(self.rows) == self.total
 
 
@@ -71,9 +71,9 @@ async def read_pass(fetch: Fetch[Row]) -> Pass[Row]:
 
 
 async def read_passes(fetch: Fetch[Row], most: int = MOST_PASSES) -> tuple[Pass[Row], Completeness]:
-    """Read passes until one is whole, `most` of them; return the last, and how far it can be trusted.
+    """Read up to `most` passes, until one is whole; return the last, and how far it can be trusted.
 
-    The last two giving the same rows says that nothing moved, so that `total` is what is wrong.
+    If the last two give the same rows, the list is not changing, so `total` is what is wrong.
     """
     before: Pass[Row] | None = None
     latest = await read_pass(fetch)
@@ -88,7 +88,7 @@ async def read_passes(fetch: Fetch[Row], most: int = MOST_PASSES) -> tuple[Pass[
 
 
 async def read_listing(fetch: Fetch[Backup], passes: int = MOST_PASSES) -> tuple[Listing, float]:
-    """Read every backup of one server; return also the monotonic moment that nothing in the listing is older than."""
+    """Read every backup of one server; also return a monotonic moment that nothing in the listing is older than."""
     latest, completeness = await read_passes(fetch, passes)
     listing = Listing(
         backups=tuple(latest.rows.values()),
@@ -101,22 +101,23 @@ async def read_listing(fetch: Fetch[Backup], passes: int = MOST_PASSES) -> tuple
 
 
 def backup_page(document: object, taken_at: datetime) -> Page[Backup]:
-    """Given one answer of the backup list, return its page; UnreadableError where it is none."""
+    """Given one answer of the backup list, return its page; raises UnreadableError if it is none."""
     rows, total = read_rows(document)
     return Page({backup.uuid: backup for backup in map(read_backup, rows)}, total, taken_at)
 
 
 def server_page(document: object, taken_at: datetime) -> Page[Server]:
-    """Given one answer of the server list, return its page; a row that is no server is left out."""
+    """Given one answer of the server list, return its page without the rows that are no server."""
     rows, total = read_rows(document)
     servers = [server for row in rows if (server := read_server_if_possible(row))]
     return Page({server.uuid: server for server in servers}, total, taken_at)
 
 
 def listing_from_documents(documents: Iterable[Any], *, taken_at: datetime) -> Listing:
-    """Given saved list answers of one server, return the listing; UnreadableError (a ValueError) where one is no list.
+    """Given saved list answers of one server, return the listing; raises UnreadableError (a ValueError) if one is no
+    list.
 
-    Their order does not matter and pages may repeat. Where the distinct rows are not as many as every page's total
+    Their order does not matter, and pages may repeat. If there are not as many distinct rows as every page's total
     says, a page is missing or the list has shifted: PARTIAL.
     """
     pages: Sequence[Page[Backup]] = [backup_page(document, taken_at) for document in documents]

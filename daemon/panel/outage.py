@@ -1,7 +1,7 @@
-"""A panel that is down: one call tries again for all others, which look once.
+"""A panel that is down: one call tries again for all others, which try once.
 
-Each of a fleet's servers would otherwise find out by itself, with four requests and ten seconds each. What must hold:
-an answer of any kind that a panel gives ends it, so that trouble with one address speaks for no other that is answered.
+Otherwise each server of a fleet would find out by itself, with four requests in ten seconds. What must hold: any answer
+from the panel ends the outage, so that trouble with one address says nothing of another that is answered.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ _BEFORE_IT = frozenset({502, 503, 504})  # what a proxy says of a panel that is 
 
 
 def is_down(error: PanelError) -> bool:
-    """Whether the error is one that every other call would meet as well."""
+    """Return whether the error is one that every other call would meet as well."""
     if isinstance(error, PanelUnreachableError):
         return True
     return isinstance(error, PanelTroubleError) and error.status in _BEFORE_IT
 
 
 class Outage:
-    """What all calls of one key know of their panel's being down."""
+    """What all calls of one key know of their panel's outage."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -38,11 +38,11 @@ class Outage:
         return self._clock.monotonic() < self._known_until
 
     def answered(self) -> None:
-        """The panel answered something."""
+        """Take note that the panel answered something."""
         self._answered_at, self._known_until = self._clock.monotonic(), float("-inf")
 
     def lead(self) -> bool:
-        """Return whether the caller is the one that tries again for all; it then has to say how that ended."""
+        """Return whether the caller is the one that tries again for all; if so, it must call `end`."""
         if self.known or self._leader is not None:
             return False
         self._leader = asyncio.get_running_loop().create_future()
@@ -50,7 +50,7 @@ class Outage:
         return True
 
     def end(self, *, down: bool) -> None:
-        """The leader's tries are over. They speak for all only where the panel answered nobody meanwhile."""
+        """Take note that the leader's tries are over. They count for all only if the panel answered nobody."""
         if down and self._answered_at < self._began_at:
             self._known_until = self._clock.monotonic() + KNOWN_SECONDS
         if self._leader is not None:
@@ -58,7 +58,7 @@ class Outage:
             self._leader = None
 
     async def given_up(self) -> bool:
-        """Wait for the leader, where there is one; return whether the panel is known to be down."""
+        """Wait for the leader, if there is one; return whether the panel is known to be down."""
         if self._leader is not None:
             await asyncio.shield(self._leader)
         return self.known

@@ -1,9 +1,9 @@
-"""Which proxy of the environment carries a request: decided here, not by httpx, which refuses what others write.
+"""Which proxy of the environment carries a request. It is decided here, since httpx refuses what others write.
 
 The variables are curl's (curl(1), "Environment"): `https_proxy` and `HTTPS_PROXY`, else `all_proxy` and `ALL_PROXY`,
-and `no_proxy` and `NO_PROXY` for what goes without; small letters win. Transport that are not encrypted never take one.
-In NO_PROXY stand names, which hold for all below them, addresses, networks, and any of these with a port. Pure: the
-environment is an argument.
+and `no_proxy` and `NO_PROXY` for exceptions; the one in lower case takes precedence. Requests that are not encrypted
+never use a proxy. NO_PROXY lists names (which include all names below them), addresses and networks, each with or
+without a port. Pure: the environment is an argument.
 """
 
 import ipaddress
@@ -66,18 +66,18 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def unread_entries(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The entries of NO_PROXY that mean nothing, and hold for nothing."""
+    """Return the entries of NO_PROXY that match nothing."""
     return tuple(text for text, entry in _entries(environ).items() if entry is None)
 
 
 def _set(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """The variable that counts, and what is in it: the one in small letters where there is one, even if it is empty."""
+    """Return the variable that counts, and its value: the one in lower case if it is set, even if it is empty."""
     name = name if name in environ else name.upper()
     return name, environ.get(name, "").strip()
 
 
 def _checked(text: str, variable: str) -> str:
-    """The address of a proxy, with its scheme; raises UnusableProxyError."""
+    """Return the address of a proxy, with its scheme; raises UnusableProxyError."""
     url = text if "://" in text else f"http://{text}"
     try:
         parts = urlsplit(url)
@@ -96,7 +96,7 @@ def _checked(text: str, variable: str) -> str:
 
 
 def _entries(environ: Mapping[str, str]) -> dict[str, _Entry | None]:
-    """What stands in NO_PROXY, and what it means; None is nothing."""
+    """Return each entry of NO_PROXY and what it means; None for nothing."""
     texts = re.split(r"[\s,]+", _set(environ, "no_proxy")[1].lower())
     return {text: _entry(text) for text in texts if text}
 
@@ -115,7 +115,7 @@ def _entry(text: str) -> _Entry | None:
 
 
 def _network(text: str) -> Network | None:
-    """An address is a network of one."""
+    """Return the text as a network; an address is a network of one."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

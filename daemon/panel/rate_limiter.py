@@ -1,22 +1,24 @@
-"""How long to wait before the next request, so that the API limit is never met and humans always find room.
+"""How long to wait before the next request, so that the API limit is never reached and people always find room.
 
-The panel counts every request of a user, over all keys, in fixed windows of 60 s that begin with the first request
-after the last window's end; it says `limit` and `remaining` on nearly every answer. Two rules keep a fleet below it:
+The panel counts every request of a user, over all keys, in fixed windows of 60 s. A window begins with the first
+request after the end of the last one. Nearly every answer gives `limit` and `remaining`. Two rules keep a fleet below
+the limit:
 
-1. Our own share: at most `limit` less the reserve within any 62 s. A fixed window of 60 s can then never hold more of
-   ours, wherever it begins; the 2 s are for requests that travel at different speeds. A quarter of the share goes at
-   once, for a person at the terminal; beyond it ten at a time, evenly, for the panel's sake.
+1. Our own share: at most `limit` less the reserve within any 62 s. So no fixed window of 60 s can hold more requests of
+ours, wherever it begins; the 2 s are for requests that travel at different speeds. A quarter of the share may go at
+once, for a person at the terminal. Beyond it ten go at a time, evenly, for the panel's sake.
+
 2. The others: `remaining`, less what we sent since, must stay above the reserve, or above what others took in the last
-   window if that was more; it melts from whole to a tenth as the window ends. So others who take more than their
-   reserve, a second process of ours too, slow us down and get through.
+window if that was more. This bound falls to a tenth by the end of the window. So others who take more than their
+reserve, a second process of ours included, slow us down and get through.
 
-A 429 all the same makes everybody wait until the time that it names. Until the first answer nothing is known, and the
-number of connections bounds the burst; a panel or proxy that sends no such headers is bounded by it alone.
+After a 429 everybody waits until the time that it names. Before the first answer nothing is known, and the number of
+connections bounds the burst; for a panel or proxy that sends no such headers, it is the only bound.
 
-`RateLimiter` is a state machine that reads no clock and waits for nothing: it is handed monotonic seconds. (aiolimiter,
-which would be the ready-made base, reads its event loop's clock, cannot follow a limit that changes, and knows nothing
-of what others take from the same limit.) `QueuedRequest` makes tasks wait by it, first come, first served, but for
-urgent ones: a deletion is decided on what was seen a moment ago, and may not age in a queue.
+`RateLimiter` is a state machine that reads no clock and waits for nothing: monotonic seconds are passed in.
+(aiolimiter, which would be the ready-made base, reads its event loop's clock, cannot follow a limit that changes, and
+knows nothing of what others take.) `QueuedRequest` makes tasks wait by it, first come, first served. Urgent ones go
+first: a deletion is decided on what was seen a moment ago, and must not age in a queue.
 """
 
 import asyncio
@@ -50,8 +52,8 @@ class Budget:
 class RateLimiter:
     """When the next request may go. `reserve` is the part of the limit that is left to others.
 
-    `window_begins` is when an answer first showed the panel's window: at the latest, it began then. `known_at` is when
-    the request left whose answer told the budget, and `demand` what others take in a window, as far as one can see.
+    `window_begins` is when an answer first showed the panel's window, which began no later. `known_at` is when the
+    request left whose answer gave the budget. `demand` is an estimate of what others take in a window.
     """
 
     reserve: float = 0.2
@@ -73,7 +75,7 @@ class RateLimiter:
         return longest if longest > TICK else 0.0
 
     def _own_share(self, now: float, budget: Budget) -> float:
-        """Rule 1: so many within any 62 s, and beyond the first quarter ten at a time."""
+        """Return the wait by rule 1: at most our share within any 62 s, beyond the first quarter ten at a time."""
         share = max(1, int(budget.limit * (1 - self.reserve)))
         used = len(self.sent)
         if used >= share:
@@ -83,7 +85,7 @@ class RateLimiter:
         return self.sent[used - HANDFUL] + OWN_WINDOW * HANDFUL / share - now
 
     def _left_to_others(self, now: float, budget: Budget) -> float:
-        """Rule 2: wait until the melting demand lies below what is left, at most until the window ends."""
+        """Return the wait by rule 2: until the falling bound is below what remains, at most until the window ends."""
         until_end = self.window_begins + WINDOW - now
         if until_end <= 0:
             return 0.0
@@ -97,18 +99,18 @@ class RateLimiter:
         return until_end - WINDOW * (left - kept_to_the_end) / (demand - kept_to_the_end)
 
     def _sent_since(self, moment: float) -> int:
-        """How many of our requests left after that moment."""
+        """Return how many of our requests left after that moment."""
         return sum(1 for _ in takewhile(lambda at: at > moment, reversed(self.sent)))
 
     def go(self, now: float) -> None:
-        """A request leaves now."""
+        """Take note that a request leaves now."""
         self.sent.append(now)
 
     def learn(self, now: float, sent_at: float, budget: Budget) -> None:
-        """An answer to the request of `sent_at` told the budget.
+        """Take note of the budget in the answer to the request of `sent_at`.
 
-        Within a window `remaining` only falls. Answers overtake each other, so only a rise that no overtaking explains
-        shows a new window, and an answer older than what is known tells nothing.
+        Within a window `remaining` only falls. Answers overtake each other, so only a rise that overtaking cannot
+        explain shows a new window, and an answer older than what is known is ignored.
         """
         old = self.budget
         if old is None or old.limit != budget.limit or sent_at >= self.window_begins + WINDOW:
@@ -122,7 +124,7 @@ class RateLimiter:
             self.budget, self.known_at = budget, max(self.known_at, sent_at)
 
     def _taken_by_others(self) -> float:
-        """Return what others took in the window that is over: what we saw of it, as if it had been whole."""
+        """Return what others took in the window that is over, extrapolated from what we saw to a whole window."""
         seen = self.known_at - self.window_begins
         if self.budget is None or seen < WINDOW / 3:
             return 0.0
@@ -130,14 +132,14 @@ class RateLimiter:
         return max(0.0, self.budget.limit - self.budget.remaining - ours) * max(1.0, WINDOW / seen)
 
     def refused(self, now: float, retry_after: float | None) -> None:
-        """The panel answered that the limit is used up: nobody goes before it says, bounded against nonsense."""
+        """Take note that the limit is used up: nobody goes before `retry_after` has passed, within a bound."""
         seconds = WINDOW if retry_after is None else min(retry_after, LONGEST_BLOCK)
         self.blocked_until = max(self.blocked_until, now + seconds + 1)  # the panel rounds its seconds down
         self.window_begins = min(self.window_begins, self.blocked_until - WINDOW)
 
 
 class QueuedRequest:
-    """Lets the tasks of one key go in the order in which they came, each when the pace allows it."""
+    """A queue for the tasks of one key: each waits until the limiter lets it go."""
 
     def __init__(self, limiter: RateLimiter, clock: Clock, waits: Callable[[float], None] = lambda _: None) -> None:
         self.limiter = limiter
@@ -149,7 +151,7 @@ class QueuedRequest:
         self._urgent = 0
 
     async def take(self, *, urgent: bool = False) -> float:
-        """Wait for the turn, take it, and return when that was. Urgent ones have a queue of their own, and go first."""
+        """Wait for the turn, take it, and return when that was. Urgent tasks have their own queue, and go first."""
         self._urgent += urgent
         try:
             async with self._urgent_queue if urgent else self._queue:
@@ -164,6 +166,6 @@ class QueuedRequest:
             self._urgent -= urgent
 
     def _wait(self, *, urgent: bool) -> float:
-        """Seconds until the head of a queue may look again; 0 means that it may go."""
+        """Return the seconds until the head of a queue may look again; 0 means that it may go."""
         seconds = self.limiter.wait(self._clock.monotonic())
         return max(seconds, STEP_BACK) if self._urgent and not urgent else seconds

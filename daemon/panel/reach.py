@@ -1,7 +1,7 @@
-"""How a host is reached: which certificates are believed, and by way of which proxy. One answer for all who use httpx.
+"""How a host is reached: which certificates are trusted, and through which proxy. Everything that uses httpx asks here.
 
-Certificates are checked as most programs do it, without OpenSSL's strict flag, which Python sets from 3.13 on: it
-refuses private authorities as they were made for decades (RFC 5280's key usage or authority key identifier is missing).
+Certificates are checked as most programs do, without OpenSSL's strict flag, which Python sets since 3.13: it refuses
+private authorities as they were made for decades (without RFC 5280's key usage or authority key identifier).
 """
 
 import functools
@@ -29,7 +29,9 @@ log = get_logger()
 
 @functools.cache
 def trusted() -> ssl.SSLContext:
-    """The one TLS context of the process: the well-known authorities and the machine's own, built when first needed."""
+    """Return the one TLS context of the process, built when first needed: the well-known authorities and the machine's
+    own.
+    """
     context = httpx.create_ssl_context()
     context.load_default_certs()
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -37,12 +39,12 @@ def trusted() -> ssl.SSLContext:
 
 
 def certificates(url: str) -> ssl.SSLContext:
-    """The TLS context for an address; one that is not encrypted gets an empty one, which costs nothing."""
+    """Return the TLS context for an address; an unencrypted one gets an empty context, which costs nothing."""
     return trusted() if urlsplit(url).scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def proxy(url: str) -> httpx.Proxy | None:
-    """The environment's proxy for an address, or None; raises UnusableProxyError."""
+    """Return the environment's proxy for an address, or None; raises UnusableProxyError."""
     _tell_unread(unread_entries(os.environ))
     found = proxy_for(url, os.environ)
     return None if found is None else _made(found)
@@ -61,6 +63,6 @@ def _made(found: Proxy) -> httpx.Proxy:
 
 @functools.cache
 def _tell_unread(entries: tuple[str, ...]) -> None:
-    """Say once what of NO_PROXY holds for nothing."""
+    """Log each entry of NO_PROXY that matches nothing, once."""
     for entry in entries:
         log.warning("no_proxy_entry_ignored", entry=entry, reason="it is no name, address or network")

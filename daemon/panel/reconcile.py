@@ -1,8 +1,8 @@
-"""Settling what a lost answer left open: the deed is looked for again and again, and never asked for a second time.
+"""Settle what a lost answer left open: look for the result again and again, and never send the write a second time.
 
-The looks come at growing distances, until a time that holds. Each is made once, since the next one is its repetition,
-and is given up when the time is over: whoever settles may hold a node's place, or a person's attention. Only the last
-look, made when the time is over, has that of one answer.
+The looks come at growing intervals, up to a deadline. No look is retried, since the next one is its retry, and each is
+abandoned at the deadline: the caller may hold a node's slot, or keep a person waiting. Only the last look, made at the
+deadline, gets the full time of one answer.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Look:
 
 
 def looks(clock: Clock, seconds: float) -> Iterator[Look]:
-    """Yield the looks of that time: the first one at once, the last one when the time is over."""
+    """Yield the looks of that many seconds: the first at once, the last when they are over."""
     deadline, pause, number = clock.monotonic() + seconds, 0.0, 0
     while (left := deadline - clock.monotonic()) > pause:
         yield Look(pause, left - pause, last=False)
@@ -59,7 +59,7 @@ def looks(clock: Clock, seconds: float) -> Iterator[Look]:
 
 
 async def within(seconds: float, action: str, seen: Awaitable[Seen]) -> Seen:
-    """Return what is seen; PanelUnreachableError where that takes longer."""
+    """Return what is awaited; raises PanelUnreachableError if that takes longer than `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             return await seen
@@ -69,11 +69,12 @@ async def within(seconds: float, action: str, seen: Awaitable[Seen]) -> Seen:
 
 
 async def settle_create(clock: Clock, action: str, fetch: Fetch[Backup], name: str, *, until: float) -> Backup | None:
-    """List until a backup of that name appears, for `until` seconds; None where it surely did not.
+    """List until a backup of that name appears, for `until` seconds; return None if it surely does not exist.
 
-    Where a panel alters names, what it could have made of this one is taken for it. One pass is enough to find it, so
-    only the last look, which says that it is not there, takes as many as needed.
-    OutcomeUnknownError where the last list could not be read, or not as a whole.
+    If a panel alters names, what it could have made of this one counts as this one. One pass is enough to find it. Only
+    the last look, which can say that it is not there, makes as many passes as needed.
+
+    Raises OutcomeUnknownError if the last list could not be read completely.
     """
     trouble: PanelError | None = None
     for look in looks(clock, until):
@@ -96,7 +97,7 @@ async def settle_create(clock: Clock, action: str, fetch: Fetch[Backup], name: s
 
 
 def _still_unknown(text: str, trouble: PanelError) -> OutcomeUnknownError:
-    """The error of a lost create that could not be looked for; trouble that does not pass by itself says what to do."""
+    """Return the error for a lost create that could not be looked for; trouble that does not pass gives its hint."""
     hint = None if trouble.transient and not isinstance(trouble, StrangeAnswerError) else trouble.hint
     return OutcomeUnknownError(
         f"{text} ({trouble.text})", status=trouble.status, retry_after=trouble.retry_after, hint=hint
@@ -106,9 +107,10 @@ def _still_unknown(text: str, trouble: PanelError) -> OutcomeUnknownError:
 async def settle_toggle(
     clock: Clock, action: str, view: Callable[[], Awaitable[Backup]], locked: bool, lost: OutcomeUnknownError
 ) -> Backup:
-    """View a backup until its lock is as the toggle makes it; a second one is never made: both might be done, late.
+    """View a backup until its lock is as the toggle makes it. Never toggle again: both might be done, late.
 
-    NotFoundError where the backup is gone; OutcomeUnknownError where it was not seen to be so within half a minute.
+    Raises NotFoundError if the backup is gone; OutcomeUnknownError if the lock was not seen to be right within half a
+    minute.
     """
     trouble: PanelError | None = None
     for look in looks(clock, TOGGLE_SECONDS):
@@ -130,9 +132,9 @@ async def settle_toggle(
 async def settle_delete(
     clock: Clock, action: str, view: Callable[[], Awaitable[Backup]], *, until: float
 ) -> bool | None:
-    """View a backup until the panel knows it no more, for `until` seconds.
+    """View a backup until the panel no longer knows it, for `until` seconds.
 
-    True: it is gone; False: it still stands; None: the last look could not tell.
+    Return True if it is gone, False if it is still there, None if the last look could not tell.
     """
     stands: bool | None = None
     for look in looks(clock, until):
@@ -148,9 +150,9 @@ async def settle_delete(
 
 
 def not_deleted(trouble: PanelError, *, stands: bool) -> PanelError:
-    """Given what a DELETE met, and whether its backup was seen to stand since, return the error that says both.
+    """Given the error of a DELETE, and whether its backup was seen to be there since, return the error that says both.
 
-    What the panel itself called failed is not done any more once the backup is seen after it.
+    If the panel itself reported the failure, and the backup is seen after it, the deletion will not happen any more.
     """
     if not stands or isinstance(trouble, ForeignPanelError):
         return trouble

@@ -1,9 +1,9 @@
-"""Whether the key may delete backups on a server, for those who saw the server in a list.
+"""Whether the key may delete backups on a server, for callers that saw the server in a list.
 
-Its view tells the key's permissions. A list tells only whose the server is: its owner may do everything. For anybody
-else it takes a view: a yes is remembered for a week, so that it costs nothing in the long run, and is forgotten at the
-first deletion that is refused. A no is looked at each time, since somebody may have mended it. Where the panel does not
-tell, or does not answer, nothing speaks against it.
+A server's view gives the key's permissions. A list gives only who owns the server, and the owner may do everything.
+Otherwise it takes a view. A yes is remembered for a week, so that it costs little, and forgotten at the first deletion
+that is refused. A no is checked each time, since somebody may have granted the permission. If the panel does not say,
+or does not answer, the answer is yes.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ class Rights:
         self._granted: dict[str, float] = {}
 
     async def may_delete(self, server_id: str, seen: Server) -> bool:
-        """Whether the key may delete backups on this server, which was seen so a moment ago."""
+        """Return whether the key may delete backups on this server, which was seen so a moment ago."""
         if seen.permissions is None and not seen.owned:
             if self._clock.monotonic() < self._granted.get(server_id, float("-inf")):
                 return True
@@ -42,5 +42,5 @@ class Rights:
         return may
 
     def refused(self, server_id: str) -> None:
-        """Take in that the panel refused a deletion there for want of the permission."""
+        """Take note that the panel refused a deletion there for lack of the permission."""
         self._granted.pop(server_id, None)

@@ -1,17 +1,17 @@
-"""Servers as the panel showed them a moment ago: one reading of its list serves all who ask about the same time.
+"""Servers as the panel showed them a moment ago: one reading of its list serves all callers at about the same time.
 
-Who asks waits a blink for others who start together. Where as many servers were asked for within the last minute as the
-list has pages, it costs no more than a view of each: it is read once, and each page is handed out as it comes.
-Otherwise, and for whatever the list does not show, each looks at its own server: a key may see more servers than its
-list holds (an administrator's does), and every refusal is the panel's word on that one server.
+A caller waits briefly for others that start together. If as many servers were asked for within the last minute as the
+list has pages, the list costs no more than a view of each: it is read once, and each page serves its callers as it
+comes. Otherwise, and for any server that the list does not show, each caller views its own server: a key may see more
+servers than its list holds (an administrator's does), and each refusal is the panel's word on that one server.
 
-The list brings good news only. A server that it shows hindered, without backups or without a node is looked at by
-itself; a list that fails is not tried again for a minute, and each then looks by itself. So one odd answer never stops
-more than one server (invariant 12). What was seen is used for a minute, as a listing is before a deletion;
-nothing is deleted on the strength of it, and a server that was suspended meanwhile answers 409 to the next request.
+The list is trusted only for good news. A server that it shows busy, without backups or without a node is viewed by
+itself. A list that fails is not tried again for a minute, and each caller then views its own server. So one odd answer
+never stops more than one server (invariant 12). What was seen is used for a minute, as a listing is before a deletion.
+Nothing is deleted because of it, and a server that was suspended meanwhile answers 409 to the next request.
 
-The list is read by a task of its own, so that who gives up waiting takes nothing from the others. It goes before what
-waits for the API limit, since many wait for it. httpx is not known here, and nothing decides what becomes of a server.
+A separate task reads the list, so a caller that gives up takes nothing from the others. Its requests are urgent, since
+many wait for it. httpx is not known here, and nothing decides what becomes of a server.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class _TooDearError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Sighting:
-    """A server, and the moment (of the monotonic clock) at which the panel was asked, or before."""
+    """A server, and a moment (of the monotonic clock) not later than the panel's answer."""
 
     server: Server
     at: float
@@ -69,13 +69,13 @@ class ServerCache:
         return server
 
     async def aclose(self) -> None:
-        """Read no further; who still waits looks for himself."""
+        """Stop reading; callers that still wait view their own server."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
 
     def _remembered(self, key: str) -> Server | None:
-        """The server, where it was seen within the last minute."""
+        """Return the server if it was seen within the last minute."""
         seen = self._seen.get(key)
         return seen.server if seen and self._is_recent(seen.at) else None
 
@@ -83,7 +83,7 @@ class ServerCache:
         return self._clock.monotonic() - moment <= FRESH_SECONDS
 
     async def _listed(self, key: str) -> Server | None:
-        """The server as the list shows it now; None where the list is not read, or does not show it free."""
+        """Return the server as the list shows it; None if the list is not read, or does not show it free."""
         if key in self._unlisted or self._clock.monotonic() < self._no_list_before:
             return None
         if key not in self._waiting:
@@ -93,7 +93,7 @@ class ServerCache:
         return await asyncio.shield(self._waiting[key])
 
     async def _read(self) -> None:
-        """Read the list where it is the cheaper way; in the end nobody waits any more."""
+        """Read the list if it is the cheaper way, and at the end answer all that still wait."""
         try:
             await self._clock.sleep(BLINK)
             if self._is_worth(self._pages):
@@ -111,12 +111,12 @@ class ServerCache:
                 self._answer(key, None)
 
     def _is_worth(self, pages: int) -> bool:
-        """Whether so many pages cost no more than views: as many servers as of late will be asked for again."""
+        """Return whether this many pages cost no more than views, if as many servers are asked for as lately."""
         self._asked = {key: at for key, at in self._asked.items() if self._is_recent(at)}
         return len(self._asked) >= max(COMPANY, pages)
 
     async def _hand_out(self, number: int) -> Page[Server]:
-        """Read one page, and let those go on who wait for a server on it."""
+        """Read one page, and answer those that wait for a server on it."""
         page = await self._fetch(number)
         self._unlisted -= self._remember(page.rows.values(), page.sent_at)
         if number == 1 and page.rows and page.total is not None:
@@ -126,7 +126,7 @@ class ServerCache:
         return page
 
     def _remember(self, servers: Iterable[Server], at: float) -> set[str]:
-        """Remember those that nothing hinders, let those go on who wait for them, and return all their ids."""
+        """Remember those that nothing hinders, answer those that wait for them, and return all their ids."""
         free = (server for server in servers if server.obstacle is None and server.backup_limit and server.node)
         fresh = (_Sighting(server, at) for server in free)
         sightings = {key: sighting for sighting in fresh for key in _ids(sighting.server)}
@@ -136,12 +136,12 @@ class ServerCache:
         return set(sightings)
 
     def _answer(self, key: str, server: Server | None) -> None:
-        """Let those go on who wait for this server."""
+        """Answer those that wait for this server."""
         waiting = self._waiting.pop(key, None)
         if waiting is not None:
             waiting.set_result(server)
 
 
 def _ids(server: Server) -> tuple[str, str]:
-    """What a server may be asked for by."""
+    """Return the ids by which a server may be asked for."""
     return server.uuid.lower(), server.identifier.lower()

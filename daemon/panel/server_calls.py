@@ -1,7 +1,8 @@
-"""The calls of one server: sent as `Transport` sends them, and where its state is in the way, the state is looked at.
+"""The calls about one server: sent as `Transport` sends them. If the server's state prevents one, the state is looked
+up.
 
-A 409 says so in the panel's own language (APP_LOCALE), so its words tell nobody which state it is. The server's view
-tells, and answers in every state. Whether to wait, to skip or to call somebody hangs on that.
+A 409 says so in the panel's own language (APP_LOCALE), so its words do not tell which state it is. The server's view
+does, and answers in every state. The state decides whether to wait, to skip or to alert.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,22 +17,22 @@ View: TypeAlias = Callable[[str], Awaitable[Server]]
 
 
 class ServerCalls:
-    """`view` looks once at the server of a refused call."""
+    """The calls. `view` views the server of a refused call, once."""
 
     def __init__(self, requests: Transport, view: View) -> None:
         self._transport = requests
         self._view = view
 
     async def read(self, call: Call) -> Answer:
-        """As `Transport.read`; ServerStateError with its obstacle."""
+        """Read as `Transport.read` does; a ServerStateError has its obstacle."""
         return await self._tell(self._transport.read, call)
 
     async def write(self, call: Call) -> Answer:
-        """As `Transport.write`; ServerStateError with its obstacle."""
+        """Write as `Transport.write` does; a ServerStateError has its obstacle."""
         return await self._tell(self._transport.write, call)
 
     async def once(self, call: Call) -> Answer:
-        """As `Transport.once`; ServerStateError with its obstacle."""
+        """Send as `Transport.once` does; a ServerStateError has its obstacle."""
         return await self._tell(self._transport.once, call)
 
     async def _tell(self, send: Callable[[Call], Awaitable[Answer]], call: Call) -> Answer:
@@ -42,7 +43,7 @@ class ServerCalls:
         raise await self._with_obstacle(call, conflict)
 
     async def _with_obstacle(self, call: Call, conflict: ServerStateError) -> ServerStateError:
-        """Return the error with the obstacle that the view shows; as it is where none is to be seen any more."""
+        """Return the error with the obstacle that the view shows; unchanged if it shows none any more."""
         _, _, server_id, *_ = call.path.split("/")
         try:
             obstacle = (await self._view(server_id)).obstacle

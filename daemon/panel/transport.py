@@ -1,7 +1,7 @@
-"""All requests of one key to one panel: in their turn below the API limit, and tried again where that is safe.
+"""All requests of one key to one panel: sent in turn below the API limit, and retried where that is safe.
 
-A read is repeated after passing trouble. A write is repeated only if the API limit turned it away, since anything else
-may have happened after the panel did it (invariant 6). How a request travels is daemon/panel/http.py's to say.
+A read is retried after passing trouble. A write is sent again only if the API limit turned it away, since after
+anything else the panel may have done it (invariant 6). daemon/panel/http.py sends the requests.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class Transport:
 
     @property
     def throttled_seconds(self) -> float:
-        """How long requests have waited for their turn, all together."""
+        """For how many seconds requests have waited for their turn, all together."""
         return self._turn.waited
 
     async def aclose(self) -> None:
@@ -88,9 +88,9 @@ class Transport:
         await self._session.aclose()
 
     async def read(self, call: Call) -> Answer:
-        """Make a call that changes nothing; passing trouble is tried again, four times in all.
+        """Make a call that changes nothing; after passing trouble retry it, four tries in all.
 
-        Where the panel is down one call tries, and all others look once (daemon/panel/outage.py).
+        While the panel is down, one call retries, and all others try once (daemon/panel/outage.py).
         """
         leads = gave_up = False
         try:
@@ -115,7 +115,7 @@ class Transport:
         raise AssertionError("the last attempt returned or raised")
 
     async def write(self, call: Call) -> Answer:
-        """Make a call that changes something: sent again only where the API limit turned it away at the door.
+        """Make a call that changes something; send it again only if the API limit turned it away.
 
         Of all 5xx, only the node's trouble says that nothing was done, since the panel rolls back. Any other may come
         after the panel did it, and a 503 of its maintenance cannot be told from that of a proxy that lost the panel.
@@ -143,18 +143,18 @@ class Transport:
         return await self.once(call)
 
     def _say_wait(self, seconds: float) -> None:
-        """Tell now and then of a wait for the API limit that somebody would notice."""
+        """Report a noticeable wait for the API limit, now and then."""
         now = self._clock.monotonic()
         if seconds >= NOTICEABLE and now - self._said_at >= SAY_SECONDS:
             self._said_at = now
             self._waits(seconds)
 
     def _delay(self, attempt: int, error: PanelError) -> float:
-        """Return the seconds before the next attempt: as asked, else doubling; a little apart from everybody else's."""
+        """Return the seconds before the next attempt: as the panel asked, else doubling; with jitter."""
         return DELAYS.pause(attempt + 1, asked=error.retry_after, jitter=self._random.random())
 
     async def once(self, call: Call) -> Answer:
-        """Make one request in its turn, and return the answer where it is 2xx."""
+        """Make one request in its turn, and return the answer if it is 2xx."""
         self._session.check_key(call)
         async with self._urgent_places if call.urgent else self._places:
             sent_at = await self._turn.take(urgent=call.urgent)
@@ -173,7 +173,7 @@ class Transport:
         raise refused
 
     def _learn(self, answer: Answer, call: Call) -> None:
-        """Take from an answer what it says of the panel's clock and of the API limit."""
+        """Take note of what an answer says of the panel's clock and of the API limit."""
         now = self._clock.monotonic()
         if answer.date is not None:
             self.panel_clock.learn(answer.date)
@@ -192,5 +192,5 @@ class Transport:
 
 
 def _is_too_long(error: PanelError) -> bool:
-    """Whether the API limit lasts for longer than anybody should wait."""
+    """Return whether the API limit lasts for longer than anybody should wait."""
     return isinstance(error, ApiLimitError) and (error.retry_after or 0) > DELAYS.most

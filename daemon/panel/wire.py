@@ -1,8 +1,8 @@
 """From the panel's JSON to the values of the core: the only place that knows the names of its fields.
 
-A backup's row never raises: what cannot be read makes it strange, with `unreadable` saying why, and wherever the lock
-cannot be read it is taken for locked. Unknown fields are ignored. httpx is not known here, so that saved answers can
-be read without it.
+A backup's row never raises. What cannot be read makes the backup strange, and `unreadable` says why; a lock that cannot
+be read counts as locked. Unknown fields are ignored. httpx is not known here, so that saved answers can be read without
+it.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 
 class UnreadableError(ValueError):
-    """The document has not the shape that it should have; never leaves `daemon/panel`."""
+    """The document does not have the shape that it should; never leaves `daemon/panel`."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Row:
     faults: list[str] = field(default_factory=list)
 
     def take(self, key: str, kind: type, otherwise: Any) -> Any:  # noqa: ANN401 — the kind says what comes back
-        """Return the field where it is of that kind, else note the fault and return `otherwise`."""
+        """Return the field if it has that type, else note the fault and return `otherwise`."""
         value = self.attributes.get(key)
         if type(value) is kind:
             return value
@@ -61,7 +61,7 @@ def _shown(value: object) -> str:
 
 
 def _shallow(value: object, levels: int = DEEPEST) -> object:
-    """Given any value that JSON can hold, return it without what lies deeper in it than so many levels."""
+    """Given any JSON value, return it without anything below that many levels."""
     if not isinstance(value, dict | list):
         return value
     if levels == 0:
@@ -72,7 +72,7 @@ def _shallow(value: object, levels: int = DEEPEST) -> object:
 
 
 def read_backup(row: object) -> Backup:
-    """Given a row of a list or a single view, return the backup, strange where it cannot be read."""
+    """Given a row of a list or a single view, return the backup, strange if it cannot be read."""
     attributes = row.get("attributes") if isinstance(row, dict) and row.get("object") == "backup" else None
     if not isinstance(attributes, dict):
         return _no_backup(row)
@@ -104,7 +104,7 @@ def _no_backup(row: object) -> Backup:
 
 
 def _bytes(fields: _Row) -> int:
-    """Return the size; a running backup may lack it, nothing else may."""
+    """Return the size; only a running backup may lack it."""
     if fields.attributes.get("bytes") is None and fields.attributes.get("completed_at") is None:
         return 0
     size: int = fields.take("bytes", int, 0)
@@ -115,23 +115,23 @@ def _bytes(fields: _Row) -> int:
 
 
 def _made_up(row: object) -> str:
-    """Given a row without a usable uuid, return a name for it that is the same in every pass and no real uuid."""
+    """Given a row without a usable uuid, return a made-up one that is the same in every pass and no real uuid."""
     text = json.dumps(_shallow(row), sort_keys=True, default=repr)
     return MADE_UP + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def is_made_up(uuid: str) -> bool:
-    """Whether the name was given here, to a row without a usable uuid."""
+    """Return whether the uuid was made up here, for a row without a usable one."""
     return uuid.startswith(MADE_UP)
 
 
 def is_id(text: str) -> bool:
-    """Whether the text can be an id of a server or backup, and so a segment of a path: none climbs out of its place."""
+    """Return whether the text can be an id of a server or backup, and so one segment of a path."""
     return _ID.fullmatch(text) is not None
 
 
 def read_server(document: object) -> Server:
-    """Given a row of the server list or the server view, return the server; UnreadableError where it is none."""
+    """Given a row of the server list or the server view, return the server; raises UnreadableError if it is none."""
     if not isinstance(document, dict) or document.get("object") != "server":
         raise UnreadableError("it is no server object")
     attributes = document.get("attributes")
@@ -158,7 +158,7 @@ def read_server(document: object) -> Server:
 
 
 def read_server_if_possible(row: object) -> Server | None:
-    """Given a row of the server list, return the server; None where it is none."""
+    """Given a row of the server list, return the server; None if it is none."""
     try:
         return read_server(row)
     except UnreadableError:
@@ -166,7 +166,7 @@ def read_server_if_possible(row: object) -> Server | None:
 
 
 def _text(fields: _Row, key: str) -> str:
-    """Return the field where it is text, else nothing."""
+    """Return the field if it is text, else ""."""
     value = fields.attributes.get(key)
     return unpaired(value) if isinstance(value, str) else ""
 
@@ -179,13 +179,13 @@ def _backup_limit(fields: _Row) -> int:
 
 
 def _permissions(meta: object) -> frozenset[str] | None:
-    """Given the server view's meta, return the key's permissions on it; None where it does not say."""
+    """Given the server view's meta, return the key's permissions on it; None if it does not say."""
     listed = meta.get("user_permissions") if isinstance(meta, dict) else None
     return frozenset(clean(name) for name in listed if isinstance(name, str)) if isinstance(listed, list) else None
 
 
 def read_link(document: object) -> str:
-    """Given the answer to a download request, return the signed URL; UnreadableError where there is none."""
+    """Given the answer to a download request, return the signed URL; raises UnreadableError if there is none."""
     attributes = document.get("attributes") if isinstance(document, dict) else None
     url = attributes.get("url") if isinstance(attributes, dict) else None
     if not isinstance(url, str) or not url.lower().startswith(("https://", "http://")):
@@ -194,7 +194,7 @@ def read_link(document: object) -> str:
 
 
 def read_rows(document: object) -> tuple[list[Any], int | None]:
-    """Given a page of a list, return its rows and the panel's `total` (None where it says none)."""
+    """Given a page of a list, return its rows and the panel's `total` (None if it gives none)."""
     rows = document.get("data") if isinstance(document, dict) else None
     if not isinstance(document, dict) or document.get("object") != "list" or not isinstance(rows, list):
         raise UnreadableError("it is no list")

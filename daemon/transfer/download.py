@@ -1,4 +1,4 @@
-"""One backup into a file, or to stdout."""
+"""Download one backup into a file, or to stdout."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -12,10 +12,10 @@ from daemon.transfer.stdout import StreamSink
 
 
 def download(source: Source, expected: Expected, path: Path, *, replace: bool = False) -> bool:
-    """Fetch a backup into `path`: True once it is there and right, False where it was so already.
+    """Fetch a backup into `path`; return True once it is there and right, False if it already was.
 
-    Raises TransferError, HostError, PanelError. Broken off, it leaves NAME.part only where the same call can go on with
-    it: the host continues in the middle, and a checksum will tell whether the pieces fit. Removed too on a full disk.
+    Raises TransferError, HostError, PanelError. If it breaks off, it leaves NAME.part only if the same call can
+    continue it: the host can resume, and a checksum will tell whether the pieces fit. On a full disk it is removed too.
     """
     if is_there(path, expected, replace=replace):
         return False
@@ -43,7 +43,7 @@ def download(source: Source, expected: Expected, path: Path, *, replace: bool = 
 
 
 def _left(part: PartFile) -> str:
-    """What is left of a transfer that broke off, in words."""
+    """Return in words what a broken transfer leaves."""
     if part.keep:
         return f"{part.part} keeps the first {format_size(part.tally.size)}, and the same command goes on with it"
     return "nothing is left of what came"

@@ -27,7 +27,7 @@ class NotGoodError(TransferError):
 
 
 class WrongFileError(TransferError):
-    """The file that came is another than the panel says."""
+    """The file that came is not what the panel says."""
 
     code = ProblemCode.WRONG_FILE
     default_hint = "the file on the node or in the store is damaged, or is still written to; make a new backup"
@@ -54,6 +54,6 @@ class DiskFullError(DiskError):
 
 
 def disk_error(error: OSError, doing: str) -> DiskError:
-    """Given what the system says, return our error for it."""
+    """Given the system's error, return ours for it."""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     return (DiskFullError if full else DiskError)(f"{doing}: {error.strerror or type(error).__name__}")

@@ -1,4 +1,4 @@
-"""What the panel says a file is, and whether what came is that. Pure."""
+"""What the panel says a file is, and whether it is what came. Pure."""
 
 import hashlib
 import re
@@ -23,19 +23,19 @@ class Tally:
         self._digest = hashlib.new(algorithm, usedforsecurity=False)
 
     def add(self, piece: bytes) -> None:
-        """Count these bytes too. For a large piece other threads go on meanwhile."""
+        """Count these bytes too. For a large piece, other threads run meanwhile."""
         self._digest.update(piece)
         self.size += len(piece)
 
     @property
     def checksum(self) -> str:
-        """Of all bytes so far, as the panel writes it: the algorithm, a colon, hex digits."""
+        """The checksum so far, as the panel writes it: the algorithm, a colon, hex digits."""
         return f"{self.algorithm}:{self._digest.hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """`checksum` is None where the panel gives none that can be checked; `unchecked` then says why."""
+    """What a file should be. `checksum` is None if the panel gives none that can be checked: see `unchecked`."""
 
     size: int
     checksum: str | None
@@ -43,12 +43,12 @@ class Expected:
 
     @property
     def algorithm(self) -> str:
-        """What to sum up what comes with; the usual one where there is nothing to compare it with."""
+        """The algorithm for the checksum; the usual one if there is nothing to compare with."""
         return USUAL if self.checksum is None else self.checksum.partition(":")[0]
 
     @classmethod
     def of(cls, backup: Backup) -> Self:
-        """What the panel says of a backup; NotGoodError for one that is pending or failed."""
+        """Return what the panel says of a backup; raises NotGoodError if it is pending or failed."""
         if backup.completed_at is None:
             raise NotGoodError("it is not completed yet", hint="wait until it is; `backups list` shows it")
         if not backup.successful:
@@ -65,7 +65,7 @@ class Expected:
         )
 
     def difference(self, tally: Tally) -> str | None:
-        """What is wrong with what came, in words; None where it is right as far as can be told."""
+        """Return in words what is wrong with what came; None if it is right as far as can be told."""
         if tally.size > self.size:
             return f"it is longer than the {_exactly(self.size)} that the panel says"
         if tally.size < self.size:

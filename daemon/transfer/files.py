@@ -1,8 +1,8 @@
-"""A file that is written as NAME.part and gets its name only when it is whole.
+"""A file that is written as NAME.part and gets its name only when it is complete.
 
-What must hold: it is private (0600) from its first byte; NAME never holds half a file, and never replaces another one
-without being told to; it and its folder are on the disk before anybody hears that it is done. A part that is there
-already is the beginning of the same transfer: it is gone on with where the host can, and checked as a whole at the end.
+What must hold: it is private (0600) from its first byte. NAME never holds half a file, and never replaces another one
+without being asked to. The file and its folder are synced before anybody hears that it is done. An existing part is the
+beginning of the same transfer: it is continued if the host can, and checked as a whole at the end.
 """
 
 import errno
@@ -67,7 +67,7 @@ class PartFile:
         os.close(self._descriptor)
 
     def foresee(self, size: int) -> None:
-        """Raise DiskFullError where a file of that size has no room; what is in the part has it already."""
+        """Raise DiskFullError if a file of that size has no room, counting what is in the part already."""
         with self._trouble("measured"):
             free, whole = room(self.path.parent)
         missing = size - self.tally.size
@@ -86,9 +86,10 @@ class PartFile:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Let the system write now and then what it holds back, and forget what is written.
+        """From time to time, have the system write its cache to disk and drop the pages.
 
-        A game server on the same machine keeps its files in memory, and the end has nothing left to wait for.
+        A game server on the same machine needs the memory for its own files, and the final sync then has nothing left
+        to wait for.
         """
         if self.tally.size - self._let_go_at >= LET_GO_EVERY:
             self._let_go_at = self.tally.size
@@ -103,7 +104,7 @@ class PartFile:
         self.tally, self._let_go_at = Tally(self.tally.algorithm), 0
 
     def publish(self, *, replace: bool) -> None:
-        """Bring it to the disk and give it its name; TargetError where that is taken and not to be replaced."""
+        """Sync the file and give it its name; raises TargetError if that is taken and must not be replaced."""
         with self._trouble("written to the disk"):
             os.fsync(self._descriptor)
             self.keep = True  # it is whole: neither trouble with the name nor the name itself is a reason to remove it
@@ -132,7 +133,7 @@ class PartFile:
         raise failure
 
     def _look(self, found: os.stat_result) -> None:
-        """Raise where what was opened is nothing to write to."""
+        """Raise TargetError if what was opened cannot be written to."""
         if not stat.S_ISREG(found.st_mode):
             raise TargetError(f"{self.part} is no file", hint="choose another name with --output")
         if found.st_uid not in {os.geteuid(), self.path.parent.stat().st_uid}:
@@ -152,7 +153,7 @@ class PartFile:
 
 
 def _lock(descriptor: int) -> None:
-    """Raise BlockingIOError where somebody else holds it; a file system without locks has no say."""
+    """Raise BlockingIOError if another process holds the lock; on a file system without locks, do nothing."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -162,7 +163,7 @@ def _lock(descriptor: int) -> None:
 
 
 def _rename_to_free_name(part: Path, path: Path) -> None:
-    """Rename, but never onto a file that has come to be there meanwhile."""
+    """Rename, but never onto a file that has appeared meanwhile."""
     try:
         path.hardlink_to(part)
     except FileExistsError:
@@ -176,7 +177,7 @@ def _rename_to_free_name(part: Path, path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in the folder to the disk."""
+    """Sync the folder, so that its names are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -185,9 +186,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_there(path: Path, expected: Expected, *, replace: bool) -> bool:
-    """Whether the path already holds the file, its checksum included where there is one.
+    """Return whether the path already holds the file, its checksum included if there is one.
 
-    TargetError where it holds something else that is not to be replaced, or is no file.
+    Raises TargetError if it holds something else that must not be replaced, or is no file.
     """
     try:
         found = path.lstat()
@@ -209,7 +210,7 @@ def is_there(path: Path, expected: Expected, *, replace: bool) -> bool:
 
 
 def _tally(path: Path, size: int, expected: Expected) -> Tally:
-    """What is in the file; only its size where that alone says that it is another one."""
+    """Return the tally of the file; only its size if that alone shows that it is another file."""
     tally = Tally(expected.algorithm)
     if size != expected.size or expected.checksum is None:
         tally.size = size
@@ -224,6 +225,6 @@ def _tally(path: Path, size: int, expected: Expected) -> Tally:
 
 
 def _pieces(descriptor: int) -> Iterator[bytes]:
-    """The bytes of an open file, from where it stands to its end."""
+    """Yield the bytes of an open file, from its position to its end."""
     while piece := os.read(descriptor, READ_SIZE):
         yield piece

@@ -1,6 +1,6 @@
 """Unpacking gzip as it comes, a bounded piece at a time, so that neither a large file nor a bomb needs memory.
 
-Every member's CRC and length are checked (zlib does it), and that the last one is complete.
+Every member's CRC and length are checked (by zlib), and that the last one is complete.
 """
 
 import zlib
@@ -15,11 +15,11 @@ _AUTOMATIC_GZIP = 16 + zlib.MAX_WBITS
 
 
 class GzipError(Exception):
-    """It is no whole gzip file; the text says what is wrong with it."""
+    """It is no complete gzip file; the text says what is wrong with it."""
 
 
 class Unpacker:
-    """`add` packed bytes; what they unpack to is given to `take`; `end` when there are no more."""
+    """Give packed bytes to `add`; it gives what they unpack to to `take`. Call `end` when there are no more."""
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
         self._take = take
@@ -40,14 +40,14 @@ class Unpacker:
             piece = self._next_member(piece) if self._member.eof or not self._begun else self._inflated(piece)
 
     def end(self) -> None:
-        """Raise GzipError where the file is not whole."""
+        """Raise GzipError if the file is not complete."""
         if self._begun and not self._member.eof:
             raise GzipError("the gzip stream ends in the middle")
         if not self._members:
             raise GzipError("it holds no gzip stream")
 
     def _next_member(self, piece: bytes) -> bytes:
-        """Begin with a member of the file; zeros may fill up behind one."""
+        """Begin a member of the file; zeros may pad the end of one."""
         if self._members:
             piece = piece.lstrip(b"\0")
         if piece:
@@ -57,7 +57,7 @@ class Unpacker:
         return b""
 
     def _inflated(self, piece: bytes) -> bytes:
-        """Unpack one bounded piece; return what was not looked at."""
+        """Unpack one bounded piece; return the bytes that were not read."""
         try:
             unpacked = self._member.decompress(piece, PIECE)
         except zlib.error as error:
@@ -70,5 +70,5 @@ class Unpacker:
 
 
 def _words(error: zlib.error) -> str:
-    """What zlib says: "Error -3 while decompressing data: incorrect data check" → its last part."""
+    """Return zlib's own words: "Error -3 while decompressing data: incorrect data check" becomes its last part."""
     return str(error).rpartition(": ")[2]

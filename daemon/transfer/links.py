@@ -1,7 +1,7 @@
-"""Whether the names of an archive lead out of the folder that it is unpacked in: by themselves, or through its links.
+"""Whether the names of an archive lead out of the folder that it is unpacked in, by themselves or through its links.
 
 What must hold: each part of a name is looked at once, and of a link only two numbers are remembered, so that time is
-bounded by the length of names and memory by the count of links. Where it cannot be told, it is taken to lead outside.
+bounded by the length of the names and memory by the number of links. If in doubt, a name counts as leading outside.
 """
 
 import sys
@@ -49,8 +49,8 @@ class Links:
     def _place(self, name: str) -> tuple[int, int, bool] | None:
         """Return the key of where a name leads, how deep that is, and whether through a link; None for outside.
 
-        A key is made from that of the folder and the last part. (Python's hashes of text are other ones in each
-        process: nobody can make an archive in which two names share a key.)
+        A key is made from that of the folder and the last part. (Python's hashes of text differ in each process, so
+        nobody can make an archive in which two names share a key.)
         """
         if name.startswith("/"):
             return None
@@ -69,7 +69,7 @@ class Links:
 
 
 def _levels_up(target: str) -> int:
-    """Return how many folders up a link leads; where ".." follows a name, that may itself be a link."""
+    """Return how many folders up a link leads; if ".." follows a name, that name may itself be a link."""
     if target.startswith("/"):
         return _ANYWHERE
     parts = [part for part in target.split("/") if part not in {"", "."}]

@@ -1,6 +1,6 @@
 """A file name from a backup's name, which anybody with access to the server may have chosen. Pure.
 
-What must hold: it is one component, never hidden, never an option, never longer than a file system takes, and no two
+What must hold: it is one component, never hidden, never an option, never longer than a file system allows, and no two
 backups of one list get the same one.
 """
 
@@ -25,7 +25,7 @@ def file_names(backups: Sequence[Backup]) -> dict[str, str]:
 
 
 def _plain(backup: Backup) -> str:
-    """The backup's name as far as it can stand in a file name; its uuid where nothing is left."""
+    """Return the backup's name as far as it can be part of a file name; its uuid if nothing is left."""
     name = unicodedata.normalize("NFC", backup.name).translate(_SEPARATORS)
     name = " ".join("".join(character if character.isprintable() else " " for character in name).split())
     name = name.removesuffix(ENDING).lstrip(".-~ ")

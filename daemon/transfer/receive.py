@@ -1,7 +1,7 @@
-"""A stream that breaks is gone on with, by a new link each time, where it broke or from the beginning.
+"""Receive a stream. If it breaks, continue with a new link, from where it broke or from the beginning.
 
-What must hold: a link is used once; tries that bring the file no further are bounded; a wrong checksum of a file that
-was put together from several streams proves nothing, so that it is fetched again as a whole.
+What must hold: a link is used once; tries without progress are bounded; a wrong checksum of a file that was put
+together from several streams proves nothing, so the file is fetched again as a whole.
 """
 
 from collections.abc import Callable
@@ -27,10 +27,10 @@ PROGRESS = 2**20  # so many more bytes are further
 
 
 class ProgressListener(Protocol):
-    """Who is told how a transfer goes on."""
+    """Hears of a transfer's progress."""
 
     def moved(self, size: int) -> None:
-        """So many bytes of the file are there."""
+        """That many bytes of the file are there."""
         ...
 
     def said(self, text: str) -> None:
@@ -40,7 +40,7 @@ class ProgressListener(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """Where a backup's file comes from. `link` asks the panel for a new link, `pause` waits for so many seconds."""
+    """Where a backup's file comes from. `link` asks the panel for a new link, `pause` waits for that many seconds."""
 
     host: FileHost
     link: Callable[[], SecretStr]
@@ -87,7 +87,7 @@ class Transfer:
         return None
 
     def _recover(self, failure: HostError | PanelError, tries: int) -> None:
-        """Say it, and wait a little."""
+        """Report the failure, and wait a little."""
         if isinstance(failure, RangeRefusedError):
             self._restart()
         there = f" after {format_size(self._sink.tally.size)}" if self._sink.tally.size else ""
@@ -96,7 +96,7 @@ class Transfer:
         self._source.pause(max(asked or 0.0, PAUSES.pause(tries)))
 
     def _try(self) -> None:
-        """Take one stream to its end."""
+        """Read one stream to its end."""
         start = self._sink.tally.size if self._etag or self._expected.checksum else 0
         with self._source.host.open(self._source.link(), start=start, etag=self._etag) as stream:
             self._begin_at(stream.start)
@@ -110,7 +110,7 @@ class Transfer:
             raise HostError("the connection ended before the file did")
 
     def _begin_at(self, start: int) -> None:
-        """Say where the stream begins, unless that goes without saying, and let the sink begin there."""
+        """Report where the stream begins, unless it is the beginning, and let the sink begin there."""
         if there := self._sink.tally.size:
             words = f"going on after {format_size(start)}" if start else "the host begins again at the beginning"
             self._source.listener.said(words)
@@ -137,5 +137,5 @@ class Transfer:
 
 
 def _patience(error: HostError | PanelError) -> int:
-    """How many tries that kind of failure is worth; to the panel, the client itself has gone back already."""
+    """Return how many tries that kind of failure is worth; the client has already retried requests to the panel."""
     return FEW_TRIES if isinstance(error, LinkRefusedError | PanelError) else TRIES

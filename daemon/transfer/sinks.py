@@ -11,11 +11,11 @@ MOST_WAITING = 4  # batches of 1 MiB or so
 
 
 class Sink(Protocol):
-    """What takes the bytes of one file, from its beginning on."""
+    """Takes the bytes of one file, from its beginning on."""
 
     @property
     def tally(self) -> Tally:
-        """Of what was taken so far."""
+        """The tally of what was taken so far."""
         ...
 
     @property
@@ -48,14 +48,14 @@ class WriterThread:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Return once everything was taken, also what came before an error: a transfer can go on from there."""
+        """Return once everything was taken, also after an error: the transfer can be continued from there."""
         self._pieces.put(None)
         self._thread.join()
         if kind is None or issubclass(kind, Exception):
             self._raise()
 
     def put(self, piece: bytes) -> None:
-        """Give it to the sink; waits while too much is under way."""
+        """Give a piece to the sink; wait while too much is queued."""
         self._raise()
         self._pieces.put(piece)
 

@@ -1,4 +1,4 @@
-"""The other place that a file can go to: a stream that takes nothing back."""
+"""A stream such as stdout as the target: it takes nothing back."""
 
 from typing import BinaryIO
 
@@ -7,8 +7,8 @@ from daemon.transfer.expected import USUAL, Tally
 
 
 class StreamSink:
-    """A sink that writes to a stream. Where the file begins again, what was written before is passed over, provided
-    that it comes exactly the same.
+    """A sink that writes to a stream. If the file begins again, it skips what was written before, provided that it
+    comes exactly the same.
     """
 
     rewinds = False

@@ -1,8 +1,8 @@
-"""Walking a tar as it comes: every header is read, the data passed over; nothing is written, and nothing kept.
+"""Reading a tar as it comes: every header is read, the data skipped; nothing is written, and nothing kept.
 
-The formats are those of POSIX (ustar, pax) and GNU, as tar(5) describes them; single headers are read by `tarfile`.
-What must hold: a header that asks for much memory is refused, what is remembered of names is bounded, and the work
-grows with the bytes alone, as it does for a real archive: endless names and records are refused.
+The formats are those of POSIX (ustar, pax) and GNU, as tar(5) describes them; `tarfile` reads single headers. What must
+hold: a header that asks for much memory is refused, what is remembered of names is bounded, and the work grows only
+with the bytes, as it does for a real archive: endless names and records are refused.
 """
 
 import re
@@ -28,12 +28,12 @@ _SPARSE_MORE, _SPARSE_STILL_MORE = 482, 504  # where a GNU sparse header says th
 
 
 class TarError(Exception):
-    """It is no whole tar; the text says what is wrong with it."""
+    """It is no complete tar; the text says what is wrong with it."""
 
 
 @dataclass(slots=True)
 class Names:
-    """So many names, the first of them remembered."""
+    """A count of names, with the first of them."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
@@ -46,11 +46,11 @@ class Names:
 
 
 class Walker:
-    """`add` the bytes of a tar, `end` when there are no more; then it knows what the tar holds.
+    """Give the bytes of a tar to `add`, and call `end` when there are no more; then it knows what the tar holds.
 
-    `files` and `bytes` count regular files and what is in them; `entries` counts everything. `escaping` are names that
-    lead out of the folder that the tar is unpacked in, `outward` links whose targets lie outside of it. `parts` is
-    the work so far: the parts of all names, and pax records.
+    `files` and `bytes` count regular files and their bytes; `entries` counts everything. `escaping` are names that lead
+    out of the folder that the tar is unpacked in, `outward` links whose targets are outside of it. `parts` is the work
+    so far: the parts of all names, and pax records.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Walker:
         self._ended = False
 
     def add(self, piece: bytes) -> None:
-        """Walk on; raises TarError."""
+        """Read on; raises TarError."""
         place, length = 0, len(piece)
         while place < length and not self._ended:
             if self._skip and not self._sparse:
@@ -87,12 +87,12 @@ class Walker:
             place += step
 
     def end(self) -> None:
-        """Raise TarError where the tar is not whole; one block of zeros at the end is enough."""
+        """Raise TarError if the tar is not complete; one block of zeros at the end is enough."""
         if self._zeros == 0:
             raise TarError("the tar ends in the middle")
 
     def _block(self, block: bytes) -> None:
-        """Read what has come whole."""
+        """Process what has come completely."""
         if self._sparse:
             self._sparse = bool(block[_SPARSE_STILL_MORE])
         elif self._extension:
@@ -126,7 +126,7 @@ class Walker:
         self._wanted = self._wanted or BLOCK
 
     def _extended(self, data: bytes) -> None:
-        """Read it."""
+        """Process the extension that has come."""
         kind, self._extension = self._extension, None
         if kind in _LONG:
             self._said[_LONG[kind]] = data.partition(b"\0")[0].decode("utf-8", "replace")
@@ -154,7 +154,7 @@ class Walker:
         self._look(header, [*self._either(said, _NAMES), header.name], [*self._either(said, _TARGETS), header.linkname])
 
     def _either(self, said: dict[str, str], kinds: tuple[str, ...]) -> Iterator[str]:
-        """Whatever is said of one thing: which of it is believed depends on who unpacks."""
+        """Return all that is said of one name: which of it counts depends on the unpacking program."""
         return (source[kind] for source in (said, self._said_of_all) for kind in kinds if kind in source)
 
     def _look(self, header: tarfile.TarInfo, names: list[str], targets: list[str]) -> None:
@@ -174,14 +174,14 @@ class Walker:
                 raise TarError(f"it holds more than {MOST_LINKS} links")
 
     def _work(self, parts: int) -> None:
-        """Count work before it is done; raises TarError where it is more than an archive of files gives."""
+        """Count work before it is done; raises TarError if it is more than a real archive needs."""
         self.parts += parts
         if self.parts > FREE_PARTS + PARTS_AN_ENTRY * self.entries:
             raise TarError(f"after {self.entries} entries its headers have had {self.parts} parts, as no real one has")
 
 
 def _padded(size: int) -> int:
-    """The size in whole blocks."""
+    """Return the size in whole blocks."""
     return -(-size // BLOCK) * BLOCK
 
 

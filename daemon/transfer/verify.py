@@ -1,4 +1,4 @@
-"""One backup looked at as a download would fetch it, and nothing written: size, checksum, the archive to its end."""
+"""Check one backup as a download would fetch it, and write nothing: size, checksum, the archive to its end."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file turned out to hold: regular files, their bytes, and all entries."""
+    """What a file contains: regular files, their bytes, and all entries."""
 
     files: int
     bytes: int
@@ -28,7 +28,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of looking. `contents` is None where the archive could not be walked to its end."""
+    """The result of a check. `contents` is None if the archive could not be read to its end."""
 
     size: int
     checksum: str
@@ -38,7 +38,7 @@ class Finding:
 
 
 def verify(source: Source, expected: Expected) -> Finding:
-    """Fetch a backup and return what it is worth; raises TransferError, HostError, PanelError where that cannot be."""
+    """Fetch a backup and check it; raises TransferError, HostError, PanelError if that is impossible."""
     reader = Reader(expected.algorithm)
     difference = Transfer(source, reader, expected).run()
     return reader.finding(expected, difference)
@@ -46,7 +46,7 @@ def verify(source: Source, expected: Expected) -> Finding:
 
 @dataclass(slots=True)
 class _Archive:
-    """A `.tar.gz` that is read as it comes; after the first damage no further."""
+    """A `.tar.gz` that is read as it comes, up to the first damage."""
 
     walker: Walker = field(default_factory=Walker)
     damage: str | None = None
@@ -113,7 +113,7 @@ class Reader:
 
 
 def _listed(what: str, names: Names) -> str:
-    """What is so with how many names, and the first of them."""
+    """Return a text that counts the names and gives the first of them."""
     more = f" and {names.count - len(names.first)} more" if names.count > len(names.first) else ""
     count = "1 name" if names.count == 1 else f"each of {names.count} names"
     return f"{count} {what}: {', '.join(names.first)}{more}"

@@ -1,10 +1,10 @@
-"""What `backups list` can be narrowed to and ordered by."""
+"""How `backups list` can be filtered and sorted."""
 
 from enum import StrEnum
 
 
 class Only(StrEnum):
-    """What a list can be narrowed to."""
+    """A filter for the list."""
 
     GOOD = "good"
     FAILED = "failed"
@@ -21,7 +21,7 @@ class Only(StrEnum):
 
 
 class Sort(StrEnum):
-    """What a list can be ordered by; of each the greatest comes first, but for names."""
+    """A sort order for the list: greatest first, except for names."""
 
     CREATED = "created"
     SIZE = "size"

@@ -24,7 +24,7 @@ STDOUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class DownloadOptions:
-    """What was asked for on the command line."""
+    """Options from the command line."""
 
     backups: Sequence[str]
     every: bool = False
@@ -34,7 +34,7 @@ class DownloadOptions:
 
 
 def download_backups(settings: Settings, server: str, options: DownloadOptions) -> int:
-    """Download backups of a server; one after the other, since they come from one node."""
+    """Download backups of a server, one after the other, since they come from one node."""
     if options.output == STDOUT:
         return _to_stdout(settings, server, options)
     with open_session(settings, server) as session:
@@ -74,7 +74,7 @@ def _to_stdout(settings: Settings, server: str, options: DownloadOptions) -> int
 
 
 def _fetch(session: DownloadSession, backup: Backup, path: Path, *, force: bool) -> bool:
-    """Fetch one backup; False where it was there already."""
+    """Fetch one backup; return False if it was there already."""
     with session.source(backup) as (source, expected):
         source.listener.said(f"{format_size(expected.size)} to {path}")
         fetched = download(source, expected, path, replace=force)
@@ -89,7 +89,7 @@ def _checked(expected: Expected) -> str:
 
 
 def _paths(session: DownloadSession, backups: Sequence[Backup], options: DownloadOptions) -> dict[str, Path]:
-    """Where each backup goes: a folder for several, or where there is one of that name; else the file."""
+    """Return where each backup goes: into the folder if there are several or it exists, else to the file."""
     names = file_names(session.backups)
     output = Path(options.output or ".")
     several = options.every or len(backups) > 1

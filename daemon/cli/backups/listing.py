@@ -23,7 +23,7 @@ from daemon.rotation.preview import Preview
 
 
 async def look(settings: Settings, name: str) -> Preview:
-    """Return one server as it stands; raises BackupdError where it cannot be looked at."""
+    """Return a preview of one server; raises BackupdError if it cannot be viewed."""
     config = (await cover(begin(settings), [name])).config
     server = server_named(config, name)
     (seen,) = await preview_servers([server], state_dir=config.state_dir, clock=SystemClock(), tell=say)
@@ -33,7 +33,7 @@ async def look(settings: Settings, name: str) -> Preview:
 
 
 def list_backups(settings: Settings, name: str, *, only: Sequence[Only], sort: Sort, as_json: bool) -> int:
-    """List a server's backups: those that are all of `only`, in the order of `sort`."""
+    """List a server's backups: those that pass every filter of `only`, in the order of `sort`."""
     return asyncio.run(_list(settings, name, only=only, sort=sort, as_json=as_json))
 
 
@@ -50,7 +50,7 @@ async def _list(settings: Settings, name: str, *, only: Sequence[Only], sort: So
 
 
 def _traits(verdict: Verdict) -> set[str]:
-    """Everything that a list can be narrowed to and this backup is."""
+    """Return all filters that this backup passes."""
     lock = "locked" if verdict.backup.locked else "unlocked"
     return {verdict.state.value, verdict.action.value, lock, "own" if verdict.own else "foreign"}
 

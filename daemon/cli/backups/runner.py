@@ -1,7 +1,7 @@
-"""What the writing commands share: an operation at a panel, and the report of what came of it.
+"""What the writing commands share: they run an operation at a panel, and report its result.
 
-What was done is data, and goes to stdout; what went wrong, and whatever should be known besides, goes to stderr, or
-into the one document where JSON is asked for.
+What was done is data, and goes to stdout; what went wrong, and any warning, goes to stderr, or into the one document
+with `--json`.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from daemon.rotation.setup import Tell
 
 @dataclass(frozen=True)
 class CommandRunner:
-    """One command at one server."""
+    """One command on one server."""
 
     settings: Settings
     config: Config
@@ -35,7 +35,7 @@ class CommandRunner:
 
     @classmethod
     def at(cls, settings: Settings, name: str, *, as_json: bool, max_deletions: int | None = None) -> "CommandRunner":
-        """A deed at the server of that name; raises ConfigError and UsageError."""
+        """Return a runner for the server of that name; raises ConfigError and UsageError."""
         written = begin(settings, level="error")  # whatever else is to be known is in the report
         config = covered_now(written, [name]).config
         return cls(settings, config, server_named(config, name), as_json, max_deletions)
@@ -46,7 +46,7 @@ class CommandRunner:
         document: Callable[[Sequence[OperationResult]], Document],
         words: Callable[[OperationResult], str],
     ) -> int:
-        """Do the work and report: `words` are for each thing that is done, `document` for all of them."""
+        """Do the work and report: `words` formats each result that is done, `document` all of them."""
         return asyncio.run(self._carry_out(work, document, words))
 
     async def _carry_out(
@@ -67,7 +67,7 @@ class CommandRunner:
     async def _do(
         self, work: Callable[[Operation], Awaitable[Sequence[OperationResult]]], tell: Tell
     ) -> Sequence[OperationResult]:
-        """Do the work; on Ctrl-C say what the panel goes on with."""
+        """Do the work; on Ctrl-C, print what the panel continues with."""
         state_dir, clock, most = self.config.state_dir, SystemClock(), self.max_deletions
         async with open_operation(
             self.server, state_dir=state_dir, clock=clock, tell=tell, max_deletions=most

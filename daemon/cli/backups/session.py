@@ -1,6 +1,6 @@
-"""What `backups download` and `backups verify` share: which backups, where from, and what many results mean.
+"""What `backups download` and `backups verify` share: which backups, from where, and the exit code of many results.
 
-The panel is asked on an event loop, the file is read without one, by turns: `DownloadSession` keeps both.
+`DownloadSession` alternates: it asks the panel on an event loop, and reads the file without one.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ class DownloadSession:
 
     @property
     def backups(self) -> list[Backup]:
-        """All of the server's, newest first."""
+        """Return all backups of the server, newest first."""
         return [verdict.backup for verdict in self.seen.plan.verdicts]
 
     def wanted(self, words: Sequence[str], *, every: bool) -> list[Backup]:
-        """The backups that are meant, each once; of all, those that have a whole file. Raises UsageError."""
+        """Return the backups meant, each once; of all, those with a complete file. Raises UsageError."""
         if every == bool(words):
             raise UsageError("name the backups, or write --all", hint="`backups list` shows them; latest is one too")
         if not every:
@@ -59,7 +59,7 @@ class DownloadSession:
         return whole
 
     def read_whole(self, backup: Backup) -> None:
-        """Take in that a backup has its file, though its deletion was asked for; rotations count it again."""
+        """Record that a backup has its file, though its deletion was asked for; rotations count it again."""
         if backup.uuid not in self.seen.asked or self.state_dir is None:
             return
         try:
@@ -70,7 +70,7 @@ class DownloadSession:
 
     @contextmanager
     def source(self, backup: Backup) -> Iterator[tuple[Source, Expected]]:
-        """Where its file comes from, and what it must be; NotGoodError where it has none."""
+        """Return where the backup's file comes from and what it must be; NotGoodError if it has none."""
         expected = Expected.of(backup)
         with watching(backup.name, expected.size) as listener:
             self._warn(backup, expected, listener)
@@ -85,7 +85,7 @@ class DownloadSession:
             )
 
     def _warn(self, backup: Backup, expected: Expected, listener: ProgressListener) -> None:
-        """Say what is odd about a backup that is fetched all the same."""
+        """Warn of what is odd about a backup that is fetched all the same."""
         for verdict in self.seen.plan.verdicts:
             if verdict.backup.uuid == backup.uuid and verdict.state in {State.SUSPICIOUS, State.STRANGE}:
                 listener.said(f"warning: it is {verdict.state.value}")
@@ -95,7 +95,7 @@ class DownloadSession:
 
 @contextmanager
 def open_session(settings: Settings, server: str) -> Iterator[DownloadSession]:
-    """Look at the server, and keep the connection to its panel."""
+    """Look at the server, and keep the connection to its panel open."""
     clock = SystemClock()
     with asyncio.Runner() as runner:
         seen, state_dir = runner.run(look(settings, server)), read_config(settings).state_dir
@@ -107,7 +107,7 @@ def open_session(settings: Settings, server: str) -> Iterator[DownloadSession]:
 
 
 def each(backups: Iterable[Backup], work: Callable[[Backup], None]) -> dict[str, BackupdError]:
-    """Do the work for each backup; return what went wrong, by uuid. Where the panel refuses, the rest is not tried."""
+    """Do the work for each backup; return the errors by uuid. If the panel refuses, skip the rest."""
     errors: dict[str, BackupdError] = {}
     refused: PanelError | None = None
     for backup in backups:
@@ -133,7 +133,7 @@ def _has_file(backup: Backup) -> bool:
 
 
 def exit_code(count: int, bad: int, errors: Iterable[BackupdError] = ()) -> Exit:
-    """The contract's: 4 if all failed, 3 if any, or for a passing state."""
+    """Return 4 if all failed, 3 if any did or the server is in a passing state, else 0."""
     if not bad:
         return Exit.DONE
     passing = any(error.exit_code is Exit.SOME_FAILED for error in errors)

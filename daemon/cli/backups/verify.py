@@ -1,4 +1,4 @@
-"""`backups verify`: backups fetched as a download would, and looked at; nothing is written."""
+"""`backups verify`: fetch backups as a download would, and check them; write nothing."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from daemon.transfer.verify import Complaint, Finding, verify
 
 
 def verify_backups(settings: Settings, server: str, words: Sequence[str], *, every: bool, as_json: bool) -> int:
-    """Look at backups of a server, one after the other, since they come from one node."""
+    """Verify backups of a server, one after the other, since they come from one node."""
     findings: dict[str, Finding] = {}
     with open_session(settings, server) as session:
 
@@ -85,7 +85,7 @@ def _document(backup: Backup, found: Finding | None, error: BackupdError | None)
 
 
 def _sha1(checksum: str) -> str | None:
-    """The bare digits of a sha1, None of any other checksum: what scripts read before there were others."""
+    """Return the bare digits of a sha1, None for any other checksum: scripts read it from before there were others."""
     algorithm, _, digits = checksum.partition(":")
     return digits if algorithm == "sha1" else None
 

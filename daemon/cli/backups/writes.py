@@ -38,7 +38,7 @@ def create_backup(
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Make a backup; with `wait` until it is completed, and locked where that was asked for."""
+    """Create a backup; with `wait`, wait until it is completed, and locked if that was asked for."""
     runner = CommandRunner.at(settings, name, as_json=as_json)
     patience = PATIENCE if wait else timedelta(0)
     options = CreateOptions(
@@ -85,7 +85,7 @@ def set_backup_locks(settings: Settings, name: str, wanted: Sequence[str], *, lo
 
 
 def _name(handled: OperationResult) -> str:
-    """What a person knows it by, in one line."""
+    """Return the backup's name for people, on one line."""
     if handled.backup is None:
         return ""
     return one_line(handled.backup.name or handled.backup.uuid)
@@ -117,7 +117,7 @@ def accept_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) 
 def restore_backup(
     settings: Settings, name: str, wanted: str, options: RestoreOptions, *, yes: bool, as_json: bool
 ) -> int:
-    """Restore a backup onto its server, once it was agreed to."""
+    """Restore a backup onto its server, after confirmation."""
     runner = CommandRunner.at(settings, name, as_json=as_json)
     must_be_able_to_ask(yes=yes)
     outcome: list[Restored] = []
@@ -145,7 +145,7 @@ def restore_backup(
 
 
 def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions) -> Iterator[str]:
-    """What will happen to which server."""
+    """Return the question's facts: what will happen to which server."""
     yield _where(seen)
     yield f"the backup: {_line(seen, verdict)}"
     if options.truncate:
@@ -182,7 +182,7 @@ class Deletion:
     max_deletions: int | None = None
 
     def check(self) -> None:
-        """Raise UsageError where the words contradict each other."""
+        """Raise UsageError if the arguments contradict each other."""
         if self.beyond_retention == bool(self.wanted):
             hint = "`backups list` shows them; `plan` shows what is beyond retention"
             raise UsageError("name the backups, or write --beyond-retention", hint=hint)
@@ -191,7 +191,7 @@ class Deletion:
 
 
 def delete_backups(settings: Settings, name: str, deletion: Deletion, *, yes: bool, as_json: bool) -> int:
-    """Delete backups, once it was agreed to."""
+    """Delete backups, after confirmation."""
     deletion.check()
     runner = CommandRunner.at(settings, name, as_json=as_json, max_deletions=deletion.max_deletions)
     must_be_able_to_ask(yes=yes)
