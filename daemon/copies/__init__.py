@@ -4,4 +4,7 @@ What must hold (invariants 13 to 16): a manifest is written last, after the pane
 that were stored; a store in trouble drops out and holds up no other; memory does not grow with a backup.
 
 manifest  what stands beside a copy's data        errors    what can go wrong with a copy
+make      one backup copied to its stores         one_pass  one download to all of them
+branch    one store's share of that               channel   bytes from the download's thread to a store
+age       encryption and decryption               source    where a backup's file comes from
 """

@@ -11,3 +11,5 @@ parts     the name of an unfinished file         threads   blocking calls, each 
 directory/    the engine for folders and mounts
 s3/           the engine for S3 and what speaks its protocol
 """
+
+__all__ = ["base", "errors"]

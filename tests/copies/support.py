@@ -1,7 +1,9 @@
 """A manifest and what it tells of, for the tests of copies."""
 
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from daemon.copies.manifest import BackupPart, ContentsPart, Manifest, ProofPart, ServerPart, StoredPart
@@ -41,3 +43,8 @@ class Told:
             "proof": ProofPart(level="walked", at=datetime(2026, 4, 1, 4, 9, 29, tzinfo=UTC), unverified=False),
         }
         return Manifest(**(values | changes))
+
+
+def run(*words: str | Path) -> bytes:
+    """What another program prints."""
+    return subprocess.run(list(map(str, words)), check=True, capture_output=True).stdout  # noqa: S603 — the test's own

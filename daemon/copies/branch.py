@@ -1,0 +1,118 @@
+"""One store's share of a pass: the bytes go to it as they come, plain or encrypted, and what it took is summed up.
+
+What must hold: the data has its name only after the whole pass was found right, since the stream ends only then; the
+manifest is written after that, and only when the store has as many bytes as it was given.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from daemon.copies.age import Encryption
+from daemon.copies.channel import Channel, StalledError
+from daemon.copies.errors import CopyError
+from daemon.core.copies_layout import CopyName
+from daemon.errors import BackupdError
+from daemon.stores.base import Entry, Store
+from daemon.stores.errors import StoreUnreachableError
+
+STALL_SECONDS = 300.0  # longer than any engine's own deadline for one piece
+FINISH_SECONDS = 1800.0  # the same for the end: a slow disk has all that it holds back to write
+
+
+@dataclass(frozen=True)
+class Target:
+    """A store that a backup is copied to, open; `recipients` are age's, none for a plain copy."""
+
+    name: str
+    store: Store
+    recipients: tuple[str, ...] = ()
+
+
+class Branch:
+    """One copy on its way into its store. `error` is why there will be none, once that is known."""
+
+    def __init__(self, target: Target, name: CopyName, size: int) -> None:
+        self.target = target
+        self.name = name
+        self.error: BackupdError | None = None
+        self.size = 0
+        self._sha256 = hashlib.sha256()
+        self._channel = Channel(stall_seconds=STALL_SECONDS)
+        encrypted = bool(target.recipients)
+        self._encryption = Encryption(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
+        content = self._channel.pieces()
+        self._putting = asyncio.create_task(self._put(target.store, content, None if encrypted else size))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the store still takes what comes."""
+        return self.error is None
+
+    @property
+    def sha256(self) -> str:
+        """Of what the store was given, in hex."""
+        return self._sha256.hexdigest()
+
+    def give(self, piece: bytes) -> None:
+        """Hand on the next bytes of the backup, in the download's thread; a store in trouble drops out."""
+        if self.error is not None:
+            return
+        try:
+            if self._encryption is None:
+                self._take(piece)
+            else:
+                self._encryption.give(piece)
+        except StalledError:
+            text = f"{self.target.name}: took nothing for {STALL_SECONDS:g} s"
+            self._drop(StoreUnreachableError(text))
+        except Exception as error:  # noqa: BLE001 — whatever the library says, this store alone drops out
+            self._drop(CopyError(f"{self.target.name}: the copy cannot be encrypted ({type(error).__name__})"))
+
+    async def finish(self) -> None:
+        """Let the data have its name, now that the backup was found right; `error` says where it has not."""
+        try:
+            if self.error is None and self._encryption is not None:
+                await asyncio.to_thread(self._encryption.end)
+        except Exception as error:  # noqa: BLE001 — as in `give`
+            self._drop(CopyError(f"{self.target.name}: the copy cannot be encrypted ({type(error).__name__})"))
+        if self.error is not None:
+            await self.abort(self.error)
+            return
+        await self._channel.end()
+        await asyncio.wait([self._putting], timeout=FINISH_SECONDS)
+        if not self._putting.done():
+            await self.abort(StoreUnreachableError(f"{self.target.name}: was not done within {FINISH_SECONDS:g} s"))
+            return
+        entry = self._putting.result()
+        if entry is not None and entry.size != self.size:
+            text = (
+                f"{self.target.name}: the store has {entry.size} bytes of {self.name.data}, and was given {self.size}"
+            )
+            self._drop(CopyError(text))
+
+    async def abort(self, error: BackupdError) -> None:
+        """Leave nothing behind: when this returns the store has cleared up what was begun, unless it is stuck."""
+        self._drop(error)
+        if self._encryption is not None:
+            self._encryption.abort()
+        self._putting.cancel()
+        await asyncio.wait([self._putting], timeout=STALL_SECONDS)
+
+    def _take(self, piece: bytes) -> None:
+        self._sha256.update(piece)
+        self.size += len(piece)
+        self._channel.send(piece)
+
+    def _drop(self, error: BackupdError) -> None:
+        self.error = self.error or error
+
+    async def _put(self, store: Store, content: AsyncGenerator[bytes, None], size: int | None) -> Entry | None:
+        try:
+            return await store.put(self.name.data, content, size=size)
+        except BackupdError as error:
+            self._drop(error)
+            return None
+        finally:
+            await self._channel.close()

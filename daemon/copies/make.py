@@ -1,0 +1,122 @@
+"""One backup copied: the data to each store in one pass, and then, where it stands, its manifest.
+
+What must hold (invariant 13): the manifest comes last. Where it cannot be written the data is taken away again if that
+can be done, since without it the rest is no copy and would stand in the way of the next try.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from daemon import __version__
+from daemon.clock import Clock
+from daemon.copies.branch import Branch, Target
+from daemon.copies.manifest import (
+    BackupPart,
+    ContentsPart,
+    EncryptionPart,
+    Manifest,
+    ProofPart,
+    ServerPart,
+    StoredPart,
+    write_manifest,
+)
+from daemon.copies.one_pass import Passed, pass_to_all
+from daemon.core.copies_layout import CopyName
+from daemon.core.model import Backup
+from daemon.errors import BackupdError
+from daemon.stores.errors import StoreError
+from daemon.transfer.expected import Expected
+from daemon.transfer.receive import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose backup is copied, and by which installation. `title` is what the panel calls the server."""
+
+    installation: str
+    panel: str
+    server_uuid: str
+    server: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of copying one backup: by store, the manifest that stands there now, or why there is none."""
+
+    manifests: Mapping[str, Manifest]
+    errors: Mapping[str, BackupdError]
+
+
+async def copy_backup(source: Source, backup: Backup, origin: Origin, targets: Sequence[Target], clock: Clock) -> Made:
+    """Copy a backup to each target; a store in trouble is told in `errors`, and holds up no other.
+
+    Raises HostError, PanelError or TransferError where the backup itself cannot be had, or is not what the panel says.
+    """
+    expected = Expected.of(backup)
+    names = {
+        one.name: CopyName.of(origin.panel, origin.server_uuid, backup, encrypted=bool(one.recipients))
+        for one in targets
+    }
+    passed = await pass_to_all(source, expected, names, targets)
+    manifests: dict[str, Manifest] = {}
+    errors = dict(passed.errors)
+    for branch in passed.stored:
+        try:
+            manifests[branch.target.name] = await _finish(
+                branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock
+            )
+        except BackupdError as error:
+            errors[branch.target.name] = error
+            with suppress(StoreError):
+                await branch.target.store.delete(branch.name.data)
+    return Made(manifests, errors)
+
+
+async def _finish(
+    branch: Branch, *, backup: Backup, expected: Expected, origin: Origin, passed: Passed, clock: Clock
+) -> Manifest:
+    """Write the manifest of data that stands."""
+    manifest = _manifest(branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock)
+    text = write_manifest(manifest)
+    await branch.target.store.put(branch.name.manifest, _once(text), size=len(text))
+    return manifest
+
+
+def _manifest(
+    branch: Branch, *, backup: Backup, expected: Expected, origin: Origin, passed: Passed, clock: Clock
+) -> Manifest:
+    finding, now, name = passed.finding, clock.now(), branch.name
+    assert finding is not None  # noqa: S101 — what is stored was read to its end
+    contents, recipients = finding.contents, branch.target.recipients
+    return Manifest(
+        program=f"ptero-backupd {__version__}",
+        installation=origin.installation,
+        written_at=now,
+        server=ServerPart(panel=name.panel, uuid=name.server, name=origin.server, title=origin.title[:500]),
+        backup=BackupPart(
+            uuid=name.backup,
+            name=backup.name[:500],
+            created_at=name.created_at,
+            completed_at=backup.completed_at or name.created_at,
+            bytes=expected.size,
+            checksum=expected.checksum,
+            sha256=passed.sha256,
+        ),
+        stored=StoredPart(key=name.data, bytes=branch.size, sha256=branch.sha256),
+        encryption=EncryptionPart(format="age", recipients=recipients) if recipients else None,
+        contents=ContentsPart(files=contents.files, bytes=contents.bytes, entries=contents.entries)
+        if contents
+        else None,
+        proof=ProofPart(
+            level="walked" if contents else "read",
+            at=now,
+            unverified=expected.checksum is None,
+            problems=tuple(problem.text[:500] for problem in finding.problems),
+        ),
+    )
+
+
+async def _once(text: bytes) -> AsyncGenerator[bytes, None]:
+    yield text

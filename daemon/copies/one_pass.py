@@ -1,0 +1,155 @@
+"""One download to all: a backup is fetched once, looked at on the way, and goes to each store as it comes.
+
+A node's link can be read once, and always from the beginning. Where the stream breaks, the beginning that comes again
+is compared with what the stores have already, and passed over: no upload is begun anew. What must hold (invariant 13):
+where the file is not what the panel says no data gets its name, and no manifest is written.
+"""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from daemon.copies.branch import Branch, Target
+from daemon.copies.errors import CopyError
+from daemon.core.copies_layout import CopyName
+from daemon.errors import BackupdError
+from daemon.transfer.errors import WrongFileError
+from daemon.transfer.expected import Expected, Tally
+from daemon.transfer.receive import Source, Transfer
+from daemon.transfer.verify import Finding, Reader
+
+T = TypeVar("T")
+
+
+class NoStoreLeftError(CopyError):
+    """Every store of a pass has dropped out, so that the download is of no use."""
+
+
+class FanOut:
+    """The sink of one pass: sums up, walks the archive, and gives each piece to every store that still takes it."""
+
+    rewinds = False
+
+    def __init__(self, branches: Sequence[Branch], algorithm: str) -> None:
+        self.sha256 = hashlib.sha256()
+        self.reader = Reader(algorithm)
+        self._branches = branches
+        self._again = 0  # how many bytes that the stores have are still to come once more
+        self._seen = hashlib.sha256()
+        self._stopped = False
+
+    @property
+    def tally(self) -> Tally:
+        """Of what was handed on."""
+        return self.reader.tally
+
+    def add(self, piece: bytes) -> None:
+        """Hand on the next bytes; NoStoreLeftError, and WrongFileError where the beginning is another one now."""
+        if self._stopped or not any(branch.alive for branch in self._branches):
+            raise NoStoreLeftError("no store is left that takes the copy")
+        if self._again:
+            piece = self._compared(piece)
+        if piece:
+            self.reader.add(piece)
+            self.sha256.update(piece)
+            for branch in self._branches:
+                branch.give(piece)
+
+    def restart(self) -> None:
+        """Compare what comes from now on with what was handed on, as far as that goes."""
+        self._again, self._seen = self.tally.size, hashlib.sha256()
+
+    def stop(self) -> None:
+        """Let the next piece end the download."""
+        self._stopped = True
+
+    def _compared(self, piece: bytes) -> bytes:
+        """What of the piece is new."""
+        again, new = piece[: self._again], piece[self._again :]
+        self._seen.update(again)
+        self._again -= len(again)
+        if not self._again and self._seen.digest() != self.sha256.digest():
+            raise WrongFileError("the host sends another file than it began with")
+        return new
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What came of a pass: what the file was found to be, its SHA-256, and what each store took.
+
+    `stored` are the branches whose data stands under its name; `errors` says, by store, why there is no copy. `finding`
+    is None where every store dropped out before the file's end.
+    """
+
+    finding: Finding | None
+    sha256: str
+    stored: tuple[Branch, ...]
+    errors: Mapping[str, BackupdError]
+
+
+async def pass_to_all(
+    source: Source, expected: Expected, names: Mapping[str, CopyName], targets: Sequence[Target]
+) -> Passed:
+    """Fetch a backup once, and store its data in each target under the name that it has there, without a manifest.
+
+    Raises HostError, PanelError or TransferError where the backup itself cannot be had, or is not what the panel says;
+    then nothing is stored anywhere.
+    """
+    branches: list[Branch] = []
+    fan = FanOut(branches, expected.algorithm)
+    try:
+        branches += [Branch(target, names[target.name], expected.size) for target in targets]
+        difference = await in_thread(Transfer(source, fan, expected).run)
+        finding = await asyncio.to_thread(fan.reader.finding, expected, difference)
+        _refuse_wrong(finding, expected, difference)
+        await asyncio.gather(*(branch.finish() for branch in branches))
+    except NoStoreLeftError:
+        finding = None
+        await _abort(branches, CopyError("every store dropped out"))
+    except BaseException as error:
+        fan.stop()
+        await _abort(branches, error if isinstance(error, BackupdError) else CopyError("the copy was broken off"))
+        raise
+    errors = {branch.target.name: branch.error for branch in branches if branch.error is not None}
+    return Passed(finding, fan.sha256.hexdigest(), tuple(branch for branch in branches if branch.alive), errors)
+
+
+async def _abort(branches: Sequence[Branch], error: BackupdError) -> None:
+    await asyncio.gather(*(branch.abort(error) for branch in branches))
+
+
+def _refuse_wrong(finding: Finding, expected: Expected, difference: str | None) -> None:
+    """Raise WrongFileError where the file is not what the panel says, as far as that can be told."""
+    if difference is not None:
+        raise WrongFileError(difference)
+    if expected.checksum is None and finding.contents is None:
+        problems = "; ".join(problem.text for problem in finding.problems)
+        raise WrongFileError(f"the panel gives no checksum to go by, and {problems}")
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Return what the call returns, made in a thread that a cancelled caller does not wait for.
+
+    The loop's own threads are waited for when a process ends, and a node may be silent for a minute.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def deliver(take: Callable[..., None], value: object) -> None:
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits
+            loop.call_soon_threadsafe(lambda: None if future.done() else take(value))
+
+    def work() -> None:
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 — it is raised where it is waited for
+            deliver(future.set_exception, error)
+        else:
+            deliver(future.set_result, result)
+
+    threading.Thread(target=work, name="download", daemon=True).start()
+    return await future

@@ -1,0 +1,293 @@
+"""One download to all stores: whole copies or none, and a store in trouble holds up no other (invariants 13 and 16)."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from daemon.copies.branch import Target
+from daemon.copies.errors import CopyError, EncryptionError
+from daemon.copies.manifest import read_manifest
+from daemon.core.copies_layout import CopyName
+from daemon.errors import ProblemCode
+from daemon.panel.download import HostError
+from daemon.sandbox import faults
+from daemon.sandbox.archive import Flavour
+from daemon.stores.base import Entry
+from daemon.stores.directory.store import DirectoryStore
+from daemon.stores.errors import ObjectExistsError, StoreError, StoreFullError, StoreUnreachableError
+from daemon.stores.streams import RateLimit
+from daemon.transfer.errors import WrongFileError
+from tests.copies.conftest import SIZE, Rig
+from tests.copies.support import run
+
+pytestmark = pytest.mark.anyio
+
+
+async def data_key(rig: Rig, *, encrypted: bool = False) -> str:
+    """The key of the copy's data."""
+    return CopyName.of("main", rig.server.uuid, await rig.backup(), encrypted=encrypted).data
+
+
+class Faulty(DirectoryStore):
+    """A folder that fails at one of its puts, after so many bytes; or lies about how many it has."""
+
+    fails_at: str = ".gz"
+    after: int = 0
+    lies: bool = False
+    hangs: bool = False
+
+    def __init__(self, name: str, root: Path, limit: RateLimit) -> None:
+        super().__init__(name, root, limit)
+        self.begun = asyncio.Event()
+
+    async def put(
+        self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, lock_until: datetime | None = None
+    ) -> Entry:
+        if not key.endswith(self.fails_at):
+            return await super().put(key, content, size=size, lock_until=lock_until)
+        if self.lies:
+            entry = await super().put(key, content, size=size, lock_until=lock_until)
+            return replace(entry, size=entry.size - 1)
+
+        async def some() -> AsyncIterable[bytes]:
+            come = 0
+            async for piece in content:
+                come += len(piece)
+                if self.hangs:
+                    self.begun.set()
+                    await asyncio.Event().wait()
+                if come > self.after:
+                    raise StoreFullError("no room")
+                yield piece
+            raise StoreFullError("no room")
+
+        return await super().put(key, some(), size=size, lock_until=lock_until)
+
+
+def faulty(
+    rig: Rig, name: str, *, fails_at: str = ".gz", after: int = 0, lies: bool = False, hangs: bool = False
+) -> Target:
+    """A target that fails so."""
+    (rig.folder / name).mkdir()
+    store = Faulty(name, rig.folder / name, RateLimit(None, rig.clock))
+    store.fails_at, store.after, store.lies, store.hangs = fails_at, after, lies, hangs
+    return Target(name, store)
+
+
+async def test_a_backup_is_fetched_once_and_lies_in_every_store_with_its_manifest(rig: Rig) -> None:
+    """The very bytes, beside what they are; one download for both."""
+    made = await rig.copy(await rig.target("nas"), await rig.target("usb"))
+    key = await data_key(rig)
+    for name in ("nas", "usb"):
+        assert rig.files(name) == [key, f"{key}.json"]
+        assert (rig.folder / name / key).read_bytes() == rig.data
+        manifest = read_manifest((rig.folder / name / f"{key}.json").read_bytes(), key)
+        assert manifest == made.manifests[name]
+    assert made.errors == {}
+    assert rig.sandbox.app.requests("download") == 1
+
+
+async def test_the_manifest_tells_what_was_found_on_the_way(rig: Rig) -> None:
+    """Checksum of the panel, SHA-256 of ours, what the archive holds, who wrote it."""
+    made = await rig.copy(await rig.target("nas"))
+    manifest, backup = made.manifests["nas"], await rig.backup()
+    digest = hashlib.sha256(rig.data).hexdigest()
+    assert (manifest.backup.checksum, manifest.backup.sha256, manifest.backup.bytes) == (backup.checksum, digest, SIZE)
+    assert (manifest.stored.sha256, manifest.stored.bytes, manifest.encryption) == (digest, SIZE, None)
+    assert (manifest.installation, manifest.server.name, manifest.server.title) == (
+        "installation-1",
+        "survival",
+        "Survival World",
+    )
+    assert (manifest.proof.level, manifest.proof.unverified, manifest.proof.problems) == ("walked", False, ())
+    assert manifest.contents is not None
+    assert manifest.contents.files > 0
+
+
+# Trouble on the way ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_that_breaks_goes_on_without_a_second_upload(rig: Rig) -> None:
+    """The node begins again at the beginning, as nodes do; what the stores have is compared and passed over."""
+    rig.order(faults.cut())
+    made = await rig.copy(await rig.target("nas"))
+    assert (rig.folder / "nas" / await data_key(rig)).read_bytes() == rig.data
+    assert made.manifests["nas"].stored.sha256 == hashlib.sha256(rig.data).hexdigest()
+    assert rig.sandbox.app.requests("download") == 2
+
+
+async def test_a_file_that_is_not_what_the_panel_says_lies_nowhere(rig: Rig) -> None:
+    """The checksum is compared before the data has its name: neither data nor manifest is there."""
+    rig.record.claimed_checksum = "sha1:" + "0" * 40
+    with pytest.raises(WrongFileError, match="its sha1 is"):
+        await rig.copy(await rig.target("nas"), await rig.target("usb"))
+    assert rig.files("nas") == rig.files("usb") == []
+
+
+async def test_a_host_that_gives_nothing_leaves_nothing(rig: Rig) -> None:
+    """After the transfer's own tries."""
+    rig.order(faults.cut(), times=None)
+    with pytest.raises(HostError):
+        await rig.copy(await rig.target("nas"))
+    assert rig.files("nas") == []
+
+
+@pytest.mark.parametrize("after", [0, 1_200_000, 10**9], ids=["at once", "in the middle", "at the end"])
+async def test_a_store_that_fails_drops_out_and_the_others_go_on(rig: Rig, after: int) -> None:
+    """Its error is told, nothing of it stays, and the others have their copy."""
+    made = await rig.copy(faulty(rig, "full", after=after), await rig.target("nas"))
+    assert set(made.manifests) == {"nas"}
+    assert made.errors["full"].code == ProblemCode.STORE_FULL
+    assert rig.files("full") == []
+    assert len(rig.files("nas")) == 2
+
+
+async def test_where_every_store_fails_the_download_ends(rig: Rig) -> None:
+    """And each says why."""
+    made = await rig.copy(faulty(rig, "a"), faulty(rig, "b", after=1_200_000))
+    assert made.manifests == {}
+    assert {name: type(error) for name, error in made.errors.items()} == {"a": StoreFullError, "b": StoreFullError}
+
+
+async def test_data_whose_manifest_cannot_be_written_is_taken_away_again(rig: Rig) -> None:
+    """It is no copy, and would stand in the way of the next try."""
+    made = await rig.copy(faulty(rig, "nas", fails_at=".json"))
+    assert made.manifests == {}
+    assert isinstance(made.errors["nas"], StoreFullError)
+    assert rig.files("nas") == []
+
+
+async def test_a_store_that_has_fewer_bytes_than_it_was_given_has_no_copy(rig: Rig) -> None:
+    """However content it was: no manifest is written."""
+    made = await rig.copy(faulty(rig, "liar", lies=True))
+    assert made.manifests == {}
+    assert isinstance(made.errors["liar"], CopyError)
+    assert not any(name.endswith(".json") for name in rig.files("liar"))
+
+
+async def test_what_lies_there_already_is_not_replaced(rig: Rig) -> None:
+    """Whoever wrote it."""
+    there = rig.folder / "nas" / await data_key(rig)
+    there.parent.mkdir(parents=True)
+    there.write_text("somebody's")
+    made = await rig.copy(await rig.target("nas"))
+    assert isinstance(made.errors["nas"], ObjectExistsError)
+    assert there.read_text() == "somebody's"
+
+
+async def test_a_copy_that_is_broken_off_leaves_nothing(rig: Rig) -> None:
+    """Ctrl-C cancels the task; what was begun is cleared away before it ends."""
+    target = faulty(rig, "nas", hangs=True)
+    copying = asyncio.create_task(rig.copy(target, await rig.target("usb")))
+    assert isinstance(target.store, Faulty)
+    await target.store.begun.wait()
+    copying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    assert rig.files("nas") == rig.files("usb") == []
+
+
+@pytest.mark.parametrize("waiting", [1, 100], ids=["in the middle", "at the end"])
+async def test_a_store_that_takes_nothing_any_more_drops_out(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, waiting: int
+) -> None:
+    """Though it says nothing: the others have their copy."""
+    monkeypatch.setattr("daemon.copies.channel.MOST_WAITING", waiting)
+    monkeypatch.setattr("daemon.copies.branch.STALL_SECONDS", 2.0)
+    monkeypatch.setattr("daemon.copies.branch.FINISH_SECONDS", 2.0)
+    made = await rig.copy(faulty(rig, "stuck", hangs=True), await rig.target("nas"))
+    assert set(made.manifests) == {"nas"}
+    assert isinstance(made.errors["stuck"], StoreUnreachableError)
+    assert rig.files("stuck") == []
+
+
+# Without a checksum, and damaged --------------------------------------------------------------------------------------
+
+
+async def test_without_a_checksum_of_the_panel_the_walk_must_do_and_it_is_marked(rig: Rig) -> None:
+    """Size, walk and our own SHA-256."""
+    rig.record.claimed_checksum = "blake3:00"
+    made = await rig.copy(await rig.target("nas"))
+    assert made.manifests["nas"].proof.unverified
+    assert made.manifests["nas"].backup.checksum is None
+
+
+async def test_without_a_checksum_a_damaged_archive_is_not_copied(rig: Rig) -> None:
+    """Nothing says that it is what the node has."""
+    rig.record.flavour = Flavour.BAD_CRC
+    rig.record.claimed_checksum = "blake3:00"
+    with pytest.raises(WrongFileError, match="the panel gives no checksum to go by, and"):
+        await rig.copy(await rig.target("nas"))
+    assert rig.files("nas") == []
+
+
+async def test_a_damaged_archive_is_copied_as_it_is_and_its_manifest_says_so(rig: Rig) -> None:
+    """It is what the panel has, to the byte; only its level of proof is lower."""
+    rig.record.flavour = Flavour.BAD_CRC
+    made = await rig.copy(await rig.target("nas"))
+    assert (made.manifests["nas"].proof.level, made.manifests["nas"].contents) == ("read", None)
+    assert "gzip" in made.manifests["nas"].proof.problems[0]
+
+
+# Encrypted ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> tuple[Path, str]:
+    """A private key's file, and the public one, as age's own program makes them."""
+    file = tmp_path / "key.txt"
+    run("age-keygen", "-o", file)
+    return file, run("age-keygen", "-y", file).decode().strip()
+
+
+async def test_an_encrypted_copy_is_read_by_age_alone(rig: Rig, identity: tuple[Path, str]) -> None:
+    """And a plain one is made in the same pass; the manifest tells the sums of both."""
+    file, public = identity
+    made = await rig.copy(await rig.target("nas"), await rig.target("offsite", public))
+    stored = rig.folder / "offsite" / await data_key(rig, encrypted=True)
+    assert run("age", "-d", "-i", file, stored) == rig.data
+    manifest = made.manifests["offsite"]
+    assert manifest.encryption is not None
+    assert manifest.encryption.recipients == (public,)
+    assert manifest.stored.sha256 == hashlib.sha256(stored.read_bytes()).hexdigest()
+    assert manifest.stored.bytes == stored.stat().st_size
+    assert manifest.backup.sha256 == made.manifests["nas"].stored.sha256 == hashlib.sha256(rig.data).hexdigest()
+
+
+async def test_an_ssh_key_can_read_it_too(rig: Rig, tmp_path: Path) -> None:
+    """As operators have them already."""
+    file = tmp_path / "id"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file)
+    await rig.copy(await rig.target("offsite", file.with_suffix(".pub").read_text().strip()))
+    stored = rig.folder / "offsite" / await data_key(rig, encrypted=True)
+    assert run("age", "-d", "-i", file, stored) == rig.data
+
+
+async def test_an_encrypted_copy_of_a_wrong_file_lies_nowhere(rig: Rig, identity: tuple[Path, str]) -> None:
+    """The encryption is broken off, and its thread ends."""
+    rig.record.claimed_checksum = "sha1:" + "0" * 40
+    with pytest.raises(WrongFileError):
+        await rig.copy(await rig.target("offsite", identity[1]))
+    assert rig.files("offsite") == []
+
+
+async def test_an_encrypted_store_that_fails_drops_out_too(rig: Rig, identity: tuple[Path, str]) -> None:
+    """Nobody waits for its thread."""
+    target = replace(faulty(rig, "full", fails_at=".age", after=1_200_000), recipients=(identity[1],))
+    made = await rig.copy(target, await rig.target("nas"))
+    assert set(made.manifests) == {"nas"}
+    assert isinstance(made.errors["full"], StoreError)
+
+
+async def test_a_recipient_that_is_none_is_refused_before_anything_is_fetched(rig: Rig) -> None:
+    """With what would be right, and no whole line of it."""
+    with pytest.raises(EncryptionError) as refusal:
+        await rig.copy(await rig.target("nas"), await rig.target("offsite", "age1nonsense"))
+    assert "age-keygen" in refusal.value.hint
+    assert rig.files("nas") == []
+    assert rig.sandbox.app.requests("download") == 0
