@@ -9,6 +9,7 @@ errors    what a store can raise                 keys      which names an object
 open      from settings to the open store        streams   rate, exact size and blocks of a stream
 parts     the name of an unfinished file         threads   blocking calls, each with a deadline
 directory/    the engine for folders and mounts
+sftp/         the engine for SSH hosts
 s3/           the engine for S3 and what speaks its protocol
 """
 

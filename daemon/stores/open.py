@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from daemon.clock import Clock, SystemClock
 from daemon.stores.base import Store
 from daemon.stores.errors import StoreUnusableError
+from daemon.stores.extras import need_library
 from daemon.stores.streams import RateLimit
-from daemon.stores.values import BucketLocation, DirectoryLocation, StoreSettings
+from daemon.stores.values import BucketLocation, DirectoryLocation, SftpLocation, StoreSettings
 
 
 @asynccontextmanager
@@ -37,5 +38,11 @@ def _engine(settings: StoreSettings, limit: RateLimit, clock: Clock) -> Store:
             from daemon.stores.s3.open import s3_store  # noqa: PLC0415 — as above
 
             return s3_store(settings, limit, clock)
+        case SftpLocation() as location:
+            need_library("asyncssh", "sftp", settings.name)
+            from daemon.stores.sftp.session import Session  # noqa: PLC0415 — as above
+            from daemon.stores.sftp.store import SftpStore  # noqa: PLC0415 — as above
+
+            return SftpStore(settings.name, Session(settings, location), location.path, limit)
         case location:
             raise StoreUnusableError(f"{settings.name}: there is no engine for {location} yet")

@@ -10,9 +10,9 @@ import pytest
 from daemon.stores.base import Store
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from tests.stores.places import Place
-from tests.stores.services import S3Service, make_bucket, seaweedfs
+from tests.stores.services import S3Service, SftpService, make_bucket, seaweedfs, sshd
 
-KINDS = ("directory", "s3")
+KINDS = ("directory", "s3", "sftp")
 
 
 @pytest.fixture
@@ -36,6 +36,21 @@ def s3_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Service]:
 def s3(s3_service: S3Service) -> Place:
     """A prefix of its own in a bucket."""
     return Place("s3", s3_service.settings("plain", f"tests/{uuid4().hex}"))
+
+
+@pytest.fixture(scope="session")
+def sftp_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpService]:
+    """OpenSSH's own."""
+    with sshd(tmp_path_factory.mktemp("sshd")) as service:
+        yield service
+
+
+@pytest.fixture
+def sftp(sftp_service: SftpService, tmp_path: Path) -> Place:
+    """A folder of its own on that host."""
+    folder = tmp_path / "box"
+    folder.mkdir()
+    return Place("sftp", sftp_service.settings(folder), folder)
 
 
 @pytest.fixture(params=KINDS)

@@ -1,5 +1,6 @@
 """Real services of this machine, each on ports of its own at 127.0.0.1, started for a session of tests and ended."""
 
+import getpass
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from pydantic import SecretStr
 from daemon.clock import SystemClock
 from daemon.stores.s3.open import s3_store
 from daemon.stores.streams import RateLimit
-from daemon.stores.values import BucketLocation, Credentials, StoreSettings
+from daemon.stores.values import BucketLocation, Credentials, SftpLocation, StoreSettings
 
 STARTS_WITHIN = 40.0
 SECRET = "secret-EXAMPLE-of-{}"
@@ -139,3 +140,61 @@ async def make_bucket(service: S3Service, bucket: str, *, lockable: bool = False
     headers = {"x-amz-bucket-object-lock-enabled": "true"} if lockable else {}
     await store._client.call("a bucket cannot be made", "PUT", headers=headers)
     await store.aclose()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Four MiB at a folder; the test is skipped where nothing may be mounted."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, check=False, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"a small disk takes root, and the right to mount: {mounted.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@dataclass(frozen=True)
+class SftpService:
+    """A running SSH server, its host key, and a private key that it lets in."""
+
+    port: int
+    host_key: str
+    private_key: str
+
+    def settings(self, folder: Path) -> StoreSettings:
+        """How a store in a folder of the host is reached."""
+        location = SftpLocation(getpass.getuser(), "127.0.0.1", self.port, str(folder))
+        keys = Credentials(private_key=SecretStr(self.private_key))
+        known_hosts = f"[127.0.0.1]:{self.port} {self.host_key}"
+        return StoreSettings("box", location, credentials=keys, known_hosts=known_hosts)
+
+
+@contextmanager
+def sshd(folder: Path) -> Iterator[SftpService]:
+    """OpenSSH's server as this user, with nothing but SFTP, and with keys made for it."""
+    server = program("sshd", "apt-get install openssh-server")
+    keygen = program("ssh-keygen", "apt-get install openssh-client")
+    for name in ("host", "user"):
+        words = ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", name]
+        subprocess.run([keygen, *words], check=True, capture_output=True, cwd=folder)
+    (port,) = free_ports(1)
+    settings = {
+        "Port": port,
+        "ListenAddress": "127.0.0.1",
+        "HostKey": folder / "host",
+        "AuthorizedKeysFile": folder / "user.pub",
+        "PidFile": "none",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PasswordAuthentication": "no",
+        "PermitRootLogin": "yes",
+        "MaxStartups": "100",
+        "Subsystem": "sftp internal-sftp",
+    }
+    (folder / "config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where it shuts itself in before anybody is let in
+    with running([server, "-D", "-e", "-f", folder / "config"], folder, port):
+        yield SftpService(port, (folder / "host.pub").read_text().strip(), (folder / "user").read_text())

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import stat
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from daemon.stores.errors import (
 )
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from tests.stores.places import Place, content, endless, keys, read
+from tests.stores.services import small_disk
 
 pytestmark = pytest.mark.anyio
 
@@ -155,18 +155,13 @@ async def test_what_is_being_written_is_not_cleared(directory: Place) -> None:
 
 
 @pytest.fixture
-def small_disk(folder: Path) -> Iterator[None]:
+def full(folder: Path) -> Iterator[None]:
     """Four MiB for the store."""
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small disk takes root, and the right to mount: {mounted.stderr.strip()}")
-    yield
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with small_disk(folder):
+        yield
 
 
-@pytest.mark.usefixtures("small_disk")
+@pytest.mark.usefixtures("full")
 async def test_a_full_disk_is_said_and_what_was_begun_goes(directory: Place) -> None:
     """So that there is room again for what is smaller."""
     async with directory.open() as opened:
