@@ -1,7 +1,8 @@
-"""Importing libraries without what they bring along for others, if it happens to be installed.
+"""Import libraries without the optional libraries that they would load.
 
-httpx loads its own command line, and structlog its coloured tracebacks: rich and pygments both, 6 MiB and a third of
-the start, in a daemon that idles in a sidecar and shows neither. Both do without where the import fails, as here.
+httpx loads its own command line, and structlog its coloured tracebacks, if rich and pygments are installed: 6 MiB and a
+third of the start-up time, in a daemon that idles in a sidecar and shows neither. Both libraries work without them if
+the import fails, as it does here.
 """
 
 import importlib.util
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without(*modules: str) -> Iterator[None]:
-    """Let these modules be missing for the imports of this block; those that are loaded already stay."""
+    """Make these modules unimportable within this block; those that are loaded already stay."""
     missing = [module for module in modules if module not in sys.modules]
     for module in missing:
         sys.modules[module] = None  # type: ignore[assignment]  # what the import system takes for "not there"
@@ -24,6 +25,8 @@ def without(*modules: str) -> Iterator[None]:
 
 
 def missing(module: str) -> None:
-    """Let a module that is not installed be missed at once: Python searches its whole path for it each time else."""
+    """Make the import of a module that is not installed fail at once: otherwise Python searches its whole path each
+    time.
+    """
     if module not in sys.modules and importlib.util.find_spec(module) is None:
         sys.modules[module] = None  # type: ignore[assignment]  # as above

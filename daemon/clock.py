@@ -1,6 +1,6 @@
-"""The one module that reads the clock and waits; everything else is handed a `Clock`, or `now` as a value.
+"""The one module that reads the clock and sleeps; everything else is given a `Clock`, or `now` as a value.
 
-Tests and the simulation pass a clock of their own, so nothing ever sleeps for luck.
+Tests and the simulation pass their own clock, so that no test sleeps and hopes.
 """
 
 import time
@@ -18,22 +18,22 @@ _RUNNING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
-    """What may be known of time."""
+    """A clock: wall time, monotonic time, and sleep."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, in UTC."""
+        """Return the wall clock, aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Return the seconds since some fixed moment; it never goes back."""
         ...
 
     def was_set_by(self) -> timedelta:
-        """How far the wall clock was set since this was made: forward, or back where it is negative."""
+        """Return how far the wall clock has been set since this was made: forward, or back if negative."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait that many seconds (none when negative)."""
+        """Wait that many seconds (none if negative)."""
         ...
 
 
@@ -44,29 +44,29 @@ class SystemClock:
         self._since_boot = self._booted()
 
     def now(self) -> datetime:
-        """The wall clock, aware, in UTC."""
+        """Return the wall clock, aware, in UTC."""
         return datetime.now(UTC)  # noqa: TID251 — this is the one place
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Return the seconds since some fixed moment; it never goes back."""
         return time.monotonic()  # noqa: TID251 — this is the one place
 
     def was_set_by(self) -> timedelta:
-        """How far the wall clock was set since this was made; a machine that slept was not set."""
+        """Return how far the wall clock has been set since this was made; sleep of the machine does not count."""
         return self._booted() - self._since_boot
 
     def _booted(self) -> datetime:
-        """When the machine was booted, as the wall clock has it now."""
+        """Return when the machine was booted, by the wall clock as it is now."""
         running = time.clock_gettime(_RUNNING)
         return datetime.now(UTC) - timedelta(seconds=running)  # noqa: TID251 — this is the one place
 
     async def sleep(self, seconds: float) -> None:
-        """Wait that many seconds (none when negative)."""
+        """Wait that many seconds (none if negative)."""
         import asyncio  # noqa: PLC0415 — a third of what `plan --listing` would load, and who awaits this has it
 
         await asyncio.sleep(max(0.0, seconds))  # noqa: TID251 — this is the one place
 
 
 def pause(seconds: float) -> None:
-    """Let the whole process stand still: for moments, where something must be waited for that nobody tells of."""
+    """Block the whole process for a moment, to wait for something that gives no notice."""
     time.sleep(seconds)  # noqa: TID251 — this is the one place

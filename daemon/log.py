@@ -1,10 +1,10 @@
-"""Logs: one line an event, on stderr, for a terminal, for systemd's journal or as JSON; stdout is for data.
+"""Logs: one line per event, on stderr, for a terminal, for systemd's journal or as JSON; stdout is for data.
 
-`configure` is called once by the command line; until then nothing below WARNING is shown. Who logs binds `server`,
+The command line calls `configure` once; until then nothing below WARNING is shown. Code that logs binds `server`,
 `policy` and `rotation` with `bound`, and every line until its end carries them. No line holds a secret: what looks like
 one is replaced, value by value and once more in the finished line. That is the last line of defence, not the first.
-What a panel wrote (a backup's name) cannot move the cursor of a terminal or begin a line: in JSON a line feed is one,
-elsewhere what follows it stands below the line, indented as a traceback is. Writing a line never raises.
+What a panel wrote (a backup's name) cannot move the cursor of a terminal or begin a line: in JSON a line feed is
+escaped, elsewhere what follows it is indented below the line, as a traceback is. Writing a line never raises.
 """
 
 import logging
@@ -89,7 +89,7 @@ def configure(
     environ: Mapping[str, str] = os.environ,
     clock: Clock | None = None,
 ) -> None:
-    """Send events of `level` and above to `stream` (stderr where None); `form` "auto" suits the stream."""
+    """Send events of `level` and above to `stream` (stderr if None); `form` "auto" suits the stream."""
     target = stream or sys.stderr
     chosen = _form_for(target, environ) if form == "auto" else form
     colors = chosen == "console" and _colourful(target, environ)
@@ -113,7 +113,7 @@ def _configure(level: str, stream: TextIO | None, processors: list[Processor]) -
 
 
 class _Line:
-    """Writes finished lines; whatever the level."""
+    """Writes finished lines, whatever the level."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -154,7 +154,7 @@ def _stamper(clock: Clock) -> Processor:
 
 
 def _clean(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace secrets in every value, however deep, and make control characters visible but for line feeds."""
+    """Replace secrets in every value, however deep, and make control characters visible except line feeds."""
     first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
     return {key: _cleaned(key, value) for key, value in {**first, **event}.items()}
 
@@ -172,9 +172,9 @@ def _cleaned(key: object, value: object) -> Any:  # noqa: ANN401 — as any as t
 
 
 def _set_below(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Leave the first line of every text where it is, and put the others below it, before the traceback's.
+    """Keep the first line of every text where it is, and put the others below it, before the traceback's.
 
-    They are indented, so that only what begins a line of the log stands at the edge. Renderers show as "exception" what
+    They are indented, so that only the beginning of a log line stands at the edge. Renderers show as "exception" what
     is below.
     """
     traceback = str(event.pop("exception", "")).splitlines()
@@ -190,7 +190,7 @@ def _set_below(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _render_for_journal(_: WrappedLogger, __: str, event: EventDict) -> str:
-    """A line for systemd's journal: priority, event, key=value; the lines below it follow with the same priority."""
+    """Render a line for systemd's journal: priority, event, key=value; the lines below it get the same priority."""
     priority = f"<{_PRIORITIES.get(str(event.pop('level', '')), 6)}>"
     below = str(event.pop("exception", ""))
     words = [str(event.pop("event", "")), *(f"{key}={_quoted(value)}" for key, value in event.items())]
@@ -203,7 +203,7 @@ def _quoted(value: object) -> str:
 
 
 def _form_for(stream: TextIO, environ: Mapping[str, str]) -> str:
-    """The form that suits the stream: systemd's journal where it is connected to it (systemd.exec(5))."""
+    """Return the form that suits the stream: systemd's journal if it is connected to it (systemd.exec(5))."""
     try:
         status = os.fstat(stream.fileno())
         terminal = stream.isatty()
@@ -215,15 +215,15 @@ def _form_for(stream: TextIO, environ: Mapping[str, str]) -> str:
 
 
 def _colourful(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether colour is welcome: a terminal that has it, and nobody who set NO_COLOR (no-color.org)."""
+    """Return whether to use colour: on a terminal that has it, unless NO_COLOR is set (no-color.org)."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 class _Forwarding(logging.Handler):
-    """Hands the records of libraries (apscheduler, uvicorn, httpx) over to structlog, of each kind a few a minute.
+    """Hands records of libraries (apscheduler, uvicorn, httpx) over to structlog, of each kind a few a minute.
 
-    A library that fails in a loop would else fill the disk: asyncio tells of each socket that it cannot accept. How
-    many were left out is told with the next one.
+    Otherwise a library that fails in a loop would fill the disk: asyncio logs each socket that it cannot accept. The
+    next record says how many were left out.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -255,13 +255,13 @@ class _Forwarding(logging.Handler):
 
 
 def _kind(record: logging.LogRecord) -> str:
-    """What records have in common that differ in numbers alone, or in the details below the first line."""
+    """Return what is common to records that differ only in numbers, or in the details below the first line."""
     first = str(record.msg).partition("\n")[0]
     return f"{record.name} {record.levelno} {_NUMBER.sub('#', first[:200])}"
 
 
 def _route_standard_logging(clock: Clock) -> None:
-    """Let libraries speak from WARNING on, at any level of ours; httpx would tell whole URLs at INFO."""
+    """Show libraries' records from WARNING on, whatever our level: at INFO, httpx would log whole URLs."""
     logging.basicConfig(handlers=[_Forwarding(clock)], level=logging.WARNING, force=True)
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

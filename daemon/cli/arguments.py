@@ -1,4 +1,4 @@
-"""Reading what was written on the command line; every mistake is a UsageError that says what would be right."""
+"""Reading arguments from the command line; every mistake is a UsageError that says what would be right."""
 
 import re
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def read_address(option: str, text: str) -> tuple[str, int]:
 
 
 def unknown(kind: str, word: str, known: Sequence[str]) -> UsageError:
-    """The error of a word that is none of the known ones, with the one that was probably meant."""
+    """Return the error for an unknown word, with the known one that was probably meant."""
     near = get_close_matches(word, known, n=1)
     meant = f"; did you mean '{near[0]}'?" if near else ""
     return UsageError(f"no {kind} '{word}' in the configuration{meant}", hint=_those(kind, known) if not near else "")

@@ -1,6 +1,6 @@
-"""What the commands do before they name servers: look at the panels for those that are discovered.
+"""Discovery for commands: before they choose servers, look at the panels.
 
-Nothing is asked where nothing is discovered, nor where every server that was named is configured by hand.
+No panel is asked if it has no discovery, or if every server that was named is configured.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from daemon.rotation.setup import open_clients
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """The configuration with what was discovered, and the panels that could not be looked at."""
+    """The configuration with the discovered servers, and the panels that could not be looked at."""
 
     config: Config
     errors: Mapping[str, PanelError] = field(default_factory=dict)
 
     def exit_code(self, code: Exit) -> Exit:
-        """Say what could not be looked at; return the command's exit code, which is then no longer 0."""
+        """Report the panels that could not be looked at, and return the command's exit code, which is then not 0."""
         for panel, error in self.errors.items():
             say_error(error, about=f"{panel}, where servers are discovered")
         if not self.errors or code is not Exit.DONE:
@@ -33,9 +33,9 @@ class Covering:
 
 
 async def cover(config: Config, names: Sequence[str] = ()) -> Covering:
-    """Return the configuration in force for the servers of these names, or for all.
+    """Return the configuration with the discovered servers among these names, or all of them.
 
-    Raises PanelError where a name is unknown and a panel that may know it does not answer.
+    Raises PanelError if a name is unknown and a panel that may know it does not answer.
     """
     if not config.discover or (names and config.servers.keys() >= set(names)):
         return Covering(config)
@@ -48,5 +48,5 @@ async def cover(config: Config, names: Sequence[str] = ()) -> Covering:
 
 
 def covered_now(config: Config, names: Sequence[str] = ()) -> Covering:
-    """The same, where no event loop runs."""
+    """As `cover`, where no event loop runs."""
     return asyncio.run(cover(config, names)) if config.discover else Covering(config)

@@ -1,4 +1,4 @@
-"""One place turns whatever comes of a command into an exit code and a line on stderr."""
+"""The one place that turns the end of a command into an exit code and a line on stderr."""
 
 import sys
 import traceback
@@ -17,7 +17,7 @@ _USAGE: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def run(words: Sequence[str]) -> int:
-    """Run the command line and return the exit code of the contract; raises nothing."""
+    """Run the command line and return its exit code; raise nothing."""
     _never_fail_at_encoding()
     try:
         code = app(args=list(words), prog_name=PROGRAM, standalone_mode=False)
@@ -41,14 +41,14 @@ def run(words: Sequence[str]) -> int:
 
 
 def _never_fail_at_encoding() -> None:
-    """A name from a panel may hold what a terminal without UTF-8 cannot show; then it is escaped."""
+    """Escape what a terminal without UTF-8 cannot show, such as a name from a panel."""
     for stream in (sys.stdout, sys.stderr):
         if callable(reconfigure := getattr(stream, "reconfigure", None)):
             reconfigure(errors="backslashreplace")
 
 
 def _usage(error: Exception) -> int:
-    """The command line cannot be obeyed; where its help is."""
+    """Report that the command line is wrong, and where its help is."""
     context: typer.Context | None = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
     if context and option and (right := _written_before(option, context)):
@@ -62,7 +62,7 @@ def _usage(error: Exception) -> int:
 
 
 def _written_before(option: str, context: typer.Context) -> str:
-    """How a command is written with an option that belongs before it; "" where that is nothing to do with the error."""
+    """Return the command with the option where it belongs, before it; "" if the error has nothing to do with that."""
     before = {name: known for known in context.find_root().command.params for name in known.opts}
     if context.parent is None or option not in before:
         return ""
@@ -71,7 +71,7 @@ def _written_before(option: str, context: typer.Context) -> str:
 
 
 def _bug(error: Exception, words: Sequence[str]) -> int:
-    """A bug of ours: short, unless more is asked for; without secrets either way."""
+    """Report a bug of ours: short, unless more is asked for; without secrets either way."""
     from daemon.log import redact  # noqa: PLC0415 — not needed when all is well
 
     if {"-v", "--verbose"} & set(words):

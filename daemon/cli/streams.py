@@ -1,7 +1,7 @@
 """The standard streams, as a crontab, a supervisor or a full disk leaves them.
 
-One that is closed is /dev/null: a file that was opened later would take its number, and be written to as if it were the
-terminal. One that cannot be written to is an error of its own, told where that is still possible.
+A closed stream becomes /dev/null: otherwise the next file that is opened would take its number, and be written to as if
+it were the terminal. A stream that cannot be written to is an error of its own, reported where that is still possible.
 """
 
 import errno
@@ -25,7 +25,7 @@ class OutputError(BackupdError):
 
 
 def open_missing() -> None:
-    """Open /dev/null for each standard stream that is closed; to be called before any file is opened."""
+    """Open /dev/null for each closed standard stream; call it before any file is opened."""
     for number, (name, flags, mode) in enumerate(STREAMS):
         try:
             os.fstat(number)
@@ -48,7 +48,7 @@ def write(text: str) -> None:
 
 
 def output_error(error: Exception) -> OutputError | None:
-    """Given what a library raised that prints by itself, return our error where a stream could not be written to."""
+    """Given the error of a library that prints by itself, return ours if a stream could not be written to."""
     if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
         _discard()
         return OutputError(error)
@@ -56,5 +56,5 @@ def output_error(error: Exception) -> OutputError | None:
 
 
 def _discard() -> None:
-    """Lead stdout nowhere: what is left in its buffer would fail once more at the end of the process."""
+    """Point stdout at /dev/null: what is left in its buffer would fail again at the end of the process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

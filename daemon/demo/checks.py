@@ -1,4 +1,4 @@
-"""Holds the panel's own ledger against what must always hold; the service's word counts for nothing here."""
+"""Checks the promises against the panel's own ledger; the service's word counts for nothing here."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from daemon.sandbox.world import World
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One promise, and what broke it; nothing, where it was kept."""
+    """One promise, and what broke it; empty if it was kept."""
 
     promise: str
     broken_by: tuple[str, ...]
@@ -20,7 +20,7 @@ class Finding:
 
     @property
     def told(self) -> str:
-        """In words."""
+        """The promise and the finding in words."""
         return self.promise if self.holds else f"{self.promise}, but for: {', '.join(self.broken_by)}"
 
 
@@ -36,7 +36,7 @@ class LedgerChecks:
         self._open = [server for server in world.servers.values() if server.status is None]
 
     def findings(self) -> list[Finding]:
-        """Look at the world as it is now."""
+        """Check the world as it is now."""
         self._world.settle()
         deletions = [entry for entry in self._world.ledger[self._began :] if entry.change is Change.DELETED]
         return [

@@ -1,7 +1,7 @@
 """Tells what the service logs, in plain words and as it happens, and knows how far things are.
 
-It is where the log's lines go, so it sees what a log collector would see, secrets already taken out. What it does not
-know it passes over in silence; nothing that is logged may make it raise.
+The log's lines go here, so it sees what a log collector would see, without secrets. Events that it does not know are
+skipped; nothing that is logged may make it raise.
 """
 
 import asyncio
@@ -47,12 +47,12 @@ class Narrator:
 
     @property
     def seconds(self) -> float:
-        """How long it goes on."""
+        """How long the demo has been running."""
         return self._clock.monotonic() - self._began
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Be the place where the log goes, every event of it."""
+        """Receive the log, every event of it, within this block."""
         configure("debug", _Events(self), "json")
         try:
             yield
@@ -64,7 +64,7 @@ class Narrator:
         self._screen.line(self.seconds, who, word, text)
 
     def hear(self, event: Mapping[str, Any]) -> None:
-        """Tell an event, if it is one for the watcher."""
+        """Tell an event, if it is one for the audience."""
         tell = getattr(self, f"_on_{event.get('event', '')}", None)
         if tell is not None:
             tell(str(event.get("server", "daemon")), event)

@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How the demo is timed: the schedule, how long it plays, and how much longer it waits for what is under way."""
+    """How the demo is timed: the schedule, how long it plays, and how much longer it waits for running rotations."""
 
     every: str = EVERY
     seconds: float = 22.0
@@ -35,7 +35,7 @@ class Pace:
 async def play(
     world: World, folder: Path, screen: Screen, clock: Clock, *, keep_running: bool = False, pace: Pace | None = None
 ) -> Exit:
-    """Play the demo in that folder and return what came of it; whatever the service raises is passed on."""
+    """Play the demo in that folder and return its result; whatever the service raises is passed on."""
     pace = pace or Pace()
     async with SandboxServer(world) as sandbox:
         setup = DemoSetup(folder)
@@ -61,7 +61,7 @@ async def play(
 
 
 async def _course(narrator: Narrator, setup: DemoSetup, clock: Clock, pace: Pace) -> None:
-    """Let time pass; once the brake has held, do what an operator would; end when nothing is under way."""
+    """Let time pass; once the brake has held, do what an operator would; end when nothing is running."""
     lifted = False
     while narrator.seconds < pace.seconds or (narrator.under_way and narrator.seconds < pace.seconds + pace.patience):
         await clock.sleep(LOOK_SECONDS)
@@ -72,7 +72,7 @@ async def _course(narrator: Narrator, setup: DemoSetup, clock: Clock, pace: Pace
 
 
 def _lift(narrator: Narrator, setup: DemoSetup) -> None:
-    """What the operator does who has looked at `plan` and wants it so."""
+    """Do what an operator does who has looked at `plan` and agrees."""
     server = narrator.braked_server
     narrator.say(server, "you", f"have looked at the plan, set max_deletions = {LIFTED_TO} here, and send SIGHUP")
     setup.lift_brake(server, LIFTED_TO)
@@ -88,7 +88,7 @@ def _introduce(screen: Screen, world: World, pace: Pace) -> None:
 
 
 async def _end(screen: Screen, setup: DemoSetup, clock: Clock, checks: LedgerChecks) -> Exit:
-    """Show what is there now and why, and say whether what was promised holds."""
+    """Show what is there now and why, and whether the promises hold."""
     rows = await closing_rows(setup.read(), clock)
     screen.say("\nWhat was kept, what was deleted, and why\n", "bold")
     screen.table(COLUMNS, rows)

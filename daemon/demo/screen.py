@@ -1,4 +1,4 @@
-"""What the watcher sees: lines with columns, as wide as the terminal; colour only where there is one."""
+"""What the audience sees: lines with columns, as wide as the terminal; colour only if it has any."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -40,11 +40,11 @@ class Screen:
             self._console.width = PIPE_WIDTH
 
     def say(self, text: str = "", style: str = "") -> None:
-        """One paragraph."""
+        """Print one paragraph."""
         self._show(Text(text, style=style))
 
     def line(self, seconds: float, who: str, word: str, text: str) -> None:
-        """Something that happened, so many seconds after the beginning."""
+        """Print an event, that many seconds after the beginning."""
         row = Table.grid(padding=(0, 2, 0, 0))
         row.add_column(min_width=7, justify="right")
         row.add_column(min_width=8)
@@ -54,7 +54,7 @@ class Screen:
         self._show(row)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table of plain text; without a head where no column has a name."""
+        """Print a table of plain text; without a head if no column has a name."""
         made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(columns))
         for column in columns:
             made.add_column(column, overflow="fold")

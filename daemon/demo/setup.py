@@ -1,4 +1,4 @@
-"""What the demo is played on: the panel's world, and a configuration that fits it, in a folder that is thrown away."""
+"""What the demo is played on: the panel's world, and a configuration that fits it, in a temporary folder."""
 
 import os
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ class DemoSetup:
             file.write(f"{scenes.KEY}\n")
 
     def read(self) -> Config:
-        """Read the configuration; the environment of whoever watches does not meddle."""
+        """Read the configuration, without the environment of the person who watches."""
         return load(self.file, {})
 
     def lift_brake(self, server: str, bound: int) -> None:
@@ -75,7 +75,7 @@ class DemoSetup:
 
 
 def build_world(clock: Clock) -> World:
-    """The sandbox's own demo, where the second backup of `creative` is going to fail."""
+    """Return the sandbox's own demo world, in which the second backup of `creative` will fail."""
     world = scenes.demo(clock)
     creative = next(server for server in world.servers.values() if server.name == "creative")
     creative.coming.extend([creative.work, replace(creative.work, outcome=Outcome.FAILED)])

@@ -1,4 +1,4 @@
-"""What was kept, what was deleted and why: the last verdicts and the journal, like put to like."""
+"""What was kept, what was deleted and why: the last verdicts and the journal, grouped."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ _ALIKE = (
 
 
 async def closing_rows(config: Config, clock: Clock) -> list[Sequence[str]]:
-    """Ask the panel once more what retention says of each server, and the journal what was deleted."""
+    """Ask the panel once more for retention's verdicts on each server, and the journal for what was deleted."""
     servers = list(config.servers.values())
     seen = await preview_servers(servers, state_dir=config.state_dir, clock=clock)
     deleted = _deleted(config.state_dir)
@@ -45,7 +45,7 @@ def _said_of(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
 
 
 def _grouped(said: Iterable[tuple[str, str]]) -> list[tuple[str, str, str]]:
-    """Given what becomes of backups and why, return each pair that occurs, made general, with how often it does."""
+    """Given verdicts and reasons, return each pair that occurs, made general, with its count."""
     counted = Counter((word, general(because)) for word, because in said)
     order = list(dict.fromkeys(word for word, _ in counted))
     rows = sorted(counted.items(), key=lambda row: order.index(row[0][0]))
@@ -61,7 +61,7 @@ def general(because: str) -> str:
 
 
 def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
-    """Why each backup was deleted, by server."""
+    """Return why each backup was deleted, by server."""
     if state_dir is None:
         return {}
     found: dict[str, list[str]] = {}
@@ -79,7 +79,7 @@ def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
 
 
 def _named_once(rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """Given rows that begin with a server, return them with its name on the first of its rows alone."""
+    """Given rows that begin with a server, return them with its name only on its first row."""
     named: list[Sequence[str]] = []
     before = ""
     for server, *rest in rows:

@@ -34,7 +34,7 @@ class About:
 
 
 def moment(value: datetime | None) -> str | None:
-    """A moment as every document has it."""
+    """Return a moment as every document has it."""
     return None if value is None else rfc3339(value)
 
 
@@ -42,7 +42,7 @@ def moment(value: datetime | None) -> str | None:
 
 
 def planned(about: About, listing: Listing, decided: Plan) -> Document:
-    """One server of `plan` whose backups could be judged."""
+    """Return one server of `plan` whose backups could be judged."""
     return {
         **_about(about),
         "complete": listing.completeness is Completeness.COMPLETE,
@@ -53,12 +53,12 @@ def planned(about: About, listing: Listing, decided: Plan) -> Document:
 
 
 def unplanned(about: About, error: BackupdError) -> Document:
-    """One server of `plan` that could not be looked at."""
+    """Return one server of `plan` that could not be viewed."""
     return {**_about(about), "complete": False, "refused": None, "error": _error(error), "backups": []}
 
 
 def judged(verdict: Verdict) -> Document:
-    """One backup and what becomes of it."""
+    """Return one backup and its verdict."""
     return {
         "uuid": verdict.backup.uuid,
         "name": verdict.backup.name,
@@ -74,7 +74,7 @@ def judged(verdict: Verdict) -> Document:
 
 
 def listed(about: About, listing: Listing, verdicts: Iterable[Verdict]) -> Document:
-    """`backups list`."""
+    """Return the document of `backups list`."""
     return {
         **_about(about),
         "complete": listing.completeness is Completeness.COMPLETE,
@@ -84,12 +84,12 @@ def listed(about: About, listing: Listing, verdicts: Iterable[Verdict]) -> Docum
 
 
 def shown(about: About, verdict: Verdict) -> Document:
-    """`backups show`."""
+    """Return the document of `backups show`."""
     return {**_about(about), "backup": detailed(verdict)}
 
 
 def detailed(verdict: Verdict) -> Document:
-    """One backup with all that the panel says of it."""
+    """Return one backup with all that the panel says of it."""
     backup = verdict.backup
     return {
         **judged(verdict),
@@ -101,7 +101,7 @@ def detailed(verdict: Verdict) -> Document:
 
 
 def seconds_taken(backup: Backup) -> int | None:
-    """How long the backup took; None while it is not known."""
+    """Return how long the backup took; None while it is not known."""
     if backup.created_at is None or backup.completed_at is None:
         return None
     return int((backup.completed_at - backup.created_at).total_seconds())
@@ -119,7 +119,7 @@ def _error(error: BackupdError) -> Document:
 
 
 def rotated(outcomes: Iterable["Outcome"], *, dry_run: bool) -> Document:
-    """`rotate`."""
+    """Return the document of `rotate`."""
     return {"dry_run": dry_run, "servers": [_outcome(outcome) for outcome in outcomes]}
 
 
@@ -145,7 +145,7 @@ def _named(backup: Backup) -> Document:
 
 
 def scheduled(starts: Mapping[str, Sequence[datetime]]) -> Document:
-    """`schedule`."""
+    """Return the document of `schedule`."""
     return {"servers": [{"server": name, "starts": [moment(start) for start in of]} for name, of in starts.items()]}
 
 
@@ -153,7 +153,7 @@ def scheduled(starts: Mapping[str, Sequence[datetime]]) -> Document:
 
 
 def checked(findings: Iterable["Finding"], problems: Iterable["Problem"] = ()) -> Document:
-    """`check`: what was found, or what is wrong with the configuration."""
+    """Return the document of `check`: the findings, or what is wrong with the configuration."""
     return {"problems": [_problem(problem) for problem in problems], "findings": [_finding(f) for f in findings]}
 
 
@@ -179,7 +179,7 @@ def _finding(finding: "Finding") -> Document:
 
 
 def visible(panel: str, server: Server, covered: "ServerConfig | None", why_not: str | None) -> Document:
-    """One server of `servers`: `covered` by hand, or because it was discovered."""
+    """Return one server of `servers`: `covered` because it is configured, or because it was discovered."""
     by = None if covered is None else {"server": covered.name, "policy": covered.policy.name}
     return {
         "panel": panel,
@@ -196,7 +196,7 @@ def visible(panel: str, server: Server, covered: "ServerConfig | None", why_not:
 
 
 def invisible(panel: str, error: BackupdError) -> Document:
-    """One panel of `servers` that could not be asked."""
+    """Return one panel of `servers` that could not be asked."""
     return {"panel": panel, **_error(error)}
 
 
@@ -204,7 +204,7 @@ def invisible(panel: str, error: BackupdError) -> Document:
 
 
 def recorded(rotation: "Rotation") -> Document:
-    """One rotation as it was journalled."""
+    """Return one rotation as it was journalled."""
     summary = rotation.summary
     return {
         "rotation": rotation.id,
@@ -227,6 +227,6 @@ def recorded(rotation: "Rotation") -> Document:
 
 
 def recorded_whole(rotation: "Rotation") -> Document:
-    """One rotation of `history`, with its steps."""
+    """Return one rotation of `history`, with its steps."""
     steps = [{"name": step.name, "at": moment(step.at), "detail": dict(step.detail)} for step in rotation.steps]
     return {**recorded(rotation), "steps": steps}

@@ -11,7 +11,7 @@ from daemon.rotation.outcome import Problem
 
 
 def one_written(about: About, handled: OperationResult) -> Document:
-    """`backups create`, `backups accept`."""
+    """Return the document of `backups create` and `backups accept`."""
     return {
         **asdict(about),
         "result": handled.result.value,
@@ -22,7 +22,7 @@ def one_written(about: About, handled: OperationResult) -> Document:
 
 
 def many_written(about: About, handled: Sequence[OperationResult]) -> Document:
-    """`backups lock`, `backups unlock`, `backups delete`; problems of no one backup stand beside them."""
+    """Return the document of `backups lock`, `unlock` and `delete`; problems of no single backup stand beside them."""
     return {
         **asdict(about),
         "backups": [
@@ -40,7 +40,7 @@ def many_written(about: About, handled: Sequence[OperationResult]) -> Document:
 
 
 def restored(about: About, outcome: Restored, *, truncate: bool) -> Document:
-    """`backups restore`."""
+    """Return the document of `backups restore`."""
     return {
         **one_written(about, outcome.handled),
         "truncate": truncate,
@@ -54,7 +54,7 @@ def _known(handled: OperationResult | None) -> Document | None:
 
 
 def _backup(backup: Backup, state: State | None) -> Document:
-    """One backup as last seen; its state is null where it was not judged."""
+    """Return one backup as last seen; its state is null if it was not judged."""
     return {
         "uuid": backup.uuid,
         "name": backup.name or None,

@@ -1,6 +1,6 @@
-"""Doing something aside from the event loop that may never end, such as reading from a mount that hangs.
+"""Run in a thread what may never end, such as reading from a mount that hangs.
 
-asyncio's own threads are waited for at the end of the process; one from here is left where it is.
+At its end the process waits for asyncio's own threads, but not for one from here.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 async def aside(work: Callable[[], Result]) -> Result:
-    """Return what `work` returns, done in a thread of its own; raises what it raises."""
+    """Return what `work` returns, run in a thread of its own; raises what it raises."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
 

@@ -1,7 +1,7 @@
-"""When Python looks for garbage: not while all else would have to wait for it.
+"""When Python collects garbage: not while everything else would have to wait for it.
 
-A full collection looks at every object that there is. Of ten thousand servers that is a tenth of a second in which no
-start comes in time and no answer is read, and nothing is found: what a daemon holds once it has started stays.
+A full collection visits every object. With ten thousand servers that takes a tenth of a second in which no start comes
+in time and no answer is read, and it finds nothing: what a daemon holds once it has started stays.
 """
 
 import gc
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def left_alone() -> Iterator[None]:
-    """Look for no garbage in this block: for what makes many objects that stay, or that end by themselves."""
+    """Collect no garbage in this block, which makes many objects that stay, or that end by themselves."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -22,13 +22,13 @@ def left_alone() -> Iterator[None]:
 
 
 def look_again() -> None:
-    """Look for garbage though a block that should be left alone has not ended: what hangs in it may never end."""
+    """Collect garbage again though such a block has not ended: what hangs in it may never end."""
     gc.enable()
 
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """Take what is there now for what stays: within this block only what came later is looked at."""
+    """Exempt the objects that exist now: within this block only later ones are visited."""
     gc.collect()
     gc.freeze()
     try:

@@ -1,9 +1,9 @@
-"""The daemon's life: start, signals, reload, drain, and what systemd is told.
+"""The daemon's life: start, signals, reload, drain, and what systemd is notified of.
 
 SIGTERM and SIGINT stop taking new work and finish, or safely leave, what runs within `DRAIN_SECONDS`; a second one
-leaves it at once. SIGHUP reads the configuration again: a bad one leaves the old one running. Signals are obeyed and
-systemd is told of life whatever the configuration's file system or another process does. Nothing here decides anything
-about backups.
+leaves it at once. SIGHUP reads the configuration again: a wrong one leaves the old one running. Whatever the
+configuration's file system or another process does, signals are obeyed and systemd's watchdog is fed. Nothing here
+decides anything about backups.
 """
 
 import asyncio
@@ -59,10 +59,9 @@ NAMED = 5
 
 
 class Service:
-    """One daemon. `read_config` reads the configuration anew and raises BackupdError where it is bad.
+    """One daemon. `read_config` reads the configuration again and raises BackupdError if it is wrong.
 
-    `aside` calls it while all else goes on: thousands of servers take the better part of a second, and a mount that
-    hangs takes for ever.
+    It runs in a thread: thousands of servers take the better part of a second, and a mount that hangs never returns.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Service:
         self._again = False
 
     async def run(self) -> None:
-        """Run until told to stop; raises BackupdError where the first configuration is bad."""
+        """Run until told to stop; raises BackupdError if the first configuration is wrong."""
         self._listen()  # first of all: a signal that comes meanwhile is obeyed after the start
         config = await self._first_configuration()
         if config is None:
@@ -89,7 +88,7 @@ class Service:
             await self._live(config, present)
 
     async def _live(self, config: Config, present: ExitStack) -> None:
-        """From the first configuration to the end, known in the state folder by what `present` holds."""
+        """Run from the first configuration to the end, registered in the state folder by `present`."""
 
         def be_known() -> None:
             present.close()
@@ -138,7 +137,7 @@ class Service:
             context.journal.close()
 
     async def _first_configuration(self) -> Config | None:
-        """The first configuration, however long it takes; None where we are told to stop before it is read."""
+        """Return the first configuration, however long it takes; None if told to stop before it is read."""
         reading = asyncio.ensure_future(self._aside(self._configuration))
         if await self._stopped_before(reading, READ_SECONDS):
             return None
@@ -150,7 +149,7 @@ class Service:
         return reading.result()
 
     async def _stopped_while_held(self, context: RotationContext) -> bool:
-        """Wait for a journal that another process holds, for a while; return whether we are told to stop meanwhile."""
+        """Wait, for a while, for a journal that another process holds; return whether we were told to stop."""
         for second in range(HELD_SECONDS):
             if not isinstance(context.opening_trouble, JournalBusyError):
                 return False
@@ -163,7 +162,7 @@ class Service:
         return False
 
     async def _stopped_before(self, what: asyncio.Future[Any], bound: float | None) -> bool:
-        """Wait for something, or until the bound; return whether we are told to stop before that."""
+        """Wait for something, at most until the bound; return whether we were told to stop before that."""
         stop = asyncio.create_task(self._told_to_stop())
         await asyncio.wait({what, stop}, timeout=bound, return_when=asyncio.FIRST_COMPLETED)
         if stop.done():
@@ -173,7 +172,7 @@ class Service:
         return not stop.cancelled()
 
     async def _told_to_stop(self) -> signal.Signals:
-        """Wait for a signal that says stop; a reload that is asked for meanwhile is kept for later."""
+        """Wait for a signal to stop; keep a request to reload for later."""
         again = False
         try:
             while True:
@@ -186,14 +185,14 @@ class Service:
                 self._events.put_nowait(signal.SIGHUP)
 
     def _configuration(self) -> Config:
-        """The configuration as it is now; raises BackupdError where it is bad."""
+        """Return the configuration as it is now; raises BackupdError if it is wrong."""
         with garbage.left_alone():
             config = self._read_config()
         refuse_unusable(config)
         return config
 
     async def _serve(self, fleet: Fleet, discovery: Discovery, tracker: StatusTracker, http: Http) -> None:
-        """Obey signals until one of them says stop; tell systemd how things stand now and then."""
+        """Obey signals until one says stop; regularly notify systemd."""
         while True:
             try:
                 event = await asyncio.wait_for(self._events.get(), self._pause())
@@ -212,17 +211,17 @@ class Service:
             self._feed_watchdog(fleet)
 
     def _pause(self) -> float:
-        """How long to wait for a signal before systemd is told again: at most half of what its watchdog allows."""
+        """Return how long to wait for a signal before the next notification: at most half of the watchdog's time."""
         allowed = self._notifier.watchdog_seconds
         return min(STATUS_SECONDS, allowed / 2) if allowed else STATUS_SECONDS
 
     def _feed_watchdog(self, fleet: Fleet) -> None:
-        """Only a live event loop comes here, and only a scheduler that lets no start pass by counts as alive."""
+        """Feed the watchdog. Only a live event loop gets here, and only a scheduler that misses no start counts."""
         if fleet.keeps_time() and self._notifier.watchdog_seconds:
             self._notifier.watchdog()
 
     def _begin_reload(self, before: Config) -> None:
-        """Begin to read the configuration again; what comes of it comes as an event. One reading at a time."""
+        """Begin to read the configuration again; the result comes as an event. One reading at a time."""
         if self._reading is not None:
             self._again = True
             return
@@ -230,7 +229,7 @@ class Service:
         self._reading = asyncio.create_task(self._read(before), name="reading the configuration")
 
     async def _read(self, before: Config) -> None:
-        """Read, and put the outcome among the events; None where it takes too long, before the outcome."""
+        """Read, and put the outcome among the events; if it takes too long, None comes before the outcome."""
         reading = asyncio.ensure_future(self._aside(lambda: keeping(self._configuration(), before)))
         done, _ = await asyncio.wait({reading}, timeout=READ_SECONDS)
         if not done:
@@ -244,7 +243,7 @@ class Service:
     def _end_reload(
         self, outcome: Config | Exception | None, fleet: Fleet, discovery: Discovery, tracker: StatusTracker
     ) -> None:
-        """Obey what was read; a bad one, or none yet, leaves the old one running (invariant 11)."""
+        """Apply what was read; a wrong configuration, or none yet, leaves the old one running (invariant 11)."""
         if outcome is None or isinstance(outcome, BackupdError):
             text = SLOW if outcome is None else outcome.text
             log.warning("reload_failed", text=text, consequence="the old configuration stays in force")
@@ -266,7 +265,7 @@ class Service:
             self._begin_reload(fleet.config)
 
     async def _stop(self, fleet: Fleet) -> None:
-        """Drain within the bound, or at once when a second signal comes."""
+        """Drain within the bound, or at once after a second signal."""
         self._notifier.stopping(f"stopping; {_under_way(fleet)}")
         self._notifier.extend_timeout(STOP_SECONDS)
         drain = asyncio.create_task(fleet.drain(DRAIN_SECONDS))
@@ -278,7 +277,7 @@ class Service:
         log.info("daemon_stopped", left=list(left))
 
     async def _second_stop(self) -> None:
-        """Wait to be told a second time; a reload is too late now, and says nothing of hurry."""
+        """Wait for a second signal to stop; ignore requests to reload, which come too late."""
         while await self._events.get() not in STOPS:
             log.info("reload_ignored", reason="the daemon is stopping")
 
@@ -295,7 +294,7 @@ def _say_warnings(config: Config) -> None:
 
 
 def _status(fleet: Fleet) -> str:
-    """One line for `systemctl status`: what is under way, and the next start."""
+    """Return one line for `systemctl status`: what is running, and the next start."""
     following = fleet.next_start()
     start = f"next start {following[1]:%Y-%m-%d %H:%M:%S} UTC ({following[0]})" if following else "no starts"
     return f"{_under_way(fleet)}; {start}"

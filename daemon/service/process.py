@@ -1,8 +1,8 @@
-"""What the process does with itself before anything else, so that no signal is lost and no memory is left behind.
+"""What the process sets up before anything else, so that no signal is lost and no memory is left behind.
 
-To load the daemon takes half a second. A signal within it would be lost where the process is the first of a container
-(the kernel keeps no signal for it that nobody handles), and would else end it, a reload too. So signals wait until
-somebody handles them. A core dump would hold the panels' keys.
+Loading the daemon takes half a second. Within it, a signal would be lost if the process is the first of a container
+(the kernel keeps none for it without a handler), and would otherwise end it, even a request to reload. So signals are
+blocked until there are handlers. A core dump would hold the panels' keys.
 """
 
 import resource
@@ -13,12 +13,12 @@ _PR_SET_DUMPABLE = 4  # prctl(2)
 
 
 def hold_signals() -> None:
-    """Let the signals that the daemon obeys wait; to be called before any thread is begun."""
+    """Block the signals that the daemon handles; call it before any thread is started."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 def take_signals() -> None:
-    """Let those that waited, and those to come, have their effect."""
+    """Unblock the signals, those that came meanwhile included."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
@@ -28,9 +28,9 @@ def leave_no_core() -> None:
 
 
 def hide_memory() -> None:
-    """Let no other process of the user read our memory, nor a handler of core dumps that knows no limit (core(5)).
+    """Keep our memory from other processes of the user, and from core dump handlers that ignore the limit (core(5)).
 
-    Costs 10 ms and 0.7 MiB, so it is for the daemon alone. Where it cannot be done the limit has to do.
+    It costs 10 ms and 0.7 MiB, so only the daemon does it. Where it is impossible, the limit has to do.
     """
     try:
         import ctypes  # noqa: PLC0415 — see above

@@ -1,8 +1,8 @@
-"""What systemd is told: ready, reloading, stopping, alive, and a line of status (sd_notify(3)).
+"""Notifications to systemd: ready, reloading, stopping, alive, and a line of status (sd_notify(3)).
 
 Without $NOTIFY_SOCKET nothing happens, and nothing here ever raises: a service manager that does not listen must not
-cost a backup. Debian 12's systemd knows no `Type=notify-reload`, so a reload is told in full: `reloading` with the
-monotonic time, then `ready` again, also when the reload failed.
+cost a backup. Debian 12's systemd has no `Type=notify-reload`, so a reload is reported in full: `reloading` with the
+monotonic time, then `ready` again, also if the reload failed.
 """
 
 import socket
@@ -14,7 +14,7 @@ SEND_SECONDS = 1.0
 
 
 class Notifier:
-    """The way to the service manager that started us, if one did."""
+    """The connection to the service manager that started us, if one did."""
 
     def __init__(self, environ: Mapping[str, str], clock: Clock) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
@@ -24,31 +24,31 @@ class Notifier:
 
     @property
     def active(self) -> bool:
-        """Whether there is a service manager to tell."""
+        """Whether there is a service manager to notify."""
         return self._address is not None
 
     def ready(self, status: str = "") -> None:
-        """The configuration is loaded and the scheduler runs; or a reload has ended, well or badly."""
+        """Report that the configuration is loaded and the scheduler runs, or that a reload has ended, well or badly."""
         self._send("READY=1", *_status(status))
 
     def reloading(self, status: str = "") -> None:
-        """A reload begins; `ready` ends it."""
+        """Report that a reload begins; `ready` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={round(self._clock.monotonic() * 1e6)}", *_status(status))
 
     def status(self, status: str) -> None:
-        """Say in one line what is going on, for `systemctl status`."""
+        """Report in one line what is going on, for `systemctl status`."""
         self._send(*_status(status))
 
     def stopping(self, status: str = "") -> None:
-        """No new work is begun."""
+        """Report that no new work is begun."""
         self._send("STOPPING=1", *_status(status))
 
     def watchdog(self) -> None:
-        """The event loop and the scheduler are alive."""
+        """Report that the event loop and the scheduler are alive."""
         self._send("WATCHDOG=1")
 
     def extend_timeout(self, seconds: float) -> None:
-        """Ask to be left alone for that long, counted from now, while starting, reloading or stopping."""
+        """Ask for that much time, counted from now, while starting, reloading or stopping."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
     def _send(self, *lines: str) -> None:
@@ -64,7 +64,7 @@ class Notifier:
 
 
 def _address(text: str) -> str | None:
-    """The socket's address: a path, or a name in the abstract namespace, which '@' stands for."""
+    """Return the socket's address: a path, or a name in the abstract namespace, which '@' stands for."""
     if text.startswith("@"):
         return "\0" + text[1:]
     return text if text.startswith("/") else None
@@ -75,5 +75,5 @@ def _seconds(microseconds: str) -> float | None:
 
 
 def _status(text: str) -> tuple[str, ...]:
-    """A status is one line; an empty one leaves the one before."""
+    """Return a status on one line; an empty one keeps the previous one."""
     return (f"STATUS={' '.join(text.split())}",) if text.strip() else ()

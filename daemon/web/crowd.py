@@ -1,9 +1,10 @@
-"""How many may be connected, how long each may take, and who has to go: nobody outside may cost a backup or the health.
+"""How many connections may be open, for how long, and which one must go: nobody outside may cost a backup or the health
+check.
 
-What must hold: the sockets stay far below what the process may open, since each rotation needs some; there is always
-room for one more, which may be the orchestrator's probe: who has waited longest without asking gives way, and where all
-are busy who has been so for longest. No connection outlives its deadlines: for a request's headers, and for taking the
-answer.
+What must hold: the sockets stay far below what the process may open, since each rotation needs some. There is always
+room for one more, which may be the orchestrator's probe: the connection that has been idle longest is closed or, if all
+are busy, the one that has been busy longest. No connection outlives its deadlines: one for a request's headers, and one
+for reading the answer.
 """
 
 import asyncio
@@ -22,9 +23,9 @@ MOST_CONNECTIONS = 128
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`connections` at once, of which `requests` may be waiting for an answer or taking it; `backlog` are accepted in
-    one go. A request's headers have to come within `ask_seconds`, counted from the answer before, and its answer has to
-    be made and taken within `answer_seconds`.
+    """`connections` may be open at once, of which `requests` may be waiting for an answer or reading it; `backlog` are
+    accepted at one time. A request's headers must come within `ask_seconds`, counted from the answer before. Its answer
+    must be made and read within `answer_seconds`.
     """
 
     connections: int = MOST_CONNECTIONS
@@ -35,14 +36,14 @@ class Limits:
 
     @classmethod
     def of_this_process(cls) -> "Limits":
-        """An eighth of the files that the process may open, and no more than 128."""
+        """Return an eighth of the files that the process may open, and at most 128."""
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = MOST_CONNECTIONS if files == resource.RLIM_INFINITY else max(4, min(files // 8, MOST_CONNECTIONS))
         return cls(connections=most, requests=max(1, most // 4), backlog=max(1, most // 2))
 
 
 class Crowd:
-    """All who are connected, who waits longest first; as an app it stands before another and spares it the rush."""
+    """All connections, the longest idle first. As an app it stands before another and limits its requests."""
 
     def __init__(self, limits: Limits, app: ASGIApp) -> None:
         self.limits = limits
@@ -50,19 +51,19 @@ class Crowd:
         self._connections: dict[Connection, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; health is never counted."""
+        """Answer one request; health checks are never counted."""
         busy = sum(connection.busy for connection in self._connections)
         rush = busy > self.limits.requests and scope["path"] not in OPEN
         app = PlainTextResponse("Too many ask at once.\n", 503, {"Retry-After": "1"}) if rush else self._app
         await app(scope, receive, send)
 
     def connect(self, *arguments: Any, **keywords: Any) -> "Connection":  # noqa: ANN401 — uvicorn's own
-        """A new connection, for uvicorn."""
+        """Return a new connection, for uvicorn."""
         return Connection(self, *arguments, **keywords)
 
     def enter(self, connection: "Connection") -> None:
-        """Somebody came, or begins to wait anew; where they are too many, who waits longest goes, or else who has been
-        at it the longest.
+        """Add a connection, or move it to the end of the idle ones. If there are too many, close the one that has been
+        idle longest, or else the one that has been busy longest.
         """
         self._connections.pop(connection, None)
         self._connections[connection] = None
@@ -71,7 +72,7 @@ class Crowd:
             next((one for one in others if not one.busy), others[0]).break_off()
 
     def leave(self, connection: "Connection") -> None:
-        """Somebody went."""
+        """Remove a connection."""
         self._connections.pop(connection, None)
 
 
@@ -85,7 +86,7 @@ class Connection(H11Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is being made, or not taken whole."""
+        """Whether an answer is being made, or not yet read completely."""
         return self._answering or self.transport.get_write_buffer_size() > 0
 
     @property
@@ -106,14 +107,14 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read; with the end of the headers the answer's time begins."""
+        """Read; the answer's time begins at the end of the headers."""
         before = self._answering
         super().data_received(data)
         if self._answering and not before:
             self._within(self._crowd.limits.answer_seconds)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; or see that this answer is taken, as long as the deadline before allows."""
+        """Wait for the next request, or until this answer is read, as long as its deadline allows."""
         super().on_response_complete()
         if self._answering:  # the next one was sent along with the one before
             self._within(self._crowd.limits.answer_seconds)
@@ -123,13 +124,13 @@ class Connection(H11Protocol):
             self._crowd.enter(self)
 
     def break_off(self) -> None:
-        """End it now, whatever is left to be said."""
+        """End it now, whatever is left to be sent."""
         self._crowd.leave(self)
         self._within(None)
         self.transport.abort()
 
     def _within(self, seconds: float | None) -> None:
-        """Break off after so many seconds, unless something else is said before; never, where it is None."""
+        """Break off after that many seconds, unless another deadline replaces it; never, if None."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self.break_off)

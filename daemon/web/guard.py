@@ -1,8 +1,9 @@
-"""Who may ask, and how answers are fenced in. It stands before every address, and holds for answers it did not make.
+"""Who may ask, and which headers protect the answers. It stands before every address, and covers answers it did not
+make.
 
-A name that is none of ours is refused: a foreign page could otherwise have its own name point here and read the answer
-in a visitor's browser (DNS rebinding). A plain address cannot be pointed elsewhere, so it is always right. Health and
-readiness tell nothing that is worth it, and orchestrators ask for them by whatever name, or by none.
+A host name that is none of ours is refused: a foreign page could otherwise point its own name here and read the answer
+in a visitor's browser (DNS rebinding). A plain IP address cannot be pointed elsewhere, so it is always right. Health
+and readiness reveal nothing of value, and orchestrators ask for them by any name, or by none.
 """
 
 import hmac
@@ -29,7 +30,7 @@ or PTERO_BACKUPD_HTTP__HOSTS='["NAME"]'. A plain address needs no entry.
 
 
 class Guard:
-    """The app behind it is asked only by whom the configuration, as it is at that moment, lets in."""
+    """The app behind it is asked only by those whom the configuration, as it is at that moment, admits."""
 
     def __init__(self, app: ASGIApp, config: Callable[[], HttpConfig], headers: dict[str, str]) -> None:
         self._app = app
@@ -62,7 +63,7 @@ class Guard:
 
 
 def is_ours(host: str, hosts: frozenset[str]) -> bool:
-    """Given a request's Host, return whether it is a name of ours or a plain address."""
+    """Given a request's Host, return whether it is a name of ours or a plain IP address."""
     name = host.lower()
     name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0].removesuffix(".")
     try:
@@ -73,7 +74,7 @@ def is_ours(host: str, hosts: frozenset[str]) -> bool:
 
 
 def shows(authorization: str, token: SecretStr) -> bool:
-    """Whether the header shows the token: as a bearer's, or as the password of any user, which browsers can send."""
+    """Return whether the header has the token: as a bearer's, or as the password of any user, as browsers send it."""
     scheme, _, rest = authorization.partition(" ")
     shown = rest.strip().encode("utf-8", "replace")
     if scheme.lower() == "basic":

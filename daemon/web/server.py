@@ -1,4 +1,4 @@
-"""The way into this package: it loads the rest only once a configuration asks for HTTP, since it is not for free."""
+"""The way into this package: it loads the rest only once a configuration asks for HTTP, since that costs memory."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ class Http:
         self._site: Site | None = None
 
     async def follow(self, config: HttpConfig | None) -> None:
-        """Listen where the configuration says, or nowhere; raises BackupdError where that cannot be."""
+        """Listen where the configuration says, or nowhere; raises BackupdError if that is impossible."""
         if self._site is None and config is not None:
             from daemon.web.site import Site  # noqa: PLC0415 — a daemon without HTTP must not pay for it
 
@@ -30,7 +30,7 @@ class Http:
             await self._site.follow(config)
 
     async def follow_or_stay(self, config: HttpConfig | None) -> None:
-        """The same after a reload: what cannot be listened on leaves all as it was."""
+        """As `follow`, after a reload: if it cannot listen there, everything stays as it was."""
         try:
             await self.follow(config)
         except BackupdError as error:

@@ -1,8 +1,8 @@
-"""Listening, inside the daemon's own loop.
+"""Listening for HTTP, inside the daemon's own loop.
 
 uvicorn's own signal handling is never entered, nor its main loop: the daemon alone handles signals, and stops HTTP
-last. A reload may move it to another address; where that one is taken, it stays where it was. How many may be connected
-and for how long is the crowd's business (daemon/web/crowd.py).
+last. A reload may move it to another address; if that one is taken, it stays where it was. daemon/web/crowd.py limits
+how many may be connected and for how long.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class Site:
         self.port = 0
 
     async def follow(self, config: HttpConfig | None) -> None:
-        """Listen as the configuration says; raises ListenError, and then goes on as before."""
+        """Listen as the configuration says; if that fails, raise ListenError and go on as before."""
         if self._now is not None and config is not None and _address(config) == _address(self._now.config):
             self._now.config = config
             return
@@ -61,7 +61,7 @@ class Site:
             self._now = None
 
     async def stop(self) -> None:
-        """Stop listening; answers that are under way are broken off."""
+        """Stop listening; answers under way are broken off."""
         await self.follow(None)
 
     async def _listen(self, config: HttpConfig) -> _Listening:

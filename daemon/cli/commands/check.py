@@ -1,4 +1,4 @@
-"""`check`: renders what daemon/operations/check.py finds."""
+"""`check`: prints what daemon/operations/check.py finds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from daemon.state import Journal
 
 
 def check_all(settings: Settings, *, offline: bool, as_json: bool) -> int:
-    """Check the configuration and, unless offline, the panels; raises ConfigError where it is refused."""
+    """Check the configuration and, unless offline, the panels; raises ConfigError if it is refused."""
     return asyncio.run(_check(settings, offline=offline, as_json=as_json))
 
 
@@ -54,7 +54,7 @@ async def _ask(config: Config) -> tuple[Finding, ...]:
 
 
 def _journal(state_dir: Path | None) -> Journal:
-    """The journal, or an empty one where it cannot be read: what is wrong with it the check of the state says."""
+    """Return the journal, or an empty one if it cannot be read; the check of the state reports that."""
     try:
         return (Journal.look(state_dir) if state_dir else None) or Journal.memory()
     except StateError:

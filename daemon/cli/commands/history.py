@@ -1,4 +1,4 @@
-"""`history`: the rotations of the past, as they were journalled."""
+"""`history`: past rotations, as they were journalled."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from daemon.state.local.locks import is_locked
 
 
 def show_history(settings: Settings, server: str | None, *, limit: int, as_json: bool) -> int:
-    """Show the newest rotations, of one server, though it is not configured any more, or of all."""
+    """Show the newest rotations of all servers, or of one, even if it is no longer configured."""
     config = begin(settings)
     with opened_journal(config.state_dir) as journal:
         rotations = journal.recent(server, limit)
@@ -37,7 +37,7 @@ def show_history(settings: Settings, server: str | None, *, limit: int, as_json:
 
 
 def _alive(unfinished: Sequence[Rotation], state_dir: Path | None) -> set[int]:
-    """Which of these rotations, newest first, some process is at: of one server only the newest can be."""
+    """Return which of these rotations, newest first, a process still runs: of one server only the newest can be."""
     newest = {rotation.server_uuid: rotation.id for rotation in reversed(unfinished)}
     return {number for server_uuid, number in newest.items() if is_locked(state_dir, server_uuid)}
 
@@ -57,7 +57,7 @@ def _row(rotation: Rotation, config: Config, *, alive: bool) -> tuple[str, ...]:
 
 
 def _what(rotation: Rotation, *, alive: bool) -> str:
-    """What came of it, or how far it came."""
+    """Return how it ended, or how far it came."""
     if rotation.ended_at is None:
         return how_far(rotation, alive=alive)
     if rotation.result != "interrupted":

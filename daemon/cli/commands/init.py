@@ -1,4 +1,4 @@
-"""`init`: a first configuration from what a key can see. Nothing that exists is replaced."""
+"""`init`: a first configuration for the servers that a key can see. It replaces no existing file."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ SYSTEM_STATE = Path("/var/lib/ptero-backupd")
 
 @dataclass(frozen=True, slots=True)
 class InitOptions:
-    """What was said on the command line."""
+    """Options from the command line."""
 
     url: str | None
     api_key_file: Path | None
@@ -41,7 +41,7 @@ class InitOptions:
 
 
 def write_first(settings: Settings, options: InitOptions) -> int:
-    """Write the configuration and the key file, and say what comes next."""
+    """Write the configuration and the key file, and print what to do next."""
     target = _target(settings, options)
     panel, key = panel_and_key(options.panel, options.url, options.api_key_file, allow_http=options.allow_http)
     return asyncio.run(_write(target, options, panel, key))
@@ -57,7 +57,7 @@ async def _write(target: Path, options: InitOptions, panel: PanelTable, key: Sec
 
 
 async def _visible(options: InitOptions, panel: PanelTable, key: SecretStr) -> tuple[Sequence[Server], bool]:
-    """The servers to choose from, and whether they are all of the panel's, which an administrator is asked about."""
+    """Return the servers to choose from, and whether they are all of the panel's; ask an administrator about that."""
     if options.all_servers:
         return await _seen(options, panel, key, all_servers=True), True
     mine = await _seen(options, panel, key, all_servers=False)
@@ -89,7 +89,7 @@ def _write_files(target: Path, options: InitOptions, panel: FirstPanel, key: Sec
 
 
 def _target(settings: Settings, options: InitOptions) -> Path:
-    """The file to write; one that exists is refused before anything is asked."""
+    """Return the file to write; refuse an existing one before anything is asked."""
     variable_file = os.environ.get(FILE_VARIABLE)
     target = options.output or settings.config or (Path(variable_file) if variable_file else DEFAULT_FILE)
     if os.path.lexists(target):
@@ -98,7 +98,7 @@ def _target(settings: Settings, options: InitOptions) -> Path:
 
 
 def _chosen(visible: Sequence[Server], wanted: Sequence[str]) -> Sequence[Server]:
-    """The servers to configure: those wanted, by identifier, uuid or name, else all."""
+    """Return the servers to configure: those given, by identifier, uuid or name, else all."""
     if not visible:
         raise UsageError("the key sees no server", hint="it sees those of its user and those shared with that user")
     return list(dict.fromkeys(_one(visible, word) for word in wanted)) or visible
@@ -114,7 +114,7 @@ def _one(visible: Sequence[Server], word: str) -> Server:
 
 
 def _write_both(target: Path, text: str, key_file: Path, key: SecretStr) -> None:
-    """The key first, since a configuration without it would not work; and never the key alone."""
+    """Write the key first, since a configuration without it would not work; never leave the key alone."""
     write_new(key_file, key.get_secret_value() + "\n")
     try:
         write_new(target, text)

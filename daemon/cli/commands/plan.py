@@ -1,4 +1,4 @@
-"""`plan`: what retention would keep and delete now, for each server; changes nothing."""
+"""`plan`: what retention would keep and delete now, for each server; it changes nothing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> i
 
 
 def about(config: ServerConfig) -> About:
-    """The server as documents name it."""
+    """Return the server as documents name it."""
     return About(config.name, config.panel.name, config.id)
 
 
@@ -57,13 +57,13 @@ def _show(seen: Preview | Failed) -> None:
 
 
 def _say(failed: Failed) -> None:
-    """Why there is no plan; that a server is suspended is no failure."""
+    """Report why there is no plan; a suspended server is no failure."""
     suspended = isinstance(failed.error, ServerStateError) and failed.error.suspended
     say_trouble(f"{failed.config.name}: {failed.error.text}", failed.error.hint, "note" if suspended else "error")
 
 
 def _outcome(seen: Preview | Failed) -> Outcome:
-    """What a rotation with that end would be reported as, so that one rule makes the exit code."""
+    """Return the outcome that a rotation with that end would have, so that one rule makes the exit code."""
     if isinstance(seen, Failed):
         return dry_run_outcome(seen)
     config, result = seen.config, Result.DONE if seen.plan.refused is None else Result.REFUSED

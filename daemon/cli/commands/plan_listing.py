@@ -1,4 +1,4 @@
-"""`plan --listing`: the judgement of saved list responses; no panel, no configuration, and nothing heavy loaded."""
+"""`plan --listing`: judge saved list responses, without a panel, a configuration, or heavy imports."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from daemon.panel.listing import listing_from_documents
 
 
 def plan_listing(file: Path, keep: str, *, timezone: str, now: str | None, name: str | None, as_json: bool) -> int:
-    """Judge saved responses by the rules given; without a template every backup is in scope."""
+    """Judge saved responses by the given rules; without a template every backup is in scope."""
     zone = read_zone("--timezone", timezone)
     taken_at = read_moment("--now", now) if now else SystemClock().now()
     try:
@@ -47,7 +47,7 @@ _HINT = "save what GET /api/client/servers/ID/backups?per_page=50 answers, all p
 
 
 def _documents(file: Path) -> list[Any]:
-    """One response, or an array of them; ValueError where it is neither."""
+    """Return one response, or an array of them; raises ValueError if it is neither."""
     text = _text(file)
     try:
         document = json.loads(text)
@@ -60,7 +60,7 @@ def _documents(file: Path) -> list[Any]:
 
 
 def _text(file: Path) -> str:
-    """The file's text, or stdin's; UsageError where there is none, or no end of it."""
+    """Return the text of the file, or of stdin; raises UsageError if there is none, or too much."""
     try:
         with opened(file, errors="replace") as stream:
             text = stream.read(_LARGEST + 1).removeprefix("\ufeff")  # standard input may begin with one as well

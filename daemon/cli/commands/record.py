@@ -1,4 +1,4 @@
-"""Reading the journal for `history` and `status`: what was never written is not made by looking."""
+"""Reading the journal for `history` and `status`, without creating one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from daemon.state import Journal, Rotation
 
 @contextmanager
 def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
-    """The journal of that folder; an empty one, and a word why, where there is none."""
+    """Return the journal of that folder; if there is none, say why and return an empty one."""
     journal = None
     if state_dir is None:
         say('note: state_dir is "none", so nothing is remembered')
@@ -21,18 +21,18 @@ def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
 
 
 def step_of(rotation: Rotation) -> str | None:
-    """The last step that is known of a rotation."""
+    """Return the last known step of a rotation."""
     return rotation.steps[-1].name if rotation.steps else None
 
 
 def how_far(rotation: Rotation, *, alive: bool) -> str:
-    """Where a rotation is that has not come to its end, or was broken off."""
+    """Return how far a rotation is that has not ended, or where it was broken off."""
     step = step_of(rotation) or "beginning"
     return step if alive else f"broken off at {step}"
 
 
 def what_came(rotation: Rotation) -> str:
-    """What a rotation made and deleted, and what was wrong, in one line."""
+    """Return what a rotation made and deleted, and what was wrong, on one line."""
     summary = rotation.summary
     parts = [f"created {summary['created']['name']}"] if summary.get("created") else []
     if deleted := len(summary.get("deleted", ())):

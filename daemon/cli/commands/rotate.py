@@ -1,4 +1,4 @@
-"""`rotate`: one rotation now, of each server that is named; or, as a rehearsal, only its report."""
+"""`rotate`: one rotation now, of each named server; with --dry-run, only its report."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ from daemon.rotation.run import Run, Stage
 def rotate_now(
     settings: Settings, names: Sequence[str], *, dry_run: bool, max_deletions: int | None, as_json: bool
 ) -> int:
-    """Rotate the named servers, or all; what happens is logged as it happens, the report comes at the end.
+    """Rotate the named servers, or all; log what happens as it happens, and report at the end.
 
-    Raises UsageError where the brake is to be lifted for servers that nobody named.
+    Raises UsageError if the brake is to be lifted for servers that are not named.
     """
     if max_deletions is not None and not names:
         raise UsageError(
@@ -60,7 +60,7 @@ _TAKEN_OVER = "if it still runs then, the server's next rotation takes it over"
 
 
 def _say_left(run: Run) -> None:
-    """On Ctrl-C, say what the panel goes on with; nothing where it was not asked for anything yet."""
+    """On Ctrl-C, print what the panel continues with, if anything was asked of it."""
     server, backup = run.config.name, run.created
     if backup is not None and run.stage is Stage.DELETING:
         say(f"{server}: {backup.name} is made; what else is beyond retention is left to the server's next rotation")
@@ -91,7 +91,7 @@ _STYLES = {
 
 
 def _summary(outcome: Outcome, *, dry_run: bool) -> str:
-    """What came of it in one line."""
+    """Return the outcome on one line."""
     if dry_run:
         return _rehearsed(outcome)
     parts = [outcome.result.value]
@@ -103,7 +103,7 @@ def _summary(outcome: Outcome, *, dry_run: bool) -> str:
 
 
 def _rehearsed(outcome: Outcome) -> str:
-    """What would come of it: what retention refuses are the deletions, which come after the backup."""
+    """Return what would happen. What retention refuses is the deletions, which come after the backup."""
     if outcome.kept is None:
         return f"would be {outcome.result.value}"
     refused = "deletions would be refused; " if outcome.result is Result.REFUSED else ""
@@ -111,7 +111,7 @@ def _rehearsed(outcome: Outcome) -> str:
 
 
 def _obtained(outcome: Outcome) -> str:
-    """How it would come by its backup; a pending one of ours is waited for instead of a new one."""
+    """Return how it would get its backup; a pending one of ours is waited for instead of a new one."""
     if outcome.created is None:
         return "create a backup"
     made = outcome.created.created_at

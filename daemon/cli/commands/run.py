@@ -15,7 +15,7 @@ from daemon.service.systemd import Notifier
 
 
 def run_daemon(settings: Settings, *, log_to_stdout: bool = False) -> int:
-    """Run until told to stop; raises BackupdError where the first configuration is bad."""
+    """Run until told to stop; raises BackupdError if the first configuration is wrong."""
     hide_memory()
     configure(settings.level or "info", sys.stdout if log_to_stdout else None)
     clock = SystemClock()

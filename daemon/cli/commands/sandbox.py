@@ -11,7 +11,7 @@ from daemon.sandbox.serve import SandboxServer, serve
 
 
 def serve_sandbox(listen: str, kind: str) -> int:
-    """Serve the demo's panel there, as a panel of that kind, and say how to use it."""
+    """Serve the demo's panel at that address, as a panel of that kind, and print how to use it."""
     host, port = read_address("--listen", listen)
     if kind not in KEYS:
         raise UsageError(f"--kind: {kind!r} is none; there are {' and '.join(KEYS)}")

@@ -34,7 +34,7 @@ def show_schedule(settings: Settings, names: Sequence[str], *, count: int, now: 
 
 
 def _starts(starts: Starts, moment: datetime) -> Iterator[datetime]:
-    """One start after the other, as far as the calendar reaches."""
+    """Yield one start after the other, as far as the calendar reaches."""
     with suppress(OverflowError):
         while True:
             moment = starts.after(moment)

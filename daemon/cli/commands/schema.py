@@ -8,6 +8,6 @@ from daemon.errors import Exit
 
 
 def show_schema() -> int:
-    """Print the schema as it is: an editor reads it, so no number of ours is put on top."""
+    """Print the schema as it is, without our schema number: an editor reads it."""
     write(json.dumps(schema(), indent=2) + "\n")
     return Exit.DONE

@@ -1,4 +1,4 @@
-"""`servers`: what the keys can see, and what of it is covered: configured, discovered, or not."""
+"""`servers`: what the keys can see, and which of it is covered: configured, discovered, or not."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ async def _look(config: Config) -> list[Seen]:
 
 
 def _rows(config: Config, listings: Mapping[str, Sequence[Server]]) -> list[Row]:
-    """Every server with the configuration that covers it, or why none does."""
+    """Yield every server with the configuration that covers it, or why none does."""
     coverage = covered(config, listings)
     found = {(one.panel.name, one.id): one for one in coverage.config.servers.values() if one.discovered}
     return [

@@ -1,4 +1,4 @@
-"""Asking before something is lost. Without a terminal nothing is asked: then `--yes` must have been written."""
+"""Confirmation before something is lost. Without a terminal nothing is asked: then `--yes` is required."""
 
 import signal
 import sys
@@ -11,13 +11,13 @@ from daemon.errors import UsageError
 
 
 def must_be_able_to_ask(*, yes: bool) -> None:
-    """Raise UsageError where an answer is needed, was not given, and cannot be asked for."""
+    """Raise UsageError if an answer is needed, was not given, and cannot be asked for."""
     if not yes and not sys.stdin.isatty():
         raise UsageError("an answer is needed, and there is no terminal to ask at", hint="give --yes")
 
 
 def confirm(facts: Iterable[str], question: str, *, yes: bool) -> None:
-    """Say what would happen, and ask whether it shall; raises typer.Abort where it shall not."""
+    """Print what would happen, and ask; raises typer.Abort if the answer is no."""
     if yes:
         return
     for fact in facts:
@@ -30,7 +30,7 @@ def confirm(facts: Iterable[str], question: str, *, yes: bool) -> None:
 
 
 def _answer() -> str:
-    """What is typed. Ctrl-C ends the question at once, also on an event loop, which would wait for the answer."""
+    """Return what is typed. Ctrl-C ends the question at once, even on an event loop, which would wait for it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return sys.stdin.readline().strip().lower()

@@ -1,4 +1,4 @@
-"""A file that was given on the command line, where "-" stands for standard input."""
+"""A file named on the command line, where "-" stands for standard input."""
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -9,7 +9,7 @@ STDIN = Path("-")
 
 
 def opened(file: Path, *, errors: str = "strict") -> AbstractContextManager[TextIO]:
-    """Open it to be read as UTF-8 text, a byte order mark before it or not; raises OSError.
+    """Open it for reading as UTF-8 text, with or without a byte order mark; raises OSError.
 
     Standard input is read as it is, and left open afterwards.
     """

@@ -1,7 +1,6 @@
-"""What `init` needs to know of a panel: given on the command line or in the environment, else asked for.
+"""What `init` needs to know of a panel: from the command line or the environment, else asked for.
 
-Without a terminal nothing is asked: an answer that is needed and not given is a usage error. The key is never an
-argument, and never shown.
+Without a terminal nothing is asked: a missing answer is a usage error. The key is never an argument, and never shown.
 """
 
 import getpass
@@ -28,7 +27,7 @@ _LONGEST = 64 * 1024  # what a device or a pipe without end may give
 def panel_and_key(
     name: str, url: str | None, api_key_file: Path | None, *, allow_http: bool
 ) -> tuple[PanelTable, SecretStr]:
-    """Return the panel and its key, held against the configuration's own rules; UsageError says what is wrong."""
+    """Return the panel and its key, checked by the configuration's own rules; UsageError says what is wrong."""
     if not NAME.fullmatch(name):
         raise UsageError(f'--panel: "{name}" is no name', hint="a name is made of a-z, 0-9 and -")
     tree, path = Tree(Path("what was given")), ("panels", name)
@@ -51,7 +50,7 @@ def panel_and_key(
 
 
 def wants_all(mine: int, every: int) -> bool:
-    """Ask an administrator whether all servers of the panel are meant; without a terminal say how to ask for them."""
+    """Ask an administrator whether all servers of the panel are meant; without a terminal, print how to ask."""
     seen = f"the key is an administrator's: it can see {every} servers, {mine} without his rights"
     if not sys.stdin.isatty():
         say(f"{seen}; with --all-servers all of them are taken")
@@ -60,7 +59,7 @@ def wants_all(mine: int, every: int) -> bool:
 
 
 def _key(panel: str, file: Path | None) -> str:
-    """The key as it was given, or typed unseen."""
+    """Return the key as given, or typed without echo."""
     name = variable(("panels", panel, "api_key"))
     if file is not None:
         return _read(file)
@@ -80,7 +79,7 @@ def _read(file: Path) -> str:
 
 
 def _asked(question: str, option: str, *, hidden: bool = False) -> str:
-    """Ask the person at the terminal; raises EOFError where nothing comes."""
+    """Ask the person at the terminal; raises EOFError if nothing comes."""
     if not sys.stdin.isatty():
         raise UsageError("an answer is needed, and there is no terminal to ask at", hint=f"give {option}")
     if hidden:

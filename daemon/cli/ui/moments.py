@@ -1,4 +1,4 @@
-"""Moments for people: by the wall clock of a zone, which is named nearby; a dash where there is none."""
+"""Moments for people: by the wall clock of a zone, which is named nearby; a dash for none."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -7,12 +7,12 @@ from daemon.core.units import to_zone
 
 
 def to_the_minute(moment: datetime | None, zone: ZoneInfo) -> str:
-    """Such as "2026-04-01 06:00"."""
+    """Return a text such as "2026-04-01 06:00"."""
     return _shown(moment, zone, "%H:%M")
 
 
 def to_the_second(moment: datetime | None, zone: ZoneInfo) -> str:
-    """Such as "2026-04-01 06:00:00"."""
+    """Return a text such as "2026-04-01 06:00:00"."""
     return _shown(moment, zone, "%H:%M:%S")
 
 

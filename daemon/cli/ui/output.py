@@ -23,31 +23,31 @@ def write_json(document: Mapping[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal something that is no data."""
+    """Print a note for the person at the terminal on stderr; it is not data."""
     with suppress(OSError):  # nobody reads it
         sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
 
 
 def say_error(error: BackupdError, about: str = "") -> None:
-    """Say what went wrong and what can be done, each on a line of its own."""
+    """Print what went wrong and what can be done, each on its own line."""
     say_trouble(f"{about}: {error.text}" if about else error.text, error.hint)
 
 
 def say_trouble(text: str, hint: str = "", kind: str = "error") -> None:
-    """Say that something went wrong, and what can be done where that is known."""
+    """Print that something went wrong, and what can be done if that is known."""
     say(f"{kind}: {text}")
     if hint:
         say(f"hint: {hint}")
 
 
 def printable(text: str) -> str:
-    """The text with every character that is none, but for line feeds, replaced."""
+    """Return the text with every unprintable character replaced, except line feeds."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)
 
 
 def one_line(text: str) -> str:
-    """The same for what must not make a line of its own, such as a name in a question."""
+    """As `printable`, for text that must not begin a new line, such as a name in a question."""
     return printable(text).replace("\n", "\ufffd")

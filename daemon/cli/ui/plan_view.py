@@ -11,7 +11,7 @@ from daemon.core.plan import Plan
 
 
 def plan_parts(decided: Plan, listing: Listing, zone: ZoneInfo, hint: str = "") -> list[RenderableType]:
-    """The parts that show a plan; `hint` is what can be done where it is refused."""
+    """Return the parts that show a plan; `hint` is what can be done if it is refused."""
     refused = decided.refused is not None
     parts: list[RenderableType] = [verdict_table(decided.verdicts, zone)] if decided.verdicts else []
     line = f"{summary(decided.verdicts, refused=refused)} (times in {zone.key})" if decided.verdicts else "no backups"

@@ -1,4 +1,4 @@
-"""How a transfer goes on, for people: a bar where there is a terminal, else a line for each step; on stderr."""
+"""A transfer's progress, for people: a bar on a terminal, else a line for each step; on stderr."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watching(name: str, size: int) -> Iterator[ProgressListener]:
-    """A watcher for one transfer of `size` bytes."""
+    """Return a listener for one transfer of `size` bytes."""
     if not sys.stderr.isatty():
         yield Lines(" ".join(name.split()))
         return
@@ -43,13 +43,13 @@ def watching(name: str, size: int) -> Iterator[ProgressListener]:
 
 
 class Lines:
-    """One line for each step, none for what only moves."""
+    """One line for each step, and none for mere progress."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def moved(self, size: int) -> None:
-        """Nothing to say: the step is not over."""
+        """Print nothing: the step is not over."""
 
     def said(self, text: str) -> None:
         """Write the line."""
@@ -57,7 +57,7 @@ class Lines:
 
 
 class Bar:
-    """A bar with rate and remaining time; what is said stands above it."""
+    """A bar with rate and remaining time; messages stand above it."""
 
     def __init__(self, name: str, progress: "Progress", task: "TaskID") -> None:
         self._name = name
@@ -65,9 +65,9 @@ class Bar:
         self._task = task
 
     def moved(self, size: int) -> None:
-        """Move the bar, back as well."""
+        """Move the bar, forward or back."""
         self._progress.update(self._task, completed=size)
 
     def said(self, text: str) -> None:
-        """Write the line above the bar."""
+        """Print the line above the bar."""
         self._progress.console.print(printable(f"{self._name}: {text}"))

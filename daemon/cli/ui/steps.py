@@ -1,4 +1,4 @@
-"""How a deed by hand goes on, for people: a spinner with the step and its time on a terminal, else a line a step."""
+"""An operation's progress, for people: a spinner with the step and its time on a terminal, else a line per step."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from daemon.rotation.setup import Tell
 
 @contextmanager
 def steps(settings: Settings) -> Iterator[Tell]:
-    """What is told each step as it begins; nothing is shown with --quiet."""
+    """Return a callback for each step as it begins; it shows nothing with --quiet."""
     if settings.level == "error":
         yield lambda _: None
     elif not sys.stderr.isatty():
@@ -23,7 +23,7 @@ def steps(settings: Settings) -> Iterator[Tell]:
 
 @contextmanager
 def _spinner() -> Iterator[Tell]:
-    """A spinner from the first step on, so that nothing turns beside a question."""
+    """Show a spinner from the first step on, so that nothing turns beside a question."""
     from rich.console import Console  # noqa: PLC0415 — only where there is somebody to see it
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
