@@ -1,6 +1,6 @@
 """What a rotation's outcome means to somebody who only wants to know of trouble."""
 
-from daemon.core.alerting import Event, Report
+from daemon.core.alerting import Event, RotationReport
 from daemon.core.shrunk import has_shrunk
 from daemon.errors import ProblemCode
 from daemon.rotation.outcome import NO_RIGHT_TO_DELETE, Outcome, Result
@@ -12,7 +12,7 @@ _THOUGH_DONE = {NO_RIGHT_TO_DELETE.code}
 """What somebody must mend before it stops backups, though the rotation that tells of it is done."""
 
 
-def report_of(order: Order, outcome: Outcome) -> Report:
+def report_of(order: Order, outcome: Outcome) -> RotationReport:
     """Given a rotation's outcome, return what is wrong, if anything.
 
     A failure that is tried again in ten minutes is no trouble until that has failed too: a panel that restarts at four
@@ -23,10 +23,10 @@ def report_of(order: Order, outcome: Outcome) -> Report:
     shrunk = has_shrunk(outcome.verdicts)
     if outcome.result is Result.DONE:
         mend = any(problem.code in _THOUGH_DONE for problem in outcome.problems)
-        return Report(good=True, shrunk=shrunk, trouble=Event.FAILED if mend else None)
+        return RotationReport(good=True, shrunk=shrunk, trouble=Event.FAILED if mend else None)
     if outcome.result is Result.SKIPPED:
-        return Report(excused=not outcome.passing)
+        return RotationReport(excused=not outcome.passing)
     if outcome.retry_at is not None and order.attempt == 0:
-        return Report(good=good, shrunk=shrunk, lasting=Event.FAILED if outcome.undeleted else None)
+        return RotationReport(good=good, shrunk=shrunk, lasting=Event.FAILED if outcome.undeleted else None)
     codes = (_BY_CODE.get(problem.code) for problem in reversed(outcome.problems))
-    return Report(good=good, shrunk=shrunk, trouble=next((event for event in codes if event), Event.FAILED))
+    return RotationReport(good=good, shrunk=shrunk, trouble=next((event for event in codes if event), Event.FAILED))

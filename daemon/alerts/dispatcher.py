@@ -17,7 +17,7 @@ from daemon.alerts.message import Message, Ping
 from daemon.alerts.receivers import Receiver
 from daemon.alerts.sender import Sender
 from daemon.config.values import AlertConfig, Config, ServerConfig
-from daemon.core.alerting import AlertState, Event, Report, looked, reported
+from daemon.core.alerting import AlertState, Event, RotationReport, looked, reported
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.rotation.outcome import Outcome, Result
@@ -216,7 +216,7 @@ class Alerts:
         if self._tracker.look_again(name):
             if self._tracker.history(name).good == before.good:
                 return  # there was nothing to back up, which is known only now
-            state, news = reported(self._states[name], Report(good=True))
+            state, news = reported(self._states[name], RotationReport(good=True))
         told = [message.of_time(piece, server, before, due, now) for piece in news if piece.event is not Event.DONE]
         self._remember({name: state}, self._who(server), told)
 

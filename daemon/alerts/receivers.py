@@ -10,7 +10,7 @@ from daemon.alerts.message import Digest, Message, Ping
 from daemon.alerts.outbox import Outbox
 from daemon.alerts.sender import Failure, Sender
 from daemon.clock import Clock
-from daemon.config.errors import ConfigError, Problem
+from daemon.config.errors import ConfigError, ConfigIssue
 from daemon.config.values import AlertConfig, Config
 from daemon.core.alerting import wanted
 
@@ -24,7 +24,7 @@ AT_ONCE = 8
 def refuse_unusable(config: Config) -> None:
     """Raise ConfigError for addresses that Apprise does not understand, which only Apprise itself can tell."""
     problems = [
-        Problem(
+        ConfigIssue(
             str(next(iter(config.files), "")), f"alerts.{name}.url", None, "Apprise does not understand the address"
         )
         for name, receiver in config.alerts.items()

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_settings import ForceDecode
 
-from daemon.config.errors import ENVIRONMENT, Problem, closest
+from daemon.config.errors import ENVIRONMENT, ConfigIssue, closest
 from daemon.config.models import SECRETS, SECTIONS, TABLES, Document, Table
 from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
 from daemon.config.tree import PREFIX, KeyPath, Tree, variable
@@ -56,7 +56,7 @@ def _is_text(text: str) -> bool:
 def _refuse(tree: Tree, name: str, reason: str, suggestion: str = "") -> None:
     # Never with the value: a misspelt …API_KEY holds a key all the same.
     name = name.encode("utf-8", "backslashreplace").decode()
-    tree.problems.append(Problem(ENVIRONMENT, name, None, reason, suggestion))
+    tree.problems.append(ConfigIssue(ENVIRONMENT, name, None, reason, suggestion))
 
 
 def _path(name: str, tree: Tree) -> KeyPath | None:

@@ -18,7 +18,7 @@ _PANEL_KEY = re.compile(r"(ptlc|ptla|pacc|papp)_\w+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigIssue:
     """One mistake. `file` is a path or "environment". `key` is a path such as "policies.standard.keep.weekly", the
     variable if the variable itself is wrong, or "" if the file is. `value` is None if it must not be shown.
     """
@@ -46,12 +46,12 @@ class ConfigError(UsageError):
 
     code = ProblemCode.CONFIG
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[ConfigIssue]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.file))
         super().__init__(_listed(self.problems))
 
 
-def _listed(problems: Sequence[Problem]) -> str:
+def _listed(problems: Sequence[ConfigIssue]) -> str:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = [f"the configuration is refused: {count}"]
     for file, group in groupby(problems, key=lambda problem: problem.file):

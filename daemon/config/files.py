@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.disk import REPLACED, is_replaced, read_text
-from daemon.config.errors import Problem, did_you_mean, shown
+from daemon.config.errors import ConfigIssue, did_you_mean, shown
 from daemon.config.models import SECRETS, SECTIONS, TABLES, Document
 from daemon.config.tree import KeyPath, Tree, variable
 
@@ -37,7 +37,7 @@ def _beside(tree: Tree) -> list[Path]:
         files = sorted(folder / file.name for file in tree.look_at(folder).iterdir())
     except (OSError, ValueError) as error:
         if not isinstance(error, FileNotFoundError) or folder.is_symlink():
-            tree.problems.append(Problem(str(folder), "", None, f"cannot be read: {_why(error)}"))
+            tree.problems.append(ConfigIssue(str(folder), "", None, f"cannot be read: {_why(error)}"))
         return []
     return [file for file in files if file.suffix == ".toml" and not file.name.startswith(".")]
 
@@ -59,7 +59,7 @@ def _document(file: Path, tree: Tree) -> dict[str, Any] | None:
         reason = "not valid TOML: nested too deeply"
     except (OSError, ValueError) as error:
         reason = f"cannot be read: {_why(error)}"
-    tree.problems.append(Problem(str(file), "", None, reason))
+    tree.problems.append(ConfigIssue(str(file), "", None, reason))
     return None
 
 

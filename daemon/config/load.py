@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from daemon.config.addresses import is_clear
 from daemon.config.alerts import alert_configs
 from daemon.config.discover import check_discover, discover_config, discovers
-from daemon.config.errors import ConfigError, Problem, shown
+from daemon.config.errors import ConfigError, ConfigIssue, shown
 from daemon.config.files import state_line
 from daemon.config.http import http_config
 from daemon.config.keys import find_key
@@ -50,7 +50,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
             if not tree.has_changed():
                 return config
     reason, suggestion = "a file of the configuration changes while it is read", "reload once that has ended"
-    raise ConfigError([Problem(str(main_file(path, environ)), "", None, reason, suggestion)])
+    raise ConfigError([ConfigIssue(str(main_file(path, environ)), "", None, reason, suggestion)])
 
 
 def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Config:

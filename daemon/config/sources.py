@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from daemon.config.discover import discovers
 from daemon.config.environment import FILE_VARIABLE, read_environment
-from daemon.config.errors import Problem
+from daemon.config.errors import ConfigIssue
 from daemon.config.files import read_files
 from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
 from daemon.config.tree import Tree
@@ -91,7 +91,7 @@ def _named(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     return path or (Path(variable) if variable else None)
 
 
-def _missing(file: Path) -> Problem:
+def _missing(file: Path) -> ConfigIssue:
     quoted = in_quotes(str(file)) is not None
     advice = f"{QUOTED}: {UNQUOTE}" if quoted else "`ptero-backupd init` writes a first one"
-    return Problem(str(file), "", None, "there is no such file", advice)
+    return ConfigIssue(str(file), "", None, "there is no such file", advice)

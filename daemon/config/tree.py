@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.disk import Look, look
-from daemon.config.errors import ENVIRONMENT, Problem, shown
+from daemon.config.errors import ENVIRONMENT, ConfigIssue, shown
 
 KeyPath = tuple[str, ...]
 PREFIX = "PTERO_BACKUPD_"
@@ -22,7 +22,7 @@ class Tree:
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[KeyPath, str] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ConfigIssue] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     looks: dict[Path, Look | None] = field(default_factory=dict)
 
@@ -59,7 +59,7 @@ class Tree:
         self, path: KeyPath, reason: str, suggestion: str = "", *, value: str | None = None, file: str | None = None
     ) -> None:
         """Note a problem with a key, at the place where it was written."""
-        self.problems.append(Problem(file or self.origin(path), dotted(path), value, reason, suggestion))
+        self.problems.append(ConfigIssue(file or self.origin(path), dotted(path), value, reason, suggestion))
 
     def warn(self, path: KeyPath, text: str) -> None:
         """Note that a key is allowed, but unwise."""

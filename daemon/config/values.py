@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from daemon.config.errors import Problem
+from daemon.config.errors import ConfigIssue
 from daemon.core.alerting import Event
 from daemon.core.calendar import Schedule, Starts
 from daemon.core.discover import Selection
@@ -151,7 +151,7 @@ def _kept(before: ServerConfig | None, now: ServerConfig) -> ServerConfig:
     return before if before is not None and before == now and before.file == now.file else now
 
 
-def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:
+def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[ConfigIssue, ...]:
     """Given the panel's uuid of each server by its configured name, return a problem for each server that is configured
     a second time: two rotations of one server would undo each other. Names not in `uuids` are ignored.
     """
@@ -166,9 +166,9 @@ def duplicates(config: Config, uuids: Mapping[str, str]) -> tuple[Problem, ...]:
     )
 
 
-def same_server(name: str, identifier: str, first: str, file: str) -> Problem:
+def same_server(name: str, identifier: str, first: str, file: str) -> ConfigIssue:
     """Return the problem of a server that is configured under two names."""
-    return Problem(
+    return ConfigIssue(
         file,
         f"servers.{name}.id",
         f'"{identifier}"',

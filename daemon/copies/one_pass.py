@@ -20,7 +20,7 @@ from daemon.errors import BackupdError
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected, Tally
 from daemon.transfer.receive import Source, Transfer
-from daemon.transfer.verify import Finding, Reader
+from daemon.transfer.verify import ArchiveReader, VerifyResult
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class FanOut:
 
     def __init__(self, branches: Sequence[Branch], algorithm: str) -> None:
         self.sha256 = hashlib.sha256()
-        self.reader = Reader(algorithm)
+        self.reader = ArchiveReader(algorithm)
         self._branches = branches
         self._again = 0  # how many bytes that the stores have are still to come once more
         self._seen = hashlib.sha256()
@@ -85,7 +85,7 @@ class Passed:
     is None where every store dropped out before the file's end.
     """
 
-    finding: Finding | None
+    finding: VerifyResult | None
     sha256: str
     stored: tuple[Branch, ...]
     errors: Mapping[str, BackupdError]
@@ -122,7 +122,7 @@ async def _abort(branches: Sequence[Branch], error: BackupdError) -> None:
     await asyncio.gather(*(branch.abort(error) for branch in branches))
 
 
-def _refuse_wrong(finding: Finding, expected: Expected, difference: str | None) -> None:
+def _refuse_wrong(finding: VerifyResult, expected: Expected, difference: str | None) -> None:
     """Raise WrongFileError where the file is not what the panel says, as far as that can be told."""
     if difference is not None:
         raise WrongFileError(difference)

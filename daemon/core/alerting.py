@@ -37,7 +37,7 @@ class AlertState:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RotationReport:
     """What came of a rotation: whether there is a new good backup, what is wrong, or that there was nothing to do.
 
     `shrunk` says that the backup is good only because several before it were as small. `lasting` is a trouble that need
@@ -61,7 +61,7 @@ class Alert:
     after: tuple[Event, ...] = ()
 
 
-def reported(state: AlertState, report: Report) -> tuple[AlertState, tuple[Alert, ...]]:
+def reported(state: AlertState, report: RotationReport) -> tuple[AlertState, tuple[Alert, ...]]:
     """Take in what came of a rotation: a trouble that was told is not told again before a good backup ended it.
 
     Suspicious backups are told each: the third of them is not the first again. That they are believed in the end is no

@@ -10,7 +10,7 @@ from itertools import compress
 
 from daemon.core.model import Action, Backup, Reason, State, Verdict
 from daemon.core.names import Ownership
-from daemon.core.states import PLAINLY, Finding, age, find, newest_first
+from daemon.core.states import PLAINLY, StateFinding, age, find, newest_first
 from daemon.core.suspicion import Guard, Shrink
 
 _SPARE = Reason("room", None, "far too small, and neither the first nor the newest of its row")
@@ -24,7 +24,7 @@ class Look:
 
     ordered: Sequence[Backup]
     own: Sequence[bool]
-    findings: Sequence[Finding]
+    findings: Sequence[StateFinding]
     spare: frozenset[str]
     shrinks: tuple[Shrink, ...]
 

@@ -19,7 +19,7 @@ from daemon.core.model import ASKED, Action, Backup, Reason, Scope, State, Verdi
 from daemon.core.names import Ownership
 from daemon.core.rules import Candidates, opinions
 from daemon.core.shrunk import stays_since_it_shrank
-from daemon.core.states import PLAINLY, Finding
+from daemon.core.states import PLAINLY, StateFinding
 from daemon.core.suspicion import Guard
 from daemon.core.units import format_duration, format_moment, format_size
 
@@ -122,7 +122,7 @@ def judge(
         verdict = next(verdict for verdict in alone if verdict.backup is backup)
         return verdict._replace(reasons=(*verdict.reasons, DOUBTFUL))
 
-    def unruled(backup: Backup, mine: bool, finding: Finding) -> Verdict:
+    def unruled(backup: Backup, mine: bool, finding: StateFinding) -> Verdict:
         action, reasons = _settled(backup, finding, mine or everyone, retention, now)
         doubt = (DOUBTFUL,) if finding is good and backup.uuid in asked else ()
         return Verdict(backup, finding.state, mine, action, (*reasons, *doubt), finding.words)
@@ -135,7 +135,7 @@ def judge(
     return until_copied(verdicts, copied, now)
 
 
-def _settled(backup: Backup, finding: Finding, in_scope: bool, retention: Retention, now: datetime) -> Fate:
+def _settled(backup: Backup, finding: StateFinding, in_scope: bool, retention: Retention, now: datetime) -> Fate:
     """What becomes of a backup that the rules have no say in."""
     if backup.locked:
         return Action.KEEP, (Reason("locked", None, "locked"),)

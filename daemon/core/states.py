@@ -16,7 +16,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far ahead of the panel's clock a backup may be dated before it is strange."""
 
 
-class Finding(NamedTuple):
+class StateFinding(NamedTuple):
     """A state, and the words that say why."""
 
     state: State
@@ -24,11 +24,11 @@ class Finding(NamedTuple):
 
 
 PLAINLY = {
-    State.GOOD: Finding(State.GOOD, "good"),
-    State.FAILED: Finding(State.FAILED, "failed"),
-    State.PENDING: Finding(State.PENDING, "not completed yet"),
-    State.SUSPICIOUS: Finding(State.SUSPICIOUS, "far smaller than the good ones before it"),
-    State.STRANGE: Finding(State.STRANGE, "dated more than 5 minutes ahead of the panel's clock"),
+    State.GOOD: StateFinding(State.GOOD, "good"),
+    State.FAILED: StateFinding(State.FAILED, "failed"),
+    State.PENDING: StateFinding(State.PENDING, "not completed yet"),
+    State.SUSPICIOUS: StateFinding(State.SUSPICIOUS, "far smaller than the good ones before it"),
+    State.STRANGE: StateFinding(State.STRANGE, "dated more than 5 minutes ahead of the panel's clock"),
 }
 """Each state in plain words, for where nothing more is known."""
 
@@ -45,17 +45,17 @@ def newest_first(backups: Iterable[Backup]) -> list[Backup]:
     return sorted(backups, key=age, reverse=True)
 
 
-class Found(NamedTuple):
+class FoundStates(NamedTuple):
     """What a listing's backups are found to be, in their order, and what their sizes tell besides."""
 
-    findings: list[Finding]
+    findings: list[StateFinding]
     spare: frozenset[str]
     shrinks: tuple[Shrink, ...]
 
 
 def find(
     ordered: Sequence[Backup], own: Sequence[bool], guard: Guard, *, now: datetime, accepted: Collection[str]
-) -> Found:
+) -> FoundStates:
     """Given backups, newest first, and whether each is own, return what they are; `now` is the panel's clock."""
     latest = now + CLOCK_TOLERANCE
     findings = [_alone(backup, latest) for backup in ordered]
@@ -64,14 +64,14 @@ def find(
     if weighed.small:
         for place, backup in enumerate(ordered):
             if backup.uuid in weighed.small:
-                findings[place] = Finding(State.SUSPICIOUS, weighed.small[backup.uuid])
-    return Found(findings, weighed.spare, weighed.shrinks)
+                findings[place] = StateFinding(State.SUSPICIOUS, weighed.small[backup.uuid])
+    return FoundStates(findings, weighed.spare, weighed.shrinks)
 
 
-def _alone(backup: Backup, latest: datetime) -> Finding:
+def _alone(backup: Backup, latest: datetime) -> StateFinding:
     """What a backup is, looked at without the others."""
     if backup.unreadable is not None or backup.created_at is None:
-        return Finding(State.STRANGE, backup.unreadable or "without a date")
+        return StateFinding(State.STRANGE, backup.unreadable or "without a date")
     if backup.created_at > latest:
         return PLAINLY[State.STRANGE]
     if backup.completed_at is None:

@@ -7,7 +7,7 @@ from daemon.sandbox.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PromiseCheck:
     """One promise, and what broke it; empty if it was kept."""
 
     promise: str
@@ -35,24 +35,24 @@ class LedgerChecks:
         ]
         self._open = [server for server in world.servers.values() if server.status is None]
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[PromiseCheck]:
         """Check the world as it is now."""
         self._world.settle()
         deletions = [entry for entry in self._world.ledger[self._began :] if entry.change is Change.DELETED]
         return [
-            Finding(
+            PromiseCheck(
                 f"every one of the {len(self._locked)} backups that were locked is still there",
                 tuple(backup.name for server, backup in self._locked if backup.uuid not in server.backups),
             ),
-            Finding(
+            PromiseCheck(
                 "no backup was deleted while it was being made",
                 tuple(entry.name for entry in deletions if entry.state is State.PENDING),
             ),
-            Finding(
+            PromiseCheck(
                 "no backup that somebody made by hand was deleted",
                 tuple(entry.name for entry in deletions if not self._is_own(entry)),
             ),
-            Finding(
+            PromiseCheck(
                 f"each of the {len(self._open)} servers that can be backed up has a new good backup",
                 tuple(server.name for server in self._open if not self._made(server)),
             ),

@@ -9,7 +9,7 @@ from daemon.clock import Clock
 from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.sandbox import scenes
-from daemon.sandbox.records import Outcome
+from daemon.sandbox.records import BackupEnding
 from daemon.sandbox.world import World
 
 EVERY = "every 15s"
@@ -78,5 +78,5 @@ def build_world(clock: Clock) -> World:
     """Return the sandbox's own demo world, in which the second backup of `creative` will fail."""
     world = scenes.demo(clock)
     creative = next(server for server in world.servers.values() if server.name == "creative")
-    creative.coming.extend([creative.work, replace(creative.work, outcome=Outcome.FAILED)])
+    creative.coming.extend([creative.work, replace(creative.work, outcome=BackupEnding.FAILED)])
     return world

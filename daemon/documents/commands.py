@@ -15,7 +15,7 @@ from daemon.core.units import rfc3339
 from daemon.errors import BackupdError
 
 if TYPE_CHECKING:
-    from daemon.config.errors import Problem
+    from daemon.config.errors import ConfigIssue
     from daemon.config.values import ServerConfig
     from daemon.operations.findings import Finding
     from daemon.rotation.outcome import Outcome
@@ -152,12 +152,12 @@ def scheduled(starts: Mapping[str, Sequence[datetime]]) -> Document:
 # check, servers ----------------------------------------------------------------------------------------------------
 
 
-def checked(findings: Iterable["Finding"], problems: Iterable["Problem"] = ()) -> Document:
+def checked(findings: Iterable["Finding"], problems: Iterable["ConfigIssue"] = ()) -> Document:
     """Return the document of `check`: the findings, or what is wrong with the configuration."""
     return {"problems": [_problem(problem) for problem in problems], "findings": [_finding(f) for f in findings]}
 
 
-def _problem(problem: "Problem") -> Document:
+def _problem(problem: "ConfigIssue") -> Document:
     return {
         "file": problem.file,
         "key": problem.key,

@@ -26,7 +26,7 @@ _TITLE = re.compile(rb"<title[^>]*>(.{1,200}?)</title", re.IGNORECASE | re.DOTAL
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """One request to be made. `action` says in words what for; it begins every error's text.
 
     An `urgent` call goes before those that wait for the API limit. One that could not leave before `not_after` (of the

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.model import Backup, Listing, Server
-from daemon.panel.answers import Call
+from daemon.panel.answers import ApiCall
 from daemon.panel.decode import new_backup, nothing, said_locked, this_backup, understood
 from daemon.panel.endpoints import Endpoints
 from daemon.panel.errors import (
@@ -318,7 +318,7 @@ class PanelClient:
         call = self._endpoints.server(server_id, urgent=True)
         return understood(call, await self._transport.once(call), read_server)
 
-    async def _see(self, look: Call, uuid: str) -> Backup:
+    async def _see(self, look: ApiCall, uuid: str) -> Backup:
         """View the backup once, without a retry."""
         return this_backup(look, await self._calls.once(look), uuid)
 

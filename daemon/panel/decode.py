@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from daemon.core.model import Backup
-from daemon.panel.answers import Answer, Call, clean
+from daemon.panel.answers import Answer, ApiCall, clean
 from daemon.panel.errors import ForeignPanelError, OutcomeUnknownError, PanelError, StrangeAnswerError
 from daemon.panel.wire import UnreadableError, is_made_up, read_backup
 
@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 ACCEPTED = 202  # "accepted for later": a job, whatever the body says
 
 
-def understood(call: Call, answer: Answer, read: Callable[[object], Value]) -> Value:
+def understood(call: ApiCall, answer: Answer, read: Callable[[object], Value]) -> Value:
     """Return the answer's document as a value; raises StrangeAnswerError if it cannot be read."""
     try:
         return read(answer.document)
@@ -26,7 +26,7 @@ def understood(call: Call, answer: Answer, read: Callable[[object], Value]) -> V
     raise StrangeAnswerError(f"{call.action}: the answer cannot be understood: {reason}", status=answer.status)
 
 
-def this_backup(call: Call, answer: Answer, uuid: str) -> Backup:
+def this_backup(call: ApiCall, answer: Answer, uuid: str) -> Backup:
     """Given an answer that must hold this very backup, return it; it may be strange."""
     backup = read_backup(answer.document)
     if backup.uuid.lower() == uuid.lower():
@@ -34,7 +34,7 @@ def this_backup(call: Call, answer: Answer, uuid: str) -> Backup:
     raise _other(call, answer, "this backup")
 
 
-def new_backup(call: Call, answer: Answer) -> Backup:
+def new_backup(call: ApiCall, answer: Answer) -> Backup:
     """Given the answer to a creation, return the backup that was made."""
     backup = read_backup(answer.document)
     if is_made_up(backup.uuid) or answer.status == ACCEPTED:
@@ -49,13 +49,13 @@ def said_locked(action: str, backup: Backup) -> bool:
     return backup.locked
 
 
-def nothing(call: Call, answer: Answer) -> None:
+def nothing(call: ApiCall, answer: Answer) -> None:
     """Check that an answer is empty, as the panel's is when it has nothing to say."""
     if answer.status == ACCEPTED or answer.body.strip():
         raise _other(call, answer, "nothing")
 
 
-def _other(call: Call, answer: Answer, expected: str) -> PanelError:
+def _other(call: ApiCall, answer: Answer, expected: str) -> PanelError:
     """Given an answer that holds something else, return the error for it."""
     text = f"{call.action}: answered {answer.status} with "
     if not isinstance(answer.document, dict):

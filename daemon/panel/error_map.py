@@ -7,7 +7,7 @@ without such a code does not come from the panel itself: a page's 404 never mean
 import re
 from collections.abc import Callable
 
-from daemon.panel.answers import Answer, Call, Words
+from daemon.panel.answers import Answer, ApiCall, Words
 from daemon.panel.errors import (
     ApiLimitError,
     BackupLimitError,
@@ -33,7 +33,7 @@ _ADDRESS = re.compile(r"\d+(?:\.\d+){3}|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*
 _LIMIT = re.compile(r"limit of (\d{1,9}) backup")
 
 
-def refusal(answer: Answer, call: Call, *, application: bool = False) -> PanelError:
+def refusal(answer: Answer, call: ApiCall, *, application: bool = False) -> PanelError:
     """Given an answer that is not 2xx, return the exception for it. `application` says that the key is an
     application's.
     """
@@ -46,7 +46,7 @@ def refusal(answer: Answer, call: Call, *, application: bool = False) -> PanelEr
     )
 
 
-def _by_code(answer: Answer, words: Words, text: str, call: Call) -> PanelError | None:
+def _by_code(answer: Answer, words: Words, text: str, call: ApiCall) -> PanelError | None:
     """Given the panel's words, return the exception where the code alone decides."""
     status = answer.status
     match words.code:
@@ -69,7 +69,7 @@ def _by_code(answer: Answer, words: Words, text: str, call: Call) -> PanelError 
             return None
 
 
-def _by_status(answer: Answer, words: Words, text: str, call: Call, *, application: bool) -> PanelError:
+def _by_status(answer: Answer, words: Words, text: str, call: ApiCall, *, application: bool) -> PanelError:
     """Given the panel's words, return the exception if the status decides. For a call without a path, a 404 can only
     mean the address.
     """
@@ -96,7 +96,7 @@ def _lacking(detail: str, *, application: bool) -> Lacking:
     return Lacking.ADDRESS if _ADDRESS.search(detail) else Lacking.PERMISSION
 
 
-def _wordless(answer: Answer, call: Call) -> PanelError:
+def _wordless(answer: Answer, call: ApiCall) -> PanelError:
     """Given an answer without the panel's words (a proxy's, or no panel's at all), return the exception for it."""
     status = answer.status
     what = f"an HTML page{f' “{answer.title}”' if answer.title else ''}" if answer.is_html else "no error of a panel"

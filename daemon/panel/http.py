@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from daemon._imports import missing, without
 from daemon.panel import reach
-from daemon.panel.answers import Answer, Call, clean
+from daemon.panel.answers import Answer, ApiCall, clean
 from daemon.panel.errors import (
     KeyRefusedError,
     OutcomeUnknownError,
@@ -104,13 +104,13 @@ class HttpSession:
         if self._client is not None:
             await self._client.aclose()
 
-    def check_key(self, call: Call) -> None:
+    def check_key(self, call: ApiCall) -> None:
         """Raise KeyRefusedError if the key cannot stand in a header; httpx's own complaint would show it."""
         key = self._key.get_secret_value()
         if not (key.isascii() and key.isprintable() and key and " " not in key):
             raise KeyRefusedError(f"{call.action}: the key is empty or holds characters that no key has")
 
-    async def exchange(self, call: Call, sent_at: float) -> Answer:
+    async def exchange(self, call: ApiCall, sent_at: float) -> Answer:
         """Send one request and return its answer, read whole; `sent_at` (monotonic) is noted in it.
 
         PanelUnreachableError where nothing was sent, or the answer to a read was lost; OutcomeUnknownError where that
@@ -130,7 +130,7 @@ class HttpSession:
             self.answers[kind] += 1  # also where the caller gives up, or the answer cannot be used
         raise failure
 
-    async def _stream(self, client: httpx.AsyncClient, call: Call, sent_at: float) -> Answer:
+    async def _stream(self, client: httpx.AsyncClient, call: ApiCall, sent_at: float) -> Answer:
         """Send one request and read its answer, up to a bound."""
         timeout = httpx.Timeout(call.seconds, connect=CONNECT_SECONDS, pool=None)
         async with client.stream(
@@ -148,7 +148,7 @@ class HttpSession:
             echo = self._key.get_secret_value().encode()
             return Answer(response.status_code, headers, bytes(body).replace(echo, b"[key]"), sent_at)
 
-    def _opened(self, call: Call) -> httpx.AsyncClient:
+    def _opened(self, call: ApiCall) -> httpx.AsyncClient:
         """Return the httpx client, made at the first request."""
         try:
             self._client = self._client or self._open()
@@ -177,7 +177,7 @@ class HttpSession:
         )
 
 
-def lost(error: Exception, call: Call, key: SecretStr) -> PanelError:
+def lost(error: Exception, call: ApiCall, key: SecretStr) -> PanelError:
     """Given what httpx raised instead of an answer, return our error for it."""
     name = type(error).__name__
     if isinstance(error, NOT_SENT):

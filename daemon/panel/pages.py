@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from daemon.core.model import Backup, Server
-from daemon.panel.answers import Answer, Call
+from daemon.panel.answers import Answer, ApiCall
 from daemon.panel.decode import understood
 from daemon.panel.errors import StrangeAnswerError
 from daemon.panel.listing import BACKUPS_PER_PAGE, SERVERS_PER_PAGE, Fetch, Page, backup_page, server_page
@@ -18,22 +18,22 @@ from daemon.panel.listing import BACKUPS_PER_PAGE, SERVERS_PER_PAGE, Fetch, Page
 LARGEST_LIST = 64 * 2**20  # bytes; 10,000 servers are about 16 MiB, 10,000 backups 3
 
 Row = TypeVar("Row")
-Send = Callable[[Call], Awaitable[Answer]]
+Send = Callable[[ApiCall], Awaitable[Answer]]
 Now = Callable[[], datetime]
 
 
-def server_pages(call: Call, send: Send, now: Now) -> Fetch[Server]:
+def server_pages(call: ApiCall, send: Send, now: Now) -> Fetch[Server]:
     """Return a function that fetches page n of the server list; `now` dates an answer that has no date of its own."""
     return _pages(call, SERVERS_PER_PAGE, server_page, send, now)
 
 
-def backup_pages(call: Call, send: Send, now: Now) -> Fetch[Backup]:
+def backup_pages(call: ApiCall, send: Send, now: Now) -> Fetch[Backup]:
     """Return a function that fetches page n of a server's backups; `now` is as for `server_pages`."""
     return _pages(call, BACKUPS_PER_PAGE, backup_page, send, now)
 
 
 def _pages(
-    call: Call, per_page: int, read: Callable[[object, datetime], Page[Row]], send: Send, now: Now
+    call: ApiCall, per_page: int, read: Callable[[object, datetime], Page[Row]], send: Send, now: Now
 ) -> Fetch[Row]:
     """Return a function that fetches page n; it raises StrangeAnswerError once all since page 1 are too large."""
     size = 0

@@ -40,7 +40,7 @@ Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TimedLook:
     """One look: the pause before it, how long it may take, and whether it is the last one."""
 
     pause: float
@@ -48,14 +48,14 @@ class Look:
     last: bool
 
 
-def looks(clock: Clock, seconds: float) -> Iterator[Look]:
+def looks(clock: Clock, seconds: float) -> Iterator[TimedLook]:
     """Yield the looks of that many seconds: the first at once, the last when they are over."""
     deadline, pause, number = clock.monotonic() + seconds, 0.0, 0
     while (left := deadline - clock.monotonic()) > pause:
-        yield Look(pause, left - pause, last=False)
+        yield TimedLook(pause, left - pause, last=False)
         number += 1
         pause = PAUSES.pause(number)
-    yield Look(max(left, 0.0), READ_SECONDS, last=True)
+    yield TimedLook(max(left, 0.0), READ_SECONDS, last=True)
 
 
 async def within(seconds: float, action: str, seen: Awaitable[Seen]) -> Seen:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from daemon.core.model import Server
-from daemon.panel.answers import Answer, Call
+from daemon.panel.answers import Answer, ApiCall
 from daemon.panel.errors import PanelError, ServerStateError
 from daemon.panel.transport import Transport
 
@@ -23,26 +23,26 @@ class ServerCalls:
         self._transport = requests
         self._view = view
 
-    async def read(self, call: Call) -> Answer:
+    async def read(self, call: ApiCall) -> Answer:
         """Read as `Transport.read` does; a ServerStateError has its obstacle."""
         return await self._tell(self._transport.read, call)
 
-    async def write(self, call: Call) -> Answer:
+    async def write(self, call: ApiCall) -> Answer:
         """Write as `Transport.write` does; a ServerStateError has its obstacle."""
         return await self._tell(self._transport.write, call)
 
-    async def once(self, call: Call) -> Answer:
+    async def once(self, call: ApiCall) -> Answer:
         """Send as `Transport.once` does; a ServerStateError has its obstacle."""
         return await self._tell(self._transport.once, call)
 
-    async def _tell(self, send: Callable[[Call], Awaitable[Answer]], call: Call) -> Answer:
+    async def _tell(self, send: Callable[[ApiCall], Awaitable[Answer]], call: ApiCall) -> Answer:
         try:
             return await send(call)
         except ServerStateError as error:
             conflict = error
         raise await self._with_obstacle(call, conflict)
 
-    async def _with_obstacle(self, call: Call, conflict: ServerStateError) -> ServerStateError:
+    async def _with_obstacle(self, call: ApiCall, conflict: ServerStateError) -> ServerStateError:
         """Return the error with the obstacle that the view shows; unchanged if it shows none any more."""
         _, _, server_id, *_ = call.path.split("/")
         try:

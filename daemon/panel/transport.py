@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.backoff import Backoff
-from daemon.panel.answers import Answer, Call, whole
+from daemon.panel.answers import Answer, ApiCall, whole
 from daemon.panel.dates import PanelClock
 from daemon.panel.error_map import refusal
 from daemon.panel.errors import (
@@ -87,7 +87,7 @@ class Transport:
         """Close all connections."""
         await self._session.aclose()
 
-    async def read(self, call: Call) -> Answer:
+    async def read(self, call: ApiCall) -> Answer:
         """Make a call that changes nothing; after passing trouble retry it, four tries in all.
 
         While the panel is down, one call retries, and all others try once (daemon/panel/outage.py).
@@ -114,7 +114,7 @@ class Transport:
                 self._outage.end(down=gave_up)
         raise AssertionError("the last attempt returned or raised")
 
-    async def write(self, call: Call) -> Answer:
+    async def write(self, call: ApiCall) -> Answer:
         """Make a call that changes something; send it again only if the API limit turned it away.
 
         Of all 5xx, only the node's trouble says that nothing was done, since the panel rolls back. Any other may come
@@ -129,7 +129,7 @@ class Transport:
             text, status=trouble.status, retry_after=trouble.retry_after, spoken=trouble.spoken
         ) from trouble
 
-    async def _let_in(self, call: Call) -> Answer:
+    async def _let_in(self, call: ApiCall) -> Answer:
         """Try until the API limit lets it in, or no attempt is left."""
         for attempt in range(ATTEMPTS - 1):
             try:
@@ -153,7 +153,7 @@ class Transport:
         """Return the seconds before the next attempt: as the panel asked, else doubling; with jitter."""
         return DELAYS.pause(attempt + 1, asked=error.retry_after, jitter=self._random.random())
 
-    async def once(self, call: Call) -> Answer:
+    async def once(self, call: ApiCall) -> Answer:
         """Make one request in its turn, and return the answer if it is 2xx."""
         self._session.check_key(call)
         async with self._urgent_places if call.urgent else self._places:
@@ -172,7 +172,7 @@ class Transport:
             self._outage.answered()
         raise refused
 
-    def _learn(self, answer: Answer, call: Call) -> None:
+    def _learn(self, answer: Answer, call: ApiCall) -> None:
         """Take note of what an answer says of the panel's clock and of the API limit."""
         now = self._clock.monotonic()
         if answer.date is not None:

@@ -10,11 +10,11 @@ from daemon.core.model import Backup, Verdict
 from daemon.core.units import rfc3339
 from daemon.errors import ProblemCode, StateError
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
-from daemon.rotation.run import Halt, Row, Run
+from daemon.rotation.run import Halt, JournalRow, Run
 from daemon.state import Rotation
 
 
-def begin(run: Run) -> Row:
+def begin(run: Run) -> JournalRow:
     """Open the rotation's row in the journal; raises StateError."""
     order, config, journal = run.order, run.config, run.context.journal
     number = journal.begin(
@@ -26,7 +26,7 @@ def begin(run: Run) -> Row:
         start_at=order.start_at,
         at=run.context.clock.now(),
     )
-    return Row(journal, number)
+    return JournalRow(journal, number)
 
 
 def report(run: Run, halt: Halt | None) -> Outcome:

@@ -118,7 +118,7 @@ class Halt(Exception):  # noqa: N818 — not an error of its own: it carries the
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JournalRow:
     """A rotation's row, and the journal that holds it: one that is opened later would not know its number."""
 
     journal: Journal
@@ -135,7 +135,7 @@ class Run:
     log: FilteringBoundLogger
     stage: Stage = Stage.BEGINNING
     server: Server | None = None
-    row: Row | None = None
+    row: JournalRow | None = None
     slot: Slot | None = None
     created: Backup | None = None
     deleted: list[Backup] = field(default_factory=list)

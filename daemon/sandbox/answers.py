@@ -17,7 +17,7 @@ HTML = "text/html; charset=UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SandboxAnswer:
     """One HTTP answer, whole in memory."""
 
     status: int = 200
@@ -25,7 +25,7 @@ class Answer:
     content_type: str | None = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def with_headers(self, more: Mapping[str, str]) -> "Answer":
+    def with_headers(self, more: Mapping[str, str]) -> "SandboxAnswer":
         """The same answer with these headers too."""
         return replace(self, headers={**self.headers, **more})
 
@@ -37,29 +37,29 @@ class Answer:
             return None
 
 
-def json_answer(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def json_answer(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> SandboxAnswer:
     """`document` as the panel writes JSON: compact, ASCII, slashes escaped."""
     text = json.dumps(document, separators=(",", ":")).replace("/", "\\/")
-    return Answer(status, text.encode(), JSON, headers or {})
+    return SandboxAnswer(status, text.encode(), JSON, headers or {})
 
 
-def html_answer(status: int, title: str, headers: Mapping[str, str] | None = None) -> Answer:
+def html_answer(status: int, title: str, headers: Mapping[str, str] | None = None) -> SandboxAnswer:
     """A page for people, as the web server or the framework makes them."""
     page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{status} {title}</h1></body></html>\n"
-    return Answer(status, page.encode(), HTML, headers or {})
+    return SandboxAnswer(status, page.encode(), HTML, headers or {})
 
 
-def empty_answer(headers: Mapping[str, str] | None = None) -> Answer:
+def empty_answer(headers: Mapping[str, str] | None = None) -> SandboxAnswer:
     """204: it is done, and there is nothing to say."""
-    return Answer(204, b"", None, headers or {})
+    return SandboxAnswer(204, b"", None, headers or {})
 
 
-def redirect_answer(location: str, headers: Mapping[str, str] | None = None) -> Answer:
+def redirect_answer(location: str, headers: Mapping[str, str] | None = None) -> SandboxAnswer:
     """302 to `location`, with the page for browsers that do not follow."""
     return html_answer(302, f"Redirecting to {location}", {**(headers or {}), "Location": location})
 
 
-class Refusal(Exception):  # noqa: N818 — it is the panel's answer, not an error of this program
+class PanelRefusal(Exception):  # noqa: N818 — it is the panel's answer, not an error of this program
     """The panel says no: raised by the rules, answered by the app.
 
     `errors` are the members of the answer's `errors`; `headers` are those that belong to the refusal itself.
@@ -81,7 +81,9 @@ class Refusal(Exception):  # noqa: N818 — it is the panel's answer, not an err
         self.headers = dict(headers or {})
         self.errors = list(errors or [{"code": code, "status": str(status), "detail": detail}])
 
-    def answer(self, *, wants_json: bool, base_url: str, locale: str = "en", login: str = "/auth/login") -> Answer:
+    def answer(
+        self, *, wants_json: bool, base_url: str, locale: str = "en", login: str = "/auth/login"
+    ) -> SandboxAnswer:
         """As JSON; to callers that did not ask for it as a page, or as a redirect for 401 and 422."""
         if wants_json:
             errors = [{**error, "detail": spoken(error["detail"], locale)} for error in self.errors]
@@ -103,38 +105,38 @@ def invalid(field_name: str, rule: str, detail: str) -> dict[str, Any]:
     }
 
 
-def not_found() -> Refusal:
+def not_found() -> PanelRefusal:
     """404 as for everything that the panel cannot find."""
-    return Refusal(404, "NotFoundHttpException", "The requested resource could not be found on the server.")
+    return PanelRefusal(404, "NotFoundHttpException", "The requested resource could not be found on the server.")
 
 
-def query_failed() -> Refusal:
+def query_failed() -> PanelRefusal:
     """500 as for everything that the database refuses."""
     return server_error("QueryException")
 
 
-def forbidden(detail: str = "This action is unauthorized.") -> Refusal:
+def forbidden(detail: str = "This action is unauthorized.") -> PanelRefusal:
     """403: a permission is lacking, or the key is of the wrong kind or at the wrong place."""
-    return Refusal(403, "AccessDeniedHttpException", detail)
+    return PanelRefusal(403, "AccessDeniedHttpException", detail)
 
 
-def bad_request(detail: str) -> Refusal:
+def bad_request(detail: str) -> PanelRefusal:
     """400 of the general kind."""
-    return Refusal(400, "BadRequestHttpException", detail)
+    return PanelRefusal(400, "BadRequestHttpException", detail)
 
 
-def server_error(code: str) -> Refusal:
+def server_error(code: str) -> PanelRefusal:
     """500 as for every exception of the panel's that it has no words for."""
     detail = "An unexpected error was encountered while processing this request, please try again."
-    return Refusal(500, code, detail)
+    return PanelRefusal(500, code, detail)
 
 
-def pelicans_node_trouble(*, answered: bool) -> Refusal:
+def pelicans_node_trouble(*, answered: bool) -> PanelRefusal:
     """The node's trouble on a Pelican: always 500, by the class of what its HTTP client threw."""
     return server_error("RequestException" if answered else "ConnectionException")
 
 
-def node_trouble(status: int, request_id: str) -> Refusal:
+def node_trouble(status: int, request_id: str) -> PanelRefusal:
     """The node's trouble as a Pterodactyl passes it on; 504 means that it could not be reached at all."""
     if status == HTTPStatus.GATEWAY_TIMEOUT:
         detail = "Could not establish a connection to the machine running this server. Please try again."
@@ -145,4 +147,4 @@ def node_trouble(status: int, request_id: str) -> Refusal:
             "There was an error while communicating with the machine running this server. This error has been logged,"
             f" please try again. (code: {status}) (request_id: {request_id})"
         )
-    return Refusal(status, "DaemonConnectionException", detail)
+    return PanelRefusal(status, "DaemonConnectionException", detail)

@@ -21,8 +21,8 @@ from starlette.types import Receive, Scope, Send
 
 from daemon.sandbox import checks, requests
 from daemon.sandbox.answers import (
-    Answer,
-    Refusal,
+    PanelRefusal,
+    SandboxAnswer,
     empty_answer,
     html_answer,
     not_found,
@@ -31,7 +31,7 @@ from daemon.sandbox.answers import (
 from daemon.sandbox.control import Control
 from daemon.sandbox.database import OneFile
 from daemon.sandbox.dates import http_date
-from daemon.sandbox.endpoints import Endpoints, Visit
+from daemon.sandbox.endpoints import SandboxEndpoints, Visit
 from daemon.sandbox.limits import Window
 from daemon.sandbox.orders import Call, ConnectionLostError, Fault, Loss
 from daemon.sandbox.records import Backup, Key, Kind, Server
@@ -39,7 +39,7 @@ from daemon.sandbox.world import World
 
 NO_FAULT = Fault("none")
 
-Handler = Callable[[Visit], Awaitable[Answer]]
+Handler = Callable[[Visit], Awaitable[SandboxAnswer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class PanelApp:
     def __init__(self, world: World) -> None:
         self.world = world
         self.calls: deque[CallMade] = deque(maxlen=100_000)
-        self._endpoints = endpoints = Endpoints(world)
+        self._endpoints = endpoints = SandboxEndpoints(world)
         self._database = OneFile()
         one_server = "/api/client/servers/{server}"
         backups = one_server + "/backups"
@@ -117,7 +117,9 @@ class PanelApp:
             raise ConnectionLostError(Loss.SILENT)
         return self._response(answer, fault.loss)
 
-    async def _suffer(self, fault: Fault, server: str | None, process: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _suffer(
+        self, fault: Fault, server: str | None, process: Callable[[], Awaitable[SandboxAnswer]]
+    ) -> SandboxAnswer:
         if fault.meanwhile is not None:
             fault.meanwhile(self.world, server)
         if fault.before:
@@ -129,14 +131,14 @@ class PanelApp:
             answer = fault.answer
         return answer if fault.change is None else fault.change(answer)
 
-    async def _process(self, handler: Handler, request: Request, fault: Fault) -> Answer:
+    async def _process(self, handler: Handler, request: Request, fault: Fault) -> SandboxAnswer:
         if self.world.settings.web_down:
             return html_answer(502, "Bad Gateway")
         writes_first = handler in (self._endpoints.create, self._endpoints.restore)
         async with self._database.held(writes_first, self.world.settings.kind):
             return await self._answer(handler, request, fault)
 
-    async def _answer(self, handler: Handler, request: Request, fault: Fault) -> Answer:
+    async def _answer(self, handler: Handler, request: Request, fault: Fault) -> SandboxAnswer:
         limit_headers: dict[str, str] = {}
         try:
             self._check_panel()
@@ -152,7 +154,7 @@ class PanelApp:
                 limit_headers = {}  # those of its own limit take their place, also on its 429
                 limit_headers = checks.admit_restore(self.world, visit.server)
             answer = await handler(replace(visit, forgetful=fault.forgetful))
-        except Refusal as refusal:
+        except PanelRefusal as refusal:
             answer = self._refused(refusal, request)
         return answer.with_headers(limit_headers)
 
@@ -161,7 +163,7 @@ class PanelApp:
         if settings.maintenance:
             seconds = settings.maintenance_retry
             headers = {} if seconds is None else {"Retry-After": str(seconds)}
-            raise Refusal(503, "HttpException", "Service Unavailable", headers=headers)
+            raise PanelRefusal(503, "HttpException", "Service Unavailable", headers=headers)
         if settings.database_down:
             raise query_failed()
 
@@ -187,7 +189,7 @@ class PanelApp:
             raise not_found()
         return server, backup
 
-    def _refused(self, refusal: Refusal, request: Request) -> Answer:
+    def _refused(self, refusal: PanelRefusal, request: Request) -> SandboxAnswer:
         base_url = str(request.base_url).rstrip("/")
         settings = self.world.settings
         return refusal.answer(
@@ -197,7 +199,7 @@ class PanelApp:
             login="/login" if settings.kind is Kind.PELICAN else "/auth/login",
         )
 
-    def _response(self, answer: Answer, loss: Loss | None = None) -> Response:
+    def _response(self, answer: SandboxAnswer, loss: Loss | None = None) -> Response:
         headers = {"Cache-Control": "no-cache, private", **answer.headers}
         headers["Date"] = http_date(self.world.now())
         if answer.content_type is not None:
@@ -223,7 +225,7 @@ class BrokenResponse(Response):
         raise ConnectionLostError(self.loss)
 
 
-def _wrong_method(request: Request, methods: list[str]) -> Refusal:
+def _wrong_method(request: Request, methods: list[str]) -> PanelRefusal:
     path = request.url.path.lstrip("/")
     detail = f"The {request.method} method is not supported for route {path}. Supported methods: {', '.join(methods)}."
-    return Refusal(405, "MethodNotAllowedHttpException", detail, headers={"Allow": ", ".join(methods)})
+    return PanelRefusal(405, "MethodNotAllowedHttpException", detail, headers={"Allow": ", ".join(methods)})

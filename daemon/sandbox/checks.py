@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from daemon.sandbox import limits
 from daemon.sandbox.answers import (
-    Refusal,
+    PanelRefusal,
     bad_request,
     node_trouble,
     not_found,
@@ -24,14 +24,14 @@ PANEL_PATIENCE = 15.0
 def check_access(server: Server, user: User) -> None:
     """Raise 404 if `user` must not know of the server."""
     if server.permissions(user) is None:
-        raise Refusal(404, "NotFoundHttpException", "The requested resource does not exist on this server.")
+        raise PanelRefusal(404, "NotFoundHttpException", "The requested resource does not exist on this server.")
 
 
 def check_state(server: Server, kind: Kind) -> None:
     """Raise 409 if the server is in a state that hinders every call for its backups."""
     conflict = _conflict(server, kind)
     if conflict is not None:
-        raise Refusal(409, "ServerStateConflictException", conflict)
+        raise PanelRefusal(409, "ServerStateConflictException", conflict)
 
 
 def check_create(world: World, server: Server) -> None:
@@ -42,7 +42,7 @@ def check_create(world: World, server: Server) -> None:
     limit = server.limit or 0
     if held >= limit:
         detail = f"Cannot create a new backup, this server has reached its limit of {limit} backups."
-        raise Refusal(400, "TooManyBackupsException", detail)
+        raise PanelRefusal(400, "TooManyBackupsException", detail)
     if world.settings.kind is Kind.PELICAN:
         _check_backup_host(server)
 
@@ -59,7 +59,7 @@ def check_delete(backup: Backup) -> None:
     """Raise if it is locked *and* successful: a lock on any other does not hinder the panel."""
     if backup.locked and backup.successful:
         detail = "Cannot delete a backup that is marked as locked."
-        raise Refusal(400, "BackupLockedException", detail)
+        raise PanelRefusal(400, "BackupLockedException", detail)
 
 
 def admit_restore(world: World, server: Server) -> dict[str, str]:
@@ -90,7 +90,7 @@ def check_node(world: World, server: Server, backup: Backup | None = None, *, de
         raise _node_trouble(world, 500)
 
 
-def _node_trouble(world: World, error: int | None) -> Refusal:
+def _node_trouble(world: World, error: int | None) -> PanelRefusal:
     """How the panel words it that the node answered with that error; with nothing at all, where it is None."""
     if world.settings.kind is Kind.PELICAN:
         return pelicans_node_trouble(answered=error is not None)

@@ -30,7 +30,7 @@ from starlette.routing import Route
 
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.faults import MAKERS
-from daemon.sandbox.records import Backup, Digest, Kind, NodeState, Outcome, Server, State, Storage, Work
+from daemon.sandbox.records import Backup, BackupEnding, Digest, Kind, NodeState, Server, State, Storage, Work
 from daemon.sandbox.shapes import time_text
 from daemon.sandbox.tongues import tongue
 from daemon.sandbox.world import World
@@ -67,7 +67,7 @@ NODE: Setters = {
 WORK: Setters = {
     "seconds": float,
     "size": int,
-    "outcome": Outcome,
+    "outcome": BackupEnding,
     "late": optional(float),
     "flavour": Flavour,
 }

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 
 from daemon.sandbox import checks, requests, shapes
-from daemon.sandbox.answers import Answer, bad_request, empty_answer, forbidden, json_answer, query_failed
+from daemon.sandbox.answers import SandboxAnswer, bad_request, empty_answer, forbidden, json_answer, query_failed
 from daemon.sandbox.links import sign_link
 from daemon.sandbox.records import EVERYTHING, Backup, Server, Storage, User
 from daemon.sandbox.world import World
@@ -46,13 +46,13 @@ class Visit:
             raise forbidden()
 
 
-class Endpoints:
+class SandboxEndpoints:
     """What each of them does; every one raises `Refusal` where the panel says no."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def servers(self, visit: Visit) -> Answer:
+    async def servers(self, visit: Visit) -> SandboxAnswer:
         query = visit.request.query_params
         every = query.get("type") == "admin-all"
         servers = self.world.seen_by(visit.user, all_servers=every) if visit.user.admin or not every else []
@@ -60,19 +60,19 @@ class Endpoints:
             shapes.server_list(servers, visit.user, self.world.settings.kind, query, _url(visit.request))
         )
 
-    async def server(self, visit: Visit) -> Answer:
+    async def server(self, visit: Visit) -> SandboxAnswer:
         return json_answer(shapes.server_view(visit.server, visit.user, self.world.settings.kind))
 
-    async def list(self, visit: Visit) -> Answer:
+    async def list(self, visit: Visit) -> SandboxAnswer:
         visit.need("backup.read")
         query = visit.request.query_params
         return json_answer(shapes.backup_list(visit.server, self.world.settings, query, _url(visit.request)))
 
-    async def view(self, visit: Visit) -> Answer:
+    async def view(self, visit: Visit) -> SandboxAnswer:
         visit.need("backup.read")
         return self._backup_answer(visit.backup)
 
-    async def create(self, visit: Visit) -> Answer:
+    async def create(self, visit: Visit) -> SandboxAnswer:
         """Between looking at the limits and recording, the panel waits for the node: parallel calls get through."""
         visit.need("backup.create")
         name, ignored, locked = requests.validate_create(visit.fields, self.world.settings)
@@ -84,12 +84,12 @@ class Endpoints:
         echoed = replace(backup, name=name) if self.world.settings.echo and name else backup
         return self._backup_answer(echoed)
 
-    async def lock(self, visit: Visit) -> Answer:
+    async def lock(self, visit: Visit) -> SandboxAnswer:
         visit.need("backup.delete")
         self.world.toggle_lock(visit.server, visit.backup, by=visit.user.name)
         return self._backup_answer(visit.backup)
 
-    async def restore(self, visit: Visit) -> Answer:
+    async def restore(self, visit: Visit) -> SandboxAnswer:
         visit.need("backup.restore")
         requests.validate_restore(visit.fields)
         checks.check_restore(visit.server, visit.backup)
@@ -98,7 +98,7 @@ class Endpoints:
         self.world.restore(visit.server, visit.backup, by=visit.user.name)
         return empty_answer()
 
-    async def delete(self, visit: Visit) -> Answer:
+    async def delete(self, visit: Visit) -> SandboxAnswer:
         visit.need("backup.delete")
         checks.check_delete(visit.backup)
         if visit.server.storage is Storage.NODE:
@@ -110,21 +110,21 @@ class Endpoints:
         self.world.remove(visit.server, visit.backup, by=visit.user.name)
         return empty_answer()
 
-    async def rename(self, visit: Visit) -> Answer:
+    async def rename(self, visit: Visit) -> SandboxAnswer:
         """Only a Pelican has it."""
         visit.need("backup.delete")
         name = requests.validate_rename(visit.fields, self.world.settings)
         self.world.rename(visit.server, visit.backup, name, by=visit.user.name)
         return self._backup_answer(visit.backup)
 
-    async def download(self, visit: Visit) -> Answer:
+    async def download(self, visit: Visit) -> SandboxAnswer:
         visit.need("backup.download")
         if visit.server.storage is Storage.OTHER:
             raise bad_request("The backup requested references an unknown disk driver type and cannot be downloaded.")
         url = sign_link(self.world, visit.server, visit.backup)
         return json_answer({"object": "signed_url", "attributes": {"url": url}})
 
-    def _backup_answer(self, backup: Backup) -> Answer:
+    def _backup_answer(self, backup: Backup) -> SandboxAnswer:
         return json_answer(shapes.backup(backup, self.world.settings))
 
     async def _wait_for_node(self, server: Server) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from daemon.sandbox.answers import Answer, Refusal, html_answer, json_answer, node_trouble, redirect_answer
+from daemon.sandbox.answers import PanelRefusal, SandboxAnswer, html_answer, json_answer, node_trouble, redirect_answer
 from daemon.sandbox.orders import Fault, Loss
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def refused(
 ) -> Fault:
     """Any refusal in the panel's own form; `retry_after` as it is to stand in the header."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    refusal = Refusal(status, code, detail, headers=headers)
+    refusal = PanelRefusal(status, code, detail, headers=headers)
     return Fault(f"refused {status} {code}", processed=False, answer=refusal.answer(wants_json=True, base_url=""))
 
 
@@ -61,7 +61,7 @@ def odd(document: object = None) -> Fault:
 
 def huge(size: int = 64 * 1024 * 1024) -> Fault:
     """200 with a JSON text that is far too long."""
-    return Fault("huge", processed=False, answer=Answer(200, b'"' + b"x" * size + b'"'))
+    return Fault("huge", processed=False, answer=SandboxAnswer(200, b'"' + b"x" * size + b'"'))
 
 
 def lost_before() -> Fault:
@@ -111,7 +111,7 @@ def late(seconds: float = 20.0) -> Fault:
 def job() -> Fault:
     """What forks that work by jobs answer to create, restore and delete, before it is done."""
 
-    def as_job(_answer: Answer) -> Answer:
+    def as_job(_answer: SandboxAnswer) -> SandboxAnswer:
         document = {"job_id": REQUEST_ID, "status": "pending", "message": "The backup job has been queued."}
         return json_answer(document, 202)
 
@@ -185,10 +185,10 @@ def vanishes(position: int = 0) -> Fault:
     return Fault("vanishes", meanwhile=vanish)
 
 
-def _changed(change: Callable[[dict[str, Any]], None]) -> Callable[[Answer], Answer]:
+def _changed(change: Callable[[dict[str, Any]], None]) -> Callable[[SandboxAnswer], SandboxAnswer]:
     """A change of the JSON document; an answer of another form, a refusal for one, stays as it is."""
 
-    def apply(answer: Answer) -> Answer:
+    def apply(answer: SandboxAnswer) -> SandboxAnswer:
         document = answer.document()
         try:
             change(document)
@@ -199,7 +199,7 @@ def _changed(change: Callable[[dict[str, Any]], None]) -> Callable[[Answer], Ans
     return apply
 
 
-def _each_attributes(change: Callable[[dict[str, Any]], None]) -> Callable[[Answer], Answer]:
+def _each_attributes(change: Callable[[dict[str, Any]], None]) -> Callable[[SandboxAnswer], SandboxAnswer]:
     def apply(document: dict[str, Any]) -> None:
         for row in document.get("data", [document]):
             change(row["attributes"])

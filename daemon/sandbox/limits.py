@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.sandbox.answers import Refusal
+from daemon.sandbox.answers import PanelRefusal
 from daemon.sandbox.records import Server, Settings, State
 
 API_SECONDS = 60.0
@@ -31,7 +31,7 @@ class Window:
         return {**headers, "X-RateLimit-Remaining": str(limit - self.count)}
 
 
-def too_many_attempts(headers: dict[str, str], wait: int, now: datetime) -> Refusal:
+def too_many_attempts(headers: dict[str, str], wait: int, now: datetime) -> PanelRefusal:
     """429 of the general kind, with the second from which it is over."""
     headers = {
         **headers,
@@ -39,7 +39,7 @@ def too_many_attempts(headers: dict[str, str], wait: int, now: datetime) -> Refu
         "Retry-After": str(wait),
         "X-RateLimit-Reset": str(int(now.timestamp()) + wait),
     }
-    return Refusal(429, "ThrottleRequestsException", "Too Many Attempts.", headers=headers)
+    return PanelRefusal(429, "ThrottleRequestsException", "Too Many Attempts.", headers=headers)
 
 
 def check_creation(server: Server, settings: Settings, now: datetime) -> None:
@@ -61,7 +61,7 @@ def check_creation(server: Server, settings: Settings, now: datetime) -> None:
         " time."
     )
     headers = {"Retry-After": str(wait)} if wait else {}
-    raise Refusal(429, "TooManyRequestsHttpException", detail, headers=headers)
+    raise PanelRefusal(429, "TooManyRequestsHttpException", detail, headers=headers)
 
 
 def forget_old_creations(server: Server, settings: Settings, now: datetime) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from daemon.sandbox.answers import Answer
+from daemon.sandbox.answers import SandboxAnswer
 
 
 class Call(StrEnum):
@@ -67,8 +67,8 @@ class Fault:
     after: float = 0.0
     processed: bool = True
     meanwhile: Callable[[Any, str | None], None] | None = None
-    answer: Answer | None = None
-    change: Callable[[Answer], Answer] | None = None
+    answer: SandboxAnswer | None = None
+    change: Callable[[SandboxAnswer], SandboxAnswer] | None = None
     loss: Loss | None = None
     forgetful: bool = False
 

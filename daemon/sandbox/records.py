@@ -117,7 +117,7 @@ class Node:
     backup_host: bool = True
 
 
-class Outcome(StrEnum):
+class BackupEnding(StrEnum):
     """How a backup ends. STUCK never does."""
 
     GOOD = "good"
@@ -134,7 +134,7 @@ class Work:
 
     seconds: float = 1.0
     size: int = 20_000
-    outcome: Outcome = Outcome.GOOD
+    outcome: BackupEnding = BackupEnding.GOOD
     late: float | None = None
     flavour: Flavour = Flavour.WHOLE
 

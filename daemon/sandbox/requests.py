@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from daemon.sandbox.answers import Refusal, bad_request, forbidden, invalid
+from daemon.sandbox.answers import PanelRefusal, bad_request, forbidden, invalid
 from daemon.sandbox.records import Key, Kind, Settings
 
 BOOLEANS: Mapping[object, bool] = {True: True, False: False, "1": True, "0": False}
@@ -27,7 +27,7 @@ def authenticate(request: Request, keys: Mapping[str, Key], panel: Kind) -> Key:
         kind = kind.capitalize()
     key = keys.get(token) if kind == "Bearer" else None
     if key is None:
-        raise Refusal(401, "AuthenticationException", "Unauthenticated.")
+        raise PanelRefusal(401, "AuthenticationException", "Unauthenticated.")
     return key
 
 
@@ -109,4 +109,4 @@ def _boolean(value: object) -> bool | None:
 
 def _raise_invalid(errors: list[dict[str, Any]]) -> None:
     if errors:
-        raise Refusal(422, "ValidationException", errors[0]["detail"], errors=errors)
+        raise PanelRefusal(422, "ValidationException", errors[0]["detail"], errors=errors)

@@ -16,12 +16,12 @@ from daemon.sandbox.agenda import Agenda
 from daemon.sandbox.orders import Faults
 from daemon.sandbox.records import (
     Backup,
+    BackupEnding,
     Change,
     Entry,
     Key,
     Kind,
     Node,
-    Outcome,
     Server,
     Settings,
     State,
@@ -169,8 +169,8 @@ class World:
         work = server.coming.popleft() if server.coming else server.work
         backup = Backup(self.new_uuid(), text, made, locked, tuple(ignored), size=work.size, flavour=work.flavour)
         self._insert(server, backup, by)
-        if work.outcome is not Outcome.STUCK:
-            self.later(work.seconds, lambda: self.report(server, backup, success=work.outcome is Outcome.GOOD))
+        if work.outcome is not BackupEnding.STUCK:
+            self.later(work.seconds, lambda: self.report(server, backup, success=work.outcome is BackupEnding.GOOD))
         if work.late is not None:
             self.later(work.late, lambda: self.report(server, backup, success=True))
         return backup

@@ -27,7 +27,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class VerifyResult:
     """The result of a check. `contents` is None if the archive could not be read to its end."""
 
     size: int
@@ -37,9 +37,9 @@ class Finding:
     warnings: tuple[Complaint, ...] = ()
 
 
-def verify(source: Source, expected: Expected) -> Finding:
+def verify(source: Source, expected: Expected) -> VerifyResult:
     """Fetch a backup and check it; raises TransferError, HostError, PanelError if that is impossible."""
-    reader = Reader(expected.algorithm)
+    reader = ArchiveReader(expected.algorithm)
     difference = Transfer(source, reader, expected).run()
     return reader.finding(expected, difference)
 
@@ -71,7 +71,7 @@ class _Archive:
                 self.damage = str(error)
 
 
-class Reader:
+class ArchiveReader:
     """A sink that reads the archive and keeps none of it."""
 
     rewinds = True
@@ -90,7 +90,7 @@ class Reader:
         self.tally.add(piece)
         self._archive.add(piece)
 
-    def finding(self, expected: Expected, difference: str | None) -> Finding:
+    def finding(self, expected: Expected, difference: str | None) -> VerifyResult:
         """Given what is wrong with size or checksum, return that and all else that was found."""
         self._archive.end()
         walker, damage = self._archive.walker, self._archive.damage
@@ -109,7 +109,7 @@ class Reader:
                 Complaint(ProblemCode.OUTWARD_LINK, _listed("is a link to somewhere outside", walker.outward))
             )
         contents = None if damage else Contents(walker.files, walker.bytes, walker.entries)
-        return Finding(self.tally.size, self.tally.checksum, contents, tuple(problems), tuple(warnings))
+        return VerifyResult(self.tally.size, self.tally.checksum, contents, tuple(problems), tuple(warnings))
 
 
 def _listed(what: str, names: Names) -> str:

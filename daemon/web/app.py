@@ -16,7 +16,7 @@ from daemon.errors import StateError
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import CONTENT_TYPE, Metrics
 from daemon.web.fleet_page import FleetPage
-from daemon.web.guard import Guard
+from daemon.web.guard import AccessGuard
 from daemon.web.html import tag
 from daemon.web.parts import STYLE_HASH, page
 from daemon.web.server_page import server_page
@@ -55,7 +55,7 @@ def make_app(fleet_status: FleetStatus, config: Callable[[], HttpConfig], *, sha
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refused})
     app.router.redirect_slashes = False
-    return Guard(app, config, HEADERS)
+    return AccessGuard(app, config, HEADERS)
 
 
 class _Answers:

@@ -29,7 +29,7 @@ or PTERO_BACKUPD_HTTP__HOSTS='["NAME"]'. A plain address needs no entry.
 """
 
 
-class Guard:
+class AccessGuard:
     """The app behind it is asked only by those whom the configuration, as it is at that moment, admits."""
 
     def __init__(self, app: ASGIApp, config: Callable[[], HttpConfig], headers: dict[str, str]) -> None:

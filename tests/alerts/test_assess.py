@@ -9,7 +9,7 @@ import pytest
 
 from daemon.alerts.assess import report_of
 from daemon.alerts.message import of_outcome
-from daemon.core.alerting import Alert, AlertState, Event, Report, reported
+from daemon.core.alerting import Alert, AlertState, Event, RotationReport, reported
 from daemon.rotation.outcome import Result
 from daemon.status.history import Good, ServerHistory
 from tests.alerts.build import NOON, order, outcome, server
@@ -18,24 +18,24 @@ HISTORY = ServerHistory.begun(NOON)
 LATER = NOON + timedelta(minutes=10)
 DONE, SKIPPED, FAILED, REFUSED = Result
 ROWS = [
-    (outcome(DONE, good=True), 0, Report(good=True)),
-    (outcome(DONE, "stuck", good=True), 0, Report(good=True)),
-    (outcome(DONE, "permission-lacking", good=True), 0, Report(good=True, trouble=Event.FAILED)),
-    (outcome(SKIPPED, "server-state"), 0, Report(excused=True)),
-    (outcome(SKIPPED, "server-state", passing=True, retry_at=LATER), 3, Report()),
-    (outcome(FAILED, "panel-unreachable"), 0, Report(trouble=Event.FAILED)),
-    (outcome(FAILED, "panel-unreachable", retry_at=LATER), 0, Report()),
-    (outcome(FAILED, "panel-unreachable", retry_at=LATER), 1, Report(trouble=Event.FAILED)),
-    (outcome(FAILED, "backup-failed"), 1, Report(trouble=Event.FAILED)),
-    (outcome(FAILED, "backup-suspicious"), 0, Report(trouble=Event.SUSPICIOUS)),
-    (outcome(FAILED, "backup-suspicious", "journal"), 0, Report(trouble=Event.SUSPICIOUS)),
-    (outcome(REFUSED, "limit"), 0, Report(trouble=Event.LIMIT)),
-    (outcome(REFUSED, "max-deletions", good=True), 0, Report(good=True, trouble=Event.FAILED)),
+    (outcome(DONE, good=True), 0, RotationReport(good=True)),
+    (outcome(DONE, "stuck", good=True), 0, RotationReport(good=True)),
+    (outcome(DONE, "permission-lacking", good=True), 0, RotationReport(good=True, trouble=Event.FAILED)),
+    (outcome(SKIPPED, "server-state"), 0, RotationReport(excused=True)),
+    (outcome(SKIPPED, "server-state", passing=True, retry_at=LATER), 3, RotationReport()),
+    (outcome(FAILED, "panel-unreachable"), 0, RotationReport(trouble=Event.FAILED)),
+    (outcome(FAILED, "panel-unreachable", retry_at=LATER), 0, RotationReport()),
+    (outcome(FAILED, "panel-unreachable", retry_at=LATER), 1, RotationReport(trouble=Event.FAILED)),
+    (outcome(FAILED, "backup-failed"), 1, RotationReport(trouble=Event.FAILED)),
+    (outcome(FAILED, "backup-suspicious"), 0, RotationReport(trouble=Event.SUSPICIOUS)),
+    (outcome(FAILED, "backup-suspicious", "journal"), 0, RotationReport(trouble=Event.SUSPICIOUS)),
+    (outcome(REFUSED, "limit"), 0, RotationReport(trouble=Event.LIMIT)),
+    (outcome(REFUSED, "max-deletions", good=True), 0, RotationReport(good=True, trouble=Event.FAILED)),
 ]
 
 
 @pytest.mark.parametrize(("ended", "attempt", "report"), ROWS)
-def test_an_outcome_is_judged(tmp_path: Path, ended: Any, attempt: int, report: Report) -> None:
+def test_an_outcome_is_judged(tmp_path: Path, ended: Any, attempt: int, report: RotationReport) -> None:
     """A failure that is tried again in a moment is no trouble yet, its second attempt is."""
     assert report_of(order(server(tmp_path), attempt), ended) == report
 
@@ -60,7 +60,7 @@ def test_a_good_backup_whose_deletions_are_held_did_not_fail(tmp_path: Path, cod
 def test_a_rotation_without_a_backup_has_got_no_good_one(tmp_path: Path) -> None:
     """Nothing was created, so that nothing can be good."""
     nothing = outcome(FAILED, "panel-unreachable", good=True)
-    assert report_of(order(server(tmp_path)), replace(nothing, created=None)) == Report(trouble=Event.FAILED)
+    assert report_of(order(server(tmp_path)), replace(nothing, created=None)) == RotationReport(trouble=Event.FAILED)
 
 
 def test_a_deletion_that_failed_is_told_once_and_not_each_day_anew(tmp_path: Path) -> None:

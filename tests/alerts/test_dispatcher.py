@@ -25,7 +25,7 @@ from daemon.fleet.fleet import Fleet
 from daemon.log import configure
 from daemon.rotation.outcome import Result
 from daemon.sandbox.faults import web_page
-from daemon.sandbox.records import Outcome, Server, Settings, User, Work
+from daemon.sandbox.records import BackupEnding, Server, Settings, User, Work
 from daemon.sandbox.scenes import KEY, empty
 from daemon.state import Alert, Journal
 from daemon.status.tracker import StatusTracker
@@ -132,7 +132,7 @@ class Stage:
 
     def fail(self, times: int = 1) -> None:
         """Let the next backups of survival fail on their node."""
-        self.survival.coming.extend([Work(outcome=Outcome.FAILED)] * times)
+        self.survival.coming.extend([Work(outcome=BackupEnding.FAILED)] * times)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-from daemon.config.errors import Problem as Mistake
+from daemon.config.errors import ConfigIssue as Mistake
 from daemon.core.model import Action, Backup, Completeness, Listing, Reason, Server, State, Verdict
 from daemon.core.plan import Plan
 from daemon.documents import commands as documents

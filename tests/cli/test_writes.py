@@ -12,7 +12,7 @@ import pytest
 
 from daemon.__main__ import main
 from daemon.sandbox import faults
-from daemon.sandbox.records import Backup, Change, Outcome, State, User, Work
+from daemon.sandbox.records import Backup, BackupEnding, Change, State, User, Work
 from daemon.state.local.locks import server_lock
 from tests.cli.conftest import Cli, Panel, Ran, interrupt
 from tests.cli.test_commands import shape
@@ -156,7 +156,7 @@ def test_create_with_what_cannot_be_is_a_usage_error(backups: Backups, panel: Pa
 
 def test_create_that_fails_says_all_that_is_to_be_said(backups: Backups, panel: Panel) -> None:
     """What failed is the error, what else should be known a note."""
-    panel.survival.work = Work(outcome=Outcome.FAILED)
+    panel.survival.work = Work(outcome=BackupEnding.FAILED)
     ran = backups("create", "--wait", "--lock", "--name", "mine")
     assert (ran.code, ran.out) == (4, "")
     assert "mine is failed" in ran.err

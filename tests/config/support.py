@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.errors import ConfigError, Problem
+from daemon.config.errors import ConfigError, ConfigIssue
 from daemon.config.load import load
 from daemon.config.values import Config
 
@@ -46,7 +46,7 @@ def loaded(folder: Path, text: str = RIGHT, environ: Mapping[str, str] = ENVIRON
     return load(write(folder, text), environ)
 
 
-def problems(path: Path | None, environ: Mapping[str, str] = ENVIRONMENT) -> tuple[Problem, ...]:
+def problems(path: Path | None, environ: Mapping[str, str] = ENVIRONMENT) -> tuple[ConfigIssue, ...]:
     """The problems for which a configuration is refused."""
     with pytest.raises(ConfigError) as refusal:
         load(path, environ)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.config.errors import Problem
+from daemon.config.errors import ConfigIssue
 from daemon.config.load import load
 from daemon.config.values import duplicates
 from daemon.core.keep import Keep
@@ -204,7 +204,7 @@ def test_a_duplicate_is_found_where_the_rest_is_wrong(tmp_path: Path) -> None:
 def test_the_panel_s_uuids_tell_what_the_configuration_could_not(tmp_path: Path) -> None:
     """At run time each server's uuid is known; the second of two names for one server has a problem."""
     config = loaded(tmp_path, TWO_PANELS + 'panel = "other"\n', OTHER_KEY)
-    same = Problem(
+    same = ConfigIssue(
         str(tmp_path / "config.toml"),
         "servers.again.id",
         f'"{UUID}"',

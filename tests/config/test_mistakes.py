@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.errors import ConfigError, Problem, shown
+from daemon.config.errors import ConfigError, ConfigIssue, shown
 from daemon.config.load import load
 from daemon.errors import Exit
 from tests.config.support import ENVIRONMENT, KEY, RIGHT, loaded, problems, write
@@ -232,12 +232,12 @@ def test_what_nests_too_deeply_to_be_shown_is_not() -> None:
 @pytest.mark.parametrize(
     ("problem", "text"),
     [
-        (Problem("f", "a.b", "5", "must be less", "write 4"), "a.b = 5: must be less; write 4"),
-        (Problem("f", "a.b", '"x"', '"x" is no size'), 'a.b: "x" is no size'),
-        (Problem("f", "", None, "there is no such file"), "there is no such file"),
+        (ConfigIssue("f", "a.b", "5", "must be less", "write 4"), "a.b = 5: must be less; write 4"),
+        (ConfigIssue("f", "a.b", '"x"', '"x" is no size'), 'a.b: "x" is no size'),
+        (ConfigIssue("f", "", None, "there is no such file"), "there is no such file"),
     ],
 )
-def test_a_problem_is_one_sentence(problem: Problem, text: str) -> None:
+def test_a_problem_is_one_sentence(problem: ConfigIssue, text: str) -> None:
     """Key and value, the reason, the suggestion; a value that the reason tells is told once."""
     assert str(problem) == text
 

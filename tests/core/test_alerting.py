@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.alerting import GRACE, Alert, AlertState, Event, Report, due_by, looked, reported, wanted
+from daemon.core.alerting import GRACE, Alert, AlertState, Event, RotationReport, due_by, looked, reported, wanted
 from daemon.core.calendar import Starts, parse_schedule
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
-GOOD = Report(good=True)
+GOOD = RotationReport(good=True)
 TROUBLES = (Event.FAILED, Event.LIMIT, Event.SUSPICIOUS, Event.OVERDUE)
 
 
-def told(watch: AlertState, *reports: Report) -> list[list[Alert]]:
+def told(watch: AlertState, *reports: RotationReport) -> list[list[Alert]]:
     """What is told of each of the reports."""
     heard = []
     for report in reports:
@@ -24,15 +24,15 @@ def told(watch: AlertState, *reports: Report) -> list[list[Alert]]:
     return heard
 
 
-def trouble(event: Event, *, good: bool = False) -> Report:
+def trouble(event: Event, *, good: bool = False) -> RotationReport:
     """A rotation that met this trouble."""
-    return Report(good=good, trouble=event)
+    return RotationReport(good=good, trouble=event)
 
 
 def test_the_events_are_called_as_the_configuration_calls_them() -> None:
     """Whoever is to be told asks for them by these words."""
     assert [*Event] == ["failed", "limit", "suspicious", "overdue", "new_normal", "recovered", "done"]
-    assert Report() == Report(good=False, trouble=None, excused=False)
+    assert RotationReport() == RotationReport(good=False, trouble=None, excused=False)
 
 
 def test_a_trouble_is_told_once_and_then_its_end() -> None:
@@ -55,7 +55,7 @@ def test_each_suspicious_backup_is_told() -> None:
 
 def test_that_small_ones_are_believed_is_told_as_what_it_is() -> None:
     """It is no recovery; and only where small ones were told before it."""
-    small, believed = trouble(Event.SUSPICIOUS), Report(good=True, shrunk=True)
+    small, believed = trouble(Event.SUSPICIOUS), RotationReport(good=True, shrunk=True)
     new_normal = Alert(Event.NEW_NORMAL, (Event.SUSPICIOUS,))
     assert told(AlertState(), small, believed, believed)[1:] == [
         [new_normal, Alert(Event.DONE)],
@@ -109,13 +109,13 @@ def test_a_good_backup_ends_what_was_told() -> None:
 def test_what_decides_nothing_tells_nothing_and_changes_nothing() -> None:
     """A first failure that is tried again, a state that passes."""
     state = AlertState(told=frozenset({Event.LIMIT}))
-    assert reported(state, Report()) == (state, ())
+    assert reported(state, RotationReport()) == (state, ())
 
 
 def test_a_suspended_server_is_excused_and_has_not_recovered() -> None:
     """What was told stays told."""
     state = AlertState(told=frozenset({Event.FAILED}))
-    assert reported(state, Report(excused=True)) == (state, ())
+    assert reported(state, RotationReport(excused=True)) == (state, ())
 
 
 @pytest.mark.parametrize(
@@ -176,11 +176,13 @@ def test_each_good_backup_is_told_to_who_asked_for_it() -> None:
     assert not wanted(Alert(Event.DONE), {Event.FAILED})
 
 
-reports = st.builds(Report, good=st.booleans(), trouble=st.none() | st.sampled_from(TROUBLES), excused=st.booleans())
+reports = st.builds(
+    RotationReport, good=st.booleans(), trouble=st.none() | st.sampled_from(TROUBLES), excused=st.booleans()
+)
 
 
 @given(st.lists(reports, max_size=12))
-def test_whatever_happens_troubles_and_ends_alternate(happening: list[Report]) -> None:
+def test_whatever_happens_troubles_and_ends_alternate(happening: list[RotationReport]) -> None:
     """But for a suspicious backup, a trouble is never told twice without an end between; no end without its trouble.
 
     What is wrong beside a good backup is another trouble than that none comes, though both have one name.

@@ -30,7 +30,7 @@ from daemon.sandbox.world import World
 from daemon.transfer.download import download, download_to
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import Source
-from daemon.transfer.verify import Reader, verify
+from daemon.transfer.verify import ArchiveReader, verify
 from tests.fakes import SkippingClock
 from tests.fuzz.host import Host
 from tests.fuzz.mutate import TEXTS, damaged
@@ -268,7 +268,7 @@ def archives(draw: st.DrawFn) -> bytes:
 @given(content=archives().map(gzip.compress) | damaged(DATA), step=st.integers(1, 3000))
 def test_an_archive_that_holds_anything(content: bytes, step: int) -> None:
     """It is judged, and the judgement can be written."""
-    reader = Reader()
+    reader = ArchiveReader()
     for place in range(0, len(content), step):
         reader.add(content[place : place + step])
     what = expected(content)

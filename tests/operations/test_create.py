@@ -14,7 +14,7 @@ from daemon.operations.result import OperationResult, exit_of
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Change, Outcome, Work
+from daemon.sandbox.records import BackupEnding, Change, Work
 from daemon.sandbox.records import State as Panel
 from daemon.sandbox.world import World
 from daemon.state.local.locks import server_lock
@@ -214,7 +214,7 @@ async def test_a_key_that_may_not_lock_cannot_set_the_lock_again(hand: Hand) -> 
 
 async def test_one_that_fails_loses_its_lock_and_is_not_locked_again(hand: Hand) -> None:
     """A failed backup is nothing to be kept."""
-    hand.rig.server.work = Work(outcome=Outcome.FAILED)
+    hand.rig.server.work = Work(outcome=BackupEnding.FAILED)
     handled = await create(hand.operation(), replace(WAIT, locked=True))
     assert (handled.result, codes(handled)) == (Result.FAILED, ["lock-dropped", "backup-failed"])
     assert handled.problems[0].text == "a backup that fails loses its lock; it was not set again"
@@ -387,7 +387,7 @@ async def test_a_key_that_may_only_read_creates_nothing(hand: Hand) -> None:
 async def test_one_that_is_never_completed_is_given_up_after_the_policys_timeout(hand: Hand) -> None:
     """It stays pending at the panel, and is returned so."""
     hand.rig.configure(timeout="2h")
-    hand.rig.server.work = Work(outcome=Outcome.STUCK)
+    hand.rig.server.work = Work(outcome=BackupEnding.STUCK)
     handled = await create(hand.operation(), WAIT)
     assert (handled.result, handled.state, codes(handled)) == (Result.FAILED, State.PENDING, ["timeout"])
     assert handled.backup is not None
@@ -448,7 +448,7 @@ async def test_what_is_wrong_is_told_and_not_whose_it_is(hand: Hand, locked: boo
     for days in range(1, 4):
         hand.add(f"foreign {days}", days=days, size=1_000_000)
     small = await create(hand.operation(), replace(WAIT, locked=locked))
-    hand.rig.server.coming.append(Work(outcome=Outcome.FAILED))
+    hand.rig.server.coming.append(Work(outcome=BackupEnding.FAILED))
     failed = await create(hand.operation(), replace(WAIT, locked=locked))
     for handled in (small, failed):
         text = " ".join(problem.text for problem in handled.problems)

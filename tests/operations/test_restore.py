@@ -17,7 +17,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, Change, Outcome, Work
+from daemon.sandbox.records import Backup, BackupEnding, Change, Work
 from daemon.sandbox.records import State as Panel
 from daemon.state.local.locks import is_locked, server_lock
 from tests.operations.conftest import Hand
@@ -239,7 +239,7 @@ async def test_a_safety_backup_that_cannot_be_locked_is_none(hand: Hand, row: Ba
 
 async def test_a_safety_backup_that_fails_is_none(hand: Hand, row: Backup) -> None:
     """The failed one stays for retention to clear away."""
-    hand.rig.server.coming.append(Work(outcome=Outcome.FAILED))
+    hand.rig.server.coming.append(Work(outcome=BackupEnding.FAILED))
     words = refused_without_safety(hand, await restored(hand, row))
     assert "lock" in words or "failed" in words
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from daemon.core.model import Server
 from daemon.panel import errors, reach
-from daemon.panel.answers import Answer, Call
+from daemon.panel.answers import Answer, ApiCall
 from daemon.panel.client import PanelClient
 from daemon.panel.error_map import refusal
 from daemon.panel.http import NOT_SENT
@@ -38,8 +38,8 @@ from tests.panel.stand_in import (
 
 pytestmark = pytest.mark.anyio
 
-READ = Call("GET", "/servers/x", "panel main, viewing")
-WRITE = Call("POST", "/servers/x", "panel main, writing")
+READ = ApiCall("GET", "/servers/x", "panel main, viewing")
+WRITE = ApiCall("POST", "/servers/x", "panel main, writing")
 
 
 # -- the facts' table --------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from daemon.sandbox.faults import lost_after, node_error, odd, redirected, refused
 from daemon.sandbox.node import NodeApp
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Node, Outcome, Storage, Work
+from daemon.sandbox.records import BackupEnding, Node, Storage, Work
 from daemon.sandbox.scenes import KEY
 from tests.leaks import known, leaks
 from tests.process.support import PATIENCE, Panel, command, running, serving, wait_until
@@ -89,7 +89,7 @@ def test_a_run_full_of_failures_prints_and_stores_no_secret(panel: Panel) -> Non
     panel.world.faults.order(lost_after(), on=Call.CREATE, server=lost.identifier)
     panel.world.faults.order(odd({"url": SIGNED, "key": KEY}), on=Call.LIST, server=strange.identifier, times=None)
     panel.world.faults.order(redirected(SIGNED), on=Call.SERVER, server=failed.identifier)
-    failed.work = Work(seconds=0.1, outcome=Outcome.FAILED)
+    failed.work = Work(seconds=0.1, outcome=BackupEnding.FAILED)
     others = f'panel = "main"\n[panels.other]\nurl = "{panel.url}"\n'
     others += f'[servers.wrong]\nid = "{wrong.identifier}"\npanel = "other"\n'
     file = panel.configure(echo, node, lost, failed, strange, more=others)

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.sandbox.answers import Refusal
+from daemon.sandbox.answers import PanelRefusal
 from daemon.sandbox.checks import admit_restore, check_create, check_delete, check_restore
-from daemon.sandbox.records import Backup, Change, Digest, Outcome, Server, Settings, State, Work
+from daemon.sandbox.records import Backup, BackupEnding, Change, Digest, Server, Settings, State, Work
 from daemon.sandbox.scenes import one_server
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
@@ -45,7 +45,7 @@ def refused(world: World, server: Server) -> str | None:
     """The code of the refusal that a create would get now."""
     try:
         check_create(world, server)
-    except Refusal as refusal:
+    except PanelRefusal as refusal:
         return refusal.code
     return None
 
@@ -74,7 +74,7 @@ def test_a_backup_that_the_node_reports_as_failed_loses_its_lock(
     world: World, server: Server, clock: FakeClock
 ) -> None:
     """And has a moment of completion."""
-    server.work = Work(outcome=Outcome.FAILED)
+    server.work = Work(outcome=BackupEnding.FAILED)
     backup = begin(world, server, locked=True)
     passed(world, clock, 1)
     assert (backup.state, backup.locked, backup.bytes) == (State.FAILED, False, 0)
@@ -85,7 +85,7 @@ def test_a_stuck_one_stays_pending_where_there_is_no_housekeeping(
     world: World, server: Server, clock: FakeClock
 ) -> None:
     """For as long as anybody waits."""
-    server.work = Work(outcome=Outcome.STUCK)
+    server.work = Work(outcome=BackupEnding.STUCK)
     backup = begin(world, server, locked=True)
     assert state_after(world, clock, 30 * 86_400, backup) is State.PENDING
 
@@ -95,7 +95,7 @@ def test_the_housekeeping_marks_a_stuck_one_as_failed_and_leaves_its_lock(
 ) -> None:
     """Six hours after its creation, also where it was there before the world began."""
     world.settings.housekeeping = 6 * 3600
-    server.work = Work(outcome=Outcome.STUCK)
+    server.work = Work(outcome=BackupEnding.STUCK)
     backup = begin(world, server, locked=True)
     older = world.add_backup(server, "b", state=State.PENDING, created_at=clock.now() - timedelta(hours=5))
     passed(world, clock, 3600)
@@ -123,7 +123,7 @@ def test_a_failed_one_turns_good_when_the_node_reports_late(world: World, server
 
 def test_a_node_can_report_success_after_it_reported_failure(world: World, server: Server, clock: FakeClock) -> None:
     """`late` is counted from the creation; nothing turns a good one back."""
-    server.work = Work(seconds=1, outcome=Outcome.FAILED, late=100)
+    server.work = Work(seconds=1, outcome=BackupEnding.FAILED, late=100)
     backup = begin(world, server)
     assert state_after(world, clock, 99, backup) is State.FAILED
     assert state_after(world, clock, 1, backup) is State.GOOD
@@ -133,7 +133,7 @@ def test_a_node_can_report_success_after_it_reported_failure(world: World, serve
 
 def test_what_comes_is_used_up_before_the_usual(world: World, server: Server, clock: FakeClock) -> None:
     """The next one fails, those after it are as always."""
-    server.coming.append(Work(outcome=Outcome.FAILED))
+    server.coming.append(Work(outcome=BackupEnding.FAILED))
     first, second = begin(world, server), begin(world, server)
     passed(world, clock, 1)
     assert (first.state, second.state) == (State.FAILED, State.GOOD)
@@ -179,7 +179,7 @@ def test_on_pelican_deleted_ones_do_not_count_for_the_throttle(world: World, ser
 def test_failed_ones_do_not_count_for_the_throttle(world: World, server: Server, clock: FakeClock) -> None:
     """They may be tried again at once."""
     world.settings.creation_limit = 1
-    server.work = Work(outcome=Outcome.FAILED)
+    server.work = Work(outcome=BackupEnding.FAILED)
     begin(world, server)
     assert refused(world, server) == "TooManyRequestsHttpException"
     passed(world, clock, 1)
@@ -202,7 +202,7 @@ def test_the_wait_that_the_throttle_tells(
     world.settings.creation_limit = 1
     begin(world, server)
     passed(world, clock, age)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(PanelRefusal) as caught:
         check_create(world, server)
     assert caught.value.headers.get("Retry-After") == expected
 
@@ -211,7 +211,7 @@ def test_a_lock_hinders_the_panel_only_from_deleting_good_ones(world: World, ser
     """Honouring the others is the client's part."""
     for state in (State.FAILED, State.PENDING):
         check_delete(world.add_backup(server, "a", state=state, locked=True))
-    with pytest.raises(Refusal, match="locked"):
+    with pytest.raises(PanelRefusal, match="locked"):
         check_delete(world.add_backup(server, "a", locked=True))
 
 
@@ -256,7 +256,7 @@ def test_a_restore_keeps_the_server_busy_and_tells_nobody_how_it_went(
     backup = world.add_backup(server, "a", state=State.FAILED)
     check_restore(server, backup)
     world.restore(server, backup, by="admin")
-    with pytest.raises(Refusal, match="not currently in a state"):
+    with pytest.raises(PanelRefusal, match="not currently in a state"):
         check_restore(server, backup)
     passed(world, clock, 30)
     assert server.status is None
@@ -269,7 +269,7 @@ def test_newer_panels_allow_three_restores_in_fifteen_minutes(world: World, serv
     for left in (2, 1, 0):
         assert admit_restore(world, server) == {"X-RateLimit-Limit": "3", "X-RateLimit-Remaining": str(left)}
         passed(world, clock, 10)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(PanelRefusal) as caught:
         admit_restore(world, server)
     assert (caught.value.code, caught.value.headers["Retry-After"]) == ("ThrottleRequestsException", "870")
     passed(world, clock, 870)

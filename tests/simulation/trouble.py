@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from daemon.sandbox.records import Backup, Kind, NodeState, Outcome, Server, State, Work
+from daemon.sandbox.records import Backup, BackupEnding, Kind, NodeState, Server, State, Work
 from tests.simulation import oracle
 from tests.simulation.call_faults import REFUSALS, UNDELETABLE
 from tests.simulation.configuration import KEYS, URLS
@@ -221,14 +221,14 @@ def backups_fail(sim: "Simulation", server: Server, rng: random.Random) -> None:
     late = rng.uniform(HOUR, 10 * HOUR) if rng.random() < 0.5 else None
     for _ in range(rng.randrange(1, 4)):
         server.coming.append(
-            Work(seconds=rng.uniform(1, 900), outcome=Outcome.FAILED, size=server.work.size, late=late)
+            Work(seconds=rng.uniform(1, 900), outcome=BackupEnding.FAILED, size=server.work.size, late=late)
         )
 
 
 def backups_never_end(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """The next one never does, or only after most of a day."""
     late = rng.uniform(5 * HOUR, 20 * HOUR) if rng.random() < 0.5 else None
-    server.coming.append(Work(outcome=Outcome.STUCK, size=server.work.size, late=late))
+    server.coming.append(Work(outcome=BackupEnding.STUCK, size=server.work.size, late=late))
 
 
 def backups_end_late(sim: "Simulation", server: Server, rng: random.Random) -> None:

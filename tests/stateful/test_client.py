@@ -31,7 +31,7 @@ from daemon.panel.errors import (
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Change, Outcome, Settings, State, Work
+from daemon.sandbox.records import BackupEnding, Change, Settings, State, Work
 from daemon.sandbox.scenes import KEY, empty
 from tests.fuzz.support import examples
 from tests.virtual import VirtualClock, VirtualLoop
@@ -343,8 +343,8 @@ class ClientAndPanel(RuleBasedStateMachine):
         self.during(asyncio.sleep(seconds))  # noqa: TID251 — the loop is virtual
         self.during(self._settle())
 
-    @rule(outcome=st.sampled_from(Outcome), seconds=st.sampled_from([0, 5, 300]))
-    def the_next_backup(self, outcome: Outcome, seconds: float) -> None:
+    @rule(outcome=st.sampled_from(BackupEnding), seconds=st.sampled_from([0, 5, 300]))
+    def the_next_backup(self, outcome: BackupEnding, seconds: float) -> None:
         """Will end so, after so long."""
         self.server.coming.append(Work(seconds=seconds, outcome=outcome))
 

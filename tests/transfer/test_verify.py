@@ -9,11 +9,11 @@ from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Storage
 from daemon.transfer.errors import WrongFileError
-from daemon.transfer.verify import Contents, Finding, verify
+from daemon.transfer.verify import Contents, VerifyResult, verify
 from tests.transfer.conftest import SIZE, Rig, sha1
 
 
-def look(rig: Rig) -> Finding:
+def look(rig: Rig) -> VerifyResult:
     """Verify the rig's backup."""
     return verify(rig.source(), rig.expected)
 

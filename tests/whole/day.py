@@ -30,7 +30,7 @@ from daemon.panel.client import PanelClient
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import NodeState, Outcome, Server, State, Work
+from daemon.sandbox.records import BackupEnding, NodeState, Server, State, Work
 from daemon.sandbox.scenes import KEY, fleet, history
 from daemon.sandbox.world import World
 from daemon.service.life import Service
@@ -290,8 +290,8 @@ class Trouble:
         self.between(13, 13.6, lambda on: setattr(nodes[3], "maintenance", on))
         self.between(13.9, 14.6, lambda on: setattr(mailbox, "shut", on))
         self.at(1.2, lambda: self.make_late(named["server-005"]))
-        self.at(4, lambda: named["server-025"].coming.append(Work(outcome=Outcome.STUCK)))
-        self.at(18.4, lambda: named["server-035"].coming.append(Work(outcome=Outcome.STUCK)))
+        self.at(4, lambda: named["server-025"].coming.append(Work(outcome=BackupEnding.STUCK)))
+        self.at(18.4, lambda: named["server-035"].coming.append(Work(outcome=BackupEnding.STUCK)))
         self.at(16.5, lambda: named["server-045"].coming.append(Work(seconds=9, size=SMALL)))
         for name in ("server-020", FULL):
             self.fill(named[name])
@@ -337,7 +337,7 @@ class Trouble:
 
     def fail_one(self) -> None:
         """A server's next backup fails, or the next two."""
-        failing = Work(seconds=20, outcome=Outcome.FAILED)
+        failing = Work(seconds=20, outcome=BackupEnding.FAILED)
         self.chance.choice(self.servers).coming.extend([failing] * self.chance.randint(1, 2))
 
     def touch_one(self) -> None:

@@ -17,9 +17,9 @@ from daemon.rotation.preview import preview
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order, Run
 from daemon.sandbox import faults
-from daemon.sandbox.answers import Answer
+from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Outcome, User, Work
+from daemon.sandbox.records import BackupEnding, User, Work
 from daemon.state import Journal
 from daemon.state.local import file as history_file
 from daemon.state.local.file import is_busy
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_backup_whose_date_cannot_be_read_is_not_waited_for_without_end(rig: Rig) -> None:
     """A panel or proxy that writes times without an offset: the timeout holds by our own clock then."""
 
-    def without_offset(answer: Answer) -> Answer:
+    def without_offset(answer: SandboxAnswer) -> SandboxAnswer:
         return replace(answer, body=answer.body.replace(b"+00:00", b""))
 
     odd = Fault("no offset", change=without_offset)
@@ -58,7 +58,7 @@ async def test_settling_an_earlier_create_ends_though_the_clock_was_set_back(rig
 
 async def test_by_hand_a_pending_one_is_not_taken_over_if_a_clock_that_was_set_back_since_dated_it(rig: Rig) -> None:
     """It is months old by no clock, and may never end: a new one is made instead."""
-    rig.server.coming.append(Work(outcome=Outcome.STUCK))
+    rig.server.coming.append(Work(outcome=BackupEnding.STUCK))
     start_with_the_clock_set(rig, timedelta(days=60))
     task = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(60)
@@ -199,7 +199,7 @@ async def test_a_backup_deleted_by_somebody_between_listing_and_room_does_not_co
         rig.world.add_backup(rig.server, "by hand", created_at=rig.world.now())
 
     rig.world.later(60, operator)
-    rig.server.work = Work(outcome=Outcome.FAILED)
+    rig.server.work = Work(outcome=BackupEnding.FAILED)
     await rig.rotate("resume", start)
     good = [b for b in rig.server.backups.values() if b.successful and b.name.startswith("auto-")]
     assert good

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.sandbox import faults
-from daemon.sandbox.answers import Answer
+from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Change, Kind, State
 from daemon.sandbox.scenes import own_name
@@ -51,7 +51,7 @@ async def test_a_failed_one_locked_while_its_delete_waits_for_its_turn_is_spared
     made = rig.world.now() - timedelta(days=5)
     failed = rig.world.add_backup(rig.server, own_name("survival", made, 1), created_at=made, state=State.FAILED)
 
-    def used_up(answer: Answer) -> Answer:
+    def used_up(answer: SandboxAnswer) -> SandboxAnswer:
         rig.world.later(20, lambda: setattr(failed, "locked", True))
         return answer
 
@@ -72,7 +72,7 @@ async def test_a_wrong_total_is_said_once(rig: Rig) -> None:
     """The report says each problem once."""
     rig.fill(3)
 
-    def one_more(answer: Answer) -> Answer:
+    def one_more(answer: SandboxAnswer) -> SandboxAnswer:
         body = json.loads(answer.body)
         body["meta"]["pagination"]["total"] += 1
         return replace(answer, body=json.dumps(body).encode())

@@ -7,11 +7,11 @@ import pytest
 from daemon.config.values import ServerConfig
 from daemon.errors import StateError
 from daemon.fleet.fleet import Fleet
-from daemon.rotation.outcome import Outcome as RotationOutcome
+from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import Order, Run
 from daemon.sandbox.faults import api_limit, late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Kind, Outcome, Work
+from daemon.sandbox.records import BackupEnding, Kind, Work
 from daemon.state import Journal
 from tests.whole.fleet import Daemons, at, made, rows, until
 
@@ -42,7 +42,7 @@ async def test_a_backup_that_fails_is_tried_again_once(daemons: Daemons) -> None
     survival = next(iter(daemons.world.servers.values()))
     async with daemons.running(daemons.configure()):
         await until(daemons.clock, at(1, 3, 59, 50))
-        survival.coming.extend([Work(outcome=Outcome.FAILED), Work(outcome=Outcome.FAILED)])
+        survival.coming.extend([Work(outcome=BackupEnding.FAILED), Work(outcome=BackupEnding.FAILED)])
         await until(daemons.clock, at(1, 12))
     assert rows(daemons)[1:] == [("schedule", "failed"), ("retry", "failed")]
 
@@ -301,14 +301,14 @@ async def test_listeners_are_told_and_a_broken_one_disturbs_nobody(daemons: Daem
         def began(self, order: Order) -> None:
             raise ZeroDivisionError
 
-        def ended(self, order: Order, outcome: RotationOutcome) -> None:
+        def ended(self, order: Order, outcome: Outcome) -> None:
             raise ZeroDivisionError
 
     class Listening:
         def began(self, order: Order) -> None:
             told.append((order.server.name, order.trigger))
 
-        def ended(self, order: Order, outcome: RotationOutcome) -> None:
+        def ended(self, order: Order, outcome: Outcome) -> None:
             told.append((order.server.name, f"{outcome.result}, {len(outcome.verdicts)} verdicts"))
 
     survival = next(iter(daemons.world.servers.values()))

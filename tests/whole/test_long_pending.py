@@ -12,8 +12,7 @@ from daemon.operations.rotations import dry_run_outcome
 from daemon.rotation.outcome import Result
 from daemon.rotation.preview import preview
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Outcome as Ending
-from daemon.sandbox.records import State, Work
+from daemon.sandbox.records import BackupEnding, State, Work
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig
 from tests.whole.test_trouble import deleted
@@ -53,7 +52,7 @@ async def test_a_new_one_gives_its_place_back_once_it_took_twenty_times_as_long_
     rig: Rig, history: list[str]
 ) -> None:
     """After half an hour, and not after node_hold."""
-    rig.server.coming.append(Work(outcome=Ending.STUCK))
+    rig.server.coming.append(Work(outcome=BackupEnding.STUCK))
     began = rig.clock.now()
     stuck = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(1)
@@ -64,7 +63,7 @@ async def test_a_new_one_gives_its_place_back_once_it_took_twenty_times_as_long_
 
 async def test_one_without_forerunners_holds_its_place_for_node_hold(rig: Rig) -> None:
     """Nobody knows how long the first one takes."""
-    rig.server.coming.append(Work(outcome=Ending.STUCK))
+    rig.server.coming.append(Work(outcome=BackupEnding.STUCK))
     began = rig.clock.now()
     stuck = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(1)

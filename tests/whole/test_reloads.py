@@ -10,7 +10,7 @@ import pytest
 from daemon.errors import StateError
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Outcome, Server, Work
+from daemon.sandbox.records import BackupEnding, Change, Server, Work
 from daemon.state import Journal
 from tests.whole.fleet import Daemons, at, made, rows, until
 from tests.whole.rig import Rig
@@ -107,10 +107,10 @@ async def test_nor_does_a_panel_of_another_name(daemons: Daemons, survival: Serv
 
 
 @pytest.mark.parametrize(
-    ("outcome", "expected"), [(Outcome.GOOD, ["02 04:00"]), (Outcome.FAILED, ["02 04:00", "02 04:24"])]
+    ("outcome", "expected"), [(BackupEnding.GOOD, ["02 04:00"]), (BackupEnding.FAILED, ["02 04:00", "02 04:24"])]
 )
 async def test_a_start_whose_rotation_is_under_way_is_not_served_again_because_nobody_remembers_it(
-    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, expected: list[str]
+    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch, outcome: BackupEnding, expected: list[str]
 ) -> None:
     """Seed 749437138: no journal could tell what was under way; nor is the retry lost that a failed one gets."""
     async with daemons.running(daemons.configure({"survival": survival}, splay="0s")) as fleet:

@@ -11,8 +11,7 @@ from daemon.log import configure
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Change, Kind, Work
-from daemon.sandbox.records import Outcome as Ending
+from daemon.sandbox.records import BackupEnding, Change, Kind, Work
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
@@ -132,7 +131,7 @@ async def test_fifty_refused_starts_do_not_earn_another_good_backup(rig: Rig) ->
     """Room was made once and its backup is stuck: however many starts pass, no second good one goes."""
     rig.configure(timeout="1h", keep={"last": 3})
     full(rig, 6)
-    rig.server.work = Work(outcome=Ending.STUCK)
+    rig.server.work = Work(outcome=BackupEnding.STUCK)
     for _ in range(55):
         await rig.rotate()
         await rig.clock.sleep(3600)
@@ -143,7 +142,7 @@ async def test_a_renamed_server_does_not_earn_another_good_backup(rig: Rig) -> N
     """The journal knows the server by its uuid; a new name in the configuration changes nothing."""
     rig.configure(timeout="1h", keep={"last": 3}, name="auto-{time}-{id}", scope="all")
     full(rig, 6)
-    rig.server.work = Work(outcome=Ending.STUCK)
+    rig.server.work = Work(outcome=BackupEnding.STUCK)
     await rig.rotate()
     assert len(deleted(rig)) == 1
     await rig.clock.sleep(24 * 3600)

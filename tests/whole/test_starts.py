@@ -14,7 +14,7 @@ from daemon.rotation.run import Order
 from daemon.rotation.setup import open_context
 from daemon.sandbox.faults import error_after, node_error, refused, web_page, without
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Outcome, Work
+from daemon.sandbox.records import BackupEnding, Work
 from daemon.state import Journal
 from tests.whole.fleet import Daemons, at, made, on_virtual_time, rows, until
 
@@ -145,7 +145,7 @@ async def test_a_failed_backup_is_tried_again_once_though_the_panel_was_away_bef
     async with daemons.running(daemons.configure({"survival": survival})):
         await until(daemons.clock, at(1, 3, 59, 50))
         daemons.world.faults.order(node_error(502), on=Call.CREATE)
-        survival.coming.append(Work(outcome=Outcome.FAILED))
+        survival.coming.append(Work(outcome=BackupEnding.FAILED))
         await until(daemons.clock, at(1, 12))
     assert rows(daemons)[-1] == ("retry", "done")
 
@@ -275,7 +275,7 @@ async def test_backups_that_failed_while_the_daemon_was_dead_count_as_tries(daem
     config = daemons.configure({"survival": survival})
     async with daemons.running(config):
         await until(daemons.clock, at(2, 3, 59))
-    survival.work = Work(seconds=300, outcome=Outcome.FAILED)
+    survival.work = Work(seconds=300, outcome=BackupEnding.FAILED)
     async with daemons.running(config):
         await until(daemons.clock, at(2, 4, 2))
     await until(daemons.clock, at(2, 5))
@@ -300,7 +300,7 @@ async def test_a_start_whose_two_backups_failed_is_not_resumed(daemons: Daemons)
     config = daemons.configure({"survival": survival})
     async with daemons.running(config):
         await until(daemons.clock, at(2, 3, 59))
-        survival.work = Work(seconds=300, outcome=Outcome.FAILED)
+        survival.work = Work(seconds=300, outcome=BackupEnding.FAILED)
         await until(daemons.clock, at(2, 4, 30))
     with Journal.open(daemons.folder / "state") as journal:
         journal.begin(

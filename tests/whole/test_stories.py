@@ -9,8 +9,7 @@ from daemon.config.errors import ConfigError
 from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox.faults import late, wrong_total
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Kind, Server, State, Work
-from daemon.sandbox.records import Outcome as Ending
+from daemon.sandbox.records import BackupEnding, Kind, Server, State, Work
 from daemon.sandbox.scenes import own_name
 from tests.whole.rig import Rig, configuration
 
@@ -36,7 +35,7 @@ async def test_a_stuck_pending_one_does_not_block_the_server_or_its_node(rig: Ri
     outcome = await rig.rotate()
     assert (outcome.result, codes(outcome)) == (Result.DONE, ["stuck"])
     assert stuck in rig.names()
-    rig.server.coming.append(Work(outcome=Ending.STUCK))
+    rig.server.coming.append(Work(outcome=BackupEnding.STUCK))
     neighbour = rig.neighbour("creative")
     began = rig.clock.now()
     stuck_one, next_one = await asyncio.gather(rig.rotate(), rig.rotate(of=neighbour))

@@ -16,8 +16,7 @@ from daemon.rotation.rotate import halted_by
 from daemon.rotation.setup import keep_state
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Change, Kind, State, Work
-from daemon.sandbox.records import Outcome as Ending
+from daemon.sandbox.records import BackupEnding, Change, Kind, State, Work
 from daemon.sandbox.scenes import own_name
 from daemon.state import Journal
 from tests.whole.rig import Rig
@@ -72,7 +71,7 @@ async def test_the_newest_good_backup_that_was_seen_is_reported_whatever_failed(
     newest = max(row.created_at for row in rig.server.backups.values() if row.name in history)
     rig.world.faults.order(faults.node_error(500), on=Call.CREATE)
     refused = await rig.rotate()
-    rig.server.coming.append(Work(outcome=Ending.FAILED))
+    rig.server.coming.append(Work(outcome=BackupEnding.FAILED))
     failed = await rig.rotate()
     for outcome in (refused, failed):
         assert outcome.result is Result.FAILED
@@ -212,7 +211,7 @@ async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Ri
     """A node that fails every backup must not eat the good ones, one a night."""
     names = rig.fill(5)
     rig.server.limit = 5
-    rig.server.coming.extend([Work(outcome=Ending.FAILED)] * 3)
+    rig.server.coming.extend([Work(outcome=BackupEnding.FAILED)] * 3)
     first = await rig.rotate()
     assert (first.result, problem(first)[0]) == (Result.FAILED, "backup-failed")
     assert deleted(rig) == names[:1]
@@ -227,12 +226,12 @@ async def test_making_room_spares_what_the_rules_keep(rig: Rig) -> None:
     """At a limit that equals what is kept, the one that the coming one supersedes goes, and never the newest."""
     names = rig.fill(3)
     rig.server.limit = 3
-    rig.server.coming.append(Work(outcome=Ending.FAILED))
+    rig.server.coming.append(Work(outcome=BackupEnding.FAILED))
     await rig.rotate()
     assert deleted(rig) == names[:1]
     rig.configure(keep={"last": 1})
     rig.server.limit = 1
-    rig.server.coming.append(Work(outcome=Ending.FAILED))
+    rig.server.coming.append(Work(outcome=BackupEnding.FAILED))
     await rig.rotate()
     assert names[-1] in rig.names()
 
@@ -273,7 +272,7 @@ async def test_a_list_that_keeps_changing_lets_nothing_be_deleted(rig: Rig) -> N
 
 async def test_a_creation_that_fails_displaces_no_good_one(rig: Rig, history: list[str]) -> None:
     """The failed one is reported, and nothing is deleted after it."""
-    rig.server.coming.append(Work(outcome=Ending.FAILED))
+    rig.server.coming.append(Work(outcome=BackupEnding.FAILED))
     outcome = await rig.rotate()
     assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "backup-failed")
     assert deleted(rig) == []
@@ -282,7 +281,7 @@ async def test_a_creation_that_fails_displaces_no_good_one(rig: Rig, history: li
 
 async def test_a_creation_that_never_ends_is_given_up_after_its_timeout(rig: Rig, history: list[str]) -> None:
     """After six hours it is reported and left alone: deleting it would leave the node writing an orphan."""
-    rig.server.coming.append(Work(outcome=Ending.STUCK))
+    rig.server.coming.append(Work(outcome=BackupEnding.STUCK))
     began = rig.clock.now()
     outcome = await rig.rotate()
     assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "timeout")

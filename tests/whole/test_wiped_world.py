@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.rotation.outcome import Result
-from daemon.sandbox.answers import Answer
+from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Work
 from tests.whole.rig import Rig
@@ -71,7 +71,7 @@ async def test_a_part_of_the_list_is_compared_with_the_last_whole_list(rig: Rig,
     rig.journal.close()
     rig.context = rig.open_context()
 
-    def leave_out_the_large(answer: Answer) -> Answer:
+    def leave_out_the_large(answer: SandboxAnswer) -> SandboxAnswer:
         document = json.loads(answer.body)
         document["data"] = [row for row in document["data"] if row["attributes"]["bytes"] < 1000]
         return replace(answer, body=json.dumps(document).encode())

@@ -11,12 +11,12 @@ from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.documents.commands import Document
 from daemon.errors import BackupdError
-from daemon.transfer.verify import Complaint, Finding, verify
+from daemon.transfer.verify import Complaint, VerifyResult, verify
 
 
 def verify_backups(settings: Settings, server: str, words: Sequence[str], *, every: bool, as_json: bool) -> int:
     """Verify backups of a server, one after the other, since they come from one node."""
-    findings: dict[str, Finding] = {}
+    findings: dict[str, VerifyResult] = {}
     with open_session(settings, server) as session:
 
         def look_at(backup: Backup) -> None:
@@ -38,7 +38,7 @@ def verify_backups(settings: Settings, server: str, words: Sequence[str], *, eve
     return exit_code(len(backups), bad, errors.values())
 
 
-def _show(backups: Sequence[Backup], findings: dict[str, Finding]) -> None:
+def _show(backups: Sequence[Backup], findings: dict[str, VerifyResult]) -> None:
     rows = []
     notes = []
     for backup in backups:
@@ -60,13 +60,13 @@ def _show(backups: Sequence[Backup], findings: dict[str, Finding]) -> None:
     show(table(columns, rows, right=("size", "files", "unpacked")), *notes)
 
 
-def _result(found: Finding | None) -> str:
+def _result(found: VerifyResult | None) -> str:
     if found is None:
         return "failed"
     return "bad" if found.problems else "good"
 
 
-def _document(backup: Backup, found: Finding | None, error: BackupdError | None) -> Document:
+def _document(backup: Backup, found: VerifyResult | None, error: BackupdError | None) -> Document:
     contents = found.contents if found else None
     return {
         "uuid": backup.uuid,

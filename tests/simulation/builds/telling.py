@@ -24,8 +24,8 @@ import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
 import daemon.status.history
-from daemon.core.alerting import Report
-from daemon.panel.answers import Call
+from daemon.core.alerting import RotationReport
+from daemon.panel.answers import ApiCall
 from daemon.panel.errors import (
     NotFoundError,
     PanelError,
@@ -49,7 +49,7 @@ def _telling(write: Callable[[str], str]) -> AbstractContextManager[Any]:
     """Let what is said of a lost answer hold the key, so written."""
     real = daemon.panel.http.lost
 
-    def lost(error: Exception, call: Call, key: Any) -> PanelError:
+    def lost(error: Exception, call: ApiCall, key: Any) -> PanelError:
         told = real(error, call, key)
         told.text += f" (sent with {write(key.get_secret_value())})"
         return told
@@ -59,7 +59,9 @@ def _telling(write: Callable[[str], str]) -> AbstractContextManager[Any]:
 
 @broken("whatever was made is told as good news", "told")
 def _tells_good_news() -> AbstractContextManager[Any]:
-    return PATCH(daemon.alerts.dispatcher, "report_of", lambda order, outcome: Report(good=outcome.created is not None))
+    return PATCH(
+        daemon.alerts.dispatcher, "report_of", lambda order, outcome: RotationReport(good=outcome.created is not None)
+    )
 
 
 @broken(

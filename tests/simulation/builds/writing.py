@@ -22,7 +22,7 @@ import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
 from daemon.fleet.fleet import Fleet
-from daemon.panel.answers import Answer, Call
+from daemon.panel.answers import Answer, ApiCall
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import (
     ApiLimitError,
@@ -41,7 +41,7 @@ def _repeats_creates() -> AbstractContextManager[Any]:
 
     real = Transport.write
 
-    async def write(self: Transport, call: Call) -> Answer:
+    async def write(self: Transport, call: ApiCall) -> Answer:
         for _ in range(3):
             with suppress(*passing):
                 return await real(self, call)
