@@ -59,11 +59,13 @@ class Began:
 class Good:
     """A good backup: when it was made, by the panel; or, where only its rotation is known, when that ended.
 
-    `backup` holds uuid, name and bytes, as far as they are known.
+    The rest is None where nothing tells it.
     """
 
     at: datetime
-    backup: Mapping[str, Any] | None = None
+    uuid: str | None = None
+    name: str | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +146,13 @@ def history_of(rows: Sequence[Rotation], snapshot: Snapshot | None, begun: Serve
             continue
         history = after(history, ended)
         if ended.good:
-            history = replace(history, good=Good(ended.ended_at, row.summary.get("created")))
+            made = row.summary.get("created") or {}
+            good = Good(ended.ended_at, made.get("uuid"), made.get("name"), made.get("bytes"))
+            history = replace(history, good=good)
     if snapshot is None:
         return history
-    seen, made = good_in(snapshot), history.good
-    later = made is not None and made.at > snapshot.at  # another process rotated since
-    return replace(history, snapshot=snapshot, good=made if later else seen)
+    later = history.good is not None and history.good.at > snapshot.at  # another process rotated since
+    return replace(history, snapshot=snapshot, good=history.good if later else good_in(snapshot))
 
 
 def got_good(outcome: Outcome) -> bool:
@@ -174,7 +177,7 @@ def good_in(snapshot: Snapshot) -> Good | None:
     backup = snapshot.newest_good.backup if snapshot.newest_good else None
     if backup is None or backup.created_at is None:
         return None
-    return Good(backup.created_at, {"uuid": backup.uuid, "name": backup.name, "bytes": backup.bytes})
+    return Good(backup.created_at, backup.uuid, backup.name, backup.bytes)
 
 
 def ended_of(row: Rotation) -> Ended | None:

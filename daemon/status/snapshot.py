@@ -70,8 +70,10 @@ class Snapshot:
     """How long a backup takes: the median of the last few; None where none is known."""
 
     @classmethod
-    def of(cls, at: datetime, uuid: str, node: str, limit: int, verdicts: tuple[Verdict, ...]) -> "Snapshot":
-        """Given a server's verdicts, newest first, return its snapshot."""
+    def of(
+        cls, at: datetime, uuid: str, node: str, limit: int, verdicts: tuple[Verdict, ...], *, detail: str | None = None
+    ) -> "Snapshot":
+        """Given a server's verdicts, newest first, return its snapshot. `detail` is their text, where that is known."""
         ended = [one for one in verdicts if one.own and one.state in {State.GOOD, State.SUSPICIOUS}]
         good = next((one for one in ended if one.whole), None)
         return cls(
@@ -79,7 +81,7 @@ class Snapshot:
             uuid=uuid,
             node=node,
             limit=limit,
-            packed=pack(write_detail(node, limit, verdicts)),
+            packed=pack(detail or write_detail(node, limit, verdicts)),
             tally=_tally(verdicts, good),
             kinds=Counter((one.state.value, _yes(one.backup.locked), _yes(one.own)) for one in verdicts),
             newest_good=good,

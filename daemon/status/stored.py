@@ -90,7 +90,7 @@ def to_stored(snapshot: Snapshot, panel: str) -> StoredSnapshot:
 def from_stored(stored: StoredSnapshot) -> Snapshot | None:
     """The snapshot that the journal holds; None where it was written in another way."""
     try:
-        return Snapshot.of(stored.at, stored.server_uuid, *read_detail(stored.detail))
+        return Snapshot.of(stored.at, stored.server_uuid, *read_detail(stored.detail), detail=stored.detail)
     except (KeyError, TypeError, ValueError):
         return None
 

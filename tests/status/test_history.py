@@ -118,7 +118,7 @@ def test_the_newest_good_backup_is_as_old_as_the_panel_says_that_it_is() -> None
     """Not as its rotation, which may have waited for hours since."""
     made = backup(NOON - HOUR)
     history = after_outcome(BEGUN, outcome(Result.DONE, judged(made), created=made), Began("schedule", NOON), NOON)
-    assert history.good == Good(NOON - HOUR, {"uuid": made.uuid, "name": made.name, "bytes": 7})
+    assert history.good == Good(NOON - HOUR, made.uuid, made.name, 7)
     assert history.good_at == NOON - HOUR
     assert history.fine_at == NOON
 
@@ -128,7 +128,7 @@ def test_what_a_rotation_saw_before_it_failed_is_known() -> None:
     began, failed = Began("schedule", NOON), outcome(Result.FAILED)
     day, week = NOON - timedelta(days=1), NOON - timedelta(days=7)
     assert after_outcome(BEGUN, replace(failed, good_seen_at=day), began, NOON).good == Good(day)
-    old = replace(BEGUN, good=Good(day, {"uuid": "u"}))
+    old = replace(BEGUN, good=Good(day, "u"))
     assert after_outcome(old, replace(failed, good_seen_at=week), began, NOON).good == old.good
     assert after_outcome(old, failed, began, NOON).good == old.good
 
@@ -137,8 +137,9 @@ def test_another_process_may_have_made_the_newest_good_one() -> None:
     """`rotate` by hand leaves no snapshot; one that is older than the snapshot says less than that."""
     by_hand = ended(Result.DONE, good=True, created="auto-x", at=NOON + 5 * HOUR)
     seen = backup(NOON)
-    told = {"uuid": "u", "name": "auto-x", "bytes": 7}
-    assert history_of([row(1, by_hand)], snapshot(NOON + HOUR, seen), BEGUN).good == Good(by_hand.ended_at, told)
+    assert history_of([row(1, by_hand)], snapshot(NOON + HOUR, seen), BEGUN).good == Good(
+        by_hand.ended_at, "u", "auto-x", 7
+    )
     assert history_of([row(1, by_hand)], snapshot(NOON + 6 * HOUR, seen), BEGUN).good_at == NOON
     assert history_of([row(1, by_hand)], snapshot(NOON + 6 * HOUR), BEGUN).good is None
 

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from daemon.config.values import ServerConfig
 from daemon.core.model import State
 from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Stage
-from daemon.status.history import Ended, ServerHistory, after
-from daemon.status.server_status import Kind, Work, by_trouble, progress_of
+from daemon.status.history import Ended, Good, ServerHistory, after
+from daemon.status.server_status import Kind, Work, by_trouble, progress_of, status_of
+from daemon.status.timetable import Timetable, times_of
 from tests.web.gallery import DAY, GIB, NOW, Gallery, configured, empty, nightly, seen, snapshot
 
 MINUTE = timedelta(minutes=1)
@@ -241,3 +245,43 @@ def test_a_backup_that_the_panel_does_not_delete_is_no_failure_to_back_up(galler
     assert kinds(gallery) == [Kind.FAILING, Kind.UNDELETABLE]
     gallery.tracker.histories["survival"] = after(stands, Ended("schedule", NOW, NOW, Result.DONE, good=True))
     assert kinds(gallery) == []
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> ServerConfig:
+    """A server's configuration: nightly at four, Berlin's time."""
+    return configured(tmp_path_factory.mktemp("one"), ["survival"]).servers["survival"]
+
+
+moments = st.integers(-60 * 24 * 40, 60 * 24 * 40).map(lambda minutes: NOW + minutes * MINUTE)
+
+
+@given(fine_at=moments, good_at=st.none() | moments, failures=st.integers(0, 3), now=moments)
+def test_a_status_follows_from_its_history_the_configuration_and_the_clock_alone(
+    server: ServerConfig, fine_at: datetime, good_at: datetime | None, failures: int, now: datetime
+) -> None:
+    """Overdue from one moment on, which is after the next start that follows the last good one; the same each time."""
+    good = None if good_at is None else Good(good_at)
+    history = replace(ServerHistory.begun(fine_at), good=good, failures=failures)
+    status = status_of(server, history, now)
+    assert status == status_of(server, history, now, times=times_of(server, fine_at, now))
+    assert status.overdue == (now >= status.times.overdue_at) == (Kind.OVERDUE in {one.kind for one in status.troubles})
+    assert status.word == ("overdue" if status.overdue else "in order" if good else "not yet")
+    assert status.times.next_start > now
+    assert status.times.overdue_at > status.times.due_at > fine_at
+    assert (status.age is None) == (good is None)
+    assert status.age is None or status.age == max(now - (good_at or now), timedelta(0))
+    later = status_of(server, history, now + timedelta(days=3))
+    assert later.overdue or not status.overdue
+
+
+def test_a_timetable_remembers_and_answers_the_same(server: ServerConfig) -> None:
+    """Until a start passes, the server is fine anew, or its configuration is another."""
+    table, other = Timetable(), replace(server, name="survival")
+    for fine_at, now in ((NOW, NOW), (NOW, NOW + MINUTE), (NOW, NOW + DAY), (NOW + DAY, NOW + DAY), (NOW, NOW)):
+        for config in (server, other):
+            assert table.times(config, fine_at, now) == times_of(config, fine_at, now)
+            assert table.overdue_at(config, fine_at) == times_of(config, fine_at, now).overdue_at
+    assert table.times(server, NOW, NOW) is table.times(server, NOW, NOW + MINUTE)
+    table.forget("survival")
+    assert table.times(server, NOW, NOW) == times_of(server, NOW, NOW)

@@ -33,7 +33,7 @@ from daemon.state import Journal, Rotation
 from daemon.state.local.locks import is_locked
 from daemon.state.local.presence import daemon_of
 from daemon.status import stored
-from daemon.status.history import ServerHistory, ended_of, history_of
+from daemon.status.history import Good, ServerHistory, ended_of, history_of
 from daemon.status.server_status import ServerStatus, age_of, status_of
 
 LOOKED_AT = 500
@@ -172,7 +172,7 @@ def _document(shown: Shown) -> Document:
         "panel": shown.panel,
         "policy": shown.policy,
         "last": None if shown.last is None else recorded(shown.last),
-        "newest_good": None if good is None else {"at": moment(good.at), "backup": good.backup},
+        "newest_good": None if good is None else {"at": moment(good.at), "backup": _backup(good)},
         "under_way": _under_way(shown),
         "next_start": moment(shown.next_start),
         "overdue": None if status is None else status.overdue,
@@ -180,6 +180,10 @@ def _document(shown: Shown) -> Document:
         "held": held(shown.history),
         "troubles": None if status is None else troubles(status),
     }
+
+
+def _backup(good: Good) -> Document | None:
+    return None if good.uuid is None else {"uuid": good.uuid, "name": good.name, "bytes": good.bytes}
 
 
 def _under_way(shown: Shown) -> Document | None:
