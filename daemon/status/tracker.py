@@ -134,7 +134,7 @@ class StatusTracker:
     def work(self, name: str) -> Work | None:
         """How far the server's rotation is, where one is under way."""
         run = self.context.under_way.get(name)
-        began = self.history(name).began
+        began = None if run is None else self.history(name).began
         if run is None or began is None:
             return None
         created = run.created.created_at if run.created else None
