@@ -132,7 +132,7 @@ class _Line:
 
 
 def _renderers(form: str, clock: Clock, *, colors: bool) -> list[Processor]:
-    """The processors from a complete event to its line."""
+    """Return the processors from a complete event to its line."""
     plain: list[Processor] = [structlog.processors.format_exc_info, _clean]
     if form == "journal":
         return [*plain, _set_below, _render_for_journal]

@@ -1,4 +1,4 @@
-"""What a rotation's outcome means to somebody who only wants to know of trouble."""
+"""What a rotation's outcome means to somebody who wants to know only of trouble."""
 
 from daemon.core.alerting import Event, RotationReport
 from daemon.core.shrunk import has_shrunk
@@ -15,9 +15,9 @@ _THOUGH_DONE = {NO_RIGHT_TO_DELETE.code}
 def report_of(order: Order, outcome: Outcome) -> RotationReport:
     """Given a rotation's outcome, return what is wrong, if anything.
 
-    A failure that is tried again in ten minutes is no trouble until that has failed too: a panel that restarts at four
-    in the morning would otherwise wake somebody for each of its servers. A state that passes is none either; where it
-    does not pass, the next good backup will be overdue.
+    A failure that will be tried again in ten minutes is no trouble until that has failed too: a panel that restarts at
+    four in the morning would otherwise wake somebody for each of its servers. Neither is a passing state; if it does
+    not pass, the next good backup will be overdue.
     """
     good = got_good(outcome)
     shrunk = has_shrunk(outcome.verdicts)

@@ -20,12 +20,12 @@ _TYPES = {
 
 
 def understood(url: str) -> bool:
-    """Whether Apprise knows what to do with this address."""
+    """Return whether Apprise knows what to do with this address."""
     return _opened(url) is not None
 
 
 async def send(url: str, message: Message | Digest) -> Failure | None:
-    """Send once; None where it was taken."""
+    """Send once; return None if it was taken."""
     receiver = _opened(url)
     if receiver is None:
         return Failure("Apprise does not understand the address", passing=False)

@@ -67,7 +67,7 @@ class Alerts:
         self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
 
     def _recalled(self) -> dict[str, AlertState]:
-        """What the journal remembers of each server; nothing where it cannot be read."""
+        """Return what the journal remembers of each server; nothing if it cannot be read."""
         try:
             return memory.recalled(self._journal)
         except StateError as error:

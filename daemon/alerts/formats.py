@@ -1,6 +1,6 @@
-"""Messages in the forms that receivers understand: JSON of our own, Discord's JSON, a ping's address. All pure.
+"""Messages in the formats of receivers: our own JSON, Discord's JSON, a ping's address. All pure.
 
-The form of our own is part of the contract: its keys change only with `schema`.
+Our own format is part of the contract: its keys change only with `schema`.
 """
 
 import json
@@ -36,7 +36,7 @@ class Post:
 
 
 def webhook(url: str, message: Message | Digest) -> Post:
-    """The message as JSON: of our own form, or Discord's where the address is Discord's."""
+    """Return the message as JSON: in our own format, or in Discord's for an address of Discord's."""
     parts = urlsplit(url)
     discord = _DISCORD.fullmatch(parts.hostname or "") and "/webhooks/" in parts.path
     document = as_discord(message) if discord else as_json(message)
@@ -44,7 +44,7 @@ def webhook(url: str, message: Message | Digest) -> Post:
 
 
 def as_json(message: Message | Digest) -> Mapping[str, Any]:
-    """Our own form."""
+    """Return the message in our own format."""
     return _digest_as_json(message) if isinstance(message, Digest) else _message_as_json(message)
 
 
@@ -67,7 +67,7 @@ def _message_as_json(message: Message) -> Mapping[str, Any]:
 
 
 def _digest_as_json(digest: Digest) -> Mapping[str, Any]:
-    """Nothing is left out of it: who reads this is a program."""
+    """Return a digest with all its messages, since a program reads it."""
     return {
         "schema": 1,
         "event": "digest",
@@ -80,7 +80,7 @@ def _digest_as_json(digest: Digest) -> Mapping[str, Any]:
 
 
 def from_json(document: Mapping[str, Any]) -> Message:
-    """A message that was kept so, and `done` with it; KeyError, TypeError or ValueError where it is none."""
+    """Return a stored message, with its `done`; raises KeyError, TypeError or ValueError if it is none."""
     good_at, backup = document["last_good_at"], document["backup"]
     return Message(
         news=Alert(Event(document["event"]), tuple(map(Event, document["after"]))),
@@ -97,7 +97,7 @@ def from_json(document: Mapping[str, Any]) -> Message:
 
 
 def as_discord(message: Message | Digest) -> Mapping[str, Any]:
-    """Discord's form, within its lengths; nobody is mentioned, whatever a backup is called."""
+    """Return the message in Discord's format, within its lengths; it mentions nobody, whatever a backup is called."""
     embed: dict[str, Any] = {
         "description": _cut(message.text, "description"),
         "color": _COLOURS.get(worst(message), _RED),
@@ -112,12 +112,12 @@ def as_discord(message: Message | Digest) -> Mapping[str, Any]:
 
 
 def worst(message: Message | Digest) -> Event:
-    """The event that says of what kind it is."""
+    """Return the event that says of what kind the message is."""
     return message.events[0] if isinstance(message, Digest) else message.news.event
 
 
 def ping(url: str, of: Ping) -> Post:
-    """A ping as healthchecks.io has it: /start, nothing, or /fail behind the address; the reason is the body."""
+    """Return a ping as healthchecks.io expects it: /start, nothing, or /fail after the address; the reason as body."""
     parts = urlsplit(address_of(url, of.server))
     path = parts.path.rstrip("/") + {"start": "/start", "success": "", "fail": "/fail"}[of.step]
     query = "&".join(filter(None, (parts.query, f"rid={of.run}")))
@@ -126,14 +126,14 @@ def ping(url: str, of: Ping) -> Post:
 
 
 def address_of(url: str, server: ServerConfig) -> str:
-    """The address of a server's pings."""
+    """Return the address of a server's pings."""
     for word, name in zip(PLACEHOLDERS, (server.panel.name, server.policy.name, server.name), strict=True):
         url = url.replace(f"{{{word}}}", name)
     return url
 
 
 def as_text(message: Message | Digest) -> str:
-    """The message's body for people."""
+    """Return the message's body for people."""
     return f"{message.text}\n\n{message.hint}" if message.hint else message.text
 
 

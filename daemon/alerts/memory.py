@@ -1,6 +1,4 @@
-"""What is remembered of each server, in the journal, and what waits for each receiver: written as JSON that a later
-version can add to.
-"""
+"""What the journal remembers of each server, and what waits for each receiver: JSON to which later versions can add."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,9 +38,9 @@ def remember(
     *,
     whole: bool = False,
 ) -> None:
-    """Write down what is known now, None where it is to be forgotten, and which message waits for which receiver; both
-    or neither, so that nothing counts as told that nobody is going to tell. `whole`: nothing else waits. Raises
-    StateError.
+    """Record what is known of each server now, None to forget it, and which message waits for which receiver. Both or
+    neither are written, so that nothing counts as sent that will not be sent. `whole` says that nothing else waits.
+    Raises StateError.
     """
     alerts = [
         Alert(receiver, message.server, message.news.event.value, {**as_json(message), "done": message.done})
@@ -54,7 +52,7 @@ def remember(
 
 
 def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
-    """Return the messages that wait for each receiver, oldest first, and forget what is none; raises StateError."""
+    """Return the messages that wait for each receiver, oldest first; drop what cannot be read. Raises StateError."""
     found, senseless = defaultdict(list), []
     for alert in journal.alerts():
         try:
@@ -71,7 +69,7 @@ def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
 
 
 def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) -> None:
-    """Note that these messages wait no more; raises StateError."""
+    """Record that these messages no longer wait; raises StateError."""
     journal.alerts_sent([(receiver, message.server, message.news.event.value) for message in messages])
 
 
@@ -85,5 +83,5 @@ def _read(written: Mapping[str, Any]) -> AlertState:
 
 
 def _events(written: Iterable[str]) -> frozenset[Event]:
-    """Those of the events that this version knows."""
+    """Return those of the events that this version knows."""
     return frozenset(Event(event) for event in written if event in set(Event))

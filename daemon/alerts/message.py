@@ -1,4 +1,4 @@
-"""What is told, in words: complete messages, from which every kind of receiver is served."""
+"""Alerts in words: complete messages, from which each receiver's format is made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,10 +41,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One piece of news of one server. `good_at` is when the server's newest good backup before it was made, `backup`
-    the one that this is about, where it is about one. `done` says that the rotation did what was due all the same.
+    """One piece of news about one server. `good_at` is when the server's newest good backup before it was made,
+    `backup` the one that it is about, if any. `done` says that the rotation did what was due all the same.
 
-    It holds plain values alone, so that one that waits can be kept in the journal.
+    It holds plain values alone, so that a message that waits can be kept in the journal.
     """
 
     news: Alert
@@ -67,14 +67,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Many messages told as one, in the order in which they came. `page` is where all of it can be seen, or empty."""
+    """Many messages sent as one, in the order in which they came. `page` is where all of it can be seen, or empty."""
 
     messages: Sequence[Message]
     page: str = ""
 
     @property
     def at(self) -> datetime:
-        """When the last of it came about."""
+        """When the last of its messages was made."""
         return self.messages[-1].at
 
     @property
@@ -116,7 +116,7 @@ class Ping:
 
 
 def of_outcome(news: Alert, server: ServerConfig, outcome: Outcome, history: ServerHistory, at: datetime) -> Message:
-    """What is told of a rotation. `history` is the server's as it stands since."""
+    """Return the message about a rotation. `history` is the server's after it."""
     text, hint = _made(outcome), ""
     before = history
     if got_good(outcome):
@@ -134,7 +134,7 @@ def of_outcome(news: Alert, server: ServerConfig, outcome: Outcome, history: Ser
 
 
 def of_time(news: Alert, server: ServerConfig, before: ServerHistory, due: datetime, at: datetime) -> Message:
-    """What is told because time passed, or because a good backup was found that somebody made by hand.
+    """Return the message because time passed, or because a good backup was found that somebody made by hand.
 
     `before` is the server's history without that.
     """
@@ -147,7 +147,7 @@ def of_time(news: Alert, server: ServerConfig, before: ServerHistory, due: datet
 
 
 def in_short(outcome: Outcome) -> str:
-    """A rotation in a few lines, good or bad."""
+    """Return a rotation in a few lines, good or bad."""
     return "\n".join(filter(None, _wrong(outcome))) or _made(outcome)
 
 
@@ -162,7 +162,7 @@ def _made(outcome: Outcome) -> str:
 
 
 def _shrunk(outcome: Outcome) -> tuple[str, str]:
-    """That nobody has seen a whole backup, which was the last, and how long that is kept."""
+    """Return that there is no backup of the former size since, which was the last, and how long that is kept."""
     text = f"{_made(outcome)}; as small as those before it, for days now, so that this is taken for usual"
     last = last_before_it_shrank(outcome.verdicts)
     kept = f": {redact(last[0].name)} is {last[1]}" if last else ""
@@ -170,7 +170,7 @@ def _shrunk(outcome: Outcome) -> tuple[str, str]:
 
 
 def _wrong(outcome: Outcome) -> tuple[str, str]:
-    """All problems in one text, and the hint of the one that ended the rotation, which is the last."""
+    """Return all problems in one text, and the hint of the one that ended the rotation, which is the last."""
     problems = outcome.problems
     text = "\n".join(redact(problem.text) for problem in problems)
     return text, redact(problems[-1].hint) if problems else ""

@@ -1,7 +1,7 @@
-"""What waits to be sent to one address: in order, tried until it is taken.
+"""The queue of deliveries to one address: in order, each retried until it is taken.
 
-What waits has a key, and a newer one of the same key takes its place: so it is bounded without that anything is dropped
-for want of room. Whoever puts something in never waits and never learns of trouble; `taken` is told what arrived.
+A delivery has a key, and a newer one with the same key replaces it. So the queue is bounded, and nothing is dropped for
+lack of space. `put` never waits and never fails; `taken` is called with what was delivered.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ class Delivery(Protocol):
 
     @property
     def key(self) -> Hashable:
-        """What a newer letter takes the place of."""
+        """A newer delivery with the same key replaces this one."""
         ...
 
     def worth(self, failure: Failure) -> bool:
-        """Whether it is worth another try after that failure."""
+        """Return whether another try is worthwhile after that failure."""
         ...
 
 
@@ -39,7 +39,7 @@ Pick = Callable[[Sequence[_Letter], bool], Sequence[_Letter]]
 
 
 class Outbox(Generic[_Letter]):
-    """The letters to one address."""
+    """The deliveries to one address."""
 
     def __init__(
         self,
@@ -66,16 +66,16 @@ class Outbox(Generic[_Letter]):
 
     @property
     def waiting(self) -> Sequence[_Letter]:
-        """What waits, oldest first."""
+        """The deliveries that wait, oldest first."""
         return tuple(self._waiting.values())
 
     @property
     def in_trouble(self) -> bool:
-        """Whether the last try failed, and another is waited for."""
+        """Whether the last try failed, and the next one is pending."""
         return self._tries > 0
 
     def put(self, *letters: _Letter) -> None:
-        """Send them as soon as can be."""
+        """Send these as soon as possible."""
         for letter in letters:
             self._waiting.pop(letter.key, None)
             self._waiting[letter.key] = letter
@@ -84,7 +84,7 @@ class Outbox(Generic[_Letter]):
             self._working = asyncio.create_task(self._work(), name=f"alerts to {self._receiver}")
 
     def drop(self, key: Hashable) -> None:
-        """Send the letter of that key no more."""
+        """Drop the delivery with that key."""
         self._waiting.pop(key, None)
 
     def stop(self) -> None:
@@ -93,7 +93,7 @@ class Outbox(Generic[_Letter]):
             self._working.cancel()
 
     async def close(self, bound: float) -> None:
-        """Try once more what waits, for `bound` seconds in all; what is left then still waits."""
+        """Try once more to send what waits, for `bound` seconds in all; keep the rest."""
         self._closing.set()
         if self._working is not None:
             await asyncio.wait({self._working}, timeout=bound)
@@ -119,7 +119,7 @@ class Outbox(Generic[_Letter]):
                 await self._have_patience(failure)
 
     async def _have_patience(self, failure: Failure) -> None:
-        """Wait for the next try; where it was refused, no longer than until there is more to send."""
+        """Wait for the next try; after a refusal, only until there is more to send."""
         self._refused = not failure.passing
         tell = log.warning if self._refused else log.info
         tell("alert_delayed", receiver=self._receiver, waiting=len(self._waiting), reason=failure.reason)
@@ -137,7 +137,7 @@ class Outbox(Generic[_Letter]):
             return Failure(f"a bug ({type(bug).__name__})", passing=False)
 
     async def _nap(self, seconds: float, *until: asyncio.Event) -> None:
-        """Wait, but no longer than until one of these or the end comes."""
+        """Wait, but only until one of these events or the end comes."""
         ends = [self._clock.sleep(seconds), *(event.wait() for event in (self._closing, *until))]
         waits = [asyncio.ensure_future(end) for end in ends]
         try:
@@ -147,7 +147,7 @@ class Outbox(Generic[_Letter]):
                 wait.cancel()
 
     def _remove(self, letters: Sequence[_Letter]) -> None:
-        """Forget what was taken, but not what has come in its place meanwhile."""
+        """Forget what was taken, but not what has replaced it meanwhile."""
         gone = [letter for letter in letters if self._waiting.get(letter.key) is letter]
         for letter in gone:
             del self._waiting[letter.key]

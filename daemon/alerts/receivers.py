@@ -1,4 +1,4 @@
-"""Receivers, each with its outboxes: what they ask for, and how it reaches them."""
+"""Receivers, each with its outboxes: which events they ask for, and how messages reach them."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
@@ -22,7 +22,7 @@ AT_ONCE = 8
 
 
 def refuse_unusable(config: Config) -> None:
-    """Raise ConfigError for addresses that Apprise does not understand, which only Apprise itself can tell."""
+    """Raise ConfigError for addresses that Apprise does not understand; only Apprise itself can tell."""
     problems = [
         ConfigIssue(
             str(next(iter(config.files), "")), f"alerts.{name}.url", None, "Apprise does not understand the address"
@@ -36,7 +36,7 @@ def refuse_unusable(config: Config) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A message on its way. There is one of each event of a server at most: the newest."""
+    """A message on its way. There is at most one for each event of a server: the newest."""
 
     message: Message
 
@@ -45,7 +45,7 @@ class _Told:
         return self.message.server, self.message.news.event
 
     def worth(self, _: Failure) -> bool:
-        """An address that is wrong may be put right."""
+        """Return True: a wrong address may be corrected."""
         return True
 
 
@@ -61,13 +61,15 @@ class _Pinged:
         return self.ping.server.name, self.ping.step
 
     def worth(self, failure: Failure) -> bool:
-        """A start that comes late would be a lie; and of what is refused the service tells by itself, as of silence."""
+        """Return whether another try is worthwhile: not for a start, which would come too late, nor for one that is
+        refused, since the service reports silence by itself.
+        """
         return failure.passing and self.ping.step != "start"
 
 
 class Receiver:
-    """One receiver. Neither `tell` nor `ping` waits for anything. `taken` is told which messages arrived, `page` where
-    a digest leads to.
+    """One receiver. Neither `tell` nor `ping` waits for anything. `taken` is called with the messages that arrived;
+    `page` is the link in a digest.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Receiver:
         return [letter.message for letter in self._messages.waiting]
 
     def wants(self, message: Message) -> bool:
-        """Whether this receiver asked for such news."""
+        """Return whether this receiver asked for such news."""
         return self.config.type != "ping" and wanted(message.news, self.config.events)
 
     def tell(self, *messages: Message) -> None:
@@ -107,13 +109,13 @@ class Receiver:
         self._messages.put(*map(_Told, messages))
 
     def recall(self, messages: Sequence[Message]) -> None:
-        """Send what waited before, but what is newer first of its kind."""
+        """Send what waited before, unless there is a newer one of its kind."""
         newer = {_Told(message).key for message in self.waiting}
         self.tell(*(message for message in messages if _Told(message).key not in newer))
 
     def ping(self, ping: Ping) -> None:
-        """Send a sign of life, where this receiver is one for these. Each address is on its own, and in its order; an
-        end makes the start before it needless.
+        """Send a sign of life, if this receiver takes pings. Each address has its own order; an end makes the start
+        before it unnecessary.
         """
         if self.config.type != "ping":
             return
@@ -134,7 +136,7 @@ class Receiver:
         await asyncio.gather(self._messages.close(bound), *(outbox.close(bound) for outbox in self._pings.values()))
 
     def _outbox_of(self, address: str) -> Outbox[_Pinged]:
-        """One that is in trouble holds up no other."""
+        """Return the address's own outbox, so that one in trouble holds up no other."""
         if address not in self._pings:
             self._pings[address] = Outbox(
                 self.config.name, self._clock, pick=_ends_first, send=self._send_ping, taken=lambda _: None
@@ -155,10 +157,10 @@ class Receiver:
 
 
 def _together(waiting: Sequence[_Told], refused: bool) -> Sequence[_Told]:
-    """Many as one; and one that was refused with the others, since it may be its words that are not taken."""
+    """Return messages to send as one. After a refusal, send one alone, since its words may be what is refused."""
     return waiting if refused or len(waiting) > SINGLY else waiting[:1]
 
 
 def _ends_first(waiting: Sequence[_Pinged], _: bool) -> Sequence[_Pinged]:
-    """The starts of other servers that have the same address can wait."""
+    """Return the pings with the starts of other servers at the same address last."""
     return next(([letter] for letter in waiting if letter.ping.step != "start"), waiting[:1])

@@ -1,7 +1,7 @@
-"""Sending one request to a receiver: what went wrong comes back as a value that holds no word of the address.
+"""Sending one request to a receiver; a failure is returned as a value without a word of the address.
 
-No redirect is followed, since it would carry the message, and what is in the address, to somewhere else. No answer is
-read, no cookie kept. A proxy of the environment is used for https alone (daemon/panel/proxies.py).
+No redirect is followed, since it would carry the message, and secrets in the address, to another host. No answer is
+read, and no cookie kept. The environment's proxies are used for https alone (daemon/panel/proxies.py).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ UNANSWERED: tuple[type[Exception], ...] = (httpx.HTTPError, httpx.InvalidURL, OS
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a message was not taken; `passing` says that another try may be. `retry_after` is in seconds."""
+    """Why a message was not taken; `passing` says that another try may succeed. `retry_after` is in seconds."""
 
     reason: str
     passing: bool
@@ -36,7 +36,7 @@ class Sender:
         self._clients: dict[tuple[bool, str | None], httpx.AsyncClient] = {}
 
     async def send(self, post: Post) -> Failure | None:
-        """Send once; None where it was taken."""
+        """Send once; return None if it was taken."""
         try:
             async with asyncio.timeout(SECONDS):
                 client = self._client(post.url)
@@ -54,7 +54,7 @@ class Sender:
             await client.aclose()
 
     def _client(self, url: str) -> httpx.AsyncClient:
-        """The client for all addresses that are reached in the same way."""
+        """Return the client for all addresses that are reached in the same way."""
         proxy = None if self._transport else reach.proxy(url)
         way = (url.startswith("https:"), str(proxy.url) if proxy else None)
         if way not in self._clients:
@@ -72,7 +72,7 @@ class Sender:
 
 
 def _failure(response: httpx.Response) -> Failure | None:
-    """What an answer means; of its words nothing is told, since they may repeat the address."""
+    """Return what an answer means, without its words, which may repeat the address."""
     if response.is_success:
         return None
     status = response.status_code
@@ -83,7 +83,7 @@ def _failure(response: httpx.Response) -> Failure | None:
 
 
 def _seconds(text: str | None) -> float | None:
-    """The seconds of a Retry-After; None where it is a date, or anything else."""
+    """Return the seconds of a Retry-After; None if it is a date, or anything else."""
     try:
         seconds = float(text or "")
     except ValueError:

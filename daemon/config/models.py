@@ -111,7 +111,7 @@ class KeepTable(Table):
         return self
 
     def rules(self) -> dict[str, Any]:
-        """The rules that were set, by name."""
+        """Return the rules that were set, by name."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -168,12 +168,12 @@ class ServerIdentity(Table):
     policy: str | None = Field(None, description="The policy it follows; may be left out where there is only one.")
 
     def overrides(self) -> dict[str, Any]:
-        """The policy's keys that are set on the server itself."""
+        """Return the policy's keys that are set on the server itself."""
         return {key: getattr(self, key) for key in PolicyTable.model_fields if key in self.model_fields_set}
 
 
 def _left_to_the_policy() -> dict[str, Any]:
-    """The policy's keys, none of them required, each without a default of its own."""
+    """Return the policy's keys, none of them required, each without a default of its own."""
     return {
         key: (Annotated[(field.annotation, *field.metadata, Field(description=field.description))], None)
         for key, field in PolicyTable.model_fields.items()

@@ -18,7 +18,7 @@ class _TomlSchema(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """A default only where there is one."""
+        """Return the schema with a default only if there is one."""
         written = super().default_schema(schema)
         if written.get("default", ...) is None:
             del written["default"]

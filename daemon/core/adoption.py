@@ -32,5 +32,5 @@ def adopt(verdicts: Iterable[Verdict], *, since: datetime, timeout: timedelta, n
 
 
 def newest_attempt(verdicts: Iterable[Verdict]) -> datetime | None:
-    """When the newest backup of ours was created, failed and pending ones included; None where there is none."""
+    """Return when the newest backup of ours was created, failed and pending ones included; None if there is none."""
     return max((v.backup.created_at for v in verdicts if v.own and v.backup.created_at), default=None)

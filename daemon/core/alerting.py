@@ -103,9 +103,9 @@ def looked(state: AlertState, due: datetime, now: datetime) -> tuple[AlertState,
 
 
 def wanted(news: Alert, events: Collection[Event]) -> bool:
-    """Whether somebody who asked for these events is told: of an end only who was told of what ended, and that a backup
-    is overdue only who was not told already why there is none. A new normal is told in place of a recovery, and to
-    those who ask for suspicious backups.
+    """Return whether somebody who asked for these events is told: of an end only who was told of what ended, and that a
+    backup is overdue only who was not told already why there is none. A new normal is told in place of a recovery, and
+    to those who ask for suspicious backups.
     """
     knows = not set(news.after).isdisjoint(events)
     if news.event is Event.NEW_NORMAL:

@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(r"\{[a-z]+\}")
 
 
 def altered(asked: str, kept: str) -> bool:
-    """Whether `kept` is what a panel could have made of the name that it was asked for, without losing its time."""
+    """Return whether a panel could have made `kept` of the name that it was asked for, without losing its time."""
     if kept == asked or not has_time(kept):
         return False
     whole, cut = _bare(asked), _bare(_BEYOND_BMP.split(asked)[0])
@@ -32,7 +32,7 @@ def altered(asked: str, kept: str) -> bool:
 
 
 def has_time(name: str) -> bool:
-    """Whether a moment to the second is in the name, in whatever case: else nothing tells it from another's."""
+    """Return whether a moment to the second is in the name, in whatever case: else nothing tells it from another's."""
     return _TIME.search(name.lower()) is not None
 
 
@@ -51,7 +51,7 @@ def unsafe_characters(template: Template) -> str:
 
 @lru_cache(maxsize=1024)
 def _bare(name: str) -> frozenset[str]:
-    """The ASCII letters and digits of a name in lower case: as it is, and with what is composed taken apart."""
+    """Return the ASCII letters and digits of a name in lower case: as it is, and with what is composed taken apart."""
     text = html.unescape(name)
     return frozenset(
         "".join(character for character in form.lower() if character.isascii() and character.isalnum())

@@ -35,6 +35,6 @@ class Backoff(Generic[Span]):
         return min(self.first + waited * (self.factor - 1), self.most)
 
     def _own(self, doublings: int) -> Span:
-        """The pause after that many longer ones; a power that no float holds is never asked for."""
+        """Return the pause after that many longer ones; a power that no float holds is never asked for."""
         enough = log(self.most / self.first) / log(self.factor)
         return self.most if doublings >= enough else self.first * self.factor**doublings

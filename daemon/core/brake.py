@@ -132,7 +132,7 @@ def told_held(held: Sequence[Verdict], until: datetime, zone: ZoneInfo) -> str:
 
 
 def is_candidate(verdict: Verdict, scope: Scope) -> bool:
-    """Whether the backup is good, not locked and in scope, so that the rules judge it."""
+    """Return whether the backup is good, not locked and in scope, so that the rules judge it."""
     return verdict.state is State.GOOD and not verdict.backup.locked and (verdict.own or scope is Scope.ALL)
 
 

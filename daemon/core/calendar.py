@@ -93,10 +93,10 @@ class Cron:
         return min(found)
 
     def _moments(self, tick: datetime, zone: ZoneInfo) -> list[datetime]:
-        """When a tick of the wall clock is a start.
+        """Return when a tick of the wall clock is a start.
 
-        As Debian's cron has it: with a star for minute or hour, whenever the clock shows it, be it twice or never;
-        else once, the first time, or right after the hour that is skipped.
+        As Debian's cron has it: with a star for minute or hour, whenever the clock shows it, be it twice or never; else
+        once, the first time, or right after the hour that is skipped.
         """
         readings = _readings(tick, zone)
         minute, hour, *_ = self.expression.split()
@@ -109,12 +109,14 @@ class Cron:
 
 
 def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
-    """What the zone's clock shows at that moment."""
+    """Return what the zone's clock shows at that moment."""
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _readings(tick: datetime, zone: ZoneInfo) -> list[datetime]:
-    """The one or two moments, in UTC and in order, that a clock's time can mean; of a skipped one, two it is not."""
+    """Return the one or two moments, in UTC and in order, that a clock's time can mean; of a skipped one, two it is
+    not.
+    """
     return sorted({tick.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
 
 

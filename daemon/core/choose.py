@@ -49,7 +49,7 @@ def _matches(backups: Sequence[Backup], good: Collection[str], wanted: str) -> l
 
 
 def _advice(backups: Sequence[Backup], wanted: str) -> str:
-    """What could have been meant instead."""
+    """Return what could have been meant instead."""
     if not backups:
         return "the server has no backups"
     if len(wanted) < SHORTEST_BEGINNING and any(backup.uuid.lower().startswith(wanted.lower()) for backup in backups):
@@ -60,6 +60,6 @@ def _advice(backups: Sequence[Backup], wanted: str) -> str:
 
 
 def _listed(backups: Sequence[Backup]) -> str:
-    """The first few by uuid and name."""
+    """Return the first few by uuid and name."""
     named = [f"{backup.uuid} ({backup.name})" for backup in backups[:_SHOWN]]
     return ", ".join(named) + (f" and {len(backups) - _SHOWN} more" if len(backups) > _SHOWN else "")

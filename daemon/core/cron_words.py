@@ -81,7 +81,7 @@ def _pairs(expression: str) -> list[tuple[_Field, str]]:
 
 
 def _range(field: _Field, like: str, value: int, *, upwards: bool = False) -> str:
-    """The range between a word and the end of its field, or from its beginning; a single value is no range."""
+    """Return the range between a word and the end of its field, or from its beginning; a single value is no range."""
     end, own = field.word(value, like), field.value(like)
     if own == value:
         return like

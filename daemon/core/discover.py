@@ -32,7 +32,7 @@ class Pattern:
         return cls(field, wildcards.lower())
 
     def matches(self, server: Server) -> bool:
-        """Whether it fits the server."""
+        """Return whether it fits the server."""
         return any(fnmatchcase(word.lower(), self.wildcards) for word in _WORDS[self.field](server))
 
 
@@ -51,7 +51,7 @@ class Selection:
     exclude: tuple[Pattern, ...] = ()
 
     def holds(self, server: Server) -> bool:
-        """Whether the server is selected."""
+        """Return whether the server is selected."""
         return _any(self.match, server) and not _any(self.exclude, server)
 
 

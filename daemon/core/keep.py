@@ -88,7 +88,7 @@ class Keep:
         )
 
     def most_kept(self) -> int | None:
-        """How many backups these rules can keep at once, at most; None where there is no bound.
+        """Return how many backups these rules can keep at once, at most; None if there is no bound.
 
         Every rule keeps the newest one, so that it is counted once.
         """
@@ -100,7 +100,7 @@ class Keep:
 
 
 def _most_within(rule: str, span: Span) -> int | None:
-    """How many periods a span can touch, and one more for the oldest; None for `within` itself."""
+    """Return how many periods a span can touch, and one more for the oldest; None for `within` itself."""
     days = span.most_days
     match rule.removeprefix("within_"):
         case "within":

@@ -29,13 +29,13 @@ class Look:
     shrinks: tuple[Shrink, ...]
 
     def of(self, uuids: Collection[str]) -> "Look":
-        """The same of these backups alone."""
+        """Return the same of these backups alone."""
         listed = [backup.uuid in uuids for backup in self.ordered]
         ordered, own = list(compress(self.ordered, listed)), list(compress(self.own, listed))
         return replace(self, ordered=ordered, own=own, findings=list(compress(self.findings, listed)))
 
     def with_coming(self, coming: Backup) -> "Look":
-        """The same with one more, which is own, and good whatever its size."""
+        """Return the same with one more, which is own, and good whatever its size."""
         place = sum(age(backup) > age(coming) for backup in self.ordered)
         ordered, own, findings = list(self.ordered), list(self.own), list(self.findings)
         ordered.insert(place, coming)

@@ -52,16 +52,18 @@ class Template:
         return self.text.replace("{time}", compact(time)).replace("{id}", id).replace("{server}", server)
 
     def matches(self, name: str, server: str | None) -> bool:
-        """Whether this template could have made the name for this server (None: for any server), to the letter."""
+        """Return whether this template could have made exactly that name for this server (None: for any server)."""
         return _pattern(self.text, server).fullmatch(name) is not None
 
     def server_of(self, name: str) -> str | None:
-        """The server for which this template could have made the name; None where it could not, or names no server."""
+        """Return the server for which this template could have made the name; None where it could not, or names no
+        server.
+        """
         found = _pattern(self.text, None).fullmatch(name)
         return found.groupdict().get("server") if found else None
 
     def longest_length(self, server: str) -> int:
-        """How many characters its names for this server have; all have the same."""
+        """Return how many characters its names for this server have; all have the same."""
         return len(self.render(server, datetime(2000, 1, 1, tzinfo=UTC), "0" * 8))
 
 
@@ -88,7 +90,7 @@ class Ownership:
         return replace(self, altered=altered)
 
     def owns(self, name: str, uuid: str | None = None) -> bool:
-        """Whether one of the templates could have made the name, or the one that the panel altered to it.
+        """Return whether one of the templates could have made the name, or the one that the panel altered to it.
 
         A backup that a person renamed since is foreign, whoever had named it before.
         """
@@ -106,7 +108,7 @@ class Ownership:
 
 @lru_cache(maxsize=1024)
 def _pattern(text: str, server: str | None) -> re.Pattern[str]:
-    """The template as an expression; a placeholder that comes again must say the same again."""
+    """Return the template as an expression; a placeholder that comes again must say the same again."""
     expressions = _PLACEHOLDERS if server is None else _PLACEHOLDERS | {"server": re.escape(server)}
     pieces = re.split(r"\{(server|time|id)\}", text)
     seen: set[str] = set()

@@ -148,7 +148,7 @@ def make_room(
 
 
 def _told_with(waiting: tuple[Verdict, ...], room: Refusal, until: datetime, retention: Retention) -> Refusal:
-    """The refusal with the small ones that wait: they are the reason where nothing else could make room."""
+    """Return the refusal with the small ones that wait: they are the reason where nothing else could make room."""
     if waiting and room.code == ProblemCode.NOTHING_DELETABLE:
         return Refusal(ProblemCode.MAX_DELETIONS, told_held(waiting, until, retention.zone), waiting)
     return replace(room, held=(*room.held, *waiting))
@@ -179,7 +179,7 @@ def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Ve
 
 
 def _newest(candidates: Sequence[Verdict], number: int, asked: Collection[str]) -> Iterator[Verdict]:
-    """The newest so many that have their files, and those newer ones that may have none: each may be the last."""
+    """Yield the newest so many that have their files, and those newer ones that may have none: each may be the last."""
     certain = 0
     for verdict in candidates:
         if certain == number:
@@ -189,7 +189,7 @@ def _newest(candidates: Sequence[Verdict], number: int, asked: Collection[str]) 
 
 
 def _shrank_lately(present: Sequence[Verdict]) -> bool:
-    """Whether the newest own backup is suspicious, so that the coming one is likely to be so too."""
+    """Return whether the newest own backup is suspicious, so that the coming one is likely to be so too."""
     ended = (verdict.state for verdict in present if verdict.own)
     return next((state is State.SUSPICIOUS for state in ended if state in {State.GOOD, State.SUSPICIOUS}), False)
 
@@ -207,7 +207,7 @@ class _Seen:
     coming: Backup | None = None
 
     def judged(self, by: Applied) -> tuple[Verdict, ...]:
-        """The verdicts, newest first."""
+        """Return the verdicts, newest first."""
         return judge(
             self.listing.backups,
             by.retention,
@@ -222,18 +222,20 @@ class _Seen:
         )
 
     def spare(self, by: Applied) -> tuple[Verdict, ...]:
-        """The suspicious ones that may make room, oldest first."""
+        """Return the suspicious ones that may make room, oldest first."""
         there, guard, at = self.listing, by.retention.guard, self.listing.taken_at
         seen = look(there.backups, guard, by.ownership, now=at, accepted=self.accepted, earlier=there.earlier)
         return spare(seen, everyone=by.retention.scope is Scope.ALL)
 
     def held(self, verdicts: Sequence[Verdict], present: Applied, brake: Brake) -> tuple[Verdict, ...]:
-        """What the present retention deletes, the one before it keeps, and has not been told for a day."""
+        """Return what the present retention deletes, the one before it keeps, and has not been told for a day."""
         before = self._before(present, brake)
         return () if before is None else self._held_back(verdicts, self.judged(before), present, brake)
 
     def held_small(self, present: Applied, brake: Brake) -> tuple[Verdict, ...]:
-        """The suspicious ones that could make room, are so by the present retention alone, and have not been told."""
+        """Return the suspicious ones that could make room, are so by the present retention alone, and have not been
+        told.
+        """
         before = self._before(present, brake)
         if before is None:
             return ()
@@ -246,7 +248,7 @@ class _Seen:
         return held_back(verdicts, before, brake.held_until(self.listing.taken_at), present.retention.zone)
 
     def _before(self, present: Applied, brake: Brake) -> Applied | None:
-        """What was last applied; None where it is what is applied now, is not known, or holds nothing any more."""
+        """Return what was last applied; None if it is applied now, is not known, or holds nothing any more."""
         # What the panel made of our names is knowledge, and no part of what was configured.
         before = brake.before and brake.before.knowing(present.ownership.altered)
         now = self.listing.taken_at
@@ -254,7 +256,7 @@ class _Seen:
 
 
 def _no_exception(brake: Brake, now: datetime, retention: Retention) -> str | None:
-    """Why not even one may go to make room though the plan is over the brake; None where one may."""
+    """Return why not even one may go to make room though the plan is over the brake; None where one may."""
     if brake.most == 0:
         return "and with max_deletions = 0 no room is made"
     again = brake.room_from(now)
@@ -268,7 +270,7 @@ def _deletions(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
 
 
 def _unfit(listing: Listing) -> Refusal | None:
-    """Why nothing may be decided by this listing, whatever is in it."""
+    """Return why nothing may be decided by this listing, whatever is in it."""
     return _partial(listing) or _undated(listing)
 
 

@@ -68,7 +68,7 @@ class Retention:
         return Guard(self.suspicious, self.suspicious_for, together=self.scope is Scope.ALL)
 
     def most_kept(self) -> int | None:
-        """How many unlocked good backups can be kept at once, at most; None where there is no bound.
+        """Return how many unlocked good backups can be kept at once, at most; None if there is no bound.
 
         The newest `min_good` are as if by a `last` of their own; what `last` keeps anyhow is not counted again.
         """
@@ -136,7 +136,7 @@ def judge(
 
 
 def _settled(backup: Backup, finding: StateFinding, in_scope: bool, retention: Retention, now: datetime) -> Fate:
-    """What becomes of a backup that the rules have no say in."""
+    """Return what becomes of a backup that the rules have no say in."""
     if backup.locked:
         return Action.KEEP, (Reason("locked", None, "locked"),)
     if not in_scope:
@@ -167,7 +167,9 @@ def _ruled(
     *,
     complete: bool,
 ) -> list[Verdict]:
-    """What the rules, `min_good` and `total_size` make of the candidates, newest first; those that stay do anyhow."""
+    """Return what the rules, `min_good` and `total_size` make of the candidates, newest first; those that stay do
+    anyhow.
+    """
     names = [backup.name for backup in candidates]
     moments = [backup.created_at for backup in candidates if backup.created_at is not None]
     said = opinions(retention.keep, Candidates(names, moments, retention.zone))
@@ -202,7 +204,7 @@ def _ruled(
 def _too_much(
     candidates: Sequence[Backup], kept: Sequence[int], total_size: int, min_good: int
 ) -> Iterator[tuple[int, Reason]]:
-    """The kept places that `total_size` takes away: the oldest until the rest fits, never the newest `min_good`."""
+    """Yield the kept places that `total_size` takes: the oldest until the rest fits, never the newest `min_good`."""
     limit = format_size(total_size)
     for place, size in zip(kept, accumulate(candidates[place].bytes for place in kept), strict=True):
         if size > total_size and place >= min_good:

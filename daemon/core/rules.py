@@ -67,7 +67,7 @@ class Candidates:
         self._keys: dict[str, list[int]] = {}
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return len(self.moments)
 
     @cached_property
@@ -79,13 +79,13 @@ class Candidates:
             return [to_zone(moment, self.zone) for moment in self.moments]
 
     def keys(self, period: Period) -> list[int]:
-        """The key of the period that each falls into."""
+        """Return the key of the period that each falls into."""
         if period.noun not in self._keys:
             self._keys[period.noun] = period.keys(self.local)
         return self._keys[period.noun]
 
     def inside(self, cutoff: datetime) -> int:
-        """How many, counted from the newest, are not older than the cut-off."""
+        """Return how many, counted from the newest, are not older than the cut-off."""
         return bisect_left(self.moments, True, key=lambda moment: moment < cutoff)
 
 

@@ -45,12 +45,12 @@ def stays_since_it_shrank(
 
 
 def has_shrunk(verdicts: Iterable[Verdict]) -> bool:
-    """Whether the policy's own backups are smaller than they were, and are believed, though no operator said so."""
+    """Return whether the policy's own backups have shrunk and are believed, though no operator said so."""
     return any(verdict.own and _slot(verdict, FIRST) for verdict in verdicts)
 
 
 def awaits_a_word(verdicts: Iterable[Verdict], backup: Backup) -> bool:
-    """Whether something stays until an operator accepts this good backup, or another one of its size."""
+    """Return whether something stays until an operator accepts this good backup, or another one of its size."""
     return any(
         (_slot(one, LAST) and age(one.backup) < age(backup)) or (_slot(one, FIRST) and age(one.backup) <= age(backup))
         for one in verdicts

@@ -36,7 +36,9 @@ _GOOD = PLAINLY[State.GOOD]
 
 
 def age(backup: Backup) -> tuple[datetime, str]:
-    """The key that orders backups from the oldest; ties are broken by uuid, so that a listing's order never matters."""
+    """Return the key that orders backups from the oldest; ties are broken by uuid, so that a listing's order never
+    matters.
+    """
     return (backup.created_at or EARLIEST, backup.uuid)
 
 
@@ -69,7 +71,7 @@ def find(
 
 
 def _alone(backup: Backup, latest: datetime) -> StateFinding:
-    """What a backup is, looked at without the others."""
+    """Return what a backup is, looked at without the others."""
     if backup.unreadable is not None or backup.created_at is None:
         return StateFinding(State.STRANGE, backup.unreadable or "without a date")
     if backup.created_at > latest:

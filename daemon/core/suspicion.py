@@ -125,7 +125,7 @@ class _Side:
             self.least = self.most = backup.bytes
 
     def lasts(self, lasting: timedelta) -> bool:
-        """Whether the row is long enough to be believed."""
+        """Return whether the row is long enough to be believed."""
         return len(self.row) >= AGREEING and made_at(self.row[-1]) - made_at(self.row[0]) >= lasting
 
 
@@ -164,7 +164,7 @@ class _Weighing:
             self._believe(side)
 
     def weighed(self) -> Weighed:
-        """What was found."""
+        """Return what was found."""
         for side in self._sides:
             self._end_run(side, side.run, spared=side.row[0].uuid if side.row else None)
         shrinks = tuple(shrink for side in self._sides for shrink in side.shrinks)
@@ -198,7 +198,7 @@ class _Weighing:
 
 
 def made_at(backup: Backup) -> datetime:
-    """When it was made; every one that is weighed has a date."""
+    """Return when it was made; every one that is weighed has a date."""
     return backup.created_at or EARLIEST
 
 

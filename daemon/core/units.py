@@ -193,7 +193,8 @@ def first_moment(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _settled_date(moment: datetime, zone: ZoneInfo) -> date:
-    """The date in the zone; where clocks go back over midnight, the new date begins only when it does so for good.
+    """Return the date in the zone; where clocks go back over midnight, the new date begins only when it does so for
+    good.
 
     Otherwise a later moment could have an earlier date, and a cut-off would move back.
     """

@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 
 def status(fleet_status: FleetStatus, statuses: Iterable[ServerStatus]) -> Document:
-    """The whole fleet, in the order of the configuration."""
+    """Return the whole fleet, in the order of the configuration."""
     return {
         "schema": 1,
         "version": __version__,
@@ -51,12 +51,12 @@ def _server(status: ServerStatus) -> Document:
 
 
 def troubles(status: ServerStatus) -> list[Document]:
-    """All that is wrong with a server, the worst first."""
+    """Return all that is wrong with a server, the worst first."""
     return [{"kind": one.kind.value.replace(" ", "_"), "text": one.text, "hint": one.hint} for one in status.troubles]
 
 
 def held(history: ServerHistory) -> Document | None:
-    """How many deletions the brake holds, and since when; null where it holds none."""
+    """Return how many deletions the brake holds, and since when; null if it holds none."""
     return None if history.held is None else {"count": history.held, "since": _moment(history.held_since)}
 
 

@@ -1,7 +1,7 @@
 """One client for each panel of a running daemon.
 
-A reload that changes a panel gets a new client; the old one goes on for the rotations that use it, and is closed when
-the last of them has ended. What a client does is daemon/panel's.
+A reload that changes a panel gets a new client. The old one serves the rotations that use it, and is closed when the
+last of them has ended.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Clients:
         self._closing: set[asyncio.Task[None]] = set()
 
     def lend(self, panel: PanelConfig) -> PanelClient:
-        """The panel's client, for somebody who will give it back."""
+        """Return the panel's client; the caller must give it back."""
         known = self._clients.get(panel.name)
         if known is None or known[0] != panel:
             if known is not None:
@@ -35,7 +35,7 @@ class Clients:
         return client
 
     def give_back(self, client: PanelClient) -> None:
-        """Somebody needs it no longer."""
+        """Take a client back; close it if it is retired and nobody uses it."""
         self._users[client] -= 1
         self._close_unused()
 

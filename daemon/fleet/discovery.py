@@ -1,8 +1,8 @@
-"""Servers that nobody configured: found on a panel by what `[panels.NAME.discover]` says, and covered by its policy.
+"""Discovered servers: found on a panel by `[panels.NAME.discover]`, and covered by its policy.
 
-`covered` is the one place that makes the effective configuration of a written one and of what the panels show. What is
-configured by hand wins; names are the panel's identifiers, which never change and never collide on a panel. Nothing
-is ever deleted from a server that vanished, since it is in no configuration any more.
+`covered` is the one place that makes the effective configuration from the written one and the panels' lists. Configured
+servers take precedence. A discovered server's name is the panel's identifier, which never changes and is unique on a
+panel. Nothing is ever deleted from a server that vanished, since it is no longer in any configuration.
 """
 
 import asyncio
@@ -28,14 +28,16 @@ Listings = Mapping[str, Sequence[Server]]
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The effective configuration, and, by identifier, why servers that were selected are not in it."""
+    """The effective configuration, and, by identifier, why selected servers are not in it."""
 
     config: Config
     skipped: Mapping[str, str]
 
 
 def covered(config: Config, listings: Listings) -> Coverage:
-    """Given what was written and what panels show, return what is in force; without its listing a panel adds none."""
+    """Given the written configuration and the panels' lists, return the effective one; a panel without a list adds
+    nothing.
+    """
     servers = dict(config.servers)
     uuids: set[str] = set()
     skipped: dict[str, str] = {}
@@ -52,7 +54,7 @@ def covered(config: Config, listings: Listings) -> Coverage:
 
 
 def configured(config: Config, panel: str, server: Server) -> ServerConfig | None:
-    """Given a configuration as it was written, return the server of it that this one is; the panel's uuid decides."""
+    """Given a written configuration, return its server for this one of the panel; the panel's uuid decides."""
     identifier, uuid, url = server.identifier.lower(), server.uuid.lower(), config.panels[panel].url.lower()
     same = (
         one
@@ -63,7 +65,7 @@ def configured(config: Config, panel: str, server: Server) -> ServerConfig | Non
 
 
 def _obstacle(server: Server, servers: Mapping[str, ServerConfig]) -> str | None:
-    """Why a server that was selected cannot be covered."""
+    """Return why a selected server cannot be covered; None if it can."""
     if server.backup_limit == 0:
         return "the panel allows it no backups"
     if server.identifier in servers:
@@ -77,8 +79,8 @@ def _server(config: Config, panel: str, discover: DiscoverConfig, server: Server
 
 
 def remembered(config: Config, rotations: Iterable[Rotation]) -> Config:
-    """Given journalled rotations, return what was in force when they ran, without asking a panel: a discovered server's
-    name is the beginning of its uuid.
+    """Given journalled rotations, return the configuration that was in effect then, without asking a panel: a
+    discovered server's name is the beginning of its uuid.
     """
     servers = dict(config.servers)
     for row in rotations:
@@ -90,7 +92,7 @@ def remembered(config: Config, rotations: Iterable[Rotation]) -> Config:
 
 
 async def look(config: Config, clients: Mapping[str, PanelClient]) -> tuple[Coverage, dict[str, PanelError]]:
-    """Ask every panel that servers are discovered on, once; return what is in force, and the panels' errors."""
+    """Ask every panel with discovery once; return the effective configuration, and the panels' errors."""
     listings: dict[str, Sequence[Server]] = {}
     errors: dict[str, PanelError] = {}
 
@@ -105,10 +107,10 @@ async def look(config: Config, clients: Mapping[str, PanelClient]) -> tuple[Cove
 
 
 class Discovery:
-    """Looks at the panels now and then, and hands the effective configuration on when it changed.
+    """Looks at the panels regularly, and passes the effective configuration on when it changes.
 
-    `clients` are those of the rotations, so that all share one API limit; `obey` takes the configuration. A panel that
-    does not answer, or a server that is missing from one look alone, changes nothing.
+    `clients` are those of the rotations, so that all share one API limit; `obey` is called with the configuration. If a
+    panel does not answer, or a server is missing in one look only, nothing changes.
     """
 
     def __init__(self, clock: Clock, clients: Clients, obey: Callable[[Config], None]) -> None:
@@ -122,9 +124,7 @@ class Discovery:
         self._looking: list[asyncio.Task[None]] = []
 
     def follow(self, config: Config) -> None:
-        """Take in a configuration as it was written: what follows from it is obeyed at once, and the panels are looked
-        at anew.
-        """
+        """Take over a written configuration: apply what follows from it at once, and look at the panels again."""
         self.stop()
         self._seen = {panel: seen for panel, seen in self._seen.items() if _unmoved(panel, self._written, config)}
         self._written = config
@@ -134,7 +134,7 @@ class Discovery:
         self._looking = [asyncio.create_task(self._look_now_and_then(panel)) for panel in config.discover]
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         for task in self._looking:
             task.cancel()
 
@@ -177,7 +177,7 @@ class Discovery:
         return self._written
 
     def _say(self, coverage: Coverage) -> None:
-        """Tell the operator of what is new and what is gone, each once."""
+        """Log what is new and what is gone, each once."""
         now, before = coverage.config.servers, self._in_force
         for name in now.keys() - before.keys():
             log.info("server_discovered", server=name, panel=now[name].panel.name, policy=now[name].policy.name)
@@ -190,12 +190,12 @@ class Discovery:
 
 
 def _united(latest: Sequence[Server], before: Sequence[Server]) -> Sequence[Server]:
-    """What the last two looks showed; of a server in both, what the later one said."""
+    """Return what the last two looks showed; for a server in both, the later one counts."""
     return tuple({server.uuid: server for server in (*before, *latest)}.values())
 
 
 def _unmoved(panel: str, before: Config | None, now: Config) -> bool:
-    """Whether what was seen of a panel still holds by a new configuration."""
+    """Return whether what was seen of a panel is still right under a new configuration."""
     return (
         before is not None
         and panel in now.discover

@@ -1,6 +1,6 @@
-"""What a starting daemon, or a reload, finds to do for a server: go on, try again, or catch up.
+"""What a starting daemon, or a reload, has to do for a server: continue, try again, or catch up.
 
-Decided from the journal's rows and the calendar alone; nothing here starts anything.
+It is decided from the journal's rows and the calendar alone; nothing here starts anything.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,9 +28,9 @@ class Recovery:
 def recover(
     rows: Sequence[Rotation], starts: Starts, now: datetime, *, left_alone: Callable[[Rotation], bool]
 ) -> Recovery | None:
-    """Given a server's rotations, newest first, return what is to be done for its latest start; None: nothing.
+    """Given a server's rotations, newest first, return what is to be done for its latest start; None for nothing.
 
-    `left_alone` tells whether no other process is at a rotation that has not ended.
+    `left_alone` returns whether no other process runs a rotation that has not ended.
     """
     latest = starts.latest(now)
     this_start = [row for row in rows if row.start_at is not None and row.start_at >= latest]
@@ -48,15 +48,15 @@ def recover(
 
 
 def _last_attempt(rows: Sequence[Rotation], starts: Starts, now: datetime) -> datetime | None:
-    """When the newest rotation that tried anything began.
+    """Return when the newest rotation that tried anything began.
 
-    One that was skipped tried nothing: the server was busy or could not be backed up. One that began after the next
-    start was dated by a clock that was set back since, and says nothing of the starts that this clock shows.
+    A skipped rotation tried nothing: the server was busy or could not be backed up. One that began after the next start
+    was dated by a clock that has been set back since, and says nothing of the starts by the present clock.
     """
     return next((row.began_at for row in rows if row.result != "skipped" and row.began_at < starts.after(now)), None)
 
 
 def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int]:
-    """How often that start was tried, and how many of the tries made a backup that failed."""
+    """Return how often that start was tried, and how many of the tries made a backup that failed."""
     tries = [other for other in rows if other.start_at == row.start_at and other.ended_at is not None]
     return len(tries), sum(made_a_failed_one(other) for other in tries)

@@ -1,9 +1,9 @@
 """When rotations start: APScheduler with one job for all servers that start together, asking the core's calendar.
 
 A job hands the start over and returns at once, so APScheduler's own limits never matter: it drops a start that is a
-second late, and one that falls due while its job still runs. Here late starts are never dropped, and several that
-were slept through arrive as one. A thousand servers that start at four are one job, since APScheduler goes through all
-that are due before anything else may run. Nothing but this module imports apscheduler.
+second late, and one that falls due while its job still runs. Here no late start is dropped, and several that fell due
+while the machine slept arrive as one. A thousand servers that start at four are one job, since APScheduler runs all due
+jobs before anything else. No other module imports apscheduler.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,13 +28,13 @@ class StartsTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 has no 
         self.starts = starts
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """The first start after the previous one; of several before `now` only the latest, as one late start."""
+        """Return the first start after the previous one; of several before `now` only the latest."""
         following = self.starts.after(previous_fire_time or now)
         return following if following > now else self.starts.latest(now)
 
 
 class Scheduler:
-    """Calls `due` at each start with the servers that it is for, by name, and once at moments asked for by `once`."""
+    """Calls `due` at each start with the names of its servers, and the callbacks of `once` at their moments."""
 
     def __init__(self, due: Callable[[Mapping[str, Starts]], None]) -> None:
         self._due = due
@@ -51,7 +51,7 @@ class Scheduler:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start nothing any more; what was handed over goes on."""
+        """Start nothing more; what was handed over goes on."""
         self._scheduler.shutdown(wait=False)
 
     @property
@@ -62,12 +62,12 @@ class Scheduler:
     def wake(self) -> None:
         """Look at the clock, and hand over what is due.
 
-        The timer of the event loop counts monotonic time: it is late once the machine slept or the clock was set.
+        The event loop's timer counts monotonic time: it is late if the machine slept or the clock was set.
         """
         self._scheduler.wakeup()
 
     def put(self, server: str, starts: Starts) -> None:
-        """Schedule a server, or schedule it otherwise."""
+        """Schedule a server, or change its schedule."""
         self._leave(server)
         job = self._job_of[server] = _job(starts)
         together = self._together.setdefault(job, {})
@@ -76,7 +76,7 @@ class Scheduler:
             self._add(job, starts)
 
     def anew(self) -> None:
-        """Ask again for each next start: the clock was set."""
+        """Compute each next start again, since the clock was set."""
         for job, together in self._together.items():
             self._add(job, next(iter(together.values())))
 
@@ -92,7 +92,7 @@ class Scheduler:
         )
 
     def remove(self, server: str) -> None:
-        """Forget a server's starts, and what was to happen once."""
+        """Forget a server's starts, and its one-off call."""
         self._leave(server)
         self.forget_once(server)
 
@@ -107,7 +107,7 @@ class Scheduler:
             self._remove(job)
 
     def forget_once(self, server: str) -> None:
-        """Forget what was to happen once for a server."""
+        """Forget the one-off call of a server."""
         self._remove(_once(server))
 
     def _remove(self, job: str) -> None:
@@ -115,7 +115,9 @@ class Scheduler:
             self._scheduler.remove_job(job)
 
     def next_start(self) -> tuple[str, datetime] | None:
-        """One server of the very next start and its moment, retries and catch-ups too; None where there is none."""
+        """Return one server of the very next start and its moment, retries and catch-ups included; None if there is
+        none.
+        """
         jobs = [(job.next_run_time, job.id) for job in self._scheduler.get_jobs()]
         moment, job = min(jobs, default=(None, ""))
         return None if moment is None else (self._first(job), moment)
@@ -128,12 +130,12 @@ class Scheduler:
 
 
 def _job(starts: Starts) -> str:
-    """The id of the job of all servers that start as this one does."""
+    """Return the id of the job of all servers that start as this one does."""
     return f"{starts.schedule.text}/{starts.zone.key}/{starts.delay.total_seconds():.0f}"
 
 
 def _once(server: str) -> str:
-    """The id of a server's one-off job: no server's name holds a slash."""
+    """Return the id of a server's one-off job: no server's name holds a slash."""
     return server + ONCE
 
 

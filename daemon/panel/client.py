@@ -138,7 +138,7 @@ class PanelClient:
         return self._transport.throttled_seconds
 
     def panel_now(self) -> datetime | None:
-        """The panel's clock now; None before its first answer."""
+        """Return the panel's clock now; None before its first answer."""
         return self._transport.panel_clock.now()
 
     def _now(self) -> datetime:

@@ -1,8 +1,8 @@
-"""What became of the name that was asked for: some panels keep another, by which no template knows its backup again.
+"""What became of the name that was asked for: some panels keep another, which no template recognises.
 
-It is compared with the name in the answer to the create, and in the listings that follow. A backup whose name the
-panel altered is known by its uuid from then on, from the journal. One that a person renamed is not ours any more, on
-purpose: in a listing only what panels are known to make of names counts as the panel's doing.
+The name is compared with the one in the answer to the create, and in the listings that follow. If the panel altered it,
+the journal keeps the backup's uuid, and by that it is ours. A backup that a person renamed is not ours any more, on
+purpose: in a listing, only alterations that panels are known to make count as the panel's.
 """
 
 from daemon.core.altered import altered, has_time, unsafe_characters
@@ -14,9 +14,10 @@ from daemon.state import StepName
 
 
 def compare_listed(run: Run, listing: Listing) -> None:
-    """Compare the names in a listing with those that were asked for and not seen to become a good backup yet.
+    """Compare the names in a listing with those that were asked for and have not become a good backup yet.
 
-    That is the new one's and, where a create's answer was lost, or was a fork's, that of what was made nevertheless.
+    Those are the new backup's and, after a create whose answer was lost or was a fork's, that of any backup made
+    nevertheless.
     """
     own = run.ownership(run.config)
     foreign = [b for b in listing.backups if has_time(b.name) and not own.owns(b.name, b.uuid)]
@@ -34,9 +35,9 @@ def _unseen(run: Run) -> list[str]:
 
 
 def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> None:
-    """Compare a backup's name with the one that was asked for, and remember and tell where the panel altered it.
+    """Compare a backup's name with the one that was asked for; record and report it if the panel altered it.
 
-    `answered` says that this is the create's own answer: before that nobody can have renamed it.
+    `answered` says that this is the create's own answer: before that, nobody can have renamed it.
     """
     if kept.name == asked:
         return

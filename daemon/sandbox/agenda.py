@@ -1,7 +1,7 @@
-"""What is going to happen by itself: backups that finish, restores that end, other clients that come along.
+"""What will happen by itself: backups finish, restores end, other clients make their calls.
 
-There are no timers: whoever looks at the world first lets everything happen that is due by then, in the order of the
-moments it was due at. So the world works under virtual time, and nothing runs in the background.
+There are no timers: each look at the world first lets everything happen that is due by then, in the order of its
+moments. So the world works under virtual time, and nothing runs in the background.
 """
 
 import heapq
@@ -20,11 +20,11 @@ class Agenda:
         self._acting_at: float | None = None
 
     def seconds(self) -> float:
-        """The present on the monotonic scale; while an action happens, the second that it was due at."""
+        """Return the present on the monotonic scale; during an action, the second at which it was due."""
         return self._clock.monotonic() if self._acting_at is None else self._acting_at
 
     def behind(self) -> float:
-        """How many seconds ago the present action was due; 0 while none happens."""
+        """Return how many seconds ago the present action was due; 0 if none is happening."""
         return self._clock.monotonic() - self.seconds()
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:

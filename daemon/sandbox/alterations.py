@@ -12,7 +12,7 @@ def _stripped(name: str) -> str:
 
 
 def _cut(name: str) -> str:
-    """A column of MySQL's three-byte utf8, without strict mode, ends at the first character of four bytes."""
+    """Return the name up to the first character of four bytes, as a column of MySQL's three-byte utf8 keeps it."""
     return re.split(r"[\U00010000-\U0010ffff]", name)[0].rstrip()
 
 

@@ -44,7 +44,7 @@ def json_answer(document: object, status: int = 200, headers: Mapping[str, str] 
 
 
 def html_answer(status: int, title: str, headers: Mapping[str, str] | None = None) -> SandboxAnswer:
-    """A page for people, as the web server or the framework makes them."""
+    """Return a page for people, as the web server or the framework makes them."""
     page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{status} {title}</h1></body></html>\n"
     return SandboxAnswer(status, page.encode(), HTML, headers or {})
 
@@ -132,12 +132,12 @@ def server_error(code: str) -> PanelRefusal:
 
 
 def pelicans_node_trouble(*, answered: bool) -> PanelRefusal:
-    """The node's trouble on a Pelican: always 500, by the class of what its HTTP client threw."""
+    """Return the node's trouble on a Pelican: always 500, by the class of what its HTTP client threw."""
     return server_error("RequestException" if answered else "ConnectionException")
 
 
 def node_trouble(status: int, request_id: str) -> PanelRefusal:
-    """The node's trouble as a Pterodactyl passes it on; 504 means that it could not be reached at all."""
+    """Return the node's trouble as a Pterodactyl passes it on; 504 means that it could not be reached at all."""
     if status == HTTPStatus.GATEWAY_TIMEOUT:
         detail = "Could not establish a connection to the machine running this server. Please try again."
     elif status < HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -81,7 +81,7 @@ class PanelApp:
         await self._router({**scope, "path": scope["path"].rstrip("/") or "/"}, receive, send)
 
     def requests(self, *calls: Call | str) -> int:
-        """How many of these calls were made so far (of all kinds if none is named)."""
+        """Return how many of these calls were made so far (of all kinds if none is named)."""
         return sum(not calls or record.call in calls for record in self.calls)
 
     # The way of an answer --------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class PanelApp:
         await self._response(self._refused(not_found(), request))(scope, receive, send)
 
     async def _meet(self, call: Call, handler: Handler, request: Request) -> Response:
-        """The answer with the fault that was ordered for the call, if one was."""
+        """Return the answer with the fault that was ordered for the call, if one was."""
         await request.body()  # it is kept: a call that is processed late is processed though its caller has gone away
         self.world.settle()
         server = self.world.find_server(request.path_params.get("server", ""))
@@ -175,7 +175,7 @@ class PanelApp:
         return Visit(request, key.user, fields, server, backup), key
 
     def _bind(self, path: dict[str, str]) -> tuple[Server | None, Backup | None]:
-        """The server and the backup of the path; another server's backup is as unknown as none."""
+        """Return the server and the backup of the path; another server's backup is as unknown as none."""
         if "server" not in path:
             return None, None
         server = self.world.find_server(path["server"])

@@ -41,13 +41,13 @@ class Archive:
     flavour: Flavour = Flavour.WHOLE
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes, in pieces of at most 64 KiB or so."""
+        """Yield the bytes, in pieces of at most 64 KiB or so."""
         if self.flavour is not Flavour.CUT:
             return self._whole()
         return _first(self._whole(), self.size)
 
     def digest(self, algorithm: str) -> str:
-        """The true checksum by that algorithm of hashlib's, in hex."""
+        """Return the true checksum by that algorithm of hashlib's, in hex."""
         return _digest(self, algorithm)
 
     def _whole(self) -> Iterator[bytes]:
@@ -58,7 +58,7 @@ class Archive:
         return self._stored(size, tar_size)
 
     def _stored(self, size: int, tar_size: int) -> Iterator[bytes]:
-        """A gzip stream of stored blocks, filled up by the comment to `size`."""
+        """Yield a gzip stream of stored blocks, filled up by the comment to `size`."""
         yield _gzip_header(size - GZIP_FRAME - _stored_size(tar_size))
         crc = 0
         left = tar_size
@@ -69,7 +69,7 @@ class Archive:
         yield self._trailer(crc, tar_size)
 
     def _compressed(self, size: int) -> Iterator[bytes]:
-        """A small one: the smallest tar, compressed, with the comment filling up."""
+        """Yield a small one: the smallest tar, compressed, with the comment filling up."""
         tar = b"".join(self._tar(_SMALLEST_TAR))
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
         packed = packer.compress(tar) + packer.flush()
@@ -85,7 +85,7 @@ class Archive:
         return struct.pack("<II", crc, tar_size & 0xFFFFFFFF)
 
     def _tar(self, tar_size: int) -> Iterator[bytes]:
-        """A tar of exactly `tar_size` bytes: a text, and a region file that takes the rest."""
+        """Yield a tar of exactly `tar_size` bytes: a text, and a region file that takes the rest."""
         rest = tar_size - _SMALLEST_TAR
         promised = rest
         if self.flavour is Flavour.CUT_TAR:
@@ -108,7 +108,7 @@ _SMALLEST_TAR = 3 * BLOCK + len(END_OF_TAR)
 
 
 def _tar_that_fits(size: int) -> int | None:
-    """The largest tar whose stored gzip stream is not larger than `size`; None where none fits."""
+    """Return the largest tar whose stored gzip stream is not larger than `size`; None where none fits."""
     tar_size = (size - GZIP_FRAME) // BLOCK * BLOCK
     while tar_size > _SMALLEST_TAR and GZIP_FRAME + _stored_size(tar_size) > size:
         tar_size -= BLOCK
@@ -116,12 +116,12 @@ def _tar_that_fits(size: int) -> int | None:
 
 
 def _stored_size(length: int) -> int:
-    """How long `length` bytes are in stored deflate blocks."""
+    """Return how long `length` bytes are in stored deflate blocks."""
     return length + 5 * -(-length // STORED_BLOCK)
 
 
 def _gzip_header(comment: int) -> bytes:
-    """A gzip header without name and time, with a comment of that many characters."""
+    """Return a gzip header without name and time, with a comment of that many characters."""
     return b"\x1f\x8b\x08\x10\x00\x00\x00\x00\x00\xff" + b" " * comment + b"\x00"
 
 
@@ -133,7 +133,7 @@ def _file_header(name: str, size: int) -> bytes:
 
 
 def _regroup(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
-    """The same bytes in pieces of `length`, the last one shorter."""
+    """Yield the same bytes in pieces of `length`, the last one shorter."""
     held = b""
     for piece in pieces:
         held += piece
@@ -145,7 +145,7 @@ def _regroup(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
 
 
 def _first(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
-    """The first `length` bytes."""
+    """Yield the first `length` bytes."""
     for piece in pieces:
         yield piece[:length]
         length -= len(piece)

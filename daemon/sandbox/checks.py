@@ -1,6 +1,6 @@
-"""What a panel looks at before it does what was asked: each check raises the `Refusal` that a real panel answers with.
+"""What a panel checks before it does what was asked: each check raises the `Refusal` that a real panel answers with.
 
-The checks change nothing, but for `admit_restore`, which counts. Where a rule has been measured, a comment says so.
+The checks change nothing, except that `admit_restore` counts. If a rule has been measured, a comment says so.
 """
 
 from http import HTTPStatus
@@ -28,14 +28,14 @@ def check_access(server: Server, user: User) -> None:
 
 
 def check_state(server: Server, kind: Kind) -> None:
-    """Raise 409 if the server is in a state that hinders every call for its backups."""
+    """Raise 409 if the server is in a state that prevents every call for its backups."""
     conflict = _conflict(server, kind)
     if conflict is not None:
         raise PanelRefusal(409, "ServerStateConflictException", conflict)
 
 
 def check_create(world: World, server: Server) -> None:
-    """Raise what hinders a new backup. The throttle comes before the limit; only failed ones do not count."""
+    """Raise what prevents a new backup. The throttle comes before the limit; only failed ones do not count."""
     world.settle()
     limits.check_creation(server, world.settings, world.now())
     held = sum(backup.state is not State.FAILED for backup in server.backups.values())
@@ -48,7 +48,7 @@ def check_create(world: World, server: Server) -> None:
 
 
 def _check_backup_host(server: Server) -> None:
-    """Raise what a Pelican says where it has no place for the backup."""
+    """Raise what a Pelican answers if it has no place for the backup."""
     if not server.node.backup_host:
         raise not_found()
     if server.storage is Storage.OTHER:
@@ -56,14 +56,14 @@ def _check_backup_host(server: Server) -> None:
 
 
 def check_delete(backup: Backup) -> None:
-    """Raise if it is locked *and* successful: a lock on any other does not hinder the panel."""
+    """Raise 400 if it is locked *and* successful: a lock on any other does not stop the panel."""
     if backup.locked and backup.successful:
         detail = "Cannot delete a backup that is marked as locked."
         raise PanelRefusal(400, "BackupLockedException", detail)
 
 
 def admit_restore(world: World, server: Server) -> dict[str, str]:
-    """Count an attempt at a restore, whoever makes it, and return the headers; raise 429 where there were enough.
+    """Count an attempt at a restore, by any user, and return the headers; raise 429 if there were enough.
 
     Measured on a Pelican: refusals for a permission or a field count, those for the server's state do not.
     """
@@ -72,7 +72,7 @@ def admit_restore(world: World, server: Server) -> dict[str, str]:
 
 
 def check_restore(server: Server, backup: Backup) -> None:
-    """Raise what hinders a restore; that the backup has failed does not."""
+    """Raise what prevents a restore; a failed backup does not."""
     if server.status is not None:
         raise bad_request("This server is not currently in a state that allows for a backup to be restored.")
     if backup.state is State.PENDING:
@@ -80,7 +80,7 @@ def check_restore(server: Server, backup: Backup) -> None:
 
 
 def check_node(world: World, server: Server, backup: Backup | None = None, *, deleting: bool = False) -> None:
-    """Raise the trouble that the panel has with the server's node; deleting what is not found there is none."""
+    """Raise the panel's error if the server's node fails; when deleting, the node's 404 is none."""
     node = server.node
     if node.state is not NodeState.UP or node.answer_seconds >= PANEL_PATIENCE:
         raise _node_trouble(world, None)
@@ -91,21 +91,21 @@ def check_node(world: World, server: Server, backup: Backup | None = None, *, de
 
 
 def _node_trouble(world: World, error: int | None) -> PanelRefusal:
-    """How the panel words it that the node answered with that error; with nothing at all, where it is None."""
+    """Return the panel's refusal after the node answered with that error, or with nothing at all (None)."""
     if world.settings.kind is Kind.PELICAN:
         return pelicans_node_trouble(answered=error is not None)
     return node_trouble(error or HTTPStatus.GATEWAY_TIMEOUT, world.new_uuid())
 
 
 def node_wait(server: Server) -> float:
-    """How many seconds the panel waits for the server's node to answer."""
+    """Return how many seconds the panel waits for the server's node to answer."""
     if server.node.state is NodeState.HANGING:
         return PANEL_PATIENCE
     return min(server.node.answer_seconds, PANEL_PATIENCE)
 
 
 def _conflict(server: Server, kind: Kind) -> str | None:
-    """Which state of the server is in the way, in the panel's words; None if none is."""
+    """Return the server's conflicting state in the panel's words; None if there is none."""
     if server.status == "suspended":
         return "This server is currently suspended and the functionality requested is unavailable."
     if server.node.maintenance:

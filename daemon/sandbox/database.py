@@ -1,8 +1,4 @@
-"""The one file that a Pelican's SQLite is: what is to be written waits for whoever is writing.
-
-A create and a restore write before they ask the node, and hold the file until it has answered. So six creates at once
-against a limit of one come through one after another, and a slow node holds up everybody (measured: 7.6 s for a GET).
-"""
+"""A Pelican's SQLite is one file: each write waits for the one before it."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -36,7 +36,7 @@ class Visit:
         return self.found_backup
 
     def may(self, permission: str) -> bool:
-        """Whether the user holds that permission on the server."""
+        """Return whether the user holds that permission on the server."""
         held = self.server.permissions(self.user) or ()
         return held == EVERYTHING or permission in held
 

@@ -38,7 +38,7 @@ def creation_throttle(retry_after: str | None = "599") -> Fault:
 
 
 def node_error(status: int = 500) -> Fault:
-    """The node's trouble, passed on by the panel; nothing is recorded."""
+    """Return a fault: the node's trouble, passed on by the panel; nothing is recorded."""
     answer = node_trouble(status, REQUEST_ID).answer(wants_json=True, base_url="")
     return Fault(f"node_error {status}", processed=False, answer=answer)
 
@@ -65,7 +65,7 @@ def huge(size: int = 64 * 1024 * 1024) -> Fault:
 
 
 def lost_before() -> Fault:
-    """The connection breaks before the call is processed; nothing is done."""
+    """Return a fault: the connection breaks before the call is processed; nothing is done."""
     return Fault("lost_before", processed=False, loss=Loss.SILENT)
 
 
@@ -73,12 +73,14 @@ def lost_before() -> Fault:
 
 
 def lost_after() -> Fault:
-    """The call is processed, and its answer lost."""
+    """Return a fault: the call is processed, and its answer lost."""
     return Fault("lost_after", loss=Loss.SILENT)
 
 
 def error_after(status: int = 500, *, page: bool = False) -> Fault:
-    """The call is processed, and answered with an error: in the panel's own form, or as a page of the web server."""
+    """Return a fault: the call is processed, and answered with an error: in the panel's own form, or as a page of the
+    web server.
+    """
     answered = web_page(status) if page else refused(status)
     return replace(answered, name=f"error_after {status}", processed=True)
 
@@ -89,27 +91,27 @@ def database_locked() -> Fault:
 
 
 def cut() -> Fault:
-    """The call is processed, and the connection ends in the middle of the body."""
+    """Return a fault: the call is processed, and the connection ends in the middle of the body."""
     return Fault("cut", loss=Loss.CUT)
 
 
 def reset() -> Fault:
-    """The call is processed, and the connection is reset in the middle of the body."""
+    """Return a fault: the call is processed, and the connection is reset in the middle of the body."""
     return Fault("reset", loss=Loss.RESET)
 
 
 def slow(seconds: float = 20.0) -> Fault:
-    """The call is processed at once, and its answer comes late."""
+    """Return a fault: the call is processed at once, and its answer comes late."""
     return Fault("slow", after=seconds)
 
 
 def late(seconds: float = 20.0) -> Fault:
-    """The call is processed late, and answered at once."""
+    """Return a fault: the call is processed late, and answered at once."""
     return Fault("late", before=seconds)
 
 
 def job() -> Fault:
-    """What forks that work by jobs answer to create, restore and delete, before it is done."""
+    """Return a fault: what forks that work by jobs answer to create, restore and delete, before it is done."""
 
     def as_job(_answer: SandboxAnswer) -> SandboxAnswer:
         document = {"job_id": REQUEST_ID, "status": "pending", "message": "The backup job has been queued."}
@@ -119,7 +121,7 @@ def job() -> Fault:
 
 
 def half_json() -> Fault:
-    """A sound HTTP answer whose JSON text ends in the middle."""
+    """Return a fault: a sound HTTP answer whose JSON text ends in the middle."""
     return Fault("half_json", change=lambda answer: replace(answer, body=answer.body[: len(answer.body) // 2]))
 
 
@@ -139,7 +141,7 @@ def with_values(values: Mapping[str, object]) -> Fault:
 
 
 def wrong_total(difference: int = 1) -> Fault:
-    """The list's `total` is off by so many."""
+    """Return a fault: the list's `total` is off by so many."""
 
     def off(document: dict[str, Any]) -> None:
         document["meta"]["pagination"]["total"] += difference
@@ -148,7 +150,7 @@ def wrong_total(difference: int = 1) -> Fault:
 
 
 def shuffled(seed: int = 0) -> Fault:
-    """The rows of the page come in another order."""
+    """Return a fault: the rows of the page come in another order."""
 
     def shuffle(document: dict[str, Any]) -> None:
         random.Random(seed).shuffle(document["data"])  # noqa: S311 — an order, not a secret
@@ -186,7 +188,7 @@ def vanishes(position: int = 0) -> Fault:
 
 
 def _changed(change: Callable[[dict[str, Any]], None]) -> Callable[[SandboxAnswer], SandboxAnswer]:
-    """A change of the JSON document; an answer of another form, a refusal for one, stays as it is."""
+    """Return a change of the JSON document; an answer of another form, a refusal for one, stays as it is."""
 
     def apply(answer: SandboxAnswer) -> SandboxAnswer:
         document = answer.document()

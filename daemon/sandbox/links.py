@@ -1,7 +1,7 @@
-"""Download links: made by the panel, redeemed by the node or by the object store, which trust them for their signature.
+"""Download links: made by the panel, redeemed by the node or by the object store, which trust their signature.
 
-A node's link is a signed token, good for 15 minutes and for one use. An object store's link is a signed address, good
-for 5 minutes and any number of uses.
+A node's link has a signed token, valid for 15 minutes and for one use. An object store's link is a signed address,
+valid for 5 minutes and any number of uses.
 """
 
 import base64
@@ -21,7 +21,7 @@ SECRET = b"the sandbox signs its links with this"
 
 
 def sign_link(world: World, server: Server, backup: Backup) -> str:
-    """Where to get `backup`: at the node, or in the object store."""
+    """Return where to get `backup`: from the node, or from the object store."""
     if server.storage is Storage.S3:
         return _store_link(world, server, backup)
     claims = {
@@ -35,7 +35,7 @@ def sign_link(world: World, server: Server, backup: Backup) -> str:
 
 
 def read_token(token: str, now: datetime) -> dict[str, Any] | None:
-    """The claims of a node's token; None if it is not ours or too old."""
+    """Return the claims of a node's token; None if it is not ours or too old."""
     signed, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(signed).encode()):
         return None
@@ -44,7 +44,7 @@ def read_token(token: str, now: datetime) -> dict[str, Any] | None:
 
 
 def store_link_holds(path: str, expires: str, signature: str, now: datetime) -> bool:
-    """Whether the object store honours the address."""
+    """Return whether the object store accepts the address."""
     if not hmac.compare_digest(signature.encode(), _signature(f"{path} {expires}").encode()):
         return False
     return now.timestamp() < int(expires)

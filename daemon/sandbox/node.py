@@ -1,7 +1,7 @@
-"""The other host: where downloads come from, with the manners of a node and of an object store.
+"""The host of the downloads, which behaves like a node or like an object store.
 
-A node sends the whole file, whatever `Range` says, and once for each link. An object store serves ranges, as often
-as it is asked. Neither knows the panel's keys. The call is `Call.FILE` to the faults.
+A node sends the whole file, whatever `Range` says, and once for each link. An object store serves ranges, as often as
+it is asked. Neither knows the panel's keys. For faults, the call is `Call.FILE`.
 """
 
 import re
@@ -88,14 +88,14 @@ class NodeApp:
         return FileResponse(backup, self._headers(headers), fault=fault, start=start, end=end)
 
     async def _check_node(self, server: Server) -> None:
-        """A node that is down breaks the connection; one that hangs does so after an hour."""
+        """Break the connection if the node is down; if it hangs, do so after an hour."""
         if server.node.state is NodeState.HANGING:
             await self.world.clock.sleep(HANGING_SECONDS)
         if server.node.state is not NodeState.UP:
             raise ConnectionLostError(Loss.SILENT)
 
     async def _suffer(self, server: Server) -> Fault:
-        """Whatever was ordered for this download; it may already break the connection."""
+        """Apply the fault that was ordered for this download; it may already break the connection."""
         fault = self.world.faults.take(Call.FILE, server.uuid) or NO_FAULT
         if fault.meanwhile is not None:
             fault.meanwhile(self.world, server.uuid)
@@ -143,7 +143,7 @@ class FileResponse(Response):
         super().__init__(None, 206 if partial else 200, headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send all of it, or half of it where the connection is to break; stop where the caller has gone."""
+        """Send all of it, or half of it if the connection is to break; stop if the caller has gone."""
         request = Request(scope, receive)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         end = self.end if self.loss is None else (self.start + self.end) // 2
@@ -157,7 +157,7 @@ class FileResponse(Response):
 
 
 def part(pieces: Iterator[bytes], start: int, end: int) -> Iterator[bytes]:
-    """The bytes from `start` up to `end`."""
+    """Return the bytes from `start` up to `end`."""
     position = 0
     for piece in pieces:
         wanted = piece[max(0, start - position) : max(0, end - position)]
@@ -169,13 +169,13 @@ def part(pieces: Iterator[bytes], start: int, end: int) -> Iterator[bytes]:
 
 
 def _file(server: Server, backup_uuid: str) -> Backup | None:
-    """The backup whose file is really there: pending and failed ones have none."""
+    """Return the backup if its file is really there: pending and failed ones have none."""
     backup = server.backups.get(backup_uuid)
     return backup if backup is not None and backup.successful and not backup.file_gone else None
 
 
 def _wanted_range(header: str | None, size: int) -> tuple[int, int]:
-    """The half-open range that `header` asks for; the whole file where it asks for nothing that we understand."""
+    """Return the half-open range that `header` asks for; the whole file if it asks for none that we understand."""
     match = re.fullmatch(r"bytes=(\d+)-(\d*)", header or "")
     if match is None:
         return 0, size

@@ -18,7 +18,7 @@ from daemon.sandbox.answers import SandboxAnswer
 
 
 class Call(StrEnum):
-    """The calls that the sandbox tells apart; FILE is the download itself, at the node."""
+    """The kinds of calls; FILE is the download itself, at the node."""
 
     SERVERS = "servers"
     SERVER = "server"
@@ -34,7 +34,7 @@ class Call(StrEnum):
 
 
 class Loss(StrEnum):
-    """How an answer gets lost: never begun, ended in the middle of the body, or reset in the middle of it."""
+    """How an answer is lost: never begun, ended in the middle of the body, or reset in the middle of it."""
 
     SILENT = "silent"
     CUT = "cut"
@@ -42,7 +42,7 @@ class Loss(StrEnum):
 
 
 class ConnectionLostError(Exception):
-    """Raised out of the app where the connection is to break; over real HTTP the server breaks it.
+    """Raised out of the app if the connection is to break; over real HTTP the server breaks it.
 
     A test that drives the app in-process must translate it into what its HTTP client would raise.
     """
@@ -113,7 +113,7 @@ class Faults:
         self._orders.append(_Order(fault, call, server and server[:8], backup, skip, times))
 
     def take(self, call: Call, server: str | None, backup: str | None = None) -> Fault | None:
-        """The fault for this call, if one was ordered; each order that fits and skips counts it."""
+        """Return the fault for this call, if one was ordered; each matching order that still skips counts it."""
         for order in self._orders:
             if not order.fits(call, server, backup):
                 continue
@@ -130,7 +130,7 @@ class Faults:
         self._orders.clear()
 
     def waiting(self) -> list[dict[str, object]]:
-        """The orders that are not used up."""
+        """Return the orders that are not used up."""
         return [
             {
                 "fault": order.fault.name,

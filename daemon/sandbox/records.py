@@ -1,6 +1,6 @@
 """The things in the sandbox: users, keys, nodes, servers and backups, as mutable records without rules.
 
-The rules are in `world`; how the records look as JSON is in `shapes`.
+The rules are in `checks` and `world`; how the records look as JSON is in `shapes`.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 class Digest(StrEnum):
-    """What the nodes' checksums are made by."""
+    """The algorithm of the nodes' checksums."""
 
     SHA1 = "sha1"
     SHA256 = "sha256"
@@ -65,7 +65,7 @@ class Settings:
 
 
 def pelican() -> Settings:
-    """The settings of a new Pelican."""
+    """Return the settings of a new Pelican."""
     return Settings(kind=Kind.PELICAN, api_limit=256, restore_limit=3, name_limit=255, deleted_count=False)
 
 
@@ -127,9 +127,9 @@ class BackupEnding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What becomes of a backup once it is asked for: after `seconds` it ends with `outcome`, `size` bytes large.
+    """What happens to a backup once it is asked for: after `seconds` it ends with `outcome`, and is `size` bytes large.
 
-    `late` seconds after its creation the node reports success after all, whatever was said before.
+    `late` seconds after its creation the node reports success after all, whatever it said before.
     """
 
     seconds: float = 1.0
@@ -189,14 +189,14 @@ class Backup:
         return self.archive.size if self.claimed_bytes is None else self.claimed_bytes
 
     def checksum(self, digest: Digest) -> str | None:
-        """The checksum that the panel tells: None unless good."""
+        """Return the checksum that the panel tells: None unless good."""
         if not self.successful:
             return None
         return self.claimed_checksum or f"{digest.value}:{self.archive.digest(digest.value)}"
 
 
 class Storage(StrEnum):
-    """Where a server's backups lie, which decides the kind of download link. OTHER is unknown to the panel."""
+    """Where a server's backups are kept, which decides the kind of download link. OTHER is unknown to the panel."""
 
     NODE = "node"
     S3 = "s3"
@@ -229,7 +229,7 @@ class Server:
     recent: deque[Backup] = field(default_factory=deque)
 
     def installing(self, kind: Kind) -> bool:
-        """Whether the panel says that it is: a Pelican does so too of one whose reinstallation failed."""
+        """Return whether the panel says that it is: a Pelican does so too of one whose reinstallation failed."""
         failed = {"install_failed", "reinstall_failed"} if kind is Kind.PELICAN else {"install_failed"}
         return self.status == "installing" or self.status in failed
 
@@ -239,7 +239,7 @@ class Server:
         return self.uuid[:8]
 
     def permissions(self, user: User) -> tuple[str, ...] | None:
-        """What `user` may do here; `("*",)` is everything, None means that he does not see the server."""
+        """Return what `user` may do here; `("*",)` is everything, None means that the user does not see the server."""
         if user.admin or user == self.owner:
             return EVERYTHING
         return self.subusers.get(user.name)
@@ -262,10 +262,10 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the ledger: what happened to which backup, when by the panel's clock, and through whom.
+    """One line of the ledger: what happened to which backup, when by the panel's clock, and by whom.
 
     `locked` and `state` are those that the backup had just before; of a new one, those it was made with. `by` is the
-    user's name, or "node", "panel", or whoever a test says.
+    user's name, "node", "panel", or any name that a test gives.
     """
 
     at: datetime

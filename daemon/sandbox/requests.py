@@ -15,13 +15,13 @@ BOOLEANS: Mapping[object, bool] = {True: True, False: False, "1": True, "0": Fal
 
 
 def wants_json(request: Request) -> bool:
-    """Whether the first kind that the caller accepts is JSON of some sort."""
+    """Return whether the first kind that the caller accepts is JSON of some sort."""
     first = request.headers.get("accept", "").split(",")[0]
     return "/json" in first or "+json" in first
 
 
 def authenticate(request: Request, keys: Mapping[str, Key], panel: Kind) -> Key:
-    """The key that was sent; `Bearer` must have its capital where the panel is no Pelican. Raises 401."""
+    """Return the key that was sent; `Bearer` must have its capital where the panel is no Pelican. Raises 401."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if panel is Kind.PELICAN:
         kind = kind.capitalize()
@@ -45,7 +45,7 @@ def check_key(request: Request, key: Key) -> None:
 
 
 async def read_body(request: Request) -> dict[str, Any]:
-    """The fields that were sent as JSON or as a form, texts trimmed, empty ones None. Raises 400."""
+    """Return the fields that were sent as JSON or as a form, texts trimmed, empty ones None. Raises 400."""
     raw = await request.body()
     if "json" not in request.headers.get("content-type", ""):
         fields: Any = dict(parse_qsl(raw.decode("utf-8", "replace")))
@@ -78,7 +78,7 @@ def validate_create(fields: Mapping[str, Any], settings: Settings) -> tuple[str 
 
 
 def validate_rename(fields: Mapping[str, Any], settings: Settings) -> str:
-    """The new name, which must be there. Raises 422."""
+    """Return the new name, which must be there. Raises 422."""
     name = fields.get("name")
     if name is None:
         _raise_invalid([invalid("name", "required", "The name field is required.")])

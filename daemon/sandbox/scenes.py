@@ -23,7 +23,7 @@ FOREIGN = (
 
 
 def empty(clock: Clock, *, settings: Settings | None = None, seed: int = 0) -> tuple[World, User, Node]:
-    """A panel with one administrator, who has `KEY`, and one node without servers."""
+    """Return a panel with one administrator, who has `KEY`, and one node without servers."""
     world = World(clock, settings=settings, seed=seed)
     owner = User("admin", admin=True)
     world.add_key(KEYS[world.settings.kind], owner)
@@ -119,12 +119,12 @@ def history(
 
 
 def usual(server: Server) -> timedelta:
-    """How long the server's backups take."""
+    """Return how long the server's backups take."""
     return timedelta(seconds=server.work.seconds)
 
 
 def own_name(server: str, made: datetime, number: int) -> str:
-    """A name as the daemon's usual template makes it."""
+    """Return a name as the daemon's usual template makes it."""
     return f"auto-{server}-{made:%Y%m%dT%H%M%SZ}-{number:08x}"
 
 

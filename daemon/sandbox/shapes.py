@@ -146,7 +146,7 @@ def backups_per_page(text: str | None, *, empty: bool) -> int:
 
 
 def _page(rows: Sequence[Any], per_page: int, query: Mapping[str, str], link: Callable[[int], str]) -> dict[str, Any]:
-    """The page that `query` asks for; anything but a number of at least 1 asks for the first."""
+    """Return the page that `query` asks for; anything but a number of at least 1 asks for the first."""
     number = max(_whole_number(query.get("page")) or 1, 1)
     shown = rows[(number - 1) * per_page : number * per_page]
     pages = max(-(-len(rows) // per_page), 1)

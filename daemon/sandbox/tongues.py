@@ -1,4 +1,4 @@
-"""The panel's words in another language, as `APP_LOCALE` sets it: whoever matches words is wrong on such a panel.
+"""The panel's words in another language, as `APP_LOCALE` sets it: a client that matches words fails on such a panel.
 
 What has no translation stays English, as on a real panel.
 """
@@ -34,7 +34,7 @@ TONGUES: Mapping[str, Mapping[str, str]] = {"en": {}, "de": GERMAN}
 
 
 def tongue(locale: str) -> str:
-    """Return the locale; ValueError where the sandbox does not speak it."""
+    """Return the locale; raises ValueError if the sandbox does not speak it."""
     if locale not in TONGUES:
         raise ValueError(f"no such locale: {locale!r}; there are {', '.join(TONGUES)}")
     return locale

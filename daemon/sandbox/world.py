@@ -33,7 +33,8 @@ from daemon.sandbox.records import (
 class World:
     """A panel with its users, keys, nodes, servers and backups. The same seed gives the same uuids.
 
-    Whoever looks at the records himself, past the methods, calls `settle` first: what is due happens only then.
+    Code that reads the records directly, and not by the methods, must call `settle` first: what is due happens only
+    then.
     """
 
     def __init__(self, clock: Clock, *, settings: Settings | None = None, seed: int = 0) -> None:
@@ -54,21 +55,21 @@ class World:
     # Making the world ------------------------------------------------------------------------------------------------
 
     def new_uuid(self) -> str:
-        """A uuid of version 4, out of the world's own randomness."""
+        """Return a uuid of version 4, from the world's own randomness."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
     def add_key(self, token: str, user: User, *, allowed_ips: Iterable[str] = ()) -> Key:
-        """Let `token` speak for `user`, from the given addresses only where there are any."""
+        """Let `token` speak for `user`, from the given addresses only if there are any."""
         self.keys[token] = Key(token, user, tuple(allowed_ips))
         return self.keys[token]
 
     def add_node(self, name: str) -> Node:
-        """A node that is up; downloads come from a placeholder until `serve_nodes_at` says otherwise."""
+        """Add a node that is up; downloads come from a placeholder until `serve_nodes_at` is called."""
         self.nodes[name] = Node(name, url=self._nodes_url or f"http://{name}.sandbox.invalid")
         return self.nodes[name]
 
     def serve_nodes_at(self, url: str) -> None:
-        """Every node, those to come too, serves its downloads there."""
+        """Serve the downloads of every node there, later nodes included."""
         self._nodes_url = url
         for node in self.nodes.values():
             node.url = url
@@ -83,14 +84,14 @@ class World:
         server_uuid: str | None = None,
         work: Work | None = None,
     ) -> Server:
-        """A server without backups."""
+        """Add a server without backups."""
         number = len(self.servers) + 1
         server = Server(server_uuid or self.new_uuid(), number, name, owner, node, limit, work=work or Work())
         self.servers[server.uuid] = server
         return server
 
     def remove_server(self, server: Server) -> None:
-        """The server is gone, with all its backups."""
+        """Remove the server, with all its backups."""
         del self.servers[server.uuid]
 
     def add_backup(
@@ -108,9 +109,9 @@ class World:
         scheduled: bool = False,
         by: str = "somebody else",
     ) -> Backup:
-        """A backup that is simply there, past every rule: history, or the work of another client.
+        """Add an existing backup, without any check: history, or the work of another client.
 
-        A pending one never ends by itself (but for the panel's housekeeping); see `finish` and `fail`. It counts for
+        A pending one never ends by itself (except by the panel's housekeeping); see `finish` and `fail`. It counts for
         the creation throttle if it is young enough.
         """
         made = created_at or self.now()
@@ -125,7 +126,7 @@ class World:
     # Time ------------------------------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
-        """The panel's own clock."""
+        """Return the panel's own clock."""
         return self.clock.now() + self.settings.skew - timedelta(seconds=self.agenda.behind())
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
@@ -139,7 +140,7 @@ class World:
     # Looking ---------------------------------------------------------------------------------------------------------
 
     def find_server(self, text: str) -> Server | None:
-        """By the short id or the whole uuid, in upper or lower case; on a Pelican (with SQLite) in lower case alone."""
+        """Return the server of that short id or whole uuid, in any case; on a Pelican in lower case alone."""
         self.settle()
         if self.settings.kind is Kind.PTERODACTYL:
             text = text.lower()
@@ -148,7 +149,7 @@ class World:
         return next((server for server in self.servers.values() if server.identifier == text), None)
 
     def seen_by(self, user: User, *, all_servers: bool = False) -> list[Server]:
-        """The servers that `user` owns or was let into; with `all_servers` whatever he may reach."""
+        """Return the servers that `user` owns or was invited to; with `all_servers` all that the user may reach."""
         self.settle()
         return [
             server
@@ -161,7 +162,7 @@ class World:
     # What happens to it -----------------------------------------------------------------------------------------------
 
     def create(self, server: Server, name: str | None, *, ignored: Iterable[str], locked: bool, by: str) -> Backup:
-        """A new backup begins. A real panel looks first, and waits for its node: see daemon/sandbox/checks.py."""
+        """Begin a new backup. A real panel checks first, and waits for its node: see daemon/sandbox/checks.py."""
         self.settle()
         made = self.now().replace(microsecond=0)
         text = name or f"Backup at {made.astimezone(self.settings.zone):%Y-%m-%d %H:%M:%S}"
@@ -176,13 +177,13 @@ class World:
         return backup
 
     def toggle_lock(self, server: Server, backup: Backup, *, by: str) -> None:
-        """Lock what is unlocked and unlock what is locked, whatever its state."""
+        """Lock an unlocked backup and unlock a locked one, whatever its state."""
         self.settle()
         self._note(Change.UNLOCKED if backup.locked else Change.LOCKED, server, backup, by)
         backup.locked = not backup.locked
 
     def remove(self, server: Server, backup: Backup, *, by: str) -> None:
-        """The backup is gone. The throttle goes on counting it, unless the panel is Pelican's kind."""
+        """Remove the backup. The throttle goes on counting it, except on a Pelican."""
         self.settle()
         if server.backups.pop(backup.uuid, None) is None:
             return
@@ -191,19 +192,19 @@ class World:
             server.recent.remove(backup)
 
     def lose_file(self, server: Server, backup: Backup, *, by: str) -> None:
-        """The node has deleted the file, and the panel does not take it down: the row stays as it is."""
+        """Delete the file on the node, and leave the panel's row as it is."""
         self.settle()
         backup.file_gone = True
         self._note(Change.FILE_DELETED, server, backup, by)
 
     def rename(self, server: Server, backup: Backup, name: str, *, by: str) -> None:
-        """The backup is called otherwise from now on; only a Pelican can."""
+        """Rename the backup; only a Pelican can."""
         self.settle()
         backup.name = name
         self._note(Change.RENAMED, server, backup, by)
 
     def restore(self, server: Server, backup: Backup, *, by: str) -> None:
-        """The server is being restored, until `restore_seconds` from now; nobody is told whether it went well."""
+        """Restore the server, for `restore_seconds` from now; whether that succeeded is never said."""
         self.settle()
         server.status = "restoring_backup"
         self._note(Change.RESTORING, server, backup, by)
@@ -212,7 +213,7 @@ class World:
     # What happens by itself ------------------------------------------------------------------------------------------
 
     def report(self, server: Server, backup: Backup, *, success: bool) -> None:
-        """The node tells how a backup ended. A failed one loses its lock, a good one is good for ever."""
+        """Let the node report how a backup ended. A failed one loses its lock, a good one stays good for ever."""
         if backup.successful or not self._holds(server, backup):
             return
         self._note(Change.COMPLETED if success else Change.FAILED, server, backup, "node")
@@ -222,7 +223,7 @@ class World:
             backup.locked = False
 
     def clean_up(self, server: Server, backup: Backup) -> None:
-        """The panel's housekeeping marks a stuck one as failed, and leaves its lock."""
+        """Let the panel's housekeeping mark a stuck backup as failed; it leaves its lock."""
         if backup.state is not State.PENDING or not self._holds(server, backup):
             return
         self._note(Change.FAILED, server, backup, "panel")

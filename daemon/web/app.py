@@ -41,8 +41,8 @@ HEADERS = {
 
 
 def make_app(fleet_status: FleetStatus, config: Callable[[], HttpConfig], *, shared_seconds: float = 0.0) -> ASGIApp:
-    """The daemon's HTTP; `config` gives what is in force at that moment. An answer serves all who ask for the same
-    while it is made and for `shared_seconds` after; of health and readiness each is made anew.
+    """Return the daemon's HTTP; `config` gives what is in force at that moment. An answer serves all who ask for the
+    same while it is made and for `shared_seconds` after; of health and readiness each is made anew.
     """
     answers = _Answers(fleet_status, Shared(shared_seconds))
     routes = [
@@ -73,7 +73,7 @@ class _Answers:
         return PlainTextResponse("\n".join(stalled or ["alive"]) + "\n", UNAVAILABLE if stalled else 200)
 
     async def readyz(self, _: Request) -> Response:
-        """Whether the daemon can do its work, and why not."""
+        """Return whether the daemon can do its work, and why not."""
         ailments = self._board.ailments()
         lines = [*ailments, *self._board.notes()] or ["ready"]
         return PlainTextResponse("\n".join(lines) + "\n", UNAVAILABLE if ailments else 200)
@@ -118,7 +118,7 @@ class _Answers:
 
 
 def _address(request: Request) -> str:
-    """What a page is asked for by: its path, and whether it shall ask for itself again."""
+    """Return what a page is asked for by: its path, and whether it shall ask for itself again."""
     return f"{request.url.path}?{_refresh(request)}"
 
 

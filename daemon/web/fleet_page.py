@@ -29,7 +29,7 @@ class FleetPage:
         self._rested: dict[str, tuple[Key, Html, Html]] = {}
 
     async def render(self, *, refresh: bool = False) -> str:
-        """The page as it is now."""
+        """Return the page as it is now."""
         statuses = by_trouble(await self._board.servers())
         rows = []
         for number, status in enumerate(statuses):
@@ -77,7 +77,7 @@ class FleetPage:
         return tag("tbody", row, tag("tr", why, class_="why"))
 
     def _at_rest(self, status: ServerStatus) -> tuple[Html, Html]:
-        """The cells that stay as they are until the backups are looked at again, the day ends, or a reload."""
+        """Return the cells that stay as they are until the backups are looked at again, the day ends, or a reload."""
         today = to_zone(status.now, status.server.policy.zone).date()
         key = (status.server, status.history.snapshot, today)
         known = self._rested.get(status.name)
@@ -114,7 +114,7 @@ def _same(known: Key, now: Key) -> bool:
 
 
 def headline(statuses: list[ServerStatus]) -> str:
-    """All in one sentence."""
+    """Return all in one sentence."""
     troubled, all_of_them = sum(bool(status.troubles) for status in statuses), len(statuses)
     unseen = sum(status.history.snapshot is None for status in statuses)
     if not troubled and unseen:
@@ -131,7 +131,7 @@ def headline(statuses: list[ServerStatus]) -> str:
 
 
 def trouble_line(trouble: Trouble) -> Html:
-    """What is wrong, and what can be done; a command in backquotes is set as one."""
+    """Return what is wrong, and what can be done; a command in backquotes is set as one."""
     hint = trouble.hint[:1].upper() + trouble.hint[1:]
     pieces = [tag("code", piece) if number % 2 else piece for number, piece in enumerate(hint.split("`"))]
     return tag("p", trouble.text, tag("span", " ", pieces) if hint else None)
@@ -188,7 +188,7 @@ def _now(status: ServerStatus) -> Html:
 
 
 def progress_parts(progress: Progress) -> tuple[Html | None, ...]:
-    """What runs, and how far it should be."""
+    """Return what runs, and how far it should be."""
     words = STAGES[progress.work.stage]
     if progress.share is None or progress.left is None:
         return (tag("b", words),)

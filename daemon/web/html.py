@@ -23,7 +23,7 @@ Part = str | int | None | Iterable["Part"]
 
 
 def join(*parts: Part) -> Html:
-    """The parts, one after the other; None is nothing."""
+    """Return the parts, one after the other; None is nothing."""
     return Html("".join(_texts(parts)))
 
 
@@ -40,7 +40,7 @@ def _texts(parts: Iterable[Part]) -> Iterable[str]:
 
 
 def tag(name: str, /, *parts: Part, **attributes: str | int | bool | None) -> Html:
-    """An element. An attribute `class_` becomes class, and `aria_label` aria-label; None and False are none."""
+    """Return an element. An attribute `class_` becomes class, and `aria_label` aria-label; None and False are none."""
     written = "".join([_attribute(key, value) for key, value in attributes.items() if value is not None])
     if name in VOID:
         return Html(f"<{name}{written}>")

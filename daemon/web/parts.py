@@ -30,7 +30,7 @@ _ICON = (
 
 
 def page(title: str, *body: Part, tone: str = "ok", refresh: bool = False) -> str:
-    """A whole page. `tone` colours its icon; `refresh` has the browser ask again each minute."""
+    """Return a whole page. `tone` colours its icon; `refresh` has the browser ask again each minute."""
     colour = {"ok": "1f7a4d", "warn": "a86a00", "bad": "b3261e"}[tone]
     head = tag(
         "head",
@@ -65,13 +65,13 @@ def chip(status: ServerStatus) -> Html:
 
 
 def tone_of(statuses: Sequence[ServerStatus]) -> str:
-    """The worst of all their chips."""
+    """Return the worst of all their chips."""
     tones = {TONES[trouble.kind] for status in statuses for trouble in status.troubles}
     return "bad" if "bad" in tones else "warn" if tones else "ok"
 
 
 def explained(cell: Cell) -> str:
-    """Which period a cell is, and what covers it."""
+    """Return which period a cell is, and what covers it."""
     if cell.by is None:
         return f"{cell.title}: no backup"
     if cell.cover is Cover.BAD:
@@ -84,7 +84,7 @@ def explained(cell: Cell) -> str:
 
 
 def small_strip(strip: Strip) -> Html:
-    """The strip in one line: months, weeks and days, oldest first, each a coloured and shaped cell."""
+    """Return the strip in one line: months, weeks and days, oldest first, each a coloured and shaped cell."""
     rows = (strip.months, strip.weeks, strip.days)
     groups = "".join(f"<span>{''.join(map(_small_cell, row))}</span>" for row in rows)
     return Html(f'<div class="strip" role="img" aria-label="{summary(strip)}">{groups}</div>')
@@ -96,7 +96,7 @@ def _small_cell(cell: Cell) -> str:
 
 
 def summary(strip: Strip) -> str:
-    """The strip in words."""
+    """Return the strip in words."""
     rows = (("months", strip.months), ("weeks", strip.weeks), ("days", strip.days))
     return "covered: " + ", ".join(f"{_covered(row)} of the last {len(row)} {noun}" for noun, row in rows)
 
@@ -106,7 +106,7 @@ def _covered(row: Sequence[Cell]) -> int:
 
 
 def legend() -> Html:
-    """What the cells of a strip mean."""
+    """Return what the cells of a strip mean."""
     words = (
         ("k", "kept"),
         ("l", "locked"),
@@ -118,7 +118,7 @@ def legend() -> Html:
 
 
 def trend(samples: Sequence[Sample]) -> Html:
-    """A line of the sizes of the last days, and in words how they changed; nothing of a single day."""
+    """Return a line of the sizes of the last days, and in words how they changed; nothing of a single day."""
     last = samples[-TREND_DAYS:]
     if len(last) < 2:  # noqa: PLR2004 — a line has two ends
         return Html("")

@@ -21,7 +21,7 @@ MOST_NAMED = 50
 def server_page(
     status: ServerStatus, samples: Sequence[Sample], rotations: Sequence[Rotation] | None, *, refresh: bool = False
 ) -> str:
-    """The page of one server; `rotations` is None where the journal cannot be read."""
+    """Return the page of one server; `rotations` is None where the journal cannot be read."""
     header = tag(
         "header",
         tag("p", tag("a", "ptero-backupd", href="/"), class_="brand"),
@@ -44,7 +44,7 @@ def _trouble(trouble: Trouble) -> str:
 
 
 def _held(status: ServerStatus) -> Html | None:
-    """Which backups the brake holds, oldest first."""
+    """Return which backups the brake holds, oldest first."""
     snapshot = status.history.snapshot
     names = [one.backup.name for one in reversed(snapshot.verdicts) if is_beyond(one)] if snapshot else []
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
@@ -186,7 +186,7 @@ def _verdict_chip(verdict: Verdict) -> Html:
 
 
 def _advice(verdict: Verdict, server: str) -> Html | None:
-    """What to do about a suspicious one: the words of the guide."""
+    """Return what to do about a suspicious one: the words of the guide."""
     if verdict.state is not State.SUSPICIOUS:
         return None
     command = tag("code", f"ptero-backupd backups accept {server} {verdict.backup.uuid}")
@@ -233,7 +233,7 @@ def _rotation(rotation: Rotation, zone: ZoneInfo, *, first: bool) -> Html:
 
 
 def _came(rotation: Rotation) -> str:
-    """What came of it, in one line."""
+    """Return what came of it, in one line."""
     summary = rotation.summary
     parts = [TRIGGERS[rotation.trigger]]
     if rotation.ended_at is not None:

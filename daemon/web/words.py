@@ -35,7 +35,7 @@ TRIGGERS = {
 
 
 def span(length: timedelta) -> str:
-    """A length of time for people: its two largest units, and no seconds beyond a minute."""
+    """Return a length of time for people: its two largest units, and no seconds beyond a minute."""
     if length >= MINUTE:
         length -= timedelta(seconds=length.total_seconds() % 60)
     return format_duration(length)
@@ -50,13 +50,13 @@ def change(before: int, now: int) -> str:
 
 
 def local(moment: datetime, zone: ZoneInfo) -> str:
-    """A moment to the minute, by the wall clock of the zone."""
+    """Return a moment to the minute, by the wall clock of the zone."""
     there = to_zone(moment, zone)
     return f"{there.date()} {there:%H:%M}"
 
 
 def time(moment: datetime, shown: str, zone: ZoneInfo) -> Html:
-    """A moment as it is shown, with the whole of it for machines and for who points at it."""
+    """Return a moment as it is shown, with the whole of it for machines and for tooltips."""
     exact, title = _whole(moment, zone)
     return tag("time", shown, datetime=exact, title=title)
 
@@ -83,7 +83,7 @@ STEPS: Mapping[str, str] = {
 
 
 def step_words(step: Step) -> str:
-    """What a step of a rotation was."""
+    """Return what a step of a rotation was."""
     detail = step.detail
     if step.name not in STEPS:
         return ", ".join([step.name.replace("_", " "), *(f"{key} {value}" for key, value in detail.items())])

@@ -104,7 +104,7 @@ def _show(servers: Sequence[Shown], state_dir: Path | None, now: datetime, *, as
 def _configured(
     servers: Iterable[ServerConfig], journal: Journal, state_dir: Path | None, now: datetime
 ) -> list[Shown]:
-    """How these servers stand, each by its configuration."""
+    """Return how these servers stand, each by its configuration."""
     running, watched, new = journal.running(), dict[str, ServerHistory](), ServerHistory.begun(now)
     with suppress(StateError):  # it says little that the rotations do not
         watched = stored.watched(journal)
@@ -148,7 +148,7 @@ def _journalled(journal: Journal, state_dir: Path | None, now: datetime) -> list
 
 
 def _of_rows(rows: Sequence[Rotation], journal: Journal, state_dir: Path | None, now: datetime) -> Shown:
-    """What the journal tells of a server: its rotations, newest first, and its backups as they were last judged."""
+    """Return what the journal has of a server: its rotations, newest first, and its backups as last judged."""
     newest = rows[0]
     snapshot = stored.last_snapshot(journal, newest.panel, newest.server_uuid)
     unfinished = next((row for row in rows if row.ended_at is None), None)
@@ -212,7 +212,7 @@ def _row(shown: Shown, now: datetime) -> tuple[str, ...]:
 
 
 def _newest_good(shown: Shown, now: datetime) -> str:
-    """How old it is, and whether the next should have been there by now."""
+    """Return how old it is, and whether the next should have been there by now."""
     age = age_of(shown.history.good_at, now)
     overdue = shown.status is not None and shown.status.overdue
     if age is None:
@@ -221,7 +221,7 @@ def _newest_good(shown: Shown, now: datetime) -> str:
 
 
 def _result(last: Rotation) -> str:
-    """How it ended, in the page's words where the new backup is good and only deletions are wanting."""
+    """Return how it ended, in the page's words if the new backup is good and only deletions are missing."""
     ended = ended_of(last)
     if ended is None:  # it was interrupted, or another version wrote it
         return last.result or "-"
@@ -235,7 +235,7 @@ def _daemon(state_dir: Path, process: int | None) -> Text:
 
 
 def _complaints(shown: Shown) -> Iterator[Text]:
-    """What was wrong with the last rotation, if anything was, and what can be done."""
+    """Yield what was wrong with the last rotation, if anything was, and what can be done."""
     for problem in shown.last.summary.get("problems", ()) if shown.last else ():
         yield cell(f"{shown.server}: {problem['text']}")
         if hint := problem.get("hint"):

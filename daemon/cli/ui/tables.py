@@ -37,7 +37,7 @@ STYLES = {
 
 
 def is_wide() -> bool:
-    """Whether a sentence has room in a column of its own."""
+    """Return whether a sentence has room in a column of its own."""
     return _console().width >= WIDE
 
 
@@ -48,7 +48,7 @@ def cell(text: object, style: str | None = None) -> Text:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
-    """A table of plain text; the columns of `right` hold numbers."""
+    """Return a table of plain text; the columns of `right` hold numbers."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -58,7 +58,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
-    """What is known of one thing, a line each."""
+    """Return what is known of one thing, a line each."""
     made = table(("", ""), rows)
     made.show_header = False
     return made

@@ -41,7 +41,7 @@ def _narrow_row(verdict: Verdict, zone: ZoneInfo) -> Sequence[object]:
 
 
 def because(verdict: Verdict) -> str:
-    """All reasons in one line."""
+    """Return all reasons in one line."""
     return "; ".join(reason.text for reason in verdict.reasons)
 
 
@@ -52,17 +52,17 @@ def whose(verdict: Verdict) -> str:
 
 
 def size(backup: Backup) -> str:
-    """The size, once there is one."""
+    """Return the size, once there is one."""
     return format_size(backup.bytes) if backup.completed_at or backup.bytes else "-"
 
 
 def created(backup: Backup, zone: ZoneInfo) -> str:
-    """When it was created."""
+    """Return when it was created."""
     return to_the_minute(backup.created_at, zone) if backup.created_at else "unreadable"
 
 
 def summary(verdicts: Sequence[Verdict], *, refused: bool = False) -> str:
-    """The line below the table."""
+    """Return the line below the table."""
     count = Counter(verdict.action for verdict in verdicts)
     beyond = count[Action.DELETE]
     deletes = f"deletes 0 of {beyond} beyond retention" if refused else f"deletes {beyond}"
