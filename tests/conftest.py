@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.fakes import FakeClock
 
+# How long an example takes, or is thought up, says more of who else uses the machine than of the program.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
 # For hours without hurry: pytest tests/fuzz tests/stateful tests/core --hypothesis-profile=long --timeout=0
-settings.register_profile("long", max_examples=5000)
+settings.register_profile("long", settings(), max_examples=5000)
 
 
 def pytest_collection_finish() -> None:

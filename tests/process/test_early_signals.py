@@ -61,11 +61,12 @@ def test_a_reload_while_it_starts_is_obeyed_and_kills_nothing(panel: Panel) -> N
     survival = panel.add_server(past=1)
     file = panel.configure(survival)
     daemon = begun(["--config", str(file), "run"], signal.SIGHUP, panel.environment)
+    assert daemon.stderr
+    assert any('"event": "reloaded"' in line for line in iter(daemon.stderr.readline, ""))
     wait_until(lambda: bool(panel.done(Change.CREATED, survival)), "the backup of a missed start")
     daemon.terminate()
-    _, err = daemon.communicate(timeout=30)
+    daemon.communicate(timeout=30)
     assert daemon.returncode == 0
-    assert '"event": "reloaded"' in err
 
 
 def test_a_command_by_hand_is_interrupted_as_soon_as_it_can_say_so(panel: Panel) -> None:
