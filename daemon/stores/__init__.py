@@ -8,8 +8,10 @@ base      the contract                           values    where a store is, and
 errors    what a store can raise                 keys      which names an object may have
 open      from settings to the open store        streams   rate, exact size and blocks of a stream
 parts     the name of an unfinished file         threads   blocking calls, each with a deadline
+extras    libraries and programs that may be missing
 directory/    the engine for folders and mounts
 sftp/         the engine for SSH hosts
+rclone/       the engine for what rclone knows
 s3/           the engine for S3 and what speaks its protocol
 """
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from daemon.clock import Clock, SystemClock
 from daemon.stores.base import Store
 from daemon.stores.errors import StoreUnusableError
-from daemon.stores.extras import need_library
+from daemon.stores.extras import need_library, need_program
 from daemon.stores.streams import RateLimit
-from daemon.stores.values import BucketLocation, DirectoryLocation, SftpLocation, StoreSettings
+from daemon.stores.values import BucketLocation, DirectoryLocation, RcloneLocation, SftpLocation, StoreSettings
 
 
 @asynccontextmanager
@@ -44,5 +44,12 @@ def _engine(settings: StoreSettings, limit: RateLimit, clock: Clock) -> Store:
             from daemon.stores.sftp.store import SftpStore  # noqa: PLC0415 — as above
 
             return SftpStore(settings.name, Session(settings, location), location.path, limit)
+        case RcloneLocation(remote, path):
+            program = need_program("rclone", settings.name)
+            from daemon.stores.rclone.process import Rclone  # noqa: PLC0415 — as above
+            from daemon.stores.rclone.store import RcloneStore  # noqa: PLC0415 — as above
+
+            root = f"{remote}:{path}/" if path else f"{remote}:"
+            return RcloneStore(settings.name, Rclone(settings.name, program, settings.rclone_config), root, limit)
         case location:
             raise StoreUnusableError(f"{settings.name}: there is no engine for {location} yet")

