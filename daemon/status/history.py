@@ -140,19 +140,17 @@ def history_of(rows: Sequence[Rotation], snapshot: Snapshot | None, begun: Serve
     `begun` tells how it stood before these rotations: since when it is watched, when it was last fine.
     """
     first = min((row.began_at for row in rows), default=begun.since)
-    history = replace(begun, since=min(first, begun.since), fine_at=min(first, begun.fine_at))
+    history, made = replace(begun, since=min(first, begun.since), fine_at=min(first, begun.fine_at)), None
     for row in reversed(rows):
         if (ended := ended_of(row)) is None:
             continue
         history = after(history, ended)
         if ended.good:
-            made = row.summary.get("created") or {}
-            good = Good(ended.ended_at, made.get("uuid"), made.get("name"), made.get("bytes"))
-            history = replace(history, good=good)
+            made = _made(ended, row.summary)
     if snapshot is None:
-        return history
-    later = history.good is not None and history.good.at > snapshot.at  # another process rotated since
-    return replace(history, snapshot=snapshot, good=history.good if later else good_in(snapshot))
+        return replace(history, good=made or begun.good)
+    later = made is not None and made.at > snapshot.at  # another process rotated since
+    return replace(history, snapshot=snapshot, good=made if later else good_in(snapshot))
 
 
 def got_good(outcome: Outcome) -> bool:
@@ -188,6 +186,11 @@ def ended_of(row: Rotation) -> Ended | None:
         return _read(row, row.ended_at, row.summary)
     except (AttributeError, TypeError, ValueError):
         return None
+
+
+def _made(ended: Ended, summary: Mapping[str, Any]) -> Good:
+    created = summary.get("created") or {}
+    return Good(ended.ended_at, created.get("uuid"), created.get("name"), created.get("bytes"))
 
 
 def _read(row: Rotation, ended_at: datetime, summary: Mapping[str, Any]) -> Ended:

@@ -45,8 +45,11 @@ class StatusTracker:
         self._begun: dict[str, ServerHistory] = {}
         """What is known of each server without its rotations: since when it is watched, when it was last fine."""
 
+        self._earlier: dict[str, ServerHistory] = {}
+        """The same of servers that are not configured, or not discovered yet."""
+
         self._read: Journal | None = None
-        """The journal that told it."""
+        """The journal that told both."""
 
         self._looked: dict[str, datetime] = {}
         """When the journal was last asked of a server that is overdue."""
@@ -67,7 +70,7 @@ class StatusTracker:
             self._looked.pop(name, None)
             del self._begun[name]
         begun = ServerHistory.begun(now)
-        self._begun = {name: self._begun.get(name, begun) for name in config.servers}
+        self._begun = {name: self._begun.get(name) or self._earlier.pop(name, begun) for name in config.servers}
         self._read_journal()
 
     def reload_failed(self) -> None:
@@ -167,9 +170,10 @@ class StatusTracker:
             watched = stored.watched(self.context.journal)
         except StateError:
             return
-        self._read = self.context.journal
-        for name, known in watched.items():
-            if name in self._begun and known.fine_at < self._begun[name].fine_at:
+        self._read, self._earlier = self.context.journal, watched
+        for name in watched.keys() & self._begun.keys():
+            known = self._earlier.pop(name)
+            if known.fine_at < self._begun[name].fine_at:
                 self._begun[name] = known
                 if name in self.histories and self.histories[name].last is None:
                     del self.histories[name]

@@ -144,6 +144,14 @@ def test_another_process_may_have_made_the_newest_good_one() -> None:
     assert history_of([row(1, by_hand)], snapshot(NOON + 6 * HOUR), BEGUN).good is None
 
 
+def test_what_alerts_wrote_of_the_newest_good_one_says_less_than_what_was_seen() -> None:
+    """It has no name; and the panel that dated it may be ahead of us."""
+    begun = replace(BEGUN, good=Good(NOON + HOUR))
+    seen = backup(NOON + HOUR)
+    assert history_of([], snapshot(NOON, seen), begun).good == Good(seen.created_at or NOON, seen.uuid, seen.name, 7)
+    assert history_of([], None, begun).good == begun.good
+
+
 def test_a_server_is_watched_since_the_first_that_is_known_of_it() -> None:
     """Or a daemon that is restarted each day would never find one overdue that never had a good backup."""
     first = ended(Result.FAILED, NODE, at=NOON - 9 * HOUR)

@@ -416,3 +416,16 @@ def test_a_journal_that_is_opened_later_is_read_then(gallery: Gallery, journal: 
     journal.watch({"survival": {"fine_at": (NOW - DAY).isoformat()}}, NOW)
     again.context.journal = journal
     assert history_of(again) == ServerHistory.begun(NOW - DAY)
+
+
+def test_a_server_that_is_discovered_after_a_restart_is_known_as_well(tmp_path: Path, journal: Journal) -> None:
+    """Its panel is asked only once the daemon runs; one that was taken away and comes back begins anew."""
+    week = NOW - 7 * DAY
+    journal.watch({"survival": {"fine_at": week.isoformat()}}, NOW)
+    config = configured(tmp_path, ["survival"])
+    tracker = empty(replace(config, servers={}), journal=journal).tracker
+    tracker.follow(config)
+    assert tracker.at_hand("survival") == ServerHistory.begun(week)
+    tracker.follow(replace(config, servers={}))
+    tracker.follow(config)
+    assert tracker.at_hand("survival") == ServerHistory.begun(NOW)
