@@ -71,7 +71,7 @@ CONTROL |= {
 CONTROL |= {ord("\t"): "\\t", ord("\r"): "\\r"}
 _INDENT = "    "
 
-_A_MINUTE = 5  # so many records of one kind are told of a library in a minute
+_A_MINUTE = 5  # records of one kind that a library may log in a minute
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 
 
@@ -267,5 +267,5 @@ def _route_standard_logging(clock: Clock) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-# structlog's own default prints to stdout, which is for data: whoever logs before `configure` finds stderr.
+# structlog's own default prints to stdout, which is for data: logging before `configure` goes to stderr.
 _configure("warning", None, _renderers("json", SystemClock(), colors=False))

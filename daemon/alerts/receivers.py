@@ -15,7 +15,7 @@ from daemon.config.values import AlertConfig, Config
 from daemon.core.alerting import wanted
 
 SINGLY = 5
-"""Where more messages wait they are told as one."""
+"""If more messages wait, they are sent as one."""
 
 AT_ONCE = 8
 """So many addresses of one receiver of pings are asked at once."""

@@ -38,7 +38,7 @@ def check_names(path: KeyPath, tree: Tree) -> None:
 def _receiver(name: str, table: AlertTable, environ: Mapping[str, str], tree: Tree) -> AlertConfig | None:
     path = ("alerts", name)
     if table.type == "ping" and "events" in table.model_fields_set:
-        tree.refuse((*path, "events"), "a ping address is told of every start, success and failure", "leave it out")
+        tree.refuse((*path, "events"), "a ping reports every start, success and failure", "leave it out")
     if table.type == "apprise" and find_spec("apprise") is None:
         tree.refuse((*path, "type"), "Apprise is not installed", "install ptero-backupd[apprise]")
     found = find_secret(Place((*path, "url"), "address", "no address"), table.url, table.url_file, environ, tree)

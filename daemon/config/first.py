@@ -116,7 +116,7 @@ def quoted(text: str) -> str:
 def _panel(panel: FirstPanel) -> str:
     lines = [f"[panels.{panel.name}]", f"url = {quoted(panel.url)}"]
     if panel.allow_http:
-        lines.append("allow_http = true                 # whoever is on the way can read the key")
+        lines.append("allow_http = true                 # anyone on the path can read the key")
     if panel.all_servers:
         lines.append('servers = "all"                   # of the panel; "mine" = those of the key\'s user')
     if panel.key_file:

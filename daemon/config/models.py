@@ -1,6 +1,6 @@
 """Every key of the configuration: its type, its default and what it is for.
 
-These models are what `config schema` prints and what each table is held against. Cross-checks between tables belong in
+`config schema` prints these models, and each table is checked against its model. Cross-checks between tables belong in
 `load`, what a single value may be in `kinds`.
 """
 
@@ -41,22 +41,22 @@ from daemon.config.value_error import value_error
 
 
 class Table(BaseModel):
-    """A TOML table: no unknown key, no value of another type, nothing changed afterwards."""
+    """A TOML table: no unknown keys, no values of another type, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class DiscoverTable(Table):
-    """Which servers of a panel are covered without being configured one by one."""
+    """The servers of a panel to cover without configuring them one by one."""
 
     match: Selectors = Field(
-        description='Which: wildcards on the name, "node:…" on the node, "tag:…" on a #word of the description.',
+        description='Wildcards for the name, "node:…" for the node, "tag:…" for a #word in the description.',
     )
-    exclude: Selectors = Field([], description="Which not, in the same words.")
+    exclude: Selectors = Field([], description="Servers to leave out, in the same form.")
     policy: str | None = Field(
-        None, description='The policy that they follow, of scope "own"; may be left out where there is only one.'
+        None, description='The policy that they follow, of scope "own"; may be left out if there is only one.'
     )
-    every: LongDuration = Field("15m", description="How often the panel is looked at for new servers.")
+    every: LongDuration = Field("15m", description="How often to look at the panel for new servers.")
 
 
 class PanelTable(Table):
@@ -69,23 +69,23 @@ class PanelTable(Table):
     api_key: SecretStr | None = Field(None, description="The key itself: from the environment only, never in a file.")
     allow_http: Flag = Field(
         default=False,
-        description="Allow an http address: whoever is on the way to the panel can read the key. For an https panel: "
-        "follow its nodes' download links where they are http.",
+        description="Allow an http address: anyone on the path to the panel can read the key. For an https panel: "
+        "follow its nodes' download links even if they are http.",
     )
     servers: Literal["mine", "all"] = Field(
         "mine",
-        description='Which servers the key is asked for: "mine": its user\'s own and those shared with him; "all": '
+        description='Which servers to ask the panel for: "mine": the key user\'s own and shared ones; "all": '
         "every one of the panel, for an administrator's key.",
     )
     backups_per_node: Count = Field(1, description="How many backups may run at once on one node.")
     api_reserve: Share = Field(0.2, description="The share of the panel's API limit that is left to people, 0 to <1.")
     discover: Annotated[DiscoverTable | None, ForceDecode] = Field(
-        None, description="Which servers are covered without being configured one by one."
+        None, description="Servers to cover without configuring them one by one."
     )
 
 
 class KeepTable(Table):
-    """What to keep: each rule judges alone, and a backup that any of them wants stays."""
+    """What to keep: each rule judges independently, and a backup stays if any rule wants it."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -95,7 +95,7 @@ class KeepTable(Table):
     weekly: CountOrAll | None = Field(None, description="The newest of each ISO week, for the n newest weeks.")
     monthly: CountOrAll | None = Field(None, description="The newest of each month, for the n newest months.")
     yearly: CountOrAll | None = Field(None, description="The newest of each year, for the n newest years.")
-    within: Span | None = Field(None, description='All of a span before the newest good one, such as "30d".')
+    within: Span | None = Field(None, description='All within a span before the newest good one, such as "30d".')
     within_hourly: Span | None = Field(None, description="The newest of each hour within a span.")
     within_daily: Span | None = Field(None, description="The newest of each day within a span.")
     within_weekly: Span | None = Field(None, description="The newest of each ISO week within a span.")
@@ -127,7 +127,7 @@ class PolicyTable(Table):
 
     schedule: Schedule = Field(description='Five fields as in crontab(5), "@daily" and the like, or "every 6h".')
     timezone: Zone = Field("UTC", description="The IANA time zone of the schedule and of days, weeks and months.")
-    splay: Duration = Field("0s", description="Each server starts later by a fixed delay of its own within this span.")
+    splay: Duration = Field("0s", description="Each server starts later by its own fixed delay within this span.")
     scope: Literal["own", "all"] = Field(
         description='What may be deleted: "own": only what this policy named; "all": any unlocked backup.'
     )
@@ -136,36 +136,36 @@ class PolicyTable(Table):
         description="How new backups are named: fixed text first, then {time}, and {server} and {id} as you like.",
     )
     also_own: Templates = Field([], description="Earlier templates, whose backups still count as this policy's own.")
-    ignored: Patterns = Field([], description="Files to leave out of the backup, one pattern an entry.")
+    ignored: Patterns = Field([], description="Files to leave out of the backup, one pattern per entry.")
     keep: Rules = Field(description='What to keep: a table of rules, or "all" to create only.')
-    timeout: LongDuration = Field("6h", description="How long a backup may take before it is called stuck.")
-    min_good: Count = Field(1, description="So many of the newest good backups survive every rule.")
-    total_size: Size = Field("off", description='The most that all kept backups may hold together, such as "50GiB".')
+    timeout: LongDuration = Field("6h", description="How long a backup may take before it is reported as stuck.")
+    min_good: Count = Field(1, description="This many of the newest good backups survive every rule.")
+    total_size: Size = Field("off", description='How much all kept backups may take together, such as "50GiB".')
     failed_after: FailedAfter = Field(
-        "2d", description='How long after it ended a failed backup is deleted: at least 12h, or "never".'
+        "2d", description='A failed backup is deleted this long after it failed: at least 12h, or "never".'
     )
     suspicious: Share = Field(
         0.5, description="A backup under this share of the median of the five before it is suspicious; 0: never."
     )
     suspicious_for: Duration = Field(
-        "3d", description="So long a row of three or more small ones, alike in size, must last to be believed."
+        "3d", description="How long a row of three or more small backups of similar size must last to be believed."
     )
     max_deletions: Bound = Field(
         10, description="A rotation that would delete more good backups than this deletes none; -1: no brake at all."
     )
     max_share: ShareOrAll = Field(
-        0.5, description="Nor one that would delete more than this share of the good ones, and more than two; 1: any."
+        0.5, description="The same for more than two and more than this share of the good ones; 1: no such bound."
     )
     node_hold: Duration = Field("1h", description="How long one backup may hold its node's slot.")
-    alerts: Names = Field(None, description="Who is told, by the names of alerts; left out: all of them; []: nobody.")
+    alerts: Names = Field(None, description="Names of the alerts to send; left out: all of them; []: none.")
 
 
 class ServerIdentity(Table):
     """What a server has besides the policy's keys."""
 
     id: Identifier = Field(description="The server's 8-character identifier, or its full uuid.")
-    panel: str | None = Field(None, description="The panel it is on; may be left out where there is only one.")
-    policy: str | None = Field(None, description="The policy it follows; may be left out where there is only one.")
+    panel: str | None = Field(None, description="The panel it is on; may be left out if there is only one.")
+    policy: str | None = Field(None, description="The policy it follows; may be left out if there is only one.")
 
     def overrides(self) -> dict[str, Any]:
         """Return the policy's keys that are set on the server itself."""
@@ -197,8 +197,10 @@ class HttpTable(Table):
     expose: Flag = Field(
         default=False, description="Allow an address that others can reach without a token: they can read the page."
     )
-    hosts: Hosts = Field([], description="Names that the page is asked by, besides localhost and plain addresses.")
-    external_url: Url | None = Field(None, description="The page's address as people open it; alerts lead to it.")
+    hosts: Hosts = Field(
+        [], description="Host names that the page answers to, besides localhost and plain IP addresses."
+    )
+    external_url: Url | None = Field(None, description="The page's address as people open it; alerts link to it.")
     token_file: Text | None = Field(
         None, description="A file that holds the token alone; a relative path starts at this file's folder."
     )
@@ -209,7 +211,7 @@ class AlertTable(Table):
     """One receiver of alerts."""
 
     type: Literal["ping", "webhook", "apprise"] = Field(
-        description='"ping": an address as healthchecks.io has them; "webhook": JSON, or Discord; "apprise": any other.'
+        description='"ping": healthchecks.io and the like; "webhook": JSON, or Discord; "apprise": any other.'
     )
     url_file: FileName | None = Field(
         None, description="A file that holds the address alone; a relative path starts at this file's folder."
@@ -217,10 +219,10 @@ class AlertTable(Table):
     url: SecretStr | None = Field(None, description="The address itself: from the environment only, never in a file.")
     events: Events = Field(
         ["failed", "limit", "suspicious", "overdue", "recovered"],
-        description='What it is told of; "done" is each good backup. A ping is told of each rotation.',
+        description='Events to report; "done" is each good backup. A ping reports every rotation.',
     )
     allow_http: Flag = Field(
-        default=False, description="Allow an http address: whoever is on the way to the receiver can read it."
+        default=False, description="Allow an http address: anyone on the path to the receiver can read it."
     )
 
 
@@ -228,12 +230,13 @@ class Document(Table):
     """The configuration of ptero-backupd."""
 
     state_dir: Text | None = Field(
-        None, description='The folder for the journal and the locks; "none" for no state. Wins over $STATE_DIRECTORY.'
+        None,
+        description='The folder for the journal and the locks; "none" for no state. Overrides $STATE_DIRECTORY.',
     )
     panels: dict[EntryName, PanelTable] = Field({}, description="The panels, by a name of your own.")
     policies: dict[EntryName, PolicyTable] = Field({}, description="The policies, by a name of your own.")
     servers: dict[EntryName, ServerTable] = Field({}, description="The servers, by a name of your own.")
-    alerts: dict[EntryName, AlertTable] = Field({}, description="Who is told of trouble, by a name of your own.")
+    alerts: dict[EntryName, AlertTable] = Field({}, description="The receivers of alerts, by a name of your own.")
     http: HttpTable = Field(default_factory=HttpTable, description="Where the daemon answers HTTP, and to whom.")
 
 
@@ -246,7 +249,7 @@ SECTIONS: dict[str, type[Table]] = {
 """The tables of tables: each holds entries by a name of the operator's own."""
 
 TABLES: dict[str, type[Table]] = {"http": HttpTable}
-"""The tables that there is one of."""
+"""Tables of which there is only one."""
 
 SECRETS = {"panels": "api_key", "alerts": "url", "http": "token"}
 """What no file may hold: such files are shown, copied and committed."""

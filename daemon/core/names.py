@@ -92,7 +92,7 @@ class Ownership:
     def owns(self, name: str, uuid: str | None = None) -> bool:
         """Return whether one of the templates could have made the name, or the one that the panel altered to it.
 
-        A backup that a person renamed since is foreign, whoever had named it before.
+        A backup that a person has renamed since is foreign, even if this policy named it.
         """
         for pattern in self._patterns:
             if pattern.fullmatch(name):

@@ -19,7 +19,7 @@ from daemon.errors import ProblemCode
 from daemon.log import configure
 
 SHOWN = 3
-"""So many deletions of one rotation are told one by one."""
+"""This many deletions of one rotation are shown one by one."""
 
 WORDS: Mapping[str, str] = {
     ProblemCode.SERVER_STATE: "skipped",

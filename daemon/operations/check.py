@@ -60,7 +60,7 @@ def check_state(state_dir: Path | None) -> Finding:
         return Finding(Level.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered')
     if _is_made_by_others(state_dir):
         text = f"the state folder {state_dir} does not exist yet, and this user cannot make it"
-        hint = "whoever starts the daemon must make it, as systemd does by StateDirectory"
+        hint = "what starts the daemon must make it, as systemd does by StateDirectory"
         return Finding(Level.WARNING, ProblemCode.STATE, text, hint)
     try:
         Journal.check(state_dir)

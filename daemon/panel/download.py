@@ -33,7 +33,7 @@ MOST_REDIRECTS = 3
 BATCH = 2**20  # bytes that are handed on at once, or what came within:
 BATCH_SECONDS = 0.2
 
-CLEAR_HINT = "whoever is on the way could read the world: give the node TLS, or write allow_http = true for the panel"
+CLEAR_HINT = "anyone on the path could read the world: give the node TLS, or set allow_http = true for the panel"
 UNANSWERED: tuple[type[Exception], ...] = (*FOREIGN, ValueError, ImportError)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 

@@ -181,7 +181,7 @@ def lost(error: Exception, call: ApiCall, key: SecretStr) -> PanelError:
     """Given what httpx raised instead of an answer, return our error for it."""
     name = type(error).__name__
     if isinstance(error, NOT_SENT):
-        # Only a connection's own words are told: an illegal header's would hold the key.
+        # Only a connection error's own words are shown: those about an illegal header would hold the key.
         words = str(error).replace(key.get_secret_value(), "…") if isinstance(error, httpx.ConnectError) else ""
         return PanelUnreachableError(f"{call.action}: no connection ({clean(words) or name})", hint=_hint(words))
     if call.reads:

@@ -144,7 +144,7 @@ class QueuedRequest:
     def __init__(self, limiter: RateLimiter, clock: Clock, waits: Callable[[float], None] = lambda _: None) -> None:
         self.limiter = limiter
         self.waited = 0.0
-        self._waits = waits  # is told of each wait, in seconds
+        self._waits = waits  # called with each wait, in seconds
         self._clock = clock
         self._queue = asyncio.Lock()  # wakes its waiters in order
         self._urgent_queue = asyncio.Lock()

@@ -24,7 +24,7 @@ from daemon.panel.errors import PanelError
 from daemon.panel.listing import Fetch, Page, read_pass
 
 FRESH_SECONDS = 60.0
-BLINK = 0.05  # seconds; who starts together does not ask in one and the same moment
+BLINK = 0.05  # seconds; callers that start together do not ask at exactly the same moment
 COMPANY = 2  # a single view is a smaller answer than a list: one who is alone never reads it
 
 

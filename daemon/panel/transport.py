@@ -37,7 +37,7 @@ ATTEMPTS = 4
 DELAYS = Backoff(1.0, 60.0)
 """Seconds between attempts: a dropped connection is back at once, and the API limit counts by the minute."""
 
-NOTICEABLE, SAY_SECONDS = 2.0, 15.0  # waits for the API limit that are told, and how often
+NOTICEABLE, SAY_SECONDS = 2.0, 15.0  # waits for the API limit that are reported, and how often
 
 _PASSING = (PanelUnreachableError, PanelTroubleError, ApiLimitError)
 

@@ -11,7 +11,7 @@ from daemon.transfer.errors import NotGoodError
 
 USUAL = "sha1"
 _KNOWN = re.compile(r"(?:(sha1):\s*([0-9a-f]{40})|(sha256):\s*([0-9a-f]{64}))", re.IGNORECASE)
-"""Nodes make the first; those that are told to, the second."""
+"""Nodes use the first, or the second if they are configured to."""
 
 
 class Tally:

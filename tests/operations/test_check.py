@@ -399,7 +399,7 @@ def test_a_state_folder_that_is_still_to_be_made_for_this_user_is_a_warning() ->
             finding = check_state(state)
         assert (finding.level, finding.code) == (Level.WARNING, "state")
         assert finding.text == f"the state folder {state} does not exist yet, and this user cannot make it"
-        assert finding.hint == "whoever starts the daemon must make it, as systemd does by StateDirectory"
+        assert finding.hint == "what starts the daemon must make it, as systemd does by StateDirectory"
         assert exit_code([finding]) is Exit.DONE
 
 
