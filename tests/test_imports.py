@@ -70,6 +70,13 @@ def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_browser_needs(tmp_pa
     assert loaded("--config", str(tmp_path / "none.toml"), "run") == RUN
 
 
+def test_the_status_is_told_without_the_fleet_that_it_is_of(tmp_path: Path) -> None:
+    """What it shows stands in the journal; the scheduler and the pages are the daemon's."""
+    assert not {"apscheduler", "starlette", "prometheus_client"} & loaded(
+        "--config", str(tmp_path / "x.toml"), "status"
+    )
+
+
 def test_a_module_is_missing_within_the_block_alone() -> None:
     """One that was loaded before stays, so that nobody finds half a library."""
     with without("wave", "sys"):

@@ -2,21 +2,23 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon import __version__
 from daemon.core.model import State
 from daemon.core.units import rfc3339
 from daemon.rotation.outcome import Problem
-from daemon.status.fleet_status import FleetStatus
 from daemon.status.history import Ended, ServerHistory
 from daemon.status.server_status import Progress, ServerStatus
 from daemon.status.snapshot import Tally
 
+if TYPE_CHECKING:  # it loads the whole fleet, which the command `status` does without
+    from daemon.status.fleet_status import FleetStatus
+
 Document = dict[str, Any]
 
 
-def status(fleet_status: FleetStatus, statuses: Iterable[ServerStatus]) -> Document:
+def status(fleet_status: "FleetStatus", statuses: Iterable[ServerStatus]) -> Document:
     """Return the whole fleet, in the order of the configuration."""
     return {
         "schema": 1,
