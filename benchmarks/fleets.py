@@ -73,10 +73,10 @@ class Ends:
         self.all = asyncio.Event()
         self._left = rotations
 
-    def began(self, order: Order) -> None:
+    async def began(self, order: Order) -> None:
         """A rotation begins."""
 
-    def ended(self, order: Order, outcome: Outcome) -> None:
+    async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
         if outcome.result is not Result.DONE:
             raise SystemExit(f"{order.server.name}: {outcome.result}: {outcome.problems}")

@@ -10,8 +10,9 @@ import os
 import selectors
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from daemon.cli.context import read_config
@@ -52,14 +53,14 @@ def _clocks() -> tuple[float, float]:
     return CLOCK.monotonic(), time.thread_time()
 
 
-def listening(late: list[float]) -> Callable[[StatusTracker, Order], None]:
+def listening(late: list[float]) -> Callable[[StatusTracker, Order], Coroutine[Any, Any, None]]:
     """The watcher's own `began`, which notes how late each start is that the scheduler called."""
     began = StatusTracker.began
 
-    def heard(tracker: StatusTracker, order: Order) -> None:
+    async def heard(tracker: StatusTracker, order: Order) -> None:
         if order.trigger == "schedule" and order.start_at is not None:
             late.append((CLOCK.now() - order.start_at).total_seconds())
-        began(tracker, order)
+        await began(tracker, order)
 
     return heard
 

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from daemon.core.model import Action, Backup, Reason, State, Verdict
-from daemon.state import MOST_ROTATIONS, Journal
-from daemon.state.local.journal import FILE_NAME
-from daemon.state.values import written
+from daemon.state import MOST_ROTATIONS
+from daemon.state.local.journal import SqliteJournal
+from daemon.state.local.rows import written
+from daemon.state.local.store import FILE_NAME
 from daemon.status.packed import write_detail
 
 POLICY = {
@@ -58,7 +59,7 @@ def write_config(folder: Path, url: str, ids: Sequence[str], schedules: Sequence
 def write_journal(folder: Path, uuids: Sequence[str], now: datetime) -> None:
     """The journal of a daemon that rotated each of these servers once a day, the last time an hour ago."""
     state = folder / "state"
-    Journal.open(state).close()
+    SqliteJournal.open(state).close()
     chance = random.Random(1)  # noqa: S311 — made-up uuids
     with sqlite3.connect(state / FILE_NAME) as connection:
         connection.executemany("INSERT INTO snapshot VALUES (?, 'main', ?, ?)", _snapshots(uuids, now, chance))

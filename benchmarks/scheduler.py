@@ -32,7 +32,7 @@ from daemon.sandbox.records import Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
 from daemon.sandbox.world import World
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 
 SPLAY_SECONDS = 600
 LEAD_SECONDS = 45
@@ -247,7 +247,7 @@ def populated(servers: int, seconds: int, schedule: str) -> World:
 def committed(folder: Path) -> list[float]:
     """How long each of many commits to the journal took."""
     took = []
-    with Journal.open(folder / "state") as journal:
+    with SqliteJournal.open(folder / "state") as journal:
         number = journal.recent(limit=1)[0].id
         for _ in range(COMMITS):
             began = CLOCK.monotonic()

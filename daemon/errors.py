@@ -7,6 +7,7 @@
     │   ├── JournalDamagedError
     │   │                     4   the journal is damaged, and was left where it is
     │   ├── JournalBusyError  4   another process holds a lock on the journal
+    │   ├── DiskFullError     4   the disk has no room for what is to be written
     │   └── ServerBusyError   3   another process is rotating this server
     └── PanelError            4   the panel is unreachable or refuses (daemon/panel/errors.py has its branches)
 
@@ -199,6 +200,10 @@ class JournalBusyError(StateError):
     """Another process holds a lock on the journal; it may release it at any moment."""
 
     default_hint = "a backup tool or a shell holds a lock on the journal: `fuser -v` on the file shows which"
+
+
+class DiskFullError(StateError):
+    """The disk has no room; nothing else is wrong, and what is open is best left open."""
 
 
 class ServerBusyError(StateError):

@@ -12,7 +12,7 @@ import pytest
 
 from daemon.errors import StateError
 from daemon.files import as_owner, make_folder, open_private, opened_folder
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from daemon.state.local.locks import check_locks, server_lock
 from daemon.state.local.presence import daemon_present
 from daemon.transfer.errors import DiskError, TargetError
@@ -63,7 +63,7 @@ def test_a_journal_that_leads_elsewhere_is_refused(place: Path, state: Path, nam
     before = target.read_bytes() if target.exists() else None
     lead(state, name, target, hard=kind == "hard")
     with pytest.raises(StateError, match="cannot be opened"):
-        Journal.open(state)
+        SqliteJournal.open(state)
     assert (target.read_bytes() if target.exists() else None) == before
     if target.exists():
         assert target.stat().st_uid == os.geteuid()
@@ -102,12 +102,12 @@ def test_a_lock_that_leads_elsewhere_is_refused(place: Path, state: Path, name: 
 def test_all_that_root_makes_belongs_to_the_folders_owner(place: Path, state: Path) -> None:
     """After `sudo ptero-backupd rotate` the daemon's own user can go on; a folder that is missing is made as well."""
     inner = state / "more"
-    with Journal.open(inner) as journal, server_lock(inner, UUID), daemon_present(inner):
+    with SqliteJournal.open(inner) as journal, server_lock(inner, UUID), daemon_present(inner):
         journal.probe()
         made = [inner, *inner.rglob("*")]
     assert len(made) == 8
     assert {(path.lstat().st_uid, path.lstat().st_gid) for path in made if path.exists()} == {(OWNER, OWNER)}
-    with Journal.open(inner) as journal:
+    with SqliteJournal.open(inner) as journal:
         assert journal.recent() == []
 
 
@@ -142,7 +142,7 @@ def test_what_is_no_file_is_refused_at_once(state: Path, make: Callable[[Path], 
     """A pipe without a reader keeps nobody waiting."""
     make(state / "history.sqlite3")
     with pytest.raises(StateError, match="cannot be opened"):
-        Journal.open(state)
+        SqliteJournal.open(state)
 
 
 @pytest.mark.parametrize("folder", ["roots", "state"])

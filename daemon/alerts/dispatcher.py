@@ -7,8 +7,8 @@ trouble with the journal costs no more than the memory.
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from daemon.alerts import memory, message
@@ -53,44 +53,53 @@ class Alerts:
         self._behind = False
         """Whether it could not be written, so that it holds less than we know, or more."""
 
+        self._agreeing = asyncio.Lock()
+        self._writing = asyncio.Lock()
+        """Held from a write to what follows from it, so that nobody writes all while something is on its way."""
+
+        self._writes: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
 
     @property
     def _journal(self) -> Journal:
         return self._tracker.context.journal
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Recall what was told before and what waits to be told, and begin to look at the clock."""
-        self._states = self._recalled()
+        await self._tracker.read_journal()
+        self._states = await self._recalled()
         self.reload(self._config)
-        self._agree()
+        await self._agree()
         self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
 
-    def _recalled(self) -> dict[str, AlertState]:
+    async def _recalled(self) -> dict[str, AlertState]:
         """Return what the journal remembers of each server; nothing if it cannot be read."""
         try:
-            return memory.recalled(self._journal)
+            return await memory.recalled(self._journal)
         except StateError as error:
             log.warning("alerts_not_recalled", text=error.text)
             return {}
 
-    def _agree(self) -> None:
+    async def _agree(self) -> None:
         """Agree with the journal: recall what waits in one that is new to us, and write what one that failed lacks."""
-        journal = self._journal
-        if journal is not self._read:
-            try:
-                waiting = memory.waiting(journal)
-            except StateError as error:
-                log.warning("alerts_not_recalled", text=error.text)
-                return
-            if self._read is not None:  # the state was opened anew
-                self._behind = True
-                fresh = {name for name, state in self._states.items() if state == AlertState()}
-                self._states |= {name: state for name, state in self._recalled().items() if name in fresh}
-            self._read = journal
-            self._recall(waiting)
-        if self._behind:
-            self._write_all(journal)
+        await self._tracker.read_journal()
+        async with self._agreeing:
+            journal = self._journal
+            if journal is not self._read:
+                try:
+                    waiting = await memory.waiting(journal)
+                except StateError as error:
+                    log.warning("alerts_not_recalled", text=error.text)
+                    return
+                if self._read is not None:  # the state was opened anew
+                    self._behind = True
+                    recalled = await self._recalled()
+                    fresh = {name for name, state in self._states.items() if state == AlertState()}
+                    self._states |= {name: state for name, state in recalled.items() if name in fresh}
+                self._read = journal
+                self._recall(waiting)
+            if self._behind:
+                await self._write_all(journal)
 
     def _recall(self, waiting: Mapping[str, Sequence[Message]]) -> None:
         """Queue what an earlier daemon could not deliver."""
@@ -100,13 +109,14 @@ class Alerts:
             else:
                 self._lose(name, messages)
 
-    def _write_all(self, journal: Journal) -> None:
+    async def _write_all(self, journal: Journal) -> None:
         """Write all that is known; trouble was told when it began."""
-        waiting = [(name, one) for name, receiver in self._receivers.items() for one in receiver.waiting]
-        with suppress(StateError):
+        async with self._writing:
+            waiting = [(name, one) for name, receiver in self._receivers.items() for one in receiver.waiting]
             known = {name: (self._states[name], self._tracker.at_hand(name)) for name in self._servers}
-            memory.remember(journal, known, waiting, self._clock.now(), whole=True)
-            self._behind = False
+            with suppress(StateError):
+                await memory.remember(journal, known, waiting, self._clock.now(), whole=True)
+                self._behind = False
 
     def reload(self, config: Config) -> None:
         """Obey a new configuration: what is known of servers that stay is kept, what waits for a receiver too."""
@@ -119,11 +129,12 @@ class Alerts:
                 self._receivers[name] = self._receiver(alert)
         servers = config.servers if config.alerts else {}
         gone, self._servers = self._servers.keys() - servers.keys(), servers
-        self._remember({**dict.fromkeys(gone), **{name: AlertState() for name in servers if name not in self._states}})
+        new = {name: AlertState() for name in servers if name not in self._states}
+        self._later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
 
     def _receiver(self, alert: AlertConfig) -> Receiver:
-        def taken(messages: Sequence[Message]) -> None:
-            self._forget(alert.name, messages)
+        async def taken(messages: Sequence[Message]) -> None:
+            await self._forget(alert.name, messages)
 
         return Receiver(alert, self._poster, self._clock, taken, lambda: self._page)
 
@@ -146,21 +157,35 @@ class Alerts:
         """Tell no more what waits for a receiver that is configured no more."""
         if messages:
             log.warning("alert_lost", receiver=name, count=len(messages), reason="this receiver is configured no more")
-            self._forget(name, messages)
+            self._later(self._forget(name, messages))
 
-    def _forget(self, name: str, messages: Sequence[Message]) -> None:
+    async def _forget(self, name: str, messages: Sequence[Message]) -> None:
         """Note that these messages wait no more."""
+        async with self._writing:
+            with self._noticing():
+                await memory.arrived(self._journal, name, messages)
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Say that something could not be written, and remember to write it later."""
         try:
-            memory.arrived(self._journal, name, messages)
+            yield
         except StateError as error:
             self._behind = True
             log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
+
+    def _later(self, write: Coroutine[None, None, None]) -> None:
+        """Let this be written beside all else."""
+        task = asyncio.create_task(write, name="the memory of alerts")
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
 
     async def close(self, bound: float) -> None:
         """Send what waits, within that many seconds; the rest waits for the next start."""
         if self._looking is not None:
             self._looking.cancel()
         await asyncio.gather(*(receiver.close(bound) for receiver in self._receivers.values()))
+        await asyncio.gather(*self._writes, return_exceptions=True)
         for name, receiver in self._receivers.items():
             if left := len(receiver.waiting):
                 self._say_left(name, left)
@@ -172,23 +197,23 @@ class Alerts:
         else:
             log.warning("alert_lost", receiver=name, count=left, reason="the daemon stops, and nothing is remembered")
 
-    def began(self, order: Order) -> None:
+    async def began(self, order: Order) -> None:
         """A rotation begins."""
         self._runs[order.server.name] = str(uuid.uuid4())
         self._ping(order.server, "start")
 
-    def ended(self, order: Order, outcome: Outcome) -> None:
+    async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
         server, now = order.server, self._clock.now()
+        await self._agree()
         if server.name not in self._servers:
             return
-        self._agree()
         report, before = report_of(order, outcome), self._states[server.name]
         state, news = reported(before, report)
         history = self._tracker.at_hand(server.name)
         told = [message.of_outcome(piece, server, outcome, history, now) for piece in news]
         fine = report.good or report.excused
-        self._remember({server.name: state} if fine or state != before else {}, self._who(server), told)
+        await self._remember({server.name: state} if fine or state != before else {}, self._who(server), told)
         if report.trouble is not None and outcome.result is not Result.DONE:
             self._ping(server, "fail", message.in_short(outcome))
         elif fine:
@@ -198,54 +223,68 @@ class Alerts:
         while True:
             await self._clock.sleep(LOOK_SECONDS)
             try:
-                self._agree()
+                await self._agree()
                 for number, server in enumerate(list(self._servers.values()), 1):
-                    self._look_at(server, self._clock.now())
+                    await self._look_at(server, self._clock.now())
                     if number % SLICE == 0:
                         await self._clock.sleep(0)
             except Exception:
                 log.exception("overdue_bug")
 
-    def _look_at(self, server: ServerConfig, now: datetime) -> None:
+    async def _look_at(self, server: ServerConfig, now: datetime) -> None:
         """Tell where the next good backup is overdue, unless somebody made one by hand meanwhile."""
-        name, due = server.name, self._tracker.overdue_at(server.name)
-        state, news = looked(self._states[name], due, now)
+        name = server.name
+        if self._servers.get(name) is not server:
+            return  # the configuration changed while others were looked at
+        known, due = self._states[name], self._tracker.overdue_at(name)
+        state, news = looked(known, due, now)
         if not news:
             return
-        before = self._tracker.history(name)
-        if self._tracker.look_again(name):
-            if self._tracker.history(name).good == before.good:
+        before = await self._tracker.history(name)
+        if await self._tracker.look_again(name):
+            if (await self._tracker.history(name)).good == before.good:
                 return  # there was nothing to back up, which is known only now
-            state, news = reported(self._states[name], RotationReport(good=True))
+            state, news = reported(known, RotationReport(good=True))
+        if self._servers.get(name) is not server or self._states[name] != known:
+            return  # a rotation ended meanwhile, or the configuration changed: the next look tells
         told = [message.of_time(piece, server, before, due, now) for piece in news if piece.event is not Event.DONE]
-        self._remember({name: state}, self._who(server), told)
+        await self._remember({name: state}, self._who(server), told)
 
-    def _remember(
-        self, changes: Mapping[str, AlertState | None], who: Sequence[Receiver] = (), told: Sequence[Message] = ()
+    async def _remember(
+        self, changes: Mapping[str, AlertState], who: Sequence[Receiver], told: Sequence[Message]
     ) -> None:
-        """Take in what was told of some servers, None where one is gone, and tell that; the journal first.
+        """Take in what was told of some servers, and tell that; the journal first.
 
         With it the journal is told how they stand, so that a restart need not read all their rotations.
         """
+        letters = [(receiver.config.name, one) for one in told for receiver in who if receiver.wants(one)]
+        await self._write(self._take_in(changes), letters)
+        for one in told:
+            log.info("alert", told=one.news.event.value, server=one.server, text=one.text)
+
+    def _take_in(self, changes: Mapping[str, AlertState | None]) -> Iterable[str]:
+        """Take in what was told of some servers, None where one is gone; return which."""
         for name, state in changes.items():
             if state is None:
                 self._states.pop(name, None)
             else:
                 self._states[name] = state
-        known = {
-            name: state if state is None else (state, self._tracker.at_hand(name)) for name, state in changes.items()
-        }
-        letters = [(receiver, one) for one in told for receiver in who if receiver.wants(one)]
-        waiting = [(receiver.config.name, one) for receiver, one in letters]
-        try:
-            memory.remember(self._journal, known, waiting, self._clock.now())
-        except StateError as error:
-            self._behind = True
-            log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
-        for one in told:
-            log.info("alert", told=one.news.event.value, server=one.server, text=one.text)
-        for receiver, one in letters:
-            receiver.tell(one)
+        return changes.keys()
+
+    async def _write(self, changed: Iterable[str], letters: Sequence[tuple[str, Message]] = ()) -> None:
+        """Write what is known of these servers by now, and which letters wait for whom; and only then send those."""
+        async with self._writing:
+            with self._noticing():
+                known = {
+                    name: (self._states[name], self._tracker.at_hand(name)) if name in self._states else None
+                    for name in changed
+                }
+                await memory.remember(self._journal, known, letters, self._clock.now())
+            for name, one in letters:
+                if name in self._receivers:
+                    self._receivers[name].tell(one)
+                else:
+                    self._lose(name, [one])
 
     def _ping(self, server: ServerConfig, step: message.Step, text: str = "") -> None:
         run = self._runs.get(server.name, "")

@@ -21,16 +21,16 @@ Known = tuple[AlertState, ServerHistory]
 """Which troubles of a server were told, and how it stands."""
 
 
-def recalled(journal: Journal) -> dict[str, AlertState]:
+async def recalled(journal: Journal) -> dict[str, AlertState]:
     """Return what is remembered, by the server's name; raises StateError."""
-    written = journal.watches()
+    written = await journal.watches()
     try:
         return {server: _read(watch) for server, watch in written.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"what alerts remembered cannot be read: {error!r}") from error
 
 
-def remember(
+async def remember(
     journal: Journal,
     changes: Mapping[str, Known | None],
     waiting: Iterable[tuple[str, Message]],
@@ -48,13 +48,13 @@ def remember(
     ]
     watches = {name: None if known is None else _written(known) for name, known in changes.items()}
     if watches or alerts or whole:
-        journal.watch(watches, at, alerts, whole=whole)
+        await journal.watch(watches, at, alerts, whole=whole)
 
 
-def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
+async def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
     """Return the messages that wait for each receiver, oldest first; drop what cannot be read. Raises StateError."""
     found, senseless = defaultdict(list), []
-    for alert in journal.alerts():
+    for alert in await journal.alerts():
         try:
             found[alert.receiver].append(from_json(alert.message))
         except (KeyError, TypeError, ValueError):  # it was not written here
@@ -64,13 +64,13 @@ def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
             senseless.append((alert.receiver, alert.server, alert.event))
     with suppress(StateError):  # it is said again at the next start
         if senseless:
-            journal.alerts_sent(senseless)
+            await journal.alerts_sent(senseless)
     return found
 
 
-def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) -> None:
+async def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) -> None:
     """Record that these messages no longer wait; raises StateError."""
-    journal.alerts_sent([(receiver, message.server, message.news.event.value) for message in messages])
+    await journal.alerts_sent([(receiver, message.server, message.news.event.value) for message in messages])
 
 
 def _written(known: Known) -> Mapping[str, Any]:

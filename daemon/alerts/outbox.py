@@ -48,7 +48,7 @@ class Outbox(Generic[_Letter]):
         *,
         pick: Pick[_Letter],
         send: Callable[[Sequence[_Letter]], Awaitable[Failure | None]],
-        taken: Callable[[Sequence[_Letter]], None],
+        taken: Callable[[Sequence[_Letter]], Awaitable[None]],
         gathers: bool = False,
     ) -> None:
         self._receiver = receiver
@@ -107,7 +107,7 @@ class Outbox(Generic[_Letter]):
             self._fresh.clear()
             failure = await self._try(letters)
             if failure is None:
-                self._remove(letters)
+                await self._remove(letters)
                 self._tries, self._refused = 0, False
                 if len(letters) > 1:
                     await self._nap(SPACING_SECONDS)
@@ -146,12 +146,12 @@ class Outbox(Generic[_Letter]):
             for wait in waits:
                 wait.cancel()
 
-    def _remove(self, letters: Sequence[_Letter]) -> None:
+    async def _remove(self, letters: Sequence[_Letter]) -> None:
         """Forget what was taken, but not what has replaced it meanwhile."""
         gone = [letter for letter in letters if self._waiting.get(letter.key) is letter]
         for letter in gone:
             del self._waiting[letter.key]
-        self._taken(gone)
+        await self._taken(gone)
 
     def _lose(self, letters: Sequence[_Letter], reason: str) -> None:
         for letter in letters:

@@ -1,7 +1,7 @@
 """Receivers, each with its outboxes: which events they ask for, and how messages reach them."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from daemon.alerts import by_apprise
@@ -77,7 +77,7 @@ class Receiver:
         config: AlertConfig,
         sender: Sender,
         clock: Clock,
-        taken: Callable[[Sequence[Message]], None],
+        taken: Callable[[Sequence[Message]], Awaitable[None]],
         page: Callable[[], str] = str,
     ) -> None:
         self.config = config
@@ -139,7 +139,7 @@ class Receiver:
         """Return the address's own outbox, so that one in trouble holds up no other."""
         if address not in self._pings:
             self._pings[address] = Outbox(
-                self.config.name, self._clock, pick=_ends_first, send=self._send_ping, taken=lambda _: None
+                self.config.name, self._clock, pick=_ends_first, send=self._send_ping, taken=_nothing
             )
         return self._pings[address]
 
@@ -154,6 +154,10 @@ class Receiver:
         if self.config.type == "apprise":
             return await by_apprise.send(url, told)
         return await self._poster.send(forms.webhook(url, told))
+
+
+async def _nothing(_: Sequence[_Pinged]) -> None:
+    """Nobody remembers pings."""
 
 
 def _together(waiting: Sequence[_Told], refused: bool) -> Sequence[_Told]:

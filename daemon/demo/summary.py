@@ -9,7 +9,7 @@ from daemon.clock import Clock
 from daemon.config.values import Config
 from daemon.core.model import Action, Verdict
 from daemon.operations.rotations import Failed, preview_servers
-from daemon.state import Journal, StepName
+from daemon.state import StepName, engine_for, looked_into
 
 COLUMNS = ("server", "what", "how many", "why")
 
@@ -27,7 +27,7 @@ async def closing_rows(config: Config, clock: Clock) -> list[Sequence[str]]:
     """Ask the panel once more for retention's verdicts on each server, and the journal for what was deleted."""
     servers = list(config.servers.values())
     seen = await preview_servers(servers, state_dir=config.state_dir, clock=clock)
-    deleted = _deleted(config.state_dir)
+    deleted = await _deleted(config.state_dir)
     rows: list[Sequence[str]] = []
     for each in seen:
         name = each.config.name
@@ -60,13 +60,13 @@ def general(because: str) -> str:
     return "; ".join(parts)
 
 
-def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
+async def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
     """Return why each backup was deleted, by server."""
     if state_dir is None:
         return {}
     found: dict[str, list[str]] = {}
-    with Journal.open(state_dir) as journal:
-        for rotation in reversed(journal.recent(limit=1000)):
+    async with looked_into(engine_for(state_dir)) as journal:
+        for rotation in reversed(await journal.recent(limit=1000)):
             done = {
                 step.detail["uuid"]
                 for step in rotation.steps

@@ -5,7 +5,7 @@ reaches another's: even a bug ends only the rotation that it is in (invariant 12
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,7 +26,6 @@ from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Halt, Order, RotationContext, Stage
 from daemon.rotation.setup import keep_state
 from daemon.state import Rotation, Trigger
-from daemon.state.local.locks import is_locked
 
 log = get_logger()
 
@@ -34,11 +33,11 @@ log = get_logger()
 class Listener(Protocol):
     """Somebody who is told what the fleet does; it must be quick, and what it raises is logged and goes no further."""
 
-    def began(self, order: Order) -> None:
+    async def began(self, order: Order) -> None:
         """A rotation begins."""
         ...
 
-    def ended(self, order: Order, outcome: Outcome) -> None:
+    async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended; one that was left or met a bug does not."""
         ...
 
@@ -172,7 +171,7 @@ class Fleet:
         """Look what each server needs."""
         async for server in self._in_slices(self.config.servers):
             with _surviving(server=server.name):
-                self._pick_up(server)
+                await self._pick_up(server)
 
     async def _follow(self, changed: Mapping[str, ServerConfig | None]) -> None:
         """Schedule anew, and look what is needed, where a reload came with something else than there was."""
@@ -182,7 +181,7 @@ class Fleet:
                 if old is None or old.starts != server.starts:
                     self._scheduler.put(server.name, server.starts)
                 if old is None or (old.panel.url, old.id, old.starts) != (server.panel.url, server.id, server.starts):
-                    self._pick_up(server)
+                    await self._pick_up(server)
 
     async def _keep_time(self) -> None:
         """Look at the clock now and then: timers count monotonic time, which stands still while the machine sleeps.
@@ -197,10 +196,10 @@ class Fleet:
             with _surviving():
                 self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
                 self._scheduler.wake()
-                keep_state(self._tools)
+                await keep_state(self._tools)
                 if elapsed - pruned >= PRUNE_SECONDS:
                     pruned = elapsed
-                    self._prune_journal()
+                    await self._prune_journal()
 
     def _notice_jump(self, expected: datetime) -> None:
         jump = self._clock.now() - expected
@@ -211,9 +210,9 @@ class Fleet:
             self._served.clear()
         self._scheduler.anew()
 
-    def _prune_journal(self) -> None:
+    async def _prune_journal(self) -> None:
         try:
-            self._tools.journal.prune(self._clock.now())
+            await self._tools.journal.prune(self._clock.now())
         except StateError as error:
             log.warning("journal_not_pruned", text=error.text)
 
@@ -247,10 +246,16 @@ class Fleet:
             self._merge(order)
             return
         client = self._clients.lend(order.server.panel)
-        self._tell(lambda listener: listener.began(order))
-        task = asyncio.create_task(rotate(order, client, self._tools), name=f"rotation of {name}")
+        task = asyncio.create_task(self._rotate(order, client), name=f"rotation of {name}")
         self._running[name] = _Running(order, task)
         task.add_done_callback(lambda done: self._ended(order, client, done))
+
+    async def _rotate(self, order: Order, client: PanelClient) -> Outcome:
+        """Rotate, and tell of its begin and its end."""
+        await self._tell(lambda listener: listener.began(order))
+        outcome = await rotate(order, client, self._tools)
+        await self._tell(lambda listener: listener.ended(order, outcome))
+        return outcome
 
     def _merge(self, order: Order) -> None:
         """Let this one follow the rotation that runs, unless that was begun for its start."""
@@ -271,8 +276,7 @@ class Fleet:
         if (bug := task.exception()) is not None:
             log.error("rotation_bug", server=name, exc_info=bug)
         else:
-            outcome = ended = task.result()
-            self._tell(lambda listener: listener.ended(order, ended))
+            outcome = task.result()
         server = self.config.servers.get(name)
         merged = self._due_again.pop(name, None)
         if server is None:
@@ -282,10 +286,10 @@ class Fleet:
         elif outcome is not None and outcome.retry_at is not None:
             self._retry(order, outcome, outcome.retry_at)
 
-    def _tell(self, tell: Callable[[Listener], None]) -> None:
+    async def _tell(self, tell: Callable[[Listener], Awaitable[None]]) -> None:
         for listener in self._listeners:
             with _surviving():
-                tell(listener)
+                await tell(listener)
 
     def _retry(self, order: Order, outcome: Outcome, moment: datetime) -> None:
         """Try again. One that was to catch up and made nothing must still look whether its start was missed at all."""
@@ -299,14 +303,14 @@ class Fleet:
         name = order.server.name
         log.info("rotation_planned", server=name, trigger=order.trigger, at=rfc3339(moment))
 
-        def launch() -> None:
+        async def launch() -> None:
             server = self.config.servers.get(name)
-            if server is not None and not self._served_meanwhile(server, order):
+            if server is not None and not await self._served_meanwhile(server, order):
                 self._launch(replace(order, server=server))
 
-        self._scheduler.once(name, moment, launch)
+        self._scheduler.once(name, moment, lambda: self._begin(launch(), "trying again"))
 
-    def _served_meanwhile(self, server: ServerConfig, order: Order) -> bool:
+    async def _served_meanwhile(self, server: ServerConfig, order: Order) -> bool:
         """Whether a rotation since that start did all of it: by hand, or under another schedule.
 
         One that got its good backup and could not delete what is beyond retention did not.
@@ -314,13 +318,15 @@ class Fleet:
         start, now = order.start_at, self._clock.now()
         return start is not None and any(
             row.summary.get("good") and row.result in WHOLE and server.starts.is_since(start, row.began_at, now=now)
-            for row in self._attempts(server)
+            for row in await self._attempts(server)
         )
 
-    def _pick_up(self, server: ServerConfig) -> None:
+    async def _pick_up(self, server: ServerConfig) -> None:
         """Go on with what a killed daemon left, keep a promised retry, or catch up one missed start."""
-        now = self._clock.now()
-        found = recover(self._attempts(server), server.starts, now, left_alone=self._left_alone)
+        rows, now = await self._attempts(server), self._clock.now()
+        left_open = {row.server_uuid for row in rows if row.ended_at is None}
+        locked = {uuid for uuid in left_open if await self._tools.engine.locks.is_held(uuid)}
+        found = recover(rows, server.starts, now, left_alone=lambda row: row.server_uuid not in locked)
         if found is None:
             return
         order = Order(server, found.trigger, found.start_at, found.attempt, found.failed)
@@ -331,18 +337,14 @@ class Fleet:
         else:
             self._again(order, found.moment)
 
-    def _attempts(self, server: ServerConfig) -> list[Rotation]:
+    async def _attempts(self, server: ServerConfig) -> list[Rotation]:
         """The journal's newest rotations of this server, newest first; none where it cannot be read."""
         try:
-            rows = self._tools.journal.attempts(server.name, limit=RECENT)
+            rows = await self._tools.journal.attempts(server.name, limit=RECENT)
         except StateError as error:
             log.warning("journal_unreadable", server=server.name, text=error.text)
             return []
         return [row for row in rows if row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])]
-
-    def _left_alone(self, row: Rotation) -> bool:
-        """Whether no other process is at this rotation."""
-        return not is_locked(self._tools.state_dir, row.server_uuid)
 
     def _seen(self, config: ServerConfig, server: Server) -> None:
         """A server is configured once: two names for one uuid are refused before anything is done."""

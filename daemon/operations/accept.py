@@ -21,7 +21,7 @@ async def accept(operation: Operation, seen: Preview, verdict: Verdict) -> Opera
     backup = verdict.backup
     if backup.uuid in seen.asked:
         must_remember(operation)
-        operation.run.context.journal.asked_no_more(seen.server.uuid, backup.uuid)
+        await operation.run.context.journal.asked_no_more(seen.server.uuid, backup.uuid)
         if verdict.state is not State.SUSPICIOUS:
             return OperationResult(backup, Result.DONE, verdict.state, changed=True)
     if verdict.state is State.GOOD and not awaits_a_word(seen.plan.verdicts, backup):
@@ -34,7 +34,7 @@ async def accept(operation: Operation, seen: Preview, verdict: Verdict) -> Opera
             backup, ProblemCode.EMPTY, f"{backup.name} holds 0 bytes, so it cannot be good", state=verdict.state
         )
     must_remember(operation)
-    operation.run.context.journal.accept(seen.server.uuid, backup.uuid, operation.clock.now())
+    await operation.run.context.journal.accept(seen.server.uuid, backup.uuid, operation.clock.now())
     return OperationResult(backup, Result.DONE, State.GOOD, changed=True)
 
 

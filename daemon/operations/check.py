@@ -6,7 +6,7 @@ unwise, and `ok` if it is right. One panel's trouble, or one server's, never hid
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,11 +22,10 @@ from daemon.operations.check_server import did_you_mean, listing_findings, view_
 from daemon.operations.findings import Finding, Level, about, counted
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError
-from daemon.state import Journal
-from daemon.state.local.locks import check_locks
+from daemon.state import engine_for
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
-AlteredNames = Callable[[str], Mapping[str, Altered]]
+AlteredNames = Callable[[str], Awaitable[Mapping[str, Altered]]]
 
 
 def check_configuration(config: Config) -> tuple[Finding, ...]:
@@ -54,7 +53,7 @@ def _unsafe_names(config: Config) -> list[Finding]:
     return findings
 
 
-def check_state(state_dir: Path | None) -> Finding:
+async def check_state(state_dir: Path | None) -> Finding:
     """Return whether journal and locks can be kept in the state folder; without them nothing is deleted."""
     if state_dir is None:
         return Finding(Level.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered')
@@ -63,8 +62,7 @@ def check_state(state_dir: Path | None) -> Finding:
         hint = "what starts the daemon must make it, as systemd does by StateDirectory"
         return Finding(Level.WARNING, ProblemCode.STATE, text, hint)
     try:
-        Journal.check(state_dir)
-        check_locks(state_dir)
+        await engine_for(state_dir).check()
     except JournalDamagedError as error:
         return Finding(Level.ERROR, error.code, error.text, error.hint)
     except StateError as error:
@@ -85,8 +83,12 @@ def _tells(receiver: AlertConfig) -> str:
     return f"{receiver.type}, told of {events}"
 
 
+async def _none_altered(_: str) -> Mapping[str, Altered]:
+    return {}
+
+
 async def check_panels(
-    config: Config, clients: Mapping[str, PanelClient], clock: Clock, altered: AlteredNames = lambda _: {}
+    config: Config, clients: Mapping[str, PanelClient], clock: Clock, altered: AlteredNames = _none_altered
 ) -> tuple[Finding, ...]:
     """Ask every panel about its key and its servers; `clients` has a client for each panel of the configuration.
 
@@ -192,7 +194,7 @@ async def _look_at_server(
     seen = about(config, Level.OK, ProblemCode.SERVER, f'"{server.name}" on {server.node}')
     findings = [seen, *view_findings(config, server)]
     if server.obstacle is None and not any(finding.level is Level.ERROR for finding in findings):
-        findings += await _look_at_backups(config, server, client, altered(server.uuid))
+        findings += await _look_at_backups(config, server, client, await altered(server.uuid))
     return findings, {config.name: server.uuid}
 
 

@@ -211,7 +211,7 @@ async def _await(operation: Operation, seen: Preview, handled: OperationResult) 
     except (BackupdError, Halt) as error:
         ended = ended_by(error, backup)
         return replace(ended, state=handled.state, changed=True, problems=(*handled.problems, *ended.problems))
-    for verdict in operation.run.judge(operation.config, listing).verdicts:
+    for verdict in (await operation.run.judge(operation.config, listing)).verdicts:
         if verdict.backup.uuid == backup.uuid:
             handled = replace(handled, backup=verdict.backup, state=verdict.state)
             # Not the verdict's reasons: that it is locked or not this policy's says nothing of what is wrong with it.

@@ -4,7 +4,7 @@ What must hold: no locked backup is deleted, whatever its state, and none that i
 would delete both; each is read again right before its DELETE; only what was shown is deleted.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -79,26 +79,27 @@ async def _delete(operation: Operation, verdict: Verdict) -> OperationResult:
     if hindered is not None:
         return hindered
     operation.tell(f"deleting {listed.name}")
-    _remember(operation, lambda journal, server: journal.ask(server, listed.uuid, operation.clock.now()))
+    await _remember(operation, lambda journal, server: journal.ask(server, listed.uuid, operation.clock.now()))
     try:
         existed = await delete_seen(operation.client, operation.clock, operation.config.id, listed, seen_at=None)
     except ChangedError:
         return await _changed(operation, verdict)
     except BackupdError as error:
         return ended_by(error, listed)
-    _remember(operation, lambda journal, server: journal.asked_no_more(server, listed.uuid))
-    _remember(operation, lambda journal, server: journal.deleted_by_hand(server, listed.uuid, operation.clock.now()))
+    now = operation.clock.now()
+    await _remember(operation, lambda journal, server: journal.asked_no_more(server, listed.uuid))
+    await _remember(operation, lambda journal, server: journal.deleted_by_hand(server, listed.uuid, now))
     return OperationResult(listed, Result.DONE, verdict.state, changed=existed)
 
 
-def _remember(operation: Operation, write: Callable[[Journal, str], object]) -> None:
+async def _remember(operation: Operation, write: Callable[[Journal, str], Awaitable[object]]) -> None:
     """Record a half-done deletion for rotations and for later deletions by hand.
 
     If it cannot be recorded, the deletion goes ahead all the same.
     """
     if operation.run.server is not None:
         with suppress(StateError):
-            write(operation.run.context.journal, operation.run.server.uuid)
+            await write(operation.run.context.journal, operation.run.server.uuid)
 
 
 async def _changed(operation: Operation, verdict: Verdict) -> OperationResult:
@@ -120,7 +121,7 @@ async def delete_beyond_retention(operation: Operation, shown: Collection[str]) 
     """Delete those of the shown uuids that the plan still deletes, exactly as a rotation would."""
     run = operation.run
     try:
-        recover_journal(run)
+        await recover_journal(run)
         async with operation.alone():
             gathered = await gather(run)
             say_incomplete(run, gathered.listing)
@@ -137,14 +138,14 @@ async def delete_beyond_retention(operation: Operation, shown: Collection[str]) 
     return (*deleted, end) if end.problems else deleted
 
 
-def _decide(
+async def _decide(
     operation: Operation, config: ServerConfig, listing: Listing, shown: Collection[str]
 ) -> tuple[Verdict, ...]:
-    plan = operation.run.judge(config, listing)
+    plan = await operation.run.judge(config, listing)
     if plan.refused is not None:
-        operation.run.tell_held(config, listing, plan.held)
+        await operation.run.tell_held(config, listing, plan.held)
         raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused, again=BEYOND))
-    operation.run.let_through(config, listing, plan)
+    await operation.run.let_through(config, listing, plan)
     if plan.waits is not None:
         hindered = refusal(config.name, ProblemCode.MAX_DELETIONS, plan.waits, again=BEYOND)
         operation.run.problem(hindered.code, hindered.text, hindered.hint)

@@ -18,7 +18,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.preview import Preview, preview
 from daemon.rotation.run import Order, Run
 from daemon.rotation.setup import Tell, open_clients, open_context
-from daemon.state.local.locks import server_lock
+from daemon.state import engine_for
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Operation:
         """Hold the server's lock, so that no rotation runs meanwhile; raises ServerBusyError if one does."""
         if self.run.server is None:  # the lock goes by the uuid, which never changes
             self.run.server = self._just_seen = await self.client.server(self.config.id)
-        with server_lock(self.run.context.state_dir, self.run.server.uuid):
+        async with self.run.context.engine.locks.held(self.run.server.uuid):
             yield
 
 
@@ -67,10 +67,11 @@ async def open_operation(
     config: ServerConfig, *, state_dir: Path | None, clock: Clock, tell: Tell, max_deletions: int | None = None
 ) -> AsyncIterator[Operation]:
     """Open an operation on that server, with its own client and journal, closed at the end."""
-    context = open_context(state_dir, clock, {config.name: config}.get, random.Random())  # noqa: S311 — not used by hand
+    current_config = {config.name: config}.get
+    context = await open_context(engine_for(state_dir), clock, current_config, random.Random())  # noqa: S311 — not used
     try:
         async with open_clients([config.panel], clock, tell) as clients:
             order = Order(config, "manual", max_deletions=max_deletions)
             yield Operation(Run(order, clients[config.panel.name], context, get_logger()), tell)
     finally:
-        context.journal.close()
+        await context.close()

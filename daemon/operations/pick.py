@@ -1,6 +1,6 @@
 """Which backups an operator means, resolved against a server as it was just seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from daemon.core.choose import choose
@@ -19,7 +19,9 @@ def pick(seen: Preview, wanted: Sequence[str]) -> list[Verdict]:
     return [verdicts[uuid] for uuid in dict.fromkeys(choose(backups, whole, word).uuid for word in wanted)]
 
 
-def pick_or_gone(seen: Preview, wanted: Sequence[str], known: Callable[[str], bool]) -> tuple[list[Verdict], list[str]]:
+async def pick_or_gone(
+    seen: Preview, wanted: Sequence[str], known: Callable[[str], Awaitable[bool]]
+) -> tuple[list[Verdict], list[str]]:
     """As `pick`, but also return whole uuids that are not in the list: those backups are gone already.
 
     `known` says whether a uuid was a backup of this server. Any other uuid is refused: it may be another server's, and
@@ -29,7 +31,7 @@ def pick_or_gone(seen: Preview, wanted: Sequence[str], known: Callable[[str], bo
     whole = seen.listing.completeness is not Completeness.PARTIAL
     gone = [word for word in dict.fromkeys(wanted) if whole and is_uuid(word) and word.lower() not in there]
     for word in gone:
-        if not known(word.lower()):
+        if not await known(word.lower()):
             raise UsageError(f"{word} is not on this server, as far as is known it never was", hint=_ELSEWHERE)
     return pick(seen, [word for word in wanted if word not in gone]), gone
 

@@ -18,7 +18,7 @@ from daemon.rotation.preview import Preview, adoption, judged, lacks, no_room, p
 from daemon.rotation.rotate import halted_by, rotate
 from daemon.rotation.run import Order, Run
 from daemon.rotation.setup import Tell, open_clients, open_context
-from daemon.state.local.locks import is_locked
+from daemon.state import engine_for
 
 log = get_logger()
 
@@ -45,7 +45,7 @@ async def rotate_servers(
     `left` is called with those that are abandoned, `tell` with a text for each wait for the API limit.
     """
     by_name = {server.name: server for server in servers}
-    context = open_context(state_dir, clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
+    context = await open_context(engine_for(state_dir), clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
     context.on_abandoned = left
     try:
         async with open_clients(panels_of(servers), clock, tell) as clients:
@@ -54,7 +54,7 @@ async def rotate_servers(
             ended = await asyncio.gather(*rotations, return_exceptions=True)
             return [_reported(order, outcome) for order, outcome in zip(orders, ended, strict=True)]
     finally:
-        context.journal.close()
+        await context.close()
 
 
 def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
@@ -78,7 +78,8 @@ async def preview_servers(
     tell: Tell = lambda _: None,
 ) -> list[Preview | Failed]:
     """Preview these servers now; change nothing. `tell` is called with a text for each wait."""
-    context = open_context(state_dir, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
+    engine = engine_for(state_dir)
+    context = await open_context(engine, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
 
     async def look(server: ServerConfig, client: PanelClient) -> Preview | Failed:
         try:
@@ -90,19 +91,25 @@ async def preview_servers(
         async with open_clients(panels_of(servers), clock, tell) as clients:
             return await asyncio.gather(*(look(server, clients[server.panel.name]) for server in servers))
     finally:
-        context.journal.close()
+        await context.close()
 
 
-def dry_run_outcome(seen: Preview | Failed, *, state_dir: Path | None = None) -> Outcome:
+async def is_rotated(seen: Preview | Failed, state_dir: Path | None) -> bool:
+    """Return whether a server that was previewed is being rotated at this moment."""
+    return isinstance(seen, Preview) and await engine_for(state_dir).locks.is_held(seen.server.uuid)
+
+
+def dry_run_outcome(seen: Preview | Failed, *, busy: bool = False) -> Outcome:
     """Return what a rotation of that server would do now, as far as can be known before its backup exists.
 
-    `created` is the pending backup that it would adopt, None if it would create one.
+    `created` is the pending backup that it would adopt, None if it would create one. `busy` says that another rotation
+    of the server is under way.
     """
     config = seen.config
     about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
     if isinstance(seen, Failed):
         return _halted(about, seen.error)
-    if is_locked(state_dir, seen.server.uuid):
+    if busy:
         return _halted(about, ServerBusyError(seen.server.uuid))
     now = seen.listing.taken_at
     found = adoption(config, seen.plan.verdicts, start_at=now, ahead=timedelta(0), now=now)

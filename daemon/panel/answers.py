@@ -5,7 +5,7 @@ Nothing here raises for what a panel sends: a header or a body that cannot be re
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,7 +30,7 @@ class ApiCall:
     """One request to be made. `action` says in words what for; it begins every error's text.
 
     An `urgent` call goes before those that wait for the API limit. One that could not leave before `not_after` (of the
-    monotonic clock) is not sent: the decision behind it is too old by then. `on_send` is called right before each time
+    monotonic clock) is not sent: the decision behind it is too old by then. `on_send` is awaited right before each time
     it is sent, after all waiting for its turn.
     """
 
@@ -41,7 +41,7 @@ class ApiCall:
     body: Mapping[str, object] | None = None
     urgent: bool = False
     not_after: float = float("inf")
-    on_send: Callable[[], None] | None = None
+    on_send: Callable[[], Awaitable[None]] | None = None
 
     @property
     def reads(self) -> bool:

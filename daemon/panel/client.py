@@ -5,7 +5,7 @@ deleting and locking settle it by reading. Nothing here decides what to delete.
 """
 
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -209,11 +209,11 @@ class PanelClient:
         name: str,
         ignored: Sequence[str] = (),
         locked: bool = False,
-        on_send: Callable[[], None] | None = None,
+        on_send: Callable[[], Awaitable[None]] | None = None,
     ) -> Backup:
         """Ask once for a backup, and return it as the panel stored it: check its name, lock and ignored files.
 
-        `on_send` is called right before the panel is asked, and again if the API limit turned the first request away.
+        `on_send` is awaited right before the panel is asked, and again if the API limit turned the first request away.
         After OutcomeUnknownError, go on with `settle_create`. CreationThrottledError may come without a request, while
         the throttle is known to last. NoBackupHostError means that a 404 is not about the server.
         """

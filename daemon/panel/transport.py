@@ -161,7 +161,7 @@ class Transport:
             if sent_at > call.not_after:
                 raise HeldBackError(f"{call.action}: the API limit held it back for too long; nothing was sent")
             if call.on_send is not None:
-                call.on_send()
+                await call.on_send()
             answer = await self._session.exchange(call, sent_at)
             self._learn(answer, call)
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:

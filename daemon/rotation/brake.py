@@ -31,17 +31,17 @@ class Remembered:
     room_at: datetime | None = None
 
 
-def recall(journal: Journal, server_uuid: str) -> Remembered:
+async def recall(journal: Journal, server_uuid: str) -> Remembered:
     """Read what the brake needs to know; raises StateError."""
-    row = journal.applied(server_uuid) or NOTHING
-    return Remembered(row, row, _last_room(journal, server_uuid))
+    row = await journal.applied(server_uuid) or NOTHING
+    return Remembered(row, row, await _last_room(journal, server_uuid))
 
 
-def _last_room(journal: Journal, server_uuid: str) -> datetime | None:
+async def _last_room(journal: Journal, server_uuid: str) -> datetime | None:
     """When room was last made, or asked for and never answered."""
     steps = (
-        journal.last_step(server_uuid, (StepName.ROOM_DONE,)),
-        journal.last_step(server_uuid, (StepName.ROOM, StepName.ROOM_REFUSED)),
+        await journal.last_step(server_uuid, (StepName.ROOM_DONE,)),
+        await journal.last_step(server_uuid, (StepName.ROOM, StepName.ROOM_REFUSED)),
     )
     return max((step.at for step in steps if step is not None and step.name != StepName.ROOM_REFUSED), default=None)
 

@@ -47,26 +47,27 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
     if (asked := asked_for(rows)) is not None:
         earlier = await _settle_earlier(run, gathered.listing, *asked)
         if earlier is not None and (earlier.completed_at is None or earlier.successful):
-            return _adopted(run, earlier, "an earlier attempt at this start asked for it")
+            return await _adopted(run, earlier, "an earlier attempt at this start asked for it")
         if earlier is not None and earlier.uuid not in {row.backup_uuid for row in rows if made_a_failed_one(row)}:
             raise _failed_meanwhile(run, earlier)
         if earlier is None and run.order.trigger in AGAIN and any(row.summary.get("good") for row in rows):
             text = f"{asked[0]}, which this start made, was good and is gone now, so nothing more is deleted for it"
             raise Halt(Result.FAILED, Problem(ProblemCode.VANISHED, text, "did someone delete it?"))
         gathered = await gather(run)  # what is decided rests on a listing taken after the last wait
-    run.verdicts = verdicts = run.judge(run.config, gathered.listing).verdicts
+    verdicts = (await run.judge(run.config, gathered.listing)).verdicts
+    run.verdicts = verdicts
     pending = _adoptable(run, verdicts, gathered.listing.taken_at)
     if pending is not None:
-        return _adopted(run, pending, "it is still being made")
+        return await _adopted(run, pending, "it is still being made")
     _refuse_needless_catch_up(run, verdicts)
     made = _made_already(run, verdicts)
     if made is not None:
-        return _adopted(run, made, "it was made after this start")
+        return await _adopted(run, made, "it was made after this start")
     return await _create(run, gathered)
 
 
-def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
-    run.step(StepName.ADOPTED, uuid=backup.uuid, backup=backup.name, reason=reason)
+async def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
+    await run.step(StepName.ADOPTED, uuid=backup.uuid, backup=backup.name, reason=reason)
     run.log.info("backup_adopted", backup=backup.name, reason=reason)
     return backup
 
@@ -81,7 +82,7 @@ async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, u
         if left > 0 or not _shows_all(listing):
             found = await _settle(run, name, max(0.0, left))
     if found is not None:
-        compare(run, name, found)
+        await compare(run, name, found)
     if found is None or not _serves_this_start(run, found, at):
         return None
     return found
@@ -200,8 +201,8 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
     It is journalled when it is sent, however long the API limit held it back: the next rotation counts from there.
     """
 
-    def on_send() -> None:
-        run.announce(StepName.CREATE, backup=name)
+    async def on_send() -> None:
+        await run.announce(StepName.CREATE, backup=name)
 
     try:
         backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored, on_send=on_send)
@@ -211,11 +212,11 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
     except PanelError as error:
         if isinstance(error, NodeError):
             run.context.slots.failed(run.config.panel.name, run.known_server.node, run.config.name)
-        run.step(StepName.CREATE_REFUSED, backup=name, error=error.text)
+        await run.step(StepName.CREATE_REFUSED, backup=name, error=error.text)
         raise
     run.context.slots.did(run.config.panel.name, run.known_server.node)
-    run.step(StepName.CREATED, uuid=backup.uuid, backup=backup.name)
-    compare(run, name, backup, answered=all(backup.uuid != known.uuid for known in before.backups))
+    await run.step(StepName.CREATED, uuid=backup.uuid, backup=backup.name)
+    await compare(run, name, backup, answered=all(backup.uuid != known.uuid for known in before.backups))
     run.log.info("backup_created", backup=backup.name, uuid=backup.uuid)
     return backup
 
@@ -227,7 +228,7 @@ async def _settle_own(run: Run, name: str, lost: OutcomeUnknownError) -> Backup:
         found = await _settle(run, name, SETTLE_SECONDS)
         if found is not None:
             return found
-        run.step(StepName.CREATE_REFUSED, backup=name, error="it did not appear")
+        await run.step(StepName.CREATE_REFUSED, backup=name, error="it did not appear")
         text = f"{name} did not appear within {SETTLE_SECONDS:.0f} s"
     except OutcomeUnknownError as error:
         text = error.text
@@ -250,27 +251,27 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
 
     Refuses with the reason where none is deleted.
     """
-    earlier = _earlier_room(run, limit)
+    earlier = await _earlier_room(run, limit)
 
-    def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
-        came = State.GOOD if earlier is None else _came_of(run, earlier, run.judge(config, listing).verdicts)
+    async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
+        came = State.GOOD if earlier is None else _came_of(run, earlier, (await run.judge(config, listing)).verdicts)
         if came is None:
             raise _at_limit(limit, ROOM_MADE)
         open_still = earlier is not None and _may_still_be_done(run, earlier)
-        tried = run.half_deleted()
+        tried = await run.half_deleted()
         room = make_room(
             listing,
             config.policy.retention,
-            ownership=run.ownership(config),
+            ownership=await run.ownership(config),
             coming_name=name,
-            brake=run.brake(config),
-            accepted=run.accepted(),
+            brake=await run.brake(config),
+            accepted=await run.accepted(),
             asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
             in_vain=run.undeleted.keys(),
             again=came is State.SUSPICIOUS,
         )
         if isinstance(room, Refusal):
-            run.tell_held(config, listing, room.held)
+            await run.tell_held(config, listing, room.held)
             raise _at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
         if room.backup.uuid in run.undeleted:
             because = f"the plan deletes nothing else, and {room.backup.name} could not be deleted"
@@ -297,7 +298,7 @@ def _may_still_be_done(run: Run, earlier: Step) -> bool:
     return abs(run.context.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
 
 
-def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
+async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
     """The room that a rotation made, or began to make, and no rotation saw a backup turn good since; None without one.
 
     Refuses where no room would be enough, and without a journal.
@@ -308,7 +309,7 @@ def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
         raise _at_limit(limit, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
     if run.journal_broken:
         raise _at_limit(limit, "without a journal no room is made")
-    last = run.context.journal.last_step(
+    last = await run.context.journal.last_step(
         run.known_server.uuid, (StepName.ROOM, StepName.ROOM_REFUSED, StepName.TURNED_GOOD)
     )
     return last if last is not None and last.name == StepName.ROOM else None

@@ -4,7 +4,7 @@ A decision is made from a listing taken after the last wait, by the configuratio
 be another than was decided on, the listing is taken and judged anew, three times at most (invariant 4).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
@@ -34,7 +34,7 @@ EVERYWHERE = (KeyRefusedError, PanelUnreachableError, ApiLimitError, HeldBackErr
 _DONE = {StepName.DELETE: StepName.DELETE_DONE, StepName.ROOM: StepName.ROOM_DONE}
 _REFUSED = {StepName.DELETE: StepName.DELETE_REFUSED, StepName.ROOM: StepName.ROOM_REFUSED}
 
-Decide = Callable[[ServerConfig, Listing], tuple[Verdict, ...]]
+Decide = Callable[[ServerConfig, Listing], Awaitable[tuple[Verdict, ...]]]
 
 
 async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: StepName = StepName.DELETE) -> bool:
@@ -47,7 +47,7 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
     for last in range(1, LISTINGS + 1):
         config = current_config(run)
         try:
-            for verdict in decide(config, gathered.listing):
+            for verdict in await decide(config, gathered.listing):
                 if verdict.backup.uuid in run.undeleted:
                     continue
                 expect(current_config(run) == config, "the configuration was read again")
@@ -91,8 +91,8 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: StepName
     """Delete one, or note that the panel does not; raises where that concerns every deletion."""
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
-    run.deletion_asked(backup)
-    run.announce(step, uuid=backup.uuid, backup=backup.name, because=because)
+    await run.deletion_asked(backup)
+    await run.announce(step, uuid=backup.uuid, backup=backup.name, because=because)
     if run.journal_broken:
         raise Halt(Result.FAILED, Problem(ProblemCode.JOURNAL, "nothing is deleted without a journal"))
     # A failed one is looked at in any case: the panel itself would delete it though it was locked meanwhile.
@@ -103,14 +103,14 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: StepName
         )
     except (ChangedError, PanelError) as error:
         if not isinstance(error, LEFT_OPEN):
-            run.step(_REFUSED[step], uuid=backup.uuid, error=str(error))
+            await run.step(_REFUSED[step], uuid=backup.uuid, error=str(error))
         if isinstance(error, ChangedError):
             raise
         await _must_be_alone(run, error, step)
         _leave(run, backup, error)
         return
-    run.deletion_ended(backup)
-    run.step(_DONE[step], uuid=backup.uuid, existed=existed)
+    await run.deletion_ended(backup)
+    await run.step(_DONE[step], uuid=backup.uuid, existed=existed)
     run.deleted.append(backup)
     run.log.info("backup_deleted", backup=backup.name, uuid=backup.uuid, because=because, existed=existed)
 

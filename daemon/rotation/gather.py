@@ -21,15 +21,15 @@ async def gather(run: Run) -> Gathered:
     """Read all pages; raise PanelError if the panel does not return them."""
     listing, read_at = await run.read(lambda: run.client.dated_backups(run.server_id))
     if listing.completeness is not Completeness.COMPLETE:
-        listing = replace(listing, earlier=run.earlier())
+        listing = replace(listing, earlier=await run.earlier())
     gathered = Gathered(listing, read_at)
-    run.step(
+    await run.step(
         StepName.GATHERED,
         backups=len(listing.backups),
         total=listing.total,
         completeness=listing.completeness.value,
     )
-    compare_listed(run, listing)
+    await compare_listed(run, listing)
     return gathered
 
 

@@ -13,28 +13,28 @@ from daemon.rotation.run import Run
 from daemon.state import StepName
 
 
-def compare_listed(run: Run, listing: Listing) -> None:
+async def compare_listed(run: Run, listing: Listing) -> None:
     """Compare the names in a listing with those that were asked for and have not become a good backup yet.
 
     Those are the new backup's and, after a create whose answer was lost or was a fork's, that of any backup made
     nevertheless.
     """
-    own = run.ownership(run.config)
+    own = await run.ownership(run.config)
     foreign = [b for b in listing.backups if has_time(b.name) and not own.owns(b.name, b.uuid)]
-    for asked in _unseen(run) if foreign else ():
+    for asked in await _unseen(run) if foreign else ():
         for backup in foreign:
-            compare(run, asked, backup)
+            await compare(run, asked, backup)
 
 
-def _unseen(run: Run) -> list[str]:
+async def _unseen(run: Run) -> list[str]:
     try:
-        return run.context.journal.unseen(run.known_server.uuid)
+        return await run.context.journal.unseen(run.known_server.uuid)
     except StateError as error:
         run.journal_failed(error)
         return []
 
 
-def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> None:
+async def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> None:
     """Compare a backup's name with the one that was asked for; record and report it if the panel altered it.
 
     `answered` says that this is the create's own answer: before that, nobody can have renamed it.
@@ -44,10 +44,10 @@ def compare(run: Run, asked: str, kept: Backup, *, answered: bool = False) -> No
     certain = answered and kept.unreadable is None
     if not certain and not altered(asked, kept.name):
         return
-    run.step(StepName.ALTERED, uuid=kept.uuid, asked=asked, kept=kept.name)
+    await run.step(StepName.ALTERED, uuid=kept.uuid, asked=asked, kept=kept.name)
     journal = run.context.journal
     try:
-        journal.was_altered(run.known_server.uuid, kept.uuid, Altered(asked, kept.name), run.context.clock.now())
+        await journal.was_altered(run.known_server.uuid, kept.uuid, Altered(asked, kept.name), run.context.clock.now())
     except StateError as error:
         run.journal_failed(error)
     unsafe = unsafe_characters(run.config.policy.template)

@@ -58,9 +58,9 @@ async def preview(
     must_be_free(server)
     listing = await client.backups(config.id)
     if listing.completeness is not Completeness.COMPLETE:
-        listing = replace(listing, earlier=journal.last_listing(server.uuid))
-    accepted, asked, known = journal.accepted(server.uuid), journal.asked(server.uuid), recall(journal, server.uuid)
-    ownership = config.ownership.knowing(journal.altered(server.uuid))
+        listing = replace(listing, earlier=await journal.last_listing(server.uuid))
+    accepted, asked = await journal.accepted(server.uuid), await journal.asked(server.uuid)
+    known, ownership = await recall(journal, server.uuid), config.ownership.knowing(await journal.altered(server.uuid))
     brake = brake_of(config, known, once=max_deletions, panel_ahead=listing.taken_at - clock.now())
     decided = judged(config, listing, ownership=ownership, accepted=accepted, asked=asked, brake=brake)
     return Preview(config, server, listing, accepted, asked, brake, ownership, decided)

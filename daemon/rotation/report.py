@@ -10,14 +10,14 @@ from daemon.core.model import Backup, Verdict
 from daemon.core.units import rfc3339
 from daemon.errors import ProblemCode, StateError
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
-from daemon.rotation.run import Halt, JournalRow, Run
+from daemon.rotation.run import Halt, JournalRow, Run, Stage
 from daemon.state import Rotation
 
 
-def begin(run: Run) -> JournalRow:
+async def begin(run: Run) -> JournalRow:
     """Open the rotation's row in the journal; raises StateError."""
     order, config, journal = run.order, run.config, run.context.journal
-    number = journal.begin(
+    number = await journal.begin(
         server_uuid=run.server.uuid if run.server else config.id,
         server=config.name,
         panel=config.panel.name,
@@ -29,8 +29,9 @@ def begin(run: Run) -> JournalRow:
     return JournalRow(journal, number)
 
 
-def report(run: Run, halt: Halt | None) -> Outcome:
+async def report(run: Run, halt: Halt | None) -> Outcome:
     """Tell what came of it; a rotation that ended before it had a row gets one, so that the attempt is known."""
+    run.stage = Stage.REPORTING
     if halt is not None:
         run.problem(halt.problem.code, halt.problem.text, halt.problem.hint)
     outcome = Outcome(
@@ -50,8 +51,8 @@ def report(run: Run, halt: Halt | None) -> Outcome:
         good_seen_at=newest_good_at(run.verdicts, besides=run.created) or run.good_seen_at,
     )
     try:
-        row = run.row or begin(run)
-        row.journal.end(
+        row = run.row or await begin(run)
+        await row.journal.end(
             row.number,
             at=run.context.clock.now(),
             result=outcome.result.value,

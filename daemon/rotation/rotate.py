@@ -5,8 +5,8 @@ makes room at the panel's limit), and every deletion is decided on a listing tak
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Completeness, Listing, Server, State, Verdict
@@ -34,7 +34,6 @@ from daemon.rotation.run import Halt, Order, RotationContext, Run, Stage
 from daemon.rotation.setup import mend_state, recover_journal
 from daemon.rotation.wait import Expectation, expected, wait
 from daemon.state import Rotation, StepName
-from daemon.state.local.locks import server_lock
 
 BUSY_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks at a journal that another process holds."""
@@ -48,14 +47,14 @@ async def rotate(order: Order, client: PanelClient, context: RotationContext) ->
     server = order.server
     with bound(server=server.name, policy=server.policy.name):
         run = context.under_way[server.name] = Run(order, client, context, get_logger())
-        recover_journal(run, waits=True)
         try:
+            await recover_journal(run, waits=True)
             await _rotate(run)
-            return report(run, None)
+            return await report(run, None)
         except Halt as halt:
-            return report(run, halt)
+            return await report(run, halt)
         except BackupdError as error:
-            return report(run, halted_by(error))
+            return await report(run, halted_by(error))
         except asyncio.CancelledError:
             _say_left(run)
             raise
@@ -75,13 +74,13 @@ def _say_left(run: Run) -> None:
 
 async def _rotate(run: Run) -> None:
     server = await _see(run)
-    with _locked(run, server.uuid):
+    async with _locked(run, server.uuid):
         await _take_turn(run)
         rows = await _begin(run)
         await _take_slot(run)
         await _look_at_rights(run)
         backup, expectation = await _obtain(run, rows)
-        _close(run, rows)
+        await _close(run, rows)
         run.stage = Stage.WAITING
         run.created, fresh = await wait(run, backup, expectation)
         run.release_slot()
@@ -99,7 +98,7 @@ async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:
     say_incomplete(run, before.listing)
     run.stage = Stage.CREATING
     backup = run.created = await obtain(run, before, rows)
-    verdicts = run.verdicts or run.judge(run.config, before.listing).verdicts
+    verdicts = run.verdicts or (await run.judge(run.config, before.listing)).verdicts
     expectation = expected(before.listing, verdicts)
     run.verdicts, run.good_seen_at = (), newest_good_at(verdicts, besides=backup)
     return backup, expectation
@@ -115,18 +114,18 @@ async def _see(run: Run) -> Server:
     return server
 
 
-@contextmanager
-def _locked(run: Run, uuid: str) -> Iterator[None]:
+@asynccontextmanager
+async def _locked(run: Run, uuid: str) -> AsyncIterator[None]:
     """One rotation at a time per server; where the state folder fails, at least within this process."""
-    with ExitStack() as held:
+    async with AsyncExitStack() as held:
         try:
-            held.enter_context(server_lock(run.context.state_dir, uuid))
+            await held.enter_async_context(run.context.engine.locks.held(uuid))
         except ServerBusyError:
             raise
         except StateError as error:
             run.context.lock_trouble = error
             run.journal_failed(error)
-            held.enter_context(server_lock(None, uuid))
+            await held.enter_async_context(run.context.own_locks.held(uuid))
         yield
 
 
@@ -148,8 +147,8 @@ async def _begin(run: Run) -> list[Rotation]:
     mended = False
     for delay in (*BUSY_DELAYS, None):
         try:
-            rows = run.context.journal.of_start(run.known_server.uuid, run.order.start_at)
-            row = run.row = begin(run)
+            rows = await run.context.journal.of_start(run.known_server.uuid, run.order.start_at)
+            row = run.row = await begin(run)
         except JournalBusyError as error:
             if delay is None:
                 run.journal_failed(error)
@@ -158,7 +157,7 @@ async def _begin(run: Run) -> list[Rotation]:
             run.stage = Stage.QUEUED
             await run.context.clock.sleep(delay)
         except StateError as error:
-            mend_state(run.context)
+            await mend_state(run.context)
             if mended or run.context.state_trouble is not None:
                 run.journal_failed(error)
                 break
@@ -170,13 +169,13 @@ async def _begin(run: Run) -> list[Rotation]:
     return []
 
 
-def _close(run: Run, rows: list[Rotation]) -> None:
+async def _close(run: Run, rows: list[Rotation]) -> None:
     """Close the rows that killed rotations left open: this rotation took over from them."""
     if run.row is None:
         return
     for left_open in (row for row in rows if row.ended_at is None):
         try:
-            run.row.journal.end(
+            await run.row.journal.end(
                 left_open.id,
                 at=run.context.clock.now(),
                 result="interrupted",
@@ -216,21 +215,21 @@ async def _prune(run: Run, gathered: Gathered) -> None:
     say_incomplete(run, gathered.listing)
     held: Problem | None = None
 
-    def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
+    async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         nonlocal held
         if listing.completeness is Completeness.COMPLETE:
-            run.remember(listing)
-        decided = run.judge(config, listing)
+            await run.remember(listing)
+        decided = await run.judge(config, listing)
         run.verdicts = decided.verdicts
-        _look_at_created(run, decided)
+        await _look_at_created(run, decided)
         run.kept = len(decided.verdicts) - len(decided.deletions)
-        run.step(StepName.PLANNED, keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
+        await run.step(StepName.PLANNED, keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
         if decided.refused is not None:
-            run.tell_held(config, listing, decided.held)
+            await run.tell_held(config, listing, decided.held)
             raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
         if decided.deletions and not run.may_delete:
             raise Halt(Result.FAILED, NO_RIGHT_TO_DELETE)
-        run.let_through(config, listing, decided)
+        await run.let_through(config, listing, decided)
         held = None
         if decided.waits is not None:  # told before anything goes: its day has begun, whatever then becomes of the rest
             held = refusal(config.name, ProblemCode.MAX_DELETIONS, decided.waits)
@@ -244,7 +243,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
         raise Halt(Result.REFUSED, held)
 
 
-def _look_at_created(run: Run, decided: Plan) -> None:
+async def _look_at_created(run: Run, decided: Plan) -> None:
     """A rotation whose new backup did not turn good deletes nothing (invariant 3)."""
     created = run.known_created
     verdict = next((verdict for verdict in decided.verdicts if verdict.backup.uuid == created.uuid), None)
@@ -260,7 +259,7 @@ def _look_at_created(run: Run, decided: Plan) -> None:
     if run.good:
         return
     run.good = True
-    run.step(StepName.TURNED_GOOD, uuid=created.uuid, bytes=verdict.backup.bytes)
+    await run.step(StepName.TURNED_GOOD, uuid=created.uuid, bytes=verdict.backup.bytes)
     if verdict.backup.locked:
         run.problem(
             ProblemCode.LOCKED, f"{created.name} is locked, though that was not asked for: retention never deletes it"

@@ -6,12 +6,11 @@ way the report already holds what was done until then, so nothing is lost from i
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.clock import Clock
@@ -27,7 +26,7 @@ from daemon.panel.errors import PanelError, StrangeAnswerError
 from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
-from daemon.state import AppliedRetention, Journal, StepName, Trigger
+from daemon.state import AppliedRetention, Engine, Journal, Locks, MemoryLocks, StepName, Trigger
 
 Seen = TypeVar("Seen")
 
@@ -62,6 +61,11 @@ class Stage(StrEnum):
     SETTLING = "settling"
     WAITING = "waiting"
     DELETING = "deleting"
+    REPORTING = "reporting"
+
+
+async def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(slots=True)
@@ -73,23 +77,31 @@ class RotationContext:
     `on_abandoned` of each rotation that is left before its end.
     `opening_trouble` is why the journal of a configured state folder could not be opened at the last try,
     `lock_trouble` why the last lock could not be taken there.
-    `opened_anew` is told when a state that was in trouble has been opened anew.
+    `opened_anew` is awaited when a state that was in trouble has been opened anew; `mending` is held meanwhile.
+    `own_locks` exclude the tasks of this process where the state's locks cannot be taken.
     `turn` is held by the one rotation that is about to open its row in the journal.
     """
 
     clock: Clock
+    engine: Engine
     journal: Journal
-    state_dir: Path | None
     slots: NodeSlots
     current_config: Callable[[str], ServerConfig | None]
     random: random.Random
     on_server: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
     on_abandoned: Callable[["Run"], None] = lambda _run: None
-    opened_anew: Callable[[], None] = lambda: None
+    opened_anew: Callable[[], Awaitable[None]] = _nobody
     opening_trouble: StateError | None = None
     lock_trouble: StateError | None = None
     under_way: dict[str, "Run"] = field(default_factory=dict)
+    own_locks: Locks = field(default_factory=MemoryLocks)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    mending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def close(self) -> None:
+        """Close the journal, and its engine."""
+        await self.journal.close()
+        self.engine.close()
 
     @property
     def state_trouble(self) -> StateError | None:
@@ -191,103 +203,104 @@ class Run:
             self.log.warning("strange_answer", text=error.text, consequence="asked once more")
         return await look()
 
-    def brake(self, config: ServerConfig) -> Brake:
+    async def brake(self, config: ServerConfig) -> Brake:
         """How much may be deleted at once by that configuration, and what waits since it was changed."""
-        known = self._known()
+        known = await self._known()
         return brake_of(config, known, once=self.order.max_deletions, panel_ahead=self.panel_ahead())
 
-    def _known(self) -> Remembered:
+    async def _known(self) -> Remembered:
         """What the journal knew before this rotation decided anything, and what it was told since."""
         if self.remembered is None:
             try:
-                self.remembered = recall(self.context.journal, self.known_server.uuid)
+                self.remembered = await recall(self.context.journal, self.known_server.uuid)
             except StateError as error:
                 self.journal_failed(error)
                 return Remembered()
         return self.remembered
 
-    def tell_held(self, config: ServerConfig, listing: Listing, held: tuple[Verdict, ...]) -> None:
+    async def tell_held(self, config: ServerConfig, listing: Listing, held: tuple[Verdict, ...]) -> None:
         """Remember that it is told what waits since the retention was changed; the day begins with the first time."""
-        self._remember(told(self._known().row, config, held, listing.taken_at))
+        await self._remember(told((await self._known()).row, config, held, listing.taken_at))
 
-    def let_through(self, config: ServerConfig, listing: Listing, decided: Plan) -> None:
+    async def let_through(self, config: ServerConfig, listing: Listing, decided: Plan) -> None:
         """Remember a plan that is about to be carried out, or that waits in part."""
-        self.tell_held(config, listing, decided.held)
-        self._remember(let_through(self._known().row, config, decided))
+        await self.tell_held(config, listing, decided.held)
+        await self._remember(let_through((await self._known()).row, config, decided))
 
-    def _remember(self, row: AppliedRetention) -> None:
-        known = self._known()
+    async def _remember(self, row: AppliedRetention) -> None:
+        known = await self._known()
         if row == known.row:
             return
         self.remembered = replace(known, row=row)
         try:
-            self.context.journal.apply(self.known_server.uuid, row)
+            await self.context.journal.apply(self.known_server.uuid, row)
         except StateError as error:
             self.journal_failed(error)
 
-    def judge(self, config: ServerConfig, listing: Listing) -> Plan:
+    async def judge(self, config: ServerConfig, listing: Listing) -> Plan:
         """The plan for that listing by that configuration, with what this rotation has deleted already in mind."""
-        brake = self.brake(config)
+        brake = await self.brake(config)
         return plan(
             listing,
             config.policy.retention,
-            ownership=self.ownership(config),
+            ownership=await self.ownership(config),
             brake=brake,
-            accepted=self.accepted(),
-            asked=self.half_deleted(),
+            accepted=await self.accepted(),
+            asked=await self.half_deleted(),
             already_deleted=sum(one.successful and one.uuid not in brake.excused for one in self.deleted),
         )
 
-    def ownership(self, config: ServerConfig) -> Ownership:
+    async def ownership(self, config: ServerConfig) -> Ownership:
         """What is the policy's own: by its templates, and by uuid what the panel keeps under other names."""
         try:
-            return config.ownership.knowing(self.context.journal.altered(self.known_server.uuid))
+            return config.ownership.knowing(await self.context.journal.altered(self.known_server.uuid))
         except StateError as error:
             self.journal_failed(error)
             return config.ownership
 
-    def accepted(self) -> frozenset[str]:
+    async def accepted(self) -> frozenset[str]:
         """The backups that an operator said are good after all."""
         try:
-            return self.context.journal.accepted(self.known_server.uuid)
+            return await self.context.journal.accepted(self.known_server.uuid)
         except StateError as error:
             self.journal_failed(error)
             return frozenset()
 
-    def earlier(self) -> tuple[Backup, ...]:
+    async def earlier(self) -> tuple[Backup, ...]:
         """The good backups of the server's last complete listing that is known."""
         try:
-            return self.context.journal.last_listing(self.known_server.uuid)
+            return await self.context.journal.last_listing(self.known_server.uuid)
         except StateError as error:
             self.journal_failed(error)
             return ()
 
-    def remember(self, listing: Listing) -> None:
+    async def remember(self, listing: Listing) -> None:
         """Remember a complete listing, for the next one that is not."""
         try:
-            self.context.journal.listed(self.known_server.uuid, listing.backups, self.context.clock.now())
+            now = self.context.clock.now()
+            await self.context.journal.listed(self.known_server.uuid, listing.backups, now)
         except StateError as error:
             self.journal_failed(error)
 
-    def half_deleted(self) -> frozenset[str]:
+    async def half_deleted(self) -> frozenset[str]:
         """The backups whose deletion was asked for and not completed: their rows may have no file."""
         try:
-            return self.context.journal.asked(self.known_server.uuid)
+            return await self.context.journal.asked(self.known_server.uuid)
         except StateError as error:
             self.journal_failed(error)
             return frozenset()
 
-    def deletion_asked(self, backup: Backup) -> None:
+    async def deletion_asked(self, backup: Backup) -> None:
         """Remember, before it leaves, that a deletion is asked for: nobody else tells that it was half done."""
         try:
-            self.context.journal.ask(self.known_server.uuid, backup.uuid, self.context.clock.now())
+            await self.context.journal.ask(self.known_server.uuid, backup.uuid, self.context.clock.now())
         except StateError as error:
             self.journal_failed(error)
 
-    def deletion_ended(self, backup: Backup) -> None:
+    async def deletion_ended(self, backup: Backup) -> None:
         """Forget it once the backup is gone; where that fails, what is remembered of it harms nothing."""
         with suppress(StateError):
-            self.context.journal.asked_no_more(self.known_server.uuid, backup.uuid)
+            await self.context.journal.asked_no_more(self.known_server.uuid, backup.uuid)
 
     def release_slot(self) -> None:
         """Let the node's next backup begin."""
@@ -311,20 +324,27 @@ class Run:
         self.log.warning("problem", code=code, text=text, **({"hint": hint} if hint else {}))
         return found
 
-    def step(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
+    async def step(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
         """Journal a step; where that cannot be done, say so once and go on without deleting later."""
-        self._journal(Journal.step, name, detail)
-
-    def announce(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
-        """Journal a step as `step` does before it is taken, so that not even a power cut makes it forgotten."""
-        self._journal(Journal.announce, name, detail)
-
-    def _journal(self, write: Callable[..., None], name: StepName, detail: Mapping[str, Any]) -> None:
         self.log.debug(name.value, **detail)
-        if self.row is None or self.journal_broken:
-            return
+        if (row := self._row_to_write()) is not None:
+            with self._telling_failure():
+                await row.journal.step(row.number, name.value, self.context.clock.now(), **detail)
+
+    async def announce(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
+        """Journal a step as `step` does before it is taken, so that not even a power cut makes it forgotten."""
+        self.log.debug(name.value, **detail)
+        if (row := self._row_to_write()) is not None:
+            with self._telling_failure():
+                await row.journal.announce(row.number, name.value, self.context.clock.now(), **detail)
+
+    def _row_to_write(self) -> JournalRow | None:
+        return None if self.journal_broken else self.row
+
+    @contextmanager
+    def _telling_failure(self) -> Iterator[None]:
         try:
-            write(self.row.journal, self.row.number, name.value, self.context.clock.now(), **detail)
+            yield
         except StateError as error:
             self.journal_failed(error)
 

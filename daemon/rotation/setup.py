@@ -3,34 +3,32 @@
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig
-from daemon.errors import JournalBusyError, StateError
+from daemon.errors import DiskFullError, JournalBusyError, StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.slots import NodeSlots
-from daemon.state import Journal, lacks_room
-from daemon.state.local.locks import check_locks
+from daemon.state import Engine, Journal, MemoryEngine
 
 Tell = Callable[[str], None]
 """A callback that gets each step when it begins, in words for the operator."""
 
 
-def open_context(
-    state_dir: Path | None,
+async def open_context(
+    engine: Engine,
     clock: Clock,
     current_config: Callable[[str], ServerConfig | None],
     randomness: random.Random,
 ) -> RotationContext:
     """Open the journal; where a configured state folder cannot be used, go on without deleting."""
-    journal, trouble = _open_journal(state_dir)
+    journal, trouble = await _open_journal(engine)
     return RotationContext(
         clock=clock,
+        engine=engine,
         journal=journal,
-        state_dir=state_dir,
         slots=NodeSlots(clock),
         current_config=current_config,
         random=randomness,
@@ -38,13 +36,13 @@ def open_context(
     )
 
 
-def recover_journal(run: Run, *, waits: bool = False) -> None:
+async def recover_journal(run: Run, *, waits: bool = False) -> None:
     """At the beginning of a rotation, try again to use a state that could not be used before.
 
     With `waits` a journal that another process holds is not given up yet: the caller waits for it.
     """
     context = run.context
-    mend_state(context)
+    await mend_state(context)
     trouble = context.state_trouble
     if trouble is not None and not (
         waits and trouble is context.journal.trouble and isinstance(trouble, JournalBusyError)
@@ -52,56 +50,59 @@ def recover_journal(run: Run, *, waits: bool = False) -> None:
         run.journal_failed(trouble)
 
 
-def keep_state(context: RotationContext) -> None:
+async def keep_state(context: RotationContext) -> None:
     """Notice where the journal's file was taken away or replaced, and mend whatever of the state was in trouble."""
     with suppress(StateError):
-        context.journal.look_after()
-    mend_state(context)
+        await context.journal.look_after()
+    await mend_state(context)
 
 
-def mend_state(context: RotationContext) -> None:
+async def mend_state(context: RotationContext) -> None:
     """Find out whether a state that could not be used can be used now: the journal is opened anew, unless it is only
     held by another process for the moment, or has no room.
     """
+    if context.state_trouble is not None:
+        async with context.mending:
+            await _mend(context)
+
+
+async def _mend(context: RotationContext) -> None:
     before = context.state_trouble
     if before is None:
-        return
-    _mend_journal(context)
-    context.lock_trouble = _lock_trouble(context.state_dir)
+        return  # another rotation has mended it meanwhile
+    await _mend_journal(context)
+    context.lock_trouble = await _lock_trouble(context.engine)
     if context.state_trouble is None:
         get_logger().warning("state_used_again", text=f"what was wrong before: {before.text}")
 
 
-def _mend_journal(context: RotationContext) -> None:
+async def _mend_journal(context: RotationContext) -> None:
     if context.opening_trouble is None:
         try:
-            context.journal.probe()
+            await context.journal.probe()
         except StateError as error:
-            if isinstance(error, JournalBusyError) or lacks_room(error):
+            if isinstance(error, JournalBusyError | DiskFullError):
                 return
         else:
             return
-    context.journal.close()
-    context.journal, context.opening_trouble = _open_journal(context.state_dir)
-    context.opened_anew()
+    await context.journal.close()
+    context.journal, context.opening_trouble = await _open_journal(context.engine)
+    await context.opened_anew()
 
 
-def _lock_trouble(state_dir: Path | None) -> StateError | None:
+async def _lock_trouble(engine: Engine) -> StateError | None:
     try:
-        if state_dir is not None:
-            check_locks(state_dir)
+        await engine.locks.check()
     except StateError as error:
         return error
     return None
 
 
-def _open_journal(state_dir: Path | None) -> tuple[Journal, StateError | None]:
-    if state_dir is None:
-        return Journal.memory(), None
+async def _open_journal(engine: Engine) -> tuple[Journal, StateError | None]:
     try:
-        journal = Journal.open(state_dir)
+        journal = await engine.open()
     except StateError as error:
-        return Journal.memory(), error
+        return await MemoryEngine().open(), error
     if journal.set_aside is not None:
         get_logger().warning("journal_set_aside", moved_to=str(journal.set_aside), reason="it was damaged")
     return journal, None

@@ -10,7 +10,7 @@ import asyncio
 import random
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from typing import Any
 
 from daemon import __version__
@@ -27,7 +27,7 @@ from daemon.service import gc_policy as garbage
 from daemon.service.aside import aside
 from daemon.service.process import SIGNALS, take_signals
 from daemon.service.systemd import Notifier
-from daemon.state.local.presence import daemon_present
+from daemon.state import Engine, Runner, Worker, engine_for
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.tracker import StatusTracker
 from daemon.web.server import Http
@@ -62,13 +62,21 @@ class Service:
     """One daemon. `read_config` reads the configuration again and raises BackupdError if it is wrong.
 
     It runs in a thread: thousands of servers take the better part of a second, and a mount that hangs never returns.
+    `runner` does what the state needs of the disk.
     """
 
     def __init__(
-        self, read_config: Callable[[], Config], clock: Clock, notifier: Notifier, *, aside: Aside = aside
+        self,
+        read_config: Callable[[], Config],
+        clock: Clock,
+        notifier: Notifier,
+        *,
+        aside: Aside = aside,
+        runner: Runner | None = None,
     ) -> None:
         self._read_config = read_config
         self._aside = aside
+        self._runner = runner or Worker(_say_slow)
         self._clock = clock
         self._notifier = notifier
         self._events: asyncio.Queue[signal.Signals | Config | Exception | None] = asyncio.Queue()
@@ -81,23 +89,26 @@ class Service:
         config = await self._first_configuration()
         if config is None:
             return
-        with ExitStack() as present:
-            other = present.enter_context(daemon_present(config.state_dir))
+        engine = engine_for(config.state_dir, self._runner)
+        async with AsyncExitStack() as held:
+            held.callback(engine.close)
+            present = await held.enter_async_context(AsyncExitStack())
+            other = await present.enter_async_context(engine.presence.known())
             if other is not None:
                 log.warning("another_daemon", process=other, state_dir=str(config.state_dir), consequence=SIDE_BY_SIDE)
-            await self._live(config, present)
+            await self._live(config, engine, present)
 
-    async def _live(self, config: Config, present: ExitStack) -> None:
-        """Run from the first configuration to the end, registered in the state folder by `present`."""
+    async def _live(self, config: Config, engine: Engine, present: AsyncExitStack) -> None:
+        """Run from the first configuration to the end, known to other daemons by `present`."""
 
-        def be_known() -> None:
-            present.close()
-            present.enter_context(daemon_present(config.state_dir))
+        async def be_known() -> None:
+            await present.aclose()
+            await present.enter_async_context(engine.presence.known())
 
-        context = open_context(config.state_dir, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
+        context = await open_context(engine, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
         context.opened_anew = be_known
         if await self._stopped_while_held(context):
-            context.journal.close()
+            await context.journal.close()
             return
         tracker = StatusTracker(context)
         tracker.follow(config)
@@ -117,7 +128,7 @@ class Service:
             log.error(
                 "state_unusable", text=context.state_trouble.text, consequence="backups are made, none is deleted"
             )
-        alerts.start()
+        await alerts.start()
         try:
             await http.follow(config.http)
             fleet.start()
@@ -134,7 +145,7 @@ class Service:
             await http.follow(None)
             await alerts.close(FLUSH_SECONDS)
             await fleet.close()
-            context.journal.close()
+            await context.journal.close()
 
     async def _first_configuration(self) -> Config | None:
         """Return the first configuration, however long it takes; None if told to stop before it is read."""
@@ -158,7 +169,7 @@ class Service:
             pause = asyncio.ensure_future(self._clock.sleep(1))
             if await self._stopped_before(pause, None):
                 return True
-            mend_state(context)
+            await mend_state(context)
         return False
 
     async def _stopped_before(self, what: asyncio.Future[Any], bound: float | None) -> bool:
@@ -286,6 +297,10 @@ class Service:
         for number in SIGNALS:
             loop.add_signal_handler(number, self._events.put_nowait, number)
         take_signals()
+
+
+def _say_slow() -> None:
+    log.warning("state_waited_for", text="the disk does not answer, or another process holds the journal")
 
 
 def _say_warnings(config: Config) -> None:

@@ -1,19 +1,10 @@
-"""What the journal holds, as frozen values, and how it is written in rows.
+"""What every engine holds of the past, as frozen values."""
 
-Moments are stored as RFC 3339 text in UTC, all of one width, so that a person can read them and SQL can compare them.
-Nothing here knows of files or transactions.
-"""
-
-import json
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal, cast
-
-from daemon.core.model import Backup
-from daemon.core.units import read_rfc3339, rfc3339
+from typing import Any, Literal
 
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
 
@@ -110,111 +101,3 @@ class Sample:
 
     day: date
     bytes: int
-
-
-def read_snapshot(row: sqlite3.Row) -> Snapshot:
-    return Snapshot(row["server_uuid"], row["panel"], read_rfc3339(row["at"]), row["detail"])
-
-
-def read_applied(row: sqlite3.Row) -> AppliedRetention:
-    passed = json.loads(row["passed"])
-    if not isinstance(passed, list):
-        raise ValueError("no list of backups where one belongs")  # noqa: TRY004 — see below
-    return AppliedRetention(row["retention"], tuple(map(_text, passed)), row["coming"], _moment_or_none(row["told_at"]))
-
-
-def read_trend(rows: Iterable[sqlite3.Row]) -> list[Sample]:
-    return [Sample(date.fromisoformat(row["day"]), row["bytes"]) for row in rows]
-
-
-def read_rotations(rotations: Iterable[sqlite3.Row], steps: Iterable[sqlite3.Row]) -> list[Rotation]:
-    of_rotation: dict[int, list[Step]] = {}
-    for row in steps:
-        of_rotation.setdefault(row["rotation"], []).append(read_step(row))
-    return [_read_rotation(row, tuple(of_rotation.get(row["id"], ()))) for row in rotations]
-
-
-def read_step(row: sqlite3.Row) -> Step:
-    return Step(_text(row["name"]), read_rfc3339(row["at"]), _table(row["detail"]))
-
-
-def _read_rotation(row: sqlite3.Row, steps: tuple[Step, ...]) -> Rotation:
-    return Rotation(
-        id=row["id"],
-        server_uuid=_text(row["server_uuid"]),
-        server=_text(row["server"]),
-        panel=_text(row["panel"]),
-        policy=_text(row["policy"]),
-        trigger=cast("Trigger", _text(row["trigger"])),
-        start_at=_moment_or_none(row["start_at"]),
-        began_at=read_rfc3339(row["began_at"]),
-        ended_at=_moment_or_none(row["ended_at"]),
-        result=None if row["result"] is None else _text(row["result"]),
-        retry_at=_moment_or_none(row["retry_at"]),
-        backup_uuid=row["backup_uuid"],
-        summary=_summary(row["summary"]),
-        steps=steps,
-    )
-
-
-def _text(value: object) -> str:
-    """Text as it was written; ValueError for anything else, which SQLite would hold as well."""
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} where text belongs")  # noqa: TRY004 — a row that is wrong, not a call
-    return value
-
-
-def _table(text: str) -> dict[str, Any]:
-    """A JSON object; ValueError for any other JSON, and for what is none."""
-    value = _DECODER.decode(text)
-    if not isinstance(value, dict):
-        raise ValueError("no JSON object where one belongs")  # noqa: TRY004 — see above
-    return value
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is no number")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_number)  # json.loads would make one for each step of a history
-
-
-def _summary(text: str) -> dict[str, Any]:
-    """What came of a rotation; ValueError where its parts have not the shape in which they were written."""
-    summary = _table(text)
-    problems = summary.get("problems", [])
-    if not isinstance(problems, list) or not isinstance(summary.get("deleted", []), list):
-        raise ValueError("a summary of another shape")  # noqa: TRY004 — see above
-    told = [(problem, "text") for problem in problems]
-    if summary.get("created") is not None:
-        told.append((summary["created"], "name"))
-    for part, key in told:
-        if not (isinstance(part, dict) and isinstance(part.get(key), str)):
-            raise ValueError(f"a summary that tells no {key}")  # noqa: TRY004 — see above
-    for problem in problems:
-        if isinstance(problem.get("code"), str):
-            problem["code"] = problem["code"].replace("_", "-")  # as earlier versions spelled some
-    return summary
-
-
-def written_backups(backups: Iterable[Backup]) -> str:
-    """The successful ones of these, each with no more than what a size is compared by."""
-    kept = (one for one in backups if one.successful and one.completed_at and one.created_at)
-    return json.dumps([[one.uuid, one.name, written(one.created_at), one.bytes] for one in kept])
-
-
-def read_backups(text: str) -> tuple[Backup, ...]:
-    """What `written_backups` wrote; ValueError or TypeError for anything else."""
-    return tuple(
-        Backup(_text(uuid), _text(name), True, False, int(size), read_rfc3339(created), read_rfc3339(created))
-        for uuid, name, created, size in json.loads(text)
-    )
-
-
-def written(moment: datetime | None) -> str | None:
-    """The moment as it is stored; ValueError for one without a zone."""
-    return None if moment is None else rfc3339(moment, "microseconds")
-
-
-def _moment_or_none(text: str | None) -> datetime | None:
-    return None if text is None else read_rfc3339(text)

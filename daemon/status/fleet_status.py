@@ -29,17 +29,17 @@ class FleetStatus:
         for number, name in enumerate(self.config.servers):
             if number % SLICE == 0:
                 await self.tracker.clock.sleep(0)
-            if (one := self.server(name)) is not None:  # a reload may have taken it away meanwhile
+            if (one := await self.server(name)) is not None:  # a reload may have taken it away meanwhile
                 statuses.append(one)
         return statuses
 
-    def server(self, name: str) -> ServerStatus | None:
+    async def server(self, name: str) -> ServerStatus | None:
         """One server as it stands now; None where there is none of that name."""
-        return self.tracker.status(name)
+        return await self.tracker.status(name)
 
-    def rotations(self, name: str, limit: int) -> list[Rotation]:
+    async def rotations(self, name: str, limit: int) -> list[Rotation]:
         """A server's last rotations, newest first; raises StateError."""
-        return self.tracker.context.journal.recent(name, limit=limit)
+        return await self.tracker.context.journal.recent(name, limit=limit)
 
     def ailments(self) -> list[str]:
         """Why the daemon cannot do its work, in words; nothing where it can."""

@@ -23,17 +23,17 @@ MANY = 2000
 """How many are looked at where the recent ones do not tell since when something holds."""
 
 
-def recall(journal: Journal, server: ServerConfig, begun: ServerHistory) -> ServerHistory:
+async def recall(journal: Journal, server: ServerConfig, begun: ServerHistory) -> ServerHistory:
     """Return what the journal knows of a server. `begun` is what is known without it. Raises StateError."""
-    rows, snapshot = look(journal, server)
+    rows, snapshot = await look(journal, server)
     return history_of(rows, snapshot, begun)
 
 
-def watched(journal: Journal) -> dict[str, ServerHistory]:
+async def watched(journal: Journal) -> dict[str, ServerHistory]:
     """Return what was known of each server, by its name, when alerts last wrote: since when it was fine, and the newest
     good backup. One query tells it of all servers; a row that makes no sense is left out. Raises StateError.
     """
-    known = ((name, _read_watch(row)) for name, row in journal.watches().items())
+    known = ((name, _read_watch(row)) for name, row in (await journal.watches()).items())
     return {name: history for name, history in known if history is not None}
 
 
@@ -43,41 +43,41 @@ def to_watch(history: ServerHistory) -> dict[str, Any]:
     return {"fine_at": rfc3339(history.fine_at, "auto"), "good_at": good_at}
 
 
-def look(journal: Journal, server: ServerConfig) -> tuple[list[Rotation], Snapshot | None]:
+async def look(journal: Journal, server: ServerConfig) -> tuple[list[Rotation], Snapshot | None]:
     """Return what a history is made of: the server's newest rotations, newest first, and its backups as last judged.
 
     The rotations are without their steps. Raises StateError.
     """
-    snapshot = last_snapshot(journal, server.panel.name, server.id)
-    rows = journal.attempts(server.name, limit=RECENT)
+    snapshot = await last_snapshot(journal, server.panel.name, server.id)
+    rows = await journal.attempts(server.name, limit=RECENT)
     if len(rows) == RECENT and _tells_too_little(rows, snapshot):
-        rows = journal.attempts(server.name, limit=MANY)
+        rows = await journal.attempts(server.name, limit=MANY)
     return [row for row in rows if is_of(row, server)], snapshot
 
 
-def last_snapshot(journal: Journal, panel: str, server_id: str) -> Snapshot | None:
+async def last_snapshot(journal: Journal, panel: str, server_id: str) -> Snapshot | None:
     """Return the server's backups as they were last judged; None where that is not known. Raises StateError."""
-    stored = journal.last_snapshot(panel, server_id)
+    stored = await journal.last_snapshot(panel, server_id)
     return from_stored(stored) if stored else None
 
 
-def keep_snapshot(journal: Journal, snapshot: Snapshot, panel: str) -> None:
+async def keep_snapshot(journal: Journal, snapshot: Snapshot, panel: str) -> None:
     """Write a snapshot down; raises StateError."""
-    journal.snapshot(to_stored(snapshot, panel), snapshot.tally.bytes)
+    await journal.snapshot(to_stored(snapshot, panel), snapshot.tally.bytes)
 
 
-def last_steps(journal: Journal, server: str) -> tuple[Step, ...]:
+async def last_steps(journal: Journal, server: str) -> tuple[Step, ...]:
     """Return the steps of the server's last rotation; none where they cannot be read."""
     try:
-        return next((row.steps for row in journal.recent(server, limit=1)), ())
+        return next((row.steps for row in await journal.recent(server, limit=1)), ())
     except StateError:
         return ()  # the rotation itself has said so
 
 
-def trend(journal: Journal, server_uuid: str) -> list[Sample]:
+async def trend(journal: Journal, server_uuid: str) -> list[Sample]:
     """Return how many bytes the server's backups held, day by day, as far as that is known."""
     try:
-        return journal.trend(server_uuid)
+        return await journal.trend(server_uuid)
     except StateError:
         return []
 

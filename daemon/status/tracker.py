@@ -71,7 +71,6 @@ class StatusTracker:
             del self._begun[name]
         begun = ServerHistory.begun(now)
         self._begun = {name: self._begun.get(name) or self._earlier.pop(name, begun) for name in config.servers}
-        self._read_journal()
 
     def reload_failed(self) -> None:
         """The configuration on disk is refused, and the one before stays in force."""
@@ -86,37 +85,37 @@ class StatusTracker:
 
         return opened
 
-    def began(self, order: Order) -> None:
+    async def began(self, order: Order) -> None:
         """A rotation begins."""
         name, now = order.server.name, self.clock.now()
-        history = self.history(name)
+        history = await self.history(name)
         merged = history.last is not None and order.start_at is not None and order.start_at < history.last.ended_at
         if order.trigger == "schedule" and order.start_at is not None and not merged:
             self.counts.lateness.add(max(0.0, (now - order.start_at).total_seconds()))
         self.histories[name] = replace(history, began=Began(order.trigger, now))
 
-    def ended(self, order: Order, outcome: Outcome) -> None:
+    async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
         now, name = self.clock.now(), order.server.name
-        before = self.history(name)
+        before = await self.history(name)
         began = before.began or Began(order.trigger, now)
         history = self.histories[name] = after_outcome(before, outcome, began, now)
-        self._count(outcome, (now - began.at).total_seconds())
+        await self._count(outcome, (now - began.at).total_seconds())
         if history.snapshot is not None and history.snapshot is not before.snapshot:
-            self._keep(history.snapshot, order.server.panel.name)
+            await self._keep(history.snapshot, order.server.panel.name)
 
-    def status(self, name: str) -> ServerStatus | None:
+    async def status(self, name: str) -> ServerStatus | None:
         """How a server stands now; None where none of that name is configured."""
         server = self._servers.get(name)
         if server is None:
             return None
-        status = self._status(server)
+        status = await self._status(server)
         if status.overdue and status.now - self._looked.get(name, LONG_AGO) >= LOOK_AGAIN:
-            return self._status(server) if self.look_again(name) else status
+            return await self._status(server) if await self.look_again(name) else status
         return status
 
-    def _status(self, server: ServerConfig) -> ServerStatus:
-        history, now = self.history(server.name), self.clock.now()
+    async def _status(self, server: ServerConfig) -> ServerStatus:
+        history, now = await self.history(server.name), self.clock.now()
         times = self._timetable.times(server, history.fine_at, now)
         return status_of(server, history, now, work=self.work(server.name), times=times)
 
@@ -124,10 +123,15 @@ class StatusTracker:
         """From when on a configured server is overdue, by what is at hand; it asks the journal nothing."""
         return self._timetable.overdue_at(self._servers[name], self.at_hand(name).fine_at)
 
-    def look_again(self, name: str) -> bool:
+    async def look_again(self, name: str) -> bool:
         """Ask the journal whether another process rotated a configured server well; return whether it did."""
         self._looked[name] = self.clock.now()
-        before, now = self.history(name), self._recalled(self._servers[name])
+        before, server = await self.history(name), self._servers.get(name)
+        if server is None:
+            return False
+        now = await self._recalled(server)
+        if self.histories.get(name) is not before:
+            return False  # a rotation ended meanwhile, or it is gone
         later = now.last is not None and (before.last is None or now.last.ended_at > before.last.ended_at)
         if not later or now.fine_at <= before.fine_at:
             return False
@@ -137,40 +141,44 @@ class StatusTracker:
     def work(self, name: str) -> Work | None:
         """How far the server's rotation is, where one is under way."""
         run = self.context.under_way.get(name)
-        began = None if run is None else self.history(name).began
+        known = self.histories.get(name)
+        began = known.began if known else None
         if run is None or began is None:
             return None
         created = run.created.created_at if run.created else None
         waited = None if created is None else max(run.panel_now() - created, timedelta(0))
         return Work(began.trigger, began.at, run.stage, waited)
 
-    def trend(self, name: str) -> list[Sample]:
+    async def trend(self, name: str) -> list[Sample]:
         """How many bytes the server's backups held, day by day, as far as that is known."""
-        snapshot = self.history(name).snapshot
-        return stored.trend(self.context.journal, snapshot.uuid) if snapshot else []
+        snapshot = (await self.history(name)).snapshot
+        return await stored.trend(self.context.journal, snapshot.uuid) if snapshot else []
 
-    def history(self, name: str) -> ServerHistory:
+    async def history(self, name: str) -> ServerHistory:
         """What is remembered of a server; what is not at hand is recalled from the journal."""
-        self._read_journal()
-        server = self._servers.get(name)
-        if name not in self.histories and server is not None:
-            self.histories[name] = self._recalled(server)
+        await self.read_journal()
+        while name not in self.histories and (server := self._servers.get(name)) is not None:
+            recalled = await self._recalled(server)
+            if self._servers.get(name) is server:  # no reload meanwhile; and what a rotation told is newer
+                self.histories.setdefault(name, recalled)
         return self.histories.get(name) or ServerHistory.begun(self.clock.now())
 
     def at_hand(self, name: str) -> ServerHistory:
-        """What is known of a configured server without asking the journal of its rotations."""
-        self._read_journal()
+        """What is known of a configured server without asking the journal, once that was read."""
         return self.histories.get(name) or self._begun[name]
 
-    def _read_journal(self) -> None:
+    async def read_journal(self) -> None:
         """Recall what an earlier daemon knew: once, and again from a journal that is opened anew."""
-        if self._read is self.context.journal:
+        journal = self.context.journal
+        if self._read is journal:
             return
         try:
-            watched = stored.watched(self.context.journal)
+            watched = await stored.watched(journal)
         except StateError:
             return
-        self._read, self._earlier = self.context.journal, watched
+        if self._read is journal:
+            return  # somebody else read it meanwhile
+        self._read, self._earlier = journal, watched
         for name in watched.keys() & self._begun.keys():
             known = self._earlier.pop(name)
             if known.fine_at < self._begun[name].fine_at:
@@ -178,25 +186,25 @@ class StatusTracker:
                 if name in self.histories and self.histories[name].last is None:
                     del self.histories[name]
 
-    def _recalled(self, server: ServerConfig) -> ServerHistory:
+    async def _recalled(self, server: ServerConfig) -> ServerHistory:
         """What the journal knows of a server."""
-        begun = self._begun[server.name]
+        begun = self._begun.get(server.name) or ServerHistory.begun(self.clock.now())
         try:
-            return stored.recall(self.context.journal, server, begun)
+            return await stored.recall(self.context.journal, server, begun)
         except StateError as error:
             log.warning("journal_unreadable", server=server.name, text=error.text)
             return begun
 
-    def _count(self, outcome: Outcome, seconds: float) -> None:
+    async def _count(self, outcome: Outcome, seconds: float) -> None:
         counts = self.counts
         counts.rotations[outcome.server, outcome.result] += 1
         counts.deletions[outcome.server] += len(outcome.deleted)
         counts.durations.add(seconds)
-        counts.count_steps(stored.last_steps(self.context.journal, outcome.server))
+        counts.count_steps(await stored.last_steps(self.context.journal, outcome.server))
 
-    def _keep(self, snapshot: Snapshot, panel: str) -> None:
+    async def _keep(self, snapshot: Snapshot, panel: str) -> None:
         try:
-            stored.keep_snapshot(self.context.journal, snapshot, panel)
+            await stored.keep_snapshot(self.context.journal, snapshot, panel)
         except StateError as error:
             log.warning("snapshot_lost", text=error.text)
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from daemon.config.values import HttpConfig
 from daemon.documents.status import status
 from daemon.errors import StateError
+from daemon.state import Rotation
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import CONTENT_TYPE, Metrics
 from daemon.web.fleet_page import FleetPage
@@ -102,19 +103,19 @@ class _Answers:
         """For people who want to know more of one server."""
 
         async def made() -> bytes:
-            return self._server_page(request.path_params["name"], refresh=_refresh(request)).encode()
+            return (await self._server_page(request.path_params["name"], refresh=_refresh(request))).encode()
 
         return HTMLResponse(await self._shared.get(_address(request), made))
 
-    def _server_page(self, name: str, *, refresh: bool) -> str:
-        status = self._board.server(name)
+    async def _server_page(self, name: str, *, refresh: bool) -> str:
+        status = await self._board.server(name)
         if status is None:
             raise HTTPException(404, "There is no server of this name in the configuration.")
         try:
-            rotations = self._board.rotations(name, SHOWN_ROTATIONS)
+            rotations: list[Rotation] | None = await self._board.rotations(name, SHOWN_ROTATIONS)
         except StateError:
             rotations = None
-        return server_page(status, self._board.tracker.trend(name), rotations, refresh=refresh)
+        return server_page(status, await self._board.tracker.trend(name), rotations, refresh=refresh)
 
 
 def _address(request: Request) -> str:

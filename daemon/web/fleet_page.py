@@ -35,7 +35,7 @@ class FleetPage:
         for number, status in enumerate(statuses):
             if number % SLICE == 0:
                 await self._board.tracker.clock.sleep(0)
-            rows.append(self._row(status))
+            rows.append(await self._row(status))
         self._rested = {status.name: self._rested[status.name] for status in statuses}
         return page(
             headline(statuses),
@@ -67,33 +67,33 @@ class FleetPage:
         facts.append(tag("span", f"{format_size(sum(status.tally.bytes for status in statuses))} in all"))
         return facts
 
-    def _row(self, status: ServerStatus) -> Html:
+    async def _row(self, status: ServerStatus) -> Html:
         """One server: its row, and one beneath it where something is wrong."""
-        name, backups = self._at_rest(status)
+        name, backups = await self._at_rest(status)
         row = tag("tr", name, tag("td", chip(status), class_="is"), _good(status), _now(status), backups)
         if not status.troubles:
             return tag("tbody", row)
         why = tag("td", [trouble_line(one) for one in status.troubles], colspan=7)
         return tag("tbody", row, tag("tr", why, class_="why"))
 
-    def _at_rest(self, status: ServerStatus) -> tuple[Html, Html]:
+    async def _at_rest(self, status: ServerStatus) -> tuple[Html, Html]:
         """Return the cells that stay as they are until the backups are looked at again, the day ends, or a reload."""
         today = to_zone(status.now, status.server.policy.zone).date()
         key = (status.server, status.history.snapshot, today)
         known = self._rested.get(status.name)
         if known is None or not _same(known[0], key):
-            known = (key, _name(status), self._backups(status))
+            known = (key, _name(status), await self._backups(status))
             self._rested[status.name] = known
         return known[1:]
 
-    def _backups(self, status: ServerStatus) -> Html:
+    async def _backups(self, status: ServerStatus) -> Html:
         tally, snapshot = status.tally, status.history.snapshot
         if snapshot is None:
             return tag("td", "not looked at yet", colspan=3, class_="soft")
         limit = f" of {snapshot.limit}" if snapshot.limit else ""
         counts = [f"{tally.locked} locked"] if tally.locked else []
         counts += [f"{tally.states[state]} {state.value}" for state in SHOWN_COUNTS if tally.states.get(state)]
-        samples = self._board.tracker.trend(status.name)
+        samples = await self._board.tracker.trend(status.name)
         strip = strip_of(snapshot.verdicts, status.server.policy.zone, status.now)
         return join(
             tag(

@@ -21,6 +21,7 @@ STAGES = {
     Stage.SETTLING: "looking for a backup",
     Stage.WAITING: "backing up",
     Stage.DELETING: "deleting old backups",
+    Stage.REPORTING: "writing down what came of it",
 }
 
 ACTIONS = {Action.KEEP: "kept", Action.DELETE: "to be deleted", Action.IGNORE: "left alone"}

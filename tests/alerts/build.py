@@ -16,8 +16,10 @@ from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order, RotationContext
 from daemon.rotation.slots import NodeSlots
-from daemon.state import Journal
+from daemon.state import engine_for
+from daemon.state.local.journal import SqliteJournal
 from daemon.status.tracker import StatusTracker
+from tests.at_once import at_once, awaited
 from tests.config.support import loaded
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -63,11 +65,11 @@ def outcome(result: Result, *codes: str, good: bool = False, **more: Any) -> Out
     return Outcome("survival", "main", "standard", result, created=BACKUP, problems=problems, verdicts=verdicts, **more)
 
 
-def tracking(config: Config, clock: Clock, journal: Journal | None = None) -> StatusTracker:
+def tracking(config: Config, clock: Clock, journal: SqliteJournal | None = None) -> StatusTracker:
     """What tells alerts how those servers stand."""
-    context = RotationContext(
-        clock, journal or Journal.memory(), None, NodeSlots(clock), config.servers.get, random.Random(1)
-    )
+    opened, slots = awaited(journal or SqliteJournal.memory()), NodeSlots(clock)
+    context = RotationContext(clock, engine_for(None), opened, slots, config.servers.get, random.Random(1))
     tracker = StatusTracker(context)
     tracker.follow(config)
+    at_once(tracker.read_journal())
     return tracker

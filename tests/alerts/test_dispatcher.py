@@ -27,9 +27,11 @@ from daemon.rotation.outcome import Result
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.records import BackupEnding, Server, Settings, User, Work
 from daemon.sandbox.scenes import KEY, empty
-from daemon.state import Alert, Journal
+from daemon.state import Alert
+from daemon.state.local.journal import SqliteJournal
 from daemon.status.tracker import StatusTracker
 from tests.alerts.build import TROUBLE, alert, message, order, outcome, tracking
+from tests.at_once import awaited
 from tests.virtual import BACKEND, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time, until
 
@@ -120,7 +122,7 @@ class Stage:
             tracker.follow(config)
             alerts = self.alerts = Alerts(config, tracker, self.told.sender())
             fleet._listeners = (tracker, alerts)
-            alerts.start()
+            await alerts.start()
             yield fleet
             await alerts.close(flush)
 
@@ -318,7 +320,7 @@ async def test_what_no_receiver_took_before_a_restart_is_told_after_it(stage: St
 async def test_a_message_that_waits_and_makes_no_sense_costs_no_other(stage: Stage) -> None:
     """Somebody else wrote into the journal, or a later version did; it is said once."""
     right = as_json(message(stage.configure().servers["survival"]))
-    with Journal.open(stage.daemons.folder / "state") as journal:
+    with SqliteJournal.open(stage.daemons.folder / "state") as journal:
         odd = [{}, {**right, "event": "stolen"}, {**right, "at": 7}, {**right, "backup": {"uuid": 1}}]
         kinds = [Alert("ops", "survival", str(number), one) for number, one in enumerate(odd)]
         journal.watch({}, stage.clock.now(), [*kinds, Alert("ops", "survival", "failed", right)])
@@ -338,11 +340,11 @@ async def test_trouble_of_many_is_one_message_and_nobodys_is_missing(stage: Stag
     servers = {name: replace(one, name=name) for name in (f"s{number}" for number in range(3000))}
     http = HttpConfig("127.0.0.1", 9180, frozenset(), None, "https://backups.example.com")
     crowd = replace(config, servers=servers, http=http)
-    with Journal.open(stage.daemons.folder / "state") as journal:
+    with SqliteJournal.open(stage.daemons.folder / "state") as journal:
         alerts = Alerts(crowd, tracking(crowd, stage.clock, journal), stage.told.sender())
-        alerts.start()
+        await alerts.start()
         for server in servers.values():
-            alerts.ended(order(server), outcome(Result.REFUSED, "limit"))
+            await alerts.ended(order(server), outcome(Result.REFUSED, "limit"))
             await stage.clock.sleep(0.1)
         stage.told.dead = False
         await stage.clock.sleep(1800)
@@ -375,16 +377,16 @@ async def test_at_one_address_starts_push_out_no_end(stage: Stage) -> None:
     late = replace(one, name="late")
     crowded = replace(config, servers={server.name: server for server in (*crowd, late)})
     alerts = Alerts(crowded, tracking(crowded, stage.clock), stage.told.sender())
-    alerts.start()
+    await alerts.start()
     for server in crowd:
-        alerts.began(order(server))
-    alerts.ended(order(crowd[-1], 1), outcome(Result.FAILED, "panel-unreachable"))
+        await alerts.began(order(server))
+    await alerts.ended(order(crowd[-1], 1), outcome(Result.FAILED, "panel-unreachable"))
     await stage.clock.sleep(5)
     stage.told.dead = True
     for server in crowd:
-        alerts.ended(order(server, 1), outcome(Result.FAILED, "panel-unreachable"))
+        await alerts.ended(order(server, 1), outcome(Result.FAILED, "panel-unreachable"))
     await stage.clock.sleep(5)
-    alerts.began(order(late))
+    await alerts.began(order(late))
     stage.told.dead = False
     await stage.clock.sleep(1800)
     await alerts.close(0)
@@ -398,7 +400,7 @@ async def test_a_backup_made_by_hand_meanwhile_is_not_overdue(stage: Stage) -> N
         await until(stage.clock, at(1, 5))
         stage.survival.status = "installing"
         await until(stage.clock, at(2, 9))
-        with Journal.open(stage.daemons.folder / "state") as journal:
+        with SqliteJournal.open(stage.daemons.folder / "state") as journal:
             server = stage.survival
             row = journal.begin(
                 server_uuid=server.uuid,
@@ -455,7 +457,7 @@ async def test_a_policy_says_who_is_told(stage: Stage) -> None:
         }
         asked = replace(config, servers=servers)
         alerts = Alerts(asked, tracking(asked, stage.clock), stage.told.sender())
-        alerts.start()
+        await alerts.start()
         assert sorted(receiver.config.name for receiver in alerts._who(servers["survival"])) == told
         await alerts.close(0)
 
@@ -510,7 +512,7 @@ async def test_a_reload_obeys_new_receivers_and_forgets_servers_that_are_gone(st
         stage.reload(elsewhere)
         assert stage.alerts._states["survival"] == AlertState()
         assert stage.alerts._tracker.at_hand("survival").fine_at == stage.clock.now()
-    with Journal.open(stage.daemons.folder / "state") as journal:
+    with SqliteJournal.open(stage.daemons.folder / "state") as journal:
         assert set(journal.watches()) == {"survival", "creative"}
 
 
@@ -526,14 +528,14 @@ async def test_what_waits_for_a_receiver_that_is_gone_is_not_lost_without_a_word
             stage.fail(2)
             await until(stage.clock, at(1, 4, 11))
             stage.alerts.reload(replace(config, alerts=nobody))
-        with Journal.open(stage.daemons.folder / "state") as journal:
+        with SqliteJournal.open(stage.daemons.folder / "state") as journal:
             assert journal.alerts() == []
             journal.watch({}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
         async with stage.running(replace(config, alerts=nobody)):
             await stage.clock.sleep(1)
     lost = [(line["receiver"], line["count"]) for line in lines if line["event"] == "alert_lost"]
     assert lost == [("ops", 1), ("ops", 1)]
-    with Journal.open(stage.daemons.folder / "state") as journal:
+    with SqliteJournal.open(stage.daemons.folder / "state") as journal:
         assert journal.alerts() == []
 
 
@@ -555,7 +557,7 @@ async def test_a_journal_that_fails_costs_only_the_memory(stage: Stage, monkeypa
         raise StateError("the journal cannot be read: disk I/O error")
 
     for name in ("watches", "watch", "recent"):
-        monkeypatch.setattr(Journal, name, broken)
+        monkeypatch.setattr(SqliteJournal, name, broken)
     with capture_logs() as lines:
         async with stage.running(stage.configure()):
             await until(stage.clock, at(1, 5))
@@ -579,7 +581,7 @@ async def test_what_a_journal_missed_while_it_failed_is_written_later(
         await stage.clock.sleep(50)
         stage.fail(2)
         with monkeypatch.context() as patched:
-            patched.setattr(Journal, "watch", broken)
+            patched.setattr(SqliteJournal, "watch", broken)
             await until(stage.clock, at(1, 4, 15))
         await until(stage.clock, at(1, 4, 17))
     stage.told.dead = False
@@ -601,7 +603,7 @@ async def test_what_a_failing_journal_could_not_forget_is_not_told_twice(
         await stage.clock.sleep(50)
         stage.fail(2)
         with monkeypatch.context() as patched:
-            patched.setattr(Journal, "alerts_sent", broken)
+            patched.setattr(SqliteJournal, "alerts_sent", broken)
             await until(stage.clock, at(1, 4, 15))
         await until(stage.clock, at(1, 4, 17))
     async with stage.running(config):
@@ -614,17 +616,17 @@ async def test_a_journal_that_is_opened_later_is_recalled_then(stage: Stage) -> 
     config = stage.configure()
     right = as_json(message(config.servers["survival"]))
     known = {"fine_at": at(1, 3).isoformat(), "good_at": at(1, 3).isoformat(), "told": ["failed"]}
-    journals = [Journal.memory(), Journal.open(stage.daemons.folder / "state")]
+    journals = [SqliteJournal.memory(), SqliteJournal.open(stage.daemons.folder / "state")]
     journals[1].watch({"survival": known}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
     tracker = tracking(config, stage.clock, journals[0])
     alerts = Alerts(config, tracker, stage.told.sender())
-    alerts.start()
+    await alerts.start()
     await stage.clock.sleep(10)
     assert stage.told.of("survival") == []
     journals.pop(0)
-    tracker.context.journal = journals[0]
+    tracker.context.journal = awaited(journals[0])
     await stage.clock.sleep(70)
-    alerts.ended(order(config.servers["survival"], attempt=1), outcome(Result.FAILED))
+    await alerts.ended(order(config.servers["survival"], attempt=1), outcome(Result.FAILED))
     await stage.clock.sleep(70)
     await alerts.close(3)
     assert stage.told.of("survival") == ["01 12:00 failed"]
@@ -637,7 +639,7 @@ async def test_a_receiver_that_takes_pings_by_now_gets_no_message_of_before(stag
     """Whatever is sent to such an address says that all is well."""
     config = stage.configure(alert(PING, "ping"))
     right = as_json(message(config.servers["survival"]))
-    with Journal.open(stage.daemons.folder / "state") as journal:
+    with SqliteJournal.open(stage.daemons.folder / "state") as journal:
         journal.watch({}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
     with capture_logs() as lines:
         async with stage.running(config):
@@ -648,7 +650,7 @@ async def test_a_receiver_that_takes_pings_by_now_gets_no_message_of_before(stag
 
 async def test_a_memory_that_makes_no_sense_is_no_memory(stage: Stage) -> None:
     """Somebody else wrote into the journal; alerts begin anew."""
-    with Journal.open(stage.daemons.folder / "state") as journal:
+    with SqliteJournal.open(stage.daemons.folder / "state") as journal:
         journal.watch({"survival": {"fine_at": "yesterday"}}, stage.clock.now())
     with capture_logs() as lines:
         async with stage.running(stage.configure()):

@@ -60,9 +60,12 @@ class DownloadSession:
             self.clock,
             pick=self._pick,
             send=self._try,
-            taken=lambda notes: self.taken.extend(note.text for note in notes),
+            taken=self._arrived,
             gathers=gathers,
         )
+
+    async def _arrived(self, notes: Sequence[Note]) -> None:
+        self.taken.extend(note.text for note in notes)
 
     def _pick(self, notes: Sequence[Note], refused: bool) -> Sequence[Note]:
         return notes if refused or len(notes) > self.singly else notes[:1]

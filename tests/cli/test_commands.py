@@ -21,13 +21,15 @@ from daemon.sandbox.records import State, User, Work
 from daemon.sandbox.scenes import KEY, own_name, three_pages
 from daemon.sandbox.serve import SandboxServer, in_background
 from daemon.sandbox.world import World
-from daemon.state import Journal
+from daemon.state import engine_for
+from daemon.state.local.journal import SqliteJournal
 from daemon.state.local.locks import server_lock
 from daemon.state.local.presence import daemon_present
 from daemon.status.server_status import ServerStatus
 from daemon.status.snapshot import Snapshot
 from daemon.status.stored import to_stored
 from daemon.status.tracker import StatusTracker
+from tests.at_once import at_once, awaited
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.fakes import FakeClock
 
@@ -649,7 +651,7 @@ def see(state: Path, panel: Panel, made: datetime) -> Backup:
         completed_at=made,
     )
     verdict = Verdict(backup, Judged.GOOD, own=True, action=Action.KEEP, reasons=(Reason("last", None, "newest"),))
-    with Journal.open(state) as journal:
+    with SqliteJournal.open(state) as journal:
         taken = Snapshot.of(made, panel.survival.uuid, "node", 9, (verdict,))
         journal.snapshot(to_stored(taken, "main"), 7)
     return backup
@@ -671,11 +673,12 @@ def test_status_knows_the_newest_good_backup_that_a_rotation_only_saw(
 def on_the_page(file: Path, state: Path, clock: FakeClock) -> ServerStatus:
     """How survival stands on the page of a daemon that starts now."""
     config = load(file, os.environ)
-    with Journal.open(state) as journal:
-        context = RotationContext(clock, journal, state, NodeSlots(clock), config.servers.get, random.Random(1))
+    with SqliteJournal.open(state) as journal:
+        slots, names = NodeSlots(clock), random.Random(1)
+        context = RotationContext(clock, engine_for(state), awaited(journal), slots, config.servers.get, names)
         tracker = StatusTracker(context)
         tracker.follow(config)
-        status = tracker.status("survival")
+        status = at_once(tracker.status("survival"))
     assert status
     return status
 
@@ -717,7 +720,7 @@ def test_status_tells_in_the_pages_words_that_only_deletions_are_wanting(
     at = datetime(2026, 4, 1, 4, tzinfo=UTC)
     state = environment / ".local/state/ptero-backupd"
     state.mkdir(parents=True)
-    with Journal.open(state) as journal:
+    with SqliteJournal.open(state) as journal:
         number = journal.begin(
             server_uuid=panel.survival.uuid,
             server="survival",
@@ -758,7 +761,7 @@ def test_status_tells_what_a_daemon_does_whose_file_was_broken_meanwhile(
         assert cli("--config", panel.config, "status").err == ""
 
 
-def begin(journal: Journal, panel: Panel, clock: FakeClock) -> int:
+def begin(journal: SqliteJournal, panel: Panel, clock: FakeClock) -> int:
     """A rotation of survival that begins now; its number."""
     return journal.begin(
         server_uuid=panel.survival.uuid,
@@ -776,7 +779,7 @@ def test_status_tells_what_is_under_way_from_what_was_broken_off(
 ) -> None:
     """A rotation that has not ended is alive as long as somebody holds the server's lock."""
     state, uuid = environment / ".local/state/ptero-backupd", panel.survival.uuid
-    with Journal.open(state) as journal:
+    with SqliteJournal.open(state) as journal:
         begun = begin(journal, panel, clock)
         assert "broken off at beginning" in cli("--config", panel.config, "status").out
         journal.step(begun, "create", clock.now(), name="auto-1")
@@ -799,7 +802,7 @@ def test_of_two_rotations_that_never_ended_only_the_newer_can_be_under_way(
 ) -> None:
     """The lock is of the server, and one rotation at a time holds it."""
     state, uuid = environment / ".local/state/ptero-backupd", panel.survival.uuid
-    with Journal.open(state) as journal:
+    with SqliteJournal.open(state) as journal:
         for step in ("create", "gathered"):
             begun = begin(journal, panel, clock)
             journal.step(begun, step, clock.now())
@@ -814,7 +817,7 @@ def test_history_and_status_can_be_read_though_the_locks_cannot(
 ) -> None:
     """What is not known to be alive is told as broken off."""
     state = environment / ".local/state/ptero-backupd"
-    with Journal.open(state) as journal:
+    with SqliteJournal.open(state) as journal:
         begin(journal, panel, clock)
     (state / "locks").touch()
     for command in ("history", "status"):
@@ -827,7 +830,7 @@ def test_history_says_where_a_rotation_was_broken_off(
     cli: Cli, panel: Panel, environment: Path, clock: FakeClock
 ) -> None:
     """Killed, and then taken over by the next one."""
-    with Journal.open(environment / ".local/state/ptero-backupd") as journal:
+    with SqliteJournal.open(environment / ".local/state/ptero-backupd") as journal:
         begun = begin(journal, panel, clock)
         journal.step(begun, "create", clock.now(), backup="auto-survival-20260401T120000Z-00000000")
         (row,) = cli("--config", panel.config, "history").out.splitlines()[1:]

@@ -10,7 +10,7 @@ from daemon.config.load import load
 from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup, Digest, State
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from tests.cli.conftest import Cli, Panel, Ran
 
 BAD = {
@@ -174,7 +174,7 @@ def test_one_whose_deletion_was_not_completed_counts_again_once_it_was_read_whol
     bad, sound = add(panel, "crc", Flavour.BAD_CRC), add(panel, "sound")
     config = load(Path(panel.config), os.environ)
     assert config.state_dir is not None
-    with Journal.open(config.state_dir) as journal:
+    with SqliteJournal.open(config.state_dir) as journal:
         for backup in (bad, sound):
             journal.ask(panel.survival.uuid, backup.uuid, datetime(2026, 4, 1, tzinfo=UTC))
         look(cli, panel, "crc", "sound")

@@ -23,7 +23,7 @@ from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change, Settings, User
 from daemon.sandbox.records import Server as SandboxServer
 from daemon.sandbox.scenes import KEY, empty
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from tests.config.support import loaded
 from tests.process.support import running, serving
 from tests.virtual import BACKEND, VirtualClock
@@ -117,7 +117,7 @@ def test_what_is_not_selected_or_not_seen_is_not_covered(config: Config) -> None
 
 def test_what_was_discovered_is_remembered_by_the_journal(config: Config) -> None:
     """A command that asks no panel knows a discovered server by its rotations."""
-    journal = Journal.memory()
+    journal = SqliteJournal.memory()
     for server, uuid, panel in (
         ("survival", ONE.uuid, "main"),
         ("1a7ce997", ONE.uuid, "main"),

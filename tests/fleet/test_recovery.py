@@ -7,7 +7,8 @@ import pytest
 
 from daemon.core.calendar import Starts, parse_schedule
 from daemon.fleet.recovery import Recovery, recover
-from daemon.state import Journal, Rotation
+from daemon.state import Rotation
+from daemon.state.local.journal import SqliteJournal
 
 STARTS = Starts(parse_schedule("0 4 * * *"), ZoneInfo("UTC"), timedelta(0), "1a7ce997")
 START = datetime(2026, 4, 1, 4, tzinfo=UTC)
@@ -25,7 +26,7 @@ class Late(Starts):
 
 def begun(start_at: datetime = START, *, result: str | None = None, retry_at: datetime | None = None) -> list[Rotation]:
     """The journal's rows where one rotation has begun, and has not ended unless it has a result."""
-    with Journal.memory() as journal:
+    with SqliteJournal.memory() as journal:
         about = {"server_uuid": "1a7ce997", "server": "survival", "panel": "main", "policy": "standard"}
         number = journal.begin(**about, trigger="schedule", start_at=start_at, at=start_at)
         if result is not None:

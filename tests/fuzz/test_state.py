@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from daemon.alerts.memory import recalled
 from daemon.errors import BackupdError, StateError
-from daemon.state import Journal
-from daemon.state.local.journal import FILE_NAME
+from daemon.state.local.journal import SqliteJournal
 from daemon.state.local.locks import is_locked, server_lock
+from daemon.state.local.store import FILE_NAME
 from daemon.status.stored import from_stored
+from tests.at_once import at_once, awaited
 from tests.fuzz.mutate import anything, damaged, mutated
 from tests.fuzz.support import KEY, document, examples, run, sound
 
@@ -54,12 +55,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A journal as a daemon leaves it."""
     folder = tmp_path_factory.mktemp("written")
-    with Journal.open(folder) as journal:
+    with SqliteJournal.open(folder) as journal:
         fill(journal)
     return (folder / FILE_NAME).read_bytes()
 
 
-def fill(journal: Journal, summary: Any = SUMMARY) -> None:
+def fill(journal: SqliteJournal, summary: Any = SUMMARY) -> None:
     """Five rotations, the last one unfinished."""
     for number in range(5):
         at = AT + timedelta(days=number)
@@ -90,8 +91,8 @@ def looked_at(folder: Path) -> None:
         assert ran.code in {0, 4}
         if ran.out and "--json" in words:
             document(ran)
-    with suppress(StateError), Journal.open(folder / "state") as journal:
-        looks = (journal.recent, journal.running, lambda: recalled(journal), lambda: seen(journal))
+    with suppress(StateError), SqliteJournal.open(folder / "state") as journal:
+        looks = (journal.recent, journal.running, lambda: at_once(recalled(awaited(journal))), lambda: seen(journal))
         for look in looks:
             with suppress(StateError):
                 look()
@@ -100,7 +101,7 @@ def looked_at(folder: Path) -> None:
                 action()
 
 
-def seen(journal: Journal) -> None:
+def seen(journal: SqliteJournal) -> None:
     """What a restarted daemon shows."""
     if stored := journal.last_snapshot("main", "1a7ce997"):
         from_stored(stored)
@@ -178,7 +179,7 @@ def test_what_is_no_file_where_the_journal_belongs(tmp_path: Path) -> None:
         state.mkdir(parents=True)
         for _ in odd(state / name):
             try:
-                Journal.open(state).close()
+                SqliteJournal.open(state).close()
             except BackupdError as error:
                 told = error
             else:

@@ -27,7 +27,8 @@ from daemon.sandbox.records import Server, Settings, State, User
 from daemon.sandbox.scenes import KEY, empty, history, own_name
 from daemon.sandbox.serve import SandboxServer
 from daemon.sandbox.world import World
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
+from tests.at_once import at_once
 from tests.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +64,11 @@ class Scene:
                 for name, panel in config.panels.items()
             }
             try:
-                return list(await check_panels(config, clients, self.clock, lambda _: altered))
+
+                async def names(_: str) -> Mapping[str, Altered]:
+                    return altered
+
+                return list(await check_panels(config, clients, self.clock, names))
             finally:
                 for client in clients.values():
                     await client.aclose()
@@ -347,18 +352,20 @@ def test_a_state_folder_that_can_be_used_is_said_and_nothing_is_made_in_it(tmp_p
     prepare: list[Callable[[], None]] = [
         lambda: None,
         lambda: state.mkdir(parents=True),
-        lambda: Journal.open(state).close(),
+        lambda: SqliteJournal.open(state).close(),
     ]
     for step in prepare:
         step()
         before = sorted(tmp_path.rglob("*"))
-        assert check_state(state) == Finding(Level.OK, ProblemCode.STATE, f"the state folder {state} can be used")
+        assert at_once(check_state(state)) == Finding(
+            Level.OK, ProblemCode.STATE, f"the state folder {state} can be used"
+        )
         assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_no_state_is_fine_and_said() -> None:
     """A sidecar without a volume."""
-    finding = check_state(None)
+    finding = at_once(check_state(None))
     assert (finding.level, finding.code) == (Level.OK, "state")
     assert finding.text == 'state_dir is "none": nothing is remembered'
 
@@ -369,7 +376,7 @@ def test_whatever_stands_in_the_way_of_journal_and_locks_is_found(tmp_path: Path
     path = tmp_path / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    finding = check_state(tmp_path / "state")
+    finding = at_once(check_state(tmp_path / "state"))
     assert (finding.level, finding.code, finding.hint) == (Level.ERROR, "state", StateError.default_hint)
     assert finding.text.endswith(": backups are made, none is deleted")
     assert exit_code([finding]) is Exit.SOME_FAILED
@@ -384,7 +391,7 @@ def test_a_state_folder_of_somebody_else_is_found() -> None:
         for mode, looked_at in ((0o755, state), (0o700, state), (0o700, state / "missing")):
             Path(folder).chmod(mode)
             with as_somebody_else():
-                finding = check_state(looked_at)
+                finding = at_once(check_state(looked_at))
             assert "Permission denied" in finding.text
             assert finding.level is Level.ERROR
 
@@ -396,7 +403,7 @@ def test_a_state_folder_that_is_still_to_be_made_for_this_user_is_a_warning() ->
         Path(folder).chmod(0o755)
         state = Path(folder, "lib", "ptero-backupd")
         with as_somebody_else():
-            finding = check_state(state)
+            finding = at_once(check_state(state))
         assert (finding.level, finding.code) == (Level.WARNING, "state")
         assert finding.text == f"the state folder {state} does not exist yet, and this user cannot make it"
         assert finding.hint == "what starts the daemon must make it, as systemd does by StateDirectory"
@@ -418,7 +425,7 @@ def test_a_disk_without_room_is_found(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
-        finding = check_state(tmp_path)
+        finding = at_once(check_state(tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (finding.level, finding.code) == (Level.ERROR, "state")
@@ -430,12 +437,12 @@ def test_a_journal_that_is_damaged_is_said_each_time(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite3"
     path.write_text("no database" * 100)
     for _ in range(2):
-        finding = check_state(tmp_path)
+        finding = at_once(check_state(tmp_path))
         assert (finding.level, finding.code) == (Level.ERROR, "state")
         assert finding.text == f"the journal {path} is damaged"
         assert finding.hint == "when the daemon starts next, it sets the damaged file aside and begins a new one"
-    Journal.open(tmp_path).close()
-    assert check_state(tmp_path).level is Level.OK
+    SqliteJournal.open(tmp_path).close()
+    assert at_once(check_state(tmp_path)).level is Level.OK
 
 
 def test_a_state_folder_is_no_panel() -> None:

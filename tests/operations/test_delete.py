@@ -153,11 +153,21 @@ async def test_what_is_in_the_way_is_known_before_asking(hand: Hand) -> None:
 # Which ones ----------------------------------------------------------------------------------------------------------
 
 
+async def known(_: str) -> bool:
+    """The journal knows of it."""
+    return True
+
+
+async def unknown(_: str) -> bool:
+    """It does not."""
+    return False
+
+
 async def test_a_whole_uuid_that_is_not_there_is_gone_already(hand: Hand) -> None:
     """A script that deletes twice is right twice. In upper case too."""
     row = hand.add()
     seen = await hand.operation().look()
-    verdicts, missing = pick_or_gone(seen, [row.uuid.upper(), ABSENT, ABSENT], {ABSENT}.__contains__)
+    verdicts, missing = await pick_or_gone(seen, [row.uuid.upper(), ABSENT, ABSENT], known)
     assert ([verdict.backup.uuid for verdict in verdicts], missing) == ([row.uuid], [ABSENT])
     assert (gone(ABSENT).result, gone(ABSENT).changed) == (Result.DONE, False)
 
@@ -166,7 +176,7 @@ async def test_a_whole_uuid_that_nobody_knows_is_not_on_this_server(hand: Hand) 
     """It may be another server's: to call it gone would let somebody believe that it was deleted there."""
     seen = await hand.operation().look()
     with pytest.raises(UsageError, match="is not on this server") as refused:
-        pick_or_gone(seen, [ABSENT], lambda _: False)
+        await pick_or_gone(seen, [ABSENT], unknown)
     assert "another server's" in refused.value.hint
 
 
@@ -177,8 +187,8 @@ async def test_what_was_deleted_by_hand_is_known_to_have_been_there(hand: Hand) 
     seen = await operation.look()
     await delete(operation, seen, pick(seen, [row.uuid]))
     journal = operation.run.context.journal
-    assert journal.knows(seen.server.uuid, row.uuid)
-    assert not journal.knows("another", row.uuid)
+    assert await journal.knows(seen.server.uuid, row.uuid)
+    assert not await journal.knows("another", row.uuid)
 
 
 @pytest.mark.parametrize("word", ["mistyped", "0000", ABSENT[:-1], f"{{{ABSENT}}}"])
@@ -186,7 +196,7 @@ async def test_anything_else_that_is_not_there_is_a_mistake(hand: Hand, word: st
     """A name or a beginning could be mistyped."""
     hand.add()
     with pytest.raises(UsageError, match="no backup"):
-        pick_or_gone(await hand.operation().look(), [word], lambda _: True)
+        await pick_or_gone(await hand.operation().look(), [word], known)
     assert not is_uuid(word)
 
 
@@ -198,7 +208,7 @@ async def test_a_list_that_is_not_whole_does_not_say_that_anything_is_gone(hand:
     seen = await hand.operation().look()
     assert seen.plan.code == "partial-listing"
     with pytest.raises(UsageError, match="no backup"):
-        pick_or_gone(seen, [ABSENT], lambda _: True)
+        await pick_or_gone(seen, [ABSENT], known)
 
 
 async def test_the_same_one_named_twice_is_meant_once(hand: Hand) -> None:

@@ -31,7 +31,8 @@ from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.sandbox.faults import late, slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change, Entry, Server, State
-from daemon.state import Journal, Rotation, Step
+from daemon.state import Rotation, Step
+from daemon.state.local.journal import SqliteJournal
 from tests.process.support import CLOCK, Daemon, Panel, command, running, serving, wait_until
 
 KEEP = 3
@@ -145,7 +146,7 @@ class Ordeal:
 
     def _all_finished(self) -> bool:
         """The same, with the journal as it is while the daemon writes it."""
-        with Journal.open(self.state) as journal:
+        with SqliteJournal.open(self.state) as journal:
             self._rows = journal.recent(limit=-1)
         return not self._unfinished()
 
@@ -216,7 +217,7 @@ class Ordeal:
             with closing(sqlite3.connect(copy / "history.sqlite3")) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-            with Journal.open(copy) as journal:
+            with SqliteJournal.open(copy) as journal:
                 assert journal.set_aside is None
                 self._rows = rows = journal.recent(limit=-1)
         steps = [step for row in rows for step in row.steps]

@@ -12,7 +12,7 @@ import pytest
 from daemon.sandbox.faults import slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from tests.leaks import stored
 from tests.process.support import Daemon, Panel, command, running
 
@@ -83,7 +83,7 @@ def test_a_daemon_that_starts_on_a_full_disk_makes_backups_and_begins_its_journa
         assert daemon.wait_for("rotation_ended", server="creative")["deleted"] == 3
         daemon.send(signal.SIGTERM)
         assert daemon.ended() == 0
-    with Journal.open(panel.folder / "state") as journal:
+    with SqliteJournal.open(panel.folder / "state") as journal:
         assert [row.server for row in journal.recent()] == ["creative"]
 
 

@@ -11,7 +11,9 @@ from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
 from daemon.core.retention import Retention
 from daemon.rotation.brake import _read, recall, written
-from daemon.state import AppliedRetention, Journal
+from daemon.state import AppliedRetention
+from daemon.state.local.journal import SqliteJournal
+from tests.at_once import at_once, awaited
 from tests.core.build import OURS, retention
 
 RULES = ("last=3", "all", "last=1,daily=7,within=1y6mo", "within_hourly=36h,yearly=-1")
@@ -45,9 +47,9 @@ def test_what_another_version_wrote_is_as_if_nothing_was(text: str | None) -> No
 
 def test_the_journal_keeps_it_until_it_is_replaced() -> None:
     """By the server's uuid; times to the microsecond."""
-    with Journal.memory() as journal:
+    with SqliteJournal.memory() as journal:
         assert journal.applied("one") is None
-        assert recall(journal, "one").row == AppliedRetention()
+        assert at_once(recall(awaited(journal), "one")).row == AppliedRetention()
         for row in (AppliedRetention("a", ("u", "v")), AppliedRetention("a", (), "b", NOW)):
             journal.apply("one", row)
             assert journal.applied("one") == row

@@ -15,8 +15,9 @@ import structlog
 
 import daemon.alerts.dispatcher
 import daemon.fleet.fleet
-import daemon.rotation.setup
 import daemon.sandbox.shapes
+import daemon.state.local.engine
+import daemon.state.memory
 from tests.leaks import known, stored
 from tests.simulation.checker import Checker
 from tests.simulation.clocks import HostClock
@@ -77,7 +78,8 @@ def in_place(scenario: Scenario, host_clock: HostClock, ears: Ears) -> Iterator[
         _heard_by(ears),
         _no_garbage_collected(),
         mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
-        mock.patch.object(daemon.rotation.setup, "Journal", DiskJournal),
+        mock.patch.object(daemon.state.local.engine, "SqliteJournal", DiskJournal),
+        mock.patch.object(daemon.state.memory, "SqliteJournal", DiskJournal),
         mock.patch.object(daemon.fleet.fleet, "TICK_SECONDS", scenario.tick),
         mock.patch.object(daemon.alerts.dispatcher, "LOOK_SECONDS", scenario.tick),
         mock.patch.object(daemon.sandbox.shapes, "MOST_BACKUPS_PER_PAGE", scenario.page_cap),

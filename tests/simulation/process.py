@@ -25,7 +25,8 @@ from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Order
 from daemon.rotation.setup import open_context
-from daemon.state import Journal
+from daemon.state import engine_for
+from daemon.state.local.journal import SqliteJournal
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import Metrics
 from daemon.status.tracker import StatusTracker
@@ -46,16 +47,16 @@ DRAIN_SECONDS = 25.0
 FLUSH_SECONDS = 3.0
 
 
-class DiskJournal(Journal):
+class DiskJournal(SqliteJournal):
     """The journal on a disk that can be full, in a process that can be killed before and after every write."""
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: Any, **options: Any) -> None:
         process = PROCESS.get()
         process.check_alive()
         if path is not None and process.simulation.disk_full:
             process.journal_fails("disk full")
             raise OSError(28, "No space left on device")
-        super().__init__(path)
+        super().__init__(path, **options)
 
     def end(self, rotation: int, *, result: str, **about: Any) -> None:
         """Note that a rotation reports, since it may be killed when that is written and nobody was told."""
@@ -211,7 +212,7 @@ class Daemon(Process):
         if not self.alive:
             return  # killed before its first step
         config = read()
-        self.context = open_context(config.state_dir, self.clock, config.servers.get, self.names())
+        self.context = await open_context(engine_for(config.state_dir), self.clock, config.servers.get, self.names())
         self.simulation.context[self.name] = self.context
         self.tracker = StatusTracker(self.context)
         self.tracker.follow(config)
@@ -220,7 +221,7 @@ class Daemon(Process):
         self.fleet = Fleet(config, self.context, open_and_watch, listeners=[self.tracker, self.alerts, self])
         self._context = copy_context()
         self.simulation.recorder.tell(f"{self.name} starts")
-        self.alerts.start()
+        await self.alerts.start()
         self.fleet.start()
         self.up = True
         await self.over.wait()
@@ -251,7 +252,7 @@ class Daemon(Process):
 
     async def _bury(self) -> None:
         """Take away what is left of it; none of this can have an effect any more."""
-        self.context.journal.close()
+        await self.context.close()
         if not self.fleet._draining:
             self.fleet._scheduler.stop()
         for _ in range(20):
@@ -262,12 +263,12 @@ class Daemon(Process):
         await self.fleet.close()
         self.simulation.forget(self.name)
 
-    def began(self, order: Order) -> None:
+    async def began(self, order: Order) -> None:
         """The fleet tells that a rotation begins."""
         if self.alive:
             self.rotation_begins(order)
 
-    def ended(self, order: Order, outcome: Outcome) -> None:
+    async def ended(self, order: Order, outcome: Outcome) -> None:
         """The fleet tells that a rotation ended."""
         if self.alive:
             self.rotation_ended(order.server.name, outcome)
@@ -294,7 +295,7 @@ class Hand(Process):
     async def rotate(self, config: Config, server: str, most: int | None) -> None:
         """One rotation, then it ends; `most` is its `--max-deletions`."""
         PROCESS.set(self)
-        context = open_context(config.state_dir, self.clock, config.servers.get, self.names())
+        context = await open_context(engine_for(config.state_dir), self.clock, config.servers.get, self.names())
         self.simulation.context[self.name] = context
         client = self.open_client(config.servers[server].panel)
         order = Order(config.servers[server], "manual", max_deletions=most)
@@ -303,5 +304,5 @@ class Hand(Process):
             self.rotation_ended(server, await rotate(order, client, context))
         finally:
             await client.aclose()
-            context.journal.close()
+            await context.close()
             self.simulation.forget(self.name)

@@ -18,8 +18,10 @@ import pytest
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.errors import JournalBusyError, JournalDamagedError, StateError
-from daemon.state import AppliedRetention, Journal, Rotation, Snapshot
+from daemon.state import AppliedRetention, Rotation, Snapshot
 from daemon.state.local import file as history_file
+from daemon.state.local import schema
+from daemon.state.local.journal import SqliteJournal
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 UUID = "1a7ce997-259b-452e-8b4e-cecc464142ca"
@@ -27,13 +29,13 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
     """A journal in a folder of its own."""
-    with Journal.open(tmp_path / "state") as opened:
+    with SqliteJournal.open(tmp_path / "state") as opened:
         yield opened
 
 
-def begin(journal: Journal, **changes: Any) -> int:
+def begin(journal: SqliteJournal, **changes: Any) -> int:
     """Begin a rotation of which nothing matters but what is named."""
     usual: dict[str, Any] = {
         "server_uuid": UUID,
@@ -52,9 +54,9 @@ def in_another_process(code: str, state_dir: Path) -> subprocess.Popen[str]:
     opening = f"""
 from datetime import UTC, datetime
 from pathlib import Path
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 at = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
-journal = Journal.open(Path({str(state_dir)!r}))
+journal = SqliteJournal.open(Path({str(state_dir)!r}))
 def begin(uuid="{UUID}"):
     return journal.begin(server_uuid=uuid, server="other", panel="main", policy="standard", trigger="manual",
                          start_at=None, at=at)
@@ -65,17 +67,17 @@ def begin(uuid="{UUID}"):
     )
 
 
-def unfinished(journal: Journal) -> Rotation | None:
+def unfinished(journal: SqliteJournal) -> Rotation | None:
     """The server's newest rotation that has not ended."""
     return next((row for row in journal.running() if row.server_uuid == UUID), None)
 
 
-def last(journal: Journal) -> Rotation | None:
+def last(journal: SqliteJournal) -> Rotation | None:
     """The server's newest rotation."""
     return next((row for row in journal.recent() if row.server_uuid == UUID), None)
 
 
-def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
+def test_a_rotation_is_read_as_it_was_written(journal: SqliteJournal) -> None:
     """Every field comes back, moments as aware UTC, details as they were."""
     rotation = begin(journal, at=AT + MINUTE)
     journal.step(rotation, "create", AT + 2 * MINUTE, name="auto-survival-…", ignored=["*.tmp"], nested={"a": None})
@@ -111,26 +113,26 @@ def test_a_rotation_is_read_as_it_was_written(journal: Journal) -> None:
     assert read.began_at.tzinfo is UTC
 
 
-def test_a_moment_of_another_zone_is_the_same_moment(journal: Journal) -> None:
+def test_a_moment_of_another_zone_is_the_same_moment(journal: SqliteJournal) -> None:
     """What is stored is UTC, whatever zone it came in."""
     begin(journal, at=AT.astimezone(timezone(timedelta(hours=9))))
     assert [row.began_at for row in journal.recent()] == [AT]
 
 
-def test_a_moment_without_a_zone_is_refused(journal: Journal) -> None:
+def test_a_moment_without_a_zone_is_refused(journal: SqliteJournal) -> None:
     """A naive datetime is a bug, and is not written."""
     with pytest.raises(ValueError, match="without a time zone"):
         begin(journal, at=AT.replace(tzinfo=None))
     assert journal.recent() == []
 
 
-def test_an_unknown_trigger_is_refused(journal: Journal) -> None:
+def test_an_unknown_trigger_is_refused(journal: SqliteJournal) -> None:
     """The words of the journal are a closed set."""
     with pytest.raises(ValueError, match="no such trigger: 'whim'"):
         begin(journal, trigger="whim")
 
 
-def test_the_newest_step_of_a_name_is_found(journal: Journal) -> None:
+def test_the_newest_step_of_a_name_is_found(journal: SqliteJournal) -> None:
     """A rotation that tried twice is picked up at its second try."""
     rotation = begin(journal)
     journal.step(rotation, "create", AT, name="first")
@@ -143,7 +145,7 @@ def test_the_newest_step_of_a_name_is_found(journal: Journal) -> None:
     assert read.step("delete") is None
 
 
-def test_the_newest_unfinished_rotation_is_picked_up(journal: Journal) -> None:
+def test_the_newest_unfinished_rotation_is_picked_up(journal: SqliteJournal) -> None:
     """An ended one and another server's are not."""
     assert unfinished(journal) is None
     wanted = begin(journal)
@@ -158,7 +160,7 @@ def test_the_newest_unfinished_rotation_is_picked_up(journal: Journal) -> None:
     assert unfinished(journal) is None
 
 
-def test_recent_is_newest_first_and_bounded(journal: Journal) -> None:
+def test_recent_is_newest_first_and_bounded(journal: SqliteJournal) -> None:
     """`history` asks for one server, or for all."""
     first, second, third = begin(journal), begin(journal, server="creative"), begin(journal)
     assert [rotation.id for rotation in journal.recent()] == [third, second, first]
@@ -166,7 +168,7 @@ def test_recent_is_newest_first_and_bounded(journal: Journal) -> None:
     assert [rotation.id for rotation in journal.recent("survival")] == [third, first]
 
 
-def test_attempts_are_a_servers_rotations_without_their_steps(journal: Journal) -> None:
+def test_attempts_are_a_servers_rotations_without_their_steps(journal: SqliteJournal) -> None:
     """What a starting daemon asks for each of its servers."""
     first, _, third = begin(journal), begin(journal, server="creative"), begin(journal)
     journal.step(third, "created", AT)
@@ -174,7 +176,7 @@ def test_attempts_are_a_servers_rotations_without_their_steps(journal: Journal) 
     assert [rotation.id for rotation in journal.attempts("survival", 5)] == [third, first]
 
 
-def test_what_may_have_asked_for_a_starts_backup_is_found(journal: Journal) -> None:
+def test_what_may_have_asked_for_a_starts_backup_is_found(journal: SqliteJournal) -> None:
     """The tries for that very start, and what was killed, whatever it was for; by hand only the latter."""
     for start in (AT, AT + MINUTE):
         journal.end(begin(journal, start_at=start), at=AT, result="failed", summary={})
@@ -185,14 +187,14 @@ def test_what_may_have_asked_for_a_starts_backup_is_found(journal: Journal) -> N
     assert [rotation.id for rotation in journal.of_start(UUID, None)] == [killed]
 
 
-def test_running_are_all_that_have_not_ended(journal: Journal) -> None:
+def test_running_are_all_that_have_not_ended(journal: SqliteJournal) -> None:
     """`status` shows them, whatever their server."""
     first, second, ended = begin(journal), begin(journal, server_uuid="other"), begin(journal)
     journal.end(ended, at=AT, result="done", summary={})
     assert [rotation.id for rotation in journal.running()] == [second, first]
 
 
-def test_steps_stay_with_their_own_rotation(journal: Journal) -> None:
+def test_steps_stay_with_their_own_rotation(journal: SqliteJournal) -> None:
     """Steps of rotations that run at once do not mix."""
     first, second = begin(journal), begin(journal)
     journal.step(first, "one", AT)
@@ -202,7 +204,7 @@ def test_steps_stay_with_their_own_rotation(journal: Journal) -> None:
     assert names == {first: ["one", "three"], second: ["two"]}
 
 
-def test_a_backup_is_known_by_whatever_is_remembered_of_it(journal: Journal) -> None:
+def test_a_backup_is_known_by_whatever_is_remembered_of_it(journal: SqliteJournal) -> None:
     """That it was made, seen, accepted or deleted; and on this server alone."""
     number = begin(journal)
     journal.step(number, "delete", AT, uuid="stepped")
@@ -218,7 +220,7 @@ def test_a_backup_is_known_by_whatever_is_remembered_of_it(journal: Journal) -> 
     assert not journal.knows(UUID, "by-hand")
 
 
-def test_accepted_backups_are_remembered_per_server(journal: Journal) -> None:
+def test_accepted_backups_are_remembered_per_server(journal: SqliteJournal) -> None:
     """Accepting twice is accepting."""
     journal.accept(UUID, "small", AT)
     journal.accept(UUID, "small", AT + MINUTE)
@@ -227,7 +229,7 @@ def test_accepted_backups_are_remembered_per_server(journal: Journal) -> None:
     assert journal.accepted("other") == frozenset()
 
 
-def test_the_last_complete_listing_is_remembered_for_its_sizes(journal: Journal) -> None:
+def test_the_last_complete_listing_is_remembered_for_its_sizes(journal: SqliteJournal) -> None:
     """Only what succeeded is a measure; the next one takes its place, and one of long ago is forgotten."""
     row = Backup("one", "auto-1", True, False, 10, AT, AT)
     failed, pending = replace(row, uuid="two", successful=False), replace(row, uuid="three", completed_at=None)
@@ -242,7 +244,7 @@ def test_the_last_complete_listing_is_remembered_for_its_sizes(journal: Journal)
     assert journal.last_listing(UUID) == ()
 
 
-def test_what_is_remembered_of_a_backup_is_forgotten_once_it_is_long_gone(journal: Journal) -> None:
+def test_what_is_remembered_of_a_backup_is_forgotten_once_it_is_long_gone(journal: SqliteJournal) -> None:
     """Not by its age alone: a yearly one is there for years, and would be foreign, small or whole again."""
     there = Backup("there", "auto-1", True, False, 10, AT, AT)
     for uuid in ("there", "gone"):
@@ -259,7 +261,7 @@ def test_what_is_remembered_of_a_backup_is_forgotten_once_it_is_long_gone(journa
     assert set(journal.altered(UUID)) == journal.accepted(UUID) == journal.asked(UUID) == set()
 
 
-def test_what_was_applied_is_forgotten_with_its_server(journal: Journal) -> None:
+def test_what_was_applied_is_forgotten_with_its_server(journal: SqliteJournal) -> None:
     """As long as there are rotations of it, or a list of its backups, somebody may still be told what waits."""
     applied = AppliedRetention("keep", ("one",))
     journal.apply(UUID, applied)
@@ -272,7 +274,7 @@ def test_what_was_applied_is_forgotten_with_its_server(journal: Journal) -> None
     assert journal.applied(UUID) is journal.applied("listed") is None
 
 
-def test_a_step_or_an_end_of_no_rotation_is_an_error(journal: Journal) -> None:
+def test_a_step_or_an_end_of_no_rotation_is_an_error(journal: SqliteJournal) -> None:
     """A rotation that another hand removed is not silently ended."""
     with pytest.raises(StateError, match="FOREIGN KEY"):
         journal.step(17, "create", AT)
@@ -280,7 +282,7 @@ def test_a_step_or_an_end_of_no_rotation_is_an_error(journal: Journal) -> None:
         journal.end(17, at=AT, result="done", summary={})
 
 
-def test_old_rotations_are_forgotten_with_their_steps(journal: Journal) -> None:
+def test_old_rotations_are_forgotten_with_their_steps(journal: SqliteJournal) -> None:
     """Age is counted from the begin; each server's newest attempt is spared."""
     old, spared = begin(journal, at=AT - timedelta(days=500)), begin(journal, at=AT - timedelta(days=450))
     journal.step(old, "create", AT)
@@ -291,7 +293,7 @@ def test_old_rotations_are_forgotten_with_their_steps(journal: Journal) -> None:
     assert journal.prune(AT) == 0
 
 
-def test_only_the_newest_are_kept(journal: Journal) -> None:
+def test_only_the_newest_are_kept(journal: SqliteJournal) -> None:
     """The bound on number holds against every age, and for every server."""
     numbers = [begin(journal, server_uuid=f"server-{n}") for n in range(5)]
     assert journal.prune(AT, most=5) == 0
@@ -299,7 +301,7 @@ def test_only_the_newest_are_kept(journal: Journal) -> None:
     assert [rotation.id for rotation in journal.recent()] == [numbers[4], numbers[3]]
 
 
-def test_the_rotations_that_made_room_are_kept_however_many_follow(journal: Journal) -> None:
+def test_the_rotations_that_made_room_are_kept_however_many_follow(journal: SqliteJournal) -> None:
     """A large fleet has a hundred thousand in days; no further good backup may go because of that."""
     made, refused = begin(journal, at=AT - timedelta(days=500)), begin(journal, at=AT - timedelta(days=499))
     journal.step(made, "turned_good", AT)
@@ -313,7 +315,7 @@ def test_the_rotations_that_made_room_are_kept_however_many_follow(journal: Jour
     assert not {rotation.id for rotation in journal.recent()} & set(others)
 
 
-def test_what_may_be_half_deleted_is_remembered_until_a_list_lacks_it(journal: Journal) -> None:
+def test_what_may_be_half_deleted_is_remembered_until_a_list_lacks_it(journal: SqliteJournal) -> None:
     """Forgotten, a row without a file would count as a good backup, and displace one that has its file."""
     row = Backup("one", "auto-1", True, False, 10, AT, AT)
     journal.ask(UUID, "one", AT)
@@ -327,29 +329,29 @@ def test_what_may_be_half_deleted_is_remembered_until_a_list_lacks_it(journal: J
     assert journal.asked(UUID) == frozenset()
 
 
-def count(journal: Journal, table: str) -> int:
+def count(journal: SqliteJournal, table: str) -> int:
     """Count the rows of a table, past the journal's own reading."""
     return int(journal._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
 
 def test_memory_forgets(tmp_path: Path) -> None:
     """Without a state folder the journal works the same, and says that it does not last."""
-    journal = Journal.memory()
+    journal = SqliteJournal.memory()
     assert not journal.persistent
     begin(journal)
     assert unfinished(journal) is not None
     journal.close()
-    with Journal.memory() as another:
+    with SqliteJournal.memory() as another:
         assert another.recent() == []
 
 
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     """The file outlives the process."""
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         assert journal.persistent
         assert journal.set_aside is None
         rotation = begin(journal)
-    with Journal.open(tmp_path) as again:
+    with SqliteJournal.open(tmp_path) as again:
         found = unfinished(again)
         assert found is not None
         assert found.id == rotation
@@ -359,7 +361,7 @@ def test_folder_and_files_are_private(tmp_path: Path, monkeypatch: pytest.Monkey
     """A lax umask does not open the journal to other users."""
     old = os.umask(0)
     try:
-        with Journal.open(tmp_path / "var" / "state") as journal:
+        with SqliteJournal.open(tmp_path / "var" / "state") as journal:
             begin(journal)
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "var").rglob("*")}
     finally:
@@ -369,7 +371,7 @@ def test_folder_and_files_are_private(tmp_path: Path, monkeypatch: pytest.Monkey
     assert set(modes.values()) == {0o600}
 
 
-def settings(journal: Journal) -> list[object]:
+def settings(journal: SqliteJournal) -> list[object]:
     """How the file is written: 2 is FULL, 1 is NORMAL."""
     return [
         journal._connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -377,12 +379,12 @@ def settings(journal: Journal) -> list[object]:
     ]
 
 
-def test_what_is_told_afterwards_does_not_wait_for_the_disk(journal: Journal) -> None:
+def test_what_is_told_afterwards_does_not_wait_for_the_disk(journal: SqliteJournal) -> None:
     """A power cut may take the newest of it; in WAL the order is kept, and a kill of the process takes none."""
     assert settings(journal) == ["wal", 1, 1]
 
 
-def test_what_is_announced_is_on_the_disk_before_it_is_done(journal: Journal) -> None:
+def test_what_is_announced_is_on_the_disk_before_it_is_done(journal: SqliteJournal) -> None:
     """A power cut must not take what was about to be asked for, nor what an operator accepted."""
     said: list[str] = []
     rotation = begin(journal)
@@ -394,7 +396,7 @@ def test_what_is_announced_is_on_the_disk_before_it_is_done(journal: Journal) ->
     assert spoken == once * 2
 
 
-def test_the_disk_is_waited_for_no_longer_after_an_announcement_that_failed(journal: Journal) -> None:
+def test_the_disk_is_waited_for_no_longer_after_an_announcement_that_failed(journal: SqliteJournal) -> None:
     """Whatever becomes of it, what follows is told as before."""
     with pytest.raises(StateError, match="FOREIGN KEY"):
         journal.announce(17, "create", AT)
@@ -412,7 +414,7 @@ input()
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.kill()
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         found = unfinished(journal)
     assert found is not None
     step = found.step("create")
@@ -420,7 +422,7 @@ input()
     assert step.detail == {"name": "auto-unique"}
 
 
-def test_two_processes_share_the_journal(journal: Journal, tmp_path: Path) -> None:
+def test_two_processes_share_the_journal(journal: SqliteJournal, tmp_path: Path) -> None:
     """`status` reads and `rotate` writes while the daemon has it open, and each sees the other's."""
     ours = begin(journal)
     code = """
@@ -453,7 +455,7 @@ for _ in range(20):
     for process in processes:
         process.communicate()
     assert [process.returncode for process in processes] == [0] * 4
-    with Journal.open(tmp_path / "state") as journal:
+    with SqliteJournal.open(tmp_path / "state") as journal:
         assert len(journal.running()) == 80
         assert all(len(rotation.steps) == 1 for rotation in journal.running())
 
@@ -461,7 +463,7 @@ for _ in range(20):
 def test_a_writer_waits_no_longer_than_the_busy_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who holds the file in a shell makes the call fail, and the next one works."""
     monkeypatch.setattr(history_file, "BUSY_SECONDS", 0.01)
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         shell = sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)
         shell.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalBusyError, match=r"rotation's begin cannot be written to the journal .*locked"):
@@ -478,7 +480,7 @@ def test_who_found_it_locked_does_not_wait_again_before_it_was_free(
     """A backup tool holds it for minutes while hundreds of rotations write: the daemon stands still once."""
     monkeypatch.setattr(history_file, "BUSY_SECONDS", 0.2)
     patience = "PRAGMA busy_timeout"
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         shell = sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)
         shell.execute("BEGIN EXCLUSIVE")
         for seconds in (200, 0, 0):
@@ -501,11 +503,11 @@ def test_a_lock_that_another_holds_is_not_waited_for_without_end(
     with (tmp_path / "history.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(JournalBusyError, match="another process holds its lock"):
-            Journal.open(tmp_path)
-    Journal.open(tmp_path).close()
+            SqliteJournal.open(tmp_path)
+    SqliteJournal.open(tmp_path).close()
 
 
-def test_trouble_is_remembered_until_something_is_written(journal: Journal, tmp_path: Path) -> None:
+def test_trouble_is_remembered_until_something_is_written(journal: SqliteJournal, tmp_path: Path) -> None:
     """Whatever is read meanwhile."""
     before = journal.trouble
     assert before is None
@@ -523,18 +525,18 @@ def test_trouble_is_remembered_until_something_is_written(journal: Journal, tmp_
 @pytest.mark.parametrize("statement", ["SELECT * FROM rotation", "BEGIN; SELECT * FROM rotation"])
 def test_looking_hinders_no_other_reader_and_is_hindered_by_none(tmp_path: Path, statement: str) -> None:
     """An operator's own `sqlite3`, idle or in the midst of reading."""
-    Journal.open(tmp_path).close()
+    SqliteJournal.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)) as foreign:
         for part in statement.split(";"):
             foreign.execute(part).fetchall()
-        looked = Journal.look(tmp_path)
+        looked = SqliteJournal.look(tmp_path)
         assert looked is not None
         with looked:
             assert looked.recent() == []
             assert foreign.execute("SELECT * FROM rotation").fetchall() == []
 
 
-def test_a_full_disk_fails_the_call_and_room_heals_it(journal: Journal) -> None:
+def test_a_full_disk_fails_the_call_and_room_heals_it(journal: SqliteJournal) -> None:
     """What did not fit leaves no half of it behind; what was there can be read throughout."""
     rotation = begin(journal)
     pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -549,7 +551,7 @@ def test_a_full_disk_fails_the_call_and_room_heals_it(journal: Journal) -> None:
     journal.step(rotation, "create", AT, name="x" * 100_000)
 
 
-def test_a_journal_that_was_deleted_under_us_is_not_written_on(journal: Journal, tmp_path: Path) -> None:
+def test_a_journal_that_was_deleted_under_us_is_not_written_on(journal: SqliteJournal, tmp_path: Path) -> None:
     """SQLite would go on with the deleted file, and a restart would find nothing."""
     path = tmp_path / "state" / "history.sqlite3"
     path.rename(path.with_suffix(".gone"))
@@ -561,7 +563,7 @@ def test_a_journal_that_was_deleted_under_us_is_not_written_on(journal: Journal,
     assert caught.value.hint == "a daemon opens it anew"
 
 
-def test_a_row_that_is_not_ours_is_an_error_of_state(journal: Journal) -> None:
+def test_a_row_that_is_not_ours_is_an_error_of_state(journal: SqliteJournal) -> None:
     """A hand-edited row is named as trouble with the journal, not shown as a bug."""
     rotation = begin(journal)
     journal._connection.execute("UPDATE rotation SET began_at = 'yesterday' WHERE id = ?", (rotation,))
@@ -571,7 +573,7 @@ def test_a_row_that_is_not_ours_is_an_error_of_state(journal: Journal) -> None:
 
 def test_closing_twice_is_closing(tmp_path: Path) -> None:
     """And a closed journal says so as an error of state."""
-    journal = Journal.open(tmp_path)
+    journal = SqliteJournal.open(tmp_path)
     journal.close()
     journal.close()
     with pytest.raises(StateError, match="closed"):
@@ -583,11 +585,11 @@ def test_a_damaged_journal_is_set_aside(tmp_path: Path, content: bytes) -> None:
     """The daemon goes on with a new one, the old one is kept, and the caller is told where."""
     path = tmp_path / "history.sqlite3"
     path.write_bytes(content)
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         assert journal.set_aside == tmp_path / "history.sqlite3.damaged-1"
         begin(journal)
     assert (tmp_path / "history.sqlite3.damaged-1").read_bytes() == content
-    with Journal.open(tmp_path) as again:
+    with SqliteJournal.open(tmp_path) as again:
         assert again.set_aside is None
         assert len(again.recent()) == 1
 
@@ -599,7 +601,7 @@ def test_what_lies_beside_a_damaged_journal_goes_with_it(tmp_path: Path, monkeyp
     path.write_bytes(b"no database " * 1000)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).write_bytes(b"of the old one")
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         begin(journal)
     left = {beside.name for beside in tmp_path.iterdir() if b"of the old one" in beside.read_bytes()}
     assert left == {"history.sqlite3.damaged-1-wal", "history.sqlite3.damaged-1-shm"}
@@ -610,7 +612,7 @@ def test_looking_leaves_a_damaged_journal_where_it_is(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite3"
     path.write_bytes(b"no database " * 1000)
     with pytest.raises(JournalDamagedError, match=f"^the journal {path} is damaged$") as caught:
-        Journal.look(tmp_path)
+        SqliteJournal.look(tmp_path)
     assert "when the daemon starts next" in caught.value.hint
     assert path.read_bytes() == b"no database " * 1000
     assert not list(tmp_path.glob("*.damaged-*"))
@@ -620,14 +622,14 @@ def test_damage_inside_is_found_when_opening(tmp_path: Path) -> None:
     """A page of rubbish deep in the file is seen by SQLite's own check; earlier damage stays where it was put."""
     path = tmp_path / "history.sqlite3"
     path.with_name("history.sqlite3.damaged-1").touch()
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         rotation = begin(journal)
         for _ in range(50):
             journal.step(rotation, "create", AT, name="x" * 1000)
     with path.open("r+b") as file:
         file.seek(8 * 4096)
         file.write(b"\xa5" * 8 * 4096)
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         assert journal.set_aside == tmp_path / "history.sqlite3.damaged-2"
         assert journal.recent() == []
 
@@ -635,48 +637,48 @@ def test_damage_inside_is_found_when_opening(tmp_path: Path) -> None:
 def test_a_damaged_journal_in_use_stays(tmp_path: Path) -> None:
     """Nobody moves the file away under a daemon that has it open."""
     path = tmp_path / "history.sqlite3"
-    with Journal.open(tmp_path):
+    with SqliteJournal.open(tmp_path):
         content = b"no database " * 1000
         path.with_name("history.sqlite3-wal").unlink()
         path.write_bytes(content)
         with pytest.raises(StateError, match="damaged, and another process has it open") as caught:
-            Journal.open(tmp_path)
+            SqliteJournal.open(tmp_path)
         assert "stop the daemon" in caught.value.hint
         assert path.read_bytes() == content
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     """After a downgrade the journal is neither misread nor set aside."""
-    Journal.open(tmp_path).close()
+    SqliteJournal.open(tmp_path).close()
     with sqlite3.connect(tmp_path / "history.sqlite3") as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(StateError, match=r"newer ptero-backupd \(schema 99, this one knows up to \d+\)"):
-        Journal.open(tmp_path)
+        SqliteJournal.open(tmp_path)
     assert not list(tmp_path.glob("*.damaged-*"))
 
 
 def test_an_older_schema_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was there before stays, and what is new is added, once."""
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         begin(journal)
     following = ("ALTER TABLE rotation ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm'",)
-    monkeypatch.setattr(history_file, "MIGRATIONS", (*history_file.MIGRATIONS, following))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, following))
     for _ in range(2):
-        with Journal.open(tmp_path) as journal:
+        with SqliteJournal.open(tmp_path) as journal:
             assert len(journal.recent()) == 1
             assert journal._connection.execute("SELECT mood FROM rotation").fetchone()[0] == "calm"
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a migration is none."""
-    Journal.open(tmp_path).close()
+    SqliteJournal.open(tmp_path).close()
     broken = ("ALTER TABLE rotation ADD COLUMN mood TEXT", "ALTER TABLE nowhere ADD COLUMN mood TEXT")
     with monkeypatch.context() as patch:
-        patch.setattr(history_file, "MIGRATIONS", (*history_file.MIGRATIONS, broken))
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
         with pytest.raises(StateError, match="nowhere"):
-            Journal.open(tmp_path)
-    with Journal.open(tmp_path) as journal:
+            SqliteJournal.open(tmp_path)
+    with SqliteJournal.open(tmp_path) as journal:
         begin(journal)
         columns = [row["name"] for row in journal._connection.execute("PRAGMA table_info(rotation)")]
     assert "mood" not in columns
@@ -686,7 +688,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_state(tmp_path: Path) -> No
     """The text names the journal and the reason, the hint the key of the configuration."""
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match=r"file/history.sqlite3 cannot be opened: Not a directory") as caught:
-        Journal.open(tmp_path / "file")
+        SqliteJournal.open(tmp_path / "file")
     assert "state_dir" in caught.value.hint
 
 
@@ -694,13 +696,13 @@ def test_something_else_in_the_place_of_the_file_is_an_error_of_state(tmp_path: 
     """A folder with the journal's name is not moved away."""
     (tmp_path / "history.sqlite3").mkdir()
     with pytest.raises(StateError, match="no plain file"):
-        Journal.open(tmp_path)
+        SqliteJournal.open(tmp_path)
 
 
 def test_what_alerts_remember_is_kept_and_forgotten_by_server(tmp_path: Path) -> None:
     """Written whole in one go, read back by another process."""
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         journal.watch({"survival": {"told": ["failed"]}, "creative": {"told": []}}, AT)
         journal.watch({"survival": None, "creative": {"told": ["overdue"]}, "never": None}, AT)
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         assert journal.watches() == {"creative": {"told": ["overdue"]}}

@@ -41,14 +41,14 @@ def held_by_another_process(state_dir: Path, hold: str = HOLD) -> Iterator[subpr
             process.kill()
 
 
-@pytest.fixture(params=["folder", "none"])
-def state_dir(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    """A state folder, and none."""
-    return tmp_path / "state" if request.param == "folder" else None
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    """A state folder that is not there yet."""
+    return tmp_path / "state"
 
 
-def test_a_second_holder_in_this_process_is_refused_at_once(state_dir: Path | None) -> None:
-    """Two tasks of the daemon exclude each other, with a state folder and without."""
+def test_a_second_holder_in_this_process_is_refused_at_once(state_dir: Path) -> None:
+    """Two tasks of the daemon exclude each other."""
     with server_lock(state_dir, UUID):
         with pytest.raises(ServerBusyError, match=f"server {UUID} is being rotated already") as caught:
             server_lock(state_dir, UUID).__enter__()
@@ -59,14 +59,14 @@ def test_a_second_holder_in_this_process_is_refused_at_once(state_dir: Path | No
         pass
 
 
-def test_a_lock_ends_with_an_error_too(state_dir: Path | None) -> None:
+def test_a_lock_ends_with_an_error_too(state_dir: Path) -> None:
     """A rotation that fails leaves the server free."""
     with pytest.raises(RuntimeError), server_lock(state_dir, UUID):
         raise RuntimeError
     assert not is_locked(state_dir, UUID)
 
 
-def test_a_refused_holder_does_not_free_the_lock(state_dir: Path | None) -> None:
+def test_a_refused_holder_does_not_free_the_lock(state_dir: Path) -> None:
     """POSIX locks would be lost when any descriptor of the file closes; these are not."""
     with server_lock(state_dir, UUID):
         for _ in range(2):
@@ -87,10 +87,10 @@ def test_another_process_holds_it_and_is_named(tmp_path: Path) -> None:
             pass
 
 
-def test_asking_never_takes_the_lock(state_dir: Path | None) -> None:
+def test_asking_never_takes_the_lock(state_dir: Path) -> None:
     """`status` may ask at any moment, before the first rotation too, and leaves no file behind."""
     assert not is_locked(state_dir, UUID)
-    assert state_dir is None or not state_dir.exists()
+    assert not state_dir.exists()
     with server_lock(state_dir, UUID):
         assert is_locked(state_dir, UUID)
         assert not is_locked(state_dir, "another-server")

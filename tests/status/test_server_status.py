@@ -18,6 +18,7 @@ from daemon.rotation.run import Stage
 from daemon.status.history import Ended, Good, ServerHistory, after
 from daemon.status.server_status import Kind, Work, by_trouble, progress_of, status_of
 from daemon.status.timetable import Timetable, times_of
+from tests.at_once import at_once
 from tests.web.gallery import DAY, GIB, NOW, Gallery, configured, empty, nightly, seen, snapshot
 
 MINUTE = timedelta(minutes=1)
@@ -28,7 +29,7 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
     """One server, of which nothing is known yet."""
     made = empty(configured(tmp_path, ["survival"]))
     yield made
-    made.context.journal.close()
+    at_once(made.context.close())
 
 
 def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights: Any) -> ServerHistory:
@@ -42,14 +43,14 @@ def after_nights(gallery: Gallery, *, until: timedelta = timedelta(0), **nights:
 
 def kinds(gallery: Gallery) -> list[Kind]:
     """What is wrong with the server."""
-    view = gallery.fleet_status.server("survival")
+    view = at_once(gallery.fleet_status.server("survival"))
     assert view
     return [trouble.kind for trouble in view.troubles]
 
 
 def sentences(gallery: Gallery) -> str:
     """What is wrong with the server, and what to do, in words."""
-    view = gallery.fleet_status.server("survival")
+    view = at_once(gallery.fleet_status.server("survival"))
     assert view
     return " ".join(f"{trouble.text} {trouble.hint}" for trouble in view.troubles)
 
@@ -57,7 +58,7 @@ def sentences(gallery: Gallery) -> str:
 def test_a_server_with_last_night_s_backup_is_in_order(gallery: Gallery) -> None:
     """Nothing to say of it."""
     after_nights(gallery)
-    view = gallery.fleet_status.server("survival")
+    view = at_once(gallery.fleet_status.server("survival"))
     assert view
     assert view.troubles == ()
     assert not view.overdue
@@ -194,7 +195,7 @@ def test_the_worst_comes_first(tmp_path: Path) -> None:
     gallery.stand("bad", last=Ended("manual", NOW, NOW, Result.FAILED))
     taken = snapshot(servers["full"], nightly(servers["full"], days=9), NOW)
     gallery.stand("full", snapshot=replace(taken, limit=taken.tally.used))
-    views = [gallery.fleet_status.server(name) for name in servers]
+    views = [at_once(gallery.fleet_status.server(name)) for name in servers]
     assert [view.name for view in by_trouble(view for view in views if view)] == [
         "late",
         "bad",

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import StateError
-from daemon.state import Journal, Sample, Snapshot
-from daemon.state.local import file
+from daemon.state import Sample, Snapshot
+from daemon.state.local import schema
+from daemon.state.local.journal import SqliteJournal
 
 AT = datetime(2026, 4, 1, 4, 5, tzinfo=UTC)
 UUID = "1a7ce997-259b-452e-8b4e-cecc464142ca"
@@ -16,9 +17,9 @@ NEXT = "1a7ce998-259b-452e-8b4e-cecc464142ca"
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
     """A journal on disk."""
-    with Journal.open(tmp_path) as opened:
+    with SqliteJournal.open(tmp_path) as opened:
         yield opened
 
 
@@ -27,7 +28,7 @@ def taken(server: str = UUID, at: datetime = AT, detail: str = "{}") -> Snapshot
     return Snapshot(server, "main", at, detail)
 
 
-def test_the_newest_snapshot_of_each_server_is_kept(journal: Journal) -> None:
+def test_the_newest_snapshot_of_each_server_is_kept(journal: SqliteJournal) -> None:
     """One takes the place of the one before; a server is found by its uuid, or by how that begins, on its panel."""
     journal.snapshot(taken(detail="before"), 10)
     journal.snapshot(taken(NEXT), 20)
@@ -39,7 +40,7 @@ def test_the_newest_snapshot_of_each_server_is_kept(journal: Journal) -> None:
     assert journal.last_snapshot("main", "1a7ce996") is None
 
 
-def test_a_day_ends_with_its_last_size(journal: Journal) -> None:
+def test_a_day_ends_with_its_last_size(journal: SqliteJournal) -> None:
     """However often a server is looked at."""
     journal.snapshot(taken(), 10)
     journal.snapshot(taken(at=AT + timedelta(hours=6)), 12)
@@ -48,14 +49,14 @@ def test_a_day_ends_with_its_last_size(journal: Journal) -> None:
     assert journal.trend("two") == []
 
 
-def test_a_trend_is_three_months_long(journal: Journal) -> None:
+def test_a_trend_is_three_months_long(journal: SqliteJournal) -> None:
     """It does not grow for ever."""
     for days in range(0, 200, 10):
         journal.snapshot(taken(at=AT + timedelta(days=days)), days)
     assert [sample.bytes for sample in journal.trend(UUID)] == list(range(100, 200, 10))
 
 
-def test_what_nobody_has_looked_at_for_long_is_forgotten(journal: Journal) -> None:
+def test_what_nobody_has_looked_at_for_long_is_forgotten(journal: SqliteJournal) -> None:
     """A server that is gone leaves nothing behind."""
     journal.snapshot(taken(), 10)
     journal.prune(AT + timedelta(days=100))
@@ -67,23 +68,23 @@ def test_what_nobody_has_looked_at_for_long_is_forgotten(journal: Journal) -> No
 
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     """A restarted daemon shows what it knew."""
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         journal.snapshot(taken(detail="größer"), 10)
-    with Journal.open(tmp_path) as journal:
+    with SqliteJournal.open(tmp_path) as journal:
         assert journal.last_snapshot("main", UUID) == taken(detail="größer")
 
 
 def test_a_journal_without_the_tables_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that a version before wrote."""
     with monkeypatch.context() as patch:
-        patch.setattr(file, "MIGRATIONS", file.MIGRATIONS[:1])
-        Journal.open(tmp_path).close()
-    with Journal.open(tmp_path) as journal:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        SqliteJournal.open(tmp_path).close()
+    with SqliteJournal.open(tmp_path) as journal:
         journal.snapshot(taken(), 10)
         assert journal.last_snapshot("main", UUID) == taken()
 
 
-def test_a_row_that_we_did_not_write_is_an_error_of_ours(journal: Journal) -> None:
+def test_a_row_that_we_did_not_write_is_an_error_of_ours(journal: SqliteJournal) -> None:
     """Not one of the library's."""
     journal._connection.execute("INSERT INTO snapshot VALUES (?, 'main', 'yesterday', '{}')", (UUID,))
     with pytest.raises(StateError):

@@ -14,9 +14,11 @@ from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import Order, Stage
-from daemon.state import Journal, Rotation
+from daemon.state import Rotation
+from daemon.state.local.journal import SqliteJournal
 from daemon.status.history import Good, ServerHistory
 from daemon.status.stored import from_stored, to_stored
+from tests.at_once import at_once, awaited, sqlite
 from tests.web.gallery import DAY, NOW, Gallery, backup, configured, empty, judged, nightly, open_client, snapshot
 
 UUID = "00000001-0000-4000-8000-000000000000"
@@ -24,14 +26,14 @@ SEEN = Server(UUID, "00000001", "Survival", "fsn-03", 30)
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
     """A journal on disk."""
-    with Journal.open(tmp_path) as opened:
+    with SqliteJournal.open(tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture
-def gallery(tmp_path: Path, journal: Journal) -> Gallery:
+def gallery(tmp_path: Path, journal: SqliteJournal) -> Gallery:
     """One server, of which nothing is known yet."""
     return empty(configured(tmp_path, ["survival"]), journal=journal)
 
@@ -43,7 +45,7 @@ def server_of(gallery: Gallery) -> ServerConfig:
 
 def history_of(gallery: Gallery) -> ServerHistory:
     """How it stands."""
-    return gallery.tracker.history("survival")
+    return at_once(gallery.tracker.history("survival"))
 
 
 def good(server: ServerConfig, at: datetime = NOW) -> Outcome:
@@ -72,7 +74,7 @@ def bad(result: Result = Result.FAILED, *, passing: bool = False, retry_at: date
 def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
     """Let the fleet tell of one rotation, and the journal hold it."""
     server, tracker, clock = server_of(gallery), gallery.tracker, gallery.clock
-    journal = gallery.context.journal
+    journal = sqlite(gallery.context.journal)
     order = Order(server, "schedule", clock.now())
     number = journal.begin(
         server_uuid=UUID,
@@ -83,7 +85,7 @@ def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
         start_at=order.start_at,
         at=clock.now(),
     )
-    tracker.began(order)
+    at_once(tracker.began(order))
     clock.elapsed += seconds
     if outcome.verdicts:
         journal.step(number, "created", clock.now(), uuid="u", backup="b")
@@ -93,7 +95,7 @@ def rotated(gallery: Gallery, outcome: Outcome, *, seconds: float = 60) -> None:
         "problems": [{"code": p.code, "text": p.text, "hint": p.hint} for p in outcome.problems],
     }
     journal.end(number, at=clock.now(), result=outcome.result.value, retry_at=outcome.retry_at, summary=summary)
-    tracker.ended(order, outcome)
+    at_once(tracker.ended(order, outcome))
 
 
 def test_a_good_rotation_leaves_a_snapshot_and_the_newest_good_backup(gallery: Gallery) -> None:
@@ -177,7 +179,7 @@ def test_a_restarted_daemon_knows_what_it_knew(gallery: Gallery) -> None:
     rotated(gallery, bad(retry_at=NOW + DAY))
     rotated(gallery, bad(retry_at=NOW + DAY))
     before = history_of(gallery)
-    again = empty(gallery.config, gallery.clock.now() + DAY, gallery.context.journal)
+    again = empty(gallery.config, gallery.clock.now() + DAY, sqlite(gallery.context.journal))
     after = history_of(again)
     assert (after.good_at, after.fine_at, after.failures) == (before.good_at, before.fine_at, 2)
     assert after.last == before.last
@@ -191,7 +193,7 @@ def test_a_restarted_daemon_has_watched_a_server_since_its_first_rotation(galler
     """Or a daemon that is restarted each day would never find one overdue that never had a good backup."""
     first = gallery.clock.now()
     rotated(gallery, bad())
-    assert history_of(empty(gallery.config, NOW + 3 * DAY, gallery.context.journal)).fine_at == first
+    assert history_of(empty(gallery.config, NOW + 3 * DAY, sqlite(gallery.context.journal))).fine_at == first
 
 
 def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Gallery) -> None:
@@ -223,22 +225,22 @@ def test_a_reload_disturbs_no_server_that_stays(gallery: Gallery) -> None:
 
 
 def test_nothing_is_recalled_before_somebody_asks(
-    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither at the start nor at a reload: of ten thousand servers it takes many seconds and most of the memory."""
     asked: list[str] = []
-    attempts = Journal.attempts
+    attempts = SqliteJournal.attempts
 
-    def counting(journal: Journal, server: str, limit: int) -> list[Rotation]:
+    def counting(journal: SqliteJournal, server: str, limit: int) -> list[Rotation]:
         asked.append(server)
         return attempts(journal, server, limit)
 
-    monkeypatch.setattr(Journal, "attempts", counting)
+    monkeypatch.setattr(SqliteJournal, "attempts", counting)
     gallery = empty(configured(tmp_path, ["survival", "creative"]), journal=journal)
     gallery.tracker.follow(gallery.config)
     assert (asked, gallery.tracker.histories) == ([], {})
-    gallery.tracker.history("creative")
-    gallery.tracker.history("creative")
+    at_once(gallery.tracker.history("creative"))
+    at_once(gallery.tracker.history("creative"))
     assert asked == ["creative"]
 
 
@@ -271,17 +273,18 @@ def test_a_failed_reload_is_remembered_until_one_succeeds(gallery: Gallery) -> N
 
 def test_a_journal_that_cannot_be_read_costs_only_the_memory(gallery: Gallery) -> None:
     """The daemon starts all the same, and each rotation is watched."""
-    gallery.context.journal.close()
-    tracker = empty(gallery.config, journal=gallery.context.journal).tracker
-    assert tracker.history("survival") == ServerHistory.begun(NOW)
+    journal = sqlite(gallery.context.journal)
+    journal.close()
+    tracker = empty(gallery.config, journal=journal).tracker
+    assert at_once(tracker.history("survival")) == ServerHistory.begun(NOW)
     order = Order(server_of(gallery), "schedule")
-    tracker.began(order)
-    tracker.ended(order, good(server_of(gallery)))
-    assert tracker.history("survival").snapshot
-    assert tracker.trend("survival") == []
+    at_once(tracker.began(order))
+    at_once(tracker.ended(order, good(server_of(gallery))))
+    assert at_once(tracker.history("survival")).snapshot
+    assert at_once(tracker.trend("survival")) == []
 
 
-def test_a_snapshot_written_otherwise_is_passed_over(gallery: Gallery, journal: Journal) -> None:
+def test_a_snapshot_written_otherwise_is_passed_over(gallery: Gallery, journal: SqliteJournal) -> None:
     """The next rotation brings it anew."""
     rotated(gallery, good(server_of(gallery)))
     connection: sqlite3.Connection = journal._connection
@@ -304,13 +307,13 @@ def test_lateness_is_counted_for_starts_that_the_scheduler_called(gallery: Galle
     """Not for those that waited for the rotation before them, nor for what somebody did by hand."""
     lateness, tracker, clock = gallery.tracker.counts.lateness, gallery.tracker, gallery.clock
     server = server_of(gallery)
-    tracker.began(Order(server, "schedule", clock.now() - timedelta(seconds=3)))
+    at_once(tracker.began(Order(server, "schedule", clock.now() - timedelta(seconds=3))))
     assert (lateness.sum, lateness.cumulative()[-1]) == (3.0, 1)
     clock.elapsed += 3600
-    tracker.ended(Order(server, "schedule"), bad())
-    tracker.began(Order(server, "schedule", clock.now() - timedelta(minutes=20)))
-    tracker.began(Order(server, "catch-up", clock.now() - DAY))
-    tracker.began(Order(server, "manual"))
+    at_once(tracker.ended(Order(server, "schedule"), bad()))
+    at_once(tracker.began(Order(server, "schedule", clock.now() - timedelta(minutes=20))))
+    at_once(tracker.began(Order(server, "catch-up", clock.now() - DAY)))
+    at_once(tracker.began(Order(server, "manual")))
     assert lateness.cumulative()[-1] == 1
 
 
@@ -354,7 +357,7 @@ def test_the_newest_client_of_each_panel_is_known(gallery: Gallery) -> None:
 
 def by_hand(gallery: Gallery) -> datetime:
     """Let another process rotate the server well, now; return when."""
-    journal, at = gallery.context.journal, gallery.clock.now()
+    journal, at = sqlite(gallery.context.journal), gallery.clock.now()
     number = journal.begin(
         server_uuid=UUID, server="survival", panel="main", policy="standard", trigger="manual", start_at=None, at=at
     )
@@ -366,14 +369,14 @@ def test_a_server_that_was_rotated_by_hand_is_not_overdue(gallery: Gallery) -> N
     """The journal is asked before a server is called overdue, and again a minute later at the earliest."""
     rotated(gallery, bad())
     gallery.clock.elapsed += 3 * DAY.total_seconds()
-    overdue = gallery.tracker.status("survival")
+    overdue = at_once(gallery.tracker.status("survival"))
     assert overdue
     assert overdue.overdue
     at = by_hand(gallery)
     gallery.clock.elapsed += 59
-    assert gallery.tracker.status("survival") == replace(overdue, now=gallery.clock.now())
+    assert at_once(gallery.tracker.status("survival")) == replace(overdue, now=gallery.clock.now())
     gallery.clock.elapsed += 1
-    status = gallery.tracker.status("survival")
+    status = at_once(gallery.tracker.status("survival"))
     assert status
     assert not status.overdue
     assert (status.good_at, status.history.failures) == (at, 0)
@@ -381,15 +384,15 @@ def test_a_server_that_was_rotated_by_hand_is_not_overdue(gallery: Gallery) -> N
 
 def test_the_journal_takes_nothing_back(gallery: Gallery) -> None:
     """It may have failed while the rotation that is known here ended."""
-    gallery.tracker.ended(Order(server_of(gallery), "schedule"), good(server_of(gallery)))
+    at_once(gallery.tracker.ended(Order(server_of(gallery), "schedule"), good(server_of(gallery))))
     before = history_of(gallery)
-    assert not gallery.tracker.look_again("survival")
-    gallery.context.journal.close()
-    assert not gallery.tracker.look_again("survival")
+    assert not at_once(gallery.tracker.look_again("survival"))
+    sqlite(gallery.context.journal).close()
+    assert not at_once(gallery.tracker.look_again("survival"))
     assert history_of(gallery) is before
 
 
-def test_what_alerts_wrote_is_known_of_all_servers_by_one_query(tmp_path: Path, journal: Journal) -> None:
+def test_what_alerts_wrote_is_known_of_all_servers_by_one_query(tmp_path: Path, journal: SqliteJournal) -> None:
     """Since when a server is fine, that has no rotations yet or whose last good one is long ago; a row that makes no
     sense is no row.
     """
@@ -399,31 +402,32 @@ def test_what_alerts_wrote_is_known_of_all_servers_by_one_query(tmp_path: Path, 
         NOW,
     )
     tracker = empty(configured(tmp_path, ["survival", "creative"]), journal=journal).tracker
+    at_once(tracker.read_journal())
     assert tracker.at_hand("survival") == ServerHistory(week, week, Good(week))
     assert tracker.at_hand("creative") == ServerHistory.begun(NOW)
     assert tracker.histories == {}
     assert tracker.overdue_at("survival") < NOW < tracker.overdue_at("creative")
-    status = tracker.status("survival")
+    status = at_once(tracker.status("survival"))
     assert status
     assert (status.overdue, status.good_at) == (True, week)
 
 
-def test_a_journal_that_is_opened_later_is_read_then(gallery: Gallery, journal: Journal) -> None:
+def test_a_journal_that_is_opened_later_is_read_then(gallery: Gallery, journal: SqliteJournal) -> None:
     """The state could not be used at the start, and nothing happened since."""
-    gallery.context.journal = Journal.memory()
-    again = empty(gallery.config, journal=gallery.context.journal)
+    again = empty(gallery.config, journal=SqliteJournal.memory())
     assert history_of(again) == ServerHistory.begun(NOW)
     journal.watch({"survival": {"fine_at": (NOW - DAY).isoformat()}}, NOW)
-    again.context.journal = journal
+    again.context.journal = awaited(journal)
     assert history_of(again) == ServerHistory.begun(NOW - DAY)
 
 
-def test_a_server_that_is_discovered_after_a_restart_is_known_as_well(tmp_path: Path, journal: Journal) -> None:
+def test_a_server_that_is_discovered_after_a_restart_is_known_as_well(tmp_path: Path, journal: SqliteJournal) -> None:
     """Its panel is asked only once the daemon runs; one that was taken away and comes back begins anew."""
     week = NOW - 7 * DAY
     journal.watch({"survival": {"fine_at": week.isoformat()}}, NOW)
     config = configured(tmp_path, ["survival"])
     tracker = empty(replace(config, servers={}), journal=journal).tracker
+    at_once(tracker.read_journal())
     tracker.follow(config)
     assert tracker.at_hand("survival") == ServerHistory.begun(week)
     tracker.follow(replace(config, servers={}))

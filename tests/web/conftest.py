@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.at_once import at_once
 from tests.web.gallery import Gallery, fleet
 
 
@@ -13,4 +14,4 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
     """Ten servers in every state."""
     made = fleet(tmp_path)
     yield made
-    made.context.journal.close()
+    at_once(made.context.close())

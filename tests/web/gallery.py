@@ -19,12 +19,14 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Order, RotationContext, Run, Stage
 from daemon.rotation.slots import NodeSlots
-from daemon.state import Journal
 from daemon.state import Snapshot as Stored
+from daemon.state import engine_for
+from daemon.state.local.journal import SqliteJournal
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.history import Began, Ended, ServerHistory, good_in
 from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker
+from tests.at_once import at_once, awaited, sqlite
 from tests.fakes import FakeClock
 
 KEY = "ptlc_EXAMPLE0000000000000000000000000000000000000"
@@ -59,7 +61,7 @@ class Gallery:
 
     def stand(self, name: str, **changes: Any) -> None:
         """Change how a server stands."""
-        self.tracker.histories[name] = replace(self.tracker.history(name), **changes)
+        self.tracker.histories[name] = replace(at_once(self.tracker.history(name)), **changes)
 
     def run(self, name: str, stage: Stage, since: timedelta, backup: Backup | None = None) -> None:
         """Let a rotation of that server be under way."""
@@ -98,12 +100,12 @@ def configured(folder: Path, names: Iterable[str], more: str = "", **policy: str
     return load(file, {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
 
 
-def empty(config: Config, now: datetime = NOW, journal: Journal | None = None) -> Gallery:
+def empty(config: Config, now: datetime = NOW, journal: SqliteJournal | None = None) -> Gallery:
     """A board on which nothing has happened yet."""
     clock = FakeClock(now)
-    context = RotationContext(
-        clock, journal or Journal.memory(), config.state_dir, NodeSlots(clock), config.servers.get, random.Random(1)
-    )
+    opened = awaited(journal or SqliteJournal.memory())
+    engine, slots = engine_for(config.state_dir), NodeSlots(clock)
+    context = RotationContext(clock, engine, opened, slots, config.servers.get, random.Random(1))
     tracker = StatusTracker(context)
     tracker.follow(config)
     fleet = Fleet(config, context, tracker.opening(lambda panel: open_client(panel, clock)), listeners=[tracker])
@@ -214,7 +216,7 @@ def fleet(folder: Path) -> Gallery:
             taken = histories[name].snapshot
             assert taken
             wave = int(taken.tally.bytes * (1 - ago * 0.006 + 0.01 * ((ago * 7) % 5)))
-            made.context.journal.snapshot(Stored(taken.uuid, "main", at, "{}"), wave)
+            sqlite(made.context.journal).snapshot(Stored(taken.uuid, "main", at, "{}"), wave)
         return histories[name]
 
     for name in ("survival", "archive", "hub-eu"):
@@ -259,11 +261,11 @@ def fleet(folder: Path) -> Gallery:
         taken.last, result=Result.FAILED, good=False, problems=(Problem(ProblemCode.BACKUP_SUSPICIOUS, words),)
     )
     made.stand("skyblock", last=ended, failures=1)
-    journalled(made.context.journal, servers["survival"])
+    journalled(sqlite(made.context.journal), servers["survival"])
     return made
 
 
-def journalled(journal: Journal, server: ServerConfig) -> None:
+def journalled(journal: SqliteJournal, server: ServerConfig) -> None:
     """Some rotations of that server in the journal."""
     for ago in (2, 1, 0):
         start = server.starts.latest(NOW) - ago * DAY

@@ -23,6 +23,7 @@ from daemon.web.app import make_app
 from daemon.web.fleet_page import headline
 from daemon.web.html import Html, join, tag
 from daemon.web.words import change, span, step_words
+from tests.at_once import at_once
 from tests.web.gallery import DAY, NOW, Gallery, configured, empty, judged, nightly, seen
 
 pytestmark = pytest.mark.anyio
@@ -95,7 +96,7 @@ async def test_a_fleet_that_was_never_seen_is_not_called_in_order(
     small.clock.elapsed += 5 * DAY.total_seconds()
     expected = {2: "2 of 2 servers need attention", 1: "The server needs attention", 0: expected_headline}[len(names)]
     assert f"<h1>{expected}</h1>" in await got(small, "/")
-    small.context.journal.close()
+    await small.context.close()
 
 
 async def test_each_row_tells_age_next_start_counts_and_size(gallery: Gallery) -> None:
@@ -115,7 +116,7 @@ async def test_each_row_tells_age_next_start_counts_and_size(gallery: Gallery) -
 
 def hold(gallery: Gallery) -> list[str]:
     """Let the brake hold survival's five oldest backups; return their names, oldest first."""
-    history = gallery.tracker.history("survival")
+    history = at_once(gallery.tracker.history("survival"))
     assert history.snapshot
     assert history.last
     kept, going = history.snapshot.verdicts[:-5], history.snapshot.verdicts[-5:]

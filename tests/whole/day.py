@@ -35,9 +35,12 @@ from daemon.sandbox.scenes import KEY, fleet, history
 from daemon.sandbox.world import World
 from daemon.service.life import Service
 from daemon.service.systemd import Notifier
-from daemon.state import Journal, Rotation
+from daemon.state import Rotation
+from daemon.state.local.journal import SqliteJournal
+from daemon.state.runner import Inline
 from daemon.status.fleet_status import FleetStatus
 from daemon.web.app import make_app
+from tests.at_once import sqlite
 from tests.virtual import START, VirtualClock, VirtualLoop
 from tests.whole.fleet import on_virtual_time, until
 from tests.whole.rig import InProcess
@@ -148,7 +151,7 @@ class Shown:
     app: ASGIApp | None = None
 
     def __init__(self, fleet_status: FleetStatus) -> None:
-        journal = fleet_status.tracker.context.journal
+        journal = sqlite(fleet_status.tracker.context.journal)
         journal._connection.execute("PRAGMA synchronous = OFF")  # no power fails here, and a slow disk takes its time
         Shown.app = make_app(fleet_status, lambda: HttpConfig("127.0.0.1", 0, frozenset(), None))
 
@@ -394,7 +397,9 @@ async def _spend(folder: Path, patch: pytest.MonkeyPatch, logged: list[Any]) -> 
     operator = Operator(folder / "config.toml", servers, clock)
     trouble = Trouble(world, mailbox, operator, chance)
     operator.write()
-    service = asyncio.create_task(Service(operator.read, clock, Notifier({}, clock), aside=at_once).run())
+    service = asyncio.create_task(
+        Service(operator.read, clock, Notifier({}, clock), aside=at_once, runner=Inline()).run()
+    )
     await clock.sleep(1)
     when_refused: Any = None
     for hour, action in sorted(trouble.script, key=lambda one: one[0]):
@@ -410,7 +415,7 @@ async def _spend(folder: Path, patch: pytest.MonkeyPatch, logged: list[Any]) -> 
     pages = {name: (await asked(f"/servers/{name}")).text for name in operator.servers}
     signal.raise_signal(signal.SIGTERM)
     await service
-    with Journal.open(folder / "state") as journal:
+    with SqliteJournal.open(folder / "state") as journal:
         rotations = sorted(journal.recent(limit=10_000), key=lambda row: (row.ended_at or row.began_at, row.id))
     samples = {
         (sample.name.removeprefix("ptero_backupd_"), frozenset(sample.labels.items())): sample.value

@@ -19,7 +19,8 @@ from daemon.rotation.setup import open_context
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Server
 from daemon.sandbox.world import World
-from daemon.state import Journal
+from daemon.state import engine_for
+from daemon.state.local.journal import SqliteJournal
 from tests.virtual import VirtualClock
 from tests.whole.rig import InProcess, configuration
 
@@ -41,7 +42,8 @@ class Daemons:
     @asynccontextmanager
     async def running(self, config: Config, *listeners: Listener) -> AsyncIterator[Fleet]:
         """A daemon that runs until the end of the block, and is then killed: nothing is drained, nothing written."""
-        context = open_context(config.state_dir, self.clock, config.servers.get, random.Random(self.clock.monotonic()))
+        names = random.Random(self.clock.monotonic())
+        context = await open_context(engine_for(config.state_dir), self.clock, config.servers.get, names)
         fleet = Fleet(config, context, self.open_client, listeners=listeners)
         fleet.start()
         try:
@@ -49,7 +51,7 @@ class Daemons:
         finally:
             await fleet.drain(0)
             await fleet.close()
-            context.journal.close()
+            await context.close()
 
     def open_client(self, panel: PanelConfig) -> PanelClient:
         """A client that talks to the world in this process."""
@@ -96,5 +98,5 @@ def made(daemons: Daemons, name: str = "survival") -> list[str]:
 
 def rows(daemons: Daemons, name: str = "survival") -> list[tuple[str, str | None]]:
     """Trigger and result of the journalled rotations, oldest first."""
-    with Journal.open(daemons.folder / "state") as journal:
+    with SqliteJournal.open(daemons.folder / "state") as journal:
         return [(row.trigger, row.result) for row in reversed(journal.recent(name))]

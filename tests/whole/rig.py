@@ -22,7 +22,9 @@ from daemon.sandbox.orders import Call, ConnectionLostError
 from daemon.sandbox.records import Server
 from daemon.sandbox.scenes import KEY, own_name
 from daemon.sandbox.world import World
-from daemon.state import Journal, Trigger
+from daemon.state import Trigger, engine_for
+from daemon.state.local.journal import SqliteJournal
+from tests.at_once import at_once, sqlite
 from tests.virtual import VirtualClock
 
 POLICY: Mapping[str, Any] = {
@@ -87,9 +89,8 @@ class Rig:
 
     def open_context(self) -> RotationContext:
         """Tools as a new process would open them, on the same state folder."""
-        return open_context(
-            self.folder / "state" if self.state else None, self.clock, self.current_config, random.Random(7)
-        )
+        engine = engine_for(self.folder / "state" if self.state else None)
+        return at_once(open_context(engine, self.clock, self.current_config, random.Random(7)))
 
     def current_config(self, name: str) -> ServerConfig | None:
         """The configuration of a server at this moment; neighbours keep theirs."""
@@ -97,9 +98,9 @@ class Rig:
         return self.config if name == self.config.name else run.config if run else None
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> SqliteJournal:
         """The journal of the tools."""
-        return self.context.journal
+        return sqlite(self.context.journal)
 
     def neighbour(self, name: str) -> ServerConfig:
         """Another server on the same node, configured in the same way."""
@@ -139,7 +140,7 @@ class Rig:
     async def close(self) -> None:
         """Close the client and the journal."""
         await self.client.aclose()
-        self.context.journal.close()
+        await self.context.close()
 
 
 def start_with_the_clock_set(rig: Rig, by: timedelta) -> None:

@@ -56,9 +56,9 @@ async def test_it_is_ours_in_a_new_process_and_to_a_command_by_hand(altering: Ri
     """The journal remembers it."""
     for _ in range(3):
         await night(altering)
-    altering.context.journal.close()
+    await altering.context.journal.close()
     altering.context = altering.open_context()
-    seen = await preview(altering.config, altering.client, altering.journal, altering.clock)
+    seen = await preview(altering.config, altering.client, altering.context.journal, altering.clock)
     assert [(verdict.own, verdict.action) for verdict in seen.plan.verdicts] == [(True, Action.KEEP)] * 2
     assert len(dry_run_outcome(seen).deleted) == 1
 

@@ -20,9 +20,9 @@ from daemon.sandbox import faults
 from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import BackupEnding, User, Work
-from daemon.state import Journal
 from daemon.state.local import file as history_file
 from daemon.state.local.file import is_busy
+from daemon.state.local.journal import SqliteJournal
 from tests.whole.rig import InProcess, Rig, start_with_the_clock_set
 
 pytestmark = pytest.mark.anyio
@@ -73,13 +73,13 @@ async def test_a_rotation_that_began_without_a_journal_writes_to_no_other_rotati
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The state folder comes back while it waits: its number is one of the journal in memory."""
-    rig.context.journal.close()
+    await rig.context.journal.close()
 
-    def away(*_: object) -> Journal:
+    def away(*_: object) -> SqliteJournal:
         raise StateError("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Journal, "open", away)
+        patched.setattr(SqliteJournal, "open", away)
         context = rig.context = rig.open_context()
         rig.server.coming.append(Work(seconds=600))
         first = asyncio.create_task(rig.rotate())
@@ -88,7 +88,7 @@ async def test_a_rotation_that_began_without_a_journal_writes_to_no_other_rotati
     list(rig.world.servers.values())[1].work = Work(seconds=3600)
     second = asyncio.create_task(rig.rotate(of=neighbour, with_tools=context))
     await first
-    row = context.journal.recent("creative")[0]
+    row = (await context.journal.recent("creative"))[0]
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     assert row.ended_at is None
@@ -119,7 +119,7 @@ async def test_a_dry_run_says_that_the_limit_leaves_no_way(rig: Rig) -> None:
     """All slots are locked: the rotation would be refused, so the rehearsal must say so."""
     rig.fill(3, locked=True)
     rig.server.limit = 3
-    seen = await preview(rig.config, rig.client, rig.journal, rig.clock)
+    seen = await preview(rig.config, rig.client, rig.context.journal, rig.clock)
     rehearsed = by_hand.dry_run_outcome(seen)
     real = await rig.rotate()
     assert rehearsed.result is real.result is Result.REFUSED
@@ -145,7 +145,7 @@ async def test_a_dry_run_says_what_the_key_may_not(
     rig.server.subusers["reader"] = held
     key = SecretStr("ptlc_EXAMPLE_reader")
     async with PanelClient(panel.name, panel.url, key, clock=rig.clock, transport=InProcess(rig.app)) as client:
-        rehearsed = by_hand.dry_run_outcome(await preview(rig.config, client, rig.journal, rig.clock))
+        rehearsed = by_hand.dry_run_outcome(await preview(rig.config, client, rig.context.journal, rig.clock))
         real = await rotate(Order(rig.config, "manual"), client, rig.context)
     assert rehearsed.result is real.result is result
     assert exit_code([rehearsed]) == exit_code([real])
@@ -158,7 +158,7 @@ async def test_where_no_room_may_be_made_for_the_brake_the_hint_says_how_to_lift
     rig.fill(4)
     rig.configure(keep={"last": 1}, max_deletions=1)
     rig.server.limit = 4
-    rehearsed = by_hand.dry_run_outcome(await preview(rig.config, rig.client, rig.journal, rig.clock))
+    rehearsed = by_hand.dry_run_outcome(await preview(rig.config, rig.client, rig.context.journal, rig.clock))
     real = await rig.rotate()
     assert rehearsed.result is real.result is Result.REFUSED
     assert rehearsed.problems[0].hint == real.problems[0].hint

@@ -80,7 +80,7 @@ async def test_a_narrowed_policy_waits_for_a_day_after_it_was_told(rig: Rig) -> 
         assert "held until 2026-04-02 1" in told.problems[-1].text
         assert len(told.deleted) == 1, passed
         assert len(rig.names()) == 9
-        rig.context.journal.close()
+        await rig.context.journal.close()
         rig.context = rig.open_context()
     await hours(rig, 13)
     done = await rig.rotate()
@@ -169,12 +169,12 @@ async def test_the_plan_shows_what_waits_and_until_when(rig: Rig) -> None:
     rig.configure(**BRAKE, keep={"last": 9})
     await rig.rotate()
     rig.configure(**BRAKE, keep={"last": 7})
-    seen = await preview(rig.config, rig.client, rig.journal, rig.clock)
+    seen = await preview(rig.config, rig.client, rig.context.journal, rig.clock)
     rehearsed = by_hand.dry_run_outcome(seen)
     assert (code(rehearsed), len(rehearsed.deleted)) == ((Result.REFUSED, "max-deletions"), 1)
     assert [verdict.reasons[0].rule for verdict in seen.plan.verdicts][-2:] == ["held", "held"]
     await hours(rig, 30)
-    assert len((await preview(rig.config, rig.client, rig.journal, rig.clock)).plan.held) == 2
+    assert len((await preview(rig.config, rig.client, rig.context.journal, rig.clock)).plan.held) == 2
 
 
 async def test_a_journal_that_cannot_tell_what_was_applied_lets_nothing_go(rig: Rig) -> None:
@@ -274,6 +274,6 @@ async def test_a_rehearsal_at_the_limit_knows_when_room_was_made(rig: Rig) -> No
     rig.server.limit = 20
     rig.configure(**BRAKE, keep={"last": 8})
     await rig.rotate()
-    rehearsed = by_hand.dry_run_outcome(await preview(rig.config, rig.client, rig.journal, rig.clock))
+    rehearsed = by_hand.dry_run_outcome(await preview(rig.config, rig.client, rig.context.journal, rig.clock))
     assert code(rehearsed) == (Result.REFUSED, "limit")
     assert "next at " in rehearsed.problems[-1].text

@@ -148,7 +148,7 @@ async def test_plan_and_rehearsal_show_it(rig: Rig) -> None:
     """Before anybody runs it."""
     rig.fill(5)
     rig.world.settings.skew = 60 * DAY
-    seen = await preview(rig.config, rig.client, rig.journal, rig.clock)
+    seen = await preview(rig.config, rig.client, rig.context.journal, rig.clock)
     assert (seen.plan.code, seen.plan.deletions) == ("clock", ())
     rehearsed = by_hand.dry_run_outcome(seen)
     assert (rehearsed.result, rehearsed.problems[-1].code) == (Result.REFUSED, "clock")

@@ -12,7 +12,7 @@ from daemon.rotation.run import Order, Run
 from daemon.sandbox.faults import api_limit, late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Kind, Work
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from tests.whole.fleet import Daemons, at, made, rows, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
@@ -141,8 +141,8 @@ async def test_a_journal_that_fails_in_the_middle_is_said_and_deletes_nothing(
     config = daemons.configure(keep={"last": 1})
     async with daemons.running(config):
         await until(daemons.clock, at(1, 4, 30))
-        monkeypatch.setattr(Journal, "step", full)
-        monkeypatch.setattr(Journal, "end", full)
+        monkeypatch.setattr(SqliteJournal, "step", full)
+        monkeypatch.setattr(SqliteJournal, "end", full)
         await until(daemons.clock, at(2, 4, 30))
         assert made(daemons) == ["01 04:00", "02 04:00"]
 
@@ -286,7 +286,7 @@ async def test_a_journal_that_cannot_be_read_does_not_stop_the_starts(
     def unreadable(*_: object, **__: object) -> list[object]:
         raise StateError("the journal cannot be read: disk I/O error")
 
-    monkeypatch.setattr(Journal, "recent", unreadable)
+    monkeypatch.setattr(SqliteJournal, "recent", unreadable)
     async with daemons.running(daemons.configure()):
         await until(daemons.clock, at(1, 4, 30))
     monkeypatch.undo()
@@ -298,17 +298,17 @@ async def test_listeners_are_told_and_a_broken_one_disturbs_nobody(daemons: Daem
     told: list[tuple[str, str]] = []
 
     class Broken:
-        def began(self, order: Order) -> None:
+        async def began(self, order: Order) -> None:
             raise ZeroDivisionError
 
-        def ended(self, order: Order, outcome: Outcome) -> None:
+        async def ended(self, order: Order, outcome: Outcome) -> None:
             raise ZeroDivisionError
 
     class Listening:
-        def began(self, order: Order) -> None:
+        async def began(self, order: Order) -> None:
             told.append((order.server.name, order.trigger))
 
-        def ended(self, order: Order, outcome: Outcome) -> None:
+        async def ended(self, order: Order, outcome: Outcome) -> None:
             told.append((order.server.name, f"{outcome.result}, {len(outcome.verdicts)} verdicts"))
 
     survival = next(iter(daemons.world.servers.values()))
@@ -323,7 +323,7 @@ async def test_a_bug_while_picking_up_one_server_leaves_the_others_alone(
     """The start of the daemon goes through all of them."""
     asked: list[str] = []
 
-    def broken(_fleet: object, server: ServerConfig) -> None:
+    async def broken(_fleet: object, server: ServerConfig) -> None:
         asked.append(server.name)
         raise ZeroDivisionError
 

@@ -14,7 +14,7 @@ from daemon.config.values import Config
 from daemon.core.calendar import parse_schedule
 from daemon.fleet.fleet import SLICE
 from daemon.fleet.scheduler import Scheduler
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from tests.virtual import _JumpingSelector as JumpingSelector
 from tests.whole.fleet import Daemons
 
@@ -49,8 +49,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     count(Scheduler, "put")
     count(Scheduler, "remove")
-    count(Journal, "attempts")
-    count(Journal, "recent")
+    count(SqliteJournal, "attempts")
+    count(SqliteJournal, "recent")
     count(CronSim, "__init__")
     return counts
 
@@ -115,9 +115,9 @@ async def test_rotations_that_start_together_open_their_rows_one_at_a_time(
     for number in range(40):
         daemons.world.add_server(f"server-{number}", owner=first.owner, node=first.node)
     turn, turns = 0, list[int]()
-    begin, select = Journal.begin, JumpingSelector.select
+    begin, select = SqliteJournal.begin, JumpingSelector.select
 
-    def beginning(journal: Journal, **given: Any) -> int:
+    def beginning(journal: SqliteJournal, **given: Any) -> int:
         turns.append(turn)
         return begin(journal, **given)
 
@@ -126,7 +126,7 @@ async def test_rotations_that_start_together_open_their_rows_one_at_a_time(
         turn += 1
         return select(selector, timeout)
 
-    monkeypatch.setattr(Journal, "begin", beginning)
+    monkeypatch.setattr(SqliteJournal, "begin", beginning)
     monkeypatch.setattr(JumpingSelector, "select", selecting)
     async with daemons.running(daemons.configure()):
         await daemons.clock.sleep(30)

@@ -94,7 +94,7 @@ async def test_one_that_is_made_as_usual_is_not_told(rig: Rig, history: list[str
 async def test_a_rehearsal_says_that_it_would_adopt_it(rig: Rig, history: list[str]) -> None:
     """It creates none, and counts the pending one as the new one, as the rotation will."""
     uuid = pending(rig, minutes=60)
-    rehearsed = dry_run_outcome(await preview(rig.config, rig.client, rig.journal, rig.clock))
+    rehearsed = dry_run_outcome(await preview(rig.config, rig.client, rig.context.journal, rig.clock))
     assert rehearsed.created is not None
     assert rehearsed.created.uuid == uuid
     backup = rig.server.backups[uuid]
@@ -110,14 +110,14 @@ async def test_a_rehearsal_at_the_limit_adopts_without_room(rig: Rig, history: l
     pending(rig, minutes=60)
     rig.server.limit = 6
     rig.configure(keep={"last": 10})
-    rehearsed = dry_run_outcome(await preview(rig.config, rig.client, rig.journal, rig.clock))
+    rehearsed = dry_run_outcome(await preview(rig.config, rig.client, rig.context.journal, rig.clock))
     assert (rehearsed.result, rehearsed.deleted) == (Result.DONE, ())
 
 
 async def test_a_rehearsal_says_which_ones_are_stuck(rig: Rig, history: list[str]) -> None:
     """As the rotation does; it makes a new one then."""
     pending(rig, minutes=7 * 60)
-    rehearsed = dry_run_outcome(await preview(rig.config, rig.client, rig.journal, rig.clock))
+    rehearsed = dry_run_outcome(await preview(rig.config, rig.client, rig.context.journal, rig.clock))
     assert rehearsed.created is None
     assert [problem.code for problem in rehearsed.problems] == ["stuck"]
     assert [problem.code for problem in (await rig.rotate()).problems] == ["stuck"]

@@ -11,14 +11,14 @@ from daemon.errors import StateError
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Change, Server, Work
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from tests.whole.fleet import Daemons, at, made, rows, until
 from tests.whole.rig import Rig
 
 pytestmark = pytest.mark.anyio
 
 
-def unreadable(_: Journal) -> AbstractContextManager[None]:
+def unreadable(_: SqliteJournal) -> AbstractContextManager[None]:
     """A disk that lets nothing be read."""
     raise StateError("the journal cannot be read: disk I/O error")
 
@@ -117,7 +117,7 @@ async def test_a_start_whose_rotation_is_under_way_is_not_served_again_because_n
         await until(daemons.clock, at(1, 12))
         survival.coming.append(Work(seconds=600, outcome=outcome))
         await until(daemons.clock, at(2, 4, 5))
-        monkeypatch.setattr(Journal, "_reading", unreadable)
+        monkeypatch.setattr(SqliteJournal, "_reading", unreadable)
         fleet.reload(daemons.configure({"survival": survival}, splay="0s", schedule="0 4,16 * * *"))
         await until(daemons.clock, at(2, 6))
     assert made(daemons)[2:] == expected
@@ -133,7 +133,7 @@ async def test_a_name_that_stood_for_another_server_for_a_moment_gets_no_second_
         await until(daemons.clock, at(1, 12))
         survival.work = Work(seconds=600)
         await until(daemons.clock, at(2, 4, 5))
-        monkeypatch.setattr(Journal, "_reading", unreadable)
+        monkeypatch.setattr(SqliteJournal, "_reading", unreadable)
         fleet.reload(daemons.configure({"survival": creative}, splay="0s"))
         await until(daemons.clock, at(2, 4, 6))
         fleet.reload(config)

@@ -29,8 +29,9 @@ from daemon.sandbox.scenes import KEY, fleet, history
 from daemon.sandbox.world import World
 from daemon.service.life import Service
 from daemon.service.systemd import Notifier
-from daemon.state import Journal
-from daemon.state.local.journal import FILE_NAME
+from daemon.state.local.journal import SqliteJournal
+from daemon.state.local.store import FILE_NAME
+from daemon.state.runner import Inline
 from tests.leaks import leaks, stored
 from tests.virtual import START, VirtualClock, VirtualLoop
 from tests.whole.day import Mailbox, Operator, asked, at_once, connect, orders
@@ -100,7 +101,7 @@ class Soak:
     async def spend(self) -> AsyncIterator[Look]:
         """Let the day pass, and look at the end of each hour."""
         self.operator.write()
-        service = Service(self.operator.read, self.clock, Notifier({}, self.clock), aside=at_once)
+        service = Service(self.operator.read, self.clock, Notifier({}, self.clock), aside=at_once, runner=Inline())
         life = asyncio.create_task(service.run())
         for hour in range(1, HOURS + 1):
             self._trouble()
@@ -179,7 +180,9 @@ def test_a_day_of_work_and_trouble_leaves_nothing_growing_and_no_secret(
 ) -> None:
     """Objects and their size, tasks, open files and the journal: after a day as after four hours."""
     monkeypatch.setattr(daemon.fleet.fleet, "PRUNE_SECONDS", 3600.0)
-    monkeypatch.setattr(Journal, "prune", lambda journal, now, prune=Journal.prune: prune(journal, now, KEPT))
+    monkeypatch.setattr(
+        SqliteJournal, "prune", lambda journal, now, prune=SqliteJournal.prune: prune(journal, now, KEPT)
+    )
 
     async def spend() -> list[Look]:
         soak = Soak(tmp_path, monkeypatch)

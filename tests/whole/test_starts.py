@@ -15,7 +15,8 @@ from daemon.rotation.setup import open_context
 from daemon.sandbox.faults import error_after, node_error, refused, web_page, without
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Work
-from daemon.state import Journal
+from daemon.state import engine_for
+from daemon.state.local.journal import SqliteJournal
 from tests.whole.fleet import Daemons, at, made, on_virtual_time, rows, until
 
 pytestmark = pytest.mark.anyio
@@ -54,10 +55,10 @@ async def test_a_start_makes_its_own_backup_though_one_was_left_by_a_clock_that_
         await until(daemons.clock, at(12, 4, 5))
     await until(daemons.clock, at(12, 5))
     daemons.clock.start -= timedelta(days=10)
-    context = open_context(config.state_dir, daemons.clock, config.servers.get, random.Random(3))
+    context = await open_context(engine_for(config.state_dir), daemons.clock, config.servers.get, random.Random(3))
     async with client_of(daemons, config) as client:
         await rotate(Order(config.servers["survival"], "schedule", at(2, 4)), client, context)
-    context.journal.close()
+    await context.close()
     assert len(made(daemons)) == before + 2
 
 
@@ -115,10 +116,10 @@ async def test_a_killed_rotation_is_picked_up_though_somebody_tried_by_hand_mean
     async with daemons.running(config):
         daemons.world.faults.order(web_page(502), on=Call.LIST, times=3)  # the daemon is before its create
         await until(daemons.clock, at(2, 4, 0, 1))
-        context = open_context(config.state_dir, daemons.clock, config.servers.get, random.Random(3))
+        context = await open_context(engine_for(config.state_dir), daemons.clock, config.servers.get, random.Random(3))
         async with client_of(daemons, config) as client:
             busy = await rotate(Order(config.servers["survival"], "manual"), client, context)
-        context.journal.close()
+        await context.journal.close()
         assert busy.result == "skipped"
         assert len(made(daemons)) == before
     async with daemons.running(config):
@@ -233,7 +234,7 @@ def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         raise StateError("the step cannot be written: database or disk is full")
 
     for write in ("begin", "step", "end"):
-        monkeypatch.setattr(Journal, write, full)
+        monkeypatch.setattr(SqliteJournal, write, full)
 
 
 @pytest.mark.parametrize("killed_after", [1, 200])
@@ -302,7 +303,7 @@ async def test_a_start_whose_two_backups_failed_is_not_resumed(daemons: Daemons)
         await until(daemons.clock, at(2, 3, 59))
         survival.work = Work(seconds=300, outcome=BackupEnding.FAILED)
         await until(daemons.clock, at(2, 4, 30))
-    with Journal.open(daemons.folder / "state") as journal:
+    with SqliteJournal.open(daemons.folder / "state") as journal:
         journal.begin(
             server_uuid=survival.uuid,
             server="survival",

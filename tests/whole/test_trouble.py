@@ -18,7 +18,7 @@ from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import BackupEnding, Change, Kind, State, Work
 from daemon.sandbox.scenes import own_name
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
@@ -370,7 +370,7 @@ async def test_one_rotation_at_a_time_per_server(rig: Rig) -> None:
     assert (first.result, second.result) == (Result.DONE, Result.SKIPPED)
     assert problem(second)[0] == "busy"
     assert rig.requests(Call.CREATE) == 1
-    other.journal.close()
+    await other.journal.close()
 
 
 async def test_a_backup_locked_meanwhile_is_spared_though_the_listing_is_older(rig: Rig, history: list[str]) -> None:
@@ -513,12 +513,12 @@ async def test_a_state_that_fails_meanwhile_is_opened_anew(
         (state / "history.sqlite3").rename(state / "before")
         shutil.copy(state / "before", state / "history.sqlite3")
     if noticed:
-        keep_state(rig.context)
+        await keep_state(rig.context)
         assert rig.context.state_trouble is None
     rig.fill(5)
     outcome = await rig.rotate()
     assert (outcome.result, len(outcome.deleted) > 0, outcome.problems) == (Result.DONE, True, ())
-    with Journal.open(state) as journal:
+    with SqliteJournal.open(state) as journal:
         assert [row.result for row in journal.recent(limit=1)] == ["done"]
 
 
@@ -528,7 +528,7 @@ async def test_while_the_state_fails_it_is_known_and_mended_at_the_next_rotation
     locks.write_text("a file where the folder should be")
     outcome = await rig.rotate()
     assert (problem(outcome)[0], outcome.deleted) == ("journal", ())
-    keep_state(rig.context)
+    await keep_state(rig.context)
     trouble = rig.context.state_trouble
     assert trouble is not None
     assert "locks" in trouble.text
@@ -546,7 +546,7 @@ async def test_a_journal_that_another_holds_is_waited_for(rig: Rig, history: lis
     rotation = asyncio.create_task(rig.rotate())
     await rig.clock.sleep(20)
     before = rig.context.state_trouble
-    keep_state(rig.context)
+    await keep_state(rig.context)
     after = rig.context.state_trouble
     assert isinstance(before, JournalBusyError)
     assert isinstance(after, JournalBusyError)

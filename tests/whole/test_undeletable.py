@@ -401,7 +401,7 @@ async def test_what_may_have_no_file_is_not_told_as_the_newest_good_one(rig: Rig
 
 
 async def survey_of(rig: Rig) -> Preview:
-    return await preview(rig.config, rig.client, rig.journal, rig.clock)
+    return await preview(rig.config, rig.client, rig.context.journal, rig.clock)
 
 
 # A node in trouble ----------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from daemon.panel.download import FileHost
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.preview import Preview
 from daemon.rotation.setup import open_client
-from daemon.state import Journal
+from daemon.state import engine_for
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import ProgressListener, Source
 
@@ -63,10 +63,16 @@ class DownloadSession:
         if backup.uuid not in self.seen.asked or self.state_dir is None:
             return
         try:
-            with Journal.open(self.state_dir) as journal:
-                journal.asked_no_more(self.seen.server.uuid, backup.uuid)
+            self.runner.run(self._forget_deletion(backup))
         except StateError as error:
             say(f"warning: it has its file, and rotations go on as if it had none: {error.text}")
+
+    async def _forget_deletion(self, backup: Backup) -> None:
+        journal = await engine_for(self.state_dir).open()
+        try:
+            await journal.asked_no_more(self.seen.server.uuid, backup.uuid)
+        finally:
+            await journal.close()
 
     @contextmanager
     def source(self, backup: Backup) -> Iterator[tuple[Source, Expected]]:

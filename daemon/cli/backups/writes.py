@@ -211,7 +211,7 @@ def delete_backups(settings: Settings, name: str, deletion: Deletion, *, yes: bo
 async def _delete_named(operation: Operation, wanted: Sequence[str], *, yes: bool) -> Sequence[OperationResult]:
     seen = await operation.look()
     journal = operation.run.context.journal
-    verdicts, missing = pick_or_gone(seen, wanted, lambda backup: journal.knows(seen.server.uuid, backup))
+    verdicts, missing = await pick_or_gone(seen, wanted, lambda backup: journal.knows(seen.server.uuid, backup))
     handled = [gone(uuid) for uuid in missing]
     handled += [hindered for verdict in verdicts if (hindered := obstacle(verdict.backup, verdict.state))]
     free = [verdict for verdict in verdicts if obstacle(verdict.backup) is None]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from daemon.alerts import refuse_unusable
 from daemon.cli.context import begin
@@ -13,12 +12,12 @@ from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.values import Config
 from daemon.documents.commands import checked
-from daemon.errors import ProblemCode, StateError
+from daemon.errors import ProblemCode
 from daemon.fleet.discovery import look
 from daemon.operations.check import check_configuration, check_panels, check_state, exit_code
 from daemon.operations.findings import Finding, Level
 from daemon.rotation.setup import open_clients
-from daemon.state import Journal
+from daemon.state import engine_for, looked_into
 
 
 def check_all(settings: Settings, *, offline: bool, as_json: bool) -> int:
@@ -34,7 +33,7 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
         if as_json:
             write_json(checked((), error.problems))
         raise
-    findings = (*check_configuration(config), check_state(config.state_dir))
+    findings = (*check_configuration(config), await check_state(config.state_dir))
     if not offline:
         findings += await _ask(config)
     if as_json:
@@ -46,19 +45,13 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
 
 async def _ask(config: Config) -> tuple[Finding, ...]:
     clock = SystemClock()
-    with _journal(config.state_dir) as journal:
-        async with open_clients(config.panels.values(), clock, say) as clients:
-            coverage, _ = await look(config, clients)  # a panel that does not answer is found by the check itself
-            skipped = [_skipped(name, why) for name, why in coverage.skipped.items()]
-            return (*await check_panels(coverage.config, clients, clock, journal.altered), *skipped)
-
-
-def _journal(state_dir: Path | None) -> Journal:
-    """Return the journal, or an empty one if it cannot be read; the check of the state reports that."""
-    try:
-        return (Journal.look(state_dir) if state_dir else None) or Journal.memory()
-    except StateError:
-        return Journal.memory()
+    async with (
+        looked_into(engine_for(config.state_dir), despite_trouble=True) as journal,  # which the check of the state says
+        open_clients(config.panels.values(), clock, say) as clients,
+    ):
+        coverage, _ = await look(config, clients)  # a panel that does not answer is found by the check itself
+        skipped = [_skipped(name, why) for name, why in coverage.skipped.items()]
+        return (*await check_panels(coverage.config, clients, clock, journal.altered), *skipped)
 
 
 def _skipped(server: str, why: str) -> Finding:

@@ -1,5 +1,6 @@
 """`history`: past rotations, as they were journalled."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,16 +17,13 @@ from daemon.config.values import Config
 from daemon.core.units import format_duration
 from daemon.documents.commands import recorded_whole
 from daemon.errors import Exit
-from daemon.state import Rotation
-from daemon.state.local.locks import is_locked
+from daemon.state import Locks, Rotation, engine_for
 
 
 def show_history(settings: Settings, server: str | None, *, limit: int, as_json: bool) -> int:
     """Show the newest rotations of all servers, or of one, even if it is no longer configured."""
     config = begin(settings)
-    with opened_journal(config.state_dir) as journal:
-        rotations = journal.recent(server, limit)
-        alive = _alive(journal.running(), config.state_dir)
+    rotations, alive = asyncio.run(_remembered(config.state_dir, server, limit))
     if server is not None and not rotations and server not in config.servers:
         raise unknown("server", server, tuple(config.servers))
     if as_json:
@@ -36,10 +34,17 @@ def show_history(settings: Settings, server: str | None, *, limit: int, as_json:
     return Exit.DONE
 
 
-def _alive(unfinished: Sequence[Rotation], state_dir: Path | None) -> set[int]:
+async def _remembered(state_dir: Path | None, server: str | None, limit: int) -> tuple[list[Rotation], set[int]]:
+    """Return the newest rotations, and which of them a process still runs."""
+    engine = engine_for(state_dir)
+    async with opened_journal(engine, state_dir) as journal:
+        return await journal.recent(server, limit), await _alive(await journal.running(), engine.locks)
+
+
+async def _alive(unfinished: Sequence[Rotation], locks: Locks) -> set[int]:
     """Return which of these rotations, newest first, a process still runs: of one server only the newest can be."""
     newest = {rotation.server_uuid: rotation.id for rotation in reversed(unfinished)}
-    return {number for server_uuid, number in newest.items() if is_locked(state_dir, server_uuid)}
+    return {number for server_uuid, number in newest.items() if await locks.is_held(server_uuid)}
 
 
 def _row(rotation: Rotation, config: Config, *, alive: bool) -> tuple[str, ...]:

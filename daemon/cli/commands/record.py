@@ -1,23 +1,22 @@
 """Reading the journal for `history` and `status`, without creating one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from daemon.cli.ui.output import say
-from daemon.state import Journal, Rotation
+from daemon.state import Engine, Journal, Rotation, looked_into
 
 
-@contextmanager
-def opened_journal(state_dir: Path | None) -> Iterator[Journal]:
-    """Return the journal of that folder; if there is none, say why and return an empty one."""
-    journal = None
-    if state_dir is None:
-        say('note: state_dir is "none", so nothing is remembered')
-    elif (journal := Journal.look(state_dir)) is None:
-        say(f"note: there is no journal in {state_dir} yet")
-    with journal or Journal.memory() as opened:
-        yield opened
+@asynccontextmanager
+async def opened_journal(engine: Engine, state_dir: Path | None) -> AsyncIterator[Journal]:
+    """Give the engine's journal; if there is none, say why and give an empty one."""
+    async with looked_into(engine) as journal:
+        if state_dir is None:
+            say('note: state_dir is "none", so nothing is remembered')
+        elif not journal.persistent:
+            say(f"note: there is no journal in {state_dir} yet")
+        yield journal
 
 
 def step_of(rotation: Rotation) -> str | None:

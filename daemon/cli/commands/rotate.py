@@ -14,7 +14,7 @@ from daemon.config.values import Config, ServerConfig
 from daemon.core.units import format_moment, format_size
 from daemon.documents.commands import rotated
 from daemon.errors import Exit, UsageError
-from daemon.operations.rotations import dry_run_outcome, preview_servers, rotate_servers
+from daemon.operations.rotations import dry_run_outcome, is_rotated, preview_servers, rotate_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
 from daemon.rotation.run import Run, Stage
 
@@ -43,7 +43,7 @@ async def _rotate(
     state_dir, clock = config.state_dir, SystemClock()
     if dry_run:
         seen = await preview_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, tell=say)
-        outcomes = [dry_run_outcome(each, state_dir=state_dir) for each in seen]
+        outcomes = [dry_run_outcome(each, busy=await is_rotated(each, state_dir)) for each in seen]
     else:
         outcomes = await rotate_servers(
             servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, left=_say_left, tell=say

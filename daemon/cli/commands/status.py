@@ -4,6 +4,7 @@ It shows what the daemon's page shows, from the journal, the locks and the sched
 once and as well while a panel is down.
 """
 
+import asyncio
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -29,9 +30,7 @@ from daemon.documents.commands import Document, moment, recorded
 from daemon.documents.status import held, troubles
 from daemon.errors import Exit, StateError
 from daemon.fleet.discovery import remembered
-from daemon.state import Journal, Rotation
-from daemon.state.local.locks import is_locked
-from daemon.state.local.presence import daemon_of
+from daemon.state import Journal, Locks, Rotation, engine_for
 from daemon.status import stored
 from daemon.status.history import Good, ServerHistory, ended_of, history_of
 from daemon.status.server_status import ServerStatus, age_of, status_of
@@ -69,28 +68,35 @@ def show_status(settings: Settings, *, as_json: bool) -> int:
 
     Where the configuration on disk is refused and a daemon goes on with the one before, its journal tells the servers.
     """
+    return asyncio.run(_status(settings, as_json=as_json))
+
+
+async def _status(settings: Settings, *, as_json: bool) -> int:
     now = SystemClock().now()
     try:
         config = begin(settings)
     except ConfigError as error:
         state_dir = remembered_state_folder(settings.config, os.environ)
-        if daemon_of(state_dir) is None:
+        engine = engine_for(state_dir)
+        if await engine.presence.daemon() is None:
             raise
         say_trouble(error.text)
         say("note: the daemon goes on with the configuration before; its journal tells of the servers")
-        with opened_journal(state_dir) as journal:
-            shown = _journalled(journal, state_dir, now)
+        async with opened_journal(engine, state_dir) as journal:
+            shown = await _journalled(journal, engine.locks, now)
     else:
         state_dir = config.state_dir
-        with opened_journal(state_dir) as journal:
-            servers = remembered(config, journal.recent(limit=LOOKED_AT)).servers if config.discover else config.servers
-            shown = _configured(servers.values(), journal, state_dir, now)
-    _show(shown, state_dir, now, as_json=as_json)
+        engine = engine_for(state_dir)
+        async with opened_journal(engine, state_dir) as journal:
+            servers = remembered(config, await journal.recent(limit=LOOKED_AT) if config.discover else ()).servers
+            shown = await _configured(servers.values(), journal, engine.locks, now)
+    _show(shown, state_dir, await engine.presence.daemon(), now, as_json=as_json)
     return Exit.DONE
 
 
-def _show(servers: Sequence[Shown], state_dir: Path | None, now: datetime, *, as_json: bool) -> None:
-    process = daemon_of(state_dir)
+def _show(
+    servers: Sequence[Shown], state_dir: Path | None, process: int | None, now: datetime, *, as_json: bool
+) -> None:
     if as_json:
         running = None if process is None else {"process": process}
         write_json({"now": moment(now), "daemon": running, "servers": [_document(one) for one in servers]})
@@ -101,29 +107,27 @@ def _show(servers: Sequence[Shown], state_dir: Path | None, now: datetime, *, as
         show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *lines)
 
 
-def _configured(
-    servers: Iterable[ServerConfig], journal: Journal, state_dir: Path | None, now: datetime
-) -> list[Shown]:
+async def _configured(servers: Iterable[ServerConfig], journal: Journal, locks: Locks, now: datetime) -> list[Shown]:
     """Return how these servers stand, each by its configuration."""
-    running, watched, new = journal.running(), dict[str, ServerHistory](), ServerHistory.begun(now)
+    running, watched, new = await journal.running(), dict[str, ServerHistory](), ServerHistory.begun(now)
     with suppress(StateError):  # it says little that the rotations do not
-        watched = stored.watched(journal)
+        watched = await stored.watched(journal)
     return [
-        _of_server(server, journal, watched.get(server.name, new), running=running, state_dir=state_dir, now=now)
+        await _of_server(server, journal, watched.get(server.name, new), running=running, locks=locks, now=now)
         for server in servers
     ]
 
 
-def _of_server(
+async def _of_server(
     server: ServerConfig,
     journal: Journal,
     begun: ServerHistory,
     *,
     running: Sequence[Rotation],
-    state_dir: Path | None,
+    locks: Locks,
     now: datetime,
 ) -> Shown:
-    rows, snapshot = stored.look(journal, server)
+    rows, snapshot = await stored.look(journal, server)
     history = history_of(rows, snapshot, begun)
     unfinished = next((row for row in running if stored.is_of(row, server)), None)
     return Shown(
@@ -135,22 +139,22 @@ def _of_server(
         status=status_of(server, history, now),
         last=next((row for row in rows if row.ended_at is not None), None),
         open=unfinished,
-        alive=unfinished is not None and is_locked(state_dir, unfinished.server_uuid),
+        alive=unfinished is not None and await locks.is_held(unfinished.server_uuid),
     )
 
 
-def _journalled(journal: Journal, state_dir: Path | None, now: datetime) -> list[Shown]:
+async def _journalled(journal: Journal, locks: Locks, now: datetime) -> list[Shown]:
     """Every server that was rotated lately, by its name."""
     by_name: dict[str, list[Rotation]] = {}
-    for row in journal.recent(limit=LOOKED_AT):
+    for row in await journal.recent(limit=LOOKED_AT):
         by_name.setdefault(row.server, []).append(row)
-    return [_of_rows(rows, journal, state_dir, now) for _, rows in sorted(by_name.items())]
+    return [await _of_rows(rows, journal, locks, now) for _, rows in sorted(by_name.items())]
 
 
-def _of_rows(rows: Sequence[Rotation], journal: Journal, state_dir: Path | None, now: datetime) -> Shown:
+async def _of_rows(rows: Sequence[Rotation], journal: Journal, locks: Locks, now: datetime) -> Shown:
     """Return what the journal has of a server: its rotations, newest first, and its backups as last judged."""
     newest = rows[0]
-    snapshot = stored.last_snapshot(journal, newest.panel, newest.server_uuid)
+    snapshot = await stored.last_snapshot(journal, newest.panel, newest.server_uuid)
     unfinished = next((row for row in rows if row.ended_at is None), None)
     return Shown(
         server=newest.server,
@@ -161,7 +165,7 @@ def _of_rows(rows: Sequence[Rotation], journal: Journal, state_dir: Path | None,
         status=None,
         last=next((row for row in rows if row.ended_at is not None), None),
         open=unfinished,
-        alive=unfinished is not None and is_locked(state_dir, unfinished.server_uuid),
+        alive=unfinished is not None and await locks.is_held(unfinished.server_uuid),
     )
 
 

@@ -1,4 +1,4 @@
-"""The journal's file: opened, migrated, and set aside where it is damaged.
+"""The journal's file: opened, and set aside where it is damaged.
 
 Several processes have it open at once (the daemon, `status`, a `rotate` by hand). Each holds a shared lock on a file
 beside it, so that a damaged journal is set aside only by one that is alone with it. What is committed survives a kill
@@ -15,8 +15,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from daemon.clock import pause
-from daemon.errors import JournalBusyError, JournalDamagedError, StateError
+from daemon.errors import DiskFullError, JournalBusyError, JournalDamagedError, StateError
 from daemon.files import as_owner, make_folder, open_private, opened_folder, refuse_foreign
+from daemon.state.local.schema import migrate
 
 BUSY_SECONDS = 1.0  # the daemon itself stands still so long; others write for milliseconds
 _WITHOUT_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
@@ -26,107 +27,6 @@ BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside the file, which it opens by its name and through any link."""
 
 SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF")
-
-# The schema, one entry a version. An entry that was released never changes; a new one only adds (columns with a
-# default, tables), since a daemon of the version before may still have the file open.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE rotation (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            server_uuid TEXT NOT NULL,
-            server TEXT NOT NULL,
-            panel TEXT NOT NULL,
-            policy TEXT NOT NULL,
-            trigger TEXT NOT NULL,
-            start_at TEXT,
-            began_at TEXT NOT NULL,
-            ended_at TEXT,
-            result TEXT,
-            retry_at TEXT,
-            backup_uuid TEXT,
-            summary TEXT NOT NULL DEFAULT '{}'
-        )""",
-        "CREATE INDEX rotation_by_server ON rotation (server_uuid, id)",
-        "CREATE INDEX rotation_by_name ON rotation (server, id)",
-        "CREATE INDEX rotation_unfinished ON rotation (server_uuid, id) WHERE ended_at IS NULL",
-        """CREATE TABLE step (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            rotation INTEGER NOT NULL REFERENCES rotation (id) ON DELETE CASCADE,
-            at TEXT NOT NULL,
-            name TEXT NOT NULL,
-            detail TEXT NOT NULL
-        )""",
-        "CREATE INDEX step_by_rotation ON step (rotation, id)",
-        """CREATE TABLE accepted (
-            server_uuid TEXT NOT NULL,
-            backup_uuid TEXT NOT NULL,
-            at TEXT NOT NULL,
-            PRIMARY KEY (server_uuid, backup_uuid)
-        )""",
-    ),
-    (
-        """CREATE TABLE snapshot (
-            server_uuid TEXT PRIMARY KEY,
-            panel TEXT NOT NULL,
-            at TEXT NOT NULL,
-            detail TEXT NOT NULL
-        )""",
-        """CREATE TABLE trend (
-            server_uuid TEXT NOT NULL,
-            day TEXT NOT NULL,
-            bytes INTEGER NOT NULL,
-            PRIMARY KEY (server_uuid, day)
-        )""",
-    ),
-    ("CREATE TABLE watch (server TEXT PRIMARY KEY, watch TEXT NOT NULL, at TEXT NOT NULL)",),
-    (
-        """CREATE TABLE alert (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            receiver TEXT NOT NULL,
-            server TEXT NOT NULL,
-            event TEXT NOT NULL,
-            message TEXT NOT NULL,
-            at TEXT NOT NULL,
-            UNIQUE (receiver, server, event)
-        )""",
-    ),
-    (
-        """CREATE TABLE deleted_by_hand (
-            server_uuid TEXT NOT NULL,
-            backup_uuid TEXT NOT NULL,
-            at TEXT NOT NULL,
-            PRIMARY KEY (server_uuid, backup_uuid)
-        )""",
-    ),
-    (
-        """CREATE TABLE applied (
-            server_uuid TEXT PRIMARY KEY,
-            retention TEXT,
-            passed TEXT NOT NULL,
-            coming TEXT,
-            told_at TEXT
-        )""",
-    ),
-    (
-        """CREATE TABLE altered (
-            server_uuid TEXT NOT NULL,
-            backup_uuid TEXT NOT NULL,
-            name TEXT NOT NULL,
-            asked TEXT NOT NULL,
-            at TEXT NOT NULL,
-            PRIMARY KEY (server_uuid, backup_uuid)
-        )""",
-    ),
-    ("CREATE TABLE listing (server_uuid TEXT PRIMARY KEY, at TEXT NOT NULL, backups TEXT NOT NULL)",),
-    (
-        """CREATE TABLE asked (
-            server_uuid TEXT NOT NULL,
-            backup_uuid TEXT NOT NULL,
-            at TEXT NOT NULL,
-            PRIMARY KEY (server_uuid, backup_uuid)
-        )""",
-    ),
-)
 
 
 @contextmanager
@@ -175,12 +75,12 @@ def in_memory() -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn what sqlite3 and the system raise into StateError, JournalBusyError where another holds the file."""
+    """Turn what sqlite3 and the system raise into StateError, or what of it says that it passes by itself."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        kind = JournalBusyError if is_busy(error) else StateError
+        kind = JournalBusyError if is_busy(error) else DiskFullError if _is_full(error) else StateError
         raise kind(f"{doing}: {reason}") from error
 
 
@@ -191,12 +91,11 @@ def is_busy(error: Exception) -> bool:
     return isinstance(error, BlockingIOError)
 
 
-def lacks_room(error: StateError) -> bool:
-    """Whether there is nothing wrong but that the disk is full: what is open then is best left open."""
-    cause = error.__cause__
-    if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
+def _is_full(error: sqlite3.Error | OSError) -> bool:
+    """Whether there is nothing wrong but that the disk is full."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def set_patience(connection: sqlite3.Connection, seconds: float) -> None:
@@ -241,19 +140,6 @@ def connected(path: Path | None, *, keep: bool = False) -> Iterator[sqlite3.Conn
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Begin as a writer at once, so that two processes queue instead of failing half-way."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):  # SQLite itself rolls back after some errors
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
 def synced(connection: sqlite3.Connection) -> Iterator[None]:
     """What is committed in this block is on the disk when it is committed, and all before it too."""
     connection.execute("PRAGMA synchronous = FULL")
@@ -261,27 +147,6 @@ def synced(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def migrate(connection: sqlite3.Connection, title: str) -> None:
-    """Bring the schema to our version; refuse one from the future."""
-    if _version(connection) == len(MIGRATIONS):
-        return
-    with transaction(connection):
-        version = _version(connection)  # again, now that nobody else can migrate
-        if version > len(MIGRATIONS):
-            raise StateError(
-                f"the journal {title} was written by a newer ptero-backupd (schema {version}, this one knows up to"
-                f" {len(MIGRATIONS)})",
-                hint="install that version again, or move the file away",
-            )
-        for statement in (statement for migration in MIGRATIONS[version:] for statement in migration):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _set_aside(path: Path, *, alone: bool) -> Path:

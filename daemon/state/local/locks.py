@@ -15,24 +15,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from daemon.clock import pause
 from daemon.errors import ServerBusyError, StateError
 from daemon.files import make_folder, open_private, opened_folder, try_folder
 
+LOOKS = 10
+MOMENT_SECONDS = 0.002
 _FOLDER = "locks"
 _FLOCK = "hhqqi"  # struct flock: type, whence, start, length, pid
-_held: set[str] = set()  # the servers locked in this process where there is no state folder
 
 
 @contextmanager
-def server_lock(state_dir: Path | None, server_uuid: str) -> Iterator[None]:
-    """Hold the server's lock, or raise ServerBusyError at once where another holds it; StateError without a folder.
-
-    With `state_dir` None only the tasks of this process exclude each other.
-    """
-    if state_dir is None:
-        with _lock_in_process(server_uuid):
-            yield
-        return
+def server_lock(state_dir: Path, server_uuid: str) -> Iterator[None]:
+    """Hold the server's lock, or raise ServerBusyError at once where another holds it; StateError without a folder."""
     path = _path(state_dir, server_uuid)
     try:
         make_folder(state_dir)
@@ -58,25 +53,9 @@ def check_locks(state_dir: Path) -> None:
         raise StateError(f"the locks {folder} cannot be opened: {error.strerror}") from error
 
 
-def is_locked(state_dir: Path | None, server_uuid: str) -> bool:
-    """Whether somebody is known to rotate the server now; never takes the lock, and hinders nobody by an error.
-
-    Without a folder: somebody in this process.
-    """
-    if state_dir is None:
-        return server_uuid in _held
+def is_locked(state_dir: Path, server_uuid: str) -> bool:
+    """Whether somebody is known to rotate the server now; never takes the lock, and hinders nobody by an error."""
     return locked_at(_path(state_dir, server_uuid)) is not None
-
-
-@contextmanager
-def _lock_in_process(server_uuid: str) -> Iterator[None]:
-    if server_uuid in _held:
-        raise ServerBusyError(server_uuid)
-    _held.add(server_uuid)
-    try:
-        yield
-    finally:
-        _held.discard(server_uuid)
 
 
 def _take(descriptor: int, path: Path, server_uuid: str) -> None:
@@ -86,11 +65,19 @@ def _take(descriptor: int, path: Path, server_uuid: str) -> None:
     except OSError as error:
         raise StateError(f"the lock {path} cannot be taken: {error.strerror}") from error
     if not taken:
-        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-        raise ServerBusyError(server_uuid, holder)
+        raise ServerBusyError(server_uuid, _holder(descriptor))
     with suppress(OSError):  # a full disk: the lock holds all the same
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    """The process that holds the lock, as it wrote itself; one that has only just taken it does so in a moment."""
+    for _ in range(LOOKS):
+        if holder := os.pread(descriptor, 20, 0).decode("ascii", "replace").strip():
+            return holder
+        pause(MOMENT_SECONDS)
+    return ""
 
 
 def lock(descriptor: int, start: int = 0, length: int = 0) -> bool:

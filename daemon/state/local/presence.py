@@ -18,23 +18,22 @@ _PROCESSES = 2**22  # Linux counts no further: pid_max in proc(5)
 
 
 @contextmanager
-def daemon_present(state_dir: Path | None) -> Iterator[int | None]:
+def daemon_present(state_dir: Path) -> Iterator[int | None]:
     """Be known as a daemon of that folder; gives the process of another one that is known there, or None."""
     other = None
     with ExitStack() as held:
         with suppress(OSError):
-            if state_dir is not None:
-                make_folder(state_dir)
-                with opened_folder(state_dir) as folder:
-                    descriptor = open_private(folder, _FILE)
-                held.callback(os.close, descriptor)
-                other = _join(descriptor)
+            make_folder(state_dir)
+            with opened_folder(state_dir) as folder:
+                descriptor = open_private(folder, _FILE)
+            held.callback(os.close, descriptor)
+            other = _join(descriptor)
         yield other
 
 
-def daemon_of(state_dir: Path | None) -> int | None:
-    """The process of a daemon that is known to run on that folder; None where none is, or without a folder."""
-    return None if state_dir is None else _process(locked_at(state_dir / _FILE))
+def daemon_of(state_dir: Path) -> int | None:
+    """The process of a daemon that is known to run on that folder; None where none is."""
+    return _process(locked_at(state_dir / _FILE))
 
 
 def _join(descriptor: int) -> int | None:

@@ -27,13 +27,16 @@ from daemon.core.retention import Retention
 from daemon.panel.errors import PanelError
 from daemon.rotation.gather import Gathered
 from daemon.rotation.run import Run
-from daemon.state import Journal
+from daemon.state.local.journal import SqliteJournal
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
 @broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7})
 def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
-    return PATCH(daemon.rotation.rotate, "_look_at_created", lambda run, decided: None)
+    async def look_at_created(run: Run, decided: Any) -> None:
+        """Whatever it is."""
+
+    return PATCH(daemon.rotation.rotate, "_look_at_created", look_at_created)
 
 
 @broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8}, first=25)
@@ -100,7 +103,7 @@ def _reads_one_page() -> AbstractContextManager[Any]:
 
 @broken("room is made again and again", "3", insist={"limit lowered": 1, "backup never ends": 0.9}, first=23)
 def _makes_room_again() -> AbstractContextManager[Any]:
-    return PATCH(Journal, "last_step", lambda *_: None)
+    return PATCH(SqliteJournal, "last_step", lambda *_: None)
 
 
 @broken("what cannot be journalled is deleted all the same", "4", insist={"disk full": 0.7})
@@ -134,7 +137,10 @@ def _stops_at_the_first() -> AbstractContextManager[Any]:
     first=23,
 )
 def _forgets_what_was_half_deleted() -> AbstractContextManager[Any]:
-    return PATCH(Run, "half_deleted", lambda self: frozenset())
+    async def half_deleted(self: Run) -> frozenset[str]:
+        return frozenset()
+
+    return PATCH(Run, "half_deleted", half_deleted)
 
 
 @broken("a clock that panel and daemon share is not watched", "9", insist={"both clocks jump by months": 1})

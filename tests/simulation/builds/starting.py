@@ -21,6 +21,7 @@ import daemon.rotation.report
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
+import daemon.state.local.engine
 from daemon.config.errors import ConfigError
 from daemon.config.values import Config
 from daemon.core.model import Obstacle, Server
@@ -103,4 +104,4 @@ def _counts_no_places() -> AbstractContextManager[Any]:
 
 @broken("a server's lock is no lock", "turn", insist={"rotated by hand": 0.5})
 def _locks_nothing() -> AbstractContextManager[Any]:
-    return PATCH(daemon.rotation.rotate, "server_lock", lambda *_: nullcontext())
+    return PATCH(daemon.state.local.engine, "server_lock", lambda *_: nullcontext())

@@ -71,7 +71,10 @@ def _tells_good_news() -> AbstractContextManager[Any]:
     first=13,
 )
 def _forgets_what_waits() -> AbstractContextManager[Any]:
-    return PATCH(daemon.alerts.memory, "waiting", lambda _: {})
+    async def waiting(_: Any) -> dict[str, Any]:
+        return {}
+
+    return PATCH(daemon.alerts.memory, "waiting", waiting)
 
 
 @broken("the metrics show when was looked, and not when the newest good one was made", "told")

@@ -1,0 +1,35 @@
+"""Which engine keeps the state."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from daemon.errors import StateError
+from daemon.state.base import Engine, Journal
+from daemon.state.local.engine import LocalEngine
+from daemon.state.memory import MemoryEngine
+from daemon.state.runner import Inline, Runner
+
+
+@asynccontextmanager
+async def looked_into(engine: Engine, *, despite_trouble: bool = False) -> AsyncIterator[Journal]:
+    """Give the engine's journal for a moment, or an empty one if there is none; raises StateError.
+
+    `despite_trouble` gives an empty one also if it cannot be read.
+    """
+    try:
+        found = await engine.look()
+    except StateError:
+        if not despite_trouble:
+            raise
+        found = None
+    journal = found or await MemoryEngine().open()
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+def engine_for(state_dir: Path | None, runner: Runner | None = None) -> Engine:
+    """Return the engine of a state folder, or of none; without a `runner` it does its work at once."""
+    return MemoryEngine() if state_dir is None else LocalEngine(state_dir, runner or Inline())

@@ -1,0 +1,170 @@
+"""The local engine: one folder, with a journal in SQLite and locks of the operating system.
+
+Whatever may wait for the disk or for another process is done by the runner, which for a daemon is one thread: SQLite
+is slower for two threads than for one, and in one thread everything is done in the order in which it was asked for.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from daemon.errors import StateError
+from daemon.state.base import Journal, Locks, Presence
+from daemon.state.local.journal import SqliteJournal
+from daemon.state.local.locks import check_locks, is_locked, server_lock
+from daemon.state.local.presence import daemon_of, daemon_present
+from daemon.state.runner import Runner
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def _done_by_runner(
+    method: Callable[Concatenate[SqliteJournal, Given], Result],
+) -> "Callable[Concatenate[AwaitedJournal, Given], Coroutine[Any, Any, Result]]":
+    """Return the same as a coroutine."""
+    name = method.__name__
+
+    async def awaited(self: "AwaitedJournal", /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        call: Callable[Given, Result] = getattr(self.sqlite, name)
+        return await self.run(lambda: call(*args, **kwargs))
+
+    return awaited
+
+
+class AwaitedJournal:
+    """A journal in SQLite whose calls are done by a runner."""
+
+    def __init__(self, sqlite: SqliteJournal, runner: Runner) -> None:
+        self.sqlite = sqlite
+        self.run = runner.run
+
+    @property
+    def persistent(self) -> bool:
+        """Whether what is written outlives the process."""
+        return self.sqlite.persistent
+
+    @property
+    def trouble(self) -> StateError | None:
+        """Why the last call failed, until something could be written again."""
+        return self.sqlite.trouble
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a damaged journal lies, in whose place this one was begun."""
+        return self.sqlite.set_aside
+
+    look_after = _done_by_runner(SqliteJournal.look_after)
+    probe = _done_by_runner(SqliteJournal.probe)
+    close = _done_by_runner(SqliteJournal.close)
+    begin = _done_by_runner(SqliteJournal.begin)
+    step = _done_by_runner(SqliteJournal.step)
+    announce = _done_by_runner(SqliteJournal.announce)
+    end = _done_by_runner(SqliteJournal.end)
+    attempts = _done_by_runner(SqliteJournal.attempts)
+    of_start = _done_by_runner(SqliteJournal.of_start)
+    recent = _done_by_runner(SqliteJournal.recent)
+    running = _done_by_runner(SqliteJournal.running)
+    last_step = _done_by_runner(SqliteJournal.last_step)
+    unseen = _done_by_runner(SqliteJournal.unseen)
+    accepted = _done_by_runner(SqliteJournal.accepted)
+    accept = _done_by_runner(SqliteJournal.accept)
+    altered = _done_by_runner(SqliteJournal.altered)
+    was_altered = _done_by_runner(SqliteJournal.was_altered)
+    asked = _done_by_runner(SqliteJournal.asked)
+    ask = _done_by_runner(SqliteJournal.ask)
+    asked_no_more = _done_by_runner(SqliteJournal.asked_no_more)
+    deleted_by_hand = _done_by_runner(SqliteJournal.deleted_by_hand)
+    knows = _done_by_runner(SqliteJournal.knows)
+    listed = _done_by_runner(SqliteJournal.listed)
+    last_listing = _done_by_runner(SqliteJournal.last_listing)
+    applied = _done_by_runner(SqliteJournal.applied)
+    apply = _done_by_runner(SqliteJournal.apply)
+    snapshot = _done_by_runner(SqliteJournal.snapshot)
+    last_snapshot = _done_by_runner(SqliteJournal.last_snapshot)
+    trend = _done_by_runner(SqliteJournal.trend)
+    watches = _done_by_runner(SqliteJournal.watches)
+    watch = _done_by_runner(SqliteJournal.watch)
+    alerts = _done_by_runner(SqliteJournal.alerts)
+    alerts_sent = _done_by_runner(SqliteJournal.alerts_sent)
+    prune = _done_by_runner(SqliteJournal.prune)
+
+
+class LocalLocks:
+    """Locks by the servers' uuids in the folder."""
+
+    def __init__(self, folder: Path, runner: Runner) -> None:
+        self._folder = folder
+        self._runner = runner
+
+    @asynccontextmanager
+    async def held(self, server_uuid: str) -> AsyncIterator[None]:
+        """Hold the server's lock."""
+        lock = ExitStack()
+        try:
+            await self._runner.run(lambda: lock.enter_context(server_lock(self._folder, server_uuid)))
+            yield
+        finally:
+            with suppress(StateError):  # in its turn, since it may be cancelled while it is only just being taken
+                await self._runner.run(lock.close)
+
+    async def is_held(self, server_uuid: str) -> bool:
+        """Whether somebody is known to rotate the server now."""
+        return await self._runner.run(lambda: is_locked(self._folder, server_uuid))
+
+    async def check(self) -> None:
+        """Find out whether locks can be made in the folder."""
+        await self._runner.run(lambda: check_locks(self._folder))
+
+
+class LocalPresence:
+    """Daemons that are known in the folder."""
+
+    def __init__(self, folder: Path, runner: Runner) -> None:
+        self._folder = folder
+        self._runner = runner
+
+    @asynccontextmanager
+    async def known(self) -> AsyncIterator[int | None]:
+        """Be known as a daemon of the folder."""
+        present = ExitStack()
+        try:
+            yield await self._runner.run(lambda: present.enter_context(daemon_present(self._folder)))
+        finally:
+            with suppress(StateError):
+                await self._runner.run(present.close)
+
+    async def daemon(self) -> int | None:
+        """Return the process of a daemon that is known to run on the folder."""
+        return await self._runner.run(lambda: daemon_of(self._folder))
+
+
+class LocalEngine:
+    """State in one folder, shared by all processes that are given it."""
+
+    def __init__(self, folder: Path, runner: Runner) -> None:
+        self._folder = folder
+        self._runner = runner
+        self.locks: Locks = LocalLocks(folder, runner)
+        self.presence: Presence = LocalPresence(folder, runner)
+
+    async def open(self) -> Journal:
+        """Open the journal, and set a damaged one aside."""
+        return await self._runner.run(
+            lambda: AwaitedJournal(SqliteJournal.open(self._folder, self._runner.patience), self._runner)
+        )
+
+    async def look(self) -> Journal | None:
+        """Open the journal if there is one; JournalDamagedError where it is damaged, and it stays where it is."""
+        found = await self._runner.run(lambda: SqliteJournal.look(self._folder))
+        return AwaitedJournal(found, self._runner) if found else None
+
+    async def check(self) -> None:
+        """Find out whether journal and locks can be kept in the folder."""
+        await self._runner.run(lambda: SqliteJournal.check(self._folder))
+        await self.locks.check()
+
+    def close(self) -> None:
+        """Let the runner end."""
+        self._runner.close()

@@ -1,0 +1,160 @@
+"""Writing and reading the journal.
+
+A write is whole when its call returns, and survives a kill of the process. What a power cut must not take either is on
+the disk as well: what is announced before its deed, since a create whose unique name was lost would be made twice, and
+what an operator accepted. The rest is told afterwards, and does without a wait for the disk of milliseconds each.
+
+Where the journal cannot be read or written the call raises StateError and leaves no half of it behind; the next call
+tries again, and `trouble` says what was wrong until something could be written again. Within a process one thread uses
+it, and no call waits for longer than the file's busy timeout. Who found it locked by another does not wait again before
+it was free: a daemon with hundreds of rotations would stand still for minutes.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from daemon.errors import StateError
+from daemon.files import try_folder
+from daemon.state.local import file
+from daemon.state.local.file import in_memory, lacks_index, opened, set_patience, synced, translated
+from daemon.state.local.schema import transaction
+
+FILE_NAME = "history.sqlite3"
+
+
+class Store:
+    """The open file, or the database in memory. Make it by `open` or `memory`, and close it."""
+
+    def __init__(
+        self, path: Path | None, *, to_look: bool = False, keep: bool = False, patience: float | None = None
+    ) -> None:
+        self.set_aside: Path | None = None
+        self.trouble: StateError | None = None
+        self._path = path
+        with ExitStack() as held:
+            if path is None:
+                self._connection = held.enter_context(in_memory())
+            else:
+                self._connection, self.set_aside = held.enter_context(opened(path, to_look=to_look, keep=keep))
+                self._inode = path.lstat().st_ino
+            self._patience = file.BUSY_SECONDS if patience is None else patience
+            set_patience(self._connection, self._patience)
+            self._held = held.pop_all()
+
+    @classmethod
+    def open(cls, state_dir: Path, patience: float | None = None) -> Self:
+        """Open the journal in that folder, making both where they are missing.
+
+        A call waits at most `patience` seconds for another process that holds the file; the default is BUSY_SECONDS.
+
+        A damaged file is set aside, and a new one begun: then `set_aside` is where the old one lies. StateError where
+        that cannot be done, or the file was written by a newer version.
+        """
+        path = state_dir / FILE_NAME
+        with translated(f"the journal {path} cannot be opened"):
+            return cls(path, patience=patience)
+
+    @classmethod
+    def look(cls, state_dir: Path) -> Self | None:
+        """Open the journal for a moment; None where there is none, since looking makes none.
+
+        JournalDamagedError where it is damaged; it stays where it is. A full disk hinders only while others have it
+        open: one that is alone with it does without the index that they would share.
+        """
+        path = state_dir / FILE_NAME
+        with translated(f"the journal {path} cannot be opened"):
+            if not path.exists():
+                return None
+            try:
+                return cls(path, to_look=True)
+            except sqlite3.Error as error:
+                if not lacks_index(error):
+                    raise
+                return cls(path, to_look=True, keep=True)
+
+    @classmethod
+    def check(cls, state_dir: Path) -> None:
+        """Find out whether `open` can be done, and make nothing; StateError says why not."""
+        with translated(f"the journal {state_dir / FILE_NAME} cannot be opened"):
+            try_folder(state_dir)
+        if journal := cls.look(state_dir):
+            journal.close()
+
+    @classmethod
+    def memory(cls) -> Self:
+        """A journal that ends with the process, for `state_dir = "none"`."""
+        return cls(None)
+
+    @property
+    def persistent(self) -> bool:
+        """Whether what is written outlives the process."""
+        return self._path is not None
+
+    def look_after(self) -> None:
+        """Find out whether the file is still the one that was opened; StateError where it is not."""
+        with self._noticed(), translated(f"{self._title} cannot be used"):
+            self._still_there()
+
+    def probe(self) -> None:
+        """Write something that changes nothing; StateError where that cannot be done."""
+        with self._writing("probe") as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute(f"PRAGMA user_version = {version}")
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        with suppress(sqlite3.Error, OSError):
+            self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._noticed(), translated(f"{self._title} cannot be read"):
+            try:
+                yield self._connection
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a row that we did not write so
+                raise StateError(f"{self._title} holds what cannot be read: {error}") from error
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
+        """One transaction, whole or not at all."""
+        with self._noticed(), translated(f"the {what} cannot be written to {self._title}"):
+            self._still_there()
+            with transaction(self._connection):
+                yield self._connection
+        if self.trouble is not None:
+            self.trouble = None
+            set_patience(self._connection, self._patience)
+
+    @contextmanager
+    def _synced(self) -> Iterator[None]:
+        with self._noticed(), translated(f"{self._title} cannot be written"), synced(self._connection):
+            yield
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """Remember trouble, and wait for nobody while it lasts."""
+        try:
+            yield
+        except StateError as error:
+            self.trouble = error
+            with suppress(sqlite3.Error):
+                set_patience(self._connection, 0)
+            raise
+
+    @property
+    def _title(self) -> str:
+        return f"the journal {self._path}" if self._path else "the journal in memory"
+
+    def _still_there(self) -> None:
+        """SQLite would go on writing to a file that somebody deleted or replaced, where no restart finds it."""
+        if self._path and self._path.lstat().st_ino != self._inode:
+            raise StateError(f"{self._title} was replaced while it was open", hint="a daemon opens it anew")

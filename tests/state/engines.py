@@ -1,0 +1,131 @@
+"""The engines that keep the contract, each with where it keeps its state. PostgreSQL would be one more `Place`."""
+
+import asyncio
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from textwrap import indent
+
+from daemon.state import Engine, Journal, Rotation, Runner, Worker, engine_for
+from daemon.state.local.store import FILE_NAME
+from daemon.state.runner import Inline
+
+Opened = tuple[Engine, Journal]
+
+
+class Place(ABC):
+    """Where an engine keeps its state."""
+
+    lasts = True
+
+    @abstractmethod
+    def make(self) -> Engine:
+        """Another engine on the same state, as another process would have it."""
+
+    @asynccontextmanager
+    async def engine(self) -> AsyncIterator[Engine]:
+        """An engine, closed at the end."""
+        engine = self.make()
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    @asynccontextmanager
+    async def beside_engine(self, engine: Engine) -> AsyncIterator[Engine]:
+        """An engine beside that one; itself, if nothing is shared with others."""
+        if not self.lasts:
+            yield engine
+            return
+        async with self.engine() as other:
+            yield other
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Opened]:
+        """An engine with its journal, closed at the end."""
+        async with self.engine() as engine:
+            journal = await engine.open()
+            try:
+                yield engine, journal
+            finally:
+                await journal.close()
+
+    beside = opened
+    """A second one, while the first is open."""
+
+    def killed(self, code: str) -> Sequence[Rotation] | None:
+        """Run the code in a process that is killed after it; return what it left. None if nothing lasts."""
+        return None
+
+    def damage(self) -> bool:
+        """Damage what it holds; False where nobody can."""
+        return False
+
+
+class Memory(Place):
+    """In this process."""
+
+    lasts = False
+
+    def __init__(self, _: Path) -> None:
+        pass
+
+    def make(self) -> Engine:
+        """An engine of its own."""
+        return engine_for(None)
+
+
+class Local(Place):
+    """In a folder, with SQLite done at once or by a thread."""
+
+    def __init__(self, folder: Path, runner: Callable[[], Runner]) -> None:
+        self._folder = folder / "state"
+        self._runner = runner
+
+    def make(self) -> Engine:
+        """An engine on the folder."""
+        return engine_for(self._folder, self._runner())
+
+    def killed(self, code: str) -> Sequence[Rotation]:
+        """Run the code in a process of its own, which kills itself."""
+        script = f"""
+import asyncio, os, signal
+from datetime import UTC, datetime
+from pathlib import Path
+from daemon.state import Worker, engine_for
+from daemon.state.runner import Inline
+at = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
+async def begin(journal):
+    return await journal.begin(server_uuid="u", server="survival", panel="main", policy="standard", trigger="manual",
+                               start_at=None, at=at)
+async def main():
+    journal = await engine_for(Path({str(self._folder)!r}), {type(self._runner()).__name__}()).open()
+{indent(code, "    ")}
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+        killed = subprocess.run(  # noqa: S603 — our own interpreter
+            [sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False, capture_output=True
+        )
+        assert killed.returncode == -9, killed.stderr.decode()
+
+        async def left() -> Sequence[Rotation]:
+            async with self.opened() as (_, journal):
+                return await journal.recent()
+
+        return asyncio.run(left())
+
+    def damage(self) -> bool:
+        """Write over the file."""
+        (self._folder / FILE_NAME).write_bytes(b"this is no database at all " * 100)
+        return True
+
+
+ENGINES: dict[str, Callable[[Path], Place]] = {
+    "memory": Memory,
+    "local, at once": lambda folder: Local(folder, Inline),
+    "local, in a thread": lambda folder: Local(folder, Worker),
+}

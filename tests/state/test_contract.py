@@ -1,0 +1,374 @@
+"""What every engine of state promises: order, durability, locks between two holders, queries.
+
+A new engine is a fixture more in `tests/state/engines.py`. What only SQLite, or a folder, can be asked stands in
+`test_journal.py`, `test_locks.py` and `test_presence.py`.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.core.model import Backup
+from daemon.core.names import Altered
+from daemon.errors import ServerBusyError, StateError
+from daemon.state import Alert, AppliedRetention, Journal, Rotation, Sample, Snapshot
+from tests.state.engines import ENGINES, Place
+
+AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+UUID = "1a7ce997-259b-452e-8b4e-cecc464142ca"
+OTHER = "2b8df008-259b-452e-8b4e-cecc464142ca"
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=list(ENGINES))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where an engine keeps its state."""
+    return ENGINES[request.param](tmp_path)
+
+
+async def begin(journal: Journal, *, server: str = "survival", uuid: str = UUID, start_at: datetime | None = AT) -> int:
+    """Begin a rotation of which nothing matters but what is named."""
+    return await journal.begin(
+        server_uuid=uuid, server=server, panel="main", policy="standard", trigger="schedule", start_at=start_at, at=AT
+    )
+
+
+async def end(journal: Journal, number: int, result: str = "done") -> None:
+    """End it."""
+    await journal.end(number, at=AT + MINUTE, result=result, summary={"good": result == "done"})
+
+
+# Order ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_rotation_is_read_as_it_was_written(place: Place) -> None:
+    """Every field comes back, moments as aware UTC, details as they were, the steps in their order."""
+    async with place.opened() as (_, journal):
+        number = await begin(journal)
+        await journal.announce(number, "create", AT + MINUTE, backup="auto-1", nested={"a": [None, "…"]})
+        await journal.step(number, "created", AT + 2 * MINUTE)
+        await journal.end(
+            number,
+            at=AT + 3 * MINUTE,
+            result="failed",
+            retry_at=AT + 13 * MINUTE,
+            backup_uuid="b-1",
+            summary={"kept": 7, "problems": []},
+        )
+        (read,) = await journal.recent()
+    assert read == Rotation(
+        id=number,
+        server_uuid=UUID,
+        server="survival",
+        panel="main",
+        policy="standard",
+        trigger="schedule",
+        start_at=AT,
+        began_at=AT,
+        ended_at=AT + 3 * MINUTE,
+        result="failed",
+        retry_at=AT + 13 * MINUTE,
+        backup_uuid="b-1",
+        summary={"kept": 7, "problems": []},
+        steps=read.steps,
+    )
+    assert [(step.name, step.at, dict(step.detail)) for step in read.steps] == [
+        ("create", AT + MINUTE, {"backup": "auto-1", "nested": {"a": [None, "…"]}}),
+        ("created", AT + 2 * MINUTE, {}),
+    ]
+
+
+async def test_what_is_asked_for_at_once_is_written_in_that_order(place: Place) -> None:
+    """Whoever waits for the answer to which call."""
+    async with place.opened() as (_, journal):
+        number = await begin(journal)
+        await asyncio.gather(*(journal.step(number, f"step {n}", AT) for n in range(50)))
+        (read,) = await journal.recent()
+    assert [step.name for step in read.steps] == [f"step {n}" for n in range(50)]
+
+
+async def test_rotations_that_run_at_once_do_not_mix(place: Place) -> None:
+    """Each step stays with its own; numbers grow."""
+    async with place.opened() as (_, journal):
+        first, second = await begin(journal), await begin(journal, server="creative", uuid=OTHER)
+        for number, name in ((first, "one"), (second, "two"), (first, "three")):
+            await journal.step(number, name, AT)
+        names = {row.id: [step.name for step in row.steps] for row in await journal.recent()}
+    assert second > first
+    assert names == {first: ["one", "three"], second: ["two"]}
+
+
+async def test_a_call_that_is_cancelled_is_done_or_not_done_and_the_next_one_works(place: Place) -> None:
+    """A rotation that is left while it writes leaves a journal that can be written."""
+    async with place.opened() as (_, journal):
+        number = await begin(journal)
+        task = asyncio.ensure_future(journal.step(number, "left", AT))
+        await asyncio.sleep(0)  # noqa: TID251 — lets it begin
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await journal.step(number, "next", AT)
+        (read,) = await journal.recent()
+    assert [step.name for step in read.steps][-1] == "next"
+    assert len(read.steps) <= 2
+
+
+# Durability ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_written_is_there_for_whoever_opens_it_next(place: Place) -> None:
+    """If it says that it lasts."""
+    async with place.opened() as (_, journal):
+        lasts = journal.persistent
+        await journal.announce(await begin(journal), "create", AT, backup="auto-1")
+    async with place.opened() as (_, again):
+        assert [[step.name for step in row.steps] for row in await again.running()] == ([["create"]] if lasts else [])
+
+
+async def test_two_that_have_it_open_see_what_the_other_wrote(place: Place) -> None:
+    """A `status` beside the daemon, and a rotation by hand."""
+    async with place.opened() as (_, ours), place.beside() as (_, theirs):
+        if not ours.persistent:
+            return  # what does not last is not shared
+        number = await begin(ours)
+        assert [row.id for row in await theirs.running()] == [number]
+        await theirs.step(number, "theirs", AT)
+        (read,) = await ours.running()
+        assert [step.name for step in read.steps] == ["theirs"]
+
+
+def test_a_kill_loses_nothing_whose_call_had_returned(place: Place) -> None:
+    """The process ends at once, and closes nothing."""
+    left = place.killed(
+        "number = await begin(journal)\n"
+        'await journal.announce(number, "create", at, backup="auto-1")\n'
+        'await journal.step(number, "created", at)'
+    )
+    assert left is None or [[step.name for step in row.steps] for row in left] == [["create", "created"]]
+
+
+async def test_looking_makes_nothing(place: Place) -> None:
+    """`history` before the first rotation says that there is nothing; checking leaves no trace either."""
+    async with place.engine() as engine:
+        await engine.check()
+        assert await engine.look() is None
+    async with place.opened() as (engine, journal):
+        if journal.persistent:
+            looked = await engine.look()
+            assert looked is not None
+            assert await looked.recent() == []
+            await looked.close()
+
+
+# Trouble -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_closed_journal_says_so_and_closing_twice_is_closing(place: Place) -> None:
+    """As an error of state, which no rotation takes for a bug."""
+    async with place.opened() as (_, journal):
+        before = journal.trouble
+        await journal.close()
+        await journal.close()
+        with pytest.raises(StateError):
+            await begin(journal)
+        after = journal.trouble
+    assert before is None
+    assert isinstance(after, StateError)
+
+
+async def test_a_step_or_an_end_of_no_rotation_is_an_error(place: Place) -> None:
+    """And trouble, until something could be written."""
+    async with place.opened() as (_, journal):
+        for call in (journal.step(17, "create", AT), journal.announce(17, "create", AT), end(journal, 17)):
+            with pytest.raises(StateError):
+                await call
+        before = journal.trouble
+        await journal.probe()
+        assert (isinstance(before, StateError), journal.trouble) == (True, None)
+        await journal.look_after()
+
+
+async def test_damage_is_set_aside_by_the_next_that_opens_it(place: Place) -> None:
+    """Whoever only looks leaves it where it is."""
+    async with place.opened() as (_, journal):
+        await begin(journal)
+    if not place.damage():
+        return  # nobody else reaches what it holds
+    async with place.engine() as engine:
+        with pytest.raises(StateError):
+            await engine.look()
+        with pytest.raises(StateError):
+            await engine.check()
+    async with place.opened() as (_, journal):
+        assert journal.set_aside is not None
+        assert await journal.recent() == []
+
+
+# Locks and presence --------------------------------------------------------------------------------------------------
+
+
+async def test_one_holder_at_a_time(place: Place) -> None:
+    """The second is refused at once, of another server not; a refused one frees nothing."""
+    async with place.engine() as ours, place.beside_engine(ours) as theirs:
+        await ours.locks.check()
+        assert not await theirs.locks.is_held(UUID)
+        async with ours.locks.held(UUID):
+            for engine in (ours, theirs):
+                with pytest.raises(ServerBusyError):
+                    await engine.locks.held(UUID).__aenter__()
+                assert await engine.locks.is_held(UUID)
+                assert not await engine.locks.is_held(OTHER)
+            async with theirs.locks.held(OTHER):
+                pass
+        assert not await theirs.locks.is_held(UUID)
+        async with theirs.locks.held(UUID):
+            assert await ours.locks.is_held(UUID)
+
+
+async def test_a_lock_ends_with_an_error_and_with_a_cancelled_task(place: Place) -> None:
+    """Whatever becomes of a rotation, its server is free afterwards."""
+    async with place.engine() as engine:
+        with pytest.raises(RuntimeError):
+            async with engine.locks.held(UUID):
+                raise RuntimeError
+        assert not await engine.locks.is_held(UUID)
+
+        async def hold() -> None:
+            async with engine.locks.held(UUID):
+                await asyncio.Event().wait()
+
+        for steps in range(4):  # cancelled before, while and after it is taken
+            task = asyncio.create_task(hold())
+            for _ in range(steps):
+                await asyncio.sleep(0)  # noqa: TID251 — lets it go on
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert not await engine.locks.is_held(UUID), steps
+
+
+async def test_a_daemon_is_known_as_long_as_it_runs(place: Place) -> None:
+    """To the next one, if they share their state; and nobody is kept from starting."""
+    async with place.engine() as ours, place.beside_engine(ours) as theirs:
+        assert await theirs.presence.daemon() is None
+        async with ours.presence.known() as before, theirs.presence.known() as other:
+            assert before is None
+            assert other == await ours.presence.daemon()
+            assert (other is None) == (not place.lasts)
+        assert await theirs.presence.daemon() is None
+
+
+# Queries -------------------------------------------------------------------------------------------------------------
+
+
+async def test_rotations_are_found_by_server_by_start_and_by_being_open(place: Place) -> None:
+    """Newest first, and no more than asked for."""
+    async with place.opened() as (_, journal):
+        first, second = await begin(journal), await begin(journal, server="creative", uuid=OTHER)
+        third = await begin(journal, start_at=AT + MINUTE)
+        for number in (first, third):
+            await end(journal, number)
+        fourth = await begin(journal, start_at=None)
+        await journal.step(fourth, "created", AT)
+        assert [row.id for row in await journal.recent()] == [fourth, third, second, first]
+        assert [row.id for row in await journal.recent("survival", limit=2)] == [fourth, third]
+        assert [(row.id, row.steps) for row in await journal.attempts("survival", 1)] == [(fourth, ())]
+        assert [row.id for row in await journal.running()] == [fourth, second]
+        assert [row.id for row in await journal.of_start(UUID, AT)] == [fourth, first]
+        assert [row.id for row in await journal.of_start(UUID, None)] == [fourth]
+
+
+async def test_the_last_step_of_some_names_is_found_across_rotations(place: Place) -> None:
+    """Of that server alone; names that no index knows are found as well."""
+    async with place.opened() as (_, journal):
+        for uuid, names in ((UUID, ("room", "room_done")), (OTHER, ("turned_good",)), (UUID, ("adopted",))):
+            number = await begin(journal, uuid=uuid)
+            for name in names:
+                await journal.step(number, name, AT, of=uuid)
+        found = await journal.last_step(UUID, ("room", "room_refused", "turned_good"))
+        assert found is not None
+        assert found.name == "room"
+        for names, last in ((("room_done",), "room_done"), (("adopted", "room"), "adopted"), (("never",), None)):
+            step = await journal.last_step(UUID, names)
+            assert (step.name if step else None) == last
+        assert await journal.last_step("never", ("room",)) is None
+
+
+async def test_names_that_were_asked_for_and_not_seen_to_turn_good_are_found(place: Place) -> None:
+    """Newest first."""
+    async with place.opened() as (_, journal):
+        for name, good in (("auto-1", False), ("auto-2", True), ("auto-3", False)):
+            number = await begin(journal)
+            await journal.announce(number, "create", AT, backup=name)
+            if good:
+                await journal.step(number, "turned_good", AT)
+        assert await journal.unseen(UUID) == ["auto-3", "auto-1"]
+        assert await journal.unseen(OTHER) == []
+
+
+async def test_what_is_remembered_of_a_backup(place: Place) -> None:
+    """Accepted, renamed, half deleted, deleted by hand: each of that server alone."""
+    async with place.opened() as (_, journal):
+        for _ in range(2):
+            await journal.accept(UUID, "small", AT)
+        await journal.was_altered(UUID, "renamed", Altered("asked", "kept"), AT)
+        await journal.ask(UUID, "half", AT)
+        await journal.deleted_by_hand(UUID, "by-hand", AT)
+        assert await journal.accepted(UUID) == {"small"}
+        assert await journal.altered(UUID) == {"renamed": Altered("asked", "kept")}
+        assert await journal.asked(UUID) == {"half"}
+        assert [await journal.knows(UUID, uuid) for uuid in ("small", "by-hand", "never")] == [True, True, False]
+        assert [await journal.asked_no_more(UUID, "half") for _ in range(2)] == [True, False]
+        assert await journal.asked(UUID) == frozenset()
+        assert (await journal.accepted(OTHER), await journal.altered(OTHER)) == (frozenset(), {})
+        assert not await journal.knows(OTHER, "small")
+
+
+async def test_what_is_remembered_of_a_server(place: Place) -> None:
+    """The newest of each takes the place of the one before."""
+    row = Backup("one", "auto-1", True, False, 10, AT, AT)
+    async with place.opened() as (_, journal):
+        assert (await journal.applied(UUID), await journal.last_listing(UUID)) == (None, ())
+        for applied in (AppliedRetention("a", ("u", "v")), AppliedRetention("a", (), "b", AT)):
+            await journal.apply(UUID, applied)
+            assert await journal.applied(UUID) == applied
+        await journal.listed(UUID, [], AT)
+        await journal.listed(UUID, [row], AT)
+        assert await journal.last_listing(UUID) == (row,)
+        for size in (5, 7):
+            await journal.snapshot(Snapshot(UUID, "main", AT, f"{size}"), size)
+        await journal.snapshot(Snapshot(UUID, "main", AT + timedelta(days=1), "8"), 8)
+        for asked_with in (UUID, UUID[:8]):
+            assert await journal.last_snapshot("main", asked_with) == Snapshot(
+                UUID, "main", AT + timedelta(days=1), "8"
+            )
+        assert await journal.last_snapshot("other", UUID) is None
+        assert await journal.trend(UUID) == [Sample(AT.date(), 7), Sample(AT.date() + timedelta(days=1), 8)]
+
+
+async def test_alerts_are_remembered_with_what_waits_to_be_told(place: Place) -> None:
+    """Oldest first, the newest of each event of a server; `whole` forgets what else waits."""
+    first, newer = Alert("ops", "survival", "failed", {"n": 1}), Alert("ops", "survival", "failed", {"n": 2})
+    other = Alert("ops", "creative", "failed", {"n": 3})
+    async with place.opened() as (_, journal):
+        await journal.watch({"survival": {"told": ["failed"]}, "creative": {"told": []}}, AT, [first, other])
+        await journal.watch({"creative": None}, AT, [newer])
+        assert await journal.watches() == {"survival": {"told": ["failed"]}}
+        assert await journal.alerts() == [other, newer]
+        await journal.alerts_sent([("ops", "creative", "failed"), ("ops", "never", "failed")])
+        assert await journal.alerts() == [newer]
+        await journal.watch({}, AT, [other], whole=True)
+        assert await journal.alerts() == [other]
+
+
+async def test_what_is_old_is_forgotten_but_for_the_newest_attempt_and_the_last_room(place: Place) -> None:
+    """When a start was tried decides whether it was missed; room that was made decides whether more is made."""
+    async with place.opened() as (_, journal):
+        room, old, newest = await begin(journal), await begin(journal), await begin(journal)
+        await journal.step(room, "room", AT, uuid="gone")
+        assert await journal.prune(AT + timedelta(days=399)) == 0
+        assert await journal.prune(AT + timedelta(days=401)) == 1
+        assert [row.id for row in await journal.recent()] == [newest, room]
+        assert old not in {row.id for row in await journal.recent()}
