@@ -1,7 +1,7 @@
 # ptero-backupd as an image: docs/container.md says how it is run. Built from this checkout:
 #
 #   docker build --tag ptero-backupd .
-#   docker build --tag ptero-backupd --build-arg EXTRAS=[apprise] .     with alerts by Apprise
+#   docker build --tag ptero-backupd --build-arg EXTRAS=[sftp] .     with what SFTP needs, and nothing else but the core
 #
 #   docker build --tag ptero-backupd --build-arg BASE=python:3.13-slim-trixie@sha256:… .     on that very base
 #
@@ -13,7 +13,7 @@ ARG BASE=python:3.13-slim-trixie
 # First stage: the virtual environment, of the very files that container/requirements.txt names by their hashes, the
 # build backend among them. Only what was checked so is installed.
 FROM ${BASE} AS build
-ARG EXTRAS=
+ARG EXTRAS=[all]
 WORKDIR /source
 COPY container/requirements.txt ./container/
 RUN python -m pip --no-cache-dir --disable-pip-version-check download --require-hashes --no-deps \

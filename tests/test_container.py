@@ -147,7 +147,8 @@ def test_every_package_of_the_image_is_known_by_its_hash_and_of_the_tested_versi
     assert len(re.findall(r"^[\w.-]+==\S+(?: \\\n    --hash=sha256:[0-9a-f]{64})+$", text, re.MULTILINE)) == len(pinned)
     (backend,) = PROJECT["build-system"]["requires"]
     extras = PROJECT["project"]["optional-dependencies"]
-    wanted = [*PROJECT["project"]["dependencies"], *extras["apprise"], "socksio", backend]
+    of_image = [wish for name in ("apprise", "gs", "az", "sftp", "age") for wish in extras[name]]
+    wanted = [*PROJECT["project"]["dependencies"], *of_image, "socksio", backend]
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pinned[normal(requirement.name)]), requirement
     assert str(Requirement(backend).specifier).startswith("==")

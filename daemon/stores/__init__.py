@@ -11,6 +11,7 @@ parts     the name of an unfinished file         threads   blocking calls, each 
 extras    libraries and programs that may be missing
 directory/    the engine for folders and mounts
 sftp/         the engine for SSH hosts
+clouds/       the engine for Google and Azure
 rclone/       the engine for what rclone knows
 s3/           the engine for S3 and what speaks its protocol
 """

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 from daemon.clock import Clock, SystemClock
 from daemon.stores.base import Store
-from daemon.stores.errors import StoreUnusableError
 from daemon.stores.extras import need_library, need_program
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import BucketLocation, DirectoryLocation, RcloneLocation, SftpLocation, StoreSettings
@@ -44,6 +43,11 @@ def _engine(settings: StoreSettings, limit: RateLimit, clock: Clock) -> Store:
             from daemon.stores.sftp.store import SftpStore  # noqa: PLC0415 — as above
 
             return SftpStore(settings.name, Session(settings, location), location.path, limit)
+        case BucketLocation(scheme) as location:
+            need_library("obstore", scheme, settings.name)
+            from daemon.stores.clouds.open import cloud_store  # noqa: PLC0415 — as above
+
+            return cloud_store(settings, location, limit)
         case RcloneLocation(remote, path):
             program = need_program("rclone", settings.name)
             from daemon.stores.rclone.process import Rclone  # noqa: PLC0415 — as above
@@ -51,5 +55,3 @@ def _engine(settings: StoreSettings, limit: RateLimit, clock: Clock) -> Store:
 
             root = f"{remote}:{path}/" if path else f"{remote}:"
             return RcloneStore(settings.name, Rclone(settings.name, program, settings.rclone_config), root, limit)
-        case location:
-            raise StoreUnusableError(f"{settings.name}: there is no engine for {location} yet")

@@ -4,17 +4,23 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from obstore.store import LocalStore
 
+from daemon.clock import Clock, SystemClock
 from daemon.stores.base import Store
-from daemon.stores.values import DirectoryLocation, RcloneLocation, StoreSettings
+from daemon.stores.clouds.store import CloudStore
+from daemon.stores.streams import RateLimit
+from daemon.stores.values import BucketLocation, DirectoryLocation, RcloneLocation, StoreSettings
 from tests.stores.places import Place
 from tests.stores.services import S3Service, SftpService, make_bucket, program, seaweedfs, sshd
 
-KINDS = ("directory", "s3", "sftp", "rclone")
+KINDS = ("directory", "s3", "sftp", "rclone", "clouds")
 
 
 @pytest.fixture
@@ -65,6 +71,26 @@ def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     config = tmp_path / "rclone.conf"
     config.write_text(f"[drive]\ntype = alias\nremote = {tmp_path}\n")
     return Place("rclone", StoreSettings("cloud", RcloneLocation("drive", "remote"), rclone_config=config), folder)
+
+
+@dataclass(frozen=True)
+class CloudPlace(Place):
+    """The engine for clouds, over a folder that obstore takes for one: no emulator of Google's or Azure's does."""
+
+    @asynccontextmanager
+    async def open(self, clock: Clock | None = None) -> AsyncGenerator[Store, None]:
+        """As `open_store` does, past the choice of the service."""
+        limit = RateLimit(self.settings.rate, clock or SystemClock())
+        assert self.folder is not None
+        yield CloudStore(self.settings.name, LocalStore(self.folder), limit)
+
+
+@pytest.fixture
+def clouds(tmp_path: Path) -> Place:
+    """A folder."""
+    folder = tmp_path / "cloud"
+    folder.mkdir()
+    return CloudPlace("clouds", StoreSettings("cloud", BucketLocation("gs", "bucket", "")), folder)
 
 
 @pytest.fixture(params=KINDS)

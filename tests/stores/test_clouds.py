@@ -1,0 +1,116 @@
+"""What only the engine for Google and Azure must do. What it does with their services themselves is not shown: of no
+emulator is it known that it does as they do. The contract runs over a folder that obstore takes for one.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from obstore import exceptions
+from pydantic import SecretStr
+
+from daemon.stores import extras
+from daemon.stores.clouds.trouble import translated
+from daemon.stores.errors import (
+    ObjectExistsError,
+    ObjectMissingError,
+    StoreCredentialsError,
+    StoreError,
+    StorePermissionError,
+    StoreRefusedError,
+    StoreTroubleError,
+    StoreUnreachableError,
+    StoreUnusableError,
+)
+from daemon.stores.open import open_store
+from daemon.stores.values import BucketLocation, Credentials, Location, SftpLocation, StoreSettings
+from tests.leaks import leaks
+from tests.stores.places import Place, content, keys
+from tests.stores.services import free_ports
+
+pytestmark = pytest.mark.anyio
+
+GOOGLE, AZURE = BucketLocation("gs", "bucket", "p"), BucketLocation("az", "container", "p")
+SECRET = "aHVudGVyMi1FWEFNUExF"
+
+
+async def test_a_service_that_is_not_there_is_unreachable() -> None:
+    """After a few tries of obstore's own, in seconds; its words are told without the address."""
+    credentials = Credentials(account_name=SecretStr("account"), account_key=SecretStr(SECRET))
+    endpoint = f"https://127.0.0.1:{free_ports(1)[0]}/account"
+    async with open_store(StoreSettings("x", AZURE, endpoint=endpoint, credentials=credentials)) as store:
+        with pytest.raises(StoreUnreachableError, match="x cannot be listed") as raised:
+            await store.list_all()
+    assert "127.0.0.1" not in raised.value.text
+
+
+@pytest.mark.parametrize(
+    ("location", "credentials", "said"),
+    [
+        (GOOGLE, Credentials(), "service_account is missing"),
+        (GOOGLE, Credentials(service_account=SecretStr(SECRET)), "cannot be read"),
+        (AZURE, Credentials(account_name=SecretStr("x")), "account_key is missing"),
+        (AZURE, Credentials(account_key=SecretStr(SECRET)), "account_name is missing"),
+        (AZURE, Credentials(account_name=SecretStr("x"), account_key=SecretStr(f"{SECRET}!")), "cannot be read"),
+    ],
+)
+async def test_a_secret_that_is_missing_or_wrong_is_said_and_not_shown(
+    location: Location, credentials: Credentials, said: str
+) -> None:
+    """Before anything is sent."""
+    with pytest.raises(StoreUnusableError, match=said) as raised:
+        async with open_store(StoreSettings("x", location, credentials=credentials)):
+            pass
+    assert leaks(f"{raised.value.text} {raised.value.hint} {raised.value.__cause__}", SECRET) == []
+
+
+@pytest.mark.parametrize(
+    ("location", "extra"), [(GOOGLE, "gs"), (AZURE, "az"), (SftpLocation("u", "box.example", 22, "/"), "sftp")]
+)
+async def test_an_extra_that_is_missing_is_said_with_the_command_that_installs_it(
+    location: Location, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is imported before."""
+    monkeypatch.setattr(extras, "find_spec", lambda module: None)
+    with pytest.raises(StoreUnusableError, match="is not installed") as raised:
+        async with open_store(StoreSettings("x", location)):
+            pass
+    assert raised.value.hint == f"install it: pip install 'ptero-backupd[{extra}]'"
+
+
+async def test_what_breaks_leaves_no_part_of_its_own(clouds: Place) -> None:
+    """Not even where it had been sent as a whole, and its name was taken meanwhile."""
+    assert clouds.folder is not None
+    folder: Path = clouds.folder
+
+    async def overtaken() -> AsyncIterator[bytes]:
+        yield bytes(9 * 2**20)
+        (folder / "world").write_bytes(b"another's")
+
+    async with clouds.open() as store:
+        with pytest.raises(ObjectExistsError):
+            await store.put("world", overtaken())
+        assert await keys(store) == ["world"]
+        await store.put("other", content(b"x"))
+    assert sorted(path.name for path in folder.iterdir()) == ["other", "world"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (FileNotFoundError("x"), ObjectMissingError),
+        (exceptions.AlreadyExistsError("x"), ObjectExistsError),
+        (exceptions.PreconditionError("x"), ObjectExistsError),
+        (exceptions.PermissionDeniedError("x"), StorePermissionError),
+        (exceptions.UnauthenticatedError("x"), StoreCredentialsError),
+        (exceptions.NotSupportedError("x"), StoreRefusedError),
+        (exceptions.GenericError("Generic GCS error: HTTP error: error sending request"), StoreUnreachableError),
+        (exceptions.GenericError("Server returned 503"), StoreTroubleError),
+        (TimeoutError(), StoreUnreachableError),
+    ],
+)
+def test_what_obstore_raises_is_told_as_what_it_is(error: Exception, kind: type[StoreError]) -> None:
+    """Nothing of it crosses the boundary."""
+    with pytest.raises(StoreError, match="it cannot be: ") as raised, translated("it cannot be"):
+        raise error
+    assert type(raised.value) is kind
