@@ -2,7 +2,7 @@
 
 `app` declares every command, and `main` turns how one ends into an exit code. `context`, `options` and `arguments` are
 what many commands begin with, `streams` guards stdin, stdout and stderr. `commands/` has one module per command,
-`backups/` the commands below `backups`, `ui/` what they print and ask.
+`backups/` and `copies/` the commands below these, `ui/` what they print and ask.
 """
 
 __all__ = ["main", "streams"]

@@ -11,6 +11,7 @@ import typer
 
 from daemon import __version__
 from daemon.cli.backups.app import backups_app
+from daemon.cli.copies.app import copies_app
 from daemon.cli.options import PROGRAM, Json, Servers, Settings, settings
 from daemon.errors import Exit, UsageError
 from daemon.service.process import take_signals
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Work with the configuration file.", rich_markup_mode=None, no_args_is_help=False)
 app.add_typer(backups_app, name="backups")
+app.add_typer(copies_app, name="copies")
 app.add_typer(config_app, name="config")
 
 
@@ -157,6 +159,14 @@ def check(
     from daemon.cli.commands.check import check_all
 
     return check_all(settings(context), offline=offline, as_json=json)
+
+
+@app.command()
+def stores(context: typer.Context, json: Json = False) -> int:
+    """List the stores, and what was last seen in them."""
+    from daemon.cli.commands.stores import list_stores
+
+    return list_stores(settings(context), as_json=json)
 
 
 @app.command()

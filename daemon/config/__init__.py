@@ -6,7 +6,6 @@ was written, `models` and `kinds` hold every key and its type, `keys` and `secre
 """
 
 __all__ = [
-    "addresses",
     "environment",
     "errors",
     "first",

@@ -25,17 +25,6 @@ def panel_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def is_clear(url: str) -> bool:
-    """Return whether requests to this address leave the machine unencrypted."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    return parts.scheme == "http" and not loopback
-
-
 def split_listen(text: str) -> tuple[str, int]:
     """Given "127.0.0.1:9180", "[::1]:9180" or "localhost:9180", return host and port; else ValueError."""
     host, _, port = text.rpartition(":")

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from daemon.config.addresses import is_clear
 from daemon.config.errors import did_you_mean, shown
 from daemon.config.models import AlertTable
 from daemon.config.secret import Place, find_secret
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PLACEHOLDERS, AlertConfig
+from daemon.core.addresses import is_clear
 from daemon.core.alerting import Event
 
 _PLACEHOLDER = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")

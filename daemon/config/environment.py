@@ -120,7 +120,7 @@ def _say_over_file(path: KeyPath, tree: Tree) -> None:
     No file shows a forgotten variable, and its `keep` may delete more than the one that is read there. Secrets belong
     in the environment.
     """
-    if path[-1] == SECRETS.get(path[0]):
+    if path[-1] in SECRETS.get(path[0], ()):
         return
     file = tree.origins.get(path) or (tree.origins.get(path[:2]) if path[0] in {"policies", "servers"} else None)
     if file is not None and file != ENVIRONMENT:

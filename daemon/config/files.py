@@ -113,13 +113,18 @@ def _add_entries(section: str, entries: dict[str, Any], file: str, values: dict[
 
 
 def _without_secret(path: KeyPath, table: dict[str, Any], tree: Tree) -> dict[str, Any]:
-    """Return a table without its secret, which must not be in it: such files are shown, copied and committed."""
-    secret = SECRETS.get(path[0])
-    if secret is not None and secret in table:
-        suggestion = f"put it alone into a file of mode 0600 for {secret}_file, or set {variable((*path, secret))}"
-        noun = secret.removeprefix("api_")
-        tree.refuse((*path, secret), f"a {noun} does not belong into the configuration file", suggestion)
-    return {key: value for key, value in table.items() if key != secret}
+    """Return a table without its secrets, which must not be in it: such files are shown, copied and committed."""
+    secrets = SECRETS.get(path[0], ())
+    for secret in secrets:
+        if secret in table:
+            suggestion = f"put it alone into a file of mode 0600 for {secret}_file, or set {variable((*path, secret))}"
+            noun = secret.removeprefix("api_").replace("_", " ")
+            tree.refuse((*path, secret), f"{_article(noun)} does not belong into the configuration file", suggestion)
+    return {key: value for key, value in table.items() if key not in secrets}
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeio" else f"a {noun}"
 
 
 def _first_definition(path: KeyPath, file: str, tree: Tree) -> bool:

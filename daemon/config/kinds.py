@@ -19,6 +19,7 @@ from daemon.core.calendar import parse_schedule
 from daemon.core.discover import Pattern
 from daemon.core.names import Template
 from daemon.core.units import parse_duration, parse_size, parse_span
+from daemon.stores.values import parse_location
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _OFFSET = re.compile(r"(?:etc/)?(?:gmt|utc|z)?\s*([+-])([0-9]{1,2}):?([0-9]{2})?", re.IGNORECASE)
@@ -86,6 +87,23 @@ def _size(value: object) -> int | str:
     return value
 
 
+def _backfill(value: object) -> int | str:
+    if isinstance(value, str) and value in {"all", "none"}:
+        return value
+    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,6}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise value_error("must be a number, 1 or more", 'or "all", or "none"')
+    return number
+
+
+def _recipient(text: str) -> str:
+    if not re.fullmatch(r"age1[a-z0-9]{50,}|ssh-ed25519 [A-Za-z0-9+/=]{60,}( [^\n]*)?", text):
+        raise value_error(
+            "must be an age recipient", "age1… as age-keygen prints it, or the line of an ssh-ed25519 .pub file"
+        )
+    return text
+
+
 def _pattern(text: str) -> str:
     if not text.strip() or len(text.splitlines()) != 1:
         raise value_error("must be one pattern", "write one pattern an entry of the list")
@@ -143,6 +161,14 @@ Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), ForceDecode]
 Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], ForceDecode]
 Templates = Annotated[list[NameTemplate], ForceDecode]
 Names = Annotated[list[str] | None, ForceDecode]
+StoreNames = Annotated[list[str], ForceDecode]
+StoreUrl = Annotated[str, _read_by(parse_location)]
+Recipients = Annotated[list[Annotated[str, AfterValidator(_recipient)]], ForceDecode]
+Backfill = Annotated[
+    int | str,
+    PlainValidator(_backfill),
+    WithJsonSchema({"anyOf": [{"enum": ["all", "none"]}, {"type": "integer", "minimum": 1}]}),
+]
 Events = Annotated[list[Literal["failed", "limit", "suspicious", "overdue", "recovered", "done"]], ForceDecode]
 Listen = Annotated[str, _read_by(split_listen)]
 Hosts = Annotated[list[Annotated[str, AfterValidator(host_name)]], ForceDecode]

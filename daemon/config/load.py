@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from daemon.config.addresses import is_clear
 from daemon.config.alerts import alert_configs
 from daemon.config.discover import check_discover, discover_config, discovers
 from daemon.config.errors import ConfigError, ConfigIssue, shown
@@ -20,13 +19,15 @@ from daemon.config.http import http_config
 from daemon.config.keys import find_key
 from daemon.config.kinds import NAME
 from daemon.config.match import Match, match_servers
-from daemon.config.models import AlertTable, PanelTable, PolicyTable, ServerTable, Table
+from daemon.config.models import AlertTable, PanelTable, PolicyTable, ServerTable, StoreTable, Table
 from daemon.config.policy import check_policy, policy_config
 from daemon.config.sources import main_file, read_sources
 from daemon.config.state import state_folder
+from daemon.config.stores import store_configs
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree
 from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig
+from daemon.core.addresses import is_clear
 
 READINGS = 3
 
@@ -63,6 +64,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
         check_policy(("policies", name), table, tree)
     server_tables = _valid("servers", ServerTable, tree)
     alerts = alert_configs(_valid("alerts", AlertTable, tree), environ, tree)
+    stores = store_configs(_valid("stores", StoreTable, tree), environ, tree)
     matches = match_servers(server_tables, panel_tables, policy_tables, tree)
     followed = check_discover(panel_tables, policy_tables, tree)
     http = http_config(environ, tree)
@@ -85,6 +87,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
         http=http,
         alerts=MappingProxyType(alerts),
         discover=MappingProxyType(discover),
+        stores=MappingProxyType(stores),
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag
 from pydantic_settings import ForceDecode
 
 from daemon.config.kinds import (
+    Backfill,
     Bound,
     Count,
     CountOrAll,
@@ -26,12 +27,15 @@ from daemon.config.kinds import (
     Names,
     NameTemplate,
     Patterns,
+    Recipients,
     Schedule,
     Selectors,
     Share,
     ShareOrAll,
     Size,
     Span,
+    StoreNames,
+    StoreUrl,
     Templates,
     Text,
     Url,
@@ -158,6 +162,7 @@ class PolicyTable(Table):
     )
     node_hold: Duration = Field("1h", description="How long one backup may hold its node's slot.")
     alerts: Names = Field(None, description="Names of the alerts to send; left out: all of them; []: none.")
+    copies: StoreNames = Field([], description="The stores that good backups are copied to, by the names of stores.")
 
 
 class ServerIdentity(Table):
@@ -226,6 +231,30 @@ class AlertTable(Table):
     )
 
 
+class StoreTable(Table):
+    """One store of copies."""
+
+    url: StoreUrl = Field(description="Where it is: file:///PATH, or s3://BUCKET/PREFIX.")
+    endpoint: Url | None = Field(None, description="The address of an S3 service that is not Amazon's.")
+    region: Text | None = Field(None, description="The bucket's region.")
+    access_key_id_file: Text | None = Field(
+        None, description="A file that holds the access key's id alone; a relative path starts at this file's folder."
+    )
+    access_key_id: SecretStr | None = Field(None, description="The id itself: from the environment only.")
+    secret_access_key_file: Text | None = Field(None, description="A file that holds the secret access key alone.")
+    secret_access_key: SecretStr | None = Field(None, description="The key itself: from the environment only.")
+    session_token_file: Text | None = Field(None, description="A file that holds the token of a passing key alone.")
+    session_token: SecretStr | None = Field(None, description="The token itself: from the environment only.")
+    rate: Size = Field("off", description='The most bytes a second to and from it, such as "20MiB".')
+    encrypt_to: Recipients = Field([], description="The age recipients that copies are encrypted for; []: plain.")
+    keep: Rules = Field("all", description='What the store takes and keeps: a table of rules, or "all".')
+    min_good: Count = Field(1, description="So many of the newest copies survive every rule.")
+    every: LongDuration | None = Field(None, description="Take at most one backup of a server in each such period.")
+    backfill: Backfill = Field(
+        "all", description='How many of the newest backups a new store is filled with: "all", a number, or "none".'
+    )
+
+
 class Document(Table):
     """The configuration of ptero-backupd."""
 
@@ -237,6 +266,7 @@ class Document(Table):
     policies: dict[EntryName, PolicyTable] = Field({}, description="The policies, by a name of your own.")
     servers: dict[EntryName, ServerTable] = Field({}, description="The servers, by a name of your own.")
     alerts: dict[EntryName, AlertTable] = Field({}, description="The receivers of alerts, by a name of your own.")
+    stores: dict[EntryName, StoreTable] = Field({}, description="The stores of copies, by a name of your own.")
     http: HttpTable = Field(default_factory=HttpTable, description="Where the daemon answers HTTP, and to whom.")
 
 
@@ -245,11 +275,17 @@ SECTIONS: dict[str, type[Table]] = {
     "policies": PolicyTable,
     "servers": ServerTable,
     "alerts": AlertTable,
+    "stores": StoreTable,
 }
 """The tables of tables: each holds entries by a name of the operator's own."""
 
 TABLES: dict[str, type[Table]] = {"http": HttpTable}
 """Tables of which there is only one."""
 
-SECRETS = {"panels": "api_key", "alerts": "url", "http": "token"}
+SECRETS: dict[str, tuple[str, ...]] = {
+    "panels": ("api_key",),
+    "alerts": ("url",),
+    "http": ("token",),
+    "stores": ("access_key_id", "secret_access_key", "session_token"),
+}
 """What no file may hold: such files are shown, copied and committed."""

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 from daemon.config.alerts import check_names
 from daemon.config.models import PolicyTable
 from daemon.config.schedule import schedule_of
+from daemon.config.stores import check_store_names, keep_of
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PolicyConfig
 from daemon.core.calendar import Cron, parse_schedule
 from daemon.core.cron_words import steps_beyond
 from daemon.core.ignored import leaves_nothing
-from daemon.core.keep import Keep
 from daemon.core.model import Scope
 from daemon.core.names import Template
 from daemon.core.retention import Retention
@@ -40,13 +40,14 @@ def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
         max_share=table.max_share,
         node_hold=parse_duration(table.node_hold),
         alerts=None if table.alerts is None else tuple(table.alerts),
+        copies=tuple(dict.fromkeys(table.copies)),
     )
 
 
 def _retention(table: PolicyTable) -> Retention:
     """Return the retention; raises ValueError if keys that are valid by themselves contradict each other."""
     return Retention(
-        keep=Keep(everything=True) if table.keep == "all" else Keep.from_mapping(table.keep.rules()),
+        keep=keep_of(table.keep),
         zone=ZoneInfo(table.timezone),
         scope=Scope(table.scope),
         min_good=table.min_good,
@@ -64,6 +65,7 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
     except ValueError as error:
         tree.refuse(path, str(error))
     check_names(path, tree)
+    check_store_names(path, tree)
     written = tree.values[path[0]][path[1]]
     if "timezone" in written and (found := _FIXED_ZONE.fullmatch(table.timezone)):
         offset = f"{'-' if found[1] == '+' else '+'}{found[2]}"

@@ -28,6 +28,7 @@ class _TomlSchema(GenerateJsonSchema):
 def schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of config.toml and of each file in conf.d."""
     written = Document.model_json_schema(schema_generator=_TomlSchema)
-    for section, secret in SECRETS.items():
-        del written["$defs"][{**SECTIONS, **TABLES}[section].__name__]["properties"][secret]  # a file must not hold it
+    for section, names in SECRETS.items():
+        for secret in names:  # a file must not hold it
+            del written["$defs"][{**SECTIONS, **TABLES}[section].__name__]["properties"][secret]
     return {"$schema": DIALECT, **written, "title": "ptero-backupd configuration"}

@@ -47,6 +47,7 @@ class _Sources(BaseSettings):
     policies: dict[str, Any] = {}
     servers: dict[str, Any] = {}
     alerts: dict[str, Any] = {}
+    stores: dict[str, Any] = {}
     http: dict[str, Any] = {}
 
     @classmethod

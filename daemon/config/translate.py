@@ -72,7 +72,7 @@ def _meant(key: KeyPath) -> str:
 
 
 def _keys_of(section: str) -> list[str]:
-    return [key for key in {**SECTIONS, **TABLES}[section].model_fields if key != SECRETS.get(section)]
+    return [key for key in {**SECTIONS, **TABLES}[section].model_fields if key not in SECRETS.get(section, ())]
 
 
 def _key(path: KeyPath, location: tuple[int | str, ...]) -> KeyPath:
@@ -88,7 +88,7 @@ def _key(path: KeyPath, location: tuple[int | str, ...]) -> KeyPath:
 def _value(detail: ErrorDetails, key: KeyPath) -> str | None:
     """Return what was written, but nothing, a table, or an address that may hold a password or be a secret as None."""
     value = detail["input"]
-    private = {"panels": "@", "alerts": "://"}.get(key[0])
+    private = {"panels": "@", "stores": "@", "alerts": "://"}.get(key[0])
     if detail["type"] == "missing" or isinstance(value, dict) or (private and private in str(value)):
         return None
     return shown(value)

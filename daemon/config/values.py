@@ -17,10 +17,12 @@ from pydantic import SecretStr
 from daemon.config.errors import ConfigIssue
 from daemon.core.alerting import Event
 from daemon.core.calendar import Schedule, Starts
+from daemon.core.copies_wanted import StoreRules
 from daemon.core.discover import Selection
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
 from daemon.core.retention import Retention
+from daemon.stores.values import StoreSettings
 
 PLACEHOLDERS = ("panel", "policy", "server")
 
@@ -45,7 +47,7 @@ class PanelConfig:
 class PolicyConfig:
     """When to back up, under what name, and what to keep; for a server, with its own keys put in place.
 
-    `alerts` are the names of the receivers, None for all.
+    `alerts` are the names of the receivers, None for all. `copies` are the names of the stores that are copied to.
     """
 
     name: str
@@ -63,6 +65,7 @@ class PolicyConfig:
     max_share: float
     node_hold: timedelta
     alerts: tuple[str, ...] | None = None
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,20 @@ class AlertConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """One store of copies: how it is reached, what it takes and keeps, and for whom its copies are encrypted."""
+
+    settings: StoreSettings
+    rules: StoreRules
+    recipients: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        return self.rules.name
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration. `state_dir` is None for "none". `files` are those read, the main one first. `warnings`
     are sentences for the operator about what is allowed but unwise. `http` is None if the daemon answers no HTTP.
@@ -136,6 +153,7 @@ class Config:
     http: HttpConfig | None = None
     alerts: Mapping[str, AlertConfig] = field(default_factory=dict)
     discover: Mapping[str, DiscoverConfig] = field(default_factory=dict)
+    stores: Mapping[str, StoreConfig] = field(default_factory=dict)
 
 
 def keeping(config: Config, before: Config) -> Config:

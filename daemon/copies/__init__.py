@@ -7,4 +7,8 @@ manifest  what stands beside a copy's data        errors    what can go wrong wi
 make      one backup copied to its stores         one_pass  one download to all of them
 branch    one store's share of that               channel   bytes from the download's thread to a store
 age       encryption and decryption               source    where a backup's file comes from
+run       what a server's stores lack, copied     fetch     a copy back out of its store
+shelf     what a store holds of a server          shelves   the shelves that are remembered
 """
+
+__all__ = ["age", "errors", "fetch", "manifest", "run", "shelf", "shelves"]

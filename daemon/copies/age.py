@@ -135,7 +135,7 @@ class Encryption:
             self._batch.clear()
 
 
-def decrypt(source: BinaryIO, target: BinaryIO, identities: Sequence[object]) -> None:
+def decrypt(source: BinaryIO, target: object, identities: Sequence[object]) -> None:
     """Decrypt one file into another; EncryptionError where none of these identities opens it, or it is damaged."""
     pyrage = _library()
     try:

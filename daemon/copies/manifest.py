@@ -5,7 +5,7 @@ and in every part, and it must tell of the very key that it stands beside. Keys 
 reader passes over those that it does not know.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
@@ -102,9 +102,16 @@ class Manifest(_Part):
     contents: ContentsPart | None
     proof: ProofPart
 
-    def copy_of(self, name: CopyName, *, locked_until: datetime | None = None) -> Copy:
-        """Return the copy of that name, which this manifest tells of, as the core judges it."""
+    @property
+    def name(self) -> CopyName:
+        """The name of the copy that it tells of."""
         told = self.backup
+        moment = told.created_at.astimezone(UTC).replace(microsecond=0)
+        return CopyName(self.server.panel, self.server.uuid, moment, told.uuid, self.encryption is not None)
+
+    def as_copy(self, *, locked_until: datetime | None = None) -> Copy:
+        """Return the copy that it tells of, as the core judges it."""
+        told, name = self.backup, self.name
         backup = Backup(
             uuid=told.uuid,
             name=told.name,

@@ -5,13 +5,14 @@ it, and `calendar` knows the starts. `states` says whether a backup is good, fai
 is too small, `shrunk` what stays if it is, and `look` applies all of these to a listing. `keep` holds the retention
 rules and `rules` what each of them keeps; `retention` judges, and `plan` orders the deletions behind its `brake`.
 `adoption`, `choose` and `waiting` decide smaller questions of a rotation or a command, `alerting` what is news,
-`backoff` how long to wait before something is tried again.
+`backoff` how long to wait before something is tried again; `addresses` tells those that others can read along with.
 
 Of copies, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `copies_wanted` says what to copy
 and `copies_prune` what a store lets go; `copied` keeps a backup on the panel until the stores have it.
 """
 
 __all__ = [
+    "addresses",
     "adoption",
     "alerting",
     "altered",
@@ -20,8 +21,10 @@ __all__ = [
     "calendar",
     "choose",
     "clocks",
+    "copies_found",
     "copies_layout",
     "copies_prune",
+    "copies_wanted",
     "cron_words",
     "discover",
     "ignored",

@@ -19,7 +19,7 @@ import httpx
 from pydantic import SecretStr
 
 from daemon.clock import Clock
-from daemon.config.addresses import is_clear
+from daemon.core.addresses import is_clear
 from daemon.errors import BackupdError, Exit, ProblemCode
 from daemon.panel import reach
 from daemon.panel.answers import clean, whole

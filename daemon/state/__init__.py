@@ -4,7 +4,7 @@ base     what an engine gives, as protocols
 values   what is read from a journal
 engines  which engine keeps the state
 runner   where what may block is done: at once, or in a thread
-local/   the engine on one folder: SQLite, locks of the operating system
+local/   the engine on one folder: SQLite, locks of the operating system; the catalogue of copies, a cache
 memory   the engine that ends with the process
 """
 

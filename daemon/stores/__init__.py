@@ -16,4 +16,4 @@ rclone/       the engine for what rclone knows
 s3/           the engine for S3 and what speaks its protocol
 """
 
-__all__ = ["base", "errors"]
+__all__ = ["base", "errors", "open", "values"]

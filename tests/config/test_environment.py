@@ -43,10 +43,30 @@ VALUES = {
     "id": UUID,
     "panel": "main",
     "policy": "standard",
+    "copies": '["nas"]',
+    "endpoint": "https://s3.example.com",
+    "region": "eu-central-1",
+    "access_key_id": "EXAMPLEID",
+    "access_key_id_file": "/nowhere",
+    "secret_access_key": "EXAMPLEKEY",
+    "secret_access_key_file": "/nowhere",
+    "session_token": "EXAMPLETOKEN",
+    "session_token_file": "/nowhere",
+    "rate": "20MiB",
+    "encrypt_to": f'["age1{"q" * 58}"]',
+    "every": "1d",
+    "backfill": "5",
 }
+STORE = {"url": "s3://bucket/prefix", "keep": '{"daily": 14}'}
 ALL = {
-    variable((section, name, key)): VALUES[key]
-    for section, name in {"panels": "main", "policies": "standard", "servers": "my-server", "alerts": "ops"}.items()
+    variable((section, name, key)): VALUES[key] if section != "stores" else STORE.get(key, VALUES[key])
+    for section, name in {
+        "panels": "main",
+        "policies": "standard",
+        "servers": "my-server",
+        "alerts": "ops",
+        "stores": "nas",
+    }.items()
     for key in SECTIONS[section].model_fields
 }
 

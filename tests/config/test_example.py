@@ -19,6 +19,7 @@ from daemon.config.models import (
     PanelTable,
     PolicyTable,
     ServerIdentity,
+    StoreTable,
     Table,
 )
 from daemon.config.schema import schema
@@ -36,6 +37,7 @@ TABLES = {
     "Servers": ServerIdentity.model_fields,
     "HTTP": HttpTable.model_fields,
     "Alerts": AlertTable.model_fields,
+    "Stores": StoreTable.model_fields,
 }
 IN_WORDS = {
     "state_dir": "`$STATE_DIRECTORY`, else the user's state folder",
@@ -54,9 +56,16 @@ IN_WORDS = {
     "policy": "the only one",
 } | dict.fromkeys(KeepTable.model_fields, "not set")
 
+IN_WORDS_THERE = {("Stores", "every"): "each one"} | {
+    ("Stores", key): "none"
+    for key, field in StoreTable.model_fields.items()
+    if field.default is None and key != "every"
+}
 SECRETS_OF_THE_EXAMPLE = {
     "PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY,
     "PTERO_BACKUPD_ALERTS__OPS__URL": "https://hooks.example.com/secret",
+    "PTERO_BACKUPD_STORES__OFFSITE__ACCESS_KEY_ID": "EXAMPLEID",
+    "PTERO_BACKUPD_STORES__OFFSITE__SECRET_ACCESS_KEY": "EXAMPLEKEY",
 }
 
 
@@ -84,6 +93,7 @@ def test_the_example_holds_every_key() -> None:
         "policies": set(example["policies"]["standard"]),
         "servers": set(example["servers"]["survival"]) | set(PolicyTable.model_fields),
         "alerts": set(example["alerts"]["ops"]) | {"url"},
+        "stores": set(example["stores"]["offsite"]) | {*SECRETS["stores"], "session_token_file"},
     }
     assert set(example) == set(Document.model_fields)
     assert written == {section: set(model.model_fields) for section, model in SECTIONS.items()}
@@ -98,7 +108,8 @@ def test_the_page_tells_every_key_with_its_default(heading: str) -> None:
     fields = TABLES[heading]
     assert set(rows(heading)) == set(fields)
     for key, (kind, default, meaning, example) in rows(heading).items():
-        expected = "required" if fields[key].is_required() else IN_WORDS.get(key) or toml(fields[key].default)
+        in_words = IN_WORDS_THERE.get((heading, key)) or IN_WORDS.get(key)
+        expected = "required" if fields[key].is_required() else in_words or toml(fields[key].default)
         assert default == expected, key
         assert kind
         assert meaning.endswith(".")
@@ -135,7 +146,7 @@ def test_the_schema_describes_every_key() -> None:
     tables = document["$defs"]
     models: dict[str, type[Table]] = {**SECTIONS, "http": HttpTable, "keep": KeepTable, "": DiscoverTable}
     for section, model in models.items():
-        written = set(model.model_fields) - {SECRETS.get(section)}
+        written = set(model.model_fields) - set(SECRETS.get(section, ()))
         assert set(tables[model.__name__]["properties"]) == written
     assert set(tables["ServerTable"]["properties"]) == set(ServerIdentity.model_fields) | set(PolicyTable.model_fields)
     for table in [*tables.values(), document]:

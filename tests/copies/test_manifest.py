@@ -64,9 +64,8 @@ def test_a_manifest_is_read_back_as_it_was() -> None:
 
 def test_a_manifest_tells_the_core_what_it_judges() -> None:
     """The backup of the panel, and what the copy takes in the store."""
-    known = read_key(KEY)
-    assert known is not None
-    copy = Told().manifest().copy_of(known[0])
+    copy = Told().manifest().as_copy()
+    assert read_key(KEY) == (copy.name, False)
     assert (copy.name.data, copy.installation, copy.bytes, copy.verified) == (KEY, "installation-1", 1000, True)
     assert (copy.backup.uuid, copy.backup.created_at) == (BACKUP, datetime(2026, 4, 1, 4, tzinfo=UTC))
     assert copy.backup.checksum == f"sha1:{'b' * 40}"

@@ -39,6 +39,8 @@ OFFLINE = {
     "rotate": ("--max-deletions", "nobody"),
     "backups": ("list", "show", "delete", "nobody", "--yes"),
     "config": ("schema",),
+    "copies": ("list", "run", "rescan", "fetch", "nobody", "--store", "--identity", "--output", "--json"),
+    "stores": ("--json",),
     "check": ("--offline", "--json"),
 }
 

@@ -12,13 +12,13 @@ from pydantic import SecretStr, ValidationError
 
 from daemon.cli.ui.files import STDIN, opened
 from daemon.cli.ui.output import say
-from daemon.config.addresses import is_clear
 from daemon.config.errors import ConfigError
 from daemon.config.keys import find_key
 from daemon.config.kinds import NAME
 from daemon.config.models import PanelTable
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree, variable
+from daemon.core.addresses import is_clear
 from daemon.errors import UsageError
 
 _LONGEST = 64 * 1024  # what a device or a pipe without end may give

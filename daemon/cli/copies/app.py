@@ -1,0 +1,61 @@
+"""Declare the commands below `copies`, which look after what stores hold."""
+# ruff: noqa: PLC0415 — as in daemon/cli/app.py
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.cli.options import Json, Server, Servers, settings
+
+Store = Annotated[str | None, typer.Option("--store", metavar="NAME", help="Only this store.")]
+
+copies_app = typer.Typer(help="Copy backups to stores, and fetch them back.", rich_markup_mode=None)
+
+
+@copies_app.command("list")
+def list_(context: typer.Context, servers: Servers = None, store: Store = None, json: Json = False) -> int:
+    """List the copies that were last seen in the stores."""
+    from daemon.cli.copies.listing import list_copies
+
+    return list_copies(settings(context), servers or (), store=store, as_json=json)
+
+
+@copies_app.command()
+def run(context: typer.Context, servers: Servers = None, json: Json = False) -> int:
+    """Copy now what the servers' stores want and do not have."""
+    from daemon.cli.copies.run import run_copies
+
+    return run_copies(settings(context), servers or (), as_json=json)
+
+
+@copies_app.command()
+def rescan(context: typer.Context, store: Store = None, json: Json = False) -> int:
+    """Look at all that the stores hold, as on a new machine."""
+    from daemon.cli.copies.rescan import rescan_stores
+
+    return rescan_stores(settings(context), store=store, as_json=json)
+
+
+@copies_app.command()
+def fetch(
+    context: typer.Context,
+    *,
+    server: Server,
+    copy: Annotated[
+        str, typer.Argument(metavar="COPY", help="A backup's uuid, a unique prefix of one, an exact name, or latest.")
+    ],
+    store: Store = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE|DIR|-", help="Target; '-' is stdout. Default: this folder."),
+    ] = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option("--identity", metavar="FILE", help="Decrypt with the private key in this file, of age or SSH."),
+    ] = None,
+) -> int:
+    """Fetch a copy from its store, checked against its manifest."""
+    from daemon.cli.copies.fetch import FetchOptions, fetch_copy
+
+    return fetch_copy(settings(context), server, copy, FetchOptions(store, output, identity))

@@ -1,0 +1,116 @@
+"""`copies fetch`: one copy out of its store, whole and checked or not at all."""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.cli.context import begin, server_named
+from daemon.cli.copies.places import shelves_of, stores_meant
+from daemon.cli.discovered import cover
+from daemon.cli.options import Settings
+from daemon.cli.ui.output import say, write
+from daemon.cli.ui.progress import watching
+from daemon.config.values import Config, ServerConfig
+from daemon.copies.age import read_identities
+from daemon.copies.errors import CopyError
+from daemon.copies.fetch import fetch_into, fetch_to
+from daemon.copies.manifest import Manifest
+from daemon.core.choose import choose
+from daemon.core.units import format_size
+from daemon.errors import Exit, UsageError
+from daemon.files import make_folder
+from daemon.stores.open import open_store
+from daemon.transfer.errors import disk_error
+from daemon.transfer.names import file_names
+
+STDOUT = "-"
+LARGEST_IDENTITY = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """What was asked for on the command line."""
+
+    store: str | None = None
+    output: str | None = None
+    identity: Path | None = None
+
+
+def fetch_copy(settings: Settings, server: str, copy: str, options: FetchOptions) -> int:
+    """Fetch one copy into a file, or to stdout."""
+    if options.output == STDOUT and sys.stdout.isatty():
+        raise UsageError("this would write an archive to the terminal", hint="send it on, such as | tar tz")
+    return asyncio.run(_fetch(settings, server, copy, options))
+
+
+async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions) -> int:
+    config = (await cover(begin(settings), [name])).config
+    server = server_named(config, name)
+    manifests = _known(config, server, options.store)
+    store, manifest = _chosen(manifests, copy)
+    identities = [] if options.identity is None else _identities(options.identity)
+    async with open_store(config.stores[store].settings) as opened:
+        if options.output == STDOUT:
+            await fetch_to(opened, manifest, sys.stdout.buffer.write, identities)
+            sys.stdout.buffer.flush()
+            say(f"{manifest.backup.name}: {_checked(manifest, decrypted=bool(identities))}")
+            return Exit.DONE
+        path = _path([one for _, one in manifests], manifest, options)
+        with watching(manifest.backup.name, manifest.stored.bytes) as listener:
+            listener.said(f"{format_size(manifest.stored.bytes)} from {store} to {path}")
+            await fetch_into(opened, manifest, path, identities, listener.moved)
+            listener.said(f"done, {_checked(manifest, decrypted=bool(identities))}")
+    write(f"{path}\n")
+    return Exit.DONE
+
+
+def _known(config: Config, server: ServerConfig, store: str | None) -> list[tuple[str, Manifest]]:
+    """Every copy of the server that was last seen, newest first; of one backup the first store's first."""
+    stores = [one.name for one in stores_meant(config, store)]
+    shelves = shelves_of(config).known(stores, server.panel.name, server.id)
+    found = [(name, manifest) for name, shelf in shelves for manifest in shelf.manifests.values()]
+    if not found:
+        raise CopyError(f"no copy of {server.name} was seen", hint="`copies rescan` looks into the stores")
+    return sorted(found, key=lambda one: one[1].backup.created_at, reverse=True)
+
+
+def _chosen(manifests: list[tuple[str, Manifest]], wanted: str) -> tuple[str, Manifest]:
+    """The copy that is meant."""
+    first: dict[str, tuple[str, Manifest]] = {}
+    for store, manifest in manifests:
+        first.setdefault(manifest.backup.uuid, (store, manifest))
+    backups = [manifest.as_copy().backup for _, manifest in first.values()]
+    return first[choose(backups, first.keys(), wanted).uuid]
+
+
+def _identities(file: Path) -> list[object]:
+    try:
+        with file.open("rb") as opened:
+            return read_identities(opened.read(LARGEST_IDENTITY).decode())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"the identity file {file} cannot be read: {reason}") from None
+
+
+def _path(manifests: list[Manifest], manifest: Manifest, options: FetchOptions) -> Path:
+    """Where the copy goes: into a folder under its backup's name, or the file itself."""
+    backups = {one.backup.uuid: one.as_copy().backup for one in manifests}
+    name = file_names(list(backups.values()))[manifest.backup.uuid]
+    output = Path(options.output or ".")
+    try:
+        if not (output.is_dir() or (options.output or "").endswith("/")):
+            return output
+        make_folder(output)
+    except OSError as error:
+        failure = disk_error(error, f"{output} cannot be used")
+        raise failure from None
+    return output / (f"{name}.age" if manifest.encryption and options.identity is None else name)
+
+
+def _checked(manifest: Manifest, *, decrypted: bool) -> str:
+    if manifest.encryption is not None and not decrypted:
+        return "still encrypted, its SHA-256 is right"
+    if manifest.backup.checksum is None:
+        return "its SHA-256 is right; the panel gave no checksum"
+    return f"its SHA-256 is right, and the {manifest.backup.checksum.partition(':')[0]} that the panel said"

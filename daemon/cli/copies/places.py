@@ -1,0 +1,33 @@
+"""What the commands below `copies` share: the stores that are meant, and what was last seen in them."""
+
+from pathlib import Path
+
+from daemon.cli.arguments import unknown
+from daemon.clock import SystemClock
+from daemon.config.values import Config, StoreConfig
+from daemon.copies.shelves import Shelves
+from daemon.errors import UsageError
+from daemon.state.local.catalogue import Catalogue
+
+
+def stores_meant(config: Config, name: str | None) -> list[StoreConfig]:
+    """Return the store of that name, or all; UsageError where there is none."""
+    if not config.stores:
+        raise UsageError(
+            "no stores are configured", hint="write [stores.NAME] with a url, and name it in a policy's copies"
+        )
+    if name is None:
+        return list(config.stores.values())
+    if name not in config.stores:
+        raise unknown("store", name, tuple(config.stores))
+    return [config.stores[name]]
+
+
+def catalogue_of(config: Config) -> Catalogue:
+    """Return the catalogue of this installation; a configuration with stores has a state folder."""
+    return Catalogue(config.state_dir or Path())
+
+
+def shelves_of(config: Config) -> Shelves:
+    """Return what was last seen in the stores."""
+    return Shelves(catalogue_of(config), SystemClock())

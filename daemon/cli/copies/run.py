@@ -1,0 +1,87 @@
+"""`copies run`: what the stores want and do not have is copied now, each backup downloaded once for all of them."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from daemon.cli.context import begin, servers_named
+from daemon.cli.copies.places import catalogue_of, shelves_of, stores_meant
+from daemon.cli.discovered import cover
+from daemon.cli.options import Settings
+from daemon.cli.ui.output import say, say_error, write_json
+from daemon.cli.ui.progress import watching
+from daemon.cli.ui.tables import cell, show
+from daemon.clock import SystemClock
+from daemon.config.values import Config, ServerConfig
+from daemon.copies.run import Copier, Looked, ServerResult
+from daemon.core.units import format_size
+from daemon.documents.copies import copied
+from daemon.errors import Exit
+from daemon.operations.rotations import Failed, preview_servers
+from daemon.rotation.setup import open_client
+from daemon.transfer.receive import ProgressListener
+
+
+def run_copies(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
+    """Copy what is wanted of these servers, or of all that have stores."""
+    return asyncio.run(_run(settings, names, as_json=as_json))
+
+
+async def _run(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
+    config = begin(settings)
+    stores_meant(config, None)
+    covering = await cover(config, names)
+    servers = [server for server in servers_named(covering.config, names) if server.policy.copies or names]
+    results = [await _copied(config, server) for server in servers]
+    if as_json:
+        write_json(copied(results))
+    else:
+        for result in results:
+            _show(result)
+    return covering.exit_code(_exit_code(results))
+
+
+async def _copied(config: Config, server: ServerConfig) -> ServerResult:
+    """Look at one server and copy what is wanted; one after the other, since a node serves one download at a time."""
+    clock = SystemClock()
+    (seen,) = await preview_servers([server], state_dir=config.state_dir, clock=clock, tell=say)
+    if isinstance(seen, Failed):
+        say_error(seen.error, about=server.name)
+        return ServerResult(server, error=seen.error)
+    looked = Looked(seen.config, seen.server, seen.listing, seen.plan.verdicts)
+    copier = Copier(config.stores, shelves_of(config), catalogue_of(config).installation(), clock, _watched)
+    client = open_client(server.panel, clock, say)
+    try:
+        result = await copier.copy(looked, client)
+    finally:
+        await client.aclose()
+    for store, error in result.troubles.items():
+        say_error(error, about=f"{server.name}, {store}")
+    return result
+
+
+@contextmanager
+def _watched(name: str, size: int) -> Iterator[ProgressListener]:
+    with watching(name, size) as listener:
+        listener.said(f"copying {format_size(size)}")
+        yield listener
+
+
+def _show(result: ServerResult) -> None:
+    name = result.config.name
+    done = [copy for copy in result.copies if copy.manifest]
+    show(cell(f"{name}: {len(done)} copied", "bold"))
+    for copy in result.copies:
+        if copy.manifest is not None:
+            show(cell(f"  {copy.backup.name} to {copy.store}, {format_size(copy.manifest.stored.bytes)}"))
+        elif copy.error is not None:
+            show(cell(f"  {copy.backup.name} not to {copy.store}: {copy.error.text}"))
+
+
+def _exit_code(results: Sequence[ServerResult]) -> Exit:
+    """The contract's: 4 if all failed, 3 if any."""
+    failed = [result for result in results if result.failed]
+    if not failed:
+        return Exit.DONE
+    nothing = all(not any(copy.manifest for copy in result.copies) for result in results)
+    return Exit.FAILED if len(failed) == len(results) and nothing else Exit.SOME_FAILED

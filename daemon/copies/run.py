@@ -1,0 +1,129 @@
+"""What a server's stores lack, copied now: the newest first, each backup fetched once for all that want it.
+
+A store that fails is left out for the rest of the run; the others go on (invariant 16).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+
+from daemon.clock import Clock
+from daemon.config.values import ServerConfig, StoreConfig
+from daemon.copies.branch import Target
+from daemon.copies.make import Made, Origin, copy_backup
+from daemon.copies.manifest import Manifest
+from daemon.copies.shelf import Shelf
+from daemon.copies.shelves import Shelves
+from daemon.copies.source import node_source
+from daemon.core.copies_wanted import Choice, choices, wanted
+from daemon.core.model import Backup, Listing, Server, Verdict
+from daemon.errors import BackupdError
+from daemon.panel.client import PanelClient
+from daemon.stores.base import Store
+from daemon.stores.errors import StoreError
+from daemon.stores.open import open_store
+from daemon.transfer.receive import ProgressListener
+
+Watch = Callable[[str, int], AbstractContextManager[ProgressListener]]
+"""Given a backup's name and size, watch its transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """What came of one copy: the manifest that stands now, or why there is none."""
+
+    store: str
+    backup: Backup
+    manifest: Manifest | None
+    error: BackupdError | None
+
+
+@dataclass(slots=True)
+class ServerResult:
+    """What came of one server: its copies, the newest backup first, and the stores that could not be used at all."""
+
+    config: ServerConfig
+    copies: list[CopyResult] = field(default_factory=list)
+    troubles: dict[str, BackupdError] = field(default_factory=dict)
+    error: BackupdError | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything went wrong."""
+        return bool(self.error or self.troubles or any(copy.error for copy in self.copies))
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One server as the panel shows it now."""
+
+    config: ServerConfig
+    server: Server
+    listing: Listing
+    verdicts: Sequence[Verdict]
+
+
+class Copier:
+    """Copies servers' backups, one after the other."""
+
+    def __init__(
+        self, stores: Mapping[str, StoreConfig], shelves: Shelves, installation: str, clock: Clock, watch: Watch
+    ) -> None:
+        self._stores = stores
+        self._shelves = shelves
+        self._installation = installation
+        self._clock = clock
+        self._watch = watch
+
+    async def copy(self, seen: Looked, client: PanelClient) -> ServerResult:
+        """Copy what the server's stores want of what its panel has; nothing is raised but what is a bug."""
+        result = ServerResult(seen.config)
+        async with AsyncExitStack() as held:
+            opened: dict[str, Store] = {}
+            by_store: dict[str, tuple[Choice, ...]] = {}
+            for name in seen.config.policy.copies:
+                try:
+                    opened[name] = await held.enter_async_context(open_store(self._stores[name].settings))
+                    by_store[name] = await self._choices(seen, name, opened[name])
+                except BackupdError as error:
+                    result.troubles[name] = error
+            for one in wanted(by_store):
+                if stores := [name for name in one.stores if name not in result.troubles]:
+                    targets = [Target(name, opened[name], self._stores[name].recipients) for name in stores]
+                    await self._copy_one(seen, one.backup, targets, client, result)
+        return result
+
+    async def _choices(self, seen: Looked, name: str, store: Store) -> tuple[Choice, ...]:
+        shelf = await self._shelves.look(name, store, seen.config.panel.name, seen.server.uuid)
+        policy, now = seen.config.policy.retention, seen.listing.taken_at
+        return choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
+
+    async def _copy_one(
+        self, seen: Looked, backup: Backup, targets: Sequence[Target], client: PanelClient, result: ServerResult
+    ) -> None:
+        """Copy one backup; note what came of it."""
+        try:
+            made = await self._made(seen, backup, targets, client)
+        except BackupdError as error:
+            made = Made({}, dict.fromkeys((target.name for target in targets), error))
+        for target in targets:
+            manifest, failure = made.manifests.get(target.name), made.errors.get(target.name)
+            result.copies.append(CopyResult(target.name, backup, manifest, failure))
+            if isinstance(failure, StoreError):
+                result.troubles[target.name] = failure
+            if manifest is not None:
+                self._shelves.add(target.name, manifest)
+
+    async def _made(self, seen: Looked, backup: Backup, targets: Sequence[Target], client: PanelClient) -> Made:
+        config = seen.config
+        origin = Origin(self._installation, config.panel.name, seen.server.uuid, config.name, seen.server.name)
+        with self._watch(f"{config.name}: {backup.name}", backup.bytes) as listener:
+            source = node_source(
+                client, config.id, backup, clock=self._clock, listener=listener, clear=config.panel.clear_links
+            )
+            return await copy_backup(source, backup, origin, targets, self._clock)
+
+
+def backups_on(shelf: Shelf) -> list[Backup]:
+    """Return what the whole copies on a shelf are copies of."""
+    return [copy.backup for copy in shelf.copies()]

@@ -1,0 +1,154 @@
+"""What one store holds of one server, as it was when it was last looked at; and how it is looked at.
+
+The manifests are read once: one that stands as it was read before is not read again. What must hold: a listing is whole
+or an error, and a manifest that cannot be read makes no copy.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from daemon.copies.errors import ManifestError
+from daemon.copies.manifest import LARGEST, Manifest, read_manifest
+from daemon.core.copies_found import Condition, Found, Sighting, StoredObject, sightings, sort_out
+from daemon.core.copies_layout import MANIFEST, folder_of, read_folder
+from daemon.core.copies_prune import Copy
+from daemon.stores.base import Entry, Store
+
+AT_ONCE = 8
+"""How many manifests are read at the same time."""
+
+Stamp = tuple[int, datetime]
+"""What tells that an object is as it was: its size, and when it was written."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The whole copies of one server in one store, by the key of their data; what is damaged, in words; what is loose.
+
+    `seen_at` is when the store was listed, by our own clock. `stamps` are those of the manifests.
+    """
+
+    seen_at: datetime
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    loose: Mapping[str, Sighting] = field(default_factory=dict)
+
+    def copies(self) -> tuple[Copy, ...]:
+        """Return them as the core judges them, oldest first."""
+        return tuple(manifest.as_copy() for _, manifest in sorted(self.manifests.items()))
+
+    def with_copy(self, manifest: Manifest) -> "Shelf":
+        """The same with one more, which was just made."""
+        manifests = {**self.manifests, manifest.stored.key: manifest}
+        return Shelf(self.seen_at, manifests, self.stamps, self.damaged, self.loose)
+
+
+class _Written(BaseModel):
+    """A shelf as it is remembered."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_: int = 1
+    seen_at: AwareDatetime
+    manifests: dict[str, Manifest]
+    stamps: dict[str, tuple[int, AwareDatetime]]
+    damaged: dict[str, str]
+    loose: dict[str, tuple[int, AwareDatetime | None, AwareDatetime]]
+
+
+def write_shelf(shelf: Shelf) -> str:
+    """Return the shelf as text."""
+    loose = {key: (one.size, one.modified, one.since) for key, one in shelf.loose.items()}
+    return _Written(
+        seen_at=shelf.seen_at,
+        manifests=dict(shelf.manifests),
+        stamps=dict(shelf.stamps),
+        damaged=dict(shelf.damaged),
+        loose=loose,
+    ).model_dump_json(by_alias=True)
+
+
+def read_shelf(text: str | None) -> Shelf | None:
+    """Return what was written; None where it cannot be read, since it is a cache."""
+    if text is None:
+        return None
+    try:
+        known = _Written.model_validate_json(text)
+    except ValidationError:
+        return None
+    loose = {key: Sighting(*one) for key, one in known.loose.items()}
+    return Shelf(known.seen_at, known.manifests, known.stamps, known.damaged, loose)
+
+
+async def look_into(
+    store: Store, panel: str, server: str, before: Shelf | None, now: datetime, *, live: Sequence[str] = ()
+) -> Shelf:
+    """List what a store holds of one server; raises StoreError. `before` saves reading what has not changed."""
+    entries = await store.list_all(folder_of(panel, server))
+    return await _sorted(store, entries, before, now, live)
+
+
+async def look_at_all(
+    store: Store, before: Callable[[str, str], Shelf | None], now: datetime
+) -> dict[tuple[str, str], Shelf]:
+    """List a whole store; return what it holds of each panel and server; raises StoreError."""
+    folders: dict[tuple[str, str], list[Entry]] = {}
+    for entry in await store.list_all():
+        folder = read_folder(entry.key.rpartition("/")[0] + "/")
+        if folder is not None:
+            folders.setdefault(folder, []).append(entry)
+    return {folder: await _sorted(store, entries, before(*folder), now) for folder, entries in folders.items()}
+
+
+async def _sorted(
+    store: Store, entries: Sequence[Entry], before: Shelf | None, now: datetime, live: Sequence[str] = ()
+) -> Shelf:
+    stamps = {entry.key: (entry.size, entry.modified) for entry in entries if entry.key.endswith(MANIFEST)}
+    known = {
+        key: manifest
+        for key, manifest in (before.manifests if before else {}).items()
+        if before and before.stamps.get(key + MANIFEST) == stamps.get(key + MANIFEST, ())
+    }
+    objects = [StoredObject(entry.key, entry.size, entry.modified) for entry in entries]
+    sizes: dict[str, int | None] = {key + MANIFEST: manifest.stored.bytes for key, manifest in known.items()}
+    found, _ = sort_out(objects, sizes)
+    unread = [one for one in found if one.condition is Condition.UNREAD]
+    for key, manifest in (await _read_all(store, unread)).items():
+        sizes[key + MANIFEST] = None if manifest is None else manifest.stored.bytes
+        if manifest is not None:
+            known[key] = manifest
+    found, _ = sort_out(objects, sizes)
+    whole = {one.name.data for one in found if one.condition is Condition.WHOLE}
+    damaged = {one.name.data: one.text for one in found if one.condition is Condition.DAMAGED}
+    loose = sightings(found, before.loose if before else {}, now, live=live)
+    return Shelf(now, {key: known[key] for key in sorted(whole)}, stamps, damaged, loose)
+
+
+async def _read_all(store: Store, found: Sequence[Found]) -> dict[str, Manifest | None]:
+    """The manifests of these, a few at a time; None for what is no manifest."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def read(one: Found) -> tuple[str, Manifest | None]:
+        async with turns:
+            return one.name.data, await _read(store, one)
+
+    return dict(await asyncio.gather(*map(read, found)))
+
+
+async def _read(store: Store, one: Found) -> Manifest | None:
+    if one.manifest is None or one.manifest.size > LARGEST:
+        return None
+    text = bytearray()
+    async with aclosing(store.get(one.manifest.key)) as pieces:
+        async for piece in pieces:
+            text += piece
+    try:
+        return read_manifest(bytes(text[: LARGEST + 1]), one.name.data)
+    except ManifestError:
+        return None

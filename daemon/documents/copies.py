@@ -1,0 +1,112 @@
+"""The JSON documents of `copies` and `stores`; the same rules hold as for those of the other commands."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daemon.documents.commands import Document, moment
+
+if TYPE_CHECKING:
+    from daemon.config.values import ServerConfig, StoreConfig
+    from daemon.copies.manifest import Manifest
+    from daemon.copies.run import CopyResult, ServerResult
+    from daemon.copies.shelf import Shelf
+    from daemon.errors import BackupdError
+
+
+@dataclass(frozen=True)
+class StoreSeen:
+    """One store, and what was seen in it, of each server; or why it could not be looked at."""
+
+    config: "StoreConfig"
+    shelves: "list[Shelf]"
+    error: "BackupdError | None" = None
+
+
+def listed(found: "Iterable[tuple[ServerConfig, Sequence[tuple[str, Shelf]]]]") -> Document:
+    """`copies list`."""
+    return {"servers": [_server(server, shelves) for server, shelves in found]}
+
+
+def copied(results: "Iterable[ServerResult]") -> Document:
+    """`copies run`."""
+    return {"servers": [_result(result) for result in results]}
+
+
+def scanned(seen: Iterable[StoreSeen]) -> Document:
+    """`copies rescan` and `stores`."""
+    return {"stores": [_store(one) for one in seen]}
+
+
+def _server(server: "ServerConfig", shelves: "Sequence[tuple[str, Shelf]]") -> Document:
+    stores = [
+        {
+            "store": store,
+            "seen_at": moment(shelf.seen_at),
+            "copies": [_copy(manifest) for _, manifest in sorted(shelf.manifests.items(), reverse=True)],
+            "damaged": [{"key": key, "text": text} for key, text in sorted(shelf.damaged.items())],
+            "unfinished": sorted(shelf.loose),
+        }
+        for store, shelf in shelves
+    ]
+    return {**_about(server), "stores": stores}
+
+
+def _copy(manifest: "Manifest") -> Document:
+    told, proof = manifest.backup, manifest.proof
+    return {
+        "uuid": told.uuid,
+        "name": told.name,
+        "created_at": moment(told.created_at),
+        "bytes": told.bytes,
+        "checksum": told.checksum,
+        "sha256": told.sha256,
+        "key": manifest.stored.key,
+        "stored_bytes": manifest.stored.bytes,
+        "encrypted": manifest.encryption is not None,
+        "copied_at": moment(manifest.written_at),
+        "installation": manifest.installation,
+        "proof": {"level": proof.level, "at": moment(proof.at), "unverified": proof.unverified},
+    }
+
+
+def _result(result: "ServerResult") -> Document:
+    return {
+        **_about(result.config),
+        "copies": [_one(copy) for copy in result.copies],
+        "stores": [{"store": store, "error": _error(error)} for store, error in result.troubles.items()],
+        "error": _error(result.error),
+    }
+
+
+def _one(copy: "CopyResult") -> Document:
+    return {
+        "store": copy.store,
+        "uuid": copy.backup.uuid,
+        "name": copy.backup.name,
+        "result": "failed" if copy.manifest is None else "done",
+        "key": None if copy.manifest is None else copy.manifest.stored.key,
+        "stored_bytes": None if copy.manifest is None else copy.manifest.stored.bytes,
+        "error": _error(copy.error),
+    }
+
+
+def _store(one: StoreSeen) -> Document:
+    manifests = [manifest for shelf in one.shelves for manifest in shelf.manifests.values()]
+    return {
+        "store": one.config.name,
+        "url": str(one.config.settings.location),
+        "seen_at": moment(min((shelf.seen_at for shelf in one.shelves), default=None)),
+        "servers": sum(bool(shelf.manifests) for shelf in one.shelves),
+        "copies": len(manifests),
+        "bytes": sum(manifest.stored.bytes for manifest in manifests),
+        "error": _error(one.error),
+    }
+
+
+def _about(server: "ServerConfig") -> Document:
+    return {"server": server.name, "panel": server.panel.name, "id": server.id}
+
+
+def _error(error: "BackupdError | None") -> Document | None:
+    return None if error is None else {"code": error.code, "text": error.text, "hint": error.hint}

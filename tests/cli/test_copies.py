@@ -1,0 +1,149 @@
+"""`copies` and `stores`: from a panel into stores, and back without it."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from daemon.sandbox.records import State
+from tests.cli.conftest import Cli, Panel
+from tests.copies.support import run
+
+STORES = """copies = ["nas", "offsite"]
+[stores.nas]
+url = "file://{folder}/nas"
+[stores.offsite]
+url = "file://{folder}/offsite"
+keep = {{ last = 2 }}
+encrypt_to = ["{public}"]
+"""
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Path:
+    """A private key, as age's own program makes it."""
+    run("age-keygen", "-o", tmp_path / "key.txt")
+    return tmp_path / "key.txt"
+
+
+@pytest.fixture
+def config(panel: Panel, tmp_path: Path, identity: Path) -> Path:
+    """Two stores in folders: one takes all that is good, the other the two newest, encrypted."""
+    for name in ("nas", "offsite"):
+        (tmp_path / name).mkdir()
+    public = run("age-keygen", "-y", identity).decode().strip()
+    return panel.configure(extra=STORES.format(folder=tmp_path, public=public))
+
+
+def test_what_is_good_is_copied_and_nothing_twice(cli: Cli, panel: Panel, config: Path) -> None:
+    """Each store has what its own rules keep; a second run finds nothing to do."""
+    ran = cli("--config", config, "copies", "run", "survival", "--json")
+    assert ran.code == 0, ran.err
+    (server,) = ran.json["servers"]
+    assert [(one["store"], one["result"]) for one in server["copies"]].count(("nas", "done")) == 6
+    assert [one["store"] for one in server["copies"]].count("offsite") == 2
+    assert server["error"] is None
+    again = cli("--config", config, "copies", "run", "survival", "--json")
+    assert (again.code, again.json["servers"][0]["copies"]) == (0, [])
+
+
+def test_after_the_panel_is_lost_a_new_machine_has_every_copy(
+    cli: Cli, panel: Panel, config: Path, identity: Path, tmp_path: Path
+) -> None:
+    """Only the configuration, the stores and the private key are left; what comes has the checksum the panel said."""
+    assert cli("--config", config, "copies", "run").code == 0
+    newest = max(
+        (one for one in panel.survival.backups.values() if one.state is State.GOOD), key=lambda b: b.created_at
+    )
+    said = newest.archive.digest("sha1")
+    panel.survival.backups.clear()
+    (tmp_path / "new").mkdir()
+    fresh = tmp_path / "new" / "config.toml"
+    fresh.write_text(config.read_text())
+    (tmp_path / "new" / "main.key").write_bytes(config.with_name("main.key").read_bytes())
+    (tmp_path / "new" / "main.key").chmod(0o600)
+    home = ("--config", fresh)
+    state = tmp_path / ".local"
+    state.rename(tmp_path / "lost")
+
+    assert "no copies were seen" in cli(*home, "copies", "list", "survival").out
+    assert cli(*home, "copies", "rescan").code == 0
+    listed = cli(*home, "copies", "list", "survival", "--json").json["servers"][0]["stores"]
+    assert {one["store"]: len(one["copies"]) for one in listed} == {"nas": 6, "offsite": 2}
+
+    plain = cli(*home, "copies", "fetch", "survival", "latest", "--output", tmp_path / "a.tar.gz")
+    assert plain.code == 0, plain.err
+    assert hashlib.sha1((tmp_path / "a.tar.gz").read_bytes()).hexdigest() == said  # noqa: S324 — the panel's own
+    secret = ("copies", "fetch", "survival", "latest", "--store", "offsite", "--identity", identity)
+    opened = cli(*home, *secret, "--output", tmp_path / "b.tar.gz")
+    assert opened.code == 0, opened.err
+    assert (tmp_path / "b.tar.gz").read_bytes() == (tmp_path / "a.tar.gz").read_bytes()
+
+
+def test_the_guide_s_recipe_reads_an_encrypted_copy_without_us(
+    cli: Cli, config: Path, identity: Path, tmp_path: Path
+) -> None:
+    """With age, tar and sha256sum alone, as docs/stores.md has it."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    page = (Path(__file__).parents[2] / "docs/stores.md").read_text()
+    (recipe,) = re.findall(r"^```sh\n(age .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    stored = max((tmp_path / "offsite").rglob("*.tar.gz.age"))
+    folder = tmp_path / "by-hand"
+    folder.mkdir()
+    script = f"cd {folder}; cp {identity} key.txt; copy={str(stored).removesuffix('.age')}; {recipe}"
+    checksum, told, summed = run("bash", "-euc", script).decode().splitlines()
+    assert hashlib.sha1((folder / "world.tar.gz").read_bytes()).hexdigest() in checksum  # noqa: S324 — the panel's
+    assert summed.split()[0] in told
+    assert any(file.is_file() for file in (folder / "world").rglob("*"))
+
+
+def test_a_copy_that_was_tampered_with_is_not_fetched(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """No file is left, and the reason is told."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    data = max((tmp_path / "nas").rglob("*.tar.gz"))
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+    ran = cli("--config", config, "copies", "fetch", "survival", "latest", "--output", tmp_path / "a.tar.gz")
+    assert ran.code == 4
+    assert "another SHA-256" in ran.err
+    assert not list(tmp_path.glob("a.tar.gz*"))
+
+
+def test_a_store_that_cannot_be_used_is_told_and_the_other_has_its_copies(
+    cli: Cli, config: Path, tmp_path: Path
+) -> None:
+    """Some failed: exit 3."""
+    (tmp_path / "nas").rmdir()
+    (tmp_path / "nas").write_text("a file where a folder should be")
+    ran = cli("--config", config, "copies", "run", "survival", "--json")
+    assert ran.code == 3
+    (server,) = ran.json["servers"]
+    assert [one["store"] for one in server["stores"]] == ["nas"]
+    assert [one["result"] for one in server["copies"]] == ["done", "done"]
+
+
+def test_stores_are_listed_with_what_they_hold(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """As it was last seen."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    seen = {one["store"]: one for one in cli("--config", config, "stores", "--json").json["stores"]}
+    assert (seen["nas"]["copies"], seen["nas"]["servers"], seen["offsite"]["copies"]) == (6, 1, 2)
+    assert seen["nas"]["bytes"] == sum(file.stat().st_size for file in (tmp_path / "nas").rglob("*.gz"))
+    assert seen["nas"]["url"] == f"file://{tmp_path}/nas"
+
+
+@pytest.mark.parametrize("words", [("copies", "run"), ("copies", "list"), ("copies", "rescan"), ("stores",)])
+def test_without_stores_the_commands_say_what_to_write(cli: Cli, panel: Panel, words: tuple[str, ...]) -> None:
+    """A mistake of usage."""
+    ran = cli("--config", panel.configure(), *words)
+    assert ran.code == 2
+    assert "no stores are configured" in ran.err
+    assert "[stores.NAME]" in ran.err
+
+
+def test_an_unknown_store_is_asked_back(cli: Cli, config: Path) -> None:
+    """Did you mean."""
+    ran = cli("--config", config, "copies", "list", "--store", "nsa")
+    assert ran.code == 2
+    assert "nas" in ran.err

@@ -1,0 +1,84 @@
+"""The JSON of `copies` and `stores`: its keys are a contract."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from daemon.config.values import StoreConfig
+from daemon.copies.run import CopyResult, ServerResult
+from daemon.copies.shelf import Shelf
+from daemon.core.copies_found import Sighting
+from daemon.core.copies_wanted import StoreRules
+from daemon.core.keep import Keep
+from daemon.documents.copies import StoreSeen, copied, listed, scanned
+from daemon.stores.errors import StoreFullError
+from daemon.stores.values import DirectoryLocation, StoreSettings
+from tests.config.support import loaded
+from tests.copies.support import BACKUP, KEY, SHA256, Told
+
+SEEN = datetime(2026, 4, 1, 12, tzinfo=UTC)
+SHELF = Shelf(
+    SEEN, {KEY: Told().manifest()}, damaged={"b.tar.gz": "its data is gone"}, loose={"c": Sighting(1, None, SEEN)}
+)
+STORE = StoreConfig(StoreSettings("nas", DirectoryLocation(Path("/mnt/nas"))), StoreRules("nas", Keep.parse("all")))
+ABOUT = {"server": "survival", "panel": "main", "id": "1a7ce997"}
+FULL = StoreFullError("no room")
+TOLD = {"code": "store-full", "text": "no room", "hint": FULL.hint}
+
+
+def test_copies_list(tmp_path: Path) -> None:
+    """One server in one store: a whole copy, a damaged one, and what was not finished."""
+    server = loaded(tmp_path).servers["survival"]
+    copy = {
+        "uuid": BACKUP,
+        "name": "auto-survival-20260401T040000Z-904df120",
+        "created_at": "2026-04-01T04:00:00Z",
+        "bytes": 1000,
+        "checksum": f"sha1:{'b' * 40}",
+        "sha256": SHA256,
+        "key": KEY,
+        "stored_bytes": 1000,
+        "encrypted": False,
+        "copied_at": "2026-04-01T04:09:30Z",
+        "installation": "installation-1",
+        "proof": {"level": "walked", "at": "2026-04-01T04:09:29Z", "unverified": False},
+    }
+    store = {
+        "store": "nas",
+        "seen_at": "2026-04-01T12:00:00Z",
+        "copies": [copy],
+        "damaged": [{"key": "b.tar.gz", "text": "its data is gone"}],
+        "unfinished": ["c"],
+    }
+    assert listed([(server, [("nas", SHELF)])]) == {"servers": [{**ABOUT, "stores": [store]}]}
+
+
+def test_copies_run(tmp_path: Path) -> None:
+    """One that was copied, one that was not, and the store that is to blame."""
+    server, backup = loaded(tmp_path).servers["survival"], Told().manifest().as_copy().backup
+    result = ServerResult(server, [CopyResult("nas", backup, Told().manifest(), None)], {"usb": FULL})
+    result.copies.append(CopyResult("usb", backup, None, FULL))
+    one = {"uuid": BACKUP, "name": backup.name}
+    assert copied([result]) == {
+        "servers": [
+            {
+                **ABOUT,
+                "copies": [
+                    {"store": "nas", **one, "result": "done", "key": KEY, "stored_bytes": 1000, "error": None},
+                    {"store": "usb", **one, "result": "failed", "key": None, "stored_bytes": None, "error": TOLD},
+                ],
+                "stores": [{"store": "usb", "error": TOLD}],
+                "error": None,
+            }
+        ]
+    }
+
+
+def test_stores_and_copies_rescan() -> None:
+    """A store that was seen, and one that could not be."""
+    seen = {"store": "nas", "url": "file:///mnt/nas"}
+    assert scanned([StoreSeen(STORE, [SHELF]), StoreSeen(STORE, [], FULL)]) == {
+        "stores": [
+            {**seen, "seen_at": "2026-04-01T12:00:00Z", "servers": 1, "copies": 1, "bytes": 1000, "error": None},
+            {**seen, "seen_at": None, "servers": 0, "copies": 0, "bytes": 0, "error": TOLD},
+        ]
+    }
