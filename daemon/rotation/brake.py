@@ -1,6 +1,6 @@
-"""The brake of one server: the bounds that are configured, and what the journal remembers for it (invariant 7).
+"""The brake of one server: the configured bounds, and what the journal remembers for it (invariant 7).
 
-What must hold: a power cut that loses what was remembered last may hold deletions for longer, never shorter.
+What must hold: a power cut that loses the last record may hold deletions for longer, never for less time.
 """
 
 import json
@@ -38,7 +38,7 @@ async def recall(journal: Journal, server_uuid: str) -> Remembered:
 
 
 async def _last_room(journal: Journal, server_uuid: str) -> datetime | None:
-    """When room was last made, or asked for and never answered."""
+    """Return when room was last made, or asked for and never answered."""
     steps = (
         await journal.last_step(server_uuid, (StepName.ROOM_DONE,)),
         await journal.last_step(server_uuid, (StepName.ROOM, StepName.ROOM_REFUSED)),
@@ -47,7 +47,7 @@ async def _last_room(journal: Journal, server_uuid: str) -> datetime | None:
 
 
 def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel_ahead: timedelta) -> Brake:
-    """Return the brake for a configuration; `once` lifts all of it, but for a number of its own."""
+    """Return the brake for a configuration; `once` lifts all of it, except a bound of its own."""
     if once is not None:
         return Brake(once)
     policy, row = config.policy, known.row
@@ -64,9 +64,9 @@ def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel
 
 
 def told(row: AppliedRetention, config: ServerConfig, held: tuple[Verdict, ...], at: datetime) -> AppliedRetention:
-    """Return what to remember once the operator is told what waits; for the same retention the first time counts.
+    """Return what to record once the operator is told what waits; for the same retention the first time counts.
 
-    If that time lies in the future, a clock was set back since, and the day is counted anew.
+    If that time is in the future, a clock has been set back since, and the 24 hours begin again.
     """
     present = written(applied_by(config))
     if not held or (row.coming == present and row.told_at is not None and row.told_at <= at):
@@ -75,7 +75,7 @@ def told(row: AppliedRetention, config: ServerConfig, held: tuple[Verdict, ...],
 
 
 def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> AppliedRetention:
-    """Return what to remember of a plan that the brake did not refuse."""
+    """Return what to record of a plan that the brake did not refuse."""
     if decided.held:
         return row
     passed = (verdict.backup.uuid for verdict in decided.deletions if verdict.state is State.GOOD)
@@ -104,7 +104,7 @@ def _seconds(value: timedelta) -> Mapping[str, float]:
 
 
 def _read(text: str | None) -> Applied | None:
-    """What was stored; None where it was not, or by another version, whose retention says nothing here."""
+    """Return what was stored; None if nothing was, or by another version, whose retention says nothing here."""
     if text is None:
         return None
     try:

@@ -89,7 +89,9 @@ async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, u
 
 
 def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
-    """By hand only one that still runs is taken over; for a start, whatever was asked for since that start."""
+    """Return whether that rotation's create counts for this one: for a start, any since that start; by hand, only one
+    still running.
+    """
     now = run.context.clock.now()
     if run.order.start_at is None:
         return found.completed_at is None and abs(now - asked_at) < run.config.policy.timeout
@@ -97,7 +99,7 @@ def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
 
 
 def _failed_meanwhile(run: Run, backup: Backup) -> Halt:
-    """End as the rotation that asked for it would have, had it seen its backup fail: that counts as one try."""
+    """End as the rotation that asked for the backup would have, had it seen it fail: that counts as one try."""
     run.created = backup
     text = f"{backup.name}, which an earlier attempt at this start asked for, has failed"
     return Halt(Result.FAILED, Problem(ProblemCode.BACKUP_FAILED, text, "look at the node's log"), retry=Retry.ONCE)
@@ -118,7 +120,7 @@ async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
 def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | None:
     """Given rotations, newest first, return the last create's name and moment, unless it is known not to be done.
 
-    And its uuid, where it is known to be done.
+    Also return its uuid, if it is known to be done.
     """
     asked: tuple[str, datetime, str | None] | None = None
     for step in (step for row in reversed(rows) for step in row.steps):
@@ -132,7 +134,7 @@ def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | No
 
 
 def _shows_all(listing: Listing) -> bool:
-    """Whether the panel has no other names than those in the listing."""
+    """Return whether the panel has no other names than those in the listing."""
     whole = listing.completeness is not Completeness.PARTIAL
     return whole and not any(backup.unreadable for backup in listing.backups)
 
@@ -156,7 +158,7 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
 
 
 def _made_already(run: Run, verdicts: Sequence[Verdict]) -> Backup | None:
-    """A backup of ours since the start that is tried again; the journal may not know of it, as on a full disk."""
+    """Return a backup of ours since the start that is retried; the journal may not know it, as after a full disk."""
     start_at = run.order.start_at
     if run.order.trigger not in AGAIN or start_at is None:
         return None
@@ -166,12 +168,12 @@ def _made_already(run: Run, verdicts: Sequence[Verdict]) -> Backup | None:
 
 
 def _by_panel(run: Run, moment: datetime) -> datetime:
-    """A moment of ours as the panel would date it: it rounds its dates down, and its clock is known to a second."""
+    """Return a moment of ours as the panel would date it: it rounds down, and its clock is known to a second."""
     return moment + run.panel_ahead() - ROUNDING
 
 
 def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup | None:
-    """Return a pending one of ours made for the current interval; say which ones are stuck."""
+    """Return a pending backup of ours for the current interval; report the stuck ones."""
     this_start = run.order.start_at or run.context.clock.now()
     found = adoption(run.config, verdicts, start_at=this_start, ahead=run.panel_ahead(), now=now)
     for stuck in found.stuck:
@@ -181,7 +183,7 @@ def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup |
 
 
 async def _create(run: Run, gathered: Gathered) -> Backup:
-    """Create; where the panel answers that the limit is reached, make room by exactly one deletion and create again."""
+    """Create; if the panel answers that the limit is reached, make room by exactly one deletion and create again."""
     policy = run.config.policy
     identity = f"{run.context.random.getrandbits(32):08x}"
     name = policy.template.render(run.config.name, run.panel_now(), identity)
@@ -196,7 +198,7 @@ async def _create(run: Run, gathered: Gathered) -> Backup:
 
 
 async def _ask(run: Run, name: str, before: Listing) -> Backup:
-    """One POST, journalled before and after; where the answer leaves it open, it is settled by looking for the name.
+    """Send one POST, journalled before and after; if its outcome is unknown, settle it by looking for the name.
 
     It is journalled when it is sent, however long the API limit held it back: the next rotation counts from there.
     """
@@ -238,7 +240,7 @@ async def _settle_own(run: Run, name: str, lost: OutcomeUnknownError) -> Backup:
 
 
 async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
-    """Look for a backup whose create got no answer; if the journal has it, the next start can go on from here."""
+    """Look for a backup whose create got no answer; if the journal has it, the next start can continue from here."""
     if run.journalled:
         run.stage = Stage.SETTLING
     found = await run.client.settle_create(run.server_id, name, until=seconds)
@@ -247,9 +249,9 @@ async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
 
 
 async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimitError) -> None:
-    """Delete the oldest that the plan deletes with the coming one counted, or the next where the panel does not.
+    """Delete the oldest backup that the plan deletes with the coming one counted, or the next if the panel does not.
 
-    Refuses with the reason where none is deleted.
+    Refuse with the reason if none is deleted.
     """
     earlier = await _earlier_room(run, limit)
 
@@ -291,17 +293,18 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
 
 
 def _may_still_be_done(run: Run, earlier: Step) -> bool:
-    """Whether a deletion was asked for so lately that it may be on its way: then another would be one too many.
+    """Return whether a deletion was asked for so lately that it may still be done: then another would be one too many.
 
-    What seems to have been asked for in the days to come was asked for by a clock that was set back since.
+    One that seems to come from the future was dated by a clock that has been set back since.
     """
     return abs(run.context.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
 
 
 async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
-    """The room that a rotation made, or began to make, and no rotation saw a backup turn good since; None without one.
+    """Return the room that a rotation made, or began to make, if no backup has turned good since; None if there is
+    none.
 
-    Refuses where no room would be enough, and without a journal.
+    Refuse if no room would be enough, and without a journal.
     """
     if limit.limit == 0:
         raise _at_limit(limit, NO_BACKUPS.text)
@@ -316,9 +319,9 @@ async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
 
 
 def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> State | None:
-    """What came of the room that was made: a good backup, or one that is only suspicious; None where neither did.
+    """Return the backup for which room was made, if it is good or only suspicious; None if there is no such backup.
 
-    A deletion that the listing shows not to be done is as good as none.
+    A deletion that the listing shows not to be done counts as none.
     """
     if any(verdict.backup.uuid == earlier.detail["uuid"] for verdict in verdicts):
         return State.GOOD

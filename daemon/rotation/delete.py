@@ -1,7 +1,7 @@
 """Apply decisions: one deletion at a time, oldest first, each on what is known to be true at that moment.
 
-A decision is made from a listing taken after the last wait, by the configuration in force. Where a backup turns out to
-be another than was decided on, the listing is taken and judged anew, three times at most (invariant 4).
+A decision is made from a listing taken after the last wait, by the configuration in force. If a backup turns out to
+differ from what was decided on, the listing is taken and judged again, three times at most (invariant 4).
 """
 
 from collections.abc import Awaitable, Callable
@@ -38,7 +38,8 @@ Decide = Callable[[ServerConfig, Listing], Awaitable[tuple[Verdict, ...]]]
 
 
 async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: StepName = StepName.DELETE) -> bool:
-    """Delete what `decide` names, judging anew whenever the panel turns out to differ; False where it kept changing.
+    """Delete what `decide` names, judging again whenever the panel turns out to differ; return False if it kept
+    changing.
 
     `decide` is called with the configuration in force and may raise Halt. `step` is the journal's word for it.
     """
@@ -65,7 +66,7 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
 
 
 def current_config(run: Run) -> ServerConfig:
-    """The server's configuration at this moment; Halt where it is gone or speaks of other backups than before."""
+    """Return the server's configuration at this moment; Halt if it is gone or covers other backups than before."""
     began, now = run.config, run.context.current_config(run.config.name)
     if now is None:
         difference = "the server is gone from the configuration"
@@ -88,7 +89,7 @@ def current_config(run: Run) -> ServerConfig:
 
 
 async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: StepName) -> None:
-    """Delete one, or note that the panel does not; raises where that concerns every deletion."""
+    """Delete one, or note that the panel does not; raise if the trouble concerns every deletion."""
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
     await run.deletion_asked(backup)
@@ -116,9 +117,9 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: StepName
 
 
 async def _must_be_alone(run: Run, error: PanelError, step: StepName) -> None:
-    """Raise where the trouble is not with this one backup: what a look at the server tells.
+    """Raise if the trouble is not with this one backup, which a view of the server shows.
 
-    And where a deletion that makes room may still be done: a second one would be one too many.
+    Also raise if a deletion that makes room may still be done: a second one would be one too many.
     """
     if isinstance(error, EVERYWHERE) or (step == StepName.ROOM and isinstance(error, LEFT_OPEN)):
         raise error

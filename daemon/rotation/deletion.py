@@ -1,7 +1,7 @@
 """One deletion: its DELETE leaves while what it was decided on is known to be true, or not at all.
 
-Before a DELETE, every failed backup, and any backup that was seen more than a minute ago, is read again. Where its
-lock, state or presence differ, or the clock that it was judged by was set, it is not deleted (invariants 4 and 9).
+Before a DELETE, every failed backup, and any backup that was seen more than a minute ago, is read again. If its lock,
+state or presence differs, or the clock that it was judged by was set, it is not deleted (invariants 4 and 9).
 """
 
 from daemon.clock import Clock
@@ -48,13 +48,13 @@ async def delete_seen(
     seen_at: float | None,
     by_the_clock: bool = False,
 ) -> bool:
-    """Delete one backup if it still is what was seen of it; return whether it was there.
+    """Delete one backup if it is still what was seen of it; return whether it was there.
 
-    `seen_at` is when it was seen, by the monotonic clock; None lets it be seen again in any case. The DELETE leaves
-    within a minute of the listing, or within seconds of a look, or not at all, however long the API limit holds
-    requests back; one that was decided on `by_the_clock` of the panel only while nothing casts doubt on that. After a
-    5xx or a lost answer it is asked for again, a few times, as long as the backup is seen to stand unchanged. Raises
-    ChangedError, and PanelError where the panel refuses.
+    `seen_at` is when it was seen, by the monotonic clock; None reads it again in any case. The DELETE leaves within a
+    minute of the listing, or within seconds of a look, or not at all, however long the API limit holds requests back.
+    One that was decided on `by_the_clock` of the panel leaves only while nothing casts doubt on that clock. After a 5xx
+    or a lost answer it is sent again, a few times, as long as the backup is seen unchanged. Raises ChangedError, and
+    PanelError if the panel refuses.
     """
     until, repeated = clock.monotonic() + REPEAT_SECONDS, False
     unknown: OutcomeUnknownError | None = None
@@ -102,7 +102,7 @@ async def _delete_fresh(
 
 
 async def _look_again(client: PanelClient, clock: Clock, server_id: str, listed: Backup) -> float:
-    """Return when it was seen to be what it was; ChangedError where it is not."""
+    """Return when the backup was last seen unchanged; raises ChangedError if it has changed."""
     try:
         now = await client.backup(server_id, listed.uuid, urgent=True)
     except NotFoundError as error:

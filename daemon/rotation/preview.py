@@ -48,11 +48,11 @@ async def preview(
     max_deletions: int | None = None,
     server: Server | None = None,
 ) -> Preview:
-    """Read the server and all its backups and judge them; changes nothing; raises PanelError and StateError.
+    """Read the server and all its backups and judge them; change nothing. Raises PanelError and StateError.
 
-    The journal tells which backups an operator said are good after all, what was last applied, and which names
-    the panel gave to backups of ours. `max_deletions` lifts the brake as a rotation with it would; `server` is the
-    panel's view, where it was just read.
+    The journal tells which backups an operator accepted as good, what was last applied, and which names the panel gave
+    to our backups. `max_deletions` lifts the brake as a rotation with it would; `server` is the panel's view, if it was
+    just read.
     """
     server = server or await client.server(config.id)
     must_be_free(server)
@@ -67,7 +67,7 @@ async def preview(
 
 
 def must_be_free(server: Server) -> None:
-    """Raise ServerStateError where the panel would answer every backup call with 409, and not say why."""
+    """Raise ServerStateError if the panel would answer every backup call with 409, and not say why."""
     if server.obstacle is not None:
         raise ServerStateError(f"the server is {server.obstacle}", obstacle=server.obstacle)
 
@@ -93,13 +93,13 @@ def judged(
 
 
 def lacks(server: Server, permission: str) -> bool:
-    """Whether the key is known to lack a permission on a server that was viewed."""
+    """Return whether the key is known to lack a permission on a server that was viewed."""
     held = server.permissions
     return held is not None and held.isdisjoint({permission, "*"})
 
 
 def no_room(seen: Preview) -> Problem | None:
-    """Why the panel's limit leaves a rotation no way; None where there is room, or room can be made."""
+    """Return why the panel's limit stops a rotation; None if there is room, or room can be made."""
     limit = seen.server.backup_limit
     if limit == 0:
         return NO_BACKUPS

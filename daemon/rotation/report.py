@@ -30,7 +30,7 @@ async def begin(run: Run) -> JournalRow:
 
 
 async def report(run: Run, halt: Halt | None) -> Outcome:
-    """Tell what came of it; a rotation that ended before it had a row gets one, so that the attempt is known."""
+    """Report the outcome; a rotation that ended before it had a row gets one, so that the attempt is known."""
     run.stage = Stage.REPORTING
     if halt is not None:
         run.problem(halt.problem.code, halt.problem.text, halt.problem.hint)
@@ -76,9 +76,9 @@ async def report(run: Run, halt: Halt | None) -> Outcome:
 
 
 def newest_good_at(verdicts: Sequence[Verdict], *, besides: Backup | None) -> datetime | None:
-    """Given verdicts, newest first, return when the policy's newest good backup was made, the new one left out.
+    """Given verdicts, newest first, return when the policy's newest good backup was made, without the new one.
 
-    One whose deletion was left half done may have no file, and is not told as good.
+    One whose deletion was left half done may have no file, and does not count as good.
     """
     new = besides.uuid if besides else None
     good = (one.backup for one in verdicts if one.own and one.whole)
@@ -86,12 +86,12 @@ def newest_good_at(verdicts: Sequence[Verdict], *, besides: Backup | None) -> da
 
 
 def made_a_failed_one(row: Rotation) -> bool:
-    """Whether a rotation, as it is journalled, told that its backup was made and failed."""
+    """Return whether a journalled rotation reported that its backup was made and failed."""
     return any(problem.get("code") == ProblemCode.BACKUP_FAILED for problem in row.summary.get("problems", ()))
 
 
 def _retry_at(run: Run, halt: Halt | None) -> datetime | None:
-    """When the daemon tries again, unless the next start comes first; by hand nothing is tried again."""
+    """Return when the daemon tries again, unless the next start comes first; by hand nothing is tried again."""
     order = run.order
     if halt is None or halt.retry is Retry.NO or order.trigger == "manual":
         return None

@@ -116,7 +116,7 @@ async def _see(run: Run) -> Server:
 
 @asynccontextmanager
 async def _locked(run: Run, uuid: str) -> AsyncIterator[None]:
-    """One rotation at a time per server; where the state folder fails, at least within this process."""
+    """Hold the server's lock, for one rotation at a time; if the state folder fails, at least within this process."""
     async with AsyncExitStack() as held:
         try:
             await held.enter_async_context(run.context.engine.locks.held(uuid))
@@ -130,8 +130,8 @@ async def _locked(run: Run, uuid: str) -> AsyncIterator[None]:
 
 
 async def _take_turn(run: Run) -> None:
-    """Let all others run once: rotations that learn of their servers by one page of the list would otherwise all open
-    their rows in one go, and everything else would wait for that.
+    """Let all others run once. Otherwise rotations that learn of their servers by one page of the list would open their
+    rows all at once, and everything else would wait for that.
     """
     async with run.context.turn:
         await run.context.clock.sleep(0)
@@ -186,7 +186,7 @@ async def _close(run: Run, rows: list[Rotation]) -> None:
 
 
 async def _take_slot(run: Run) -> None:
-    """Wait for a place on the node; after a long wait the server may have changed, so it is seen again."""
+    """Wait for a place on the node; after a long wait the server may have changed, so it is viewed again."""
     run.stage = Stage.QUEUED
     run.slot = await run.context.slots.take(
         run.config.panel.name,
@@ -202,7 +202,7 @@ async def _take_slot(run: Run) -> None:
 
 
 async def _look_at_rights(run: Run) -> None:
-    """If the key may not delete, say so before the backup is made; it is made all the same."""
+    """If the key may not delete, report it before the backup is made; it is made all the same."""
     if run.config.policy.retention.keep.everything:
         return
     run.may_delete = await run.client.may_delete(run.server_id, run.known_server)
@@ -244,7 +244,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
 
 
 async def _look_at_created(run: Run, decided: Plan) -> None:
-    """A rotation whose new backup did not turn good deletes nothing (invariant 3)."""
+    """Halt if the new backup did not turn good: such a rotation deletes nothing (invariant 3)."""
     created = run.known_created
     verdict = next((verdict for verdict in decided.verdicts if verdict.backup.uuid == created.uuid), None)
     if verdict is None:
@@ -272,7 +272,7 @@ async def _look_at_created(run: Run, decided: Plan) -> None:
 
 
 def _not_good(verdict: Verdict) -> Halt:
-    """The new backup is there and is not good; one that failed is worth one more try."""
+    """Return the Halt for a new backup that is not good; one that failed is worth one more try."""
     failed = verdict.state is State.FAILED
     # Of its reasons those for its state, which say until when a failed one is kept; that it was locked says nothing.
     reasons = [reason.text for reason in verdict.reasons if reason.rule == verdict.state] or [verdict.because]
@@ -313,7 +313,7 @@ def halted_by(error: BackupdError) -> Halt:
 
 
 def _obstructed(error: ServerStateError) -> Halt:
-    """A suspended server is skipped and is no failure; a state that passes is, and the daemon tries again.
+    """Return the Halt for a server's state. A suspended server is skipped; in a passing state, the daemon tries again.
 
     An installation that failed is neither: somebody has to see to it, or the server is never backed up.
     """

@@ -70,16 +70,14 @@ async def _nobody() -> None:
 
 @dataclass(slots=True)
 class RotationContext:
-    """What rotations are done with; one set for a whole process.
+    """What all rotations of a process share.
 
-    `current_config` gives a server's configuration as it is at that moment (None: it is gone), since a reload may
-    change it while a rotation waits. `on_server` is told of each server as the panel shows it, and may raise Halt;
-    `on_abandoned` of each rotation that is left before its end.
-    `opening_trouble` is why the journal of a configured state folder could not be opened at the last try,
-    `lock_trouble` why the last lock could not be taken there.
-    `opened_anew` is awaited when a state that was in trouble has been opened anew; `mending` is held meanwhile.
-    `own_locks` exclude the tasks of this process where the state's locks cannot be taken.
-    `turn` is held by the one rotation that is about to open its row in the journal.
+    `current_config` returns a server's configuration at that moment (None if it is gone), since a reload may change it
+    while a rotation waits. `on_server` is called with each server as the panel shows it, and may raise Halt;
+    `on_abandoned` with each rotation that is left before its end. `opening_trouble` is why the journal of a configured
+    state folder could not be opened at the last try, `lock_trouble` why the last lock could not be taken there.
+    `opened_anew` is called when a state that was in trouble has been opened again. `turn` is held by the one rotation
+    that is about to open its row in the journal.
     """
 
     clock: Clock
@@ -191,9 +189,9 @@ class Run:
         return self.row is not None and self.row.journal.persistent and not self.journal_broken
 
     async def read(self, look: Callable[[], Awaitable[Seen]]) -> Seen:
-        """Look at the panel; the daemon looks once more, at once, where the answer is strange.
+        """Ask the panel; the daemon asks once more, at once, if the answer is strange.
 
-        A login page or half a document is mostly over by then. By hand it is told as it is.
+        A login page or half a document is mostly over by then. A rotation by hand reports it as it is.
         """
         try:
             return await look()
@@ -204,12 +202,12 @@ class Run:
         return await look()
 
     async def brake(self, config: ServerConfig) -> Brake:
-        """How much may be deleted at once by that configuration, and what waits since it was changed."""
+        """Return the brake by that configuration, with what waits since it was changed."""
         known = await self._known()
         return brake_of(config, known, once=self.order.max_deletions, panel_ahead=self.panel_ahead())
 
     async def _known(self) -> Remembered:
-        """What the journal knew before this rotation decided anything, and what it was told since."""
+        """What the journal knew before this rotation decided anything, and what was recorded since."""
         if self.remembered is None:
             try:
                 self.remembered = await recall(self.context.journal, self.known_server.uuid)
@@ -219,11 +217,13 @@ class Run:
         return self.remembered
 
     async def tell_held(self, config: ServerConfig, listing: Listing, held: tuple[Verdict, ...]) -> None:
-        """Remember that it is told what waits since the retention was changed; the day begins with the first time."""
+        """Record that the operator is told of what waits since the retention changed; the 24 hours begin with the first
+        time.
+        """
         await self._remember(told((await self._known()).row, config, held, listing.taken_at))
 
     async def let_through(self, config: ServerConfig, listing: Listing, decided: Plan) -> None:
-        """Remember a plan that is about to be carried out, or that waits in part."""
+        """Record a plan that is about to be carried out, or that waits in part."""
         await self.tell_held(config, listing, decided.held)
         await self._remember(let_through((await self._known()).row, config, decided))
 
@@ -238,7 +238,9 @@ class Run:
             self.journal_failed(error)
 
     async def judge(self, config: ServerConfig, listing: Listing) -> Plan:
-        """The plan for that listing by that configuration, with what this rotation has deleted already in mind."""
+        """Return the plan for that listing by that configuration, with this rotation's own deletions taken into
+        account.
+        """
         brake = await self.brake(config)
         return plan(
             listing,
@@ -251,7 +253,7 @@ class Run:
         )
 
     async def ownership(self, config: ServerConfig) -> Ownership:
-        """What is the policy's own: by its templates, and by uuid what the panel keeps under other names."""
+        """Which backups are the policy's own: by its templates, and by uuid those whose names the panel altered."""
         try:
             return config.ownership.knowing(await self.context.journal.altered(self.known_server.uuid))
         except StateError as error:
@@ -259,7 +261,7 @@ class Run:
             return config.ownership
 
     async def accepted(self) -> frozenset[str]:
-        """The backups that an operator said are good after all."""
+        """The backups that an operator accepted as good."""
         try:
             return await self.context.journal.accepted(self.known_server.uuid)
         except StateError as error:
@@ -267,7 +269,7 @@ class Run:
             return frozenset()
 
     async def earlier(self) -> tuple[Backup, ...]:
-        """The good backups of the server's last complete listing that is known."""
+        """The good backups of the server's last known complete listing."""
         try:
             return await self.context.journal.last_listing(self.known_server.uuid)
         except StateError as error:
@@ -291,14 +293,14 @@ class Run:
             return frozenset()
 
     async def deletion_asked(self, backup: Backup) -> None:
-        """Remember, before it leaves, that a deletion is asked for: nobody else tells that it was half done."""
+        """Record, before it leaves, that a deletion is asked for: nothing else would show that it was half done."""
         try:
             await self.context.journal.ask(self.known_server.uuid, backup.uuid, self.context.clock.now())
         except StateError as error:
             self.journal_failed(error)
 
     async def deletion_ended(self, backup: Backup) -> None:
-        """Forget it once the backup is gone; where that fails, what is remembered of it harms nothing."""
+        """Forget it once the backup is gone; if that fails, the record does no harm."""
         with suppress(StateError):
             await self.context.journal.asked_no_more(self.known_server.uuid, backup.uuid)
 
@@ -325,14 +327,14 @@ class Run:
         return found
 
     async def step(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
-        """Journal a step; where that cannot be done, say so once and go on without deleting later."""
+        """Journal a step; if that fails, report it once and go on without deleting later."""
         self.log.debug(name.value, **detail)
         if (row := self._row_to_write()) is not None:
             with self._telling_failure():
                 await row.journal.step(row.number, name.value, self.context.clock.now(), **detail)
 
     async def announce(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
-        """Journal a step as `step` does before it is taken, so that not even a power cut makes it forgotten."""
+        """Journal a step before it is taken, so that not even a power cut loses it."""
         self.log.debug(name.value, **detail)
         if (row := self._row_to_write()) is not None:
             with self._telling_failure():
@@ -349,7 +351,7 @@ class Run:
             self.journal_failed(error)
 
     def journal_failed(self, error: StateError) -> None:
-        """From here on nothing is deleted: a kill could no longer be picked up."""
+        """Delete nothing from here on: after a kill it could not be picked up."""
         if not self.journal_broken:
             self.journal_broken = True
             self.problem(

@@ -39,7 +39,7 @@ async def open_context(
 async def recover_journal(run: Run, *, waits: bool = False) -> None:
     """At the beginning of a rotation, try again to use a state that could not be used before.
 
-    With `waits` a journal that another process holds is not given up yet: the caller waits for it.
+    With `waits`, a journal that another process holds is not given up yet: the caller waits for it.
     """
     context = run.context
     await mend_state(context)
@@ -51,15 +51,15 @@ async def recover_journal(run: Run, *, waits: bool = False) -> None:
 
 
 async def keep_state(context: RotationContext) -> None:
-    """Notice where the journal's file was taken away or replaced, and mend whatever of the state was in trouble."""
+    """Notice if the journal's file was removed or replaced, and repair what was in trouble."""
     with suppress(StateError):
         await context.journal.look_after()
     await mend_state(context)
 
 
 async def mend_state(context: RotationContext) -> None:
-    """Find out whether a state that could not be used can be used now: the journal is opened anew, unless it is only
-    held by another process for the moment, or has no room.
+    """Find out whether a state that could not be used can be used now: open the journal again, unless another process
+    holds it at the moment, or there is no room.
     """
     if context.state_trouble is not None:
         async with context.mending:
@@ -109,7 +109,9 @@ async def _open_journal(engine: Engine) -> tuple[Journal, StateError | None]:
 
 
 def open_client(panel: PanelConfig, clock: Clock, tell: Tell = lambda _: None) -> PanelClient:
-    """A client for the panel; the caller closes it. `tell` is told in words when it waits for the API limit."""
+    """Return a client for the panel; the caller closes it. `tell` is called with a text when it waits for the API
+    limit.
+    """
     return PanelClient(
         panel.name,
         panel.url,
@@ -125,6 +127,6 @@ def open_client(panel: PanelConfig, clock: Clock, tell: Tell = lambda _: None) -
 async def open_clients(
     panels: Iterable[PanelConfig], clock: Clock, tell: Tell = lambda _: None
 ) -> AsyncIterator[dict[str, PanelClient]]:
-    """A client for each panel, by its name, closed at the end."""
+    """Return a client for each panel, by its name; all are closed at the end."""
     async with AsyncExitStack() as held:
         yield {panel.name: await held.enter_async_context(open_client(panel, clock, tell)) for panel in panels}

@@ -51,7 +51,7 @@ that comes back should not be found out a minute later than needed.
 
 @dataclass(slots=True)
 class _Trouble:
-    """What a node failed at since it last did what it was asked; `turn` is held by the rotation that asks it next."""
+    """What a node failed at since it last worked; `turn` is held by the rotation that asks it next."""
 
     servers: set[str] = field(default_factory=set)
     tries: int = 1
@@ -77,7 +77,7 @@ class NodeSlots:
         self._troubles: dict[tuple[str, str], _Trouble] = {}
 
     async def take(self, panel: str, node: str, *, places: int, hold: float, patient: bool = True) -> Slot:
-        """Wait for one of the node's `places`, first come first served; it may be held for `hold` seconds.
+        """Wait for one of the node's `places`, first come, first served; it may be held for `hold` seconds.
 
         A `patient` caller also waits for a node that is in trouble.
         """
@@ -113,5 +113,5 @@ class NodeSlots:
             trouble.tries += 1
 
     def did(self, panel: str, node: str) -> None:
-        """Record that the node does what it is asked."""
+        """Record that the node works."""
         self._troubles.pop((panel, node), None)

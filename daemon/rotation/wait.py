@@ -1,4 +1,4 @@
-"""Wait for the new backup with few requests: how long earlier ones took says when to look first.
+"""Wait for the new backup with few requests: how long earlier ones took decides when to look first.
 
 If one page holds all backups, the look is the listing itself, which is then the fresh listing that deletions need.
 """
@@ -28,14 +28,14 @@ class Expectation:
 
 
 def expected(before: Listing, verdicts: Sequence[Verdict]) -> Expectation:
-    """Given the listing of before the backup, and how it was judged, return what is expected of it."""
+    """Given the listing from before the backup, and its verdicts, return what to expect of it."""
     return Expectation(durations_of(verdicts), before.pages == 1)
 
 
 async def wait(run: Run, backup: Backup, expectation: Expectation) -> tuple[Backup, Gathered | None]:
-    """Return the backup once it is completed, with the listing that showed it where one was read.
+    """Return the backup once it is completed, with the listing that showed it if one was read.
 
-    Raises Halt when it is still pending after `timeout`, counted from its `created_at`, or vanished.
+    Raises Halt when it is still pending after `timeout`, counted from its `created_at`, or has vanished.
     """
     clock, timeout = run.context.clock, run.config.policy.timeout
     # Counted on by our own clock: the panel's may be set meanwhile, and a date that cannot be read has no age.
@@ -61,7 +61,7 @@ async def wait(run: Run, backup: Backup, expectation: Expectation) -> tuple[Back
 
 
 def _bound_hold(run: Run, expectation: Expectation, age: float) -> None:
-    """Let a backup that is pending far longer than earlier ones were hold its node's slot no longer."""
+    """Give the node's slot back once the backup is pending far longer than earlier ones were."""
     far = far_beyond(expectation.durations)
     if run.slot is not None and far is not None:
         run.slot.hold_at_most(max(0.0, far.total_seconds() - age))
@@ -80,7 +80,7 @@ def _tell(run: Run, backup: Backup, waited: timedelta, taken: timedelta | None) 
 
 
 async def _look(run: Run, backup: Backup, *, by_list: bool) -> tuple[Backup, Gathered | None]:
-    """Look once; passing trouble of the panel is waited out, since the node goes on meanwhile."""
+    """Look once; wait out passing trouble of the panel, since the node goes on meanwhile."""
     try:
         if not by_list:
             return await run.client.backup(run.server_id, backup.uuid), None
@@ -100,7 +100,7 @@ async def _look(run: Run, backup: Backup, *, by_list: bool) -> tuple[Backup, Gat
 
 
 async def _sleep(run: Run, delay: timedelta) -> None:
-    """Sleep, giving the node's slot back on the way once it was held for long enough."""
+    """Sleep, and give the node's slot back on the way once it was held for long enough."""
     seconds = max(1.0, delay.total_seconds())
     remaining = run.slot.remaining() if run.slot else None
     if run.slot is not None and remaining is not None and remaining < seconds:

@@ -14,7 +14,7 @@ import apscheduler.schedulers.base
 import structlog
 
 import daemon.alerts.dispatcher
-import daemon.fleet.fleet
+import daemon.fleet.timekeeper
 import daemon.sandbox.shapes
 import daemon.state.local.engine
 import daemon.state.memory
@@ -80,7 +80,7 @@ def in_place(scenario: Scenario, host_clock: HostClock, ears: Ears) -> Iterator[
         mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
         mock.patch.object(daemon.state.local.engine, "SqliteJournal", DiskJournal),
         mock.patch.object(daemon.state.memory, "SqliteJournal", DiskJournal),
-        mock.patch.object(daemon.fleet.fleet, "TICK_SECONDS", scenario.tick),
+        mock.patch.object(daemon.fleet.timekeeper, "TICK_SECONDS", scenario.tick),
         mock.patch.object(daemon.alerts.dispatcher, "LOOK_SECONDS", scenario.tick),
         mock.patch.object(daemon.sandbox.shapes, "MOST_BACKUPS_PER_PAGE", scenario.page_cap),
     ):

@@ -9,6 +9,7 @@ import daemon.alerts.dispatcher
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
+import daemon.fleet.attempts
 import daemon.fleet.fleet
 import daemon.panel.client
 import daemon.panel.decode
@@ -80,16 +81,19 @@ def _holds_the_node() -> AbstractContextManager[Any]:
 
 @broken("every look at the clock is a start", "6")
 def _starts_all_the_time() -> AbstractContextManager[Any]:
-    def notice_jump(self: Fleet, expected: Any) -> None:
+    real = Fleet._tick
+
+    async def tick(self: Fleet) -> None:
         for server in self.config.servers.values():
             self._launch(Order(server, "schedule", self._clock.now()))
+        await real(self)
 
-    return PATCH(Fleet, "_notice_jump", notice_jump)
+    return PATCH(Fleet, "_tick", tick)
 
 
 @broken("nothing is picked up and no start caught up", "live")
 def _picks_up_nothing() -> AbstractContextManager[Any]:
-    return PATCH(daemon.fleet.fleet, "recover", lambda *_, **__: None)
+    return PATCH(daemon.fleet.attempts, "recover", lambda *_, **__: None)
 
 
 @broken("a node has room for any number of backups", "turn")

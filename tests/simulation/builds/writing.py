@@ -9,6 +9,7 @@ import daemon.alerts.dispatcher
 import daemon.core.plan
 import daemon.core.retention
 import daemon.core.states
+import daemon.fleet.attempts
 import daemon.fleet.fleet
 import daemon.panel.client
 import daemon.panel.decode
@@ -97,13 +98,13 @@ def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
 
 @broken("a resume is a start of its own", "6", insist={"killed at a step": 0.7})
 def _resumes_for_another_start() -> AbstractContextManager[Any]:
-    real = original(daemon.fleet.fleet, "recover")
+    real = original(daemon.fleet.attempts, "recover")
 
     def recover(rows: Any, starts: Any, now: Any, **options: Any) -> Any:
         found = real(rows, starts, now, **options)
         return replace(found, start_at=now) if found is not None and found.trigger == "resume" else found
 
-    return PATCH(daemon.fleet.fleet, "recover", recover)
+    return PATCH(daemon.fleet.attempts, "recover", recover)
 
 
 @broken(

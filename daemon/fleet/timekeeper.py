@@ -1,0 +1,45 @@
+"""A tick each minute, and notice of a clock that was set back.
+
+Timers count monotonic time, which stands still while the machine sleeps. So once a minute the wall clock is compared
+with what it should show by now. One that was set forward needs no notice: the tick finds what is due.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from daemon.clock import Clock
+from daemon.core.units import format_duration
+from daemon.fleet.isolation import surviving
+from daemon.log import get_logger
+
+log = get_logger()
+
+TICK_SECONDS = 60.0
+NOTICEABLE = timedelta(seconds=1)
+
+
+class Timekeeper:
+    """Calls `tick` each minute; before it, `set_back` with the span, if the wall clock was set back."""
+
+    def __init__(
+        self, clock: Clock, *, tick: Callable[[], Awaitable[None]], set_back: Callable[[timedelta], None]
+    ) -> None:
+        self._clock = clock
+        self._tick = tick
+        self._set_back = set_back
+
+    async def run(self) -> None:
+        """Tick until cancelled; a bug ends only its own tick."""
+        while True:
+            wall, elapsed = self._clock.now(), self._clock.monotonic()
+            await self._clock.sleep(TICK_SECONDS)
+            with surviving():
+                self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
+                await self._tick()
+
+    def _notice_jump(self, expected: datetime) -> None:
+        """Compare the wall clock with what it should show."""
+        jump = self._clock.now() - expected
+        if jump < -NOTICEABLE:
+            log.warning("clock_set_back", by=format_duration(-jump))
+            self._set_back(-jump)
