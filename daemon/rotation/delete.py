@@ -4,7 +4,7 @@ A decision is made from a listing taken after the last wait, by the configuratio
 differ from what was decided on, the listing is taken and judged again, three times at most (invariant 4).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
@@ -48,7 +48,7 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
     for last in range(1, LISTINGS + 1):
         config = current_config(run)
         try:
-            for verdict in await decide(config, gathered.listing):
+            for verdict in await _failed_last(run, await decide(config, gathered.listing)):
                 if verdict.backup.uuid in run.undeleted:
                     continue
                 expect(current_config(run) == config, "the configuration was read again")
@@ -63,6 +63,15 @@ async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: 
         ProblemCode.CHANGING, "the backups changed each time they were looked at; deletion waits for the next rotation"
     )
     return False
+
+
+async def _failed_last(run: Run, decided: Sequence[Verdict]) -> Sequence[Verdict]:
+    """Return the deletions with those at the end that earlier rotations asked for in vain.
+
+    `MOST_UNDELETED` that can never be deleted would otherwise end each rotation before it comes to the others.
+    """
+    tried = await run.half_deleted()
+    return sorted(decided, key=lambda verdict: verdict.backup.uuid in tried)
 
 
 def current_config(run: Run) -> ServerConfig:

@@ -110,16 +110,17 @@ class Endings:
                 self._hold("live", self._needless(rotation), f"no reason to be {said}", rotation.uuid)
 
     def _exact(self, rotation: Rotation) -> None:
+        """All that was to go went, and nothing else; in which order is looked at as each deletion leaves."""
         judged, deleted = self._judged(rotation)
         if judged:
-            wanted, done = [list(one.deletions) for one in judged], [exchange.backup for exchange in deleted]
+            wanted, done = [sorted(one.deletions) for one in judged], sorted(e.backup or "" for e in deleted)
             self._hold("live", done in wanted, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
 
     def _went_past(self, rotation: Rotation, outcome: Outcome) -> None:
         """The new backup was made, and all that was to go was asked for, but that one was not deleted."""
         judged, deleted = self._judged(rotation)
         left = [backup.uuid for backup in outcome.undeleted]
-        wanted, asked = [list(one.deletions) for one in judged], list(dict.fromkeys(e.backup for e in deleted))
+        wanted, asked = [sorted(one.deletions) for one in judged], sorted({e.backup or "" for e in deleted})
         for uuid in left:  # where no look at it was answered, no DELETE left
             wanted = [[one for one in those if one != uuid] for those in wanted]
         others = [uuid for uuid in asked if uuid not in left]

@@ -9,6 +9,7 @@ import pytest
 
 from daemon.config.values import Config
 from daemon.core.model import Server as Seen
+from daemon.rotation.delete import MOST_UNDELETED
 from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.preview import Preview, preview
 from daemon.rotation.report import newest_good_at
@@ -77,7 +78,7 @@ async def test_one_that_cannot_be_deleted_is_told_and_the_others_go(rig: Rig, fa
     rig.world.faults.clear()
     again = await rig.rotate()
     assert (again.result, again.problems) == (Result.DONE, ())
-    assert deleted(rig) == [*names[1:3], stays, names[3]]
+    assert deleted(rig) == [*names[1:4], stays]
 
 
 async def test_one_that_cannot_even_be_looked_at_hinders_nothing(rig: Rig) -> None:
@@ -90,6 +91,19 @@ async def test_one_that_cannot_even_be_looked_at_hinders_nothing(rig: Rig) -> No
     outcome = await rig.rotate()
     assert (outcome.result, said(outcome)) == (Result.FAILED, ["undeletable"])
     assert deleted(rig) == names[:3]
+
+
+async def test_many_that_can_never_be_deleted_do_not_hide_the_others_from_the_next_rotation(rig: Rig) -> None:
+    """Twenty end a rotation. The next one asks for them last, so that what can go goes."""
+    names = rig.fill(26)
+    for backup in list(rig.server.backups)[:MOST_UNDELETED]:
+        rig.world.faults.order(faults.refused(400), on=Call.DELETE, backup=backup, times=None)
+    assert len((await rig.rotate()).undeleted) == MOST_UNDELETED
+    assert deleted(rig) == []
+    await rig.clock.sleep(600)
+    outcome = await rig.rotate()
+    assert deleted(rig) == names[MOST_UNDELETED:-1]
+    assert (outcome.result, len(outcome.undeleted)) == (Result.FAILED, MOST_UNDELETED)
 
 
 @pytest.mark.parametrize("fault", REFUSED, ids=named)
