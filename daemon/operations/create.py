@@ -19,7 +19,7 @@ from daemon.operations.result import OperationResult, ended_by
 from daemon.panel.errors import BackupLimitError, CreationThrottledError, OutcomeUnknownError, PanelError
 from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.rotation.gather import gather
-from daemon.rotation.outcome import NO_BACKUPS, Problem, Result
+from daemon.rotation.outcome import LOOK_INTO_IT, NO_BACKUPS, Problem, Result
 from daemon.rotation.preview import Preview
 from daemon.rotation.run import Halt
 from daemon.rotation.wait import expected, wait
@@ -224,7 +224,7 @@ def _not_good(handled: OperationResult, because: str) -> OperationResult:
     backup, state = _there(handled), handled.state
     failed = state is State.FAILED
     text = f"{backup.name} is {state}" if because == state else f"{backup.name} is {state}: {because}"
-    hint = "look at the node's log" if failed else "look into it; `ptero-backupd backups accept` says that it is good"
+    hint = "look at the node's log" if failed else LOOK_INTO_IT
     return replace(handled, changed=not failed).with_problem(
         ProblemCode(f"backup-{state}"), text, hint, result=Result.FAILED
     )

@@ -18,7 +18,7 @@ from daemon.operations.create import CreateOptions, ask, finish
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PermissionLackingError
-from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.outcome import LOOK_INTO_IT, Problem, Result
 from daemon.rotation.preview import Preview
 from daemon.rotation.run import Halt
 
@@ -28,7 +28,7 @@ LONGEST = timedelta(hours=6)
 """How long the end of a restore is waited for."""
 
 BEGIN_SECONDS = 60.0
-_HALF_DELETED = "`ptero-backupd backups verify` reads its file, `ptero-backupd backups accept` says that it is there"
+_HALF_DELETED = "run `ptero-backupd backups verify`; if its file is whole, run `ptero-backupd backups accept`"
 LOOKS = Backoff(2.0, 60.0, factor=1.5)
 """Seconds between looks at a restore: small worlds are done in seconds, large ones in an hour, and a person waits."""
 
@@ -71,7 +71,7 @@ def unfit(verdict: Verdict) -> OperationResult | None:
     because = verdict.because  # not the verdict's reasons: that it is locked or foreign hinders no restore
     hint = "`ptero-backupd backups list` shows which are good"
     if state is State.SUSPICIOUS:
-        hint = "look into it; `ptero-backupd backups accept` says that it is good after all"
+        hint = LOOK_INTO_IT
     text = f"{backup.name} is {state}, and only a good backup is restored"
     if because and state not in because:
         text += f": {because}"

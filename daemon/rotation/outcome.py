@@ -52,6 +52,9 @@ NO_RIGHT_TO_CREATE = Problem(
     "give the key's user backup.read, backup.create and backup.delete on this server",
 )
 
+LOOK_INTO_IT = "look into it; if it is good after all, run `ptero-backupd backups accept`"
+"""The hint for a suspicious backup."""
+
 UNDELETED_HINT = "each rotation tries again; the panel's own log says why it fails"
 
 LOOKED_AT_NEXT = "this may have been done or not; the server's next rotation looks, and goes on from there"

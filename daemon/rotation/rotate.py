@@ -19,6 +19,7 @@ from daemon.rotation.create import obtain
 from daemon.rotation.delete import delete_decided, undeleted
 from daemon.rotation.gather import Gathered, gather, say_incomplete
 from daemon.rotation.outcome import (
+    LOOK_INTO_IT,
     LOOKED_AT_NEXT,
     NO_BACKUPS,
     NO_RIGHT_TO_DELETE,
@@ -276,11 +277,7 @@ def _not_good(verdict: Verdict) -> Halt:
     failed = verdict.state is State.FAILED
     # Of its reasons those for its state, which say until when a failed one is kept; that it was locked says nothing.
     reasons = [reason.text for reason in verdict.reasons if reason.rule == verdict.state] or [verdict.because]
-    hint = (
-        "look at the node's log"
-        if failed
-        else "look into it; if it is good after all, run `ptero-backupd backups accept`"
-    )
+    hint = "look at the node's log" if failed else LOOK_INTO_IT
     return Halt(
         Result.FAILED,
         Problem(

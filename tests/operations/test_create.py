@@ -440,6 +440,7 @@ async def test_a_suspicious_one_is_there_and_not_good(hand: Hand) -> None:
     )
     assert exit_of(hand.rig.config, [handled]) == 3
     assert handled.problems[-1].text.endswith("of 976.6 KiB, the median of the 3 good ones before it")
+    assert handled.problems[-1].hint == "look into it; if it is good after all, run `ptero-backupd backups accept`"
 
 
 @pytest.mark.parametrize("locked", [False, True])

@@ -145,7 +145,7 @@ async def test_a_suspicious_one_is_restored_only_once_it_is_accepted(hand: Hand)
     small = hand.add(days=1, size=2_000)
     what = await restored(hand, small)
     assert (codes(what), exit_code(hand, what)) == (["backup-suspicious"], 5)
-    assert "`ptero-backupd backups accept`" in what.handled.problems[0].hint
+    assert what.handled.problems[0].hint == "look into it; if it is good after all, run `ptero-backupd backups accept`"
     hand.rig.journal.accept(hand.rig.server.uuid, small.uuid, hand.rig.clock.now())
     assert (await restored(hand, small)).handled.result is Result.DONE
 

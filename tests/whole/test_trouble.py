@@ -295,6 +295,7 @@ async def test_a_suspicious_new_backup_deletes_nothing(rig: Rig, history: list[s
     rig.server.coming.append(Work(size=2_000))
     outcome = await rig.rotate()
     assert (outcome.result, problem(outcome)[0]) == (Result.FAILED, "backup-suspicious")
+    assert outcome.problems[0].hint == "look into it; if it is good after all, run `ptero-backupd backups accept`"
     assert deleted(rig) == []
     assert set(history) < set(rig.names())
 
