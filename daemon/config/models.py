@@ -234,17 +234,38 @@ class AlertTable(Table):
 class StoreTable(Table):
     """One store of copies."""
 
-    url: StoreUrl = Field(description="Where it is: file:///PATH, or s3://BUCKET/PREFIX.")
-    endpoint: Url | None = Field(None, description="The address of an S3 service that is not Amazon's.")
-    region: Text | None = Field(None, description="The bucket's region.")
+    url: StoreUrl = Field(
+        description="Where it is: file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, "
+        "sftp://USER@HOST/PATH or rclone:REMOTE:PATH."
+    )
+    endpoint: Url | None = Field(None, description="The address of the service, if it is not Amazon's or Azure's own.")
+    region: Text | None = Field(None, description="S3: the bucket's region.")
     access_key_id_file: Text | None = Field(
-        None, description="A file that holds the access key's id alone; a relative path starts at this file's folder."
+        None,
+        description="S3: a file that holds the access key's id alone; a relative path starts at this file's folder.",
     )
     access_key_id: SecretStr | None = Field(None, description="The id itself: from the environment only.")
-    secret_access_key_file: Text | None = Field(None, description="A file that holds the secret access key alone.")
+    secret_access_key_file: Text | None = Field(None, description="S3: a file that holds the secret access key alone.")
     secret_access_key: SecretStr | None = Field(None, description="The key itself: from the environment only.")
-    session_token_file: Text | None = Field(None, description="A file that holds the token of a passing key alone.")
+    session_token_file: Text | None = Field(None, description="S3: a file that holds the token of a passing key alone.")
     session_token: SecretStr | None = Field(None, description="The token itself: from the environment only.")
+    service_account_file: Text | None = Field(None, description="Google: the JSON file with a service account's key.")
+    service_account: SecretStr | None = Field(None, description="The JSON itself: from the environment only.")
+    account_name: Text | None = Field(None, description="Azure: the storage account.")
+    account_key_file: Text | None = Field(None, description="Azure: a file that holds the account's key alone.")
+    account_key: SecretStr | None = Field(None, description="The key itself: from the environment only.")
+    known_hosts_file: Text | None = Field(None, description="SFTP: the file with the host's key, as OpenSSH has it.")
+    private_key_file: Text | None = Field(
+        None, description="SFTP: the file with the private key, as ssh-keygen has it."
+    )
+    private_key: SecretStr | None = Field(None, description="The private key itself: from the environment only.")
+    passphrase_file: Text | None = Field(
+        None, description="SFTP: a file that holds the private key's passphrase alone."
+    )
+    passphrase: SecretStr | None = Field(None, description="The passphrase itself: from the environment only.")
+    password_file: Text | None = Field(None, description="SFTP: a file that holds the user's password alone.")
+    password: SecretStr | None = Field(None, description="The password itself: from the environment only.")
+    rclone_config_file: Text | None = Field(None, description="rclone: its configuration, if not in its usual place.")
     rate: Size = Field("off", description='The most bytes a second to and from it, such as "20MiB".')
     encrypt_to: Recipients = Field([], description="The age recipients that copies are encrypted for; []: plain.")
     keep: Rules = Field("all", description='What the store takes and keeps: a table of rules, or "all".')
@@ -286,6 +307,15 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "panels": ("api_key",),
     "alerts": ("url",),
     "http": ("token",),
-    "stores": ("access_key_id", "secret_access_key", "session_token"),
+    "stores": (
+        "access_key_id",
+        "secret_access_key",
+        "session_token",
+        "service_account",
+        "account_key",
+        "private_key",
+        "passphrase",
+        "password",
+    ),
 }
 """What no file may hold: such files are shown, copied and committed."""

@@ -20,11 +20,15 @@ _LONGEST_FILE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a secret belongs: `path` is its key, `noun` what to call it, `lack` what to say if it is missing."""
+    """Where a secret belongs: `path` is its key, `noun` what to call it, `lack` what to say if it is missing.
+
+    With `of_lines` it may have more than one line, as a private key has.
+    """
 
     path: KeyPath
     noun: str
     lack: str
+    of_lines: bool = False
 
     @property
     def file_path(self) -> KeyPath:
@@ -79,7 +83,7 @@ def _from_file(file: Path, place: Place, path: KeyPath, tree: Tree) -> tuple[str
     else:
         if is_replaced(file):
             tree.warn(path, f"{file} {REPLACED}")
-        if "\n" in secret:
+        if "\n" in secret and not place.of_lines:
             reason = f"the {place.noun} file {file} holds more than one line"
             tree.refuse(path, reason, f"leave the {place.noun} alone in it")
         elif in_quotes(secret) is not None:

@@ -1,24 +1,65 @@
 """The stores of copies: where they are, the secrets that open them, what they take and keep."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from pydantic import SecretStr
 
+from daemon.config.disk import read_text
 from daemon.config.errors import did_you_mean, shown
-from daemon.config.models import SECRETS, Rules, StoreTable
+from daemon.config.models import Rules, StoreTable
 from daemon.config.secret import Place, credential_file, find_secret
-from daemon.config.tree import KeyPath, Tree
+from daemon.config.tree import KeyPath, Tree, variable
 from daemon.config.values import StoreConfig
 from daemon.core.addresses import is_clear
 from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
 from daemon.core.units import parse_duration, parse_size
-from daemon.stores.values import BucketLocation, Credentials, DirectoryLocation, StoreSettings, parse_location
+from daemon.stores.values import Credentials, StoreSettings, parse_location
 
-_S3_KEYS = ("endpoint", "region", *SECRETS["stores"], *(f"{secret}_file" for secret in SECRETS["stores"]))
+_LARGEST_KNOWN_HOSTS = 2**20
 
-_OPTIONAL = {"session_token"}
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of store: what it is called, the keys that it takes, and those of its secrets that it needs.
+
+    Of `either` one secret is needed. `library` is what an extra of that name installs.
+    """
+
+    noun: str
+    keys: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    library: str = ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (*self.needed, *self.either, *self.optional)
+
+    @property
+    def all_keys(self) -> set[str]:
+        return {*self.keys, *self.secrets, *(f"{secret}_file" for secret in self.secrets)}
+
+
+_KINDS = {
+    "file": _Kind("a folder"),
+    "s3": _Kind(
+        "a store in S3", ("endpoint", "region"), ("access_key_id", "secret_access_key"), optional=("session_token",)
+    ),
+    "gs": _Kind("a store at Google", (), ("service_account",), library="obstore"),
+    "az": _Kind("a store at Azure", ("endpoint", "account_name"), ("account_key",), library="obstore"),
+    "sftp": _Kind(
+        "a store by SFTP", ("known_hosts_file",), (), ("private_key", "password"), ("passphrase",), library="asyncssh"
+    ),
+    "rclone": _Kind("a store by rclone", ("rclone_config_file",)),
+}
+_OF_ONE_KIND = set().union(*(kind.all_keys for kind in _KINDS.values()))
+_NEEDED_KEYS = {"az": ("account_name",), "sftp": ("known_hosts_file",)}
+_OF_LINES = {"private_key", "service_account"}
 
 
 def store_configs(tables: Mapping[str, StoreTable], environ: Mapping[str, str], tree: Tree) -> dict[str, StoreConfig]:
@@ -26,8 +67,7 @@ def store_configs(tables: Mapping[str, StoreTable], environ: Mapping[str, str], 
     if tables and tree.values["state_dir"] == "none":
         reason = 'with "none" nothing is remembered of copies, so that there can be no stores'
         tree.refuse(("state_dir",), reason, "name a folder, or leave [stores.NAME] out")
-    found = {name: _store(name, table, environ, tree) for name, table in tables.items()}
-    return {name: store for name, store in found.items() if store is not None}
+    return {name: _store(name, table, environ, tree) for name, table in tables.items()}
 
 
 def check_store_names(path: KeyPath, tree: Tree) -> None:
@@ -44,25 +84,20 @@ def keep_of(table: Rules) -> Keep:
     return Keep(everything=True) if table == "all" else Keep.from_mapping(table.rules())
 
 
-def _store(name: str, table: StoreTable, environ: Mapping[str, str], tree: Tree) -> StoreConfig | None:
-    path, location = ("stores", name), parse_location(table.url)
-    if not isinstance(location, DirectoryLocation) and not _is_s3(table):
-        tree.refuse((*path, "url"), "this kind of store is not there yet", "write file: or s3:", value=shown(table.url))
-        return None
-    if table.encrypt_to and find_spec("pyrage") is None:
-        tree.refuse((*path, "encrypt_to"), "pyrage is not installed", "install ptero-backupd[age]")
-    credentials = _credentials(path, table, environ, tree)
-    if isinstance(location, DirectoryLocation):
-        for key in sorted(table.model_fields_set & set(_S3_KEYS)):
-            tree.refuse((*path, key), "belongs to a store in S3, and this one is a folder", "leave it out")
-    elif table.endpoint is not None and is_clear(table.endpoint):
-        tree.warn((*path, "endpoint"), "by http others on the way can read the copies, and replace them")
+def _store(name: str, table: StoreTable, environ: Mapping[str, str], tree: Tree) -> StoreConfig:
+    """One store; where its table is refused, what is returned is not used."""
+    path, scheme = ("stores", name), table.url.partition(":")[0].lower()
+    kind = _KINDS[scheme]
+    _check_keys(path, table, kind, scheme, tree)
+    _check_libraries(path, table, kind, scheme, tree)
     settings = StoreSettings(
         name=name,
-        location=location,
+        location=parse_location(table.url),
         endpoint=table.endpoint,
         region=table.region,
-        credentials=credentials,
+        credentials=_credentials(path, table, kind, environ, tree),
+        known_hosts=_known_hosts(path, table, tree),
+        rclone_config=_named(path, "rclone_config_file", table.rclone_config_file, tree),
         rate=None if table.rate == "off" else parse_size(table.rate),
     )
     rules = StoreRules(
@@ -75,23 +110,76 @@ def _store(name: str, table: StoreTable, environ: Mapping[str, str], tree: Tree)
     return StoreConfig(settings, rules, tuple(table.encrypt_to))
 
 
-def _is_s3(table: StoreTable) -> bool:
-    location = parse_location(table.url)
-    return isinstance(location, BucketLocation) and location.scheme == "s3"
+def _check_keys(path: KeyPath, table: StoreTable, kind: _Kind, scheme: str, tree: Tree) -> None:
+    """Refuse keys of another kind of store, and the lack of one that is needed; warn of what is unwise."""
+    for key in sorted(table.model_fields_set & (_OF_ONE_KIND - kind.all_keys)):
+        owner = next(other.noun for other in _KINDS.values() if key in other.all_keys)
+        tree.refuse((*path, key), f"belongs to {owner}, and this is {kind.noun}", "leave it out")
+    for key in _NEEDED_KEYS.get(scheme, ()):
+        if getattr(table, key) is None:
+            tree.refuse((*path, key), f"is required by {kind.noun}")
+    if table.endpoint is not None and is_clear(table.endpoint):
+        tree.warn((*path, "endpoint"), "by http others on the way can read the copies, and replace them")
 
 
-def _credentials(path: KeyPath, table: StoreTable, environ: Mapping[str, str], tree: Tree) -> Credentials:
-    """The secrets that were given; a store in S3 needs the access key and its id."""
-    found = {secret: _secret(path, secret, table, environ, tree) for secret in SECRETS["stores"]}
-    return Credentials(**{secret: SecretStr(text) for secret, text in found.items() if text is not None})
+def _check_libraries(path: KeyPath, table: StoreTable, kind: _Kind, scheme: str, tree: Tree) -> None:
+    """Refuse what an extra is missing for, with what installs it."""
+    if kind.library and find_spec(kind.library) is None:
+        tree.refuse((*path, "url"), f"{kind.library} is not installed", f"install ptero-backupd[{scheme}]")
+    if table.encrypt_to and find_spec("pyrage") is None:
+        tree.refuse((*path, "encrypt_to"), "pyrage is not installed", "install ptero-backupd[age]")
 
 
-def _secret(path: KeyPath, secret: str, table: StoreTable, environ: Mapping[str, str], tree: Tree) -> str | None:
-    direct, file = getattr(table, secret), getattr(table, f"{secret}_file")
+def _credentials(path: KeyPath, table: StoreTable, kind: _Kind, environ: Mapping[str, str], tree: Tree) -> Credentials:
+    """The secrets that this kind of store takes, each from the first of its three places."""
+    places = {secret: _place(path, secret) for secret in kind.secrets}
+    given = {secret for secret, place in places.items() if _is_given(place, table, environ)}
+    if kind.either and not given & set(kind.either):
+        first, second = kind.either
+        advice = f"name a file with {first}_file, or set {variable((*path, second))}"
+        tree.refuse(path, f"neither {first} nor {second} is there, and {kind.noun} needs one of them", advice)
+    found = {
+        secret: find_secret(place, getattr(table, secret), getattr(table, f"{secret}_file"), environ, tree)
+        for secret, place in places.items()
+        if secret in given or secret in kind.needed
+    }
+    account = None if table.account_name is None else SecretStr(table.account_name)
+    secrets = {secret: SecretStr(one[0]) for secret, one in found.items() if one is not None}
+    return Credentials(account_name=account, **secrets)
+
+
+def _place(path: KeyPath, secret: str) -> Place:
     noun = secret.replace("_", " ")
-    place = Place((*path, secret), noun, f"no {noun} for this store")
-    given = direct is not None or file is not None or credential_file(place.path, environ) is not None
-    if not given and (secret in _OPTIONAL or not _is_s3(table)):
+    return Place((*path, secret), noun, f"no {noun} for this store", of_lines=secret in _OF_LINES)
+
+
+def _is_given(place: Place, table: StoreTable, environ: Mapping[str, str]) -> bool:
+    secret = place.path[-1]
+    written = getattr(table, secret) is not None or getattr(table, f"{secret}_file") is not None
+    return written or credential_file(place.path, environ) is not None
+
+
+def _known_hosts(path: KeyPath, table: StoreTable, tree: Tree) -> str | None:
+    """The content of the file that is named; None, and a problem, where it cannot be read."""
+    key = (*path, "known_hosts_file")
+    file = _named(path, "known_hosts_file", table.known_hosts_file, tree)
+    if file is None:
         return None
-    found = find_secret(place, direct, file, environ, tree)
-    return None if found is None else found[0]
+    try:
+        return read_text(tree.look_at(file), _LARGEST_KNOWN_HOSTS)
+    except OSError as error:
+        tree.refuse(key, f"the file {file} cannot be read: {error.strerror or error}", "`ssh-keyscan HOST` prints one")
+    except UnicodeDecodeError:
+        tree.refuse(key, f"the file {file} does not hold UTF-8 text", "`ssh-keyscan HOST` prints one")
+    return None
+
+
+def _named(path: KeyPath, key: str, text: str | None, tree: Tree) -> Path | None:
+    """The file that a key names; None where it names none, and, with a problem, where it cannot be known."""
+    if text is None:
+        return None
+    try:
+        return tree.resolved((*path, key), text)
+    except ValueError as error:
+        tree.refuse((*path, key), str(error))
+        return None

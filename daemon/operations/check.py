@@ -1,17 +1,19 @@
-"""`check`: whether what is configured can work: state folder, panels, keys, servers, permissions and limits.
+"""`check`: whether what is configured can work: state folder, stores, panels, keys, servers, permissions and limits.
 
-It only looks. A finding is an `error` if it makes a rotation fail or be refused, a `warning` if it will some day or is
-unwise, and `ok` if it is right. One panel's trouble, or one server's, never hides another's.
+It only looks, but for a small object that it writes into each store and deletes again. A finding is an `error` if it
+makes a rotation fail or be refused, or a store useless; a `warning` if it will some day or is unwise; and `ok` if it is
+right. One panel's trouble, or one server's, never hides another's.
 """
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig, duplicates
+from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig, StoreConfig, duplicates
+from daemon.copies.probe import Probe, probe
 from daemon.core.altered import unsafe_characters
 from daemon.core.clocks import doubt
 from daemon.core.model import Server
@@ -68,6 +70,19 @@ async def check_state(state_dir: Path | None) -> Finding:
     except StateError as error:
         return Finding(Level.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
     return Finding(Level.OK, ProblemCode.STATE, f"the state folder {state_dir} can be used")
+
+
+async def check_stores(stores: Iterable[StoreConfig]) -> tuple[Finding, ...]:
+    """Write, list, read and delete a small object in each store, and return what could not be done."""
+    return tuple(map(_probed, await asyncio.gather(*map(probe, stores))))
+
+
+def _probed(found: Probe) -> Finding:
+    if found.error is None:
+        return Finding(Level.OK, ProblemCode.STORE, f"store {found.store}: can {', '.join(found.could)}")
+    could = f" (could {', '.join(found.could)})" if found.could else ""
+    text = f"store {found.store}: cannot {found.failed}{could}: {found.error.text}"
+    return Finding(Level.ERROR, found.error.code, text, found.error.hint)
 
 
 def _is_made_by_others(state_dir: Path) -> bool:

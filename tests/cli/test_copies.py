@@ -133,6 +133,20 @@ def test_stores_are_listed_with_what_they_hold(cli: Cli, config: Path, tmp_path:
     assert seen["nas"]["url"] == f"file://{tmp_path}/nas"
 
 
+def test_check_writes_lists_reads_and_deletes_in_each_store(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """And leaves nothing behind; of a store that cannot be used it says what it could not."""
+    ran = cli("--config", config, "check")
+    assert ran.code == 0, ran.out
+    assert "store nas: can write, list, read, delete" in ran.out
+    assert not [file for file in (tmp_path / "nas").rglob("*") if file.is_file()]
+    (tmp_path / "nas").rename(tmp_path / "gone")
+    (tmp_path / "nas").write_text("a file where a folder should be")
+    ran = cli("--config", config, "check")
+    assert ran.code == 3
+    assert "store nas: cannot write" in ran.out
+    assert "store offsite: can write, list, read, delete" in ran.out
+
+
 @pytest.mark.parametrize("words", [("copies", "run"), ("copies", "list"), ("copies", "rescan"), ("stores",)])
 def test_without_stores_the_commands_say_what_to_write(cli: Cli, panel: Panel, words: tuple[str, ...]) -> None:
     """A mistake of usage."""

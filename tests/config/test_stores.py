@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.config.load import load
-from daemon.stores.values import BucketLocation, DirectoryLocation
+from daemon.stores.values import BucketLocation, DirectoryLocation, SftpLocation
 from tests.config.support import ENVIRONMENT, RIGHT, loaded, problems, write
 
 NAS = '\n[stores.nas]\nurl = "file:///mnt/nas"\n'
@@ -15,6 +15,7 @@ KEYS = {
     "PTERO_BACKUPD_STORES__OFFSITE__ACCESS_KEY_ID": "EXAMPLEID",
     "PTERO_BACKUPD_STORES__OFFSITE__SECRET_ACCESS_KEY": "EXAMPLEKEY",
 }
+SFTP = '\n[stores.sftp]\nurl = "sftp://backup@nas.lan/copies"\n'
 AGE = "age1" + "q" * 58
 
 
@@ -60,6 +61,42 @@ def test_a_bucket_has_its_keys_from_where_secrets_are_kept(tmp_path: Path) -> No
     )
 
 
+def test_a_host_by_sftp_has_a_known_key_and_a_private_one(tmp_path: Path) -> None:
+    """Both of many lines, as their files are."""
+    (tmp_path / "known_hosts").write_text("nas.lan ssh-ed25519 AAAA\n")
+    (tmp_path / "id").write_text("-----BEGIN\nsecret\n-----END\n")
+    (tmp_path / "id").chmod(0o600)
+    keys = 'known_hosts_file = "known_hosts"\nprivate_key_file = "id"\n'
+    settings = loaded(tmp_path, RIGHT + SFTP + keys).stores["sftp"].settings
+    assert settings.location == SftpLocation("backup", "nas.lan", 22, "/copies")
+    assert settings.known_hosts == "nas.lan ssh-ed25519 AAAA\n"
+    assert settings.credentials.private_key is not None
+    assert settings.credentials.private_key.get_secret_value() == "-----BEGIN\nsecret\n-----END"
+
+
+def test_azure_google_and_rclone_have_what_they_need(tmp_path: Path) -> None:
+    """Each its own."""
+    (tmp_path / "google.json").write_text('{\n  "type": "service_account"\n}\n')
+    (tmp_path / "google.json").chmod(0o600)
+    text = """
+[stores.az]
+url = "az://container"
+account_name = "account"
+[stores.gs]
+url = "gs://bucket"
+service_account_file = "google.json"
+[stores.drive]
+url = "rclone:drive:backups"
+rclone_config_file = "rclone.conf"
+"""
+    environ = ENVIRONMENT | {"PTERO_BACKUPD_STORES__AZ__ACCOUNT_KEY": "EXAMPLE"}
+    stores = loaded(tmp_path, RIGHT + text, environ).stores
+    assert stores["az"].settings.credentials.account_key is not None
+    assert stores["az"].settings.credentials.account_name is not None
+    assert stores["gs"].settings.credentials.service_account is not None
+    assert stores["drive"].settings.rclone_config == tmp_path / "rclone.conf"
+
+
 def test_no_backfill_is_none_at_all(tmp_path: Path) -> None:
     """By its word."""
     assert loaded(tmp_path, RIGHT + NAS + 'backfill = "none"\n').stores["nas"].rules.backfill == 0
@@ -81,11 +118,27 @@ MISTAKES = [
     (RIGHT + NAS + "backfill = 0\n", "stores.nas.backfill", "must be a number, 1 or more", 'or "all", or "none"'),
     (RIGHT + NAS + 'rate = "fast"\n', "stores.nas.rate", "is not a size", ""),
     (RIGHT + NAS + 'encrypt_to = ["age1"]\n', "stores.nas.encrypt_to", "must be an age recipient", "age-keygen"),
-    (RIGHT + NAS + 'region = "x"\n', "stores.nas.region", "belongs to a store in S3", "leave it out"),
+    (
+        RIGHT + NAS + 'region = "x"\n',
+        "stores.nas.region",
+        "belongs to a store in S3, and this is a folder",
+        "leave it out",
+    ),
     (RIGHT + NAS + 'secret_access_key = "x"\n', "stores.nas.secret_access_key", "does not belong into", "_file"),
     (RIGHT + OFFSITE + 'access_key_id = "x"\n', "stores.offsite.access_key_id", "does not belong into", "_ID"),
     ('state_dir = "none"\n' + RIGHT + NAS, "state_dir", "there can be no stores", "name a folder"),
-    (RIGHT + NAS.replace("file:///mnt/nas", "sftp://u@h/x"), "stores.nas.url", "not there yet", "file: or s3:"),
+    (RIGHT + SFTP, "stores.sftp.known_hosts_file", "is required by a store by SFTP", ""),
+    (RIGHT + SFTP, "stores.sftp", "neither private_key nor password is there", "private_key_file"),
+    (RIGHT + SFTP + 'known_hosts_file = "gone"\n', "stores.sftp.known_hosts_file", "cannot be read", "ssh-keyscan"),
+    (RIGHT + "[stores.az]\nurl = 'az://container'\n", "stores.az.account_name", "is required by a store at Azure", ""),
+    (
+        RIGHT + "[stores.az]\nurl = 'az://container'\n",
+        "stores.az.account_key_file",
+        "no account key for",
+        "ACCOUNT_KEY",
+    ),
+    (RIGHT + "[stores.gs]\nurl = 'gs://bucket'\n", "stores.gs.service_account_file", "no service account for", ""),
+    (RIGHT + NAS + 'rclone_config_file = "x"\n', "stores.nas.rclone_config_file", "belongs to a store by rclone", ""),
 ]
 
 
@@ -122,6 +175,8 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("daemon.config.stores.find_spec", lambda _: None)
     (problem,) = problems(write(tmp_path, RIGHT + NAS + f'encrypt_to = ["{AGE}"]\n'))
     assert (problem.key, problem.suggestion) == ("stores.nas.encrypt_to", "install ptero-backupd[age]")
+    found = problems(write(tmp_path, RIGHT + SFTP))
+    assert ("stores.sftp.url", "install ptero-backupd[sftp]") in {(one.key, one.suggestion) for one in found}
 
 
 def test_a_bucket_over_http_is_warned_of(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from daemon.config.values import Config
 from daemon.documents.commands import checked
 from daemon.errors import ProblemCode
 from daemon.fleet.discovery import look
-from daemon.operations.check import check_configuration, check_panels, check_state, exit_code
+from daemon.operations.check import check_configuration, check_panels, check_state, check_stores, exit_code
 from daemon.operations.findings import Finding, Level
 from daemon.rotation.setup import open_clients
 from daemon.state import engine_for, looked_into
@@ -35,7 +35,7 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
         raise
     findings = (*check_configuration(config), await check_state(config.state_dir))
     if not offline:
-        findings += await _ask(config)
+        findings += (*await check_stores(config.stores.values()), *await _ask(config))
     if as_json:
         write_json(checked(findings))
     else:
