@@ -10,18 +10,18 @@ from daemon.operations.result import OperationResult
 from daemon.rotation.outcome import Problem
 
 
-def one_written(about: About, handled: OperationResult) -> Document:
+def one_written(about: About, outcome: OperationResult) -> Document:
     """Return the document of `backups create` and `backups accept`."""
     return {
         **asdict(about),
-        "result": handled.result.value,
-        "changed": handled.changed,
-        "backup": _known(handled),
-        "problems": _problems(handled.problems),
+        "result": outcome.result.value,
+        "changed": outcome.changed,
+        "backup": _known(outcome),
+        "problems": _problems(outcome.problems),
     }
 
 
-def many_written(about: About, handled: Sequence[OperationResult]) -> Document:
+def many_written(about: About, outcomes: Sequence[OperationResult]) -> Document:
     """Return the document of `backups lock`, `unlock` and `delete`; problems of no single backup stand beside them."""
     return {
         **asdict(about),
@@ -32,25 +32,25 @@ def many_written(about: About, handled: Sequence[OperationResult]) -> Document:
                 "changed": one.changed,
                 "problems": _problems(one.problems),
             }
-            for one in handled
+            for one in outcomes
             if one.backup is not None
         ],
-        "problems": _problems([problem for one in handled if one.backup is None for problem in one.problems]),
+        "problems": _problems([problem for one in outcomes if one.backup is None for problem in one.problems]),
     }
 
 
-def restored(about: About, outcome: Restored, *, truncate: bool) -> Document:
+def restored(about: About, ended: Restored, *, truncate: bool) -> Document:
     """Return the document of `backups restore`."""
     return {
-        **one_written(about, outcome.handled),
+        **one_written(about, ended.outcome),
         "truncate": truncate,
-        "safety_backup": _known(outcome.safety),
-        "ended": outcome.ended,
+        "safety_backup": _known(ended.safety),
+        "ended": ended.ended,
     }
 
 
-def _known(handled: OperationResult | None) -> Document | None:
-    return None if handled is None or handled.backup is None else _backup(handled.backup, handled.state)
+def _known(outcome: OperationResult | None) -> Document | None:
+    return None if outcome is None or outcome.backup is None else _backup(outcome.backup, outcome.state)
 
 
 def _backup(backup: Backup, state: State | None) -> Document:

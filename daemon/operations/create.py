@@ -175,11 +175,11 @@ def _ignored(operation: Operation, options: CreateOptions) -> tuple[str, ...]:
 async def finish(operation: Operation, options: CreateOptions, seen: Preview, backup: Backup) -> OperationResult:
     """Report how the panel took the request; if asked to, wait, check the state, and check the lock."""
     problems = _misunderstood(operation, options, seen, backup)
-    handled = OperationResult(backup, Result.DONE, State.PENDING, changed=True, problems=problems)
+    outcome = OperationResult(backup, Result.DONE, State.PENDING, changed=True, problems=problems)
     if options.wait:
-        handled = await _await(operation, seen, handled)
+        outcome = await _await(operation, seen, outcome)
         operation.going_on = ""
-    return await _see_to_lock(operation, options, handled)
+    return await _see_to_lock(operation, options, outcome)
 
 
 def _misunderstood(operation: Operation, options: CreateOptions, seen: Preview, backup: Backup) -> tuple[Problem, ...]:
@@ -198,9 +198,9 @@ def _misunderstood(operation: Operation, options: CreateOptions, seen: Preview, 
     return tuple(problems)
 
 
-async def _await(operation: Operation, seen: Preview, handled: OperationResult) -> OperationResult:
+async def _await(operation: Operation, seen: Preview, outcome: OperationResult) -> OperationResult:
     """Wait as a rotation does, and look at the backup in a list that is read afterwards."""
-    backup = _there(handled)
+    backup = _there(outcome)
     expectation = expected(seen.listing, seen.plan.verdicts)
     usual = expectation.durations
     about = f"; earlier ones took about {format_duration(first_look(usual))}" if usual else ""
@@ -210,50 +210,50 @@ async def _await(operation: Operation, seen: Preview, handled: OperationResult) 
         listing = (fresh or await gather(operation.run)).listing
     except (BackupdError, Halt) as error:
         ended = ended_by(error, backup)
-        return replace(ended, state=handled.state, changed=True, problems=(*handled.problems, *ended.problems))
+        return replace(ended, state=outcome.state, changed=True, problems=(*outcome.problems, *ended.problems))
     for verdict in (await operation.run.judge(operation.config, listing)).verdicts:
         if verdict.backup.uuid == backup.uuid:
-            handled = replace(handled, backup=verdict.backup, state=verdict.state)
+            outcome = replace(outcome, backup=verdict.backup, state=verdict.state)
             # Not the verdict's reasons: that it is locked or not this policy's says nothing of what is wrong with it.
-            return handled if verdict.state is State.GOOD else _not_good(handled, verdict.because)
-    return handled.with_problem(ProblemCode.VANISHED, f"{backup.name} vanished from the panel", result=Result.FAILED)
+            return outcome if verdict.state is State.GOOD else _not_good(outcome, verdict.because)
+    return outcome.with_problem(ProblemCode.VANISHED, f"{backup.name} vanished from the panel", result=Result.FAILED)
 
 
-def _not_good(handled: OperationResult, because: str) -> OperationResult:
+def _not_good(outcome: OperationResult, because: str) -> OperationResult:
     """Return the result for a backup that is not good; a failed one is not counted as a change."""
-    backup, state = _there(handled), handled.state
+    backup, state = _there(outcome), outcome.state
     failed = state is State.FAILED
     text = f"{backup.name} is {state}" if because == state else f"{backup.name} is {state}: {because}"
     hint = "look at the node's log" if failed else LOOK_INTO_IT
-    return replace(handled, changed=not failed).with_problem(
+    return replace(outcome, changed=not failed).with_problem(
         ProblemCode(f"backup-{state}"), text, hint, result=Result.FAILED
     )
 
 
-async def _see_to_lock(operation: Operation, options: CreateOptions, handled: OperationResult) -> OperationResult:
+async def _see_to_lock(operation: Operation, options: CreateOptions, outcome: OperationResult) -> OperationResult:
     """Report a lock that was asked for and is missing; set it again if the backup is completed and good."""
-    backup = _there(handled)
+    backup = _there(outcome)
     if not options.locked or backup.locked:
-        return handled
-    if handled.state is State.FAILED:
+        return outcome
+    if outcome.state is State.FAILED:
         lost = Problem(ProblemCode.LOCK_DROPPED, "a backup that fails loses its lock; it was not set again")
-        return replace(handled, problems=(lost, *handled.problems))
+        return replace(outcome, problems=(lost, *outcome.problems))
     if not backup.successful:
         text = "the panel dropped the lock"
         hint = "the key's user needs backup.delete on this server to lock backups"
-        return handled.with_problem(ProblemCode.LOCK_DROPPED, text, hint, result=Result.FAILED)
+        return outcome.with_problem(ProblemCode.LOCK_DROPPED, text, hint, result=Result.FAILED)
     operation.tell(f"locking {backup.name}")
     try:
-        return replace(handled, backup=await operation.client.set_lock(operation.config.id, backup.uuid, True))
+        return replace(outcome, backup=await operation.client.set_lock(operation.config.id, backup.uuid, True))
     except PanelError as error:
         text = f"{backup.name} is not locked: {error.text}"
-        return handled.with_problem(ProblemCode.LOCK_DROPPED, text, error.hint, result=Result.FAILED)
+        return outcome.with_problem(ProblemCode.LOCK_DROPPED, text, error.hint, result=Result.FAILED)
 
 
-def _there(handled: OperationResult) -> Backup:
-    if handled.backup is None:
+def _there(outcome: OperationResult) -> Backup:
+    if outcome.backup is None:
         raise AssertionError("there is no backup yet")
-    return handled.backup
+    return outcome.backup
 
 
 def _seconds(seconds: float) -> str:

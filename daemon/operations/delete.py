@@ -65,11 +65,11 @@ def loss(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> tuple[Backup
 async def delete(operation: Operation, seen: Preview, chosen: Sequence[Verdict]) -> tuple[OperationResult, ...]:
     """Delete these, the oldest first. One that is gone already is done; one that fails does not stop the others."""
     oldest_first = sorted(chosen, key=lambda verdict: age(verdict.backup))
-    handled = [await _delete(operation, verdict) for verdict in oldest_first]
+    outcomes = [await _delete(operation, verdict) for verdict in oldest_first]
     lost, words = loss(seen.plan.verdicts, chosen) or (None, "")
     return tuple(
         one.with_problem(ProblemCode.NEWEST_GOOD, words) if one.changed and one.backup == lost else one
-        for one in handled
+        for one in outcomes
     )
 
 

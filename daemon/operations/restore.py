@@ -48,7 +48,7 @@ class Restored:
     panel was seen to end the restore.
     """
 
-    handled: OperationResult
+    outcome: OperationResult
     safety: OperationResult | None = None
     ended: bool = False
 
@@ -86,22 +86,22 @@ async def restore(operation: Operation, backup: Backup, options: RestoreOptions)
             seen = await operation.look()
             hindered = _hindered(seen, backup)
             if hindered is not None:
-                return replace(done, handled=hindered)
+                return replace(done, outcome=hindered)
             if options.safety:
                 done = await _make_safe(operation, seen, done)
-            if done.handled.result is Result.DONE:
+            if done.outcome.result is Result.DONE:
                 return _tell_of_safety(await _restore(operation, done, backup, options))
             return done
     except (BackupdError, Halt) as error:
-        return _tell_of_safety(replace(done, handled=ended_by(error, backup)))
+        return _tell_of_safety(replace(done, outcome=ended_by(error, backup)))
 
 
 def _tell_of_safety(done: Restored) -> Restored:
     """Add the safety backup to the problems if nothing was restored in the end."""
-    if done.safety is None or done.safety.backup is None or done.handled.result is Result.DONE:
+    if done.safety is None or done.safety.backup is None or done.outcome.result is Result.DONE:
         return done
     kept = Problem(ProblemCode.SAFETY_BACKUP, f"{done.safety.backup.name}, the safety backup, stays, locked")
-    return replace(done, handled=replace(done.handled, problems=(kept, *done.handled.problems)))
+    return replace(done, outcome=replace(done.outcome, problems=(kept, *done.outcome.problems)))
 
 
 def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
@@ -128,10 +128,10 @@ async def _make_safe(operation: Operation, seen: Preview, done: Restored) -> Res
         made = ended_by(error)
     done = replace(done, safety=made)
     if made.result is Result.DONE:  # so it is good, and seen to be locked
-        return replace(done, handled=replace(done.handled, problems=made.problems))
+        return replace(done, outcome=replace(done.outcome, problems=made.problems))
     why = made.problems[-1]
     text = f"nothing was restored, since there is no safety backup: {why.text}"
-    return replace(done, handled=replace(done.handled, result=Result.REFUSED).with_problem(why.code, text, _way(made)))
+    return replace(done, outcome=replace(done.outcome, result=Result.REFUSED).with_problem(why.code, text, _way(made)))
 
 
 def _way(made: OperationResult) -> str:
@@ -151,7 +151,7 @@ async def _restore(operation: Operation, done: Restored, backup: Backup, options
     """Ask for the restore once, and wait for its end."""
     still = await operation.client.backup(operation.config.id, backup.uuid)
     if not still.successful:
-        return replace(done, handled=refused(still, ProblemCode.CHANGED, f"{backup.name} is not good any more"))
+        return replace(done, outcome=refused(still, ProblemCode.CHANGED, f"{backup.name} is not good any more"))
     operation.tell(f"restoring {backup.name}")
     operation.going_on = (
         f"the panel may have begun to restore {backup.name} on {operation.config.name}: the server's status shows it"
@@ -160,12 +160,12 @@ async def _restore(operation: Operation, done: Restored, backup: Backup, options
         await operation.client.restore(operation.config.id, backup.uuid, truncate=options.truncate)
     except OutcomeUnknownError as error:
         if not await _has_begun(operation):
-            return replace(done, handled=_unknown(done.handled, error))
+            return replace(done, outcome=_unknown(done.outcome, error))
     except PanelError as error:
         operation.going_on = ""
-        return replace(done, handled=_not_begun(done, error))
+        return replace(done, outcome=_not_begun(done, error))
     operation.going_on = f"the restore of {backup.name} goes on at the panel, and nothing stops it"
-    done = replace(done, handled=replace(done.handled, changed=True))
+    done = replace(done, outcome=replace(done.outcome, changed=True))
     return await _await_end(operation, done) if options.wait else done
 
 
@@ -173,11 +173,11 @@ def _not_begun(done: Restored, error: PanelError) -> OperationResult:
     """Return the result if the panel refused. Its throttle is not waited out, since the safety backup would be old by
     then.
     """
-    ended = ended_by(error, done.handled.backup)
+    ended = ended_by(error, done.outcome.backup)
     (problem,) = ended.problems
     if isinstance(error, ApiLimitError):
         problem = replace(problem, hint="newer panels allow 3 restores of a server in 15 minutes; try again then")
-    return replace(ended, state=done.handled.state, problems=(*done.handled.problems, problem))
+    return replace(ended, state=done.outcome.state, problems=(*done.outcome.problems, problem))
 
 
 async def _has_begun(operation: Operation) -> bool:
@@ -193,10 +193,10 @@ async def _has_begun(operation: Operation) -> bool:
         await operation.clock.sleep(LOOKS.first)
 
 
-def _unknown(handled: OperationResult, error: OutcomeUnknownError) -> OperationResult:
+def _unknown(outcome: OperationResult, error: OutcomeUnknownError) -> OperationResult:
     text = f"{error.text}; the server was not seen to be restored, so that did not begin, or was over at once"
     hint = "look at the server's files before anything else; it was not asked for a second time"
-    return handled.with_problem(ProblemCode.RESTORE_UNKNOWN, text, hint, result=Result.FAILED)
+    return outcome.with_problem(ProblemCode.RESTORE_UNKNOWN, text, hint, result=Result.FAILED)
 
 
 async def _await_end(operation: Operation, done: Restored) -> Restored:
@@ -211,20 +211,20 @@ async def _await_end(operation: Operation, done: Restored) -> Restored:
         except PanelError as error:
             if error.transient:
                 continue
-            failed = done.handled.with_problem(error.code, error.text, error.hint, result=Result.FAILED)
-            return replace(done, handled=failed)
+            failed = done.outcome.with_problem(error.code, error.text, error.hint, result=Result.FAILED)
+            return replace(done, outcome=failed)
         if server.status != RESTORING:
             operation.going_on = ""
-            return replace(done, ended=True, handled=_ended(done.handled, server))
+            return replace(done, ended=True, outcome=_ended(done.outcome, server))
     text = f"the server is still being restored after {format_duration(LONGEST)}"
     return replace(
-        done, handled=done.handled.with_problem(ProblemCode.TIMEOUT, text, "look at the node", result=Result.FAILED)
+        done, outcome=done.outcome.with_problem(ProblemCode.TIMEOUT, text, "look at the node", result=Result.FAILED)
     )
 
 
-def _ended(handled: OperationResult, server: Server) -> OperationResult:
+def _ended(outcome: OperationResult, server: Server) -> OperationResult:
     """Return the result with what the panel does not say: whether the restore succeeded."""
     text = "the restore has ended; the panel does not tell whether it went well"
     if server.obstacle is not None:
         text += f", and the server is {server.obstacle} now"
-    return handled.with_problem(ProblemCode.OUTCOME_NOT_TOLD, text, "look at the server's files before starting it")
+    return outcome.with_problem(ProblemCode.OUTCOME_NOT_TOLD, text, "look at the server's files before starting it")

@@ -75,9 +75,9 @@ def _when_again(error: BackupdError) -> str:
     )
 
 
-def exit_of(config: ServerConfig, handled: Iterable[OperationResult]) -> Exit:
+def exit_of(config: ServerConfig, outcomes: Iterable[OperationResult]) -> Exit:
     """Return the exit code of several results; if some changed something and others failed, it is partly done (3)."""
-    handled = list(handled)
+    outcomes = list(outcomes)
     about = Outcome(config.name, config.panel.name, config.policy.name, Result.DONE)
-    code = exit_code([replace(about, result=one.result, passing=one.passing) for one in handled])
-    return Exit.SOME_FAILED if code is Exit.FAILED and any(one.changed for one in handled) else code
+    code = exit_code([replace(about, result=one.result, passing=one.passing) for one in outcomes])
+    return Exit.SOME_FAILED if code is Exit.FAILED and any(one.changed for one in outcomes) else code

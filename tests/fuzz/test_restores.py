@@ -72,14 +72,14 @@ def test_a_restore_whose_answers_are_anything(
         what, world = runner.run(_restored(Path(folder), data, numbers, options))
     asked = [number for number, entry in enumerate(world.ledger) if entry.change is Change.RESTORING]
     assert not [entry for entry in world.ledger if entry.change is Change.DELETED]
-    if what.handled.result is Result.DONE:
+    if what.outcome.result is Result.DONE:
         assert asked
     if asked and safety:
         made = [entry for entry in world.ledger[: asked[0]] if entry.change is Change.COMPLETED and entry.by == "node"]
         assert [entry.locked for entry in made] == [True]
         assert what.safety is not None
         assert what.safety.result is Result.DONE
-    for problem in what.handled.problems:
+    for problem in what.outcome.problems:
         assert harmless(problem.text + problem.hint)
 
 

@@ -36,8 +36,8 @@ async def accepted(hand: Hand, row: Backup) -> OperationResult:
 async def test_it_is_good_from_then_on(hand: Hand, small: Backup) -> None:
     """For whoever opens the journal later, too."""
     assert (await hand.verdict(small)).state is State.SUSPICIOUS
-    handled = await accepted(hand, small)
-    assert (handled.result, handled.changed, handled.state) == (Result.DONE, True, State.GOOD)
+    outcome = await accepted(hand, small)
+    assert (outcome.result, outcome.changed, outcome.state) == (Result.DONE, True, State.GOOD)
     hand.rig.journal.close()
     hand.rig.context = hand.rig.open_context()
     assert (await hand.verdict(small)).state is State.GOOD
@@ -46,8 +46,8 @@ async def test_it_is_good_from_then_on(hand: Hand, small: Backup) -> None:
 async def test_a_second_time_changes_nothing(hand: Hand, small: Backup) -> None:
     """It is good already."""
     await accepted(hand, small)
-    handled = await accepted(hand, small)
-    assert (handled.result, handled.changed) == (Result.DONE, False)
+    outcome = await accepted(hand, small)
+    assert (outcome.result, outcome.changed) == (Result.DONE, False)
 
 
 async def test_one_of_a_row_that_is_believed_can_be_accepted(hand: Hand) -> None:
@@ -65,9 +65,9 @@ async def test_one_of_a_row_that_is_believed_can_be_accepted(hand: Hand) -> None
 async def test_only_a_suspicious_one_can_be_accepted(hand: Hand, state: Panel) -> None:
     """A failed one holds nothing that could be good."""
     row = hand.add(state=state)
-    handled = await accepted(hand, row)
-    assert (handled.result, handled.problems[0].code) == (Result.REFUSED, "not-suspicious")
-    assert exit_of(hand.rig.config, [handled]) == 5
+    outcome = await accepted(hand, row)
+    assert (outcome.result, outcome.problems[0].code) == (Result.REFUSED, "not-suspicious")
+    assert exit_of(hand.rig.config, [outcome]) == 5
     assert hand.rig.journal.accepted(hand.rig.server.uuid) == frozenset()
 
 
@@ -75,8 +75,8 @@ async def test_one_without_a_byte_is_never_good(hand: Hand) -> None:
     """Whatever an operator says."""
     row = hand.add()
     row.claimed_bytes = 0
-    handled = await accepted(hand, row)
-    assert (handled.result, handled.problems[0].code) == (Result.REFUSED, "empty")
+    outcome = await accepted(hand, row)
+    assert (outcome.result, outcome.problems[0].code) == (Result.REFUSED, "empty")
 
 
 async def test_without_a_journal_it_is_a_usage_error(hand: Hand) -> None:
@@ -106,6 +106,6 @@ async def test_one_whose_deletion_was_not_completed_has_its_file_once_an_operato
     operation = hand.operation()
     await delete(operation, await operation.look(), [await hand.verdict(row)])
     assert hand.rig.journal.asked(hand.rig.server.uuid) == {row.uuid}
-    handled = await accepted(hand, row)
-    assert (handled.result, handled.changed, handled.state) == (Result.DONE, True, State.GOOD)
+    outcome = await accepted(hand, row)
+    assert (outcome.result, outcome.changed, outcome.state) == (Result.DONE, True, State.GOOD)
     assert hand.rig.journal.asked(hand.rig.server.uuid) == frozenset()

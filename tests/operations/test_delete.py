@@ -39,17 +39,17 @@ async def deleted_after(hand: Hand, row: Backup, action: Callable[[], None]) -> 
     return await delete(operation, seen, [verdict])
 
 
-def codes(handled: Sequence[OperationResult]) -> list[str]:
+def codes(outcomes: Sequence[OperationResult]) -> list[str]:
     """The codes of what was said."""
-    return [problem.code for one in handled for problem in one.problems]
+    return [problem.code for one in outcomes for problem in one.problems]
 
 
 async def test_what_is_named_goes_the_oldest_first(hand: Hand) -> None:
     """Own or foreign, good or failed, and nothing else."""
     rows = [hand.add(days=1), hand.add("by hand", days=9), hand.add(days=5, state=State.FAILED)]
     other = hand.add(days=7)
-    handled = await deleted(hand, *rows)
-    assert [(one.result, one.changed) for one in handled] == [(Result.DONE, True)] * 3
+    outcomes = await deleted(hand, *rows)
+    assert [(one.result, one.changed) for one in outcomes] == [(Result.DONE, True)] * 3
     assert hand.did(Change.DELETED) == ["by hand", rows[2].name, rows[0].name]
     assert hand.rig.names() == [other.name]
 
@@ -58,59 +58,59 @@ async def test_what_is_named_goes_the_oldest_first(hand: Hand) -> None:
 async def test_a_locked_one_is_refused_whatever_its_state(hand: Hand, state: State) -> None:
     """The panel itself would delete the failed and the pending one; no DELETE is sent."""
     row = hand.add(state=state, locked=True)
-    handled = await deleted(hand, row)
-    assert (handled[0].result, codes(handled), exit_of(hand.rig.config, handled)) == (
+    outcomes = await deleted(hand, row)
+    assert (outcomes[0].result, codes(outcomes), exit_of(hand.rig.config, outcomes)) == (
         Result.REFUSED,
         ["backup-locked"],
         5,
     )
-    assert "`ptero-backupd backups unlock` first" in handled[0].problems[0].hint
+    assert "`ptero-backupd backups unlock` first" in outcomes[0].problems[0].hint
     assert (hand.rig.requests(Call.DELETE), hand.rig.names()) == (0, [row.name])
 
 
 async def test_a_pending_one_is_refused(hand: Hand) -> None:
     """The node would go on writing a file that nobody knows of."""
     row = hand.add(state=State.PENDING)
-    handled = await deleted(hand, row)
-    assert (codes(handled), exit_of(hand.rig.config, handled), hand.rig.requests(Call.DELETE)) == (["pending"], 5, 0)
+    outcomes = await deleted(hand, row)
+    assert (codes(outcomes), exit_of(hand.rig.config, outcomes), hand.rig.requests(Call.DELETE)) == (["pending"], 5, 0)
 
 
 @pytest.mark.parametrize("state", [State.GOOD, State.FAILED])
 async def test_one_that_is_locked_after_it_was_listed_is_refused(hand: Hand, state: State) -> None:
     """It is read again right before."""
     row = hand.add(state=state)
-    handled = await deleted_after(hand, row, lambda: setattr(row, "locked", True))
-    assert (codes(handled), hand.rig.names()) == (["backup-locked"], [row.name])
+    outcomes = await deleted_after(hand, row, lambda: setattr(row, "locked", True))
+    assert (codes(outcomes), hand.rig.names()) == (["backup-locked"], [row.name])
 
 
 async def test_one_that_is_locked_at_the_last_moment_is_saved_by_the_panel(hand: Hand) -> None:
     """400, and refused as if it had been seen."""
     row = hand.add()
     hand.before(Call.DELETE, lambda world: world.toggle_lock(hand.rig.server, row, by="somebody else"))
-    handled = await deleted(hand, row)
-    assert (handled[0].result, codes(handled), hand.rig.names()) == (Result.REFUSED, ["backup-locked"], [row.name])
+    outcomes = await deleted(hand, row)
+    assert (outcomes[0].result, codes(outcomes), hand.rig.names()) == (Result.REFUSED, ["backup-locked"], [row.name])
 
 
 async def test_a_failed_one_that_turned_good_since_it_was_listed_is_refused(hand: Hand) -> None:
     """The operator chose to delete a failed one."""
     row = hand.add(state=State.FAILED)
-    handled = await deleted_after(hand, row, lambda: hand.rig.world.report(hand.rig.server, row, success=True))
-    assert (codes(handled), hand.rig.names()) == (["changed"], [row.name])
+    outcomes = await deleted_after(hand, row, lambda: hand.rig.world.report(hand.rig.server, row, success=True))
+    assert (codes(outcomes), hand.rig.names()) == (["changed"], [row.name])
 
 
 async def test_one_that_is_gone_since_it_was_listed_is_done(hand: Hand) -> None:
     """That is what was wanted; nothing was changed by us."""
     row = hand.add()
-    (handled,) = await deleted_after(hand, row, lambda: hand.rig.world.remove(hand.rig.server, row, by="somebody"))
-    assert (handled.result, handled.changed) == (Result.DONE, False)
+    (outcome,) = await deleted_after(hand, row, lambda: hand.rig.world.remove(hand.rig.server, row, by="somebody"))
+    assert (outcome.result, outcome.changed) == (Result.DONE, False)
 
 
 async def test_one_that_goes_at_the_last_moment_is_done_too(hand: Hand) -> None:
     """404 to the DELETE."""
     row = hand.add()
     hand.before(Call.DELETE, lambda world: world.remove(hand.rig.server, row, by="somebody else"))
-    (handled,) = await deleted(hand, row)
-    assert (handled.result, handled.changed) == (Result.DONE, False)
+    (outcome,) = await deleted(hand, row)
+    assert (outcome.result, outcome.changed) == (Result.DONE, False)
 
 
 @pytest.mark.parametrize("fault", [faults.lost_after(), faults.cut(), faults.slow(90)], ids=lambda fault: fault.name)
@@ -118,8 +118,8 @@ async def test_a_lost_answer_is_settled_by_reading(hand: Hand, fault: Fault) -> 
     """Gone, by one DELETE."""
     row = hand.add()
     hand.rig.world.faults.order(fault, on=Call.DELETE)
-    (handled,) = await deleted(hand, row)
-    assert (handled.result, handled.changed, hand.rig.names()) == (Result.DONE, True, [])
+    (outcome,) = await deleted(hand, row)
+    assert (outcome.result, outcome.changed, hand.rig.names()) == (Result.DONE, True, [])
     assert hand.rig.requests(Call.DELETE) <= 1
 
 
@@ -127,17 +127,17 @@ async def test_one_that_fails_does_not_stop_the_others(hand: Hand) -> None:
     """The node's trouble with the first; exit 3."""
     first, second = hand.add(days=2), hand.add(days=1)
     hand.rig.world.faults.order(faults.node_error(500), on=Call.DELETE)
-    handled = await deleted(hand, first, second)
-    assert [one.result for one in handled] == [Result.FAILED, Result.DONE]
-    assert (hand.rig.names(), exit_of(hand.rig.config, handled)) == ([first.name], 3)
+    outcomes = await deleted(hand, first, second)
+    assert [one.result for one in outcomes] == [Result.FAILED, Result.DONE]
+    assert (hand.rig.names(), exit_of(hand.rig.config, outcomes)) == ([first.name], 3)
 
 
 async def test_a_key_that_may_only_read_deletes_nothing(hand: Hand) -> None:
     """403, exit 4."""
     row = hand.add()
     hand.as_user("backup.read")
-    handled = await deleted(hand, row)
-    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["permission-lacking"], 4)
+    outcomes = await deleted(hand, row)
+    assert (codes(outcomes), exit_of(hand.rig.config, outcomes)) == (["permission-lacking"], 4)
     assert hand.rig.names() == [row.name]
 
 
@@ -275,9 +275,9 @@ async def test_exactly_what_the_plan_says_is_deleted(hand: Hand, history: list[B
     """In its order."""
     seen = await hand.operation().look()
     said = [verdict.backup.name for verdict in seen.plan.deletions]
-    handled = await beyond(hand)
+    outcomes = await beyond(hand)
     assert hand.did(Change.DELETED) == said == [row.name for row in history[:4]]
-    assert [one.backup.name for one in handled if one.backup] == said
+    assert [one.backup.name for one in outcomes if one.backup] == said
     again = plan(
         (await hand.operation().look()).listing,
         hand.rig.config.policy.retention,
@@ -307,8 +307,8 @@ async def test_what_was_shown_and_is_kept_now_stays(hand: Hand, history: list[Ba
 async def test_the_brake_holds_by_hand_too(hand: Hand, history: list[Backup]) -> None:
     """Four are more than three: none is deleted, and exit 5."""
     hand.rig.configure(max_deletions=3)
-    handled = await beyond(hand, history[:4])
-    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["max-deletions"], 5)
+    outcomes = await beyond(hand, history[:4])
+    assert (codes(outcomes), exit_of(hand.rig.config, outcomes)) == (["max-deletions"], 5)
     assert hand.did(Change.DELETED) == []
     await beyond(hand, max_deletions=4)
     assert len(hand.did(Change.DELETED)) == 4
@@ -317,17 +317,17 @@ async def test_the_brake_holds_by_hand_too(hand: Hand, history: list[Backup]) ->
 async def test_one_that_is_locked_meanwhile_stays_and_the_others_go(hand: Hand, history: list[Backup]) -> None:
     """The list is taken and judged anew, as in a rotation."""
     hand.before(Call.DELETE, lambda world: world.toggle_lock(hand.rig.server, history[1], by="somebody"), skip=1)
-    handled = await beyond(hand)
+    outcomes = await beyond(hand)
     assert hand.did(Change.DELETED) == [history[number].name for number in (0, 2, 3)]
-    assert exit_of(hand.rig.config, handled) == 0
+    assert exit_of(hand.rig.config, outcomes) == 0
 
 
 async def test_one_that_the_node_does_not_delete_stays_and_the_others_go(hand: Hand, history: list[Backup]) -> None:
     """It is said which and why: exit 3."""
     hand.rig.world.faults.order(faults.node_error(500), on=Call.DELETE, skip=2)
-    handled = await beyond(hand)
+    outcomes = await beyond(hand)
     assert hand.did(Change.DELETED) == [history[number].name for number in (0, 1, 3)]
-    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["undeletable"], 3)
+    assert (codes(outcomes), exit_of(hand.rig.config, outcomes)) == (["undeletable"], 3)
 
 
 async def test_trouble_with_the_key_in_the_middle_ends_it_and_tells_what_was_deleted(
@@ -335,25 +335,25 @@ async def test_trouble_with_the_key_in_the_middle_ends_it_and_tells_what_was_del
 ) -> None:
     """Two are gone, then the key is refused, as it would be for each: exit 3."""
     hand.rig.world.faults.order(faults.refused(401, "AuthenticationException"), on=Call.DELETE, skip=2)
-    handled = await beyond(hand)
-    assert [one.backup.name for one in handled if one.backup] == [row.name for row in history[:2]]
-    assert (codes(handled), exit_of(hand.rig.config, handled)) == (["key-refused"], 3)
+    outcomes = await beyond(hand)
+    assert [one.backup.name for one in outcomes if one.backup] == [row.name for row in history[:2]]
+    assert (codes(outcomes), exit_of(hand.rig.config, outcomes)) == (["key-refused"], 3)
 
 
 async def test_what_changes_each_time_it_is_looked_at_is_said(hand: Hand, history: list[Backup]) -> None:
     """Three lists, then it ends."""
     locked = faults.refused(400, "BackupLockedException", "Cannot delete a backup that is marked as locked.")
     hand.rig.world.faults.order(locked, on=Call.DELETE, times=None)
-    handled = await beyond(hand)
-    assert (codes(handled), hand.rig.requests(Call.DELETE)) == (["changing"], 3)
-    assert exit_of(hand.rig.config, handled) == 3
+    outcomes = await beyond(hand)
+    assert (codes(outcomes), hand.rig.requests(Call.DELETE)) == (["changing"], 3)
+    assert exit_of(hand.rig.config, outcomes) == 3
 
 
 async def test_a_rotation_under_way_keeps_the_hand_off(hand: Hand, history: list[Backup]) -> None:
     """Two that delete would count each for itself."""
     with server_lock(hand.rig.folder / "state", hand.rig.server.uuid):
-        handled = await beyond(hand)
-    assert (codes(handled), exit_of(hand.rig.config, handled), hand.did(Change.DELETED)) == (["busy"], 3, [])
+        outcomes = await beyond(hand)
+    assert (codes(outcomes), exit_of(hand.rig.config, outcomes), hand.did(Change.DELETED)) == (["busy"], 3, [])
 
 
 async def test_without_a_journal_that_is_configured_nothing_is_deleted(hand: Hand, history: list[Backup]) -> None:
@@ -364,16 +364,16 @@ async def test_without_a_journal_that_is_configured_nothing_is_deleted(hand: Han
         database.execute("PRAGMA user_version = 999")
     database.close()
     hand.rig.context = hand.rig.open_context()
-    handled = await beyond(hand, history[:4])
-    assert "journal" in codes(handled)
-    assert (hand.did(Change.DELETED), exit_of(hand.rig.config, handled)) == ([], 4)
+    outcomes = await beyond(hand, history[:4])
+    assert "journal" in codes(outcomes)
+    assert (hand.did(Change.DELETED), exit_of(hand.rig.config, outcomes)) == ([], 4)
 
 
 async def test_with_a_panel_whose_total_is_wrong_it_is_said(hand: Hand, history: list[Backup]) -> None:
     """The part that is seen twice is judged."""
     hand.rig.world.faults.order(faults.wrong_total(), on=Call.LIST, times=None)
-    handled = await beyond(hand)
-    assert (codes(handled), len(hand.did(Change.DELETED))) == (["wrong-total"], 4)
+    outcomes = await beyond(hand)
+    assert (codes(outcomes), len(hand.did(Change.DELETED))) == (["wrong-total"], 4)
 
 
 async def test_it_leaves_no_row_that_could_pass_for_a_rotation(hand: Hand, history: list[Backup]) -> None:

@@ -35,12 +35,12 @@ async def restored(hand: Hand, row: Backup, options: RestoreOptions | None = Non
 
 def codes(what: Restored) -> list[str]:
     """The codes of what was said."""
-    return [problem.code for problem in what.handled.problems]
+    return [problem.code for problem in what.outcome.problems]
 
 
 def exit_code(hand: Hand, what: Restored) -> int:
     """The exit code of a command that did this."""
-    return exit_of(hand.rig.config, [what.handled])
+    return exit_of(hand.rig.config, [what.outcome])
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_what_is_there_is_safe_before_it_is_overwritten(hand: Hand, row: B
     """The panel's own ledger: made, completed, and only then the restore; and it is locked."""
     hand.rig.server.restore_seconds = 900
     what = await restored(hand, row)
-    assert (what.handled.result, what.ended, exit_code(hand, what)) == (Result.DONE, True, 0)
+    assert (what.outcome.result, what.ended, exit_code(hand, what)) == (Result.DONE, True, 0)
     changes = [entry.change for entry in hand.rig.world.ledger if entry.by != "history"]
     assert changes == [Change.CREATED, Change.COMPLETED, Change.RESTORING, Change.RESTORED]
     assert hand.did(Change.RESTORING) == [row.name]
@@ -76,20 +76,20 @@ async def test_it_is_said_that_nobody_knows_whether_it_went_well(hand: Hand, row
     """The status clears either way."""
     what = await restored(hand, row)
     assert codes(what) == ["outcome-not-told"]
-    assert what.handled.problems[0].text == "the restore has ended; the panel does not tell whether it went well"
+    assert what.outcome.problems[0].text == "the restore has ended; the panel does not tell whether it went well"
 
 
 async def test_without_a_safety_backup_where_it_is_waived(hand: Hand, row: Backup) -> None:
     """Nothing is made."""
     what = await restored(hand, row, BARE)
-    assert (what.handled.result, what.safety, hand.rig.requests(Call.CREATE)) == (Result.DONE, None, 0)
+    assert (what.outcome.result, what.safety, hand.rig.requests(Call.CREATE)) == (Result.DONE, None, 0)
 
 
 async def test_without_waiting_it_only_begins(hand: Hand, row: Backup) -> None:
     """What goes on is known, and that nothing stops it."""
     operation = hand.operation()
     what = await restore(operation, await hand.backup(row), RestoreOptions(safety=False, wait=False))
-    assert (what.handled.result, what.handled.changed, what.ended) == (Result.DONE, True, False)
+    assert (what.outcome.result, what.outcome.changed, what.ended) == (Result.DONE, True, False)
     assert operation.going_on == f"the restore of {row.name} goes on at the panel, and nothing stops it"
 
 
@@ -118,9 +118,9 @@ async def test_a_failed_or_pending_one_is_not_restored(hand: Hand, state: Panel)
     """The panel would restore the failed one; nothing is asked of it, no safety backup either."""
     row = hand.add(state=state)
     what = await restored(hand, row)
-    assert (what.handled.result, codes(what), exit_code(hand, what)) == (Result.REFUSED, [f"backup-{state}"], 5)
+    assert (what.outcome.result, codes(what), exit_code(hand, what)) == (Result.REFUSED, [f"backup-{state}"], 5)
     assert (hand.rig.requests(Call.RESTORE), hand.rig.requests(Call.CREATE)) == (0, 0)
-    assert "only a good backup is restored" in what.handled.problems[0].text
+    assert "only a good backup is restored" in what.outcome.problems[0].text
 
 
 @pytest.mark.parametrize("row", [{"name": "by hand"}, {"locked": True}], ids=["foreign", "locked"])
@@ -145,9 +145,9 @@ async def test_a_suspicious_one_is_restored_only_once_it_is_accepted(hand: Hand)
     small = hand.add(days=1, size=2_000)
     what = await restored(hand, small)
     assert (codes(what), exit_code(hand, what)) == (["backup-suspicious"], 5)
-    assert what.handled.problems[0].hint == "look into it; if it is good after all, run `ptero-backupd backups accept`"
+    assert what.outcome.problems[0].hint == "look into it; if it is good after all, run `ptero-backupd backups accept`"
     hand.rig.journal.accept(hand.rig.server.uuid, small.uuid, hand.rig.clock.now())
-    assert (await restored(hand, small)).handled.result is Result.DONE
+    assert (await restored(hand, small)).outcome.result is Result.DONE
 
 
 async def test_one_that_may_have_no_file_is_restored_only_once_it_is_known_to_have_it(hand: Hand) -> None:
@@ -157,10 +157,10 @@ async def test_one_that_may_have_no_file_is_restored_only_once_it_is_known_to_ha
     journal.ask(uuid, half.uuid, hand.rig.clock.now())
     what = await restored(hand, half, RestoreOptions(truncate=True))
     assert (codes(what), exit_code(hand, what)) == (["half-deleted"], 5)
-    assert "`ptero-backupd backups accept`" in what.handled.problems[0].hint
+    assert "`ptero-backupd backups accept`" in what.outcome.problems[0].hint
     assert [verdict.backup.uuid for verdict in pick(await hand.operation().look(), ["latest"])] == [older.uuid]
     journal.asked_no_more(uuid, half.uuid)
-    assert (await restored(hand, half)).handled.result is Result.DONE
+    assert (await restored(hand, half)).outcome.result is Result.DONE
 
 
 async def test_a_strange_one_is_not_restored(hand: Hand) -> None:
@@ -204,9 +204,9 @@ async def test_one_that_is_deleted_during_the_safety_backup_is_not_restored(hand
 
 def refused_without_safety(hand: Hand, what: Restored) -> str:
     """Check that nothing was restored, exit 5, and return the words."""
-    assert (what.handled.result, exit_code(hand, what)) == (Result.REFUSED, 5)
+    assert (what.outcome.result, exit_code(hand, what)) == (Result.REFUSED, 5)
     assert (hand.rig.requests(Call.RESTORE), hand.did(Change.RESTORING)) == (0, [])
-    problem = what.handled.problems[-1]
+    problem = what.outcome.problems[-1]
     assert problem.text.startswith("nothing was restored, since there is no safety backup: ")
     assert "--no-safety-backup" in problem.hint
     return problem.text
@@ -216,7 +216,7 @@ async def test_at_the_limit_nothing_is_restored(hand: Hand, row: Backup) -> None
     """Said why, and how to go on all the same."""
     hand.rig.server.limit = 1
     assert "limit of 1 backups" in refused_without_safety(hand, await restored(hand, row))
-    assert (await restored(hand, row, BARE)).handled.result is Result.DONE
+    assert (await restored(hand, row, BARE)).outcome.result is Result.DONE
 
 
 async def test_throttled_nothing_is_restored(hand: Hand, row: Backup) -> None:
@@ -250,7 +250,7 @@ async def test_a_suspicious_safety_backup_stays_and_nothing_is_restored(hand: Ha
         hand.add(f"mine {days}", days=days, size=1_000_000)
     what = await restored(hand, row)
     assert "is suspicious" in refused_without_safety(hand, what)
-    assert "before restore 2026-04-01 03:59:00, which stays" in what.handled.problems[-1].hint
+    assert "before restore 2026-04-01 03:59:00, which stays" in what.outcome.problems[-1].hint
     (safety,) = hand.rows("before restore 2026-04-01 03:59:00")
     assert safety.locked
 
@@ -259,7 +259,7 @@ async def test_a_safety_backup_whose_answer_is_lost_is_settled_first(hand: Hand,
     """By its name, as any other."""
     hand.rig.world.faults.order(faults.lost_after(), on=Call.CREATE)
     what = await restored(hand, row)
-    assert (what.handled.result, hand.rig.requests(Call.CREATE)) == (Result.DONE, 1)
+    assert (what.outcome.result, hand.rig.requests(Call.CREATE)) == (Result.DONE, 1)
 
 
 async def test_left_during_the_safety_backup_nothing_was_restored(hand: Hand, row: Backup) -> None:
@@ -296,7 +296,7 @@ async def test_a_server_that_is_suspended_at_the_last_moment_is_not_restored(han
     hand.before(Call.RESTORE, suspend)
     what = await restored(hand, row)
     assert (codes(what), exit_code(hand, what)) == (["safety-backup", "server-state"], 4)
-    assert what.handled.problems[0].text == "before restore 2026-04-01 03:59:00, the safety backup, stays, locked"
+    assert what.outcome.problems[0].text == "before restore 2026-04-01 03:59:00, the safety backup, stays, locked"
     assert hand.did(Change.RESTORING) == []
 
 
@@ -320,12 +320,12 @@ async def test_the_panels_restore_throttle_is_respected(hand: Hand, row: Backup)
     """The fourth in 15 minutes: said for how long, not waited for, since the safety backup would grow old."""
     hand.rig.world.settings.restore_limit = 3
     for _ in range(3):
-        assert (await restored(hand, row, BARE)).handled.result is Result.DONE
+        assert (await restored(hand, row, BARE)).outcome.result is Result.DONE
     began = hand.rig.clock.monotonic()
     what = await restored(hand, row, BARE)
     assert (codes(what), exit_code(hand, what)) == (["api-limit"], 4)
-    assert "it allows the next one in 14 min" in what.handled.problems[0].text
-    assert "3 restores of a server in 15 minutes" in what.handled.problems[0].hint
+    assert "it allows the next one in 14 min" in what.outcome.problems[0].text
+    assert "3 restores of a server in 15 minutes" in what.outcome.problems[0].hint
     assert hand.rig.clock.monotonic() - began < 60
     assert len(hand.did(Change.RESTORING)) == 3
 
@@ -360,7 +360,7 @@ async def test_a_lost_answer_is_settled_by_the_servers_status(hand: Hand, row: B
     hand.rig.server.restore_seconds = 900
     hand.rig.world.faults.order(fault, on=Call.RESTORE)
     what = await restored(hand, row)
-    assert (what.handled.result, what.ended, hand.rig.requests(Call.RESTORE)) == (Result.DONE, True, 1)
+    assert (what.outcome.result, what.ended, hand.rig.requests(Call.RESTORE)) == (Result.DONE, True, 1)
 
 
 async def test_where_nothing_shows_that_it_began_that_is_said(hand: Hand, row: Backup) -> None:
@@ -368,8 +368,8 @@ async def test_where_nothing_shows_that_it_began_that_is_said(hand: Hand, row: B
     hand.rig.world.faults.order(faults.lost_before(), on=Call.RESTORE)
     operation = hand.operation()
     what = await restore(operation, await hand.backup(row), BARE)
-    assert (what.handled.result, codes(what), exit_code(hand, what)) == (Result.FAILED, ["restore-unknown"], 4)
-    assert "not asked for a second time" in what.handled.problems[0].hint
+    assert (what.outcome.result, codes(what), exit_code(hand, what)) == (Result.FAILED, ["restore-unknown"], 4)
+    assert "not asked for a second time" in what.outcome.problems[0].hint
     assert hand.rig.requests(Call.RESTORE) == 1
 
 
@@ -379,7 +379,7 @@ async def test_trouble_while_it_looks_whether_it_began_is_no_answer(hand: Hand, 
     hand.rig.world.faults.order(faults.lost_after(), on=Call.RESTORE)
     hand.rig.world.faults.order(faults.refused(403, "AccessDeniedHttpException", "No."), on=Call.SERVER, skip=2)
     what = await restored(hand, row, BARE)
-    assert what.handled.result is Result.DONE
+    assert what.outcome.result is Result.DONE
 
 
 async def test_the_panels_trouble_while_the_node_restores_is_waited_out(hand: Hand, row: Backup) -> None:
@@ -391,7 +391,7 @@ async def test_the_panels_trouble_while_the_node_restores_is_waited_out(hand: Ha
     await hand.rig.clock.sleep(1200)
     hand.rig.world.settings.maintenance = False
     what = await restoring
-    assert (what.handled.result, what.ended) == (Result.DONE, True)
+    assert (what.outcome.result, what.ended) == (Result.DONE, True)
 
 
 async def test_the_end_is_looked_for_less_and_less_often(hand: Hand, row: Backup) -> None:
@@ -412,7 +412,7 @@ async def test_a_key_withdrawn_while_it_waits_ends_the_waiting(hand: Hand, row: 
     await hand.rig.clock.sleep(60)
     hand.rig.world.faults.order(faults.refused(401, "AuthenticationException", "Unauthenticated."), times=None)
     what = await restoring
-    assert (codes(what), what.ended, what.handled.changed, exit_code(hand, what)) == (["key-refused"], False, True, 3)
+    assert (codes(what), what.ended, what.outcome.changed, exit_code(hand, what)) == (["key-refused"], False, True, 3)
 
 
 async def test_a_restore_that_never_ends_is_left_after_six_hours(hand: Hand, row: Backup) -> None:
@@ -433,4 +433,4 @@ async def test_a_server_that_is_in_another_state_afterwards_is_told(hand: Hand, 
     await hand.rig.clock.sleep(60)
     hand.rig.server.status = "suspended"
     what = await restoring
-    assert what.handled.problems[0].text.endswith(", and the server is suspended now")
+    assert what.outcome.problems[0].text.endswith(", and the server is suspended now")

@@ -35,7 +35,7 @@ async def config(hand: Hand) -> ServerConfig:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("handled", "code"),
+    ("outcomes", "code"),
     [
         ([], 0),
         ([DONE, SAME], 0),
@@ -48,10 +48,10 @@ async def config(hand: Hand) -> ServerConfig:
     ],
 )
 async def test_5_wins_then_4_if_all_failed_then_3(
-    config: ServerConfig, handled: list[OperationResult], code: int
+    config: ServerConfig, outcomes: list[OperationResult], code: int
 ) -> None:
     """What failed and left something done is some, not all."""
-    assert exit_of(config, handled) == code
+    assert exit_of(config, outcomes) == code
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ async def test_5_wins_then_4_if_all_failed_then_3(
 )
 def test_what_ends_an_operation_says_what_came_of_it(error: BackupdError | Halt, result: Result, passing: bool) -> None:
     """With its own words."""
-    handled = ended_by(error)
-    assert (handled.result, handled.passing) == (result, passing)
-    assert handled.problems[0].text == (error.problem.text if isinstance(error, Halt) else error.text)
+    outcome = ended_by(error)
+    assert (outcome.result, outcome.passing) == (result, passing)
+    assert outcome.problems[0].text == (error.problem.text if isinstance(error, Halt) else error.text)
 
 
 @pytest.mark.parametrize("kind", [ApiLimitError, CreationThrottledError])

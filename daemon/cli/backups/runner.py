@@ -56,13 +56,13 @@ class CommandRunner:
         words: Callable[[OperationResult], str],
     ) -> int:
         with steps(self.settings) as tell:
-            handled = await self._do(work, tell)
+            outcomes = await self._do(work, tell)
         if self.as_json:
-            write_json(document(handled))
+            write_json(document(outcomes))
         else:
-            for one in handled:
+            for one in outcomes:
                 _report(one, words)
-        return exit_of(self.server, handled)
+        return exit_of(self.server, outcomes)
 
     async def _do(
         self, work: Callable[[Operation], Awaitable[Sequence[OperationResult]]], tell: Tell
@@ -84,11 +84,11 @@ class CommandRunner:
                 raise
 
 
-def _report(handled: OperationResult, words: Callable[[OperationResult], str]) -> None:
-    if handled.backup is not None and (handled.result is Result.DONE or handled.changed):
-        write(f"{words(handled)}\n")
-    for number, problem in enumerate(reversed(handled.problems)):
-        if number == 0 and handled.result is not Result.DONE:
+def _report(outcome: OperationResult, words: Callable[[OperationResult], str]) -> None:
+    if outcome.backup is not None and (outcome.result is Result.DONE or outcome.changed):
+        write(f"{words(outcome)}\n")
+    for number, problem in enumerate(reversed(outcome.problems)):
+        if number == 0 and outcome.result is not Result.DONE:
             say_trouble(problem.text, problem.hint)
         else:
             say(f"note: {problem.text}" + (f" ({problem.hint})" if problem.hint else ""))

@@ -49,14 +49,14 @@ def create_backup(
     async def work(operation: Operation) -> Sequence[OperationResult]:
         return [await create(operation, options)]
 
-    return runner.carry_out(work, lambda handled: one_written(about(runner.server), handled[0]), _created)
+    return runner.carry_out(work, lambda outcomes: one_written(about(runner.server), outcomes[0]), _created)
 
 
-def _created(handled: OperationResult) -> str:
-    backup = handled.backup
+def _created(outcome: OperationResult) -> str:
+    backup = outcome.backup
     assert backup is not None  # noqa: S101 — only what is there is reported
     facts = {
-        str(handled.state): True,
+        str(outcome.state): True,
         format_size(backup.bytes): backup.bytes,
         "locked": backup.locked,
         f"without {', '.join(backup.ignored)}": backup.ignored,
@@ -79,16 +79,16 @@ def set_backup_locks(settings: Settings, name: str, wanted: Sequence[str], *, lo
 
     return runner.carry_out(
         work,
-        lambda handled: many_written(about(runner.server), handled),
-        lambda handled: f"{word} {_name(handled)}" if handled.changed else f"{_name(handled)} is {word} already",
+        lambda outcomes: many_written(about(runner.server), outcomes),
+        lambda outcome: f"{word} {_name(outcome)}" if outcome.changed else f"{_name(outcome)} is {word} already",
     )
 
 
-def _name(handled: OperationResult) -> str:
+def _name(outcome: OperationResult) -> str:
     """Return the backup's name for people, on one line."""
-    if handled.backup is None:
+    if outcome.backup is None:
         return ""
-    return one_line(handled.backup.name or handled.backup.uuid)
+    return one_line(outcome.backup.name or outcome.backup.uuid)
 
 
 # accept --------------------------------------------------------------------------------------------------------------
@@ -106,8 +106,8 @@ def accept_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) 
 
     return runner.carry_out(
         work,
-        lambda handled: one_written(about(runner.server), handled[0]),
-        lambda handled: f"{_name(handled)} is good{' from now on' if handled.changed else ', and not suspicious'}",
+        lambda outcomes: one_written(about(runner.server), outcomes[0]),
+        lambda outcome: f"{_name(outcome)} is good{' from now on' if outcome.changed else ', and not suspicious'}",
     )
 
 
@@ -120,7 +120,7 @@ def restore_backup(
     """Restore a backup onto its server, after confirmation."""
     runner = CommandRunner.at(settings, name, as_json=as_json)
     must_be_able_to_ask(yes=yes)
-    outcome: list[Restored] = []
+    ends: list[Restored] = []
 
     async def work(operation: Operation) -> Sequence[OperationResult]:
         seen = await operation.look()
@@ -128,18 +128,18 @@ def restore_backup(
         if hindered := unfit(verdict):
             return [hindered]
         confirm(_restoring(seen, verdict, options), f"restore {one_line(verdict.backup.name)} onto {name}?", yes=yes)
-        outcome.append(await restore(operation, verdict.backup, options))
-        return [outcome[0].handled]
+        ends.append(await restore(operation, verdict.backup, options))
+        return [ends[0].outcome]
 
-    def document(handled: Sequence[OperationResult]) -> dict[str, object]:
-        what = outcome[0] if outcome else Restored(handled[0])
+    def document(outcomes: Sequence[OperationResult]) -> dict[str, object]:
+        what = ends[0] if ends else Restored(outcomes[0])
         return restored(about(runner.server), what, truncate=options.truncate)
 
-    def words(handled: OperationResult) -> str:
-        what = outcome[0]
+    def words(outcome: OperationResult) -> str:
+        what = ends[0]
         begun = "restored" if what.ended else "began to restore"
         before = f"; what was there before is in {_name(what.safety)}, locked" if what.safety else ""
-        return f"{begun} {_name(handled)} onto {name}{before}"
+        return f"{begun} {_name(outcome)} onto {name}{before}"
 
     return runner.carry_out(work, document, words)
 
@@ -203,8 +203,8 @@ def delete_backups(settings: Settings, name: str, deletion: Deletion, *, yes: bo
 
     return runner.carry_out(
         work,
-        lambda handled: many_written(about(runner.server), handled),
-        lambda handled: f"deleted {_name(handled)}" if handled.changed else f"{_name(handled)} is gone already",
+        lambda outcomes: many_written(about(runner.server), outcomes),
+        lambda outcome: f"deleted {_name(outcome)}" if outcome.changed else f"{_name(outcome)} is gone already",
     )
 
 
@@ -212,17 +212,17 @@ async def _delete_named(operation: Operation, wanted: Sequence[str], *, yes: boo
     seen = await operation.look()
     journal = operation.run.context.journal
     verdicts, missing = await pick_or_gone(seen, wanted, lambda backup: journal.knows(seen.server.uuid, backup))
-    handled = [gone(uuid) for uuid in missing]
-    handled += [hindered for verdict in verdicts if (hindered := obstacle(verdict.backup, verdict.state))]
+    outcomes = [gone(uuid) for uuid in missing]
+    outcomes += [hindered for verdict in verdicts if (hindered := obstacle(verdict.backup, verdict.state))]
     free = [verdict for verdict in verdicts if obstacle(verdict.backup) is None]
     if not free:
-        return handled
+        return outcomes
     lost = loss(seen.plan.verdicts, free)
     facts = [_where(seen), *(f"  {_line(seen, verdict)}" for verdict in free)]
     facts += [f"WARNING: {lost[1]}"] if lost else []
-    facts += [f"not deleted: {one.problems[0].text}" for one in handled if one.problems]
+    facts += [f"not deleted: {one.problems[0].text}" for one in outcomes if one.problems]
     confirm(facts, _how_many(free), yes=yes)
-    return [*handled, *await delete(operation, seen, free)]
+    return [*outcomes, *await delete(operation, seen, free)]
 
 
 async def _delete_beyond(operation: Operation, *, yes: bool) -> Sequence[OperationResult]:
