@@ -123,10 +123,10 @@ async def delete_beyond_retention(operation: Operation, shown: Collection[str]) 
     try:
         await recover_journal(run)
         async with operation.alone():
-            gathered = await gather(run)
-            say_incomplete(run, gathered.listing)
+            dated = await gather(run)
+            say_incomplete(run, dated.listing)
             settled = await delete_decided(
-                run, gathered, lambda config, listing: _decide(operation, config, listing, shown)
+                run, dated, lambda config, listing: _decide(operation, config, listing, shown)
             )
         if run.undeleted:
             raise undeleted(run)

@@ -16,7 +16,7 @@ from daemon.errors import ProblemCode
 from daemon.panel.errors import BackupLimitError, NodeError, NotFoundError, OutcomeUnknownError, PanelError
 from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.rotation.delete import delete_decided
-from daemon.rotation.gather import Gathered, gather
+from daemon.rotation.gather import DatedListing, gather
 from daemon.rotation.naming import compare
 from daemon.rotation.outcome import (
     LOOKED_AT_NEXT,
@@ -37,7 +37,7 @@ AGAIN = frozenset({"retry", "resume"})
 """The triggers of a rotation that comes back to a start: nothing else says that the start was served before."""
 
 
-async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Backup:
+async def obtain(run: Run, dated: DatedListing, rows: Sequence[Rotation]) -> Backup:
     """Return the backup that this rotation waits for: an adopted one, or a new one.
 
     `rows` are the journalled rotations, newest first, that may have asked for it already.
@@ -45,7 +45,7 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
     Raises Halt where the panel's limit leaves no way, PanelError where the panel refuses.
     """
     if (asked := asked_for(rows)) is not None:
-        earlier = await _settle_earlier(run, gathered.listing, *asked)
+        earlier = await _settle_earlier(run, dated.listing, *asked)
         if earlier is not None and (earlier.completed_at is None or earlier.successful):
             return await _adopted(run, earlier, "an earlier attempt at this start asked for it")
         if earlier is not None and earlier.uuid not in {row.backup_uuid for row in rows if made_a_failed_one(row)}:
@@ -53,17 +53,17 @@ async def obtain(run: Run, gathered: Gathered, rows: Sequence[Rotation]) -> Back
         if earlier is None and run.order.trigger in AGAIN and any(row.summary.get("good") for row in rows):
             text = f"{asked[0]}, which this start made, was good and is gone now, so nothing more is deleted for it"
             raise Halt(Result.FAILED, Problem(ProblemCode.VANISHED, text, "did someone delete it?"))
-        gathered = await gather(run)  # what is decided rests on a listing taken after the last wait
-    verdicts = (await run.judge(run.config, gathered.listing)).verdicts
+        dated = await gather(run)  # what is decided rests on a listing taken after the last wait
+    verdicts = (await run.judge(run.config, dated.listing)).verdicts
     run.verdicts = verdicts
-    pending = _adoptable(run, verdicts, gathered.listing.taken_at)
+    pending = _adoptable(run, verdicts, dated.listing.taken_at)
     if pending is not None:
         return await _adopted(run, pending, "it is still being made")
     _refuse_needless_catch_up(run, verdicts)
     made = _made_already(run, verdicts)
     if made is not None:
         return await _adopted(run, made, "it was made after this start")
-    return await _create(run, gathered)
+    return await _create(run, dated)
 
 
 async def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
@@ -182,17 +182,17 @@ def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup |
     return found.adopted
 
 
-async def _create(run: Run, gathered: Gathered) -> Backup:
+async def _create(run: Run, dated: DatedListing) -> Backup:
     """Create; if the panel answers that the limit is reached, make room by exactly one deletion and create again."""
     policy = run.config.policy
     identity = f"{run.context.random.getrandbits(32):08x}"
     name = policy.template.render(run.config.name, run.panel_now(), identity)
     try:
-        return await _ask(run, name, gathered.listing)
+        return await _ask(run, name, dated.listing)
     except BackupLimitError as error:
-        await _make_room(run, gathered, name, error)
+        await _make_room(run, dated, name, error)
     try:
-        return await _ask(run, name, gathered.listing)
+        return await _ask(run, name, dated.listing)
     except BackupLimitError as error:
         raise _at_limit(error, "one deletion made room, and somebody else took it") from error
 
@@ -248,7 +248,7 @@ async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
     return found
 
 
-async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimitError) -> None:
+async def _make_room(run: Run, dated: DatedListing, name: str, limit: BackupLimitError) -> None:
     """Delete the oldest backup that the plan deletes with the coming one counted, or the next if the panel does not.
 
     Refuse with the reason if none is deleted.
@@ -286,10 +286,10 @@ async def _make_room(run: Run, gathered: Gathered, name: str, limit: BackupLimit
         return (room,)
 
     while not run.deleted:
-        if not await delete_decided(run, gathered, decide, step=StepName.ROOM):
+        if not await delete_decided(run, dated, decide, step=StepName.ROOM):
             raise _at_limit(limit, "no room could be made")
         if not run.deleted:  # the next one is decided by what is there now
-            gathered = await gather(run)
+            dated = await gather(run)
 
 
 def _may_still_be_done(run: Run, earlier: Step) -> bool:

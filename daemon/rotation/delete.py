@@ -20,7 +20,7 @@ from daemon.panel.errors import (
     PermissionLackingError,
 )
 from daemon.rotation.deletion import FRESH_SECONDS, ChangedError, delete_seen, expect
-from daemon.rotation.gather import Gathered, gather
+from daemon.rotation.gather import DatedListing, gather
 from daemon.rotation.outcome import UNDELETED_HINT, Problem, Result, Retry
 from daemon.rotation.preview import must_be_free
 from daemon.rotation.run import Halt, Run
@@ -37,26 +37,26 @@ _REFUSED = {StepName.DELETE: StepName.DELETE_REFUSED, StepName.ROOM: StepName.RO
 Decide = Callable[[ServerConfig, Listing], Awaitable[tuple[Verdict, ...]]]
 
 
-async def delete_decided(run: Run, gathered: Gathered, decide: Decide, *, step: StepName = StepName.DELETE) -> bool:
+async def delete_decided(run: Run, dated: DatedListing, decide: Decide, *, step: StepName = StepName.DELETE) -> bool:
     """Delete what `decide` names, judging again whenever the panel turns out to differ; return False if it kept
     changing.
 
     `decide` is called with the configuration in force and may raise Halt. `step` is the journal's word for it.
     """
-    if run.context.clock.monotonic() - gathered.read_at > FRESH_SECONDS:
-        gathered = await gather(run)
+    if run.context.clock.monotonic() - dated.read_at > FRESH_SECONDS:
+        dated = await gather(run)
     for last in range(1, LISTINGS + 1):
         config = current_config(run)
         try:
-            for verdict in await _failed_last(run, await decide(config, gathered.listing)):
+            for verdict in await _failed_last(run, await decide(config, dated.listing)):
                 if verdict.backup.uuid in run.undeleted:
                     continue
                 expect(current_config(run) == config, "the configuration was read again")
-                await _delete(run, verdict, gathered, step)
+                await _delete(run, verdict, dated, step)
         except ChangedError as changed:
             run.log.info("listing_changed", text=str(changed))
             if last < LISTINGS:
-                gathered = await gather(run)
+                dated = await gather(run)
             continue
         return True
     run.problem(
@@ -97,7 +97,7 @@ def current_config(run: Run) -> ServerConfig:
     )
 
 
-async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: StepName) -> None:
+async def _delete(run: Run, verdict: Verdict, dated: DatedListing, step: StepName) -> None:
     """Delete one, or note that the panel does not; raise if the trouble concerns every deletion."""
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
@@ -106,7 +106,7 @@ async def _delete(run: Run, verdict: Verdict, gathered: Gathered, step: StepName
     if run.journal_broken:
         raise Halt(Result.FAILED, Problem(ProblemCode.JOURNAL, "nothing is deleted without a journal"))
     # A failed one is looked at in any case: the panel itself would delete it though it was locked meanwhile.
-    seen_at = None if verdict.state is State.FAILED else gathered.read_at
+    seen_at = None if verdict.state is State.FAILED else dated.read_at
     try:
         existed = await delete_seen(
             run.client, run.context.clock, run.server_id, backup, seen_at=seen_at, by_the_clock=True

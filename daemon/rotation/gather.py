@@ -10,19 +10,19 @@ from daemon.state import StepName
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class DatedListing:
     """A listing, and a moment of the monotonic clock that the listing is not older than."""
 
     listing: Listing
     read_at: float
 
 
-async def gather(run: Run) -> Gathered:
+async def gather(run: Run) -> DatedListing:
     """Read all pages; raise PanelError if the panel does not return them."""
     listing, read_at = await run.read(lambda: run.client.dated_backups(run.server_id))
     if listing.completeness is not Completeness.COMPLETE:
         listing = replace(listing, earlier=await run.earlier())
-    gathered = Gathered(listing, read_at)
+    dated = DatedListing(listing, read_at)
     await run.step(
         StepName.GATHERED,
         backups=len(listing.backups),
@@ -30,7 +30,7 @@ async def gather(run: Run) -> Gathered:
         completeness=listing.completeness.value,
     )
     await compare_listed(run, listing)
-    return gathered
+    return dated
 
 
 def say_incomplete(run: Run, listing: Listing) -> None:

@@ -17,7 +17,7 @@ from daemon.panel.client import PanelClient
 from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateError
 from daemon.rotation.create import obtain
 from daemon.rotation.delete import delete_decided, undeleted
-from daemon.rotation.gather import Gathered, gather, say_incomplete
+from daemon.rotation.gather import DatedListing, gather, say_incomplete
 from daemon.rotation.outcome import (
     LOOK_INTO_IT,
     LOOKED_AT_NEXT,
@@ -211,9 +211,9 @@ async def _look_at_rights(run: Run) -> None:
         run.problem(NO_RIGHT_TO_DELETE.code, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
 
 
-async def _prune(run: Run, gathered: Gathered) -> None:
+async def _prune(run: Run, dated: DatedListing) -> None:
     """Judge the listing taken after the wait, and delete what is beyond retention."""
-    say_incomplete(run, gathered.listing)
+    say_incomplete(run, dated.listing)
     held: Problem | None = None
 
     async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
@@ -237,7 +237,7 @@ async def _prune(run: Run, gathered: Gathered) -> None:
             run.problem(held.code, held.text, held.hint)
         return decided.deletions
 
-    await delete_decided(run, gathered, decide)
+    await delete_decided(run, dated, decide)
     if run.undeleted:
         raise undeleted(run)
     if held is not None:

@@ -12,7 +12,7 @@ from daemon.core.units import format_duration, format_moment
 from daemon.core.waiting import durations_of, far_beyond, next_look, usual
 from daemon.errors import ProblemCode
 from daemon.panel.errors import NotFoundError, PanelError
-from daemon.rotation.gather import Gathered, gather
+from daemon.rotation.gather import DatedListing, gather
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt, Run
 
@@ -32,7 +32,7 @@ def expected(before: Listing, verdicts: Sequence[Verdict]) -> Expectation:
     return Expectation(durations_of(verdicts), before.pages == 1)
 
 
-async def wait(run: Run, backup: Backup, expectation: Expectation) -> tuple[Backup, Gathered | None]:
+async def wait(run: Run, backup: Backup, expectation: Expectation) -> tuple[Backup, DatedListing | None]:
     """Return the backup once it is completed, with the listing that showed it if one was read.
 
     Raises Halt when it is still pending after `timeout`, counted from its `created_at`, or has vanished.
@@ -53,9 +53,9 @@ async def wait(run: Run, backup: Backup, expectation: Expectation) -> tuple[Back
             _tell(run, backup, waited, taken)
             told_at = 2 * waited
         await _sleep(run, min(next_look(waited, expectation.durations), timeout - waited))
-        backup, gathered = await _look(run, backup, by_list=by_list)
-        if gathered is not None and backup.completed_at is not None:
-            return backup, gathered
+        backup, dated = await _look(run, backup, by_list=by_list)
+        if dated is not None and backup.completed_at is not None:
+            return backup, dated
         by_list = expectation.one_page
     return backup, None
 
@@ -79,15 +79,15 @@ def _tell(run: Run, backup: Backup, waited: timedelta, taken: timedelta | None) 
     )
 
 
-async def _look(run: Run, backup: Backup, *, by_list: bool) -> tuple[Backup, Gathered | None]:
+async def _look(run: Run, backup: Backup, *, by_list: bool) -> tuple[Backup, DatedListing | None]:
     """Look once; wait out passing trouble of the panel, since the node goes on meanwhile."""
     try:
         if not by_list:
             return await run.client.backup(run.server_id, backup.uuid), None
-        gathered = await gather(run)
-        for seen in gathered.listing.backups:
+        dated = await gather(run)
+        for seen in dated.listing.backups:
             if seen.uuid == backup.uuid:
-                return seen, gathered
+                return seen, dated
         return await run.client.backup(run.server_id, backup.uuid), None
     except NotFoundError as error:
         text = f"{backup.name} vanished from the panel while it was being made"

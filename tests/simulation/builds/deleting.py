@@ -25,7 +25,7 @@ import daemon.rotation.wait
 from daemon.core.model import Backup
 from daemon.core.retention import Retention
 from daemon.panel.errors import PanelError
-from daemon.rotation.gather import Gathered
+from daemon.rotation.gather import DatedListing
 from daemon.rotation.run import Run
 from daemon.state.local.journal import SqliteJournal
 from tests.simulation.builds.registry import PATCH, broken, original
@@ -55,16 +55,16 @@ def _skips_the_second_listing() -> AbstractContextManager[Any]:
     real, real_gather = original(daemon.rotation.rotate, "wait"), original(daemon.rotation.rotate, "gather")
     listings: dict[int, Any] = {}
 
-    async def gather(run: Run) -> Gathered:
-        gathered: Gathered = await real_gather(run)
-        listings[id(run)] = gathered.listing
-        return gathered
+    async def gather(run: Run) -> DatedListing:
+        dated: DatedListing = await real_gather(run)
+        listings[id(run)] = dated.listing
+        return dated
 
     async def wait(run: Run, backup: Backup, expectation: Any) -> Any:
         seen, _ = await real(run, backup, expectation)
         before = listings[id(run)]
         backups = (*before.backups, seen)
-        return seen, Gathered(replace(before, backups=backups), run.context.clock.monotonic())
+        return seen, DatedListing(replace(before, backups=backups), run.context.clock.monotonic())
 
     stack = ExitStack()
     stack.enter_context(PATCH(daemon.rotation.rotate, "gather", gather))

@@ -27,7 +27,7 @@ from daemon.core.names import Ownership
 from daemon.core.suspicion import AGREEING, Weighed
 from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
-from daemon.rotation.gather import Gathered
+from daemon.rotation.gather import DatedListing
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Halt, Run
 from tests.simulation.builds.registry import PATCH, broken, original
@@ -165,8 +165,8 @@ def _gives_no_reason() -> AbstractContextManager[Any]:
 
 @broken("what is due to be deleted is refused", "live")
 def _refuses_to_delete() -> AbstractContextManager[Any]:
-    async def delete_decided(run: Run, gathered: Gathered, decide: Any, **_: Any) -> bool:
-        if decide(run.config, gathered.listing):
+    async def delete_decided(run: Run, dated: DatedListing, decide: Any, **_: Any) -> bool:
+        if decide(run.config, dated.listing):
             raise Halt(Result.REFUSED, Problem(ProblemCode.CHANGING, "better not"))
         return True
 
