@@ -270,6 +270,9 @@ class StoreTable(Table):
     encrypt_to: Recipients = Field([], description="The age recipients that copies are encrypted for; []: plain.")
     keep: Rules = Field("all", description='What the store takes and keeps: a table of rules, or "all".')
     min_good: Count = Field(1, description="So many of the newest copies survive every rule.")
+    max_deletions: Bound = Field(
+        10, description="Pruning that would delete more copies of a server than this deletes none; -1: no brake at all."
+    )
     every: LongDuration | None = Field(None, description="Take at most one backup of a server in each such period.")
     backfill: Backfill = Field(
         "all", description='How many of the newest backups a new store is filled with: "all", a number, or "none".'

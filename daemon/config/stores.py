@@ -107,7 +107,7 @@ def _store(name: str, table: StoreTable, environ: Mapping[str, str], tree: Tree)
         every=None if table.every is None else parse_duration(table.every),
         backfill=None if table.backfill == "all" else 0 if table.backfill == "none" else int(table.backfill),
     )
-    return StoreConfig(settings, rules, tuple(table.encrypt_to))
+    return StoreConfig(settings, rules, tuple(table.encrypt_to), table.max_deletions)
 
 
 def _check_keys(path: KeyPath, table: StoreTable, kind: _Kind, scheme: str, tree: Tree) -> None:

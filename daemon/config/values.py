@@ -126,11 +126,15 @@ class AlertConfig:
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """One store of copies: how it is reached, what it takes and keeps, and for whom its copies are encrypted."""
+    """One store of copies: how it is reached, what it takes and keeps, and for whom its copies are encrypted.
+
+    Pruning deletes at most `max_deletions` copies of a server at once; -1: any number.
+    """
 
     settings: StoreSettings
     rules: StoreRules
     recipients: tuple[str, ...] = ()
+    max_deletions: int = 10
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ branch    one store's share of that               channel   bytes from the downl
 age       encryption and decryption               source    where a backup's file comes from
 run       what a server's stores lack, copied     fetch     a copy back out of its store
 shelf     what a store holds of a server          shelves   the shelves that are remembered
-probe     whether a store can be used
+probe     whether a store can be used             prune     a store pruned by its own rules
 """
 
-__all__ = ["age", "errors", "fetch", "manifest", "probe", "run", "shelf", "shelves"]
+__all__ = ["age", "errors", "fetch", "manifest", "probe", "prune", "run", "shelf", "shelves"]

@@ -9,8 +9,10 @@ from daemon.documents.commands import Document, moment
 if TYPE_CHECKING:
     from daemon.config.values import ServerConfig, StoreConfig
     from daemon.copies.manifest import Manifest
+    from daemon.copies.prune import PruneResult
     from daemon.copies.run import CopyResult, ServerResult
     from daemon.copies.shelf import Shelf
+    from daemon.core.copies_prune import CopyVerdict
     from daemon.errors import BackupdError
 
 
@@ -36,6 +38,35 @@ def copied(results: "Iterable[ServerResult]") -> Document:
 def scanned(seen: Iterable[StoreSeen]) -> Document:
     """`copies rescan` and `stores`."""
     return {"stores": [_store(one) for one in seen]}
+
+
+def pruned(results: "Iterable[PruneResult]", *, dry_run: bool) -> Document:
+    """`copies prune`: each server in each store, with every verdict."""
+    return {"dry_run": dry_run, "servers": [_pruned(result) for result in results]}
+
+
+def _pruned(result: "PruneResult") -> Document:
+    decided = result.decided
+    return {
+        **_about(result.server),
+        "store": result.store,
+        "refused": None if decided is None else decided.refused,
+        "copies": [] if decided is None else [_verdict(one) for one in decided.verdicts],
+        "deleted": [copy.name.data for copy in result.deleted],
+        "cleared": list(result.cleared),
+        "error": _error(result.error),
+    }
+
+
+def _verdict(one: "CopyVerdict") -> Document:
+    return {
+        "uuid": one.copy.backup.uuid,
+        "name": one.copy.backup.name,
+        "created_at": moment(one.copy.name.created_at),
+        "key": one.copy.name.data,
+        "verdict": one.action.value,
+        "reasons": [{"rule": reason.rule, "slot": reason.slot, "text": reason.text} for reason in one.reasons],
+    }
 
 
 def _server(server: "ServerConfig", shelves: "Sequence[tuple[str, Shelf]]") -> Document:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from daemon.sandbox.records import State
 from tests.cli.conftest import Cli, Panel
 from tests.copies.support import run
+from tests.fakes import FakeClock
 
 STORES = """copies = ["nas", "offsite"]
 [stores.nas]
@@ -131,6 +133,61 @@ def test_stores_are_listed_with_what_they_hold(cli: Cli, config: Path, tmp_path:
     assert (seen["nas"]["copies"], seen["nas"]["servers"], seen["offsite"]["copies"]) == (6, 1, 2)
     assert seen["nas"]["bytes"] == sum(file.stat().st_size for file in (tmp_path / "nas").rglob("*.gz"))
     assert seen["nas"]["url"] == f"file://{tmp_path}/nas"
+
+
+def test_a_store_is_pruned_by_its_own_rules_whatever_the_panel_has(
+    cli: Cli, panel: Panel, config: Path, tmp_path: Path
+) -> None:
+    """First shown, then done; the manifest and the data of a copy go together."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
+    panel.survival.backups.clear()
+    before = sorted((tmp_path / "nas").rglob("*.tar.gz"))
+    shown = cli("--config", config, "copies", "prune", "survival", "--dry-run", "--store", "nas", "--json").json
+    assert [one["verdict"] for one in shown["servers"][0]["copies"]].count("delete") == 2
+    assert sorted((tmp_path / "nas").rglob("*.tar.gz")) == before
+    done = cli("--config", config, "copies", "prune", "--json")
+    assert done.code == 0, done.err
+    (nas,) = [one for one in done.json["servers"] if one["store"] == "nas"]
+    assert [tmp_path / "nas" / key for key in nas["deleted"]] == before[:2]
+    assert sorted((tmp_path / "nas").rglob("*.tar.gz")) == before[2:]
+    assert sorted((tmp_path / "nas").rglob("*.json")) == [path.with_name(f"{path.name}.json") for path in before[2:]]
+
+
+def test_the_brake_holds_a_prune_that_would_delete_too_much(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """Refused: exit 5, and nothing is gone."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 1 }\n'))
+    ran = cli("--config", config, "copies", "prune")
+    assert ran.code == 5
+    assert "would delete 5 of 6 good backups, more than max_share = 0.5" in ran.out
+    assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
+
+
+def test_another_installation_s_copies_are_not_pruned(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """A new machine has another id."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    (tmp_path / ".local").rename(tmp_path / "old")
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
+    ran = cli("--config", config, "copies", "prune", "--json")
+    assert ran.code == 0
+    assert all(one["deleted"] == [] for one in ran.json["servers"])
+    assert {copy["verdict"] for one in ran.json["servers"] for copy in one["copies"]} == {"ignore"}
+
+
+def test_what_a_crash_left_is_cleared_by_the_second_look(
+    cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
+) -> None:
+    """Two days after the first one."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    newest = max((tmp_path / "nas").rglob("*.tar.gz"))
+    newest.with_name(f"{newest.name}.json").unlink()
+    assert cli("--config", config, "copies", "prune").code == 0
+    assert newest.exists()
+    clock.elapsed += timedelta(hours=49).total_seconds()
+    ran = cli("--config", config, "copies", "prune")
+    assert "which was never finished" in ran.out
+    assert not newest.exists()
 
 
 def test_check_writes_lists_reads_and_deletes_in_each_store(cli: Cli, config: Path, tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.config.values import StoreConfig
+from daemon.copies.prune import PruneResult
 from daemon.copies.run import CopyResult, ServerResult
 from daemon.copies.shelf import Shelf
 from daemon.core.copies_found import Sighting
+from daemon.core.copies_prune import CopyVerdict, Pruning
 from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
-from daemon.documents.copies import StoreSeen, copied, listed, scanned
+from daemon.core.model import Action, Reason
+from daemon.documents.copies import StoreSeen, copied, listed, pruned, scanned
 from daemon.stores.errors import StoreFullError
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from tests.config.support import loaded
@@ -81,4 +84,36 @@ def test_stores_and_copies_rescan() -> None:
             {**seen, "seen_at": "2026-04-01T12:00:00Z", "servers": 1, "copies": 1, "bytes": 1000, "error": None},
             {**seen, "seen_at": None, "servers": 0, "copies": 0, "bytes": 0, "error": TOLD},
         ]
+    }
+
+
+def test_copies_prune(tmp_path: Path) -> None:
+    """One copy that went, and a store that could not be looked at."""
+    server, copy = loaded(tmp_path).servers["survival"], Told().manifest().as_copy()
+    beyond = Reason("last", None, "beyond the 4 newest backups")
+    decided = Pruning((CopyVerdict(copy, Action.DELETE, (beyond,)),), (copy,))
+    gone = PruneResult(server, "nas", decided, [copy], ["main/x.tar.gz"])
+    verdict = {
+        "uuid": BACKUP,
+        "name": copy.backup.name,
+        "created_at": "2026-04-01T04:00:00Z",
+        "key": KEY,
+        "verdict": "delete",
+        "reasons": [{"rule": "last", "slot": None, "text": "beyond the 4 newest backups"}],
+    }
+    nothing: dict[str, object] = {"refused": None, "copies": [], "deleted": [], "cleared": [], "error": TOLD}
+    assert pruned([gone, PruneResult(server, "usb", error=FULL)], dry_run=False) == {
+        "dry_run": False,
+        "servers": [
+            {
+                **ABOUT,
+                "store": "nas",
+                "refused": None,
+                "copies": [verdict],
+                "deleted": [KEY],
+                "cleared": ["main/x.tar.gz"],
+                "error": None,
+            },
+            {**ABOUT, "store": "usb", **nothing},
+        ],
     }

@@ -30,7 +30,7 @@ def test_a_folder_needs_no_more_than_its_url(tmp_path: Path) -> None:
     store = config.stores["nas"]
     assert store.settings.location == DirectoryLocation(Path("/mnt/nas"))
     assert (store.rules.keep.everything, store.rules.every, store.rules.backfill) == (True, None, None)
-    assert (store.recipients, store.settings.rate) == ((), None)
+    assert (store.recipients, store.settings.rate, store.max_deletions) == ((), None, 10)
     assert config.servers["survival"].policy.copies == ("nas",)
     assert config.warnings == ()
 

@@ -39,7 +39,7 @@ OFFLINE = {
     "rotate": ("--max-deletions", "nobody"),
     "backups": ("list", "show", "delete", "nobody", "--yes"),
     "config": ("schema",),
-    "copies": ("list", "run", "rescan", "fetch", "nobody", "--store", "--identity", "--output", "--json"),
+    "copies": ("list", "run", "rescan", "prune", "fetch", "nobody", "--store", "--identity", "--output", "--json"),
     "stores": ("--json",),
     "check": ("--offline", "--json"),
 }

@@ -30,6 +30,20 @@ def run(context: typer.Context, servers: Servers = None, json: Json = False) -> 
 
 
 @copies_app.command()
+def prune(
+    context: typer.Context,
+    servers: Servers = None,
+    store: Store = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; only show what would be done.")] = False,
+    json: Json = False,
+) -> int:
+    """Delete from the stores what their own rules let go."""
+    from daemon.cli.copies.prune import prune_copies
+
+    return prune_copies(settings(context), servers or (), store=store, dry_run=dry_run, as_json=json)
+
+
+@copies_app.command()
 def rescan(context: typer.Context, store: Store = None, json: Json = False) -> int:
     """Look at all that the stores hold, as on a new machine."""
     from daemon.cli.copies.rescan import rescan_stores
