@@ -1,13 +1,18 @@
-"""What an engine of state gives the rest of the daemon: a journal, locks, and which daemon runs.
+"""What a state engine offers the rest of the daemon: a journal, locks, and which daemon runs.
 
-A call that decides something, or that a database over a network would be waited for, is awaited. What must hold:
-- What was announced survives a power cut as soon as the call returns; the request that it announces leaves only then.
-- What was written before it survives with it. What is written is in the order in which it was asked for.
-- A write is whole or not there at all, and survives a kill of the process once its call has returned.
-- A call that cannot be done raises StateError, JournalBusyError where that passes by itself; the next call tries again.
-- A call that is cancelled may be done all the same.
+A call is awaited if its result decides something, or if a database over a network would have to be waited for. What
+must hold:
 
-Nothing secret may be put in: no key, no signed URL.
+What was announced survives a power cut as soon as the call returns, and so does everything written before it; the
+request that it announces is sent only then.
+
+Writes happen in the order of the calls. A write is done completely or not at all, and survives a kill of the process
+once its call has returned.
+
+A call that fails raises StateError, or JournalBusyError if the trouble passes by itself; the next call tries again. A
+cancelled call may be done all the same.
+
+Nothing secret may be stored: no key, no signed URL.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -26,7 +31,7 @@ MOST_ROTATIONS = 100_000
 
 
 class Journal(Protocol):
-    """What each rotation did, step by step, and what is remembered beside it. Every call may raise StateError."""
+    """What each rotation did, step by step, and other records beside it. Every call may raise StateError."""
 
     @property
     def persistent(self) -> bool:
@@ -35,12 +40,12 @@ class Journal(Protocol):
 
     @property
     def trouble(self) -> StateError | None:
-        """Why the last call failed, until something could be written again; known without asking anybody."""
+        """Why the last call failed, until something could be written again; it reads no storage."""
         ...
 
     @property
     def set_aside(self) -> Path | None:
-        """Where a damaged journal lies, in whose place this one was begun."""
+        """The path of a damaged journal that this one replaces; None if there was none."""
         ...
 
     async def look_after(self) -> None:
@@ -52,7 +57,7 @@ class Journal(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close it, after what was asked for before; a second time does nothing, and it raises nothing."""
+        """Close it, after all earlier calls; a second time does nothing, and it raises nothing."""
         ...
 
     # Rotations -------------------------------------------------------------------------------------------------------
@@ -83,7 +88,7 @@ class Journal(Protocol):
         /,
         **detail: Any,  # noqa: ANN401 — any JSON
     ) -> None:
-        """Journal a step that is about to be taken: on the disk when this returns, whatever then becomes of us."""
+        """Journal a step that is about to be taken: it is on the disk when this returns, whatever happens then."""
         ...
 
     async def end(
@@ -96,7 +101,7 @@ class Journal(Protocol):
         backup_uuid: str | None = None,
         summary: Mapping[str, Any],
     ) -> None:
-        """Journal that a rotation ended, with what result, and when the daemon means to try again."""
+        """Journal that a rotation ended, with what result, and when the daemon plans to try again."""
         ...
 
     async def attempts(self, server: str, limit: int) -> list[Rotation]:
@@ -120,17 +125,17 @@ class Journal(Protocol):
         ...
 
     async def unseen(self, server_uuid: str) -> list[str]:
-        """Return the newest names that were asked for by rotations which saw no good backup come of it."""
+        """Return the newest names that rotations asked for without ever seeing a good backup of that name."""
         ...
 
     # Backups ---------------------------------------------------------------------------------------------------------
 
     async def accepted(self, server_uuid: str) -> frozenset[str]:
-        """Return the backups of the server that an operator said are no longer suspicious."""
+        """Return the backups of the server that an operator accepted as not suspicious."""
         ...
 
     async def accept(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
-        """Remember that an operator accepted the backup, durably; a second time changes nothing."""
+        """Record, durably, that an operator accepted the backup; a second time changes nothing."""
         ...
 
     async def altered(self, server_uuid: str) -> dict[str, Altered]:
@@ -138,7 +143,7 @@ class Journal(Protocol):
         ...
 
     async def was_altered(self, server_uuid: str, backup_uuid: str, altered: Altered, at: datetime) -> None:
-        """Remember durably that the panel keeps a backup of ours under another name."""
+        """Record, durably, that the panel keeps a backup of ours under another name."""
         ...
 
     async def asked(self, server_uuid: str) -> frozenset[str]:
@@ -146,41 +151,45 @@ class Journal(Protocol):
         ...
 
     async def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
-        """Remember that the backup's deletion is about to be asked for: durable with what is announced next."""
+        """Record that the backup's deletion is about to be asked for: it is durable with the next announcement."""
         ...
 
     async def asked_no_more(self, server_uuid: str, backup_uuid: str) -> bool:
-        """Forget it, since the backup is gone or was seen to be whole; return whether it was remembered."""
+        """Forget it, since the backup is gone or was seen to be whole; return whether it was recorded."""
         ...
 
     async def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
-        """Remember that an operator deleted the backup, so that it is known to have been there."""
+        """Record that an operator deleted the backup, so that it is known to have existed."""
         ...
 
     async def knows(self, server_uuid: str, backup_uuid: str) -> bool:
-        """Return whether anything is remembered of a backup of that server: that it was made, seen or deleted."""
+        """Return whether anything is recorded of a backup of that server: that it was made, seen or deleted."""
         ...
 
     async def listed(self, server_uuid: str, backups: Iterable[Backup], at: datetime) -> None:
-        """Remember the successful ones of a complete listing, instead of those before."""
+        """Record the successful backups of a complete listing, in place of the earlier ones."""
         ...
 
     async def last_listing(self, server_uuid: str) -> tuple[Backup, ...]:
-        """Return the successful backups of the server's last complete listing, unlocked; none where none is known."""
+        """Return the successful backups of the server's last complete listing, unlocked; none if none is known."""
         ...
 
     # Servers ---------------------------------------------------------------------------------------------------------
 
     async def applied(self, server_uuid: str) -> AppliedRetention | None:
-        """Return the retention that was last applied to the server; None where none was."""
+        """Return the retention that was last applied to the server; None if none was."""
         ...
 
     async def apply(self, server_uuid: str, applied: AppliedRetention) -> None:
-        """Remember the retention that is applied to the server, and which is told to come, instead of those before."""
+        """Record the retention that is applied to the server, and the one that was announced, in place of the earlier
+        ones.
+        """
         ...
 
     async def snapshot(self, taken: Snapshot, size: int) -> None:
-        """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
+        """Record a server's backups in place of the earlier ones, and that they hold `size` at the end of the day so
+        far.
+        """
         ...
 
     async def last_snapshot(self, panel: str, server_id: str) -> Snapshot | None:
@@ -205,26 +214,26 @@ class Journal(Protocol):
         *,
         whole: bool = False,
     ) -> None:
-        """Remember for alerts what is known of these servers, and forget those where it is None; and, in one with it,
-        what waits to be told. A newer alert of the same event of a server takes the place of the one before; the
-        `whole` of what waits, that of all before.
+        """Record for alerts what is known of these servers, None to forget one, and in the same transaction which
+        messages wait. A newer alert of the same event of a server replaces the earlier one; with `whole`, the messages
+        replace all that wait.
         """
         ...
 
     async def alerts(self) -> list[Alert]:
-        """Return what waits to be told, oldest first."""
+        """Return the messages that wait, oldest first."""
         ...
 
     async def alerts_sent(self, sent: Iterable[tuple[str, str, str]]) -> None:
-        """Forget what was told, or is not to be told any more: by receiver, server and event."""
+        """Forget messages that were sent, or will not be sent any more: by receiver, server and event."""
         ...
 
     async def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
         """Forget rotations older than `keep`, and all but the newest `most`; return how many.
 
-        Age spares each server's newest attempt: when it was decides whether a start was missed. Both spare those that
-        made room last, and saw a backup turn good. What is remembered of a backup is forgotten only once a list lacks
-        it, or its server is long gone.
+        Age spares each server's newest attempt, since its time decides whether a start was missed. Both spare the
+        rotations that last made room and last saw a backup turn good. Records of a backup are forgotten only once a
+        listing lacks it, or its server is long gone.
         """
         ...
 
@@ -235,28 +244,28 @@ class Locks(Protocol):
     def held(self, server_uuid: str) -> AbstractAsyncContextManager[None]:
         """Hold the server's lock, which ends with the block, or with the process, however that ends.
 
-        ServerBusyError at once where another holds it; StateError where it cannot be had.
+        Raises ServerBusyError at once if another holds it; StateError if it cannot be taken.
         """
         ...
 
     async def is_held(self, server_uuid: str) -> bool:
-        """Whether somebody is known to rotate the server now; never takes the lock, and raises nothing."""
+        """Return whether the server is known to be rotated now; never takes the lock, and raises nothing."""
         ...
 
     async def check(self) -> None:
-        """Find out whether locks can be had, and make none; StateError where they cannot."""
+        """Find out whether locks can be taken, and create none; raises StateError if they cannot."""
         ...
 
 
 class Presence(Protocol):
-    """Which daemons run on the state. Whatever stands in the way hinders no daemon; it just is not known."""
+    """Which daemons run on the state. Trouble with it stops no daemon; the daemon is just not known."""
 
     def known(self) -> AbstractAsyncContextManager[int | None]:
-        """Be known as a daemon; gives the process of another one that is known, or None."""
+        """Be known as a daemon; give the process id of another one that is known, or None."""
         ...
 
     async def daemon(self) -> int | None:
-        """Return the process of a daemon that is known to run; None where none is."""
+        """Return the process id of a daemon that is known to run; None if there is none."""
         ...
 
 
@@ -274,17 +283,17 @@ class Engine(Protocol):
         ...
 
     async def open(self) -> Journal:
-        """Open the journal, making it where it is missing; StateError where that cannot be done."""
+        """Open the journal, creating it if it is missing; raises StateError if that is impossible."""
         ...
 
     async def look(self) -> Journal | None:
-        """Open the journal for a moment; None where there is none, since looking makes none; raises StateError."""
+        """Open the journal for reading; None if there is none, since reading creates none. Raises StateError."""
         ...
 
     async def check(self) -> None:
-        """Find out whether journal and locks can be kept, and make nothing; StateError says why not."""
+        """Find out whether journal and locks can be kept, and create nothing; StateError says why not."""
         ...
 
     def close(self) -> None:
-        """Let go of what the engine itself needs, after what was asked for before; its journals are closed first."""
+        """Release what the engine itself needs, after all earlier calls; its journals are closed first."""
         ...

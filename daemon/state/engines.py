@@ -13,9 +13,9 @@ from daemon.state.runner import Inline, Runner
 
 @asynccontextmanager
 async def looked_into(engine: Engine, *, despite_trouble: bool = False) -> AsyncIterator[Journal]:
-    """Give the engine's journal for a moment, or an empty one if there is none; raises StateError.
+    """Give the engine's journal for reading, or an empty one if there is none; raises StateError.
 
-    `despite_trouble` gives an empty one also if it cannot be read.
+    With `despite_trouble`, give an empty one also if it cannot be read.
     """
     try:
         found = await engine.look()
@@ -31,5 +31,5 @@ async def looked_into(engine: Engine, *, despite_trouble: bool = False) -> Async
 
 
 def engine_for(state_dir: Path | None, runner: Runner | None = None) -> Engine:
-    """Return the engine of a state folder, or of none; without a `runner` it does its work at once."""
+    """Return the engine for a state folder, or for none; without a `runner` it works inline."""
     return MemoryEngine() if state_dir is None else LocalEngine(state_dir, runner or Inline())

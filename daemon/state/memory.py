@@ -11,7 +11,7 @@ from daemon.state.runner import Inline
 
 
 class MemoryLocks:
-    """Locks between the tasks that share this very value."""
+    """Locks between the tasks that share this object."""
 
     def __init__(self) -> None:
         self._held: set[str] = set()
@@ -28,19 +28,19 @@ class MemoryLocks:
             self._held.discard(server_uuid)
 
     async def is_held(self, server_uuid: str) -> bool:
-        """Whether a task rotates the server now."""
+        """Return whether a task rotates the server now."""
         return server_uuid in self._held
 
     async def check(self) -> None:
-        """There is nothing in the way."""
+        """Do nothing: these locks can always be taken."""
 
 
 class MemoryPresence:
-    """Nobody else can see who runs."""
+    """No presence: nobody else can see who runs."""
 
     @asynccontextmanager
     async def known(self) -> AsyncIterator[int | None]:
-        """Be known to nobody."""
+        """Be known to nobody; give None."""
         yield None
 
     async def daemon(self) -> int | None:
@@ -64,7 +64,7 @@ class MemoryEngine:
         return None
 
     async def check(self) -> None:
-        """There is nothing in the way."""
+        """Do nothing: nothing can be wrong with it."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""

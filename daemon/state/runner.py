@@ -1,7 +1,7 @@
-"""Where what may block is done: the disk, a lock that another process holds.
+"""Where blocking work is done: the disk, a lock that another process holds.
 
-`Inline` does it at once, while everything else stands still: for a command that has nothing else to do, and for tests
-on virtual time. `Worker` does it in one thread, in the order in which it was asked for, while the event loop goes on.
+`Inline` does it at once and blocks everything else: for a command that has nothing else to do, and for tests on virtual
+time. `Worker` does it in one thread, in the order of the calls, while the event loop goes on.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ STANDSTILL_SECONDS = 1.0
 
 
 class Runner(Protocol):
-    """Does what may block, one after the other; `patience` is how many seconds each may wait for other processes."""
+    """Does blocking work, one call at a time; `patience` is how many seconds each may wait for other processes."""
 
     patience: float
 
@@ -39,12 +39,12 @@ class Runner(Protocol):
         ...
 
     def close(self) -> None:
-        """Do nothing more after what was asked for before."""
+        """Do nothing more after the earlier calls."""
         ...
 
 
 class Inline:
-    """Does it at once."""
+    """Does the work at once, in the caller's thread."""
 
     patience = STANDSTILL_SECONDS
 
@@ -53,14 +53,14 @@ class Inline:
         return work()
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 class Worker:
-    """One thread, begun with the first call, and with the first after it was closed. It never keeps the process from
-    ending, though the disk hangs.
+    """One thread, started with the first call, and again with the first after a close. It never keeps the process from
+    ending, even if the disk hangs.
 
-    `on_slow` is told once when a call takes long, and again only after one was quick.
+    `on_slow` is called once when a call takes long, and again only after one was quick.
     """
 
     patience = BUSY_SECONDS
@@ -72,9 +72,9 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Return what `work` returns; JournalBusyError if that takes more than `ANSWER_SECONDS`.
+        """Return what `work` returns; raises JournalBusyError if that takes more than `ANSWER_SECONDS`.
 
-        One that is cancelled meanwhile is done all the same.
+        Work that is cancelled meanwhile is done all the same.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Result] = loop.create_future()
@@ -104,7 +104,7 @@ class Worker:
             self._said = self._said and loop.time() > slow.when()
 
     def close(self) -> None:
-        """Let the thread end after what waits for it."""
+        """Let the thread end after the work that waits for it."""
         if self._thread is not None:
             self._waiting.put(None)
             self._thread, self._waiting = None, queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""What every engine holds of the past, as frozen values."""
+"""What every engine stores and returns, as frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
 
 
 class StepName(StrEnum):
-    """The steps of a rotation, as the journal spells them; of the later ones most tell how an earlier one ended."""
+    """The steps of a rotation, as the journal spells them; most of the later ones say how an earlier one ended."""
 
     GATHERED = "gathered"
     CREATE = "create"
@@ -30,7 +30,7 @@ class StepName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a rotation, as it was journalled; its name may be one that only another version knows."""
+    """One journalled step of a rotation; its name may be one that only another version knows."""
 
     name: str
     at: datetime
@@ -63,7 +63,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a server's backups were when they were last judged. `detail` is the writer's own text."""
+    """A server's backups as they were last judged. `detail` is the writer's own text."""
 
     server_uuid: str
     panel: str
@@ -83,10 +83,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AppliedRetention:
-    """What decided of a server's backups when some were last deleted, or could have been; the writer's own text.
+    """What decided on a server's backups when some were last deleted, or could have been, as the writer's own text.
 
-    `passed` are the uuids that it named then. `coming` is what is in force since, and was told at `told_at` because it
-    deletes more.
+    `passed` are the uuids that it let be deleted then. `coming` is the retention in force since, and was announced at
+    `told_at` because it deletes more.
     """
 
     retention: str | None = None

@@ -27,9 +27,9 @@ class Alerts(Store):
         *,
         whole: bool = False,
     ) -> None:
-        """Remember for alerts what is known of these servers, and forget those where it is None; and, in one with it,
-        what waits to be told. A newer alert of the same event of a server takes the place of the one before; the
-        `whole` of what waits, that of all before.
+        """Record for alerts what is known of these servers, None to forget one, and in the same transaction which
+        messages wait. A newer alert of the same event of a server replaces the earlier one; with `whole`, the messages
+        replace all that wait.
         """
         kept = [(server, json.dumps(dict(watch)), written(at)) for server, watch in changes.items() if watch]
         gone = [(server,) for server, watch in changes.items() if not watch]
@@ -44,12 +44,12 @@ class Alerts(Store):
             )
 
     def alerts(self) -> list[Alert]:
-        """Return what waits to be told, oldest first."""
+        """Return the messages that wait, oldest first."""
         with self._reading() as connection:
             rows = connection.execute("SELECT * FROM alert ORDER BY id")
             return [Alert(row["receiver"], row["server"], row["event"], json.loads(row["message"])) for row in rows]
 
     def alerts_sent(self, sent: Iterable[tuple[str, str, str]]) -> None:
-        """Forget what was told, or is not to be told any more: by receiver, server and event."""
+        """Forget messages that were sent, or will not be sent any more: by receiver, server and event."""
         with self._writing("memory of alerts") as connection:
             connection.executemany("DELETE FROM alert WHERE receiver = ? AND server = ? AND event = ?", list(sent))

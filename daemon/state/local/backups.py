@@ -1,4 +1,4 @@
-"""What is remembered of single backups: accepted, renamed by the panel, half deleted; and the last complete listing."""
+"""What is recorded of single backups: accepted, renamed by the panel, half deleted; and the last complete listing."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,16 +10,16 @@ from daemon.state.local.store import Store
 
 
 class Backups(Store):
-    """What no panel tells of its backups."""
+    """Facts about backups that no panel tells."""
 
     def accepted(self, server_uuid: str) -> frozenset[str]:
-        """Return the backups of the server that an operator said are no longer suspicious."""
+        """Return the backups of the server that an operator accepted as not suspicious."""
         with self._reading() as connection:
             rows = connection.execute("SELECT backup_uuid FROM accepted WHERE server_uuid = ?", (server_uuid,))
             return frozenset(str(row[0]) for row in rows)
 
     def accept(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
-        """Remember that an operator accepted the backup; a second time changes nothing."""
+        """Record that an operator accepted the backup; a second time changes nothing."""
         with self._synced(), self._writing("accepted backup") as connection:
             connection.execute(
                 "INSERT INTO accepted (server_uuid, backup_uuid, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -35,7 +35,7 @@ class Backups(Store):
             return {str(uuid): Altered(str(asked), str(name)) for uuid, asked, name in rows}
 
     def was_altered(self, server_uuid: str, backup_uuid: str, altered: Altered, at: datetime) -> None:
-        """Remember that the panel keeps a backup of ours under another name; it is known by its uuid from then on."""
+        """Record that the panel keeps a backup of ours under another name; its uuid identifies it from then on."""
         with self._synced(), self._writing("altered name") as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO altered (server_uuid, backup_uuid, name, asked, at) VALUES (?, ?, ?, ?, ?)",
@@ -49,7 +49,7 @@ class Backups(Store):
             return frozenset(str(row[0]) for row in rows)
 
     def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
-        """Remember that the backup's deletion is about to be asked for: on the disk with what is announced next."""
+        """Record that the backup's deletion is about to be asked for: on the disk with the next announcement."""
         with self._writing("deletion asked for") as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO asked (server_uuid, backup_uuid, at) VALUES (?, ?, ?)",
@@ -57,7 +57,7 @@ class Backups(Store):
             )
 
     def asked_no_more(self, server_uuid: str, backup_uuid: str) -> bool:
-        """Forget it, since the backup is gone or was seen to be whole; return whether it was remembered."""
+        """Forget it, since the backup is gone or was seen to be whole; return whether it was recorded."""
         with self._writing("end of a deletion") as connection:
             forgotten = connection.execute(
                 "DELETE FROM asked WHERE server_uuid = ? AND backup_uuid = ?", (server_uuid, backup_uuid)
@@ -65,7 +65,7 @@ class Backups(Store):
             return bool(forgotten.rowcount)
 
     def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
-        """Remember that an operator deleted the backup, so that it is known to have been there."""
+        """Record that an operator deleted the backup, so that it is known to have existed."""
         with self._writing("deletion by hand") as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO deleted_by_hand (server_uuid, backup_uuid, at) VALUES (?, ?, ?)",
@@ -73,7 +73,7 @@ class Backups(Store):
             )
 
     def knows(self, server_uuid: str, backup_uuid: str) -> bool:
-        """Return whether anything is remembered of a backup of that server: that it was made, seen or deleted."""
+        """Return whether anything is recorded of a backup of that server: that it was made, seen or deleted."""
         with self._reading() as connection:
             found = connection.execute(
                 "SELECT EXISTS (SELECT 1 FROM deleted_by_hand WHERE server_uuid = :server AND backup_uuid = :backup)"
@@ -88,13 +88,13 @@ class Backups(Store):
             return bool(found.fetchone()[0])
 
     def listed(self, server_uuid: str, backups: Iterable[Backup], at: datetime) -> None:
-        """Remember the successful ones of a complete listing, instead of those before."""
+        """Record the successful backups of a complete listing, in place of the earlier ones."""
         row = (server_uuid, written(at), written_backups(backups))
         with self._writing("listing") as connection:
             connection.execute("INSERT OR REPLACE INTO listing (server_uuid, at, backups) VALUES (?, ?, ?)", row)
 
     def last_listing(self, server_uuid: str) -> tuple[Backup, ...]:
-        """Return the successful backups of the server's last complete listing, unlocked; none where none is known."""
+        """Return the successful backups of the server's last complete listing, unlocked; none if none is known."""
         with self._reading() as connection:
             row = connection.execute("SELECT backups FROM listing WHERE server_uuid = ?", (server_uuid,)).fetchone()
             return () if row is None else read_backups(row["backups"])

@@ -1,7 +1,7 @@
 """The local engine: one folder, with a journal in SQLite and locks of the operating system.
 
-Whatever may wait for the disk or for another process is done by the runner, which for a daemon is one thread: SQLite
-is slower for two threads than for one, and in one thread everything is done in the order in which it was asked for.
+The runner does whatever may wait for the disk or for another process. For a daemon it is one thread: SQLite is slower
+for two threads than for one, and one thread does everything in the order of the calls.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 def _done_by_runner(
     method: Callable[Concatenate[SqliteJournal, Given], Result],
 ) -> "Callable[Concatenate[AwaitedJournal, Given], Coroutine[Any, Any, Result]]":
-    """Return the same as a coroutine."""
+    """Return the method as a coroutine that the runner executes."""
     name = method.__name__
 
     async def awaited(self: "AwaitedJournal", /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
@@ -34,7 +34,7 @@ def _done_by_runner(
 
 
 class AwaitedJournal:
-    """A journal in SQLite whose calls are done by a runner."""
+    """A journal in SQLite whose calls a runner executes."""
 
     def __init__(self, sqlite: SqliteJournal, runner: Runner) -> None:
         self.sqlite = sqlite
@@ -52,7 +52,7 @@ class AwaitedJournal:
 
     @property
     def set_aside(self) -> Path | None:
-        """Where a damaged journal lies, in whose place this one was begun."""
+        """The path of a damaged journal that this one replaces; None if there was none."""
         return self.sqlite.set_aside
 
     look_after = _done_by_runner(SqliteJournal.look_after)
@@ -110,7 +110,7 @@ class LocalLocks:
                 await self._runner.run(lock.close)
 
     async def is_held(self, server_uuid: str) -> bool:
-        """Whether somebody is known to rotate the server now."""
+        """Return whether the server is known to be rotated now."""
         return await self._runner.run(lambda: is_locked(self._folder, server_uuid))
 
     async def check(self) -> None:
@@ -119,7 +119,7 @@ class LocalLocks:
 
 
 class LocalPresence:
-    """Daemons that are known in the folder."""
+    """The daemons that are known in the folder."""
 
     def __init__(self, folder: Path, runner: Runner) -> None:
         self._folder = folder
@@ -141,7 +141,7 @@ class LocalPresence:
 
 
 class LocalEngine:
-    """State in one folder, shared by all processes that are given it."""
+    """State in one folder, shared by all processes that use it."""
 
     def __init__(self, folder: Path, runner: Runner) -> None:
         self._folder = folder
@@ -156,7 +156,7 @@ class LocalEngine:
         )
 
     async def look(self) -> Journal | None:
-        """Open the journal if there is one; JournalDamagedError where it is damaged, and it stays where it is."""
+        """Open the journal if there is one; raises JournalDamagedError if it is damaged, and leaves it where it is."""
         found = await self._runner.run(lambda: SqliteJournal.look(self._folder))
         return AwaitedJournal(found, self._runner) if found else None
 

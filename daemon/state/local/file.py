@@ -1,9 +1,9 @@
-"""The journal's file: opened, and set aside where it is damaged.
+"""The journal's file: opened, and set aside if it is damaged.
 
 Several processes have it open at once (the daemon, `status`, a `rotate` by hand). Each holds a shared lock on a file
-beside it, so that a damaged journal is set aside only by one that is alone with it. What is committed survives a kill
-of the process at once, and a power cut as soon as the disk has it: `synced` waits for that, with all that was written
-before. Whatever else is lost to a power cut is the newest, and never a part from the midst of it.
+beside it, so that only a process that is alone with a damaged journal sets it aside. What is committed survives a kill
+of the process at once, and a power cut once the disk has it: `synced` waits for that, with everything written before.
+What a power cut takes is always the newest, never a part from the middle.
 """
 
 import errno
@@ -61,13 +61,13 @@ def opened(
 
 
 def lacks_index(error: sqlite3.Error) -> bool:
-    """Whether the journal could not be opened for want of the index that processes share: on a full disk, say."""
+    """Return whether the journal could not be opened for lack of the index that processes share, as on a full disk."""
     return error.sqlite_errorcode & 0xFF in _WITHOUT_ROOM
 
 
 @contextmanager
 def in_memory() -> Iterator[sqlite3.Connection]:
-    """A connection to a journal that ends with it."""
+    """Return a connection to a journal that ends with it."""
     with connected(None) as connection:
         migrate(connection, "in memory")
         yield connection
@@ -75,7 +75,7 @@ def in_memory() -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn what sqlite3 and the system raise into StateError, or what of it says that it passes by itself."""
+    """Turn what sqlite3 and the system raise into StateError, or into the error for trouble that passes by itself."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -85,28 +85,29 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether another process holds the file, and nothing else is wrong with it."""
+    """Return whether another process holds the file, and nothing else is wrong with it."""
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
     return isinstance(error, BlockingIOError)
 
 
 def _is_full(error: sqlite3.Error | OSError) -> bool:
-    """Whether there is nothing wrong but that the disk is full."""
+    """Return whether nothing is wrong but that the disk is full."""
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
     return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def set_patience(connection: sqlite3.Connection, seconds: float) -> None:
-    """Wait so long for others at most before a call fails; the whole process stands still meanwhile."""
+    """Wait at most that long for other processes before a call fails; the whole process blocks meanwhile."""
     connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
 def _share(lock: int) -> bool:
-    """Join those that have the journal open; return whether we are alone with it, and so hold it exclusively.
+    """Join the processes that have the journal open; return whether we are alone with it, and so hold it exclusively.
 
-    BlockingIOError where one that is just opening it takes longer than BUSY_SECONDS, or is stopped in the midst of it.
+    Raises BlockingIOError if a process that is just opening it takes longer than BUSY_SECONDS, or was stopped in the
+    middle of that.
     """
     with suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,7 +142,7 @@ def connected(path: Path | None, *, keep: bool = False) -> Iterator[sqlite3.Conn
 
 @contextmanager
 def synced(connection: sqlite3.Connection) -> Iterator[None]:
-    """What is committed in this block is on the disk when it is committed, and all before it too."""
+    """Commit this block to the disk before it ends, and everything before it too."""
     connection.execute("PRAGMA synchronous = FULL")
     try:
         yield
@@ -150,7 +151,7 @@ def synced(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _set_aside(path: Path, *, alone: bool) -> Path:
-    """Set a damaged file aside and return where; JournalDamagedError where others have it open."""
+    """Set a damaged file aside and return where; raises JournalDamagedError if others have it open."""
     if not alone:
         text = f"the journal {path} is damaged, and another process has it open"
         raise JournalDamagedError(text, hint=f"stop the daemon; {JournalDamagedError.default_hint}")
@@ -163,7 +164,7 @@ def _set_aside(path: Path, *, alone: bool) -> Path:
 
 
 def _damaged(path: Path, *, keep: bool) -> bool:
-    """Whether SQLite finds the file damaged; other trouble passes as sqlite3.Error."""
+    """Return whether SQLite finds the file damaged; other trouble passes as sqlite3.Error."""
     try:
         with connected(path, keep=keep) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")

@@ -27,7 +27,7 @@ _FLOCK = "hhqqi"  # struct flock: type, whence, start, length, pid
 
 @contextmanager
 def server_lock(state_dir: Path, server_uuid: str) -> Iterator[None]:
-    """Hold the server's lock, or raise ServerBusyError at once where another holds it; StateError without a folder."""
+    """Hold the server's lock, or raise ServerBusyError at once if another holds it; StateError without a folder."""
     path = _path(state_dir, server_uuid)
     try:
         make_folder(state_dir)
@@ -43,7 +43,7 @@ def server_lock(state_dir: Path, server_uuid: str) -> Iterator[None]:
 
 
 def check_locks(state_dir: Path) -> None:
-    """Find out whether locks can be made in that folder, and make none; StateError where they cannot."""
+    """Find out whether locks can be made in that folder, and make none; raises StateError if they cannot."""
     folder = state_dir / _FOLDER
     if folder.is_symlink():
         raise StateError(f"the locks {folder} are a link, which is not followed")
@@ -54,12 +54,12 @@ def check_locks(state_dir: Path) -> None:
 
 
 def is_locked(state_dir: Path, server_uuid: str) -> bool:
-    """Whether somebody is known to rotate the server now; never takes the lock, and hinders nobody by an error."""
+    """Return whether the server is known to be rotated now; never takes the lock, and raises nothing."""
     return locked_at(_path(state_dir, server_uuid)) is not None
 
 
 def _take(descriptor: int, path: Path, server_uuid: str) -> None:
-    """Lock the file and leave our process id in it, for the one that finds it locked."""
+    """Lock the file and leave our process id in it, for the next process that finds it locked."""
     try:
         taken = lock(descriptor)
     except OSError as error:
@@ -72,7 +72,7 @@ def _take(descriptor: int, path: Path, server_uuid: str) -> None:
 
 
 def _holder(descriptor: int) -> str:
-    """The process that holds the lock, as it wrote itself; one that has only just taken it does so in a moment."""
+    """Return the process that holds the lock, as it wrote its id; one that has just taken it does so in a moment."""
     for _ in range(LOOKS):
         if holder := os.pread(descriptor, 20, 0).decode("ascii", "replace").strip():
             return holder
@@ -81,7 +81,7 @@ def _holder(descriptor: int) -> str:
 
 
 def lock(descriptor: int, start: int = 0, length: int = 0) -> bool:
-    """Lock bytes of an open file, or all where no length is given; False where another holds one of them."""
+    """Lock bytes of an open file, or all if no length is given; return False if another holds one of them."""
     ours = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, ours)
@@ -91,14 +91,14 @@ def lock(descriptor: int, start: int = 0, length: int = 0) -> bool:
 
 
 def first_lock(descriptor: int) -> int | None:
-    """The place of the first lock in the file that is not held by this very descriptor."""
+    """Return the place of the first lock in the file that this descriptor does not hold."""
     question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, place, *_ = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, question))
     return None if kind == fcntl.F_UNLCK else int(place)
 
 
 def locked_at(path: Path) -> int | None:
-    """The place of the first lock that somebody holds in the file; None too where it cannot be looked at."""
+    """Return the place of the first lock in the file; None also if the file cannot be read."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -109,7 +109,7 @@ def locked_at(path: Path) -> int | None:
 
 
 def _path(state_dir: Path, server_uuid: str) -> Path:
-    """The lock's file. The uuid comes from the panel: one that would not do as a file's name is hashed."""
+    """Return the lock's file. The uuid comes from the panel: one that cannot be a file's name is hashed."""
     plain = re.fullmatch(r"[0-9a-zA-Z-]{1,64}", server_uuid)
     name = server_uuid if plain else hashlib.sha256(server_uuid.encode("utf-8", "surrogatepass")).hexdigest()
     return state_dir / _FOLDER / f"{name}.lock"

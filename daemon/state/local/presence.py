@@ -1,7 +1,7 @@
 """Which daemons run on a state folder: for a warning at the start, and for `status`.
 
-Each daemon locks one byte of the same file, whose place tells its process id: so each is known for as long as it lives,
-and says who it is without writing anything. Whatever stands in the way hinders no daemon; it just is not known.
+Each daemon locks one byte of the same file, whose position is its process id: so each is known for as long as it lives,
+and says who it is without writing anything. Trouble with the file stops no daemon; the daemon is just not known.
 """
 
 import os
@@ -19,7 +19,7 @@ _PROCESSES = 2**22  # Linux counts no further: pid_max in proc(5)
 
 @contextmanager
 def daemon_present(state_dir: Path) -> Iterator[int | None]:
-    """Be known as a daemon of that folder; gives the process of another one that is known there, or None."""
+    """Be known as a daemon of that folder; give the process id of another one that is known there, or None."""
     other = None
     with ExitStack() as held:
         with suppress(OSError):
@@ -32,14 +32,15 @@ def daemon_present(state_dir: Path) -> Iterator[int | None]:
 
 
 def daemon_of(state_dir: Path) -> int | None:
-    """The process of a daemon that is known to run on that folder; None where none is."""
+    """Return the process id of a daemon that is known to run on that folder; None if there is none."""
     return _process(locked_at(state_dir / _FILE))
 
 
 def _join(descriptor: int) -> int | None:
-    """Lock a byte that tells our process, and return the process of whoever else has locked one.
+    """Lock a byte that tells our process id, and return the id of any other process that has locked one.
 
-    Two containers, each with a count of its own, may hold daemons of one id: there is room for any number of them.
+    Two containers, each with its own process ids, may hold daemons of the same id: there is room for any number of
+    them.
     """
     next(place for place in count(os.getpid(), _PROCESSES) if lock(descriptor, place, 1))
     return _process(first_lock(descriptor))

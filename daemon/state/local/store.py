@@ -1,13 +1,13 @@
-"""Writing and reading the journal.
+"""The journal's file in use: transactions, trouble, and closing.
 
-A write is whole when its call returns, and survives a kill of the process. What a power cut must not take either is on
-the disk as well: what is announced before its deed, since a create whose unique name was lost would be made twice, and
-what an operator accepted. The rest is told afterwards, and does without a wait for the disk of milliseconds each.
+A write is complete when its call returns, and survives a kill of the process. What a power cut must not lose either is
+synced to the disk: what is announced before its request, since a create whose unique name was lost would be made twice,
+and what an operator accepted. Everything else is written without that wait of milliseconds.
 
-Where the journal cannot be read or written the call raises StateError and leaves no half of it behind; the next call
-tries again, and `trouble` says what was wrong until something could be written again. Within a process one thread uses
-it, and no call waits for longer than the file's busy timeout. Who found it locked by another does not wait again before
-it was free: a daemon with hundreds of rotations would stand still for minutes.
+If the journal cannot be read or written, the call raises StateError and leaves nothing half done. The next call tries
+again, and `trouble` says what was wrong until something could be written again. Within a process one thread uses it,
+and no call waits for longer than the file's busy timeout. After finding it locked by another process, no call waits
+again until it was free: a daemon with hundreds of rotations would stand still for minutes.
 """
 
 import sqlite3
@@ -59,10 +59,10 @@ class Store:
 
     @classmethod
     def look(cls, state_dir: Path) -> Self | None:
-        """Open the journal for a moment; None where there is none, since looking makes none.
+        """Open the journal for reading; None if there is none, since reading creates none.
 
-        JournalDamagedError where it is damaged; it stays where it is. A full disk hinders only while others have it
-        open: one that is alone with it does without the index that they would share.
+        Raises JournalDamagedError if it is damaged, and leaves it where it is. A full disk matters only while others
+        have it open: a process that is alone with it does without the index that they would share.
         """
         path = state_dir / FILE_NAME
         with translated(f"the journal {path} cannot be opened"):
@@ -77,7 +77,7 @@ class Store:
 
     @classmethod
     def check(cls, state_dir: Path) -> None:
-        """Find out whether `open` can be done, and make nothing; StateError says why not."""
+        """Find out whether `open` would succeed, and create nothing; StateError says why not."""
         with translated(f"the journal {state_dir / FILE_NAME} cannot be opened"):
             try_folder(state_dir)
         if journal := cls.look(state_dir):
@@ -85,7 +85,7 @@ class Store:
 
     @classmethod
     def memory(cls) -> Self:
-        """A journal that ends with the process, for `state_dir = "none"`."""
+        """Return a journal that ends with the process, for `state_dir = "none"`."""
         return cls(None)
 
     @property
@@ -94,12 +94,12 @@ class Store:
         return self._path is not None
 
     def look_after(self) -> None:
-        """Find out whether the file is still the one that was opened; StateError where it is not."""
+        """Find out whether the file is still the one that was opened; raises StateError if it is not."""
         with self._noticed(), translated(f"{self._title} cannot be used"):
             self._still_there()
 
     def probe(self) -> None:
-        """Write something that changes nothing; StateError where that cannot be done."""
+        """Write something that changes nothing; raises StateError if that is impossible."""
         with self._writing("probe") as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute(f"PRAGMA user_version = {version}")
@@ -125,7 +125,7 @@ class Store:
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
-        """One transaction, whole or not at all."""
+        """Run one transaction, completely or not at all."""
         with self._noticed(), translated(f"the {what} cannot be written to {self._title}"):
             self._still_there()
             with transaction(self._connection):
@@ -141,7 +141,7 @@ class Store:
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """Remember trouble, and wait for nobody while it lasts."""
+        """Remember trouble, and wait for no other process while it lasts."""
         try:
             yield
         except StateError as error:
@@ -155,6 +155,8 @@ class Store:
         return f"the journal {self._path}" if self._path else "the journal in memory"
 
     def _still_there(self) -> None:
-        """SQLite would go on writing to a file that somebody deleted or replaced, where no restart finds it."""
+        """Raise StateError if somebody deleted or replaced the file: SQLite would go on writing where no restart finds
+        it.
+        """
         if self._path and self._path.lstat().st_ino != self._inode:
             raise StateError(f"{self._title} was replaced while it was open", hint="a daemon opens it anew")
