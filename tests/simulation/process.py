@@ -23,10 +23,11 @@ from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Order
+from daemon.rotation.run import Order, RotationContext
 from daemon.rotation.setup import open_context
-from daemon.state import engine_for
+from daemon.state import Runner, engine_for
 from daemon.state.local.journal import SqliteJournal
+from daemon.state.runner import Inline, Result
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import Metrics
 from daemon.status.tracker import StatusTracker
@@ -91,6 +92,33 @@ class DiskJournal(SqliteJournal):
             yield connection
 
 
+class SlowDisk(Inline):
+    """Does what the state needs of the disk in its order, but takes a moment for it, in which all others go on."""
+
+    def __init__(self, process: "Process") -> None:
+        self._process = process
+        self._turn = asyncio.Lock()
+        self._moments = process.simulation.scenario.stream(f"disk of {process.name}")
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Wait, do it, and wait again: a kill may come in between. It is done though the caller is cancelled."""
+        if not self._process.alive:
+            return work()  # the kernel's doing
+        result = await asyncio.shield(asyncio.ensure_future(self._in_turn(work)))
+        self._process.check_alive()
+        return result
+
+    async def _in_turn(self, work: Callable[[], Result]) -> Result:
+        async with self._turn:
+            await self._wait()
+            result = work()
+            await self._wait()
+        return result
+
+    async def _wait(self) -> None:
+        await self._process.simulation.clock.sleep(self._moments.choice((0.0, 0.001, 0.01, 0.2)))
+
+
 class Process:
     """A process that holds the daemon's code: the daemon itself, or a rotation by hand."""
 
@@ -109,6 +137,14 @@ class Process:
     def at_work(self) -> bool:
         """Whether it is neither dead nor ending."""
         return self.alive and not self.over.is_set()
+
+    async def open_context(self, config: Config) -> RotationContext:
+        """What its rotations share."""
+        disk: Runner = SlowDisk(self) if "slow disk" in self.simulation.scenario.kinds else Inline()
+        engine = engine_for(config.state_dir, disk)
+        context = await open_context(engine, self.clock, config.servers.get, self.names())
+        self.simulation.context[self.name] = context
+        return context
 
     def now(self) -> datetime:
         """What its machine's clock shows."""
@@ -212,7 +248,9 @@ class Daemon(Process):
         if not self.alive:
             return  # killed before its first step
         config = read()
-        self.context = await open_context(engine_for(config.state_dir), self.clock, config.servers.get, self.names())
+        self.context = await open_context(
+            engine_for(config.state_dir, self.disk()), self.clock, config.servers.get, self.names()
+        )
         self.simulation.context[self.name] = self.context
         self.tracker = StatusTracker(self.context)
         self.tracker.follow(config)
@@ -295,7 +333,9 @@ class Hand(Process):
     async def rotate(self, config: Config, server: str, most: int | None) -> None:
         """One rotation, then it ends; `most` is its `--max-deletions`."""
         PROCESS.set(self)
-        context = await open_context(engine_for(config.state_dir), self.clock, config.servers.get, self.names())
+        context = await open_context(
+            engine_for(config.state_dir, self.disk()), self.clock, config.servers.get, self.names()
+        )
         self.simulation.context[self.name] = context
         client = self.open_client(config.servers[server].panel)
         order = Order(config.servers[server], "manual", max_deletions=most)

@@ -38,7 +38,7 @@ from tests.simulation.rules import Rules
 from tests.simulation.scenario import DAY, HOUR, Scenario, Spec, draw
 from tests.simulation.wire import Panel
 
-KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim")
+KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim", "slow disk")
 CIRCUMSTANCES = (
     "panel's and host's clocks differ",
     "the panel is a Pelican",
@@ -152,6 +152,8 @@ class Simulation:
             self.happened("one victim")
             for server in list(self.world.servers.values())[1:]:
                 server.limit = 200
+        if "slow disk" in scenario.kinds:
+            self.happened("slow disk")
         if self.world.settings.kind is Kind.PELICAN:
             self.happened("the panel is a Pelican")
         if self.world.settings.alter is not None:

@@ -55,9 +55,13 @@ class AwaitedJournal:
         """The path of a damaged journal that this one replaces; None if there was none."""
         return self.sqlite.set_aside
 
+    async def close(self) -> None:
+        """Close the file; if the disk hangs, it ends with the process."""
+        with suppress(StateError):
+            await self.run(self.sqlite.close)
+
     look_after = _done_by_runner(SqliteJournal.look_after)
     probe = _done_by_runner(SqliteJournal.probe)
-    close = _done_by_runner(SqliteJournal.close)
     begin = _done_by_runner(SqliteJournal.begin)
     step = _done_by_runner(SqliteJournal.step)
     announce = _done_by_runner(SqliteJournal.announce)
