@@ -248,10 +248,7 @@ class Daemon(Process):
         if not self.alive:
             return  # killed before its first step
         config = read()
-        self.context = await open_context(
-            engine_for(config.state_dir, self.disk()), self.clock, config.servers.get, self.names()
-        )
-        self.simulation.context[self.name] = self.context
+        self.context = await self.open_context(config)
         self.tracker = StatusTracker(self.context)
         self.tracker.follow(config)
         self.alerts = Alerts(config, self.tracker, Mailbox(self))
@@ -333,10 +330,7 @@ class Hand(Process):
     async def rotate(self, config: Config, server: str, most: int | None) -> None:
         """One rotation, then it ends; `most` is its `--max-deletions`."""
         PROCESS.set(self)
-        context = await open_context(
-            engine_for(config.state_dir, self.disk()), self.clock, config.servers.get, self.names()
-        )
-        self.simulation.context[self.name] = context
+        context = await self.open_context(config)
         client = self.open_client(config.servers[server].panel)
         order = Order(config.servers[server], "manual", max_deletions=most)
         self.rotation_begins(order)
