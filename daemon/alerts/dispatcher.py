@@ -128,6 +128,8 @@ class Alerts:
             if name not in self._receivers:
                 self._receivers[name] = self._receiver(alert)
         servers = config.servers if config.alerts else {}
+        for receiver in self._receivers.values():
+            receiver.follow(servers.values())
         gone, self._servers = self._servers.keys() - servers.keys(), servers
         new = {name: AlertState() for name in servers if name not in self._states}
         self._later(self._write(self._take_in({**dict.fromkeys(gone), **new})))

@@ -1,7 +1,7 @@
 """Receivers, each with its outboxes: which events they ask for, and how messages reach them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from daemon.alerts import by_apprise
@@ -11,7 +11,7 @@ from daemon.alerts.outbox import Outbox
 from daemon.alerts.sender import Failure, Sender
 from daemon.clock import Clock
 from daemon.config.errors import ConfigError, ConfigIssue
-from daemon.config.values import AlertConfig, Config
+from daemon.config.values import AlertConfig, Config, ServerConfig
 from daemon.core.alerting import wanted
 
 SINGLY = 5
@@ -125,6 +125,13 @@ class Receiver:
         if ping.step != "start" or not outbox.in_trouble:
             outbox.put(_Pinged(ping, post))
 
+    def follow(self, servers: Iterable[ServerConfig]) -> None:
+        """Forget the addresses that none of these servers has, once nothing waits for them."""
+        url = self.config.url.get_secret_value()
+        known = {forms.address_of(url, server) for server in servers} if self._pings else set()
+        for address in [one for one, outbox in self._pings.items() if one not in known and not outbox.waiting]:
+            del self._pings[address]
+
     def stop(self) -> None:
         """Send nothing more."""
         self._messages.stop()
@@ -161,7 +168,7 @@ async def _nothing(_: Sequence[_Pinged]) -> None:
 
 
 def _together(waiting: Sequence[_Told], refused: bool) -> Sequence[_Told]:
-    """Return messages to send as one. After a refusal, send one alone, since its words may be what is refused."""
+    """Return the messages to send as one. After a refusal all go as one, since the words of one may be refused."""
     return waiting if refused or len(waiting) > SINGLY else waiting[:1]
 
 

@@ -394,6 +394,31 @@ async def test_at_one_address_starts_push_out_no_end(stage: Stage) -> None:
     assert paths == ["fail"] + ["start"] * 499 + ["fail"] * 500
 
 
+async def test_an_address_that_no_server_has_any_more_costs_nothing(stage: Stage) -> None:
+    """A server that is renamed has another address. What still waits for the old one is sent first."""
+    config = stage.configure(alert(PING, "ping"))
+    one = config.servers["survival"]
+    tracker = tracking(config, stage.clock)
+    alerts = Alerts(config, tracker, stage.told.sender())
+    await alerts.start()
+    queues = alerts._receivers["ops"]._pings
+    for number in range(5):
+        config = replace(config, servers={f"s{number}": replace(one, name=f"s{number}")})
+        tracker.follow(config)
+        alerts.reload(config)
+        await alerts.began(order(config.servers[f"s{number}"]))
+        await stage.clock.sleep(5)
+    assert len(queues) == 1
+    stage.told.dead = True
+    await alerts.ended(order(config.servers["s4"], 1), outcome(Result.FAILED, "panel-unreachable"))
+    alerts.reload(replace(config, servers={}))
+    assert len(queues) == 1
+    stage.told.dead = False
+    await stage.clock.sleep(60)
+    await alerts.close(0)
+    assert [path for path, _ in stage.told.pings][-1] == "/hunter2/s4/fail"
+
+
 async def test_a_backup_made_by_hand_meanwhile_is_not_overdue(stage: Stage) -> None:
     """The journal knows of a rotation that this daemon has not seen."""
     async with stage.running(stage.configure()):
