@@ -20,13 +20,16 @@ def report_of(order: Order, outcome: Outcome) -> RotationReport:
     not pass, the next good backup will be overdue.
     """
     good = got_good(outcome)
+    backup = outcome.created.uuid if outcome.created and (good or outcome.result is Result.DONE) else None
     shrunk = has_shrunk(outcome.verdicts)
     if outcome.result is Result.DONE:
         mend = any(problem.code in _THOUGH_DONE for problem in outcome.problems)
-        return RotationReport(good=True, shrunk=shrunk, trouble=Event.FAILED if mend else None)
+        return RotationReport(good=True, shrunk=shrunk, backup=backup, trouble=Event.FAILED if mend else None)
     if outcome.result is Result.SKIPPED:
         return RotationReport(excused=not outcome.passing)
     if outcome.retry_at is not None and order.attempt == 0:
-        return RotationReport(good=good, shrunk=shrunk, lasting=Event.FAILED if outcome.undeleted else None)
+        lasting = Event.FAILED if outcome.undeleted else None
+        return RotationReport(good=good, shrunk=shrunk, backup=backup, lasting=lasting)
     codes = (_BY_CODE.get(problem.code) for problem in reversed(outcome.problems))
-    return RotationReport(good=good, shrunk=shrunk, trouble=next((event for event in codes if event), Event.FAILED))
+    trouble = next((event for event in codes if event), Event.FAILED)
+    return RotationReport(good=good, shrunk=shrunk, backup=backup, trouble=trouble)

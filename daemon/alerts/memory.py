@@ -75,11 +75,14 @@ async def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) 
 
 def _written(known: Known) -> Mapping[str, Any]:
     state, history = known
-    return {**to_watch(history), "told": sorted(state.told), "beside": sorted(state.beside)}
+    told = {"told": sorted(state.told), "beside": sorted(state.beside), "backup": state.backup}
+    return {**to_watch(history), **told}
 
 
 def _read(written: Mapping[str, Any]) -> AlertState:
-    return AlertState(told=_events(written["told"]), beside=_events(written.get("beside", ())))
+    return AlertState(
+        told=_events(written["told"]), beside=_events(written.get("beside", ())), backup=written.get("backup")
+    )
 
 
 def _events(written: Iterable[str]) -> frozenset[Event]:

@@ -29,11 +29,13 @@ class Event(StrEnum):
 @dataclass(frozen=True, slots=True)
 class AlertState:
     """Which troubles of one server were told since its last good backup. `beside` are those that were told beside a
-    good backup, and go on: that no backup comes is another trouble, of whatever kind.
+    good backup, and go on: that no backup comes is another trouble, of whatever kind. `backup` is the uuid of the last
+    one that was told as made.
     """
 
     told: frozenset[Event] = frozenset()
     beside: frozenset[Event] = frozenset()
+    backup: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class RotationReport:
     """What came of a rotation: whether there is a new good backup, what is wrong, or that there was nothing to do.
 
     `shrunk` says that the backup is good only because several before it were as small. `lasting` is a trouble that need
-    not be told yet, and that is not over where it was told before.
+    not be told yet, and that is not over where it was told before. `backup` is the uuid of the good backup, if it is
+    known; a retry may report the one that an earlier attempt made.
     """
 
     good: bool = False
@@ -49,6 +52,7 @@ class RotationReport:
     trouble: Event | None = None
     lasting: Event | None = None
     excused: bool = False
+    backup: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,14 @@ def reported(state: AlertState, report: RotationReport) -> tuple[AlertState, tup
         if over:
             believed = report.shrunk and Event.SUSPICIOUS in over
             news.append(Alert(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))
-        state = AlertState(beside=going_on)
+        state = AlertState(beside=going_on, backup=state.backup)
     known = state.beside if report.good else state.told
     if report.trouble is not None and (report.trouble not in known or report.trouble is Event.SUSPICIOUS):
         known |= {report.trouble}
         state = replace(state, beside=known) if report.good else replace(state, told=known)
         news.append(Alert(report.trouble))
-    if report.good and report.trouble is None:
+    if report.good and report.trouble is None and (report.backup is None or report.backup != state.backup):
+        state = replace(state, backup=report.backup or state.backup)
         news.append(Alert(Event.DONE))
     return state, tuple(news)
 

@@ -12,7 +12,7 @@ from daemon.alerts.message import of_outcome
 from daemon.core.alerting import Alert, AlertState, Event, RotationReport, reported
 from daemon.rotation.outcome import Result
 from daemon.status.history import Good, ServerHistory
-from tests.alerts.build import NOON, order, outcome, server
+from tests.alerts.build import BACKUP, NOON, order, outcome, server
 
 HISTORY = ServerHistory.begun(NOON)
 LATER = NOON + timedelta(minutes=10)
@@ -36,8 +36,9 @@ ROWS = [
 
 @pytest.mark.parametrize(("ended", "attempt", "report"), ROWS)
 def test_an_outcome_is_judged(tmp_path: Path, ended: Any, attempt: int, report: RotationReport) -> None:
-    """A failure that is tried again in a moment is no trouble yet, its second attempt is."""
-    assert report_of(order(server(tmp_path), attempt), ended) == report
+    """A failure that is tried again in a moment is no trouble yet, its second attempt is; a good backup is named."""
+    named = replace(report, backup=BACKUP.uuid if report.good else None)
+    assert report_of(order(server(tmp_path), attempt), ended) == named
 
 
 def test_the_last_good_backup_before_a_new_one_is_what_the_rotation_saw(tmp_path: Path) -> None:

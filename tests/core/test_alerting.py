@@ -211,3 +211,21 @@ def test_that_no_backup_comes_is_told_though_another_trouble_of_that_name_was_to
         [Alert(Event.RECOVERED, (Event.FAILED,))],
         [],
     ]
+
+
+def test_a_backup_that_a_retry_takes_over_is_told_once() -> None:
+    """Its deletions failed at first: the backup was told as made by then, and the retry makes no other."""
+    state, first = reported(AlertState(), RotationReport(good=True, backup="one"))
+    state, again = reported(state, RotationReport(good=True, backup="one"))
+    state, by_hand = reported(state, RotationReport(good=True))
+    _, new = reported(state, RotationReport(good=True, backup="two"))
+    told = [[news.event for news in each] for each in (first, again, by_hand, new)]
+    assert told == [[Event.DONE], [], [Event.DONE], [Event.DONE]]
+    assert state.backup == "one"
+
+
+def test_that_a_trouble_beside_a_told_backup_is_over_is_told() -> None:
+    """It needed somebody, who wants to know."""
+    state, _ = reported(AlertState(), RotationReport(good=True, backup="one", trouble=Event.FAILED))
+    _, news = reported(state, RotationReport(good=True, backup="one"))
+    assert [one.event for one in news] == [Event.RECOVERED, Event.DONE]
