@@ -131,7 +131,7 @@ def _check_libraries(path: KeyPath, table: StoreTable, kind: _Kind, scheme: str,
 
 
 def _credentials(path: KeyPath, table: StoreTable, kind: _Kind, environ: Mapping[str, str], tree: Tree) -> Credentials:
-    """The secrets that this kind of store takes, each from the first of its three places."""
+    """Return the secrets that this kind of store takes, each from the first of its three places."""
     places = {secret: _place(path, secret) for secret in kind.secrets}
     given = {secret for secret, place in places.items() if _is_given(place, table, environ)}
     if kind.either and not given & set(kind.either):
@@ -160,7 +160,7 @@ def _is_given(place: Place, table: StoreTable, environ: Mapping[str, str]) -> bo
 
 
 def _known_hosts(path: KeyPath, table: StoreTable, tree: Tree) -> str | None:
-    """The content of the file that is named; None, and a problem, where it cannot be read."""
+    """Return the content of the file that is named; None, with a problem, if it cannot be read."""
     key = (*path, "known_hosts_file")
     file = _named(path, "known_hosts_file", table.known_hosts_file, tree)
     if file is None:
@@ -175,7 +175,7 @@ def _known_hosts(path: KeyPath, table: StoreTable, tree: Tree) -> str | None:
 
 
 def _named(path: KeyPath, key: str, text: str | None, tree: Tree) -> Path | None:
-    """The file that a key names; None where it names none, and, with a problem, where it cannot be known."""
+    """Return the file that a key names; None if it names none or, with a problem, if it cannot be known."""
     if text is None:
         return None
     try:

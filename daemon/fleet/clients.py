@@ -48,7 +48,7 @@ class Clients:
         self._close_unused()
 
     def opened(self) -> dict[str, PanelClient]:
-        """The clients in use, by their panel's name."""
+        """Return the clients in use, by their panel's name."""
         return {name: client for name, (_, client) in self._clients.items()}
 
     async def close(self) -> None:

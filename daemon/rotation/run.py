@@ -207,7 +207,7 @@ class Run:
         return brake_of(config, known, once=self.order.max_deletions, panel_ahead=self.panel_ahead())
 
     async def _known(self) -> Remembered:
-        """What the journal knew before this rotation decided anything, and what was recorded since."""
+        """Return what the journal knew before this rotation decided anything, and what was recorded since."""
         if self.remembered is None:
             try:
                 self.remembered = await recall(self.context.journal, self.known_server.uuid)
@@ -253,7 +253,7 @@ class Run:
         )
 
     async def ownership(self, config: ServerConfig) -> Ownership:
-        """Which backups are the policy's own: by its templates, and by uuid those whose names the panel altered."""
+        """Return what makes a backup the policy's own: its templates, and the uuids of those that the panel renamed."""
         try:
             return config.ownership.knowing(await self.context.journal.altered(self.known_server.uuid))
         except StateError as error:
@@ -261,7 +261,7 @@ class Run:
             return config.ownership
 
     async def accepted(self) -> frozenset[str]:
-        """The backups that an operator accepted as good."""
+        """Return the backups that an operator accepted as good."""
         try:
             return await self.context.journal.accepted(self.known_server.uuid)
         except StateError as error:
@@ -269,7 +269,7 @@ class Run:
             return frozenset()
 
     async def earlier(self) -> tuple[Backup, ...]:
-        """The good backups of the server's last known complete listing."""
+        """Return the good backups of the server's last known complete listing."""
         try:
             return await self.context.journal.last_listing(self.known_server.uuid)
         except StateError as error:
@@ -285,7 +285,7 @@ class Run:
             self.journal_failed(error)
 
     async def half_deleted(self) -> frozenset[str]:
-        """The backups whose deletion was asked for and not completed: their rows may have no file."""
+        """Return the backups whose deletion was asked for and not completed: their rows may have no file."""
         try:
             return await self.context.journal.asked(self.known_server.uuid)
         except StateError as error:
@@ -310,11 +310,11 @@ class Run:
             self.slot.release()
 
     def panel_now(self) -> datetime:
-        """The panel's clock, or ours as long as the panel has not answered."""
+        """Return the panel's clock, or ours as long as the panel has not answered."""
         return self.client.panel_now() or self.context.clock.now()
 
     def panel_ahead(self) -> timedelta:
-        """How far the panel's clock runs ahead of ours."""
+        """Return how far the panel's clock runs ahead of ours."""
         return self.panel_now() - self.context.clock.now()
 
     def problem(self, code: ProblemCode, text: str, hint: str = "") -> Problem:

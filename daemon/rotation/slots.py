@@ -28,7 +28,7 @@ class Slot:
         self._held = True
 
     def remaining(self) -> float | None:
-        """Seconds until the slot must be given back; None when it has been."""
+        """Return the seconds until the slot must be given back; None when it has been."""
         return max(0.0, self._until - self._clock.monotonic()) if self._held else None
 
     def hold_at_most(self, seconds: float) -> None:

@@ -26,11 +26,11 @@ class SandboxAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def with_headers(self, more: Mapping[str, str]) -> "SandboxAnswer":
-        """The same answer with these headers too."""
+        """Return the same answer with these headers too."""
         return replace(self, headers={**self.headers, **more})
 
     def document(self) -> Any:  # noqa: ANN401 — JSON can be anything
-        """The JSON document of the body, None where it holds none."""
+        """Return the JSON document of the body, None if it holds none."""
         try:
             return json.loads(self.body)
         except ValueError:

@@ -74,7 +74,7 @@ def _name(store: str, panel: str, server: str) -> str:
 
 
 def _read(folder: int, name: str) -> str | None:
-    """What is in the file; None where there is none."""
+    """Return what is in the file; None if there is none."""
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:

@@ -68,7 +68,7 @@ def _text(value: object) -> str:
 
 
 def _table(text: str) -> dict[str, Any]:
-    """A JSON object; ValueError for any other JSON, and for what is none."""
+    """Return a JSON object; ValueError for any other JSON, and for what is none."""
     value = _DECODER.decode(text)
     if not isinstance(value, dict):
         raise ValueError("no JSON object where one belongs")  # noqa: TRY004 — see above
@@ -83,7 +83,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_number)  # json.loads would make 
 
 
 def _summary(text: str) -> dict[str, Any]:
-    """What came of a rotation; ValueError where its parts have not the shape in which they were written."""
+    """Return a rotation's summary; raises ValueError if its parts do not have the shape in which they were written."""
     summary = _table(text)
     problems = summary.get("problems", [])
     if not isinstance(problems, list) or not isinstance(summary.get("deleted", []), list):
@@ -101,13 +101,13 @@ def _summary(text: str) -> dict[str, Any]:
 
 
 def written_backups(backups: Iterable[Backup]) -> str:
-    """The successful ones of these, each with no more than what a size is compared by."""
+    """Return the successful ones of these, each with no more than what a size is compared by."""
     kept = (one for one in backups if one.successful and one.completed_at and one.created_at)
     return json.dumps([[one.uuid, one.name, written(one.created_at), one.bytes] for one in kept])
 
 
 def read_backups(text: str) -> tuple[Backup, ...]:
-    """What `written_backups` wrote; ValueError or TypeError for anything else."""
+    """Return what `written_backups` wrote; ValueError or TypeError for anything else."""
     return tuple(
         Backup(_text(uuid), _text(name), True, False, int(size), read_rfc3339(created), read_rfc3339(created))
         for uuid, name, created, size in json.loads(text)
@@ -115,7 +115,7 @@ def read_backups(text: str) -> tuple[Backup, ...]:
 
 
 def written(moment: datetime | None) -> str | None:
-    """The moment as it is stored; ValueError for one without a zone."""
+    """Return the moment as it is stored; ValueError for one without a zone."""
     return None if moment is None else rfc3339(moment, "microseconds")
 
 
