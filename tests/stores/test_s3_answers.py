@@ -88,14 +88,28 @@ def service() -> Iterator[respx.Router]:
         listing(ONE.replace("2026-04", "someday") + WHOLE),
         listing(ONE + MORE),
         f"<!DOCTYPE x [<!ENTITY y 'z'>]>{listing(ONE + WHOLE)}",
+        f'<?xml version="1.0" encoding="utf-16"?>{listing(ONE + WHOLE)}'.encode("utf-16"),
         "<html><body>log in first</body></html>",
         "",
     ],
-    ids=["silent", "no token", "unclear", "cut", "size", "no key", "no moment", "endless", "entities", "html", "empty"],
+    ids=[
+        "silent",
+        "no token",
+        "unclear",
+        "cut",
+        "size",
+        "no key",
+        "no moment",
+        "endless",
+        "entities",
+        "utf-16",
+        "html",
+        "empty",
+    ],
 )
-async def test_a_listing_that_may_be_cut_is_none(store: Store, service: respx.Router, body: str) -> None:
+async def test_a_listing_that_may_be_cut_is_none(store: Store, service: respx.Router, body: str | bytes) -> None:
     """Not even in part, though the service calls it a success."""
-    service.get("/bucket/", params={"list-type": "2"}).respond(text=body)
+    service.get("/bucket/", params={"list-type": "2"}).respond(content=body)
     with pytest.raises(StoreCutError):
         await store.list_all()
 

@@ -168,11 +168,12 @@ def _after(root: ET.Element, names: Mapping[str, str]) -> dict[str, str] | None:
 
 def _root(body: bytes, tag: str) -> ET.Element:
     """Given XML, return its root, all names without their namespaces."""
-    if b"<!DOCTYPE" in body[:1024] or b"<!ENTITY" in body:
-        raise StoreCutError("the service's answer is none of S3's")
     try:
-        root = ET.fromstring(body)  # noqa: S314 — without a document type there are no entities to blow up
-    except ET.ParseError:
+        text = body.decode()  # in no other encoding, where what is looked for next would look otherwise
+        if "<!DOCTYPE" in text:
+            raise StoreCutError("the service's answer is none of S3's")
+        root = ET.fromstring(text)  # noqa: S314 — without a document type there are no entities to blow up
+    except (UnicodeDecodeError, ET.ParseError):
         raise StoreCutError("the service's answer was cut, or is none of S3's") from None
     for each in root.iter():
         each.tag = each.tag.rpartition("}")[2]
