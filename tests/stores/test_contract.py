@@ -21,6 +21,7 @@ from daemon.stores.errors import (
     StoreCutError,
     StoreUnusableError,
 )
+from daemon.stores.s3.upload import PART
 from tests.fakes import SkippingClock
 from tests.stores.places import PIECE, Place, content, endless, keys, now, read
 
@@ -263,7 +264,7 @@ async def test_no_more_bytes_a_second_pass_than_the_rate(place: Place) -> None:
 
 async def test_a_killed_writer_leaves_nothing_that_looks_whole(place: Place, store: Store) -> None:
     """What it left is found and cleared, and stands in nobody's way."""
-    await kill_a_writer(place, KEY)
+    await kill_a_writer(place, store)
     assert await keys(store) == []
     if Capability.UNFINISHED in store.lacks:
         return
@@ -303,9 +304,12 @@ asyncio.run(main())
 """
 
 
-async def kill_a_writer(place: Place, key: str) -> None:
-    """Have another process write to the key, and kill it (SIGKILL) when it has sent more than one part."""
-    code = WRITER.format(enough=4 * len(MANY), key=key)
+async def kill_a_writer(place: Place, store: Store) -> None:
+    """Have another process write to KEY, and kill it (SIGKILL) when it has sent more than one part.
+
+    S3 is given the time to take in what was sent: it would go on with that after the kill, and be looked at meanwhile.
+    """
+    code = WRITER.format(enough=4 * len(MANY), key=KEY)
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
     ) as writer:
@@ -314,4 +318,6 @@ async def kill_a_writer(place: Place, key: str) -> None:
         writer.stdin.write(pickle.dumps(place))
         writer.stdin.close()
         assert writer.stdout.readline() == b"under way\n"
+        while place.kind == "s3" and sum(begun.size for begun in await store.unfinished()) < 4 * PART:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)  # noqa: TID251 — until the service says so
         writer.kill()

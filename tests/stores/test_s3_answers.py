@@ -30,7 +30,7 @@ from daemon.stores.errors import (
     StoreUnusableError,
 )
 from daemon.stores.open import open_store
-from daemon.stores.s3 import http
+from daemon.stores.s3 import http, upload
 from daemon.stores.s3.answers import lock_moment, lock_traits
 from daemon.stores.values import BucketLocation, Credentials, StoreSettings
 from tests.fakes import FakeClock
@@ -47,6 +47,7 @@ ONE = "<Contents><Key>p/a</Key><Size>1</Size><LastModified>2026-04-01T04:00:00.0
 WHOLE = "<IsTruncated>false</IsTruncated>"
 MORE = "<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>"
 NO_LOCK = httpx.Response(404, text="<Error><Code>ObjectLockConfigurationNotFoundError</Code></Error>")
+BEGUN = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
 HEAD = {"content-length": "1", "last-modified": "Wed, 01 Apr 2026 04:00:00 GMT"}
 
 
@@ -289,8 +290,7 @@ async def test_a_service_that_stored_something_else_is_not_believed(store: Store
 @pytest.fixture
 def parted(service: respx.Router) -> respx.Router:
     """A service that takes parts."""
-    begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
-    service.post("/bucket/p/a", params={"uploads": ""}).respond(text=begun)
+    service.post("/bucket/p/a", params={"uploads": ""}).respond(text=BEGUN)
     service.head("/bucket/p/a").respond(404)
     service.put("/bucket/p/a", params={"uploadId": "u"}).respond(headers={"etag": '"e"'})
     return service
@@ -315,6 +315,37 @@ async def test_a_part_that_fails_ends_the_upload(store: Store, parted: respx.Rou
     assert abort.call_count == 1
 
 
+async def test_an_upload_that_is_cancelled_while_it_begins_is_aborted(store: Store, parted: respx.Router) -> None:
+    """As soon as its id is known; nobody could find it by anything else."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        asked.set()
+        await answered.wait()
+        return httpx.Response(200, text=BEGUN)
+
+    parted.post("/bucket/p/a", params={"uploads": ""}).mock(side_effect=slow)
+    abort = parted.delete("/bucket/p/a", params={"uploadId": "u"}).respond(204)
+    writing = asyncio.create_task(store.put("a", content(bytes(9 * 2**20))))
+    await asked.wait()
+    writing.cancel()
+    answered.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert abort.call_count == 1
+
+
+async def test_an_object_of_too_many_parts_is_refused(
+    store: Store, parted: respx.Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its size was not known before."""
+    monkeypatch.setattr(upload, "MOST_PARTS", 1)
+    abort = parted.delete("/bucket/p/a", params={"uploadId": "u"}).respond(204)
+    with pytest.raises(StoreRefusedError, match="more than 1 parts"):
+        await store.put("a", content(bytes(17 * 2**20)))
+    assert abort.call_count == 1
+
+
 async def test_a_part_without_its_etag_is_no_part(store: Store, parted: respx.Router) -> None:
     """It could not be named in the end."""
     parted.put("/bucket/p/a", params={"uploadId": "u"}).respond(200)
@@ -330,6 +361,22 @@ async def test_a_lock_that_may_not_be_read_is_not_taken_for_none(store: Store, s
     details = await store.head("a")
     assert (details.locked_until, details.lock_known) == (None, False)
     assert await store.traits() == Traits(versioned=False)
+
+
+async def test_a_lock_that_the_headers_do_not_show_is_asked_for(store: Store, service: respx.Router) -> None:
+    """Where the bucket has locks; to a key that may not read them the headers show none."""
+    enabled = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>"
+    service.get("/bucket/", params={"object-lock": ""}).respond(text=enabled)
+    service.head("/bucket/p/a").respond(200, headers=HEAD)
+    body = "<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>2026-05-01T00:00:00Z</RetainUntilDate></Retention>"
+    asked = service.get("/bucket/p/a", params={"retention": ""}).respond(text=body)
+    with pytest.raises(ObjectLockedError) as raised:
+        await store.delete("a")
+    assert raised.value.until == datetime(2026, 5, 1, tzinfo=UTC)
+    asked.respond(403, text=error("AccessDenied"))
+    for call in (store.head("a"), store.delete("a")):
+        with pytest.raises(StorePermissionError, match="the lock of a cannot be read"):
+            await call
 
 
 async def test_an_object_that_is_held_stays(store: Store, service: respx.Router) -> None:

@@ -214,6 +214,31 @@ async def test_a_listing_that_breaks_is_no_listing(sftp: Place, monkeypatch: pyt
             await opened.list_all()
 
 
+async def test_a_name_or_a_folder_that_comes_to_be_in_the_last_moment_is_seen(
+    sftp: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSH only says that it failed: another's name is left to it, another's folder is as good as ours."""
+    assert sftp.folder is not None
+    folder = sftp.folder
+    rename, mkdir = asyncssh.SFTPClient.rename, asyncssh.SFTPClient.mkdir
+
+    async def late_rename(self: asyncssh.SFTPClient, *words: Any) -> None:
+        (folder / KEY).write_bytes(b"another's")
+        await rename(self, *words)
+
+    async def late_mkdir(self: asyncssh.SFTPClient, path: bytes, *words: Any) -> None:
+        Path(path.decode()).mkdir()
+        await mkdir(self, path, *words)
+
+    monkeypatch.setattr(asyncssh.SFTPClient, "rename", late_rename)
+    monkeypatch.setattr(asyncssh.SFTPClient, "mkdir", late_mkdir)
+    async with sftp.open() as opened:
+        with pytest.raises(ObjectExistsError):
+            await opened.put(KEY, content(b"ours"))
+        assert await read(opened, KEY) == b"another's"
+        assert await opened.unfinished() == []
+
+
 async def test_files_are_private(sftp: Place) -> None:
     """And so are the folders that are made for them."""
     async with sftp.open() as opened:
