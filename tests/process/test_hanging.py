@@ -5,7 +5,10 @@ import fcntl
 import shutil
 import signal
 import socket
+import sqlite3
 import threading
+import urllib.request
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -154,6 +157,27 @@ def test_a_reload_that_takes_too_long_is_told(panel: Panel, monkeypatch: pytest.
     told = [line["text"] for line in lines if line["event"] == "reload_failed"]
     assert told == ["the configuration is still being read: its file system does not answer"]
     assert len(ready) == 3
+
+
+def test_a_journal_that_is_locked_amid_a_rotation_holds_up_nobody_and_costs_no_deletion(panel: Panel) -> None:
+    """A backup tool has it for some seconds: it is told once, probes are answered, and what is due is deleted."""
+    server = panel.add_server(past=5, seconds=0.5)
+    panel.configure(server, more='[http]\nlisten = "127.0.0.1:0"\n')
+    with running(panel) as daemon:
+        address = daemon.wait_for("http_listening")["address"]
+        daemon.wait_for("backup_created")
+        with closing(sqlite3.connect(panel.folder / "state" / "history.sqlite3", isolation_level=None)) as tool:
+            tool.execute("PRAGMA busy_timeout = 5000")
+            tool.execute("BEGIN EXCLUSIVE")
+            daemon.wait_for("state_waited_for")
+            for path, answer in (("healthz", "alive\n"), ("readyz", "ready\n")):
+                with urllib.request.urlopen(f"http://{address}/{path}", timeout=2) as answered:
+                    assert answered.read().decode() == answer
+            assert daemon.events("rotation_ended") == []
+            tool.execute("ROLLBACK")
+        assert daemon.wait_for("rotation_ended")["deleted"] == 3
+        assert len(daemon.events("state_waited_for")) == 1
+    assert len(panel.backups(server)) == 3
 
 
 def test_a_state_folder_that_is_taken_away_is_made_anew(panel: Panel) -> None:
