@@ -3,8 +3,8 @@
 A store that fails is left out for the rest of the run; the others go on (invariant 16).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 from daemon.clock import Clock
@@ -15,12 +15,14 @@ from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
+from daemon.core.copies_found import leftovers
+from daemon.core.copies_layout import read_key
 from daemon.core.copies_wanted import Choice, choices, wanted
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.errors import BackupdError
 from daemon.panel.client import PanelClient
 from daemon.stores.base import Store
-from daemon.stores.errors import StoreError
+from daemon.stores.errors import ObjectExistsError, ObjectLockedError, StoreError
 from daemon.stores.open import open_store
 from daemon.transfer.receive import ProgressListener
 
@@ -95,6 +97,9 @@ class Copier:
 
     async def _choices(self, seen: Looked, name: str, store: Store) -> tuple[Choice, ...]:
         shelf = await self._shelves.look(name, store, seen.config.panel.name, seen.server.uuid)
+        for key in (*leftovers(shelf.loose, self._clock.now()), *_damaged(shelf, seen.verdicts)):
+            with suppress(ObjectLockedError):  # it stays until then; the copy says that something has its name
+                await store.delete(key)  # what is in the way of a copy, and is none itself
         policy, now = seen.config.policy.retention, seen.listing.taken_at
         return choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
 
@@ -109,7 +114,7 @@ class Copier:
         for target in targets:
             manifest, failure = made.manifests.get(target.name), made.errors.get(target.name)
             result.copies.append(CopyResult(target.name, backup, manifest, failure))
-            if isinstance(failure, StoreError):
+            if isinstance(failure, StoreError) and not isinstance(failure, ObjectExistsError):
                 result.troubles[target.name] = failure
             if manifest is not None:
                 self._shelves.add(target.name, manifest)
@@ -122,6 +127,15 @@ class Copier:
                 client, config.id, backup, clock=self._clock, listener=listener, clear=config.panel.clear_links
             )
             return await copy_backup(source, backup, origin, targets, self._clock)
+
+
+def _damaged(shelf: Shelf, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """The keys of damaged copies that can be made anew, since the panel still has their backups: manifests first."""
+    there = {verdict.backup.uuid for verdict in verdicts if verdict.whole}
+    for data in shelf.damaged:
+        known = read_key(data)
+        if known is not None and known[0].backup in there:
+            yield from (known[0].manifest, data)
 
 
 def backups_on(shelf: Shelf) -> list[Backup]:

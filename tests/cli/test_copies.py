@@ -50,6 +50,39 @@ def test_what_is_good_is_copied_and_nothing_twice(cli: Cli, panel: Panel, config
     assert (again.code, again.json["servers"][0]["copies"]) == (0, [])
 
 
+@pytest.mark.parametrize("damage", ["its data is gone", "its data was cut", "its manifest is garbage"])
+def test_a_damaged_copy_is_made_anew_while_the_panel_has_its_backup(
+    cli: Cli, config: Path, tmp_path: Path, damage: str
+) -> None:
+    """A store that lost an object, or what somebody did to it."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    data = max((tmp_path / "nas").rglob("*.tar.gz"))
+    whole = data.read_bytes()
+    if damage == "its data is gone":
+        data.unlink()
+    elif damage == "its data was cut":
+        data.write_bytes(whole[:-1])
+    else:
+        data.with_name(f"{data.name}.json").write_text("{}")
+    ran = cli("--config", config, "copies", "run", "survival", "--json")
+    assert ran.code == 0, ran.err
+    assert [(one["store"], one["result"]) for one in ran.json["servers"][0]["copies"]] == [("nas", "done")]
+    assert data.read_bytes() == whole
+
+
+def test_a_damaged_copy_stays_where_the_panel_has_its_backup_no_more(
+    cli: Cli, panel: Panel, config: Path, tmp_path: Path
+) -> None:
+    """It may be the last of it."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    data = min((tmp_path / "nas").rglob("*.tar.gz"))
+    data.write_bytes(data.read_bytes()[:-1])
+    panel.survival.backups.clear()
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert data.exists()
+    assert "tells another size" in cli("--config", config, "copies", "list", "survival").out
+
+
 def test_after_the_panel_is_lost_a_new_machine_has_every_copy(
     cli: Cli, panel: Panel, config: Path, identity: Path, tmp_path: Path
 ) -> None:
