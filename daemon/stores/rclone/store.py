@@ -7,9 +7,10 @@ for the end of the object. It looks and then moves, in two steps: of two writers
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from daemon.core.units import read_rfc3339
 from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished
 from daemon.stores.errors import (
     ObjectExistsError,
@@ -197,7 +198,7 @@ def _json(output: bytes) -> object:
 
 def _entry(name: str, found: Mapping[str, Any]) -> Entry:
     try:
-        size, modified = int(found["Size"]), datetime.fromisoformat(found["ModTime"])
+        size, modified = int(found["Size"]), read_rfc3339(found["ModTime"])
     except (KeyError, TypeError, ValueError):
         raise StoreCutError(f"rclone's answer on {name} lacks its size or its moment") from None
-    return Entry(name, size, modified.astimezone(UTC))
+    return Entry(name, size, modified)

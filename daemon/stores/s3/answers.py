@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
+from daemon.core.units import read_rfc3339
 from daemon.stores.base import Traits
 from daemon.stores.errors import StoreCutError
 
@@ -202,6 +203,6 @@ def _number(element: ET.Element, name: str) -> int:
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        return read_rfc3339(text)
     except ValueError:
         raise StoreCutError("the service's answer has a moment that is none") from None
