@@ -5,9 +5,10 @@ Our own format is part of the contract: its keys change only with `schema`.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import accumulate, takewhile
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -17,8 +18,9 @@ from daemon.core.alerting import Alert, Event
 from daemon.core.units import read_rfc3339, rfc3339
 
 LONGEST_PING = 10_000  # bytes that healthchecks.io and its like keep, at least
+LONGEST_BODY = 64 * 1024  # bytes of alerts in one digest: common servers refuse a body of 100 kB, or of 1 MB
 _DISCORD = re.compile(r"(?:\w+\.)?discord(?:app)?\.com")
-_DISCORD_LONGEST = {"content": 2000, "description": 4096, "value": 1024, "footer": 2048}
+_DISCORD_LONGEST = {"content": 2000, "description": 4096, "value": 1024, "footer": 256}  # together below 6,000
 _COLOURS = {
     **dict.fromkeys((Event.RECOVERED, Event.DONE), 0x2E9E4F),
     **dict.fromkeys((Event.SUSPICIOUS, Event.OVERDUE, Event.NEW_NORMAL), 0xD9822B),
@@ -37,10 +39,20 @@ class Post:
 
 def webhook(url: str, message: Message | Digest) -> Post:
     """Return the message as JSON: in our own format, or in Discord's for an address of Discord's."""
-    parts = urlsplit(url)
-    discord = _DISCORD.fullmatch(parts.hostname or "") and "/webhooks/" in parts.path
-    document = as_discord(message) if discord else as_json(message)
+    document = as_discord(message) if is_discord(url) else as_json(message)
     return Post(url, "application/json", json.dumps(document).encode())
+
+
+def is_discord(url: str) -> bool:
+    """Return whether the address is one of Discord's webhooks."""
+    parts = urlsplit(url)
+    return bool(_DISCORD.fullmatch(parts.hostname or "")) and "/webhooks/" in parts.path
+
+
+def fitting(messages: Sequence[Message]) -> int:
+    """Return how many of the first messages one digest in our own form takes: at least one."""
+    sizes = accumulate(len(json.dumps(_message_as_json(message))) for message in messages)
+    return max(1, sum(1 for _ in takewhile(LONGEST_BODY.__ge__, sizes)))
 
 
 def as_json(message: Message | Digest) -> Mapping[str, Any]:

@@ -103,14 +103,15 @@ class Outbox(Generic[_Letter]):
         if self._gathers:
             await self._nap(GATHER_SECONDS)
         while self._waiting:
-            letters = self._pick(self.waiting, self._refused)
+            waiting = self.waiting
+            letters = self._pick(waiting, self._refused)
             self._fresh.clear()
             failure = await self._try(letters)
             if failure is None:
                 await self._remove(letters)
                 self._tries, self._refused = 0, False
                 if len(letters) > 1:
-                    await self._nap(SPACING_SECONDS)
+                    await self._nap(SPACING_SECONDS if len(letters) == len(waiting) else GATHER_SECONDS)
             elif not letters[0].worth(failure):
                 self._lose(letters, failure.reason)
             elif self._closing.is_set():

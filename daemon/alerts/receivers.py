@@ -88,7 +88,7 @@ class Receiver:
         self._messages = Outbox[_Told](
             config.name,
             clock,
-            pick=_together,
+            pick=self._pick,
             send=self._send,
             taken=lambda letters: taken([letter.message for letter in letters]),
             gathers=True,
@@ -149,6 +149,13 @@ class Receiver:
                 self.config.name, self._clock, pick=_ends_first, send=self._send_ping, taken=_nothing
             )
         return self._pings[address]
+
+    def _pick(self, waiting: Sequence[_Told], refused: bool) -> Sequence[_Told]:
+        """Return the messages to send as one. Only our own form holds all of a digest, and so may grow too long."""
+        letters = _together(waiting, refused)
+        if self.config.type != "webhook" or forms.is_discord(self.config.url.get_secret_value()):
+            return letters
+        return letters[: forms.fitting([letter.message for letter in letters])]
 
     async def _send_ping(self, letters: Sequence[_Pinged]) -> Failure | None:
         async with self._slots:

@@ -350,12 +350,13 @@ async def test_trouble_of_many_is_one_message_and_nobodys_is_missing(stage: Stag
         await stage.clock.sleep(1800)
         await alerts.close(3)
         assert journal.alerts() == []
-    (digest,) = stage.told.messages
-    assert digest["title"] == "3000 servers: the backup limit is reached"
+    digest, *others = stage.told.messages
+    first = len(digest["alerts"])
+    assert digest["title"] == f"{first} servers: the backup limit is reached"
     assert digest["hint"] == "see https://backups.example.com"
     assert digest["text"].startswith("the backup limit is reached: s0, s1, s2, ")
-    assert digest["text"].endswith("s9 and 2990 more")
-    assert {told["server"] for told in digest["alerts"]} == set(servers)
+    assert digest["text"].endswith(f"s9 and {first - 10} more")
+    assert [told["server"] for each in (digest, *others) for told in each["alerts"]] == list(servers)
 
 
 async def test_one_ping_address_in_trouble_holds_up_no_other(stage: Stage) -> None:
@@ -392,6 +393,23 @@ async def test_at_one_address_starts_push_out_no_end(stage: Stage) -> None:
     await alerts.close(0)
     paths = [path.rpartition("/")[2] for path, _ in stage.told.pings]
     assert paths == ["fail"] + ["start"] * 499 + ["fail"] * 500
+
+
+async def test_many_alerts_go_to_a_program_in_requests_that_it_takes(stage: Stage) -> None:
+    """A digest holds every alert in full, and servers refuse what is too long."""
+    config = stage.configure()
+    one = config.servers["survival"]
+    crowd = [replace(one, name=f"s{number}") for number in range(300)]
+    config = replace(config, servers={server.name: server for server in crowd})
+    alerts = Alerts(config, tracking(config, stage.clock), stage.told.sender())
+    await alerts.start()
+    for server in crowd:
+        await alerts.ended(order(server, 1), outcome(Result.FAILED, "panel-unreachable"))
+    await stage.clock.sleep(60)
+    await alerts.close(0)
+    assert len(stage.told.requests) > 1
+    assert all(len(request.content) < 100_000 for request in stage.told.requests)
+    assert [one["server"] for each in stage.told.messages for one in each["alerts"]] == [one.name for one in crowd]
 
 
 async def test_an_address_that_no_server_has_any_more_costs_nothing(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """What receivers of each kind are sent."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,12 @@ def test_a_text_for_people_ends_with_what_to_do(tmp_path: Path) -> None:
     """Where there is something to do."""
     assert forms.as_text(message(server(tmp_path), text="broken", hint="mend it")) == "broken\n\nmend it"
     assert forms.as_text(message(server(tmp_path), text="fine")) == "fine"
+
+
+def test_discord_takes_even_the_longest_message(tmp_path: Path) -> None:
+    """It refuses an embed of more than 6,000 characters in all, however short each part is."""
+    about = message(server(tmp_path), text="t" * 9000, hint="h" * 9000)
+    (embed,) = forms.as_discord(replace(about, panel="p" * 9000))["embeds"]
+    (field,) = embed["fields"]
+    parts = (embed["description"], embed["footer"]["text"], field["name"], field["value"])
+    assert sum(map(len, parts)) <= 6000
