@@ -448,6 +448,7 @@ class Memory:
         self.open: set[str] = set()
         self.beside: set[str] = set()
         self.fine_at: datetime | None = None
+        self.made: str | None = None
         self._due: dict[tuple[int, datetime], datetime] = {}
 
     def looked(self, config: ServerConfig, at: datetime) -> Iterator[Told]:
@@ -471,7 +472,8 @@ class Memory:
             self.open, self.beside = set(), going_on
             if over:
                 yield "recovered", over, row.backup_uuid
-            if trouble is None:
+            if trouble is None and row.backup_uuid != self.made:  # a retry takes over what was told as made
+                self.made = row.backup_uuid
                 yield "done", (), row.backup_uuid
         known = self.beside if good else self.open
         if trouble is not None and (trouble not in known or trouble == "suspicious"):
