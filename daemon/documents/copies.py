@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from daemon.copies.prune import PruneResult
     from daemon.copies.run import CopyResult, ServerResult
     from daemon.copies.shelf import Shelf
+    from daemon.copies.verify import Verified
     from daemon.core.copies_prune import CopyVerdict
     from daemon.errors import BackupdError
 
@@ -23,6 +24,48 @@ class StoreSeen:
     config: "StoreConfig"
     shelves: "list[Shelf]"
     error: "BackupdError | None" = None
+
+
+@dataclass(frozen=True)
+class CopyVerified:
+    """One copy that was read back: what it was found to be, or why it could not be read."""
+
+    server: "ServerConfig"
+    store: str
+    manifest: "Manifest"
+    found: "Verified | None"
+    error: "BackupdError | None" = None
+
+    @property
+    def result(self) -> str:
+        """Good, bad, or failed."""
+        if self.found is None:
+            return "failed"
+        return "bad" if self.found.problems else "good"
+
+
+def verified(results: "Iterable[CopyVerified]") -> Document:
+    """`copies verify`: each copy that was read back."""
+    return {"copies": [_verified(one) for one in results]}
+
+
+def _verified(one: CopyVerified) -> Document:
+    contents = one.found.contents if one.found else None
+    problems, warnings = (one.found.problems, one.found.warnings) if one.found else ((), ())
+    return {
+        **_about(one.server),
+        "store": one.store,
+        "uuid": one.manifest.backup.uuid,
+        "name": one.manifest.backup.name,
+        "key": one.manifest.stored.key,
+        "result": one.result,
+        "level": None if one.result != "good" else "walked" if contents else "read",
+        "files": contents.files if contents else None,
+        "unpacked": contents.bytes if contents else None,
+        "problems": [{"code": problem.code, "text": problem.text} for problem in problems],
+        "warnings": [{"code": warning.code, "text": warning.text} for warning in warnings],
+        "error": _error(one.error),
+    }
 
 
 def listed(found: "Iterable[tuple[ServerConfig, Sequence[tuple[str, Shelf]]]]") -> Document:

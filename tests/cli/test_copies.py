@@ -223,6 +223,30 @@ def test_what_a_crash_left_is_cleared_by_the_second_look(
     assert not newest.exists()
 
 
+def test_copies_are_read_back_and_walked(cli: Cli, config: Path, identity: Path, tmp_path: Path) -> None:
+    """The newest in each store, or all; what is encrypted needs the private key to be walked."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    sealed = cli("--config", config, "copies", "verify", "--json")
+    assert sealed.code == 0, sealed.err
+    assert {one["store"]: one["level"] for one in sealed.json["copies"]} == {"nas": "walked", "offsite": "read"}
+    opened = cli("--config", config, "copies", "verify", "--all", "--identity", identity, "--json")
+    assert [one["level"] for one in opened.json["copies"]] == ["walked"] * 8
+    assert all(one["files"] > 0 for one in opened.json["copies"])
+
+
+def test_a_copy_that_was_tampered_with_is_found_when_it_is_read_back(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """The plain one and the encrypted one."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    for data in (max((tmp_path / "nas").rglob("*.tar.gz")), max((tmp_path / "offsite").rglob("*.age"))):
+        content = bytearray(data.read_bytes())
+        content[len(content) // 2] ^= 1
+        data.write_bytes(content)
+    ran = cli("--config", config, "copies", "verify", "--json")
+    assert ran.code == 4
+    assert [one["result"] for one in ran.json["copies"]] == ["bad", "bad"]
+    assert all("another SHA-256" in one["problems"][0]["text"] for one in ran.json["copies"])
+
+
 def test_check_writes_lists_reads_and_deletes_in_each_store(cli: Cli, config: Path, tmp_path: Path) -> None:
     """And leaves nothing behind; of a store that cannot be used it says what it could not."""
     ran = cli("--config", config, "check")

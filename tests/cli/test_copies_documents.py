@@ -7,14 +7,17 @@ from daemon.config.values import StoreConfig
 from daemon.copies.prune import PruneResult
 from daemon.copies.run import CopyResult, ServerResult
 from daemon.copies.shelf import Shelf
+from daemon.copies.verify import Verified
 from daemon.core.copies_found import Sighting
 from daemon.core.copies_prune import CopyVerdict, Pruning
 from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Reason
-from daemon.documents.copies import StoreSeen, copied, listed, pruned, scanned
+from daemon.documents.copies import CopyVerified, StoreSeen, copied, listed, pruned, scanned, verified
+from daemon.errors import ProblemCode
 from daemon.stores.errors import StoreFullError
 from daemon.stores.values import DirectoryLocation, StoreSettings
+from daemon.transfer.verify import Complaint, Contents
 from tests.config.support import loaded
 from tests.copies.support import BACKUP, KEY, SHA256, Told
 
@@ -116,4 +119,26 @@ def test_copies_prune(tmp_path: Path) -> None:
             },
             {**ABOUT, "store": "usb", **nothing},
         ],
+    }
+
+
+def test_copies_verify(tmp_path: Path) -> None:
+    """A good copy, a bad one, and one that could not be read."""
+    server, manifest = loaded(tmp_path).servers["survival"], Told().manifest()
+    bad = Verified(None, (Complaint(ProblemCode.CHECKSUM, "another sum"),))
+    results = [
+        CopyVerified(server, "nas", manifest, Verified(Contents(12, 4000, 15))),
+        CopyVerified(server, "nas", manifest, bad),
+        CopyVerified(server, "nas", manifest, None, FULL),
+    ]
+    one = {**ABOUT, "store": "nas", "uuid": BACKUP, "name": manifest.backup.name, "key": KEY}
+    unknown: dict[str, object] = {"level": None, "files": None, "unpacked": None, "warnings": []}
+    told = [{"code": "checksum", "text": "another sum"}]
+    good: dict[str, object] = {"level": "walked", "files": 12, "unpacked": 4000, "warnings": []}
+    assert verified(results) == {
+        "copies": [
+            {**one, **good, "result": "good", "problems": [], "error": None},
+            {**one, **unknown, "result": "bad", "problems": told, "error": None},
+            {**one, **unknown, "result": "failed", "problems": [], "error": TOLD},
+        ]
     }

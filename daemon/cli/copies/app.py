@@ -9,6 +9,10 @@ import typer
 from daemon.cli.options import Json, Server, Servers, settings
 
 Store = Annotated[str | None, typer.Option("--store", metavar="NAME", help="Only this store.")]
+Identity = Annotated[
+    Path | None,
+    typer.Option("--identity", metavar="FILE", help="Decrypt with the private key in this file, of age or SSH."),
+]
 
 copies_app = typer.Typer(help="Copy backups to stores, and fetch them back.", rich_markup_mode=None)
 
@@ -27,6 +31,22 @@ def run(context: typer.Context, servers: Servers = None, json: Json = False) -> 
     from daemon.cli.copies.run import run_copies
 
     return run_copies(settings(context), servers or (), as_json=json)
+
+
+@copies_app.command()
+def verify(
+    context: typer.Context,
+    *,
+    servers: Servers = None,
+    store: Store = None,
+    every: Annotated[bool, typer.Option("--all", help="All copies, not only the newest in each store.")] = False,
+    identity: Identity = None,
+    json: Json = False,
+) -> int:
+    """Read copies back to their end and check them; write nothing."""
+    from daemon.cli.copies.verify import VerifyOptions, verify_copies
+
+    return verify_copies(settings(context), servers or (), VerifyOptions(store, every, identity, json))
 
 
 @copies_app.command()
@@ -64,10 +84,7 @@ def fetch(
         str | None,
         typer.Option("--output", "-o", metavar="FILE|DIR|-", help="Target; '-' is stdout. Default: this folder."),
     ] = None,
-    identity: Annotated[
-        Path | None,
-        typer.Option("--identity", metavar="FILE", help="Decrypt with the private key in this file, of age or SSH."),
-    ] = None,
+    identity: Identity = None,
 ) -> int:
     """Fetch a copy from its store, checked against its manifest."""
     from daemon.cli.copies.fetch import FetchOptions, fetch_copy

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.cli.context import begin, server_named
-from daemon.cli.copies.places import shelves_of, stores_meant
+from daemon.cli.copies.places import identities_in, shelves_of, stores_meant
 from daemon.cli.discovered import cover
 from daemon.cli.options import Settings
 from daemon.cli.ui.output import say, write
 from daemon.cli.ui.progress import watching
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.age import read_identities
 from daemon.copies.errors import CopyError
 from daemon.copies.fetch import fetch_into, fetch_to
 from daemon.copies.manifest import Manifest
@@ -25,7 +24,6 @@ from daemon.transfer.errors import disk_error
 from daemon.transfer.names import file_names
 
 STDOUT = "-"
-LARGEST_IDENTITY = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
     server = server_named(config, name)
     manifests = _known(config, server, options.store)
     store, manifest = _chosen(manifests, copy)
-    identities = [] if options.identity is None else _identities(options.identity)
+    identities = [] if options.identity is None else identities_in(options.identity)
     async with open_store(config.stores[store].settings) as opened:
         if options.output == STDOUT:
             await fetch_to(opened, manifest, sys.stdout.buffer.write, identities)
@@ -82,15 +80,6 @@ def _chosen(manifests: list[tuple[str, Manifest]], wanted: str) -> tuple[str, Ma
         first.setdefault(manifest.backup.uuid, (store, manifest))
     backups = [manifest.as_copy().backup for _, manifest in first.values()]
     return first[choose(backups, first.keys(), wanted).uuid]
-
-
-def _identities(file: Path) -> list[object]:
-    try:
-        with file.open("rb") as opened:
-            return read_identities(opened.read(LARGEST_IDENTITY).decode())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise UsageError(f"the identity file {file} cannot be read: {reason}") from None
 
 
 def _path(manifests: list[Manifest], manifest: Manifest, options: FetchOptions) -> Path:

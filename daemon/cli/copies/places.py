@@ -5,9 +5,12 @@ from pathlib import Path
 from daemon.cli.arguments import unknown
 from daemon.clock import SystemClock
 from daemon.config.values import Config, StoreConfig
+from daemon.copies.age import read_identities
 from daemon.copies.shelves import Shelves
 from daemon.errors import UsageError
 from daemon.state.local.catalogue import Catalogue
+
+LARGEST_IDENTITY = 2**20
 
 
 def stores_meant(config: Config, name: str | None) -> list[StoreConfig]:
@@ -31,3 +34,13 @@ def catalogue_of(config: Config) -> Catalogue:
 def shelves_of(config: Config) -> Shelves:
     """Return what was last seen in the stores."""
     return Shelves(catalogue_of(config), SystemClock())
+
+
+def identities_in(file: Path) -> list[object]:
+    """Return the private keys in a file; UsageError where it cannot be read, EncryptionError where it holds none."""
+    try:
+        with file.open("rb") as opened:
+            return read_identities(opened.read(LARGEST_IDENTITY).decode())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"the identity file {file} cannot be read: {reason}") from None

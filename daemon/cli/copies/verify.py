@@ -1,0 +1,92 @@
+"""`copies verify`: copies read back from their stores and compared with their manifests."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.cli.context import begin, servers_named
+from daemon.cli.copies.places import identities_in, shelves_of, stores_meant
+from daemon.cli.discovered import cover
+from daemon.cli.options import Settings
+from daemon.cli.ui.output import say_error, write_json
+from daemon.cli.ui.progress import watching
+from daemon.cli.ui.tables import cell, show, table
+from daemon.config.values import Config, ServerConfig
+from daemon.copies.manifest import Manifest
+from daemon.copies.verify import verify_copy
+from daemon.core.units import format_size
+from daemon.documents.copies import CopyVerified, verified
+from daemon.errors import BackupdError, Exit
+from daemon.stores.open import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """What was asked for on the command line."""
+
+    store: str | None = None
+    every: bool = False
+    identity: Path | None = None
+    as_json: bool = False
+
+
+def verify_copies(settings: Settings, names: Sequence[str], options: VerifyOptions) -> int:
+    """Read back the newest copy of each server in each store, or all."""
+    return asyncio.run(_verify(settings, names, options))
+
+
+async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptions) -> int:
+    config = begin(settings)
+    stores = [one.name for one in stores_meant(config, options.store)]
+    covering = await cover(config, names)
+    identities = [] if options.identity is None else identities_in(options.identity)
+    shelves = shelves_of(config)
+    results = []
+    for server in servers_named(covering.config, names):
+        for store, shelf in shelves.known(stores, server.panel.name, server.id):
+            newest_first = [manifest for _, manifest in sorted(shelf.manifests.items(), reverse=True)]
+            for manifest in newest_first if options.every else newest_first[:1]:
+                results.append(await _looked_at(config, server, store, manifest, identities))  # noqa: PERF401 — awaited
+    if options.as_json:
+        write_json(verified(results))
+    else:
+        _show(results)
+    return covering.exit_code(_exit_code(results))
+
+
+async def _looked_at(
+    config: Config, server: ServerConfig, store: str, manifest: Manifest, identities: Sequence[object]
+) -> CopyVerified:
+    try:
+        async with open_store(config.stores[store].settings) as opened:
+            with watching(manifest.backup.name, manifest.stored.bytes) as listener:
+                listener.said(f"reading {format_size(manifest.stored.bytes)} from {store}")
+                found = await verify_copy(opened, manifest, identities, listener.moved)
+    except BackupdError as error:
+        say_error(error, about=f"{server.name}, {store}, {manifest.backup.name}")
+        return CopyVerified(server, store, manifest, None, error)
+    return CopyVerified(server, store, manifest, found)
+
+
+def _show(results: Sequence[CopyVerified]) -> None:
+    rows = []
+    notes = []
+    for one in results:
+        contents = one.found.contents if one.found else None
+        files = contents.files if contents else "-"
+        rows.append((one.server.name, one.store, one.manifest.backup.name, files, one.result))
+        complaints = (*one.found.problems, *one.found.warnings) if one.found else ()
+        notes += [cell(f"{one.manifest.backup.name} in {one.store}: {complaint.text}") for complaint in complaints]
+    if rows:
+        show(table(("server", "store", "backup", "files", "result"), rows, right=("files",)), *notes)
+    else:
+        show(cell("no copies were seen; `copies rescan` looks into the stores"))
+
+
+def _exit_code(results: Sequence[CopyVerified]) -> Exit:
+    """The contract's: 4 if all failed, 3 if any."""
+    bad = [one for one in results if one.result in {"bad", "failed"}]
+    if not bad:
+        return Exit.DONE
+    return Exit.FAILED if len(bad) == len(results) else Exit.SOME_FAILED

@@ -1,0 +1,63 @@
+"""One copy read back from its store, to the end, and compared with its manifest; nothing is written."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from daemon.copies.fetch import fetch_to
+from daemon.copies.manifest import Manifest
+from daemon.errors import ProblemCode
+from daemon.stores.base import Store
+from daemon.transfer.errors import WrongFileError
+from daemon.transfer.expected import Expected
+from daemon.transfer.verify import ArchiveReader, Complaint, Contents
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a copy was found to be. `contents` is None where the archive was not walked: it is encrypted, or damaged."""
+
+    contents: Contents | None
+    problems: tuple[Complaint, ...] = ()
+    warnings: tuple[Complaint, ...] = ()
+
+
+async def verify_copy(
+    store: Store, manifest: Manifest, identities: Sequence[object], moved: Callable[[int], None]
+) -> Verified:
+    """Read a copy, and walk its archive unless it is encrypted and there are no identities.
+
+    Raises StoreError and EncryptionError where it cannot be read.
+    """
+    if manifest.encryption is not None and not identities:
+        return await _sealed(store, manifest, moved)
+    told = manifest.backup
+    expected = Expected(told.bytes, told.checksum)
+    reader = ArchiveReader(expected.algorithm)
+
+    def take(piece: bytes) -> None:
+        reader.add(piece)
+        moved(reader.tally.size)
+
+    wrong: tuple[Complaint, ...] = ()
+    try:
+        await fetch_to(store, manifest, take, identities)
+    except WrongFileError as error:
+        wrong = (Complaint(ProblemCode.CHECKSUM, error.text),)
+    found = reader.finding(expected, None)
+    return Verified(found.contents, (*wrong, *found.problems), found.warnings)
+
+
+async def _sealed(store: Store, manifest: Manifest, moved: Callable[[int], None]) -> Verified:
+    """Read a copy as it is stored: what it holds only the private key can tell."""
+    come = 0
+
+    def take(piece: bytes) -> None:
+        nonlocal come
+        come += len(piece)
+        moved(come)
+
+    try:
+        await fetch_to(store, manifest, take, ())
+    except WrongFileError as error:
+        return Verified(None, (Complaint(ProblemCode.CHECKSUM, error.text),))
+    return Verified(None)
