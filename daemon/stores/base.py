@@ -4,7 +4,7 @@ Keys are relative to the store's own prefix. A *folder* is "" or a key with "/" 
 StoreError; an engine never repeats what may have been done, and a key that may not be one is a ValueError.
 
 Whole: an object has its name only from the moment when all its bytes are stored. What a kill leaves is `unfinished`.
-Two looks: `Unfinished` of the same value twice, 48 h apart by the caller's own clock, is dead.
+Two looks: `Unfinished` of the same value twice, 48 h apart by the caller's own clock, is dead (invariant 13).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
+
+from daemon.stores.errors import StoreTroubleError
 
 
 class Capability(StrEnum):
@@ -33,6 +35,13 @@ class Entry:
     key: str
     size: int
     modified: datetime
+
+
+def of_size(entry: Entry, size: int, store: str) -> Entry:
+    """Return what a store says that it has now; StoreTroubleError unless it has the bytes that were sent."""
+    if entry.size != size:
+        raise StoreTroubleError(f"{store}: {entry.key} has {entry.size} bytes, and {size} were stored")
+    return entry
 
 
 @dataclass(frozen=True, slots=True)

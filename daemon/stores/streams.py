@@ -62,3 +62,13 @@ async def blocks(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[Blo
                 held = bytearray()
     if held:
         yield held
+
+
+async def with_first(first: list[Block], rest: AsyncIterable[Block]) -> AsyncGenerator[Block, None]:
+    """Yield the one block that was taken from a stream, out of its list, then the rest of the stream.
+
+    A large block is given on and not held here, nor by the caller.
+    """
+    yield first.pop()
+    async for block in rest:
+        yield block

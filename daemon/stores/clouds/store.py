@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, TypeVar
 import obstore
 from obstore.store import ObjectStore
 
-from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished
+from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished, of_size
 from daemon.stores.clouds.trouble import translated
 from daemon.stores.errors import (
     ObjectExistsError,
     ObjectMissingError,
     StoreCutError,
     StoreError,
-    StoreTroubleError,
     StoreUnusableError,
 )
 from daemon.stores.keys import check_folder, check_key, is_key
 from daemon.stores.parts import begun_name, new_id, part_name, read_part
-from daemon.stores.streams import Block, RateLimit, blocks, exactly
+from daemon.stores.streams import Block, RateLimit, blocks, exactly, with_first
 
 if TYPE_CHECKING:
     from obstore import GetResult, ObjectMeta
@@ -72,11 +71,9 @@ class CloudStore:
                 put = obstore.put_async(self._opened, key, bytes(first), mode="create", use_multipart=False)
                 await self._call(what, put, END_SECONDS)
             else:
-                await self._put_parts(what, key, _with_first([first], pieces))
+                await self._put_parts(what, key, with_first([first], pieces))
         entry = (await self.head(key)).entry
-        if size is not None and entry.size != size:
-            raise StoreTroubleError(f"{self._name}: {key} has {entry.size} bytes, and {size} were stored")
-        return entry
+        return entry if size is None else of_size(entry, size, self._name)
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Read the object, or a range of it."""
@@ -216,13 +213,6 @@ async def _until(stopped: asyncio.Event, content: AsyncIterable[Block]) -> Async
 
 async def _next(pieces: AsyncIterator[P]) -> P | None:
     return await anext(pieces, None)
-
-
-async def _with_first(first: list[Block], rest: AsyncIterable[Block]) -> AsyncGenerator[Block, None]:
-    """What was taken from a stream, then the rest of it; nothing is held once it was given on."""
-    yield first.pop()
-    async for block in rest:
-        yield block
 
 
 def _folder_of(begun: Unfinished) -> str:

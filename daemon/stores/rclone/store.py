@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from daemon.core.units import read_rfc3339
-from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished
+from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished, of_size
 from daemon.stores.errors import (
     ObjectExistsError,
     ObjectMissingError,
     StoreCutError,
     StoreError,
-    StoreTroubleError,
     StoreUnusableError,
 )
 from daemon.stores.keys import check_folder, check_key, is_key
@@ -65,10 +64,7 @@ class RcloneStore:
             with suppress(StoreError):  # the first error is the one to tell
                 await self._remove(f"the unfinished {key} cannot be removed", part)
             raise
-        entry = (await self.head(key)).entry
-        if entry.size != sent:
-            raise StoreTroubleError(f"{self._name}: {key} has {entry.size} bytes, and {sent} were stored")
-        return entry
+        return of_size((await self.head(key)).entry, sent, self._name)
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Read what `rclone cat` prints."""

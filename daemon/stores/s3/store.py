@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from daemon.clock import Clock
-from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished
+from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished, of_size
 from daemon.stores.errors import (
     ObjectExistsError,
     ObjectLockedError,
@@ -33,7 +33,7 @@ from daemon.stores.s3.client import S3Client
 from daemon.stores.s3.http import Answer
 from daemon.stores.s3.refusal import BeyondError, UnsupportedError
 from daemon.stores.s3.upload import PartedUpload, part_size
-from daemon.stores.streams import Block, RateLimit, blocks, exactly
+from daemon.stores.streams import Block, RateLimit, blocks, exactly, with_first
 
 A = TypeVar("A")
 Write = Callable[[Mapping[str, str]], Awaitable[None]]
@@ -79,7 +79,7 @@ class S3Store:
             if len(first) < most:
                 sent = await self._put_whole(key, first, word, headers, checked=checked)
             else:
-                rest = _with_first([first], pieces)
+                rest = with_first([first], pieces)
                 del first  # it is held once, by what sends it
                 sent = await self._put_parts(key, rest, word, headers, checked=checked)
         return await self._stored(key, sent)
@@ -246,10 +246,7 @@ class S3Store:
             answer = await self._client.call(f"{self._name}: {key} cannot be looked at", "HEAD", self._prefix + key)
         except StorePermissionError:
             return Entry(key, size, self._clock.now())
-        entry = _entry(key, answer)
-        if entry.size != size:
-            raise StoreTroubleError(f"{self._name}: {key} has {entry.size} bytes, and {size} were stored")
-        return entry
+        return of_size(_entry(key, answer), size, self._name)
 
     async def _lock_of(self, key: str, answer: Answer) -> tuple[datetime | None, bool, bool]:
         """Until when an object is locked, whether it is held, and whether that is known.
@@ -301,13 +298,6 @@ class S3Store:
 
     def _is_ours(self, name: str) -> bool:
         return name.startswith(self._prefix) and is_key(name.removeprefix(self._prefix))
-
-
-async def _with_first(first: list[Block], rest: AsyncIterable[Block]) -> AsyncGenerator[Block, None]:
-    """What was taken from a stream, then the rest of it; nothing is held once it was given on."""
-    yield first.pop()
-    async for block in rest:
-        yield block
 
 
 def _lock_headers(until: datetime | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ import asyncssh
 from asyncssh import SFTPAttrs, SFTPClient, SFTPClientFile
 
 from daemon.files import FILE_MODE, FOLDER_MODE
-from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished
+from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished, of_size
 from daemon.stores.errors import (
     ObjectExistsError,
     ObjectMissingError,
@@ -78,10 +78,7 @@ class SftpStore:
             with suppress(StoreError):  # the first error is the one to tell
                 await self._call(f"the unfinished {key} cannot be removed", lambda sftp: sftp.remove(self._at(part)))
             raise
-        entry = (await self.head(key)).entry
-        if entry.size != sent:
-            raise StoreTroubleError(f"{self._name}: {key} has {entry.size} bytes, and {sent} were stored")
-        return entry
+        return of_size((await self.head(key)).entry, sent, self._name)
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Read the file, a block at a time."""
