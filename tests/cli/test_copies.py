@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.sandbox.records import State
-from tests.cli.conftest import Cli, Panel
+from tests.cli.conftest import Cli, Panel, interrupt
 from tests.copies.support import run
 from tests.fakes import FakeClock
 
@@ -157,6 +157,18 @@ def test_a_store_that_cannot_be_used_is_told_and_the_other_has_its_copies(
     (server,) = ran.json["servers"]
     assert [one["store"] for one in server["stores"]] == ["nas"]
     assert [one["result"] for one in server["copies"]] == ["done", "done"]
+
+
+@pytest.mark.usefixtures("no_ctrl_c")
+def test_ctrl_c_leaves_no_copy_that_looks_whole(cli: Cli, panel: Panel, config: Path, tmp_path: Path) -> None:
+    """What was copied before stays; what was begun is cleared away; the next run goes on."""
+    interrupt(panel, "download", skip=2)
+    ran = cli("--config", config, "copies", "run", "survival")
+    assert ran.code == 130
+    assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == len(list((tmp_path / "nas").rglob("*.json"))) < 6
+    assert not list(tmp_path.rglob("*.part"))
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
 
 
 def test_stores_are_listed_with_what_they_hold(cli: Cli, config: Path, tmp_path: Path) -> None:
