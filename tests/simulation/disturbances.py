@@ -71,7 +71,9 @@ class Upsets:
     def _race(self, kind: str, exchange: Exchange, *, random_delay: bool = False) -> None:
         simulation, rng = self._simulation, self._streams.get(kind)
         server = simulation.world.servers.get(exchange.server or "")
-        spared = simulation.faults.victim not in (None, exchange.server)
+        act, for_one = trouble.RACES[kind]
+        victim = simulation.faults.victim
+        spared = victim is not None and (not for_one or exchange.server != victim)
         if rng is None or simulation.calm or server is None or spared:
             return
         often = self._rates[kind] * (3 if exchange.call in {"create", "delete"} else 1)  # of those there are few
@@ -80,17 +82,17 @@ class Upsets:
         if not hit or backup is None:
             return
         if random_delay:
-            asyncio.get_running_loop().call_later(delay, self._meet, kind, server, backup)
+            asyncio.get_running_loop().call_later(delay, self._meet, kind, act, server, backup)
         else:
-            self._meet(kind, server, backup)
+            self._meet(kind, act, server, backup)
 
-    def _meet(self, kind: str, server: Server, backup: Backup) -> None:
+    def _meet(self, kind: str, act: trouble.Race, server: Server, backup: Backup) -> None:
         simulation = self._simulation
         if simulation.calm or server.uuid not in simulation.world.servers or backup.uuid not in server.backups:
             return
         simulation.world.settle()
         with suppress(trouble.NothingToDoError):
-            trouble.RACES[kind](simulation, server, backup, self._streams[kind])
+            act(simulation, server, backup, self._streams[kind])
             simulation.happened(kind)
 
     # Spells ----------------------------------------------------------------------------------------------------------

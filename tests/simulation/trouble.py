@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Thing = TypeVar("Thing")
 Spell = Callable[["Simulation", Server, random.Random], None]
+Race = Callable[["Simulation", Server, Backup, random.Random], None]
 
 PERMISSIONS = ("backup.read", "backup.create", "backup.delete", "backup.download", "backup.restore")
 SOMEBODY = "somebody"
@@ -484,12 +485,15 @@ def _another_leaves(sim: "Simulation", server: Server, backup: Backup, rng: rand
     asyncio.get_running_loop().call_later(HOUR, come_back)
 
 
-RACES: Mapping[str, Callable[["Simulation", Server, Backup, random.Random], None]] = {
-    "lock races with a reading": _locks,
-    "lock races with a DELETE": _locks,
-    "deletion races with a reading": _deletes,
-    "reload races with a DELETE": _keeps_more,
-    "panel goes down at a create": _panel_goes_down,
-    "server leaves while it queues": _another_leaves,
+RACES: Mapping[str, tuple[Race, bool]] = {
+    "lock races with a reading": (_locks, True),
+    "lock races with a DELETE": (_locks, True),
+    "deletion races with a reading": (_deletes, True),
+    "reload races with a DELETE": (_keeps_more, True),
+    "panel goes down at a create": (_panel_goes_down, False),
+    "server leaves while it queues": (_another_leaves, False),
 }
-"""Somebody acts between a request and what the daemon makes of its answer: see `Upsets.sent` and `answered`."""
+"""Somebody acts between a request and what the daemon makes of its answer: see `Upsets.sent` and `answered`.
+
+With whether it concerns that server alone.
+"""
