@@ -51,6 +51,8 @@ CIRCUMSTANCES = (
 )
 """What a run may be in, besides the kinds of trouble that can be switched off."""
 DOWNTIMES = (0.0, 5.0, 300.0, 3 * HOUR, 1.5 * DAY)
+NEW_POLICIES = 0.3
+"""How many of the policies are new: what is there was made by hand."""
 REST = 200.0
 """Seconds after the end in which the panel finishes what it was asked for."""
 
@@ -112,6 +114,7 @@ class Simulation:
         self.ears = Ears(lambda: self.checker)
         self.disk_full = self.disk_unreadable = self.receiver_down = False
         self.removed: set[str] = set()
+        self.wrong_dates: set[str] = set()
         self.daemon: Daemon | None = None
         self.daemons = 0
         self.processes: dict[str, Process] = {}
@@ -175,12 +178,13 @@ class Simulation:
 
     def _make_history(self, server: Server, spec: Spec) -> None:
         rng = self.scenario.stream(f"history of {spec.name}")
+        new_policy = self.scenario.stream(f"age of the policy of {spec.name}").random() < NEW_POLICIES
         for number in range(spec.history):
             age = timedelta(hours=(spec.history - number) * rng.choice((3, 8, 20)), minutes=rng.randrange(60))
             made = (self.world.now() - age).replace(microsecond=0)
             dice = rng.random()
             state = State.FAILED if dice < 0.25 else State.PENDING if dice < 0.3 else State.GOOD
-            ours = rng.random() < 0.8
+            ours = rng.random() < 0.8 and not new_policy
             self.world.add_backup(
                 server,
                 oracle.named(spec.policy, spec.name, made, number) if ours else "made by hand",

@@ -285,13 +285,7 @@ def panel_clock_jumps(sim: "Simulation", server: Server, rng: random.Random) -> 
 def panel_clock_jumps_by_months(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """The panel's machine comes up with another date; mostly somebody puts it right, in the calm days nobody does."""
     jump = timedelta(days=rng.choice((-1, 1)) * rng.randrange(30, 300))
-    sim.jump_panel(jump)
-
-    def put_right() -> None:
-        if not sim.calm:
-            sim.jump_panel(-jump)
-
-    asyncio.get_running_loop().call_later(rng.uniform(60, 9 * HOUR), put_right)
+    _until_put_right(sim, "the panel", sim.jump_panel, jump, rng)
 
 
 def both_clocks_jump(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -302,13 +296,27 @@ def both_clocks_jump(sim: "Simulation", server: Server, rng: random.Random) -> N
         sim.jump(by)
         sim.jump_panel(by)
 
+    _until_put_right(sim, "both", set_by, jump, rng)
+
+
+def _until_put_right(
+    sim: "Simulation", whose: str, set_by: Callable[[timedelta], None], jump: timedelta, rng: random.Random
+) -> None:
+    """Set a clock, and after some hours back, unless the calm days have begun; meanwhile it shows that other date.
+
+    Else each jump would begin rotations, each of these throw the dice again, and nothing but jumps be played.
+    """
+    seconds = rng.uniform(60, 9 * HOUR)
+    _only_if(whose not in sim.wrong_dates)
+    sim.wrong_dates.add(whose)
     set_by(jump)
 
     def put_right() -> None:
         if not sim.calm:
+            sim.wrong_dates.remove(whose)
             set_by(-jump)
 
-    asyncio.get_running_loop().call_later(rng.uniform(60, 9 * HOUR), put_right)
+    asyncio.get_running_loop().call_later(seconds, put_right)
 
 
 def disk_full(sim: "Simulation", server: Server, rng: random.Random) -> None:

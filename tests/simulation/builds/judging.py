@@ -24,7 +24,8 @@ import daemon.rotation.wait
 from daemon.core.brake import Brake
 from daemon.core.model import Backup, State, Verdict
 from daemon.core.names import Ownership
-from daemon.core.suspicion import AGREEING, Weighed
+from daemon.core.retention import Retention
+from daemon.core.suspicion import AGREEING, Guard, Weighed
 from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.rotation.gather import DatedListing
@@ -93,6 +94,11 @@ def _trusts_small_ones() -> AbstractContextManager[Any]:
 @broken("three small ones in a row are believed at once", "3", "5", insist={"world wiped": 0.4}, first=43)
 def _believes_small_ones_soon() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.suspicion._Side, "lasts", lambda side, _: len(side.row) >= AGREEING)
+
+
+@broken("what is made by hand is no measure for a new policy", "3", "5", insist={"world wiped": 1}, first=790)
+def _is_blind_while_a_policy_is_new() -> AbstractContextManager[Any]:
+    return PATCH(Retention, "guard", property(lambda by: Guard(by.suspicious, by.suspicious_for)))
 
 
 @broken("nothing stays from before a shrink", "3", "5", "live", insist={"world wiped": 0.4}, first=39)
