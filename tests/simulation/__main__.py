@@ -99,12 +99,10 @@ def _one(cut: Cut, *, verbose: bool) -> int:
 def _play(seeds: Sequence[int], workers: int, totals: "Totals", *, keep_going: bool) -> None:
     """Play and count them, tell the story of each that fails, and now and then how far it is."""
     told_at = CLOCK.monotonic()
-    for number, report in enumerate(_reports(seeds, workers), start=1):
+    for number, (report, story) in enumerate(_reports(seeds, workers), start=1):
         totals.add(report)
-        if report.violation is not None:
-            say(f"seed {report.seed} fails, and is cut down …")
-            cut, shorter = shrink(report)
-            say(told(shorter, cut))
+        if story:
+            say(story)
             if not keep_going:
                 break
         if CLOCK.monotonic() - told_at >= EVERY_SECONDS:
@@ -112,30 +110,36 @@ def _play(seeds: Sequence[int], workers: int, totals: "Totals", *, keep_going: b
             sys.stderr.write(f"{number} of {len(seeds)}, {len(totals.failures)} failed\n")
 
 
-def _reports(seeds: Iterable[int], workers: int) -> Iterator[Report]:
+Played = tuple[Report, str]
+"""What came of a seed, and its story where it fails."""
+
+
+def _reports(seeds: Iterable[int], workers: int) -> Iterator[Played]:
     """The reports as they come; never many more seeds in the queue than are worked at."""
     if workers <= 1:
-        yield from map(simulate, seeds)
+        yield from map(_played, seeds)
         return
     waiting = iter(seeds)
     with ProcessPoolExecutor(workers, initializer=gc.freeze) as pool:  # what is imported need not be looked at again
-        running: set[Future[Report]] = {pool.submit(_slim, seed) for seed in islice(waiting, workers * AHEAD)}
+        running: set[Future[Played]] = {pool.submit(_played, seed) for seed in islice(waiting, workers * AHEAD)}
         try:
             while running:
                 done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-                running |= {pool.submit(_slim, seed) for seed in islice(waiting, len(done))}
-                for future in sorted(done, key=lambda future: future.result().seed):
-                    yield future.result()
+                running |= {pool.submit(_played, seed) for seed in islice(waiting, len(done))}
+                yield from sorted((future.result() for future in done), key=lambda played: played[0].seed)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _slim(seed: int) -> Report:
-    """A report without the story where nobody will read it."""
+def _played(seed: int) -> Played:
+    """Play a seed, and cut it down where it fails: in the worker, so that the others go on. Its events stay there."""
     report = simulate(seed)
-    if report.violation is None:
-        report.story = []
-    return report
+    story = ""
+    if report.violation is not None:
+        cut, shorter = shrink(report)
+        story = told(shorter, cut)
+    report.story = []
+    return report, story
 
 
 class Totals:
