@@ -7,5 +7,6 @@ kill left of it. So these few calls are made here.
 sign      Signature Version 4, pure             http      one request over httpx, its only importer here
 refusal   from an answer to the error           client    signed, tried again, translated
 answers   what the service's XML says, pure     upload    an object of many parts
+locks     Object Lock, and the bucket's traits  open      which host has the bucket, and who signs
 store     the engine
 """

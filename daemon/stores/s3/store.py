@@ -1,14 +1,13 @@
 """The engine for S3: the contract, by calls to one bucket.
 
 Each object of ours carries a word that its upload made up. Where an answer was lost, and the next try is refused since
-something has the name, that word says whether it is our own (`_settled`).
+something has the name, that word says whether it is our own (`_under_condition`).
 """
 
 import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
@@ -23,7 +22,6 @@ from daemon.stores.errors import (
     StoreCutError,
     StoreError,
     StorePermissionError,
-    StoreRefusedError,
     StoreTroubleError,
 )
 from daemon.stores.keys import check_folder, check_key, is_key
@@ -31,6 +29,7 @@ from daemon.stores.s3 import answers
 from daemon.stores.s3.answers import Page, Upload
 from daemon.stores.s3.client import S3Client
 from daemon.stores.s3.http import Answer
+from daemon.stores.s3.locks import BucketLocks, lock_headers
 from daemon.stores.s3.refusal import BeyondError, UnsupportedError
 from daemon.stores.s3.upload import PartedUpload, part_size
 from daemon.stores.streams import Block, RateLimit, blocks, exactly, with_first
@@ -40,11 +39,7 @@ Write = Callable[[Mapping[str, str]], Awaitable[None]]
 
 PAGE = 1000
 _WORD = "x-amz-meta-upload"
-_UNTIL = "x-amz-object-lock-retain-until-date"
-_MODE = "x-amz-object-lock-mode"
-_HOLD = "x-amz-object-lock-legal-hold"
 _CONDITION = MappingProxyType({"if-none-match": "*"})
-_COMPLIANCE = "COMPLIANCE"  # nobody, not even the account's owner, deletes it before
 
 
 class S3Store:
@@ -56,7 +51,7 @@ class S3Store:
         self._prefix = prefix
         self._limit = limit
         self._clock = clock
-        self._traits: Traits | None = None
+        self._locks = BucketLocks(name, client)
         self._condition: Mapping[str, str] = _CONDITION
 
     @property
@@ -71,8 +66,8 @@ class S3Store:
         """Send it in one request, or in parts where it is larger than one."""
         await self._refuse_taken(check_key(key))
         word = secrets.token_hex(8)
-        headers = {_WORD: word} | _lock_headers(lock_until)
-        checked = lock_until is not None or (await self._known_traits()).lockable is not False
+        headers = {_WORD: word} | lock_headers(lock_until)
+        checked = lock_until is not None or await self._locks.possible() is not False
         most = part_size(size)
         async with aclosing(blocks(exactly(self._limit.over(content), size), most)) as pieces:
             first = await anext(pieces, b"")
@@ -118,7 +113,7 @@ class S3Store:
         """Ask for the object's headers; for its lock too, where the headers leave open whether there is one."""
         what = f"{self._name}: {key} cannot be looked at"
         answer = await self._client.call(what, "HEAD", self._prefix + check_key(key))
-        return Details(_entry(key, answer), *await self._lock_of(key, answer))
+        return Details(_entry(key, answer), *await self._locks.of(self._prefix + key, answer))
 
     async def delete(self, key: str) -> None:
         """Delete the object, unless it is locked: its bucket would hide it, and still keep it as an older version.
@@ -151,41 +146,16 @@ class S3Store:
         return True
 
     async def lock(self, key: str, until: datetime) -> None:
-        """Extend the object's retention in its own mode, or begin one that nobody can lift."""
-        what = f"{self._name}: {key} cannot be locked"
-        name = self._prefix + check_key(key)
-        answer = await self._client.call(what, "HEAD", name)
-        locked_until, _, _ = await self._lock_of(key, answer)
-        if locked_until and locked_until >= until:
-            return
-        body = answers.retention_wanted(answer.headers.get(_MODE, _COMPLIANCE), until)
-        await self._client.call(what, "PUT", name, query={"retention": ""}, body=body, checked=True)
+        """Extend the object's retention."""
+        await self._locks.extend(self._prefix + check_key(key), until)
 
     async def traits(self) -> Traits:
-        """Ask what the bucket's owner set up; a key that may not ask learns nothing."""
-        versions = await self._asked("versioning", answers.versioned)
-        locks = await self._asked("object-lock", answers.lock_traits, missing=Traits(lockable=False))
-        return replace(locks or Traits(), versioned=versions)
+        """Ask what the bucket's owner set up."""
+        return await self._locks.traits()
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.aclose()
-
-    async def _asked(self, setting: str, read: Callable[[bytes], A], *, missing: A | None = None) -> A | None:
-        """What the bucket says of one of its settings; None where it does not say, or has none of this kind."""
-        try:
-            answer = await self._client.call(f"{self._name}: ?{setting} cannot be read", "GET", query={setting: ""})
-        except ObjectMissingError:
-            return missing
-        except (StorePermissionError, StoreRefusedError):
-            return None
-        return read(answer.body)
-
-    async def _known_traits(self) -> Traits:
-        """The same as `traits`, asked once."""
-        if self._traits is None:
-            self._traits = await self.traits()
-        return self._traits
 
     def _refuse_locked(self, details: Details) -> None:
         until = details.locked_until
@@ -248,24 +218,6 @@ class S3Store:
             return Entry(key, size, self._clock.now())
         return of_size(_entry(key, answer), size, self._name)
 
-    async def _lock_of(self, key: str, answer: Answer) -> tuple[datetime | None, bool, bool]:
-        """Until when an object is locked, whether it is held, and whether that is known.
-
-        The headers show a lock only to a key that may read locks; so where they show none, it is asked for.
-        """
-        held = answer.headers.get(_HOLD, "").upper() == "ON"
-        if until := answer.headers.get(_UNTIL):
-            return answers.header_moment(until), held, True
-        lockable = (await self._known_traits()).lockable
-        if not lockable:
-            return None, held, lockable is False
-        what = f"{self._name}: the lock of {key} cannot be read"
-        try:
-            asked = await self._client.call(what, "GET", self._prefix + key, query={"retention": ""})
-        except ObjectMissingError:  # it has none
-            return None, held, True
-        return answers.retention(asked.body), held, True
-
     async def _begun(self, upload: Upload) -> Unfinished:
         return await self._look_at_parts(upload.key.removeprefix(self._prefix), upload.id, upload.begun)
 
@@ -298,10 +250,6 @@ class S3Store:
 
     def _is_ours(self, name: str) -> bool:
         return name.startswith(self._prefix) and is_key(name.removeprefix(self._prefix))
-
-
-def _lock_headers(until: datetime | None) -> dict[str, str]:
-    return {} if until is None else {_MODE: _COMPLIANCE, _UNTIL: answers.lock_moment(until)}
 
 
 def _entry(key: str, answer: Answer) -> Entry:
