@@ -172,7 +172,7 @@ def _gives_no_reason() -> AbstractContextManager[Any]:
 @broken("what is due to be deleted is refused", "live")
 def _refuses_to_delete() -> AbstractContextManager[Any]:
     async def delete_decided(run: Run, dated: DatedListing, decide: Any, **_: Any) -> bool:
-        if decide(run.config, dated.listing):
+        if await decide(run.config, dated.listing):
             raise Halt(Result.REFUSED, Problem(ProblemCode.CHANGING, "better not"))
         return True
 
