@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 import pytest
 from pydantic import SecretStr
@@ -61,15 +62,14 @@ def program(name: str, package: str) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, below those that the system gives to connections."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that nobody listens on, below those that the system gives to connections: nobody takes them meanwhile."""
+    found: list[int] = []
+    while len(set(found)) < count:
+        port = SystemRandom().randrange(12_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):  # another one listens there
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    return list(set(found))
 
 
 @contextmanager
