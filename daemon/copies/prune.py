@@ -57,8 +57,8 @@ class Pruner:
             shelf = await self._shelves.look(config.name, store, server.panel.name, uuid)
             copies = list(shelf.copies())
             going = self._decide(copies, server, config, accepted).deletions
-            locked = {copy.name.data: await _locked_until(store, copy) for copy in going}
-            copies = [replace(copy, locked_until=locked.get(copy.name.data)) for copy in copies]
+            looked = {copy.name.data: await _with_lock(store, copy) for copy in going}
+            copies = [looked.get(copy.name.data, copy) for copy in copies]
             result.decided = self._decide(copies, server, config, accepted)
             if not self._dry_run:
                 await self._delete(store, result, leftovers(shelf.loose, self._clock.now()))
@@ -90,15 +90,16 @@ class Pruner:
             result.cleared.append(key)
 
 
-async def _locked_until(store: Store, copy: Copy) -> datetime | None:
-    """When the later of the locks of data and manifest ends; None where there is none."""
+async def _with_lock(store: Store, copy: Copy) -> Copy:
+    """The copy, with what the store says of the locks of its data and its manifest."""
     if Capability.LOCK in store.lacks:
-        return None
-    ends = []
+        return copy
+    ends, known = [], True
     for key in (copy.name.data, copy.name.manifest):
         try:
             details = await store.head(key)
         except ObjectMissingError:
             continue
         ends += [NEVER] if details.held else [details.locked_until] if details.locked_until else []
-    return max(ends, default=None)
+        known &= details.lock_known
+    return replace(copy, locked_until=max(ends, default=None), lock_known=known)

@@ -17,6 +17,7 @@ from daemon.core.retention import Retention, judge
 from daemon.core.units import format_moment
 from daemon.errors import ProblemCode
 
+MAY_BE_LOCKED = "perhaps locked in the store: its key may not ask (s3:GetBucketObjectLockConfiguration)"
 FOREIGN = Reason("foreign", None, "written by another installation")
 
 
@@ -26,7 +27,7 @@ class Copy:
     data takes in the store.
 
     `verified` says that the panel's checksum agreed with the very bytes. `locked_until` is when the later of the locks
-    of data and manifest ends; None where there is none.
+    of data and manifest ends; None where there is none. `lock_known` is false if there may be one that cannot be read.
     """
 
     name: CopyName
@@ -35,6 +36,7 @@ class Copy:
     bytes: int
     verified: bool = True
     locked_until: datetime | None = None
+    lock_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,9 @@ def _as_backup(copy: Copy) -> Backup:
 
 def _until_unlocked(verdict: Verdict, copies: dict[str, Copy], now: datetime, retention: Retention) -> Verdict:
     """A deletion that a lock forbids is none: it waits for the lock's end, and is judged again then."""
-    until = copies[verdict.backup.uuid].locked_until
-    if verdict.action is not Action.DELETE or until is None or until <= now:
+    copy, until = copies[verdict.backup.uuid], copies[verdict.backup.uuid].locked_until
+    is_locked = until is not None and until > now
+    if verdict.action is not Action.DELETE or (copy.lock_known and not is_locked):
         return verdict
-    locked = Reason("locked", None, f"locked in the store until {format_moment(until, retention.zone)}")
-    return verdict._replace(action=Action.KEEP, reasons=(*verdict.reasons, locked))
+    text = f"locked in the store until {format_moment(until, retention.zone)}" if until and is_locked else MAY_BE_LOCKED
+    return verdict._replace(action=Action.KEEP, reasons=(*verdict.reasons, Reason("locked", None, text)))

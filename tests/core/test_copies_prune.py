@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
 from daemon.core.copies_layout import CopyName
-from daemon.core.copies_prune import Copy, Pruning, prune
+from daemon.core.copies_prune import MAY_BE_LOCKED, Copy, Pruning, prune
 from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup
@@ -79,6 +79,16 @@ def test_a_lock_that_has_not_ended_keeps_the_copy_and_says_until_when() -> None:
     assert texts == ["beyond the 2 newest backups", "locked in the store until 2026-04-02 12:00 UTC"]
     ended = [replace(row, locked_until=NOW) for row in rows]
     assert pruned(ended, "last=2").deletions == (ended[3], ended[2])
+
+
+def test_a_lock_that_may_not_be_read_keeps_the_copy_and_says_what_is_missing() -> None:
+    """It has no end that anybody knows; one that is known is told rather."""
+    rows = [replace(copy(good(NOW - days * DAY)), lock_known=False) for days in range(3)]
+    made = pruned(rows, "last=2")
+    assert made.deletions == ()
+    assert [reason.text for reason in made.verdicts[2].reasons][1:] == [MAY_BE_LOCKED]
+    locked = pruned([replace(row, locked_until=NOW + DAY) for row in rows], "last=2")
+    assert "until 2026-04-02" in locked.verdicts[2].reasons[1].text
 
 
 def test_what_the_panel_locked_is_pruned_as_any() -> None:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import httpx
@@ -47,6 +48,7 @@ ONE = "<Contents><Key>p/a</Key><Size>1</Size><LastModified>2026-04-01T04:00:00.0
 WHOLE = "<IsTruncated>false</IsTruncated>"
 MORE = "<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>"
 NO_LOCK = httpx.Response(404, text="<Error><Code>ObjectLockConfigurationNotFoundError</Code></Error>")
+VERSIONED = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
 BEGUN = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
 HEAD = {"content-length": "1", "last-modified": "Wed, 01 Apr 2026 04:00:00 GMT"}
 
@@ -357,10 +359,52 @@ async def test_a_part_without_its_etag_is_no_part(store: Store, parted: respx.Ro
 async def test_a_lock_that_may_not_be_read_is_not_taken_for_none(store: Store, service: respx.Router) -> None:
     """Where the bucket may have locks and the key may not ask, that is said."""
     service.get("/bucket/", params={"object-lock": ""}).respond(403, text=error("AccessDenied"))
+    service.get("/bucket/", params={"versioning": ""}).respond(text=VERSIONED)
     service.head("/bucket/p/a").respond(200, headers=HEAD)
+    deleted = service.delete("/bucket/p/a").respond(204)
     details = await store.head("a")
     assert (details.locked_until, details.lock_known) == (None, False)
-    assert await store.traits() == Traits(versioned=False)
+    assert await store.traits() == Traits(versioned=True)
+    with pytest.raises(StorePermissionError, match="a may be locked") as raised:
+        await store.delete("a")
+    assert "s3:GetBucketObjectLockConfiguration" in str(raised.value.hint)
+    assert not deleted.called
+
+
+@pytest.mark.parametrize(
+    ("locks", "versions"),
+    [
+        (httpx.Response(501, text=error("NotImplemented")), httpx.Response(403)),
+        (httpx.Response(403), httpx.Response(200, text="<VersioningConfiguration/>")),
+    ],
+    ids=["a service without locks", "a bucket without versions"],
+)
+async def test_a_bucket_that_plainly_has_no_locks_is_not_asked_for_any(
+    store: Store, service: respx.Router, locks: httpx.Response, versions: httpx.Response
+) -> None:
+    """Though its key may not ask for them."""
+    service.get("/bucket/", params={"object-lock": ""}).mock(return_value=locks)
+    service.get("/bucket/", params={"versioning": ""}).mock(return_value=versions)
+    service.head("/bucket/p/a").respond(200, headers=HEAD)
+    deleted = service.delete("/bucket/p/a").respond(204)
+    await store.delete("a")
+    assert deleted.called
+
+
+async def test_a_lock_ends_by_the_services_clock(store: Store, service: respx.Router, clock: FakeClock) -> None:
+    """Where ours turned out to be another: it runs 60 days ahead, and the lock has 30 to go."""
+    true = clock.now()
+    until = (true + timedelta(days=30)).isoformat()
+    clock.start += timedelta(days=60)
+    skewed = httpx.Response(
+        403, text=error("RequestTimeTooSkewed"), headers={"date": format_datetime(true, usegmt=True)}
+    )
+    page = httpx.Response(200, text=listing(WHOLE))
+    service.get("/bucket/", params={"list-type": "2"}).mock(side_effect=[skewed, page])
+    service.head("/bucket/p/a").respond(200, headers={**HEAD, "x-amz-object-lock-retain-until-date": until})
+    assert await store.list_all() == []
+    with pytest.raises(ObjectLockedError):
+        await store.delete("a")
 
 
 async def test_a_lock_that_the_headers_do_not_show_is_asked_for(store: Store, service: respx.Router) -> None:

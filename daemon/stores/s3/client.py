@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from types import MappingProxyType
 
@@ -97,6 +97,10 @@ class S3Client:
                     delay = BACKOFF.pause(attempt + 1, asked=_asked(body.answer))
             await self._clock.sleep(delay)
 
+    def now(self) -> datetime:
+        """Return the service's moment where it said that ours is another; else ours."""
+        return self._clock.now() + self._skew
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
@@ -105,7 +109,6 @@ class S3Client:
         self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], digest: str
     ) -> tuple[str, dict[str, str]]:
         path, parameters = encoded_path(f"{self._path}/{key}"), encoded_query(query)
-        now = self._clock.now() + self._skew
         signed = signed_headers(
             self._key,
             method,
@@ -114,7 +117,7 @@ class S3Client:
             query=parameters,
             headers=headers,
             body_sha256=digest,
-            now=now,
+            now=self.now(),
         )
         return f"{path}?{parameters}" if parameters else path, signed
 

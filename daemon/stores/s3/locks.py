@@ -14,6 +14,7 @@ from daemon.stores.errors import ObjectMissingError, StorePermissionError, Store
 from daemon.stores.s3 import answers
 from daemon.stores.s3.client import S3Client
 from daemon.stores.s3.http import Answer
+from daemon.stores.s3.refusal import UnsupportedError
 
 A = TypeVar("A")
 
@@ -40,6 +41,8 @@ class BucketLocks:
         """Ask what the bucket's owner set up; a key that may not ask learns nothing."""
         versions = await self._asked("versioning", answers.versioned)
         locks = await self._asked("object-lock", answers.lock_traits, missing=Traits(lockable=False))
+        if versions is False and locks is None:
+            locks = Traits(lockable=False)  # without versions there are no locks
         return replace(locks or Traits(), versioned=versions)
 
     async def possible(self) -> bool | None:
@@ -80,7 +83,7 @@ class BucketLocks:
         """What the bucket says of one of its settings; None where it does not say, or has none of this kind."""
         try:
             answer = await self._client.call(f"{self._store}: ?{setting} cannot be read", "GET", query={setting: ""})
-        except ObjectMissingError:
+        except (ObjectMissingError, UnsupportedError):
             return missing
         except (StorePermissionError, StoreRefusedError):
             return None

@@ -40,6 +40,7 @@ Write = Callable[[Mapping[str, str]], Awaitable[None]]
 PAGE = 1000
 _WORD = "x-amz-meta-upload"
 _CONDITION = MappingProxyType({"if-none-match": "*"})
+_MAY_ASK = "give the store's key s3:GetBucketObjectLockConfiguration, s3:GetObjectRetention and s3:GetObjectLegalHold"
 
 
 class S3Store:
@@ -118,7 +119,7 @@ class S3Store:
     async def delete(self, key: str) -> None:
         """Delete the object, unless it is locked: its bucket would hide it, and still keep it as an older version.
 
-        A key that may not look whether it is locked may not delete it either.
+        A key that may not look whether it is locked may not delete it either (StorePermissionError).
         """
         try:
             self._refuse_locked(await self.head(key))
@@ -158,10 +159,14 @@ class S3Store:
         await self._client.aclose()
 
     def _refuse_locked(self, details: Details) -> None:
-        until = details.locked_until
-        if details.held or (until and until > self._clock.now()):
+        """Refuse what is locked by the service's own clock, as far as that is known, and what may be locked."""
+        key, until = details.entry.key, details.locked_until
+        if details.held or (until and until > self._client.now()):
             end = until or "its hold is lifted"
-            raise ObjectLockedError(f"{self._name}: {details.entry.key} is locked until {end}", until=until)
+            raise ObjectLockedError(f"{self._name}: {key} is locked until {end}", until=until)
+        if not details.lock_known:
+            text = f"{self._name}: {key} may be locked, so it is not deleted: this key may not ask its bucket"
+            raise StorePermissionError(text, hint=_MAY_ASK)
 
     async def _refuse_taken(self, key: str) -> None:
         """Look before all of it is sent; a key that may not look is refused by the condition, at the end."""
