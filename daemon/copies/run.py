@@ -3,26 +3,27 @@
 A store that fails is left out for the rest of the run; the others go on (invariant 16).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.branch import Target
+from daemon.copies.clear import clear_lonely, clear_loose
+from daemon.copies.errors import CopyError
 from daemon.copies.make import Made, Origin, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
-from daemon.core.copies_found import leftovers
-from daemon.core.copies_layout import read_key
-from daemon.core.copies_wanted import Choice, choices, wanted
+from daemon.core.copies_layout import CopyName
+from daemon.core.copies_wanted import Choice, Taken, choices, wanted
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.errors import BackupdError
 from daemon.panel.client import PanelClient
 from daemon.stores.base import Store
-from daemon.stores.errors import ObjectExistsError, ObjectLockedError, StoreError
+from daemon.stores.errors import ObjectExistsError, StoreError
 from daemon.stores.open import open_store
 from daemon.transfer.receive import ProgressListener
 
@@ -42,16 +43,20 @@ class CopyResult:
 
 @dataclass(slots=True)
 class ServerResult:
-    """What came of one server: its copies, the newest backup first, and the stores that could not be used at all."""
+    """What came of one server: its copies, the newest backup first, and the stores that could not be used at all.
+
+    `problems` are, by store, what holds up none of the copies that it still wants.
+    """
 
     config: ServerConfig
     copies: list[CopyResult] = field(default_factory=list)
     troubles: dict[str, BackupdError] = field(default_factory=dict)
+    problems: list[tuple[str, BackupdError]] = field(default_factory=list)
     error: BackupdError | None = None
 
     @property
     def failed(self) -> bool:
-        """Whether anything went wrong."""
+        """Whether a copy is not there that should be."""
         return bool(self.error or self.troubles or any(copy.error for copy in self.copies))
 
 
@@ -82,11 +87,11 @@ class Copier:
         result = ServerResult(seen.config)
         async with AsyncExitStack() as held:
             opened: dict[str, Store] = {}
-            by_store: dict[str, tuple[Choice, ...]] = {}
+            by_store: dict[str, list[Choice]] = {}
             for name in seen.config.policy.copies:
                 try:
                     opened[name] = await held.enter_async_context(open_store(self._stores[name].settings))
-                    by_store[name] = await self._choices(seen, name, opened[name])
+                    by_store[name] = await self._choices(seen, name, opened[name], result)
                 except BackupdError as error:
                     result.troubles[name] = error
             for one in wanted(by_store):
@@ -95,13 +100,22 @@ class Copier:
                     await self._copy_one(seen, one.backup, targets, client, result)
         return result
 
-    async def _choices(self, seen: Looked, name: str, store: Store) -> tuple[Choice, ...]:
+    async def _choices(self, seen: Looked, name: str, store: Store, result: ServerResult) -> list[Choice]:
+        """What the store has, wants and refuses, without what a damaged copy is in the way of."""
         shelf = await self._shelves.look(name, store, seen.config.panel.name, seen.server.uuid)
-        for key in (*leftovers(shelf.loose, self._clock.now()), *_damaged(shelf, seen.verdicts)):
-            with suppress(ObjectLockedError):  # it stays until then; the copy says that something has its name
-                await store.delete(key)  # what is in the way of a copy, and is none itself
+        await clear_loose(store, shelf, self._clock.now())
         policy, now = seen.config.policy.retention, seen.listing.taken_at
-        return choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
+        chosen = choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
+        keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
+        cleared = await clear_lonely(store, shelf, keys.values(), self._installation, self._clock.now())
+        if damaged := shelf.damaged.keys() - cleared:
+            result.problems.append((name, _damaged(shelf, damaged)))
+        return [one for one in chosen if keys.get(one.backup.uuid) not in damaged]
+
+    def _key(self, seen: Looked, store: str, backup: Backup) -> str:
+        """The key of a backup's data in that store."""
+        encrypted = bool(self._stores[store].recipients)
+        return CopyName.of(seen.config.panel.name, seen.server.uuid, backup, encrypted=encrypted).data
 
     async def _copy_one(
         self, seen: Looked, backup: Backup, targets: Sequence[Target], client: PanelClient, result: ServerResult
@@ -129,13 +143,14 @@ class Copier:
             return await copy_backup(source, backup, origin, targets, self._clock)
 
 
-def _damaged(shelf: Shelf, verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """The keys of damaged copies that can be made anew, since the panel still has their backups: manifests first."""
-    there = {verdict.backup.uuid for verdict in verdicts if verdict.whole}
-    for data in shelf.damaged:
-        known = read_key(data)
-        if known is not None and known[0].backup in there:
-            yield from (known[0].manifest, data)
+def _damaged(shelf: Shelf, keys: Collection[str]) -> CopyError:
+    """What is to be said of damaged copies that stay as they are."""
+    first, *others = sorted(keys)
+    more = f", and {len(others)} more" if others else ""
+    return CopyError(f"damaged: {first}: {shelf.damaged[first]}{more}", hint=_BY_HAND)
+
+
+_BY_HAND = "look with `copies verify` for another good copy, then remove this one by hand: the next run copies it anew"
 
 
 def backups_on(shelf: Shelf) -> list[Backup]:

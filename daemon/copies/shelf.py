@@ -7,14 +7,14 @@ or an error, and a manifest that cannot be read makes no copy.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from daemon.copies.errors import ManifestError
 from daemon.copies.manifest import LARGEST, Manifest, read_manifest
-from daemon.core.copies_found import Condition, Found, Sighting, StoredObject, sightings, sort_out
+from daemon.core.copies_found import Condition, Found, Sighting, StoredObject, lonely, sightings, sort_out
 from daemon.core.copies_layout import MANIFEST, folder_of, read_folder
 from daemon.core.copies_prune import Copy
 from daemon.stores.base import Entry, Store
@@ -30,7 +30,8 @@ Stamp = tuple[int, datetime]
 class Shelf:
     """The whole copies of one server in one store, by the key of their data; what is damaged, in words; what is loose.
 
-    `seen_at` is when the store was listed, by our own clock. `stamps` are those of the manifests.
+    `seen_at` is when the store was listed, by our own clock. `stamps` are those of the manifests. `lonely` are the
+    damaged copies that are a manifest without data.
     """
 
     seen_at: datetime
@@ -38,6 +39,7 @@ class Shelf:
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
     loose: Mapping[str, Sighting] = field(default_factory=dict)
+    lonely: Mapping[str, Sighting] = field(default_factory=dict)
 
     def copies(self) -> tuple[Copy, ...]:
         """Return them as the core judges them, oldest first."""
@@ -45,8 +47,12 @@ class Shelf:
 
     def with_copy(self, manifest: Manifest) -> "Shelf":
         """The same with one more, which was just made."""
-        manifests = {**self.manifests, manifest.stored.key: manifest}
-        return Shelf(self.seen_at, manifests, self.stamps, self.damaged, self.loose)
+        key = manifest.stored.key
+        damaged = {other: text for other, text in self.damaged.items() if other != key}
+        return replace(self, manifests={**self.manifests, key: manifest}, damaged=damaged)
+
+
+_WrittenSighting = tuple[int, AwareDatetime | None, AwareDatetime]
 
 
 class _Written(BaseModel):
@@ -59,18 +65,19 @@ class _Written(BaseModel):
     manifests: dict[str, Manifest]
     stamps: dict[str, tuple[int, AwareDatetime]]
     damaged: dict[str, str]
-    loose: dict[str, tuple[int, AwareDatetime | None, AwareDatetime]]
+    loose: dict[str, _WrittenSighting]
+    lonely: dict[str, _WrittenSighting] = {}
 
 
 def write_shelf(shelf: Shelf) -> str:
     """Return the shelf as text."""
-    loose = {key: (one.size, one.modified, one.since) for key, one in shelf.loose.items()}
     return _Written(
         seen_at=shelf.seen_at,
         manifests=dict(shelf.manifests),
         stamps=dict(shelf.stamps),
         damaged=dict(shelf.damaged),
-        loose=loose,
+        loose=_written(shelf.loose),
+        lonely=_written(shelf.lonely),
     ).model_dump_json(by_alias=True)
 
 
@@ -82,8 +89,12 @@ def read_shelf(text: str | None) -> Shelf | None:
         known = _Written.model_validate_json(text)
     except ValidationError:
         return None
-    loose = {key: Sighting(*one) for key, one in known.loose.items()}
-    return Shelf(known.seen_at, known.manifests, known.stamps, known.damaged, loose)
+    loose, alone = ({key: Sighting(*one) for key, one in kept.items()} for kept in (known.loose, known.lonely))
+    return Shelf(known.seen_at, known.manifests, known.stamps, known.damaged, loose, alone)
+
+
+def _written(seen: Mapping[str, Sighting]) -> dict[str, _WrittenSighting]:
+    return {key: (one.size, one.modified, one.since) for key, one in seen.items()}
 
 
 async def look_into(
@@ -127,7 +138,8 @@ async def _sorted(
     whole = {one.name.data for one in found if one.condition is Condition.WHOLE}
     damaged = {one.name.data: one.text for one in found if one.condition is Condition.DAMAGED}
     loose = sightings(found, before.loose if before else {}, now, live=live)
-    return Shelf(now, {key: known[key] for key in sorted(whole)}, stamps, damaged, loose)
+    alone = lonely(found, before.lonely if before else {}, now)
+    return Shelf(now, {key: known[key] for key in sorted(whole)}, stamps, damaged, loose, alone)
 
 
 async def _read_all(store: Store, found: Sequence[Found]) -> dict[str, Manifest | None]:
@@ -136,19 +148,21 @@ async def _read_all(store: Store, found: Sequence[Found]) -> dict[str, Manifest 
 
     async def read(one: Found) -> tuple[str, Manifest | None]:
         async with turns:
-            return one.name.data, await _read(store, one)
+            size = one.manifest.size if one.manifest else 0
+            return one.name.data, await read_beside(store, one.name.data, size)
 
     return dict(await asyncio.gather(*map(read, found)))
 
 
-async def _read(store: Store, one: Found) -> Manifest | None:
-    if one.manifest is None or one.manifest.size > LARGEST:
+async def read_beside(store: Store, key: str, size: int) -> Manifest | None:
+    """Read the manifest of that size beside the data of that key; None where it is none of it; raises StoreError."""
+    if size > LARGEST:
         return None
     text = bytearray()
-    async with aclosing(store.get(one.manifest.key)) as pieces:
+    async with aclosing(store.get(key + MANIFEST)) as pieces:
         async for piece in pieces:
             text += piece
     try:
-        return read_manifest(bytes(text[: LARGEST + 1]), one.name.data)
+        return read_manifest(bytes(text[: LARGEST + 1]), key)
     except ManifestError:
         return None

@@ -107,6 +107,14 @@ def sightings(
     return {one.key: _sighting(one, before.get(one.key), now) for one in loose if one and one.key not in live}
 
 
+def lonely(found: Iterable[Found], before: Mapping[str, Sighting], now: datetime) -> dict[str, Sighting]:
+    """Given a listing, return the manifests without data in it, by the key of that data, and since when each has not
+    changed. `before` is what the look before this one returned.
+    """
+    alone = ((one.name.data, one.manifest) for one in found if one.data is None and one.manifest)
+    return {key: _sighting(manifest, before.get(key), now) for key, manifest in alone}
+
+
 def _sighting(one: StoredObject, before: Sighting | None, now: datetime) -> Sighting:
     if before is not None and (before.size, before.modified) == (one.size, one.modified):
         return before

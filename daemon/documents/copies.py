@@ -148,7 +148,9 @@ def _result(result: "ServerResult") -> Document:
     return {
         **_about(result.config),
         "copies": [_one(copy) for copy in result.copies],
-        "stores": [{"store": store, "error": _error(error)} for store, error in result.troubles.items()],
+        "stores": [
+            {"store": store, "error": _error(error)} for store, error in [*result.troubles.items(), *result.problems]
+        ],
         "error": _error(result.error),
     }
 

@@ -50,24 +50,61 @@ def test_what_is_good_is_copied_and_nothing_twice(cli: Cli, panel: Panel, config
     assert (again.code, again.json["servers"][0]["copies"]) == (0, [])
 
 
-@pytest.mark.parametrize("damage", ["its data is gone", "its data was cut", "its manifest is garbage"])
-def test_a_damaged_copy_is_made_anew_while_the_panel_has_its_backup(
-    cli: Cli, config: Path, tmp_path: Path, damage: str
+def test_a_manifest_whose_data_is_gone_is_replaced_at_the_second_look(
+    cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
 ) -> None:
-    """A store that lost an object, or what somebody did to it."""
+    """A store that lost an object: until two looks 48 hours apart agree, that is told, and nothing is copied."""
     assert cli("--config", config, "copies", "run", "survival").code == 0
     data = max((tmp_path / "nas").rglob("*.tar.gz"))
     whole = data.read_bytes()
-    if damage == "its data is gone":
-        data.unlink()
-    elif damage == "its data was cut":
-        data.write_bytes(whole[:-1])
-    else:
-        data.with_name(f"{data.name}.json").write_text("{}")
+    data.unlink()
+    first = cli("--config", config, "copies", "run", "survival")
+    assert (first.code, data.exists(), data.with_name(f"{data.name}.json").exists()) == (3, False, True)
+    assert "its data is gone" in first.err
+    clock.elapsed += timedelta(hours=49).total_seconds()
     ran = cli("--config", config, "copies", "run", "survival", "--json")
     assert ran.code == 0, ran.err
     assert [(one["store"], one["result"]) for one in ran.json["servers"][0]["copies"]] == [("nas", "done")]
     assert data.read_bytes() == whole
+    assert "its data is gone" not in cli("--config", config, "copies", "list", "survival").out
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", "a later version's manifest"])
+def test_a_damaged_copy_whose_data_stands_is_told_and_stays(
+    cli: Cli, config: Path, tmp_path: Path, clock: FakeClock, damage: str
+) -> None:
+    """It may be the last one; only a person can know, however often it is seen."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    data = max((tmp_path / "nas").rglob("*.tar.gz"))
+    manifest = data.with_name(f"{data.name}.json")
+    if damage == "cut":
+        data.write_bytes(data.read_bytes()[:-1])
+    else:
+        told = manifest.read_text()
+        manifest.write_text("{}" if damage == "garbage" else told.replace('"schema": 1', '"schema": 2'))
+    before = data.read_bytes(), manifest.read_bytes()
+    for _ in range(2):
+        ran = cli("--config", config, "copies", "run", "survival", "--json")
+        (server,) = ran.json["servers"]
+        assert (ran.code, server["copies"], server["stores"][0]["error"]["code"]) == (3, [], "copy")
+        assert "cannot be read, or tells another size" in ran.err
+        assert "by hand" in ran.err
+        assert (data.read_bytes(), manifest.read_bytes()) == before
+        clock.elapsed += timedelta(hours=49).total_seconds()
+
+
+def test_another_installation_s_manifest_stays_though_its_data_is_gone(
+    cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
+) -> None:
+    """Nothing is touched that somebody else wrote."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    (tmp_path / ".local").rename(tmp_path / "old")
+    data = max((tmp_path / "nas").rglob("*.tar.gz"))
+    data.unlink()
+    for _ in range(2):
+        assert cli("--config", config, "copies", "run", "survival").code == 3
+        assert data.with_name(f"{data.name}.json").exists()
+        clock.elapsed += timedelta(hours=49).total_seconds()
 
 
 def test_a_damaged_copy_stays_where_the_panel_has_its_backup_no_more(
@@ -78,7 +115,7 @@ def test_a_damaged_copy_stays_where_the_panel_has_its_backup_no_more(
     data = min((tmp_path / "nas").rglob("*.tar.gz"))
     data.write_bytes(data.read_bytes()[:-1])
     panel.survival.backups.clear()
-    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert cli("--config", config, "copies", "run", "survival").code == 3
     assert data.exists()
     assert "tells another size" in cli("--config", config, "copies", "list", "survival").out
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core.copies_found import Condition, Found, StoredObject, leftovers, sightings, sort_out
+from daemon.core.copies_found import Condition, Found, StoredObject, leftovers, lonely, sightings, sort_out
 from daemon.core.copies_layout import CopyName
 from tests.core.build import NOW, good
 from tests.core.test_copies_layout import BACKUP, SERVER
@@ -104,6 +104,15 @@ def test_whole_and_damaged_copies_and_live_ones_are_no_leftovers() -> None:
     whole, damaged = only([DATA, MANIFEST], {NAME.manifest: 1000}), only([MANIFEST], {})
     assert sightings([whole, damaged], {}, NOW) == {}
     assert sightings([only([DATA], {})], {}, NOW, live={NAME.data}) == {}
+
+
+def test_a_manifest_alone_may_go_after_48_hours_and_one_beside_data_never() -> None:
+    """Since when it stands so is told by the key of the data that is gone."""
+    alone, spoiled = only([MANIFEST], {}), only([DATA, MANIFEST], {NAME.manifest: None})
+    first = lonely([alone], {}, NOW)
+    second = lonely([alone], first, NOW + 48 * HOUR)
+    assert (leftovers(first, NOW), leftovers(second, NOW + 48 * HOUR)) == ((), (NAME.data,))
+    assert lonely([spoiled], first, NOW + 48 * HOUR) == {}
 
 
 def test_what_was_finished_since_is_seen_no_more() -> None:

@@ -55,7 +55,7 @@ async def _copied(config: Config, server: ServerConfig) -> ServerResult:
         result = await copier.copy(looked, client)
     finally:
         await client.aclose()
-    for store, error in result.troubles.items():
+    for store, error in (*result.troubles.items(), *result.problems):
         say_error(error, about=f"{server.name}, {store}")
     return result
 
@@ -82,6 +82,6 @@ def _exit_code(results: Sequence[ServerResult]) -> Exit:
     """The contract's: 4 if all failed, 3 if any."""
     failed = [result for result in results if result.failed]
     if not failed:
-        return Exit.DONE
+        return Exit.SOME_FAILED if any(result.problems for result in results) else Exit.DONE
     nothing = all(not any(copy.manifest for copy in result.copies) for result in results)
     return Exit.FAILED if len(failed) == len(results) and nothing else Exit.SOME_FAILED
