@@ -13,6 +13,7 @@ from daemon.copies.shelves import Shelves
 from daemon.core.brake import Brake
 from daemon.core.copies_found import leftovers
 from daemon.core.copies_prune import Copy, Pruning, prune
+from daemon.core.model import Action
 from daemon.errors import BackupdError
 from daemon.stores.base import Capability, Store
 from daemon.stores.errors import ObjectMissingError
@@ -56,7 +57,10 @@ class Pruner:
         try:
             shelf = await self._shelves.look(config.name, store, server.panel.name, uuid)
             copies = list(shelf.copies())
-            going = self._decide(copies, server, config, accepted).deletions
+            first = self._decide(copies, server, config, accepted)
+            going = [
+                one.copy for one in first.verdicts if one.action is Action.DELETE
+            ]  # the brake does not count locked
             looked = {copy.name.data: await _with_lock(store, copy) for copy in going}
             copies = [looked.get(copy.name.data, copy) for copy in copies]
             result.decided = self._decide(copies, server, config, accepted)
