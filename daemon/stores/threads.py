@@ -1,8 +1,14 @@
-"""Blocking calls of one store, in threads of its own: a mount that hangs takes no thread from anybody else."""
+"""Blocking calls of one store, in threads of its own: a mount that hangs takes no thread from anybody else.
+
+The threads are daemons, so that a call that never ends does not keep the process from ending.
+"""
 
 import asyncio
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from daemon.stores.errors import StoreUnreachableError
@@ -18,18 +24,59 @@ class StoreThreads:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._executor = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix=f"store-{name}")
+        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads: list[threading.Thread] = []
 
     async def run(self, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the call returns; StoreUnreachableError after so many seconds, while it may still be running."""
-        running = asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args, **kwargs))
+        """Return what the call returns; StoreUnreachableError after so many seconds, while it may still be running.
+
+        A call that nobody waits for any more is not begun.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def settle(take: Callable[[], None]) -> None:
+            if not done.done():
+                take()
+
+        def aside() -> None:
+            if done.done():
+                return
+            try:
+                result = call(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 — it is raised where it is waited for
+                take = partial(done.set_exception, error)
+            else:
+                take = partial(done.set_result, result)
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(settle, take)
+
+        self._put(aside)
         try:
             async with asyncio.timeout(seconds):
-                return await running
+                return await done
         except TimeoutError:
             failure = StoreUnreachableError(f"{self._name}: no answer within {seconds:g} s")
             raise failure from None
 
     def close(self) -> None:
-        """Take no further call; those that run go on to their end, unwaited."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """Let each thread end after the call that it is in, unwaited."""
+        for _ in self._threads:
+            self._waiting.put(None)
+
+    def _put(self, work: Callable[[], None]) -> None:
+        """Hand it to an idle thread, or to one more where none is."""
+        self._waiting.put(work)
+        if not self._idle.acquire(blocking=False) and len(self._threads) < MOST_THREADS:
+            name = f"store-{self._name}"
+            thread = threading.Thread(target=_work, args=(self._waiting, self._idle), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+
+def _work(waiting: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore) -> None:
+    while work := waiting.get():
+        work()
+        del work  # it holds what it worked on
+        idle.release()

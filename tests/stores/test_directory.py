@@ -4,6 +4,8 @@ import asyncio
 import errno
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -250,8 +252,33 @@ async def test_a_mount_that_hangs_is_given_up_and_takes_nothing_with_it(
         monkeypatch.setattr(store, "CALL_SECONDS", 20)
         back.set()
         await opened.put("main/uuid/other", content(b"x"))
-    opened._threads._executor.shutdown(wait=True)  # type: ignore[attr-defined]  # until what was given up has ended
+    for thread in opened._threads._threads:  # type: ignore[attr-defined]
+        thread.join()  # until what was given up has ended
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["other"]
+
+
+HANGING = """
+import asyncio, threading
+from daemon.stores.errors import StoreUnreachableError
+from daemon.stores.threads import StoreThreads
+
+async def main():
+    threads = StoreThreads("nas")
+    try:
+        await threads.run(0.05, threading.Event().wait)
+    except StoreUnreachableError as error:
+        print(error)
+    threads.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_mount_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    """A call that was given up may never come back."""
+    words = [sys.executable, "-c", HANGING]
+    ended = subprocess.run(words, check=True, capture_output=True, timeout=20, cwd=Path(__file__).parents[2])
+    assert ended.stdout == b"nas: no answer within 0.05 s\n"
 
 
 def test_a_part_that_was_given_up_before_it_began_makes_no_file(folder: Path) -> None:
