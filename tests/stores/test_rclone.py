@@ -83,6 +83,12 @@ def test_the_variables_of_its_configuration_go_with_it() -> None:
     assert process._environment(environ, Path("/f"))["RCLONE_CONFIG"] == "/f"
 
 
+def test_none_of_our_own_secrets_go_with_it() -> None:
+    """It is another's program, and other processes of this user can read its environment."""
+    ours = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": "ptlc_EXAMPLE", "CREDENTIALS_DIRECTORY": "/run/credentials/x"}
+    assert process._environment(ours | {"PATH": "a"}, None) == {"PATH": "a"}
+
+
 async def test_a_program_that_is_missing_is_said(
     rclone: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 Its arguments name a remote and a path and nothing else of the store's: secrets are in rclone's own configuration, whose
 path goes by the environment. No other variable of rclone's goes with it, since one such as RCLONE_MAX_SIZE would leave
-objects out of every listing. It is never asked to try the whole again, as a stream cannot be sent twice.
+objects out of every listing; and none of ours, which may hold the panels' keys and other stores' secrets. It is never asked to try the whole again, as a stream cannot be sent twice.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ STALL_SECONDS = 120.0  # for one call, or one step of a stream
 END_SECONDS = 600.0  # a service may take its time for the end of an upload
 _OPTIONS = ("--retries=1", "--low-level-retries=3", "--timeout=60s", "--contimeout=15s", "--ask-password=false")
 _MISSING = {3, 4}  # "directory not found", "file not found" (rclone's documentation, "Exit code")
+_OURS = ("PTERO_BACKUPD_", "CREDENTIALS_DIRECTORY")
 _LONGEST = 200
 _WORDS: tuple[tuple[str, type[StoreError], str | None], ...] = (
     (r"didn't find section|couldn't decrypt|config file", StoreUnusableError, "`rclone listremotes` shows the remotes"),
@@ -115,8 +116,9 @@ async def within(seconds: float, what: str, step: Awaitable[A]) -> A:
 
 
 def _environment(environ: Mapping[str, str], config: Path | None) -> dict[str, str]:
-    """The environment without rclone's variables, but for those that say where and how its configuration is read."""
+    """The environment without our variables, and of rclone's only those that say where and how its configuration is read."""
     kept = {name: value for name, value in environ.items() if not name.startswith("RCLONE_") or _is_of_config(name)}
+    kept = {name: value for name, value in kept.items() if not name.startswith(_OURS)}
     return kept | ({"RCLONE_CONFIG": str(config)} if config else {})
 
 
