@@ -146,10 +146,10 @@ async def test_a_name_that_is_taken_in_the_last_moment_stays_taken(
     folder = rclone.folder
     run = process.Rclone.run
 
-    async def overtaken(self: process.Rclone, what: str, *words: str) -> bytes:
+    async def overtaken(self: process.Rclone, what: str, *words: str, silent: float | None = None) -> bytes:
         if words[0] == "moveto":
             (folder / "world").write_bytes(b"another's")
-        return await run(self, what, *words)
+        return await run(self, what, *words, silent=silent)
 
     monkeypatch.setattr(process.Rclone, "run", overtaken)
     async with rclone.open() as opened:
@@ -192,12 +192,35 @@ async def test_a_program_that_hangs_is_given_up(
     """And killed, with the whole of what it holds."""
     monkeypatch.setattr(process, "STALL_SECONDS", 0.2)
     monkeypatch.setattr(store, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(store, "LIST_SECONDS", 0.2)
     false_rclone.write_text("#!/bin/sh\nexec sleep 1000\n")
     async with rclone.open() as opened:
         with pytest.raises(StoreUnreachableError, match="does not get on"):
             await opened.head("a")
         with pytest.raises(StoreUnreachableError, match="does not get on"):
+            await opened.list_all()
+        with pytest.raises(StoreUnreachableError, match="does not get on"):
             await read(opened, "a", start=5, end=10)
+
+
+async def test_a_move_and_a_listing_may_take_their_time(rclone: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service copies a large object before it has another name; a look at one has the usual deadline."""
+    given: dict[str, float | None] = {}
+    run = process.Rclone.run
+
+    async def noted(self: process.Rclone, what: str, *words: str, silent: float | None = None) -> bytes:
+        given[" ".join(words[:2])] = silent
+        return await run(self, what, *words, silent=silent)
+
+    monkeypatch.setattr(process.Rclone, "run", noted)
+    async with rclone.open() as opened:
+        await opened.put(KEY, content(b"x"))
+        assert await keys(opened) == [KEY]
+    assert given == {
+        "lsjson --stat": None,
+        "moveto --ignore-existing": store.MOVE_SECONDS,
+        "lsjson --recursive": store.LIST_SECONDS,
+    }
 
 
 async def test_a_program_that_stops_reading_says_why(rclone: Place, false_rclone: Path) -> None:

@@ -2,7 +2,8 @@
 
 Its arguments name a remote and a path and nothing else of the store's: secrets are in rclone's own configuration, whose
 path goes by the environment. No other variable of rclone's goes with it, since one such as RCLONE_MAX_SIZE would leave
-objects out of every listing; and none of ours, which may hold the panels' keys and other stores' secrets. It is never asked to try the whole again, as a stream cannot be sent twice.
+objects out of every listing; and none of ours, which may hold the panels' keys and other stores' secrets. It is never
+asked to try the whole again, as a stream cannot be sent twice.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from daemon.stores.errors import (
 
 A = TypeVar("A")
 
-STALL_SECONDS = 120.0  # for one call, or one step of a stream
+STALL_SECONDS = 120.0  # for one step of a stream, or until a call says the next of its answer
 END_SECONDS = 600.0  # a service may take its time for the end of an upload
 _OPTIONS = ("--retries=1", "--low-level-retries=3", "--timeout=60s", "--contimeout=15s", "--ask-password=false")
 _MISSING = {3, 4}  # "directory not found", "file not found" (rclone's documentation, "Exit code")
@@ -53,12 +54,17 @@ class Rclone:
         self._program = program
         self._config = config
 
-    async def run(self, what: str, *words: str) -> bytes:
-        """Run it to its end, and return what it prints; ObjectMissingError where it says that nothing is there."""
+    async def run(self, what: str, *words: str, silent: float | None = None) -> bytes:
+        """Run it to its end, and return what it prints; it may be silent for so many seconds (None: STALL_SECONDS).
+
+        ObjectMissingError where it says that nothing is there.
+        """
+        output = bytearray()
         async with self.started(what, *words) as running:
-            output = await within(STALL_SECONDS, what, _read_all(running))
+            while piece := await within(silent or STALL_SECONDS, what, _read(running)):
+                output += piece
             await self.ended(what, running)
-        return output
+        return bytes(output)
 
     @asynccontextmanager
     async def started(self, what: str, *words: str, feed: bool = False) -> AsyncGenerator["Running", None]:
@@ -116,7 +122,7 @@ async def within(seconds: float, what: str, step: Awaitable[A]) -> A:
 
 
 def _environment(environ: Mapping[str, str], config: Path | None) -> dict[str, str]:
-    """The environment without our variables, and of rclone's only those that say where and how its configuration is read."""
+    """The environment without our variables; of rclone's, only those that say how its configuration is read."""
     kept = {name: value for name, value in environ.items() if not name.startswith("RCLONE_") or _is_of_config(name)}
     kept = {name: value for name, value in kept.items() if not name.startswith(_OURS)}
     return kept | ({"RCLONE_CONFIG": str(config)} if config else {})
@@ -126,9 +132,9 @@ def _is_of_config(name: str) -> bool:
     return name == "RCLONE_CONFIG" or name.startswith(("RCLONE_CONFIG_", "RCLONE_PASSWORD_COMMAND"))
 
 
-async def _read_all(running: Running) -> bytes:
+async def _read(running: Running) -> bytes:
     assert running.process.stdout is not None  # noqa: S101 — it is a pipe
-    return await running.process.stdout.read()
+    return await running.process.stdout.read(2**16)
 
 
 async def _tail(process: Process) -> str:

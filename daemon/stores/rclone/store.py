@@ -25,6 +25,8 @@ from daemon.stores.rclone.process import STALL_SECONDS, Rclone, Running, within
 from daemon.stores.streams import RateLimit, blocks, exactly
 
 BLOCK = 2**18
+MOVE_SECONDS = 1200.0  # a service that cannot rename copies all of it
+LIST_SECONDS = 600.0  # until it prints more: a large folder of a slow service is printed when all of it is known
 NO_LOCKS = "rclone knows no locks"
 _LACKS = {
     Capability.ATOMIC_CREATE: "rclone looks whether a name is free and then takes it, in two steps",
@@ -143,7 +145,8 @@ class RcloneStore:
     async def _publish(self, what: str, part: str, key: str) -> None:
         """Move what was written to its name. Where that is taken, rclone leaves both, and says nothing."""
         await self._refuse_taken(key)
-        await self._rclone.run(what, "moveto", "--ignore-existing", self._root + part, self._root + key)
+        words = ("moveto", "--ignore-existing", self._root + part, self._root + key)
+        await self._rclone.run(what, *words, silent=MOVE_SECONDS)
         with suppress(ObjectMissingError):
             await self._stat(part)
             raise ObjectExistsError(f"{self._name}: {key} is there already")
@@ -169,7 +172,7 @@ class RcloneStore:
         """All that is in a folder and below it, by its path in the store; a folder that is not there has nothing."""
         words = ("lsjson", "--recursive", "--files-only", "--no-mimetype", _SERVERS_TIME, self._root + folder)
         try:
-            output = await self._rclone.run(f"{self._name} cannot be listed", *words)
+            output = await self._rclone.run(f"{self._name} cannot be listed", *words, silent=LIST_SECONDS)
         except ObjectMissingError:
             return []
         found = _json(output)
