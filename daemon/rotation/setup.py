@@ -87,7 +87,8 @@ async def _mend_journal(context: RotationContext) -> None:
             return
     await context.journal.close()
     context.journal, context.opening_trouble = await _open_journal(context.engine)
-    await context.opened_anew()
+    if context.opening_trouble is None:
+        await context.opened_anew()
 
 
 async def _lock_trouble(engine: Engine) -> StateError | None:

@@ -40,8 +40,10 @@ STATUS_SECONDS = 30.0
 READ_SECONDS = 30.0
 """After so long it is said that the configuration cannot be read; it is waited for all the same."""
 
-HELD_SECONDS = 30
-"""So long a start waits for a journal that another process holds, and then goes on without."""
+HELD_SECONDS = 30.0
+"""So long a start waits for a journal that another process holds, or whose disk hangs, and then goes on without:
+systemd allows a start 60 s.
+"""
 
 STOP_SECONDS = 45.0
 """What systemd is asked for when told to stop: the drain, the last alerts, and some to spare."""
@@ -90,16 +92,19 @@ class Service:
         if config is None:
             return
         engine = engine_for(config.state_dir, self._runner)
+        until = self._clock.monotonic() + HELD_SECONDS
         async with AsyncExitStack() as held:
             held.callback(engine.close)
             present = await held.enter_async_context(AsyncExitStack())
             other = await present.enter_async_context(engine.presence.known())
             if other is not None:
                 log.warning("another_daemon", process=other, state_dir=str(config.state_dir), consequence=SIDE_BY_SIDE)
-            await self._live(config, engine, present)
+            await self._live(config, engine, present, until)
 
-    async def _live(self, config: Config, engine: Engine, present: AsyncExitStack) -> None:
-        """Run from the first configuration to the end, known to other daemons by `present`."""
+    async def _live(self, config: Config, engine: Engine, present: AsyncExitStack, until: float) -> None:
+        """Run from the first configuration to the end, known to other daemons by `present`. A journal that is held is
+        waited for `until` then.
+        """
 
         async def be_known() -> None:
             await present.aclose()
@@ -107,7 +112,7 @@ class Service:
 
         context = await open_context(engine, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
         context.opened_anew = be_known
-        if await self._stopped_while_held(context):
+        if await self._stopped_while_held(context, until):
             await context.journal.close()
             return
         tracker = StatusTracker(context)
@@ -159,17 +164,24 @@ class Service:
                 return None
         return reading.result()
 
-    async def _stopped_while_held(self, context: RotationContext) -> bool:
+    async def _stopped_while_held(self, context: RotationContext, until: float) -> bool:
         """Wait, for a while, for a journal that another process holds; return whether we were told to stop."""
-        for second in range(HELD_SECONDS):
-            if not isinstance(context.opening_trouble, JournalBusyError):
-                return False
-            if second == 0:
-                log.warning("journal_waited_for", text=context.opening_trouble.text, seconds=HELD_SECONDS)
-            pause = asyncio.ensure_future(self._clock.sleep(1))
-            if await self._stopped_before(pause, None):
-                return True
+
+        async def look_again() -> None:
+            await self._clock.sleep(1)
             await mend_state(context)
+
+        said = False
+        while isinstance(context.opening_trouble, JournalBusyError) and (left := until - self._clock.monotonic()) > 0:
+            if not said:
+                log.warning("journal_waited_for", text=context.opening_trouble.text, seconds=round(left))
+                said = True
+            looking = asyncio.create_task(look_again(), name="waiting for the journal")
+            if await self._stopped_before(looking, None):
+                looking.cancel()
+                await asyncio.wait({looking})
+                return True
+            looking.result()
         return False
 
     async def _stopped_before(self, what: asyncio.Future[Any], bound: float | None) -> bool:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
-from daemon.errors import JournalBusyError
+from daemon.errors import JournalBusyError, StateError
 
 Result = TypeVar("Result")
 
@@ -38,6 +38,10 @@ class Runner(Protocol):
         """Return what `work` returns, and raise what it raises."""
         ...
 
+    async def give_back(self, work: Callable[[], object]) -> None:
+        """Do what gives something back, in its turn, however late that is. Raises no StateError."""
+        ...
+
     def close(self) -> None:
         """Do nothing more after the earlier calls."""
         ...
@@ -52,13 +56,19 @@ class Inline:
         """Return what `work` returns."""
         return work()
 
+    async def give_back(self, work: Callable[[], object]) -> None:
+        """Do it at once."""
+        with suppress(StateError):
+            await self.run(work)
+
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
 
 class Worker:
     """One thread, started with the first call, and again with the first after a close. It never keeps the process from
-    ending, even if the disk hangs.
+    ending, even if the disk hangs. While it hangs only the first calls wait for it: after one was given up, the others
+    fail at once until the disk answers. Otherwise hundreds of rotations would wait one after the other.
 
     `on_slow` is called once when a call takes long, and again only after one was quick.
     """
@@ -68,19 +78,50 @@ class Worker:
     def __init__(self, on_slow: Callable[[], None] = lambda: None) -> None:
         self._on_slow = on_slow
         self._said = False
+        self._hangs = False
         self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Return what `work` returns; raises JournalBusyError if that takes more than `ANSWER_SECONDS`.
+        """Return what `work` returns; raises JournalBusyError if that takes more than `ANSWER_SECONDS`, and at once
+        while an earlier call hangs.
 
-        Work that is cancelled meanwhile is done all the same.
+        Work that is cancelled meanwhile is done all the same; what is refused at once is not.
         """
+        if self._hangs:
+            raise _no_answer()
+        loop, done = asyncio.get_running_loop(), self._ask(work)
+        slow = loop.call_later(SLOW_SECONDS, self._say)
+        late = loop.call_later(ANSWER_SECONDS, self._give_up, done)
+        try:
+            return await done
+        finally:
+            slow.cancel()
+            late.cancel()
+            self._said = self._said and loop.time() > slow.when()
+
+    async def give_back(self, work: Callable[[], object]) -> None:
+        """Do what gives something back, in its turn; while the disk hangs, do not wait for that."""
+        if self._hangs:
+            self._ask(work).cancel()
+            return
+        with suppress(StateError):
+            await self.run(work)
+
+    def close(self) -> None:
+        """Let the thread end after the work that waits for it."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread, self._waiting, self._hangs = None, queue.SimpleQueue(), False
+
+    def _ask(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
+        """Let the thread do it in its turn, and return what will hold the result."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Result] = loop.create_future()
 
         def end(settle: Callable[[], None]) -> None:
-            if not done.done():  # nobody waits for it any more
+            self._hangs = False
+            if not done.done():  # otherwise nobody waits for it any more
                 settle()
 
         def aside() -> None:
@@ -93,21 +134,13 @@ class Worker:
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(end, settle)
 
-        slow = loop.call_later(SLOW_SECONDS, self._say)
-        late = loop.call_later(ANSWER_SECONDS, end, lambda: done.set_exception(_no_answer()))
-        try:
-            self._put(aside)
-            return await done
-        finally:
-            slow.cancel()
-            late.cancel()
-            self._said = self._said and loop.time() > slow.when()
+        self._put(aside)
+        return done
 
-    def close(self) -> None:
-        """Let the thread end after the work that waits for it."""
-        if self._thread is not None:
-            self._waiting.put(None)
-            self._thread, self._waiting = None, queue.SimpleQueue()
+    def _give_up(self, done: asyncio.Future[Result]) -> None:
+        if not done.done():
+            self._hangs = True
+            done.set_exception(_no_answer())
 
     def _put(self, work: Callable[[], None]) -> None:
         if self._thread is None:

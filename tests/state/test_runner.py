@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -76,13 +77,48 @@ async def test_a_disk_that_hangs_is_waited_for_no_longer_than_the_bound_and_told
     assert "does not answer" in str(ended[0])
     assert len(told) == 1
     answers.set()
-    assert await worker.run(lambda: 1) == 1
+    await answered(worker)
     answers.clear()
     with pytest.raises(JournalBusyError):
         await worker.run(answers.wait)
     answers.set()
     worker.close()
     assert len(told) == 2
+
+
+async def answered(worker: Worker) -> None:
+    """Wait until the worker takes calls again."""
+    for _ in range(500):
+        with suppress(JournalBusyError):
+            await worker.run(lambda: None)
+            return
+        await asyncio.sleep(0.01)  # noqa: TID251 — the thread has it in hand
+    raise AssertionError("it never answers")
+
+
+async def test_while_the_disk_hangs_all_calls_fail_at_once_but_what_is_given_back_is_done_in_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hundreds of rotations do not wait one after the other; a lock that was only just being taken ends."""
+    monkeypatch.setattr(runner, "ANSWER_SECONDS", 0.05)
+    worker, answers, done = Worker(), threading.Event(), list[str]()
+
+    def take() -> None:
+        answers.wait()
+        done.append("taken")
+
+    with pytest.raises(JournalBusyError):
+        await worker.run(take)
+    monkeypatch.setattr(runner, "ANSWER_SECONDS", 1000.0)
+    with pytest.raises(JournalBusyError):
+        await worker.run(lambda: done.append("refused"))
+    await worker.give_back(lambda: done.append("given back"))
+    await worker.give_back(lambda: 1 // 0)
+    assert done == []
+    answers.set()
+    await answered(worker)
+    worker.close()
+    assert done == ["taken", "given back"]
 
 
 async def test_a_worker_ends_with_its_last_call_and_begins_anew_if_it_is_asked_again() -> None:

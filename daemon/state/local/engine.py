@@ -28,7 +28,7 @@ def _done_by_runner(
 
     async def awaited(self: "AwaitedJournal", /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
         call: Callable[Given, Result] = getattr(self.sqlite, name)
-        return await self.run(lambda: call(*args, **kwargs))
+        return await self._runner.run(lambda: call(*args, **kwargs))
 
     return awaited
 
@@ -38,7 +38,7 @@ class AwaitedJournal:
 
     def __init__(self, sqlite: SqliteJournal, runner: Runner) -> None:
         self.sqlite = sqlite
-        self.run = runner.run
+        self._runner = runner
 
     @property
     def persistent(self) -> bool:
@@ -57,8 +57,7 @@ class AwaitedJournal:
 
     async def close(self) -> None:
         """Close the file; if the disk hangs, it ends with the process."""
-        with suppress(StateError):
-            await self.run(self.sqlite.close)
+        await self._runner.give_back(self.sqlite.close)
 
     look_after = _done_by_runner(SqliteJournal.look_after)
     probe = _done_by_runner(SqliteJournal.probe)
@@ -110,12 +109,17 @@ class LocalLocks:
             await self._runner.run(lambda: lock.enter_context(server_lock(self._folder, server_uuid)))
             yield
         finally:
-            with suppress(StateError):  # in its turn, since it may be cancelled while it is only just being taken
-                await self._runner.run(lock.close)
+            # In its turn, since it may be cancelled while it is only just being taken.
+            await self._runner.give_back(lock.close)
 
     async def is_held(self, server_uuid: str) -> bool:
-        """Return whether the server is known to be rotated now."""
-        return await self._runner.run(lambda: is_locked(self._folder, server_uuid))
+        """Return whether the server is known to be rotated now; not if the disk hangs.
+
+        Who rotates it then takes the lock first, and deletes nothing without.
+        """
+        with suppress(StateError):
+            return await self._runner.run(lambda: is_locked(self._folder, server_uuid))
+        return False
 
     async def check(self) -> None:
         """Find out whether locks can be made in the folder."""
@@ -132,16 +136,19 @@ class LocalPresence:
     @asynccontextmanager
     async def known(self) -> AsyncIterator[int | None]:
         """Be known as a daemon of the folder."""
-        present = ExitStack()
+        present, other = ExitStack(), None
         try:
-            yield await self._runner.run(lambda: present.enter_context(daemon_present(self._folder)))
-        finally:
             with suppress(StateError):
-                await self._runner.run(present.close)
+                other = await self._runner.run(lambda: present.enter_context(daemon_present(self._folder)))
+            yield other
+        finally:
+            await self._runner.give_back(present.close)
 
     async def daemon(self) -> int | None:
         """Return the process of a daemon that is known to run on the folder."""
-        return await self._runner.run(lambda: daemon_of(self._folder))
+        with suppress(StateError):
+            return await self._runner.run(lambda: daemon_of(self._folder))
+        return None
 
 
 class LocalEngine:
