@@ -10,7 +10,7 @@ age       encryption and decryption               source    where a backup's fil
 run       what a server's stores lack, copied     fetch     a copy back out of its store
 shelf     what a store holds of a server          shelves   the shelves that are remembered
 probe     whether a store can be used             prune     a store pruned by its own rules
-clear     what is in the way, and is no copy
+clear     what is in the way, and is no copy         alone     one run at a time for a server
 verify    a copy read back
 """
 

@@ -2,7 +2,8 @@
 
 CopyError             exit 4
 ├── ManifestError     what stands beside a copy's data is no manifest of it
-└── EncryptionError   it cannot be encrypted or decrypted: no extra, no such recipient, not this identity
+├── EncryptionError   it cannot be encrypted or decrypted: no extra, no such recipient, not this identity
+└── CopiesBusyError   3   another run makes or prunes this server's copies
 """
 
 from daemon.errors import BackupdError, Exit, ProblemCode
@@ -26,3 +27,11 @@ class EncryptionError(CopyError):
     """A copy cannot be encrypted or decrypted."""
 
     code = ProblemCode.ENCRYPTION
+
+
+class CopiesBusyError(CopyError):
+    """Another run makes or prunes the copies of this server."""
+
+    exit_code = Exit.SOME_FAILED  # by the contract: skipped for a passing state
+    code = ProblemCode.BUSY
+    default_hint = "wait until the other `copies run` or `copies prune` has ended"

@@ -25,7 +25,7 @@ from daemon.copies.one_pass import Passed, pass_to_all
 from daemon.core.copies_layout import CopyName
 from daemon.core.model import Backup
 from daemon.errors import BackupdError
-from daemon.stores.errors import StoreError
+from daemon.stores.errors import ObjectExistsError, StoreError
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import Source
 
@@ -67,6 +67,8 @@ async def copy_backup(source: Source, backup: Backup, origin: Origin, targets: S
             manifests[branch.target.name] = await _finish(
                 branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock
             )
+        except ObjectExistsError as error:  # another has finished the same copy: the data is no longer ours alone
+            errors[branch.target.name] = error
         except BackupdError as error:
             errors[branch.target.name] = error
             with suppress(StoreError):

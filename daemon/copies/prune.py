@@ -4,17 +4,20 @@ What must hold (invariant 15): the listing is whole and of this moment; of each 
 of data and manifest are read before either goes; nothing is touched that another installation wrote.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
+from daemon.copies.alone import alone
 from daemon.copies.shelves import Shelves
 from daemon.core.brake import Brake
 from daemon.core.copies_found import leftovers
 from daemon.core.copies_prune import Copy, Pruning, prune
 from daemon.core.model import Action
 from daemon.errors import BackupdError
+from daemon.state.base import Locks
 from daemon.stores.base import Capability, Store
 from daemon.stores.errors import ObjectMissingError
 
@@ -43,8 +46,9 @@ class PruneResult:
 class Pruner:
     """Prunes stores, one server after the other; with `dry_run` it only decides."""
 
-    def __init__(self, shelves: Shelves, installation: str, clock: Clock, *, dry_run: bool) -> None:
+    def __init__(self, shelves: Shelves, installation: str, clock: Clock, *, locks: Locks, dry_run: bool) -> None:
         self._shelves = shelves
+        self._locks = locks
         self._installation = installation
         self._clock = clock
         self._dry_run = dry_run
@@ -55,21 +59,26 @@ class Pruner:
         """Prune what a store holds of the server with that uuid; errors of the store are told in the result."""
         result = PruneResult(server, config.name)
         try:
-            shelf = await self._shelves.look(config.name, store, server.panel.name, uuid)
-            copies = list(shelf.copies())
-            first = self._decide(copies, server, config, accepted)
-            going = [
-                one.copy for one in first.verdicts if one.action is Action.DELETE
-            ]  # the brake does not count locked
-            looked = {copy.name.data: await _with_lock(store, copy) for copy in going}
-            copies = [looked.get(copy.name.data, copy) for copy in copies]
-            result.decided = self._decide(copies, server, config, accepted)
-            if not self._dry_run:
-                await self._delete(store, result, leftovers(shelf.loose, self._clock.now()))
-                await self._shelves.look(config.name, store, server.panel.name, uuid)
+            async with nullcontext() if self._dry_run else alone(self._locks, uuid):
+                await self._prune(result, uuid, config, store, accepted)
         except BackupdError as error:
             result.error = error
         return result
+
+    async def _prune(
+        self, result: PruneResult, uuid: str, config: StoreConfig, store: Store, accepted: frozenset[str]
+    ) -> None:
+        server = result.server
+        shelf = await self._shelves.look(config.name, store, server.panel.name, uuid)
+        copies = list(shelf.copies())
+        first = self._decide(copies, server, config, accepted)
+        going = [one.copy for one in first.verdicts if one.action is Action.DELETE]  # the brake does not count locked
+        looked = {copy.name.data: await _with_lock(store, copy) for copy in going}
+        copies = [looked.get(copy.name.data, copy) for copy in copies]
+        result.decided = self._decide(copies, server, config, accepted)
+        if not self._dry_run:
+            await self._delete(store, result, leftovers(shelf.loose, self._clock.now()))
+            await self._shelves.look(config.name, store, server.panel.name, uuid)
 
     def _decide(
         self, copies: list[Copy], server: ServerConfig, config: StoreConfig, accepted: frozenset[str]

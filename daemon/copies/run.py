@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
+from daemon.copies.alone import alone
 from daemon.copies.branch import Target
 from daemon.copies.clear import clear_lonely, clear_loose
 from daemon.copies.errors import CopyError
@@ -22,6 +23,7 @@ from daemon.core.copies_wanted import Choice, Taken, choices, wanted
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.errors import BackupdError
 from daemon.panel.client import PanelClient
+from daemon.state.base import Locks
 from daemon.stores.base import Store
 from daemon.stores.errors import ObjectExistsError, StoreError
 from daemon.stores.open import open_store
@@ -74,9 +76,17 @@ class Copier:
     """Copies servers' backups, one after the other."""
 
     def __init__(
-        self, stores: Mapping[str, StoreConfig], shelves: Shelves, installation: str, clock: Clock, watch: Watch
+        self,
+        stores: Mapping[str, StoreConfig],
+        shelves: Shelves,
+        installation: str,
+        clock: Clock,
+        watch: Watch,
+        *,
+        locks: Locks,
     ) -> None:
         self._stores = stores
+        self._locks = locks
         self._shelves = shelves
         self._installation = installation
         self._clock = clock
@@ -85,6 +95,14 @@ class Copier:
     async def copy(self, seen: Looked, client: PanelClient) -> ServerResult:
         """Copy what the server's stores want of what its panel has; nothing is raised but what is a bug."""
         result = ServerResult(seen.config)
+        try:
+            async with alone(self._locks, seen.server.uuid):
+                await self._copy_all(seen, client, result)
+        except BackupdError as error:
+            result.error = error
+        return result
+
+    async def _copy_all(self, seen: Looked, client: PanelClient, result: ServerResult) -> None:
         async with AsyncExitStack() as held:
             opened: dict[str, Store] = {}
             by_store: dict[str, list[Choice]] = {}
@@ -98,7 +116,6 @@ class Copier:
                 if stores := [name for name in one.stores if name not in result.troubles]:
                     targets = [Target(name, opened[name], self._stores[name].recipients) for name in stores]
                     await self._copy_one(seen, one.backup, targets, client, result)
-        return result
 
     async def _choices(self, seen: Looked, name: str, store: Store, result: ServerResult) -> list[Choice]:
         """What the store has, wants and refuses, without what a damaged copy is in the way of."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.sandbox.records import State
+from daemon.state.local.locks import server_lock
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.copies.support import run
 from tests.fakes import FakeClock
@@ -234,6 +235,24 @@ def test_a_store_is_pruned_by_its_own_rules_whatever_the_panel_has(
     assert [tmp_path / "nas" / key for key in nas["deleted"]] == before[:2]
     assert sorted((tmp_path / "nas").rglob("*.tar.gz")) == before[2:]
     assert sorted((tmp_path / "nas").rglob("*.json")) == [path.with_name(f"{path.name}.json") for path in before[2:]]
+
+
+def test_a_server_whose_copies_another_run_makes_or_prunes_is_left_out(
+    cli: Cli, panel: Panel, config: Path, tmp_path: Path
+) -> None:
+    """Exit 3, with what to do; a rotation is another matter, and a dry run changes nothing."""
+    state = tmp_path / ".local/state/ptero-backupd"
+    with server_lock(state, panel.survival.uuid):
+        assert cli("--config", config, "copies", "run", "survival").code == 0
+    before = sorted((tmp_path / "nas").rglob("*"))
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
+    with server_lock(state, f"copies-{panel.survival.uuid}"):
+        for words in (("copies", "run", "survival"), ("copies", "prune", "--store", "nas")):
+            ran = cli("--config", config, *words)
+            assert ran.code == 3
+            assert "made or pruned already by another run" in ran.err
+        assert cli("--config", config, "copies", "prune", "--dry-run").code == 0
+    assert sorted((tmp_path / "nas").rglob("*")) == before
 
 
 def test_the_brake_holds_a_prune_that_would_delete_too_much(cli: Cli, config: Path, tmp_path: Path) -> None:

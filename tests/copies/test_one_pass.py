@@ -162,6 +162,18 @@ async def test_data_whose_manifest_cannot_be_written_is_taken_away_again(rig: Ri
     assert rig.files("nas") == []
 
 
+async def test_data_beside_another_s_manifest_stays(rig: Rig) -> None:
+    """A run that overlaps was quicker: what stands there is its copy."""
+    key = await data_key(rig)
+    manifest = rig.folder / "nas" / f"{key}.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("another's")
+    made = await rig.copy(await rig.target("nas"))
+    assert isinstance(made.errors["nas"], ObjectExistsError)
+    assert rig.files("nas") == [key, f"{key}.json"]
+    assert manifest.read_text() == "another's"
+
+
 async def test_a_store_that_has_fewer_bytes_than_it_was_given_has_no_copy(rig: Rig) -> None:
     """However content it was: no manifest is written."""
     made = await rig.copy(faulty(rig, "liar", lies=True))

@@ -11,6 +11,7 @@ from daemon.copies.prune import Pruner, PruneResult
 from daemon.core.copies_prune import Copy
 from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
+from daemon.state.memory import MemoryLocks
 from daemon.stores.base import Details, Entry
 from tests.core.build import OURS, good, retention
 from tests.core.test_copies_prune import US, copy
@@ -47,7 +48,7 @@ async def pruned(clock: FakeClock, store: LockingStore, copies: list[Copy], keep
     async def look(*where: object) -> Any:
         return SimpleNamespace(copies=lambda: copies, loose={})
 
-    pruner = Pruner(cast("Any", SimpleNamespace(look=look)), US, clock, dry_run=False)
+    pruner = Pruner(cast("Any", SimpleNamespace(look=look)), US, clock, locks=MemoryLocks(), dry_run=False)
     policy = SimpleNamespace(retention=retention("last=1"))
     server = SimpleNamespace(policy=policy, ownership=OURS, panel=SimpleNamespace(name="main"))
     config = SimpleNamespace(name="vault", rules=StoreRules("vault", Keep.parse(keep)), max_deletions=10)

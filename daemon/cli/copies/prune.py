@@ -11,6 +11,7 @@ from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig, StoreConfig
+from daemon.copies.errors import CopiesBusyError
 from daemon.copies.prune import Pruner, PruneResult
 from daemon.core.model import Action
 from daemon.documents.copies import pruned
@@ -29,7 +30,10 @@ async def _prune(settings: Settings, names: Sequence[str], *, store: str | None,
     stores = stores_meant(config, store)
     covering = await cover(config, names)
     servers = servers_named(covering.config, names)
-    pruner = Pruner(shelves_of(config), catalogue_of(config).installation(), SystemClock(), dry_run=dry_run)
+    locks = engine_for(config.state_dir).locks
+    pruner = Pruner(
+        shelves_of(config), catalogue_of(config).installation(), SystemClock(), locks=locks, dry_run=dry_run
+    )
     results = [result for one in stores for result in await _in_store(config, one, servers, pruner)]
     if as_json:
         write_json(pruned(results, dry_run=dry_run))
@@ -84,4 +88,5 @@ def _exit_code(results: Sequence[PruneResult]) -> Exit:
     failed = [result for result in results if result.error]
     if not failed:
         return Exit.DONE
-    return Exit.FAILED if len(failed) == len(results) else Exit.SOME_FAILED
+    busy = any(isinstance(result.error, CopiesBusyError) for result in failed)
+    return Exit.FAILED if len(failed) == len(results) and not busy else Exit.SOME_FAILED

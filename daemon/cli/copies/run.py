@@ -13,12 +13,14 @@ from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
+from daemon.copies.errors import CopiesBusyError
 from daemon.copies.run import Copier, Looked, ServerResult
 from daemon.core.units import format_size
 from daemon.documents.copies import copied
 from daemon.errors import Exit
 from daemon.operations.rotations import Failed, preview_servers
 from daemon.rotation.setup import open_client
+from daemon.state import engine_for
 from daemon.transfer.receive import ProgressListener
 
 
@@ -49,12 +51,15 @@ async def _copied(config: Config, server: ServerConfig) -> ServerResult:
         say_error(seen.error, about=server.name)
         return ServerResult(server, error=seen.error)
     looked = Looked(seen.config, seen.server, seen.listing, seen.plan.verdicts)
-    copier = Copier(config.stores, shelves_of(config), catalogue_of(config).installation(), clock, _watched)
+    installation, locks = catalogue_of(config).installation(), engine_for(config.state_dir).locks
+    copier = Copier(config.stores, shelves_of(config), installation, clock, _watched, locks=locks)
     client = open_client(server.panel, clock, say)
     try:
         result = await copier.copy(looked, client)
     finally:
         await client.aclose()
+    if result.error is not None:
+        say_error(result.error, about=server.name)
     for store, error in (*result.troubles.items(), *result.problems):
         say_error(error, about=f"{server.name}, {store}")
     return result
@@ -79,9 +84,10 @@ def _show(result: ServerResult) -> None:
 
 
 def _exit_code(results: Sequence[ServerResult]) -> Exit:
-    """The contract's: 4 if all failed, 3 if any."""
+    """The contract's: 4 if all failed, 3 if any, or if another run was at it."""
     failed = [result for result in results if result.failed]
     if not failed:
         return Exit.SOME_FAILED if any(result.problems for result in results) else Exit.DONE
     nothing = all(not any(copy.manifest for copy in result.copies) for result in results)
-    return Exit.FAILED if len(failed) == len(results) and nothing else Exit.SOME_FAILED
+    busy = any(isinstance(result.error, CopiesBusyError) for result in failed)
+    return Exit.FAILED if len(failed) == len(results) and nothing and not busy else Exit.SOME_FAILED

@@ -1,0 +1,22 @@
+"""One at a time: the copies of a server are made or pruned by one task of one process.
+
+The lock is not the rotation's own, since a copy may take hours, and holds up no rotation (invariant 16).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from daemon.copies.errors import CopiesBusyError
+from daemon.errors import ServerBusyError
+from daemon.state.base import Locks
+
+
+@asynccontextmanager
+async def alone(locks: Locks, server_uuid: str) -> AsyncIterator[None]:
+    """Hold the lock of a server's copies; raises CopiesBusyError at once where another does, and StateError."""
+    async with AsyncExitStack() as held:
+        try:
+            await held.enter_async_context(locks.held(f"copies-{server_uuid.lower()}"))
+        except ServerBusyError:
+            raise CopiesBusyError("its copies are being made or pruned already by another run") from None
+        yield
