@@ -23,6 +23,14 @@ class _AbortedError(Exception):
     """The rest will not come."""
 
 
+def largest_encrypted(size: int, recipients: int) -> int:
+    """Return more bytes than so many take when they are encrypted for so many recipients.
+
+    age adds a header with a few lines for each, a nonce of 16 bytes, and 16 bytes to each 64 KiB (C2SP's age.md).
+    """
+    return size + 16 * (size // 2**16 + 2) + 1024 * (recipients + 1)
+
+
 def recipients_of(texts: Sequence[str]) -> list[object]:
     """Return age's recipients; EncryptionError for one that is none, or where the extra is missing."""
     pyrage = _library()

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from daemon.copies.age import Encryption
+from daemon.copies.age import Encryption, largest_encrypted
 from daemon.copies.channel import Channel, StalledError
 from daemon.copies.errors import CopyError
 from daemon.core.copies_layout import CopyName
@@ -43,7 +43,8 @@ class Branch:
         encrypted = bool(target.recipients)
         self._encryption = Encryption(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
         content = self._channel.pieces()
-        self._putting = asyncio.create_task(self._put(target.store, content, None if encrypted else size))
+        at_most = largest_encrypted(size, len(target.recipients)) if encrypted else size
+        self._putting = asyncio.create_task(self._put(target.store, content, None if encrypted else size, at_most))
 
     @property
     def alive(self) -> bool:
@@ -108,9 +109,11 @@ class Branch:
     def _drop(self, error: BackupdError) -> None:
         self.error = self.error or error
 
-    async def _put(self, store: Store, content: AsyncGenerator[bytes, None], size: int | None) -> Entry | None:
+    async def _put(
+        self, store: Store, content: AsyncGenerator[bytes, None], size: int | None, at_most: int
+    ) -> Entry | None:
         try:
-            return await store.put(self.name.data, content, size=size)
+            return await store.put(self.name.data, content, size=size, at_most=at_most)
         except BackupdError as error:
             self._drop(error)
             return None

@@ -93,11 +93,18 @@ class Store(Protocol):
         ...
 
     async def put(
-        self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, lock_until: datetime | None = None
+        self,
+        key: str,
+        content: AsyncIterable[bytes],
+        *,
+        size: int | None = None,
+        at_most: int | None = None,
+        lock_until: datetime | None = None,
     ) -> Entry:
         """Store the content under a name that is free, and return what stands there now.
 
         ObjectExistsError if something has the name. With `size`, in bytes, StoreCutError if it is not exactly that.
+        `at_most`, in bytes, is for a size that is not known: a service of parts has to know how large they must be.
         If the content raises, or the task is cancelled, what was begun is cleared away, and nothing has the name. After
         a transient error the object may be there all the same, since only the answer was lost: `head` says.
         `lock_until` locks the object from its first moment; StoreUnusableError where the engine cannot.

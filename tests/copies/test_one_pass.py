@@ -44,10 +44,18 @@ class Faulty(DirectoryStore):
     def __init__(self, name: str, root: Path, limit: RateLimit) -> None:
         super().__init__(name, root, limit)
         self.begun = asyncio.Event()
+        self.asked: list[tuple[int | None, int | None]] = []
 
     async def put(
-        self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, lock_until: datetime | None = None
+        self,
+        key: str,
+        content: AsyncIterable[bytes],
+        *,
+        size: int | None = None,
+        at_most: int | None = None,
+        lock_until: datetime | None = None,
     ) -> Entry:
+        self.asked.append((size, at_most))
         if not key.endswith(self.fails_at):
             return await super().put(key, content, size=size, lock_until=lock_until)
         if self.lies:
@@ -278,6 +286,18 @@ async def test_an_ssh_key_can_read_it_too(rig: Rig, tmp_path: Path) -> None:
     await rig.copy(await rig.target("offsite", file.with_suffix(".pub").read_text().strip()))
     stored = rig.folder / "offsite" / await data_key(rig, encrypted=True)
     assert run("age", "-d", "-i", file, stored) == rig.data
+
+
+async def test_a_store_is_told_how_large_a_copy_can_become(rig: Rig, identity: tuple[Path, str]) -> None:
+    """Encrypted, its size is not known before; a service of parts must know how large they have to be."""
+    target = replace(faulty(rig, "offsite", fails_at="nothing"), recipients=(identity[1], identity[1]))
+    await rig.copy(target)
+    stored = (rig.folder / "offsite" / await data_key(rig, encrypted=True)).stat().st_size
+    assert isinstance(target.store, Faulty)
+    (size, at_most), _ = target.store.asked
+    assert size is None
+    assert at_most is not None
+    assert stored <= at_most < SIZE * 1.01
 
 
 async def test_an_encrypted_copy_of_a_wrong_file_lies_nowhere(rig: Rig, identity: tuple[Path, str]) -> None:

@@ -203,6 +203,29 @@ async def test_a_program_that_hangs_is_given_up(
             await read(opened, "a", start=5, end=10)
 
 
+@pytest.mark.parametrize(
+    ("size", "at_most", "hints"),
+    [
+        (7, 7, ("--size=7",)),
+        (None, None, ()),
+        (None, 50_000 * 2**20, ()),
+        (None, 50_000 * 2**20 + 1, ("--s3-chunk-size=6M",)),
+    ],
+)
+def test_rclone_is_told_how_large_its_parts_must_be(
+    size: int | None, at_most: int | None, hints: tuple[str, ...]
+) -> None:
+    """It would begin with the smallest."""
+    assert store._hints(size, at_most) == hints
+
+
+async def test_a_hint_is_one_that_rclone_knows(rclone: Place) -> None:
+    """It refuses what it does not know."""
+    async with rclone.open() as opened:
+        await opened.put(KEY, content(b"x"), at_most=100 * 2**30)
+        assert await read(opened, KEY) == b"x"
+
+
 async def test_a_move_and_a_listing_may_take_their_time(rclone: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service copies a large object before it has another name; a look at one has the usual deadline."""
     given: dict[str, float | None] = {}

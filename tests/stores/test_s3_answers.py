@@ -348,6 +348,19 @@ async def test_an_object_of_too_many_parts_is_refused(
     assert abort.call_count == 1
 
 
+async def test_the_parts_are_large_enough_for_a_bound(store: Store, service: respx.Router) -> None:
+    """Where the size is not known, and no part may be larger than another."""
+    service.head("/bucket/p/a").mock(
+        side_effect=[httpx.Response(404), httpx.Response(200, headers={**HEAD, "content-length": str(10 * 2**20)})]
+    )
+    service.post("/bucket/p/a", params={"uploads": ""}).respond(text=BEGUN)
+    part = service.put("/bucket/p/a", params={"uploadId": "u"}).respond(headers={"etag": '"e"'})
+    done = "<CompleteMultipartUploadResult/>"
+    service.post("/bucket/p/a", params={"uploadId": "u"}).respond(text=done)
+    await store.put("a", content(bytes(10 * 2**20)), at_most=80 * 2**30)
+    assert sorted(int(call.request.headers["content-length"]) for call in part.calls) == [2**20, 9 * 2**20]
+
+
 async def test_a_part_without_its_etag_is_no_part(store: Store, parted: respx.Router) -> None:
     """It could not be named in the end."""
     parted.put("/bucket/p/a", params={"uploadId": "u"}).respond(200)

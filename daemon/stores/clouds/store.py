@@ -58,7 +58,13 @@ class CloudStore:
         return _LACKS
 
     async def put(
-        self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, lock_until: datetime | None = None
+        self,
+        key: str,
+        content: AsyncIterable[bytes],
+        *,
+        size: int | None = None,
+        at_most: int | None = None,  # noqa: ARG002 — obstore is given one size of parts
+        lock_until: datetime | None = None,
     ) -> Entry:
         """Send it in one request, or in parts beside its name where it is larger than one."""
         if lock_until is not None:

@@ -5,7 +5,7 @@ for the end of the object. It looks and then moves, in two steps: of two writers
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,8 @@ from daemon.stores.rclone.process import STALL_SECONDS, Rclone, Running, within
 from daemon.stores.streams import RateLimit, blocks, exactly
 
 BLOCK = 2**18
+MOST_PARTS = 10_000  # of S3
+USUAL_PART = 5  # MiB
 MOVE_SECONDS = 1200.0  # a service that cannot rename copies all of it
 LIST_SECONDS = 600.0  # until it prints more: a large folder of a slow service is printed when all of it is known
 NO_LOCKS = "rclone knows no locks"
@@ -50,7 +52,13 @@ class RcloneStore:
         return _LACKS
 
     async def put(
-        self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, lock_until: datetime | None = None
+        self,
+        key: str,
+        content: AsyncIterable[bytes],
+        *,
+        size: int | None = None,
+        at_most: int | None = None,
+        lock_until: datetime | None = None,
     ) -> Entry:
         """Feed it to `rclone rcat` beside its name, then move it there."""
         check_key(key)
@@ -60,7 +68,7 @@ class RcloneStore:
         await self._refuse_taken(key)
         part = part_name(key, new_id())
         try:
-            sent = await self._write(what, part, exactly(self._limit.over(content), size), size)
+            sent = await self._write(what, part, exactly(self._limit.over(content), size), _hints(size, at_most))
             await self._publish(what, part, key)
         except BaseException:
             with suppress(StoreError):  # the first error is the one to tell
@@ -124,11 +132,10 @@ class RcloneStore:
     async def aclose(self) -> None:
         """Nothing stays open between two calls."""
 
-    async def _write(self, what: str, part: str, content: AsyncIterable[bytes], size: int | None) -> int:
+    async def _write(self, what: str, part: str, content: AsyncIterable[bytes], hints: Sequence[str]) -> int:
         """Feed the content to it, and return how many bytes that was; it is killed where the content breaks."""
-        known = () if size is None else (f"--size={size}",)  # else a service of parts stops at 48 GiB
         sent = 0
-        async with self._rclone.started(what, "rcat", *known, self._root + part, feed=True) as running:
+        async with self._rclone.started(what, "rcat", *hints, self._root + part, feed=True) as running:
             stdin = running.process.stdin
             assert stdin is not None  # noqa: S101 — it is a pipe
             try:
@@ -179,6 +186,17 @@ class RcloneStore:
         if not isinstance(found, list):
             raise StoreCutError(f"{self._name}: rclone's listing is none")
         return [(f"{folder}{each['Path']}", each) for each in found]
+
+
+def _hints(size: int | None, at_most: int | None) -> tuple[str, ...]:
+    """What lets rclone choose parts that are large enough; by itself it stops at 10,000 of 5 MiB.
+
+    `--size` must be exact. Of a bound it only knows the one for S3; other services have bounds of their own.
+    """
+    if size is not None:
+        return (f"--size={size}",)
+    mebibytes = -(-(at_most or 0) // (MOST_PARTS * 2**20))
+    return (f"--s3-chunk-size={mebibytes}M",) if mebibytes > USUAL_PART else ()
 
 
 async def _printed(what: str, running: Running) -> AsyncGenerator[bytes, None]:

@@ -62,14 +62,20 @@ class S3Store:
         return {} if self._condition else {Capability.ATOMIC_CREATE: reason}
 
     async def put(
-        self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, lock_until: datetime | None = None
+        self,
+        key: str,
+        content: AsyncIterable[bytes],
+        *,
+        size: int | None = None,
+        at_most: int | None = None,
+        lock_until: datetime | None = None,
     ) -> Entry:
         """Send it in one request, or in parts where it is larger than one."""
         await self._refuse_taken(check_key(key))
         word = secrets.token_hex(8)
         headers = {_WORD: word} | lock_headers(lock_until)
         checked = lock_until is not None or await self._locks.possible() is not False
-        most = part_size(size)
+        most = part_size(at_most if size is None else size)
         async with aclosing(blocks(exactly(self._limit.over(content), size), most)) as pieces:
             first = await anext(pieces, b"")
             if len(first) < most:

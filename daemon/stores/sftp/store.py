@@ -61,7 +61,13 @@ class SftpStore:
         return {Capability.LOCK: NO_LOCKS}
 
     async def put(
-        self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, lock_until: datetime | None = None
+        self,
+        key: str,
+        content: AsyncIterable[bytes],
+        *,
+        size: int | None = None,
+        at_most: int | None = None,  # noqa: ARG002 — a file grows as it must
+        lock_until: datetime | None = None,
     ) -> Entry:
         """Write NAME.….part, and give it its name when all of it is on the host's disk."""
         check_key(key)
