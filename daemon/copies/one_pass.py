@@ -102,7 +102,7 @@ async def pass_to_all(
     branches: list[Branch] = []
     fan = FanOut(branches, expected.algorithm)
     try:
-        branches += [Branch(target, names[target.name], expected.size) for target in targets]
+        branches.extend(Branch(target, names[target.name], expected.size) for target in targets)  # one by one
         difference = await in_thread(Transfer(source, fan, expected).run)
         finding = await asyncio.to_thread(fan.reader.finding, expected, difference)
         _refuse_wrong(finding, expected, difference)

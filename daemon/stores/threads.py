@@ -61,9 +61,10 @@ class StoreThreads:
             raise failure from None
 
     def close(self) -> None:
-        """Let each thread end after the call that it is in, unwaited."""
+        """Let each thread end after the call that it is in, unwaited; what comes later is cleared up in a new one."""
         for _ in self._threads:
             self._waiting.put(None)
+        self._waiting, self._idle, self._threads = queue.SimpleQueue(), threading.Semaphore(0), []
 
     def _put(self, work: Callable[[], None]) -> None:
         """Hand it to an idle thread, or to one more where none is."""

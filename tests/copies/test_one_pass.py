@@ -323,3 +323,4 @@ async def test_a_recipient_that_is_none_is_refused_before_anything_is_fetched(ri
     assert "age-keygen" in refusal.value.hint
     assert rig.files("nas") == []
     assert rig.sandbox.app.requests("download") == 0
+    assert [task for task in asyncio.all_tasks() if "Branch" in repr(task)] == []  # the other store was let go

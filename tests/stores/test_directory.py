@@ -252,7 +252,8 @@ async def test_a_mount_that_hangs_is_given_up_and_takes_nothing_with_it(
         monkeypatch.setattr(store, "CALL_SECONDS", 20)
         back.set()
         await opened.put("main/uuid/other", content(b"x"))
-    for thread in opened._threads._threads:  # type: ignore[attr-defined]
+        threads = opened._threads._threads  # type: ignore[attr-defined]
+    for thread in threads:
         thread.join()  # until what was given up has ended
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["other"]
 
@@ -279,6 +280,18 @@ def test_a_mount_that_hangs_does_not_keep_the_process_from_ending() -> None:
     words = [sys.executable, "-c", HANGING]
     ended = subprocess.run(words, check=True, capture_output=True, timeout=20, cwd=Path(__file__).parents[2])
     assert ended.stdout == b"nas: no answer within 0.05 s\n"
+
+
+async def test_what_is_cancelled_after_the_store_was_closed_is_cleared_away(directory: Place, folder: Path) -> None:
+    """At once, in a thread of its own."""
+    under_way = asyncio.Event()
+    async with directory.open() as opened:
+        writing = asyncio.create_task(opened.put(KEY, stopped(under_way)))
+        await under_way.wait()
+    writing.cancel()
+    await asyncio.wait([writing], timeout=20)
+    assert writing.cancelled()
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 def test_a_part_that_was_given_up_before_it_began_makes_no_file(folder: Path) -> None:
