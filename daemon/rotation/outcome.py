@@ -7,6 +7,7 @@ from enum import Enum, StrEnum
 
 from daemon.core.model import Backup, Server, State, Verdict
 from daemon.errors import Exit, ProblemCode
+from daemon.state import Step
 
 
 class Result(StrEnum):
@@ -85,7 +86,8 @@ class Outcome:
     state that ends by itself. `retry_at` is when the daemon tries again, if it does so before the next start.
     `seen` is the panel's server and `verdicts` its backups with the last plan's verdicts, newest first, without those
     that were deleted; None and empty where the rotation did not come that far. `good_seen_at` is when the newest good
-    backup was made that the rotation saw, besides its own.
+    backup was made that the rotation saw, besides its own. `steps` are those that it took, oldest first, whether they
+    could be journalled or not.
     """
 
     server: str
@@ -102,6 +104,7 @@ class Outcome:
     seen: Server | None = None
     verdicts: tuple[Verdict, ...] = ()
     good_seen_at: datetime | None = None
+    steps: tuple[Step, ...] = ()
 
     @property
     def held(self) -> bool:

@@ -49,6 +49,7 @@ async def report(run: Run, halt: Halt | None) -> Outcome:
         seen=run.server,
         verdicts=tuple(verdict for verdict in run.verdicts if verdict.backup not in run.deleted),
         good_seen_at=newest_good_at(run.verdicts, besides=run.created) or run.good_seen_at,
+        steps=tuple(run.steps),
     )
     try:
         row = run.row or await begin(run)

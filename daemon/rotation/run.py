@@ -6,7 +6,7 @@ way the report already holds what was done until then, so nothing is lost from i
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ from daemon.panel.errors import PanelError, StrangeAnswerError
 from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
-from daemon.state import AppliedRetention, Engine, Journal, Locks, MemoryLocks, StepName, Trigger
+from daemon.state import AppliedRetention, Engine, Journal, Locks, MemoryLocks, Step, StepName, Trigger
 
 Seen = TypeVar("Seen")
 
@@ -155,6 +155,7 @@ class Run:
     verdicts: tuple[Verdict, ...] = ()
     good_seen_at: datetime | None = None
     problems: list[Problem] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     journal_broken: bool = False
     may_delete: bool = True
     remembered: Remembered | None = None
@@ -293,7 +294,12 @@ class Run:
             return frozenset()
 
     async def deletion_asked(self, backup: Backup) -> None:
-        """Record, before it leaves, that a deletion is asked for: nothing else would show that it was half done."""
+        """Record, before it leaves, that a deletion is asked for: nothing else would show that it was half done.
+
+        Without a journal none leaves.
+        """
+        if self.journal_broken:
+            return
         try:
             await self.context.journal.ask(self.known_server.uuid, backup.uuid, self.context.clock.now())
         except StateError as error:
@@ -328,17 +334,24 @@ class Run:
 
     async def step(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
         """Journal a step; if that fails, report it once and go on without deleting later."""
-        self.log.debug(name.value, **detail)
+        step = self._take(name, detail)
         if (row := self._row_to_write()) is not None:
             with self._telling_failure():
-                await row.journal.step(row.number, name.value, self.context.clock.now(), **detail)
+                await row.journal.step(row.number, step.name, step.at, **detail)
 
     async def announce(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
         """Journal a step before it is taken, so that not even a power cut loses it."""
-        self.log.debug(name.value, **detail)
+        step = self._take(name, detail)
         if (row := self._row_to_write()) is not None:
             with self._telling_failure():
-                await row.journal.announce(row.number, name.value, self.context.clock.now(), **detail)
+                await row.journal.announce(row.number, step.name, step.at, **detail)
+
+    def _take(self, name: StepName, detail: Mapping[str, Any]) -> Step:
+        """Log a step, and remember it for the outcome."""
+        self.log.debug(name.value, **detail)
+        step = Step(name.value, self.context.clock.now(), detail)
+        self.steps.append(step)
+        return step
 
     def _row_to_write(self) -> JournalRow | None:
         return None if self.journal_broken else self.row

@@ -22,7 +22,7 @@ STEPS: Mapping[str, tuple[str, str]] = {
     StepName.ROOM_DONE: ("room", "done"),
     StepName.DELETE_DONE: ("delete", "done"),
 }
-"""What each of the journal's steps that tell an end is counted as; the others only tell a beginning."""
+"""What each of a rotation's steps that tell an end is counted as; the others only tell a beginning."""
 
 
 class Spread:

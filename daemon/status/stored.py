@@ -10,7 +10,7 @@ from typing import Any
 from daemon.config.values import ServerConfig
 from daemon.core.units import read_rfc3339, rfc3339
 from daemon.errors import StateError
-from daemon.state import Journal, Rotation, Sample, Step
+from daemon.state import Journal, Rotation, Sample
 from daemon.state import Snapshot as StoredSnapshot
 from daemon.status.history import Good, ServerHistory, ended_of, history_of
 from daemon.status.packed import read_detail
@@ -64,14 +64,6 @@ async def last_snapshot(journal: Journal, panel: str, server_id: str) -> Snapsho
 async def keep_snapshot(journal: Journal, snapshot: Snapshot, panel: str) -> None:
     """Write a snapshot down; raises StateError."""
     await journal.snapshot(to_stored(snapshot, panel), snapshot.tally.bytes)
-
-
-async def last_steps(journal: Journal, server: str) -> tuple[Step, ...]:
-    """Return the steps of the server's last rotation; none where they cannot be read."""
-    try:
-        return next((row.steps for row in await journal.recent(server, limit=1)), ())
-    except StateError:
-        return ()  # the rotation itself has said so
 
 
 async def trend(journal: Journal, server_uuid: str) -> list[Sample]:

@@ -100,7 +100,7 @@ class StatusTracker:
         before = await self.history(name)
         began = before.began or Began(order.trigger, now)
         history = self.histories[name] = after_outcome(before, outcome, began, now)
-        await self._count(outcome, (now - began.at).total_seconds())
+        self._count(outcome, (now - began.at).total_seconds())
         if history.snapshot is not None and history.snapshot is not before.snapshot:
             await self._keep(history.snapshot, order.server.panel.name)
 
@@ -195,12 +195,12 @@ class StatusTracker:
             log.warning("journal_unreadable", server=server.name, text=error.text)
             return begun
 
-    async def _count(self, outcome: Outcome, seconds: float) -> None:
+    def _count(self, outcome: Outcome, seconds: float) -> None:
         counts = self.counts
         counts.rotations[outcome.server, outcome.result] += 1
         counts.deletions[outcome.server] += len(outcome.deleted)
         counts.durations.add(seconds)
-        counts.count_steps(await stored.last_steps(self.context.journal, outcome.server))
+        counts.count_steps(outcome.steps)
 
     async def _keep(self, snapshot: Snapshot, panel: str) -> None:
         try:

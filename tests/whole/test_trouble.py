@@ -595,3 +595,15 @@ async def test_deletion_waits_when_the_backups_change_each_time_they_are_looked_
     assert (outcome.result, problem(outcome)[0]) == (Result.DONE, "changing")
     assert rig.requests(Call.DELETE) == 3
     assert set(history) < set(rig.names())
+
+
+async def test_an_outcome_has_its_steps_whether_they_could_be_journalled_or_not(rig: Rig, history: list[str]) -> None:
+    """As the journal has them; a rotation without one took the same steps, but for the deletions."""
+    outcome = await rig.rotate()
+    (row,) = rig.journal.recent("survival")
+    assert [(step.name, step.detail) for step in outcome.steps] == [(step.name, step.detail) for step in row.steps]
+    shutil.rmtree(rig.folder / "state" / "locks")
+    (rig.folder / "state" / "locks").write_text("a file where the folder should be")
+    without = await rig.rotate()
+    assert {"create", "created", "turned_good", "planned"} <= {step.name for step in without.steps}
+    assert not [step for step in without.steps if step.name == "delete_done"]
