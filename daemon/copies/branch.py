@@ -117,5 +117,8 @@ class Branch:
         except BackupdError as error:
             self._drop(error)
             return None
+        except Exception as error:  # noqa: BLE001 — an engine's own bug, which must not end the other stores' copies
+            self._drop(CopyError(f"{self.target.name}: the copy cannot be stored ({type(error).__name__}: {error})"))
+            return None
         finally:
             await self._channel.close()

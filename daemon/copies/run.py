@@ -3,8 +3,8 @@
 A store that fails is left out for the rest of the run; the others go on (invariant 16).
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from daemon.clock import Clock
@@ -21,7 +21,7 @@ from daemon.copies.source import node_source
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_wanted import Choice, Taken, choices, wanted
 from daemon.core.model import Backup, Listing, Server, Verdict
-from daemon.errors import BackupdError
+from daemon.errors import BackupdError, StateError
 from daemon.panel.client import PanelClient
 from daemon.state.base import Locks
 from daemon.stores.base import Store
@@ -60,6 +60,15 @@ class ServerResult:
     def failed(self) -> bool:
         """Whether a copy is not there that should be."""
         return bool(self.error or self.troubles or any(copy.error for copy in self.copies))
+
+    @contextmanager
+    def remembering(self, store: str) -> Iterator[None]:
+        """Note that the state cannot be written to: what is remembered of a store is a cache, and no copy waits."""
+        try:
+            yield
+        except StateError as error:
+            if (store, error.text) not in [(other, problem.text) for other, problem in self.problems]:
+                self.problems.append((store, error))
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,10 @@ class Copier:
 
     async def _choices(self, seen: Looked, name: str, store: Store, result: ServerResult) -> list[Choice]:
         """What the store has, wants and refuses, without what a damaged copy is in the way of."""
-        shelf = await self._shelves.look(name, store, seen.config.panel.name, seen.server.uuid)
+        panel, server = seen.config.panel.name, seen.server.uuid
+        shelf = await self._shelves.see(name, store, panel, server)
+        with result.remembering(name):
+            self._shelves.remember(name, panel, server, shelf)
         await clear_loose(store, shelf, self._clock.now())
         policy, now = seen.config.policy.retention, seen.listing.taken_at
         chosen = choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
@@ -148,7 +160,8 @@ class Copier:
             if isinstance(failure, StoreError) and not isinstance(failure, ObjectExistsError):
                 result.troubles[target.name] = failure
             if manifest is not None:
-                self._shelves.add(target.name, manifest)
+                with result.remembering(target.name):
+                    self._shelves.add(target.name, manifest)
 
     async def _made(self, seen: Looked, backup: Backup, targets: Sequence[Target], client: PanelClient) -> Made:
         config = seen.config

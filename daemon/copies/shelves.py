@@ -39,9 +39,17 @@ class Shelves:
 
     async def look(self, name: str, store: Store, panel: str, server: str) -> Shelf:
         """Look into a store for one server's copies, and remember them; raises StoreError, StateError."""
-        shelf = await look_into(store, panel, server, self.of(name, panel, server), self._clock.now())
-        self._catalogue.write(name, panel, server, write_shelf(shelf))
+        shelf = await self.see(name, store, panel, server)
+        self.remember(name, panel, server, shelf)
         return shelf
+
+    async def see(self, name: str, store: Store, panel: str, server: str) -> Shelf:
+        """Look into a store for one server's copies; raises StoreError."""
+        return await look_into(store, panel, server, self.of(name, panel, server), self._clock.now())
+
+    def remember(self, name: str, panel: str, server: str, shelf: Shelf) -> None:
+        """Remember what was seen; raises StateError."""
+        self._catalogue.write(name, panel, server, write_shelf(shelf))
 
     async def rescan(self, name: str, store: Store) -> list[Shelf]:
         """Look at all of a store, remember what is there and nothing else; raises StoreError, StateError."""
@@ -57,4 +65,4 @@ class Shelves:
         """Remember a copy that was just made; raises StateError."""
         panel, server = manifest.server.panel, manifest.server.uuid
         shelf = self.of(name, panel, server) or Shelf(self._clock.now())
-        self._catalogue.write(name, panel, server, write_shelf(shelf.with_copy(manifest)))
+        self.remember(name, panel, server, shelf.with_copy(manifest))

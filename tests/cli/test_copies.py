@@ -209,6 +209,24 @@ def test_ctrl_c_leaves_no_copy_that_looks_whole(cli: Cli, panel: Panel, config: 
     assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
 
 
+def test_a_state_that_cannot_be_written_is_told_and_every_store_has_its_copies(
+    cli: Cli, config: Path, tmp_path: Path
+) -> None:
+    """What is remembered is a cache: exit 3, once a store."""
+    state = tmp_path / ".local/state/ptero-backupd"
+    state.mkdir(parents=True)
+    (state / "copies").write_text("a file where a folder should be")
+    ran = cli("--config", config, "copies", "run", "survival", "--json")
+    assert ran.code == 3, ran.err
+    (server,) = ran.json["servers"]
+    assert [one["result"] for one in server["copies"]] == ["done"] * 8
+    assert [(one["store"], one["error"]["code"]) for one in server["stores"]] == [
+        ("nas", "state"),
+        ("offsite", "state"),
+    ]
+    assert "the catalogue of copies cannot be used" in ran.err
+
+
 def test_stores_are_listed_with_what_they_hold(cli: Cli, config: Path, tmp_path: Path) -> None:
     """As it was last seen."""
     assert cli("--config", config, "copies", "run", "survival").code == 0

@@ -155,6 +155,28 @@ async def test_a_store_that_fails_drops_out_and_the_others_go_on(rig: Rig, after
     assert len(rig.files("nas")) == 2
 
 
+async def test_an_engine_with_a_bug_drops_out_and_the_others_go_on(rig: Rig) -> None:
+    """Whatever it raises is told as that store's."""
+
+    class Broken(DirectoryStore):
+        async def put(
+            self,
+            key: str,
+            content: AsyncIterable[bytes],
+            *,
+            size: int | None = None,
+            at_most: int | None = None,
+            lock_until: datetime | None = None,
+        ) -> Entry:
+            raise ZeroDivisionError("by nothing")
+
+    made = await rig.copy(
+        Target("broken", Broken("broken", rig.folder, RateLimit(None, rig.clock))), await rig.target("nas")
+    )
+    assert set(made.manifests) == {"nas"}
+    assert "broken: the copy cannot be stored (ZeroDivisionError: by nothing)" in made.errors["broken"].text
+
+
 async def test_where_every_store_fails_the_download_ends(rig: Rig) -> None:
     """And each says why."""
     made = await rig.copy(faulty(rig, "a"), faulty(rig, "b", after=1_200_000))
