@@ -8,7 +8,7 @@ reader passes over those that it does not know.
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from daemon.copies.errors import ManifestError
 from daemon.core.copies_layout import CopyName, read_key
@@ -21,7 +21,17 @@ LARGEST = 64 * 2**10
 
 MOST_RECIPIENTS = 50
 
-_Moment = Annotated[AwareDatetime, PlainSerializer(rfc3339)]
+
+def _bounded(moment: datetime) -> datetime:
+    """Refuse a moment that has no date in UTC, such as the first of the year 1 in a zone to the east."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the moment lies outside the years 1 to 9999 in UTC") from None
+    return moment
+
+
+_Moment = Annotated[AwareDatetime, AfterValidator(_bounded), PlainSerializer(rfc3339)]
 _Name = Annotated[str, Field(max_length=500)]
 _Size = Annotated[int, Field(ge=0, lt=2**63)]
 _Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]

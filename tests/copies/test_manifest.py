@@ -91,6 +91,8 @@ def test_a_key_of_a_later_version_is_passed_over() -> None:
         (spoiled("backup", "name", value="x" * 501), "backup.name"),
         (spoiled("backup", "created_at", value="2026-04-01T04:00:00"), "backup.created_at"),
         (spoiled("backup", "created_at", value="yesterday"), "backup.created_at"),
+        (spoiled("backup", "completed_at", value="0001-01-01T00:00:00+14:00"), "backup.completed_at"),
+        (spoiled("written_at", value="9999-12-31T23:59:59-14:00"), "written_at"),
         (spoiled("stored", "sha256", value="0" * 63), "stored.sha256"),
         (spoiled("stored", "sha256", value="0" * 64 + "\n"), "stored.sha256"),
         (spoiled("proof", "level", value="restored!"), "proof.level"),

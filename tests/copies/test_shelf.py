@@ -95,6 +95,24 @@ async def test_a_manifest_as_large_as_data_is_not_read(store: Counting) -> None:
     assert store.reads == 0
 
 
+async def test_a_manifest_that_never_ends_is_not_read_to_its_end(
+    store: Counting, tmp_path: Path, clock: FakeClock
+) -> None:
+    """Whatever its size was in the listing."""
+    pieces = 0
+
+    class Endless(Counting):
+        async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+            nonlocal pieces
+            for _ in range(1000):
+                pieces += 1
+                yield b" " * 10_000
+
+    endless = Endless("nas", tmp_path / "nas", RateLimit(None, clock))
+    assert (await look_into(endless, "main", SERVER, None, NOW)).manifests == {}
+    assert pieces == 7
+
+
 async def test_a_rescan_finds_every_server_and_passes_over_what_is_not_ours(store: Counting) -> None:
     """By the layout alone."""
     for key in ("README.md", "other/notes.txt", f"main/{SERVER}/notes.txt"):
