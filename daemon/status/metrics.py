@@ -30,7 +30,7 @@ class Metrics:
     """What is scraped."""
 
     def __init__(self, fleet_status: FleetStatus) -> None:
-        self._board = fleet_status
+        self._fleet_status = fleet_status
         self._collector = _Fleet(fleet_status)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self._collector)
@@ -38,7 +38,7 @@ class Metrics:
 
     async def exposition(self) -> bytes:
         """All metrics as they are now, in Prometheus' text format."""
-        self._collector.statuses = await self._board.servers()
+        self._collector.statuses = await self._fleet_status.servers()
         return generate_latest(self._registry)
 
 
@@ -46,7 +46,7 @@ class _Fleet(Collector):
     """Everything of ours; `statuses` are set before each scrape."""
 
     def __init__(self, fleet_status: FleetStatus) -> None:
-        self._board = fleet_status
+        self._fleet_status = fleet_status
         self.statuses: list[ServerStatus] = []
 
     def describe(self) -> Iterable[Metric]:
@@ -61,10 +61,12 @@ class _Fleet(Collector):
         yield from self._panels()
 
     def _daemon(self) -> Iterator[Metric]:
-        reload = self._board.tracker.reload
+        reload = self._fleet_status.tracker.reload
         version = (__version__, platform.python_version())
         yield _gauge("build_info", "What runs; always 1.", ("version", "python"), [(version, 1)])
-        yield _single("ready", "Whether the daemon can do its work; /readyz says why not.", not self._board.ailments())
+        yield _single(
+            "ready", "Whether the daemon can do its work; /readyz says why not.", not self._fleet_status.ailments()
+        )
         yield _single(
             "config_last_reload_successful", "Whether the configuration could be read last time.", reload.successful
         )
@@ -146,7 +148,7 @@ class _Fleet(Collector):
         )
 
     def _rotations(self) -> Iterator[Metric]:
-        counts = self._board.tracker.counts
+        counts = self._fleet_status.tracker.counts
         yield _counter(
             "rotations",
             "Rotations that ended, by result.",
@@ -168,7 +170,7 @@ class _Fleet(Collector):
         )
 
     def _panels(self) -> Iterator[Metric]:
-        clients = self._board.tracker.clients
+        clients = self._fleet_status.tracker.clients
         budgets = {name: client.budget for name, client in clients.items() if client.budget is not None}
         yield _counter(
             "panel_requests",

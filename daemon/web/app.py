@@ -63,20 +63,20 @@ class _Answers:
     """One method an address."""
 
     def __init__(self, fleet_status: FleetStatus, shared: Shared) -> None:
-        self._board = fleet_status
+        self._fleet_status = fleet_status
         self._shared = shared
         self._metrics = Metrics(fleet_status)
         self._fleet_page = FleetPage(fleet_status)
 
     async def healthz(self, _: Request) -> Response:
         """Alive: the event loop answers, and the scheduler lets no start pass by."""
-        stalled = self._board.stalled()
+        stalled = self._fleet_status.stalled()
         return PlainTextResponse("\n".join(stalled or ["alive"]) + "\n", UNAVAILABLE if stalled else 200)
 
     async def readyz(self, _: Request) -> Response:
         """Return whether the daemon can do its work, and why not."""
-        ailments = self._board.ailments()
-        lines = [*ailments, *self._board.notes()] or ["ready"]
+        ailments = self._fleet_status.ailments()
+        lines = [*ailments, *self._fleet_status.notes()] or ["ready"]
         return PlainTextResponse("\n".join(lines) + "\n", UNAVAILABLE if ailments else 200)
 
     async def metrics(self, _: Request) -> Response:
@@ -87,7 +87,9 @@ class _Answers:
         """For scripts."""
 
         async def made() -> bytes:
-            return json.dumps(status(self._board, await self._board.servers()), separators=(",", ":")).encode()
+            return json.dumps(
+                status(self._fleet_status, await self._fleet_status.servers()), separators=(",", ":")
+            ).encode()
 
         return Response(await self._shared.get("/api/status", made), media_type="application/json")
 
@@ -108,14 +110,14 @@ class _Answers:
         return HTMLResponse(await self._shared.get(_address(request), made))
 
     async def _server_page(self, name: str, *, refresh: bool) -> str:
-        status = await self._board.server(name)
+        status = await self._fleet_status.server(name)
         if status is None:
             raise HTTPException(404, "There is no server of this name in the configuration.")
         try:
-            rotations: list[Rotation] | None = await self._board.rotations(name, SHOWN_ROTATIONS)
+            rotations: list[Rotation] | None = await self._fleet_status.rotations(name, SHOWN_ROTATIONS)
         except StateError:
             rotations = None
-        return server_page(status, await self._board.tracker.trend(name), rotations, refresh=refresh)
+        return server_page(status, await self._fleet_status.tracker.trend(name), rotations, refresh=refresh)
 
 
 def _address(request: Request) -> str:

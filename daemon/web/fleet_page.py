@@ -25,16 +25,16 @@ class FleetPage:
     """Makes the page; what of a row hangs on the server's backups alone is made once for each look at them."""
 
     def __init__(self, fleet_status: FleetStatus) -> None:
-        self._board = fleet_status
+        self._fleet_status = fleet_status
         self._rested: dict[str, tuple[Key, Html, Html]] = {}
 
     async def render(self, *, refresh: bool = False) -> str:
         """Return the page as it is now."""
-        statuses = by_trouble(await self._board.servers())
+        statuses = by_trouble(await self._fleet_status.servers())
         rows = []
         for number, status in enumerate(statuses):
             if number % SLICE == 0:
-                await self._board.tracker.clock.sleep(0)
+                await self._fleet_status.tracker.clock.sleep(0)
             rows.append(await self._row(status))
         self._rested = {status.name: self._rested[status.name] for status in statuses}
         return page(
@@ -46,7 +46,7 @@ class FleetPage:
         )
 
     def _header(self, statuses: list[ServerStatus]) -> Html:
-        notes = [*self._board.ailments(), *self._board.notes()]
+        notes = [*self._fleet_status.ailments(), *self._fleet_status.notes()]
         return tag(
             "header",
             tag("p", "ptero-backupd", class_="brand"),
@@ -56,7 +56,7 @@ class FleetPage:
         )
 
     def _facts(self, statuses: list[ServerStatus]) -> list[Html]:
-        now, zone = self._board.tracker.clock.now(), ZoneInfo("UTC")
+        now, zone = self._fleet_status.tracker.clock.now(), ZoneInfo("UTC")
         facts = [tag("span", "as of ", time(now, f"{local(now, zone)} UTC", zone))]
         running = sum(status.progress is not None for status in statuses)
         facts.append(tag("span", f"{running} under way" if running else "nothing under way"))
@@ -93,7 +93,7 @@ class FleetPage:
         limit = f" of {snapshot.limit}" if snapshot.limit else ""
         counts = [f"{tally.locked} locked"] if tally.locked else []
         counts += [f"{tally.states[state]} {state.value}" for state in SHOWN_COUNTS if tally.states.get(state)]
-        samples = await self._board.tracker.trend(status.name)
+        samples = await self._fleet_status.tracker.trend(status.name)
         strip = strip_of(snapshot.verdicts, status.server.policy.zone, status.now)
         return join(
             tag(

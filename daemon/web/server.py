@@ -17,7 +17,7 @@ class Http:
     """The daemon's HTTP, at one address, or at none."""
 
     def __init__(self, fleet_status: FleetStatus) -> None:
-        self._board = fleet_status
+        self._fleet_status = fleet_status
         self._site: Site | None = None
 
     async def follow(self, config: HttpConfig | None) -> None:
@@ -25,7 +25,7 @@ class Http:
         if self._site is None and config is not None:
             from daemon.web.site import Site  # noqa: PLC0415 — a daemon without HTTP must not pay for it
 
-            self._site = Site(self._board)
+            self._site = Site(self._fleet_status)
         if self._site is not None:
             await self._site.follow(config)
 

@@ -42,7 +42,7 @@ class Site:
     """The daemon's HTTP, at one address at a time, or at none."""
 
     def __init__(self, fleet_status: FleetStatus, limits: Limits | None = None) -> None:
-        self._board = fleet_status
+        self._fleet_status = fleet_status
         self._limits = limits or Limits.of_this_process()
         self._now: _Listening | None = None
         self.port = 0
@@ -71,7 +71,7 @@ class Site:
             raise ListenError(
                 f"{_shown(config)} cannot be listened on: {os.strerror(error.errno) if error.errno else error}"
             ) from error
-        app = make_app(self._board, lambda: made.config, shared_seconds=SHARED_SECONDS)
+        app = make_app(self._fleet_status, lambda: made.config, shared_seconds=SHARED_SECONDS)
         made = _Listening(_server(Crowd(self._limits, app)), config)
         made.server.config.load()
         made.server.lifespan = made.server.config.lifespan_class(made.server.config)

@@ -46,7 +46,7 @@ POLICY = {
 
 @dataclass
 class Gallery:
-    """A board, and what it shows."""
+    """A fleet and its status, and what is shown of them."""
 
     fleet_status: FleetStatus
     tracker: StatusTracker
@@ -101,7 +101,7 @@ def configured(folder: Path, names: Iterable[str], more: str = "", **policy: str
 
 
 def empty(config: Config, now: datetime = NOW, journal: SqliteJournal | None = None) -> Gallery:
-    """A board on which nothing has happened yet."""
+    """A fleet to which nothing has happened yet."""
     clock = FakeClock(now)
     opened = awaited(journal or SqliteJournal.memory())
     engine, slots = engine_for(config.state_dir), NodeSlots(clock)

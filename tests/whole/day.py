@@ -146,7 +146,7 @@ class Mailbox(httpx.AsyncBaseTransport):
 
 
 class Shown:
-    """Stands where the daemon's door to HTTP is, and keeps the board that it would show."""
+    """Stands where the daemon's door to HTTP is, and keeps the fleet's status that it would show."""
 
     app: ASGIApp | None = None
 
