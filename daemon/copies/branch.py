@@ -7,6 +7,7 @@ manifest is written after that, and only when the store has as many bytes as it 
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from daemon.copies.age import Encryption, largest_encrypted
@@ -94,12 +95,21 @@ class Branch:
             self._drop(CopyError(text))
 
     async def abort(self, error: BackupdError) -> None:
-        """Leave nothing behind: when this returns the store has cleared up what was begun, unless it is stuck."""
+        """Leave nothing behind: when this returns the store has cleared up what it was given, unless it is stuck."""
         self._drop(error)
         if self._encryption is not None:
             self._encryption.abort()
         self._putting.cancel()
         await asyncio.wait([self._putting], timeout=STALL_SECONDS)
+        if self._is_stored():
+            with suppress(BackupdError):  # the first error is the one to tell; without a manifest it is cleared away
+                await self.target.store.delete(self.name.data)
+
+    def _is_stored(self) -> bool:
+        """Whether the store said that the data has its name."""
+        putting = self._putting
+        ended = putting.done() and not putting.cancelled() and putting.exception() is None
+        return ended and putting.result() is not None
 
     def _take(self, piece: bytes) -> None:
         self._sha256.update(piece)

@@ -97,7 +97,8 @@ async def pass_to_all(
     """Fetch a backup once, and store its data in each target under the name that it has there, without a manifest.
 
     Raises HostError, PanelError or TransferError where the backup itself cannot be had, or is not what the panel says;
-    then nothing is stored anywhere.
+    then nothing is stored anywhere. The same holds if it is cancelled, but for a store that was just giving the data
+    its name, or is in trouble: what is left there has no manifest, so it is no copy, and is cleared away later.
     """
     branches: list[Branch] = []
     fan = FanOut(branches, expected.algorithm)

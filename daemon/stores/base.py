@@ -106,7 +106,8 @@ class Store(Protocol):
         ObjectExistsError if something has the name. With `size`, in bytes, StoreCutError if it is not exactly that.
         `at_most`, in bytes, is for a size that is not known: a service of parts has to know how large they must be.
         If the content raises, or the task is cancelled, what was begun is cleared away, and nothing has the name. After
-        a transient error the object may be there all the same, since only the answer was lost: `head` says.
+        a transient error, or where it is cancelled while a remote store gives the name, the object may be there all the
+        same, since only the answer was lost: `head` says.
         `lock_until` locks the object from its first moment; StoreUnusableError where the engine cannot.
         """
         ...

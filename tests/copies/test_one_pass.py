@@ -40,10 +40,11 @@ class Faulty(DirectoryStore):
     after: int = 0
     lies: bool = False
     hangs: bool = False
+    never_ends: bool = False
 
     def __init__(self, name: str, root: Path, limit: RateLimit) -> None:
         super().__init__(name, root, limit)
-        self.begun = asyncio.Event()
+        self.begun, self.ended = asyncio.Event(), asyncio.Event()
         self.asked: list[tuple[int | None, int | None]] = []
 
     async def put(
@@ -57,10 +58,21 @@ class Faulty(DirectoryStore):
     ) -> Entry:
         self.asked.append((size, at_most))
         if not key.endswith(self.fails_at):
-            return await super().put(key, content, size=size, lock_until=lock_until)
+            entry = await super().put(key, content, size=size, lock_until=lock_until)
+            self.ended.set()
+            return entry
         if self.lies:
             entry = await super().put(key, content, size=size, lock_until=lock_until)
             return replace(entry, size=entry.size - 1)
+
+        async def held() -> AsyncIterable[bytes]:
+            async for piece in content:
+                yield piece
+            self.begun.set()
+            await asyncio.Event().wait()
+
+        if self.never_ends:
+            return await super().put(key, held(), size=size, lock_until=lock_until)
 
         async def some() -> AsyncIterable[bytes]:
             come = 0
@@ -308,6 +320,22 @@ async def test_an_ssh_key_can_read_it_too(rig: Rig, tmp_path: Path) -> None:
     await rig.copy(await rig.target("offsite", file.with_suffix(".pub").read_text().strip()))
     stored = rig.folder / "offsite" / await data_key(rig, encrypted=True)
     assert run("age", "-d", "-i", file, stored) == rig.data
+
+
+async def test_what_is_cancelled_at_the_end_leaves_nothing_where_it_was_done_already(rig: Rig) -> None:
+    """One store has its data under its name, and the other has not: without a manifest neither is a copy."""
+    quick, slow = faulty(rig, "nas", fails_at="nothing"), faulty(rig, "offsite")
+    assert isinstance(quick.store, Faulty)
+    assert isinstance(slow.store, Faulty)
+    slow.store.never_ends = True
+    copying = asyncio.create_task(rig.copy(quick, slow))
+    await quick.store.ended.wait()
+    await slow.store.begun.wait()
+    assert len(rig.files("nas")) == 1
+    copying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    assert (rig.files("nas"), rig.files("offsite")) == ([], [])
 
 
 async def test_a_store_is_told_how_large_a_copy_can_become(rig: Rig, identity: tuple[Path, str]) -> None:

@@ -282,6 +282,30 @@ def test_a_mount_that_hangs_does_not_keep_the_process_from_ending() -> None:
     assert ended.stdout == b"nas: no answer within 0.05 s\n"
 
 
+async def test_what_is_cancelled_while_it_gets_its_name_has_none(
+    directory: Place, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that gives it goes on to its end."""
+    (folder / KEY).parent.mkdir(parents=True)
+    named, back, sync = threading.Event(), threading.Event(), os.fsync
+
+    def slow(file: int) -> None:
+        if (folder / KEY).exists():
+            named.set()
+            back.wait(20)
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    async with directory.open() as opened:
+        writing = asyncio.create_task(opened.put(KEY, content(b"x")))
+        assert await asyncio.to_thread(named.wait, 20)
+        writing.cancel()
+        back.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
 async def test_what_is_cancelled_after_the_store_was_closed_is_cleared_away(directory: Place, folder: Path) -> None:
     """At once, in a thread of its own."""
     under_way = asyncio.Event()

@@ -23,7 +23,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.E
 
 
 class Part:
-    """What is written for one key. It is used once: `open`, `write`, `publish`, and always `discard`. OSErrors pass."""
+    """What is written for one key. It is used once: `open`, `write`, and `publish` or `discard`. OSErrors pass."""
 
     def __init__(self, root: Path, key: str) -> None:
         self._root = root
@@ -33,6 +33,7 @@ class Part:
         self._lock = Lock()
         self._folder = self._file = -1
         self._discarded = False
+        self._named: os.stat_result | None = None
         self._size = self._let_go_at = 0
 
     def open(self) -> None:
@@ -66,16 +67,27 @@ class Part:
         with self._lock:
             os.fsync(self._file)
             name_without_replacing(self._folder, self._part, self._name)
+            self._named = os.fstat(self._file)
             os.fsync(self._folder)
-            return os.fstat(self._file)
+            self._stack.close()
+            return self._named
 
     def discard(self) -> None:
-        """Close everything; remove what has no name."""
+        """Close everything and remove the file, also where it got its name meanwhile: nobody was told so."""
         with self._lock, self._stack:
             self._discarded = True
-            if self._file >= 0:
+            if self._named is not None:
+                self._remove_named(self._named)
+            elif self._file >= 0:
                 with suppress(FileNotFoundError):
                     os.unlink(self._part, dir_fd=self._folder)
+
+    def _remove_named(self, ours: os.stat_result) -> None:
+        """Remove the file under its name, unless that is another's by now."""
+        with suppress(FileNotFoundError), opened(self._root, self._folders) as folder:
+            if os.path.samestat(os.stat(self._name, dir_fd=folder, follow_symlinks=False), ours):
+                os.unlink(self._name, dir_fd=folder)
+                os.fsync(folder)
 
     def _refuse_taken(self) -> None:
         with suppress(FileNotFoundError):

@@ -57,13 +57,11 @@ class DirectoryStore:
             raise StoreUnusableError(f"{key} cannot be locked: {NO_LOCKS}")
         part = Part(self._root, key)
         try:
-            entry = await self._write(key, part, exactly(self._limit.over(content), size))
+            return await self._write(key, part, exactly(self._limit.over(content), size))
         except BaseException:
             with suppress(StoreError):  # the first error is the one to tell
                 await self._discard(key, part)
             raise
-        await self._discard(key, part)
-        return entry
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Read the file, a block at a time."""
