@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core.clocks import doubt
+from daemon.core.clocks import RECENT, doubt
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 NONE = timedelta(0)
@@ -22,6 +22,7 @@ NONE = timedelta(0)
         (NONE, 1440 * HOUR, 1440 * HOUR, "this machine's clock was set 60 d forward while this ran"),
         (NONE, NONE, -2 * HOUR, "this machine's clock was set 2 h back while this ran"),
         (40 * MINUTE, 80 * MINUTE, NONE, "the panel's clock was set 1 h 20 min forward while this ran"),
+        (-40 * MINUTE, -80 * MINUTE, NONE, "the panel's clock was set 1 h 20 min back while this ran"),
         (None, NONE, NONE, "the panel's answers do not tell what its clock shows (no Date)"),
     ],
 )
@@ -30,3 +31,8 @@ def test_more_than_an_hour_is_doubted(
 ) -> None:
     """Between the two, of either, or where nothing is known."""
     assert doubt(panel_ahead=ahead, panel_set=panel_set, ours_set=ours_set) == words
+
+
+def test_what_a_panel_said_of_its_clock_holds_for_an_hour() -> None:
+    """The client counts by it; what is older says nothing of a deletion."""
+    assert RECENT == HOUR
