@@ -57,6 +57,7 @@ class Transfer:
         self._expected = expected
         self._etag: str | None = None
         self._pieced = sink.tally.size > 0
+        self._whole = False  # the host refused to go on: the next stream begins at 0, whatever the sink holds
         self.continues = self._pieced  # whether a later transfer could begin where this one broke
 
     def run(self) -> str | None:
@@ -90,6 +91,7 @@ class Transfer:
         """Report the failure, and wait a little."""
         if isinstance(failure, RangeRefusedError):
             self._restart()
+            self._whole = True
         there = f" after {format_size(self._sink.tally.size)}" if self._sink.tally.size else ""
         self._source.listener.said(f"{failure.text}{there}; trying again with a new link")
         asked = failure.retry_after if isinstance(failure, PanelError) else None
@@ -97,7 +99,8 @@ class Transfer:
 
     def _try(self) -> None:
         """Read one stream to its end."""
-        start = self._sink.tally.size if self._etag or self._expected.checksum else 0
+        known = not self._whole and (self._etag or self._expected.checksum)
+        start = self._sink.tally.size if known else 0
         with self._source.host.open(self._source.link(), start=start, etag=self._etag) as stream:
             self._begin_at(stream.start)
             self.continues = stream.continues
@@ -111,6 +114,7 @@ class Transfer:
 
     def _begin_at(self, start: int) -> None:
         """Report where the stream begins, unless it is the beginning, and let the sink begin there."""
+        self._whole = False
         if there := self._sink.tally.size:
             words = f"going on after {format_size(start)}" if start else "the host begins again at the beginning"
             self._source.listener.said(words)

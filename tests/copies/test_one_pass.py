@@ -17,6 +17,7 @@ from daemon.errors import ProblemCode
 from daemon.panel.download import HostError
 from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
+from daemon.sandbox.records import Storage
 from daemon.stores.base import Entry
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.errors import ObjectExistsError, StoreError, StoreFullError, StoreUnreachableError
@@ -139,6 +140,18 @@ async def test_a_stream_that_breaks_goes_on_without_a_second_upload(rig: Rig) ->
     assert (rig.folder / "nas" / await data_key(rig)).read_bytes() == rig.data
     assert made.manifests["nas"].stored.sha256 == hashlib.sha256(rig.data).hexdigest()
     assert rig.sandbox.app.requests("download") == 2
+
+
+async def test_where_the_host_refuses_to_go_on_the_file_comes_again_from_its_beginning(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store that serves no ranges; the stores get nothing twice."""
+    rig.server.storage = Storage.S3
+    monkeypatch.setattr("daemon.sandbox.node._wanted_range", lambda asked, size: (size if asked else 0, size))
+    rig.order(faults.cut())
+    await rig.copy(await rig.target("nas"))
+    assert (rig.folder / "nas" / await data_key(rig)).read_bytes() == rig.data
+    assert rig.sandbox.app.requests("download") == 3
 
 
 async def test_a_file_that_is_not_what_the_panel_says_lies_nowhere(rig: Rig) -> None:
