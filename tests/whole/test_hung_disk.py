@@ -18,6 +18,7 @@ from daemon.service.life import Service
 from daemon.service.systemd import Notifier
 from daemon.state import engine_for
 from tests.hung import Disk
+from tests.whole.day import at_once
 from tests.whole.fleet import Daemons, at, made, rows, until
 
 START_SECONDS, STOP_SECONDS = 60, 90
@@ -29,11 +30,12 @@ pytestmark = pytest.mark.anyio
 
 
 class Ready(Notifier):
-    """When the daemon was ready."""
+    """When the daemon was ready, and the schedule that it reads next."""
 
     def __init__(self, daemons: Daemons) -> None:
         super().__init__({}, daemons.clock)
         self.at: list[float] = []
+        self.schedule = "0 4 * * *"
 
     def ready(self, status: str = "") -> None:
         """Note the moment."""
@@ -47,12 +49,13 @@ async def service(daemons: Daemons, disk: Disk, patch: pytest.MonkeyPatch) -> As
     def open_client(panel: PanelConfig, _clock: object) -> PanelClient:
         return daemons.open_client(panel)
 
-    async def aside(read: object) -> Config:
-        return config
+    ready = Ready(daemons)
+
+    def read() -> Config:
+        return daemons.configure(keep={"last": 1}, schedule=ready.schedule)
 
     patch.setattr(daemon.service.life, "open_client", open_client)
-    config, ready = daemons.configure(keep={"last": 1}), Ready(daemons)
-    living = asyncio.create_task(Service(lambda: config, daemons.clock, ready, aside=aside, runner=disk).run())
+    living = asyncio.create_task(Service(read, daemons.clock, ready, aside=at_once, runner=disk).run())
     began = daemons.clock.monotonic()
     while not ready.at and not living.done():
         await daemons.clock.sleep(1)
@@ -108,18 +111,26 @@ async def test_a_daemon_whose_disk_hangs_at_its_start_can_be_told_to_stop(
     daemons: Daemons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it still waits for the disk."""
-    config, ready = daemons.configure(), Ready(daemons)
-
-    async def aside(read: object) -> Config:
-        return config
-
-    living = asyncio.create_task(
-        Service(lambda: config, daemons.clock, ready, aside=aside, runner=Disk(hangs=True)).run()
-    )
+    starting = Service(daemons.configure, daemons.clock, Ready(daemons), aside=at_once, runner=Disk(hangs=True))
+    living = asyncio.create_task(starting.run())
     await daemons.clock.sleep(1)
     signal.raise_signal(signal.SIGTERM)
     await living
     assert daemons.clock.monotonic() < STOP_SECONDS
+
+
+async def test_a_reload_is_obeyed_though_the_disk_hangs(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal cannot say what the servers that changed need; their next start comes all the same."""
+    disk = Disk()
+    async with service(daemons, disk, monkeypatch) as ready:
+        await until(daemons.clock, at(2, 3))
+        disk.hangs = True
+        ready.schedule = "0 6 * * *"
+        signal.raise_signal(signal.SIGHUP)
+        await until(daemons.clock, at(2, 7))
+        assert len(ready.at) == 2
+        for name in ("survival", "creative"):
+            assert [moment[:5] for moment in made(daemons, name)][-1] == "02 06"
 
 
 async def test_what_is_only_known_is_not_known_while_the_disk_hangs(daemons: Daemons) -> None:
