@@ -8,7 +8,7 @@ base      the contract                           values    where a store is, and
 errors    what a store can raise                 keys      which names an object may have
 open      from settings to the open store        streams   rate, exact size and blocks of a stream
 parts     the name of an unfinished file         threads   blocking calls, each with a deadline
-extras    libraries and programs that may be missing
+extras    what may not be installed              sizes     how large an object's parts must be
 directory/    the engine for folders and mounts
 sftp/         the engine for SSH hosts
 clouds/       the engine for Google and Azure

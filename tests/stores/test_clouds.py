@@ -5,6 +5,7 @@ emulator is it known that it does as they do. The contract runs over a folder th
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import obstore
 import pytest
 from obstore import exceptions
 from pydantic import SecretStr
@@ -76,6 +77,24 @@ async def test_an_extra_that_is_missing_is_said_with_the_command_that_installs_i
         async with open_store(StoreSettings("x", location)):
             pass
     assert raised.value.hint == f"install it: pip install 'ptero-backupd[{extra}]'"
+
+
+@pytest.mark.parametrize(("size", "at_most"), [(80 * 2**30, None), (None, 80 * 2**30)])
+async def test_the_parts_are_large_enough(
+    clouds: Place, monkeypatch: pytest.MonkeyPatch, size: int | None, at_most: int | None
+) -> None:
+    """For what is to come, whether it is known to the byte or not."""
+    asked: list[int] = []
+
+    async def noted(*words: object, chunk_size: int, **options: object) -> None:
+        asked.append(chunk_size)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(obstore, "put_async", noted)
+    async with clouds.open() as store:
+        with pytest.raises(StoreError):
+            await store.put("world", content(bytes(9 * 2**20)), size=size, at_most=at_most)
+    assert asked == [9 * 2**20]
 
 
 async def test_what_breaks_leaves_no_part_of_its_own(clouds: Place) -> None:

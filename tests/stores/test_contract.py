@@ -21,7 +21,7 @@ from daemon.stores.errors import (
     StoreCutError,
     StoreUnusableError,
 )
-from daemon.stores.s3.upload import PART
+from daemon.stores.sizes import PART
 from tests.fakes import SkippingClock
 from tests.stores.places import PIECE, Place, content, endless, keys, now, read
 

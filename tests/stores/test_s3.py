@@ -23,7 +23,7 @@ from daemon.stores.errors import (
 )
 from daemon.stores.s3.http import S3Http
 from daemon.stores.s3.store import S3Store
-from daemon.stores.s3.upload import MOST_PARTS, PART, part_size
+from daemon.stores.sizes import MOST_PARTS, PART, part_size
 from daemon.stores.values import Credentials
 from tests.fakes import START, FakeClock, SkippingClock
 from tests.leaks import leaks

@@ -24,6 +24,7 @@ from daemon.stores.errors import (
 )
 from daemon.stores.keys import check_folder, check_key, is_key
 from daemon.stores.parts import begun_name, new_id, part_name, read_part
+from daemon.stores.sizes import PART, part_size
 from daemon.stores.streams import Block, RateLimit, blocks, exactly, with_first
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 P = TypeVar("P")
 
-PART = 8 * 2**20
 AT_ONCE = 2
 PIECE = 2**20
 CALL_SECONDS = 120.0  # obstore's own tries are within it
@@ -63,7 +63,7 @@ class CloudStore:
         content: AsyncIterable[bytes],
         *,
         size: int | None = None,
-        at_most: int | None = None,  # noqa: ARG002 — obstore is given one size of parts
+        at_most: int | None = None,
         lock_until: datetime | None = None,
     ) -> Entry:
         """Send it in one request, or in parts beside its name where it is larger than one."""
@@ -77,7 +77,8 @@ class CloudStore:
                 put = obstore.put_async(self._opened, key, bytes(first), mode="create", use_multipart=False)
                 await self._call(what, put, END_SECONDS)
             else:
-                await self._put_parts(what, key, with_first([first], pieces))
+                each = part_size(at_most if size is None else size)
+                await self._put_parts(what, key, with_first([first], pieces), each)
         entry = (await self.head(key)).entry
         return entry if size is None else of_size(entry, size, self._name)
 
@@ -139,25 +140,25 @@ class CloudStore:
             async with asyncio.timeout(seconds):
                 return await call
 
-    async def _put_parts(self, what: str, key: str, content: AsyncIterable[Block]) -> None:
+    async def _put_parts(self, what: str, key: str, content: AsyncIterable[Block], each: int) -> None:
         part = part_name(key, new_id())
         try:
-            await self._send(what, part, content)
+            await self._send(what, part, content, each)
             await self._call(what, obstore.copy_async(self._opened, part, key, overwrite=False), END_SECONDS)
         finally:
             with suppress(StoreError):
                 await self._remove(f"the unfinished {key} cannot be removed", part)
 
-    async def _send(self, what: str, name: str, content: AsyncIterable[Block]) -> None:
-        """Send the parts. obstore clears them away where the content raises, and not where the task is cancelled; so in
-        that case the content is made to raise.
+    async def _send(self, what: str, name: str, content: AsyncIterable[Block], each: int) -> None:
+        """Send parts of so many bytes. obstore clears them away where the content raises, and not where the task is
+        cancelled; so in that case the content is made to raise.
         """
         stopped = asyncio.Event()
 
         async def sent() -> None:
             feed = _until(stopped, content)
             await obstore.put_async(
-                self._opened, name, feed, use_multipart=True, chunk_size=PART, max_concurrency=AT_ONCE
+                self._opened, name, feed, use_multipart=True, chunk_size=each, max_concurrency=AT_ONCE
             )
 
         sending = asyncio.ensure_future(sent())

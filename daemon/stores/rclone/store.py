@@ -22,10 +22,10 @@ from daemon.stores.errors import (
 from daemon.stores.keys import check_folder, check_key, is_key
 from daemon.stores.parts import begun_name, new_id, part_name, read_part
 from daemon.stores.rclone.process import STALL_SECONDS, Rclone, Running, within
+from daemon.stores.sizes import MOST_PARTS
 from daemon.stores.streams import RateLimit, blocks, exactly
 
 BLOCK = 2**18
-MOST_PARTS = 10_000  # of S3
 USUAL_PART = 5  # MiB
 MOVE_SECONDS = 1200.0  # a service that cannot rename copies all of it
 LIST_SECONDS = 600.0  # until it prints more: a large folder of a slow service is printed when all of it is known

@@ -31,7 +31,8 @@ from daemon.stores.s3.client import S3Client
 from daemon.stores.s3.http import Answer
 from daemon.stores.s3.locks import BucketLocks, lock_headers
 from daemon.stores.s3.refusal import BeyondError, UnsupportedError
-from daemon.stores.s3.upload import PartedUpload, part_size
+from daemon.stores.s3.upload import PartedUpload
+from daemon.stores.sizes import part_size
 from daemon.stores.streams import Block, RateLimit, blocks, exactly, with_first
 
 A = TypeVar("A")

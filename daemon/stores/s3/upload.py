@@ -10,22 +10,12 @@ from daemon.stores.errors import StoreCutError, StoreError, StoreRefusedError
 from daemon.stores.s3.answers import completion, is_completed, upload_id
 from daemon.stores.s3.client import S3Client
 from daemon.stores.s3.refusal import refusal
+from daemon.stores.sizes import MOST_PARTS, PART
 from daemon.stores.streams import Block
 
-PART = 8 * 2**20
-MOST_PARTS = 10_000
 AT_ONCE = 2
 COMPLETE_SECONDS = 600.0  # a service may put the parts together only now
 ABORT_SECONDS = 60.0
-
-
-def part_size(size: int | None) -> int:
-    """Given the bytes of an object, None where nobody knows, return those of each part but the last.
-
-    They are all of one size, as some services demand (Cloudflare R2).
-    """
-    mebibytes = -(-(size or 0) // (MOST_PARTS * 2**20))
-    return max(PART, mebibytes * 2**20)
 
 
 class PartedUpload:
