@@ -6,18 +6,19 @@ decrypted, that of the archive, and the panel's own checksum too.
 
 import asyncio
 import hashlib
+import io
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from daemon.copies.age import decrypt
 from daemon.copies.manifest import Manifest
 from daemon.stores.base import Store
-from daemon.transfer.errors import WrongFileError
+from daemon.transfer.errors import WrongFileError, disk_error
 from daemon.transfer.expected import USUAL
-from daemon.transfer.files import PartFile
+from daemon.transfer.files import PartFile, require_room
 
 Take = Callable[[bytes], object]
 
@@ -54,10 +55,13 @@ class _Checked:
 _DAMAGED = "the copy in this store is damaged; `copies list` shows where there is another"
 
 
-async def fetch_to(store: Store, manifest: Manifest, take: Take, identities: Sequence[object]) -> None:
+async def fetch_to(
+    store: Store, manifest: Manifest, take: Take, identities: Sequence[object], *, spool_in: Path
+) -> None:
     """Hand a copy to `take`, as the archive or, where it is encrypted and there are no identities, as it is stored.
 
-    Raises StoreError, EncryptionError, and WrongFileError where it is not what its manifest tells.
+    What is decrypted is written to the folder `spool_in` before, encrypted and without a name. Raises StoreError,
+    EncryptionError, DiskError, and WrongFileError where it is not what its manifest tells.
     """
     if manifest.encryption is None:
         checked = _Checked(take, manifest)
@@ -66,10 +70,16 @@ async def fetch_to(store: Store, manifest: Manifest, take: Take, identities: Seq
     elif not identities:
         await _read(store, manifest, take)
     else:
-        with TemporaryFile() as spool:
-            await _read(store, manifest, spool.write)
-            spool.seek(0)
-            await asyncio.to_thread(_decrypt, spool, manifest, take, identities)
+        with ExitStack() as held:
+            try:
+                require_room(spool_in, manifest.stored.bytes)
+                spool = held.enter_context(TemporaryFile(dir=spool_in, buffering=0))
+                await _read(store, manifest, lambda piece: _write(spool, piece))
+                spool.seek(0)
+            except OSError as error:
+                failure = disk_error(error, f"the encrypted copy cannot be kept in {spool_in}")
+                raise failure from None
+            await asyncio.to_thread(_decrypt, cast("BinaryIO", spool), manifest, take, identities)
 
 
 async def fetch_into(
@@ -79,14 +89,21 @@ async def fetch_into(
     with PartFile(path) as part:
         if part.tally.size:
             part.restart()
-        part.foresee(manifest.stored.bytes)
+        decrypts = manifest.encryption is not None and bool(identities)
+        part.foresee(manifest.stored.bytes + (manifest.backup.bytes if decrypts else 0))  # both lie there for a while
 
         def take(piece: bytes) -> None:
             part.add(piece)
             moved(part.tally.size)
 
-        await fetch_to(store, manifest, take, identities)
+        await fetch_to(store, manifest, take, identities, spool_in=path.parent)
         part.publish(replace=False)
+
+
+def _write(spool: io.FileIO, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[spool.write(view) :]
 
 
 def _decrypt(spool: BinaryIO, manifest: Manifest, take: Take, identities: Sequence[object]) -> None:

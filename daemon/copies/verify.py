@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from daemon.copies.fetch import fetch_to
 from daemon.copies.manifest import Manifest
@@ -22,14 +23,14 @@ class Verified:
 
 
 async def verify_copy(
-    store: Store, manifest: Manifest, identities: Sequence[object], moved: Callable[[int], None]
+    store: Store, manifest: Manifest, identities: Sequence[object], moved: Callable[[int], None], *, spool_in: Path
 ) -> Verified:
     """Read a copy, and walk its archive unless it is encrypted and there are no identities.
 
-    Raises StoreError and EncryptionError where it cannot be read.
+    `spool_in` is as in `fetch_to`. Raises StoreError, EncryptionError and DiskError where it cannot be read.
     """
     if manifest.encryption is not None and not identities:
-        return await _sealed(store, manifest, moved)
+        return await _sealed(store, manifest, moved, spool_in)
     told = manifest.backup
     expected = Expected(told.bytes, told.checksum)
     reader = ArchiveReader(expected.algorithm)
@@ -40,14 +41,14 @@ async def verify_copy(
 
     wrong: tuple[Complaint, ...] = ()
     try:
-        await fetch_to(store, manifest, take, identities)
+        await fetch_to(store, manifest, take, identities, spool_in=spool_in)
     except WrongFileError as error:
         wrong = (Complaint(ProblemCode.CHECKSUM, error.text),)
     found = reader.finding(expected, None)
     return Verified(found.contents, (*wrong, *found.problems), found.warnings)
 
 
-async def _sealed(store: Store, manifest: Manifest, moved: Callable[[int], None]) -> Verified:
+async def _sealed(store: Store, manifest: Manifest, moved: Callable[[int], None], spool_in: Path) -> Verified:
     """Read a copy as it is stored: what it holds only the private key can tell."""
     come = 0
 
@@ -57,7 +58,7 @@ async def _sealed(store: Store, manifest: Manifest, moved: Callable[[int], None]
         moved(come)
 
     try:
-        await fetch_to(store, manifest, take, ())
+        await fetch_to(store, manifest, take, (), spool_in=spool_in)
     except WrongFileError as error:
         return Verified(None, (Complaint(ProblemCode.CHECKSUM, error.text),))
     return Verified(None)

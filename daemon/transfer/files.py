@@ -33,6 +33,13 @@ def room(folder: Path) -> tuple[int, int]:
     return known.f_bavail * known.f_frsize, known.f_blocks * known.f_frsize
 
 
+def require_room(folder: Path, size: int) -> None:
+    """Raise DiskFullError if so many bytes have no room in a folder, and OSError where that cannot be told."""
+    free, whole = room(folder)
+    if size + min(MARGIN, whole // MARGIN_SHARE) > free:
+        raise DiskFullError(f"{format_size(size)} do not fit into {folder}, where {format_size(free)} are free")
+
+
 class PartFile:
     """A sink that writes NAME.part; leaving its context without `publish` removes it, unless `keep` is set."""
 
@@ -69,12 +76,7 @@ class PartFile:
     def foresee(self, size: int) -> None:
         """Raise DiskFullError if a file of that size has no room, counting what is in the part already."""
         with self._trouble("measured"):
-            free, whole = room(self.path.parent)
-        missing = size - self.tally.size
-        if missing + min(MARGIN, whole // MARGIN_SHARE) > free:
-            raise DiskFullError(
-                f"{format_size(missing)} do not fit into {self.path.parent}, where {format_size(free)} are free"
-            )
+            require_room(self.path.parent, size - self.tally.size)
 
     def add(self, piece: bytes) -> None:
         """Append the bytes."""

@@ -154,6 +154,26 @@ def test_after_the_panel_is_lost_a_new_machine_has_every_copy(
     assert (tmp_path / "b.tar.gz").read_bytes() == (tmp_path / "a.tar.gz").read_bytes()
 
 
+def test_what_is_decrypted_is_kept_beside_its_target_and_room_for_both_is_asked_for_first(
+    cli: Cli, config: Path, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in the system's own folder, which is often memory."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    fetch = ("copies", "fetch", "survival", "latest", "--store", "offsite", "--identity", identity, "--output")
+    assert cli("--config", config, *fetch, tmp_path / "a.tar.gz").code == 0
+    assert cli("--config", config, "copies", "verify", "--store", "offsite", "--identity", identity).code == 0
+    stored = max((tmp_path / "offsite").rglob("*.age")).stat().st_size
+    monkeypatch.setattr("daemon.transfer.files.room", lambda _folder: (stored + 1000, 0))
+    ran = cli("--config", config, *fetch, tmp_path / "b.tar.gz")
+    assert (ran.code, list(tmp_path.glob("b.tar.gz*"))) == (4, [])
+    assert "do not fit" in ran.err
+    monkeypatch.setattr("daemon.transfer.files.room", lambda _folder: (stored - 1, 0))
+    ran = cli("--config", config, "copies", "verify", "--store", "offsite", "--identity", identity)
+    assert ran.code == 4
+    assert "do not fit" in ran.err
+
+
 def test_the_guide_s_recipe_reads_an_encrypted_copy_without_us(
     cli: Cli, config: Path, identity: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """One pass to real services of every kind at once, and back from each of them."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.anyio
 async def fetched(store: Store, manifest: Manifest) -> bytes:
     """What comes of a copy."""
     content = bytearray()
-    await fetch_to(store, manifest, content.extend, ())
+    await fetch_to(store, manifest, content.extend, (), spool_in=Path())
     return bytes(content)
 
 

@@ -50,7 +50,8 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
     identities = [] if options.identity is None else identities_in(options.identity)
     async with open_store(config.stores[store].settings) as opened:
         if options.output == STDOUT:
-            await fetch_to(opened, manifest, sys.stdout.buffer.write, identities)
+            spool_in = config.state_dir or Path()
+            await fetch_to(opened, manifest, sys.stdout.buffer.write, identities, spool_in=spool_in)
             sys.stdout.buffer.flush()
             say(f"{manifest.backup.name}: {_checked(manifest, decrypted=bool(identities))}")
             return Exit.DONE

@@ -62,7 +62,9 @@ async def _looked_at(
         async with open_store(config.stores[store].settings) as opened:
             with watching(manifest.backup.name, manifest.stored.bytes) as listener:
                 listener.said(f"reading {format_size(manifest.stored.bytes)} from {store}")
-                found = await verify_copy(opened, manifest, identities, listener.moved)
+                found = await verify_copy(
+                    opened, manifest, identities, listener.moved, spool_in=config.state_dir or Path()
+                )
     except BackupdError as error:
         say_error(error, about=f"{server.name}, {store}, {manifest.backup.name}")
         return CopyVerified(server, store, manifest, None, error)
