@@ -1,7 +1,7 @@
 """The catalogue of copies: small private files, each replaced as a whole, and the installation's id."""
 
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -39,6 +39,20 @@ def test_an_installation_keeps_its_id(tmp_path: Path) -> None:
     first = Catalogue(tmp_path).installation()
     assert Catalogue(tmp_path).installation() == first
     assert UUID(first).version == 4
+
+
+def test_two_first_runs_agree_on_one_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is second takes what the first one made, though it had found none."""
+    quicker: list[str] = []
+
+    def meanwhile() -> UUID:
+        monkeypatch.undo()
+        quicker.append(Catalogue(tmp_path).installation())
+        return uuid4()
+
+    monkeypatch.setattr("daemon.state.local.catalogue.uuid4", meanwhile)
+    assert [Catalogue(tmp_path).installation()] == quicker == [Catalogue(tmp_path).installation()]
+    assert [file.name for file in tmp_path.iterdir()] == ["installation"]
 
 
 def test_a_link_is_not_followed_and_what_is_damaged_is_as_if_absent(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ nothing else. The text is the writer's own. Beside it lies the installation's id
 no cache, and is made once.
 """
 
+import fcntl
 import os
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from daemon.errors import StateError
@@ -33,7 +35,7 @@ class Catalogue:
             with opened_folder(self._state_dir) as folder:
                 if known := _read(folder, _INSTALLATION):
                     return known.strip()
-                _write(folder, _INSTALLATION, f"{uuid4()}\n")
+                _write_once(folder, _INSTALLATION, f"{uuid4()}\n")
                 return (_read(folder, _INSTALLATION) or "").strip()
         except OSError as error:
             raise _trouble(error) from None
@@ -83,15 +85,33 @@ def _read(folder: int, name: str) -> str | None:
         return file.read(_LARGEST).decode() or None
 
 
+def _write_once(folder: int, name: str, text: str) -> None:
+    """Write the file unless it is there; of two processes that do so at the same moment one waits for the other."""
+    new = f"{name}.new"
+    with os.fdopen(open_private(folder, new), "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if _read(folder, name) is not None:
+            with as_owner(folder), suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=folder)
+            return
+        file.truncate()
+        _finish(folder, file, name, text)
+
+
 def _write(folder: int, name: str, text: str) -> None:
     """Replace the file as a whole."""
     new = f"{name}.new"
     with os.fdopen(open_private(folder, new, os.O_TRUNC), "wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+        _finish(folder, file, name, text)
+
+
+def _finish(folder: int, file: BinaryIO, name: str, text: str) -> None:
+    """Fill the file that is new, and give it its name."""
+    file.write(text.encode())
+    file.flush()
+    os.fsync(file.fileno())
     with as_owner(folder):
-        os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _trouble(error: OSError) -> StateError:
