@@ -8,7 +8,6 @@ What must hold: a name is taken for one that was asked for only if its time is s
 ours may be deleted some day.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -52,6 +51,8 @@ def unsafe_characters(template: Template) -> str:
 @lru_cache(maxsize=1024)
 def _bare(name: str) -> frozenset[str]:
     """Return the ASCII letters and digits of a name in lower case: as it is, and with what is composed taken apart."""
+    import html  # noqa: PLC0415 — its table of entities takes half a MiB, and most panels alter no name
+
     text = html.unescape(name)
     return frozenset(
         "".join(character for character in form.lower() if character.isascii() and character.isalnum())

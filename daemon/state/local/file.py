@@ -26,7 +26,13 @@ KEPT = ("locking_mode = EXCLUSIVE",)  # before anything is read
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside the file, which it opens by its name and through any link."""
 
-SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "trusted_schema = OFF")
+SETTINGS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+    "trusted_schema = OFF",
+    "cache_size = -256",  # KiB: what a rotation touches fits, and SQLite's own 2 MiB would stay in a daemon at rest
+)
 
 
 @contextmanager
