@@ -252,7 +252,7 @@ async def test_a_mount_that_hangs_is_given_up_and_takes_nothing_with_it(
         monkeypatch.setattr(store, "CALL_SECONDS", 20)
         back.set()
         await opened.put("main/uuid/other", content(b"x"))
-        threads = opened._threads._threads  # type: ignore[attr-defined]
+        threads = opened._threads._threads  # type: ignore[attr-defined]  # the engine's own, not the contract's
     for thread in threads:
         thread.join()  # until what was given up has ended
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["other"]
