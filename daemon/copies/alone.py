@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from daemon.copies.errors import CopiesBusyError
 from daemon.errors import ServerBusyError
-from daemon.state.base import Locks
+from daemon.state import Locks
 
 
 @asynccontextmanager

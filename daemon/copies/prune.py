@@ -17,7 +17,7 @@ from daemon.core.copies_found import leftovers
 from daemon.core.copies_prune import Copy, Pruning, prune
 from daemon.core.model import Action
 from daemon.errors import BackupdError
-from daemon.state.base import Locks
+from daemon.state import Locks
 from daemon.stores.base import Capability, Store
 from daemon.stores.errors import ObjectMissingError
 

@@ -23,7 +23,7 @@ from daemon.core.copies_wanted import Choice, Taken, choices, wanted
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.errors import BackupdError, StateError
 from daemon.panel.client import PanelClient
-from daemon.state.base import Locks
+from daemon.state import Locks
 from daemon.stores.base import Store
 from daemon.stores.errors import ObjectExistsError, StoreError
 from daemon.stores.open import open_store
