@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from daemon.panel.reconcile import SETTLE_SECONDS
@@ -43,6 +43,9 @@ STARTING = 0.2
 
 BUSY_SECONDS = 0.7
 """The kills after the first request come within so many seconds of it."""
+
+LATE_SECONDS = 0.25
+"""At most so long after a DELETE came does the panel process it, though whoever asked was killed meanwhile."""
 
 AT_ONCE = 3
 """So many servers at least have work to do at any moment."""
@@ -110,7 +113,7 @@ class Ordeal:
         add(server, "by hand", created_at=old.created_at, by="history")
         if self.chance.random() < 0.3:
             server.limit = sum(backup.state is not State.FAILED for backup in server.backups.values())
-        longest = {Call.LIST: 0.25, Call.CREATE: 3 * self._start_seconds, Call.DELETE: 0.25}
+        longest = {Call.LIST: 0.25, Call.CREATE: 3 * self._start_seconds, Call.DELETE: LATE_SECONDS}
         for call, times in ((Call.LIST, 3), (Call.CREATE, 3), (Call.DELETE, 4)):
             make = self.chance.choice([slow, late])
             fault = make(longest[call] * self.chance.random())
@@ -241,6 +244,20 @@ class Known:
         self.name = entry.name
         self.state = entry.state
         self.locked = entry.locked
+        self._locked_at: datetime | None = None
+
+    def lock(self, entry: Entry) -> None:
+        """Let it be locked, or unlocked."""
+        self.locked = entry.change is Change.LOCKED
+        self._locked_at = entry.at
+
+    def could_be_seen_unlocked(self, at: datetime) -> bool:
+        """Whether a DELETE that is processed at that moment may have been sent while this one was not locked yet.
+
+        No later daemon can have sent it: it takes longer to start.
+        """
+        patience = timedelta(seconds=2 * LATE_SECONDS)  # for the machine's own lateness
+        return not self.locked or (self._locked_at is not None and at - self._locked_at < patience)
 
 
 def _follow(entry: Entry, there: dict[str, Known]) -> None:
@@ -250,20 +267,25 @@ def _follow(entry: Entry, there: dict[str, Known]) -> None:
     elif entry.change is Change.DELETED:
         del there[entry.backup]
     elif entry.change in (Change.LOCKED, Change.UNLOCKED):
-        there[entry.backup].locked = entry.change is Change.LOCKED
+        there[entry.backup].lock(entry)
     elif entry.change in (Change.COMPLETED, Change.FAILED):
         there[entry.backup].state = State.GOOD if entry.change is Change.COMPLETED else State.FAILED
 
 
 def _hold_deletion(server: Server, entry: Entry, there: dict[str, Known]) -> None:
     """What is deleted was neither locked nor foreign nor pending, and if it was good, it was beyond retention."""
-    assert not entry.locked, f"{server.name}: {entry.name} was locked, and is deleted"
+    unlocked = there[entry.backup].could_be_seen_unlocked(entry.at)
+    assert unlocked, f"{server.name}: {entry.name} was locked, and is deleted"
     assert _own(entry.name, server), f"{server.name}: {entry.name} is not the daemon's, and is deleted"
     assert entry.state is not State.PENDING, f"{server.name}: {entry.name} was being made, and is deleted"
     if entry.state is State.GOOD:
         made = list(there).index(entry.backup)
         after = list(there.values())[made + 1 :]
-        newer = [one for one in after if one.state is State.GOOD and not one.locked and _own(one.name, server)]
+        newer = [
+            one
+            for one in after
+            if one.state is State.GOOD and one.could_be_seen_unlocked(entry.at) and _own(one.name, server)
+        ]
         limited = server.limit is not None and server.limit < 50  # room may be made for the one that comes
         assert len(newer) >= KEEP - limited, f"{server.name}: {entry.name} was to be kept, and is deleted"
 
