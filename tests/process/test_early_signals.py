@@ -15,7 +15,9 @@ from daemon.sandbox.records import Change
 from tests.process.support import Panel, wait_until
 
 EARLY = """
-import os, sys
+import os, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 
 class Early:
     def find_spec(self, name, path=None, target=None):
