@@ -31,7 +31,7 @@ from daemon.state.local.journal import SqliteJournal
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
-@broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7})
+@broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7}, first=21)
 def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
     async def look_at_created(run: Run, decided: Any) -> None:
         """Whatever it is."""
@@ -50,7 +50,7 @@ def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.create, "make_room", room)
 
 
-@broken("the listing from before the wait is used", "3", "4", "5")
+@broken("the listing from before the wait is used", "3", "4", "5", first=4)
 def _skips_the_second_listing() -> AbstractContextManager[Any]:
     real, real_gather = original(daemon.rotation.rotate, "wait"), original(daemon.rotation.rotate, "gather")
     listings: dict[int, Any] = {}
@@ -81,13 +81,13 @@ def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
     "a listing that did not hold together is judged",
     "5",
     insist={"a backup appears between pages": 2.4, "a backup vanishes between pages": 1.6},
-    first=13,
+    first=28,
 )
 def _judges_a_part() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_partial", lambda listing: None)
 
 
-@broken("only the first page is read", "5")
+@broken("only the first page is read", "5", first=5)
 def _reads_one_page() -> AbstractContextManager[Any]:
     real = daemon.panel.listing.read_pass
 
@@ -111,14 +111,14 @@ def _deletes_without_a_journal() -> AbstractContextManager[Any]:
     return PATCH(Run, "journal_failed", lambda self, error: None)
 
 
-@broken("a reload amid deletions is not obeyed", "3", insist={"reload races with a DELETE": 1})
+@broken("a reload amid deletions is not obeyed", "3", insist={"reload races with a DELETE": 1}, first=21)
 def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
     real = original(daemon.rotation.delete, "expect")
     return PATCH(daemon.rotation.delete, "expect", lambda holds, text: "configuration" in text or real(holds, text))
 
 
 @broken(
-    "one backup that cannot be deleted ends all deletions", "past", insist={"backup cannot be deleted": 0.5}, first=27
+    "one backup that cannot be deleted ends all deletions", "past", insist={"backup cannot be deleted": 0.5}, first=38
 )
 def _stops_at_the_first() -> AbstractContextManager[Any]:
     real = daemon.rotation.delete._leave

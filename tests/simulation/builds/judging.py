@@ -34,7 +34,7 @@ from daemon.rotation.run import Halt, Run
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
-@broken("a failed one's lock is ignored", "1", first=13)
+@broken("a failed one's lock is ignored", "1", first=17)
 def _ignores_locks_of_failed_ones() -> AbstractContextManager[Any]:
     real = daemon.core.retention._settled
 
@@ -45,7 +45,7 @@ def _ignores_locks_of_failed_ones() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.retention, "_settled", settled)
 
 
-@broken("a failed one is not read again before it is deleted", "1", "4")
+@broken("a failed one is not read again before it is deleted", "1", "4", first=6)
 def _does_not_look_again() -> AbstractContextManager[Any]:
     async def look(client: PanelClient, clock: Any, *_: Any) -> float:
         return float(clock.monotonic())
@@ -81,12 +81,12 @@ def _pending_is_failed() -> AbstractContextManager[Any]:
     return stack
 
 
-@broken("everything is its own", "2", "3")
+@broken("everything is its own", "2", "3", first=4)
 def _owns_everything() -> AbstractContextManager[Any]:
     return PATCH(Ownership, "owns", lambda *_: True)
 
 
-@broken("suspicious ones count as good", "3", "5")
+@broken("suspicious ones count as good", "3", "5", first=6)
 def _trusts_small_ones() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.states, "weigh", lambda *_, **__: Weighed({}, frozenset(), ()))
 
@@ -128,7 +128,7 @@ def _makes_room_by_good_ones_again() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.create, "_came_of", lambda *given: real(*given) and State.GOOD)
 
 
-@broken("total_size spares nobody", "3", "5")
+@broken("total_size spares nobody", "3", "5", first=6)
 def _total_size_without_min_good() -> AbstractContextManager[Any]:
     real = daemon.core.retention._too_much
     return PATCH(daemon.core.retention, "_too_much", lambda candidates, kept, size, _: real(candidates, kept, size, 0))
@@ -179,7 +179,7 @@ def _refuses_to_delete() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.rotate, "delete_decided", delete_decided)
 
 
-@broken("as many are deleted as max_deletions allows, and not none", "7")
+@broken("as many are deleted as max_deletions allows, and not none", "7", first=8)
 def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
     real = original(daemon.rotation.run, "plan")
 

@@ -49,7 +49,7 @@ def _obeys_half_a_configuration() -> AbstractContextManager[Any]:
     return PATCH(Simulation, "read", read)
 
 
-@broken("a server whose reinstallation failed is taken for one that installs", "live")
+@broken("a server whose reinstallation failed is taken for one that installs", "live", first=5)
 def _waits_for_a_reinstallation() -> AbstractContextManager[Any]:
     real = vars(Server)["obstacle"].fget
 
