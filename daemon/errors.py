@@ -95,6 +95,7 @@ class ProblemCode(StrEnum):
     LOCK_DROPPED = "lock-dropped"
     SAFETY_BACKUP = "safety-backup"
     RESTORE_UNKNOWN = "restore-unknown"
+    RESTORE_FAILED = "restore-failed"
     OUTCOME_NOT_TOLD = "outcome-not-told"
     # A file that is downloaded or verified.
     TRANSFER = "transfer"

@@ -4,8 +4,9 @@
 it, and `calendar` knows the starts. `states` says whether a backup is good, failed or pending, `suspicion` whether it
 is too small, `shrunk` what stays if it is, and `look` applies all of these to a listing. `keep` holds the retention
 rules and `rules` what each of them keeps; `retention` judges, and `plan` orders the deletions behind its `brake`.
-`adoption`, `choose` and `waiting` decide smaller questions of a rotation or a command, `alerting` what is news,
-`backoff` how long to wait before something is tried again; `addresses` tells those that others can read along with.
+`adoption`, `choose` and `waiting` decide smaller questions of a rotation or a command, `restores` how a restore ended,
+`alerting` what is news, `backoff` how long to wait before something is tried again; `addresses` tells those that others
+can read along with.
 
 Of copies, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `copies_wanted` says what to copy
 and `copies_prune` what a store lets go; `copied` keeps a backup on the panel until the stores have it.
@@ -32,6 +33,7 @@ __all__ = [
     "model",
     "names",
     "plan",
+    "restores",
     "retention",
     "shrunk",
     "states",

@@ -46,6 +46,7 @@ def restored(about: About, ended: Restored, *, truncate: bool) -> Document:
         "truncate": truncate,
         "safety_backup": _known(ended.safety),
         "ended": ended.ended,
+        "activity_log": ended.log_says,
     }
 
 

@@ -2,8 +2,8 @@
 
 What must hold: only a good backup is restored, though the panel would restore a failed one; unless it was waived, the
 safety backup is good and seen to be locked before anything is overwritten; a restore is asked for once. The server's
-lock is held throughout, so that no rotation backs up a half-restored server. The panel's API tells when a restore has
-ended, and never whether it succeeded.
+lock is held throughout, so that no rotation backs up a half-restored server. The panel's answer tells when a restore
+has ended; whether it succeeded stands in the server's activity log alone, if the key may read that.
 """
 
 from contextlib import suppress
@@ -12,10 +12,12 @@ from datetime import timedelta
 
 from daemon.core.backoff import Backoff
 from daemon.core.model import Backup, Server, State, Verdict
+from daemon.core.restores import RestoreEnd
 from daemon.core.units import format_duration
 from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.create import CreateOptions, ask, finish
 from daemon.operations.operation import Operation
+from daemon.operations.restore_log import RestoreLog
 from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PermissionLackingError
 from daemon.rotation.outcome import LOOK_INTO_IT, Problem, Result
@@ -45,12 +47,14 @@ class RestoreOptions:
 @dataclass(frozen=True, slots=True)
 class Restored:
     """How a restore ended. `safety` is the result of the safety backup, None if none was tried; `ended` says that the
-    panel was seen to end the restore.
+    panel was seen to end the restore, and `log_says` how it ended by the server's activity log, None if that does not
+    tell.
     """
 
     outcome: OperationResult
     safety: OperationResult | None = None
     ended: bool = False
+    log_says: RestoreEnd | None = None
 
 
 def unfit(verdict: Verdict) -> OperationResult | None:
@@ -90,7 +94,7 @@ async def restore(operation: Operation, backup: Backup, options: RestoreOptions)
             if options.safety:
                 done = await _make_safe(operation, seen, done)
             if done.outcome.result is Result.DONE:
-                return _tell_of_safety(await _restore(operation, done, backup, options))
+                return _tell_of_safety(await _restore(operation, done, seen.server, backup, options))
             return done
     except (BackupdError, Halt) as error:
         return _tell_of_safety(replace(done, outcome=ended_by(error, backup)))
@@ -147,8 +151,11 @@ def _way(made: OperationResult) -> str:
 # The restore ---------------------------------------------------------------------------------------------------------
 
 
-async def _restore(operation: Operation, done: Restored, backup: Backup, options: RestoreOptions) -> Restored:
+async def _restore(
+    operation: Operation, done: Restored, server: Server, backup: Backup, options: RestoreOptions
+) -> Restored:
     """Ask for the restore once, and wait for its end."""
+    log = await RestoreLog.read(operation, server) if options.wait else None
     still = await operation.client.backup(operation.config.id, backup.uuid)
     if not still.successful:
         return replace(done, outcome=refused(still, ProblemCode.CHANGED, f"{backup.name} is not good any more"))
@@ -166,7 +173,10 @@ async def _restore(operation: Operation, done: Restored, backup: Backup, options
         return replace(done, outcome=_not_begun(done, error))
     operation.going_on = f"the restore of {backup.name} goes on at the panel, and nothing stops it"
     done = replace(done, outcome=replace(done.outcome, changed=True))
-    return await _await_end(operation, done) if options.wait else done
+    if log is None:
+        return done
+    ended = await _await_end(operation, done)
+    return await _how_it_ended(operation, ended, log, still.name) if ended.ended else ended
 
 
 def _not_begun(done: Restored, error: PanelError) -> OperationResult:
@@ -215,16 +225,31 @@ async def _await_end(operation: Operation, done: Restored) -> Restored:
             return replace(done, outcome=failed)
         if server.status != RESTORING:
             operation.going_on = ""
-            return replace(done, ended=True, outcome=_ended(done.outcome, server))
+            return replace(done, ended=True, outcome=_usable(done.outcome, server))
     text = f"the server is still being restored after {format_duration(LONGEST)}"
     return replace(
         done, outcome=done.outcome.with_problem(ProblemCode.TIMEOUT, text, "look at the node", result=Result.FAILED)
     )
 
 
-def _ended(outcome: OperationResult, server: Server) -> OperationResult:
-    """Return the result with what the panel does not say: whether the restore succeeded."""
-    text = "the restore has ended; the panel does not tell whether it went well"
-    if server.obstacle is not None:
-        text += f", and the server is {server.obstacle} now"
-    return outcome.with_problem(ProblemCode.OUTCOME_NOT_TOLD, text, "look at the server's files before starting it")
+def _usable(outcome: OperationResult, server: Server) -> OperationResult:
+    """Return the result of a restore that has ended, with what keeps the server from being used now."""
+    if server.obstacle is None:
+        return outcome
+    text = f"the server is {server.obstacle} now that the restore has ended"
+    return outcome.with_problem(ProblemCode.SERVER_STATE, text, "look at the panel before starting it")
+
+
+async def _how_it_ended(operation: Operation, done: Restored, log: RestoreLog, name: str) -> Restored:
+    """Return the result with what the server's activity log says of the end."""
+    says = await log.end_of(operation, name)
+    if says is RestoreEnd.COMPLETED:
+        return replace(done, log_says=says)
+    if says is RestoreEnd.FAILED:
+        text = f"the node could not restore {name}: the server's activity log says so"
+        hint = "look at the server's files and the node's log before starting the server; parts may be overwritten"
+        failed = done.outcome.with_problem(ProblemCode.RESTORE_FAILED, text, hint, result=Result.FAILED)
+        return replace(done, log_says=says, outcome=failed)
+    text = f"the restore has ended; whether it went well is not known: {log.silent}"
+    hint = "look at the server's files before starting it"
+    return replace(done, outcome=done.outcome.with_problem(ProblemCode.OUTCOME_NOT_TOLD, text, hint))

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.model import Backup, Listing, Server
+from daemon.core.restores import RESTORES, Activity
 from daemon.panel.answers import ApiCall
 from daemon.panel.decode import new_backup, nothing, said_locked, this_backup, understood
 from daemon.panel.endpoints import Endpoints
@@ -51,7 +52,7 @@ from daemon.panel.server_cache import ServerCache
 from daemon.panel.server_calls import ServerCalls
 from daemon.panel.throttle import CreationThrottle
 from daemon.panel.transport import Transport
-from daemon.panel.wire import read_link, read_server
+from daemon.panel.wire import read_activities, read_link, read_server
 
 if TYPE_CHECKING:
     import httpx
@@ -199,6 +200,11 @@ class PanelClient:
         """Return a signed URL for one download. It is a secret, and expires with its first use or within minutes."""
         call = self._endpoints.download(server_id, uuid)
         return SecretStr(understood(call, await self._calls.read(call), read_link))
+
+    async def restore_log(self, server_id: str) -> tuple[Activity, ...]:
+        """Return what a server's activity log says of its latest restores, newest first; older panels keep no log."""
+        call = self._endpoints.activity(server_id, RESTORES)
+        return understood(call, await self._calls.read(call), read_activities)
 
     # Writing
 

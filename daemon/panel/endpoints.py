@@ -11,6 +11,8 @@ from daemon.panel.answers import ApiCall
 from daemon.panel.errors import NotFoundError
 from daemon.panel.wire import is_id
 
+ACTIVITIES_PER_PAGE = "50"
+
 
 class Endpoints:
     """The endpoints of one panel. Each method raises NotFoundError for an id that is none.
@@ -40,6 +42,11 @@ class Endpoints:
         """Return the call that views one backup."""
         call = self._call("GET", f"viewing backup {uuid} of server {server_id}", server_id, "backups", uuid)
         return replace(call, urgent=urgent)
+
+    def activity(self, server_id: str, event: str) -> ApiCall:
+        """Return the call that lists the newest entries of a server's activity log whose event's name holds `event`."""
+        call = self._call("GET", f"reading the activity log of server {server_id}", server_id, "activity")
+        return replace(call, query={"filter[event]": event, "sort": "-timestamp", "per_page": ACTIVITIES_PER_PAGE})
 
     def download(self, server_id: str, uuid: str) -> ApiCall:
         """Return the call that asks for a link to a backup's file."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from daemon.core.model import Backup, Server
+from daemon.core.restores import Activity
 from daemon.core.units import read_rfc3339
 from daemon.panel.answers import clean, unpaired
 
@@ -191,6 +192,28 @@ def read_link(document: object) -> str:
     if not isinstance(url, str) or not url.lower().startswith(("https://", "http://")):
         raise UnreadableError("it holds no download link")
     return url
+
+
+def read_activities(document: object) -> tuple[Activity, ...]:
+    """Given a page of the activity log, return its entries as they are ordered; rows that are none are left out."""
+    rows, _ = read_rows(document)
+    return tuple(filter(None, map(_read_activity, rows)))
+
+
+def _read_activity(row: object) -> Activity | None:
+    attributes = row.get("attributes") if isinstance(row, dict) and row.get("object") == "activity_log" else None
+    fields = _Row(attributes if isinstance(attributes, dict) else {})
+    entry, event = fields.take("id", str, ""), fields.take("event", str, "")
+    if not (entry and event):
+        return None
+    properties = fields.attributes.get("properties")
+    name = properties.get("name") if isinstance(properties, dict) else None
+    return Activity(
+        id=entry,
+        event=event,
+        name=unpaired(name) if isinstance(name, str) else "",
+        at=fields.moment("timestamp"),
+    )
 
 
 def read_rows(document: object) -> tuple[list[Any], int | None]:

@@ -66,6 +66,7 @@ class PanelApp:
         routes = [
             self._route("/api/client", GET=(Call.SERVERS, endpoints.servers)),
             self._route(one_server, GET=(Call.SERVER, endpoints.server)),
+            self._route(one_server + "/activity", GET=(Call.ACTIVITY, endpoints.activity)),
             self._route(backups, GET=(Call.LIST, endpoints.list), POST=(Call.CREATE, endpoints.create)),
             self._route(one_backup, GET=(Call.VIEW, endpoints.view), DELETE=(Call.DELETE, endpoints.delete)),
             self._route(one_backup + "/download", GET=(Call.DOWNLOAD, endpoints.download)),

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from daemon.sandbox import checks, requests, shapes
+from daemon.sandbox import activity, checks, requests, shapes
 from daemon.sandbox.answers import SandboxAnswer, bad_request, empty_answer, forbidden, json_answer, query_failed
 from daemon.sandbox.links import sign_link
 from daemon.sandbox.records import EVERYTHING, Backup, Server, Storage, User
@@ -68,6 +68,12 @@ class SandboxEndpoints:
         query = visit.request.query_params
         return json_answer(shapes.backup_list(visit.server, self.world.settings, query, _url(visit.request)))
 
+    async def activity(self, visit: Visit) -> SandboxAnswer:
+        visit.need("activity.read")
+        entries = activity.of_server(self.world.ledger, visit.server)
+        query = visit.request.query_params
+        return json_answer(activity.page(entries, self.world.settings, query, _url(visit.request)))
+
     async def view(self, visit: Visit) -> SandboxAnswer:
         visit.need("backup.read")
         return self._backup_answer(visit.backup)
@@ -91,11 +97,11 @@ class SandboxEndpoints:
 
     async def restore(self, visit: Visit) -> SandboxAnswer:
         visit.need("backup.restore")
-        requests.validate_restore(visit.fields)
+        truncate = requests.validate_restore(visit.fields)
         checks.check_restore(visit.server, visit.backup)
         await self._wait_for_node(visit.server)
         checks.check_node(self.world, visit.server, visit.backup)
-        self.world.restore(visit.server, visit.backup, by=visit.user.name)
+        self.world.restore(visit.server, visit.backup, by=visit.user.name, truncate=truncate)
         return empty_answer()
 
     async def delete(self, visit: Visit) -> SandboxAnswer:

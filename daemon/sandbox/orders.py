@@ -23,6 +23,7 @@ class Call(StrEnum):
     SERVERS = "servers"
     SERVER = "server"
     LIST = "list"
+    ACTIVITY = "activity"
     VIEW = "view"
     CREATE = "create"
     LOCK = "lock"

@@ -208,7 +208,8 @@ class Server:
     """A game server. `backups` are in the order of their insertion, which is the order the panel lists them in.
 
     `subusers` maps a user's name to permissions. `work` is what becomes of its backups; `coming` holds that of the
-    next ones, used up first. `recent` are those made of late, deleted ones included, for the creation throttle.
+    next ones, used up first. A restore takes `restore_seconds`, and fails if `restores_fail`. `recent` are those made
+    of late, deleted ones included, for the creation throttle.
     """
 
     uuid: str
@@ -225,6 +226,7 @@ class Server:
     coming: deque[Work] = field(default_factory=deque)
     storage: Storage = Storage.NODE
     restore_seconds: float = 1.0
+    restores_fail: bool = False
     backups: dict[str, Backup] = field(default_factory=dict)
     recent: deque[Backup] = field(default_factory=deque)
 
@@ -246,7 +248,7 @@ class Server:
 
 
 class Change(StrEnum):
-    """What can happen to a backup or, for the last two, to a server. FILE_DELETED leaves the panel's row."""
+    """What can happen to a backup or, for the last three, to a server. FILE_DELETED leaves the panel's row."""
 
     CREATED = "created"
     COMPLETED = "completed"
@@ -258,6 +260,7 @@ class Change(StrEnum):
     FILE_DELETED = "file deleted"
     RESTORING = "restoring"
     RESTORED = "restored"
+    RESTORE_FAILED = "restore failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +268,7 @@ class Entry:
     """One line of the ledger: what happened to which backup, when by the panel's clock, and by whom.
 
     `locked` and `state` are those that the backup had just before; of a new one, those it was made with. `by` is the
-    user's name, "node", "panel", or any name that a test gives.
+    user's name, "node", "panel", or any name that a test gives. `truncate` is what a restore was asked for with.
     """
 
     at: datetime
@@ -276,3 +279,4 @@ class Entry:
     locked: bool
     state: State
     by: str
+    truncate: bool | None = None

@@ -94,13 +94,14 @@ def _wrong_name(name: object, longest: int) -> list[dict[str, Any]]:
     return []
 
 
-def validate_restore(fields: Mapping[str, Any]) -> None:
-    """`truncate` must be there. Raises 422."""
+def validate_restore(fields: Mapping[str, Any]) -> bool:
+    """Return `truncate`, which must be there. Raises 422."""
     truncate = fields.get("truncate")
     if truncate is None:
         _raise_invalid([invalid("truncate", "required", "The truncate field is required.")])
     if _boolean(truncate) is None:
         _raise_invalid([invalid("truncate", "boolean", "The truncate field must be true or false.")])
+    return _boolean(truncate) is True
 
 
 def _boolean(value: object) -> bool | None:

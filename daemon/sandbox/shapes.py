@@ -113,7 +113,7 @@ def backup_list(record: Server, settings: Settings, query: Mapping[str, str], ur
     """One page of backups in the order of their insertion; the links forget `per_page`."""
     rows = list(record.backups.values())
     per_page = backups_per_page(query.get("per_page"), empty=not rows)
-    document = _page(rows, per_page, query, lambda number: f"{url}?page={number}")
+    document = cut_page(rows, per_page, query, lambda number: f"{url}?page={number}")
     document["data"] = [backup(row, settings) for row in document["data"]]
     not_failed = sum(row.state is not State.FAILED for row in rows)
     document["meta"] = {"backup_count": not_failed, **document["meta"]}
@@ -124,18 +124,23 @@ def server_list(
     records: Sequence[Server], user: User, kind: Kind, query: Mapping[str, str], url: str
 ) -> dict[str, Any]:
     """One page of servers; these links keep the query."""
-    per_page = min(_whole_number(query.get("per_page")) or SERVERS_PER_PAGE, MOST_SERVERS_PER_PAGE)
-    kept = {name: value for name, value in query.items() if name != "page"}
-    document = _page(records, per_page, query, lambda number: f"{url}?{urlencode({**kept, 'page': number})}")
+    per_page = min(whole_number(query.get("per_page")) or SERVERS_PER_PAGE, MOST_SERVERS_PER_PAGE)
+    document = cut_page(records, per_page, query, lambda number: page_link(url, query, number))
     document["data"] = [server(row, user, kind) for row in document["data"]]
     return document
+
+
+def page_link(url: str, query: Mapping[str, str], number: int) -> str:
+    """Return the link to a page that keeps the rest of the query."""
+    kept = {name: value for name, value in query.items() if name != "page"}
+    return f"{url}?{urlencode({**kept, 'page': number})}"
 
 
 def backups_per_page(text: str | None, *, empty: bool) -> int:
     """Measured: nothing is 20, 0 is 15, a word is 50, more is 50; less than 0 is a failed query where there is any."""
     if not text:
         return BACKUPS_PER_PAGE
-    number = _whole_number(text)
+    number = whole_number(text)
     if number is None:
         return MOST_BACKUPS_PER_PAGE
     if number < 0 and empty:
@@ -145,9 +150,11 @@ def backups_per_page(text: str | None, *, empty: bool) -> int:
     return min(number, MOST_BACKUPS_PER_PAGE) or FRAMEWORKS_PER_PAGE
 
 
-def _page(rows: Sequence[Any], per_page: int, query: Mapping[str, str], link: Callable[[int], str]) -> dict[str, Any]:
+def cut_page(
+    rows: Sequence[Any], per_page: int, query: Mapping[str, str], link: Callable[[int], str]
+) -> dict[str, Any]:
     """Return the page that `query` asks for; anything but a number of at least 1 asks for the first."""
-    number = max(_whole_number(query.get("page")) or 1, 1)
+    number = max(whole_number(query.get("page")) or 1, 1)
     shown = rows[(number - 1) * per_page : number * per_page]
     pages = max(-(-len(rows) // per_page), 1)
     links = {}
@@ -166,7 +173,8 @@ def _page(rows: Sequence[Any], per_page: int, query: Mapping[str, str], link: Ca
     return {**_list(shown), "meta": {"pagination": pagination}}
 
 
-def _whole_number(text: str | None) -> int | None:
+def whole_number(text: str | None) -> int | None:
+    """Return the number that a parameter gives; None if it gives none."""
     try:
         return int(text or "")
     except ValueError:

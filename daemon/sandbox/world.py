@@ -203,11 +203,11 @@ class World:
         backup.name = name
         self._note(Change.RENAMED, server, backup, by)
 
-    def restore(self, server: Server, backup: Backup, *, by: str) -> None:
-        """Restore the server, for `restore_seconds` from now; whether that succeeded is never said."""
+    def restore(self, server: Server, backup: Backup, *, by: str, truncate: bool = False) -> None:
+        """Restore the server, for `restore_seconds` from now; only the activity log says whether that succeeded."""
         self.settle()
         server.status = "restoring_backup"
-        self._note(Change.RESTORING, server, backup, by)
+        self._note(Change.RESTORING, server, backup, by, truncate=truncate)
         self.later(server.restore_seconds, lambda: self._restored(server, backup))
 
     # What happens by itself ------------------------------------------------------------------------------------------
@@ -234,7 +234,8 @@ class World:
 
     def _restored(self, server: Server, backup: Backup) -> None:
         server.status = None
-        self._note(Change.RESTORED, server, backup, "node")
+        failed = server.restores_fail or backup.file_gone or not backup.successful
+        self._note(Change.RESTORE_FAILED if failed else Change.RESTORED, server, backup, "node")
 
     def _insert(self, server: Server, backup: Backup, by: str) -> None:
         server.backups[backup.uuid] = backup
@@ -245,6 +246,8 @@ class World:
             age = (self.now() - backup.created_at).total_seconds()
             self.later(self.settings.housekeeping - age, lambda: self.clean_up(server, backup))
 
-    def _note(self, change: Change, server: Server, backup: Backup, by: str) -> None:
-        entry = Entry(self.now(), change, server.uuid, backup.uuid, backup.name, backup.locked, backup.state, by)
+    def _note(self, change: Change, server: Server, backup: Backup, by: str, *, truncate: bool | None = None) -> None:
+        entry = Entry(
+            self.now(), change, server.uuid, backup.uuid, backup.name, backup.locked, backup.state, by, truncate
+        )
         self.ledger.append(entry)

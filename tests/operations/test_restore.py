@@ -10,12 +10,14 @@ import httpx
 import pytest
 
 from daemon.core.model import State
+from daemon.core.restores import RestoreEnd
 from daemon.operations.pick import pick
 from daemon.operations.restore import Restored, RestoreOptions, restore, unfit
 from daemon.operations.result import exit_of
 from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
+from daemon.sandbox.answers import json_answer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Backup, BackupEnding, Change, Work
 from daemon.sandbox.records import State as Panel
@@ -72,11 +74,91 @@ async def test_the_safety_backup_leaves_nothing_out(hand: Hand, row: Backup) -> 
     assert safety.ignored == ()
 
 
-async def test_it_is_said_that_nobody_knows_whether_it_went_well(hand: Hand, row: Backup) -> None:
-    """The status clears either way."""
-    what = await restored(hand, row)
-    assert codes(what) == ["outcome-not-told"]
-    assert what.outcome.problems[0].text == "the restore has ended; the panel does not tell whether it went well"
+async def test_that_it_went_well_is_read_from_the_activity_log(hand: Hand, row: Backup) -> None:
+    """The server's state clears either way; exit 0 is said to be known."""
+    what = await restored(hand, row, BARE)
+    assert (codes(what), what.log_says, exit_code(hand, what)) == ([], RestoreEnd.COMPLETED, 0)
+    assert hand.rig.requests(Call.ACTIVITY) == 2
+
+
+@pytest.mark.parametrize("options", [BARE, RestoreOptions()], ids=["bare", "with a safety backup"])
+async def test_one_that_the_node_fails_is_told_as_failed(hand: Hand, row: Backup, options: RestoreOptions) -> None:
+    """Exit 3: the server's files may be overwritten in part; the safety backup is named."""
+    hand.rig.server.restores_fail = True
+    what = await restored(hand, row, options)
+    assert (what.outcome.result, what.ended, what.log_says, exit_code(hand, what)) == (
+        Result.FAILED,
+        True,
+        RestoreEnd.FAILED,
+        3,
+    )
+    assert codes(what) == (["safety-backup"] if options.safety else []) + ["restore-failed"]
+    assert what.outcome.problems[-1].text == (
+        f"the node could not restore {row.name}: the server's activity log says so"
+    )
+
+
+async def test_an_earlier_restore_of_the_same_backup_says_nothing_of_this_one(hand: Hand, row: Backup) -> None:
+    """The first went well, and the log still says so; the second fails."""
+    await restored(hand, row, BARE)
+    hand.rig.server.restores_fail = True
+    assert (await restored(hand, row, BARE)).log_says is RestoreEnd.FAILED
+    hand.rig.server.restores_fail = False
+    assert (await restored(hand, row, BARE)).log_says is RestoreEnd.COMPLETED
+
+
+async def test_a_log_that_lags_behind_the_servers_state_is_looked_at_again(hand: Hand, row: Backup) -> None:
+    """The panel clears the state first."""
+    hand.rig.world.faults.order(lagging(), on=Call.ACTIVITY, skip=1, times=3)
+    what = await restored(hand, row, BARE)
+    assert (what.log_says, hand.rig.requests(Call.ACTIVITY)) == (RestoreEnd.COMPLETED, 5)
+
+
+async def test_a_log_that_never_tells_leaves_the_end_unknown(hand: Hand, row: Backup) -> None:
+    """It is looked at for some twenty seconds."""
+    hand.rig.world.faults.order(lagging(), on=Call.ACTIVITY, skip=1, times=None)
+    what = await restored(hand, row, BARE)
+    assert (what.outcome.result, what.log_says, codes(what), exit_code(hand, what)) == (
+        Result.DONE,
+        None,
+        ["outcome-not-told"],
+        0,
+    )
+    assert what.outcome.problems[0].text == (
+        "the restore has ended; whether it went well is not known: the server's activity log says nothing of it"
+    )
+    assert hand.rig.requests(Call.ACTIVITY) < 8
+
+
+async def test_without_the_permission_the_log_is_not_asked(hand: Hand, row: Backup) -> None:
+    """What is lacking is said."""
+    hand.as_user("backup.read", "backup.restore")
+    what = await restored(hand, row, BARE)
+    assert (codes(what), hand.rig.requests(Call.ACTIVITY)) == (["outcome-not-told"], 0)
+    assert "the key's user lacks activity.read" in what.outcome.problems[0].text
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (faults.refused(403, "AccessDeniedHttpException", "No."), "the key's user lacks activity.read"),
+        (faults.refused(404, "NotFoundHttpException", ""), "this panel keeps no activity log"),
+        (faults.refused(422, "ValidationException", "No."), "the server's activity log cannot be read: panel"),
+    ],
+    ids=["403", "404", "422"],
+)
+async def test_trouble_with_the_log_fails_no_restore(hand: Hand, row: Backup, fault: Fault, words: str) -> None:
+    """It only stays unknown how it ended, be it before the restore or after."""
+    for skip in (0, 1):
+        hand.rig.world.faults.order(fault, on=Call.ACTIVITY, skip=skip)
+        what = await restored(hand, row, BARE)
+        assert (what.outcome.result, codes(what), what.ended) == (Result.DONE, ["outcome-not-told"], True)
+        assert words in what.outcome.problems[0].text
+
+
+def lagging() -> Fault:
+    """The log of a panel that has not noted anything yet."""
+    return Fault("a log that lags", answer=json_answer({"object": "list", "data": [], "meta": {}}))
 
 
 async def test_without_a_safety_backup_where_it_is_waived(hand: Hand, row: Backup) -> None:
@@ -433,4 +515,4 @@ async def test_a_server_that_is_in_another_state_afterwards_is_told(hand: Hand, 
     await hand.rig.clock.sleep(60)
     hand.rig.server.status = "suspended"
     what = await restoring
-    assert what.outcome.problems[0].text.endswith(", and the server is suspended now")
+    assert what.outcome.problems[0].text == "the server is suspended now that the restore has ended"

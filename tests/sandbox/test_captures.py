@@ -15,9 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
+from daemon.sandbox.activity import EVENTS
 from daemon.sandbox.limits import Window
 from daemon.sandbox.links import sign_link
-from daemon.sandbox.records import NodeState, Server, Settings, State, User
+from daemon.sandbox.records import Change, Entry, NodeState, Server, Settings, State, User
 from daemon.sandbox.world import World
 from tests import captures
 from tests.captures import Capture
@@ -61,12 +62,14 @@ def world_of(capture: Capture) -> World:
     for uuid, name, owner, limit in SERVERS:
         world.add_server(name, owner=owner, node=node, limit=limit, server_uuid=uuid)
     if TWENTY[:8] in capture.path:
-        world.add_server("Twenty", owner=ALICE, node=node, limit=20, server_uuid=TWENTY).description = "exam Twenty"
+        twenty = world.add_server("Twenty", owner=ALICE, node=node, limit=20, server_uuid=TWENTY)
+        twenty.description = "exam Twenty"
+        twenty.subusers["carol"] = ("websocket.connect", "backup.read")
     server(world, "0ade63a1").status = "suspended"
     server(world, "77eb721b").subusers["carol"] = ("websocket.connect", "backup.read")
     server(world, "95bfba30").subusers["carol"] = ("backup.read", "backup.create")
     server(world, "431967f8").subusers["bob"] = ("backup.read", "backup.create", "backup.delete")
-    for token, user in (("admin", ADMIN), ("alice", ALICE), ("bob", BOB), ("carol_readonly", CAROL)):
+    for token, user in (("admin", ADMIN), ("alice", ALICE), ("bob", BOB), ("carol_readonly", CAROL), ("carol", CAROL)):
         world.add_key(f"ptlc_EXAMPLE_{token}", user)
     world.add_key("ptlc_EXAMPLE_ip_locked", ADMIN, allowed_ips=["192.0.2.1"])
     world.add_key("ptla_EXAMPLE", ADMIN)
@@ -226,6 +229,22 @@ def throttled_and_full(world: World, capture: Capture) -> None:
     server(world, "95bfba30").limit = 2
 
 
+def logged(world: World, capture: Capture) -> None:
+    """What the server's activity log says, the same as in the capture; what its page does not show is older."""
+    changes = {event: change for change, event in EVENTS.items()}
+    shown = capture.json["data"]
+    target, last = of_path(world, capture).uuid, datetime(2026, 11, 1, tzinfo=UTC)
+    for _ in range(capture.json["meta"]["pagination"]["total"] - len(shown)):
+        world.ledger.append(Entry(last, Change.RESTORED, target, "", "older", False, State.GOOD, "node"))
+    for row in reversed(shown):
+        one = row["attributes"]
+        by, truncate = ("alice" if one["is_api"] else "node"), one["properties"].get("truncate")
+        asked = None if truncate is None else bool(truncate)
+        at, change = datetime.fromisoformat(one["timestamp"]), changes[one["event"]]
+        name = one["properties"]["name"]
+        world.ledger.append(Entry(at, change, target, "", name, False, State.GOOD, by, asked))
+
+
 PAGES = seeds("cf0e5a39", 45)
 FIVE = seeds("95bfba30", 5)
 GIVEN: dict[str, Given] = {
@@ -290,6 +309,7 @@ GIVEN: dict[str, Given] = {
     "236": backup("stuck", State.FAILED, locked=True),
     "237": backup("stuck", State.FAILED, locked=True),
     "242": backup(),
+    "302": logged,
     "304": status("reinstall_failed"),
     "305": both(as_listed, status("reinstall_failed")),
     "306": both(full, status("reinstall_failed")),

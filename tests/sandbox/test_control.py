@@ -105,6 +105,7 @@ async def test_the_ledger_is_read_from_where_one_left_off(world: World, server: 
             "locked": False,
             "state": "pending",
             "by": "admin",
+            "truncate": None,
         }
     ]
 

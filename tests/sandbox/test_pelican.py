@@ -30,6 +30,7 @@ from tests.sandbox.test_captures import (
     differences,
     full,
     header_differences,
+    logged,
     node,
     nothing,
     of_path,
@@ -52,7 +53,7 @@ SERVERS = (
 KEY = "pacc_EXAMPLE"
 """Whoever asked, the captures call his key so."""
 ASKED_BY = {
-    **dict.fromkeys(("002", "007", "028", "049", "051", "052", "054", "110"), BOB),
+    **dict.fromkeys(("002", "007", "028", "049", "051", "052", "054", "110", "205"), BOB),
     **dict.fromkeys(("008", "093"), ROOT),
     "029": CAROL,
 }
@@ -171,6 +172,7 @@ GIVEN: dict[str, Given] = {
     "128": backup(STUCK, locked=True),
     "129": backup(STUCK, locked=True),
     **dict.fromkeys(("201", "203"), backup()),
+    **dict.fromkeys(("202", "204", "206"), logged),
 }
 
 

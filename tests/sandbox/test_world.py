@@ -248,10 +248,10 @@ def test_what_was_deleted_while_pending_never_completes(world: World, server: Se
     assert {entry.change for entry in world.ledger} == {Change.CREATED, Change.DELETED}
 
 
-def test_a_restore_keeps_the_server_busy_and_tells_nobody_how_it_went(
+def test_a_restore_keeps_the_server_busy_and_only_the_log_tells_how_it_went(
     world: World, server: Server, clock: FakeClock
 ) -> None:
-    """Also one of a failed backup."""
+    """A failed backup has no file, so the node fails."""
     server.restore_seconds = 30
     backup = world.add_backup(server, "a", state=State.FAILED)
     check_restore(server, backup)
@@ -260,7 +260,7 @@ def test_a_restore_keeps_the_server_busy_and_tells_nobody_how_it_went(
         check_restore(server, backup)
     passed(world, clock, 30)
     assert server.status is None
-    assert [entry.change for entry in world.ledger[1:]] == [Change.RESTORING, Change.RESTORED]
+    assert [entry.change for entry in world.ledger[1:]] == [Change.RESTORING, Change.RESTORE_FAILED]
 
 
 def test_newer_panels_allow_three_restores_in_fifteen_minutes(world: World, server: Server, clock: FakeClock) -> None:

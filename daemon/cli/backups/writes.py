@@ -11,6 +11,7 @@ from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.verdicts import because, created, size, whose
 from daemon.core.model import Verdict
+from daemon.core.restores import RestoreEnd
 from daemon.core.units import format_size
 from daemon.documents.operations import many_written, one_written, restored
 from daemon.errors import ProblemCode, UsageError
@@ -138,8 +139,9 @@ def restore_backup(
     def words(outcome: OperationResult) -> str:
         what = ends[0]
         begun = "restored" if what.ended else "began to restore"
+        known = "; the server's activity log says that it completed" if what.log_says is RestoreEnd.COMPLETED else ""
         before = f"; what was there before is in {_name(what.safety)}, locked" if what.safety else ""
-        return f"{begun} {_name(outcome)} onto {name}{before}"
+        return f"{begun} {_name(outcome)} onto {name}{known}{before}"
 
     return runner.carry_out(work, document, words)
 

@@ -1,0 +1,47 @@
+"""How a restore ended, by the activity log: by what is new in it, and carries the backup's name."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from daemon.core.restores import Activity, RestoreEnd, restore_end
+
+ASKED, COMPLETED = "server:backup.restore", "server:backup.restore-complete"
+FAILED, FAILED_BY_RESET = "server.backup.restore-failed", "server:backup.restore-failed"
+AT = datetime(2026, 4, 1, 4, tzinfo=UTC)
+
+
+def log(*entries: tuple[str, str, str]) -> list[Activity]:
+    """A log of (id, event, name), newest first."""
+    return [Activity(*entry, at=AT) for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("event", "end"),
+    [(COMPLETED, RestoreEnd.COMPLETED), (FAILED, RestoreEnd.FAILED), (FAILED_BY_RESET, RestoreEnd.FAILED)],
+)
+def test_the_end_is_told_by_the_events_name(event: str, end: RestoreEnd) -> None:
+    """A node that was reset writes its failure with a colon."""
+    assert restore_end("a", set(), log(("2", event, "a"), ("1", ASKED, "a"))) is end
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [("1", ASKED, "a")],
+        [("1", COMPLETED, "another")],
+        [("0", COMPLETED, "a")],
+        [("1", "server:backup.complete", "a")],
+    ],
+    ids=["empty", "only asked for", "another backup", "there before", "of a backup"],
+)
+def test_nothing_else_tells(entries: list[tuple[str, str, str]]) -> None:
+    """What was there before the restore was asked for, or is of another kind or name."""
+    assert restore_end("a", {"0"}, log(*entries)) is None
+
+
+def test_the_first_new_end_is_that_of_ours() -> None:
+    """The panel runs one restore of a server at a time, so a later one began after ours had ended."""
+    later_failed = log(("4", FAILED, "a"), ("3", ASKED, "a"), ("2", COMPLETED, "a"), ("1", ASKED, "a"))
+    assert restore_end("a", set(), later_failed) is RestoreEnd.COMPLETED
