@@ -21,10 +21,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.errors import StateError
-from daemon.state.values import Alert, AppliedRetention, Rotation, Sample, Snapshot, Step, Trigger
+from daemon.state.values import Alert, AppliedRetention, CopyRecord, Rotation, Sample, Snapshot, Step, Trigger
 
 KEPT_FOR = timedelta(days=400)
 MOST_ROTATIONS = 100_000
@@ -228,8 +229,29 @@ class Journal(Protocol):
         """Forget messages that were sent, or will not be sent any more: by receiver, server and event."""
         ...
 
+    # Copies ----------------------------------------------------------------------------------------------------------
+
+    async def copy_queue(self) -> CopyQueue:
+        """Return all that waits to be copied to stores, and the stores that are in trouble."""
+        ...
+
+    async def requeue_copies(self, before: CopyQueue, after: CopyQueue) -> None:
+        """Record what changed between the two: all of it or nothing."""
+        ...
+
+    async def record_copies(self, records: Iterable[CopyRecord]) -> None:
+        """Record what became of copies: made, failed or pruned."""
+        ...
+
+    async def copy_records(
+        self, server: str | None = None, store: str | None = None, limit: int = 50
+    ) -> list[CopyRecord]:
+        """Return what became of the last copies, newest first: of that configured server, that store, both, or all."""
+        ...
+
     async def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
-        """Forget rotations older than `keep`, and all but the newest `most`; return how many.
+        """Forget rotations and records of copies older than `keep`, and all but the newest `most` of each; return how
+        many rotations.
 
         Age spares each server's newest attempt, since its time decides whether a start was missed. Both spare the
         rotations that last made room and last saw a backup turn good. Records of a backup are forgotten only once a

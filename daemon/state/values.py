@@ -101,3 +101,31 @@ class Sample:
 
     day: date
     bytes: int
+
+
+class CopyEvent(StrEnum):
+    """What became of a copy, as the journal spells it."""
+
+    MADE = "made"
+    FAILED = "failed"
+    PRUNED = "pruned"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRecord:
+    """One copy that was made, that failed, or that was pruned, at that moment by our own clock.
+
+    `server` is the configured name, `backup` the backup's name. A failure may concern the whole store, or the whole
+    server: then `backup_uuid` is None, and `backup` empty. `bytes` is what lies in the store, or lay there; None for a
+    failure. `text` says why it failed, or why it was pruned; it is empty for one that was made.
+    """
+
+    event: CopyEvent
+    at: datetime
+    server: str
+    server_uuid: str
+    store: str
+    backup_uuid: str | None = None
+    backup: str = ""
+    bytes: int | None = None
+    text: str = ""

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.errors import ServerBusyError, StateError
 from daemon.state import Alert, AppliedRetention, Journal, Rotation, Sample, Snapshot
+from daemon.state.values import CopyEvent, CopyRecord
 from tests.state.engines import ENGINES, Place
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
@@ -361,6 +363,44 @@ async def test_alerts_are_remembered_with_what_waits_to_be_told(place: Place) ->
         assert await journal.alerts() == [newer]
         await journal.watch({}, AT, [other], whole=True)
         assert await journal.alerts() == [other]
+
+
+async def test_the_queue_of_copies_is_there_as_it_was_last_changed(place: Place) -> None:
+    """What waits, why it failed, which stores are in trouble; what is done is gone, the rest is not touched."""
+    empty = CopyQueue()
+    first = empty.asked("survival", ["nas", "offsite"], AT, fresh=True).asked("creative", ["nas"], AT, fresh=False)
+    then = (
+        first.done("creative", ["nas"])
+        .failed("survival", ["nas"], AT, "the node is down")
+        .store_failed("offsite", AT, "unreachable")
+    )
+    async with place.opened() as (_, journal):
+        assert await journal.copy_queue() == empty
+        await journal.requeue_copies(empty, first)
+        assert await journal.copy_queue() == first
+        await journal.requeue_copies(first, then)
+        assert await journal.copy_queue() == then
+        await journal.requeue_copies(then, then.store_worked("offsite"))
+        assert await journal.copy_queue() == then.store_worked("offsite")
+
+
+async def test_what_became_of_copies_is_found_by_server_and_by_store(place: Place) -> None:
+    """Newest first, and forgotten when it is old or there is too much of it."""
+    made = CopyRecord(CopyEvent.MADE, AT, "survival", UUID, "nas", "b-1", "auto-1", 2**40)
+    failed = CopyRecord(CopyEvent.FAILED, AT + MINUTE, "survival", UUID, "offsite", text="unreachable")
+    pruned = CopyRecord(CopyEvent.PRUNED, AT + MINUTE, "creative", OTHER, "nas", "b-0", "auto-0", 7, "beyond 7 daily")
+    async with place.opened() as (_, journal):
+        await journal.record_copies([made])
+        await journal.record_copies([failed, pruned])
+        assert await journal.copy_records() == [pruned, failed, made]
+        assert await journal.copy_records("survival") == [failed, made]
+        assert await journal.copy_records(store="nas") == [pruned, made]
+        assert await journal.copy_records("survival", "nas", limit=1) == [made]
+        assert await journal.copy_records(limit=1) == [pruned]
+        await journal.prune(AT + timedelta(days=400) + MINUTE)
+        assert await journal.copy_records() == [pruned, failed]
+        await journal.prune(AT, most=1)
+        assert await journal.copy_records() == [pruned]
 
 
 async def test_what_is_old_is_forgotten_but_for_the_newest_attempt_and_the_last_room(place: Place) -> None:

@@ -91,6 +91,10 @@ class AwaitedJournal:
     watch = _done_by_runner(SqliteJournal.watch)
     alerts = _done_by_runner(SqliteJournal.alerts)
     alerts_sent = _done_by_runner(SqliteJournal.alerts_sent)
+    copy_queue = _done_by_runner(SqliteJournal.copy_queue)
+    requeue_copies = _done_by_runner(SqliteJournal.requeue_copies)
+    record_copies = _done_by_runner(SqliteJournal.record_copies)
+    copy_records = _done_by_runner(SqliteJournal.copy_records)
     prune = _done_by_runner(SqliteJournal.prune)
 
 

@@ -24,7 +24,8 @@ class Pruning(Store):
     """What is forgotten, and what never is."""
 
     def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
-        """Forget rotations older than `keep`, and all but the newest `most`; return how many.
+        """Forget rotations and records of copies older than `keep`, and all but the newest `most` of each; return how
+        many rotations.
 
         Age spares each server's newest attempt: when it was decides whether a start was missed. Both spare those that
         made room last, and saw a backup turn good. What is remembered of a backup is forgotten only once a list lacks
@@ -42,6 +43,11 @@ class Pruning(Store):
                 (most,),
             )
             connection.execute("DELETE FROM snapshot WHERE at < ?", (written(now - keep),))
+            connection.execute("DELETE FROM copy_record WHERE at < ?", (written(now - keep),))
+            connection.execute(
+                "DELETE FROM copy_record WHERE id <= (SELECT id FROM copy_record ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                (most,),
+            )
             connection.execute("DELETE FROM deleted_by_hand WHERE at < ?", (written(now - keep),))
             connection.execute("DELETE FROM listing WHERE at < ?", (written(now - keep),))
             for table in OF_BACKUPS:

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, cast
 
+from daemon.core.copies_queue import StoreTrouble, Waiting
 from daemon.core.model import Backup
 from daemon.core.units import read_rfc3339, rfc3339
-from daemon.state.values import AppliedRetention, Rotation, Sample, Snapshot, Step, Trigger
+from daemon.state.values import AppliedRetention, CopyEvent, CopyRecord, Rotation, Sample, Snapshot, Step, Trigger
 
 
 def read_snapshot(row: sqlite3.Row) -> Snapshot:
@@ -28,6 +29,30 @@ def read_applied(row: sqlite3.Row) -> AppliedRetention:
 
 def read_trend(rows: Iterable[sqlite3.Row]) -> list[Sample]:
     return [Sample(date.fromisoformat(row["day"]), row["bytes"]) for row in rows]
+
+
+def read_waiting(row: sqlite3.Row) -> Waiting:
+    since, next_at = read_rfc3339(row["since"]), _moment_or_none(row["next_at"])
+    return Waiting(row["server"], row["store"], since, bool(row["fresh"]), int(row["tries"]), next_at, row["text"])
+
+
+def read_store_trouble(row: sqlite3.Row) -> StoreTrouble:
+    since, next_at = read_rfc3339(row["since"]), read_rfc3339(row["next_at"])
+    return StoreTrouble(row["store"], since, int(row["tries"]), next_at, row["text"])
+
+
+def read_copy_record(row: sqlite3.Row) -> CopyRecord:
+    return CopyRecord(
+        event=CopyEvent(row["event"]),
+        at=read_rfc3339(row["at"]),
+        server=_text(row["server"]),
+        server_uuid=_text(row["server_uuid"]),
+        store=_text(row["store"]),
+        backup_uuid=row["backup_uuid"],
+        backup=_text(row["backup"]),
+        bytes=row["bytes"],
+        text=_text(row["text"]),
+    )
 
 
 def read_rotations(rotations: Iterable[sqlite3.Row], steps: Iterable[sqlite3.Row]) -> list[Rotation]:

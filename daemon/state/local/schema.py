@@ -112,6 +112,39 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
     (f"CREATE INDEX step_of_room ON step (rotation, name) WHERE {OF_ROOM}",),
+    (
+        """CREATE TABLE copy_queue (
+            server TEXT NOT NULL,
+            store TEXT NOT NULL,
+            since TEXT NOT NULL,
+            fresh INTEGER NOT NULL,
+            tries INTEGER NOT NULL,
+            next_at TEXT,
+            text TEXT NOT NULL,
+            PRIMARY KEY (server, store)
+        )""",
+        """CREATE TABLE store_trouble (
+            store TEXT PRIMARY KEY,
+            since TEXT NOT NULL,
+            tries INTEGER NOT NULL,
+            next_at TEXT NOT NULL,
+            text TEXT NOT NULL
+        )""",
+        """CREATE TABLE copy_record (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            event TEXT NOT NULL,
+            at TEXT NOT NULL,
+            server TEXT NOT NULL,
+            server_uuid TEXT NOT NULL,
+            store TEXT NOT NULL,
+            backup_uuid TEXT,
+            backup TEXT NOT NULL,
+            bytes INTEGER,
+            text TEXT NOT NULL
+        )""",
+        "CREATE INDEX copy_record_by_server ON copy_record (server, id)",
+        "CREATE INDEX copy_record_by_store ON copy_record (store, id)",
+    ),
 )
 
 
