@@ -114,6 +114,7 @@ class ProblemCode(StrEnum):
     ESCAPING = "escaping"
     OUTWARD_LINK = "outward-link"
     UNCHECKED = "unchecked"
+    NOT_SANE = "not-sane"
     # A store of copies.
     STORE = "store"
     STORE_UNREACHABLE = "store-unreachable"

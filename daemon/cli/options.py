@@ -1,6 +1,7 @@
 """Declare the arguments and options that several commands share; importing this imports typer and nothing heavier."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,14 @@ def settings(context: typer.Context) -> Settings:
     return found
 
 
+class Depth(StrEnum):
+    """How far a file is looked into: to the archive's end, or into what a game needs as well."""
+
+    WALKED = "walked"
+    SANE = "sane"
+
+
+HowDeep = Annotated[Depth, typer.Option("--level", help="walked: to its end; sane: also what the game needs of it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Servers = Annotated[
     list[str] | None, typer.Argument(metavar="SERVER", help="Name in the configuration. Default: all servers.")

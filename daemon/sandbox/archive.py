@@ -19,6 +19,7 @@ BLOCK = 512
 STORED_BLOCK = 65_535
 GZIP_FRAME = 10 + 1 + 8  # header, the comment's end, CRC and length
 END_OF_TAR = bytes(2 * BLOCK)
+REGION_HEADER = 8192
 TEXT = b"motd=A sandbox server\nmax-players=20\n"
 
 
@@ -30,6 +31,7 @@ class Flavour(StrEnum):
     CUT_TAR = "cut_tar"  # the gzip stream is sound, the tar in it ends in the middle
     BAD_CRC = "bad_crc"  # gzip's own checksum is wrong
     ESCAPING = "escaping"  # a name in it leads out of the folder
+    TORN = "torn"  # its region file says of a chunk that it lies beyond the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +87,26 @@ class Archive:
         return struct.pack("<II", crc, tar_size & 0xFFFFFFFF)
 
     def _tar(self, tar_size: int) -> Iterator[bytes]:
-        """Yield a tar of exactly `tar_size` bytes: a text, and a region file that takes the rest."""
+        """Yield a tar of exactly `tar_size` bytes: a text, and a file of the rest, a region if it can be one."""
         rest = tar_size - _SMALLEST_TAR
         promised = rest
         if self.flavour is Flavour.CUT_TAR:
             promised += 10 * BLOCK  # the header promises more than there is, and no end follows
         yield _file_header("server.properties", len(TEXT)) + TEXT + bytes(-len(TEXT) % BLOCK)
         escaping = self.flavour is Flavour.ESCAPING
-        yield _file_header("../../outside.dat" if escaping else "world/region/r.0.0.mca", promised)
-        yield from self._noise(rest)
+        region = "world/region/r.0.0.mca" if rest >= REGION_HEADER else "world/data/raids.dat"
+        yield _file_header("../../outside.dat" if escaping else region, promised)
+        yield from self._region(rest)
         yield END_OF_TAR
+
+    def _region(self, length: int) -> Iterator[bytes]:
+        """Yield a region file without chunks, as one of the game's may be; where its header fits, else noise alone."""
+        if length < REGION_HEADER:
+            yield from self._noise(length)
+            return
+        chunk = b"\xff\xff\xff\x01" if self.flavour is Flavour.TORN else bytes(4)
+        yield chunk + bytes(REGION_HEADER - len(chunk))
+        yield from self._noise(length - REGION_HEADER)
 
     def _noise(self, length: int) -> Iterator[bytes]:
         """Bytes that look random and differ from piece to piece, quickly."""

@@ -1,4 +1,4 @@
-"""Reading a tar as it comes: every header is read, the data skipped; nothing is written, and nothing kept.
+"""Reading a tar as it comes: every header is read, the data given to whom it concerns; nothing is written or kept.
 
 The formats are those of POSIX (ustar, pax) and GNU, as tar(5) describes them; `tarfile` reads single headers. What must
 hold: a header that asks for much memory is refused, what is remembered of names is bounded, and the work grows only
@@ -7,8 +7,9 @@ with the bytes, as it does for a real archive: endless names and records are ref
 
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from daemon.transfer.links import MOST_LINKS, Links
 
@@ -25,6 +26,22 @@ _NAMES, _TARGETS = ("sparse name", "path", "long name"), ("link path", "long lin
 _RECORD_LENGTH = re.compile(rb"([0-9]{1,7}) ")
 _SIZE = re.compile(r"[0-9]{1,19}")
 _SPARSE_MORE, _SPARSE_STILL_MORE = 482, 504  # where a GNU sparse header says that blocks with more of it follow
+
+
+class Member(Protocol):
+    """Who reads one file of the tar. Neither call raises."""
+
+    def add(self, piece: bytes) -> None:
+        """Read on."""
+        ...
+
+    def end(self) -> None:
+        """The file has come whole."""
+        ...
+
+
+OpenMember = Callable[[str, int], Member | None]
+"""Given a regular file's name and size, return who reads it; None if nobody does."""
 
 
 class TarError(Exception):
@@ -50,10 +67,13 @@ class Walker:
 
     `files` and `bytes` count regular files and their bytes; `entries` counts everything. `escaping` are names that lead
     out of the folder that the tar is unpacked in, `outward` links whose targets are outside of it. `parts` is the work
-    so far: the parts of all names, and pax records.
+    so far: the parts of all names, and pax records. `open_member` is asked for every regular file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_member: OpenMember = lambda _name, _size: None) -> None:
+        self._open_member = open_member
+        self._member: Member | None = None
+        self._left = 0  # bytes of the member that have not come yet
         self.files = 0
         self.bytes = 0
         self.entries = 0
@@ -78,6 +98,8 @@ class Walker:
             if self._skip and not self._sparse:
                 step = min(self._skip, length - place)
                 self._skip -= step
+                if self._member is not None:
+                    self._give(piece[place : place + min(step, self._left)])
             else:
                 step = min(self._wanted - len(self._rest), length - place)
                 self._rest += piece[place : place + step]
@@ -90,6 +112,15 @@ class Walker:
         """Raise TarError if the tar is not complete; one block of zeros at the end is enough."""
         if self._zeros == 0:
             raise TarError("the tar ends in the middle")
+
+    def _give(self, piece: bytes) -> None:
+        """Give some bytes to the member, and say so if they are its last."""
+        assert self._member is not None  # noqa: S101 — the caller has looked
+        self._left -= len(piece)
+        self._member.add(piece)
+        if not self._left:
+            self._member.end()
+            self._member = None
 
     def _block(self, block: bytes) -> None:
         """Process what has come completely."""
@@ -151,7 +182,15 @@ class Walker:
         has_data = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
         self._skip = _padded(size) if has_data else 0
         self._sparse = header.type == tarfile.GNUTYPE_SPARSE and bool(block[_SPARSE_MORE])
-        self._look(header, [*self._either(said, _NAMES), header.name], [*self._either(said, _TARGETS), header.linkname])
+        names = [*self._either(said, _NAMES), header.name]
+        if header.isreg() and not self._sparse:
+            self._open(names[0], size)
+        self._look(header, names, [*self._either(said, _TARGETS), header.linkname])
+
+    def _open(self, name: str, size: int) -> None:
+        self._member, self._left = self._open_member(name, size), size
+        if self._member is not None and not size:
+            self._give(b"")
 
     def _either(self, said: dict[str, str], kinds: tuple[str, ...]) -> Iterator[str]:
         """Return all that is said of one name: which of it counts depends on the unpacking program."""

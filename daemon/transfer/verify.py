@@ -1,12 +1,15 @@
 """Check one backup as a download would fetch it, and write nothing: size, checksum, the archive to its end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from daemon.core.proof import Level, reached
 from daemon.errors import ProblemCode
 from daemon.transfer.expected import USUAL, Expected, Tally
 from daemon.transfer.gzip import GzipError, Unpacker
 from daemon.transfer.receive import Source, Transfer
-from daemon.transfer.tar import Names, TarError, Walker
+from daemon.transfer.tar import Member, Names, TarError, Walker
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +30,54 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
+class Sanity:
+    """What was found in the files of an archive: the games that they are of, and what is wrong; `count` counts all."""
+
+    games: tuple[str, ...]
+    problems: tuple[str, ...]
+    count: int
+
+
+class Inspector(Protocol):
+    """Reads the files in one archive."""
+
+    def open(self, name: str, size: int) -> Member | None:
+        """Return who reads this file; None if nobody does."""
+        ...
+
+    def sanity(self) -> Sanity:
+        """The archive has come to its end: return what was found."""
+        ...
+
+
+Inspect = Callable[[], Inspector]
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """The result of a check. `contents` is None if the archive could not be read to its end."""
+    """The result of a check. `contents` is None if the archive could not be read to its end; `games` are those that its
+    files are of, None if nobody looked into these.
+    """
 
     size: int
     checksum: str
     contents: Contents | None
     problems: tuple[Complaint, ...] = ()
     warnings: tuple[Complaint, ...] = ()
+    games: tuple[str, ...] | None = None
+
+    @property
+    def level(self) -> Level | None:
+        """What the backup was shown to be; None if something is wrong with it."""
+        return None if self.problems else reached(walked=self.contents is not None, games=self.games)
 
 
-def verify(source: Source, expected: Expected) -> VerifyResult:
-    """Fetch a backup and check it; raises TransferError, HostError, PanelError if that is impossible."""
-    reader = ArchiveReader(expected.algorithm)
+def verify(source: Source, expected: Expected, inspect: Inspect | None = None) -> VerifyResult:
+    """Fetch a backup and check it; raises TransferError, HostError, PanelError if that is impossible.
+
+    `inspect` gives who reads the files in it, a new one each time that the archive is read from its beginning.
+    """
+    reader = ArchiveReader(expected.algorithm, inspect)
     difference = Transfer(source, reader, expected).run()
     return reader.finding(expected, difference)
 
@@ -48,7 +86,7 @@ def verify(source: Source, expected: Expected) -> VerifyResult:
 class _Archive:
     """A `.tar.gz` that is read as it comes, up to the first damage."""
 
-    walker: Walker = field(default_factory=Walker)
+    walker: Walker
     damage: str | None = None
     unpacker: Unpacker = field(init=False)
 
@@ -76,14 +114,16 @@ class ArchiveReader:
 
     rewinds = True
 
-    def __init__(self, algorithm: str = USUAL) -> None:
+    def __init__(self, algorithm: str = USUAL, inspect: Inspect | None = None) -> None:
         self._algorithm = algorithm
+        self._inspect = inspect
         self.restart()
 
     def restart(self) -> None:
         """Forget what was read."""
         self.tally = Tally(self._algorithm)
-        self._archive = _Archive()
+        self._inspector = self._inspect() if self._inspect else None
+        self._archive = _Archive(Walker(self._inspector.open) if self._inspector else Walker())
 
     def add(self, piece: bytes) -> None:
         """Read on."""
@@ -109,7 +149,19 @@ class ArchiveReader:
                 Complaint(ProblemCode.OUTWARD_LINK, _listed("is a link to somewhere outside", walker.outward))
             )
         contents = None if damage else Contents(walker.files, walker.bytes, walker.entries)
-        return VerifyResult(self.tally.size, self.tally.checksum, contents, tuple(problems), tuple(warnings))
+        games = None
+        if self._inspector is not None and damage is None:
+            sanity = self._inspector.sanity()
+            games = sanity.games
+            problems += _not_sane(sanity)
+        return VerifyResult(self.tally.size, self.tally.checksum, contents, tuple(problems), tuple(warnings), games)
+
+
+def _not_sane(sanity: Sanity) -> list[Complaint]:
+    """Return what is wrong in the archive's files, as complaints."""
+    more = sanity.count - len(sanity.problems)
+    texts = [*sanity.problems, *([f"{more} more such problems"] if more else [])]
+    return [Complaint(ProblemCode.NOT_SANE, text) for text in texts]
 
 
 def _listed(what: str, names: Names) -> str:

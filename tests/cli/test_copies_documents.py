@@ -132,9 +132,9 @@ def test_copies_verify(tmp_path: Path) -> None:
         CopyVerified(server, "nas", manifest, None, FULL),
     ]
     one = {**ABOUT, "store": "nas", "uuid": BACKUP, "name": manifest.backup.name, "key": KEY}
-    unknown: dict[str, object] = {"level": None, "files": None, "unpacked": None, "warnings": []}
+    unknown: dict[str, object] = {"level": None, "games": None, "files": None, "unpacked": None, "warnings": []}
     told = [{"code": "checksum", "text": "another sum"}]
-    good: dict[str, object] = {"level": "walked", "files": 12, "unpacked": 4000, "warnings": []}
+    good: dict[str, object] = {"level": "walked", "games": None, "files": 12, "unpacked": 4000, "warnings": []}
     assert verified(results) == {
         "copies": [
             {**one, **good, "result": "good", "problems": [], "error": None},

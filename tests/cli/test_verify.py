@@ -65,12 +65,41 @@ def test_the_json_has_these_keys(cli: Cli, panel: Panel) -> None:
                 "sha1": backup.archive.digest("sha1"),
                 "files": None,
                 "unpacked": None,
+                "level": None,
+                "games": None,
                 "problems": [{"code": "archive", "text": "the gzip stream is damaged (incorrect data check)"}],
                 "warnings": [],
                 "error": None,
             }
         ],
     }
+
+
+def test_level_sane_looks_into_the_files(cli: Cli, panel: Panel) -> None:
+    """A torn region makes a backup bad that is whole in every other way; which file and which chunk is told."""
+    add(panel, "torn", Flavour.TORN)
+    assert look(cli, panel, "torn").code == 0
+    ran = look(cli, panel, "torn", "--level", "sane")
+    assert ran.code == 4
+    assert ran.out.splitlines()[-1] == "torn: world/region/r.0.0.mca: chunk 0,0 is past the end of the file"
+    (found,) = look(cli, panel, "torn", "--level", "sane", "--json").json["backups"]
+    assert (found["result"], found["level"], found["games"]) == ("bad", None, ["Minecraft Java"])
+    assert [problem["code"] for problem in found["problems"]] == ["not-sane"]
+
+
+def test_what_was_looked_into_is_said(cli: Cli, panel: Panel) -> None:
+    """A game that is known is sane then; of one that is not, the archive is only read to its end."""
+    add(panel, "world")
+    panel.world.add_backup(panel.survival, "other", size=3_000)
+    ran = look(cli, panel, "world", "other", "--level", "sane")
+    assert ran.out.splitlines()[-2:] == [
+        "world: looked into: Minecraft Java",
+        "other: of no game that is known, so only read to its end",
+    ]
+    found = look(cli, panel, "world", "other", "--level", "sane", "--json").json["backups"]
+    assert [(one["level"], one["games"]) for one in found] == [("sane", ["Minecraft Java"]), ("walked", [])]
+    (found,) = look(cli, panel, "world", "--json").json["backups"]
+    assert (found["level"], found["games"]) == ("walked", None)
 
 
 def test_a_sha256_is_checked_as_a_sha1_is(cli: Cli, panel: Panel) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli.backups.choices import Only, Sort
-from daemon.cli.options import Backup, Json, Server, settings
+from daemon.cli.options import Backup, Depth, HowDeep, Json, Server, settings
 
 Backups = Annotated[
     list[str] | None,
@@ -70,12 +70,18 @@ def download(
 
 @backups_app.command()
 def verify(
-    context: typer.Context, *, server: Server, backups: Backups = None, every: All = False, json: Json = False
+    context: typer.Context,
+    *,
+    server: Server,
+    backups: Backups = None,
+    every: All = False,
+    level: HowDeep = Depth.WALKED,
+    json: Json = False,
 ) -> int:
     """Read backups to their end and check them; write nothing."""
     from daemon.cli.backups.verify import verify_backups
 
-    return verify_backups(settings(context), server, backups or (), every=every, as_json=json)
+    return verify_backups(settings(context), server, backups or (), every=every, level=level, as_json=json)
 
 
 @backups_app.command()

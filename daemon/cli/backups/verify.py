@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from daemon.cli.backups.session import each, exit_code, open_session
 from daemon.cli.commands.plan import about
-from daemon.cli.options import Settings
+from daemon.cli.inspection import games, inspection
+from daemon.cli.options import Depth, Settings
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.core.model import Backup
@@ -14,7 +15,9 @@ from daemon.errors import BackupdError
 from daemon.transfer.verify import Complaint, VerifyResult, verify
 
 
-def verify_backups(settings: Settings, server: str, words: Sequence[str], *, every: bool, as_json: bool) -> int:
+def verify_backups(
+    settings: Settings, server: str, words: Sequence[str], *, every: bool, level: Depth, as_json: bool
+) -> int:
     """Verify backups of a server, one after the other, since they come from one node."""
     findings: dict[str, VerifyResult] = {}
     with open_session(settings, server) as session:
@@ -22,7 +25,7 @@ def verify_backups(settings: Settings, server: str, words: Sequence[str], *, eve
         def look_at(backup: Backup) -> None:
             with session.source(backup) as (source, expected):
                 source.listener.said(f"reading {format_size(expected.size)}")
-                findings[backup.uuid] = found = verify(source, expected)
+                findings[backup.uuid] = found = verify(source, expected, inspection(level, session.clock))
             if not found.problems:
                 session.read_whole(backup)
 
@@ -55,6 +58,8 @@ def _show(backups: Sequence[Backup], findings: dict[str, VerifyResult]) -> None:
             )
         )
         complaints = (*found.problems, *found.warnings) if found else ()
+        if found and found.games is not None:
+            notes.append(cell(f"{backup.name}: {games(found.games)}"))
         notes += [cell(f"{backup.name}: {complaint.text}") for complaint in complaints]
     columns = ("uuid", "name", "size", "files", "unpacked", "result")
     show(table(columns, rows, right=("size", "files", "unpacked")), *notes)
@@ -78,6 +83,8 @@ def _document(backup: Backup, found: VerifyResult | None, error: BackupdError | 
         "sha1": _sha1(found.checksum) if found else None,
         "files": contents.files if contents else None,
         "unpacked": contents.bytes if contents else None,
+        "level": found.level if found else None,
+        "games": None if found is None or found.games is None else list(found.games),
         "problems": _complaints(found.problems if found else ()),
         "warnings": _complaints(found.warnings if found else ()),
         "error": None if error is None else {"code": error.code, "text": error.text, "hint": error.hint},

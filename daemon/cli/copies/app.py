@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.options import Json, Server, Servers, settings
+from daemon.cli.options import Depth, HowDeep, Json, Server, Servers, settings
 
 Store = Annotated[str | None, typer.Option("--store", metavar="NAME", help="Only this store.")]
 Identity = Annotated[
@@ -41,12 +41,13 @@ def verify(
     store: Store = None,
     every: Annotated[bool, typer.Option("--all", help="All copies, not only the newest in each store.")] = False,
     identity: Identity = None,
+    level: HowDeep = Depth.WALKED,
     json: Json = False,
 ) -> int:
     """Read copies back to their end and check them; write nothing."""
     from daemon.cli.copies.verify import VerifyOptions, verify_copies
 
-    return verify_copies(settings(context), servers or (), VerifyOptions(store, every, identity, json))
+    return verify_copies(settings(context), servers or (), VerifyOptions(store, every, identity, level, json))
 
 
 @copies_app.command()

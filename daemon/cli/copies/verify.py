@@ -8,13 +8,15 @@ from pathlib import Path
 from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import identities_in, shelves_of, stores_meant
 from daemon.cli.discovered import cover
-from daemon.cli.options import Settings
+from daemon.cli.inspection import games, inspection
+from daemon.cli.options import Depth, Settings
 from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table
+from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.manifest import Manifest
-from daemon.copies.verify import verify_copy
+from daemon.copies.verify import Reading, verify_copy
 from daemon.core.units import format_size
 from daemon.documents.copies import CopyVerified, verified
 from daemon.errors import BackupdError, Exit
@@ -28,6 +30,7 @@ class VerifyOptions:
     store: str | None = None
     every: bool = False
     identity: Path | None = None
+    level: Depth = Depth.WALKED
     as_json: bool = False
 
 
@@ -41,13 +44,14 @@ async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptio
     stores = [one.name for one in stores_meant(config, options.store)]
     covering = await cover(config, names)
     identities = [] if options.identity is None else identities_in(options.identity)
+    reading = Reading(identities, inspection(options.level, SystemClock()))
     shelves = shelves_of(config)
     results = []
     for server in servers_named(covering.config, names):
         for store, shelf in shelves.known(stores, server.panel.name, server.id):
             newest_first = [manifest for _, manifest in sorted(shelf.manifests.items(), reverse=True)]
             for manifest in newest_first if options.every else newest_first[:1]:
-                results.append(await _looked_at(config, server, store, manifest, identities))  # noqa: PERF401 — awaited
+                results.append(await _looked_at(config, server, store, manifest, reading))  # noqa: PERF401 — awaited
     if options.as_json:
         write_json(verified(results))
     else:
@@ -56,14 +60,18 @@ async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptio
 
 
 async def _looked_at(
-    config: Config, server: ServerConfig, store: str, manifest: Manifest, identities: Sequence[object]
+    config: Config, server: ServerConfig, store: str, manifest: Manifest, reading: Reading
 ) -> CopyVerified:
     try:
         async with open_store(config.stores[store].settings) as opened:
             with watching(manifest.backup.name, manifest.stored.bytes) as listener:
                 listener.said(f"reading {format_size(manifest.stored.bytes)} from {store}")
                 found = await verify_copy(
-                    opened, manifest, identities, listener.moved, spool_in=config.state_dir or Path()
+                    opened,
+                    manifest,
+                    reading,
+                    listener.moved,
+                    spool_in=config.state_dir or Path(),
                 )
     except BackupdError as error:
         say_error(error, about=f"{server.name}, {store}, {manifest.backup.name}")
@@ -79,6 +87,8 @@ def _show(results: Sequence[CopyVerified]) -> None:
         files = contents.files if contents else "-"
         rows.append((one.server.name, one.store, one.manifest.backup.name, files, one.result))
         complaints = (*one.found.problems, *one.found.warnings) if one.found else ()
+        if one.found and one.found.games is not None:
+            notes.append(cell(f"{one.manifest.backup.name} in {one.store}: {games(one.found.games)}"))
         notes += [cell(f"{one.manifest.backup.name} in {one.store}: {complaint.text}") for complaint in complaints]
     if rows:
         show(table(("server", "store", "backup", "files", "result"), rows, right=("files",)), *notes)

@@ -1,0 +1,89 @@
+"""SQLite's database files: the size that the header tells, and, of small ones, SQLite's own quick check.
+
+The header is that of the page "Database File Format" of SQLite's documentation.
+"""
+
+import sqlite3
+from contextlib import closing
+
+from daemon.proof.findings import Findings
+
+MAGIC = b"SQLite format 3\0"
+HEADER = 100
+LARGEST_CHECKED = 32 * 2**20  # bytes, which are held in memory
+_STEPS, _INTERRUPTS = 100_000, 2_000  # the virtual machine's instructions between two looks, and how many looks
+_LEGACY = b"\x01\x01"
+"""The two version bytes of a database without a write-ahead log: one in memory can be no other."""
+
+
+class DatabaseReader:
+    """One file that may be a database; what it is shows in its first bytes.
+
+    What is wrong is kept until the archive has ended: a database with a journal beside it may be in the middle of a
+    change, which SQLite finishes or takes back when it is opened.
+    """
+
+    def __init__(self, path: str, size: int) -> None:
+        self.path = path
+        self.problem = ""
+        self._size = size
+        self._data = bytearray()
+        self._kept = size if size <= LARGEST_CHECKED else HEADER
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it begins as a database does."""
+        return self._data.startswith(MAGIC)
+
+    def add(self, piece: bytes) -> None:
+        """Read on; of what is no database, and of a large one, only the header is kept."""
+        if len(self._data) < self._kept:
+            self._data += piece[: self._kept - len(self._data)]
+            if len(self._data) >= len(MAGIC) and not self.is_database:
+                self._kept = len(MAGIC)
+                del self._data[len(MAGIC) :]
+
+    def end(self) -> None:
+        """Look at the header, and at the whole of a small one."""
+        if self.is_database:
+            self.problem = self._header_problem() or (self._content_problem() if self._kept == self._size else "")
+            del self._data[HEADER:]
+
+    def _header_problem(self) -> str:
+        if self._size < HEADER:
+            return f"{self._size} bytes, less than its header has"
+        page = int.from_bytes(self._data[16:18])
+        page = 65536 if page == 1 else page
+        if page < 512 or page & (page - 1):  # noqa: PLR2004 — the smallest page
+            return f"its header says pages of {page} bytes"
+        changed, pages, valid_for = (int.from_bytes(self._data[at : at + 4]) for at in (24, 28, 92))
+        if changed == valid_for and pages * page > self._size:
+            return f"{self._size} bytes, where its header says {pages * page}"
+        return ""
+
+    def _content_problem(self) -> str:
+        self._data[18:20] = _LEGACY
+        with closing(sqlite3.connect(":memory:")) as database:
+            left = _INTERRUPTS
+
+            def look() -> int:
+                nonlocal left
+                left -= 1
+                return int(left < 0)
+
+            try:
+                database.deserialize(bytes(self._data))
+                database.execute("PRAGMA trusted_schema = OFF")
+                database.set_progress_handler(look, _STEPS)
+                ((said,),) = database.execute("PRAGMA quick_check(1)").fetchall()
+            except sqlite3.OperationalError as error:
+                return "" if left < 0 else f"SQLite cannot read it: {error}"  # not wrong, only too much to check
+            except (sqlite3.Error, ValueError) as error:
+                return f"SQLite cannot read it: {error}"
+        return "" if said == "ok" else f"SQLite finds it damaged: {str(said)[:100]}"
+
+
+def settle(reader: DatabaseReader, journals: set[str], findings: Findings) -> None:
+    """Once the archive has ended, tell what is wrong with a database that has no journal beside it."""
+    if reader.problem and not journals & {f"{reader.path}-journal", f"{reader.path}-wal"}:
+        findings.add(reader.path, reader.problem)

@@ -1,0 +1,1 @@
+"""What a game needs of its files."""
