@@ -11,4 +11,4 @@ gzip      unpacking, a bounded piece at a time    tar      walking what was unpa
 download  one backup into a file or to stdout     verify   one backup read to its end, and not written
 """
 
-__all__ = ["download", "errors", "expected", "files", "names", "receive", "verify"]
+__all__ = ["download", "errors", "expected", "files", "names", "receive", "tar", "verify"]
