@@ -131,7 +131,7 @@ class Copier:
         panel, server = seen.config.panel.name, seen.server.uuid
         shelf = await self._shelves.see(name, store, panel, server)
         with result.remembering(name):
-            self._shelves.remember(name, panel, server, shelf)
+            await self._shelves.remember(name, panel, server, shelf)
         await clear_loose(store, shelf, self._clock.now())
         policy, now = seen.config.policy.retention, seen.listing.taken_at
         chosen = choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
@@ -161,7 +161,7 @@ class Copier:
                 result.troubles[target.name] = failure
             if manifest is not None:
                 with result.remembering(target.name):
-                    self._shelves.add(target.name, manifest)
+                    await self._shelves.add(target.name, manifest)
 
     async def _made(self, seen: Looked, backup: Backup, targets: Sequence[Target], client: PanelClient) -> Made:
         config = seen.config

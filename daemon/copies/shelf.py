@@ -5,7 +5,7 @@ or an error, and a manifest that cannot be read makes no copy.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -81,10 +81,8 @@ def write_shelf(shelf: Shelf) -> str:
     ).model_dump_json(by_alias=True)
 
 
-def read_shelf(text: str | None) -> Shelf | None:
+def read_shelf(text: str) -> Shelf | None:
     """Return what was written; None where it cannot be read, since it is a cache."""
-    if text is None:
-        return None
     try:
         known = _Written.model_validate_json(text)
     except ValidationError:
@@ -106,7 +104,7 @@ async def look_into(
 
 
 async def look_at_all(
-    store: Store, before: Callable[[str, str], Shelf | None], now: datetime
+    store: Store, before: Callable[[str, str], Awaitable[Shelf | None]], now: datetime
 ) -> dict[tuple[str, str], Shelf]:
     """List a whole store; return what it holds of each panel and server; raises StoreError."""
     folders: dict[tuple[str, str], list[Entry]] = {}
@@ -114,7 +112,7 @@ async def look_at_all(
         folder = read_folder(entry.key.rpartition("/")[0] + "/")
         if folder is not None:
             folders.setdefault(folder, []).append(entry)
-    return {folder: await _sorted(store, entries, before(*folder), now) for folder, entries in folders.items()}
+    return {folder: await _sorted(store, entries, await before(*folder), now) for folder, entries in folders.items()}
 
 
 async def _sorted(

@@ -1,11 +1,14 @@
 """The shelves that are remembered, of every store and server; and a look into a store, which renews them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 from daemon.clock import Clock
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf, look_at_all, look_into, read_shelf, write_shelf
-from daemon.state.local.catalogue import Catalogue
+from daemon.errors import StateError
+from daemon.state import Catalogue, Holding, ShelfRecord
 from daemon.stores.base import Store
 
 
@@ -16,53 +19,70 @@ class Shelves:
         self._catalogue = catalogue
         self._clock = clock
 
-    def of(self, store: str, panel: str, server: str) -> Shelf | None:
-        """Return what was last seen; None where nothing is remembered."""
-        return read_shelf(self._catalogue.read(store, panel, server))
+    async def installation(self) -> str:
+        """Return this installation's id; raises StateError."""
+        return await self._catalogue.installation()
 
-    def known(self, stores: Sequence[str], panel: str, server: str) -> Iterator[tuple[str, Shelf]]:
-        """Yield the stores in which something of this server was seen, in that order, with what was.
+    async def of(self, store: str, panel: str, server: str) -> Shelf | None:
+        """Return what was last seen; None where nothing is remembered, or it cannot be read: it is a cache."""
+        with suppress(StateError):
+            if (known := await self._catalogue.shelf(store, panel, server)) is not None:
+                return read_shelf(known.detail)
+        return None
+
+    async def known(self, stores: Sequence[str], panel: str, server: str) -> list[tuple[str, Shelf]]:
+        """Return the stores in which something of this server was seen, in that order, with what was; raises
+        StateError.
 
         `server` is a uuid, or the identifier that one begins with.
         """
-        there = self._catalogue.known()
-        for store in stores:
-            for kept_in, its_panel, uuid in there:
-                meant = (kept_in, its_panel) == (store, panel) and uuid.startswith(server)
-                if meant and (shelf := self.of(store, panel, uuid)) is not None:
-                    yield store, shelf
+        found = await self._catalogue.shelves(panel, server)
+        seen = [(one.holding.store, read_shelf(one.detail)) for one in found if one.holding.store in stores]
+        shelves = [(store, shelf) for store, shelf in seen if shelf is not None]
+        return sorted(shelves, key=lambda one: stores.index(one[0]))
 
-    def in_store(self, store: str) -> list[Shelf]:
-        """Return all that was last seen in a store."""
-        found = (self.of(*place) for place in self._catalogue.known() if place[0] == store)
-        return [shelf for shelf in found if shelf is not None]
+    async def holdings(self, store: str) -> list[Holding]:
+        """Return what a store was last seen to hold of each server; raises StateError."""
+        return await self._catalogue.holdings(store)
 
     async def look(self, name: str, store: Store, panel: str, server: str) -> Shelf:
         """Look into a store for one server's copies, and remember them; raises StoreError, StateError."""
         shelf = await self.see(name, store, panel, server)
-        self.remember(name, panel, server, shelf)
+        await self.remember(name, panel, server, shelf)
         return shelf
 
     async def see(self, name: str, store: Store, panel: str, server: str) -> Shelf:
         """Look into a store for one server's copies; raises StoreError."""
-        return await look_into(store, panel, server, self.of(name, panel, server), self._clock.now())
+        return await look_into(store, panel, server, await self.of(name, panel, server), self._clock.now())
 
-    def remember(self, name: str, panel: str, server: str, shelf: Shelf) -> None:
+    async def remember(self, name: str, panel: str, server: str, shelf: Shelf) -> None:
         """Remember what was seen; raises StateError."""
-        self._catalogue.write(name, panel, server, write_shelf(shelf))
+        await self._catalogue.remember(_record(name, panel, server, shelf))
 
-    async def rescan(self, name: str, store: Store) -> list[Shelf]:
+    async def rescan(self, name: str, store: Store) -> list[Holding]:
         """Look at all of a store, remember what is there and nothing else; raises StoreError, StateError."""
-        seen = await look_at_all(store, lambda panel, server: self.of(name, panel, server), self._clock.now())
-        for panel, server in seen:
-            self._catalogue.write(name, panel, server, write_shelf(seen[panel, server]))
-        for kept_in, panel, server in self._catalogue.known():
-            if kept_in == name and (panel, server) not in seen:
-                self._catalogue.forget(name, panel, server)
-        return list(seen.values())
+        seen = await look_at_all(store, partial(self.of, name), self._clock.now())
+        records = [_record(name, panel, server, shelf) for (panel, server), shelf in sorted(seen.items())]
+        await self._catalogue.replace(name, records)
+        return [record.holding for record in records]
 
-    def add(self, name: str, manifest: Manifest) -> None:
+    async def add(self, name: str, manifest: Manifest) -> None:
         """Remember a copy that was just made; raises StateError."""
         panel, server = manifest.server.panel, manifest.server.uuid
-        shelf = self.of(name, panel, server) or Shelf(self._clock.now())
-        self.remember(name, panel, server, shelf.with_copy(manifest))
+        shelf = await self.of(name, panel, server) or Shelf(self._clock.now())
+        await self.remember(name, panel, server, shelf.with_copy(manifest))
+
+
+def _record(store: str, panel: str, server: str, shelf: Shelf) -> ShelfRecord:
+    """What the catalogue holds of a shelf."""
+    manifests = shelf.manifests.values()
+    holding = Holding(
+        store=store,
+        panel=panel,
+        server_uuid=server,
+        seen_at=shelf.seen_at,
+        copies=len(manifests),
+        bytes=sum(one.stored.bytes for one in manifests),
+        newest=max((one.backup.created_at for one in manifests), default=None),
+    )
+    return ShelfRecord(holding, write_shelf(shelf))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from daemon.copies.verify import Verified
     from daemon.core.copies_prune import CopyVerdict
     from daemon.errors import BackupdError
+    from daemon.state import Holding
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class StoreSeen:
     """One store, and what was seen in it, of each server; or why it could not be looked at."""
 
     config: "StoreConfig"
-    shelves: "list[Shelf]"
+    seen: "Sequence[Holding]"
     error: "BackupdError | None" = None
 
 
@@ -169,14 +170,13 @@ def _one(copy: "CopyResult") -> Document:
 
 
 def _store(one: StoreSeen) -> Document:
-    manifests = [manifest for shelf in one.shelves for manifest in shelf.manifests.values()]
     return {
         "store": one.config.name,
         "url": str(one.config.settings.location),
-        "seen_at": moment(min((shelf.seen_at for shelf in one.shelves), default=None)),
-        "servers": sum(bool(shelf.manifests) for shelf in one.shelves),
-        "copies": len(manifests),
-        "bytes": sum(manifest.stored.bytes for manifest in manifests),
+        "seen_at": moment(min((holding.seen_at for holding in one.seen), default=None)),
+        "servers": sum(bool(holding.copies) for holding in one.seen),
+        "copies": sum(holding.copies for holding in one.seen),
+        "bytes": sum(holding.bytes for holding in one.seen),
         "error": _error(one.error),
     }
 

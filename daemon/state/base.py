@@ -1,4 +1,4 @@
-"""What a state engine offers the rest of the daemon: a journal, locks, and which daemon runs.
+"""What a state engine offers the rest of the daemon: a journal, locks, which daemon runs, and the catalogue of copies.
 
 A call is awaited if its result decides something, or if a database over a network would have to be waited for. What
 must hold:
@@ -25,7 +25,18 @@ from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.errors import StateError
-from daemon.state.values import Alert, AppliedRetention, CopyRecord, Rotation, Sample, Snapshot, Step, Trigger
+from daemon.state.values import (
+    Alert,
+    AppliedRetention,
+    CopyRecord,
+    Holding,
+    Rotation,
+    Sample,
+    ShelfRecord,
+    Snapshot,
+    Step,
+    Trigger,
+)
 
 KEPT_FOR = timedelta(days=400)
 MOST_ROTATIONS = 100_000
@@ -291,6 +302,37 @@ class Presence(Protocol):
         ...
 
 
+class Catalogue(Protocol):
+    """What was last seen in the stores of copies, and this installation's id. Every call may raise StateError.
+
+    All but the id is a cache of what the stores hold: what is damaged is as if absent, and reading creates nothing.
+    """
+
+    async def installation(self) -> str:
+        """Return this installation's id, which every manifest names; made at the first call, and kept."""
+        ...
+
+    async def shelf(self, store: str, panel: str, server_uuid: str) -> ShelfRecord | None:
+        """Return what was last seen of a server in a store; None if nothing is known."""
+        ...
+
+    async def shelves(self, panel: str, server_id: str) -> list[ShelfRecord]:
+        """Return, by store, what was last seen of the panel's server whose uuid is `server_id`, or begins so."""
+        ...
+
+    async def holdings(self, store: str | None = None) -> list[Holding]:
+        """Return what a store was seen to hold of each server, or every store: in one query, without the details."""
+        ...
+
+    async def remember(self, record: ShelfRecord) -> None:
+        """Record what was seen of a server in a store, in place of what was known."""
+        ...
+
+    async def replace(self, store: str, records: Iterable[ShelfRecord]) -> None:
+        """Record what was seen in a store, in place of all that was known of it: all of it or nothing."""
+        ...
+
+
 class Engine(Protocol):
     """Where state is kept. It opens nothing until it is asked."""
 
@@ -302,6 +344,11 @@ class Engine(Protocol):
     @property
     def presence(self) -> Presence:
         """Its daemons."""
+        ...
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Its catalogue of copies."""
         ...
 
     async def open(self) -> Journal:

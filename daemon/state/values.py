@@ -129,3 +129,27 @@ class CopyRecord:
     backup: str = ""
     bytes: int | None = None
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a store was seen to hold of one server at that moment, by our own clock: whole copies, in bytes as stored.
+
+    `newest` is when the newest backup of which it has a copy was made; None if it has none.
+    """
+
+    store: str
+    panel: str
+    server_uuid: str
+    seen_at: datetime
+    copies: int
+    bytes: int
+    newest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfRecord:
+    """A holding with all that was seen of it. `detail` is the writer's own text."""
+
+    holding: Holding
+    detail: str

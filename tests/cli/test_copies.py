@@ -234,8 +234,7 @@ def test_a_state_that_cannot_be_written_is_told_and_every_store_has_its_copies(
 ) -> None:
     """What is remembered is a cache: exit 3, once a store."""
     state = tmp_path / ".local/state/ptero-backupd"
-    state.mkdir(parents=True)
-    (state / "copies").write_text("a file where a folder should be")
+    (state / "copies.sqlite3").mkdir(parents=True)  # a folder where a file should be
     ran = cli("--config", config, "copies", "run", "survival", "--json")
     assert ran.code == 3, ran.err
     (server,) = ran.json["servers"]

@@ -15,11 +15,12 @@ from daemon.core.keep import Keep
 from daemon.core.model import Action, Reason
 from daemon.documents.copies import CopyVerified, StoreSeen, copied, listed, pruned, scanned, verified
 from daemon.errors import ProblemCode
+from daemon.state import Holding
 from daemon.stores.errors import StoreFullError
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from daemon.transfer.verify import Complaint, Contents
 from tests.config.support import loaded
-from tests.copies.support import BACKUP, KEY, SHA256, Told
+from tests.copies.support import BACKUP, KEY, SERVER, SHA256, Told
 
 SEEN = datetime(2026, 4, 1, 12, tzinfo=UTC)
 SHELF = Shelf(
@@ -82,7 +83,9 @@ def test_copies_run(tmp_path: Path) -> None:
 def test_stores_and_copies_rescan() -> None:
     """A store that was seen, and one that could not be."""
     seen = {"store": "nas", "url": "file:///mnt/nas"}
-    assert scanned([StoreSeen(STORE, [SHELF]), StoreSeen(STORE, [], FULL)]) == {
+    assert scanned(
+        [StoreSeen(STORE, [Holding("nas", "main", SERVER, SHELF.seen_at, 1, 1000, None)]), StoreSeen(STORE, [], FULL)]
+    ) == {
         "stores": [
             {**seen, "seen_at": "2026-04-01T12:00:00Z", "servers": 1, "copies": 1, "bytes": 1000, "error": None},
             {**seen, "seen_at": None, "servers": 0, "copies": 0, "bytes": 0, "error": TOLD},

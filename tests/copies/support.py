@@ -50,3 +50,7 @@ def run(*words: str | Path) -> bytes:
     """What another program prints; the test is skipped where it is missing."""
     program(str(words[0]), "apt-get install age openssh-client")
     return subprocess.run(list(map(str, words)), check=True, capture_output=True).stdout  # noqa: S603 — the test's own
+
+
+async def unknown(*_: str) -> None:
+    """What is remembered of a server in a store: nothing."""

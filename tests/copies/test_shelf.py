@@ -11,7 +11,7 @@ from daemon.copies.shelf import look_at_all, look_into, read_shelf, write_shelf
 from daemon.stores.base import Store
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.streams import RateLimit
-from tests.copies.support import KEY, SERVER, Told
+from tests.copies.support import KEY, SERVER, Told, unknown
 from tests.core.build import NOW
 from tests.fakes import FakeClock
 
@@ -117,12 +117,12 @@ async def test_a_rescan_finds_every_server_and_passes_over_what_is_not_ours(stor
     """By the layout alone."""
     for key in ("README.md", "other/notes.txt", f"main/{SERVER}/notes.txt"):
         await put(store, key, b"somebody's")
-    seen = await look_at_all(store, lambda _panel, _server: None, NOW)
+    seen = await look_at_all(store, unknown, NOW)
     assert list(seen) == [("main", SERVER)]
     assert list(seen["main", SERVER].manifests) == [KEY]
 
 
-@pytest.mark.parametrize("text", [None, "", "{}", "[]", '{"seen_at": 1}'])
-def test_what_cannot_be_read_of_the_cache_is_as_if_it_were_not_there(text: str | None) -> None:
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"seen_at": 1}'])
+def test_what_cannot_be_read_of_the_cache_is_as_if_it_were_not_there(text: str) -> None:
     """The store itself knows better."""
     assert read_shelf(text) is None

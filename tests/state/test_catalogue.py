@@ -1,78 +1,110 @@
-"""The catalogue of copies: small private files, each replaced as a whole, and the installation's id."""
+"""What only the catalogue in a folder can be asked: private files, damage, and two first runs at once."""
 
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from daemon.errors import StateError
-from daemon.state.local.catalogue import Catalogue
+from daemon.state import Catalogue, Holding, ShelfRecord
+from daemon.state.local.catalogue import FILE_NAME, LocalCatalogue
+from daemon.state.runner import Inline
 
 SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
+RECORD = ShelfRecord(Holding("nas", "main", SERVER, datetime(2026, 4, 1, tzinfo=UTC), 0, 0, None), "…")
+
+pytestmark = pytest.mark.anyio
 
 
-def test_what_is_written_is_read_back_and_listed(tmp_path: Path) -> None:
-    """By store, panel and server."""
-    catalogue = Catalogue(tmp_path / "state")
-    assert catalogue.read("nas", "main", SERVER) is None
-    assert catalogue.known() == []
-    catalogue.write("nas", "main", SERVER, "one")
-    catalogue.write("nas", "main", SERVER, "two")
-    catalogue.write("off-site", "main", SERVER, "three")
-    assert catalogue.read("nas", "main", SERVER) == "two"
-    assert catalogue.known() == [("nas", "main", SERVER), ("off-site", "main", SERVER)]
-    catalogue.forget("nas", "main", SERVER)
-    catalogue.forget("nas", "main", SERVER)
-    assert catalogue.known() == [("off-site", "main", SERVER)]
+def modes(folder: Path) -> dict[str, str]:
+    """The files in a folder, each with who may do what."""
+    return {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()}
 
 
-def test_the_files_are_private(tmp_path: Path) -> None:
+def catalogue(folder: Path) -> Catalogue:
+    """The catalogue of a folder."""
+    return LocalCatalogue(folder, Inline())
+
+
+async def test_the_files_are_private_and_nothing_is_left_beside_them(tmp_path: Path) -> None:
     """As all of the state."""
-    catalogue = Catalogue(tmp_path)
-    catalogue.write("nas", "main", SERVER, "one")
-    (file,) = (tmp_path / "copies").iterdir()
-    assert file.stat().st_mode & 0o777 == 0o600
+    await catalogue(tmp_path).remember(RECORD)
+    await catalogue(tmp_path).installation()
+    assert modes(tmp_path) == {FILE_NAME: "0o600", "installation": "0o600"}
 
 
-def test_an_installation_keeps_its_id(tmp_path: Path) -> None:
-    """Which every manifest names."""
-    first = Catalogue(tmp_path).installation()
-    assert Catalogue(tmp_path).installation() == first
-    assert UUID(first).version == 4
+async def test_an_id_of_an_installation_is_a_random_uuid(tmp_path: Path) -> None:
+    """So no two installations have the same."""
+    assert UUID(await catalogue(tmp_path).installation()).version == 4
 
 
-def test_two_first_runs_agree_on_one_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is second takes what the first one made, though it had found none."""
+async def test_two_first_runs_agree_on_one_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second takes what the first one made, though it had found none."""
     quicker: list[str] = []
 
     def meanwhile() -> UUID:
         monkeypatch.undo()
-        quicker.append(Catalogue(tmp_path).installation())
+        (tmp_path / "installation").write_text("the-quicker-one\n")
+        quicker.append("the-quicker-one")
         return uuid4()
 
-    monkeypatch.setattr("daemon.state.local.catalogue.uuid4", meanwhile)
-    assert [Catalogue(tmp_path).installation()] == quicker == [Catalogue(tmp_path).installation()]
-    assert [file.name for file in tmp_path.iterdir()] == ["installation"]
+    monkeypatch.setattr("daemon.state.local.installation.fcntl.flock", lambda *_: meanwhile())
+    assert [await catalogue(tmp_path).installation()] == quicker == [await catalogue(tmp_path).installation()]
+    assert list(modes(tmp_path)) == ["installation"]
 
 
-def test_a_link_is_not_followed_and_what_is_damaged_is_as_if_absent(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(b"this is no database at all " * 100),
+        lambda file: sqlite3.connect(file).execute("PRAGMA user_version = 99").connection.close(),
+        lambda file: sqlite3.connect(file, isolation_level=None).execute("UPDATE shelf SET seen_at = 'never'"),
+    ],
+    ids=["no database", "another version", "a row that we did not write so"],
+)
+async def test_what_is_damaged_is_as_if_absent_and_is_made_anew_by_the_next_write(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
     """It is a cache."""
-    catalogue = Catalogue(tmp_path)
-    catalogue.write("nas", "main", SERVER, "one")
-    (file,) = (tmp_path / "copies").iterdir()
-    file.write_bytes(b"\xff\xfe")
-    assert catalogue.read("nas", "main", SERVER) is None
-    file.unlink()
-    file.symlink_to("/etc/passwd")
-    assert catalogue.read("nas", "main", SERVER) is None
+    there = catalogue(tmp_path)
+    await there.remember(RECORD)
+    damage(tmp_path / FILE_NAME)
+    assert (await there.shelves("main", SERVER), await there.holdings()) == ([], [])
+    await there.remember(RECORD)
+    assert await there.shelves("main", SERVER) == [RECORD]
 
 
-def test_a_folder_that_cannot_be_written_is_an_error_of_the_state(tmp_path: Path) -> None:
+async def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    """Root would write through it."""
+    (tmp_path / "elsewhere").write_text("precious")
+    (tmp_path / FILE_NAME).symlink_to(tmp_path / "elsewhere")
+    for call in (catalogue(tmp_path).holdings(), catalogue(tmp_path).remember(RECORD)):
+        with pytest.raises(StateError, match="not followed"):
+            await call
+    assert (tmp_path / "elsewhere").read_text() == "precious"
+
+
+async def test_a_folder_that_cannot_be_used_is_an_error_of_the_state(tmp_path: Path) -> None:
     """A file stands in the way."""
     (tmp_path / "state").write_text("")
-    for call in (
-        Catalogue(tmp_path / "state").installation,
-        lambda: Catalogue(tmp_path / "state").write("a", "b", SERVER, ""),
-    ):
+    there = catalogue(tmp_path / "state")
+    for call in (there.installation(), there.remember(RECORD)):
         with pytest.raises(StateError, match="the catalogue of copies cannot be used"):
-            call()
+            await call
+
+
+async def test_one_that_is_locked_is_waited_for_and_then_told(tmp_path: Path) -> None:
+    """By a backup tool, or a shell."""
+    runner = Inline()
+    runner.patience = 0
+    there = LocalCatalogue(tmp_path, runner)
+    await there.remember(RECORD)
+    with sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StateError, match="locked"):
+            await there.holdings()
+    other.close()
+    assert await there.holdings() == [RECORD.holding]

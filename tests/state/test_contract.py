@@ -14,7 +14,7 @@ from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.errors import ServerBusyError, StateError
-from daemon.state import Alert, AppliedRetention, Journal, Rotation, Sample, Snapshot
+from daemon.state import Alert, AppliedRetention, Holding, Journal, Rotation, Sample, ShelfRecord, Snapshot
 from daemon.state.values import CopyEvent, CopyRecord
 from tests.state.engines import ENGINES, Place
 
@@ -412,3 +412,71 @@ async def test_what_is_old_is_forgotten_but_for_the_newest_attempt_and_the_last_
         assert await journal.prune(AT + timedelta(days=401)) == 1
         assert [row.id for row in await journal.recent()] == [newest, room]
         assert old not in {row.id for row in await journal.recent()}
+
+
+# The catalogue of copies ---------------------------------------------------------------------------------------------
+
+
+def seen(store: str = "nas", server: str = UUID, *, detail: str = "…", panel: str = "main") -> ShelfRecord:
+    """What was seen of a server in a store."""
+    return ShelfRecord(Holding(store, panel, server, AT, 2, 700, AT - MINUTE), detail)
+
+
+async def test_what_was_seen_in_stores_is_found_by_server(place: Place) -> None:
+    """In every store, by uuid or by the identifier that it begins with; the newest look takes the place of others."""
+    async with place.engine() as engine:
+        known = engine.catalogue
+        assert (await known.shelves("main", UUID), await known.shelf("nas", "main", UUID)) == ([], None)
+        for record in (seen("usb"), seen(detail="old"), seen(), seen(server=OTHER), seen(panel="other")):
+            await known.remember(record)
+        for asked_with in (UUID, UUID[:8]):
+            assert await known.shelves("main", asked_with) == [seen(), seen("usb")]
+        assert await known.shelf("nas", "main", UUID) == seen()
+        assert await known.shelf("nas", "main", UUID[:8]) is None
+
+
+async def test_what_a_store_holds_is_told_of_each_server(place: Place) -> None:
+    """Or what every store holds, without the details; also a server of which it holds nothing any more."""
+    empty = Holding("nas", "main", OTHER, AT, 0, 0, None)
+    async with place.engine() as engine:
+        known = engine.catalogue
+        assert await known.holdings() == []
+        await known.replace("usb", [seen("usb")])
+        await known.replace("nas", [seen(), ShelfRecord(empty, "…")])
+        assert await known.holdings("nas") == [seen().holding, empty]
+        assert await known.holdings() == [seen().holding, empty, seen("usb").holding]
+
+
+async def test_a_look_at_a_whole_store_replaces_what_was_known_of_it_and_of_no_other(place: Place) -> None:
+    """What is not there any more is forgotten."""
+    async with place.engine() as engine:
+        known = engine.catalogue
+        await known.replace("nas", [seen(), seen(server=OTHER)])
+        await known.replace("usb", [seen("usb")])
+        await known.replace("nas", [seen(detail="new")])
+        assert await known.shelves("main", UUID) == [seen(detail="new"), seen("usb")]
+        await known.replace("nas", [])
+        assert await known.holdings() == [seen("usb").holding]
+
+
+async def test_what_was_seen_and_the_installation_are_the_same_for_all_that_share_the_state(place: Place) -> None:
+    """The id is made once, and outlives the process if the state does."""
+    async with place.engine() as ours, place.beside_engine(ours) as theirs:
+        await ours.catalogue.remember(seen())
+        assert await theirs.catalogue.shelves("main", UUID) == [seen()]
+        installation = await ours.catalogue.installation()
+        assert installation == await theirs.catalogue.installation() == await ours.catalogue.installation()
+    async with place.engine() as later:
+        assert (await later.catalogue.installation() == installation) == place.lasts
+        assert await later.catalogue.holdings() == ([seen().holding] if place.lasts else [])
+
+
+def test_reading_the_catalogue_makes_nothing(place: Place, tmp_path: Path) -> None:
+    """A `copies list` before the first copy."""
+
+    async def read() -> None:
+        async with place.engine() as engine:
+            assert (await engine.catalogue.holdings(), await engine.catalogue.shelves("main", UUID)) == ([], [])
+
+    asyncio.run(read())
+    assert list(tmp_path.iterdir()) == []

@@ -45,7 +45,7 @@ def fetch_copy(settings: Settings, server: str, copy: str, options: FetchOptions
 async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions) -> int:
     config = (await cover(begin(settings), [name])).config
     server = server_named(config, name)
-    manifests = _known(config, server, options.store)
+    manifests = await _known(config, server, options.store)
     store, manifest = _chosen(manifests, copy)
     identities = [] if options.identity is None else identities_in(options.identity)
     async with open_store(config.stores[store].settings) as opened:
@@ -64,10 +64,10 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
     return Exit.DONE
 
 
-def _known(config: Config, server: ServerConfig, store: str | None) -> list[tuple[str, Manifest]]:
+async def _known(config: Config, server: ServerConfig, store: str | None) -> list[tuple[str, Manifest]]:
     """Every copy of the server that was last seen, newest first; of one backup the first store's first."""
     stores = [one.name for one in stores_meant(config, store)]
-    shelves = shelves_of(config).known(stores, server.panel.name, server.id)
+    shelves = await shelves_of(config).known(stores, server.panel.name, server.id)
     found = [(name, manifest) for name, shelf in shelves for manifest in shelf.manifests.values()]
     if not found:
         raise CopyError(f"no copy of {server.name} was seen", hint="`copies rescan` looks into the stores")

@@ -1,6 +1,7 @@
 """`copies list`: which copies were last seen in which store, without asking panel or stores."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 
 from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import shelves_of, stores_meant
@@ -8,7 +9,7 @@ from daemon.cli.discovered import covered_now
 from daemon.cli.options import Settings
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
-from daemon.config.values import ServerConfig
+from daemon.config.values import Config, ServerConfig
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.core.units import format_moment, format_size
@@ -23,16 +24,17 @@ def list_copies(settings: Settings, names: Sequence[str], *, store: str | None, 
     config = begin(settings)
     stores = [one.name for one in stores_meant(config, store)]
     covering = covered_now(config, names)
-    shelves = shelves_of(config)
-    found = [
-        (server, list(shelves.known(stores, server.panel.name, server.id)))
-        for server in servers_named(covering.config, names)
-    ]
+    found = asyncio.run(_found(config, stores, servers_named(covering.config, names)))
     if as_json:
         write_json(listed(found))
     else:
         _show(found)
     return covering.exit_code(Exit.DONE)
+
+
+async def _found(config: Config, stores: Sequence[str], servers: Iterable[ServerConfig]) -> Found:
+    shelves = shelves_of(config)
+    return [(server, await shelves.known(stores, server.panel.name, server.id)) for server in servers]
 
 
 def _show(found: Found) -> None:

@@ -8,7 +8,7 @@ from daemon.config.values import Config, StoreConfig
 from daemon.copies.age import read_identities
 from daemon.copies.shelves import Shelves
 from daemon.errors import UsageError
-from daemon.state.local.catalogue import Catalogue
+from daemon.state import engine_for
 
 LARGEST_IDENTITY = 2**20
 
@@ -26,14 +26,9 @@ def stores_meant(config: Config, name: str | None) -> list[StoreConfig]:
     return [config.stores[name]]
 
 
-def catalogue_of(config: Config) -> Catalogue:
-    """Return the catalogue of this installation; a configuration with stores has a state folder."""
-    return Catalogue(config.state_dir or Path())
-
-
 def shelves_of(config: Config) -> Shelves:
     """Return what was last seen in the stores."""
-    return Shelves(catalogue_of(config), SystemClock())
+    return Shelves(engine_for(config.state_dir).catalogue, SystemClock())
 
 
 def identities_in(file: Path) -> list[object]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from daemon.cli.context import begin, servers_named
-from daemon.cli.copies.places import catalogue_of, shelves_of, stores_meant
+from daemon.cli.copies.places import shelves_of, stores_meant
 from daemon.cli.discovered import cover
 from daemon.cli.options import Settings
 from daemon.cli.ui.output import say_error, write_json
@@ -31,9 +31,8 @@ async def _prune(settings: Settings, names: Sequence[str], *, store: str | None,
     covering = await cover(config, names)
     servers = servers_named(covering.config, names)
     locks = engine_for(config.state_dir).locks
-    pruner = Pruner(
-        shelves_of(config), catalogue_of(config).installation(), SystemClock(), locks=locks, dry_run=dry_run
-    )
+    shelves = shelves_of(config)
+    pruner = Pruner(shelves, await shelves.installation(), SystemClock(), locks=locks, dry_run=dry_run)
     results = [result for one in stores for result in await _in_store(config, one, servers, pruner)]
     if as_json:
         write_json(pruned(results, dry_run=dry_run))
@@ -51,13 +50,12 @@ async def _in_store(
     results = []
     try:
         async with open_store(store.settings) as opened, looked_into(engine_for(config.state_dir)) as journal:
-            seen = await shelves_of(config).rescan(store.name, opened)
-            places = {(one.server.panel, one.server.uuid) for shelf in seen for one in shelf.manifests.values()}
+            seen = [one for one in await shelves_of(config).rescan(store.name, opened) if one.copies]
             for server in meant:
-                for panel, uuid in sorted(places):
-                    if panel == server.panel.name and uuid.startswith(server.id):
-                        accepted = frozenset(await journal.accepted(uuid))
-                        results.append(await pruner.prune(server, uuid, store, opened, accepted))
+                for one in seen:
+                    if one.panel == server.panel.name and one.server_uuid.startswith(server.id):
+                        accepted = frozenset(await journal.accepted(one.server_uuid))
+                        results.append(await pruner.prune(server, one.server_uuid, store, opened, accepted))
     except BackupdError as error:
         results += [PruneResult(server, store.name, error=error) for server in meant]
     for result in results:

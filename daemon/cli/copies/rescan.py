@@ -1,6 +1,7 @@
 """`copies rescan`: look at all that the stores hold and remember it: on a new machine, or after a loss of state."""
 
 import asyncio
+from collections.abc import Sequence
 
 from daemon.cli.context import begin
 from daemon.cli.copies.places import shelves_of, stores_meant
@@ -8,10 +9,10 @@ from daemon.cli.options import Settings
 from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.tables import show, table
 from daemon.config.values import Config, StoreConfig
-from daemon.copies.shelf import Shelf
 from daemon.core.units import format_size
 from daemon.documents.copies import StoreSeen, scanned
 from daemon.errors import BackupdError, Exit
+from daemon.state import Holding
 from daemon.stores.open import open_store
 
 
@@ -40,15 +41,14 @@ def show_stores(seen: list[StoreSeen], *, as_json: bool) -> int:
     if as_json:
         write_json(scanned(seen))
     else:
-        rows = [(one.config.name, str(one.config.settings.location), *_counts(one.shelves, one.error)) for one in seen]
+        rows = [(one.config.name, str(one.config.settings.location), *_counts(one.seen, one.error)) for one in seen]
         show(table(("store", "where", "servers", "copies", "size"), rows, right=("servers", "copies", "size")))
     failed = [one for one in seen if one.error]
     return (Exit.FAILED if len(failed) == len(seen) else Exit.SOME_FAILED) if failed else Exit.DONE
 
 
-def _counts(shelves: list[Shelf], error: BackupdError | None) -> tuple[str, ...]:
+def _counts(seen: Sequence[Holding], error: BackupdError | None) -> tuple[str, ...]:
     if error is not None:
         return "-", "-", "-"
-    manifests = [manifest for shelf in shelves for manifest in shelf.manifests.values()]
-    size = format_size(sum(manifest.stored.bytes for manifest in manifests))
-    return str(sum(bool(shelf.manifests) for shelf in shelves)), str(len(manifests)), size
+    size = format_size(sum(one.bytes for one in seen))
+    return str(sum(bool(one.copies) for one in seen)), str(sum(one.copies for one in seen)), size

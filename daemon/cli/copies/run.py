@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from daemon.cli.context import begin, servers_named
-from daemon.cli.copies.places import catalogue_of, shelves_of, stores_meant
+from daemon.cli.copies.places import shelves_of, stores_meant
 from daemon.cli.discovered import cover
 from daemon.cli.options import Settings
 from daemon.cli.ui.output import say, say_error, write_json
@@ -51,8 +51,8 @@ async def _copied(config: Config, server: ServerConfig) -> ServerResult:
         say_error(seen.error, about=server.name)
         return ServerResult(server, error=seen.error)
     looked = Looked(seen.config, seen.server, seen.listing, seen.plan.verdicts)
-    installation, locks = catalogue_of(config).installation(), engine_for(config.state_dir).locks
-    copier = Copier(config.stores, shelves_of(config), installation, clock, _watched, locks=locks)
+    shelves, locks = shelves_of(config), engine_for(config.state_dir).locks
+    copier = Copier(config.stores, shelves, await shelves.installation(), clock, _watched, locks=locks)
     client = open_client(server.panel, clock, say)
     try:
         result = await copier.copy(looked, client)

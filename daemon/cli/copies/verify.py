@@ -48,7 +48,7 @@ async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptio
     shelves = shelves_of(config)
     results = []
     for server in servers_named(covering.config, names):
-        for store, shelf in shelves.known(stores, server.panel.name, server.id):
+        for store, shelf in await shelves.known(stores, server.panel.name, server.id):
             newest_first = [manifest for _, manifest in sorted(shelf.manifests.items(), reverse=True)]
             for manifest in newest_first if options.every else newest_first[:1]:
                 results.append(await _looked_at(config, server, store, manifest, reading))  # noqa: PERF401 — awaited

@@ -1,118 +1,149 @@
-"""What was last seen in the stores of copies: one small file a store and server, in the folder `copies` of the state.
+"""What was last seen in the stores of copies: one table, in a file of its own beside the journal.
 
-It is a cache of what the stores themselves hold, so a file that is missing or damaged costs a look into the store and
-nothing else. The text is the writer's own. Beside it lies the installation's id, which every manifest names; that is
-no cache, and is made once.
+It is a cache of what the stores hold, and much larger than the journal, which every command checks for damage. So it
+is opened for each call alone, and what is damaged or of another version is as if absent, and is made anew by the next
+write. What is read of holdings stands before the details in each row: SQLite need not read the pages of these.
 """
 
-import fcntl
 import os
-import re
-from contextlib import suppress
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
-from uuid import uuid4
+from typing import TypeVar
 
-from daemon.errors import StateError
-from daemon.files import as_owner, make_folder, open_private, opened_folder
+from daemon.files import as_owner, make_folder, open_private, opened_folder, refuse_foreign
+from daemon.state.local.file import BESIDE, is_damage, set_patience, translated
+from daemon.state.local.installation import installation_of
+from daemon.state.local.rows import read_holding, read_shelf, written_shelf
+from daemon.state.local.schema import transaction
+from daemon.state.runner import Runner
+from daemon.state.values import Holding, ShelfRecord
 
-_FOLDER = "copies"
-_INSTALLATION = "installation"
-_FILE = re.compile(r"([a-z0-9][a-z0-9-]*)\.([a-z0-9][a-z0-9-]*)\.([0-9a-f-]{36})\.json")
-_LARGEST = 64 * 2**20
+FILE_NAME = "copies.sqlite3"
 
+_VERSION = 1
+_TABLE = """CREATE TABLE shelf (
+    store TEXT NOT NULL,
+    panel TEXT NOT NULL,
+    server_uuid TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    copies INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    newest TEXT,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (store, panel, server_uuid)
+)"""
+_HOLDING = "store, panel, server_uuid, seen_at, copies, bytes, newest"
+_TROUBLE = "the catalogue of copies cannot be used"
 
-class Catalogue:
-    """The files of one state folder."""
-
-    def __init__(self, state_dir: Path) -> None:
-        self._state_dir = state_dir
-
-    def installation(self) -> str:
-        """Return this installation's id, made at the first call; raises StateError."""
-        try:
-            make_folder(self._state_dir)
-            with opened_folder(self._state_dir) as folder:
-                if known := _read(folder, _INSTALLATION):
-                    return known.strip()
-                _write_once(folder, _INSTALLATION, f"{uuid4()}\n")
-                return (_read(folder, _INSTALLATION) or "").strip()
-        except OSError as error:
-            raise _trouble(error) from None
-
-    def read(self, store: str, panel: str, server: str) -> str | None:
-        """Return what was last written of that server's copies in that store; None where nothing can be read."""
-        with suppress(OSError, UnicodeDecodeError), opened_folder(self._state_dir, _FOLDER) as folder:
-            return _read(folder, _name(store, panel, server))
-        return None
-
-    def write(self, store: str, panel: str, server: str, text: str) -> None:
-        """Remember that; raises StateError."""
-        try:
-            make_folder(self._state_dir)
-            with opened_folder(self._state_dir, _FOLDER) as folder:
-                _write(folder, _name(store, panel, server), text)
-        except OSError as error:
-            raise _trouble(error) from None
-
-    def forget(self, store: str, panel: str, server: str) -> None:
-        """Remember nothing of that server in that store; raises StateError."""
-        try:
-            with opened_folder(self._state_dir, _FOLDER) as folder, suppress(FileNotFoundError), as_owner(folder):
-                os.unlink(_name(store, panel, server), dir_fd=folder)
-        except OSError as error:
-            raise _trouble(error) from None
-
-    def known(self) -> list[tuple[str, str, str]]:
-        """Return the store, panel and server of all that is remembered, sorted."""
-        with suppress(OSError), opened_folder(self._state_dir, _FOLDER) as folder:
-            found = map(_FILE.fullmatch, os.listdir(folder))  # noqa: PTH208 — the open folder, not a path
-            return sorted((one[1], one[2], one[3]) for one in found if one)
-        return []
+Read = TypeVar("Read")
 
 
-def _name(store: str, panel: str, server: str) -> str:
-    return f"{store}.{panel}.{server}.json"
+class LocalCatalogue:
+    """The catalogue of one state folder; a runner executes its calls."""
+
+    def __init__(self, folder: Path, runner: Runner) -> None:
+        self._folder = folder
+        self._runner = runner
+
+    async def installation(self) -> str:
+        """Return this installation's id."""
+        return await self._runner.run(self._installation)
+
+    async def shelf(self, store: str, panel: str, server_uuid: str) -> ShelfRecord | None:
+        """Return what was last seen of a server in a store."""
+        query = "SELECT * FROM shelf WHERE store = ? AND panel = ? AND server_uuid = ?"
+        found = await self._runner.run(lambda: self._rows(read_shelf, query, (store, panel, server_uuid)))
+        return found[0] if found else None
+
+    async def shelves(self, panel: str, server_id: str) -> list[ShelfRecord]:
+        """Return what was last seen of a server in each store."""
+        query = (
+            "SELECT * FROM shelf WHERE panel = ? AND server_uuid >= ? AND server_uuid < ? ORDER BY store, server_uuid"
+        )
+        values = (panel, server_id, f"{server_id}~")  # no uuid holds a character beyond the tilde
+        return await self._runner.run(lambda: self._rows(read_shelf, query, values))
+
+    async def holdings(self, store: str | None = None) -> list[Holding]:
+        """Return what a store holds of each server, or every store."""
+        where, values = ("", ()) if store is None else (" WHERE store = ?", (store,))
+        query = f"SELECT {_HOLDING} FROM shelf{where} ORDER BY store, panel, server_uuid"  # noqa: S608 — constants alone
+        return await self._runner.run(lambda: self._rows(read_holding, query, values))
+
+    async def remember(self, record: ShelfRecord) -> None:
+        """Record what was seen of a server in a store."""
+        await self._runner.run(lambda: self._write([record]))
+
+    async def replace(self, store: str, records: Iterable[ShelfRecord]) -> None:
+        """Record what was seen in a store, in place of all that was known of it."""
+        seen = list(records)
+        await self._runner.run(lambda: self._write(seen, instead_of=store))
+
+    def _installation(self) -> str:
+        with translated(_TROUBLE):
+            return installation_of(self._folder)
+
+    def _rows(self, read: Callable[[sqlite3.Row], Read], query: str, values: tuple[str, ...]) -> list[Read]:
+        """Return what the query finds; nothing if there is no file, or a damaged one."""
+        with translated(_TROUBLE):
+            if not (self._folder / FILE_NAME).exists():
+                return []
+            try:
+                with self._opened() as connection:
+                    return [read(row) for row in connection.execute(query, values)] if _is_ours(connection) else []
+            except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+                if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
+                    raise
+                return []
+
+    def _write(self, records: list[ShelfRecord], *, instead_of: str | None = None) -> None:
+        """Write these, without what is known of a store `instead_of` which they stand; a damaged file is made anew."""
+        with translated(_TROUBLE):
+            make_folder(self._folder)
+            try:
+                self._write_into_file(records, instead_of)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._remove()
+                self._write_into_file(records, instead_of)
+
+    def _write_into_file(self, records: list[ShelfRecord], instead_of: str | None) -> None:
+        with self._opened() as connection, transaction(connection):
+            if not _is_ours(connection):
+                connection.execute("DROP TABLE IF EXISTS shelf")
+                connection.execute(_TABLE)
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute("DELETE FROM shelf WHERE store = ?", (instead_of,))
+            connection.executemany(
+                f"INSERT OR REPLACE INTO shelf ({_HOLDING}, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                map(written_shelf, records),
+            )
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the file, which is made private before SQLite sees it."""
+        path = self._folder / FILE_NAME
+        with opened_folder(self._folder) as folder, as_owner(folder):
+            for suffix in ("", *BESIDE):
+                refuse_foreign(folder, path.name + suffix)
+            with suppress(FileExistsError):
+                os.close(open_private(folder, path.name, os.O_EXCL))
+            connection = sqlite3.connect(path, isolation_level=None)
+            try:
+                connection.row_factory = sqlite3.Row
+                set_patience(connection, self._runner.patience)
+                connection.execute("PRAGMA trusted_schema = OFF")
+                yield connection
+            finally:
+                connection.close()
+
+    def _remove(self) -> None:
+        for suffix in ("", *BESIDE):
+            (self._folder / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
 
 
-def _read(folder: int, name: str) -> str | None:
-    """Return what is in the file; None if there is none."""
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    with os.fdopen(open_private(folder, name), "rb") as file:
-        return file.read(_LARGEST).decode() or None
-
-
-def _write_once(folder: int, name: str, text: str) -> None:
-    """Write the file unless it is there; of two processes that do so at the same moment one waits for the other."""
-    new = f"{name}.new"
-    with os.fdopen(open_private(folder, new), "wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if _read(folder, name) is not None:
-            with as_owner(folder), suppress(FileNotFoundError):
-                os.unlink(new, dir_fd=folder)
-            return
-        file.truncate()
-        _finish(folder, file, name, text)
-
-
-def _write(folder: int, name: str, text: str) -> None:
-    """Replace the file as a whole."""
-    new = f"{name}.new"
-    with os.fdopen(open_private(folder, new, os.O_TRUNC), "wb") as file:
-        _finish(folder, file, name, text)
-
-
-def _finish(folder: int, file: BinaryIO, name: str, text: str) -> None:
-    """Fill the file that is new, and give it its name."""
-    file.write(text.encode())
-    file.flush()
-    os.fsync(file.fileno())
-    with as_owner(folder):
-        os.rename(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
-
-
-def _trouble(error: OSError) -> StateError:
-    return StateError(f"the catalogue of copies cannot be used: {error.strerror or error}")
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    """Return whether the file has this version's table."""
+    return bool(connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION)

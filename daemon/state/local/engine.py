@@ -1,4 +1,4 @@
-"""The local engine: one folder, with a journal in SQLite and locks of the operating system.
+"""The local engine: one folder, with journal and catalogue in SQLite and locks of the operating system.
 
 The runner does whatever may wait for the disk or for another process. For a daemon it is one thread: SQLite is slower
 for two threads than for one, and one thread does everything in the order of the calls.
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from daemon.errors import StateError
-from daemon.state.base import Journal, Locks, Presence
+from daemon.state.base import Catalogue, Journal, Locks, Presence
+from daemon.state.local.catalogue import LocalCatalogue
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.local.locks import check_locks, is_locked, server_lock
 from daemon.state.local.presence import daemon_of, daemon_present
@@ -163,6 +164,7 @@ class LocalEngine:
         self._runner = runner
         self.locks: Locks = LocalLocks(folder, runner)
         self.presence: Presence = LocalPresence(folder, runner)
+        self.catalogue: Catalogue = LocalCatalogue(folder, runner)
 
     async def open(self) -> Journal:
         """Open the journal, and set a damaged one aside."""

@@ -97,6 +97,11 @@ def is_busy(error: Exception) -> bool:
     return isinstance(error, BlockingIOError)
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether the file holds no database, or a damaged one."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def _is_full(error: sqlite3.Error | OSError) -> bool:
     """Return whether nothing is wrong but that the disk is full."""
     if isinstance(error, sqlite3.Error):
@@ -175,6 +180,6 @@ def _damaged(path: Path, *, keep: bool) -> bool:
         with connected(path, keep=keep) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if is_damage(error):
             return True
         raise

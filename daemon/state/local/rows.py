@@ -13,7 +13,18 @@ from typing import Any, cast
 from daemon.core.copies_queue import StoreTrouble, Waiting
 from daemon.core.model import Backup
 from daemon.core.units import read_rfc3339, rfc3339
-from daemon.state.values import AppliedRetention, CopyEvent, CopyRecord, Rotation, Sample, Snapshot, Step, Trigger
+from daemon.state.values import (
+    AppliedRetention,
+    CopyEvent,
+    CopyRecord,
+    Holding,
+    Rotation,
+    Sample,
+    ShelfRecord,
+    Snapshot,
+    Step,
+    Trigger,
+)
 
 
 def read_snapshot(row: sqlite3.Row) -> Snapshot:
@@ -39,6 +50,29 @@ def read_waiting(row: sqlite3.Row) -> Waiting:
 def read_store_trouble(row: sqlite3.Row) -> StoreTrouble:
     since, next_at = read_rfc3339(row["since"]), read_rfc3339(row["next_at"])
     return StoreTrouble(row["store"], since, int(row["tries"]), next_at, row["text"])
+
+
+def read_holding(row: sqlite3.Row) -> Holding:
+    return Holding(
+        store=_text(row["store"]),
+        panel=_text(row["panel"]),
+        server_uuid=_text(row["server_uuid"]),
+        seen_at=read_rfc3339(row["seen_at"]),
+        copies=int(row["copies"]),
+        bytes=int(row["bytes"]),
+        newest=_moment_or_none(row["newest"]),
+    )
+
+
+def read_shelf(row: sqlite3.Row) -> ShelfRecord:
+    return ShelfRecord(read_holding(row), _text(row["detail"]))
+
+
+def written_shelf(record: ShelfRecord) -> tuple[object, ...]:
+    """Return the row, in the order of its columns."""
+    one = record.holding
+    moments = written(one.seen_at), written(one.newest)
+    return one.store, one.panel, one.server_uuid, moments[0], one.copies, one.bytes, moments[1], record.detail
 
 
 def read_copy_record(row: sqlite3.Row) -> CopyRecord:
