@@ -14,4 +14,4 @@ clear     what is in the way, and is no copy         alone     one run at a time
 verify    a copy read back
 """
 
-__all__ = ["age", "errors", "fetch", "manifest", "probe", "prune", "run", "shelf", "shelves", "verify"]
+__all__ = ["age", "errors", "fetch", "manifest", "probe", "prune", "run", "shelf", "shelves", "source", "verify"]

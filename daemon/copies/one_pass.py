@@ -7,9 +7,7 @@ where the file is not what the panel says no data gets its name, and no manifest
 
 import asyncio
 import hashlib
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +18,7 @@ from daemon.errors import BackupdError
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected, Tally
 from daemon.transfer.receive import Source, Transfer
+from daemon.transfer.threads import in_thread
 from daemon.transfer.verify import ArchiveReader, VerifyResult
 
 T = TypeVar("T")
@@ -130,27 +129,3 @@ def _refuse_wrong(finding: VerifyResult, expected: Expected, difference: str | N
     if expected.checksum is None and finding.contents is None:
         problems = "; ".join(problem.text for problem in finding.problems)
         raise WrongFileError(f"the panel gives no checksum to go by, and {problems}")
-
-
-async def in_thread(call: Callable[[], T]) -> T:
-    """Return what the call returns, made in a thread that a cancelled caller does not wait for.
-
-    The loop's own threads are waited for when a process ends, and a node may be silent for a minute.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def deliver(take: Callable[..., None], value: object) -> None:
-        with suppress(RuntimeError):  # the loop has been closed: nobody waits
-            loop.call_soon_threadsafe(lambda: None if future.done() else take(value))
-
-    def work() -> None:
-        try:
-            result = call()
-        except BaseException as error:  # noqa: BLE001 — it is raised where it is waited for
-            deliver(future.set_exception, error)
-        else:
-            deliver(future.set_result, result)
-
-    threading.Thread(target=work, name="download", daemon=True).start()
-    return await future

@@ -1,11 +1,13 @@
 """Restore by hand: make a safety backup of the current files, restore, and wait for the end.
 
 What must hold: only a good backup is restored, though the panel would restore a failed one; unless it was waived, the
-safety backup is good and seen to be locked before anything is overwritten; a restore is asked for once. The server's
+safety backup is good and seen to be locked before anything is overwritten; before all files are deleted, the backup
+was read whole; a restore is asked for once. The server's
 lock is held throughout, so that no rotation backs up a half-restored server. The panel's answer tells when a restore
 has ended; whether it succeeded stands in the server's activity log alone, if the key may read that.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,6 +25,7 @@ from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, 
 from daemon.rotation.outcome import LOOK_INTO_IT, Problem, Result
 from daemon.rotation.preview import Preview
 from daemon.rotation.run import Halt
+from daemon.transfer.verify import VerifyResult
 
 PERMISSION = "backup.restore"
 RESTORING = "restoring_backup"
@@ -35,13 +38,21 @@ LOOKS = Backoff(2.0, 60.0, factor=1.5)
 """Seconds between looks at a restore: small worlds are done in seconds, large ones in an hour, and a person waits."""
 
 
+ReadWhole = Callable[[Backup], Awaitable[VerifyResult]]
+"""Read a backup's file to its end; raises HostError, PanelError or TransferError if it cannot be had."""
+
+
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """How to restore. `truncate` deletes the server's files first; `safety` makes a backup of them before anything."""
+    """How to restore. `truncate` deletes the server's files first; `safety` makes a backup of them before anything.
+
+    `read` reads the whole backup and checks it, before any file of the server is deleted for it; None waives that.
+    """
 
     truncate: bool = False
     safety: bool = True
     wait: bool = True
+    read: ReadWhole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,10 @@ async def restore(operation: Operation, backup: Backup, options: RestoreOptions)
         async with operation.alone():
             seen = await operation.look()
             hindered = _hindered(seen, backup)
+            if hindered is None and options.truncate and options.read is not None:
+                hindered = await _not_whole(operation, backup, options.read)
+                seen = await operation.look()  # what was seen before is old by now
+                hindered = hindered or _hindered(seen, backup)
             if hindered is not None:
                 return replace(done, outcome=hindered)
             if options.safety:
@@ -118,6 +133,27 @@ def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
     if verdict is None:
         return refused(backup, ProblemCode.GONE, f"{backup.name} is gone from the panel")
     return unfit(verdict)
+
+
+async def _not_whole(operation: Operation, backup: Backup, read: ReadWhole) -> OperationResult | None:
+    """Return why the server's files must not be deleted for this backup; None if all of it was read and is right.
+
+    A node may empty the server before it even looks for the backup's file, so by then it must be known to be whole.
+    """
+    operation.tell(f"reading {backup.name} to its end, before any file is deleted")
+    try:
+        found = await read(backup)
+    except BackupdError as error:
+        text = f"nothing was restored, since {backup.name} could not be read to its end: {error.text}"
+        return refused(backup, error.code, text, f"{error.hint}; {_UNPROVEN}".lstrip("; "), State.GOOD)
+    if not found.problems:
+        return None
+    problem = found.problems[0]
+    text = f"nothing was restored, since {backup.name} is damaged: {problem.text}"
+    return refused(backup, problem.code, text, f"restore another backup, or {_UNPROVEN}", State.GOOD)
+
+
+_UNPROVEN = "with --unproven it is not read first"
 
 
 # The safety backup ---------------------------------------------------------------------------------------------------

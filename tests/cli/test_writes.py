@@ -12,6 +12,7 @@ import pytest
 
 from daemon.__main__ import main
 from daemon.sandbox import faults
+from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup, BackupEnding, Change, State, User, Work
 from daemon.state.local.locks import server_lock
 from tests.cli.conftest import Cli, Panel, Ran, interrupt
@@ -263,6 +264,21 @@ def test_restore_says_louder_what_is_lost(typed: Backups, panel: Panel) -> None:
     ran = typed("", "restore", "latest", "--truncate", "--no-safety-backup")
     assert "ALL files of the server are deleted, then those of the backup are put in their place\n" in ran.err
     assert "NO backup is made of what is there now: what is overwritten or deleted is lost\n" in ran.err
+    assert "before that, the backup is read to its end and checked: " in ran.err
+    ran = typed("", "restore", "latest", "--truncate", "--unproven")
+    assert "the backup is NOT read first: if its file is damaged or missing, everything is lost\n" in ran.err
+
+
+def test_restore_with_truncate_reads_the_backup_first(backups: Backups, panel: Panel) -> None:
+    """From its node; a torn one deletes nothing unless that is waived."""
+    backup = own(panel, 6)
+    assert backups("restore", "latest", "--truncate", "--no-safety-backup", "--yes").code == 0
+    backup.flavour = Flavour.TORN
+    ran = backups("restore", "latest", "--truncate", "--no-safety-backup", "--yes")
+    assert ran.code == 5
+    assert f"nothing was restored, since {backup.name} is damaged: world/region/r.0.0.mca: chunk 0,0 is past" in ran.err
+    assert backups("restore", "latest", "--truncate", "--no-safety-backup", "--unproven", "--yes").code == 0
+    assert did(panel, Change.RESTORING) == [backup.name, backup.name]
 
 
 def test_restore_makes_safe_restores_and_waits(typed: Backups, panel: Panel) -> None:

@@ -9,12 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
+from daemon.core.model import Backup as Model
 from daemon.core.model import State
 from daemon.core.restores import RestoreEnd
+from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.pick import pick
 from daemon.operations.restore import Restored, RestoreOptions, restore, unfit
 from daemon.operations.result import exit_of
 from daemon.panel.client import PanelClient
+from daemon.panel.download import HostError
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.answers import json_answer
@@ -22,6 +25,7 @@ from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Backup, BackupEnding, Change, Work
 from daemon.sandbox.records import State as Panel
 from daemon.state.local.locks import is_locked, server_lock
+from daemon.transfer.verify import Complaint, VerifyResult
 from tests.operations.conftest import Hand
 from tests.whole.rig import InProcess
 
@@ -190,6 +194,66 @@ async def test_truncate_is_told_to_the_panel_as_it_was_asked_for(hand: Hand, row
     hand.client = PanelClient(panel.name, panel.url, panel.api_key, clock=hand.rig.clock, transport=Spy(hand.rig.app))
     await restored(hand, row, RestoreOptions(truncate=truncate, safety=False))
     assert bodies == [{"truncate": truncate}]
+
+
+# Before all files are deleted -----------------------------------------------------------------------------------------
+
+
+def reads(*problems: Complaint, error: BackupdError | None = None) -> tuple[RestoreOptions, list[str]]:
+    """Options to delete all files first; what reading the backup finds, and the names of what was read."""
+    read: list[str] = []
+
+    async def whole(backup: Model) -> VerifyResult:
+        read.append(backup.name)
+        if error is not None:
+            raise error
+        return VerifyResult(backup.bytes, "sha1:0", None, problems)
+
+    return RestoreOptions(truncate=True, safety=False, read=whole), read
+
+
+async def test_before_all_files_are_deleted_the_backup_is_read_whole(hand: Hand, row: Backup) -> None:
+    """Only then the panel is asked; a node may empty the server before it looks for the file."""
+    options, read = reads()
+    what = await restored(hand, row, options)
+    assert (what.outcome.result, read, hand.did(Change.RESTORING)) == (Result.DONE, [row.name], [row.name])
+
+
+async def test_a_damaged_one_deletes_nothing(hand: Hand, row: Backup) -> None:
+    """Exit 5, without a safety backup too, since nothing is touched."""
+    torn = Complaint(ProblemCode.NOT_SANE, "world/region/r.0.0.mca: chunk 0,0 is past the end of the file")
+    options, _ = reads(torn)
+    what = await restored(hand, row, replace(options, safety=True))
+    assert (codes(what), exit_code(hand, what)) == (["not-sane"], 5)
+    assert what.outcome.problems[0].text == f"nothing was restored, since {row.name} is damaged: {torn.text}"
+    assert "--unproven" in what.outcome.problems[0].hint
+    assert (hand.rig.requests(Call.RESTORE), hand.rig.requests(Call.CREATE)) == (0, 0)
+
+
+async def test_one_that_cannot_be_had_deletes_nothing(hand: Hand, row: Backup) -> None:
+    """The node may have lost it."""
+    options, _ = reads(error=HostError("the node answers 404", hint="look at the node"))
+    what = await restored(hand, row, options)
+    assert (codes(what), exit_code(hand, what), hand.rig.requests(Call.RESTORE)) == (["host"], 5, 0)
+    assert what.outcome.problems[0].hint == "look at the node; with --unproven it is not read first"
+
+
+async def test_one_that_is_deleted_while_it_is_read_deletes_nothing(hand: Hand, row: Backup) -> None:
+    """The server and its backups are looked at again afterwards."""
+
+    async def whole(backup: Model) -> VerifyResult:
+        hand.rig.world.remove(hand.rig.server, row, by="somebody")
+        return VerifyResult(backup.bytes, "sha1:0", None)
+
+    what = await restored(hand, row, RestoreOptions(truncate=True, read=whole))
+    assert (codes(what), hand.rig.requests(Call.RESTORE), hand.rig.requests(Call.CREATE)) == (["gone"], 0, 0)
+
+
+async def test_without_truncate_nothing_is_read(hand: Hand, row: Backup) -> None:
+    """What is not in the backup stays, and a safety backup is made."""
+    options, read = reads()
+    await restored(hand, row, replace(options, truncate=False))
+    assert read == []
 
 
 # What is not restored ------------------------------------------------------------------------------------------------

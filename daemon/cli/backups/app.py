@@ -139,6 +139,9 @@ def restore(
     server: Server,
     backup: Backup,
     truncate: Annotated[bool, typer.Option("--truncate", help="First delete all files of the server.")] = False,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="With --truncate: do not read the whole backup first.")
+    ] = False,
     no_safety_backup: Annotated[
         bool, typer.Option("--no-safety-backup", help="Do not back up the current files first.")
     ] = False,
@@ -151,7 +154,8 @@ def restore(
     from daemon.operations.restore import RestoreOptions
 
     options = RestoreOptions(truncate=truncate, safety=not no_safety_backup, wait=not no_wait)
-    return restore_backup(settings(context), server, backup, options, yes=yes, as_json=json)
+    prove = truncate and not unproven
+    return restore_backup(settings(context), server, backup, options, prove=prove, yes=yes, as_json=json)
 
 
 @backups_app.command()

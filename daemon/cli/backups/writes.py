@@ -1,9 +1,10 @@
 """`backups create`, `lock`, `unlock`, `accept`, `restore` and `delete`: what an operator changes by hand."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from daemon.cli.backups.reading import reading
 from daemon.cli.backups.runner import CommandRunner
 from daemon.cli.commands.plan import about
 from daemon.cli.options import Settings
@@ -116,9 +117,9 @@ def accept_backup(settings: Settings, name: str, wanted: str, *, as_json: bool) 
 
 
 def restore_backup(
-    settings: Settings, name: str, wanted: str, options: RestoreOptions, *, yes: bool, as_json: bool
+    settings: Settings, name: str, wanted: str, options: RestoreOptions, *, prove: bool, yes: bool, as_json: bool
 ) -> int:
-    """Restore a backup onto its server, after confirmation."""
+    """Restore a backup onto its server, after confirmation; with `prove`, only once it was read whole."""
     runner = CommandRunner.at(settings, name, as_json=as_json)
     must_be_able_to_ask(yes=yes)
     ends: list[Restored] = []
@@ -128,8 +129,10 @@ def restore_backup(
         (verdict,) = pick(seen, [wanted])
         if hindered := unfit(verdict):
             return [hindered]
-        confirm(_restoring(seen, verdict, options), f"restore {one_line(verdict.backup.name)} onto {name}?", yes=yes)
-        ends.append(await restore(operation, verdict.backup, options))
+        facts = _restoring(seen, verdict, options, prove=prove)
+        confirm(facts, f"restore {one_line(verdict.backup.name)} onto {name}?", yes=yes)
+        chosen = replace(options, read=reading(operation)) if prove else options
+        ends.append(await restore(operation, verdict.backup, chosen))
         return [ends[0].outcome]
 
     def document(outcomes: Sequence[OperationResult]) -> dict[str, object]:
@@ -146,12 +149,16 @@ def restore_backup(
     return runner.carry_out(work, document, words)
 
 
-def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions) -> Iterator[str]:
+def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions, *, prove: bool) -> Iterator[str]:
     """Return the question's facts: what will happen to which server."""
     yield _where(seen)
     yield f"the backup: {_line(seen, verdict)}"
     if options.truncate:
         yield "ALL files of the server are deleted, then those of the backup are put in their place"
+        if prove:
+            yield f"before that, the backup is read to its end and checked: {size(verdict.backup)} are downloaded"
+        else:
+            yield "the backup is NOT read first: if its file is damaged or missing, everything is lost"
     else:
         yield "the files of the backup overwrite the server's; what is not in the backup stays"
     if options.safety:
