@@ -18,7 +18,7 @@ from daemon.status.stored import to_watch
 log = get_logger()
 
 Known = tuple[AlertState, ServerHistory]
-"""Which troubles of a server were told, and how it stands."""
+"""What the alerts of a server said so far, and how it stands."""
 
 
 async def recalled(journal: Journal) -> dict[str, AlertState]:
@@ -75,13 +75,13 @@ async def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) 
 
 def _written(known: Known) -> Mapping[str, Any]:
     state, history = known
-    told = {"told": sorted(state.told), "beside": sorted(state.beside), "backup": state.backup}
-    return {**to_watch(history), **told}
+    alerts = {"told": sorted(state.alerted), "beside": sorted(state.beside), "backup": state.backup}
+    return {**to_watch(history), **alerts}
 
 
 def _read(written: Mapping[str, Any]) -> AlertState:
     return AlertState(
-        told=_events(written["told"]), beside=_events(written.get("beside", ())), backup=written.get("backup")
+        alerted=_events(written["told"]), beside=_events(written.get("beside", ())), backup=written.get("backup")
     )
 
 

@@ -1,7 +1,7 @@
-"""When an operator is told: of each trouble once, and then that it is over; of suspicious backups each time.
+"""When to alert an operator: once as a trouble begins and once as it ends, but of every suspicious backup.
 
-An `AlertState` is what was told of one server; each function returns the next one and the alerts that follow.
-Nothing here knows what a rotation is made of, who is told, or by what means.
+An `AlertState` is what one server's alerts said so far. Each function returns the next state and the alerts to send.
+Nothing here knows what a rotation is made of, who receives an alert, or by what means.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ GRACE = timedelta(minutes=30)
 
 
 class Event(StrEnum):
-    """What can be told of a server."""
+    """What an alert can say of a server."""
 
     FAILED = "failed"
     LIMIT = "limit"
@@ -28,23 +28,25 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """Which troubles of one server were told since its last good backup. `beside` are those that were told beside a
-    good backup, and go on: that no backup comes is another trouble, of whatever kind. `backup` is the uuid of the last
-    one that was told as made.
+    """The troubles of one server that an alert was sent for, and that have not ended.
+
+    `alerted` began since the last good backup, and the next one ends them. `beside` began although there was a good
+    backup, and go on; if backups then fail to come, that is a trouble of its own. `backup` is the uuid of the last
+    backup that a DONE was sent for.
     """
 
-    told: frozenset[Event] = frozenset()
+    alerted: frozenset[Event] = frozenset()
     beside: frozenset[Event] = frozenset()
     backup: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RotationReport:
-    """What came of a rotation: whether there is a new good backup, what is wrong, or that there was nothing to do.
+    """How a rotation ended: whether there is a new good backup, and what is wrong.
 
-    `shrunk` says that the backup is good only because several before it were as small. `lasting` is a trouble that need
-    not be told yet, and that is not over where it was told before. `backup` is the uuid of the good backup, if it is
-    known; a retry may report the one that an earlier attempt made.
+    `shrunk`: the backup is good only because several before it were as small. `trouble` needs an alert; `lasting` needs
+    none yet, but an alert for it that was sent before still holds. `excused`: there was nothing to do. `backup` is the
+    uuid of the good backup, if known; a retry may report the one that an earlier attempt made.
     """
 
     good: bool = False
@@ -57,8 +59,8 @@ class RotationReport:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something to tell. `after` are the troubles that were told before: at an end, those that are over now; where
-    a backup is overdue, those by which it had to be expected.
+    """One alert to send. `after` are the troubles alerted before: with RECOVERED and NEW_NORMAL those that have ended,
+    with OVERDUE those that explain why no backup came.
     """
 
     event: Event
@@ -66,23 +68,24 @@ class Alert:
 
 
 def reported(state: AlertState, report: RotationReport) -> tuple[AlertState, tuple[Alert, ...]]:
-    """Take in what came of a rotation: a trouble that was told is not told again before a good backup ended it.
+    """Given how a rotation ended, return the next state and the alerts. One trouble is not alerted twice before a good
+    backup has ended it.
 
-    Suspicious backups are told each: the third of them is not the first again. That they are believed in the end is no
-    recovery, since nobody has seen a whole one.
+    Each suspicious backup is alerted: a third in a row is news. If a row of them is believed in the end, that is no
+    RECOVERED but a NEW_NORMAL, since nobody has seen a whole backup again.
     """
     news = []
     if report.good:
         going_on = state.beside & {report.trouble, report.lasting}
-        over = state.told | (state.beside - going_on)
+        over = state.alerted | (state.beside - going_on)
         if over:
             believed = report.shrunk and Event.SUSPICIOUS in over
             news.append(Alert(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))
         state = AlertState(beside=going_on, backup=state.backup)
-    known = state.beside if report.good else state.told
+    known = state.beside if report.good else state.alerted
     if report.trouble is not None and (report.trouble not in known or report.trouble is Event.SUSPICIOUS):
         known |= {report.trouble}
-        state = replace(state, beside=known) if report.good else replace(state, told=known)
+        state = replace(state, beside=known) if report.good else replace(state, alerted=known)
         news.append(Alert(report.trouble))
     if report.good and report.trouble is None and (report.backup is None or report.backup != state.backup):
         state = replace(state, backup=report.backup or state.backup)
@@ -91,9 +94,9 @@ def reported(state: AlertState, report: RotationReport) -> tuple[AlertState, tup
 
 
 def due_by(fine_at: datetime, starts: Starts, timeout: timedelta) -> datetime:
-    """Return when the next good backup is overdue. `fine_at` is when there was last nothing to complain of.
+    """Return when the next good backup is overdue. `fine_at` is when all was last well.
 
-    It is one interval after that, but not before there was a start since; then what a backup may take, and some grace.
+    That is one interval after `fine_at`, or the first start since if that is later; plus `timeout`, plus `GRACE`.
     """
     first = starts.after(fine_at)
     interval = starts.after(first) - first
@@ -101,16 +104,18 @@ def due_by(fine_at: datetime, starts: Starts, timeout: timedelta) -> datetime:
 
 
 def looked(state: AlertState, due: datetime, now: datetime) -> tuple[AlertState, tuple[Alert, ...]]:
-    """Look at the clock; a machine that slept through the moment tells as soon as it is awake."""
-    if now < due or Event.OVERDUE in state.told:
+    """Return the next state, and OVERDUE if the moment has passed; a machine that slept through it alerts on waking."""
+    if now < due or Event.OVERDUE in state.alerted:
         return state, ()
-    return replace(state, told=state.told | {Event.OVERDUE}), (Alert(Event.OVERDUE, tuple(sorted(state.told))),)
+    alert = Alert(Event.OVERDUE, tuple(sorted(state.alerted)))
+    return replace(state, alerted=state.alerted | {Event.OVERDUE}), (alert,)
 
 
 def wanted(news: Alert, events: Collection[Event]) -> bool:
-    """Return whether somebody who asked for these events is told: of an end only who was told of what ended, and that a
-    backup is overdue only who was not told already why there is none. A new normal is told in place of a recovery, and
-    to those who ask for suspicious backups.
+    """Return whether a receiver that asked for these events gets the alert.
+
+    RECOVERED goes only to receivers of what has ended, OVERDUE only to those that have not been sent the reason yet.
+    NEW_NORMAL takes the place of RECOVERED, and also goes to receivers of suspicious backups.
     """
     knows = not set(news.after).isdisjoint(events)
     if news.event is Event.NEW_NORMAL:

@@ -132,16 +132,17 @@ def make_room(
         return verdict.backup.uuid in in_vain, verdict.backup.uuid in asked
 
     small = sorted(free, key=tried)
-    fresh = [verdict for verdict in small if verdict.backup.uuid not in asked]
+    fresh = [verdict for verdict in small if not any(tried(verdict))]
     if fresh and (again or _shrank_lately(seen.judged(present))):
         return fresh[0]
     if again:
         return small[0] if small else Refusal(ProblemCode.NOTHING_DELETABLE, ROOM_MADE, waiting)
     now = listing.taken_at
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
-    good = _room_by_good_ones(replace(seen, coming=coming), present, brake)
+    seen = replace(seen, coming=coming)
+    good = _room_by_good_ones(seen, present, brake)
     if isinstance(good, Refusal) and uncopied_may_go:
-        good = _room_by_good_ones(replace(seen, coming=coming, copied=()), present, brake)
+        good = _room_by_good_ones(replace(seen, copied=()), present, brake)
     if isinstance(good, Refusal):
         return small[0] if small else _told_with(waiting, good, brake.held_until(now), retention)
     return min((*good, *small), key=tried)
@@ -190,8 +191,8 @@ def _newest(candidates: Sequence[Verdict], number: int, asked: Collection[str]) 
 
 def _shrank_lately(present: Sequence[Verdict]) -> bool:
     """Return whether the newest own backup is suspicious, so that the coming one is likely to be so too."""
-    ended = (verdict.state for verdict in present if verdict.own)
-    return next((state is State.SUSPICIOUS for state in ended if state in {State.GOOD, State.SUSPICIOUS}), False)
+    ended = [one.state for one in present if one.own and one.state in {State.GOOD, State.SUSPICIOUS}]
+    return ended[:1] == [State.SUSPICIOUS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ class _Seen:
     listing: Listing
     accepted: Collection[str]
     asked: Collection[str]
-    copied: Collection[Copied] = ()
+    copied: Collection[Copied]
     coming: Backup | None = None
 
     def judged(self, by: Applied) -> tuple[Verdict, ...]:

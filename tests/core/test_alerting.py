@@ -90,7 +90,7 @@ def test_after_its_end_the_same_trouble_is_news_again() -> None:
 
 def test_a_good_backup_in_a_refused_rotation_ends_what_was_and_tells_the_refusal() -> None:
     """max_deletions: the new backup stands, nothing was deleted."""
-    late = AlertState(told=frozenset({Event.OVERDUE}))
+    late = AlertState(alerted=frozenset({Event.OVERDUE}))
     braked = trouble(Event.FAILED, good=True)
     assert told(late, braked, braked, GOOD) == [
         [Alert(Event.RECOVERED, (Event.OVERDUE,)), Alert(Event.FAILED)],
@@ -102,19 +102,19 @@ def test_a_good_backup_in_a_refused_rotation_ends_what_was_and_tells_the_refusal
 def test_a_good_backup_ends_what_was_told() -> None:
     """What is wrong beside it goes on."""
     for report, open_troubles in ((GOOD, set()), (trouble(Event.LIMIT, good=True), {Event.LIMIT})):
-        state, _ = reported(AlertState(told=frozenset({Event.FAILED})), report)
+        state, _ = reported(AlertState(alerted=frozenset({Event.FAILED})), report)
         assert state == AlertState(beside=frozenset(open_troubles))
 
 
 def test_what_decides_nothing_tells_nothing_and_changes_nothing() -> None:
     """A first failure that is tried again, a state that passes."""
-    state = AlertState(told=frozenset({Event.LIMIT}))
+    state = AlertState(alerted=frozenset({Event.LIMIT}))
     assert reported(state, RotationReport()) == (state, ())
 
 
 def test_a_suspended_server_is_excused_and_has_not_recovered() -> None:
     """What was told stays told."""
-    state = AlertState(told=frozenset({Event.FAILED}))
+    state = AlertState(alerted=frozenset({Event.FAILED}))
     assert reported(state, RotationReport(excused=True)) == (state, ())
 
 
@@ -149,7 +149,7 @@ def test_overdue_is_told_once_from_the_moment_on() -> None:
     assert looked(watch, late, late - timedelta(seconds=1)) == (watch, ())
     now_told, news = looked(watch, late, late)
     assert news == (Alert(Event.OVERDUE),)
-    assert now_told == AlertState(told=frozenset({Event.OVERDUE}))
+    assert now_told == AlertState(alerted=frozenset({Event.OVERDUE}))
     assert looked(now_told, late, late + timedelta(days=30)) == (now_told, ())
 
 
@@ -163,7 +163,7 @@ def test_of_an_end_only_those_are_told_who_were_told_of_what_ended() -> None:
 
 def test_who_knows_already_why_there_is_no_backup_is_not_told_that_it_is_overdue() -> None:
     """Two messages for one outage are one too many; who asked for overdue alone gets that one."""
-    _, (overdue,) = looked(AlertState(told=frozenset({Event.FAILED})), NOON, NOON)
+    _, (overdue,) = looked(AlertState(alerted=frozenset({Event.FAILED})), NOON, NOON)
     assert overdue == Alert(Event.OVERDUE, (Event.FAILED,))
     assert not wanted(overdue, {Event.OVERDUE, Event.FAILED})
     assert wanted(overdue, {Event.OVERDUE, Event.LIMIT})

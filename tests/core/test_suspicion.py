@@ -58,6 +58,8 @@ def states(rows: list[Backup]) -> dict[str, State]:
         ("10 10 10 100 40", "ggggg"),
         ("1 1 1 1 100 100 100 100 100 49", "gggggggggs"),
         ("10 20 7", "ggs"),
+        ("10 10 20 5", "gggg"),
+        ("10 10 20 4", "gggs"),
         ("0", "s"),
         ("0 0 0 0 0", "sssss"),
         ("10 0 10", "gsg"),
