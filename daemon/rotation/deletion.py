@@ -62,9 +62,12 @@ async def delete_seen(
         try:
             return await _delete_fresh(client, clock, server_id, listed, seen_at=seen_at, by_the_clock=by_the_clock)
         except GoneError as gone:
-            if repeated and await client.is_gone(server_id, listed.uuid):
+            if not repeated:
+                raise
+            if await _surely_gone(client, server_id, listed):
                 return True
-            raise unknown or gone from None
+            text = f"{gone} or seems to be, and nothing says whether its deletion did that"
+            raise unknown or OutcomeUnknownError(text) from None
         except (ChangedError, PanelError) as error:
             if isinstance(error, OutcomeUnknownError):
                 unknown = error  # and stays so, whatever comes of a later one: the first may still be done
@@ -73,6 +76,14 @@ async def delete_seen(
         await clock.sleep(pause)
         seen_at, repeated = None, True
     raise AssertionError("the last pause is longer than the time there is")
+
+
+async def _surely_gone(client: PanelClient, server_id: str, listed: Backup) -> bool:
+    """Return whether the panel says again that a backup is gone; False if it does not answer."""
+    try:
+        return await client.is_gone(server_id, listed.uuid)
+    except PanelError:
+        return False
 
 
 async def _delete_fresh(

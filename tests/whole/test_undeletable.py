@@ -303,6 +303,19 @@ async def test_room_that_may_still_be_made_is_not_made_twice_whatever_a_second_t
     assert deleted(rig) == []
 
 
+async def test_room_that_was_made_is_not_made_twice_though_no_answer_says_so(rig: Rig) -> None:
+    """The panel deleted it and said 500; one look finds it gone, and the next ones get no answer (seed 707422)."""
+    names = rig.fill(5)
+    rig.server.limit = 5
+    failed = faults.refused(500, "QueryException", "An unexpected error was encountered.")
+    rig.world.faults.order(Fault("500 after it was done", answer=failed.answer), on=Call.DELETE)
+    rig.world.faults.order(faults.lost_before(), on=Call.VIEW)
+    rig.world.faults.order(faults.lost_before(), on=Call.VIEW, skip=1, times=None)
+    outcome = await rig.rotate()
+    assert (outcome.result, said(outcome)) == (Result.FAILED, ["outcome-unknown"])
+    assert deleted(rig) == names[:1]
+
+
 # The daemon comes back to it ------------------------------------------------------------------------------------------
 
 
