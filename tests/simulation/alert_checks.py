@@ -81,22 +81,26 @@ class Told:
             good = any(backup["uuid"] in rows and rows[backup["uuid"]].successful for _, rows in reversed(versions))
             self._hold(good, f"{name} is said to have a good backup, which {backup['name']} never was", server)
         elif event == "overdue":
-            self._really_overdue(name, server)
+            self._really_overdue(name, server, datetime.fromisoformat(letter["at"]))
 
-    def _really_overdue(self, name: str, server: str) -> None:
-        """An alert comes when no rotation ended well within the time that one may take, and some more."""
+    def _really_overdue(self, name: str, server: str, at: datetime) -> None:
+        """When it was noticed, no rotation had ended well within the time that one may take, and some more.
+
+        It may come later than that, where its receiver was down.
+        """
         simulation = self._simulation
-        done = self._last_done(server)
+        noticed = simulation.clock.monotonic() + (at - simulation.host_clock.now()).total_seconds()
+        done = self._last_done(server, before=noticed)
         if done is None or done.ended is None or simulation.checker.a_clock_was_set_since(done.ended):
             return
-        age = simulation.clock.monotonic() - done.ended
+        age = noticed - done.ended
         least = TIMEOUTS[simulation.configuration.known[name]["timeout"]] + GRACE
         self._hold(age >= least, f"{name} is called overdue {age:.0f} s after a rotation that ended well", server)
 
-    def _last_done(self, server: str) -> Rotation | None:
-        """The last rotation of a daemon that ended well."""
-        rotations = reversed(self._simulation.recorder.rotations)
-        return next((r for r in rotations if r.uuid == server and r.result == "done" and r.trigger != "manual"), None)
+    def _last_done(self, server: str, before: float = float("inf")) -> Rotation | None:
+        """The last rotation of a daemon that ended well, before some moment."""
+        those = (r for r in reversed(self._simulation.recorder.rotations) if r.uuid == server and r.result == "done")
+        return next((r for r in those if r.trigger != "manual" and r.ended is not None and r.ended < before), None)
 
     async def look_at_the_end(self, daemon: "Daemon") -> None:
         """After calm days the last word on each server is good, and the metrics show its newest good backup."""

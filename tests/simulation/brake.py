@@ -4,7 +4,7 @@ What an earlier plan named is not to be seen from outside; where it matters, eve
 judged by the same policy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,14 +31,15 @@ class Brake:
         """Whether so many may go at once, after those that went `already`."""
         if not oracle.over(judged, policy, already=len(already)):
             return True
-        named = self._named_before(policy, rotation)
+        named = self.named_before(policy, rotation)
         return not oracle.over(judged, policy, already=len(already - named), named=named)
 
-    def _named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
+    def named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
         """What earlier plans named by the same policy, and might have let through."""
         named: set[str] = set()
         for earlier in self._earlier(rotation):
-            if oracle.same_retention(earlier.policy, policy):
+            refused = earlier.result == "refused" and not any(map(_prunes, earlier.exchanges))
+            if oracle.same_retention(earlier.policy, policy) and not refused:
                 judged = self.judged_last(earlier, policy)
                 named |= set(judged.good_deletions()) if judged else set()
         return named
@@ -56,6 +57,28 @@ class Brake:
         if before is None or _lifted(policy):
             return []
         return oracle.beyond(rows, before.policy, policy, rotation.server, now, room=room)
+
+    def perhaps_held(
+        self, rows: Sequence[Row], policy: Policy, rotation: Rotation, now: datetime, *, asked: Collection[str]
+    ) -> set[str]:
+        """What may stay while room is made, since one of the policies before keeps it: the next one may go instead."""
+        if _lifted(policy):
+            return set()
+        each = (
+            oracle.beyond(rows, before, policy, rotation.server, now, room=True, asked=asked)
+            for before in self.changed_lately(rotation, policy)
+        )
+        return {uuid for those in each for uuid in those}
+
+    def changed_lately(self, rotation: Rotation, policy: Policy) -> list[Policy]:
+        """The other policies of the days in which what goes only since then may wait.
+
+        Its own day begins only when it is told, and so may be later than the last rotation that was done.
+        """
+        since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
+        done = (r.began for r in reversed(self._witness.rotations) if r.uuid == rotation.uuid and r.result == "done")
+        before = self._court.policies_between(rotation.server, min(since, next(done, -1.0)), self._witness.now())
+        return [one for one in before if one and not oracle.same_retention(one, policy)]
 
     def _applied_before(self, policy: Policy, rotation: Rotation) -> Rotation | None:
         """The rotation that last applied a policy, if that was another one, and the present one is not a day old."""
@@ -101,6 +124,20 @@ class Brake:
             return None
         now = passes[-1][0].date or self._witness.world.now()
         return oracle.judge(list(merged(passes[-1]).values()), policy, rotation.server, now)
+
+
+def makes_room(exchange: Exchange) -> bool:
+    """Whether the last create of the rotation met the panel's limit, so that this deletion makes room."""
+    assert exchange.rotation is not None
+    for earlier in reversed(exchange.rotation.exchanges):
+        if earlier.call == "create" and earlier.number < exchange.number:
+            return earlier.received is not None and earlier.status == 400
+    return False
+
+
+def _prunes(exchange: Exchange) -> bool:
+    """Whether it is a deletion that a plan named, which the brake had let through as a whole."""
+    return exchange.call == "delete" and not makes_room(exchange)
 
 
 def _lifted(policy: Policy) -> bool:

@@ -145,7 +145,8 @@ class Creates:
         now, row = self._witness.now(), self._witness.mirror[other.uuid].get(other.made or "")
         if row is None or row.completed is not None or other.ended is not None:
             return False
-        pending = (self._witness.world.now() - row.created).total_seconds()
+        # Not by the row's date: its own process waits by a monotonic clock, whatever the panel's is set to meanwhile.
+        pending = now - self._witness.first_seen(other.uuid, row.uuid)
         if now - other.began >= NODE_HOLDS[other.policy["node_hold"]] or pending >= FAR_BEYOND - SLACK:
             return False
         nodes = [self._witness.node_of(one.uuid, one.began - SIGHTING) for one in (other, rotation)]

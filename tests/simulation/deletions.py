@@ -6,8 +6,9 @@ from typing import Any
 
 from daemon.sandbox.records import Change, Entry, State
 from tests.simulation import oracle
-from tests.simulation.brake import Brake
+from tests.simulation.brake import Brake, makes_room
 from tests.simulation.checker import Checker
+from tests.simulation.creates import SETTLE_SECONDS
 from tests.simulation.doubts import Doubts
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, last_read, merged, total
@@ -33,6 +34,7 @@ class Deletions:
         self._doubts = Doubts(checker)
         self._last_of_listing: dict[int, Row] = {}
         self._room_made: dict[str, Exchange] = {}
+        self._room_asked: dict[str, Exchange] = {}
 
     # When it is done -------------------------------------------------------------------------------------------------
 
@@ -52,7 +54,7 @@ class Deletions:
             for policy in self._policies(rotation, rotation.began, exchange.sent)
         ) or self._renamed_since_read(exchange)
         self._hold("2", mine, f"{entry.name} was not made by the policy", server)
-        if entry.change is Change.DELETED and _makes_room(exchange):
+        if entry.change is Change.DELETED and makes_room(exchange):
             self._room_made[server] = exchange
 
     def _under_way(self, exchange: Exchange) -> bool:
@@ -91,7 +93,7 @@ class Deletions:
             return
         self._fresh(exchange, passes[-1][0], row)
         policies = self._in_force(exchange, passes[-1])
-        if _makes_room(exchange):
+        if makes_room(exchange):
             self._no_room_again(exchange, passes[-1], row, policies)
         else:
             self._in_order(exchange, passes[-1][0], row)
@@ -99,6 +101,8 @@ class Deletions:
             self._within_bound(exchange, passes[-1], policies)
         self._deletable(exchange, passes[-1], row, policies)
         self._not_held(exchange, passes[-1], row, policies)
+        if makes_room(exchange):
+            self._room_asked[server] = exchange
         if row.successful:
             rotation.good_deleted.add(uuid)
 
@@ -184,7 +188,7 @@ class Deletions:
         """It does not go within a day of a change that it goes by."""
         rotation, rows = exchange.rotation, list(merged(listing).values())
         assert rotation is not None
-        room, now = _makes_room(exchange), self._now_of(listing[0])
+        room, now = makes_room(exchange), self._now_of(listing[0])
         free = any(row.uuid not in self.brake.held(rows, policy, rotation, now, room=room) for policy in policies)
         self._hold("7", free, f"{row.name} goes at once, since the policy was changed", exchange.server)
 
@@ -218,7 +222,7 @@ class Deletions:
                 for policy in policies
             )
 
-        why = "to make room" if _makes_room(exchange) else "by the rules"
+        why = "to make room" if makes_room(exchange) else "by the rules"
         self._hold("3", deletes(rows, _complete(listing)), f"{row.name} is not to be deleted {why}", server)
         for policy in policies[:1]:
             newest = self._judged(listing, policy, exchange.rotation).candidates[: oracle.setting(policy, "min_good")]
@@ -239,14 +243,28 @@ class Deletions:
     ) -> Sequence[str]:
         assert exchange.rotation is not None
         there, name = list(rows.values()), exchange.rotation.server
-        if not _makes_room(exchange):
+        if not makes_room(exchange):
             return oracle.judge(there, policy, name, now, complete=complete, asked=asked).deletions
         lately = "lifted" not in policy and self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
         _, tried = self._witness.half_deleted(exchange.server or "", exchange.sent)
-        tried = tried | _looked_for_in_vain(exchange)
-        by: dict[str, Any] = {"complete": complete, "asked": asked, "lately": lately}
+        asked = set(asked) - self._open_still(exchange)
+        passed_over = tried | _looked_for_in_vain(exchange)
+        passed_over |= self.brake.perhaps_held(there, policy, exchange.rotation, now, asked=asked)
+        named = self.brake.named_before(policy, exchange.rotation)
+        by: dict[str, Any] = {"complete": complete, "asked": asked, "named": named, "lately": lately}
         rooms = [oracle.room(there, policy, name, now, again=again, **by) for again in (False, True)]
-        return [uuid for room in rooms for place, uuid in enumerate(room) if tried >= set(room[:place])]
+        return [uuid for room in rooms for place, uuid in enumerate(room) if passed_over >= set(room[:place])]
+
+    def _open_still(self, exchange: Exchange) -> set[str]:
+        """The backup whose deletion was to make room so lately that it may still be done.
+
+        It alone may be asked for again at once, as if nobody had: another one would be one too many.
+        """
+        before = self._room_asked.get(exchange.server or "")
+        if before is None or exchange.sent - before.sent > SETTLE_SECONDS + self._court.clocks_set_by(before.sent):
+            return set()
+        refused = before.received is not None and 400 <= before.status < 500 and self._court.at_work(before.process)
+        return set() if refused else {before.backup or ""}
 
     def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
         rows, now = merged(listing), self._now_of(listing[0])
@@ -267,15 +285,6 @@ def _looked_for_in_vain(exchange: Exchange) -> set[str]:
 def _complete(listing: Sequence[Exchange]) -> bool:
     """Whether the distinct rows are as many as every page says that there are."""
     return {total(page) for page in listing} == {len(merged(listing))}
-
-
-def _makes_room(exchange: Exchange) -> bool:
-    """Whether the last create of the rotation met the panel's limit, so that this deletion makes room."""
-    assert exchange.rotation is not None
-    for earlier in reversed(exchange.rotation.exchanges):
-        if earlier.call == "create" and earlier.number < exchange.number:
-            return earlier.received is not None and earlier.status == 400
-    return False
 
 
 def _turned_to(exchange: Exchange, listing: Sequence[Exchange]) -> float:

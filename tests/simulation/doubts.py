@@ -23,10 +23,15 @@ class Doubts:
         return self._host_set(page) > HOUR + SLACK or self._apart(page) > HOUR + SLACK
 
     def perhaps(self, page: Exchange) -> bool:
-        """Whether a deletion may have been refused for it."""
-        panel_set = abs(_sum(self._court.panel_set, self._court.begun[page.process], page.sent))
-        undated = page.date is None
-        return undated or max(self._host_set(page), self._apart(page), panel_set) > HOUR - SLACK
+        """Whether a deletion may have been refused for it.
+
+        A client notices that the panel's clock was set since its own first answer. One that a changed address or key
+        made in the midst of the run may have begun by a clock that was wrong, and was set right again.
+        """
+        if page.date is None or page.dated_first is None:
+            return True
+        panel_set = abs(_sum(self._court.panel_set, page.dated_first, page.sent))
+        return max(self._host_set(page), self._apart(page), panel_set) > HOUR - SLACK
 
     def _host_set(self, page: Exchange) -> float:
         """By how much the machine's clock was set since the process began."""

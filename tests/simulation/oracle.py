@@ -149,13 +149,14 @@ def room(
     complete: bool = True,
     earlier: Sequence[Row] = (),
     asked: Collection[str] = (),
+    named: Collection[str] = (),
     lately: bool = False,
     again: bool = False,
 ) -> tuple[str, ...]:
     """What may make room for a backup that is about to be made: one of them, the first that can be deleted.
 
-    `lately` says that room was made within the last day, which is once too often where too many would go. Made `again`,
-    before a backup turned good, it is a small one from inside its row.
+    `lately` says that room was made within the last day, which is once too often where too many would go, those that an
+    earlier plan `named` apart. Made `again`, before a backup turned good, it is a small one from inside its row.
     """
     before = judge(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked)
     after = with_coming(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked)
@@ -171,7 +172,8 @@ def room(
     ]
     good = after.good_deletions()
     free = [uuid for uuid in good if uuid not in protected and uuid != "~coming"]
-    if again or (over(after, policy) and (lately or none_at_all)):
+    too_many = over(after, policy) and over(after, policy, named=named)
+    if again or (too_many and (lately or none_at_all)):
         free = []
     order = (*small, *free) if ended[-1:] == ["suspicious"] else (*free, *small)
     tried = tuple(uuid for uuid in (*free, *small) if uuid in asked)
@@ -186,11 +188,11 @@ def beyond(
     now: datetime,
     *,
     room: bool = False,
+    asked: Collection[str] = (),
 ) -> list[str]:
     """What the policy deletes and the one before it did not; with a good one to come, where `room` is made for it."""
-    earlier, present = (
-        with_coming(rows, each, server, now) if room else judge(rows, each, server, now) for each in (before, policy)
-    )
+    decide = with_coming if room else judge
+    earlier, present = (decide(rows, each, server, now, asked=asked) for each in (before, policy))
     return [uuid for uuid in present.deletions if uuid not in earlier.deletions]
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
+from tests.simulation.brake import Brake
 from tests.simulation.checker import Checker
 from tests.simulation.doubts import Doubts
 from tests.simulation.reading import last_passes
@@ -28,6 +29,7 @@ class Endings:
         self._witness = checker.recorder
         self._hold = checker.hold
         self._doubts = Doubts(checker)
+        self._brake = Brake(checker)
         self._begun: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._sent: defaultdict[tuple[str, str | None], deque[float]] = defaultdict(deque)
 
@@ -141,14 +143,8 @@ class Endings:
         return self._changed_lately(rotation) and oracle.setting(rotation.policy, "max_deletions") != -1
 
     def _changed_lately(self, rotation: Rotation) -> bool:
-        """Whether the policy was changed within the days in which what goes only since then may wait.
-
-        Its own day begins only when it is told, and so may be later than the last rotation that was done.
-        """
-        since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
-        done = (r.began for r in reversed(self._witness.rotations) if r.uuid == rotation.uuid and r.result == "done")
-        before = self._court.policies_between(rotation.server, min(since, next(done, -1.0)), self._witness.now())
-        return any(one and not oracle.same_retention(one, rotation.policy) for one in before)
+        """Whether something may be held still, since the policy was changed."""
+        return bool(self._brake.changed_lately(rotation, rotation.policy))
 
     def _judged(self, rotation: Rotation) -> tuple[list[oracle.Judgement], list[Exchange]]:
         """What is to be deleted by the truth that the last listing could show, and what was asked for since.
@@ -181,8 +177,9 @@ class Endings:
         row = rows.get(outcome.created.uuid) if outcome.created else None
         if row is None:
             return False
-        if row.completed is None:
-            return (now - row.created).total_seconds() >= TIMEOUTS[rotation.policy["timeout"]] - 1
+        if row.completed is None:  # for so long by the panel's clock, or really, where that was set back since
+            really = self._witness.now() - self._witness.first_seen(rotation.uuid, row.uuid)
+            return max(really, (now - row.created).total_seconds()) >= TIMEOUTS[rotation.policy["timeout"]] - 1
         judged = oracle.judge(list(rows.values()), rotation.policy, rotation.server, now)
         return judged.states[row.uuid] != "good"
 

@@ -62,6 +62,7 @@ class Rotation:
 class Exchange:
     """One request and what became of it. `document` is what the client could read of the answer. `altered` are the
     names that were asked for and those that the panel keeps instead, by the backups' uuids, as the witness knows them.
+    `dated_first` is when the panel gave its client the first date, against which it would notice that a clock was set.
     """
 
     number: int
@@ -82,6 +83,7 @@ class Exchange:
     fault: str = ""
     falsified: bool = False
     dateless: bool = False
+    dated_first: float | None = None
     created_by_then: str | None = None
     date: datetime | None = None
     altered: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -167,7 +169,7 @@ class Recorder:
             self.locked_at[entry.backup] = self.now()
         if entry.change is Change.RENAMED:
             self.renamed_at[entry.backup] = self.now()
-        if entry.change is Change.COMPLETED:
+        if entry.change is Change.COMPLETED or (entry.change is Change.CREATED and entry.state is State.GOOD):
             self.completed_at[entry.server] = self.now()
         if entry.by != DAEMON:
             self.touched_by_others[entry.backup] = self.now()

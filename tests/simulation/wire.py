@@ -118,6 +118,7 @@ class Wire(httpx.AsyncBaseTransport):
         self._host = httpx.URL(url).host
         self._key = key
         self._dated: tuple[datetime, float] | None = None
+        self._dated_first: float | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and wait for its answer."""
@@ -149,6 +150,9 @@ class Wire(httpx.AsyncBaseTransport):
         if loss is Loss.SILENT or (loss is not None and not status):
             raise httpx.ReadError("connection reset", request=request)
         if loss is None:
+            if self._dated_first is None and not exchange.dateless:
+                self._dated_first = exchange.done
+            exchange.dated_first = self._dated_first
             recorder.received(exchange, status, content, self._panel_now(dict(headers)))
         return httpx.Response(status, headers=headers, stream=_Body(content, loss, request), request=request)
 
