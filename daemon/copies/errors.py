@@ -3,6 +3,7 @@
 CopyError             exit 4
 ├── ManifestError     what stands beside a copy's data is no manifest of it
 ├── EncryptionError   it cannot be encrypted or decrypted: no extra, no such recipient, not this identity
+├── WorkerError       the process that copies ended, hung or met a bug
 └── CopiesBusyError   3   another run makes or prunes this server's copies
 """
 
@@ -27,6 +28,13 @@ class EncryptionError(CopyError):
     """A copy cannot be encrypted or decrypted."""
 
     code = ProblemCode.ENCRYPTION
+
+
+class WorkerError(CopyError):
+    """The process that copies ended or hung, or met a bug; what it was doing counts as a failed try."""
+
+    code = ProblemCode.COPY_PROCESS
+    default_hint = "the daemon tries again by itself; if it comes again, look whether the machine has enough memory"
 
 
 class CopiesBusyError(CopyError):

@@ -4,7 +4,7 @@ A store that fails is left out for the rest of the run; the others go on (invari
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from daemon.clock import Clock
@@ -17,20 +17,23 @@ from daemon.copies.make import Made, Origin, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
-from daemon.copies.source import node_source
+from daemon.copies.source import Links, node_source
 from daemon.core.copies_layout import CopyName
-from daemon.core.copies_wanted import Choice, Taken, choices, wanted
+from daemon.core.copies_wanted import Choice, Taken, Wanted, choices, wanted
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.errors import BackupdError, StateError
-from daemon.panel.client import PanelClient
 from daemon.state import Locks
 from daemon.stores.base import Store
 from daemon.stores.errors import ObjectExistsError, StoreError
 from daemon.stores.open import open_store
+from daemon.stores.values import StoreSettings
 from daemon.transfer.receive import ProgressListener
 
 Watch = Callable[[str, int], AbstractContextManager[ProgressListener]]
 """Given a backup's name and size, watch its transfer."""
+
+OpenStore = Callable[[StoreSettings], AbstractAsyncContextManager[Store]]
+"""Open a store, and close it at the block's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Looked:
 
 
 class Copier:
-    """Copies servers' backups, one after the other."""
+    """Copies servers' backups, one after the other. `opens` opens a store."""
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class Copier:
         watch: Watch,
         *,
         locks: Locks,
+        opens: OpenStore = open_store,
     ) -> None:
         self._stores = stores
         self._locks = locks
@@ -100,31 +104,51 @@ class Copier:
         self._installation = installation
         self._clock = clock
         self._watch = watch
+        self._opens = opens
 
-    async def copy(self, seen: Looked, client: PanelClient) -> ServerResult:
+    async def copy(self, seen: Looked, links: Links) -> ServerResult:
         """Copy what the server's stores want of what its panel has; nothing is raised but what is a bug."""
         result = ServerResult(seen.config)
         try:
-            async with alone(self._locks, seen.server.uuid):
-                await self._copy_all(seen, client, result)
+            async with alone(self._locks, seen.server.uuid), AsyncExitStack() as held:
+                opened = await self._open(held, seen.config.policy.copies, result)
+                for one in await self._wanted(seen, opened, result):
+                    await self._copy_one(seen, one, opened, links, result)
         except BackupdError as error:
             result.error = error
         return result
 
-    async def _copy_all(self, seen: Looked, client: PanelClient, result: ServerResult) -> None:
+    async def wanted(self, seen: Looked, stores: Collection[str], result: ServerResult) -> tuple[Wanted, ...]:
+        """Look into these stores and return what they want, the newest first; trouble is told in the result.
+
+        The caller holds the lock of the server's copies.
+        """
         async with AsyncExitStack() as held:
-            opened: dict[str, Store] = {}
-            by_store: dict[str, list[Choice]] = {}
-            for name in seen.config.policy.copies:
-                try:
-                    opened[name] = await held.enter_async_context(open_store(self._stores[name].settings))
-                    by_store[name] = await self._choices(seen, name, opened[name], result)
-                except BackupdError as error:
-                    result.troubles[name] = error
-            for one in wanted(by_store):
-                if stores := [name for name in one.stores if name not in result.troubles]:
-                    targets = [Target(name, opened[name], self._stores[name].recipients) for name in stores]
-                    await self._copy_one(seen, one.backup, targets, client, result)
+            return await self._wanted(seen, await self._open(held, stores, result), result)
+
+    async def copy_one(self, seen: Looked, one: Wanted, links: Links, result: ServerResult) -> None:
+        """Copy one backup to the stores that want it; what came of it is told in the result. Lock as above."""
+        async with AsyncExitStack() as held:
+            await self._copy_one(seen, one, await self._open(held, one.stores, result), links, result)
+
+    async def _open(self, held: AsyncExitStack, stores: Collection[str], result: ServerResult) -> dict[str, Store]:
+        """Open these stores until `held` ends."""
+        opened = {}
+        for name in stores:
+            try:
+                opened[name] = await held.enter_async_context(self._opens(self._stores[name].settings))
+            except BackupdError as error:
+                result.troubles[name] = error
+        return opened
+
+    async def _wanted(self, seen: Looked, opened: Mapping[str, Store], result: ServerResult) -> tuple[Wanted, ...]:
+        by_store: dict[str, list[Choice]] = {}
+        for name, store in opened.items():
+            try:
+                by_store[name] = await self._choices(seen, name, store, result)
+            except BackupdError as error:
+                result.troubles[name] = error
+        return wanted(by_store)
 
     async def _choices(self, seen: Looked, name: str, store: Store, result: ServerResult) -> list[Choice]:
         """What the store has, wants and refuses, without what a damaged copy is in the way of."""
@@ -147,28 +171,32 @@ class Copier:
         return CopyName.of(seen.config.panel.name, seen.server.uuid, backup, encrypted=encrypted).data
 
     async def _copy_one(
-        self, seen: Looked, backup: Backup, targets: Sequence[Target], client: PanelClient, result: ServerResult
+        self, seen: Looked, one: Wanted, opened: Mapping[str, Store], links: Links, result: ServerResult
     ) -> None:
-        """Copy one backup; note what came of it."""
+        """Copy one backup to the stores that are not in trouble; note what came of it."""
+        stores = [name for name in one.stores if name in opened and name not in result.troubles]
+        if not stores:
+            return
+        targets = [Target(name, opened[name], self._stores[name].recipients) for name in stores]
         try:
-            made = await self._made(seen, backup, targets, client)
+            made = await self._made(seen, one.backup, targets, links)
         except BackupdError as error:
-            made = Made({}, dict.fromkeys((target.name for target in targets), error))
-        for target in targets:
-            manifest, failure = made.manifests.get(target.name), made.errors.get(target.name)
-            result.copies.append(CopyResult(target.name, backup, manifest, failure))
+            made = Made({}, dict.fromkeys(stores, error))
+        for name in stores:
+            manifest, failure = made.manifests.get(name), made.errors.get(name)
+            result.copies.append(CopyResult(name, one.backup, manifest, failure))
             if isinstance(failure, StoreError) and not isinstance(failure, ObjectExistsError):
-                result.troubles[target.name] = failure
+                result.troubles[name] = failure
             if manifest is not None:
-                with result.remembering(target.name):
-                    await self._shelves.add(target.name, manifest)
+                with result.remembering(name):
+                    await self._shelves.add(name, manifest)
 
-    async def _made(self, seen: Looked, backup: Backup, targets: Sequence[Target], client: PanelClient) -> Made:
+    async def _made(self, seen: Looked, backup: Backup, targets: Sequence[Target], links: Links) -> Made:
         config = seen.config
         origin = Origin(self._installation, config.panel.name, seen.server.uuid, config.name, seen.server.name)
         with self._watch(f"{config.name}: {backup.name}", backup.bytes) as listener:
             source = node_source(
-                client, config.id, backup, clock=self._clock, listener=listener, clear=config.panel.clear_links
+                links, config.id, backup, clock=self._clock, listener=listener, clear=config.panel.clear_links
             )
             return await copy_backup(source, backup, origin, targets, self._clock)
 

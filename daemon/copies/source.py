@@ -2,23 +2,32 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.model import Backup
-from daemon.panel.client import PanelClient
 from daemon.panel.download import FileHost
 from daemon.transfer.receive import ProgressListener, Source
 
 T = TypeVar("T")
 
 
+class Links(Protocol):
+    """Who gives a download's link: the panel's client, or a process that has one."""
+
+    async def download_link(self, server_id: str, uuid: str, /) -> SecretStr:
+        """Return a new link to a backup's file; it is used once. Raises PanelError."""
+        ...
+
+
 def node_source(
-    client: PanelClient, server: str, backup: Backup, *, clock: Clock, listener: ProgressListener, clear: bool
+    links: Links, server: str, backup: Backup, *, clock: Clock, listener: ProgressListener, clear: bool
 ) -> Source:
     """Return the way to a backup's file on its node; `clear` lets its link be plain http.
 
-    The panel is asked for links by the loop that runs now, and waits are waited for there too.
+    Links are asked for by the loop that runs now, and waits are waited for there too.
     """
     loop = asyncio.get_running_loop()
 
@@ -27,7 +36,7 @@ def node_source(
 
     return Source(
         host=FileHost(clock=clock, clear=clear),
-        link=lambda: on_loop(client.download_link(server, backup.uuid)),
+        link=lambda: on_loop(links.download_link(server, backup.uuid)),
         pause=lambda seconds: on_loop(clock.sleep(seconds)),
         listener=listener,
     )

@@ -1,0 +1,158 @@
+"""The process that copies for the daemon: it alone loads the engines of the stores and reads archives (invariant 18).
+
+It has no panel's key. What it needs comes through the socket that is its stdin: jobs with the stores' secrets, and
+signed links, for which it asks the daemon. It never outlives the daemon, and ends when the socket does: then a copy
+that is under way is broken off, and what was begun of it in a store is cleared away.
+
+What it is sent is pickled, since the daemon is trusted; what it sends is JSON, since it reads what others wrote.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import pickle
+import resource
+import signal
+import socket
+import traceback
+from contextlib import suppress
+from typing import Any
+
+from pydantic import SecretStr, TypeAdapter
+
+from daemon.clock import SystemClock
+from daemon.copies.jobs import Ask, Failure, Link, NoLink
+from daemon.copies.pipe import read_message, write_message
+from daemon.copies.work import OwnProcess
+from daemon.errors import BackupdError, ProblemCode
+from daemon.panel.errors import PanelError
+
+NICE = 10
+"""Games on the same machine go first; the priority of its reads and writes follows from this (ioprio_set(2))."""
+
+DATA_BYTES = 768 * 2**20
+"""Of private memory, thread stacks that nobody touches included; what is really used is about a tenth of it."""
+
+STOP_SECONDS = 8.0
+"""So long it may clear up at the end; the daemon waits a little longer, and then kills it."""
+
+TOLD_SECONDS = 1.0
+"""Progress is told at most so often."""
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
+_TRACE = 4000
+
+
+class LinkError(PanelError):
+    """The daemon got no link from the panel, and says why."""
+
+    def __init__(self, answer: NoLink) -> None:
+        super().__init__(answer.failure.text, hint=answer.failure.hint, retry_after=answer.retry_after)
+        self.code = answer.failure.code
+        self.transient = answer.transient
+
+
+class Child:
+    """One child, at its end of the socket. One job at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._loop = asyncio.get_running_loop()
+        self._clock = SystemClock()
+        self._worker = OwnProcess(self._clock)
+        self._link: asyncio.Future[SecretStr] | None = None
+        self._job: asyncio.Task[None] | None = None
+        self._told_at = float("-inf")
+
+    async def serve(self) -> None:
+        """Do what is asked until the daemon closes the socket."""
+        while (message := await read_message(self._reader)) is not None:
+            asked = pickle.loads(message)  # noqa: S301 — from the daemon, which started us
+            if isinstance(asked, Ask):
+                self._job = asyncio.create_task(self._do(asked))
+            elif self._link is not None and not self._link.done():
+                self._answer(self._link, asked)
+        if self._job is not None:
+            self._job.cancel()
+            await asyncio.wait([self._job], timeout=STOP_SECONDS)
+
+    async def link(self) -> SecretStr:
+        """Ask the daemon for a link; raises LinkError."""
+        self._link = self._loop.create_future()
+        self._send({"ask": "link"})
+        return await self._link
+
+    def moved(self, size: int) -> None:
+        """Tell the daemon now and then how far the file is; called in the download's thread."""
+        if (now := self._clock.monotonic()) >= self._told_at + TOLD_SECONDS:
+            self._told_at = now
+            self._loop.call_soon_threadsafe(self._send, {"moved": size})
+
+    def said(self, text: str) -> None:
+        """Tell the daemon what happened to the transfer; called in the download's thread."""
+        self._loop.call_soon_threadsafe(self._send, {"said": text})
+
+    def _answer(self, link: asyncio.Future[SecretStr], answer: Link | NoLink) -> None:
+        if isinstance(answer, NoLink):
+            link.set_exception(LinkError(answer))
+        else:
+            link.set_result(answer.url)
+
+    async def _do(self, asked: Ask) -> None:
+        """Do one job, and tell what came of it; a bug is told too."""
+        try:
+            result = await self._result(asked)
+        except BackupdError as error:
+            self._send({"failed": _plain(Failure.of(error))})
+        except Exception as error:  # noqa: BLE001 — the daemon has the log
+            text = f"{type(error).__name__}: {error}"
+            trace = traceback.format_exc()[-_TRACE:]
+            self._send({"failed": _plain(Failure(ProblemCode.BUG, text)), "trace": trace})
+        else:
+            self._send({"result": _plain(result)})
+
+    async def _result(self, asked: Ask) -> object:
+        if asked.backup is not None:
+            return await self._worker.copy(asked.job, asked.backup, self.link, self)
+        if asked.prunes is not None:
+            return await self._worker.prune(asked.job, asked.prunes, asked.accepted)
+        return await self._worker.look(asked.job)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if not self._writer.is_closing():
+            write_message(self._writer, json.dumps(message).encode())
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 — any of the results
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def main() -> None:
+    """Serve the daemon at the other end of stdin."""
+    _keep_small()
+    asyncio.run(_serve(socket.socket(fileno=os.dup(0))))
+
+
+async def _serve(end: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=end)
+    await Child(reader, writer).serve()
+    os._exit(0)  # a thread that waits for a store that hangs would be waited for otherwise
+
+
+def _keep_small() -> None:
+    """Bound what this process may take from the machine, and let it end with the daemon."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # they are meant for the daemon, which then closes the socket
+    with suppress(OSError):
+        os.nice(NICE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # it holds the stores' secrets
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a daemon that ended before closed the socket
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""What is asked of whoever touches the stores, and what comes of it: values alone, so that they cross a pipe.
+
+The daemon decides what is copied and when, and keeps the state; a `CopyWorker` lists, writes, reads and deletes. What
+must hold: no job holds a panel's key, and a result holds nothing that is read from an archive.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from daemon.config.values import ServerConfig, StoreConfig
+from daemon.core.model import Listing, Server, Verdict
+from daemon.errors import BackupdError, ProblemCode
+from daemon.state import ShelfRecord
+from daemon.transfer.receive import ProgressListener
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One server as the panel shows it now, and the stores that are meant, by name.
+
+    `remembered` is what the catalogue holds of that server in each of them.
+    """
+
+    config: ServerConfig
+    server: Server
+    listing: Listing
+    verdicts: tuple[Verdict, ...]
+    stores: Mapping[str, StoreConfig]
+    remembered: tuple[ShelfRecord, ...]
+    installation: str
+
+    def without_key(self) -> "Job":
+        """Return the job as it is sent to another process, which has no business with the panel."""
+        panel = replace(self.config.panel, api_key=SecretStr(""))
+        return replace(self, config=replace(self.config, panel=panel), stores=dict(self.stores))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something was not done."""
+
+    code: ProblemCode
+    text: str
+    hint: str = ""
+
+    @classmethod
+    def of(cls, error: BackupdError) -> "Failure":
+        """Return what an error tells."""
+        return cls(error.code, error.text, error.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCopy:
+    """One backup, by uuid, and the stores that want it."""
+
+    backup: str
+    stores: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookResult:
+    """What the stores want, the newest backup first. `remembered` is what is to be kept in the catalogue.
+
+    `troubles` are the stores that cannot be used; `problems` hold up none of the copies that a store still wants.
+    """
+
+    wanted: tuple[WantedCopy, ...] = ()
+    troubles: Mapping[str, Failure] = field(default_factory=dict)
+    problems: tuple[tuple[str, Failure], ...] = ()
+    remembered: tuple[ShelfRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CopyDone:
+    """What came of one backup in one store: how many bytes lie there now, or why there is no copy."""
+
+    store: str
+    bytes: int | None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """What came of one backup. `troubles` and `remembered` as in LookResult."""
+
+    copies: tuple[CopyDone, ...] = ()
+    troubles: Mapping[str, Failure] = field(default_factory=dict)
+    remembered: tuple[ShelfRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """A copy that was deleted: its backup by uuid and name, its size in the store, and why."""
+
+    backup: str
+    name: str
+    bytes: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """What was deleted from one store, the oldest first. `refused` is why the brake let nothing be deleted.
+
+    `failure` is what ended it early, or why nothing was decided. `trouble` says whether the store is to blame for it.
+    """
+
+    deleted: tuple[Pruned, ...] = ()
+    cleared: int = 0
+    refused: str = ""
+    failure: Failure | None = None
+    trouble: bool = False
+    remembered: tuple[ShelfRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a worker in another process is asked: to copy a `backup`, to prune the store `prunes`, else to look."""
+
+    job: Job
+    backup: str | None = None
+    prunes: str | None = None
+    accepted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A signed link, which such a worker asked for."""
+
+    url: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class NoLink:
+    """Why the panel gave none, whether it may give one later, and after how many seconds it says so itself."""
+
+    failure: Failure
+    transient: bool
+    retry_after: float | None
+
+
+GiveLink = Callable[[], Awaitable[SecretStr]]
+"""Ask the panel for a new link to the file that is being copied; raises PanelError."""
+
+
+class CopyWorker(Protocol):
+    """Touches the stores, one job at a time. What a store does wrong is told in the result.
+
+    A worker that dies, hangs, or meets a bug raises WorkerError; the next job is given to a new one.
+    """
+
+    async def look(self, job: Job) -> LookResult:
+        """Look into the job's stores: what do they want of the verdicts' backups?"""
+        ...
+
+    async def copy(self, job: Job, backup: str, link: GiveLink, listener: ProgressListener) -> CopyResult:
+        """Copy one backup of the job's listing, by its uuid, to the job's stores."""
+        ...
+
+    async def prune(self, job: Job, store: str, accepted: frozenset[str]) -> PruneResult:
+        """Delete from a store what its rules let go. An operator `accepted` these backups as good."""
+        ...
+
+    async def close(self) -> None:
+        """End the worker; the next job starts another one."""
+        ...

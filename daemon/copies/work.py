@@ -1,0 +1,160 @@
+"""The jobs done by this very process: with the engines of the stores, and without the state.
+
+The daemon gives its jobs to a process of its own (`child`), which does them by this module.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+from pydantic import SecretStr
+
+from daemon.clock import Clock
+from daemon.copies.jobs import (
+    CopyDone,
+    CopyResult,
+    Failure,
+    GiveLink,
+    Job,
+    LookResult,
+    Pruned,
+    PruneResult,
+    WantedCopy,
+)
+from daemon.copies.prune import Pruner
+from daemon.copies.run import Copier, Looked, OpenStore, ServerResult
+from daemon.copies.shelves import Shelves
+from daemon.core.copies_wanted import Wanted
+from daemon.errors import BackupdError
+from daemon.state import MemoryEngine, MemoryLocks, ShelfRecord
+from daemon.stores.errors import StoreError
+from daemon.stores.open import open_store
+from daemon.transfer.receive import ProgressListener
+
+
+class _Unseen:
+    """Nobody watches: nothing is transferred."""
+
+    def moved(self, size: int) -> None:
+        """Do nothing."""
+
+    def said(self, text: str) -> None:
+        """Do nothing."""
+
+
+class OwnProcess:
+    """A CopyWorker that does the jobs itself. `opens` opens a store."""
+
+    def __init__(self, clock: Clock, opens: OpenStore = open_store) -> None:
+        self._clock = clock
+        self._opens = opens
+
+    async def look(self, job: Job) -> LookResult:
+        """Look into the job's stores: what do they want?"""
+        desk = await _Desk.of(job, self._clock, self._opens)
+        result = ServerResult(job.config)
+        wanted = await desk.copier(_Unseen()).wanted(desk.seen, tuple(job.stores), result)
+        return LookResult(
+            tuple(WantedCopy(one.backup.uuid, one.stores) for one in wanted),
+            _failures(result.troubles),
+            tuple((store, Failure.of(error)) for store, error in result.problems),
+            await desk.remembered(),
+        )
+
+    async def copy(self, job: Job, backup: str, link: GiveLink, listener: ProgressListener) -> CopyResult:
+        """Copy one backup to the job's stores."""
+        desk = await _Desk.of(job, self._clock, self._opens)
+        result = ServerResult(job.config)
+        found = next(one for one in job.listing.backups if one.uuid == backup)
+        copier = desk.copier(listener)
+        await copier.copy_one(desk.seen, Wanted(found, tuple(job.stores)), _Links(link), result)
+        return CopyResult(
+            tuple(
+                CopyDone(
+                    one.store,
+                    one.manifest.stored.bytes if one.manifest else None,
+                    Failure.of(one.error) if one.error else None,
+                )
+                for one in result.copies
+            ),
+            _failures(result.troubles),
+            await desk.remembered(),
+        )
+
+    async def prune(self, job: Job, store: str, accepted: frozenset[str]) -> PruneResult:
+        """Delete from a store what its rules let go."""
+        desk = await _Desk.of(job, self._clock, self._opens)
+        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), dry_run=False)
+        config = job.stores[store]
+        try:
+            async with self._opens(config.settings) as opened:
+                result = await pruner.prune(job.config, job.server.uuid, config, opened, accepted)
+        except BackupdError as error:
+            return PruneResult(failure=Failure.of(error), trouble=isinstance(error, StoreError))
+        decided = result.decided
+        reasons = {
+            one.copy.name.data: "; ".join(reason.text for reason in one.reasons)
+            for one in (decided.verdicts if decided else ())
+        }
+        return PruneResult(
+            tuple(
+                Pruned(copy.backup.uuid, copy.backup.name, copy.bytes, reasons[copy.name.data])
+                for copy in result.deleted
+            ),
+            len(result.cleared),
+            (decided.refused if decided else None) or "",
+            Failure.of(result.error) if result.error else None,
+            isinstance(result.error, StoreError),
+            await desk.remembered(),
+        )
+
+    async def close(self) -> None:
+        """Do nothing: nothing was started."""
+
+
+class _Desk:
+    """What one job is done with: the catalogue as far as it was given, and the server as the panel shows it."""
+
+    def __init__(self, job: Job, clock: Clock, opens: OpenStore) -> None:
+        self._job, self._clock, self._opens = job, clock, opens
+        self._catalogue = MemoryEngine().catalogue
+        self.shelves = Shelves(self._catalogue, clock)
+        self.seen = Looked(job.config, job.server, job.listing, job.verdicts)
+
+    @classmethod
+    async def of(cls, job: Job, clock: Clock, opens: OpenStore) -> "_Desk":
+        """Return it for a job."""
+        desk = cls(job, clock, opens)
+        for record in job.remembered:
+            await desk._catalogue.remember(record)
+        return desk
+
+    def copier(self, listener: ProgressListener) -> Copier:
+        """Return what copies by this job; the daemon holds the lock of the server's copies."""
+
+        def watch(_name: str, _size: int) -> AbstractContextManager[ProgressListener]:
+            return nullcontext(listener)
+
+        job = self._job
+        return Copier(
+            job.stores, self.shelves, job.installation, self._clock, watch, locks=MemoryLocks(), opens=self._opens
+        )
+
+    async def remembered(self) -> tuple[ShelfRecord, ...]:
+        """Return what was seen since."""
+        seen = await self._catalogue.shelves(self._job.config.panel.name, self._job.server.uuid)
+        return tuple(one for one in seen if one not in self._job.remembered)
+
+
+class _Links:
+    """A link's way from the panel, where another process asks it."""
+
+    def __init__(self, give: GiveLink) -> None:
+        self._give = give
+
+    async def download_link(self, _server_id: str, _uuid: str, /) -> SecretStr:
+        """Return a new link to the one file that is being copied."""
+        return await self._give()
+
+
+def _failures(troubles: Mapping[str, BackupdError]) -> dict[str, Failure]:
+    return {store: Failure.of(error) for store, error in troubles.items()}

@@ -1,0 +1,1 @@
+"""The daemon's own copying: the queue, the visits, the process."""

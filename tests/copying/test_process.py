@@ -1,0 +1,205 @@
+"""The process that copies: real jobs in a real process, what it is told, and what becomes of the daemon if it dies."""
+
+import asyncio
+import os
+import pickle
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from daemon.copies.errors import WorkerError
+from daemon.copying.process import ChildProcess, environment
+from daemon.errors import ProblemCode
+from daemon.panel.errors import NotFoundError
+from daemon.sandbox.scenes import KEY
+from tests.copying.conftest import Rig
+from tests.transfer.conftest import ProgressListener
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[ChildProcess]:
+    """One process, ended at the end."""
+    worker = ChildProcess()
+    yield worker
+    await worker.close()
+
+
+def by(code: str, **how: float) -> ChildProcess:
+    """Another process in its place, which runs this."""
+    return ChildProcess([sys.executable, "-c", code], **how)
+
+
+def visible(process: int | None) -> bytes:
+    """What anybody on the machine may see of a process."""
+    return b"".join(Path(f"/proc/{process}/{file}").read_bytes() for file in ("cmdline", "environ"))
+
+
+async def link(rig: Rig, backup: str) -> SecretStr:
+    """A link, as the daemon asks the panel for it."""
+    return await rig.client.download_link(rig.server.identifier, backup)
+
+
+async def test_what_the_stores_want_is_copied_by_another_process(rig: Rig, worker: ChildProcess) -> None:
+    """The newest first; what came of it, and what is now in the stores, is told."""
+    job = await rig.job()
+    looked = await worker.look(job)
+    assert [one.stores for one in looked.wanted] == [("nas", "usb")] * 3
+    newest = looked.wanted[0].backup
+    copied = await worker.copy(job, newest, lambda: link(rig, newest), ProgressListener())
+    assert {(one.store, one.failure) for one in copied.copies} == {("nas", None), ("usb", None)}
+    assert [(one.holding.store, one.holding.copies) for one in copied.remembered] == [("nas", 1), ("usb", 1)]
+    assert [newest in file for file in rig.files("nas")] == [True, True]
+    assert newest not in [one.backup for one in (await worker.look(job)).wanted]
+
+
+async def test_one_process_does_many_jobs_and_another_begins_after_it_was_ended(rig: Rig, worker: ChildProcess) -> None:
+    """So a daemon at rest has none."""
+    job = await rig.job()
+    pids = [worker.pid]
+    for ends in (False, True, False):
+        await worker.look(job)
+        pids.append(worker.pid)
+        if ends:
+            await worker.close()
+            pids.append(worker.pid)
+    none, first, same, ended, other = pids
+    assert (none, ended) == (None, None)
+    assert first == same != other
+    with pytest.raises(ProcessLookupError):
+        os.kill(first or 0, 0)
+
+
+async def test_a_store_is_pruned_by_its_own_rules(rig: Rig, worker: ChildProcess) -> None:
+    """What went is told with its reasons."""
+    job = await rig.job()
+    for one in (await worker.look(job)).wanted:
+        await worker.copy(job, one.backup, lambda one=one: link(rig, one.backup), ProgressListener())  # type: ignore[misc]
+    narrowed = await rig.job(rig.config({"nas": "keep = { last = 2 }"}))
+    pruned = await worker.prune(narrowed, "nas", frozenset())
+    assert (len(pruned.deleted), pruned.refused, pruned.failure) == (1, "", None)
+    assert "2" in pruned.deleted[0].text
+    assert len(rig.files("nas")) == 4
+
+
+async def test_a_store_in_trouble_is_told_as_such_and_the_other_gets_its_copy(rig: Rig, worker: ChildProcess) -> None:
+    """A folder that is missing looks like a mount that is missing."""
+    job = await rig.job()
+    rig.place("usb").rmdir()
+    looked = await worker.look(job)
+    assert list(looked.troubles) == ["usb"]
+    assert "usb" in looked.troubles["usb"].text
+    assert [one.stores for one in looked.wanted] == [("nas",)] * 3
+
+
+async def test_why_the_panel_gives_no_link_is_told(rig: Rig, worker: ChildProcess) -> None:
+    """The process has no client of the panel; the daemon's error goes to it and comes back."""
+
+    async def none() -> SecretStr:
+        raise NotFoundError("the backup is gone")
+
+    job = await rig.job()
+    first = (await worker.look(job)).wanted[0]
+    copied = await worker.copy(job, first.backup, none, ProgressListener())
+    assert [one.failure.text for one in copied.copies if one.failure] == ["the backup is gone"] * 2
+    assert {one.failure.code for one in copied.copies if one.failure} == {ProblemCode.NOT_FOUND}
+    assert copied.troubles == {}
+
+
+async def test_neither_arguments_nor_environment_hold_a_secret(
+    rig: Rig, worker: ChildProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the panel's key among what the process is sent."""
+    monkeypatch.setenv("PTERO_BACKUPD_PANELS__MAIN__API_KEY", KEY)
+    job = await rig.job()
+    await worker.look(job)
+    told = visible(worker.pid)
+    assert KEY.encode() not in told
+    assert b"PTERO_BACKUPD" not in told
+    assert KEY.encode() not in pickle.dumps(job.without_key())
+    assert KEY.encode() in pickle.dumps(replace(job, stores={}))  # it would be seen
+
+
+def test_what_is_not_ours_alone_is_handed_on() -> None:
+    """rclone and proxies are configured by the environment; our keys, and systemd's way to us, are not for others."""
+    given = {"HTTPS_PROXY": "p", "RCLONE_CONFIG": "r", "ptero_backupd_x": "k", "CREDENTIALS_DIRECTORY": "c"}
+    assert environment({**given, "NOTIFY_SOCKET": "n", "WATCHDOG_USEC": "1"}) == {
+        "HTTPS_PROXY": "p",
+        "RCLONE_CONFIG": "r",
+    }
+
+
+async def test_a_process_that_is_killed_is_a_failed_try_and_the_next_job_gets_another(
+    rig: Rig, worker: ChildProcess
+) -> None:
+    """As by the kernel, when there is no memory left."""
+    job = await rig.job()
+    first = (await worker.look(job)).wanted[0]
+
+    async def killing() -> SecretStr:
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        return await link(rig, first.backup)
+
+    with pytest.raises(WorkerError, match="killed by SIGKILL"):
+        await worker.copy(job, first.backup, killing, ProgressListener())
+    assert not [file for file in rig.files("nas") if file.endswith(".json")]
+    assert (await worker.look(job)).wanted[0].backup == first.backup
+
+
+async def test_leaving_a_copy_ends_the_process_and_clears_up_what_it_began(rig: Rig, worker: ChildProcess) -> None:
+    """As when the daemon is told to stop."""
+    job = await rig.job()
+    first = (await worker.look(job)).wanted[0]
+    asked = asyncio.Event()
+
+    async def never() -> SecretStr:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    copying = asyncio.create_task(worker.copy(job, first.backup, never, ProgressListener()))
+    await asked.wait()
+    copying.cancel()
+    await asyncio.wait([copying])
+    assert (copying.cancelled(), worker.pid) == (True, None)
+    assert (rig.files("nas"), rig.files("usb")) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise SystemExit(3)", "ended with code 3"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
+        ("import os; os.write(0, b'\\xff\\xff\\xff\\xff')", "a message of 4294967295 bytes"),
+        ("import os; os.write(0, b'\\0\\0\\0\\1x')", "no message of ours"),
+        ("import os; os.write(0, b'\\0\\0\\0\\x0d{\"result\": 1}')", "no LookResult"),
+    ],
+)
+async def test_whatever_the_process_does_is_one_error(rig: Rig, code: str, words: str) -> None:
+    """It reads what others wrote, so nothing that it says is believed."""
+    worker = by(code)
+    with pytest.raises(WorkerError, match=words):
+        await worker.look(await rig.job())
+    assert worker.pid is None
+
+
+async def test_a_process_that_says_nothing_is_ended(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that hangs holds up the copies for a bounded time, and is killed if it does not end by itself."""
+    monkeypatch.setattr("daemon.copying.process.STOP_SECONDS", 0.1)
+    worker = by("import threading; threading.Event().wait(60)", silent_seconds=0.1)
+    with pytest.raises(WorkerError, match="told nothing"):
+        await worker.look(await rig.job())
+    assert worker.pid is None
+
+
+async def test_a_process_that_cannot_be_started_is_the_same_error(rig: Rig) -> None:
+    """The interpreter may have been replaced by an upgrade."""
+    with pytest.raises(WorkerError, match="cannot be started"):
+        await ChildProcess(["/nowhere/python"]).look(await rig.job())
