@@ -8,6 +8,7 @@ import base64
 import re
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 LOOKS = re.compile(
@@ -33,7 +34,12 @@ def leaks(searched: str | bytes, *secrets: str) -> list[str]:
 def known(searched: str | bytes, *secrets: str) -> list[str]:
     """What of these secrets is in there, and in which code, whatever else there looks like one; empty is good."""
     held = _bytes(searched)
-    return [f"{secret} as {code}" for secret in secrets for code, form in forms(secret) if form in held]
+    return [f"{secret} as {code}" for secret in secrets for code, form in _forms(secret) if form in held]
+
+
+@cache
+def _forms(secret: str) -> tuple[tuple[str, bytes], ...]:
+    return tuple(forms(secret))
 
 
 def forms(secret: str) -> Iterator[tuple[str, bytes]]:

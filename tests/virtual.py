@@ -13,7 +13,7 @@ from typing import Any
 START = datetime(2026, 4, 1, 3, 59, tzinfo=UTC)
 
 
-class _JumpingSelector(selectors.DefaultSelector):
+class JumpingSelector(selectors.DefaultSelector):
     """Takes the wait for granted: what would have been waited for has passed."""
 
     elapsed = 0.0
@@ -32,8 +32,8 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop on virtual time."""
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, selector: type[JumpingSelector] = JumpingSelector) -> None:
+        self._jumping = selector()
         super().__init__(self._jumping)
         self._clock_resolution = 1e-6
 

@@ -1,17 +1,31 @@
 """The clocks of a run: the panel's is true but for the skew it is set to, the daemon's host can be set wrong."""
 
 import asyncio
+import selectors
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import daemon.clock
-from tests.virtual import VirtualLoop
+from tests.virtual import JumpingSelector, VirtualLoop
+
+
+class _NobodyElse(JumpingSelector):
+    """Asks the kernel for nothing: no thread and no socket can wake up a run."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            return super().select()
+        self.elapsed += max(0.0, timeout)
+        return []
 
 
 class SteppedLoop(VirtualLoop):
     """Virtual time, and somebody who is told before each step of the loop."""
 
     on_step: Callable[[], None] | None = None
+
+    def __init__(self) -> None:
+        super().__init__(_NobodyElse)
 
     def _run_once(self) -> None:
         if self.on_step is not None:

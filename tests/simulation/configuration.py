@@ -30,6 +30,7 @@ class Configuration:
         self._state = folder / "state"
         self._clock = clock
         self._ids: dict[str, str] = {}
+        self._read: dict[tuple[str, str], Config] = {}
         self._changes: dict[str, list[tuple[float, Policy | None]]] = {}
         self.key, self.url = KEYS[0], URLS[0]
         self.known: dict[str, Policy] = {spec.name: spec.policy for spec in scenario.servers}
@@ -72,6 +73,12 @@ class Configuration:
         self._file.write_text(text)
 
     def read(self) -> Config:
-        """Read it as the daemon does."""
+        """Read it as the daemon does; what was read before is known."""
+        text = self._file.read_text()
+        if (text, self.key) not in self._read:
+            self._read[text, self.key] = self._load()
+        return self._read[text, self.key]
+
+    def _load(self) -> Config:
         secrets = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": self.key, "PTERO_BACKUPD_ALERTS__PEOPLE__URL": HOOK}
         return load(self._file, secrets)

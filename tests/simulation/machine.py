@@ -24,6 +24,7 @@ from tests.simulation.clocks import HostClock
 from tests.simulation.configuration import HOOK, KEYS
 from tests.simulation.process import DiskJournal
 from tests.simulation.scenario import Scenario
+from tests.simulation.shortcuts import shortened
 
 SECRETS = (*KEYS, HOOK)
 
@@ -77,6 +78,7 @@ def in_place(scenario: Scenario, host_clock: HostClock, ears: Ears) -> Iterator[
     with (
         _heard_by(ears),
         _no_garbage_collected(),
+        shortened(),
         mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
         mock.patch.object(daemon.state.local.engine, "SqliteJournal", DiskJournal),
         mock.patch.object(daemon.state.memory, "SqliteJournal", DiskJournal),

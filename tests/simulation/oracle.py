@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -67,12 +68,17 @@ def setting(policy: Mapping[str, Any], key: str) -> Any:
 def owns(policy: Mapping[str, Any], server: str, name: str) -> bool:
     """Whether the policy could have made that name."""
     for template in (setting(policy, "name"), *setting(policy, "also_own")):
-        pattern = re.escape(template.replace("{server}", server))
-        for placeholder, shape in SHAPES.items():
-            pattern = pattern.replace(re.escape(placeholder), shape)
-        if re.fullmatch(pattern, name):
+        if _pattern(template, server).fullmatch(name):
             return True
     return False
+
+
+@cache
+def _pattern(template: str, server: str) -> re.Pattern[str]:
+    pattern = re.escape(template.replace("{server}", server))
+    for placeholder, shape in SHAPES.items():
+        pattern = pattern.replace(re.escape(placeholder), shape)
+    return re.compile(pattern)
 
 
 def named(policy: Mapping[str, Any], server: str, made: datetime, number: int) -> str:

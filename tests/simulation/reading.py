@@ -17,15 +17,18 @@ from tests.simulation.recorder import Exchange, Rotation
 
 def rows_of(exchange: Exchange) -> dict[str, Row]:
     """The rows of a list's answer as it arrived."""
-    document = exchange.document
-    data = document.get("data") if isinstance(document, dict) else None
-    rows = map(_row, data if isinstance(data, list) else ())
-    return {row.uuid: _as_asked(row, exchange) for row in rows}
+    if exchange.rows is None:
+        document = exchange.document
+        data = document.get("data") if isinstance(document, dict) else None
+        exchange.rows = tuple(map(_row, data if isinstance(data, list) else ()))
+    return {row.uuid: _as_asked(row, exchange) for row in exchange.rows}
 
 
 def _as_asked(row: Row, exchange: Exchange) -> Row:
     """The row with the name that was asked for, where the panel keeps another instead."""
-    asked, kept = exchange.altered.get(row.uuid, (row.name, row.name))
+    if row.uuid not in exchange.altered:
+        return row
+    asked, kept = exchange.altered[row.uuid]
     return replace(row, name=asked) if row.name == kept else row
 
 

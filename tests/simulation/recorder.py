@@ -60,9 +60,10 @@ class Rotation:
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request and what became of it. `document` is what the client could read of the answer. `altered` are the
-    names that were asked for and those that the panel keeps instead, by the backups' uuids, as the witness knows them.
-    `dated_first` is when the panel gave its client the first date, against which it would notice that a clock was set.
+    """One request and what became of it. `document` is what the client could read of the answer, `rows` those that
+    are in it, once somebody has asked. `altered` are the names that were asked for and those that the panel keeps
+    instead, by the backups' uuids, as the witness knows them. `dated_first` is when the panel gave its client the first
+    date, against which it would notice that a clock was set.
     """
 
     number: int
@@ -80,6 +81,7 @@ class Exchange:
     given_up: float | None = None
     status: int = 0
     document: Any = None
+    rows: tuple[Row, ...] | None = None
     fault: str = ""
     falsified: bool = False
     dateless: bool = False

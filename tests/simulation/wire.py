@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
@@ -160,11 +161,16 @@ class Wire(httpx.AsyncBaseTransport):
         """The panel's now, as the client must take it: by the answer, else counted on from the last that said it."""
         seconds = self._panel.clock.monotonic()
         if b"date" in headers:
-            self._dated = parsedate_to_datetime(headers[b"date"].decode()), seconds
+            self._dated = _date(headers[b"date"]), seconds
         if self._dated is None:
             return self._caller.now()
         date, then = self._dated
         return date + timedelta(seconds=seconds - then)
+
+
+@lru_cache(maxsize=256)
+def _date(header: bytes) -> datetime:
+    return parsedate_to_datetime(header.decode())
 
 
 class _Body(httpx.AsyncByteStream):

@@ -15,7 +15,7 @@ from daemon.core.calendar import parse_schedule
 from daemon.fleet.fleet import SLICE
 from daemon.fleet.scheduler import Scheduler
 from daemon.state.local.journal import SqliteJournal
-from tests.virtual import _JumpingSelector as JumpingSelector
+from tests.virtual import JumpingSelector
 from tests.whole.fleet import Daemons
 
 pytestmark = pytest.mark.anyio
