@@ -9,8 +9,8 @@ rules and `rules` what each of them keeps; `retention` judges, and `plan` orders
 something is tried again; `addresses` tells those that others can read along with.
 
 Of copies, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `copies_wanted` says what to copy,
-`copies_queue` which server comes next, and `copies_prune` what a store lets go; `copied` keeps a backup on the panel
-until the stores have it.
+`copies_queue` which server comes next, `copies_state` whether one is missing, and `copies_prune` what a store lets go;
+`copied` keeps a backup on the panel until the stores have it.
 """
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "copies_layout",
     "copies_prune",
     "copies_queue",
+    "copies_state",
     "copies_wanted",
     "cron_words",
     "discover",

@@ -6,10 +6,11 @@ that prune it, so that nothing is copied only to be pruned; and a backup that a 
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from daemon.core.copied import Copied
+from daemon.core.copies_state import period
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason, Scope, Verdict
 from daemon.core.names import Ownership
@@ -124,8 +125,7 @@ def _out_of_turn(good: Sequence[Backup], copies: Collection[Backup], rules: Stor
 
 def _period(backup: Backup, every: timedelta | None) -> int:
     """The number of the period that a backup falls into."""
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return ((backup.created_at or EARLIEST) - epoch) // (every or timedelta.resolution)
+    return period(backup.created_at or EARLIEST, every or timedelta.resolution)
 
 
 def _is_since(backup: Backup, first: datetime | None) -> bool:

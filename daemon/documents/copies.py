@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from daemon.copies.shelf import Shelf
     from daemon.copies.verify import Verified
     from daemon.core.copies_prune import CopyVerdict
+    from daemon.core.copies_queue import StoreTrouble
     from daemon.errors import BackupdError
     from daemon.state import Holding
+    from daemon.status.copies import StoreStatus
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,34 @@ def copied(results: "Iterable[ServerResult]") -> Document:
 def scanned(seen: Iterable[StoreSeen]) -> Document:
     """`copies rescan` and `stores`."""
     return {"stores": [_store(one) for one in seen]}
+
+
+def stores_document(stores: "Iterable[StoreStatus]") -> Document:
+    """`stores`: what each was last seen to hold, and what waits for it."""
+    return {
+        "stores": [
+            {
+                **_store(StoreSeen(one.config, one.holdings)),
+                "newest": moment(one.newest),
+                "waiting": one.waiting,
+                "failing": one.failing,
+                "trouble": trouble_document(one.trouble),
+            }
+            for one in stores
+        ]
+    }
+
+
+def trouble_document(trouble: "StoreTrouble | None") -> Document | None:
+    """Return what is wrong with a store; null where nothing is."""
+    if trouble is None:
+        return None
+    return {
+        "text": trouble.text,
+        "since": moment(trouble.since),
+        "tries": trouble.tries,
+        "next_at": moment(trouble.next_at),
+    }
 
 
 def pruned(results: "Iterable[PruneResult]", *, dry_run: bool) -> Document:

@@ -1,18 +1,24 @@
 """`copies` and `stores`: from a panel into stores, and back without it."""
 
+import asyncio
 import hashlib
+import os
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from daemon.config.load import load
+from daemon.core.copies_queue import CopyQueue
 from daemon.sandbox.records import State
+from daemon.state import engine_for
 from daemon.state.local.locks import server_lock
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.copies.support import run
 from tests.fakes import FakeClock
 
+NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 STORES = """copies = ["nas", "offsite"]
 [stores.nas]
 url = "file://{folder}/nas"
@@ -253,6 +259,26 @@ def test_stores_are_listed_with_what_they_hold(cli: Cli, config: Path, tmp_path:
     assert (seen["nas"]["copies"], seen["nas"]["servers"], seen["offsite"]["copies"]) == (6, 1, 2)
     assert seen["nas"]["bytes"] == sum(file.stat().st_size for file in (tmp_path / "nas").rglob("*.gz"))
     assert seen["nas"]["url"] == f"file://{tmp_path}/nas"
+    assert (seen["nas"]["waiting"], seen["nas"]["trouble"]) == (0, None)
+    assert seen["nas"]["newest"] == seen["offsite"]["newest"] is not None
+
+
+def test_stores_tell_what_waits_and_what_is_wrong(cli: Cli, config: Path) -> None:
+    """As the daemon left it in the journal: the store that is in trouble, by name, and why."""
+    queue = CopyQueue().asked("survival", ["nas", "offsite"], NOW, fresh=True).asked("lobby", ["nas"], NOW, fresh=True)
+    queue = queue.failed("lobby", ["nas"], NOW, "the file is gone").store_failed("offsite", NOW, "it is full")
+    asyncio.run(left_in_journal(load(config, os.environ).state_dir, queue))
+    ran = cli("--config", config, "stores")
+    assert ran.code == 0
+    assert "2 servers, 1 after a failure" in ran.out
+    assert "offsite: in trouble since 2026-04-01 12:00: it is full" in ran.out
+
+
+async def left_in_journal(state_dir: Path | None, queue: CopyQueue) -> None:
+    """Leave the queue as a daemon would."""
+    journal = await engine_for(state_dir).open()
+    await journal.requeue_copies(CopyQueue(), queue)
+    await journal.close()
 
 
 def test_a_store_is_pruned_by_its_own_rules_whatever_the_panel_has(

@@ -1,6 +1,6 @@
 """The JSON of `copies` and `stores`: its keys are a contract."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from daemon.config.values import StoreConfig
@@ -10,12 +10,14 @@ from daemon.copies.shelf import Shelf
 from daemon.copies.verify import Verified
 from daemon.core.copies_found import Sighting
 from daemon.core.copies_prune import CopyVerdict, Pruning
+from daemon.core.copies_queue import StoreTrouble
 from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Reason
-from daemon.documents.copies import CopyVerified, StoreSeen, copied, listed, pruned, scanned, verified
+from daemon.documents.copies import CopyVerified, StoreSeen, copied, listed, pruned, scanned, stores_document, verified
 from daemon.errors import ProblemCode
 from daemon.state import Holding
+from daemon.status.copies import StoreStatus
 from daemon.stores.errors import StoreFullError
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from daemon.transfer.verify import Complaint, Contents
@@ -89,6 +91,46 @@ def test_stores_and_copies_rescan() -> None:
         "stores": [
             {**seen, "seen_at": "2026-04-01T12:00:00Z", "servers": 1, "copies": 1, "bytes": 1000, "error": None},
             {**seen, "seen_at": None, "servers": 0, "copies": 0, "bytes": 0, "error": TOLD},
+        ]
+    }
+
+
+def test_stores() -> None:
+    """What a store holds and what waits for it; and one that is in trouble."""
+    holding = Holding("nas", "main", SERVER, SEEN, 1, 1000, SEEN)
+    trouble = StoreTrouble("nas", SEEN, 3, SEEN + timedelta(minutes=8), "it does not answer")
+    seen = {"store": "nas", "url": "file:///mnt/nas", "error": None}
+    assert stores_document(
+        [StoreStatus(STORE, (holding,), 2, 1, None), StoreStatus(STORE, (), 0, 0, trouble)],
+    ) == {
+        "stores": [
+            {
+                **seen,
+                "seen_at": "2026-04-01T12:00:00Z",
+                "servers": 1,
+                "copies": 1,
+                "bytes": 1000,
+                "newest": "2026-04-01T12:00:00Z",
+                "waiting": 2,
+                "failing": 1,
+                "trouble": None,
+            },
+            {
+                **seen,
+                "seen_at": None,
+                "servers": 0,
+                "copies": 0,
+                "bytes": 0,
+                "newest": None,
+                "waiting": 0,
+                "failing": 0,
+                "trouble": {
+                    "text": "it does not answer",
+                    "since": "2026-04-01T12:00:00Z",
+                    "tries": 3,
+                    "next_at": "2026-04-01T12:08:00Z",
+                },
+            },
         ]
     }
 

@@ -20,7 +20,7 @@ def rescan_stores(settings: Settings, *, store: str | None, as_json: bool) -> in
     """Look at all of a store, or of every one."""
     config = begin(settings, need_servers=False)
     seen = asyncio.run(_scan(config, stores_meant(config, store)))
-    return show_stores(seen, as_json=as_json)
+    return _show(seen, as_json=as_json)
 
 
 async def _scan(config: Config, stores: list[StoreConfig]) -> list[StoreSeen]:
@@ -36,7 +36,7 @@ async def _scanned(config: Config, store: StoreConfig) -> StoreSeen:
         return StoreSeen(store, [], error)
 
 
-def show_stores(seen: list[StoreSeen], *, as_json: bool) -> int:
+def _show(seen: list[StoreSeen], *, as_json: bool) -> int:
     """Show what the stores hold; return the exit code."""
     if as_json:
         write_json(scanned(seen))
