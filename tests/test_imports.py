@@ -4,15 +4,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from daemon._imports import without
+from tests.process.support import serving
 
 LARGE = {
     *("anyio", "apprise", "apscheduler", "click", "cronsim", "httpx", "prometheus_client", "pydantic"),
-    *("pydantic_settings", "pygments", "rich", "starlette", "structlog", "typer", "uvicorn"),
-    *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
+    *("pygments", "rich", "starlette", "structlog", "typer", "uvicorn"),
+    *("argparse", "asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
 }
 """What takes long to load, of others and of the standard library."""
 
@@ -20,15 +22,23 @@ HELP = {"typer"}
 LISTING = HELP | {"pydantic"}
 """typer itself loads pydantic to read what stands behind a command."""
 RUN = LISTING | {
-    *("anyio", "apscheduler", "cronsim", "httpx", "pydantic_settings", "structlog"),
+    *("anyio", "apscheduler", "cronsim", "httpx", "structlog"),
     *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
 }
+
+NEVER_AT_REST = {
+    *("apprise", "argparse", "asyncssh", "click", "html", "isal", "obstore", "prometheus_client", "pyrage"),
+    *("pygments", "rich", "starlette", "tarfile", "unittest", "uvicorn", "xml"),
+    *("daemon.copies", "daemon.demo", "daemon.documents", "daemon.operations", "daemon.sandbox", "daemon.transfer"),
+    *("daemon.stores.base", "daemon.stores.open", "daemon.web.app"),
+}
+"""What a daemon without HTTP, and without stores, never needs: each would stay in its memory for good."""
 
 ANSWER = {"object": "list", "data": [], "meta": {"pagination": {"total": 0}}}
 
 
-def loaded(*words: str) -> set[str]:
-    """What of the large is loaded when a command is done, in a process that begins with nothing (nor coverage)."""
+def program(*words: str) -> list[str]:
+    """The command of a process that begins with nothing (nor coverage), and in the end prints what it has loaded."""
     code = f"""
 import sys
 sys.path[:] = {sys.path!r}
@@ -36,8 +46,12 @@ from daemon.__main__ import main
 main({words!r})
 sys.stdout.write("\\n" + " ".join(sys.modules))
 """
-    command = [sys.executable, "-S", "-c", code]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 — our own words
+    return [sys.executable, "-S", "-c", code]
+
+
+def loaded(*words: str) -> set[str]:
+    """What of the large is loaded when a command is done."""
+    told = subprocess.run(program(*words), capture_output=True, text=True, check=True)  # noqa: S603 — our own words
     return LARGE & set(told.stdout.splitlines()[-1].split())
 
 
@@ -68,6 +82,20 @@ def test_a_saved_listing_is_judged_without_what_speaks_to_a_panel(listing: tuple
 def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_browser_needs(tmp_path: Path) -> None:
     """httpx's own command line and structlog's coloured tracebacks would load rich, pygments and click."""
     assert loaded("--config", str(tmp_path / "none.toml"), "run") == RUN
+
+
+def test_a_daemon_at_rest_has_loaded_only_what_rotations_need(tmp_path: Path) -> None:
+    """Looked at once it has made and deleted backups, since a step may load what the start does not."""
+    with serving(tmp_path) as panel:
+        words = program("--config", str(panel.configure(panel.add_server())), "run")
+        with subprocess.Popen(words, env=panel.environment, stdout=PIPE, stderr=PIPE, text=True) as process:  # noqa: S603
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert any('"rotation_ended"' in line for line in process.stderr)
+            process.terminate()
+            modules = set(process.stdout.read().splitlines()[-1].split())
+    assert "httpcore" in modules
+    assert not NEVER_AT_REST & modules
 
 
 def test_the_status_is_told_without_the_fleet_that_it_is_of(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_settings import ForceDecode
-
 from daemon.config.errors import ENVIRONMENT, ConfigIssue, closest
+from daemon.config.kinds import AsJson
 from daemon.config.models import SECRETS, SECTIONS, TABLES, Document, Table
 from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
 from daemon.config.tree import PREFIX, KeyPath, Tree, variable
@@ -135,7 +134,7 @@ def _decoded(path: KeyPath, text: str) -> object:
 
 def _is_json(path: KeyPath) -> bool:
     model: type[Table] = {**SECTIONS, **TABLES}[path[0]] if len(path) > 1 else Document
-    return any(part is ForceDecode for part in model.model_fields[path[-1]].metadata)
+    return any(part is AsJson for part in model.model_fields[path[-1]].metadata)
 
 
 def _json(text: str) -> object:

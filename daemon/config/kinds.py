@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
-from pydantic_settings import ForceDecode
 
 from daemon.config.addresses import host_name, panel_url, split_listen
 from daemon.config.errors import closest
@@ -136,7 +135,10 @@ def _bound(count: int) -> int:
     return count
 
 
-# What an environment variable holds as JSON is marked ForceDecode; all else is taken as text, as it stands.
+class AsJson:
+    """Mark a key that an environment variable holds as JSON; all else is taken as text, as it stands."""
+
+
 Text = Annotated[str, Field(min_length=1)]
 Schedule = Annotated[str, _read_by(parse_schedule)]
 Duration = Annotated[str, _read_by(parse_duration)]
@@ -152,26 +154,26 @@ Size = Annotated[
     PlainValidator(_size),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]}),
 ]
-Flag = Annotated[bool, ForceDecode]
-Count = Annotated[int, Field(ge=1), ForceDecode]
+Flag = Annotated[bool, AsJson]
+Count = Annotated[int, Field(ge=1), AsJson]
 CountOrAll = Annotated[int, AfterValidator(_count_or_all)]
-Bound = Annotated[int, AfterValidator(_bound), ForceDecode]
-ShareOrAll = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), ForceDecode]
-Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), ForceDecode]
-Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], ForceDecode]
-Templates = Annotated[list[NameTemplate], ForceDecode]
-Names = Annotated[list[str] | None, ForceDecode]
-StoreNames = Annotated[list[str], ForceDecode]
+Bound = Annotated[int, AfterValidator(_bound), AsJson]
+ShareOrAll = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), AsJson]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), AsJson]
+Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], AsJson]
+Templates = Annotated[list[NameTemplate], AsJson]
+Names = Annotated[list[str] | None, AsJson]
+StoreNames = Annotated[list[str], AsJson]
 StoreUrl = Annotated[str, _read_by(parse_location)]
-Recipients = Annotated[list[Annotated[str, AfterValidator(_recipient)]], ForceDecode]
+Recipients = Annotated[list[Annotated[str, AfterValidator(_recipient)]], AsJson]
 Backfill = Annotated[
     int | str,
     PlainValidator(_backfill),
     WithJsonSchema({"anyOf": [{"enum": ["all", "none"]}, {"type": "integer", "minimum": 1}]}),
 ]
-Events = Annotated[list[Literal["failed", "limit", "suspicious", "overdue", "recovered", "done"]], ForceDecode]
+Events = Annotated[list[Literal["failed", "limit", "suspicious", "overdue", "recovered", "done"]], AsJson]
 Listen = Annotated[str, _read_by(split_listen)]
-Hosts = Annotated[list[Annotated[str, AfterValidator(host_name)]], ForceDecode]
+Hosts = Annotated[list[Annotated[str, AfterValidator(host_name)]], AsJson]
 
 
 EntryName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]

@@ -7,9 +7,9 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag, create_model, model_validator
-from pydantic_settings import ForceDecode
 
 from daemon.config.kinds import (
+    AsJson,
     Backfill,
     Bound,
     Count,
@@ -47,7 +47,12 @@ from daemon.config.value_error import value_error
 class Table(BaseModel):
     """A TOML table: no unknown keys, no values of another type, immutable."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        defer_build=True,  # few configurations use every table, and a daemon at rest would keep the schemas of all
+    )
 
 
 class DiscoverTable(Table):
@@ -83,7 +88,7 @@ class PanelTable(Table):
     )
     backups_per_node: Count = Field(1, description="How many backups may run at once on one node.")
     api_reserve: Share = Field(0.2, description="The share of the panel's API limit that is left to people, 0 to <1.")
-    discover: Annotated[DiscoverTable | None, ForceDecode] = Field(
+    discover: Annotated[DiscoverTable | None, AsJson] = Field(
         None, description="Servers to cover without configuring them one by one."
     )
 
@@ -122,7 +127,7 @@ class KeepTable(Table):
 Rules = Annotated[
     Annotated[Literal["all"], Tag("all")] | Annotated[KeepTable, Tag("table")],
     Discriminator(lambda value: "table" if isinstance(value, dict | KeepTable) else "all"),
-    ForceDecode,
+    AsJson,
 ]
 
 
