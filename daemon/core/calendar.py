@@ -1,9 +1,9 @@
 """When a policy starts: cron as crontab(5) means it, `@daily` and its like, and "every 6h".
 
-Starts are moments in UTC, made from the schedule and the policy's zone alone: any two askers agree on them, and after
-a stop the one that was missed can be told. Of cron, a day matches by day-of-month or weekday where both are
-restricted, a start in the hour that clocks skip happens right after it, and one in the hour that comes twice happens
-once. Nothing here knows of APScheduler.
+Starts are moments in UTC. They follow from the schedule and the policy's zone alone, so every process computes the
+same ones, and after a stop the one that was missed can be computed too. In cron, a day matches by day-of-month or by
+weekday if both are restricted, a start in an hour that clocks skip happens right after that hour, and one in an hour
+that comes twice happens once. Nothing here knows of APScheduler.
 """
 
 import hashlib
@@ -114,14 +114,15 @@ def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _readings(tick: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Return the one or two moments, in UTC and in order, that a clock's time can mean; of a skipped one, two it is
-    not.
+    """Return the one or two moments, in UTC and in order, that a clock's time can mean.
+
+    If the clock skips that time, it shows something else at both.
     """
     return sorted({tick.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
 
 
 def _shift_around(moment: datetime, zone: ZoneInfo) -> timedelta:
-    """By how much the zone's clock changes within a day of the moment: so far a start may lie out of order."""
+    """Return by how much the zone's clock changes within a day of the moment: that far starts may be out of order."""
     before, after = moment - timedelta(days=1), moment + timedelta(days=1)
     return abs(_wall(after, zone) - _wall(before, zone) - (after - before))
 
@@ -174,8 +175,8 @@ class Starts:
     def is_since(self, start: datetime, moment: datetime, *, now: datetime) -> bool:
         """Return whether a journalled moment is at or after that start.
 
-        One that is not before the next start either was dated by a clock that was set back since: nothing that it
-        tells of was done for a start that this clock shows.
+        If the moment is not before the next start either, it was dated by a clock that was set back since. What was
+        recorded then was not done for any start that this clock shows.
         """
         return start <= moment < self.after(max(start, now))
 
@@ -199,7 +200,7 @@ class Starts:
 
 
 def missed(starts: Starts, last_attempt: datetime | None, now: datetime) -> datetime | None:
-    """Return the last start at or before now if nothing was attempted since it; those before it are past."""
+    """Return the last start at or before now, if nothing was attempted since; earlier starts do not count."""
     start = starts.latest(now)
     return start if last_attempt is None or last_attempt < start else None
 

@@ -1,7 +1,7 @@
 """Whether the clocks can be trusted with a deletion (invariant 9).
 
-Ages are told by the panel's clock. One that runs two months ahead makes everything old, and a failed backup of an hour
-ago one of last month. Nothing here reads a clock: what they show is handed in.
+Ages are measured by the panel's clock. If it runs two months ahead, every backup looks old, and one that failed an hour
+ago seems to have failed last month. Nothing here reads a clock: the differences are arguments.
 """
 
 from datetime import timedelta
@@ -9,18 +9,18 @@ from datetime import timedelta
 from daemon.core.units import format_duration
 
 TRUSTED = timedelta(hours=1)
-"""How far two clocks may differ, or one may have been set."""
+"""The largest difference between two clocks, or change of one, with which deletions go on."""
 
 RECENT = timedelta(hours=1)
-"""For how long the panel's clock is known after an answer that told it."""
+"""How long the panel's clock counts as known after an answer with a `Date`."""
 
 
 def doubt(*, panel_ahead: timedelta | None, panel_set: timedelta, ours_set: timedelta) -> str:
-    """Say why nothing may be deleted by these clocks; nothing where they can be trusted.
+    """Return why nothing may be deleted by these clocks; empty if they can be trusted.
 
-    `panel_ahead` is how far the panel's clock is ahead of ours, None where it is not known; `panel_set` and `ours_set`
-    how far each was set since the process began. A container beside its panel shares its clock: where both are set
-    together, they do not differ.
+    `panel_ahead` is how far the panel's clock is ahead of ours, None if unknown. `panel_set` and `ours_set` are how far
+    each was set since the process began, forward if positive. They matter because a container beside its panel shares
+    its clock: if both are set together, they do not differ.
     """
     if panel_ahead is None:
         return "the panel's answers do not tell what its clock shows (no Date)"
@@ -34,6 +34,6 @@ def doubt(*, panel_ahead: timedelta | None, panel_set: timedelta, ours_set: time
 
 
 def _far(by: timedelta, forwards: str, backwards: str) -> str:
-    """To the minute, which is as much as anybody can act on."""
+    """Return the words for that distance, to the minute: nobody can act on seconds."""
     minutes = timedelta(minutes=round(abs(by) / timedelta(minutes=1)))
     return f"{format_duration(minutes)} {forwards if by > timedelta(0) else backwards}"

@@ -1,6 +1,6 @@
 """What a store's listing holds: whole copies, incomplete ones, and what is none of ours.
 
-What must hold (invariant 13): a copy counts only when it is whole: its manifest stands, can be read, and tells the size
+What must hold (invariant 13): a copy counts only if it is whole: its manifest exists, can be read, and states the size
 that the data has. What a crash leaves is no copy, and is cleared away once two looks at least 48 hours apart found it
 unchanged. A key that is not ours to the letter is foreign, and is never touched.
 """
@@ -13,12 +13,12 @@ from enum import StrEnum
 from daemon.core.copies_layout import CopyName, read_key
 
 CLEARED_AFTER = timedelta(hours=48)
-"""How long what is not whole must have stayed as it is before it is cleared away."""
+"""How long an incomplete copy must have stayed unchanged before it is cleared away."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a store's listing. `modified` is the store's own clock, and None where it tells none."""
+    """One object of a store's listing. `modified` is by the store's own clock, None if the store does not say."""
 
     key: str
     size: int
@@ -26,7 +26,7 @@ class StoredObject:
 
 
 class Condition(StrEnum):
-    """What a copy is, as far as listing and manifest tell. UNREAD: both stand, and the manifest is to be read."""
+    """What a copy is, by its listing and manifest. UNREAD: both objects exist, and the manifest is yet to be read."""
 
     WHOLE = "whole"
     UNREAD = "unread"
@@ -36,7 +36,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One copy in a listing: its data (None: there is none), its manifest (the same), and what it is."""
+    """One copy in a listing: its data and its manifest, None for one that is missing, and the condition of the copy."""
 
     name: CopyName
     condition: Condition
@@ -55,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """An object that belongs to no whole copy, as it was first seen: `since` then it has not changed."""
+    """An object that belongs to no whole copy; it has not changed `since` that moment."""
 
     size: int
     modified: datetime | None
@@ -67,8 +67,8 @@ def sort_out(
 ) -> tuple[tuple[Found, ...], tuple[str, ...]]:
     """Given a store's listing, return the copies in it, the oldest of each server first, and the keys that are foreign.
 
-    `sizes` are the bytes of data that manifests tell, by the key of the manifest; None for one that cannot be read, and
-    a manifest that was not read yet is left out.
+    `sizes` holds the size of the data as each manifest states it, in bytes, by the key of the manifest: None for a
+    manifest that cannot be read, nothing for one that was not read yet.
     """
     pairs: dict[str, tuple[CopyName, dict[bool, StoredObject]]] = {}
     foreign = []
@@ -99,17 +99,17 @@ def _found(
 def sightings(
     found: Iterable[Found], before: Mapping[str, Sighting], now: datetime, *, live: Collection[str] = ()
 ) -> dict[str, Sighting]:
-    """Given a listing, return the data without a manifest in it, by key, and since when each has not changed.
+    """Given a listing, return the data in it that has no manifest, by key, and since when each has not changed.
 
-    `before` is what the look before this one returned. What is `live` is being written by this very process.
+    `before` is what this returned at the last look. `live` are the keys that this process is writing now.
     """
     loose = (one.data for one in found if one.condition is Condition.INCOMPLETE)
     return {one.key: _sighting(one, before.get(one.key), now) for one in loose if one and one.key not in live}
 
 
 def lonely(found: Iterable[Found], before: Mapping[str, Sighting], now: datetime) -> dict[str, Sighting]:
-    """Given a listing, return the manifests without data in it, by the key of that data, and since when each has not
-    changed. `before` is what the look before this one returned.
+    """Given a listing, return the manifests in it that have no data, by the key of that data, and since when each has
+    not changed. `before` is what this returned at the last look.
     """
     alone = ((one.name.data, one.manifest) for one in found if one.data is None and one.manifest)
     return {key: _sighting(manifest, before.get(key), now) for key, manifest in alone}
@@ -122,5 +122,5 @@ def _sighting(one: StoredObject, before: Sighting | None, now: datetime) -> Sigh
 
 
 def leftovers(seen: Mapping[str, Sighting], now: datetime) -> tuple[str, ...]:
-    """Given what two looks found, return the keys that are to be cleared away: nobody has written them for 48 hours."""
+    """Given the last look's sightings, return the keys to clear away: nobody has written them for 48 hours."""
     return tuple(key for key, one in seen.items() if now - one.since >= CLEARED_AFTER)

@@ -1,8 +1,9 @@
-"""The pruning of a store: what its own rules let go of a server's copies, and what may not go yet.
+"""Pruning a store: which of a server's copies its own rules delete, and which may not be deleted yet.
 
-What must hold (invariant 15): only a whole listing is judged, by the same `judge` as a panel's; only what this
-installation wrote is touched; nothing goes whose lock, on data or manifest, has not ended; the brake is the whole brake
-of invariant 7; the manifest goes before the data, since without it the rest is no copy and is cleared away.
+What must hold (invariant 15): only a whole listing is judged, by the same `judge` as a panel's; only copies that this
+installation wrote are touched; no copy goes before the locks on its data and manifest have ended; the brake is the
+whole brake of invariant 7; the manifest goes before the data, since data without a manifest is no copy and is cleared
+away.
 """
 
 from collections.abc import Collection, Sequence
@@ -34,14 +35,14 @@ class Copy:
     backup: Backup
     installation: str
     bytes: int
-    verified: bool = True
-    locked_until: datetime | None = None
+    verified: bool
+    locked_until: datetime | None
     lock_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CopyVerdict:
-    """What becomes of one copy, and why."""
+    """What becomes of one copy, and why: at least one reason."""
 
     copy: Copy
     action: Action
@@ -52,7 +53,7 @@ class CopyVerdict:
 class Pruning:
     """Every verdict, newest first, and the deletions, oldest first: none where it is `refused`.
 
-    `waits` says what is held since the store's rules were changed.
+    `waits` names the copies that are held since the store's rules were changed; None if there are none.
     """
 
     verdicts: tuple[CopyVerdict, ...]
@@ -112,7 +113,7 @@ def prune(
 def _refusal(
     verdicts: Sequence[Verdict], retention: Retention, brake: Brake, *, complete: bool, doubt: str
 ) -> tuple[ProblemCode, str] | None:
-    """Why nothing may be deleted, whatever the rules say."""
+    """Return why nothing may be deleted, whatever the rules say; None if deletions may go on."""
     if not complete:
         return ProblemCode.PARTIAL_LISTING, "the store was not listed to its end, so nothing is deleted by it"
     if doubt:
@@ -122,21 +123,21 @@ def _refusal(
 
 
 def _age(verdict: CopyVerdict) -> tuple[datetime, str]:
-    """The key that orders copies from the oldest."""
+    """Return the key that orders copies from the oldest."""
     return (verdict.copy.name.created_at, verdict.copy.name.data)
 
 
 def _as_backup(copy: Copy) -> Backup:
-    """The copy as the backup that it is of, under its own key: a store can hold two copies of one backup.
+    """Return the copy's backup with the copy's key as its uuid, since a store can hold two copies of one backup.
 
-    What the panel locks or no longer has is no matter here.
+    Whether the panel locks the backup, or still has it, does not matter here.
     """
     made = copy.name.created_at
     return replace(copy.backup, uuid=copy.name.data, successful=True, locked=False, created_at=made, completed_at=made)
 
 
 def _until_unlocked(verdict: Verdict, copies: dict[str, Copy], now: datetime, retention: Retention) -> Verdict:
-    """A deletion that a lock forbids is none: it waits for the lock's end, and is judged again then."""
+    """Return the verdict, as KEEP if it deletes a copy that is locked: it is judged again once the lock has ended."""
     copy, until = copies[verdict.backup.uuid], copies[verdict.backup.uuid].locked_until
     is_locked = until is not None and until > now
     if verdict.action is not Action.DELETE or (copy.lock_known and not is_locked):

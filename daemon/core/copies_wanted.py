@@ -25,9 +25,9 @@ _NOBODY = Ownership((), None)
 class StoreRules:
     """What one store takes and keeps.
 
-    At most one backup of a server is taken in each `every`; these periods are counted since 1970 UTC, so that a backup
-    that is a few seconds early is taken all the same. `backfill` bounds what is taken from before the store's first
-    copy: the newest so many backups of the panel; None for all of them, 0 for the newest alone.
+    It takes at most one backup of a server in each period of `every`. Periods are counted from 1970 UTC, so a backup
+    that is a few seconds early is still taken. `backfill` bounds how many backups from before the store's first copy
+    are taken: so many of the panel's newest, None for all of them, 0 for the newest alone.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Taken(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What becomes of one good backup in one store, and why: at least one reason."""
+    """Whether one store takes one good backup, and why: at least one reason."""
 
     backup: Backup
     taken: Taken
@@ -76,7 +76,7 @@ def choices(
     """Given the verdicts on a panel's listing and the whole copies in a store, return what the store has, wants and
     refuses of the good backups in scope, newest first.
 
-    `now` is the panel's clock. Suspicion has had its say in the verdicts, and is not asked again.
+    `now` is the panel's clock. The verdicts have sorted out suspicious backups already; sizes are not judged again.
     """
     everyone = policy.scope is Scope.ALL
     good = [one.backup for one in verdicts if one.whole and (one.own or everyone)]
@@ -97,14 +97,14 @@ def choices(
 
 
 def _judged(backups: Iterable[Backup], rules: StoreRules, policy: Retention, now: datetime) -> Mapping[str, Verdict]:
-    """What the store's rules make of its copies together with what may be copied; all of these count as good."""
+    """Return the verdicts of the store's rules on its copies and on what may be copied, all taken for good, by uuid."""
     unlocked = [replace(backup, locked=False) for backup in backups]
     retention = replace(rules.retention(policy), suspicious=0)
     return {one.backup.uuid: one for one in judge(unlocked, retention, ownership=_NOBODY, now=now)}
 
 
 def _out_of_turn(good: Sequence[Backup], copies: Collection[Backup], rules: StoreRules) -> dict[str, Reason]:
-    """What `every` and `backfill` do not let in, by uuid. The good ones are the panel's, newest first."""
+    """Return what `every` and `backfill` refuse of the panel's good backups, given newest first, by uuid."""
     have = {copy.uuid for copy in copies}
     first = min((copy.created_at or EARLIEST for copy in copies), default=None)
     taken = {_period(copy, rules.every) for copy in copies} if rules.every else set()
@@ -124,7 +124,7 @@ def _out_of_turn(good: Sequence[Backup], copies: Collection[Backup], rules: Stor
 
 
 def _period(backup: Backup, every: timedelta | None) -> int:
-    """The number of the period that a backup falls into."""
+    """Return the number of the period that a backup falls into."""
     return period(backup.created_at or EARLIEST, every or timedelta.resolution)
 
 
@@ -134,7 +134,7 @@ def _is_since(backup: Backup, first: datetime | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One backup that is to be copied, and the stores that want it: it is downloaded once for all of them."""
+    """One backup to copy, and the stores that want it. It is downloaded once for all of them."""
 
     backup: Backup
     stores: tuple[str, ...]

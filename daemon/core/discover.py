@@ -1,4 +1,4 @@
-"""Which servers are discovered: patterns on what a panel tells of them.
+"""Which servers are discovered: patterns on their names, nodes and descriptions.
 
 A pattern is shell wildcards on the server's name, or `node:` and wildcards on its node, or `tag:` and wildcards on one
 of the words that its description marks with a #. Upper and lower case are alike.

@@ -1,6 +1,6 @@
-"""A look at a listing: its backups from the newest, which are own, what each is worth, and what their sizes tell.
+"""A look at a listing: its backups from the newest, which of them are own, and the state of each.
 
-Sizes are compared over all that is known: where the listing lacks some, the last complete one says what they were.
+Sizes are compared among all backups that are known: if the listing lacks some, the last complete one has their sizes.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,9 +18,7 @@ _SPARE = Reason("room", None, "far too small, and neither the first nor the newe
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The backups, newest first; whether each is own, and what it is found to be; which of them are `spare` and which
-    `shrinks` are taken for the new normal (see `Weighed`).
-    """
+    """The backups, newest first; for each whether it is own, and its state. `spare` and `shrinks` as in `Weighed`."""
 
     ordered: Sequence[Backup]
     own: Sequence[bool]
@@ -35,7 +33,7 @@ class Look:
         return replace(self, ordered=ordered, own=own, findings=list(compress(self.findings, listed)))
 
     def with_coming(self, coming: Backup) -> "Look":
-        """Return the same with one more, which is own, and good whatever its size."""
+        """Return the same with one more backup, which counts as own and good, whatever its size."""
         place = sum(age(backup) > age(coming) for backup in self.ordered)
         ordered, own, findings = list(self.ordered), list(self.own), list(self.findings)
         ordered.insert(place, coming)
@@ -53,7 +51,10 @@ def look(
     accepted: Collection[str] = frozenset(),
     earlier: Collection[Backup] = (),
 ) -> Look:
-    """Look at the backups, beside those of an earlier listing that are not among them; `now` is the panel's clock."""
+    """Return the look at these backups; `now` is the panel's clock.
+
+    Their sizes are compared with those of `earlier` ones too, which an earlier listing held and this one lacks.
+    """
     there = {backup.uuid for backup in backups}
     ordered = newest_first((*backups, *(backup for backup in earlier if backup.uuid not in there)))
     own = [ownership.owns(backup.name, backup.uuid) for backup in ordered]
@@ -65,7 +66,7 @@ def look(
 def spare(seen: Look, *, everyone: bool) -> tuple[Verdict, ...]:
     """Return the suspicious backups that may make room at the panel's limit, oldest first: own ones, or `everyone`'s.
 
-    Little is lost with them: the first and the newest of their row are there, and no good one goes.
+    Little is lost with them: the first and the newest of their row stay, and no good backup goes.
     """
     return tuple(
         Verdict(backup, State.SUSPICIOUS, mine, Action.DELETE, (_SPARE,))

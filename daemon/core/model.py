@@ -50,7 +50,7 @@ class Completeness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """One backup as the panel tells it.
+    """One backup as the panel describes it.
 
     `bytes` is 0 until it is completed. `created_at` is None only where the panel's text could not be read; then
     `unreadable` says why, and the backup is strange. `ignored` is what the panel understood of the ignore list.
@@ -74,8 +74,8 @@ class Listing:
 
     `taken_at` is the panel's own clock (its `Date` header) when the last pass began; `total` is what the panel
     claimed; `pages` is the number of requests that one pass takes. `earlier` are the good backups of the last complete
-    listing, where this one is not complete and that one is known: what is missing here is a measure all the same.
-    `doubt` says why that clock is not to be trusted; empty where it is.
+    listing, if this one is not complete and that one is known: sizes are compared with theirs too. `doubt` says why the
+    clock cannot be trusted; empty if it can.
     """
 
     backups: tuple[Backup, ...]
@@ -100,13 +100,13 @@ class Obstacle(StrEnum):
 
     @property
     def passes(self) -> bool:
-        """Whether it ends without anybody's help."""
+        """Whether it ends by itself."""
         return self not in {Obstacle.SUSPENDED, Obstacle.INSTALL_FAILED, Obstacle.REINSTALL_FAILED}
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One game server as the panel tells it.
+    """One game server as the panel describes it.
 
     `backup_limit` 0 means that the panel allows no backups. `permissions` is None where the answer did not hold
     them (the server list does not); `frozenset({"*"})` means all. `owned` says that the key's user owns the server.
@@ -128,10 +128,10 @@ class Server:
 
     @property
     def obstacle(self) -> Obstacle | None:
-        """Why the panel would answer every backup call with 409; None where it would not, as far as is known.
+        """Why the panel would answer every backup call with 409; None if it would not, as far as is known.
 
-        A reinstallation that failed hinders a Pelican, which calls it installing, and no Pterodactyl. Of a status that
-        is not named here the panel's own answer tells.
+        After a failed reinstallation Pelican answers so, since it counts the server as installing; Pterodactyl does
+        not. A status that is not named here is left to the panel's own answer.
         """
         states = (
             (self.suspended or self.status == "suspended", Obstacle.SUSPENDED),
@@ -174,5 +174,5 @@ class Verdict(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether it is good and has its file as far as anybody knows: no deletion of it was left half done."""
+        """Whether it is good and, as far as is known, has its file: no deletion of it was left half done."""
         return self.state is State.GOOD and all(reason.rule != ASKED for reason in self.reasons)

@@ -1,8 +1,8 @@
-"""Names: a template makes the name of a backup, and tells from a name whether it made it.
+"""Names: a template makes the names of backups, and recognises the names that it made.
 
 What must hold: a name counts as own only if the template could have made it to the letter, or if the panel was seen to
-make it of such a one when it took the backup (daemon/core/altered.py), since own is what may be deleted. Time and id
-have one fixed length each, so a name can be read back in one way only.
+turn such a name into this one when it took the backup (daemon/core/altered.py). Own backups may be deleted, so nothing
+less will do. Time and id have one fixed length each, so a name can be read back in one way only.
 """
 
 import re
@@ -63,7 +63,7 @@ class Template:
         return found.groupdict().get("server") if found else None
 
     def longest_length(self, server: str) -> int:
-        """Return how many characters its names for this server have; all have the same."""
+        """Return how many characters its names for this server have; all are of one length."""
         return len(self.render(server, datetime(2000, 1, 1, tzinfo=UTC), "0" * 8))
 
 
@@ -76,14 +76,15 @@ class Altered(NamedTuple):
 
 @dataclass(frozen=True)
 class Ownership:
-    """What is a policy's own on one server: the template in force and the earlier ones. `server` None means any.
+    """Which backups of one server are a policy's own: those named by the template in force or by an earlier one.
 
-    `altered` are the backups of ours, by uuid, that the panel keeps under another name than was asked for.
+    `server` None means any server. `altered` are the backups of ours, by uuid, that the panel keeps under another name
+    than was asked for.
     """
 
     templates: tuple[Template, ...]
     server: str | None
-    altered: Mapping[str, Altered] = field(default_factory=dict, hash=False)
+    altered: Mapping[str, Altered] = field(default_factory=dict)
 
     def knowing(self, altered: Mapping[str, Altered]) -> "Ownership":
         """Return the same with these altered names."""

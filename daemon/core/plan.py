@@ -1,7 +1,7 @@
 """The plan: which deletions follow from a judgement, in which order, and when there are to be none.
 
-What must hold: no deletion by a listing that is not whole, or that nobody can date; never more than the brake lets
-through; the oldest first. The caller deletes one at a time and looks again; nothing here does.
+What must hold: nothing is deleted by a partial listing, or by a clock in doubt; never more than the brake allows; the
+oldest first. The caller deletes one at a time and looks again before each; nothing here does.
 """
 
 from collections import Counter
@@ -27,10 +27,10 @@ _HOLDERS = {
     "suspicious": ("suspiciously small", "accept or delete it"),
     "strange": ("strange", "look at it on the panel"),
 }
-"""What can hold a slot, in words, and what an operator can do about it."""
+"""What can occupy a slot, in words, and what an operator can do about it."""
 
 ROOM_MADE = "room was made once already, and no backup has turned good since"
-"""Why no room is made now; it is what keeps a server that makes bad backups from losing its good ones one by one."""
+"""Why no room is made now: a server that makes bad backups must not lose its good ones one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class Refusal:
 class Plan:
     """Every verdict, newest first, and the deletions that follow, oldest first; none where it is refused.
 
-    `held` are those that wait since the retention was changed, newest first, and `waits` says so; a refusal is said
-    before that.
+    `held` are those that wait since the retention was changed, newest first, and `waits` names them. A plan that is
+    refused has no `waits`: its refusal comes first.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -107,19 +107,21 @@ def make_room(
 ) -> Verdict | Refusal:
     """Given a listing as long as the panel allows, return the one deletion that makes room, or why there is none.
 
-    It is the oldest good backup that the plan deletes once the coming one is counted as good, so that nothing goes
-    that would not go anyhow. One whose deletion was `asked` for before, and not completed, is passed over while there
-    is another; one that was tried `in_vain` a moment ago comes last, lest it hide such a one. `min_good` is counted
-    without the coming one, which may still fail. The panel's limit does not count failed backups, so deleting one would
-    make no room. The coming one's size is not known and counts as nothing. Where the brake refuses the plan as a whole,
-    one may go all the same, once in 24 hours: without it no backup would be made any more. Nothing goes that is held
-    since the retention was changed.
+    It is the oldest good backup that the plan deletes once the coming one counts as good, so nothing goes that would
+    have stayed. The coming one's size is unknown and counts as nothing, and `min_good` is counted without it, since it
+    may still fail. The panel's limit does not count failed backups, so deleting one would make no room. If the brake
+    refuses the plan as a whole, one backup may still go every 24 hours: otherwise there would never be a new one.
+    Nothing goes that is held since the retention was changed.
 
-    A suspicious one inside its row goes rather than a good one while the newest is suspicious too, so that an hourly
-    schedule goes on; and where nothing else can. It alone may go `again`, when room was made already.
+    A backup whose deletion was `asked` for before, and not completed, goes only if there is no other. One that was
+    tried `in_vain` a moment ago comes last of all.
 
-    `copied` are the stores that must have a good backup before it goes. With `uncopied_may_go` one goes without that
-    where all that could make room wait for it: the operator would rather have the new backup.
+    A suspicious backup inside its row goes before a good one while the newest is suspicious too, so that an hourly
+    schedule continues; otherwise only if no good one can go. If room was made already, nothing but such a backup may go
+    `again`.
+
+    `copied` are the stores that must have a good backup before it goes. With `uncopied_may_go`, if all that could make
+    room wait for their copies, one goes without: the operator prefers the new backup.
     """
     if refusal := _unfit(listing):
         return refusal
@@ -149,14 +151,14 @@ def make_room(
 
 
 def _told_with(waiting: tuple[Verdict, ...], room: Refusal, until: datetime, retention: Retention) -> Refusal:
-    """Return the refusal with the small ones that wait: they are the reason where nothing else could make room."""
+    """Return the refusal with the small ones that are held: they are its reason if nothing else could make room."""
     if waiting and room.code == ProblemCode.NOTHING_DELETABLE:
         return Refusal(ProblemCode.MAX_DELETIONS, told_held(waiting, until, retention.zone), waiting)
     return replace(room, held=(*room.held, *waiting))
 
 
 def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Verdict] | Refusal:
-    """Those that the plan deletes once the coming one is there, oldest first, or why there are none."""
+    """Return what the plan deletes once the coming one is there, oldest first, or why it deletes nothing."""
     now, retention = seen.listing.taken_at, present.retention
     verdicts = seen.judged(present)
     held = seen.held(verdicts, present, brake)
@@ -180,7 +182,7 @@ def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Ve
 
 
 def _newest(candidates: Sequence[Verdict], number: int, asked: Collection[str]) -> Iterator[Verdict]:
-    """Yield the newest so many that have their files, and those newer ones that may have none: each may be the last."""
+    """Yield the newest so many that have their files, and all newer ones that may have none: any may be the last."""
     certain = 0
     for verdict in candidates:
         if certain == number:
@@ -197,8 +199,8 @@ def _shrank_lately(present: Sequence[Verdict]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A listing, what an operator accepted of it, what was asked to go and what was copied; and a backup to come, which
-    counts as good whatever its size.
+    """A listing with what is known of its backups: which an operator accepted, which deletions were asked for, and what
+    the stores hold. A `coming` backup counts as good, whatever its size.
     """
 
     listing: Listing
@@ -229,13 +231,13 @@ class _Seen:
         return spare(seen, everyone=by.retention.scope is Scope.ALL)
 
     def held(self, verdicts: Sequence[Verdict], present: Applied, brake: Brake) -> tuple[Verdict, ...]:
-        """Return what the present retention deletes, the one before it keeps, and has not been told for a day."""
+        """Return what only the present retention deletes, while the operator has known of it for less than a day."""
         before = self._before(present, brake)
         return () if before is None else self._held_back(verdicts, self.judged(before), present, brake)
 
     def held_small(self, present: Applied, brake: Brake) -> tuple[Verdict, ...]:
-        """Return the suspicious ones that could make room, are so by the present retention alone, and have not been
-        told.
+        """Return the suspicious ones that only the present retention lets make room, while the operator has known of it
+        for less than a day.
         """
         before = self._before(present, brake)
         if before is None:
@@ -257,7 +259,7 @@ class _Seen:
 
 
 def _no_exception(brake: Brake, now: datetime, retention: Retention) -> str | None:
-    """Return why not even one may go to make room though the plan is over the brake; None where one may."""
+    """Return why the plan's being over the brake means that not even one may make room; None if one may."""
     if brake.most == 0:
         return "and with max_deletions = 0 no room is made"
     again = brake.room_from(now)
@@ -271,7 +273,7 @@ def _deletions(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
 
 
 def _unfit(listing: Listing) -> Refusal | None:
-    """Return why nothing may be decided by this listing, whatever is in it."""
+    """Return why nothing may be deleted by this listing, whatever is in it; None if deletions may be decided."""
     return _partial(listing) or _undated(listing)
 
 

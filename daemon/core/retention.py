@@ -27,7 +27,7 @@ SHORTEST_FAILED_AFTER = timedelta(hours=12)
 """A slow node can still turn a failed backup good: the panel gives up on one after 6 hours, and twice that is safe."""
 
 DOUBTFUL = Reason(ASKED, None, "its deletion was asked for and not completed, so it may have no file")
-"""What is said of a backup that displaces nothing any more, whatever becomes of it."""
+"""Added to the reasons for a backup that displaces no other any more, whatever its verdict is."""
 
 Fate = tuple[Action, tuple[Reason, ...]]
 
@@ -136,7 +136,7 @@ def judge(
 
 
 def _settled(backup: Backup, finding: StateFinding, in_scope: bool, retention: Retention, now: datetime) -> Fate:
-    """Return what becomes of a backup that the rules have no say in."""
+    """Return what becomes of a backup that the rules do not judge."""
     if backup.locked:
         return Action.KEEP, (Reason("locked", None, "locked"),)
     if not in_scope:
@@ -167,8 +167,9 @@ def _ruled(
     *,
     complete: bool,
 ) -> list[Verdict]:
-    """Return what the rules, `min_good` and `total_size` make of the candidates, newest first; those that stay do
-    anyhow.
+    """Return the verdicts of the rules, `min_good` and `total_size` on the candidates, newest first.
+
+    `stays` are the places that are kept besides, and that `total_size` neither counts nor takes.
     """
     names = [backup.name for backup in candidates]
     moments = [backup.created_at for backup in candidates if backup.created_at is not None]
@@ -186,7 +187,7 @@ def _ruled(
 
     state, delete = State.GOOD, Action.DELETE
     alike = groupby(zip(*(opinion.drops for opinion in said), strict=True))
-    dropped = (reasons for reasons, neighbours in alike for _ in neighbours)  # one tuple for all who are told the same
+    dropped = (reasons for reasons, neighbours in alike for _ in neighbours)  # neighbours share one tuple
     verdicts = [
         Verdict(backup, state, mine, delete, reasons)
         for backup, mine, reasons in zip(candidates, own, dropped, strict=True)

@@ -1,8 +1,8 @@
 """What stays because the usual size of the backups fell, and was taken for the new normal.
 
-The newest whole backup, for a month: nobody may have looked yet. And what the next judgement needs to find the same:
-the first of the new size tells since when it is usual, and three make a row; without them what is left would be too
-small again, as long as larger ones from before are there.
+The newest whole backup stays for a month, since nobody may have looked yet. The first of the new size stays, and the
+two newest: by these the next judgement finds the same row. Without them, what is left would be too small again as long
+as larger ones from before are there.
 """
 
 from collections.abc import Iterable, Sequence

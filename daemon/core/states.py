@@ -48,7 +48,7 @@ def newest_first(backups: Iterable[Backup]) -> list[Backup]:
 
 
 class FoundStates(NamedTuple):
-    """What a listing's backups are found to be, in their order, and what their sizes tell besides."""
+    """The state of each backup of a listing, in their order; `spare` and `shrinks` as in `Weighed`."""
 
     findings: list[StateFinding]
     spare: frozenset[str]
@@ -58,7 +58,7 @@ class FoundStates(NamedTuple):
 def find(
     ordered: Sequence[Backup], own: Sequence[bool], guard: Guard, *, now: datetime, accepted: Collection[str]
 ) -> FoundStates:
-    """Given backups, newest first, and whether each is own, return what they are; `now` is the panel's clock."""
+    """Given backups, newest first, and whether each is own, return their states; `now` is the panel's clock."""
     latest = now + CLOCK_TOLERANCE
     findings = [_alone(backup, latest) for backup in ordered]
     sized = [(backup, mine) for backup, mine, finding in zip(ordered, own, findings, strict=True) if finding is _GOOD]
@@ -71,7 +71,7 @@ def find(
 
 
 def _alone(backup: Backup, latest: datetime) -> StateFinding:
-    """Return what a backup is, looked at without the others."""
+    """Return the state of a backup by itself, without a look at the sizes of others."""
     if backup.unreadable is not None or backup.created_at is None:
         return StateFinding(State.STRANGE, backup.unreadable or "without a date")
     if backup.created_at > latest:

@@ -1,4 +1,4 @@
-"""Which backups are far too small, told from their sizes in the order they were made.
+"""Which backups are far too small, by their sizes in the order in which they were made.
 
 A world that shrinks to a tenth overnight is a fault far oftener than a clean-up, and a rotation that trusts the tenth
 deletes the whole ones. So a backup far smaller than the good ones before it is not believed until a row of them lasts
@@ -59,7 +59,7 @@ class Shrink:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What sizes tell: which backups are `small`, each with the words that say why; which of these may make room at
+    """What sizes show: which backups are `small`, each with the words that say why; which of these may make room at
     the panel's limit (`spare`); and which shrinks are taken for the new normal, the oldest first.
     """
 
@@ -69,7 +69,7 @@ class Weighed:
 
 
 def weigh(backups: Iterable[tuple[Backup, bool]], guard: Guard, *, accepted: Collection[str] = ()) -> Weighed:
-    """Given successful backups, oldest first, and whether each is own, return what their sizes tell.
+    """Given successful backups, oldest first, and whether each is own, return what their sizes show.
 
     A backup is small below the guard's share of the median size of up to five good ones before it (locked ones count
     as well as others): own ones are measured against own ones, and foreign ones against foreign ones. A row of at
@@ -185,14 +185,14 @@ class _Weighing:
         self._everyone.add(backup)
 
     def _begin_anew(self, side: _Side, accepted: Backup) -> None:
-        """What an operator accepted is the measure from here on, for all that is older he knows of."""
+        """Measure by the accepted backup from here on: the operator knows of everything older."""
         side.shrinks = [Shrink(side.own, accepted.uuid)]
         side.good = AGREEING
         side.measure.sizes.clear()
         self._everyone.sizes.clear()
 
     def _end_run(self, side: _Side, run: Sequence[Backup], *, spared: str | None = None) -> None:
-        """All but the first and the newest of a run may make room; the first of an open row tells since when it is."""
+        """Let all but the first and the newest of a run make room, nor the `spared` one: the first of an open row."""
         self._spare |= {member.uuid for member in run[1:-1]} - {spared}
         side.run, side.row = [], []
 

@@ -1,7 +1,7 @@
 """Durations, spans and sizes: what people write, and what they read.
 
 A *duration* is exact ("20m" is twenty minutes; units `s m h d w`). A *span* counts calendar dates in a zone ("6mo";
-units `h d w mo y`), so it has no length until it is told from when; a bare `m` in a span is refused, since it could
+units `h d w mo y`), so it has no length without a moment to count from; a bare `m` in a span is refused, since it could
 mean either. Every mistake is a ValueError whose text says what would be right. Nothing here knows of backups.
 """
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from daemon.core.brake import Brake
 from daemon.core.copied import Copied, uncopied
 from daemon.core.keep import Keep
-from daemon.core.model import Action, Backup, Verdict
+from daemon.core.model import Action, Backup, Reason, Verdict
 from daemon.core.plan import Plan, Refusal, make_room, plan
 from daemon.core.retention import Retention, judge
 from tests.core.build import NOW, OURS, TEMPLATE, but, failed, good, listing, refused, retention, roomy, texts
@@ -45,7 +45,9 @@ def test_what_the_store_lacks_is_kept_and_says_so_after_the_rule() -> None:
     assert verdicts["day-3"].action is Action.KEEP
     assert texts(verdicts["day-3"]) == ["beyond the 2 newest days", "not in offsite yet"]
     assert uncopied(verdicts["day-3"]) == ("offsite",)
+    assert verdicts["day-3"].reasons[-1] == Reason("uncopied", "offsite", "not in offsite yet")
     assert uncopied(verdicts["day-2"]) == ()
+    assert uncopied(verdicts["day-0"]) == ()  # kept by its day
 
 
 def test_every_store_named_must_have_it() -> None:
@@ -71,7 +73,19 @@ def test_only_what_was_seen_within_the_last_day_counts(seen_at: datetime | None,
     verdicts = judged(held("day-2", "day-3", "day-4", seen_at=seen_at))
     assert (going(verdicts) == ["day-2", "day-3", "day-4"]) is counts
     if not counts:
-        assert texts(verdicts["day-2"])[-1] == "offsite was not seen within the last day"
+        unseen = Reason("uncopied", "offsite", "offsite was not seen within the last day")
+        assert verdicts["day-2"].reasons[-1] == unseen
+
+
+def test_a_store_of_which_nothing_is_known_lets_nothing_go() -> None:
+    """Nor does one that was seen, and holds nothing."""
+    for store, text in (
+        (Copied("offsite"), "offsite was not seen within the last day"),
+        (Copied("offsite", NOW), "not in offsite yet"),
+    ):
+        verdicts = judged(store)
+        assert going(verdicts) == []
+        assert texts(verdicts["day-4"])[-1] == text
 
 
 def test_of_what_the_store_would_not_take_a_newer_copy_is_enough() -> None:
@@ -79,7 +93,10 @@ def test_of_what_the_store_would_not_take_a_newer_copy_is_enough() -> None:
     assert going(judged(held("day-1", refused="day-2 day-3 day-4"))) == ["day-2", "day-3", "day-4"]
     older = judged(held("day-3", refused="day-2 day-4"))
     assert going(older) == ["day-3", "day-4"]
-    assert texts(older["day-2"])[-1] == "offsite takes a newer one instead, and has none yet"
+    waits = Reason("uncopied", "offsite", "offsite takes a newer one instead, and has none yet")
+    assert older["day-2"].reasons[-1] == waits
+    twin = Copied("offsite", NOW, {"another": NOW - 2 * DAY}, frozenset({"day-2"}))
+    assert judged(twin)["day-2"].reasons[-1] == waits  # one of the same moment is no newer one
 
 
 def test_a_failed_one_and_one_that_may_have_no_file_wait_for_no_copy() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -12,16 +13,18 @@ from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
 from daemon.core.copies_layout import CopyName
-from daemon.core.copies_prune import MAY_BE_LOCKED, Copy, Pruning, prune
+from daemon.core.copies_prune import Copy, Pruning, prune
 from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
-from daemon.core.model import Action, Backup
+from daemon.core.model import Action, Backup, Reason
 from daemon.core.retention import Retention
 from tests.core.build import NOW, OURS, but, good, retention
 from tests.core.test_copies_layout import SERVER
 from tests.core.test_retention_properties import backups, keeps, patient
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+WEST = ZoneInfo("Pacific/Pago_Pago")
+"""So far west that it is still the day before there at 6:00 in UTC."""
 US, THEM = "installation-1", "installation-2"
 
 
@@ -34,7 +37,7 @@ def copy(backup: Backup, *, by: str = US, locked: timedelta | None = None, encry
     """A whole copy of the backup."""
     backup = but(backup, uuid=str(uuid5(UUID(int=0), backup.uuid)))
     name = CopyName.of("main", SERVER, backup, encrypted=encrypted)
-    return Copy(name, backup, by, backup.bytes, locked_until=None if locked is None else NOW + locked)
+    return Copy(name, backup, by, backup.bytes, verified=True, locked_until=None if locked is None else NOW + locked)
 
 
 COPIES = [copy(good(NOW - days * DAY)) for days in range(6)]
@@ -51,6 +54,7 @@ def test_the_stores_own_rules_decide_and_the_oldest_goes_first() -> None:
     """The panel has no say: it may have lost them all."""
     made = pruned(COPIES, "last=4")
     assert made.deletions == (COPIES[5], COPIES[4])
+    assert (made.refused, made.code, made.waits) == (None, None, None)
     assert [verdict.copy for verdict in made.verdicts] == COPIES
     assert [reason.text for reason in made.verdicts[5].reasons] == ["beyond the 4 newest backups"]
 
@@ -77,6 +81,7 @@ def test_a_lock_that_has_not_ended_keeps_the_copy_and_says_until_when() -> None:
     assert made.deletions == ()
     texts = [reason.text for reason in made.verdicts[3].reasons]
     assert texts == ["beyond the 2 newest backups", "locked in the store until 2026-04-02 12:00 UTC"]
+    assert (made.verdicts[3].action, made.verdicts[3].reasons[1].rule) == (Action.KEEP, "locked")
     ended = [replace(row, locked_until=NOW) for row in rows]
     assert pruned(ended, "last=2").deletions == (ended[3], ended[2])
 
@@ -86,7 +91,13 @@ def test_a_lock_that_may_not_be_read_keeps_the_copy_and_says_what_is_missing() -
     rows = [replace(copy(good(NOW - days * DAY)), lock_known=False) for days in range(3)]
     made = pruned(rows, "last=2")
     assert made.deletions == ()
-    assert [reason.text for reason in made.verdicts[2].reasons][1:] == [MAY_BE_LOCKED]
+    assert made.verdicts[2].reasons[1:] == (
+        Reason(
+            "locked", None, "perhaps locked in the store: its key may not ask (s3:GetBucketObjectLockConfiguration)"
+        ),
+    )
+    ended = pruned([replace(row, locked_until=NOW - DAY) for row in rows], "last=2")
+    assert ended.verdicts[2].reasons == made.verdicts[2].reasons
     locked = pruned([replace(row, locked_until=NOW + DAY) for row in rows], "last=2")
     assert "until 2026-04-02" in locked.verdicts[2].reasons[1].text
 
@@ -95,6 +106,12 @@ def test_what_the_panel_locked_is_pruned_as_any() -> None:
     """A lock on the panel is one against deletion there."""
     rows = [copy(good(NOW - days * DAY, locked=True)) for days in range(3)]
     assert pruned(rows, "last=2").deletions == (rows[2],)
+
+
+def test_a_whole_copy_counts_whatever_its_manifest_says_of_the_backups_end() -> None:
+    """Its name has the date, and only good backups are copied."""
+    odd = [replace(row, backup=but(row.backup, successful=False, created_at=None, completed_at=None)) for row in COPIES]
+    assert pruned(odd, "last=4").deletions == (odd[5], odd[4])
 
 
 def test_two_copies_of_one_backup_are_two() -> None:
@@ -140,6 +157,14 @@ def test_nothing_goes_by_a_cut_listing_a_doubted_clock_or_beyond_the_brake(
     assert len(made.verdicts) == 6
 
 
+def test_the_brake_counts_whatever_was_copied_and_names_it_by_its_day_in_the_policys_zone() -> None:
+    """Also what was made by hand."""
+    rows = [copy(good(NOW - days * DAY - 6 * HOUR, name=f"by hand {days}")) for days in range(3)]
+    assert pruned(rows, keeping("last=1", zone=WEST), Brake(most=1)).refused == (
+        "would delete 2 good backups, more than max_deletions = 1: by hand 2 (2026-03-29), by hand 1 (2026-03-30)"
+    )
+
+
 def test_what_only_changed_rules_let_go_is_held_for_a_day() -> None:
     """The hold of the brake, as for a panel's retention."""
     before = Applied(keeping("last=5"), OURS)
@@ -147,6 +172,8 @@ def test_what_only_changed_rules_let_go_is_held_for_a_day() -> None:
     assert made.deletions == (COPIES[5],)
     assert made.waits is not None
     assert "2 backups that the retention last applied keeps are held until 2026-04-02 12:00 UTC" in made.waits
+    held = made.verdicts[3]
+    assert (held.action, held.reasons[0].text.partition(",")[0]) == (Action.KEEP, "held until 2026-04-02 12:00 UTC")
     told = Brake(most=10, before=before, told_at=NOW - DAY)
     assert pruned(COPIES, "last=3", told).deletions == tuple(reversed(COPIES[3:]))
     assert pruned(COPIES, "last=3", Brake(before=before)).deletions == tuple(reversed(COPIES[3:]))  # the brake is off

@@ -49,7 +49,8 @@ def uuids(rows: list[Backup]) -> frozenset[str]:
 def test_the_oldest_small_one_inside_its_row_makes_room() -> None:
     """Neither the first of the row, which tells since when, nor the newest. It says what it is."""
     verdict = roomy(room([*LARGE, *SMALL]))
-    assert (verdict.backup, verdict.state, verdict.action) == (SMALL[1], State.SUSPICIOUS, Action.DELETE)
+    assert (verdict.backup, verdict.state, verdict.own) == (SMALL[1], State.SUSPICIOUS, True)
+    assert verdict.action is Action.DELETE
     assert verdict.reasons == (Reason("room", None, "far too small, and neither the first nor the newest of its row"),)
 
 
