@@ -1,8 +1,8 @@
-"""The fleet's listener that tells people: it hears of every rotation, looks at the clock, and remembers what was told.
+"""The fleet's listener that sends alerts: it hears of every rotation, watches the clock, and remembers what it sent.
 
-What it remembers is kept in the journal, and with it every message that a receiver has not taken yet: so a restart
-neither repeats a message, nor loses one, nor forgets that something is overdue. Nothing here waits for a receiver, and
-trouble with the journal costs no more than the memory.
+Its memory is in the journal, together with every message that a receiver has not taken yet. So a restart neither
+repeats a message, nor loses one, nor forgets that something is overdue. Nothing here waits for a receiver, and if the
+journal fails, nothing but that memory is lost.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ log = get_logger()
 
 LOOK_SECONDS = 60.0
 SLICE = 25
-"""After so many servers others may run."""
+"""After so many servers, let other tasks run."""
 
 
 class Alerts:
-    """Everybody who is told, and of what. Where nobody is told nothing is remembered either.
+    """The receivers of alerts, and what was sent about each server. Without a receiver nothing is remembered either.
 
-    How a server stands is the tracker's to say, which therefore hears of each rotation first.
+    How a server stands is asked of the tracker, which must therefore hear of each rotation first.
     """
 
     def __init__(self, config: Config, tracker: StatusTracker, sender: Sender | None = None) -> None:
@@ -48,7 +48,7 @@ class Alerts:
         self._states: dict[str, AlertState] = {}
         self._runs: dict[str, str] = {}
         self._read: Journal | None = None
-        """The journal of which we know what waits in it."""
+        """The journal whose waiting messages we have read."""
 
         self._behind = False
         """Whether it could not be written, so that it holds less than we know, or more."""
@@ -65,7 +65,7 @@ class Alerts:
         return self._tracker.context.journal
 
     async def start(self) -> None:
-        """Recall what was told before and what waits to be told, and begin to look at the clock."""
+        """Recall what was sent before and what waits to be sent, and begin to watch the clock."""
         await self._tracker.read_journal()
         self._states = await self._recalled()
         self.reload(self._config)
@@ -110,7 +110,7 @@ class Alerts:
                 self._lose(name, messages)
 
     async def _write_all(self, journal: Journal) -> None:
-        """Write all that is known; trouble was told when it began."""
+        """Write all that is known; that the journal failed was logged at the time."""
         async with self._writing:
             waiting = [(name, one) for name, receiver in self._receivers.items() for one in receiver.waiting]
             known = {name: (self._states[name], self._tracker.at_hand(name)) for name in self._servers}
@@ -119,7 +119,7 @@ class Alerts:
                 self._behind = False
 
     def reload(self, config: Config) -> None:
-        """Obey a new configuration: what is known of servers that stay is kept, what waits for a receiver too."""
+        """Take in a new configuration; what is known of servers that stay is kept, and what waits for receivers too."""
         self._config = config
         for name, receiver in list(self._receivers.items()):
             if config.alerts.get(name) != receiver.config:
@@ -142,7 +142,7 @@ class Alerts:
 
     @property
     def _page(self) -> str:
-        """Where people see how all servers stand; empty where nobody said."""
+        """The address of the status page; empty if it is not configured."""
         return self._config.http.external_url if self._config.http else ""
 
     def _retire(self, name: str, receiver: Receiver) -> None:
@@ -156,20 +156,20 @@ class Alerts:
         self._receivers[name].tell(*receiver.waiting)
 
     def _lose(self, name: str, messages: Sequence[Message]) -> None:
-        """Tell no more what waits for a receiver that is configured no more."""
+        """Drop what waits for a receiver that is not configured any more."""
         if messages:
             log.warning("alert_lost", receiver=name, count=len(messages), reason="this receiver is configured no more")
             self._later(self._forget(name, messages))
 
     async def _forget(self, name: str, messages: Sequence[Message]) -> None:
-        """Note that these messages wait no more."""
+        """Record that these messages do not wait any more."""
         async with self._writing:
             with self._noticing():
                 await memory.arrived(self._journal, name, messages)
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
-        """Say that something could not be written, and remember to write it later."""
+        """Log that something could not be written, and write it later."""
         try:
             yield
         except StateError as error:
@@ -177,7 +177,7 @@ class Alerts:
             log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
 
     def _later(self, write: Coroutine[None, None, None]) -> None:
-        """Let this be written beside all else."""
+        """Write this in the background."""
         task = asyncio.create_task(write, name="the memory of alerts")
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
@@ -213,9 +213,9 @@ class Alerts:
         report, before = report_of(order, outcome), self._states[server.name]
         state, news = reported(before, report)
         history = self._tracker.at_hand(server.name)
-        told = [message.of_outcome(piece, server, outcome, history, now) for piece in news]
+        messages = [message.of_outcome(piece, server, outcome, history, now) for piece in news]
         fine = report.good or report.excused
-        await self._remember({server.name: state} if fine or state != before else {}, self._who(server), told)
+        await self._remember({server.name: state} if fine or state != before else {}, self._who(server), messages)
         if report.trouble is not None and outcome.result is not Result.DONE:
             self._ping(server, "fail", message.in_short(outcome))
         elif fine:
@@ -234,7 +234,7 @@ class Alerts:
                 log.exception("overdue_bug")
 
     async def _look_at(self, server: ServerConfig, now: datetime) -> None:
-        """Tell where the next good backup is overdue, unless somebody made one by hand meanwhile."""
+        """Alert if the next good backup is overdue, unless somebody made one by hand meanwhile."""
         name = server.name
         if self._servers.get(name) is not server:
             return  # the configuration changed while others were looked at
@@ -249,23 +249,23 @@ class Alerts:
             state, news = reported(known, RotationReport(good=True))
         if self._servers.get(name) is not server or self._states[name] != known:
             return  # a rotation ended meanwhile, or the configuration changed: the next look tells
-        told = [message.of_time(piece, server, before, due, now) for piece in news if piece.event is not Event.DONE]
-        await self._remember({name: state}, self._who(server), told)
+        messages = [message.of_time(piece, server, before, due, now) for piece in news if piece.event is not Event.DONE]
+        await self._remember({name: state}, self._who(server), messages)
 
     async def _remember(
-        self, changes: Mapping[str, AlertState], who: Sequence[Receiver], told: Sequence[Message]
+        self, changes: Mapping[str, AlertState], who: Sequence[Receiver], messages: Sequence[Message]
     ) -> None:
-        """Take in what was told of some servers, and tell that; the journal first.
+        """Take in the new states of some servers, and send the messages; the journal is written first.
 
-        With it the journal is told how they stand, so that a restart need not read all their rotations.
+        How the servers stand is written with it, so that a restart need not read all their rotations.
         """
-        letters = [(receiver.config.name, one) for one in told for receiver in who if receiver.wants(one)]
+        letters = [(receiver.config.name, one) for one in messages for receiver in who if receiver.wants(one)]
         await self._write(self._take_in(changes), letters)
-        for one in told:
+        for one in messages:
             log.info("alert", told=one.news.event.value, server=one.server, text=one.text)
 
     def _take_in(self, changes: Mapping[str, AlertState | None]) -> Iterable[str]:
-        """Take in what was told of some servers, None where one is gone; return which."""
+        """Take in the new states of some servers, None for one that is gone; return their names."""
         for name, state in changes.items():
             if state is None:
                 self._states.pop(name, None)
@@ -274,7 +274,7 @@ class Alerts:
         return changes.keys()
 
     async def _write(self, changed: Iterable[str], letters: Sequence[tuple[str, Message]] = ()) -> None:
-        """Write what is known of these servers by now, and which letters wait for whom; and only then send those."""
+        """Write what is known of these servers now, and which letters wait for which receiver; only then send these."""
         async with self._writing:
             with self._noticing():
                 known = {
@@ -294,6 +294,6 @@ class Alerts:
             receiver.ping(Ping(step, server, run, text))
 
     def _who(self, server: ServerConfig) -> list[Receiver]:
-        """Who is told of this server."""
+        """Return the receivers of alerts on this server."""
         names = self._receivers if server.policy.alerts is None else server.policy.alerts
         return [self._receivers[name] for name in names if name in self._receivers]

@@ -35,7 +35,7 @@ def refuse_unusable(config: Config) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Letter:
     """A message on its way. There is at most one for each event of a server: the newest."""
 
     message: Message
@@ -85,7 +85,7 @@ class Receiver:
         self._clock = clock
         self._page = page
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._messages = Outbox[_Told](
+        self._messages = Outbox[_Letter](
             config.name,
             clock,
             pick=self._pick,
@@ -106,12 +106,12 @@ class Receiver:
 
     def tell(self, *messages: Message) -> None:
         """Send the messages, or the newest of each kind."""
-        self._messages.put(*map(_Told, messages))
+        self._messages.put(*map(_Letter, messages))
 
     def recall(self, messages: Sequence[Message]) -> None:
         """Send what waited before, unless there is a newer one of its kind."""
-        newer = {_Told(message).key for message in self.waiting}
-        self.tell(*(message for message in messages if _Told(message).key not in newer))
+        newer = {_Letter(message).key for message in self.waiting}
+        self.tell(*(message for message in messages if _Letter(message).key not in newer))
 
     def ping(self, ping: Ping) -> None:
         """Send a sign of life, if this receiver takes pings. Each address has its own order; an end makes the start
@@ -150,7 +150,7 @@ class Receiver:
             )
         return self._pings[address]
 
-    def _pick(self, waiting: Sequence[_Told], refused: bool) -> Sequence[_Told]:
+    def _pick(self, waiting: Sequence[_Letter], refused: bool) -> Sequence[_Letter]:
         """Return the messages to send as one. Only our own form holds all of a digest, and so may grow too long."""
         letters = _together(waiting, refused)
         if self.config.type != "webhook" or forms.is_discord(self.config.url.get_secret_value()):
@@ -161,20 +161,20 @@ class Receiver:
         async with self._slots:
             return await self._poster.send(letters[0].post)
 
-    async def _send(self, letters: Sequence[_Told]) -> Failure | None:
+    async def _send(self, letters: Sequence[_Letter]) -> Failure | None:
         url = self.config.url.get_secret_value()
         messages = [letter.message for letter in letters]
-        told = messages[0] if len(messages) == 1 else Digest(messages, self._page())
+        content = messages[0] if len(messages) == 1 else Digest(messages, self._page())
         if self.config.type == "apprise":
-            return await by_apprise.send(url, told)
-        return await self._poster.send(forms.webhook(url, told))
+            return await by_apprise.send(url, content)
+        return await self._poster.send(forms.webhook(url, content))
 
 
 async def _nothing(_: Sequence[_Pinged]) -> None:
     """Nobody remembers pings."""
 
 
-def _together(waiting: Sequence[_Told], refused: bool) -> Sequence[_Told]:
+def _together(waiting: Sequence[_Letter], refused: bool) -> Sequence[_Letter]:
     """Return the messages to send as one. After a refusal all go as one, since the words of one may be refused."""
     return waiting if refused or len(waiting) > SINGLY else waiting[:1]
 

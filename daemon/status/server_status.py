@@ -188,7 +188,7 @@ def _failing(server: ServerConfig, history: ServerHistory) -> Trouble | None:
         return None
     problem = last.problems[-1] if last.problems else None
     if last.held or (problem is not None and problem.code in {ProblemCode.BACKUP_SUSPICIOUS, ProblemCode.UNDELETABLE}):
-        return None  # which is told in words of its own
+        return None  # each has a trouble of its own
     before = history.failures - 1
     row = f", and {before} before it did not succeed either" if before > 0 else ""
     said = f": {problem.text}" if problem else ""
@@ -233,13 +233,13 @@ def _undeletable(server: ServerConfig, history: ServerHistory) -> Trouble | None
     if last is None or not history.undeleted:
         return None
     what = "a backup that is" if history.undeleted == 1 else f"{history.undeleted} backups that are"
-    told = next((problem for problem in reversed(last.problems) if problem.code == ProblemCode.UNDELETABLE), None)
-    said = f": {told.text}" if told else ""
+    found = next((problem for problem in reversed(last.problems) if problem.code == ProblemCode.UNDELETABLE), None)
+    said = f": {found.text}" if found else ""
     again = f" It is tried again at {format_moment(last.retry_at, server.policy.zone)}." if last.retry_at else ""
     return Trouble(
         Kind.UNDELETABLE,
         f"The panel does not delete {what} to go{said.rstrip('.')}.{again}",
-        told.hint if told else UNDELETED_HINT,
+        found.hint if found else UNDELETED_HINT,
     )
 
 
@@ -257,7 +257,7 @@ def _limit_full(history: ServerHistory) -> Trouble | None:
 def _held(server: ServerConfig, history: ServerHistory) -> Trouble | None:
     """Nothing is wrong with the backups: their deletion waits for the operator. Which they are, the server's page says.
 
-    What the problem says is not told here: it names them, which is a paragraph.
+    The problem's own text is left out: it names every backup, which takes a paragraph.
     """
     last, since = history.last, history.held_since
     if last is None or since is None:

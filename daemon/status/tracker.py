@@ -49,7 +49,7 @@ class StatusTracker:
         """The same of servers that are not configured, or not discovered yet."""
 
         self._read: Journal | None = None
-        """The journal that told both."""
+        """The journal that both were read from."""
 
         self._looked: dict[str, datetime] = {}
         """When the journal was last asked of a server that is overdue."""
@@ -159,7 +159,7 @@ class StatusTracker:
         await self.read_journal()
         while name not in self.histories and (server := self._servers.get(name)) is not None:
             recalled = await self._recalled(server)
-            if self._servers.get(name) is server:  # no reload meanwhile; and what a rotation told is newer
+            if self._servers.get(name) is server:  # no reload meanwhile; and what a rotation reported is newer
                 self.histories.setdefault(name, recalled)
         return self.histories.get(name) or ServerHistory.begun(self.clock.now())
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
-from daemon.core.model import ASKED, Action, Backup, Verdict
+from daemon.core.model import ASKED, Action, Backup, Reason, Verdict
 from daemon.core.plan import make_room, plan
 from daemon.core.retention import DOUBTFUL, Retention, judge
 from tests.core.build import NOW, OURS, good, listing, retention
@@ -37,7 +37,8 @@ def test_it_is_asked_for_again_where_others_take_its_place() -> None:
     rows = [good(day) for day in DAYS[:5]]
     assert deleted(rows, "last=3", rows[0]) == [rows[0].uuid, rows[1].uuid]
     verdict = verdict_on(rows[0], rows, "last=3", rows[0])
-    assert verdict.reasons[-1] is DOUBTFUL
+    text = "its deletion was asked for and not completed, so it may have no file"
+    assert verdict.reasons[-1] == DOUBTFUL == Reason("asked", None, text)
     assert len(verdict.reasons) == 2
 
 
