@@ -186,6 +186,8 @@ def test_a_locked_one_is_a_measure_as_well_as_any() -> None:
     """The large world that somebody locked is what the small one is held against."""
     first, second = made("10 4")
     assert verdicts([but(first, locked=True), second])["1"].state is State.SUSPICIOUS
+    locked = verdicts([first, but(second, locked=True)])["1"]
+    assert (texts(locked), locked.because) == (["locked"], "4 B, less than 50% of 10 B, the good one before it")
 
 
 def test_own_ones_are_measured_against_own_ones_only() -> None:
@@ -213,5 +215,6 @@ def test_a_suspicious_one_is_left_alone_and_says_why() -> None:
         "1": "keep",
         "0": "delete",
     }
-    assert texts(found["2"]) == ["100 B, less than 50% of 2 KiB, the median of the 2 good ones before it"]
+    because = "100 B, less than 50% of 2 KiB, the median of the 2 good ones before it"
+    assert (texts(found["2"]), found["2"].because) == ([because], because)
     assert verdicts(made("2048 2048 100"), "last=1", accepted={"2"})["1"].action.value == "delete"
