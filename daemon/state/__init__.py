@@ -16,6 +16,8 @@ from daemon.state.runner import Runner, Worker
 from daemon.state.values import (
     Alert,
     AppliedRetention,
+    CopyEvent,
+    CopyRecord,
     Holding,
     Rotation,
     Sample,
@@ -31,6 +33,8 @@ __all__ = [
     "Alert",
     "AppliedRetention",
     "Catalogue",
+    "CopyEvent",
+    "CopyRecord",
     "Engine",
     "Holding",
     "Journal",

@@ -55,6 +55,10 @@ class CopyStatus:
     error: str
     late_at: datetime | None
 
+    def late(self, now: datetime) -> bool:
+        """Return whether a copy has been missing for too long at that moment."""
+        return self.late_at is not None and now >= self.late_at
+
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:

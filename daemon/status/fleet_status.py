@@ -4,6 +4,7 @@ from daemon.config.values import Config
 from daemon.errors import JournalBusyError
 from daemon.fleet.fleet import Fleet
 from daemon.state import Rotation
+from daemon.status.copies import StoreStatus
 from daemon.status.server_status import ServerStatus
 from daemon.status.tracker import StatusTracker
 
@@ -36,6 +37,10 @@ class FleetStatus:
     async def server(self, name: str) -> ServerStatus | None:
         """One server as it stands now; None where there is none of that name."""
         return await self.tracker.status(name)
+
+    async def stores(self) -> tuple[StoreStatus, ...]:
+        """Every configured store as it stands now."""
+        return await self.tracker.copies.stores_now()
 
     async def rotations(self, name: str, limit: int) -> list[Rotation]:
         """A server's last rotations, newest first; raises StateError."""

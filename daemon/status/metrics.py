@@ -7,23 +7,21 @@ has a dozen of them and no more, so that a thousand servers are scraped in a ten
 
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from daemon import __version__
-from daemon.status.counts import Spread
+from daemon.status.copies import StoreStatus
+from daemon.status.copies_metrics import copies_metrics
+from daemon.status.families import counter, gauge, histogram, single, timestamp
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.server_status import ServerStatus
 from daemon.status.snapshot import Snapshot
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
-
-PREFIX = "ptero_backupd_"
-Value = tuple[tuple[str, ...], float]
 
 
 class Metrics:
@@ -39,15 +37,17 @@ class Metrics:
     async def exposition(self) -> bytes:
         """All metrics as they are now, in Prometheus' text format."""
         self._collector.statuses = await self._fleet_status.servers()
+        self._collector.stores = await self._fleet_status.stores()
         return generate_latest(self._registry)
 
 
 class _Fleet(Collector):
-    """Everything of ours; `statuses` are set before each scrape."""
+    """Everything of ours; `statuses` and `stores` are set before each scrape."""
 
     def __init__(self, fleet_status: FleetStatus) -> None:
         self._fleet_status = fleet_status
         self.statuses: list[ServerStatus] = []
+        self.stores: tuple[StoreStatus, ...] = ()
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the names are not known before they are asked for."""
@@ -59,24 +59,26 @@ class _Fleet(Collector):
         yield from self._servers()
         yield from self._rotations()
         yield from self._panels()
+        if self.stores:
+            yield from copies_metrics(self.statuses, self.stores, self._fleet_status.tracker.copies.counts)
 
     def _daemon(self) -> Iterator[Metric]:
         reload = self._fleet_status.tracker.reload
         version = (__version__, platform.python_version())
-        yield _gauge("build_info", "What runs; always 1.", ("version", "python"), [(version, 1)])
-        yield _single(
+        yield gauge("build_info", "What runs; always 1.", ("version", "python"), [(version, 1)])
+        yield single(
             "ready", "Whether the daemon can do its work; /readyz says why not.", not self._fleet_status.ailments()
         )
-        yield _single(
+        yield single(
             "config_last_reload_successful", "Whether the configuration could be read last time.", reload.successful
         )
-        yield _single(
+        yield single(
             "config_last_reload_success_timestamp_seconds",
             "When the configuration was last read well.",
             reload.succeeded_at.timestamp(),
         )
-        yield _single("servers", "How many servers are configured.", len(self.statuses))
-        yield _single(
+        yield single("servers", "How many servers are configured.", len(self.statuses))
+        yield single(
             "rotations_under_way",
             "How many rotations are under way.",
             sum(one.progress is not None for one in self.statuses),
@@ -87,7 +89,7 @@ class _Fleet(Collector):
             (
                 "newest_good_backup_timestamp_seconds",
                 "When the newest good backup of the server's policy was made; none where there is none.",
-                lambda one: _timestamp(one.good_at),
+                lambda one: timestamp(one.good_at),
             ),
             (
                 "backup_interval_seconds",
@@ -137,10 +139,8 @@ class _Fleet(Collector):
         )
         for name, words, read in gauges:
             values = ((one.name, read(one)) for one in self.statuses)
-            yield _gauge(
-                name, words, ("server",), (((server,), value) for server, value in values if value is not None)
-            )
-        yield _gauge(
+            yield gauge(name, words, ("server",), (((server,), value) for server, value in values if value is not None))
+        yield gauge(
             "backups",
             "The server's backups when last judged; a kind that there is none of is left out.",
             ("server", "state", "locked", "own"),
@@ -149,48 +149,48 @@ class _Fleet(Collector):
 
     def _rotations(self) -> Iterator[Metric]:
         counts = self._fleet_status.tracker.counts
-        yield _counter(
+        yield counter(
             "rotations",
             "Rotations that ended, by result.",
             ("server", "result"),
             (((server, result.value), count) for (server, result), count in counts.rotations.items()),
         )
-        yield _counter(
+        yield counter(
             "rotation_steps", "Steps of rotations, by result.", ("step", "result"), list(counts.steps.items())
         )
-        yield _counter(
+        yield counter(
             "deleted_backups",
             "Backups that rotations deleted.",
             ("server",),
             (((server,), count) for server, count in counts.deletions.items()),
         )
-        yield _histogram("rotation_duration_seconds", "How long rotations took.", counts.durations)
-        yield _histogram(
+        yield histogram("rotation_duration_seconds", "How long rotations took.", counts.durations)
+        yield histogram(
             "scheduler_lateness_seconds", "How long after their start scheduled rotations began.", counts.lateness
         )
 
     def _panels(self) -> Iterator[Metric]:
         clients = self._fleet_status.tracker.clients
         budgets = {name: client.budget for name, client in clients.items() if client.budget is not None}
-        yield _counter(
+        yield counter(
             "panel_requests",
             "Requests to the panel by the class of the answer; none where it was lost.",
             ("panel", "status"),
             [((name, status), count) for name, client in clients.items() for status, count in client.answers.items()],
         )
-        yield _counter(
+        yield counter(
             "panel_throttled_seconds",
             "How long requests waited for their turn, so that the panel's API limit is not met.",
             ("panel",),
             [((name,), client.throttled_seconds) for name, client in clients.items()],
         )
-        yield _gauge(
+        yield gauge(
             "panel_api_limit",
             "The panel's API limit, in requests a minute.",
             ("panel",),
             [((name,), budget.limit) for name, budget in budgets.items()],
         )
-        yield _gauge(
+        yield gauge(
             "panel_api_remaining",
             "What was left of the panel's API limit at its last answer.",
             ("panel",),
@@ -205,31 +205,3 @@ def _kinds(status: ServerStatus) -> Iterable[tuple[tuple[str, str, str], int]]:
 
 def _of(status: ServerStatus, read: Callable[[Snapshot], float | None]) -> float | None:
     return read(status.history.snapshot) if status.history.snapshot else None
-
-
-def _timestamp(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
-
-
-def _single(name: str, words: str, value: float) -> Metric:
-    return GaugeMetricFamily(PREFIX + name, words, value=float(value))
-
-
-def _gauge(name: str, words: str, labels: tuple[str, ...], values: Iterable[Value]) -> Metric:
-    family = GaugeMetricFamily(PREFIX + name, words, labels=labels)
-    for labelled, value in values:
-        family.add_metric(labelled, value)
-    return family
-
-
-def _counter(name: str, words: str, labels: tuple[str, ...], values: Iterable[Value]) -> Metric:
-    family = CounterMetricFamily(PREFIX + name, words, labels=labels)
-    for labelled, value in values:
-        family.add_metric(labelled, value)
-    return family
-
-
-def _histogram(name: str, words: str, spread: Spread) -> Metric:
-    bounds = [*(str(bound) for bound in spread.bounds), "+Inf"]
-    buckets = list(zip(bounds, spread.cumulative(), strict=True))
-    return HistogramMetricFamily(PREFIX + name, words, buckets=buckets, sum_value=spread.sum)

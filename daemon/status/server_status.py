@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from daemon.config.values import ServerConfig
 from daemon.core.states import PLAINLY
@@ -16,6 +17,7 @@ from daemon.errors import ProblemCode
 from daemon.rotation.outcome import UNDELETED_HINT, Result
 from daemon.rotation.run import Stage
 from daemon.state import Trigger
+from daemon.status.copies import CopyStatus
 from daemon.status.history import ServerHistory
 from daemon.status.snapshot import Tally
 from daemon.status.timetable import Times, times_of
@@ -27,6 +29,7 @@ class Kind(StrEnum):
     OVERDUE = "overdue"
     FAILING = "failing"
     SUSPICIOUS = "suspicious"
+    UNCOPIED = "uncopied"
     UNDELETABLE = "undeletable"
     LIMIT = "limit full"
     HELD = "held"
@@ -75,6 +78,7 @@ class ServerStatus:
     now: datetime
     troubles: tuple[Trouble, ...]
     progress: Progress | None
+    copies: tuple[CopyStatus, ...] = ()
 
     @property
     def name(self) -> str:
@@ -134,14 +138,16 @@ def status_of(
     *,
     work: Work | None = None,
     times: Times | None = None,
+    copies: tuple[CopyStatus, ...] = (),
 ) -> ServerStatus:
     """Return how a server stands at that moment.
 
     `work` is the rotation under way, if there is one. `times` spares a caller that knows them the look at the schedule.
+    `copies` tell how the server stands in each of its stores.
     """
     times = times or times_of(server, history.fine_at, now)
     progress = None if work is None else progress_of(work, history)
-    return ServerStatus(server, history, times, now, _troubles(server, history, times, now), progress)
+    return ServerStatus(server, history, times, now, _troubles(server, history, times, now, copies), progress, copies)
 
 
 def by_trouble(statuses: Iterable[ServerStatus]) -> list[ServerStatus]:
@@ -158,13 +164,16 @@ def progress_of(work: Work, history: ServerHistory) -> Progress:
     return Progress(work, min(share, 0.99), max(usual - work.waited, timedelta(0)))
 
 
-def _troubles(server: ServerConfig, history: ServerHistory, times: Times, now: datetime) -> tuple[Trouble, ...]:
+def _troubles(
+    server: ServerConfig, history: ServerHistory, times: Times, now: datetime, copies: Iterable[CopyStatus]
+) -> tuple[Trouble, ...]:
     """All that is wrong with a server, the worst first."""
     found = (
         _overdue(server, history, times, now),
         _failing(server, history),
         _suspicious(server, history),
         _shrunk(server, history),
+        _uncopied(server, copies, now),
         _undeletable(server, history),
         _limit_full(history),
         _held(server, history),
@@ -225,6 +234,26 @@ def _shrunk(server: ServerConfig, history: ServerHistory) -> Trouble | None:
         f"The backups are far smaller than they were, and that is taken for usual: {name} is {stays}.",
         f"Look at the server's files. If it is right: `ptero-backupd backups accept {server.name} {newest}`.",
     )
+
+
+def _uncopied(server: ServerConfig, copies: Iterable[CopyStatus], now: datetime) -> Trouble | None:
+    """Stores that lack a copy for too long: each with its newest one, and the last error."""
+    late = [one for one in copies if one.late(now)]
+    if not late:
+        return None
+    return Trouble(
+        Kind.UNCOPIED, " ".join(uncopied_text(one, server.policy.zone, now) for one in late), "look at `copies run`"
+    )
+
+
+def uncopied_text(copy: CopyStatus, zone: ZoneInfo, now: datetime) -> str:
+    """Return that a store lacks a copy, in a sentence: how old the newest one is, and why there is none newer."""
+    error = f": {copy.error}" if copy.error else ""
+    again = f" It is tried again at {format_moment(copy.next_at, zone)}." if copy.next_at else ""
+    if copy.newest is None:
+        return f"There is no copy in {copy.store}{error.rstrip('.')}.{again}"
+    age = format_duration(max(now - copy.newest, timedelta(0)))
+    return f"The newest copy in {copy.store} is of a backup that is {age} old{error.rstrip('.')}.{again}"
 
 
 def _undeletable(server: ServerConfig, history: ServerHistory) -> Trouble | None:

@@ -16,6 +16,7 @@ from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import Order, RotationContext
 from daemon.state import Journal, Sample
 from daemon.status import stored
+from daemon.status.copies_tracker import CopiesTracker
 from daemon.status.counts import Counts, Reload
 from daemon.status.history import Began, ServerHistory, after_outcome
 from daemon.status.server_status import ServerStatus, Work, status_of
@@ -40,6 +41,7 @@ class StatusTracker:
         self.clients: dict[str, PanelClient] = {}
         self.stopping = False
         self.reload = Reload(successful=True, succeeded_at=context.clock.now())
+        self.copies = CopiesTracker(context)
         self._timetable = Timetable()
         self._servers: Mapping[str, ServerConfig] = {}
         self._begun: dict[str, ServerHistory] = {}
@@ -63,6 +65,7 @@ class StatusTracker:
         """Watch the servers of a configuration that was just read; what was known of others by their names is gone."""
         now = self.clock.now()
         self.reload = Reload(successful=True, succeeded_at=now)
+        self.copies.follow(config)
         before, self._servers = self._servers, config.servers
         for name in [name for name, server in before.items() if not _same(server, config.servers.get(name))]:
             self.histories.pop(name, None)
@@ -117,7 +120,8 @@ class StatusTracker:
     async def _status(self, server: ServerConfig) -> ServerStatus:
         history, now = await self.history(server.name), self.clock.now()
         times = self._timetable.times(server, history.fine_at, now)
-        return status_of(server, history, now, work=self.work(server.name), times=times)
+        copies = await self.copies.of(server, history, times.interval)
+        return status_of(server, history, now, work=self.work(server.name), times=times, copies=copies)
 
     def overdue_at(self, name: str) -> datetime:
         """From when on a configured server is overdue, by what is at hand; it asks the journal nothing."""

@@ -15,3 +15,11 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
     made = fleet(tmp_path)
     yield made
     at_once(made.context.close())
+
+
+@pytest.fixture
+def stocked(tmp_path: Path) -> Iterator[Gallery]:
+    """The same with two stores, one of them in trouble."""
+    made = fleet(tmp_path, stores=True)
+    yield made
+    at_once(made.context.close())

@@ -10,7 +10,10 @@ from typing import Any
 import structlog
 
 from daemon.config.load import load
-from daemon.config.values import Config, PanelConfig, ServerConfig
+from daemon.config.values import Config, PanelConfig, ServerConfig, StoreConfig
+from daemon.core.copies_queue import CopyQueue
+from daemon.core.copies_wanted import StoreRules
+from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, State, Verdict
 from daemon.core.retention import judge
 from daemon.errors import ProblemCode
@@ -19,13 +22,14 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Order, RotationContext, Run, Stage
 from daemon.rotation.slots import NodeSlots
+from daemon.state import CopyEvent, CopyRecord, Holding, ShelfRecord, engine_for
 from daemon.state import Snapshot as Stored
-from daemon.state import engine_for
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.history import Began, Ended, ServerHistory, good_in
 from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker
+from daemon.stores.values import DirectoryLocation, StoreSettings
 from tests.at_once import at_once, awaited, sqlite
 from tests.fakes import FakeClock
 
@@ -191,8 +195,42 @@ def seen(server: ServerConfig, backups: Iterable[Backup], at: datetime, **option
     return ServerHistory(at, at, good_in(taken), taken, last)
 
 
-def fleet(folder: Path) -> Gallery:
-    """Servers in every state."""
+def with_stores(config: Config) -> Config:
+    """The same configuration with two stores, to which everything is copied."""
+    stores = {name: StoreConfig(StoreSettings(name, DirectoryLocation(Path(f"/mnt/{name}"))),
+                                StoreRules(name, Keep.parse("all"))) for name in ("nas", "offsite")}  # fmt: skip
+    policies = {name: replace(one, copies=tuple(stores)) for name, one in config.policies.items()}
+    servers = {name: replace(one, policy=policies[one.policy.name]) for name, one in config.servers.items()}
+    return replace(config, stores=stores, policies=policies, servers=servers)
+
+
+def copied(made: Gallery) -> Gallery:
+    """Let the nas have a copy of all, and the store offsite be in trouble since four days; one copy waits."""
+    queue, since = CopyQueue(), NOW - 4 * DAY
+    for name, server in made.config.servers.items():
+        good_at = at_once(made.tracker.history(name)).good_at
+        if good_at is None:
+            continue
+        for store, newest in (("nas", good_at), ("offsite", min(good_at, since))):
+            if (name, store) != ("hub-eu", "nas"):
+                uuid = f"{server.id}-0000-4000-8000-000000000000"
+                holding = Holding(store, "main", uuid, NOW, 12, 40 * GIB, newest)
+                at_once(made.context.engine.catalogue.remember(ShelfRecord(holding, "{}")))
+        queue = queue.asked(name, ["offsite"], since + DAY, fresh=True)
+    queue = queue.asked("hub-eu", ["nas"], NOW, fresh=True).store_failed("offsite", since, "the bucket refuses the key")
+    journal = sqlite(made.context.journal)
+    journal.requeue_copies(CopyQueue(), queue)
+    records = [
+        CopyRecord(CopyEvent.MADE, NOW - ago * DAY, "survival", "u", "nas", f"b{ago}", f"night-{ago}", 4 * GIB)
+        for ago in (2, 1, 0)
+    ]
+    failed = CopyRecord(CopyEvent.FAILED, NOW, "lobby", "u", "offsite", text="the bucket refuses the key")
+    journal.record_copies([*records, failed])
+    return made
+
+
+def fleet(folder: Path, *, stores: bool = False) -> Gallery:
+    """Servers in every state; with `stores`, in every state of their copies too."""
     names = (
         "survival",
         "creative",
@@ -205,7 +243,8 @@ def fleet(folder: Path) -> Gallery:
         "hub-eu",
         "anarchy",
     )
-    made = empty(configured(folder, names))
+    config = configured(folder, names)
+    made = empty(with_stores(config) if stores else config)
     servers, histories = made.config.servers, made.tracker.histories
 
     def put(name: str, backups: list[Backup], **options: Any) -> ServerHistory:
@@ -262,7 +301,7 @@ def fleet(folder: Path) -> Gallery:
     )
     made.stand("skyblock", last=ended, failures=1)
     journalled(sqlite(made.context.journal), servers["survival"])
-    return made
+    return copied(made) if stores else made
 
 
 def journalled(journal: SqliteJournal, server: ServerConfig) -> None:

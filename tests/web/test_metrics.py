@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.panel.rate_limiter import Budget
 from daemon.rotation.outcome import Result
+from daemon.state import CopyEvent, CopyRecord
 from daemon.status.metrics import Metrics
 from tests.web.gallery import NOW, Gallery
 
@@ -135,8 +137,40 @@ async def test_the_daemon_tells_of_itself(gallery: Gallery) -> None:
     assert found["process_resident_memory_bytes", ()] > 1 << 20
 
 
-async def test_the_page_tells_every_metric(gallery: Gallery) -> None:
+async def test_each_store_tells_whether_it_is_up_and_what_waits(stocked: Gallery) -> None:
+    """And of each server the newest copy, what the copies take, and from when on one is missing for too long."""
+    record = CopyRecord(CopyEvent.MADE, NOW, "survival", "u", "nas", "b", "b", 4096)
+    stocked.tracker.copies.copied([record, replace(record, store="offsite", event=CopyEvent.FAILED)], 2.5)
+    stocked.tracker.copies.copied([replace(record, event=CopyEvent.PRUNED)])
+    found = await scraped(stocked)
+    assert (value(found, "store_up", store="nas"), value(found, "store_up", store="offsite")) == (1, 0)
+    assert value(found, "copies_waiting", store="nas") == 1
+    assert value(found, "copies_waiting", store="offsite") == 9
+    assert value(found, "copies", store="nas") == 8 * 12
+    at = timestamp(stocked, "survival")
+    assert value(found, "copy_newest_timestamp_seconds", server="survival", store="nas") == at
+    assert value(found, "copy_newest_timestamp_seconds", server="hub-eu", store="nas") is None
+    assert value(found, "copies_bytes", server="survival", store="nas") == 40 << 30
+    assert value(found, "copy_late_timestamp_seconds", server="survival", store="nas") is None
+    late = value(found, "copy_late_timestamp_seconds", server="survival", store="offsite")
+    assert late
+    assert late < NOW.timestamp()
+    assert value(found, "copied_backups_total", store="nas") == 1
+    assert value(found, "copied_bytes_total", store="nas") == 4096
+    assert value(found, "copy_seconds_total", store="nas") == 2.5
+    assert value(found, "copy_failures_total", store="offsite") == 1
+    assert value(found, "pruned_copies_total", store="nas") == 1
+
+
+async def test_without_a_store_nothing_is_told_of_copies(gallery: Gallery) -> None:
+    """Nor is anything kept of them."""
+    assert not [name for name, _ in await scraped(gallery) if "cop" in name or "store" in name]
+    assert gallery.tracker.copies._read_at is None
+
+
+async def test_the_page_tells_every_metric(stocked: Gallery) -> None:
     """And no other, each with its labels and what it is."""
+    gallery = stocked
     gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
     text = (await Metrics(gallery.fleet_status).exposition()).decode()
     there = dict(re.findall(r"^# TYPE (ptero_\w+) (\w+)$", text, re.MULTILINE))
@@ -151,8 +185,9 @@ def rules() -> Iterator[str]:
         yield from re.findall(r"\bptero_backupd_\w+", (DOCS / name).read_text())
 
 
-async def test_rules_and_dashboard_ask_for_what_there_is(gallery: Gallery) -> None:
+async def test_rules_and_dashboard_ask_for_what_there_is(stocked: Gallery) -> None:
     """A misspelt name would never alert, and nobody would notice."""
+    gallery = stocked
     text = (await Metrics(gallery.fleet_status).exposition()).decode()
     families = set(re.findall(r"^# TYPE (ptero_\w+) ", text, re.MULTILINE))
     asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in rules()}
@@ -161,8 +196,9 @@ async def test_rules_and_dashboard_ask_for_what_there_is(gallery: Gallery) -> No
 
 
 @promtool
-async def test_promtool_finds_no_fault_in_the_exposition(gallery: Gallery) -> None:
+async def test_promtool_finds_no_fault_in_the_exposition(stocked: Gallery) -> None:
     """Names, units, help, types."""
+    gallery = stocked
     gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
     gallery.tracker.counts.rotations["survival", Result.DONE] += 1
     exposition = Metrics(gallery.fleet_status).exposition()
