@@ -1,6 +1,7 @@
 """What is copied next: newest first, by the store's own rules, and never what it has or would not keep."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.core.copies_wanted import StoreRules, Taken, Wanted, choices, copied_of, wanted
 from daemon.core.keep import Keep
-from daemon.core.model import Action, Backup, Scope
+from daemon.core.model import Action, Backup, Reason, Scope
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention, judge
 from daemon.core.units import parse_duration
@@ -17,6 +18,7 @@ from tests.core.test_retention_properties import backups, keeps, patient
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+TOKYO = ZoneInfo("Asia/Tokyo")
 POLICY = retention("last=3")
 ROWS = [good(NOW - days * DAY, uuid=f"day-{days}") for days in range(5)]
 
@@ -130,10 +132,33 @@ def test_a_store_that_was_down_catches_up_without_any_backfill() -> None:
 
 def test_nonsense_is_refused() -> None:
     """With what would be right."""
-    with pytest.raises(ValueError, match='write 1 or more, "all" or "none"'):
+    with pytest.raises(ValueError, match=r'^backfill = -1: write 1 or more, "all" or "none"$'):
         rules(backfill=-1)
-    with pytest.raises(ValueError, match="longer than nothing"):
+    with pytest.raises(ValueError, match=r"^every must be longer than nothing$"):
         StoreRules("nas", Keep.parse("all"), every=timedelta(0))
+
+
+def test_a_store_keeps_by_its_own_rules_in_the_policys_zone_all_that_was_copied() -> None:
+    """Neither the policy's scope nor its bounds of size and age are the store's; what is too small is the policy's."""
+    policy = retention("last=3", zone=TOKYO, min_good=2, total_size=1000, failed_after=DAY, suspicious=0.25)
+    store = StoreRules("nas", Keep.parse("daily=7"), min_good=4)
+    assert store.retention(policy) == retention(
+        "daily=7", zone=TOKYO, min_good=4, total_size=None, failed_after=None, suspicious=0.25, scope=Scope.ALL
+    )
+    assert StoreRules("nas", Keep.parse("all")).retention(policy).min_good == 1
+
+
+def test_each_choice_says_why() -> None:
+    """In words, and by rules that programs know."""
+    rows = [good(NOW - days * DAY, uuid=f"day-{days}") for days in range(4)]
+    verdicts = judge(rows, POLICY, ownership=OURS, now=NOW)
+    made = choices(verdicts, rows[2:3], rules("last=1", every="2d", backfill=1), POLICY, now=NOW)
+    assert [(one.taken.value, one.reasons) for one in made] == [
+        ("wanted", (Reason("last", None, "1 of the newest backup"),)),
+        ("refused", (Reason("every", None, "one of the same 2 d is taken already"),)),
+        ("held", (Reason("copied", None, "copied"),)),
+        ("refused", (Reason("backfill", None, "from before the store's first copy"),)),
+    ]
 
 
 # Several stores -------------------------------------------------------------------------------------------------------
