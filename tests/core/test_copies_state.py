@@ -35,6 +35,11 @@ def test_the_state_of_the_newest_good_backup(
     assert copy_state(GOOD, newest, every, waits=waits, failed=failed) is state
 
 
+def test_the_states_are_called_as_the_documents_call_them() -> None:
+    """The keys of a contract."""
+    assert [*CopyState] == ["copied", "waiting", "failed"]
+
+
 def test_without_a_good_backup_there_is_nothing_to_copy() -> None:
     """So no mark is shown."""
     assert copy_state(None, GOOD, None, waits=True, failed=True) is None
