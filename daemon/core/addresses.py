@@ -1,4 +1,4 @@
-"""Which addresses can be used without others reading along."""
+"""Which addresses are safe from eavesdroppers."""
 
 import ipaddress
 from urllib.parse import urlsplit

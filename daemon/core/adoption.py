@@ -14,7 +14,7 @@ from daemon.core.model import Backup, State, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """`adopted` is the newest pending one worth waiting for; `stuck` are the others, oldest first."""
+    """The newest pending backup that is worth waiting for, None if there is none, and the others, oldest first."""
 
     adopted: Backup | None
     stuck: tuple[Backup, ...]

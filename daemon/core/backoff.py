@@ -1,7 +1,7 @@
 """How long to wait before something is tried again, or looked at again: longer each time, up to a bound.
 
-Each place that waits so has a `Backoff` of its own, with the reason for its figures. A few figures that grow by no one
-factor are written as a table where they are used. Nothing here draws a random number: the caller does.
+Each place that waits like this has a `Backoff` of its own, with the reason for its figures. The few pauses that do not
+grow by one factor are tables where they are used. Nothing here draws a random number: the caller does.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,9 @@ class Backoff(Generic[Span]):
         return min(own if asked is None else asked, self.most) + self.first * jitter
 
     def pause_after(self, waited: Span) -> Span:
-        """Return the pause that follows pauses which took `waited` together: who began is known, and not how often."""
+        """Return the next pause after pauses of `waited` in total, for a caller that knows when it began, not how often
+        it tried.
+        """
         return min(self.first + waited * (self.factor - 1), self.most)
 
     def _own(self, doublings: int) -> Span:

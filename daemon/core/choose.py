@@ -35,7 +35,7 @@ def choose(backups: Sequence[Backup], good: Collection[str], wanted: str) -> Bac
 
 
 def _matches(backups: Sequence[Backup], good: Collection[str], wanted: str) -> list[Backup]:
-    """Every backup that could be meant; a full uuid can mean only one."""
+    """Return every backup that could be meant; a full uuid can mean only one."""
     beginning = wanted.lower()
     if whole := [backup for backup in backups if backup.uuid.lower() == beginning]:
         return whole

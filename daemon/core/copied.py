@@ -1,7 +1,8 @@
-"""Copies first: a good backup stays on the panel until the stores that must have it do (invariant 14).
+"""Copies first: a good backup stays on the panel until each store that must have it does (invariant 14).
 
-What must hold: nothing is taken for copied that was not seen within the last day; holding a backup back changes no
-other verdict. Failed backups, and those whose deletion was left half done, wait for no copy: there may be no file.
+What must hold: a copy counts only if it was seen within the last day; a backup kept for want of a copy changes no other
+verdict; failed backups, and those whose deletion was left half done, wait for no copy: they may have
+no file.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,18 +12,18 @@ from datetime import datetime, timedelta
 from daemon.core.model import Action, Reason, Verdict
 
 RULE = "uncopied"
-"""The rule of a reason that says of a backup that a store lacks it; the slot is the store's name."""
+"""The rule of the reason that a store lacks the backup; its slot is the store's name."""
 
 SEEN_WITHIN = timedelta(days=1)
-"""How long ago a store may have been looked into for what it held then to count."""
+"""How long the last look into a store counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
     """What one store, which must have a backup before it is deleted, holds of a server.
 
-    `copies` are the whole ones, by the backup's uuid, each with when the backup was made; `seen_at` is when they were
-    last listed (None: never). `refused` are the uuids of backups that the store would not take by its own `every` and
+    `copies` are the whole copies, as the moment at which each backup was made, by its uuid. `seen_at` is when they were
+    last listed (None: never). `refused` are the uuids of backups that the store does not take, by its own `every` and
     `keep`: for these a newer copy is enough.
     """
 

@@ -1,6 +1,6 @@
-"""What is to be said of cron's five fields beyond "it must be 0-23": backwards ranges, steps of nothing, steps too far.
+"""Better words for mistakes in cron's five fields than "it must be 0-23": backwards ranges, steps of 0, steps too far.
 
-Only words are made here; what a field means is cronsim's to say.
+This module only finds words; cronsim decides what a field means.
 """
 
 import re
@@ -14,7 +14,7 @@ _STEP = re.compile(r"(.+)/([0-9]{1,6})")
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One of the five: its values, `names` of them, and what it counts, with the unit of a span of so many."""
+    """One of the five: its lowest and highest value, their `names`, what it counts, and the unit of "every" for it."""
 
     name: str
     low: int
@@ -51,7 +51,7 @@ _FIELDS = (
 
 
 def why_refused(name: str, expression: str) -> str | None:
-    """Given the field that cron cannot read and all five, return why, where it is a known misunderstanding."""
+    """Given the field that cron cannot read and all five, return why, if it is a known misunderstanding."""
     field, written = next(pair for pair in _pairs(expression) if pair[0].name == name)
     for term in written.split(","):
         if re.fullmatch(".+/0+", term):
@@ -65,7 +65,7 @@ def why_refused(name: str, expression: str) -> str | None:
 
 
 def steps_beyond(expression: str) -> tuple[str, ...]:
-    """Given five fields that cron can read, say of each step beyond its field what it really means."""
+    """Given five fields that cron can read, return for each step beyond its field what it really means."""
     said = []
     for field, written in _pairs(expression):
         for term in written.split(","):

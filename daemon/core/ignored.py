@@ -1,4 +1,4 @@
-"""What patterns of files to leave out leave of a server. The node reads them as Git reads `.gitignore`."""
+"""Whether a server's ignore patterns leave anything to back up. The node reads them as Git reads `.gitignore`."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ _ANYTHING = {"", ".", "*", "**"}
 
 
 def leaves_nothing(patterns: Sequence[str]) -> str | None:
-    """Return the pattern that leaves out everything, or as good as everything; None where something is left.
+    """Return the pattern that ignores everything, or nearly everything; None if something is left.
 
-    A later pattern that begins with "!" takes something in again.
+    A later pattern that begins with "!" includes something again.
     """
     for place, pattern in enumerate(patterns):
         everything = bool(pattern.strip()) and _ANYTHING.issuperset(pattern.strip().split("/"))

@@ -1,7 +1,7 @@
 """What each rule keeps of the candidates, and why it keeps no other.
 
-The candidates are good, unlocked and in scope, newest first. Each rule judges alone and says its opinion of every one
-of them. A rule keeps the newest of a period, for the n newest periods that have backups; while it is not filled it
+The candidates are good, unlocked and in scope, newest first. Each rule judges by itself and has an opinion of each
+candidate. A rule keeps the newest of a period, for the n newest periods that have backups; while it is not filled it
 also keeps the oldest. Periods are read off the wall clock of the zone, as restic does: an hour that comes twice is
 one. Keys are compared as a set, since a wall clock can go back over midnight.
 
@@ -24,7 +24,7 @@ from daemon.core.units import Span, format_moment, to_zone
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of the calendar: which one local times fall into, as numbers, and what it is called."""
+    """A unit of the calendar: its noun, the number of the one that each local time falls into, and that one's name."""
 
     noun: str
     keys: Callable[[Sequence[datetime]], list[int]]
@@ -51,14 +51,14 @@ PERIODS = {
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one rule says, by place (0 is the newest): why it keeps some, and for each place why it would let it go."""
+    """What one rule says, by place (0 is the newest): why it keeps some, and for each place why it would not."""
 
     keeps: Mapping[int, Reason]
     drops: Sequence[Reason]
 
 
 class Candidates:
-    """The names and moments of the candidates, newest first, with what several rules ask of them worked out once."""
+    """The names and moments of the candidates, newest first; what several rules need of them is computed once."""
 
     def __init__(self, names: Sequence[str], moments: Sequence[datetime], zone: ZoneInfo) -> None:
         self.names = names

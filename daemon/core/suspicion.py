@@ -27,9 +27,9 @@ STAYS_FOR = timedelta(days=30)
 
 
 class Guard(NamedTuple):
-    """When a backup is too small: under `share` of the usual size (0 = never); a row of such ones is believed once it
-    lasts for `lasting`. `together` lets own and foreign ones be measured against each other, while those of its own
-    kind are too few: where all of them may go.
+    """When a backup is too small: below `share` of the usual size (0: never). A row of small ones is believed once it
+    has lasted for `lasting`. With `together`, for a policy that may delete all backups, own and foreign ones are
+    compared with each other while there are too few of one kind.
     """
 
     share: float
@@ -41,9 +41,9 @@ class Guard(NamedTuple):
 class Shrink:
     """A smaller size that is taken for the usual one, of own or of foreign backups.
 
-    `first` is the first of that size, or the one that an operator `accepted`: it stays as long as larger ones from
-    before it are there, or what came after it would be too small again. `last` is the newest good one from before,
-    which stays `until` then; none where an operator accepted.
+    `first` is the first of that size, or the one that an operator accepted. It stays as long as larger ones from before
+    it are there; otherwise what came after it would be too small again. `last` is the newest good one from before the
+    shrink, which stays `until` that moment; if an operator accepted, there is neither.
     """
 
     own: bool
@@ -71,11 +71,11 @@ class Weighed:
 def weigh(backups: Iterable[tuple[Backup, bool]], guard: Guard, *, accepted: Collection[str] = ()) -> Weighed:
     """Given successful backups, oldest first, and whether each is own, return what their sizes show.
 
-    A backup is small below the guard's share of the median size of up to five good ones before it (locked ones count
-    as well as others): own ones are measured against own ones, and foreign ones against foreign ones. A row of at
-    least three, all within a factor of two of each other, is the new normal once its first and its last are far enough
-    apart, and its members are good; an accepted one is so at once, with the row that it ends, and what is older than
-    it is no measure any more. No bytes at all are always small.
+    A backup is small if it is below the guard's share of the median size of up to five good ones before it, locked ones
+    included. Own ones are compared with own ones, foreign ones with foreign ones. A row of at least three small ones,
+    all within a factor of two of each other, is the new normal once its first and its last are far enough apart; then
+    its members are good. An accepted backup is good at once, together with the row that it ends, and what is older is
+    not compared with any more. A backup of no bytes is always small.
     """
     weighing = _Weighing(guard, accepted)
     for backup, mine in backups:
@@ -85,7 +85,7 @@ def weigh(backups: Iterable[tuple[Backup, bool]], guard: Guard, *, accepted: Col
 
 @dataclass(slots=True)
 class _Measure:
-    """What a backup is measured against: the sizes of the good ones before it, and which the newest of these is."""
+    """What a backup is compared with: the sizes of the good ones before it; `newest` is the uuid of the newest."""
 
     sizes: deque[int] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
     newest: str = ""
@@ -99,8 +99,8 @@ class _Measure:
 class _Side:
     """The own backups, or the foreign ones, up to some point.
 
-    `run` are the small ones since the last good one, and `row` its newest part, all of one size; `before` is the newest
-    good one from before the row.
+    `run` are the small ones since the last good one, and `row` the newest of them that are alike, of `least` to `most`
+    bytes. `before` is the uuid of the newest good one from before the row.
     """
 
     own: bool
@@ -114,7 +114,7 @@ class _Side:
     shrinks: list[Shrink] = field(default_factory=list)
 
     def add_small(self, backup: Backup, before: str) -> None:
-        """Take in a small one; it begins a new row where it is not like the last."""
+        """Take in a small one; it begins a new row unless it is like those of the last row."""
         self.run.append(backup)
         least, most = min(self.least, backup.bytes), max(self.most, backup.bytes)
         if self.row and 0 < most <= 2 * least:
@@ -171,7 +171,7 @@ class _Weighing:
         return Weighed(self._small, frozenset(self._spare), shrinks)
 
     def _believe(self, side: _Side) -> None:
-        """The row is good after all."""
+        """Count the row as good after all."""
         for member in side.row:
             del self._small[member.uuid]
         row = side.row
@@ -198,7 +198,7 @@ class _Weighing:
 
 
 def made_at(backup: Backup) -> datetime:
-    """Return when it was made; every one that is weighed has a date."""
+    """Return when the backup was made; all that are weighed have a date."""
     return backup.created_at or EARLIEST
 
 

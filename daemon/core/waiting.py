@@ -64,6 +64,6 @@ def far_beyond(durations: Sequence[timedelta]) -> timedelta | None:
 
 
 def _expected(durations: Sequence[timedelta]) -> timedelta:
-    """Slightly more than is usual, since the panel's times are cut to whole seconds."""
+    """Return slightly more than usual, since the panel's times are cut to whole seconds; 0 if nothing is known."""
     taken = usual(durations)
     return timedelta(0) if taken is None else taken * 1.05 + timedelta(seconds=2)

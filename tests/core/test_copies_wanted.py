@@ -128,6 +128,8 @@ def test_backfill_bounds_what_a_new_store_is_filled_with(backfill: int | None, n
 def test_a_store_that_was_down_catches_up_without_any_backfill() -> None:
     """What is newer than its first copy is no backfill."""
     assert wants(rules(backfill=0), copies=[ROWS[3]]) == ["day-0", "day-1", "day-2"]
+    twin = but(ROWS[3], uuid="twin")  # of the same moment, so it is no newer one
+    assert chosen(rules(backfill=0), rows=[*ROWS[:3], twin], copies=[ROWS[3]])["twin"] is Taken.REFUSED
 
 
 def test_nonsense_is_refused() -> None:
