@@ -6,8 +6,9 @@ mirror shows, and when a rotation ended is what the witness saw.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from daemon.alerts.formats import Post
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 GOOD_NEWS = {"new_normal", "recovered", "done"}
 GRACE = 1800.0
+KILLED_WITHIN = timedelta(minutes=1)
+"""Until a daemon that is killed between two of its listeners may have dated what it tells."""
 NEWEST = "ptero_backupd_newest_good_backup_timestamp_seconds"
 
 
@@ -46,26 +49,51 @@ class Mailbox(Sender):
         return None
 
 
+@dataclass(slots=True)
+class Ending:
+    """How a rotation of a daemon ended: when by our clock, and `since` when by its own, `until` when all had heard of
+    it. None is one whose daemon was killed meanwhile: it may be told and remembered, or not.
+    """
+
+    moment: float
+    since: datetime
+    well: bool
+    must: bool
+    until: datetime | None = None
+
+    def is_told(self, heard: Collection[datetime]) -> bool:
+        """Whether it is among what was heard, which is dated to the second."""
+        until = self.until or self.since + KILLED_WITHIN
+        return any(self.since.replace(microsecond=0) <= at <= until for at in heard)
+
+
 class Told:
     """What people were told of each server, and whether it is true."""
 
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         self._last: dict[str, tuple[float, str]] = {}
-        self._ended: defaultdict[str, list[tuple[float, str | None, bool]]] = defaultdict(list)
-        self._heard: defaultdict[str, set[str]] = defaultdict(set)
+        self._ended: defaultdict[str, list[Ending]] = defaultdict(list)
+        self._heard: defaultdict[str, set[datetime]] = defaultdict(set)
 
-    def ended(self, name: str, trigger: str, outcome: Outcome, now: datetime) -> None:
-        """A rotation of a daemon has ended: note when, by our clock and by its own, where it must be told, and where
-        all is well again. A failure that is tried again for the first time need not be told yet.
+    def ends(self, name: str, trigger: str, outcome: Outcome, now: datetime) -> None:
+        """A rotation of a daemon has ended, which none of its listeners knows yet: note whether it must be told, or all
+        is well again. A failure that is tried again for the first time need not be told yet.
         """
-        moment = self._simulation.clock.monotonic()
         lacking = any(problem.code == "permission-lacking" for problem in outcome.problems)  # told, though it is done
-        if outcome.result is Result.DONE and not lacking:
-            self._ended[name].append((moment, None, False))
-        elif outcome.result is not Result.SKIPPED:
-            must = outcome.retry_at is None or trigger == "retry"
-            self._ended[name].append((moment, now.isoformat(timespec="seconds").replace("+00:00", "Z"), must))
+        well = outcome.result is Result.DONE and not lacking
+        if outcome.result is not Result.SKIPPED:
+            must = not well and (outcome.retry_at is None or trigger == "retry")
+            self._ended[name].append(Ending(self._simulation.clock.monotonic(), now, well, must))
+
+    def ended(self, name: str, outcome: Outcome, now: datetime) -> None:
+        """All listeners have heard of it. Nobody is told of a server that is gone from the configuration by then."""
+        if outcome.result is Result.SKIPPED:
+            return
+        ending = self._ended[name][-1]
+        ending.until = now
+        present = self._simulation.checker.policies_between(name, ending.moment, self._simulation.clock.monotonic())
+        ending.must &= all(present)
 
     def take(self, letter: Mapping[str, Any]) -> None:
         """One alert arrives."""
@@ -75,7 +103,7 @@ class Told:
         self._last[name] = simulation.clock.monotonic(), event
         backup = letter["backup"]
         if event not in GOOD_NEWS:
-            self._heard[name].add(letter["at"])
+            self._heard[name].add(datetime.fromisoformat(letter["at"]))
         if event in GOOD_NEWS and backup is not None:
             versions = simulation.recorder.versions[server]
             good = any(backup["uuid"] in rows and rows[backup["uuid"]].successful for _, rows in reversed(versions))
@@ -131,13 +159,15 @@ class Told:
         checker, latest = self._simulation.checker, self._simulation.clock.monotonic() - HOUR
         for name, ended in self._ended.items():
             since, first = 0.0, 0
-            for number, (moment, at, must) in enumerate(ended):
-                if at is None:
-                    since, first = moment, number
-                elif must and moment < latest and not checker.journal_failed_since(since - 1.0):
-                    told = self._heard[name] & {other for _, other, _ in ended[first:] if other}
-                    uuid = self._simulation.uuid_of(name)
-                    checker.hold("news", bool(told), f"nobody was told that {name} failed at {at}", uuid)
+            for number, ending in enumerate(ended):
+                if ending.well and ending.until is not None:
+                    since, first = ending.moment, number
+                elif ending.must and ending.until is not None and ending.moment < latest:
+                    if checker.journal_failed_since(since - 1.0):
+                        continue
+                    told = any(other.is_told(self._heard[name]) for other in ended[first:] if not other.well)
+                    text = f"nobody was told that {name} failed at {ending.since:%Y-%m-%dT%H:%M:%SZ}"
+                    checker.hold("news", told, text, self._simulation.uuid_of(name))
 
     def _newest_good(self, done: Rotation) -> set[float | None]:
         """When the newest good backup of its policy was made, by each truth since the rotation's last listing."""

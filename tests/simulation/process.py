@@ -234,6 +234,23 @@ class Process:
         self.simulation.rotation_ended(self.name, server, outcome, words)
 
 
+class Ends:
+    """The first of a daemon's listeners: those after it may tell of a rotation, and the daemon be killed before its
+    last listener hears.
+    """
+
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+
+    async def began(self, order: Order) -> None:
+        """A rotation begins."""
+
+    async def ended(self, order: Order, outcome: Outcome) -> None:
+        """A rotation ended."""
+        if self._daemon.alive:
+            self._daemon.simulation.told.ends(order.server.name, order.trigger, outcome, self._daemon.clock.now())
+
+
 class Daemon(Process):
     """The daemon: what `service` sets up, without its signals and its web server."""
 
@@ -253,7 +270,9 @@ class Daemon(Process):
         self.tracker.follow(config)
         self.alerts = Alerts(config, self.tracker, Mailbox(self))
         open_and_watch = self.tracker.opening(self.open_client)
-        self.fleet = Fleet(config, self.context, open_and_watch, listeners=[self.tracker, self.alerts, self])
+        self.fleet = Fleet(
+            config, self.context, open_and_watch, listeners=[Ends(self), self.tracker, self.alerts, self]
+        )
         self._context = copy_context()
         self.simulation.recorder.tell(f"{self.name} starts")
         await self.alerts.start()
@@ -307,7 +326,7 @@ class Daemon(Process):
         """The fleet tells that a rotation ended."""
         if self.alive:
             self.rotation_ended(order.server.name, outcome)
-            self.simulation.told.ended(order.server.name, order.trigger, outcome, self.clock.now())
+            self.simulation.told.ended(order.server.name, outcome, self.clock.now())
 
 
 class Hand(Process):
