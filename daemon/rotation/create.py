@@ -13,7 +13,14 @@ from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
 from daemon.core.plan import ROOM_MADE, Refusal, make_room
 from daemon.errors import ProblemCode
-from daemon.panel.errors import BackupLimitError, NodeError, NotFoundError, OutcomeUnknownError, PanelError
+from daemon.panel.errors import (
+    BackupLimitError,
+    ForeignPanelError,
+    NodeError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PanelError,
+)
 from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import DatedListing, gather
@@ -95,6 +102,8 @@ def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
     now = run.context.clock.now()
     if run.order.start_at is None:
         return found.completed_at is None and abs(now - asked_at) < run.config.policy.timeout
+    if asked_at <= now < run.order.start_at:  # both since the clock was set back over the start
+        return run.config.starts.latest(now) <= asked_at
     return run.config.starts.is_since(run.order.start_at, asked_at, now=now)
 
 
@@ -184,9 +193,7 @@ def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup |
 
 async def _create(run: Run, dated: DatedListing) -> Backup:
     """Create; if the panel answers that the limit is reached, make room by exactly one deletion and create again."""
-    policy = run.config.policy
-    identity = f"{run.context.random.getrandbits(32):08x}"
-    name = policy.template.render(run.config.name, run.panel_now(), identity)
+    name = await _unused_name(run, dated.listing)
     try:
         return await _ask(run, name, dated.listing)
     except BackupLimitError as error:
@@ -195,6 +202,21 @@ async def _create(run: Run, dated: DatedListing) -> Backup:
         return await _ask(run, name, dated.listing)
     except BackupLimitError as error:
         raise _at_limit(error, "one deletion made room, and somebody else took it") from error
+
+
+async def _unused_name(run: Run, before: Listing) -> str:
+    """Return a name that no other backup has, nor was asked for last: where the template has no {id}, two rotations
+    within a second would share one, and a clock that was set back comes to the same second again.
+    """
+    template, taken = run.config.policy.template, {backup.name for backup in before.backups}
+    if "{id}" not in template.text:
+        taken |= await run.last_asked_for()
+    while True:
+        identity = f"{run.context.random.getrandbits(32):08x}"
+        name = template.render(run.config.name, run.panel_now(), identity)
+        if name not in taken:
+            return name
+        await run.context.clock.sleep(1.0)
 
 
 async def _ask(run: Run, name: str, before: Listing) -> Backup:
@@ -214,7 +236,8 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
     except PanelError as error:
         if isinstance(error, NodeError):
             run.context.slots.failed(run.config.panel.name, run.known_server.node, run.config.name)
-        await run.step(StepName.CREATE_REFUSED, backup=name, error=error.text)
+        if not isinstance(error, ForeignPanelError):  # a fork's job may still make it: the next rotation looks first
+            await run.step(StepName.CREATE_REFUSED, backup=name, error=error.text)
         raise
     run.context.slots.did(run.config.panel.name, run.known_server.node)
     await run.step(StepName.CREATED, uuid=backup.uuid, backup=backup.name)

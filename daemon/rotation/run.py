@@ -285,6 +285,15 @@ class Run:
         except StateError as error:
             self.journal_failed(error)
 
+    async def last_asked_for(self) -> frozenset[str]:
+        """Return the name that was last asked for on this server, if there is one, and the journal can say."""
+        try:
+            step = await self.context.journal.last_step(self.known_server.uuid, (StepName.CREATE,))
+        except StateError as error:
+            self.journal_failed(error)
+            return frozenset()
+        return frozenset() if step is None else frozenset({str(step.detail["backup"])})
+
     async def half_deleted(self) -> frozenset[str]:
         """Return the backups whose deletion was asked for and not completed: their rows may have no file."""
         try:

@@ -15,6 +15,7 @@ from daemon.rotation.setup import open_context
 from daemon.sandbox.faults import error_after, node_error, refused, web_page, without
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Work
+from daemon.sandbox.scenes import own_name
 from daemon.state import engine_for
 from daemon.state.local.journal import SqliteJournal
 from tests.whole.fleet import Daemons, at, made, on_virtual_time, rows, until
@@ -60,6 +61,28 @@ async def test_a_start_makes_its_own_backup_though_one_was_left_by_a_clock_that_
         await rotate(Order(config.servers["survival"], "schedule", at(2, 4)), client, context)
     await context.close()
     assert len(made(daemons)) == before + 2
+
+
+async def test_a_retry_goes_on_with_its_own_backup_though_the_clock_has_not_come_to_its_start_again(
+    daemons: Daemons,
+) -> None:
+    """Seed 707346: the backup was made since the clock was set back, and was said to be gone."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival})
+    daemons.world.faults.order(web_page(502), on=Call.LIST, times=None)
+    daemons.clock.start += timedelta(days=10)  # it is the 11th, by a clock that is wrong
+    async with daemons.running(config):
+        await until(daemons.clock, at(12, 4, 0, 1))  # it is killed before it asked for a backup
+    daemons.world.faults.clear()
+    daemons.clock.start -= timedelta(days=10)
+    for day in range(5, 0, -1):
+        moment = daemons.world.now() - timedelta(days=day)
+        daemons.world.add_backup(survival, own_name("survival", moment, day), created_at=moment, by="history")
+    daemons.world.faults.order(refused(500), on=Call.DELETE, times=3)
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 5))
+    assert rows(daemons)[-2:] == [("resume", "failed"), ("retry", "done")]
+    assert [moment for moment in made(daemons) if moment.startswith("02")] == ["02 04:00"]
 
 
 async def test_a_retry_is_made_though_a_clock_that_was_set_back_since_dated_a_good_one_after_it(

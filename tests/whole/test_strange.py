@@ -1,5 +1,6 @@
 """Answers to reads that no panel gives: login pages, interstitials, half documents. They come and go."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -74,3 +75,52 @@ async def test_a_forks_answer_is_final(rig: Rig) -> None:
     rig.world.faults.order(faults.job(), on=Call.CREATE)
     outcome = await rig.rotate("schedule", rig.clock.now())
     assert (outcome.problems[-1].code, outcome.retry_at) == ("foreign-panel", None)
+
+
+async def test_what_a_forks_job_makes_is_taken_over_by_the_next_rotation_of_the_start(rig: Rig) -> None:
+    """Its answer says neither that it was made nor that it was not (seed 704705)."""
+    start = rig.clock.now()
+    rig.world.faults.order(faults.job(), on=Call.CREATE)
+    assert (await rig.rotate("schedule", start)).problems[-1].code == "foreign-panel"
+    await rig.clock.sleep(600)  # it is done by then
+    second = await rig.rotate("schedule", start)
+    assert second.result is Result.DONE, second.problems
+    assert rig.requests(Call.CREATE) == 1
+
+
+async def test_no_name_is_asked_for_twice_though_a_forks_job_came_to_nothing(rig: Rig) -> None:
+    """It is looked for, as after any other create that may still be done."""
+    start = rig.clock.now()
+    rig.world.faults.order(replace(faults.job(), processed=False), on=Call.CREATE)
+    assert (await rig.rotate("schedule", start)).problems[-1].code == "foreign-panel"
+    began = rig.clock.now()
+    assert (await rig.rotate("schedule", start)).result is Result.DONE
+    assert rig.requests(Call.CREATE) == 2
+    assert rig.clock.now() - began >= timedelta(minutes=2)
+
+
+def asked_for(rig: Rig) -> list[str]:
+    """The names that creates asked for, newest rotation first."""
+    return [str(step.detail["backup"]) for row in rig.journal.recent() for step in row.steps if step.name == "create"]
+
+
+async def test_two_starts_within_a_second_ask_for_two_names(rig: Rig) -> None:
+    """By one name nobody could tell which of them made it (seed 704705)."""
+    rig.configure(name="b {time}")
+    start = rig.clock.now()
+    rig.world.faults.order(replace(faults.job(), processed=False), on=Call.CREATE)
+    await rig.rotate("schedule", start - timedelta(days=1))
+    assert (await rig.rotate("schedule", start)).result is Result.DONE
+    second, first = asked_for(rig)
+    assert second > first
+
+
+async def test_a_name_that_a_backup_has_is_not_asked_for(rig: Rig) -> None:
+    """A clock that was set back comes to the same second again: an answer that is lost would be settled by the old
+    one.
+    """
+    rig.configure(name="b {time}")
+    taken = f"b {rig.clock.now():%Y%m%dT%H%M%SZ}"
+    rig.world.add_backup(rig.server, taken, created_at=rig.world.now() - timedelta(days=1), by="history")
+    assert (await rig.rotate()).result is Result.DONE
+    assert len(set(rig.names())) == len(rig.names()) == 2
