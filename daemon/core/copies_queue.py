@@ -77,7 +77,8 @@ class CopyQueue:
 
     def left(self, server: str, stores: Iterable[str], now: datetime) -> "CopyQueue":
         """Older backups are left for these stores: the server lines up again, behind those with new ones."""
-        return self._with({place: Waiting(*place, now, fresh=False) for place in self._known(server, stores)})
+        again = ((place, self.waiting[place]) for place in self._known(server, stores))
+        return self._with({place: replace(one, since=now, fresh=False, next_at=None) for place, one in again})
 
     def failed(self, server: str, stores: Iterable[str], now: datetime, text: str) -> "CopyQueue":
         """A copy to these stores failed, and they are not to blame: the server is tried again later."""
@@ -88,12 +89,23 @@ class CopyQueue:
             changed[place] = replace(self.waiting[place], fresh=False, tries=tries, next_at=next_at, text=text)
         return self._with(changed)
 
-    def store_failed(self, store: str, now: datetime, text: str) -> "CopyQueue":
-        """The store cannot be used: whatever waits for it goes on waiting, and it is asked again later."""
+    def postponed(self, server: str, stores: Iterable[str], until: datetime) -> "CopyQueue":
+        """Nothing can be done for the server before that moment, and nobody is to blame."""
+        return self._with({place: replace(self.waiting[place], next_at=until) for place in self._known(server, stores)})
+
+    def store_failed(self, store: str, server: str, now: datetime, text: str) -> "CopyQueue":
+        """The store cannot be used: whatever waits for it goes on waiting, and it is asked again later.
+
+        Then another server has its turn: it may be this one's backup that the store does not take.
+        """
         known = self.troubles.get(store)
         tries = known.tries + 1 if known else 1
         trouble = StoreTrouble(store, known.since if known else now, tries, now + STORE_PAUSES.pause(tries), text)
-        return replace(self, troubles={**self.troubles, store: trouble})
+        tried = {
+            place: replace(self.waiting[place], tries=self.waiting[place].tries + 1)
+            for place in self._known(server, [store])
+        }
+        return replace(self._with(tried), troubles={**self.troubles, store: trouble})
 
     def store_worked(self, store: str) -> "CopyQueue":
         """The store did what it was asked: its trouble has passed."""
@@ -107,10 +119,22 @@ class CopyQueue:
             {name: one for name, one in self.troubles.items() if name in stores},
         )
 
+    def recalling(self, known: "CopyQueue") -> "CopyQueue":
+        """Given the queue that an earlier daemon left, return this one with what that knows of the same places."""
+        waiting = {
+            place: replace(known.waiting[place], fresh=one.fresh or known.waiting[place].fresh)
+            if place in known.waiting
+            else one
+            for place, one in self.waiting.items()
+        }
+        stores = {store for _, store in waiting}
+        return CopyQueue(waiting, {name: one for name, one in known.troubles.items() if name in stores})
+
     def next_visit(self, now: datetime) -> "Visit | None":
         """Return the server that comes next and the stores to fill; None while nothing is due.
 
-        New backups come before older ones, and of equals the one that has waited longest.
+        New backups come before older ones, what was not tried yet before what failed, and of equals the one that has
+        waited longest.
         """
         due: dict[str, list[Waiting]] = {}
         for one in self.waiting.values():
@@ -153,6 +177,7 @@ class Visit:
     fresh: bool
 
 
-def _turn(rows: Collection[Waiting]) -> tuple[bool, datetime, str]:
+def _turn(rows: Collection[Waiting]) -> tuple[bool, int, datetime, str]:
     """Return the place of a server in the line, by its rows that are due."""
-    return not any(one.fresh for one in rows), min(one.since for one in rows), next(iter(rows)).server
+    fresh = any(one.fresh for one in rows)
+    return not fresh, min(one.tries for one in rows), min(one.since for one in rows), next(iter(rows)).server

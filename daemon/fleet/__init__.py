@@ -5,4 +5,4 @@ restarted daemon goes on with, from the journal's `attempts`. `discovery` finds 
 keeps one client per panel.
 """
 
-__all__ = ["discovery", "fleet"]
+__all__ = ["clients", "discovery", "fleet"]

@@ -67,7 +67,7 @@ class Fleet:
     ) -> None:
         self.config = config
         self._tools = context
-        self._listeners = listeners
+        self._listeners: list[Listener] = [*listeners]
         self._clock = context.clock
         self._scheduler = Scheduler(self._due_together)
         self._timekeeper = Timekeeper(context.clock, tick=self._tick, set_back=self._clock_set_back)
@@ -82,6 +82,10 @@ class Fleet:
         self._draining = False
         context.current_config = self._in_force
         context.on_server = self._seen
+
+    def listen(self, listener: Listener) -> None:
+        """Let one more listener hear what the fleet does, after the others."""
+        self._listeners.append(listener)
 
     def start(self) -> None:
         """Schedule every server, and pick up what an earlier run of the daemon left or missed."""

@@ -94,6 +94,13 @@ class NodeSlots:
                 raise
         return slot
 
+    def busy(self, panel: str, node: str) -> bool:
+        """Return whether a rotation holds one of the node's places, or waits for one."""
+        limiter = self._limiters.get((panel, node))
+        if limiter is None:
+            return False
+        return limiter.borrowed_tokens > 0 or limiter.statistics().tasks_waiting > 0
+
     async def _rest(self, key: tuple[str, str]) -> None:
         """Wait until the node may be asked again, and let the next one wait from now on."""
         trouble = self._troubles.get(key)

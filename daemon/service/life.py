@@ -17,6 +17,7 @@ from daemon import __version__
 from daemon.alerts import Alerts, refuse_unusable
 from daemon.clock import Clock
 from daemon.config.values import Config, keeping
+from daemon.copying import ChildProcess, Copying
 from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
@@ -120,12 +121,15 @@ class Service:
         alerts = Alerts(config, tracker)
         open_and_watch = tracker.opening(lambda panel: open_client(panel, self._clock))
         fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts])
+        copying = Copying(context, fleet.clients, ChildProcess())
+        fleet.listen(copying)
         http = Http(FleetStatus(fleet, tracker))
 
         def obey(effective: Config) -> None:
             tracker.follow(effective)
             alerts.reload(effective)
             fleet.reload(effective)
+            copying.follow(effective)
 
         discovery = Discovery(self._clock, fleet.clients, obey)
         _say_warnings(config)
@@ -144,10 +148,11 @@ class Service:
                 await self._serve(fleet, discovery, tracker, http)
                 discovery.stop()
                 tracker.stopping = True
-                await self._stop(fleet)
+                await self._stop(fleet, copying)
         finally:
             discovery.stop()
             await http.follow(None)
+            await copying.stop()
             await alerts.close(FLUSH_SECONDS)
             await fleet.close()
             await context.journal.close()
@@ -287,15 +292,18 @@ class Service:
             self._again = False
             self._begin_reload(fleet.config)
 
-    async def _stop(self, fleet: Fleet) -> None:
+    async def _stop(self, fleet: Fleet, copying: Copying) -> None:
         """Drain within the bound, or at once after a second signal."""
         self._notifier.stopping(f"stopping; {_under_way(fleet)}")
         self._notifier.extend_timeout(STOP_SECONDS)
+        leaving = asyncio.create_task(copying.stop())
         drain = asyncio.create_task(fleet.drain(DRAIN_SECONDS))
         impatience = asyncio.create_task(self._second_stop())
         await asyncio.wait({drain, impatience}, return_when=asyncio.FIRST_COMPLETED)
         left = drain.result() if drain.done() else await fleet.drain(0)
-        for task in (drain, impatience):
+        if not impatience.done():
+            await asyncio.wait({leaving, impatience}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (drain, impatience, leaving):
             task.cancel()
         log.info("daemon_stopped", left=list(left))
 

@@ -121,7 +121,7 @@ class Stage:
             tracker = StatusTracker(fleet._tools)
             tracker.follow(config)
             alerts = self.alerts = Alerts(config, tracker, self.told.sender())
-            fleet._listeners = (tracker, alerts)
+            fleet._listeners = [tracker, alerts]
             await alerts.start()
             yield fleet
             await alerts.close(flush)

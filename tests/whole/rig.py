@@ -150,8 +150,10 @@ def start_with_the_clock_set(rig: Rig, by: timedelta) -> None:
     rig.client = rig.open_client(rig.config.panel)
 
 
-def configuration(folder: Path, servers: Mapping[str, Server], *, state: bool = True, **policy: Any) -> Config:
-    """A configuration as the daemon reads it: one panel, one policy, those servers."""
+def configuration(
+    folder: Path, servers: Mapping[str, Server], *, state: bool = True, tables: str = "", **policy: Any
+) -> Config:
+    """A configuration as the daemon reads it: one panel, one policy, those servers, and other tables as TOML."""
     text = "\n".join(
         [
             f'state_dir = "{folder / "state" if state else "none"}"',
@@ -160,6 +162,7 @@ def configuration(folder: Path, servers: Mapping[str, Server], *, state: bool = 
             "[policies.standard]",
             *_lines({**POLICY, **policy}),
             *(f'[servers.{name}]\nid = "{server.identifier}"' for name, server in servers.items()),
+            tables,
         ]
     )
     file = folder / "config.toml"

@@ -1,0 +1,229 @@
+"""When the daemon copies: after a rotation made a good backup, at its start, after a reload, daily, and when a store's
+trouble has passed. One server at a time, in the order of the queue, which the journal keeps.
+
+What must hold: copies hold up no rotation (invariants 12 and 16); a kill loses nothing of the queue; the process that
+copies runs only while there is work.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from daemon.config.values import Config, ServerConfig
+from daemon.copies.jobs import CopyWorker
+from daemon.copying.visit import Ended, Visits
+from daemon.core.copies_queue import CopyQueue, Visit
+from daemon.errors import BackupdError, StateError
+from daemon.fleet.clients import Clients
+from daemon.log import get_logger
+from daemon.rotation.outcome import Outcome
+from daemon.rotation.run import Order, RotationContext
+from daemon.state import Journal
+
+log = get_logger()
+
+GLANCE_SECONDS = 60.0
+"""So often the queue is looked at: timers count monotonic time, and the wall clock may have been set."""
+
+DAY_SECONDS = 86_400.0
+
+NODE_PAUSE = timedelta(minutes=1)
+"""Before a node that makes backups is looked at again."""
+
+NODE_PATIENCE = timedelta(hours=6)
+"""After so long a node that is never idle is downloaded from all the same."""
+
+
+class Copying:
+    """The copies of all configured servers; a listener of the fleet.
+
+    `clients` are the fleet's, so that both share the API limit. `worker` touches the stores.
+    """
+
+    def __init__(self, context: RotationContext, clients: Clients, worker: CopyWorker) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._clients = clients
+        self._worker = worker
+        self._visits = Visits(context, worker, self._fresh_waits)
+        self._config: Config | None = None
+        self._queue = CopyQueue()
+        self._kept: tuple[Journal, CopyQueue] | None = None
+        self._looked_at = float("-inf")
+        self._again: set[str] = set()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def began(self, order: Order) -> None:
+        """A rotation begins: its node is busy from now on, as the slots tell."""
+
+    async def ended(self, order: Order, outcome: Outcome) -> None:
+        """A rotation ended: what it made is copied next, if it is good."""
+        server = self._config.servers.get(order.server.name) if self._config else None
+        if server is not None and outcome.created is not None and outcome.created.successful:
+            self._ask(server, fresh=True)
+
+    def follow(self, config: Config) -> None:
+        """Obey a configuration; what is new in it is looked at."""
+        before, self._config = self._config, config
+        wanted = {server.name: server.policy.copies for server in config.servers.values() if server.policy.copies}
+        self._queue = self._queue.following(wanted)
+        for name in wanted:
+            old = before.servers.get(name) if before else None
+            new = config.servers[name]
+            stores = [
+                one for one in new.policy.copies if before is None or before.stores.get(one) != config.stores[one]
+            ]
+            if old != new or stores:
+                self._ask(new, fresh=False)
+        self._changed.set()
+        if wanted and self._task is None:
+            self._task = asyncio.create_task(self._run(), name="copying")
+
+    async def stop(self) -> None:
+        """Leave what is being copied: the process clears up what it began, and the queue has the rest."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._worker.close()
+
+    @property
+    def queue(self) -> CopyQueue:
+        """What waits now."""
+        return self._queue
+
+    def _ask(self, server: ServerConfig, *, fresh: bool) -> None:
+        self._queue = self._queue.asked(server.name, server.policy.copies, self._clock.now(), fresh=fresh)
+        self._again.add(server.name)
+        self._changed.set()
+
+    def _fresh_waits(self) -> bool:
+        """Whether a server has a new backup that was not copied yet."""
+        visit = self._queue.next_visit(self._clock.now())
+        return visit is not None and visit.fresh
+
+    async def _run(self) -> None:
+        """Copy until cancelled; a bug ends only its own visit."""
+        while True:
+            try:
+                await self._step()
+            except Exception:  # invariant 12
+                log.exception("bug")
+                await self._clock.sleep(GLANCE_SECONDS)
+
+    async def _step(self) -> None:
+        """Make one visit, or wait for the next."""
+        await self._recall()
+        self._look_daily()
+        await self._keep()
+        visit = self._queue.next_visit(self._clock.now())
+        if visit is None:
+            await self._worker.close()
+            await self._rest()
+        else:
+            await self._make(visit)
+
+    async def _recall(self) -> None:
+        """Read what the journal holds, once, and again if another journal was opened."""
+        journal = self._context.journal
+        if self._kept is not None and self._kept[0] is journal:
+            return
+        try:
+            known = await journal.copy_queue()
+        except StateError as error:
+            log.warning("copy_queue_not_read", text=error.text)
+            known = CopyQueue()
+        if self._kept is None:
+            self._queue = self._queue.recalling(known)
+        self._kept = (journal, known)
+
+    async def _keep(self) -> None:
+        """Keep the queue in the journal, as far as it changed."""
+        if self._kept is None or self._kept[1] == self._queue:
+            return
+        journal, before = self._kept
+        now = self._queue
+        try:
+            await journal.requeue_copies(before, now)
+        except StateError as error:
+            log.warning("copy_queue_not_written", text=error.text)
+        else:
+            self._kept = (journal, now)
+
+    def _look_daily(self) -> None:
+        """Once a day let every server line up, whatever is known of it."""
+        now = self._clock.monotonic()
+        if self._config is not None and now - self._looked_at >= DAY_SECONDS:
+            self._looked_at = now
+            for server in self._config.servers.values():
+                if server.policy.copies:
+                    self._ask(server, fresh=False)
+
+    async def _rest(self) -> None:
+        """Wait until something is asked for, or may be due."""
+        self._changed.clear()
+        now = self._clock.now()
+        due = self._queue.next_at(now)
+        seconds = min(GLANCE_SECONDS, max(0.0, (due - now).total_seconds())) if due else GLANCE_SECONDS
+        waits = [asyncio.create_task(self._clock.sleep(seconds)), asyncio.create_task(self._changed.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    async def _make(self, visit: Visit) -> None:
+        """Visit a server, and line up again what is left of it."""
+        config = self._config
+        server = config.servers.get(visit.server) if config else None
+        if config is None or server is None:  # a reload removed it
+            self._queue = self._queue.done(visit.server, visit.stores)
+            return
+        stores = {name: config.stores[name] for name in visit.stores}
+        client = self._clients.lend(server.panel)
+        self._again.discard(server.name)
+        try:
+            ended = await self._visits.visit(server, stores, client, patient=not self._is_overdue(visit))
+        except BackupdError as error:
+            log.warning("copying_failed", server=server.name, code=error.code, text=error.text, hint=error.hint)
+            ended = Ended(failed=dict.fromkeys(stores, error.text))
+        except Exception:  # invariant 12; the row would otherwise come next again at once
+            log.exception("bug", server=server.name)
+            ended = Ended(failed=dict.fromkeys(stores, "a bug of ours ended it"))
+        finally:
+            self._clients.give_back(client)
+        self._line_up(server.name, stores, ended)
+
+    def _is_overdue(self, visit: Visit) -> bool:
+        """Whether the server has waited so long that its node's rotations are not waited for any more."""
+        since = min(self._queue.waiting[visit.server, store].since for store in visit.stores)
+        return self._clock.now() - since > NODE_PATIENCE
+
+    def _line_up(self, server: str, stores: Mapping[str, object], ended: Ended) -> None:
+        """Note in the queue how a visit ended."""
+        now, queue = self._clock.now(), self._queue
+        if ended.busy:
+            self._queue = queue.postponed(server, stores, now + NODE_PAUSE)
+            return
+        for store in stores:
+            trouble = ended.troubles.get(store)
+            if trouble is not None:
+                queue = self._in_trouble(queue, server, store, trouble, now)
+                continue
+            if store in queue.troubles:
+                log.info("store_recovered", store=store)
+            queue = queue.store_worked(store)
+            if server in self._again:  # there is a newer backup than the visit saw
+                continue
+            if store in ended.failed:
+                queue = queue.failed(server, [store], now, ended.failed[store])
+            elif store in ended.left:
+                queue = queue.left(server, [store], now)
+            else:
+                queue = queue.done(server, [store])
+        self._queue = queue
+
+    def _in_trouble(self, queue: CopyQueue, server: str, store: str, text: str, now: datetime) -> CopyQueue:
+        if store not in queue.troubles:
+            log.warning("store_trouble", store=store, server=server, text=text)
+        return queue.store_failed(store, server, now, text)

@@ -1,0 +1,242 @@
+"""One server's turn: look at its panel and its stores, copy what they want, prune them.
+
+What must hold: the server's lock of copies is held throughout; a store in trouble drops out, and the others go on
+(invariant 16); nothing is downloaded from a node that makes a backup of ours, or is waited for by one.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from daemon.config.values import ServerConfig, StoreConfig
+from daemon.copies.alone import alone
+from daemon.copies.errors import WorkerError
+from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, WantedCopy
+from daemon.core.model import Backup
+from daemon.core.units import format_size
+from daemon.errors import StateError
+from daemon.log import get_logger
+from daemon.panel.client import PanelClient
+from daemon.rotation.preview import preview
+from daemon.rotation.run import RotationContext
+from daemon.state import CopyEvent, CopyRecord, ShelfRecord
+
+log = get_logger()
+
+SEEN_SECONDS = 3600.0
+"""So long copies are made by one listing; then the server lines up again, and is looked at anew."""
+
+PRUNED_SECONDS = 86_400.0
+"""A store is pruned of a server's copies after each new one, and at least so often."""
+
+
+@dataclass
+class Ended:
+    """How a visit ended, by store. A store that is named in none of these has all that it wants.
+
+    `troubles` are stores that cannot be used, `failed` copies that failed for another reason, and `left` stores for
+    which older backups are left. `busy` says that the node makes backups, so that nothing was done.
+    """
+
+    troubles: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+    busy: bool = False
+
+
+class Visits:
+    """Visits servers, one after the other. `yields` says whether another server has a new backup that should go first.
+
+    With `patient` a visit is put off while the server's node makes backups.
+    """
+
+    def __init__(self, context: RotationContext, worker: CopyWorker, yields: Callable[[], bool]) -> None:
+        self.context = context
+        self.worker = worker
+        self.yields = yields
+        self._nodes: dict[str, str] = {}
+        self.pruned_at: dict[tuple[str, str], float] = {}
+
+    async def visit(
+        self, config: ServerConfig, stores: Mapping[str, StoreConfig], client: PanelClient, *, patient: bool
+    ) -> Ended:
+        """Fill and prune these stores; raises PanelError, StateError and CopyError where nothing could be done."""
+        known = self._nodes.get(config.name)
+        if patient and known is not None and self._busy(config, known):
+            return Ended(busy=True)
+        context = self.context
+        seen = await preview(config, client, context.journal, context.clock)
+        node = self._nodes[config.name] = seen.server.node
+        if patient and self._busy(config, node):
+            return Ended(busy=True)
+        async with alone(context.engine.locks, seen.server.uuid):
+            records = [
+                one
+                for one in await self._remembered(config.panel.name, seen.server.uuid)
+                if one.holding.store in stores
+            ]
+            installation = await context.engine.catalogue.installation()
+            job = Job(config, seen.server, seen.listing, seen.plan.verdicts, dict(stores), tuple(records), installation)
+            turn = _Turn(self, job, client, Ended(), context.clock.monotonic() + SEEN_SECONDS)
+            await turn.take(seen.accepted, patient=patient)
+        return turn.ended
+
+    def _busy(self, config: ServerConfig, node: str) -> bool:
+        return self.context.slots.busy(config.panel.name, node)
+
+    async def _remembered(self, panel: str, server_uuid: str) -> list[ShelfRecord]:
+        """What the catalogue holds of the server; nothing if it cannot be read, since it is a cache."""
+        try:
+            return await self.context.engine.catalogue.shelves(panel, server_uuid)
+        except StateError:
+            return []
+
+    def is_pruned(self, server: str, store: str) -> bool:
+        """Return whether the store was pruned of the server's copies within the last day."""
+        at = self.pruned_at.get((server, store))
+        return at is not None and self.context.clock.monotonic() - at < PRUNED_SECONDS
+
+
+@dataclass
+class _Turn:
+    """One visit under way."""
+
+    visits: Visits
+    job: Job
+    client: PanelClient
+    ended: Ended
+    until: float
+
+    @property
+    def _server(self) -> str:
+        return self.job.config.name
+
+    async def take(self, accepted: frozenset[str], *, patient: bool) -> None:
+        """Look, copy, prune."""
+        looked = await self.visits.worker.look(self.job)
+        await self._remember(looked.remembered)
+        self._drop(looked.troubles)
+        for store, failure in looked.problems:
+            log.warning("copies_problem", server=self._server, store=store, text=failure.text, hint=failure.hint)
+        copied = await self._copy_all(looked.wanted, patient=patient)
+        for store in self.job.stores:
+            if store not in self.ended.troubles and (store in copied or not self.visits.is_pruned(self._server, store)):
+                await self._prune(store, accepted)
+
+    async def _copy_all(self, wanted: Iterable[WantedCopy], *, patient: bool) -> set[str]:
+        """Copy what is wanted, the newest first, until others should go first; return the stores that got a copy."""
+        copied: set[str] = set()
+        for number, one in enumerate(wanted):
+            stores = [store for store in one.stores if store not in self.ended.troubles]
+            if number and self._is_over(patient=patient):
+                self.ended.left.update(stores)
+            elif stores:
+                copied.update(await self._copy(one.backup, stores))
+        return copied
+
+    def _is_over(self, *, patient: bool) -> bool:
+        """Whether the rest is left for another visit."""
+        context, server = self.visits.context, self.job.config
+        busy = patient and context.slots.busy(server.panel.name, self.job.server.node)
+        return busy or self.visits.yields() or context.clock.monotonic() >= self.until
+
+    async def _copy(self, uuid: str, stores: Collection[str]) -> set[str]:
+        """Copy one backup; return the stores that have it now."""
+        context = self.visits.context
+        backup = next(one for one in self.job.listing.backups if one.uuid == uuid)
+        job = replace(self.job, stores={store: self.job.stores[store] for store in stores})
+        began = context.clock.monotonic()
+        log.info("copy_begun", server=self._server, backup=backup.name, stores=list(stores), bytes=backup.bytes)
+        try:
+            result = await self.visits.worker.copy(
+                job, uuid, lambda: self.client.download_link(job.config.id, uuid), _Told(self._server, backup)
+            )
+        except WorkerError as error:
+            failure = Failure.of(error)
+            await self._tell(backup, [CopyDone(store, None, failure) for store in stores], 0.0)
+            raise
+        await self._remember(result.remembered)
+        await self._tell(backup, result.copies, context.clock.monotonic() - began)
+        self._drop(result.troubles)
+        for one in result.copies:
+            if one.failure is not None and one.store not in self.ended.troubles:
+                self.ended.failed[one.store] = one.failure.text
+        return {one.store for one in result.copies if one.failure is None}
+
+    async def _tell(self, backup: Backup, copies: Iterable[CopyDone], seconds: float) -> None:
+        """Say in the log and the journal what came of a backup's copies."""
+        records = []
+        for one in copies:
+            about = {"server": self._server, "store": one.store, "backup": backup.name}
+            if (failure := one.failure) is None:
+                log.info("copy_made", **about, bytes=one.bytes, seconds=round(seconds, 3))
+                record = self._record(CopyEvent.MADE, one.store)
+            else:
+                log.warning("copy_failed", **about, code=failure.code, text=failure.text, hint=failure.hint)
+                record = self._record(CopyEvent.FAILED, one.store, failure.text)
+            records.append(replace(record, backup_uuid=backup.uuid, backup=backup.name, bytes=one.bytes))
+        await self._journal(records)
+
+    async def _prune(self, store: str, accepted: frozenset[str]) -> None:
+        """Let the store's own rules delete from it."""
+        visits = self.visits
+        result = await visits.worker.prune(self.job, store, accepted)
+        await self._remember(result.remembered)
+        await self._journal([self._pruned(store, one) for one in result.deleted])
+        if result.refused:
+            log.warning("copies_not_pruned", server=self._server, store=store, text=result.refused)
+        if result.failure is None:
+            visits.pruned_at[self._server, store] = visits.context.clock.monotonic()
+        elif result.trouble:
+            self._drop({store: result.failure})
+        else:
+            self.ended.failed[store] = result.failure.text
+            log.warning("copies_not_pruned", server=self._server, store=store, text=result.failure.text)
+
+    def _pruned(self, store: str, one: Pruned) -> CopyRecord:
+        log.info("copy_pruned", server=self._server, store=store, backup=one.name, reason=one.text)
+        about = self._record(CopyEvent.PRUNED, store, one.text)
+        return replace(about, backup_uuid=one.backup, backup=one.name, bytes=one.bytes)
+
+    def _record(self, event: CopyEvent, store: str, text: str = "") -> CopyRecord:
+        """Return what the journal keeps, without the backup that it is about."""
+        now = self.visits.context.clock.now()
+        return CopyRecord(event, now, self._server, self.job.server.uuid, store, text=text)
+
+    def _drop(self, troubles: Mapping[str, Failure]) -> None:
+        """Let these stores drop out of the visit."""
+        self.ended.troubles.update({store: failure.text for store, failure in troubles.items()})
+
+    async def _remember(self, seen: Collection[ShelfRecord]) -> None:
+        """Keep in the catalogue what was seen; the copies do not wait for it, since it is a cache."""
+        stores = {one.holding.store for one in seen}
+        others = tuple(one for one in self.job.remembered if one.holding.store not in stores)
+        self.job = replace(self.job, remembered=(*others, *seen))
+        try:
+            for one in seen:
+                await self.visits.context.engine.catalogue.remember(one)
+        except StateError as error:
+            log.warning("catalogue_not_written", server=self._server, text=error.text)
+
+    async def _journal(self, records: Collection[CopyRecord]) -> None:
+        """Keep in the journal what became of copies; that is history, and holds nothing up."""
+        if not records:
+            return
+        try:
+            await self.visits.context.journal.record_copies(records)
+        except StateError as error:
+            log.warning("copies_not_journalled", server=self._server, text=error.text)
+
+
+class _Told:
+    """A transfer's progress, for the log."""
+
+    def __init__(self, server: str, backup: Backup) -> None:
+        self._server, self._backup = server, backup
+
+    def moved(self, size: int) -> None:
+        """Say how far it is."""
+        log.debug("copy_moved", server=self._server, backup=self._backup.name, moved=format_size(size))
+
+    def said(self, text: str) -> None:
+        """Say what happened."""
+        log.info("copy_transfer", server=self._server, backup=self._backup.name, text=text)

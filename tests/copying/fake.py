@@ -1,0 +1,87 @@
+"""Stores in memory, and a worker that fills them without a process: what a store wants is decided by the core."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from daemon.copies.errors import WorkerError
+from daemon.copies.jobs import CopyDone, CopyResult, Failure, GiveLink, Job, LookResult, Pruned, PruneResult, WantedCopy
+from daemon.core.copies_wanted import choices, wanted
+from daemon.core.model import Backup
+from daemon.errors import ProblemCode
+from daemon.transfer.receive import ProgressListener
+
+DOWN = Failure(ProblemCode.STORE_UNREACHABLE, "nobody answers")
+
+
+@dataclass
+class FakeWorker:
+    """A CopyWorker. `held` is what each store has, by store and server; `down` are those in trouble.
+
+    `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
+    downloaded; with `dies` the next copy ends the worker.
+    """
+
+    held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    does: list[str] = field(default_factory=list)
+    works: bool = False
+    dies: bool = False
+    meanwhile: Callable[[], None] = lambda: None
+
+    def has(self, store: str, server: str = "survival") -> list[str]:
+        """When the backups of a server were made that a store has, as day and HH:MM, oldest first."""
+        return sorted(f"{one.created_at:%d %H:%M}" for one in self.held.get((store, server), {}).values())
+
+    async def look(self, job: Job) -> LookResult:
+        """What the stores want."""
+        self._did(f"look {job.config.name} {' '.join(job.stores)}")
+        policy, now = job.config.policy.retention, job.listing.taken_at
+        chosen = {
+            name: choices(job.verdicts, self._held(name, job).values(), store.rules, policy, now=now)
+            for name, store in job.stores.items()
+            if name not in self.down
+        }
+        return LookResult(
+            tuple(WantedCopy(one.backup.uuid, one.stores) for one in wanted(chosen)),
+            {name: DOWN for name in job.stores if name in self.down},
+        )
+
+    async def copy(self, job: Job, backup: str, link: GiveLink, _listener: ProgressListener) -> CopyResult:
+        """Ask for the link, and have it."""
+        found = next(one for one in job.listing.backups if one.uuid == backup)
+        self._did(f"copy {job.config.name} {found.created_at:%d %H:%M} {' '.join(job.stores)}")
+        await link()
+        self.meanwhile()
+        if self.dies:
+            self.dies = False
+            raise WorkerError("the process that copies was killed by SIGKILL")
+        if backup in self.lost:
+            lost = Failure(ProblemCode.NOT_FOUND, "the node has no such file")
+            return CopyResult(tuple(CopyDone(store, None, lost) for store in job.stores))
+        done = []
+        for store in job.stores:
+            if store in self.down:
+                done.append(CopyDone(store, None, DOWN))
+            else:
+                self._held(store, job)[backup] = found
+                done.append(CopyDone(store, found.bytes))
+        return CopyResult(tuple(done), {name: DOWN for name in job.stores if name in self.down})
+
+    async def prune(self, job: Job, store: str, _accepted: frozenset[str]) -> PruneResult:
+        """Delete the oldest beyond nine."""
+        self._did(f"prune {job.config.name} {store}")
+        held = self._held(store, job)
+        gone = [held.pop(uuid) for uuid in sorted(held, key=lambda uuid: str(held[uuid].created_at))[:-9]]
+        return PruneResult(tuple(Pruned(one.uuid, one.name, one.bytes, "beyond 9 newest") for one in gone))
+
+    async def close(self) -> None:
+        """End."""
+        self.works = False
+
+    def _did(self, words: str) -> None:
+        self.works = True
+        self.does.append(words)
+
+    def _held(self, store: str, job: Job) -> dict[str, Backup]:
+        return self.held.setdefault((store, job.config.name), {})

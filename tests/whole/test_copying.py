@@ -1,0 +1,210 @@
+"""When the daemon copies by itself, over whole days on virtual time; the stores are in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from daemon.config.values import Config
+from daemon.copying import Copying
+from daemon.core.copies_queue import CopyQueue
+from daemon.fleet.fleet import Fleet
+from daemon.rotation.slots import NodeSlots
+from daemon.sandbox.records import Server, Work
+from daemon.state import CopyEvent, CopyRecord
+from daemon.state.local.journal import SqliteJournal
+from tests.copying.fake import FakeWorker
+from tests.whole.fleet import Daemons, at, until
+
+pytestmark = pytest.mark.anyio
+
+STORES = '[stores.nas]\nurl = "file:///nas"\n[stores.usb]\nurl = "file:///usb"'
+
+
+@dataclass
+class Copies:
+    """Daemons that copy, one after the other, to the same stores."""
+
+    daemons: Daemons
+    worker: FakeWorker
+
+    def configure(self, *stores: str, **options: Any) -> Config:
+        """Both servers are copied to these stores."""
+        policy: dict[str, Any] = {"schedule": "0 5 * * *", "keep": {"last": 9}, "copies": list(stores)}
+        return self.daemons.configure(tables=STORES, **policy | options)
+
+    @asynccontextmanager
+    async def running(self, config: Config) -> AsyncIterator[tuple[Fleet, Copying]]:
+        """A daemon that copies, killed at the end: nothing is written any more."""
+        async with self.daemons.running(config) as fleet:
+            copying = Copying(fleet._tools, fleet.clients, self.worker)
+            fleet.listen(copying)
+            copying.follow(config)
+            yield fleet, copying
+            await copying.stop()
+
+    async def until(self, day: int, hour: int, minute: int = 0) -> None:
+        """Let the time pass."""
+        await until(self.daemons.clock, at(day, hour, minute))
+
+    def journal(self) -> tuple[CopyQueue, list[CopyRecord]]:
+        """What the journal has: the queue, and what became of copies, oldest first."""
+        with SqliteJournal.open(self.daemons.folder / "state") as journal:
+            return journal.copy_queue(), list(reversed(journal.copy_records()))
+
+
+@pytest.fixture
+def copies(daemons: Daemons) -> Copies:
+    """Two servers on one node, which are backed up at 05:00; the day before that is caught up at once, at 03:59."""
+    for server in daemons.world.servers.values():
+        server.work = Work(seconds=60)
+    return Copies(daemons, FakeWorker())
+
+
+async def test_a_good_backup_is_copied_to_all_its_stores_by_one_download(copies: Copies) -> None:
+    """Once its rotation has ended, and the journal tells of each copy."""
+    async with copies.running(copies.configure("nas", "usb")):
+        await copies.until(1, 4, 30)
+    assert [one for one in copies.worker.does if one.startswith("copy survival")] == ["copy survival 01 03:59 nas usb"]
+    assert (copies.worker.has("nas"), copies.worker.has("usb")) == (["01 03:59"], ["01 03:59"])
+    queue, records = copies.journal()
+    assert queue == CopyQueue()
+    assert {(one.event, one.server, one.store) for one in records} == {
+        (CopyEvent.MADE, server, store) for server in ("survival", "creative") for store in ("nas", "usb")
+    }
+
+
+async def test_nothing_is_downloaded_from_a_node_that_makes_a_backup(copies: Copies) -> None:
+    """The two servers share it: the first is copied when the second's rotation has given its place back."""
+    config = copies.configure("nas")
+    async with copies.running(config) as (fleet, _):
+        slots: NodeSlots = fleet._tools.slots
+        busy: list[bool] = []
+        copies.worker.meanwhile = lambda: busy.append(slots.busy("main", "node-1") or bool(fleet.running()))
+        await copies.until(1, 6)
+    assert busy == [False] * 4
+
+
+async def test_the_process_runs_only_while_there_is_work(copies: Copies) -> None:
+    """A daemon at rest has no second process."""
+    async with copies.running(copies.configure("nas")):
+        await copies.until(1, 5)
+        assert copies.worker.does
+        assert not copies.worker.works
+
+
+async def test_a_store_that_was_down_for_days_catches_up(copies: Copies) -> None:
+    """The newest first; meanwhile the other store gets its copies, and the one in trouble is asked now and then."""
+    copies.worker.down = {"usb"}
+    async with copies.running(copies.configure("nas", "usb")) as (_, copying):
+        await copies.until(3, 12)
+        assert copies.worker.has("nas") == ["01 03:59", "01 05:00", "02 05:00", "03 05:00"]
+        assert copying.queue.troubles["usb"].text == "nobody answers"
+        asked = sum("usb" in one for one in copies.worker.does)
+        assert asked < 24 * 3  # not each server anew, and less than twice an hour
+        copies.worker.down, copies.worker.does = set(), []
+        await copies.until(3, 14)
+        assert copying.queue == CopyQueue()
+    made = [one for one in copies.worker.does if one.startswith("copy survival")]
+    assert made == [f"copy survival {one} usb" for one in ("03 05:00", "02 05:00", "01 05:00", "01 03:59")]
+    assert copies.worker.has("usb", "creative") == copies.worker.has("nas", "creative")
+
+
+async def test_a_kill_loses_nothing_that_waits(copies: Copies) -> None:
+    """The next daemon goes on with the tries of the one before, and copies what that had not."""
+    copies.worker.down = {"nas"}
+    config = copies.configure("nas")
+    async with copies.running(config):
+        await copies.until(1, 4, 5)
+    left, _ = copies.journal()
+    assert set(left.waiting) == {("survival", "nas"), ("creative", "nas")}
+    async with copies.running(config) as (_, copying):
+        await copies.until(1, 4, 6)
+        assert copying.queue.troubles["nas"].since == left.troubles["nas"].since
+        copies.worker.down = set()
+        await copies.until(1, 4, 45)
+    assert copies.worker.has("nas") == ["01 03:59"]
+
+
+async def test_a_new_store_is_filled_with_what_the_panel_has(copies: Copies) -> None:
+    """After the reload that adds it."""
+    async with copies.running(copies.configure("nas")) as (fleet, copying):
+        await copies.until(2, 12)
+        config = copies.configure("nas", "usb")
+        fleet.reload(config)
+        copying.follow(config)
+        await copies.until(2, 13)
+    assert copies.worker.has("usb") == copies.worker.has("nas") == ["01 03:59", "01 05:00", "02 05:00"]
+
+
+async def test_what_a_store_lost_is_copied_again_within_a_day(copies: Copies) -> None:
+    """Each server is looked at daily, whatever is known of it."""
+    async with copies.running(copies.configure("nas", schedule="0 5 1 5 *")):
+        await copies.until(1, 12)
+        copies.worker.held.clear()
+        await copies.until(2, 12)
+    assert copies.worker.has("nas") == ["01 03:59"]
+
+
+async def test_a_file_that_its_node_has_lost_holds_up_no_other_copy(copies: Copies, survival: Server) -> None:
+    """It is asked for less and less, and the newer ones are copied all the same."""
+    async with copies.running(copies.configure("nas")):
+        await copies.until(1, 4, 30)
+        copies.worker.lost = set(survival.backups)
+        copies.worker.held.clear()
+        await copies.until(3, 12)
+    tries = copies.worker.does.count("copy survival 01 03:59 nas")
+    assert 2 < tries < 20
+    assert copies.worker.has("nas") == ["01 05:00", "02 05:00", "03 05:00"]
+
+
+async def test_a_process_that_dies_is_a_failed_try(copies: Copies) -> None:
+    """Told in the journal, and tried again."""
+    copies.worker.dies = True
+    async with copies.running(copies.configure("nas")):
+        await copies.until(1, 4, 45)
+    _, records = copies.journal()
+    failed = next(one for one in records if one.event is CopyEvent.FAILED)
+    assert "SIGKILL" in failed.text
+    assert (copies.worker.has("nas"), copies.worker.has("nas", "creative")) == (["01 03:59"], ["01 04:00"])
+
+
+async def test_a_backup_that_is_made_while_the_server_is_copied_is_copied_next(copies: Copies) -> None:
+    """The visit saw a listing without it."""
+    config = copies.configure("nas", schedule="0 5 1 5 *")
+    async with copies.running(config) as (_, copying):
+
+        def ended() -> None:
+            copies.worker.meanwhile = lambda: None
+            copying._ask(config.servers["survival"], fresh=True)
+            copying._ask(config.servers["creative"], fresh=True)
+
+        copies.worker.meanwhile = ended
+        await copies.until(1, 6)
+    copied = copies.worker.does.index("copy survival 01 03:59 nas")
+    assert "look survival nas" in copies.worker.does[copied:]
+
+
+async def test_a_store_is_pruned_after_each_copy_and_daily(copies: Copies) -> None:
+    """What went is in the journal."""
+    async with copies.running(copies.configure("nas")):
+        await copies.until(12, 12)
+    assert len(copies.worker.has("nas")) == 9
+    _, records = copies.journal()
+    assert [one.text for one in records if one.event is CopyEvent.PRUNED and one.server == "survival"] == [
+        "beyond 9 newest"
+    ] * 4
+
+
+async def test_a_server_that_a_reload_removed_is_not_copied_any_more(copies: Copies) -> None:
+    """Nor is a store that its policy does not name any more."""
+    copies.worker.down = {"nas"}
+    async with copies.running(copies.configure("nas")) as (fleet, copying):
+        await copies.until(1, 5)
+        config = copies.configure()
+        fleet.reload(config)
+        copying.follow(config)
+        await copies.until(1, 6)
+    assert copies.journal()[0] == CopyQueue()
