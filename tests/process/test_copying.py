@@ -1,0 +1,119 @@
+"""The daemon copies by a process of its own: what that leaves when it is stopped or killed, and what it may see."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from daemon.sandbox.records import Server
+from daemon.sandbox.scenes import KEY
+from tests.process.support import Daemon, Panel, command, running, wait_until
+
+SECRET = "a-secret-of-the-store"
+SIZE = 3_000_000
+
+
+@pytest.fixture
+def server(panel: Panel) -> Server:
+    """One server with two small backups and a newer one of 3 MB, which are copied to the folder `nas`."""
+    server = panel.add_server(past=2)
+    panel.world.add_backup(server, "large", size=SIZE)
+    (panel.folder / "nas").mkdir()
+    configure(panel, server)
+    return server
+
+
+def configure(panel: Panel, server: Server, more: str = "") -> None:
+    """The configuration, with more keys of the store as TOML."""
+    store = f'[stores.nas]\nurl = "{(panel.folder / "nas").as_uri()}"\n{more}'
+    panel.configure(server, more=store, copies='["nas"]', scope='"all"', keep="{ last = 9 }")
+
+
+def files(panel: Panel, pattern: str) -> list[str]:
+    """What lies in the store, by its end."""
+    return sorted(path.name for path in (panel.folder / "nas").rglob(pattern) if path.is_file())
+
+
+def children(daemon: Daemon) -> list[int]:
+    """The processes that it started and that run."""
+    told = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+    return [int(pid) for pid in told.read_text().split()] if told.exists() else []
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def assert_nothing_half(panel: Panel) -> None:
+    """A copy that has its manifest is whole."""
+    done = command(panel, "copies", "rescan", "--json")
+    assert done.returncode == 0, done.stderr
+    if files(panel, "*.json"):
+        done = command(panel, "copies", "verify", "--all", "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_good_is_copied_and_the_process_ends(panel: Panel, server: Server) -> None:
+    """The new backup, and those from before. Then the daemon is alone again, and `copies run` finds nothing to do."""
+    with running(panel) as daemon:
+        daemon.wait_for("copy_made", times=4)
+        wait_until(lambda: not children(daemon), "the process ends")
+        daemon.send(signal.SIGTERM)
+        assert daemon.ended() == 0
+    assert len(files(panel, "*.tar.gz")) == len(files(panel, "*.json")) == 4
+    assert json.loads(command(panel, "copies", "run", "--json").stdout)["servers"][0]["copies"] == []
+    assert_nothing_half(panel)
+
+
+def test_nobody_sees_a_secret_in_arguments_or_environment(panel: Panel, server: Server) -> None:
+    """Neither the panel's key nor the store's secret, which the daemon has from its own environment."""
+    bucket = '[stores.off]\nurl = "s3://bucket/games"\nendpoint = "http://127.0.0.1:9"\n'
+    configure(panel, server, 'rate = "100KiB"\n' + bucket)
+    names = {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": SECRET}
+    environ = {f"PTERO_BACKUPD_STORES__OFF__{name}": value for name, value in names.items()}
+    with running(panel, **environ) as daemon:
+        daemon.wait_for("copy_begun")
+        (child,) = children(daemon)
+        seen = b"".join(Path(f"/proc/{child}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    for secret in (KEY, SECRET, "PTERO_BACKUPD"):
+        assert secret.encode() not in seen
+
+
+def test_told_to_stop_it_clears_up_what_it_had_begun(panel: Panel, server: Server) -> None:
+    """Within the drain; the next daemon copies it."""
+    configure(panel, server, 'rate = "400KiB"')
+    with running(panel) as daemon:
+        daemon.wait_for("copy_begun", bytes=SIZE)
+        wait_until(lambda: bool(files(panel, "*.part")), "bytes come")
+        (child,) = children(daemon)
+        daemon.send(signal.SIGTERM)
+        assert daemon.ended() == 0
+    assert not is_running(child)
+    assert files(panel, "*.part") == []
+    assert_nothing_half(panel)
+    configure(panel, server)
+    with running(panel) as daemon:
+        wait_until(lambda: len(files(panel, "*.json")) >= 4, "the rest is copied")
+
+
+@pytest.mark.parametrize("whom", ["the daemon", "the child"])
+def test_a_kill_in_the_middle_of_a_copy_leaves_no_half_copy(panel: Panel, server: Server, whom: str) -> None:
+    """The child never outlives the daemon; the daemon outlives the child, tells of it and goes on."""
+    configure(panel, server, 'rate = "400KiB"')
+    with running(panel) as daemon:
+        daemon.wait_for("copy_begun", bytes=SIZE)
+        wait_until(lambda: bool(files(panel, "*.part")), "bytes come")
+        (child,) = children(daemon)
+        os.kill(daemon.process.pid if whom == "the daemon" else child, signal.SIGKILL)
+        wait_until(lambda: not is_running(child), "the child ends")
+        if whom == "the child":
+            assert "SIGKILL" in daemon.wait_for("copy_failed")["text"]
+            daemon.send(signal.SIGTERM)
+            assert daemon.ended() == 0
+    assert_nothing_half(panel)
