@@ -19,6 +19,7 @@ pipe      messages between the two
 
 __all__ = [
     "age",
+    "alone",
     "errors",
     "fetch",
     "jobs",

@@ -17,7 +17,7 @@ from daemon.errors import BackupdError, StateError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
 from daemon.rotation.outcome import Outcome
-from daemon.rotation.run import Order, RotationContext
+from daemon.rotation.run import RotationContext
 from daemon.state import Journal
 
 log = get_logger()
@@ -35,7 +35,7 @@ NODE_PATIENCE = timedelta(hours=6)
 
 
 class Copying:
-    """The copies of all configured servers; a listener of the fleet.
+    """The copies of all configured servers.
 
     `clients` are the fleet's, so that both share the API limit. `worker` touches the stores.
     """
@@ -54,12 +54,9 @@ class Copying:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def began(self, order: Order) -> None:
-        """A rotation begins: its node is busy from now on, as the slots tell."""
-
-    async def ended(self, order: Order, outcome: Outcome) -> None:
-        """A rotation ended: what it made is copied next, if it is good."""
-        server = self._config.servers.get(order.server.name) if self._config else None
+    def rotated(self, name: str, outcome: Outcome) -> None:
+        """A server's rotation ended: what it made is copied next, if it is good."""
+        server = self._config.servers.get(name) if self._config else None
         if server is not None and outcome.created is not None and outcome.created.successful:
             self._ask(server, fresh=True)
 
@@ -226,4 +223,4 @@ class Copying:
     def _in_trouble(self, queue: CopyQueue, server: str, store: str, text: str, now: datetime) -> CopyQueue:
         if store not in queue.troubles:
             log.warning("store_trouble", store=store, server=server, text=text)
-        return queue.store_failed(store, server, now, text)
+        return queue.store_failed(store, now, text, server=server)

@@ -93,10 +93,10 @@ class CopyQueue:
         """Nothing can be done for the server before that moment, and nobody is to blame."""
         return self._with({place: replace(self.waiting[place], next_at=until) for place in self._known(server, stores)})
 
-    def store_failed(self, store: str, server: str, now: datetime, text: str) -> "CopyQueue":
+    def store_failed(self, store: str, now: datetime, text: str, *, server: str = "") -> "CopyQueue":
         """The store cannot be used: whatever waits for it goes on waiting, and it is asked again later.
 
-        Then another server has its turn: it may be this one's backup that the store does not take.
+        Then another one than this `server` has its turn: it may be its backup that the store does not take.
         """
         known = self.troubles.get(store)
         tries = known.tries + 1 if known else 1

@@ -17,7 +17,7 @@ from daemon import __version__
 from daemon.alerts import Alerts, refuse_unusable
 from daemon.clock import Clock
 from daemon.config.values import Config, keeping
-from daemon.copying import ChildProcess, Copying
+from daemon.copying.entry import DaemonCopies
 from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
@@ -121,7 +121,7 @@ class Service:
         alerts = Alerts(config, tracker)
         open_and_watch = tracker.opening(lambda panel: open_client(panel, self._clock))
         fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts])
-        copying = Copying(context, fleet.clients, ChildProcess())
+        copying = DaemonCopies(context, fleet.clients)
         fleet.listen(copying)
         http = Http(FleetStatus(fleet, tracker))
 
@@ -292,7 +292,7 @@ class Service:
             self._again = False
             self._begin_reload(fleet.config)
 
-    async def _stop(self, fleet: Fleet, copying: Copying) -> None:
+    async def _stop(self, fleet: Fleet, copying: DaemonCopies) -> None:
         """Drain within the bound, or at once after a second signal."""
         self._notifier.stopping(f"stopping; {_under_way(fleet)}")
         self._notifier.extend_timeout(STOP_SECONDS)

@@ -78,21 +78,23 @@ def test_a_failed_copy_is_tried_again_later_and_later() -> None:
 
 def test_a_store_in_trouble_is_asked_once_for_all_its_servers() -> None:
     """The next one is asked only when the pause is over, and the pause grows; other stores are not held up."""
-    queue = asked("survival", "creative", stores=("nas", "offsite")).store_failed("nas", "survival", NOW, "unreachable")
+    queue = asked("survival", "creative", stores=("nas", "offsite")).store_failed(
+        "nas", NOW, "unreachable", server="survival"
+    )
     assert queue.next_visit(NOW) == Visit("survival", ("offsite",), fresh=True)
     queue = queue.done("survival", ["offsite"]).done("creative", ["offsite"])
     assert queue.next_visit(NOW) is None
     then = NOW + STORE_PAUSES.pause(1)
     assert queue.next_at(NOW) == then
     assert queue.next_visit(then) == Visit("creative", ("nas",), fresh=True)
-    again = queue.store_failed("nas", "creative", then, "unreachable")
+    again = queue.store_failed("nas", then, "unreachable", server="creative")
     assert again.troubles["nas"] == StoreTrouble("nas", NOW, 2, then + STORE_PAUSES.pause(2), "unreachable")
     assert again.next_visit(then) is None
 
 
 def test_when_its_trouble_has_passed_all_that_waits_for_the_store_is_due() -> None:
     """The servers were not to blame, so no pause of their own is left."""
-    queue = asked("survival", "creative").store_failed("nas", "survival", NOW, "unreachable").store_worked("nas")
+    queue = asked("survival", "creative").store_failed("nas", NOW, "unreachable", server="survival").store_worked("nas")
     assert queue.troubles == {}
     assert queue.next_visit(NOW + MINUTE) == Visit("creative", ("nas",), fresh=True)
     assert queue.done("creative", ["nas"]).next_visit(NOW + MINUTE) == Visit("survival", ("nas",), fresh=True)
@@ -106,7 +108,7 @@ def test_a_backup_that_a_store_never_takes_holds_up_no_other_server() -> None:
         assert visit is not None
         visited.append(visit.server)
         if visit.server == "poison":
-            queue = queue.store_failed("nas", "poison", now, "too large")
+            queue = queue.store_failed("nas", now, "too large", server="poison")
         else:
             queue = queue.store_worked("nas").done(visit.server, ["nas"])
         now += HOUR
@@ -122,8 +124,10 @@ def test_what_is_put_off_is_not_due_before_that_moment_and_was_not_tried() -> No
 
 def test_a_daemon_goes_on_with_the_queue_of_the_one_before() -> None:
     """Tries, pauses and troubles, of what is still configured; a new backup stays fresh."""
-    before = asked("survival", "gone").failed("survival", ["nas"], NOW, "down").store_failed("nas", "gone", NOW, "x")
-    before = before.asked("usb-only", ["usb"], NOW, fresh=False).store_failed("usb", "usb-only", NOW, "y")
+    before = (
+        asked("survival", "gone").failed("survival", ["nas"], NOW, "down").store_failed("nas", NOW, "x", server="gone")
+    )
+    before = before.asked("usb-only", ["usb"], NOW, fresh=False).store_failed("usb", NOW, "y", server="usb-only")
     now = asked("survival", "new", fresh=False).asked("fresh", ["nas"], NOW, fresh=False)
     recalled = now.recalling(before.asked("fresh", ["nas"], NOW, fresh=True))
     assert set(recalled.waiting) == {("survival", "nas"), ("new", "nas"), ("fresh", "nas")}
@@ -134,7 +138,9 @@ def test_a_daemon_goes_on_with_the_queue_of_the_one_before() -> None:
 
 def test_what_is_not_configured_any_more_is_forgotten() -> None:
     """A server, one of its stores, and a store that nobody uses now."""
-    queue = asked("survival", "gone", stores=("nas", "offsite")).store_failed("offsite", "survival", NOW, "unreachable")
+    queue = asked("survival", "gone", stores=("nas", "offsite")).store_failed(
+        "offsite", NOW, "unreachable", server="survival"
+    )
     followed = queue.following({"survival": ["nas"]})
     assert list(followed.waiting) == [("survival", "nas")]
     assert followed.troubles == {}
@@ -143,7 +149,7 @@ def test_what_is_not_configured_any_more_is_forgotten() -> None:
 
 def test_a_pause_written_by_a_clock_that_was_set_back_since_holds_nothing_up() -> None:
     """No pause is as long, so the moment says nothing by the present clock."""
-    queue = asked("survival").failed("survival", ["nas"], NOW, "").store_failed("nas", "survival", NOW, "")
+    queue = asked("survival").failed("survival", ["nas"], NOW, "").store_failed("nas", NOW, "", server="survival")
     before = NOW - timedelta(days=365)
     assert queue.next_visit(before) is not None
 
@@ -179,6 +185,6 @@ def test_every_server_has_its_turn(data: st.DataObject) -> None:
             elif ended == "failed":
                 queue = queue.failed(visit.server, [store], now, "")
             else:
-                queue = queue.store_failed(store, visit.server, now, "")
+                queue = queue.store_failed(store, now, "", server=visit.server)
         now += MINUTE
     assert left == set()

@@ -75,9 +75,9 @@ def test_nobody_sees_a_secret_in_arguments_or_environment(panel: Panel, server: 
     """Neither the panel's key nor the store's secret, which the daemon has from its own environment."""
     bucket = '[stores.off]\nurl = "s3://bucket/games"\nendpoint = "http://127.0.0.1:9"\n'
     configure(panel, server, 'rate = "100KiB"\n' + bucket)
-    names = {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": SECRET}
-    environ = {f"PTERO_BACKUPD_STORES__OFF__{name}": value for name, value in names.items()}
-    with running(panel, **environ) as daemon:
+    with running(
+        panel, PTERO_BACKUPD_STORES__OFF__ACCESS_KEY_ID="id", PTERO_BACKUPD_STORES__OFF__SECRET_ACCESS_KEY=SECRET
+    ) as daemon:
         daemon.wait_for("copy_begun")
         (child,) = children(daemon)
         seen = b"".join(Path(f"/proc/{child}/{name}").read_bytes() for name in ("cmdline", "environ"))

@@ -372,7 +372,7 @@ async def test_the_queue_of_copies_is_there_as_it_was_last_changed(place: Place)
     then = (
         first.done("creative", ["nas"])
         .failed("survival", ["nas"], AT, "the node is down")
-        .store_failed("offsite", "survival", AT, "unreachable")
+        .store_failed("offsite", AT, "unreachable", server="survival")
     )
     async with place.opened() as (_, journal):
         assert await journal.copy_queue() == empty

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from daemon.config.values import Config
-from daemon.copying import Copying
+from daemon.copying.copying import Copying
+from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.slots import NodeSlots
@@ -40,10 +41,12 @@ class Copies:
         """A daemon that copies, killed at the end: nothing is written any more."""
         async with self.daemons.running(config) as fleet:
             copying = Copying(fleet._tools, fleet.clients, self.worker)
-            fleet.listen(copying)
-            copying.follow(config)
+            entry = DaemonCopies(fleet._tools, fleet.clients)
+            entry._copying = copying
+            fleet.listen(entry)
+            entry.follow(config)
             yield fleet, copying
-            await copying.stop()
+            await entry.stop()
 
     async def until(self, day: int, hour: int, minute: int = 0) -> None:
         """Let the time pass."""
@@ -85,6 +88,18 @@ async def test_nothing_is_downloaded_from_a_node_that_makes_a_backup(copies: Cop
         copies.worker.meanwhile = lambda: busy.append(slots.busy("main", "node-1") or bool(fleet.running()))
         await copies.until(1, 6)
     assert busy == [False] * 4
+
+
+async def test_a_daemon_without_stores_loads_nothing_of_this(copies: Copies) -> None:
+    """Nor does it start a task."""
+    config = copies.configure()
+    async with copies.daemons.running(config) as fleet:
+        entry = DaemonCopies(fleet._tools, fleet.clients)
+        fleet.listen(entry)
+        entry.follow(config)
+        await copies.until(1, 6)
+        assert entry._copying is None
+        await entry.stop()
 
 
 async def test_the_process_runs_only_while_there_is_work(copies: Copies) -> None:
