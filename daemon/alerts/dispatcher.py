@@ -13,7 +13,8 @@ from datetime import datetime
 
 from daemon.alerts import memory, message
 from daemon.alerts.assess import report_of
-from daemon.alerts.message import Message, Ping
+from daemon.alerts.copies import about_copies, about_store, key_of
+from daemon.alerts.message import STORES, Message, Ping
 from daemon.alerts.receivers import Receiver
 from daemon.alerts.sender import Sender
 from daemon.config.values import AlertConfig, Config, ServerConfig
@@ -23,6 +24,7 @@ from daemon.log import get_logger
 from daemon.rotation.outcome import Outcome, Result
 from daemon.rotation.run import Order
 from daemon.state import Journal
+from daemon.status.history import ServerHistory
 from daemon.status.tracker import StatusTracker
 
 log = get_logger()
@@ -113,7 +115,8 @@ class Alerts:
         """Write all that is known; that the journal failed was logged at the time."""
         async with self._writing:
             waiting = [(name, one) for name, receiver in self._receivers.items() for one in receiver.waiting]
-            known = {name: (self._states[name], self._tracker.at_hand(name)) for name in self._servers}
+            stores = self._states.keys() & {key_of(store) for store in self._config.stores}
+            known = {name: (self._states[name], self._standing(name)) for name in (*self._servers, *stores)}
             with suppress(StateError):
                 await memory.remember(journal, known, waiting, self._clock.now(), whole=True)
                 self._behind = False
@@ -131,6 +134,7 @@ class Alerts:
         for receiver in self._receivers.values():
             receiver.follow(servers.values())
         gone, self._servers = self._servers.keys() - servers.keys(), servers
+        gone |= {one for one in self._states if one.startswith(STORES)} - {key_of(store) for store in config.stores}
         new = {name: AlertState() for name in servers if name not in self._states}
         self._later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
 
@@ -228,8 +232,10 @@ class Alerts:
                 await self._agree()
                 for number, server in enumerate(list(self._servers.values()), 1):
                     await self._look_at(server, self._clock.now())
+                    await self._look_at_copies(server)
                     if number % SLICE == 0:
                         await self._clock.sleep(0)
+                await self._look_at_stores()
             except Exception:
                 log.exception("overdue_bug")
 
@@ -251,6 +257,24 @@ class Alerts:
             return  # a rotation ended meanwhile, or the configuration changed: the next look tells
         messages = [message.of_time(piece, server, before, due, now) for piece in news if piece.event is not Event.DONE]
         await self._remember({name: state}, self._who(server), messages)
+
+    async def _look_at_copies(self, server: ServerConfig) -> None:
+        """Alert if a store has lacked a copy of the server for too long."""
+        copies = await self._tracker.copies_of(server.name) if server.policy.copies else ()
+        if not copies or self._servers.get(server.name) is not server:
+            return
+        known, history = self._states[server.name], self._tracker.at_hand(server.name)
+        state, messages = about_copies(known, server, copies, history, self._clock.now())
+        if state != known:
+            await self._remember({server.name: state}, self._who(server), messages)
+
+    async def _look_at_stores(self) -> None:
+        """Alert if a store is in trouble, and when that has passed."""
+        for store in await self._tracker.copies.stores_now() if self._receivers else ():
+            known = self._states.get(key_of(store.name), AlertState())
+            state, messages = about_store(known, store, self._clock.now())
+            if state != known:
+                await self._remember({key_of(store.name): state}, self._who_of_store(store.name), messages)
 
     async def _remember(
         self, changes: Mapping[str, AlertState], who: Sequence[Receiver], messages: Sequence[Message]
@@ -278,7 +302,7 @@ class Alerts:
         async with self._writing:
             with self._noticing():
                 known = {
-                    name: (self._states[name], self._tracker.at_hand(name)) if name in self._states else None
+                    name: (self._states[name], self._standing(name)) if name in self._states else None
                     for name in changed
                 }
                 await memory.remember(self._journal, known, letters, self._clock.now())
@@ -292,6 +316,15 @@ class Alerts:
         run = self._runs.get(server.name, "")
         for receiver in self._who(server):
             receiver.ping(Ping(step, server, run, text))
+
+    def _standing(self, name: str) -> ServerHistory:
+        """Return how a server stands; of a store nothing of that kind is known."""
+        return self._tracker.at_hand(name) if name in self._servers else ServerHistory.begun(self._clock.now())
+
+    def _who_of_store(self, store: str) -> list[Receiver]:
+        """Return the receivers of alerts on any server that is copied to this store."""
+        servers = [server for server in self._servers.values() if store in server.policy.copies]
+        return list({one.config.name: one for server in servers for one in self._who(server)}.values())
 
     def _who(self, server: ServerConfig) -> list[Receiver]:
         """Return the receivers of alerts on this server."""

@@ -22,8 +22,8 @@ LONGEST_BODY = 64 * 1024  # bytes of alerts in one digest: common servers refuse
 _DISCORD = re.compile(r"(?:\w+\.)?discord(?:app)?\.com")
 _DISCORD_LONGEST = {"content": 2000, "description": 4096, "value": 1024, "footer": 256}  # together below 6,000
 _COLOURS = {
-    **dict.fromkeys((Event.RECOVERED, Event.DONE), 0x2E9E4F),
-    **dict.fromkeys((Event.SUSPICIOUS, Event.OVERDUE, Event.NEW_NORMAL), 0xD9822B),
+    **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.DONE), 0x2E9E4F),
+    **dict.fromkeys((Event.SUSPICIOUS, Event.OVERDUE, Event.UNCOPIED, Event.STORE, Event.NEW_NORMAL), 0xD9822B),
 }
 _RED = 0xC23030
 
@@ -73,6 +73,7 @@ def _message_as_json(message: Message) -> Mapping[str, Any]:
         "text": message.text,
         "hint": message.hint,
         "after": [event.value for event in message.news.after],
+        "stores": list(message.news.stores),
         "last_good_at": _moment(message.good_at),
         "backup": {"uuid": backup.uuid, "name": backup.name, "bytes": backup.bytes} if backup else None,
     }
@@ -95,7 +96,7 @@ def from_json(document: Mapping[str, Any]) -> Message:
     """Return a stored message, with its `done`; raises KeyError, TypeError or ValueError if it is none."""
     good_at, backup = document["last_good_at"], document["backup"]
     return Message(
-        news=Alert(Event(document["event"]), tuple(map(Event, document["after"]))),
+        news=Alert(Event(document["event"]), tuple(map(Event, document["after"])), tuple(document.get("stores", ()))),
         server=document["server"],
         panel=document["panel"],
         policy=document["policy"],
@@ -116,7 +117,8 @@ def as_discord(message: Message | Digest) -> Mapping[str, Any]:
         "timestamp": _moment(message.at),
     }
     if isinstance(message, Message):
-        embed["footer"] = {"text": _cut(f"{message.panel}, policy {message.policy}", "footer")}
+        where = f"{message.panel}, policy {message.policy}" if message.panel else message.about
+        embed["footer"] = {"text": _cut(where, "footer")}
     if message.hint:
         embed["fields"] = [{"name": "What to do", "value": _cut(message.hint, "value")}]
     title = _cut(f"**{message.title}**", "content")

@@ -75,13 +75,21 @@ async def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) 
 
 def _written(known: Known) -> Mapping[str, Any]:
     state, history = known
-    alerts = {"told": sorted(state.alerted), "beside": sorted(state.beside), "backup": state.backup}
+    alerts = {
+        "told": sorted(state.alerted),
+        "beside": sorted(state.beside),
+        "backup": state.backup,
+        "uncopied": sorted(state.uncopied),
+    }
     return {**to_watch(history), **alerts}
 
 
 def _read(written: Mapping[str, Any]) -> AlertState:
     return AlertState(
-        alerted=_events(written["told"]), beside=_events(written.get("beside", ())), backup=written.get("backup")
+        alerted=_events(written["told"]),
+        beside=_events(written.get("beside", ())),
+        backup=written.get("backup"),
+        uncopied=frozenset(map(str, written.get("uncopied", ()))),
     )
 
 

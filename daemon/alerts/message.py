@@ -1,6 +1,6 @@
 """Alerts in words: complete messages, from which each receiver's format is made."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -21,11 +21,18 @@ TITLES = {
     Event.LIMIT: "the backup limit is reached",
     Event.SUSPICIOUS: "the backup is suspicious",
     Event.OVERDUE: "the backup is overdue",
+    Event.UNCOPIED: "a copy is missing",
+    Event.STORE: "the store is in trouble",
     Event.NEW_NORMAL: "smaller backups are the new normal",
+    Event.COPIED: "copied again",
     Event.RECOVERED: "there is a good backup again",
     Event.DONE: "backed up",
 }
 DONE_WITH_TROUBLE = "backed up, and something needs you"
+STORE_WORKS = "the store works again"
+STORES = "stores."
+"""Before the name of a store where a server's would stand: no server is called so."""
+
 NAMED = 10
 """So many servers of a digest are named; more are counted."""
 
@@ -62,7 +69,17 @@ class Message:
     def title(self) -> str:
         """One line that says what it is."""
         trouble = self.done and self.news.event is Event.FAILED
-        return f"{self.server}: {DONE_WITH_TROUBLE if trouble else TITLES[self.news.event]}"
+        return f"{self.about}: {DONE_WITH_TROUBLE if trouble else title_of(self.news)}"
+
+    @property
+    def about(self) -> str:
+        """What it is about: the server's name, or that of a store."""
+        return f"store {self.server.removeprefix(STORES)}" if self.is_of_store else self.server
+
+    @property
+    def is_of_store(self) -> bool:
+        """Whether it is about a store, and about no server."""
+        return self.server.startswith(STORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +102,13 @@ class Digest:
     @property
     def title(self) -> str:
         """One line that says what it is."""
-        servers = len({one.server for one in self.messages})
-        what = TITLES[self.events[0]] if len(self.events) == 1 else f"{len(self.messages)} alerts"
-        return f"{servers} server{'' if servers == 1 else 's'}: {what}"
+        titles = {title_of(one.news) for one in self.messages}
+        what = titles.pop() if len(titles) == 1 else f"{len(self.messages)} alerts"
+        counted = (
+            _counted("server", {one.server for one in self.messages if not one.is_of_store}),
+            _counted("store", {one.server for one in self.messages if one.is_of_store}),
+        )
+        return f"{', '.join(filter(None, counted))}: {what}"
 
     @property
     def text(self) -> str:
@@ -100,9 +121,18 @@ class Digest:
         return f"see {self.page}" if self.page else "look at `ptero-backupd status`"
 
     def _names(self, event: Event) -> str:
-        names = [one.server for one in self.messages if one.news.event is event]
+        names = [one.about for one in self.messages if one.news.event is event]
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         return f"{', '.join(names[:NAMED])}{more}"
+
+
+def title_of(news: Alert) -> str:
+    """Return what an alert says, in a few words."""
+    return STORE_WORKS if news.after == (Event.STORE,) else TITLES[news.event]
+
+
+def _counted(noun: str, names: Collection[str]) -> str:
+    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}" if names else ""
 
 
 @dataclass(frozen=True, slots=True)

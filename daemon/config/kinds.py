@@ -171,7 +171,9 @@ Backfill = Annotated[
     PlainValidator(_backfill),
     WithJsonSchema({"anyOf": [{"enum": ["all", "none"]}, {"type": "integer", "minimum": 1}]}),
 ]
-Events = Annotated[list[Literal["failed", "limit", "suspicious", "overdue", "recovered", "done"]], AsJson]
+Events = Annotated[
+    list[Literal["failed", "limit", "suspicious", "overdue", "uncopied", "store", "recovered", "done"]], AsJson
+]
 Listen = Annotated[str, _read_by(split_listen)]
 Hosts = Annotated[list[Annotated[str, AfterValidator(host_name)]], AsJson]
 

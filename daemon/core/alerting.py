@@ -13,6 +13,9 @@ from daemon.core.calendar import Starts
 
 GRACE = timedelta(minutes=30)
 
+STORE_PATIENCE = timedelta(minutes=15)
+"""A store that is in trouble for less needs no alert: a few tries of a service that restarts."""
+
 
 class Event(StrEnum):
     """What an alert can say of a server."""
@@ -21,7 +24,10 @@ class Event(StrEnum):
     LIMIT = "limit"
     SUSPICIOUS = "suspicious"
     OVERDUE = "overdue"
+    UNCOPIED = "uncopied"
+    STORE = "store"
     NEW_NORMAL = "new_normal"
+    COPIED = "copied"
     RECOVERED = "recovered"
     DONE = "done"
 
@@ -32,12 +38,13 @@ class AlertState:
 
     `alerted` began since the last good backup, and the next one ends them. `beside` began although there was a good
     backup, and go on; if backups then fail to come, that is a trouble of its own. `backup` is the uuid of the last
-    backup that a DONE was sent for.
+    backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for.
     """
 
     alerted: frozenset[Event] = frozenset()
     beside: frozenset[Event] = frozenset()
     backup: str | None = None
+    uncopied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,12 @@ class RotationReport:
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One alert to send. `after` are the troubles alerted before: with RECOVERED and NEW_NORMAL those that have ended,
-    with OVERDUE those that explain why no backup came.
+    with OVERDUE those that explain why no backup came. `stores` are those that it is about.
     """
 
     event: Event
     after: tuple[Event, ...] = ()
+    stores: tuple[str, ...] = ()
 
 
 def reported(state: AlertState, report: RotationReport) -> tuple[AlertState, tuple[Alert, ...]]:
@@ -81,7 +89,7 @@ def reported(state: AlertState, report: RotationReport) -> tuple[AlertState, tup
         if over:
             believed = report.shrunk and Event.SUSPICIOUS in over
             news.append(Alert(Event.NEW_NORMAL if believed else Event.RECOVERED, tuple(sorted(over))))
-        state = AlertState(beside=going_on, backup=state.backup)
+        state = replace(state, alerted=frozenset(), beside=going_on)
     known = state.beside if report.good else state.alerted
     if report.trouble is not None and (report.trouble not in known or report.trouble is Event.SUSPICIOUS):
         known |= {report.trouble}
@@ -111,13 +119,48 @@ def looked(state: AlertState, due: datetime, now: datetime) -> tuple[AlertState,
     return replace(state, alerted=state.alerted | {Event.OVERDUE}), (alert,)
 
 
+def copies_looked(
+    state: AlertState, *, stores: Collection[str], late: Collection[str], copied: Collection[str]
+) -> tuple[AlertState, tuple[Alert, ...]]:
+    """Look at the copies of a server: which of its `stores` have lacked one for too long, and which have the newest.
+
+    A store is alerted once, until it has the newest good backup again; as long as that is not known, nothing has ended.
+    """
+    known = state.uncopied.intersection(stores)
+    new, over = frozenset(late) - known, known.intersection(copied)
+    news = []
+    if over:
+        news.append(Alert(Event.COPIED, (Event.UNCOPIED,), tuple(sorted(over))))
+    if new:
+        news.append(Alert(Event.UNCOPIED, stores=tuple(sorted(new))))
+    return replace(state, uncopied=(known - over) | new), tuple(news)
+
+
+def store_looked(
+    state: AlertState, store: str, trouble_since: datetime | None, now: datetime
+) -> tuple[AlertState, tuple[Alert, ...]]:
+    """Look at a store that is in trouble since that moment, or in none; however often it is tried, it is alerted once.
+
+    `state` is the store's own.
+    """
+    known = Event.STORE in state.alerted
+    if trouble_since is None:
+        return AlertState(), (Alert(Event.RECOVERED, (Event.STORE,), (store,)),) if known else ()
+    if known or now - trouble_since < STORE_PATIENCE:
+        return state, ()
+    return AlertState(frozenset({Event.STORE})), (Alert(Event.STORE, stores=(store,)),)
+
+
 def wanted(news: Alert, events: Collection[Event]) -> bool:
     """Return whether a receiver that asked for these events gets the alert.
 
     RECOVERED goes only to receivers of what has ended, OVERDUE only to those that have not been sent the reason yet.
-    NEW_NORMAL takes the place of RECOVERED, and also goes to receivers of suspicious backups.
+    NEW_NORMAL takes the place of RECOVERED, and also goes to receivers of suspicious backups. COPIED is the
+    RECOVERED of UNCOPIED.
     """
     knows = not set(news.after).isdisjoint(events)
     if news.event is Event.NEW_NORMAL:
         return knows and not {Event.SUSPICIOUS, Event.RECOVERED}.isdisjoint(events)
+    if news.event is Event.COPIED:
+        return knows and Event.RECOVERED in events
     return news.event in events and knows == (news.event is Event.RECOVERED)

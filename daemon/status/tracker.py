@@ -16,6 +16,7 @@ from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import Order, RotationContext
 from daemon.state import Journal, Sample
 from daemon.status import stored
+from daemon.status.copies import CopyStatus
 from daemon.status.copies_tracker import CopiesTracker
 from daemon.status.counts import Counts, Reload
 from daemon.status.history import Began, ServerHistory, after_outcome
@@ -122,6 +123,12 @@ class StatusTracker:
         times = self._timetable.times(server, history.fine_at, now)
         copies = await self.copies.of(server, history, times.interval)
         return status_of(server, history, now, work=self.work(server.name), times=times, copies=copies)
+
+    async def copies_of(self, name: str) -> tuple[CopyStatus, ...]:
+        """How a configured server stands in each of its stores, by what is at hand of its rotations."""
+        server, history = self._servers[name], self.at_hand(name)
+        interval = self._timetable.times(server, history.fine_at, self.clock.now()).interval
+        return await self.copies.of(server, history, interval)
 
     def overdue_at(self, name: str) -> datetime:
         """From when on a configured server is overdue, by what is at hand; it asks the journal nothing."""

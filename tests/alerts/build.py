@@ -33,7 +33,7 @@ BACKUP = Backup(
     completed_at=NOON,
 )
 MADE = Made(BACKUP.uuid, BACKUP.name, BACKUP.bytes)
-TROUBLE = frozenset(Event) - {Event.DONE, Event.NEW_NORMAL}  # the last is not asked for by name
+TROUBLE = frozenset(Event) - {Event.DONE, Event.NEW_NORMAL, Event.COPIED}  # the last two are not asked for by name
 
 
 def server(folder: Path) -> ServerConfig:

@@ -41,6 +41,7 @@ def test_a_webhook_gets_every_key_each_time(tmp_path: Path) -> None:
         "text": "fine",
         "hint": "none",
         "after": ["failed"],
+        "stores": [],
         "last_good_at": "2026-04-01T12:00:00Z",
         "backup": {"uuid": BACKUP.uuid, "name": BACKUP.name, "bytes": 838860800},
     }

@@ -1,5 +1,6 @@
 """When somebody is told: of each trouble once, then of its end, and of what is overdue."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.alerting import GRACE, Alert, AlertState, Event, RotationReport, due_by, looked, reported, wanted
+from daemon.core.alerting import (
+    GRACE,
+    Alert,
+    AlertState,
+    Event,
+    RotationReport,
+    copies_looked,
+    due_by,
+    looked,
+    reported,
+    store_looked,
+    wanted,
+)
 from daemon.core.calendar import Starts, parse_schedule
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -31,7 +44,18 @@ def trouble(event: Event, *, good: bool = False) -> RotationReport:
 
 def test_the_events_are_called_as_the_configuration_calls_them() -> None:
     """Whoever is to be told asks for them by these words."""
-    assert [*Event] == ["failed", "limit", "suspicious", "overdue", "new_normal", "recovered", "done"]
+    assert [*Event] == [
+        "failed",
+        "limit",
+        "suspicious",
+        "overdue",
+        "uncopied",
+        "store",
+        "new_normal",
+        "copied",
+        "recovered",
+        "done",
+    ]
     assert RotationReport() == RotationReport(good=False, trouble=None, excused=False)
 
 
@@ -229,3 +253,57 @@ def test_that_a_trouble_beside_a_told_backup_is_over_is_told() -> None:
     state, _ = reported(AlertState(), RotationReport(good=True, backup="one", trouble=Event.FAILED))
     _, news = reported(state, RotationReport(good=True, backup="one"))
     assert [one.event for one in news] == [Event.RECOVERED, Event.DONE]
+
+
+# Copies --------------------------------------------------------------------------------------------------------------
+
+TWO = ("nas", "offsite")
+
+
+def test_a_missing_copy_is_alerted_once_and_then_its_end() -> None:
+    """However often it is looked at; of each store for itself."""
+    state, news = copies_looked(AlertState(), stores=TWO, late=["nas"], copied=["offsite"])
+    assert news == (Alert(Event.UNCOPIED, stores=("nas",)),)
+    assert copies_looked(state, stores=TWO, late=["nas"], copied=["offsite"]) == (state, ())
+    state, news = copies_looked(state, stores=TWO, late=TWO, copied=[])
+    assert news == (Alert(Event.UNCOPIED, stores=("offsite",)),)
+    state, news = copies_looked(state, stores=TWO, late=["offsite"], copied=["nas"])
+    assert news == (Alert(Event.COPIED, (Event.UNCOPIED,), ("nas",)),)
+    assert state == AlertState(uncopied=frozenset({"offsite"}))
+
+
+def test_a_missing_copy_has_not_come_because_nothing_is_known_of_it() -> None:
+    """Nor because it is not late any more; but a store that is not configured any more is forgotten."""
+    state = AlertState(frozenset({Event.FAILED}), uncopied=frozenset({"nas"}))
+    assert copies_looked(state, stores=TWO, late=[], copied=[]) == (state, ())
+    assert copies_looked(state, stores=["offsite"], late=[], copied=[]) == (replace(state, uncopied=frozenset()), ())
+
+
+def test_a_good_backup_ends_no_missing_copy() -> None:
+    """Only the copy does."""
+    state, _ = reported(AlertState(uncopied=frozenset({"nas"})), RotationReport(good=True, backup="a"))
+    assert state == AlertState(backup="a", uncopied=frozenset({"nas"}))
+
+
+def test_a_store_in_trouble_is_alerted_once_and_then_its_end() -> None:
+    """After a quarter of an hour, and however often it is tried."""
+    since = datetime(2026, 4, 1, tzinfo=UTC)
+    early = since + timedelta(minutes=14, seconds=59)
+    assert store_looked(AlertState(), "nas", since, early) == (AlertState(), ())
+    state, news = store_looked(AlertState(), "nas", since, since + timedelta(minutes=15))
+    assert news == (Alert(Event.STORE, stores=("nas",)),)
+    assert store_looked(state, "nas", since, since + timedelta(days=9)) == (state, ())
+    assert store_looked(state, "nas", None, early) == (
+        AlertState(),
+        (Alert(Event.RECOVERED, (Event.STORE,), ("nas",)),),
+    )
+    assert store_looked(AlertState(), "nas", None, early) == (AlertState(), ())
+
+
+@pytest.mark.parametrize(
+    ("events", "hears"),
+    [({"uncopied", "recovered"}, True), ({"uncopied"}, False), ({"recovered"}, False), ({"store", "recovered"}, False)],
+)
+def test_that_it_is_copied_again_hears_who_heard_that_it_was_not(events: set[str], hears: bool) -> None:
+    """As with any other end."""
+    assert wanted(Alert(Event.COPIED, (Event.UNCOPIED,), ("nas",)), set(map(Event, events))) is hears

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.process import Daemon, Process
     from tests.simulation.run import Simulation
 
-GOOD_NEWS = {"new_normal", "recovered", "done"}
+GOOD_NEWS = {"new_normal", "copied", "recovered", "done"}
 GRACE = 1800.0
 KILLED_WITHIN = timedelta(minutes=1)
 """Until a daemon that is killed between two of its listeners may have dated what it tells."""

@@ -182,7 +182,7 @@ class Operator:
             'url = "https://panel.example.com"',
             "[alerts.ops]",
             'type = "webhook"',
-            'events = ["failed", "limit", "suspicious", "overdue", "recovered", "done"]',
+            'events = ["failed", "limit", "suspicious", "overdue", "uncopied", "store", "recovered", "done"]',
             "[alerts.alive]",
             'type = "ping"',
         ]

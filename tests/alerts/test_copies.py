@@ -1,0 +1,184 @@
+"""Alerts about copies: what is missing in a store, and a store that is in trouble."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from daemon.alerts import Alerts
+from daemon.alerts.copies import about_copies
+from daemon.alerts.sender import Sender
+from daemon.config.values import Config
+from daemon.core.alerting import AlertState
+from daemon.core.copied import RULE
+from daemon.core.copies_queue import CopyQueue
+from daemon.core.copies_state import CopyState
+from daemon.core.model import Action, Reason
+from daemon.state import Holding, ShelfRecord
+from daemon.state.local.journal import SqliteJournal
+from daemon.status.copies import CopyStatus
+from daemon.status.history import Good, ServerHistory
+from daemon.status.snapshot import Snapshot
+from daemon.status.tracker import StatusTracker
+from tests.alerts.build import alert, tracking
+from tests.virtual import BACKEND, VirtualClock
+from tests.web.gallery import DAY, configured, nightly, seen, with_stores
+
+pytestmark = pytest.mark.anyio
+
+HOOK = "https://hooks.example.com/hunter2"
+BEGIN = datetime.fromisoformat("2026-04-16T05:00:00Z")
+HOUR = 3600.0
+UUID = "00000001-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    """An event loop that jumps over every wait."""
+    return BACKEND
+
+
+@dataclass
+class Stage:
+    """One server with two stores, what the daemon remembers, and a receiver."""
+
+    config: Config
+    journal: SqliteJournal
+    clock: VirtualClock
+    queue: CopyQueue = field(default_factory=CopyQueue)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    tracker: StatusTracker = field(init=False)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """A daemon, from its start to its end."""
+        self.tracker = tracking(self.config, self.clock, self.journal)
+        self.backed_up()
+        alerts = Alerts(self.config, self.tracker, Sender(transport=httpx.MockTransport(self._answer)))
+        await alerts.start()
+        yield
+        await alerts.close(1)
+
+    def backed_up(self) -> None:
+        """Let there be a good backup of this hour."""
+        now = self.clock.now()
+        self.tracker.histories["survival"] = replace(ServerHistory.begun(now), good=Good(now))
+
+    def waits(self, queue: CopyQueue) -> None:
+        """Let the journal hold this queue."""
+        self.journal.requeue_copies(self.queue, queue)
+        self.queue = queue
+
+    async def copied(self, store: str, made: datetime) -> None:
+        """Let a store be seen to have a backup of that moment."""
+        holding = Holding(store, "main", UUID, self.clock.now(), 1, 4096, made)
+        await self.tracker.context.engine.catalogue.remember(ShelfRecord(holding, "{}"))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.messages.append(json.loads(request.content))
+        return httpx.Response(204)
+
+    @property
+    def said(self) -> list[str]:
+        """The titles of all messages, in their order."""
+        return [message["title"] for message in self.messages]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """At five in the morning, when all is well."""
+    config = with_stores(configured(tmp_path, ["survival"], timezone="UTC"))
+    return Stage(replace(config, alerts={"ops": alert(HOOK)}), SqliteJournal.memory(), VirtualClock(BEGIN))
+
+
+async def test_a_missing_copy_is_told_once_and_its_end_too(stage: Stage) -> None:
+    """Two intervals after the newest; however often it is looked at, and not again after a restart."""
+    async with stage.running():
+        await stage.copied("nas", BEGIN)
+        await stage.copied("offsite", BEGIN)
+        for _ in range(3):
+            await stage.clock.sleep(24 * HOUR)
+            stage.backed_up()
+            await stage.copied("nas", stage.clock.now())
+            stage.waits(stage.queue.asked("survival", ["offsite"], stage.clock.now(), fresh=True))
+        assert stage.said == ["survival: a copy is missing"]
+    text = stage.messages[0]["text"]
+    assert text.startswith("The newest copy in offsite is of a backup that is 2 d")
+    assert stage.messages[0]["stores"] == ["offsite"]
+    async with stage.running():
+        await stage.copied("offsite", BEGIN)
+        await stage.clock.sleep(HOUR)
+        assert len(stage.said) == 1
+        await stage.copied("nas", stage.clock.now())
+        await stage.copied("offsite", stage.clock.now())
+        await stage.clock.sleep(HOUR)
+    assert stage.said == ["survival: a copy is missing", "survival: copied again"]
+    assert stage.messages[1]["event"] == "copied"
+
+
+async def test_a_store_in_trouble_is_told_once_and_its_end_too(stage: Stage) -> None:
+    """Not at each try, nor again after a restart; and a trouble of a few minutes not at all."""
+    async with stage.running():
+        stage.waits(stage.queue.store_failed("nas", BEGIN, "it is full"))
+        await stage.clock.sleep(600)
+        stage.waits(stage.queue.store_worked("nas"))
+        await stage.clock.sleep(600)
+        assert stage.said == []
+        stage.waits(stage.queue.asked("survival", ["nas"], BEGIN, fresh=True))
+        for _ in range(5):
+            stage.waits(stage.queue.store_failed("nas", stage.clock.now(), "it is full"))
+            await stage.clock.sleep(HOUR)
+        assert stage.said == ["store nas: the store is in trouble"]
+    message = stage.messages[0]
+    assert (message["server"], message["event"], message["stores"]) == ("stores.nas", "store", ["nas"])
+    assert message["text"] == "since 2026-04-16 05:20 UTC: it is full; 1 server waits for it"
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+        assert len(stage.said) == 1
+        stage.waits(stage.queue.store_worked("nas"))
+        await stage.clock.sleep(HOUR)
+    assert stage.said == ["store nas: the store is in trouble", "store nas: the store works again"]
+    assert (stage.messages[1]["event"], stage.messages[1]["after"]) == ("recovered", ["store"])
+
+
+async def test_a_store_that_is_configured_no_more_is_forgotten(stage: Stage) -> None:
+    """Its trouble does not end; nothing is told of it."""
+    async with stage.running():
+        stage.waits(stage.queue.store_failed("nas", BEGIN, "it is full"))
+        await stage.clock.sleep(HOUR)
+    stage.config = replace(stage.config, stores={"offsite": stage.config.stores["offsite"]})
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+    assert stage.said == ["store nas: the store is in trouble"]
+    assert "stores.nas" not in stage.journal.watches()
+
+
+@pytest.mark.parametrize(
+    ("spare", "words"),
+    [
+        (3, "On the panel 1 backup stays until it is copied; the limit of {} is full in about 3 d."),
+        (0, "On the panel 1 backup stays until it is copied; the limit of {} is full now."),
+    ],
+)
+def test_a_missing_copy_that_holds_backups_tells_how_long_there_is_room(stage: Stage, spare: int, words: str) -> None:
+    """In days before the panel's limit is full, as nightly backups fill it."""
+    server = stage.config.servers["survival"]
+    history = seen(server, nightly(server, BEGIN, days=9), BEGIN)
+    assert history.snapshot
+    verdicts = history.snapshot.verdicts
+    held = verdicts[-1]._replace(action=Action.KEEP, reasons=(Reason(RULE, "nas", "not in nas yet"),))
+    limit = len(verdicts) + spare
+    full = replace(history, snapshot=Snapshot.of(BEGIN, UUID, "node", limit, (*verdicts[:-1], held)))
+    late = CopyStatus("nas", CopyState.FAILED, BEGIN - 3 * DAY, 1, 1, BEGIN, None, "it is full", BEGIN)
+    now = BEGIN + timedelta(minutes=1)
+    _, (message,) = about_copies(AlertState(), server, [late], full, now)
+    assert message.text == f"The newest copy in nas is of a backup that is 3 d old: it is full. {words.format(limit)}"
+    elsewhere = replace(late, store="offsite")
+    _, (message,) = about_copies(AlertState(), server, [elsewhere], full, now)
+    assert "limit" not in message.text
