@@ -117,6 +117,7 @@ class ProblemCode(StrEnum):
     NOT_SANE = "not-sane"
     # A store of copies.
     STORE = "store"
+    UNCOPIED = "uncopied"
     STORE_UNREACHABLE = "store-unreachable"
     STORE_TROUBLE = "store-trouble"
     STORE_CUT = "store-cut"

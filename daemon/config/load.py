@@ -26,7 +26,7 @@ from daemon.config.state import state_folder
 from daemon.config.stores import store_configs
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree
-from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig
+from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig, StoreConfig
 from daemon.core.addresses import is_clear
 
 READINGS = 3
@@ -71,7 +71,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
     _refuse_too_little(tree, need_servers=need_servers)
     if tree.problems:
         raise ConfigError(tree.problems)
-    policies = {name: policy_config(name, table) for name, table in policy_tables.items()}
+    policies = {name: policy_config(name, table, stores) for name, table in policy_tables.items()}
     discover = {
         name: discover_config(panel.discover, policies[followed[name]])
         for name, panel in panel_tables.items()
@@ -81,7 +81,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
         state_dir=state_dir,
         panels=MappingProxyType(panels),
         policies=MappingProxyType(policies),
-        servers=MappingProxyType({match.server: _server(match, panels, policies, tree) for match in matches}),
+        servers=MappingProxyType({match.server: _server(match, panels, policies, stores, tree) for match in matches}),
         files=tuple(tree.files),
         warnings=tuple(tree.warnings),
         http=http,
@@ -134,9 +134,13 @@ def _panels(tables: Mapping[str, PanelTable], environ: Mapping[str, str], tree: 
 
 
 def _server(
-    match: Match, panels: Mapping[str, PanelConfig], policies: Mapping[str, PolicyConfig], tree: Tree
+    match: Match,
+    panels: Mapping[str, PanelConfig],
+    policies: Mapping[str, PolicyConfig],
+    stores: Mapping[str, StoreConfig],
+    tree: Tree,
 ) -> ServerConfig:
-    policy = policies[match.policy] if match.own is None else policy_config(match.policy, match.own)
+    policy = policies[match.policy] if match.own is None else policy_config(match.policy, match.own, stores)
     return ServerConfig(match.server, match.id, panels[match.panel], policy, tree.origin(("servers", match.server)))
 
 

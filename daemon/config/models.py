@@ -168,6 +168,16 @@ class PolicyTable(Table):
     node_hold: Duration = Field("1h", description="How long one backup may hold its node's slot.")
     alerts: Names = Field(None, description="Names of the alerts to send; left out: all of them; []: none.")
     copies: StoreNames = Field([], description="The stores that good backups are copied to, by the names of stores.")
+    copy_before_delete: StoreNames = Field(
+        [], description="Those of them that must have a copy of a good backup before it is deleted from the panel."
+    )
+    copy_before_delete_when_full: Literal["refuse", "make-room"] = Field(
+        "refuse",
+        description='At the panel\'s limit: "refuse" the new backup, or "make-room" by an uncopied one.',
+    )
+    copy_before_delete_unverified: Flag = Field(
+        default=False, description="Let a copy count that the panel gave no checksum for."
+    )
 
 
 class ServerIdentity(Table):

@@ -1,15 +1,16 @@
 """A policy's valid table, as the values that the rest of the daemon works with."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from daemon.config.alerts import check_names
 from daemon.config.models import PolicyTable
 from daemon.config.schedule import schedule_of
-from daemon.config.stores import check_store_names, keep_of
+from daemon.config.stores import check_copied_first, check_store_names, keep_of
 from daemon.config.tree import KeyPath, Tree
-from daemon.config.values import PolicyConfig
+from daemon.config.values import PolicyConfig, StoreConfig
 from daemon.core.calendar import Cron, parse_schedule
 from daemon.core.cron_words import steps_beyond
 from daemon.core.ignored import leaves_nothing
@@ -22,8 +23,8 @@ _FIXED_ZONE = re.compile(r"Etc/GMT([+-])([1-9][0-9]?)")
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # how far starts lie apart hardly depends on it
 
 
-def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
-    """Given a policy's valid table, return its values."""
+def policy_config(name: str, table: PolicyTable, stores: Mapping[str, StoreConfig]) -> PolicyConfig:
+    """Given a policy's valid table and all stores, return its values."""
     return PolicyConfig(
         name=name,
         schedule_text=table.schedule,
@@ -41,6 +42,9 @@ def policy_config(name: str, table: PolicyTable) -> PolicyConfig:
         node_hold=parse_duration(table.node_hold),
         alerts=None if table.alerts is None else tuple(table.alerts),
         copies=tuple(dict.fromkeys(table.copies)),
+        copy_before_delete=tuple(stores[store].rules for store in dict.fromkeys(table.copy_before_delete)),
+        uncopied_may_go=table.copy_before_delete_when_full == "make-room",
+        unverified_counts=table.copy_before_delete_unverified,
     )
 
 
@@ -66,6 +70,7 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
         tree.refuse(path, str(error))
     check_names(path, tree)
     check_store_names(path, tree)
+    check_copied_first(path, table, tree)
     written = tree.values[path[0]][path[1]]
     if "timezone" in written and (found := _FIXED_ZONE.fullmatch(table.timezone)):
         offset = f"{'-' if found[1] == '+' else '+'}{found[2]}"

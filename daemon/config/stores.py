@@ -9,9 +9,9 @@ from pydantic import SecretStr
 
 from daemon.config.disk import read_text
 from daemon.config.errors import did_you_mean, shown
-from daemon.config.models import Rules, StoreTable
+from daemon.config.models import PolicyTable, Rules, StoreTable
 from daemon.config.secret import Place, credential_file, find_secret
-from daemon.config.tree import KeyPath, Tree, variable
+from daemon.config.tree import KeyPath, Tree, dotted, variable
 from daemon.config.values import StoreConfig
 from daemon.core.addresses import is_clear
 from daemon.core.copies_wanted import StoreRules
@@ -77,6 +77,24 @@ def check_store_names(path: KeyPath, tree: Tree) -> None:
     for store in tree.values[section][name].get("copies", ()):
         if store not in known and not tree.partly_unread:
             tree.refuse((*path, "copies"), "there is no such store", did_you_mean(store, known), value=shown(store))
+
+
+def check_copied_first(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
+    """Refuse what would let backups wait for a copy that is never made: in a store that is not copied to, or that does
+    not take what was there before its first copy.
+    """
+    named = "copy_before_delete"
+    for store in dict.fromkeys(table.copy_before_delete):
+        if store not in table.copies:
+            known = ", ".join(map(shown, table.copies)) or "none"
+            reason, advice = f"is none of its copies ({known})", f"add {shown(store)} to copies, or leave it out here"
+            tree.refuse((*path, named), reason, advice, value=shown(store))
+            continue
+        backfill = tree.values["stores"].get(store, {}).get("backfill", "all")
+        key = ("stores", store, "backfill")
+        if backfill != "all" and not tree.refused(key):
+            reason = f"{dotted((*path, named))} names this store, so it must take what the panel still has"
+            tree.refuse(key, reason, 'write backfill = "all", or leave it out', value=shown(backfill))
 
 
 def keep_of(table: Rules) -> Keep:

@@ -48,6 +48,8 @@ class PolicyConfig:
     """When to back up, under what name, and what to keep; for a server, with its own keys put in place.
 
     `alerts` are the names of the receivers, None for all. `copies` are the names of the stores that are copied to.
+    Those of `copy_before_delete` must have a good backup before it is deleted. `uncopied_may_go` lets one go without
+    where the panel's limit is reached, and `unverified_counts` lets a copy count that the panel gave no checksum for.
     """
 
     name: str
@@ -66,6 +68,9 @@ class PolicyConfig:
     node_hold: timedelta
     alerts: tuple[str, ...] | None = None
     copies: tuple[str, ...] = ()
+    copy_before_delete: tuple[StoreRules, ...] = ()
+    uncopied_may_go: bool = False
+    unverified_counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ something is tried again; `addresses` tells which addresses are unencrypted.
 
 Of copies, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `copies_wanted` says what to copy,
 `copies_queue` which server comes next, `copies_state` whether one is missing, and `copies_prune` what a store lets go;
-`copied` keeps a backup on the panel until the stores have it.
+`copied` keeps a backup on the panel until the stores have it, and `backlog` says how long there is room for those.
 """
 
 __all__ = [
@@ -18,11 +18,13 @@ __all__ = [
     "adoption",
     "alerting",
     "altered",
+    "backlog",
     "backoff",
     "brake",
     "calendar",
     "choose",
     "clocks",
+    "copied",
     "copies_found",
     "copies_layout",
     "copies_prune",

@@ -30,10 +30,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Everything in a configuration that decides what is deleted."""
+    """Everything in a configuration that decides what is deleted. `stores` must have a good backup before it goes."""
 
     retention: Retention
     ownership: Ownership
+    stores: frozenset[str] = frozenset()
 
     def knowing(self, altered: Mapping[str, Altered]) -> "Applied":
         """Return the same with these names that the panel gave to backups of ours."""

@@ -5,7 +5,7 @@ verdict; failed backups, and those whose deletion was left half done, wait for n
 no file.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -24,13 +24,15 @@ class Copied:
 
     `copies` are the whole copies, as the moment at which each backup was made, by its uuid. `seen_at` is when they were
     last listed (None: never). `refused` are the uuids of backups that the store does not take, by its own `every` and
-    `keep`: for these a newer copy is enough.
+    `keep`: for these a newer copy is enough. The copies of those `unverified` do not count, since the panel gave no
+    checksum that they could be compared with.
     """
 
     store: str
     seen_at: datetime | None = None
     copies: Mapping[str, datetime] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+    unverified: frozenset[str] = frozenset()
 
     def lacks(self, verdict: Verdict, now: datetime) -> Reason | None:
         """Return why this store does not let the backup go; None where it does."""
@@ -39,6 +41,8 @@ class Copied:
         backup = verdict.backup
         if backup.uuid in self.copies:
             return None
+        if backup.uuid in self.unverified:
+            return Reason(RULE, self.store, f"its copy in {self.store} is unverified, since the panel gave no checksum")
         if backup.uuid not in self.refused:
             return Reason(RULE, self.store, f"not in {self.store} yet")
         if any(backup.created_at is not None and made > backup.created_at for made in self.copies.values()):
@@ -46,16 +50,19 @@ class Copied:
         return Reason(RULE, self.store, f"{self.store} takes a newer one instead, and has none yet")
 
 
-def until_copied(verdicts: tuple[Verdict, ...], copied: Collection[Copied], now: datetime) -> tuple[Verdict, ...]:
+def until_copied(verdicts: Sequence[Verdict], copied: Collection[Copied], now: datetime) -> tuple[Verdict, ...]:
     """Given all verdicts, return them with each good backup kept that one of these stores must have first."""
-    return tuple(_until_copied(verdict, copied, now) for verdict in verdicts) if copied else verdicts
+    return tuple(_until_copied(verdict, copied, now) for verdict in verdicts) if copied else tuple(verdicts)
 
 
 def _until_copied(verdict: Verdict, copied: Collection[Copied], now: datetime) -> Verdict:
-    if verdict.action is not Action.DELETE or not verdict.whole:
-        return verdict
-    lacking = tuple(filter(None, (one.lacks(verdict, now) for one in copied)))
+    lacking = () if verdict.action is not Action.DELETE else held_by(verdict, copied, now)
     return verdict._replace(action=Action.KEEP, reasons=(*verdict.reasons, *lacking)) if lacking else verdict
+
+
+def held_by(verdict: Verdict, copied: Collection[Copied], now: datetime) -> tuple[Reason, ...]:
+    """Return why these stores do not let a backup go that is to be deleted; nothing where they do."""
+    return tuple(filter(None, (one.lacks(verdict, now) for one in copied))) if verdict.whole else ()
 
 
 def uncopied(verdict: Verdict) -> tuple[str, ...]:

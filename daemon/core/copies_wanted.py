@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from daemon.core.copied import Copied
+from daemon.core.copies_prune import Copy
 from daemon.core.copies_state import period
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason, Scope, Verdict
@@ -153,11 +154,24 @@ def wanted(by_store: Mapping[str, Iterable[Choice]]) -> tuple[Wanted, ...]:
     return tuple(Wanted(backup, tuple(stores[backup.uuid])) for backup in newest_first)
 
 
-def copied_of(store: str, seen_at: datetime | None, copies: Iterable[Backup], chosen: Iterable[Choice]) -> Copied:
-    """Return what `judge` asks of a store that must have a backup before it is deleted.
+def copied_of(
+    rules: StoreRules,
+    seen_at: datetime | None,
+    copies: Collection[Copy],
+    verdicts: Iterable[Verdict],
+    policy: Retention,
+    *,
+    now: datetime,
+    unverified_counts: bool = False,
+) -> Copied:
+    """Return what `plan` asks of a store that must have a backup before it is deleted.
 
-    `copies` are those that prove enough for that (invariant 13), and `chosen` is what the store made of the listing.
+    `copies` are the whole ones that were seen in it then, by the panel's clock, as `now` is. Those that are not
+    verified count only where the operator said so (invariant 13).
     """
-    made = {copy.uuid: copy.created_at for copy in copies if copy.created_at is not None}
+    chosen = choices(verdicts, [copy.backup for copy in copies], rules, policy, now=now)
     refused = frozenset(choice.backup.uuid for choice in chosen if choice.taken is Taken.REFUSED)
-    return Copied(store, seen_at, made, refused)
+    counted = [copy for copy in copies if copy.verified or unverified_counts]
+    made = {copy.backup.uuid: copy.name.created_at for copy in counted}
+    unverified = frozenset(copy.backup.uuid for copy in copies) - made.keys()
+    return Copied(rules.name, seen_at, made, refused, unverified)

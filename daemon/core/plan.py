@@ -1,7 +1,8 @@
 """The plan: which deletions follow from a judgement, in which order, and when there are to be none.
 
 What must hold: nothing is deleted by a partial listing, or by a clock in doubt; never more than the brake allows; the
-oldest first. The caller deletes one at a time and looks again before each; nothing here does.
+oldest first. What waits for its copies is only taken away from the deletions: the brake counts it when it would first
+go, and not again once it is copied. The caller deletes one at a time and looks again before each; nothing here does.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from datetime import datetime
 
 from daemon.core.brake import Applied, Brake, held_back, is_candidate, named, told_held, too_many
 from daemon.core.copied import RULE as UNCOPIED
-from daemon.core.copied import Copied, uncopied
+from daemon.core.copied import Copied, uncopied, until_copied
 from daemon.core.look import look, spare
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, State, Verdict
 from daemon.core.names import Ownership
@@ -75,18 +76,18 @@ def plan(
     `already_deleted` good ones of this rotation count towards the brake; failed ones do not count. `copied` are the
     stores that must have a good backup before it goes.
     """
-    present = Applied(retention, ownership)
-    seen = _Seen(listing, accepted, asked, copied)
+    now, present = listing.taken_at, Applied(retention, ownership, _names(copied))
+    seen = _Seen(listing, accepted, asked)
     verdicts = seen.judged(present)
     if refusal := _unfit(listing):
-        return Plan(verdicts, (), refusal.text, refusal.code)
+        return Plan(until_copied(verdicts, copied, now), (), refusal.text, refusal.code)
     waiting = seen.held(verdicts, present, brake)
     held = (*waiting, *seen.held_small(present, brake))
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone, already=already_deleted)
     if over is not None:
-        return Plan(verdicts, (), over, ProblemCode.MAX_DELETIONS, held)
+        return Plan(until_copied(verdicts, copied, now), (), over, ProblemCode.MAX_DELETIONS, held)
     instead = {verdict.backup.uuid: verdict for verdict in waiting}
-    verdicts = tuple(instead.get(verdict.backup.uuid, verdict) for verdict in verdicts)
+    verdicts = until_copied([instead.get(verdict.backup.uuid, verdict) for verdict in verdicts], copied, now)
     waits = told_held(held, brake.held_until(listing.taken_at), retention.zone) if held else None
     return Plan(verdicts, _deletions(verdicts), held=held, waits=waits)
 
@@ -125,7 +126,7 @@ def make_room(
     """
     if refusal := _unfit(listing):
         return refusal
-    present, seen = Applied(retention, ownership), _Seen(listing, accepted, asked, copied)
+    present, seen = Applied(retention, ownership, _names(copied)), _Seen(listing, accepted, asked)
     spared, waiting = (seen.spare(present), seen.held_small(present, brake)) if brake.most != 0 else ((), ())
     waits = {verdict.backup.uuid for verdict in waiting}
     free = (verdict for verdict in spared if verdict.backup.uuid not in waits)
@@ -143,8 +144,8 @@ def make_room(
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
     seen = replace(seen, coming=coming)
     good = _room_by_good_ones(seen, present, brake)
-    if isinstance(good, Refusal) and uncopied_may_go:
-        good = _room_by_good_ones(replace(seen, copied=()), present, brake)
+    if not isinstance(good, Refusal):
+        good = _copied_first(good, copied, retention, now, uncopied_may_go=uncopied_may_go)
     if isinstance(good, Refusal):
         return small[0] if small else _told_with(waiting, good, brake.held_until(now), retention)
     return min((*good, *small), key=tried)
@@ -176,8 +177,6 @@ def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Ve
     waiting = [verdict for verdict in held if verdict.state is State.GOOD]
     if waiting:
         return Refusal(ProblemCode.MAX_DELETIONS, told_held(waiting, brake.held_until(now), retention.zone), held)
-    if uncopied_ones := [one for one in candidates if uncopied(one) and one.backup.uuid not in spared]:
-        return _waiting_for_copies(uncopied_ones, retention)
     return _nothing_deletable(replace(seen, coming=None).judged(present))
 
 
@@ -199,14 +198,13 @@ def _shrank_lately(present: Sequence[Verdict]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A listing with what is known of its backups: which an operator accepted, which deletions were asked for, and what
-    the stores hold. A `coming` backup counts as good, whatever its size.
+    """A listing with what is known of its backups: which an operator accepted, and which deletions were asked for. A
+    `coming` backup counts as good, whatever its size.
     """
 
     listing: Listing
     accepted: Collection[str]
     asked: Collection[str]
-    copied: Collection[Copied]
     coming: Backup | None = None
 
     def judged(self, by: Applied) -> tuple[Verdict, ...]:
@@ -221,7 +219,6 @@ class _Seen:
             earlier=self.listing.earlier,
             coming=self.coming,
             complete=self.listing.completeness is Completeness.COMPLETE,
-            copied=self.copied,
         )
 
     def spare(self, by: Applied) -> tuple[Verdict, ...]:
@@ -233,7 +230,12 @@ class _Seen:
     def held(self, verdicts: Sequence[Verdict], present: Applied, brake: Brake) -> tuple[Verdict, ...]:
         """Return what only the present retention deletes, while the operator has known of it for less than a day."""
         before = self._before(present, brake)
-        return () if before is None else self._held_back(verdicts, self.judged(before), present, brake)
+        if before is None:
+            return ()
+        # What they held then is not known any more; each held some.
+        held_then = [Copied(store) for store in before.stores - present.stores]
+        kept_then = until_copied(self.judged(before), held_then, self.listing.taken_at)
+        return self._held_back(verdicts, kept_then, present, brake)
 
     def held_small(self, present: Applied, brake: Brake) -> tuple[Verdict, ...]:
         """Return the suspicious ones that only the present retention lets make room, while the operator has known of it
@@ -292,15 +294,28 @@ def _undated(listing: Listing) -> Refusal | None:
     return Refusal(ProblemCode.CLOCK, f"{listing.doubt}, so nothing is deleted") if listing.doubt else None
 
 
-def _waiting_for_copies(uncopied_ones: Sequence[Verdict], retention: Retention) -> Refusal:
-    """Say which backups would make room if they were copied, and what the stores lack."""
-    oldest = uncopied_ones[-1]
-    lack = "; ".join(reason.text for reason in oldest.reasons if reason.rule == UNCOPIED)
-    names = named([verdict.backup for verdict in reversed(uncopied_ones)], retention.zone)
+def _names(copied: Collection[Copied]) -> frozenset[str]:
+    return frozenset(one.store for one in copied)
+
+
+def _copied_first(
+    going: list[Verdict], copied: Collection[Copied], retention: Retention, now: datetime, *, uncopied_may_go: bool
+) -> list[Verdict] | Refusal:
+    """Return those that wait for no copy; if all do, return all of them if that may be, else why none may go."""
+    looked = until_copied(going, copied, now)
+    ready = [verdict for verdict in looked if not uncopied(verdict)]
+    return ready or (going if uncopied_may_go else _waiting_for_copies(looked, retention))
+
+
+def _waiting_for_copies(waiting: Sequence[Verdict], retention: Retention) -> Refusal:
+    """Say which backups would make room if they were copied, oldest first, and what the stores lack."""
+    stores = " and ".join(dict.fromkeys(store for verdict in waiting for store in uncopied(verdict)))
+    what = "a backup waits" if len(waiting) == 1 else f"{len(waiting)} backups wait"
+    lack = "; ".join(reason.text for reason in waiting[0].reasons if reason.rule == UNCOPIED)
+    names = named([verdict.backup for verdict in waiting], retention.zone)
     advice = 'look at the store, or set copy_before_delete_when_full = "make-room"'
-    return Refusal(
-        ProblemCode.NOTHING_DELETABLE, f"no slot can be freed before the copies are made: {names} ({lack}); {advice}"
-    )
+    text = f"no slot can be freed: {what} for a copy in {stores}: {names} ({lack}); {advice}"
+    return Refusal(ProblemCode.NOTHING_DELETABLE, text)
 
 
 def _nothing_deletable(present: Sequence[Verdict]) -> Refusal:

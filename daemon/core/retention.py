@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from itertools import accumulate, compress, groupby
 from zoneinfo import ZoneInfo
 
-from daemon.core.copied import Copied, until_copied
 from daemon.core.keep import Keep
 from daemon.core.look import look
 from daemon.core.model import ASKED, Action, Backup, Reason, Scope, State, Verdict
@@ -87,7 +86,6 @@ def judge(
     earlier: Collection[Backup] = (),
     coming: Backup | None = None,
     complete: bool = True,
-    copied: Collection[Copied] = (),
 ) -> tuple[Verdict, ...]:
     """Given every backup of a server and what its policy keeps, return a verdict on each, newest first.
 
@@ -98,8 +96,6 @@ def judge(
     The deletion of those `asked` was asked for and not completed, so that they may have no file. They displace nothing:
     all others are judged as if they were absent. Each of them is judged as if it alone were there and good, and so it
     is never the last one that goes.
-
-    `copied` are the stores that must have a good backup before it is deleted, and what they have (invariant 14).
     """
     seen = look(backups, retention.guard, ownership, now=now, accepted=accepted, earlier=earlier)
     if coming is not None:
@@ -128,11 +124,10 @@ def judge(
         return Verdict(backup, finding.state, mine, action, (*reasons, *doubt), finding.words)
 
     ours = ruled(certain)
-    verdicts = tuple(
+    return tuple(
         next(ours) if sure else doubtful(backup) if candidate else unruled(backup, mine, finding)
         for backup, mine, finding, candidate, sure in zip(ordered, own, found, eligible, certain, strict=True)
     )
-    return until_copied(verdicts, copied, now)
 
 
 def _settled(backup: Backup, finding: StateFinding, in_scope: bool, retention: Retention, now: datetime) -> Fate:

@@ -17,6 +17,7 @@ from daemon.errors import BackupdError
 if TYPE_CHECKING:
     from daemon.config.errors import ConfigIssue
     from daemon.config.values import ServerConfig
+    from daemon.core.backlog import Backlog
     from daemon.operations.findings import Finding
     from daemon.rotation.outcome import Outcome
     from daemon.state import Rotation
@@ -41,15 +42,20 @@ def moment(value: datetime | None) -> str | None:
 # plan, backups -----------------------------------------------------------------------------------------------------
 
 
-def planned(about: About, listing: Listing, decided: Plan) -> Document:
-    """Return one server of `plan` whose backups could be judged."""
+def planned(about: About, listing: Listing, decided: Plan, backlog: "Backlog | None" = None) -> Document:
+    """Return one server of `plan` whose backups could be judged; with a `backlog` also what waits for copies."""
     return {
         **_about(about),
         "complete": listing.completeness is Completeness.COMPLETE,
         "refused": decided.refused,
         "error": None,
         "backups": [judged(verdict) for verdict in decided.verdicts],
+        **({} if backlog is None else {"uncopied": _uncopied(backlog)}),
     }
+
+
+def _uncopied(backlog: "Backlog") -> Document:
+    return {"backups": backlog.backups, "stores": list(backlog.stores), "full_at": moment(backlog.full_at)}
 
 
 def unplanned(about: About, error: BackupdError) -> Document:

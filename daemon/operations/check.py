@@ -8,6 +8,7 @@ right. One panel's trouble, or one server's, never hides another's.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from daemon.core.model import Server
 from daemon.core.names import Altered
 from daemon.core.units import format_duration
 from daemon.errors import Exit, JournalDamagedError, ProblemCode, StateError
-from daemon.operations.check_server import did_you_mean, listing_findings, view_findings
+from daemon.operations.check_server import did_you_mean, listing_findings, view_findings, waiting_findings
 from daemon.operations.findings import Finding, Level, about, counted
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError
-from daemon.state import engine_for
+from daemon.rotation.copied import copied_before
+from daemon.state import Catalogue, engine_for
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
 AlteredNames = Callable[[str], Awaitable[Mapping[str, Altered]]]
@@ -102,14 +104,23 @@ async def _none_altered(_: str) -> Mapping[str, Altered]:
     return {}
 
 
-async def check_panels(
-    config: Config, clients: Mapping[str, PanelClient], clock: Clock, altered: AlteredNames = _none_altered
-) -> tuple[Finding, ...]:
-    """Ask every panel about its key and its servers; `clients` has a client for each panel of the configuration.
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the state knows of servers, as far as it can be read.
 
-    `altered` returns, for a server's uuid, the names that its panel gave to our backups, by backup uuid.
+    `altered` returns, for a server's uuid, the names that its panel gave to our backups, by backup uuid. Without a
+    catalogue nothing counts as copied.
     """
-    looks = (_look_at_panel(panel, config, clients[name], clock, altered) for name, panel in config.panels.items())
+
+    altered: AlteredNames = _none_altered
+    catalogue: Catalogue | None = None
+
+
+async def check_panels(
+    config: Config, clients: Mapping[str, PanelClient], clock: Clock, known: Remembered = Remembered()
+) -> tuple[Finding, ...]:
+    """Ask every panel about its key and its servers; `clients` has a client for each panel of the configuration."""
+    looks = (_look_at_panel(panel, config, clients[name], clock, known) for name, panel in config.panels.items())
     uuids: dict[str, str] = {}
     findings: list[Finding] = []
     for found, of_panel in await asyncio.gather(*looks):
@@ -144,7 +155,7 @@ Look = tuple[list[Finding], dict[str, str]]
 
 
 async def _look_at_panel(
-    panel: PanelConfig, config: Config, client: PanelClient, clock: Clock, altered: AlteredNames
+    panel: PanelConfig, config: Config, client: PanelClient, clock: Clock, known: Remembered
 ) -> Look:
     """Return the findings about a panel, and the uuid of each configured server that it knows."""
     servers = [server for server in config.servers.values() if server.panel.name == panel.name]
@@ -156,7 +167,7 @@ async def _look_at_panel(
     findings = [_answers(panel, visible, client), *_clock(panel, client, clock)]
     uuids: dict[str, str] = {}
     for found, of_server in await asyncio.gather(
-        *(_look_at_server(server, client, visible, altered) for server in servers)
+        *(_look_at_server(server, client, visible, clock, known) for server in servers)
     ):
         findings += found
         uuids |= of_server
@@ -197,7 +208,7 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
 
 
 async def _look_at_server(
-    config: ServerConfig, client: PanelClient, visible: Sequence[Server], altered: AlteredNames
+    config: ServerConfig, client: PanelClient, visible: Sequence[Server], clock: Clock, known: Remembered
 ) -> Look:
     """Return the findings about a server, and its uuid by its configured name if the panel knows it."""
     try:
@@ -209,15 +220,29 @@ async def _look_at_server(
     seen = about(config, Level.OK, ProblemCode.SERVER, f'"{server.name}" on {server.node}')
     findings = [seen, *view_findings(config, server)]
     if server.obstacle is None and not any(finding.level is Level.ERROR for finding in findings):
-        findings += await _look_at_backups(config, server, client, await altered(server.uuid))
+        findings += await _look_at_backups(config, server, client, clock, known)
     return findings, {config.name: server.uuid}
 
 
 async def _look_at_backups(
-    config: ServerConfig, server: Server, client: PanelClient, altered: Mapping[str, Altered]
+    config: ServerConfig, server: Server, client: PanelClient, clock: Clock, known: Remembered
 ) -> list[Finding]:
     try:
         listing = await client.backups(config.id)
     except PanelError as error:
         return [about(config, Level.ERROR, error.code, error.text, error.hint)]
-    return listing_findings(config, config.ownership.knowing(altered), server, listing)
+    ownership = config.ownership.knowing(await known.altered(server.uuid))
+    copied = await copied_before(
+        config,
+        server.uuid,
+        listing,
+        known.catalogue,
+        ownership=ownership,
+        accepted=(),
+        asked=(),
+        panel_ahead=listing.taken_at - clock.now(),
+    )
+    return [
+        *listing_findings(config, ownership, server, listing),
+        *waiting_findings(config, ownership, server, listing, copied),
+    ]

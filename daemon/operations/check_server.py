@@ -4,11 +4,13 @@ Pure: values in, findings out. Nothing here asks a panel.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from daemon.config.values import ServerConfig
+from daemon.core.backlog import backlog
 from daemon.core.brake import Brake
+from daemon.core.copied import Copied
 from daemon.core.keep import ALL
 from daemon.core.model import Backup, Listing, Scope, Server
 from daemon.core.names import Ownership
@@ -37,6 +39,18 @@ def listing_findings(config: ServerConfig, ownership: Ownership, server: Server,
         _limit(config, ownership, server, listing.backups),
         *_brake(config, ownership, listing),
     ]
+
+
+def waiting_findings(
+    config: ServerConfig, ownership: Ownership, server: Server, listing: Listing, copied: Collection[Copied]
+) -> list[Finding]:
+    """Return a warning if backups beyond retention wait for copies: in the end they fill the panel's limit."""
+    decided = judged(config, listing, ownership=ownership, accepted=frozenset(), brake=Brake(), copied=copied)
+    waiting = backlog(decided.verdicts, server.backup_limit, config.starts, listing.taken_at)
+    if waiting is None:
+        return []
+    hint = f"`ptero-backupd copies run {config.name}` copies them now, and says what is wrong with the store"
+    return [about(config, Level.WARNING, ProblemCode.UNCOPIED, waiting.words(listing.taken_at), hint)]
 
 
 def did_you_mean(config: ServerConfig, visible: Sequence[Server]) -> str:

@@ -47,9 +47,17 @@ class Operation:
 
     async def look(self) -> Preview:
         """Return the server and its backups, judged by its policy; raises PanelError."""
-        journal, most = self.run.context.journal, self.run.order.max_deletions
+        context, most = self.run.context, self.run.order.max_deletions
         just_seen, self._just_seen = self._just_seen, None
-        seen = await preview(self.config, self.client, journal, self.clock, max_deletions=most, server=just_seen)
+        seen = await preview(
+            self.config,
+            self.client,
+            context.journal,
+            self.clock,
+            max_deletions=most,
+            server=just_seen,
+            catalogue=context.engine.catalogue,
+        )
         self.run.server = seen.server
         return seen
 

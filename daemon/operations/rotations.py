@@ -83,7 +83,8 @@ async def preview_servers(
 
     async def look(server: ServerConfig, client: PanelClient) -> Preview | Failed:
         try:
-            return await preview(server, client, context.journal, clock, max_deletions=max_deletions)
+            known = engine.catalogue
+            return await preview(server, client, context.journal, clock, max_deletions=max_deletions, catalogue=known)
         except BackupdError as error:
             return Failed(server, error)
 
@@ -122,7 +123,13 @@ def dry_run_outcome(seen: Preview | Failed, *, busy: bool = False) -> Outcome:
         return _with(about, problem, Result.REFUSED)
     listing = with_coming(config, seen.listing, found.adopted)
     decided = judged(
-        config, listing, ownership=seen.ownership, accepted=seen.accepted, asked=seen.asked, brake=seen.brake
+        config,
+        listing,
+        ownership=seen.ownership,
+        accepted=seen.accepted,
+        asked=seen.asked,
+        brake=seen.brake,
+        copied=seen.copied,
     )
     return _pruned(about, decided)
 

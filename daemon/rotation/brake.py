@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 from daemon.config.values import ServerConfig
 from daemon.core.brake import Applied, Brake
+from daemon.core.copied import uncopied
 from daemon.core.keep import Keep
-from daemon.core.model import Scope, State, Verdict
+from daemon.core.model import Action, Scope, State, Verdict
 from daemon.core.names import Ownership, Template
 from daemon.core.plan import Plan
 from daemon.core.retention import Retention
@@ -78,13 +79,16 @@ def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> A
     """Return what to record of a plan that the brake did not refuse."""
     if decided.held:
         return row
-    passed = (verdict.backup.uuid for verdict in decided.deletions if verdict.state is State.GOOD)
+    # What waits for its copy was let through as well: once it is copied, it goes without being counted again.
+    going = (verdict for verdict in decided.verdicts if verdict.action is Action.DELETE or uncopied(verdict))
+    passed = (verdict.backup.uuid for verdict in reversed(tuple(going)) if verdict.state is State.GOOD)
     return AppliedRetention(written(applied_by(config)), tuple(passed))
 
 
 def applied_by(config: ServerConfig) -> Applied:
     """Return everything in a server's configuration that decides what is deleted."""
-    return Applied(config.policy.retention, config.ownership)
+    stores = frozenset(rules.name for rules in config.policy.copy_before_delete)
+    return Applied(config.policy.retention, config.ownership, stores)
 
 
 # As text -----------------------------------------------------------------------------------------------------------
@@ -96,6 +100,7 @@ def written(applied: Applied) -> str:
     told: dict[str, Any] = {field.name: getattr(retention, field.name) for field in fields(retention)}
     told |= {"keep": str(retention.keep), "zone": retention.zone.key, "scope": retention.scope.value}
     told |= {"templates": [template.text for template in ownership.templates], "server": ownership.server}
+    told |= {"stores": sorted(applied.stores)} if applied.stores else {}
     return json.dumps(told, default=_seconds, sort_keys=True)
 
 
@@ -110,8 +115,9 @@ def _read(text: str | None) -> Applied | None:
     try:
         told = {name: _plain(value) for name, value in json.loads(text).items()}
         ownership = Ownership(tuple(map(Template.parse, told.pop("templates"))), told.pop("server"))
+        stores = frozenset(told.pop("stores", ()))
         told |= {"keep": Keep.parse(told["keep"]), "zone": ZoneInfo(told["zone"]), "scope": Scope(told["scope"])}
-        return Applied(Retention(**told), ownership)
+        return Applied(Retention(**told), ownership, stores)
     except (ValueError, TypeError, KeyError, AttributeError):  # ZoneInfoNotFoundError is a KeyError
         return None
 

@@ -294,6 +294,8 @@ async def _make_room(run: Run, dated: DatedListing, name: str, limit: BackupLimi
             asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
             in_vain=run.undeleted.keys(),
             again=came is State.SUSPICIOUS,
+            copied=await run.copied(config, listing),
+            uncopied_may_go=config.policy.uncopied_may_go,
         )
         if isinstance(room, Refusal):
             await run.tell_held(config, listing, room.held)

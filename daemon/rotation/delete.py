@@ -52,6 +52,9 @@ async def delete_decided(run: Run, dated: DatedListing, decide: Decide, *, step:
                 if verdict.backup.uuid in run.undeleted:
                     continue
                 expect(current_config(run) == config, "the configuration was read again")
+                if not (step == StepName.ROOM and config.policy.uncopied_may_go):
+                    held_back = await run.held_back(config, dated.listing, verdict)
+                    expect(not held_back, f"{verdict.backup.name} is not known to be copied any more")
                 await _delete(run, verdict, dated, step)
         except ChangedError as changed:
             run.log.info("listing_changed", text=str(changed))

@@ -1,13 +1,15 @@
 """Change nothing: find what retention says now (`plan`), and what a rotation would do (`rotate --dry-run`)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.adoption import Adoption, adopt
+from daemon.core.backlog import Backlog, backlog
 from daemon.core.brake import Brake
+from daemon.core.copied import Copied
 from daemon.core.model import Backup, Completeness, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, Refusal, make_room, plan
@@ -15,8 +17,9 @@ from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import BackupLimitError, ServerStateError
 from daemon.rotation.brake import brake_of, recall
+from daemon.rotation.copied import copied_before
 from daemon.rotation.outcome import NO_BACKUPS, Problem, refusal
-from daemon.state import Journal
+from daemon.state import Catalogue, Journal
 
 ROUNDING = timedelta(seconds=2)
 """The panel rounds its dates down, and its clock is known to a second."""
@@ -26,7 +29,8 @@ ROUNDING = timedelta(seconds=2)
 class Preview:
     """One server as it stands: the panel's view, the listing, and the plan by the configuration.
 
-    Operators `accepted` some backups as good; the deletion of others was `asked` for and not completed.
+    Operators `accepted` some backups as good; the deletion of others was `asked` for and not completed. `copied` is
+    what the stores hold that must have a backup before it is deleted.
     """
 
     config: ServerConfig
@@ -37,6 +41,12 @@ class Preview:
     brake: Brake
     ownership: Ownership
     plan: Plan
+    copied: tuple[Copied, ...] = ()
+
+    @property
+    def backlog(self) -> Backlog | None:
+        """What waits for copies, and when that fills the panel's limit; None if nothing waits."""
+        return backlog(self.plan.verdicts, self.server.backup_limit, self.config.starts, self.listing.taken_at)
 
 
 async def preview(
@@ -47,12 +57,13 @@ async def preview(
     *,
     max_deletions: int | None = None,
     server: Server | None = None,
+    catalogue: Catalogue | None = None,
 ) -> Preview:
     """Read the server and all its backups and judge them; change nothing. Raises PanelError and StateError.
 
     The journal tells which backups an operator accepted as good, what was last applied, and which names the panel gave
-    to our backups. `max_deletions` lifts the brake as a rotation with it would; `server` is the panel's view, if it was
-    just read.
+    to our backups; the catalogue which copies the stores have, and without it nothing counts as copied.
+    `max_deletions` lifts the brake as a rotation with it would; `server` is the panel's view, if it was just read.
     """
     server = server or await client.server(config.id)
     must_be_free(server)
@@ -61,9 +72,20 @@ async def preview(
         listing = replace(listing, earlier=await journal.last_listing(server.uuid))
     accepted, asked = await journal.accepted(server.uuid), await journal.asked(server.uuid)
     known, ownership = await recall(journal, server.uuid), config.ownership.knowing(await journal.altered(server.uuid))
-    brake = brake_of(config, known, once=max_deletions, panel_ahead=listing.taken_at - clock.now())
-    decided = judged(config, listing, ownership=ownership, accepted=accepted, asked=asked, brake=brake)
-    return Preview(config, server, listing, accepted, asked, brake, ownership, decided)
+    ahead = listing.taken_at - clock.now()
+    brake = brake_of(config, known, once=max_deletions, panel_ahead=ahead)
+    copied = await copied_before(
+        config,
+        server.uuid,
+        listing,
+        catalogue,
+        ownership=ownership,
+        accepted=accepted,
+        asked=asked,
+        panel_ahead=ahead,
+    )
+    decided = judged(config, listing, ownership=ownership, accepted=accepted, asked=asked, brake=brake, copied=copied)
+    return Preview(config, server, listing, accepted, asked, brake, ownership, decided, copied)
 
 
 def must_be_free(server: Server) -> None:
@@ -80,6 +102,7 @@ def judged(
     accepted: frozenset[str],
     brake: Brake,
     asked: frozenset[str] = frozenset(),
+    copied: Collection[Copied] = (),
 ) -> Plan:
     """Return the plan for that listing by the configuration."""
     return plan(
@@ -89,6 +112,7 @@ def judged(
         brake=brake,
         accepted=accepted,
         asked=asked,
+        copied=copied,
     )
 
 
@@ -115,6 +139,8 @@ def no_room(seen: Preview) -> Problem | None:
         brake=seen.brake,
         accepted=seen.accepted,
         asked=seen.asked,
+        copied=seen.copied,
+        uncopied_may_go=policy.uncopied_may_go,
     )
     if not isinstance(room, Refusal):
         return None

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.brake import Brake
+from daemon.core.copied import Copied, held_by
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, plan
@@ -24,6 +25,7 @@ from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError, StrangeAnswerError
 from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
+from daemon.rotation.copied import copied_before
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
 from daemon.state import AppliedRetention, Engine, Journal, Locks, MemoryLocks, Step, StepName, Trigger
@@ -251,7 +253,25 @@ class Run:
             accepted=await self.accepted(),
             asked=await self.half_deleted(),
             already_deleted=sum(one.successful and one.uuid not in brake.excused for one in self.deleted),
+            copied=await self.copied(config, listing),
         )
+
+    async def copied(self, config: ServerConfig, listing: Listing) -> tuple[Copied, ...]:
+        """Return what the stores hold that must have a backup before it is deleted."""
+        return await copied_before(
+            config,
+            self.known_server.uuid,
+            listing,
+            self.context.engine.catalogue,
+            ownership=await self.ownership(config),
+            accepted=await self.accepted(),
+            asked=await self.half_deleted(),
+            panel_ahead=self.panel_ahead(),
+        )
+
+    async def held_back(self, config: ServerConfig, listing: Listing, verdict: Verdict) -> bool:
+        """Return whether a store that must have a backup is not known to have it at this moment."""
+        return bool(held_by(verdict, await self.copied(config, listing), self.panel_now()))
 
     async def ownership(self, config: ServerConfig) -> Ownership:
         """Return what makes a backup the policy's own: its templates, and the uuids of those that the panel renamed."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from daemon.config.errors import ConfigIssue as Mistake
+from daemon.core.backlog import Backlog
 from daemon.core.model import Action, Backup, Completeness, Listing, Reason, Server, State, Verdict
 from daemon.core.plan import Plan
 from daemon.documents import commands as documents
@@ -95,6 +96,8 @@ def test_plan() -> None:
     assert refused == about | {"complete": False, "refused": "too many", "error": None, "backups": []}
     error = {"code": "state", "text": "no", "hint": "do"}
     failed: dict[str, object] = {"complete": False, "refused": None, "error": error, "backups": []}
+    waiting = documents.planned(ABOUT, LISTING, Plan((), ()), Backlog(2, ("nas",), None))
+    assert waiting["uncopied"] == {"backups": 2, "stores": ["nas"], "full_at": None}
     assert documents.unplanned(ABOUT, ERROR) == about | failed
 
 

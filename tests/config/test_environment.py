@@ -44,6 +44,9 @@ VALUES = {
     "panel": "main",
     "policy": "standard",
     "copies": '["nas"]',
+    "copy_before_delete": '["nas"]',
+    "copy_before_delete_when_full": "make-room",
+    "copy_before_delete_unverified": "true",
     "endpoint": "https://s3.example.com",
     "region": "eu-central-1",
     "access_key_id": "EXAMPLEID",
@@ -55,7 +58,7 @@ VALUES = {
     "rate": "20MiB",
     "encrypt_to": f'["age1{"q" * 58}"]',
     "every": "1d",
-    "backfill": "5",
+    "backfill": "all",
 }
 OF_OTHER_KINDS = {
     key

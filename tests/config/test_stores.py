@@ -35,6 +35,55 @@ def test_a_folder_needs_no_more_than_its_url(tmp_path: Path) -> None:
     assert config.warnings == ()
 
 
+BEFORE = 'copies = ["nas", "offsite"]\ncopy_before_delete = ["nas"]'
+
+
+def test_what_must_be_copied_before_it_is_deleted_is_known_with_the_rules_of_its_stores(tmp_path: Path) -> None:
+    """A server's own key replaces the policy's."""
+    text = policy(f'{BEFORE}\ncopy_before_delete_when_full = "make-room"').replace(
+        "[servers.survival]", "[servers.survival]\ncopy_before_delete_unverified = true"
+    )
+    config = loaded(tmp_path, text + NAS + 'keep = { daily = 9 }\nevery = "1d"\n' + OFFSITE, ENVIRONMENT | KEYS)
+    common, own = config.policies["standard"], config.servers["survival"].policy
+    for one in (common, own):
+        assert one.copy_before_delete == (config.stores["nas"].rules,)
+        assert one.uncopied_may_go
+    assert (common.unverified_counts, own.unverified_counts) == (False, True)
+    assert config.warnings == ()
+
+
+def test_without_it_nothing_waits(tmp_path: Path) -> None:
+    """As it was before there were stores."""
+    plain = loaded(tmp_path, policy('copies = ["nas"]') + NAS).policies["standard"]
+    assert (plain.copy_before_delete, plain.uncopied_may_go, plain.unverified_counts) == ((), False, False)
+
+
+FIRST = policy('copies = ["nas"]\ncopy_before_delete = ["nas"]')
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            FIRST.replace('before_delete = ["nas"]', 'before_delete = ["usb", "nas"]') + NAS,
+            'policies.standard.copy_before_delete = "usb": is none of its copies ("nas"); add "usb" to copies',
+        ),
+        (
+            FIRST.replace("[servers.survival]", "[servers.survival]\ncopies = []") + NAS,
+            'servers.survival.copy_before_delete = "nas": is none of its copies (none); add "nas" to copies',
+        ),
+        (
+            FIRST + NAS + "backfill = 5\n",
+            "stores.nas.backfill = 5: policies.standard.copy_before_delete names this store, so it must take what the",
+        ),
+    ],
+)
+def test_a_store_that_would_never_have_the_copies_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    """Backups would wait for ever."""
+    (problem,) = problems(write(tmp_path, text))
+    assert f"{problem.key} = {problem.value}: {problem.reason}; {problem.suggestion}".startswith(told)
+
+
 def test_a_bucket_has_its_keys_from_where_secrets_are_kept(tmp_path: Path) -> None:
     """Here: one from a file, the other from the environment."""
     (tmp_path / "id").write_text("FILEID\n")

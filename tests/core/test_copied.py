@@ -1,5 +1,6 @@
 """Copies first: what a store does not have yet stays on the panel, and nothing else changes (invariant 14)."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.brake import Brake
-from daemon.core.copied import Copied, uncopied
+from daemon.core.brake import Applied, Brake
+from daemon.core.copied import Copied, uncopied, until_copied
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason, Verdict
 from daemon.core.plan import Plan, Refusal, make_room, plan
@@ -27,10 +28,12 @@ def held(*uuids: str, store: str = "offsite", seen_at: datetime | None = NOW, re
     return Copied(store, seen_at, made, frozenset(refused.split()))
 
 
-def judged(*copied: Copied, rows: list[Backup] = ROWS, policy: Retention = KEEP) -> dict[str, Verdict]:
+def judged(
+    *copied: Copied, rows: list[Backup] = ROWS, policy: Retention = KEEP, asked: Collection[str] = ()
+) -> dict[str, Verdict]:
     """The verdicts, by uuid."""
-    said = judge(rows, policy, ownership=OURS, now=NOW, copied=copied)
-    return {verdict.backup.uuid: verdict for verdict in said}
+    said = judge(rows, policy, ownership=OURS, now=NOW, asked=asked)
+    return {verdict.backup.uuid: verdict for verdict in until_copied(said, copied, NOW)}
 
 
 def going(verdicts: dict[str, Verdict]) -> list[str]:
@@ -99,11 +102,18 @@ def test_of_what_the_store_would_not_take_a_newer_copy_is_enough() -> None:
     assert judged(twin)["day-2"].reasons[-1] == waits  # one of the same moment is no newer one
 
 
+def test_an_unverified_copy_does_not_count_and_says_so() -> None:
+    """The panel gave no checksum, so nothing says that these are its bytes (invariant 13)."""
+    store = replace(held("day-2"), unverified=frozenset({"day-3"}), refused=frozenset({"day-3"}))
+    verdicts = judged(store)
+    assert going(verdicts) == ["day-2"]
+    assert texts(verdicts["day-3"])[-1] == "its copy in offsite is unverified, since the panel gave no checksum"
+
+
 def test_a_failed_one_and_one_that_may_have_no_file_wait_for_no_copy() -> None:
     """They can never be copied, and must not block for ever."""
     gone = failed(NOW - 9 * DAY)
-    said = judge([*ROWS, gone], KEEP, ownership=OURS, now=NOW, asked={"day-4"}, copied=[held(store="offsite")])
-    assert going({verdict.backup.uuid: verdict for verdict in said}) == ["day-4", gone.uuid]
+    assert going(judged(held(), rows=[*ROWS, gone], asked={"day-4"})) == ["day-4", gone.uuid]
 
 
 @patient
@@ -122,8 +132,7 @@ def test_waiting_for_copies_only_ever_keeps_more_and_changes_no_other_verdict(
     def gone(copies: set[str] | None) -> dict[str, Verdict]:
         made = {uuid: dates[uuid] for uuid in copies or () if uuid in dates}
         copied = () if copies is None else (Copied("offsite", NOW, made, refused_ones),)
-        said = judge(rows, policy, ownership=OURS, now=NOW, copied=copied)
-        return {verdict.backup.uuid: verdict for verdict in said}
+        return judged(*copied, rows=rows, policy=policy)
 
     free, many, few = gone(None), gone(more), gone(less)
     assert set(going(few)) <= set(going(many)) <= set(going(free))
@@ -159,10 +168,41 @@ def test_the_plan_deletes_only_what_is_copied() -> None:
     assert [one.backup.uuid for one in planned(held("day-4", "day-2")).deletions] == ["day-4", "day-2"]
 
 
-def test_the_brake_counts_only_what_would_go() -> None:
-    """What waits for its copy is no deletion."""
-    made = plan(listing(ROWS), KEEP, ownership=OURS, brake=Brake(most=1), copied=[held("day-4")])
+def test_the_brake_counts_what_waits_too_so_that_a_store_in_trouble_hides_no_mistake() -> None:
+    """The plan is what it would be without stores, less what waits; what was let through once is not counted again."""
+    over = plan(listing(ROWS), KEEP, ownership=OURS, brake=Brake(most=2), copied=[held("day-4")])
+    assert (over.code, over.deletions) == ("max-deletions", ())
+    assert texts(over.verdicts[2])[-1] == "not in offsite yet"
+    excused = Brake(most=2, excused=frozenset({"day-3"}))
+    made = plan(listing(ROWS), KEEP, ownership=OURS, brake=excused, copied=[held("day-4")])
     assert (made.refused, [one.backup.uuid for one in made.deletions]) == (None, ["day-4"])
+
+
+def test_what_a_changed_retention_deletes_is_held_for_its_day_though_it_waits_for_copies_too() -> None:
+    """Or the day would be over before anything could be seen of the mistake."""
+    before = Applied(retention("daily=4"), OURS, frozenset({"offsite"}))
+    made = plan(listing(ROWS), KEEP, ownership=OURS, brake=Brake(10, 1, before=before), copied=[held("day-4")])
+    assert [one.backup.uuid for one in made.held] == ["day-2", "day-3"]
+    assert [one.backup.uuid for one in made.deletions] == ["day-4"]
+
+
+@pytest.mark.parametrize("still", [(), (held("day-2", "day-3", "day-4", store="nas"),)], ids=["none", "another"])
+def test_what_waited_for_a_store_that_is_not_asked_any_more_is_held_for_a_day(still: tuple[Copied, ...]) -> None:
+    """Whatever key was changed: the configuration before kept them, and this one deletes them."""
+    before = Applied(KEEP, OURS, frozenset({"offsite", *(one.store for one in still)}))
+    made = plan(listing(ROWS), KEEP, ownership=OURS, brake=Brake(10, 1, before=before), copied=still)
+    assert [one.backup.uuid for one in made.held] == ["day-2", "day-3", "day-4"]
+    assert made.deletions == ()
+    later = replace(before, stores=before.stores - {"offsite"})
+    free = plan(listing(ROWS), KEEP, ownership=OURS, brake=Brake(10, 1, before=later), copied=still)
+    assert len(free.deletions) == 3
+
+
+def test_one_store_more_holds_nothing_since_it_only_keeps_more() -> None:
+    """As with a retention that keeps more."""
+    before = Applied(KEEP, OURS)
+    made = plan(listing(ROWS), KEEP, ownership=OURS, brake=Brake(10, 1, before=before), copied=[held("day-4")])
+    assert (made.held, [one.backup.uuid for one in made.deletions]) == ((), ["day-4"])
 
 
 def test_room_is_made_by_the_oldest_that_is_copied() -> None:
@@ -174,9 +214,10 @@ def test_room_that_waits_for_copies_is_refused_by_their_names() -> None:
     """The operator reads which store to look at, and what he could write."""
     refusal = refused(room(held()))
     assert refusal.code == "nothing-deletable"
-    assert "no slot can be freed before the copies are made" in refusal.text
+    assert refusal.text.startswith(f"no slot can be freed: 3 backups wait for a copy in offsite: {ROWS[4].name} (")
     assert "(not in offsite yet); look at the store" in refusal.text
-    assert ROWS[4].name in refusal.text
+    one = refused(room(held("day-2"), held("day-3", "day-4", store="nas"), rows=ROWS[:3]))
+    assert one.text.startswith(f"no slot can be freed: a backup waits for a copy in nas: {ROWS[2].name} (")
 
 
 def test_make_room_lets_an_uncopied_one_go_only_where_no_copied_one_can() -> None:

@@ -1,5 +1,6 @@
 """What is copied next: newest first, by the store's own rules, and never what it has or would not keep."""
 
+from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core.copies_layout import CopyName
+from daemon.core.copies_prune import Copy
 from daemon.core.copies_wanted import StoreRules, Taken, Wanted, choices, copied_of, wanted
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason, Scope
@@ -26,6 +29,12 @@ ROWS = [good(NOW - days * DAY, uuid=f"day-{days}") for days in range(5)]
 def rules(keep: str = "all", every: str = "", backfill: int | None = None) -> StoreRules:
     """A store that keeps so."""
     return StoreRules("nas", Keep.parse(keep), every=parse_duration(every) if every else None, backfill=backfill)
+
+
+def copy_of(backup: Backup) -> Copy:
+    """A whole copy of it."""
+    name = CopyName("main", "server", backup.created_at or NOW, backup.uuid, encrypted=False)
+    return Copy(name, backup, "installation-1", backup.bytes, verified=True, locked_until=None)
 
 
 def chosen(
@@ -179,10 +188,20 @@ def test_a_backup_is_downloaded_once_for_all_stores_that_want_it() -> None:
 def test_what_a_store_has_and_refuses_is_what_deletion_asks_for() -> None:
     """One call gives `judge` its argument."""
     verdicts = judge(ROWS, POLICY, ownership=OURS, now=NOW)
-    copied = copied_of("nas", NOW, [ROWS[0]], choices(verdicts, [ROWS[0]], rules("last=2"), POLICY, now=NOW))
+    copies = [copy_of(ROWS[0]), replace(copy_of(ROWS[1]), verified=False)]
+    copied = copied_of(rules("last=2"), NOW, copies, verdicts, POLICY, now=NOW)
     assert copied.copies == {"day-0": ROWS[0].created_at}
+    assert copied.unverified == {"day-1"}
     assert copied.refused == {"day-2", "day-3", "day-4"}
     assert (copied.store, copied.seen_at) == ("nas", NOW)
+
+
+def test_an_unverified_copy_counts_where_the_operator_said_so() -> None:
+    """The panel gives no checksum at all, perhaps."""
+    verdicts = judge(ROWS, POLICY, ownership=OURS, now=NOW)
+    unverified = [replace(copy_of(ROWS[1]), verified=False)]
+    copied = copied_of(rules(), NOW, unverified, verdicts, POLICY, now=NOW, unverified_counts=True)
+    assert (copied.copies, copied.unverified) == ({"day-1": ROWS[1].created_at}, frozenset())
 
 
 # What holds of every listing ------------------------------------------------------------------------------------------

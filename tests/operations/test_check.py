@@ -17,7 +17,7 @@ from daemon.config.values import Config
 from daemon.core.model import Server as PanelServer
 from daemon.core.names import Altered
 from daemon.errors import Exit, ProblemCode, StateError
-from daemon.operations.check import check_configuration, check_panels, check_state, exit_code
+from daemon.operations.check import Remembered, check_configuration, check_panels, check_state, exit_code
 from daemon.operations.check_server import BY_HAND, view_findings
 from daemon.operations.findings import Finding, Level
 from daemon.panel.client import PanelClient
@@ -68,7 +68,7 @@ class Scene:
                 async def names(_: str) -> Mapping[str, Altered]:
                     return altered
 
-                return list(await check_panels(config, clients, self.clock, names))
+                return list(await check_panels(config, clients, self.clock, Remembered(names)))
             finally:
                 for client in clients.values():
                     await client.aclose()

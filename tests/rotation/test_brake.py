@@ -32,9 +32,11 @@ RETENTIONS = st.builds(
 @given(RETENTIONS, st.sampled_from([OURS, Ownership((Template.parse("b {time}"), Template.parse("c {time}")), None)]))
 def test_what_is_written_is_read_back_the_same(asked: Retention, ownership: Ownership) -> None:
     """Every key of it, and equal values are equal texts."""
-    applied = Applied(asked, ownership)
-    assert _read(written(applied)) == applied
-    assert written(Applied(asked, ownership)) == written(applied)
+    for stores in (frozenset[str](), frozenset({"nas", "offsite"})):
+        applied = Applied(asked, ownership, stores)
+        assert _read(written(applied)) == applied
+        assert written(Applied(asked, ownership, stores)) == written(applied)
+        assert ("stores" in written(applied)) == bool(stores)  # what earlier versions wrote still says the same
 
 
 @pytest.mark.parametrize(

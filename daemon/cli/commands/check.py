@@ -14,7 +14,7 @@ from daemon.config.values import Config
 from daemon.documents.commands import checked
 from daemon.errors import ProblemCode
 from daemon.fleet.discovery import look
-from daemon.operations.check import check_configuration, check_panels, check_state, check_stores, exit_code
+from daemon.operations.check import Remembered, check_configuration, check_panels, check_state, check_stores, exit_code
 from daemon.operations.findings import Finding, Level
 from daemon.rotation.setup import open_clients
 from daemon.state import engine_for, looked_into
@@ -44,14 +44,15 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
 
 
 async def _ask(config: Config) -> tuple[Finding, ...]:
-    clock = SystemClock()
+    clock, engine = SystemClock(), engine_for(config.state_dir)
     async with (
-        looked_into(engine_for(config.state_dir), despite_trouble=True) as journal,  # which the check of the state says
+        looked_into(engine, despite_trouble=True) as journal,  # which the check of the state says
         open_clients(config.panels.values(), clock, say) as clients,
     ):
         coverage, _ = await look(config, clients)  # a panel that does not answer is found by the check itself
         skipped = [_skipped(name, why) for name, why in coverage.skipped.items()]
-        return (*await check_panels(coverage.config, clients, clock, journal.altered), *skipped)
+        known = Remembered(journal.altered, engine.catalogue)
+        return (*await check_panels(coverage.config, clients, clock, known), *skipped)
 
 
 def _skipped(server: str, why: str) -> Finding:

@@ -43,7 +43,7 @@ def about(config: ServerConfig) -> About:
 def _document(seen: Preview | Failed) -> dict[str, object]:
     if isinstance(seen, Failed):
         return unplanned(about(seen.config), seen.error)
-    return planned(about(seen.config), seen.listing, seen.plan)
+    return planned(about(seen.config), seen.listing, seen.plan, seen.backlog)
 
 
 def _show(seen: Preview | Failed) -> None:
@@ -53,7 +53,8 @@ def _show(seen: Preview | Failed) -> None:
     policy = seen.config.policy
     heading = cell(f"{seen.config.name} (policy {policy.name}, keep {policy.retention.keep})", "bold")
     hint = refusal(seen.config.name, seen.plan.code, seen.plan.refused or "").hint
-    show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint), cell(""))
+    waits = [cell(seen.backlog.words(seen.listing.taken_at), "yellow")] if seen.backlog else []
+    show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint), *waits, cell(""))
 
 
 def _say(failed: Failed) -> None:
