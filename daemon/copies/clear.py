@@ -6,13 +6,41 @@ never deleted here, however damaged either looks: it may be the last copy.
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from daemon.copies.shelf import Shelf, read_beside
-from daemon.core.copies_found import leftovers
-from daemon.core.copies_layout import MANIFEST
-from daemon.stores.base import Store
-from daemon.stores.errors import ObjectLockedError, ObjectMissingError
+from daemon.core.copies_found import StoredObject, begun, leftovers
+from daemon.core.copies_layout import MANIFEST, folder_of, read_key
+from daemon.stores.base import Capability, Store, Unfinished
+from daemon.stores.errors import ObjectLockedError, ObjectMissingError, StorePermissionError, StoreRefusedError
+
+_BETWEEN = "\n"  # no key holds one
+
+
+async def look_for_begun(store: Store, panel: str, server: str, shelf: Shelf, now: datetime) -> Shelf:
+    """Return the shelf with what was begun for that server and not finished; raises StoreError.
+
+    A key that may not ask for it finds nothing: then the store's owner has to clear up.
+    """
+    if Capability.UNFINISHED in store.lacks:
+        return shelf
+    try:
+        found = await store.unfinished(folder_of(panel, server))
+    except (StorePermissionError, StoreRefusedError):
+        return shelf
+    ours = (one for one in found if read_key(one.key) is not None)
+    objects = (StoredObject(f"{one.key}{_BETWEEN}{one.id}", one.size, one.changed) for one in ours)
+    return replace(shelf, begun=begun(objects, shelf.begun, now))
+
+
+async def clear_begun(store: Store, shelf: Shelf, now: datetime) -> None:
+    """Remove what a kill left half stored; raises StoreError. What changed since it was seen stays."""
+    for name in leftovers(shelf.begun, now):
+        key, _, id_ = name.partition(_BETWEEN)
+        seen = shelf.begun[name]
+        if seen.modified is not None:
+            await store.clear(Unfinished(key, id_, seen.size, seen.modified))
 
 
 async def clear_loose(store: Store, shelf: Shelf, now: datetime) -> None:

@@ -11,7 +11,7 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.branch import Target
-from daemon.copies.clear import clear_lonely, clear_loose
+from daemon.copies.clear import clear_begun, clear_lonely, clear_loose, look_for_begun
 from daemon.copies.errors import CopyError
 from daemon.copies.make import Made, Origin, copy_backup
 from daemon.copies.manifest import Manifest
@@ -154,8 +154,10 @@ class Copier:
         """What the store has, wants and refuses, without what a damaged copy is in the way of."""
         panel, server = seen.config.panel.name, seen.server.uuid
         shelf = await self._shelves.see(name, store, panel, server)
+        shelf = await look_for_begun(store, panel, server, shelf, self._clock.now())
         with result.remembering(name):
             await self._shelves.remember(name, panel, server, shelf)
+        await clear_begun(store, shelf, self._clock.now())
         await clear_loose(store, shelf, self._clock.now())
         policy, now = seen.config.policy.retention, seen.listing.taken_at
         chosen = choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)

@@ -31,7 +31,7 @@ class Shelf:
     """The whole copies of one server in one store, by the key of their data; what is damaged, in words; what is loose.
 
     `seen_at` is when the store was listed, by our own clock. `stamps` are those of the manifests. `lonely` are the
-    damaged copies that are a manifest without data.
+    damaged copies that are a manifest without data. `begun` is what was begun, not finished.
     """
 
     seen_at: datetime
@@ -40,6 +40,7 @@ class Shelf:
     damaged: Mapping[str, str] = field(default_factory=dict)
     loose: Mapping[str, Sighting] = field(default_factory=dict)
     lonely: Mapping[str, Sighting] = field(default_factory=dict)
+    begun: Mapping[str, Sighting] = field(default_factory=dict)
 
     def copies(self) -> tuple[Copy, ...]:
         """Return them as the core judges them, oldest first."""
@@ -67,6 +68,7 @@ class _Written(BaseModel):
     damaged: dict[str, str]
     loose: dict[str, _WrittenSighting]
     lonely: dict[str, _WrittenSighting] = {}
+    begun: dict[str, _WrittenSighting] = {}
 
 
 def write_shelf(shelf: Shelf) -> str:
@@ -78,6 +80,7 @@ def write_shelf(shelf: Shelf) -> str:
         damaged=dict(shelf.damaged),
         loose=_written(shelf.loose),
         lonely=_written(shelf.lonely),
+        begun=_written(shelf.begun),
     ).model_dump_json(by_alias=True)
 
 
@@ -87,8 +90,9 @@ def read_shelf(text: str) -> Shelf | None:
         known = _Written.model_validate_json(text)
     except ValidationError:
         return None
-    loose, alone = ({key: Sighting(*one) for key, one in kept.items()} for kept in (known.loose, known.lonely))
-    return Shelf(known.seen_at, known.manifests, known.stamps, known.damaged, loose, alone)
+    seen = (known.loose, known.lonely, known.begun)
+    loose, alone, begun = ({key: Sighting(*one) for key, one in kept.items()} for kept in seen)
+    return Shelf(known.seen_at, known.manifests, known.stamps, known.damaged, loose, alone, begun)
 
 
 def _written(seen: Mapping[str, Sighting]) -> dict[str, _WrittenSighting]:
@@ -137,7 +141,8 @@ async def _sorted(
     damaged = {one.name.data: one.text for one in found if one.condition is Condition.DAMAGED}
     loose = sightings(found, before.loose if before else {}, now, live=live)
     alone = lonely(found, before.lonely if before else {}, now)
-    return Shelf(now, {key: known[key] for key in sorted(whole)}, stamps, damaged, loose, alone)
+    begun = before.begun if before else {}
+    return Shelf(now, {key: known[key] for key in sorted(whole)}, stamps, damaged, loose, alone, begun)
 
 
 async def _read_all(store: Store, found: Sequence[Found]) -> dict[str, Manifest | None]:

@@ -115,6 +115,13 @@ def lonely(found: Iterable[Found], before: Mapping[str, Sighting], now: datetime
     return {key: _sighting(manifest, before.get(key), now) for key, manifest in alone}
 
 
+def begun(unfinished: Iterable[StoredObject], before: Mapping[str, Sighting], now: datetime) -> dict[str, Sighting]:
+    """Given all that was begun in a store and not finished, by keys that tell one from another, return since when each
+    has not changed. `before` is what the look before this one returned.
+    """
+    return {one.key: _sighting(one, before.get(one.key), now) for one in unfinished}
+
+
 def _sighting(one: StoredObject, before: Sighting | None, now: datetime) -> Sighting:
     if before is not None and (before.size, before.modified) == (one.size, one.modified):
         return before

@@ -1,10 +1,11 @@
 """What a store's listing holds: whole, incomplete, damaged, foreign; and what is cleared away."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from daemon.core.copies_found import Condition, Found, StoredObject, leftovers, lonely, sightings, sort_out
+from daemon.core.copies_found import Condition, Found, StoredObject, begun, leftovers, lonely, sightings, sort_out
 from daemon.core.copies_layout import CopyName
 from tests.core.build import NOW, good
 from tests.core.test_copies_layout import BACKUP, SERVER
@@ -119,3 +120,12 @@ def test_what_was_finished_since_is_seen_no_more() -> None:
     """The manifest came between two looks."""
     first = sightings([only([DATA], {})], {}, NOW)
     assert sightings([only([DATA, MANIFEST], {})], first, NOW + 50 * HOUR) == {}
+
+
+def test_what_was_begun_and_got_nothing_for_48_hours_is_left_over() -> None:
+    """Two uploads of one name are told apart; one that grew since is alive."""
+    dead, alive = StoredObject("key\n1", 5, NOW), StoredObject("key\n2", 5, NOW)
+    first = begun([dead, alive], {}, NOW)
+    assert leftovers(first, NOW) == ()
+    second = begun([dead, replace(alive, size=6)], first, NOW + 48 * HOUR)
+    assert leftovers(second, NOW + 48 * HOUR) == ("key\n1",)
