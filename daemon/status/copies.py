@@ -7,13 +7,14 @@ configuration; no store is asked. Where no store is configured there is nothing 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from daemon.config.values import ServerConfig, StoreConfig
+from daemon.copies.listed import backups_listed
 from daemon.core.copies_queue import CopyQueue, StoreTrouble
 from daemon.core.copies_state import CopyState, copy_state, late_at
 from daemon.errors import StateError
-from daemon.state import Catalogue, Holding, Journal
+from daemon.state import Catalogue, CopyEvent, CopyRecord, Holding, Journal, Sample
 from daemon.status.history import ServerHistory
 
 Shelf = tuple[str, str, str]
@@ -105,6 +106,35 @@ async def look(journal: Journal, catalogue: Catalogue) -> CopiesSeen:
     with suppress(StateError):
         queue = await journal.copy_queue()
     return CopiesSeen.of(holdings, queue)
+
+
+async def stores_with(catalogue: Catalogue, panel: str, server_id: str) -> dict[str, tuple[str, ...]]:
+    """Return for each backup, by uuid, the stores that were last seen to have a copy of it; nothing if unknown."""
+    found: dict[str, tuple[str, ...]] = {}
+    with suppress(StateError):
+        for shelf in await catalogue.shelves(panel, server_id):
+            for uuid in backups_listed(shelf.detail):
+                found[uuid] = (*found.get(uuid, ()), shelf.holding.store)
+    return found
+
+
+def store_trend(bytes_now: int, records: Iterable[CopyRecord], now: datetime) -> list[Sample]:
+    """Given what a store holds now and what became of copies, newest first, return what it held day by day (UTC).
+
+    It goes back as far as the records do.
+    """
+    changes: dict[date, int] = {}
+    for one in records:
+        gained = {CopyEvent.MADE: 1, CopyEvent.PRUNED: -1}.get(one.event, 0) * (one.bytes or 0)
+        day = one.at.astimezone(UTC).date()
+        changes[day] = changes.get(day, 0) + gained
+    today = now.astimezone(UTC).date()
+    held, samples = bytes_now, [Sample(today, bytes_now)]
+    for day in sorted(changes, reverse=True):
+        if day < today:
+            samples.append(Sample(day, held))
+        held -= changes[day]
+    return samples[::-1]
 
 
 def copies_of(

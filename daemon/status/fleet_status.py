@@ -1,10 +1,10 @@
 """The whole fleet as it stands, put together from what is tracked whenever somebody asks."""
 
-from daemon.config.values import Config
+from daemon.config.values import Config, ServerConfig
 from daemon.errors import JournalBusyError
 from daemon.fleet.fleet import Fleet
-from daemon.state import Rotation
-from daemon.status.copies import StoreStatus
+from daemon.state import CopyRecord, Rotation
+from daemon.status.copies import StoreStatus, stores_with
 from daemon.status.server_status import ServerStatus
 from daemon.status.tracker import StatusTracker
 
@@ -41,6 +41,16 @@ class FleetStatus:
     async def stores(self) -> tuple[StoreStatus, ...]:
         """Every configured store as it stands now."""
         return await self.tracker.copies.stores_now()
+
+    async def copy_records(self, store: str, limit: int) -> list[CopyRecord]:
+        """What became of the last copies in a store, newest first; raises StateError."""
+        return await self.tracker.context.journal.copy_records(store=store, limit=limit)
+
+    async def stores_with(self, server: ServerConfig) -> dict[str, tuple[str, ...]]:
+        """The stores that have a copy of each of a server's backups, by its uuid."""
+        if not server.policy.copies:
+            return {}
+        return await stores_with(self.tracker.context.engine.catalogue, server.panel.name, server.id)
 
     async def rotations(self, name: str, limit: int) -> list[Rotation]:
         """A server's last rotations, newest first; raises StateError."""

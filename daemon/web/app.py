@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 from daemon.config.values import HttpConfig
 from daemon.documents.status import status
 from daemon.errors import StateError
-from daemon.state import Rotation
+from daemon.state import CopyRecord, Rotation
+from daemon.status.copies import IDENTIFIER
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import CONTENT_TYPE, Metrics
 from daemon.web.fleet_page import FleetPage
@@ -22,8 +23,10 @@ from daemon.web.html import tag
 from daemon.web.parts import STYLE_HASH, page
 from daemon.web.server_page import server_page
 from daemon.web.shared import Shared
+from daemon.web.store_page import StoreView, store_page
 
 SHOWN_ROTATIONS = 10
+SHOWN_RECORDS = 1000
 UNAVAILABLE = 503
 
 HEADERS = {
@@ -53,6 +56,7 @@ def make_app(fleet_status: FleetStatus, config: Callable[[], HttpConfig], *, sha
         Route("/api/status", answers.status),
         Route("/", answers.fleet),
         Route("/servers/{name}", answers.server),
+        Route("/stores/{name}", answers.store),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refused})
     app.router.redirect_slashes = False
@@ -117,7 +121,37 @@ class _Answers:
             rotations: list[Rotation] | None = await self._fleet_status.rotations(name, SHOWN_ROTATIONS)
         except StateError:
             rotations = None
-        return server_page(status, await self._fleet_status.tracker.trend(name), rotations, refresh=refresh)
+        trend, copies = (
+            await self._fleet_status.tracker.trend(name),
+            await self._fleet_status.stores_with(status.server),
+        )
+        return server_page(status, trend, rotations, copies, refresh=refresh)
+
+    async def store(self, request: Request) -> Response:
+        """For people who want to know more of one store."""
+
+        async def made() -> bytes:
+            return (await self._store_page(request.path_params["name"], refresh=_refresh(request))).encode()
+
+        return HTMLResponse(await self._shared.get(_address(request), made))
+
+    async def _store_page(self, name: str, *, refresh: bool) -> str:
+        status = next((one for one in await self._fleet_status.stores() if one.name == name), None)
+        if status is None:
+            raise HTTPException(404, "There is no store of this name in the configuration.")
+        try:
+            records: list[CopyRecord] | None = await self._fleet_status.copy_records(name, SHOWN_RECORDS)
+        except StateError:
+            records = None
+        queue = (await self._fleet_status.tracker.copies.seen()).queue
+        view = StoreView(
+            status,
+            {(one.panel.name, one.id[:IDENTIFIER]): one.name for one in self._fleet_status.config.servers.values()},
+            [one for one in queue.waiting.values() if one.store == name],
+            records,
+            self._fleet_status.tracker.clock.now(),
+        )
+        return store_page(view, refresh=refresh)
 
 
 def _address(request: Request) -> str:

@@ -11,7 +11,7 @@ from daemon.status.fleet_status import SLICE, FleetStatus
 from daemon.status.server_status import Progress, ServerStatus, Trouble, by_trouble
 from daemon.status.snapshot import Snapshot
 from daemon.web.html import Html, join, tag
-from daemon.web.parts import chip, legend, page, small_strip, tone_of, trend
+from daemon.web.parts import chip, legend, mark, page, small_strip, tone_of, trend
 from daemon.web.words import STAGES, local, span, time
 
 COLUMNS = ("server", "newest good backup", "now and next", "backups", "size")
@@ -40,10 +40,15 @@ class FleetPage:
         return page(
             headline(statuses),
             self._header(statuses),
-            tag("main", _table(rows), legend()),
+            tag("main", _table(rows, stores=self._stores), legend(), _marks_legend() if self._stores else None),
             tone=tone_of(statuses),
             refresh=refresh,
         )
+
+    @property
+    def _stores(self) -> bool:
+        """Whether there is anything to show of copies."""
+        return bool(self._fleet_status.config.stores)
 
     def _header(self, statuses: list[ServerStatus]) -> Html:
         notes = [*self._fleet_status.ailments(), *self._fleet_status.notes()]
@@ -70,10 +75,11 @@ class FleetPage:
     async def _row(self, status: ServerStatus) -> Html:
         """One server: its row, and one beneath it where something is wrong."""
         name, backups = await self._at_rest(status)
-        row = tag("tr", name, tag("td", chip(status), class_="is"), _good(status), _now(status), backups)
+        copies = _copies(status) if self._stores else None
+        row = tag("tr", name, tag("td", chip(status), class_="is"), _good(status), copies, _now(status), backups)
         if not status.troubles:
             return tag("tbody", row)
-        why = tag("td", [trouble_line(one) for one in status.troubles], colspan=7)
+        why = tag("td", [trouble_line(one) for one in status.troubles], colspan=8 if self._stores else 7)
         return tag("tbody", row, tag("tr", why, class_="why"))
 
     async def _at_rest(self, status: ServerStatus) -> tuple[Html, Html]:
@@ -137,7 +143,20 @@ def trouble_line(trouble: Trouble) -> Html:
     return tag("p", trouble.text, tag("span", " ", pieces) if hint else None)
 
 
-def _table(rows: list[Html]) -> Html:
+def _copies(status: ServerStatus) -> Html:
+    """Return a mark for each store of the server."""
+    marks = [mark(one.store, one.state) for one in status.copies if one.state is not None]
+    return tag("td", marks or tag("span", "-", class_="soft"), class_="marks", data_th="copies")
+
+
+def _marks_legend() -> Html:
+    """Return what the marks mean."""
+    meanings = ("copied", "waiting", "failed")
+    words = [tag("span", tag("i", class_=f"mark {word}"), f" {word}") for word in meanings]
+    return tag("p", "newest good backup in each store:", words, class_="legend")
+
+
+def _table(rows: list[Html], *, stores: bool) -> Html:
     head = tag(
         "thead",
         tag(
@@ -145,6 +164,7 @@ def _table(rows: list[Html]) -> Html:
             tag("th", "server", scope="col"),
             tag("th", "state", scope="col"),
             tag("th", "newest good", scope="col"),
+            tag("th", "copies", scope="col") if stores else None,
             tag("th", "now, or next", scope="col"),
             tag("th", "backups", scope="col"),
             tag("th", "size", scope="col"),

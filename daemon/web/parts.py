@@ -2,10 +2,12 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
 from daemon import __version__
+from daemon.core.copies_state import CopyState
 from daemon.core.units import format_size
 from daemon.state import Sample
 from daemon.status.coverage import Cell, Cover, Strip
@@ -18,7 +20,7 @@ STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 
 CLASSES = {Cover.KEPT: "k", Cover.LOCKED: "l", Cover.OTHER: "o", Cover.BAD: "b", Cover.NONE: None}
 TONES = {Kind.OVERDUE: "bad", Kind.FAILING: "bad"} | dict.fromkeys(
-    (Kind.SUSPICIOUS, Kind.UNDELETABLE, Kind.LIMIT, Kind.HELD), "warn"
+    (Kind.SUSPICIOUS, Kind.UNCOPIED, Kind.UNDELETABLE, Kind.LIMIT, Kind.HELD), "warn"
 )
 TREND_DAYS = 30
 
@@ -62,6 +64,13 @@ def chip(status: ServerStatus) -> Html:
     else:
         tone = " run" if status.progress is not None else " ok" if status.good_at is not None else ""
     return tag("span", status.word, class_=f"chip{tone}")
+
+
+@lru_cache(maxsize=256)  # a page of a thousand servers shows the same few again and again
+def mark(store: str, state: CopyState) -> Html:
+    """Return one sign that says what became of the newest good backup in a store; in words for who cannot see it."""
+    words = f"{store}: {state}"
+    return tag("a", tag("span", words, class_="vh"), href=f"/stores/{store}", class_=f"mark {state}", title=words)
 
 
 def tone_of(statuses: Sequence[ServerStatus]) -> str:

@@ -1,27 +1,37 @@
 """A server's own page: how it stands, what its backups cover, every backup with its verdict, the last rotations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from daemon.core.model import Action, State, Verdict
 from daemon.core.units import format_size, to_zone
 from daemon.state import Rotation, Sample
+from daemon.status.copies import CopyStatus
 from daemon.status.coverage import Cell, strip_of
 from daemon.status.server_status import Kind, ServerStatus, Trouble
 from daemon.status.snapshot import Snapshot, is_beyond
 from daemon.web.fleet_page import progress_parts, trouble_line
 from daemon.web.html import Html, Part, tag
-from daemon.web.parts import CLASSES, TONES, chip, explained, legend, page, tone_of, trend
+from daemon.web.parts import CLASSES, TONES, chip, explained, legend, mark, page, tone_of, trend
 from daemon.web.words import ACTIONS, TRIGGERS, local, span, step_words, time
 
 MOST_BACKUPS = 1000
 MOST_NAMED = 50
+NO_COPIES: Mapping[str, Sequence[str]] = {}
 
 
 def server_page(
-    status: ServerStatus, samples: Sequence[Sample], rotations: Sequence[Rotation] | None, *, refresh: bool = False
+    status: ServerStatus,
+    samples: Sequence[Sample],
+    rotations: Sequence[Rotation] | None,
+    copies: Mapping[str, Sequence[str]] = NO_COPIES,
+    *,
+    refresh: bool = False,
 ) -> str:
-    """Return the page of one server; `rotations` is None where the journal cannot be read."""
+    """Return the page of one server; `rotations` is None where the journal cannot be read.
+
+    `copies` are the stores that have a copy of each backup, by its uuid.
+    """
     header = tag(
         "header",
         tag("p", tag("a", "ptero-backupd", href="/"), class_="brand"),
@@ -35,7 +45,13 @@ def server_page(
     )
     zone = status.server.policy.zone
     snapshot = status.history.snapshot
-    body = tag("main", _coverage(status, snapshot), _backups(status, snapshot), _rotations(rotations, zone))
+    body = tag(
+        "main",
+        _coverage(status, snapshot),
+        _copies(status),
+        _backups(status, snapshot, copies),
+        _rotations(rotations, zone),
+    )
     return page(f"{status.name} · ptero-backupd", header, body, tone=tone_of([status]), refresh=refresh)
 
 
@@ -122,7 +138,31 @@ def _cell(cell: Cell) -> Html:
 # The backups ---------------------------------------------------------------------------------------------------------
 
 
-def _backups(status: ServerStatus, snapshot: Snapshot | None) -> Html:
+def _copies(status: ServerStatus) -> Html | None:
+    """Return how the server stands in each of its stores."""
+    if not status.copies:
+        return None
+    head = tag("thead", tag("tr", [tag("th", word, scope="col") for word in ("store", "newest copy", "size", "state")]))
+    rows = [_copy(one, status) for one in status.copies]
+    return tag("section", tag("h2", "Copies"), tag("table", head, tag("tbody", rows), class_="held"))
+
+
+def _copy(copy: CopyStatus, status: ServerStatus) -> Html:
+    zone = status.server.policy.zone
+    words = copy.state.value if copy.state else "nothing to copy yet"
+    since = f"waits for {span(status.now - copy.since)}" if copy.since else ""
+    again = f"next try at {local(copy.next_at, zone)}" if copy.next_at else ""
+    return tag(
+        "tr",
+        tag("th", tag("a", copy.store, href=f"/stores/{copy.store}"), scope="row"),
+        tag("td", time(copy.newest, local(copy.newest, zone), zone) if copy.newest else "none"),
+        tag("td", format_size(copy.bytes), tag("small", f"{copy.copies} copies")),
+        tag("td", mark(copy.store, copy.state) if copy.state else None, f" {words}",
+            tag("small", ", ".join(filter(None, (since, again)))), tag("small", copy.error) if copy.error else None),
+    )  # fmt: skip
+
+
+def _backups(status: ServerStatus, snapshot: Snapshot | None, copies: Mapping[str, Sequence[str]]) -> Html:
     heading = tag("h2", "Backups")
     if snapshot is None:
         return tag("section", heading, tag("p", "None was looked at yet: the first rotation does.", class_="soft"))
@@ -138,19 +178,26 @@ def _backups(status: ServerStatus, snapshot: Snapshot | None) -> Html:
     head = tag(
         "thead", tag("tr", [tag("th", word, scope="col") for word in ("made", "backup", "size", "verdict", "why")])
     )
-    rows = tag("tbody", [_backup(verdict, status.name, zone) for verdict in shown])
+    stores = [copies.get(verdict.backup.uuid, ()) for verdict in shown]
+    rows = tag("tbody", [_backup(one, status.name, zone, held) for one, held in zip(shown, stores, strict=True)])
     rest = tag("p", f"And {more} older ones.", class_="soft") if more > 0 else None
     return tag("section", heading, note, tag("table", head, rows, class_="backups"), rest)
 
 
-def _backup(verdict: Verdict, server: str, zone: ZoneInfo) -> Html:
+def _backup(verdict: Verdict, server: str, zone: ZoneInfo, stores: Sequence[str]) -> Html:
     backup = verdict.backup
     made = time(backup.created_at, local(backup.created_at, zone), zone) if backup.created_at else "unreadable"
     done = backup.completed_at is not None
     return tag(
         "tr",
         tag("td", made, data_th="made"),
-        tag("th", tag("span", backup.name, class_="name"), tag("small", _kind(verdict)), scope="row"),
+        tag(
+            "th",
+            tag("span", backup.name, class_="name"),
+            tag("small", _kind(verdict)),
+            tag("small", f"copied to {', '.join(stores)}") if stores else None,
+            scope="row",
+        ),
         tag("td", format_size(backup.bytes) if done else "not yet", _took(verdict), data_th="size"),
         tag("td", _verdict_chip(verdict), data_th="verdict"),
         tag(

@@ -31,9 +31,9 @@ QUIET = (
 
 
 @pytest.fixture
-async def site(gallery: Gallery) -> AsyncIterator[str]:
+async def site(stocked: Gallery) -> AsyncIterator[str]:
     """Where the page is."""
-    made = Site(gallery.fleet_status)
+    made = Site(stocked.fleet_status)
     await made.follow(HttpConfig("127.0.0.1", 0, frozenset(), None))
     yield f"http://127.0.0.1:{made.port}"
     await made.follow(None)
@@ -67,7 +67,7 @@ async def test_the_browser_shows_all_of_it_and_complains_of_nothing(site: str, t
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("path", ["/", "/servers/survival"])
+@pytest.mark.parametrize("path", ["/", "/servers/survival", "/stores/offsite"])
 async def test_the_page_is_drawn(site: str, tmp_path: Path, path: str, width: str, scheme: str) -> None:
     """At that width, with something on it."""
     picture = tmp_path / "page.png"
@@ -85,7 +85,7 @@ async def test_the_page_is_drawn(site: str, tmp_path: Path, path: str, width: st
 
 async def test_no_width_needs_scrolling_sideways(site: str, tmp_path: Path) -> None:
     """The browser itself says how wide each page has become, in a frame of each width."""
-    paths, widths = ["/", "/servers/skyblock", "/servers/survival"], [360, 700, 1000, 1280]
+    paths, widths = ["/", "/servers/skyblock", "/servers/survival", "/stores/offsite"], [360, 700, 1000, 1280]
     async with httpx.AsyncClient() as client:
         pages = {path: html.escape((await client.get(f"{site}{path}")).text) for path in paths}
     frames = {
