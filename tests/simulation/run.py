@@ -38,7 +38,7 @@ from tests.simulation.rules import Rules
 from tests.simulation.scenario import DAY, HOUR, Scenario, Spec, draw
 from tests.simulation.wire import Panel
 
-KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim")
+KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim", "slow disk")
 CIRCUMSTANCES = (
     "panel's and host's clocks differ",
     "the panel is a Pelican",
