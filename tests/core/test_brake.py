@@ -131,6 +131,12 @@ def test_what_the_retention_last_applied_keeps_is_held_for_a_day_after_it_was_to
     )
 
 
+def test_what_is_held_says_what_every_rule_will_say() -> None:
+    """It goes then only because none of them keeps it."""
+    made = planned(DAYS, "last=7,daily=7", Brake(10, before=applied("last=8")))
+    assert made.held[0].reasons[0].text.endswith("; then: beyond the 7 newest backups; beyond the 7 newest days")
+
+
 @pytest.mark.parametrize(("told_ago", "held"), [(0 * HOUR, 3), (23 * HOUR, 3), (24 * HOUR, 0), (30 * DAY, 0)])
 def test_the_day_begins_when_it_was_first_told(told_ago: timedelta, held: int) -> None:
     """A day later the retention is what it is."""

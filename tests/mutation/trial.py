@@ -189,8 +189,18 @@ def examine(mutant: Mutant, tests: dict[str, float]) -> int:
         import_module(mutant.module)
     except Exception:  # noqa: BLE001 — whatever it is, no test is needed to see it
         return _STILLBORN
-    files = dict.fromkeys(test.partition("::")[0] for test in tests)
-    return run(["--exitfirst", *files], Chosen(tests)) if tests else pytest.ExitCode.OK
+    for part in _own_first(mutant.change.module, tests):
+        files = dict.fromkeys(test.partition("::")[0] for test in part)
+        if code := run(["--exitfirst", *files], Chosen(part)):
+            return code
+    return pytest.ExitCode.OK
+
+
+def _own_first(module: str, tests: dict[str, float]) -> Iterator[dict[str, float]]:
+    """Yield the tests in the file that is named for the module, then the others: most mutants need no other file."""
+    own = {test: seconds for test, seconds in tests.items() if f"/test_{module}.py::" in test}
+    others = {test: seconds for test, seconds in tests.items() if test not in own}
+    yield from filter(None, (own, others))
 
 
 def run(arguments: list[str], plugin: object) -> int:
