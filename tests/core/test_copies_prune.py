@@ -71,7 +71,7 @@ def test_what_another_installation_wrote_is_neither_touched_nor_counted() -> Non
     made = pruned([*theirs, *COPIES[3:]], "last=2")
     assert made.deletions == (COPIES[5],)
     assert {verdict.action for verdict in made.verdicts[:3]} == {Action.IGNORE}
-    assert made.verdicts[0].reasons[0].text == "written by another installation"
+    assert made.verdicts[0].reasons == (Reason("foreign", None, "written by another installation"),)
 
 
 def test_a_lock_that_has_not_ended_keeps_the_copy_and_says_until_when() -> None:
@@ -151,7 +151,7 @@ def test_nothing_goes_by_a_cut_listing_a_doubted_clock_or_beyond_the_brake(
 ) -> None:
     """And the verdicts are told all the same."""
     made = pruned(COPIES, "last=1", **more)
-    assert (made.deletions, made.keys, made.code) == ((), (), code)
+    assert (made.deletions, made.keys, made.code, made.waits) == ((), (), code, None)
     assert made.refused is not None
     assert made.refused.startswith(text)
     assert len(made.verdicts) == 6
