@@ -178,14 +178,14 @@ def store(name: str, *rows: Backup) -> Copied:
     return Copied(name, NOW, {row.uuid: row.created_at for row in rows if row.created_at})
 
 
-def test_what_waits_for_copies_is_named_by_day_with_what_the_oldest_lacks() -> None:
-    """In the policy's zone; each store once."""
-    copied = [store("offsite", LARGE[1], LARGE[2]), store("nas", LARGE[1])]
+def test_what_waits_for_copies_is_named_by_day_with_the_stores_that_lack_it() -> None:
+    """The oldest first, in the policy's zone; each store once."""
+    copied = [store("offsite", LARGE[1], LARGE[2]), store("nas", LARGE[1]), store("third")]
     rows = [*LARGE, *(good(NOW - days * DAY - 6 * HOUR, uuid=f"newer-{days}") for days in (2, 1))]
-    assert refused(room(rows, retention("last=2", zone=WEST), copied=[*copied, store("third")])).text == (
-        f"no slot can be freed before the copies are made: {LARGE[0].name} (2026-03-23), {LARGE[1].name} (2026-03-24), "
-        f"{LARGE[2].name} (2026-03-25), {rows[3].name} (2026-03-29) "
-        "(not in offsite yet; not in nas yet; not in third yet); "
+    assert refused(room(rows, retention("last=2", zone=WEST), copied=copied)).text == (
+        "no slot can be freed: 4 backups wait for a copy in offsite and nas and third: "
+        f"{LARGE[0].name} (2026-03-23), {LARGE[1].name} (2026-03-24), {LARGE[2].name} (2026-03-25), "
+        f"{rows[3].name} (2026-03-29) (not in offsite yet; not in nas yet; not in third yet); "
         'look at the store, or set copy_before_delete_when_full = "make-room"'
     )
 
