@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ async def test_a_store_is_pruned_by_its_own_rules(rig: Rig, worker: ChildProcess
     """What went is told with its reasons."""
     job = await rig.job()
     for one in (await worker.look(job)).wanted:
-        await worker.copy(job, one.backup, lambda one=one: link(rig, one.backup), ProgressListener())  # type: ignore[misc]
+        await worker.copy(job, one.backup, partial(link, rig, one.backup), ProgressListener())
     narrowed = await rig.job(rig.config({"nas": "keep = { last = 2 }"}))
     pruned = await worker.prune(narrowed, "nas", frozenset())
     assert (len(pruned.deleted), pruned.refused, pruned.failure) == (1, "", None)
