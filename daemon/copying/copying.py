@@ -1,5 +1,5 @@
-"""When the daemon copies: after a rotation made a good backup, at its start, after a reload, daily, and when a store's
-trouble has passed. One server at a time, in the order of the queue, which the journal keeps.
+"""When the daemon copies: after a rotation made a good backup, at its start, after a reload, twice a day, and when a
+store's trouble has passed. One server at a time, in the order of the queue, which the journal keeps.
 
 What must hold: copies hold up no rotation (invariants 12 and 16); a kill loses nothing of the queue; the process that
 copies runs only while there is work.
@@ -25,7 +25,10 @@ log = get_logger()
 GLANCE_SECONDS = 60.0
 """So often the queue is looked at: timers count monotonic time, and the wall clock may have been set."""
 
-DAY_SECONDS = 86_400.0
+LOOK_SECONDS = 43_200.0
+"""So often each server is looked at, whatever is known of it: `copy_before_delete` counts only what was seen in a store
+within the last day, at the very moment of a rotation.
+"""
 
 NODE_PAUSE = timedelta(minutes=1)
 """Before a node that makes backups is looked at again."""
@@ -111,7 +114,7 @@ class Copying:
     async def _step(self) -> None:
         """Make one visit, or wait for the next."""
         await self._recall()
-        self._look_daily()
+        self._look_regularly()
         await self._keep()
         visit = self._queue.next_visit(self._clock.now())
         if visit is None:
@@ -147,10 +150,10 @@ class Copying:
         else:
             self._kept = (journal, now)
 
-    def _look_daily(self) -> None:
-        """Once a day let every server line up, whatever is known of it."""
+    def _look_regularly(self) -> None:
+        """Now and then let every server line up."""
         now = self._clock.monotonic()
-        if self._config is not None and now - self._looked_at >= DAY_SECONDS:
+        if self._config is not None and now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             for server in self._config.servers.values():
                 if server.policy.copies:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from daemon.sandbox.records import Server
 from daemon.sandbox.scenes import KEY
-from tests.process.support import Daemon, Panel, command, running, wait_until
+from tests.process.copy_kills import children, configure, files, is_running, suffer
+from tests.process.support import Panel, command, running, wait_until
 
 SECRET = "a-secret-of-the-store"
 SIZE = 3_000_000
@@ -23,31 +25,6 @@ def server(panel: Panel) -> Server:
     (panel.folder / "nas").mkdir()
     configure(panel, server)
     return server
-
-
-def configure(panel: Panel, server: Server, more: str = "") -> None:
-    """The configuration, with more keys of the store as TOML."""
-    store = f'[stores.nas]\nurl = "{(panel.folder / "nas").as_uri()}"\n{more}'
-    panel.configure(server, more=store, copies='["nas"]', scope='"all"', keep="{ last = 9 }")
-
-
-def files(panel: Panel, pattern: str) -> list[str]:
-    """What lies in the store, by its end."""
-    return sorted(path.name for path in (panel.folder / "nas").rglob(pattern) if path.is_file())
-
-
-def children(daemon: Daemon) -> list[int]:
-    """The processes that it started and that run."""
-    told = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
-    return [int(pid) for pid in told.read_text().split()] if told.exists() else []
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def assert_nothing_half(panel: Panel) -> None:
@@ -100,6 +77,15 @@ def test_told_to_stop_it_clears_up_what_it_had_begun(panel: Panel, server: Serve
     configure(panel, server)
     with running(panel) as daemon:
         wait_until(lambda: len(files(panel, "*.json")) >= 4, "the rest is copied")
+
+
+@pytest.mark.timeout(120)
+def test_a_few_kills_at_random_moments_leave_nothing_that_is_not_cleared_in_the_end(tmp_path: Path) -> None:
+    """`copy_kills` plays it longer; $KILL_SEED draws the same again."""
+    seed = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"KILL_SEED={seed}")  # noqa: T201 — shown where it fails
+    done = suffer(tmp_path, 3, seed)
+    assert done["daemon"] + done["child"] == 3
 
 
 @pytest.mark.parametrize("whom", ["the daemon", "the child"])
