@@ -83,7 +83,7 @@ class Alerts:
             return {}
 
     async def _agree(self) -> None:
-        """Agree with the journal: recall what waits in one that is new to us, and write what one that failed lacks."""
+        """Bring the journal up to date: recall what waits in a new one, and write what a failed one lacks."""
         await self._tracker.read_journal()
         async with self._agreeing:
             journal = self._journal
@@ -112,7 +112,7 @@ class Alerts:
                 self._lose(name, messages)
 
     async def _write_all(self, journal: Journal) -> None:
-        """Write all that is known; that the journal failed was logged at the time."""
+        """Write everything again; the failure itself was logged when it happened."""
         async with self._writing:
             waiting = [(name, one) for name, receiver in self._receivers.items() for one in receiver.waiting]
             stores = self._states.keys() & {key_of(store) for store in self._config.stores}
@@ -173,7 +173,7 @@ class Alerts:
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
-        """Log that something could not be written, and write it later."""
+        """Log a failed write, and have it done later."""
         try:
             yield
         except StateError as error:

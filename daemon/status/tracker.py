@@ -81,7 +81,7 @@ class StatusTracker:
         self.reload = replace(self.reload, successful=False)
 
     def opening(self, open_client: Callable[[PanelConfig], PanelClient]) -> Callable[[PanelConfig], PanelClient]:
-        """The same, but that the newest client of each panel is known here for what it counts."""
+        """Wrap `open_client` so that each panel's newest client is remembered here for its counts."""
 
         def opened(panel: PanelConfig) -> PanelClient:
             client = self.clients[panel.name] = open_client(panel)
@@ -150,7 +150,7 @@ class StatusTracker:
         return True
 
     def work(self, name: str) -> Work | None:
-        """How far the server's rotation is, where one is under way."""
+        """Return how far a server's running rotation is; None if none is under way."""
         run = self.context.under_way.get(name)
         known = self.histories.get(name)
         began = known.began if known else None
@@ -198,7 +198,7 @@ class StatusTracker:
                     del self.histories[name]
 
     async def _recalled(self, server: ServerConfig) -> ServerHistory:
-        """What the journal knows of a server."""
+        """Return what the journal knows of a server."""
         begun = self._begun.get(server.name) or ServerHistory.begun(self.clock.now())
         try:
             return await stored.recall(self.context.journal, server, begun)
@@ -221,5 +221,5 @@ class StatusTracker:
 
 
 def _same(before: ServerConfig, now: ServerConfig | None) -> bool:
-    """Whether a server's name still means the same server."""
+    """Return whether a name still means the same server."""
     return before is now or (now is not None and (before.panel.url, before.id) == (now.panel.url, now.id))

@@ -127,7 +127,7 @@ class LocalLocks:
         return False
 
     async def check(self) -> None:
-        """Find out whether locks can be made in the folder."""
+        """Check that locks can be made in the folder."""
         await self._runner.run(lambda: check_locks(self._folder))
 
 
@@ -140,7 +140,7 @@ class LocalPresence:
 
     @asynccontextmanager
     async def known(self) -> AsyncIterator[int | None]:
-        """Be known as a daemon of the folder."""
+        """Register as a daemon that runs on the folder, and yield the process id of another one, or None."""
         present, other = ExitStack(), None
         try:
             with suppress(StateError):
@@ -150,7 +150,7 @@ class LocalPresence:
             await self._runner.give_back(present.close)
 
     async def daemon(self) -> int | None:
-        """Return the process of a daemon that is known to run on the folder."""
+        """Return the process id of a daemon that runs on the folder; None if none is known."""
         with suppress(StateError):
             return await self._runner.run(lambda: daemon_of(self._folder))
         return None
@@ -178,7 +178,7 @@ class LocalEngine:
         return AwaitedJournal(found, self._runner) if found else None
 
     async def check(self) -> None:
-        """Find out whether journal and locks can be kept in the folder."""
+        """Check that journal and locks can be kept in the folder."""
         await self._runner.run(lambda: SqliteJournal.check(self._folder))
         await self.locks.check()
 
