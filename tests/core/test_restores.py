@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from daemon.core.restores import Activity, RestoreEnd, restore_end
+from daemon.core.restores import RESTORES, Activity, RestoreEnd, restore_end
 
 ASKED, COMPLETED = "server:backup.restore", "server:backup.restore-complete"
 FAILED, FAILED_BY_RESET = "server.backup.restore-failed", "server:backup.restore-failed"
@@ -45,3 +45,14 @@ def test_the_first_new_end_is_that_of_ours() -> None:
     """The panel runs one restore of a server at a time, so a later one began after ours had ended."""
     later_failed = log(("4", FAILED, "a"), ("3", ASKED, "a"), ("2", COMPLETED, "a"), ("1", ASKED, "a"))
     assert restore_end("a", set(), later_failed) is RestoreEnd.COMPLETED
+
+
+def test_what_was_there_before_or_is_of_another_backup_hides_no_end() -> None:
+    """It is passed over, and what came after it is looked at."""
+    entries = log(("3", COMPLETED, "a"), ("2", FAILED, "another"), ("1", FAILED, "a"))
+    assert restore_end("a", {"1"}, entries) is RestoreEnd.COMPLETED
+
+
+def test_the_words_are_those_of_the_panels_filter_and_of_the_documents() -> None:
+    """Programs compare them."""
+    assert (RESTORES, [*RestoreEnd]) == ("restore", ["completed", "failed"])
