@@ -13,8 +13,8 @@ from tests.process.support import serving
 
 LARGE = {
     *("anyio", "apprise", "apscheduler", "click", "cronsim", "httpx", "prometheus_client", "pydantic"),
-    *("pygments", "rich", "starlette", "structlog", "typer", "uvicorn"),
-    *("argparse", "asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
+    *("pydantic_settings", "pygments", "rich", "starlette", "structlog", "typer", "uvicorn"),
+    *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
 }
 """What takes long to load, of others and of the standard library."""
 
@@ -22,12 +22,12 @@ HELP = {"typer"}
 LISTING = HELP | {"pydantic"}
 """typer itself loads pydantic to read what stands behind a command."""
 RUN = LISTING | {
-    *("anyio", "apscheduler", "cronsim", "httpx", "structlog"),
+    *("anyio", "apscheduler", "cronsim", "httpx", "pydantic_settings", "structlog"),
     *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
 }
 
 NEVER_AT_REST = {
-    *("apprise", "argparse", "asyncssh", "click", "html", "isal", "obstore", "prometheus_client", "pyrage"),
+    *("apprise", "asyncssh", "click", "html", "isal", "obstore", "prometheus_client", "pyrage"),
     *("pygments", "rich", "starlette", "tarfile", "unittest", "uvicorn", "xml"),
     *("daemon.copies.jobs", "daemon.copies.manifest", "daemon.copies.run", "daemon.copies.shelf"),
     *("daemon.copying.copying", "daemon.demo", "daemon.documents", "daemon.operations", "daemon.sandbox"),

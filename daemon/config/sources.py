@@ -1,18 +1,19 @@
 """The sources in their order: the environment takes precedence over the files.
 
-A higher source replaces a key's whole value: a table such as `keep` is never merged with the one below. A missing file
-is a problem, not an empty one.
+pydantic-settings merges them. By itself it would silently ignore a missing file, and merge a table such as `keep` with
+the one below. Here the first is a problem, and a higher source replaces a key's whole value.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
 from daemon.config.discover import discovers
 from daemon.config.environment import FILE_VARIABLE, read_environment
 from daemon.config.errors import ConfigIssue
 from daemon.config.files import read_files
-from daemon.config.models import SECTIONS, TABLES
 from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
 from daemon.config.tree import Tree
 
@@ -20,14 +21,46 @@ DEFAULT_FILE = Path("/etc/ptero-backupd/config.toml")
 _KEY_DEPTH = 3  # section, name, key
 
 
-def _over(upper: dict[str, Any], lower: dict[str, Any], depth: int = _KEY_DEPTH) -> dict[str, Any]:
-    """Return both trees in one: the upper one's keys replace the lower one's, tables down to `depth` are merged."""
-    merged = {**lower, **upper}
-    if depth > 1:
-        for key in upper.keys() & lower.keys():
-            if isinstance(lower[key], dict):
-                merged[key] = _over(upper[key], lower[key], depth - 1)
-    return merged
+class _Layer(InitSettingsSource):
+    """One source, which gives way to those above it, key by key."""
+
+    def __call__(self) -> dict[str, Any]:
+        return _without(super().__call__(), self.current_state, _KEY_DEPTH)
+
+
+def _without(lower: dict[str, Any], upper: dict[str, Any], depth: int) -> dict[str, Any]:
+    """Return the lower tree without the keys that the upper one sets."""
+    rest = {}
+    for key, value in lower.items():
+        if key not in upper:
+            rest[key] = value
+        elif depth > 1 and isinstance(value, dict):
+            rest[key] = _without(value, upper[key], depth - 1)
+    return rest
+
+
+class _Sources(BaseSettings):
+    """Both sources in one. Nothing is checked yet: that is done table by table, so that no mistake hides another."""
+
+    state_dir: Any = None
+    panels: dict[str, Any] = {}
+    policies: dict[str, Any] = {}
+    servers: dict[str, Any] = {}
+    alerts: dict[str, Any] = {}
+    stores: dict[str, Any] = {}
+    http: dict[str, Any] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — these would read the process's own environment
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        layers = init_settings()
+        return (_Layer(settings_cls, layers["environment"]), _Layer(settings_cls, layers["files"]))
 
 
 def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers: bool) -> Tree:
@@ -45,7 +78,7 @@ def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers:
     unread = tree.main not in tree.files and not any(problem.file == str(tree.main) for problem in tree.problems)
     if unread and not sidecar:
         tree.problems.append(_missing(tree.main))
-    tree.values = {"state_dir": None} | {table: {} for table in (*SECTIONS, *TABLES)} | _over(environment, files)
+    tree.values = _Sources(environment=environment, files=files).model_dump()  # type: ignore[call-arg]  # for its layers
     return tree
 
 

@@ -45,7 +45,7 @@ def test_the_version_is_answered_among_other_options_too(cli: Cli) -> None:
 @pytest.mark.parametrize("words", [["--help"], ["plan", "--help"], ["backups", "list", "-h"], ["config", "--help"]])
 def test_help_loads_nothing_that_a_command_needs(words: list[str]) -> None:
     """Neither the panel client nor the configuration nor the scheduler, and no tables. (pydantic is typer's own.)"""
-    heavy = "{'httpx', 'apscheduler', 'structlog', 'starlette', 'rich'}"
+    heavy = "{'httpx', 'pydantic_settings', 'apscheduler', 'structlog', 'starlette', 'rich'}"
     code = (
         f"import sys; from daemon.__main__ import main; code = main({words!r})\n"
         f"print(code, sorted({{name.partition('.')[0] for name in sys.modules}} & {heavy}))"
@@ -57,7 +57,7 @@ def test_a_listing_is_judged_without_panel_configuration_or_scheduler(tmp_path: 
     """`plan --listing --json` loads none of them. (pydantic is typer's own doing: it reads options by it.)"""
     file = tmp_path / "list.json"
     file.write_text('{"object":"list","data":[],"meta":{"pagination":{"total":0}}}')
-    heavy = "{'httpx', 'apscheduler', 'structlog', 'starlette', 'rich', 'stamina'}"
+    heavy = "{'httpx', 'pydantic_settings', 'apscheduler', 'structlog', 'starlette', 'rich', 'stamina'}"
     code = (
         "import sys; from daemon.__main__ import main\n"
         f"code = main(['plan', '--listing', {str(file)!r}, '--keep', 'last=1', '--json'])\n"
