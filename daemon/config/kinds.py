@@ -24,6 +24,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _OFFSET = re.compile(r"(?:etc/)?(?:gmt|utc|z)?\s*([+-])([0-9]{1,2}):?([0-9]{2})?", re.IGNORECASE)
 _FARTHEST = {"+": 14, "-": 12}  # hours from UTC that there are zones of
 _SHORTEST_FAILED_AFTER = timedelta(hours=12)
+_SHORTEST_LOCK = timedelta(days=1)
 
 
 def _read_by(parse: Callable[[str], object]) -> AfterValidator:
@@ -86,6 +87,11 @@ def _size(value: object) -> int | str:
     return value
 
 
+def _object_lock(text: str) -> None:
+    if text != "off" and parse_duration(text) < _SHORTEST_LOCK:
+        raise value_error("must be at least 1d, since a lock is renewed once a day", 'or "off"')
+
+
 def _backfill(value: object) -> int | str:
     if isinstance(value, str) and value in {"all", "none"}:
         return value
@@ -143,6 +149,7 @@ Text = Annotated[str, Field(min_length=1)]
 Schedule = Annotated[str, _read_by(parse_schedule)]
 Duration = Annotated[str, _read_by(parse_duration)]
 LongDuration = Annotated[str, _read_by(_longer_than_nothing)]
+ObjectLock = Annotated[str, _read_by(_object_lock)]
 FailedAfter = Annotated[str, _read_by(_failed_after)]
 Zone = Annotated[str, _read_by(_zone)]
 NameTemplate = Annotated[str, _read_by(Template.parse)]

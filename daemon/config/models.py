@@ -26,6 +26,7 @@ from daemon.config.kinds import (
     LongDuration,
     Names,
     NameTemplate,
+    ObjectLock,
     Patterns,
     Recipients,
     Schedule,
@@ -287,6 +288,9 @@ class StoreTable(Table):
     min_good: Count = Field(1, description="So many of the newest copies survive every rule.")
     max_deletions: Bound = Field(
         10, description="Pruning that would delete more copies of a server than this deletes none; -1: no brake at all."
+    )
+    object_lock: ObjectLock = Field(
+        "off", description='S3: how long nobody may delete a copy, such as "30d"; renewed while `keep` keeps it.'
     )
     every: LongDuration | None = Field(None, description="Take at most one backup of a server in each such period.")
     backfill: Backfill = Field(

@@ -48,7 +48,10 @@ class _Kind:
 _KINDS = {
     "file": _Kind("a folder"),
     "s3": _Kind(
-        "a store in S3", ("endpoint", "region"), ("access_key_id", "secret_access_key"), optional=("session_token",)
+        "a store in S3",
+        ("endpoint", "region", "object_lock"),
+        ("access_key_id", "secret_access_key"),
+        optional=("session_token",),
     ),
     "gs": _Kind("a store at Google", (), ("service_account",), library="obstore"),
     "az": _Kind("a store at Azure", ("endpoint", "account_name"), ("account_key",), library="obstore"),
@@ -125,7 +128,8 @@ def _store(name: str, table: StoreTable, environ: Mapping[str, str], tree: Tree)
         every=None if table.every is None else parse_duration(table.every),
         backfill=None if table.backfill == "all" else 0 if table.backfill == "none" else int(table.backfill),
     )
-    return StoreConfig(settings, rules, tuple(table.encrypt_to), table.max_deletions)
+    lock = None if table.object_lock == "off" else parse_duration(table.object_lock)
+    return StoreConfig(settings, rules, tuple(table.encrypt_to), table.max_deletions, lock)
 
 
 def _check_keys(path: KeyPath, table: StoreTable, kind: _Kind, scheme: str, tree: Tree) -> None:

@@ -133,13 +133,15 @@ class AlertConfig:
 class StoreConfig:
     """One store of copies: how it is reached, what it takes and keeps, and for whom its copies are encrypted.
 
-    Pruning deletes at most `max_deletions` copies of a server at once; -1: any number.
+    Pruning deletes at most `max_deletions` copies of a server at once; -1: any number. Each copy is locked for
+    `object_lock`, and this is renewed while the rules keep it; None: nothing is locked.
     """
 
     settings: StoreSettings
     rules: StoreRules
     recipients: tuple[str, ...] = ()
     max_deletions: int = 10
+    object_lock: timedelta | None = None
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ shelf     what a store holds of a server          shelves   the shelves that are
 probe     whether a store can be used             prune     a store pruned by its own rules
 clear     what is in the way, and is no copy         alone     one run at a time for a server
 verify    a copy read back                       listed    which backups a shelf holds, to be shown
+renew     the locks of copies, made longer
 jobs      what the daemon asks of whoever touches stores, and what comes of it
 work      those jobs done by this process         child     the daemon's own process for them
 pipe      messages between the two

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from daemon.copies.age import Encryption, largest_encrypted
 from daemon.copies.channel import Channel, StalledError
@@ -24,11 +25,15 @@ FINISH_SECONDS = 1800.0  # the same for the end: a slow disk has all that it hol
 
 @dataclass(frozen=True)
 class Target:
-    """A store that a backup is copied to, open; `recipients` are age's, none for a plain copy."""
+    """A store that a backup is copied to, open; `recipients` are age's, none for a plain copy.
+
+    A whole copy is locked for `object_lock`; None for no lock.
+    """
 
     name: str
     store: Store
     recipients: tuple[str, ...] = ()
+    object_lock: timedelta | None = None
 
 
 class Branch:

@@ -1,7 +1,8 @@
 """One backup copied: the data to each store in one pass, and then, where it stands, its manifest.
 
-What must hold (invariant 13): the manifest comes last. Where it cannot be written the data is taken away again if that
-can be done, since without it the rest is no copy and would stand in the way of the next try.
+What must hold (invariant 13): the manifest comes last, and where the store locks copies, the data is locked before
+it. Where it cannot be written the data is taken away again if that can be done, since without it the rest is no copy
+and would stand in the way of the next try; so the data is not locked from its first moment.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -23,6 +24,7 @@ from daemon.copies.manifest import (
 )
 from daemon.copies.one_pass import Passed, pass_to_all
 from daemon.core.copies_layout import CopyName
+from daemon.core.copies_lock import lock_until
 from daemon.core.model import Backup
 from daemon.errors import BackupdError
 from daemon.stores.errors import ObjectExistsError, StoreError
@@ -79,10 +81,14 @@ async def copy_backup(source: Source, backup: Backup, origin: Origin, targets: S
 async def _finish(
     branch: Branch, *, backup: Backup, expected: Expected, origin: Origin, passed: Passed, clock: Clock
 ) -> Manifest:
-    """Write the manifest of data that stands."""
+    """Lock data that stands, and write its manifest."""
+    target, now = branch.target, clock.now()
+    until = None if target.object_lock is None else lock_until(target.object_lock, now)
     manifest = _manifest(branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock)
     text = write_manifest(manifest)
-    await branch.target.store.put(branch.name.manifest, _once(text), size=len(text))
+    if until is not None:
+        await target.store.lock(branch.name.data, until)
+    await target.store.put(branch.name.manifest, _once(text), size=len(text), lock_until=until)
     return manifest
 
 

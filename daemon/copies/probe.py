@@ -1,4 +1,7 @@
-"""Whether a store can be used for copies: a small object is written, listed, read and deleted again."""
+"""Whether a store can be used for copies: a small object is written, listed, read and deleted again.
+
+Of a bucket it is also said whether it can lock copies as it should, and what deletes leave in it.
+"""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -7,9 +10,10 @@ from uuid import uuid4
 
 from daemon.config.values import StoreConfig
 from daemon.copies.age import recipients_of
+from daemon.core.units import format_size
 from daemon.errors import BackupdError
-from daemon.stores.base import Store
-from daemon.stores.errors import StoreCutError, StoreError
+from daemon.stores.base import KeepsVersions, Store
+from daemon.stores.errors import StoreCutError, StoreError, StoreUnusableError
 from daemon.stores.open import open_store
 
 _FOLDER = "ptero-backupd-check/"
@@ -18,18 +22,23 @@ _CONTENT = b"written by `ptero-backupd check`, and may be deleted\n"
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What came of it: `could` names what worked; `failed` what did not, and why. None: all of it worked."""
+    """What came of it: `could` names what worked; `failed` what did not, and why. None: all of it worked.
+
+    `notes` say what the store's owner set up that costs, or is not known.
+    """
 
     store: str
     could: tuple[str, ...] = ()
     failed: str | None = None
     error: BackupdError | None = None
+    notes: tuple[str, ...] = ()
 
 
 async def probe(config: StoreConfig) -> Probe:
     """Try a store, and leave nothing in it if it lets us."""
     key = f"{_FOLDER}{uuid4()}"
     could: list[str] = []
+    notes: tuple[str, ...] = ()
     step = "be opened"
     try:
         if config.recipients:
@@ -38,10 +47,45 @@ async def probe(config: StoreConfig) -> Probe:
             for step, call in _STEPS.items():
                 await call(store, key)
                 could.append(step)
+            step = "lock objects"
+            notes = await _set_up(store, could, lock=config.object_lock is not None)
     except BackupdError as error:
         await _clear(config, key, could)
         return Probe(config.name, tuple(could), step, error)
-    return Probe(config.name, tuple(could))
+    return Probe(config.name, tuple(could), notes=notes)
+
+
+async def _set_up(store: Store, could: list[str], *, lock: bool) -> tuple[str, ...]:
+    """Ask what the store's owner set up; StoreUnusableError if copies are to be locked there and cannot be."""
+    traits = await store.traits()
+    notes = []
+    if lock and traits.lockable is False:
+        raise StoreUnusableError("the bucket cannot lock objects, and object_lock is set", hint=_MADE_WITH)
+    if lock and traits.lockable:
+        could.append("lock objects")
+    elif lock:
+        notes.append("its key may not ask whether the bucket locks objects (s3:GetBucketObjectLockConfiguration)")
+    if traits.versioned:
+        notes.append(f"it keeps versions, so what is deleted still costs: {await _left_behind(store)}")
+    return tuple(notes)
+
+
+_MADE_WITH = 'make a new bucket with Object Lock, or set object_lock = "off"'
+
+
+async def _left_behind(store: Store) -> str:
+    """What deletes left in a store, in words."""
+    if not isinstance(store, KeepsVersions):
+        return _BY_A_RULE
+    try:
+        older = await store.older_versions()
+    except StoreError:
+        return f"how much is not known, since its key may not ask (s3:ListBucketVersions); {_BY_A_RULE}"
+    most = "" if older.complete else "at least "
+    return f"{most}{older.count} older versions with {format_size(older.bytes)} now; {_BY_A_RULE}"
+
+
+_BY_A_RULE = "a lifecycle rule of the bucket's removes them (NoncurrentVersionExpiration)"
 
 
 async def _write(store: Store, key: str) -> None:

@@ -1,7 +1,8 @@
 """A store pruned by its own rules, from its own listing; and what a crash left in it, cleared away.
 
 What must hold (invariant 15): the listing is whole and of this moment; of each copy the manifest goes first; the locks
-of data and manifest are read before either goes; nothing is touched that another installation wrote.
+of data and manifest are read before either goes; nothing is touched that another installation wrote. Where the store
+locks copies, the locks of what its rules keep are renewed, whatever the brake says.
 """
 
 from contextlib import nullcontext
@@ -11,6 +12,8 @@ from datetime import UTC, datetime
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
+from daemon.copies.renew import renew
+from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.core.brake import Brake
 from daemon.core.copies_found import leftovers
@@ -19,7 +22,7 @@ from daemon.core.model import Action
 from daemon.errors import BackupdError
 from daemon.state import Locks
 from daemon.stores.base import Capability, Store
-from daemon.stores.errors import ObjectMissingError
+from daemon.stores.errors import ObjectMissingError, StoreError
 
 SHARE = 0.5
 """As a policy's own `max_share` is by default."""
@@ -32,7 +35,8 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 class PruneResult:
     """What came of one server in one store: the decision, and what was deleted of it, the oldest first.
 
-    `cleared` are the keys of what a crash had left. `error` is what ended it early, or why nothing was decided.
+    `cleared` are the keys of what a crash had left, `renewed` the copies that are locked for longer now. `error` is
+    what ended it early, or why nothing was decided.
     """
 
     server: ServerConfig
@@ -40,6 +44,7 @@ class PruneResult:
     decided: Pruning | None = None
     deleted: list[Copy] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
+    renewed: list[Copy] = field(default_factory=list)
     error: BackupdError | None = None
 
 
@@ -77,8 +82,24 @@ class Pruner:
         copies = [looked.get(copy.name.data, copy) for copy in copies]
         result.decided = self._decide(copies, server, config, accepted)
         if not self._dry_run:
+            refused = await self._renew(store, result, uuid, config, shelf)
             await self._delete(store, result, leftovers(shelf.loose, self._clock.now()))
             await self._shelves.look(config.name, store, server.panel.name, uuid)
+            if refused is not None:
+                raise refused
+
+    async def _renew(
+        self, store: Store, result: PruneResult, uuid: str, config: StoreConfig, shelf: Shelf
+    ) -> StoreError | None:
+        """Renew locks, and remember them; return why one could not be renewed, which holds up no deletion."""
+        if config.object_lock is None or result.decided is None:
+            return None
+        done = await renew(store, result.decided.verdicts, shelf.locks, config.object_lock, self._clock.now())
+        result.renewed = done.copies
+        if done.ends:
+            locked = replace(shelf, locks={**shelf.locks, **done.ends})
+            await self._shelves.remember(config.name, result.server.panel.name, uuid, locked)
+        return done.error
 
     def _decide(
         self, copies: list[Copy], server: ServerConfig, config: StoreConfig, accepted: frozenset[str]

@@ -179,7 +179,7 @@ class Copier:
         stores = [name for name in one.stores if name in opened and name not in result.troubles]
         if not stores:
             return
-        targets = [Target(name, opened[name], self._stores[name].recipients) for name in stores]
+        targets = [self._target(name, opened[name]) for name in stores]
         try:
             made = await self._made(seen, one.backup, targets, links)
         except BackupdError as error:
@@ -192,6 +192,10 @@ class Copier:
             if manifest is not None:
                 with result.remembering(name):
                     await self._shelves.add(name, manifest)
+
+    def _target(self, name: str, store: Store) -> Target:
+        config = self._stores[name]
+        return Target(name, store, config.recipients, config.object_lock)
 
     async def _made(self, seen: Looked, backup: Backup, targets: Sequence[Target], links: Links) -> Made:
         config = seen.config

@@ -31,7 +31,8 @@ class Shelf:
     """The whole copies of one server in one store, by the key of their data; what is damaged, in words; what is loose.
 
     `seen_at` is when the store was listed, by our own clock. `stamps` are those of the manifests. `lonely` are the
-    damaged copies that are a manifest without data. `begun` is what was begun, not finished.
+    damaged copies that are a manifest without data. `begun` is what was begun, not finished. `locks` say until when
+    this installation locked a copy.
     """
 
     seen_at: datetime
@@ -41,6 +42,7 @@ class Shelf:
     loose: Mapping[str, Sighting] = field(default_factory=dict)
     lonely: Mapping[str, Sighting] = field(default_factory=dict)
     begun: Mapping[str, Sighting] = field(default_factory=dict)
+    locks: Mapping[str, datetime] = field(default_factory=dict)
 
     def copies(self) -> tuple[Copy, ...]:
         """Return them as the core judges them, oldest first."""
@@ -69,6 +71,7 @@ class _Written(BaseModel):
     loose: dict[str, _WrittenSighting]
     lonely: dict[str, _WrittenSighting] = {}
     begun: dict[str, _WrittenSighting] = {}
+    locks: dict[str, AwareDatetime] = {}
 
 
 def write_shelf(shelf: Shelf) -> str:
@@ -81,6 +84,7 @@ def write_shelf(shelf: Shelf) -> str:
         loose=_written(shelf.loose),
         lonely=_written(shelf.lonely),
         begun=_written(shelf.begun),
+        locks=dict(shelf.locks),
     ).model_dump_json(by_alias=True)
 
 
@@ -92,7 +96,7 @@ def read_shelf(text: str) -> Shelf | None:
         return None
     seen = (known.loose, known.lonely, known.begun)
     loose, alone, begun = ({key: Sighting(*one) for key, one in kept.items()} for kept in seen)
-    return Shelf(known.seen_at, known.manifests, known.stamps, known.damaged, loose, alone, begun)
+    return Shelf(known.seen_at, known.manifests, known.stamps, known.damaged, loose, alone, begun, known.locks)
 
 
 def _written(seen: Mapping[str, Sighting]) -> dict[str, _WrittenSighting]:
@@ -142,7 +146,8 @@ async def _sorted(
     loose = sightings(found, before.loose if before else {}, now, live=live)
     alone = lonely(found, before.lonely if before else {}, now)
     begun = before.begun if before else {}
-    return Shelf(now, {key: known[key] for key in sorted(whole)}, stamps, damaged, loose, alone, begun)
+    locks = {key: until for key, until in (before.locks if before else {}).items() if key in known}
+    return Shelf(now, {key: known[key] for key in sorted(whole)}, stamps, damaged, loose, alone, begun, locks)
 
 
 async def _read_all(store: Store, found: Sequence[Found]) -> dict[str, Manifest | None]:

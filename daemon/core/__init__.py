@@ -27,6 +27,7 @@ __all__ = [
     "copied",
     "copies_found",
     "copies_layout",
+    "copies_lock",
     "copies_prune",
     "copies_queue",
     "copies_state",

@@ -20,6 +20,8 @@ from daemon.errors import ProblemCode
 
 MAY_BE_LOCKED = "perhaps locked in the store: its key may not ask (s3:GetBucketObjectLockConfiguration)"
 FOREIGN = Reason("foreign", None, "written by another installation")
+NOT_BY_RULES = ("locked", "held")
+"""The rules of reasons for which a copy stays that the store's own rules let go."""
 
 
 @dataclass(frozen=True, slots=True)

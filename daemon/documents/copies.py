@@ -129,6 +129,7 @@ def _pruned(result: "PruneResult") -> Document:
         "copies": [] if decided is None else [_verdict(one) for one in decided.verdicts],
         "deleted": [copy.name.data for copy in result.deleted],
         "cleared": list(result.cleared),
+        "renewed": [copy.name.data for copy in result.renewed],
         "error": _error(result.error),
     }
 

@@ -76,7 +76,12 @@ async def check_state(state_dir: Path | None) -> Finding:
 
 async def check_stores(stores: Iterable[StoreConfig]) -> tuple[Finding, ...]:
     """Write, list, read and delete a small object in each store, and return what could not be done."""
-    return tuple(map(_probed, await asyncio.gather(*map(probe, stores))))
+    found = await asyncio.gather(*map(probe, stores))
+    return tuple(finding for one in found for finding in (_probed(one), *_noted(one)))
+
+
+def _noted(found: Probe) -> list[Finding]:
+    return [Finding(Level.WARNING, ProblemCode.STORE, f"store {found.store}: {note}") for note in found.notes]
 
 
 def _probed(found: Probe) -> Finding:

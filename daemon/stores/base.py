@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from daemon.stores.errors import StoreTroubleError
 
@@ -82,6 +82,24 @@ class Traits:
     versioned: bool | None = None
     lockable: bool | None = None
     default_lock: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OlderVersions:
+    """What deletes left in a store that keeps versions. `complete` is false if there are more than were counted."""
+
+    count: int
+    bytes: int
+    complete: bool
+
+
+@runtime_checkable
+class KeepsVersions(Protocol):
+    """A store that can say what deletes leave in it."""
+
+    async def older_versions(self) -> OlderVersions:
+        """Count what is there and in no listing: all of it, or the first ten thousand; raises StoreError."""
+        ...
 
 
 class Store(Protocol):

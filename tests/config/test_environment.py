@@ -57,6 +57,7 @@ VALUES = {
     "session_token_file": "/nowhere",
     "rate": "20MiB",
     "encrypt_to": f'["age1{"q" * 58}"]',
+    "object_lock": "30d",
     "every": "1d",
     "backfill": "all",
 }

@@ -89,7 +89,7 @@ def test_a_bucket_has_its_keys_from_where_secrets_are_kept(tmp_path: Path) -> No
     (tmp_path / "id").write_text("FILEID\n")
     (tmp_path / "id").chmod(0o600)
     table = OFFSITE + 'access_key_id_file = "id"\nendpoint = "https://s3.example.com"\nregion = "eu-central-1"\n'
-    table += f'encrypt_to = ["{AGE}"]\nrate = "20MiB"\nevery = "1d"\nbackfill = 5\nmin_good = 2\n'
+    table += f'encrypt_to = ["{AGE}"]\nrate = "20MiB"\nevery = "1d"\nbackfill = 5\nmin_good = 2\nobject_lock = "30d"\n'
     table += "keep = { daily = 14, yearly = -1 }\n"
     environ = {name: text for name, text in (ENVIRONMENT | KEYS).items() if not name.endswith("KEY_ID")}
     store = loaded(tmp_path, RIGHT + table, environ).stores["offsite"]
@@ -102,6 +102,7 @@ def test_a_bucket_has_its_keys_from_where_secrets_are_kept(tmp_path: Path) -> No
     assert store.settings.location == BucketLocation("s3", "bucket", "prefix")
     assert (store.settings.endpoint, store.settings.region) == ("https://s3.example.com", "eu-central-1")
     assert (store.settings.rate, store.recipients) == (20 * 2**20, (AGE,))
+    assert store.object_lock == timedelta(days=30)
     assert (str(store.rules.keep), store.rules.every, store.rules.backfill, store.rules.min_good) == (
         "daily=14,yearly=-1",
         timedelta(days=1),
@@ -165,6 +166,8 @@ MISTAKES = [
     (RIGHT + NAS + "keep = {}\n", "stores.nas.keep", "holds no rule", ""),
     (RIGHT + NAS + 'every = "0s"\n', "stores.nas.every", "must be longer than nothing", ""),
     (RIGHT + NAS + "backfill = 0\n", "stores.nas.backfill", "must be a number, 1 or more", 'or "all", or "none"'),
+    (RIGHT + NAS + 'object_lock = "30d"\n', "stores.nas.object_lock", "belongs to a store in S3", "leave it out"),
+    (RIGHT + OFFSITE + 'object_lock = "23h"\n', "stores.offsite.object_lock", "must be at least 1d", 'or "off"'),
     (RIGHT + NAS + 'rate = "fast"\n', "stores.nas.rate", "is not a size", ""),
     (RIGHT + NAS + 'encrypt_to = ["age1"]\n', "stores.nas.encrypt_to", "must be an age recipient", "age-keygen"),
     (

@@ -23,6 +23,7 @@ from daemon.stores.open import open_store
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from daemon.transfer.receive import Source
 from tests.fakes import FakeClock
+from tests.stores.conftest import directory, rclone, s3, s3_service, sftp, sftp_service  # noqa: F401 — fixtures
 from tests.transfer.conftest import ProgressListener
 
 SIZE = 3_000_000

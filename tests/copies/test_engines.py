@@ -13,10 +13,7 @@ from daemon.stores.base import Store
 from tests.copies.conftest import Rig
 from tests.copies.support import unknown
 from tests.core.build import NOW
-from tests.stores.conftest import directory, rclone, s3, s3_service, sftp, sftp_service
 from tests.stores.places import Place
-
-__all__ = ["directory", "rclone", "s3", "s3_service", "sftp", "sftp_service"]  # fixtures
 
 pytestmark = pytest.mark.anyio
 

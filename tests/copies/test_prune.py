@@ -51,7 +51,9 @@ async def pruned(clock: FakeClock, store: LockingStore, copies: list[Copy], keep
     pruner = Pruner(cast("Any", SimpleNamespace(look=look)), US, clock, locks=MemoryLocks(), dry_run=False)
     policy = SimpleNamespace(retention=retention("last=1"))
     server = SimpleNamespace(policy=policy, ownership=OURS, panel=SimpleNamespace(name="main"))
-    config = SimpleNamespace(name="vault", rules=StoreRules("vault", Keep.parse(keep)), max_deletions=10)
+    config = SimpleNamespace(
+        name="vault", rules=StoreRules("vault", Keep.parse(keep)), max_deletions=10, object_lock=None
+    )
     return await pruner.prune(cast("Any", server), "uuid", cast("Any", config), cast("Any", store), frozenset())
 
 

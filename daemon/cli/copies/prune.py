@@ -76,6 +76,8 @@ def _show(result: PruneResult, *, dry_run: bool) -> None:
     reasons = {one.copy.name.data: "; ".join(reason.text for reason in one.reasons) for one in decided.verdicts}
     show(*(cell(f"  {copy.backup.name}: {reasons[copy.name.data]}") for copy in going))
     show(*(cell(f"  cleared {key}, which was never finished") for key in result.cleared))
+    if result.renewed:
+        show(cell(f"  {len(result.renewed)} locked for longer"))
     show(*(cell(f"  {text}") for text in (decided.refused, decided.waits) if text))
 
 

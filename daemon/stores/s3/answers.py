@@ -76,6 +76,18 @@ def objects(body: bytes) -> Page[Listed]:
     return Page(found, _after(root, {"NextContinuationToken": "continuation-token"}))
 
 
+def older_versions(body: bytes) -> Page[Listed]:
+    """A page of ListObjectVersions, asked for with encoding-type=url: what is not the newest of its name."""
+    root = _root(body, "ListVersionsResult")
+    found = [
+        Listed(unquote_plus(_needed(each, "Key")), _number(each, "Size"), _moment(_needed(each, "LastModified")))
+        for each in root.iter("Version")
+        if _needed(each, "IsLatest").lower() != "true"
+    ]
+    after = _after(root, {"NextKeyMarker": "key-marker", "NextVersionIdMarker": "version-id-marker"})
+    return Page(found, after and {**after, "key-marker": unquote_plus(after["key-marker"])})
+
+
 def uploads(body: bytes) -> Page[Upload]:
     """A page of ListMultipartUploads, asked for with encoding-type=url."""
     root = _root(body, "ListMultipartUploadsResult")

@@ -8,13 +8,14 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TypeVar
 
 from daemon.clock import Clock
-from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished, of_size
+from daemon.stores.base import Capability, Details, Entry, OlderVersions, Traits, Unfinished, of_size
 from daemon.stores.errors import (
     ObjectExistsError,
     ObjectLockedError,
@@ -39,6 +40,7 @@ A = TypeVar("A")
 Write = Callable[[Mapping[str, str]], Awaitable[None]]
 
 PAGE = 1000
+MOST_VERSION_PAGES = 10
 _WORD = "x-amz-meta-upload"
 _CONDITION = MappingProxyType({"if-none-match": "*"})
 _MAY_ASK = "give the store's key s3:GetBucketObjectLockConfiguration, s3:GetObjectRetention and s3:GetObjectLegalHold"
@@ -161,6 +163,13 @@ class S3Store:
         """Ask what the bucket's owner set up."""
         return await self._locks.traits()
 
+    async def older_versions(self) -> OlderVersions:
+        """Ask for the versions of all objects, up to ten pages of them."""
+        what = f"{self._name}: older versions cannot be listed"
+        query, pages = {"versions": ""} | self._below(""), _Pages(MOST_VERSION_PAGES)
+        found = [one async for one in self._pages(what, "", query, pages.counted(answers.older_versions))]
+        return OlderVersions(len(found), sum(one.size for one in found), not pages.cut)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.aclose()
@@ -262,6 +271,25 @@ class S3Store:
 
     def _is_ours(self, name: str) -> bool:
         return name.startswith(self._prefix) and is_key(name.removeprefix(self._prefix))
+
+
+class _Pages:
+    """Ends a listing after so many pages; then it is `cut`."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self.cut = False
+
+    def counted(self, read: Callable[[bytes], Page[A]]) -> Callable[[bytes], Page[A]]:
+        """Read a page as `read` does, and no further one behind the last."""
+
+        def counting(body: bytes) -> Page[A]:
+            page = read(body)
+            self._left -= 1
+            self.cut = page.after is not None and self._left == 0
+            return replace(page, after=None) if self.cut else page
+
+        return counting
 
 
 def _entry(key: str, answer: Answer) -> Entry:

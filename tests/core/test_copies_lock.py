@@ -1,0 +1,48 @@
+"""The locks of copies: renewed when half is over, for what the rules keep and nothing else, and never shortened."""
+
+from datetime import timedelta
+
+import pytest
+
+from daemon.core.brake import Applied, Brake
+from daemon.core.copies_lock import is_due, lock_until, renewals
+from tests.core.build import NOW, OURS, good
+from tests.core.test_copies_prune import COPIES, DAY, THEM, copy, keeping, pruned
+
+MONTH = timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    ("left", "due"), [(None, True), (-DAY, True), (14 * DAY, True), (15 * DAY, False), (40 * DAY, False)]
+)
+def test_a_lock_is_renewed_when_half_of_it_is_over(left: timedelta | None, due: bool) -> None:
+    """A renewal lasts longer than what is there, so that no lock becomes shorter."""
+    until = None if left is None else NOW + left
+    assert is_due(until, MONTH, NOW) is due
+    assert not due or until is None or lock_until(MONTH, NOW) > until
+
+
+def test_what_the_rules_keep_is_renewed() -> None:
+    """The oldest two go, and one of the others was locked not long ago."""
+    made = pruned(COPIES, "last=4")
+    known = {COPIES[1].name.data: NOW + 20 * DAY, COPIES[2].name.data: NOW + DAY}
+    assert renewals(made.verdicts, known, MONTH, NOW) == (COPIES[0], COPIES[2], COPIES[3])
+
+
+def test_what_is_kept_for_its_lock_alone_is_not_locked_again() -> None:
+    """It would never go."""
+    held = copy(good(NOW - 9 * DAY), locked=DAY)
+    made = pruned([*COPIES, held], "last=6")
+    assert renewals(made.verdicts, {}, MONTH, NOW) == tuple(COPIES)
+
+
+def test_what_is_held_since_the_rules_were_changed_is_not_locked_again() -> None:
+    """It goes tomorrow."""
+    made = pruned(COPIES, "last=5", Brake(10, 0.5, before=Applied(keeping("last=6"), OURS)))
+    assert made.deletions == ()
+    assert renewals(made.verdicts, {}, MONTH, NOW) == tuple(COPIES[:5])
+
+
+def test_what_another_installation_wrote_is_not_locked() -> None:
+    """It is no matter of ours."""
+    assert renewals(pruned([copy(good(NOW), by=THEM)], "all").verdicts, {}, MONTH, NOW) == ()
