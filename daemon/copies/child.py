@@ -149,8 +149,9 @@ def _keep_small() -> None:
         os.nice(NICE)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")  # where memory is short, this goes before the daemon
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, ValueError):
+    with suppress(
+        OSError, ValueError
+    ):  # a service may forbid to set limits; the daemon's own on core dumps is inherited
         resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # it holds the stores' secrets

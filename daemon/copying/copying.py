@@ -98,7 +98,7 @@ class Copying:
         self._changed.set()
 
     def _fresh_waits(self) -> bool:
-        """Whether a server has a new backup that was not copied yet."""
+        """Whether any server has a new backup; the one whose turn it is counts until its turn has ended."""
         visit = self._queue.next_visit(self._clock.now())
         return visit is not None and visit.fresh
 

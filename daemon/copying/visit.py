@@ -44,7 +44,7 @@ class Ended:
 
 
 class Visits:
-    """Visits servers, one after the other. `yields` says whether another server has a new backup that should go first.
+    """Visits servers, one after the other. `yields` says whether new backups wait: then older ones are left for later.
 
     With `patient` a visit is put off while the server's node makes backups.
     """

@@ -194,7 +194,7 @@ async def test_whatever_the_process_does_is_one_error(rig: Rig, code: str, words
 async def test_a_process_that_says_nothing_is_ended(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that hangs holds up the copies for a bounded time, and is killed if it does not end by itself."""
     monkeypatch.setattr("daemon.copying.process.STOP_SECONDS", 0.1)
-    worker = by("import threading; threading.Event().wait(60)", silent_seconds=0.1)
+    worker = by("import threading; threading.Event().wait(5)", silent_seconds=0.1)
     with pytest.raises(WorkerError, match="told nothing"):
         await worker.look(await rig.job())
     assert worker.pid is None
