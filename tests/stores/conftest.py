@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,10 +17,14 @@ from daemon.stores.base import Store
 from daemon.stores.clouds.store import CloudStore
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import BucketLocation, DirectoryLocation, RcloneLocation, StoreSettings
-from tests.stores.places import Place
+from tests.simulation.stores.bucket import Bucket
+from tests.simulation.stores.engine import MemoryStore
+from tests.stores.places import Place, endless
 from tests.stores.services import S3Service, SftpService, make_bucket, program, seaweedfs, sshd
 
-KINDS = ("directory", "s3", "sftp", "rclone", "clouds")
+KINDS = ("directory", "s3", "sftp", "rclone", "clouds", "memory")
+STEPS_LIVED = 40
+"""Of a writer in memory that is killed."""
 
 
 @pytest.fixture
@@ -91,6 +95,37 @@ def clouds(tmp_path: Path) -> Place:
     folder = tmp_path / "cloud"
     folder.mkdir()
     return CloudPlace("clouds", StoreSettings("cloud", BucketLocation("gs", "bucket", "")), folder)
+
+
+@dataclass(frozen=True)
+class MemoryPlace(Place):
+    """The simulation's engine, without a fault. Its process is this one, or one that was killed."""
+
+    bucket: Bucket = field(default_factory=lambda: Bucket("memory", SystemClock()))
+
+    @asynccontextmanager
+    async def open(self, clock: Clock | None = None) -> AsyncGenerator[Store, None]:
+        """The bucket, from this process."""
+        yield MemoryStore(self.bucket, RateLimit(self.settings.rate, clock or SystemClock()))
+
+    async def kill_a_writer(self, key: str) -> None:
+        """Have another process write, and find it dead in the midst of that."""
+        steps = 0
+
+        def step() -> None:
+            nonlocal steps
+            steps += 1
+            if steps > STEPS_LIVED:
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await MemoryStore(self.bucket, RateLimit(None, SystemClock()), step).put(key, endless())
+
+
+@pytest.fixture
+def memory() -> Place:
+    """What the simulation has."""
+    return MemoryPlace("memory", StoreSettings("memory", DirectoryLocation(Path("/nowhere"))))
 
 
 @pytest.fixture(params=KINDS)

@@ -23,6 +23,7 @@ from daemon.stores.errors import (
 )
 from daemon.stores.sizes import PART
 from tests.fakes import SkippingClock
+from tests.stores.conftest import MemoryPlace
 from tests.stores.places import PIECE, Place, content, endless, keys, now, read
 
 pytestmark = pytest.mark.anyio
@@ -309,6 +310,9 @@ async def kill_a_writer(place: Place, store: Store) -> None:
 
     S3 is given the time to take in what was sent: it would go on with that after the kill, and be looked at meanwhile.
     """
+    if isinstance(place, MemoryPlace):
+        await place.kill_a_writer(KEY)
+        return
     code = WRITER.format(enough=4 * len(MANY), key=KEY)
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]

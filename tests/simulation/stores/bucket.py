@@ -1,0 +1,135 @@
+"""What one store really holds, whatever it says; and how it may fail. Its objects are bytes in memory.
+
+Nothing here decides whether something is right: who listens to `on_change` and `on_listing` does.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from daemon.clock import Clock
+from daemon.stores.base import Entry, Unfinished
+
+
+class Call(StrEnum):
+    """What a store is asked for."""
+
+    PUT = "put"
+    GET = "get"
+    LIST = "list"
+    HEAD = "head"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object. `sent` is what was to be stored, which is not what lies there where the store lied."""
+
+    data: bytes
+    sent: bytes
+    modified: datetime
+
+
+@dataclass(slots=True)
+class Begun:
+    """What is being written, or was when its process was killed."""
+
+    key: str
+    id: str
+    changed: datetime
+    data: bytearray = field(default_factory=bytearray)
+
+    def shown(self) -> Unfinished:
+        """As the contract has it."""
+        return Unfinished(self.key, self.id, len(self.data), self.changed)
+
+
+class Faults(Protocol):
+    """What goes wrong in a store. Every call may raise a StoreError, and may take its time."""
+
+    async def before(self, call: Call, key: str) -> None:
+        """A call arrives."""
+        ...
+
+    async def after(self, call: Call, key: str) -> None:
+        """It was done, and its answer is on its way."""
+        ...
+
+    def kept(self, key: str, sent: bytes) -> bytes | None:
+        """What the store really keeps of it; None for nothing."""
+        ...
+
+    def listed(self, entries: Sequence[Entry]) -> list[Entry]:
+        """What a listing shows of what is there."""
+        ...
+
+
+class NoFaults:
+    """A store in which everything works."""
+
+    async def before(self, call: Call, key: str) -> None:
+        """Nothing goes wrong."""
+
+    async def after(self, call: Call, key: str) -> None:
+        """Nothing goes wrong."""
+
+    def kept(self, key: str, sent: bytes) -> bytes | None:
+        """All of it."""
+        return sent
+
+    def listed(self, entries: Sequence[Entry]) -> list[Entry]:
+        """All of them."""
+        return list(entries)
+
+
+Change = Callable[["Bucket", Call, str], None]
+"""Somebody who is told before an object is stored or deleted by the daemon."""
+
+
+class Bucket:
+    """One store. `clock` is its own."""
+
+    def __init__(self, name: str, clock: Clock, faults: Faults | None = None) -> None:
+        self.name = name
+        self.clock = clock
+        self.faults: Faults = faults or NoFaults()
+        self.objects: dict[str, Stored] = {}
+        self.begun: dict[str, Begun] = {}
+        self.on_change: list[Change] = []
+        self.on_listing: list[Callable[[Bucket, str, list[Entry]], None]] = []
+        self._begun = 0
+
+    def begin(self, key: str) -> Begun:
+        """Begin to write an object."""
+        self._begun += 1
+        begun = Begun(key, f"{self._begun:012x}", self.clock.now())
+        self.begun[begun.id] = begun
+        return begun
+
+    def store(self, key: str, sent: bytes) -> None:
+        """Let an object have its name, or what the store makes of it."""
+        for tell in self.on_change:
+            tell(self, Call.PUT, key)
+        kept = self.faults.kept(key, sent)
+        if kept is not None:
+            self.objects[key] = Stored(kept, sent, self.clock.now())
+
+    def delete(self, key: str) -> None:
+        """Delete an object."""
+        for tell in self.on_change:
+            tell(self, Call.DELETE, key)
+        self.objects.pop(key, None)
+
+    def entries(self, folder: str) -> list[Entry]:
+        """What a listing of that folder shows."""
+        there = [Entry(key, len(one.data), one.modified) for key, one in sorted(self.objects.items())]
+        shown = [entry for entry in self.faults.listed(there) if entry.key.startswith(folder)]
+        for tell in self.on_listing:
+            tell(self, folder, shown)
+        return shown
+
+
+Step = Callable[[], Awaitable[None]]
+"""Something that a process does, at which it may be found dead: then CancelledError is raised."""
