@@ -31,6 +31,9 @@ TITLES = {
     "turn": "one rotation at a time on a server, no more backups at once on a node than its places",
     "told": "what outcomes, alerts and metrics say agrees with the panel's ledger",
     "news": "whatever has to be told is told, also where a receiver was down and the daemon was killed meanwhile",
+    "13": "a manifest stands only beside whole data that is what the panel says; what may be written is not cleared",
+    "15": "a store is pruned by its own rules from its own listing, the manifest first; nothing else is touched",
+    "16": "a store in trouble keeps no copy from another; after calm days each has what its rules want",
     "live": "after calm days every server has a fresh good backup, and exactly what retention says",
     "calm": "rotations and requests are bounded, no task and no file stays open, no bug is logged",
 }

@@ -10,6 +10,7 @@ from typing import Any
 from daemon.config.load import load
 from daemon.config.values import Config
 from tests.simulation.scenario import Scenario, toml
+from tests.simulation.stores.scenario import StoreTable
 
 KEYS = ("ptlc_EXAMPLE_of_the_simulation", "ptlc_EXAMPLE_after_a_change")
 HOOK = "https://hooks.example.com/EXAMPLE-of-the-simulation"
@@ -35,6 +36,8 @@ class Configuration:
         self.key, self.url = KEYS[0], URLS[0]
         self.known: dict[str, Policy] = {spec.name: spec.policy for spec in scenario.servers}
         self.policies: dict[str, Policy | None] = dict(self.known)
+        self.stores: dict[str, StoreTable] = dict(scenario.stores.tables)
+        self._store_changes = {name: [(0.0, table)] for name, table in self.stores.items()}
 
     def begin(self, uuids: Mapping[str, str]) -> None:
         """Write the first file, once the panel has given the servers their uuids."""
@@ -63,10 +66,23 @@ class Configuration:
                 changes.append((self._clock(), self.current_config(name)))
         self.write()
 
+    def change_store(self, name: str, table: StoreTable) -> None:
+        """Change what is configured of a store; whoever calls this then writes the file, by `change`."""
+        self.stores[name] = table
+        self._store_changes[name].append((self._clock(), table))
+
+    def stores_between(self, name: str, since: float, until: float) -> Sequence[StoreTable]:
+        """Every table of a store that was in force between the two moments."""
+        changes = self._store_changes[name]
+        before = [table for at, table in changes if at <= since]
+        return [*before[-1:], *(table for at, table in changes if since < at <= until)]
+
     def write(self) -> None:
         """Write the file as it should be."""
         held = {name: policy for name, policy in self.policies.items() if policy is not None}
-        self._file.write_text(toml(self._scenario, held, self._ids, url=self.url, state=str(self._state)))
+        self._file.write_text(
+            toml(self._scenario, held, self._ids, url=self.url, state=str(self._state), stores=self.stores)
+        )
 
     def spoil(self, text: str) -> None:
         """Write something else into the file."""

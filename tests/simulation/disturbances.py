@@ -10,9 +10,14 @@ from daemon.sandbox.records import Backup, Server
 from tests.simulation import trouble
 from tests.simulation.clocks import SteppedLoop
 from tests.simulation.recorder import Exchange, Rotation
+from tests.simulation.stores.trouble import KINDS as STORE_KINDS
+from tests.simulation.stores.trouble import NothingToDoError as NothingToStoreError
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
+
+
+SPELLS = {**trouble.KINDS, **STORE_KINDS}
 
 
 class Upsets:
@@ -32,9 +37,9 @@ class Upsets:
         if simulation.calm or server is None:
             return
         for kind, rate in self._rates.items():
-            if kind not in trouble.KINDS:
+            if kind not in SPELLS:
                 continue
-            act, delay, for_one = trouble.KINDS[kind]
+            act, delay, for_one = SPELLS[kind]
             rng, victim = self._streams[kind], simulation.faults.victim
             hit, wait = rng.random() < rate, rng.random() * delay
             spared = victim is not None and (not for_one or rotation.uuid != victim)
@@ -46,7 +51,7 @@ class Upsets:
         if simulation.calm or simulation.stop.is_set() or server.uuid not in simulation.world.servers:
             return
         simulation.world.settle()
-        with suppress(trouble.NothingToDoError):
+        with suppress(trouble.NothingToDoError, NothingToStoreError):
             act(simulation, server, rng)
             simulation.recorder.tell(f"trouble: {kind}", server.uuid)
             simulation.happened(kind)

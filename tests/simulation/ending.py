@@ -144,6 +144,7 @@ class Ending:
             if simulation.uuid_of(name) not in simulation.removed:
                 self._look_at(name, spec, now)
         self._look_at_the_spared(now)
+        simulation.stores.ending.look()
         if not simulation.recorder.mirror_is_true():
             raise AssertionError("the witness's mirror is wrong")
 

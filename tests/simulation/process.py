@@ -35,6 +35,7 @@ from tests.simulation.alert_checks import Mailbox
 from tests.simulation.clocks import ProcessClock
 from tests.simulation.recorder import Rotation
 from tests.simulation.starts import latest_start
+from tests.simulation.stores.copying import Copying
 from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
@@ -259,6 +260,11 @@ class Daemon(Process):
     tracker: StatusTracker
     up = False
 
+    @property
+    def copies(self) -> bool:
+        """Whether there are stores to copy to."""
+        return bool(self.simulation.scenario.stores)
+
     async def live(self, read: Callable[[], Config]) -> None:
         """Run until killed or told to stop."""
         PROCESS.set(self)
@@ -278,7 +284,12 @@ class Daemon(Process):
         await self.alerts.start()
         self.fleet.start()
         self.up = True
+        copying = asyncio.create_task(Copying(self).run(lambda: self.fleet.config)) if self.copies else None
         await self.over.wait()
+        if copying is not None:
+            copying.cancel()
+            with suppress(asyncio.CancelledError):
+                await copying
         if self.alive:
             left = await self.fleet.drain(DRAIN_SECONDS)
             await self.alerts.close(FLUSH_SECONDS)

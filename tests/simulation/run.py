@@ -36,9 +36,12 @@ from tests.simulation.process import Daemon, Hand, Process
 from tests.simulation.recorder import DAEMON, Event, Exchange, Recorder, Rotation
 from tests.simulation.rules import Rules
 from tests.simulation.scenario import DAY, HOUR, Scenario, Spec, draw
+from tests.simulation.stores.host import downloads_in_place
+from tests.simulation.stores.trouble import KINDS as STORE_KINDS
+from tests.simulation.stores.world import StoreWorld
 from tests.simulation.wire import Panel
 
-KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim", "slow disk")
+KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim", "slow disk", *STORE_KINDS)
 CIRCUMSTANCES = (
     "panel's and host's clocks differ",
     "the panel is a Pelican",
@@ -48,6 +51,8 @@ CIRCUMSTANCES = (
     "clocks change for daylight saving",
     "the panel's clocks change for daylight saving",
     "killed before the calm days",
+    "a backup was copied",
+    "a copy was pruned",
 )
 """What a run may be in, besides the kinds of trouble that can be switched off."""
 DOWNTIMES = (0.0, 5.0, 300.0, 3 * HOUR, 1.5 * DAY)
@@ -84,12 +89,12 @@ def simulate(
 
     `without` switches kinds of trouble off, `insist` adds some with a rate of their own.
     """
-    scenario = draw(seed, KINDS, without=without, length=length)
+    scenario = draw(seed, KINDS, without=without, length=length, store_kinds=STORE_KINDS)
     scenario.kinds.update(insist)
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 — faster than a disk, and as real
     with tempfile.TemporaryDirectory(dir=memory) as folder, asyncio.Runner(loop_factory=SteppedLoop) as runner:
         simulation, files = Simulation(scenario, Path(folder)), open_files()
-        with in_place(scenario, simulation.host_clock, simulation.ears):
+        with in_place(scenario, simulation.host_clock, simulation.ears), downloads_in_place(simulation):
             runner.run(simulation.play())
             runner.run(_settled())
         runner.run(simulation.look_back(files))
@@ -137,6 +142,7 @@ class Simulation:
         self.checker = Checker(self.recorder, self.configuration.between, self._is_at_work, self.host_clock.now)
         self.checker.on_violation = self.stop.set
         self.rules = Rules(self.checker, scenario.backups_per_node)
+        self.stores = StoreWorld(self)
         self.told = Told(self)
         self.upsets = Upsets(self)
         self.ending = Ending(self)

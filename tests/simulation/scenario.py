@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from daemon.sandbox.records import Digest, Kind
+from tests.simulation.stores.scenario import Stores, draw_stores
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -94,14 +95,25 @@ class Scenario:
     reserve: float
     tick: float
     kinds: dict[str, float] = field(default_factory=dict)
+    stores: Stores = field(default_factory=Stores)
 
     def stream(self, purpose: str) -> random.Random:
         """The random stream of one purpose."""
         return random.Random(f"{self.seed}/{purpose}")
 
 
-def draw(seed: int, kinds: Iterable[str], *, without: Iterable[str] = (), length: float = 1.0) -> Scenario:
-    """The scenario of a seed; `without` switches kinds off, `length` shortens the troubled time."""
+def draw(
+    seed: int,
+    kinds: Iterable[str],
+    *,
+    without: Iterable[str] = (),
+    length: float = 1.0,
+    store_kinds: Iterable[str] = (),
+) -> Scenario:
+    """The scenario of a seed; `without` switches kinds off, `length` shortens the troubled time.
+
+    `store_kinds` are those that a world without stores does not know.
+    """
     rng = random.Random(f"{seed}/scenario")
     schedules = rng.choice((SCHEDULES, SCHEDULES[2:6]))
     servers = [_spec(rng, number, schedules) for number in range(rng.choice((1, 1, 2, 2, 3, 4)))]
@@ -117,8 +129,12 @@ def draw(seed: int, kinds: Iterable[str], *, without: Iterable[str] = (), length
         backups_per_node=rng.choice((1, 1, 2)),
         reserve=rng.choice((0.0, 0.2, 0.5)),
         tick=rng.choice((60.0, 900.0, 900.0, 900.0, 1800.0, 1800.0, 1800.0, 1800.0)),
+        stores=draw_stores(seed, len(servers)),
     )
-    scenario.kinds = _kinds(seed, kinds, set(without))
+    for spec in servers:
+        if copies := scenario.stores.copies.get(spec.name):
+            spec.policy["copies"] = copies
+    scenario.kinds = _kinds(seed, kinds, set(without) | (set() if scenario.stores else set(store_kinds)))
     if altering := _altering(seed):
         scenario.panel |= altering
         # What was asked for while the journal could not be written is known by its name alone.
@@ -212,9 +228,15 @@ def policy(rng: random.Random, schedule: str) -> dict[str, Any]:
 
 
 def toml(
-    scenario: Scenario, policies: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str], *, url: str, state: str
+    scenario: Scenario,
+    policies: Mapping[str, Mapping[str, Any]],
+    ids: Mapping[str, str],
+    *,
+    url: str,
+    state: str,
+    stores: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """The configuration file: one policy a server."""
+    """The configuration file: one policy a server, and the stores."""
     lines = [
         f'state_dir = "{state}"',
         "[panels.main]",
@@ -228,6 +250,8 @@ def toml(
     for name, table in policies.items():
         lines += [f"[policies.of-{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
         lines += [f"[servers.{name}]", f'id = "{ids[name]}"', f'policy = "of-{name}"']
+    for name, table in stores.items():
+        lines += [f"[stores.{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
     return "\n".join(lines)
 
 

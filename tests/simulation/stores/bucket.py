@@ -3,7 +3,7 @@
 Nothing here decides whether something is right: who listens to `on_change` and `on_listing` does.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -84,8 +84,8 @@ class NoFaults:
         return list(entries)
 
 
-Change = Callable[["Bucket", Call, str], None]
-"""Somebody who is told before an object is stored or deleted by the daemon."""
+Change = Callable[["Bucket", Call, str, bytes], None]
+"""Somebody who is told before an object is stored or deleted by the daemon, with what is to be stored."""
 
 
 class Bucket:
@@ -96,6 +96,7 @@ class Bucket:
         self.clock = clock
         self.faults: Faults = faults or NoFaults()
         self.objects: dict[str, Stored] = {}
+        self.gone: dict[str, Stored] = {}
         self.begun: dict[str, Begun] = {}
         self.on_change: list[Change] = []
         self.on_listing: list[Callable[[Bucket, str, list[Entry]], None]] = []
@@ -111,7 +112,7 @@ class Bucket:
     def store(self, key: str, sent: bytes) -> None:
         """Let an object have its name, or what the store makes of it."""
         for tell in self.on_change:
-            tell(self, Call.PUT, key)
+            tell(self, Call.PUT, key, sent)
         kept = self.faults.kept(key, sent)
         if kept is not None:
             self.objects[key] = Stored(kept, sent, self.clock.now())
@@ -119,8 +120,9 @@ class Bucket:
     def delete(self, key: str) -> None:
         """Delete an object."""
         for tell in self.on_change:
-            tell(self, Call.DELETE, key)
-        self.objects.pop(key, None)
+            tell(self, Call.DELETE, key, b"")
+        if key in self.objects:
+            self.gone[key] = self.objects.pop(key)
 
     def entries(self, folder: str) -> list[Entry]:
         """What a listing of that folder shows."""
@@ -129,7 +131,3 @@ class Bucket:
         for tell in self.on_listing:
             tell(self, folder, shown)
         return shown
-
-
-Step = Callable[[], Awaitable[None]]
-"""Something that a process does, at which it may be found dead: then CancelledError is raised."""

@@ -1,0 +1,105 @@
+"""After calm days: each store has what its rules want of each server, and no more than they keep.
+
+The rules are worked out a second time from the words of `docs/stores.md`, as loops over plain rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation import oracle
+from tests.simulation.oracle import Row
+from tests.simulation.stores.rules import KEY
+from tests.simulation.stores.scenario import EVERY, HOUR
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATELY = timedelta(hours=1)
+
+
+class StoreEnding:
+    """Looks into every store at the end of a run."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._hold = simulation.checker.hold
+        self._bound = timedelta(seconds=2 * simulation.scenario.stores.interval) + LATELY
+
+    def look(self) -> None:
+        """Hold what is there against what should be."""
+        simulation = self._simulation
+        daemon = simulation.daemon
+        lived = simulation.clock.monotonic() - simulation.checker.begun[daemon.name] if daemon else 0.0
+        calm = simulation.clock.monotonic() - simulation.calm_since
+        if min(lived, calm) < self._bound.total_seconds() + HOUR:
+            return
+        for name, policy in simulation.configuration.known.items():
+            uuid = simulation.uuid_of(name)
+            if uuid in simulation.removed or simulation.checker.a_clock_was_set_since(simulation.calm_since):
+                continue
+            for store in policy.get("copies", ()):
+                self._look_into(store, name, uuid, policy)
+
+    def _look_into(self, store: str, name: str, server: str, policy: Mapping[str, Any]) -> None:
+        simulation = self._simulation
+        table, bucket = simulation.configuration.stores[store], simulation.stores.buckets[store]
+        copies = list(simulation.stores.rules.whole(bucket, server))
+        missing = self._wanted(self._good(name, server, policy), copies, table, policy)
+        there = {found[3] for key in bucket.objects if (found := KEY.fullmatch(key)) and found[1] == server}
+        lacks = [row.name for row in missing if row.uuid not in there]
+        self._hold("16", not lacks, f"{store} has no copy of {lacks}", server)
+        now = simulation.host_clock.now()
+        kept = simulation.stores.rules.keeps(policy, table)
+        judged = oracle.judge(copies, kept, name, now)
+        # What was copied lately may have made another one superfluous.
+        newest = max((bucket.objects[row.uuid].modified for row in copies), default=now)
+        over = oracle.over(judged, kept) or simulation.clock.now() - newest < self._bound
+        self._hold("16", over or not judged.deletions, f"{store} keeps {judged.deletions}", server)
+
+    def _good(self, name: str, server: str, policy: Mapping[str, Any]) -> list[Row]:
+        """The good backups in scope that have been there for long enough, newest first."""
+        simulation = self._simulation
+        rows, now = list(simulation.recorder.mirror[server].values()), simulation.world.now()
+        states = oracle.judge(rows, policy, name, now).states
+        mine = [row for row in rows if policy["scope"] == "all" or oracle.owns(policy, name, row.name)]
+        old = [row for row in mine if row.completed is not None and row.completed < now - self._bound]
+        return sorted((row for row in old if states[row.uuid] == "good"), key=_age, reverse=True)
+
+    def _wanted(
+        self, good: Sequence[Row], copies: Sequence[Row], table: Mapping[str, Any], policy: Mapping[str, Any]
+    ) -> list[Row]:
+        """What a store lacks by its own rules: `every` and `backfill` first, then what it keeps."""
+        have = {KEY.fullmatch(row.uuid)[3] for row in copies}  # type: ignore[index]  # they all are such keys
+        first = min((row.created for row in copies), default=None)
+        taken = {self._period(row, table) for row in copies}
+        candidates = []
+        for place, row in enumerate(good):
+            since = first is not None and row.created > first
+            backfill = table["backfill"]
+            too_old = backfill != "all" and place >= (1 if backfill == "none" else int(backfill)) and not since
+            if row.uuid in have or self._period(row, table) in taken or too_old:
+                continue
+            candidates.append(row)
+            taken.add(self._period(row, table))
+        both = [_plain(row) for row in (*copies, *candidates)]
+        kept = {**self._simulation.stores.rules.keeps(policy, table), "suspicious": 0}
+        going = oracle.judge(both, kept, "", self._simulation.world.now()).deletions
+        return [row for row in candidates if row.uuid not in going]
+
+    @staticmethod
+    def _period(row: Row, table: Mapping[str, Any]) -> object:
+        """Of which only one is taken; each backup has its own where there is no `every`."""
+        if "every" not in table:
+            return row.uuid
+        return (row.created - EPOCH) // timedelta(seconds=EVERY[table["every"]])
+
+
+def _age(row: Row) -> tuple[datetime, str]:
+    return (row.created, row.uuid)
+
+
+def _plain(row: Row) -> Row:
+    """A backup that is as good as its copy would be."""
+    return Row(row.uuid, row.name, True, False, max(1, row.bytes), row.created, row.created)

@@ -1,0 +1,78 @@
+"""The nodes' end of a download, in the process itself, and all that is put in place of threads while copies are made."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+from unittest import mock
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import SecretStr
+
+import daemon.copies.one_pass
+import daemon.copies.source
+import daemon.transfer.receive
+from daemon.panel.download import HostError, LinkRefusedError, Stream
+from daemon.sandbox.links import read_token
+from daemon.sandbox.records import NodeState
+from tests.simulation.stores.lockstep import Asked, SameThread, at_once, in_thread
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+
+WAY = 0.2
+"""Seconds that a request takes to a node."""
+
+
+class Host:
+    """The host of a link: sends the whole file, whatever part of it is asked for."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+
+    @contextmanager
+    def open(self, link: SecretStr, *, start: int = 0, etag: str | None = None) -> Iterator[Stream]:
+        """Redeem the link; called in a thread."""
+        data: bytes = Asked(self._redeemed(link), None).result()
+        yield Stream(0, None, None, False, True, self._pieces(data))
+
+    async def _redeemed(self, link: SecretStr) -> bytes:
+        """The file, after its way."""
+        world = self._simulation.world
+        await self._simulation.clock.sleep(WAY)
+        world.settle()
+        token = parse_qs(urlsplit(link.get_secret_value()).query)["token"][0]
+        claims = read_token(token, world.now())
+        server = world.servers.get(claims["server_uuid"]) if claims else None
+        if claims is None or server is None or claims["unique_id"] in world.used_tokens:
+            raise LinkRefusedError("the node refuses the link")
+        if server.node.state is not NodeState.UP or server.node.error is not None:
+            raise HostError("the node is down")
+        backup = server.backups.get(claims["backup_uuid"])
+        world.used_tokens.add(claims["unique_id"])
+        if backup is None or not backup.successful or backup.file_gone:
+            raise HostError("the node has no such file")
+        return b"".join(backup.archive.pieces())
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        stores, half = self._simulation.stores, len(data) // 2
+        yield data[:half]
+        if stores.breaking:
+            raise HostError("the connection broke")
+        yield bytes([data[half] ^ 1]) + data[half + 1 :] if stores.other_file else data[half:]
+
+
+@contextmanager
+def downloads_in_place(simulation: "Simulation") -> Iterator[None]:
+    """Downloads from this world, and threads that take turns with its loop."""
+    with ExitStack() as placed:
+        for module, name, instead in (
+            (daemon.copies.source, "FileHost", lambda **_: Host(simulation)),
+            (daemon.copies.one_pass, "in_thread", in_thread),
+            (daemon.transfer.receive, "WriterThread", SameThread),
+            (asyncio, "to_thread", at_once),
+            (asyncio, "run_coroutine_threadsafe", Asked),
+        ):
+            placed.enter_context(mock.patch.object(module, name, instead))
+        yield

@@ -1,0 +1,250 @@
+"""What must hold of stores, held against what they really have: invariants 13, 15 and 16 of the design.
+
+Written from the design's words and the layout in `docs/stores.md`; not a line of the daemon's is used.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from daemon.copies.jobs import CopyResult
+from daemon.stores.base import Entry
+from tests.simulation import oracle
+from tests.simulation.oracle import Row
+from tests.simulation.stores.bucket import Bucket, Call
+from tests.simulation.stores.faults import Trouble
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+KEY = re.compile(r"main/([0-9a-f-]{36})/(\d{8}T\d{6}Z)_([0-9a-f-]{36})\.tar\.gz(\.json)?")
+TWO_LOOKS = timedelta(hours=48)
+MANIFEST = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a manifest tells, as far as the rules need it."""
+
+    installation: str
+    backup: str
+    name: str
+    created: datetime
+    bytes: int
+    stored: int
+    sha256: str
+    checksum: str | None
+
+
+def read_manifest(text: bytes) -> Told | None:
+    """What stands in a manifest; None where it is none."""
+    try:
+        document: Mapping[str, Any] = json.loads(text)
+        backup, stored = document["backup"], document["stored"]
+        return Told(
+            document["installation"],
+            backup["uuid"],
+            backup["name"],
+            datetime.fromisoformat(backup["created_at"]),
+            backup["bytes"],
+            stored["bytes"],
+            stored["sha256"],
+            backup["checksum"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class StoreRules:
+    """Holds every object that is stored or deleted, as it is, and what is said of it."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._hold = simulation.checker.hold
+        self._shown: dict[tuple[str, str], list[Entry]] = {}
+        self._alone: dict[tuple[str, str], tuple[object, datetime]] = {}
+        self._put: dict[tuple[str, str], str] = {}
+        self._pruned: set[tuple[str, str]] = set()
+
+    def watch(self, bucket: Bucket) -> None:
+        """Be told of what happens to a store."""
+        bucket.on_change.append(self._changed)
+        bucket.on_listing.append(self._listed)
+
+    def _trouble(self, store: str) -> Trouble:
+        return self._simulation.stores.troubles[store]
+
+    # What is stored --------------------------------------------------------------------------------------------------
+
+    def _changed(self, bucket: Bucket, call: Call, key: str, data: bytes) -> None:
+        found = KEY.fullmatch(key)
+        verb = "stored" if call is Call.PUT else "deleted"
+        server = found[1] if found else None
+        self._simulation.recorder.tell(f"    {bucket.name}: {key.rpartition('/')[2]} is {verb}", server)
+        if found is None:
+            self._hold("15", False, f"{key} in {bucket.name} is not ours, and was {verb}")
+        elif call is Call.DELETE:
+            self._deleted(bucket, key, found[1], is_manifest=found[4] is not None)
+        elif found[4] is not None:
+            self._whole(bucket, key.removesuffix(MANIFEST), data, found[1], found[3])
+        else:
+            self._put[bucket.name, key] = self._process()
+
+    def _process(self) -> str:
+        daemon = self._simulation.daemon
+        return daemon.name if daemon is not None else ""
+
+    def _whole(self, bucket: Bucket, key: str, manifest: bytes, server: str, backup: str) -> None:
+        """A manifest is written: what it tells of stands, is what was sent, and is what the panel says."""
+        told, data = read_manifest(manifest), bucket.objects.get(key)
+        there = data is not None or key in self._trouble(bucket.name).touched
+        self._hold("13", there and told is not None, f"a manifest of {backup[:6]} without data", server)
+        if told is None or data is None:
+            return
+        agrees = (told.stored, told.sha256) == (len(data.sent), hashlib.sha256(data.sent).hexdigest())
+        self._hold("13", agrees, f"the manifest of {backup[:6]} tells of other bytes", server)
+        true = self._true(server, backup)
+        if true is not None:
+            same = hashlib.sha256(data.sent).digest() == hashlib.sha256(true).digest()
+            self._hold("13", same, f"the copy of {backup[:6]} is not what the panel says", server)
+
+    def _true(self, server: str, backup: str) -> bytes | None:
+        """The backup's very bytes; None where the panel no longer has it."""
+        there = self._simulation.world.servers.get(server)
+        row = there.backups.get(backup) if there else None
+        return None if row is None else b"".join(row.archive.pieces())
+
+    def copied(self, process: str, server: str, backup: str, result: CopyResult, well: Collection[str]) -> None:
+        """What is said to have come of a copy: where one store has got it, no other one's trouble is to blame."""
+        told = {one.store: one.failure.text if one.failure else "copied" for one in result.copies}
+        for store, text in told.items():
+            self._simulation.recorder.tell(f"{process}: copy of {backup[:6]} to {store}: {text}", server)
+        for one in result.copies:
+            done = one.failure is None
+            self._happened(done)
+            if done:
+                self._stands(one.store, server, backup)
+            elif any(other.failure is None for other in result.copies):
+                failed = one.store not in well or "has the name" in one.failure.text or "already" in one.failure.text
+                self._hold("16", failed, f"{one.store} has no copy of {backup[:6]}, though nothing is wrong", server)
+
+    def _happened(self, done: bool) -> None:
+        if done:
+            self._simulation.happened("a backup was copied")
+
+    def _stands(self, store: str, server: str, backup: str) -> None:
+        bucket = self._simulation.stores.buckets[store]
+        keys = [key for key in bucket.objects if KEY.fullmatch(key) and backup in key and server in key]
+        lied = any(backup in key for key in self._trouble(bucket.name).touched)
+        self._hold("13", len(keys) == 2 or lied, f"{store} is said to have {backup[:6]}, and has not", server)
+
+    # What is deleted -------------------------------------------------------------------------------------------------
+
+    def _listed(self, bucket: Bucket, folder: str, shown: list[Entry]) -> None:
+        """Remember what the store showed, and since when something stands there alone."""
+        now, keys = self._simulation.host_clock.now(), {entry.key: entry for entry in shown}
+        for server in {entry.key.split("/")[1] for entry in shown if KEY.fullmatch(entry.key)} | {
+            folder.rstrip("/").rpartition("/")[2]
+        }:
+            self._shown[bucket.name, server] = [entry for entry in shown if f"/{server}/" in entry.key]
+        for key, entry in keys.items():
+            partner = key.removesuffix(MANIFEST) if key.endswith(MANIFEST) else key + MANIFEST
+            if partner in keys:
+                self._alone.pop((bucket.name, key), None)
+                continue
+            stamp, _ = self._alone.get((bucket.name, key), (None, now))
+            if stamp != (entry.size, entry.modified):
+                self._alone[bucket.name, key] = (entry.size, entry.modified), now
+
+    def _deleted(self, bucket: Bucket, key: str, server: str, *, is_manifest: bool) -> None:
+        if key not in bucket.objects:
+            return
+        if not is_manifest:
+            beside = key + MANIFEST in bucket.objects
+            self._hold("15", not beside, f"{key} in {bucket.name} is deleted before its manifest", server)
+            mine = self._put.get((bucket.name, key)) == self._process() or (bucket.name, key) in self._pruned
+            left = mine or self._was_left(bucket.name, key)
+            self._hold("13", left, f"{key} in {bucket.name} may still be written, and is deleted", server)
+            return
+        told = read_manifest(bucket.objects[key].data)
+        mine = told is not None and told.installation == self._simulation.stores.installation
+        self._hold("15", mine, f"{key} in {bucket.name} was written by another, and is deleted", server)
+        data = key.removesuffix(MANIFEST)
+        if data in bucket.objects:
+            self._pruned.add((bucket.name, data))
+            self._simulation.happened("a copy was pruned")
+            self._by_the_rules(bucket, data, server)
+        else:
+            left = self._was_left(bucket.name, key)
+            self._hold("13", left, f"{key} in {bucket.name} is deleted after one look", server)
+
+    def _was_left(self, store: str, key: str) -> bool:
+        """Whether two looks that were far enough apart, by the daemon's own clock, found it as it is."""
+        _, since = self._alone.get((store, key), (None, None))
+        return since is not None and self._simulation.host_clock.now() - since >= TWO_LOOKS
+
+    def _by_the_rules(self, bucket: Bucket, data: str, server: str) -> None:
+        """A copy is pruned: the store's own rules let it go, by what the store showed last, and so does the brake."""
+        shown = self._shown.get((bucket.name, server), [])
+        rows = self._copies(bucket, shown)
+        verdicts = [self._allowed(rows, policy, data, server) for policy in self._policies(bucket.name, server)]
+        text = f"{data.rpartition('/')[2]} in {bucket.name} is pruned, and the store's rules keep it"
+        self._hold("15", any(verdicts), text, server)
+
+    def _allowed(self, rows: Sequence[Row], policy: Mapping[str, Any], data: str, server: str) -> bool:
+        judged = oracle.judge(rows, policy, self._simulation.stores.name_of(server), self._simulation.host_clock.now())
+        return data in judged.deletions and not oracle.over(judged, policy)
+
+    def _copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
+        """The whole copies of our own in what was shown."""
+        entries = {entry.key: entry for entry in shown}
+        rows = []
+        for key, entry in entries.items():
+            told = self._told(bucket, key) if key + MANIFEST in entries else None
+            if told is not None and told.stored == entry.size and told.installation == self._ours:
+                made = told.created.astimezone(UTC).replace(microsecond=0)
+                rows.append(Row(key, told.name, True, False, told.bytes, made, made))
+        return rows
+
+    @property
+    def _ours(self) -> str:
+        return self._simulation.stores.installation
+
+    def _told(self, bucket: Bucket, key: str) -> Told | None:
+        """What the manifest beside that key told, though it may have been deleted since the listing."""
+        stands = bucket.objects.get(key + MANIFEST) or bucket.gone.get(key + MANIFEST)
+        return read_manifest(stands.data) if stands else None
+
+    def _policies(self, store: str, server: str) -> Sequence[Mapping[str, Any]]:
+        """What the store keeps of a server, by every configuration of the last hours."""
+        simulation = self._simulation
+        now = simulation.clock.monotonic()
+        name = simulation.stores.name_of(server)
+        servers = [one for one in simulation.configuration.between(name, now - 7200, now) if one is not None]
+        return [
+            self.keeps(policy, table)
+            for policy in servers
+            for table in simulation.configuration.stores_between(store, now - 7200, now)
+        ]
+
+    def keeps(self, policy: Mapping[str, Any], table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a store keeps of a server with that policy, as a policy."""
+        return {
+            **{key: value for key, value in policy.items() if key not in {"total_size", "keep"}},
+            "scope": "all",
+            "failed_after": "never",
+            "max_share": 0.5,
+            **{key: table.get(key, default) for key, default in DEFAULTS.items()},
+        }
+
+    def whole(self, bucket: Bucket, server: str) -> Sequence[Row]:
+        """The whole copies of a server that really are in a store."""
+        there = [Entry(key, len(one.data), one.modified) for key, one in sorted(bucket.objects.items())]
+        return self._copies(bucket, [entry for entry in there if f"/{server}/" in entry.key])
+
+
+DEFAULTS = {"keep": "all", "min_good": 1, "max_deletions": 10}

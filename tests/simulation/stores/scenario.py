@@ -1,0 +1,59 @@
+"""Which worlds have stores, and what is configured of them; by a random stream of its own, so that no other changes."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SHARE = 0.25
+HOUR = 3600.0
+STORE_KEEPS: tuple[Any, ...] = (
+    "all",
+    {"last": 2},
+    {"last": 3, "daily": 2},
+    {"daily": 4},
+    {"within": "36h", "weekly": 2},
+    {"last": 1, "hourly": 5},
+)
+EVERY = {"6h": 6 * HOUR, "1d": 24 * HOUR}
+
+StoreTable = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Stores:
+    """The stores of a world by name, and the names that each server's policy has. None where there are no stores.
+
+    `interval` is how often the daemon looks for something to copy, in seconds.
+    """
+
+    tables: dict[str, StoreTable] = field(default_factory=dict)
+    copies: dict[str, list[str]] = field(default_factory=dict)
+    interval: float = HOUR
+
+    def __bool__(self) -> bool:
+        return bool(self.tables)
+
+
+def draw_stores(seed: int, servers: int) -> Stores:
+    """The stores of a seed."""
+    rng = random.Random(f"{seed}/stores")
+    if rng.random() >= SHARE:
+        return Stores()
+    names = ["nas", "offsite"][: rng.choice((1, 2, 2))]
+    copies = {f"s{number}": rng.choice((names, names, names[:1], names[-1:])) for number in range(servers)}
+    copies["s0"] = names
+    return Stores({name: _table(name, rng) for name in names}, copies, rng.choice((HOUR, 3 * HOUR)))
+
+
+def _table(name: str, rng: random.Random) -> StoreTable:
+    table: dict[str, Any] = {
+        "url": f"file:///stores/{name}",
+        "keep": rng.choice(STORE_KEEPS),
+        "min_good": rng.choice((1, 1, 2)),
+        "max_deletions": rng.choice((-1, 1, 3, 10)),
+        "backfill": rng.choice(("all", "all", 2, "none")),
+    }
+    if rng.random() < 0.3:
+        table["every"] = rng.choice(list(EVERY))
+    return table

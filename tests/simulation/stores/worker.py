@@ -1,0 +1,41 @@
+"""The worker that touches the stores, in the process of a daemon of the simulation; and somebody who hears of its jobs."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from daemon.clock import Clock
+from daemon.copies.jobs import CopyResult, GiveLink, Job
+from daemon.copies.work import OwnProcess
+from daemon.stores.base import Store
+from daemon.stores.streams import RateLimit
+from daemon.stores.values import StoreSettings
+from daemon.transfer.receive import ProgressListener
+from tests.simulation.stores.engine import MemoryStore
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+
+
+class Worker(OwnProcess):
+    """Does the jobs of one process; each call of a store is a step at which that may be killed."""
+
+    def __init__(self, process: "Process") -> None:
+        super().__init__(process.clock, self._opened)
+        self._process = process
+
+    @asynccontextmanager
+    async def _opened(self, settings: StoreSettings, *, clock: Clock | None = None) -> AsyncGenerator[Store, None]:
+        process = self._process
+        limit = RateLimit(settings.rate, clock or process.clock)
+        bucket = process.simulation.stores.buckets[settings.name]
+        yield MemoryStore(bucket, limit, lambda: process.tick(f"{settings.name} is asked"))
+
+    async def copy(self, job: Job, backup: str, link: GiveLink, listener: ProgressListener) -> CopyResult:
+        """Copy one backup, and let the judge hear what is said to have come of it."""
+        world = self._process.simulation.stores
+        failed = {name: world.troubles[name].failed for name in job.stores}
+        result = await super().copy(job, backup, link, listener)
+        well = {name for name in job.stores if world.troubles[name].failed == failed[name]}
+        world.rules.copied(self._process.name, job.server.uuid, backup, result, well)
+        return result

@@ -1,0 +1,37 @@
+"""The stores of a run: what they hold, what goes wrong in them, and who watches."""
+
+from typing import TYPE_CHECKING
+
+from tests.simulation.stores.bucket import Bucket
+from tests.simulation.stores.ending import StoreEnding
+from tests.simulation.stores.faults import Trouble
+from tests.simulation.stores.rules import StoreRules
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+
+class StoreWorld:
+    """Every store by its name, and the judge of them."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self.rules = StoreRules(simulation)
+        self.ending = StoreEnding(simulation)
+        self.buckets: dict[str, Bucket] = {}
+        self.troubles: dict[str, Trouble] = {}
+        self.breaking = self.other_file = False
+        for name in simulation.scenario.stores.tables:
+            trouble = self.troubles[name] = Trouble(name, simulation.clock, simulation.scenario.stream(f"store {name}"))
+            self.buckets[name] = Bucket(name, simulation.clock, trouble)
+            self.rules.watch(self.buckets[name])
+
+    @property
+    def installation(self) -> str:
+        """The id of the daemon's installation, as its state has it."""
+        file = self._simulation.folder / "state" / "installation"
+        return file.read_text().strip() if file.exists() else ""
+
+    def name_of(self, server: str) -> str:
+        """A server's configured name, by its uuid."""
+        return next(name for name in self._simulation.specs if self._simulation.uuid_of(name) == server)
