@@ -159,7 +159,8 @@ class Copier:
             await self._shelves.remember(name, panel, server, shelf)
         await clear_begun(store, shelf, self._clock.now())
         await clear_loose(store, shelf, self._clock.now())
-        policy, now = seen.config.policy.retention, seen.listing.taken_at
+        # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
+        policy, now = seen.config.policy.retention, max(seen.listing.taken_at, self._clock.now())
         chosen = choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
         keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
         cleared = await clear_lonely(store, shelf, keys.values(), self._installation, self._clock.now())

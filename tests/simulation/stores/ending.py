@@ -48,7 +48,8 @@ class StoreEnding:
         copies = list(simulation.stores.rules.whole(bucket, server))
         missing = self._wanted(self._good(name, server, policy), copies, table, policy)
         there = {found[3] for key in bucket.objects if (found := KEY.fullmatch(key)) and found[1] == server}
-        lacks = [row.name for row in missing if row.uuid not in there]
+        since = simulation.world.now() - self._bound
+        lacks = [row.name for row in missing if row.uuid not in there and row.completed and row.completed < since]
         self._hold("16", not lacks, f"{store} has no copy of {lacks}", server)
         now = simulation.host_clock.now()
         kept = simulation.stores.rules.keeps(policy, table)
@@ -59,13 +60,12 @@ class StoreEnding:
         self._hold("16", over or not judged.deletions, f"{store} keeps {judged.deletions}", server)
 
     def _good(self, name: str, server: str, policy: Mapping[str, Any]) -> list[Row]:
-        """The good backups in scope that have been there for long enough, newest first."""
+        """The good backups in scope, newest first."""
         simulation = self._simulation
         rows, now = list(simulation.recorder.mirror[server].values()), simulation.world.now()
         states = oracle.judge(rows, policy, name, now).states
         mine = [row for row in rows if policy["scope"] == "all" or oracle.owns(policy, name, row.name)]
-        old = [row for row in mine if row.completed is not None and row.completed < now - self._bound]
-        return sorted((row for row in old if states[row.uuid] == "good"), key=_age, reverse=True)
+        return sorted((row for row in mine if states[row.uuid] == "good"), key=_age, reverse=True)
 
     def _wanted(
         self, good: Sequence[Row], copies: Sequence[Row], table: Mapping[str, Any], policy: Mapping[str, Any]
@@ -85,7 +85,8 @@ class StoreEnding:
             taken.add(self._period(row, table))
         both = [_plain(row) for row in (*copies, *candidates)]
         kept = {**self._simulation.stores.rules.keeps(policy, table), "suspicious": 0}
-        going = oracle.judge(both, kept, "", self._simulation.world.now()).deletions
+        now = max(self._simulation.world.now(), self._simulation.host_clock.now())
+        going = oracle.judge(both, kept, "", now).deletions
         return [row for row in candidates if row.uuid not in going]
 
     @staticmethod

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SHARE = 0.25
+SHARE = 0.2
 HOUR = 3600.0
 STORE_KEEPS: tuple[Any, ...] = (
     "all",
@@ -43,7 +43,7 @@ def draw_stores(seed: int, servers: int) -> Stores:
     names = ["nas", "offsite"][: rng.choice((1, 2, 2))]
     copies = {f"s{number}": rng.choice((names, names, names[:1], names[-1:])) for number in range(servers)}
     copies["s0"] = names
-    return Stores({name: _table(name, rng) for name in names}, copies, rng.choice((HOUR, 3 * HOUR)))
+    return Stores({name: _table(name, rng) for name in names}, copies, rng.choice((3 * HOUR, 6 * HOUR)))
 
 
 def _table(name: str, rng: random.Random) -> StoreTable:
