@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 AWAY = (0.0, HOUR, 7 * HOUR)
 """Seconds for which a daemon that was killed when the calm days began is away."""
+CALM_OF_STORES = 28 * HOUR
+"""In so many seconds each store has got what its rules want, whatever was wrong with it."""
 AT_ONCE = 600.0
 """Seconds within which a daemon that starts begins what it picks up, splay apart."""
 
@@ -117,7 +119,8 @@ class Ending:
 
     def seconds(self) -> float:
         """How long the calm days are."""
-        return self._away + max(map(self._bound, self._simulation.scenario.servers))
+        least = CALM_OF_STORES if self._simulation.scenario.stores else 0.0
+        return self._away + max(least, *map(self._bound, self._simulation.scenario.servers))
 
     def _bound(self, spec: Spec) -> float:
         """How old the newest good backup may be: interval, splay, time-out, and the queueing for the node."""

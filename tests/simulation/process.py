@@ -17,6 +17,7 @@ from structlog.contextvars import get_contextvars
 
 from daemon.alerts import Alerts
 from daemon.config.values import Config, PanelConfig, keeping
+from daemon.copying.entry import DaemonCopies
 from daemon.errors import BackupdError
 from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
@@ -35,7 +36,6 @@ from tests.simulation.alert_checks import Mailbox
 from tests.simulation.clocks import ProcessClock
 from tests.simulation.recorder import Rotation
 from tests.simulation.starts import latest_start
-from tests.simulation.stores.copying import Copying
 from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
@@ -257,13 +257,9 @@ class Daemon(Process):
 
     fleet: Fleet
     alerts: Alerts
+    copying: DaemonCopies
     tracker: StatusTracker
     up = False
-
-    @property
-    def copies(self) -> bool:
-        """Whether there are stores to copy to."""
-        return bool(self.simulation.scenario.stores)
 
     async def live(self, read: Callable[[], Config]) -> None:
         """Run until killed or told to stop."""
@@ -284,12 +280,12 @@ class Daemon(Process):
         await self.alerts.start()
         self.fleet.start()
         self.up = True
-        copying = asyncio.create_task(Copying(self).run(lambda: self.fleet.config)) if self.copies else None
+        self.copying = DaemonCopies(self.context, self.fleet.clients)
+        self.fleet.listen(self.copying)
+        self.copying.follow(config)
         await self.over.wait()
-        if copying is not None:
-            copying.cancel()
-            with suppress(asyncio.CancelledError):
-                await copying
+        with suppress(asyncio.CancelledError):  # it is dead
+            await self.copying.stop()
         if self.alive:
             left = await self.fleet.drain(DRAIN_SECONDS)
             await self.alerts.close(FLUSH_SECONDS)
@@ -307,7 +303,7 @@ class Daemon(Process):
             self.tracker.reload_failed()
             return
         with suppress(asyncio.CancelledError):  # it is killed in the midst of this
-            for obey in (self.tracker.follow, self.alerts.reload, self.fleet.reload):
+            for obey in (self.tracker.follow, self.alerts.reload, self.fleet.reload, self.copying.follow):
                 self._context.run(obey, config)
 
     async def metrics(self) -> str:

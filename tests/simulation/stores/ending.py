@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LATELY = timedelta(hours=1)
+BOUND = timedelta(hours=26)
+"""What was there for so long is copied: a store that was in trouble is asked again within that time."""
+PRUNED = timedelta(hours=38)
+"""A store is pruned daily, at one of the looks, which are twelve hours apart."""
 
 
 class StoreEnding:
@@ -25,7 +28,6 @@ class StoreEnding:
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         self._hold = simulation.checker.hold
-        self._bound = timedelta(seconds=2 * simulation.scenario.stores.interval) + LATELY
 
     def look(self) -> None:
         """Hold what is there against what should be."""
@@ -33,7 +35,7 @@ class StoreEnding:
         daemon = simulation.daemon
         lived = simulation.clock.monotonic() - simulation.checker.begun[daemon.name] if daemon else 0.0
         calm = simulation.clock.monotonic() - simulation.calm_since
-        if min(lived, calm) < self._bound.total_seconds() + HOUR:
+        if min(lived, calm) < BOUND.total_seconds() + HOUR:
             return
         for name, policy in simulation.configuration.known.items():
             uuid = simulation.uuid_of(name)
@@ -48,15 +50,15 @@ class StoreEnding:
         copies = list(simulation.stores.rules.whole(bucket, server))
         missing = self._wanted(self._good(name, server, policy), copies, table, policy)
         there = {found[3] for key in bucket.objects if (found := KEY.fullmatch(key)) and found[1] == server}
-        since = simulation.world.now() - self._bound
+        since = simulation.world.now() - BOUND
         lacks = [row.name for row in missing if row.uuid not in there and row.completed and row.completed < since]
         self._hold("16", not lacks, f"{store} has no copy of {lacks}", server)
-        now = simulation.host_clock.now()
+        now, calm = simulation.host_clock.now(), timedelta(seconds=simulation.clock.monotonic() - simulation.calm_since)
         kept = simulation.stores.rules.keeps(policy, table)
         judged = oracle.judge(copies, kept, name, now)
         # What was copied lately may have made another one superfluous.
         newest = max((bucket.objects[row.uuid].modified for row in copies), default=now)
-        over = oracle.over(judged, kept) or simulation.clock.now() - newest < self._bound
+        over = oracle.over(judged, kept) or min(calm, simulation.clock.now() - newest) < PRUNED
         self._hold("16", over or not judged.deletions, f"{store} keeps {judged.deletions}", server)
 
     def _good(self, name: str, server: str, policy: Mapping[str, Any]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The nodes' end of a download, in the process itself, and all that is put in place of threads while copies are made."""
+"""The nodes' end of a download, in the process itself, and what stands in place of threads while copies are made."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,11 +11,15 @@ from pydantic import SecretStr
 
 import daemon.copies.one_pass
 import daemon.copies.source
+import daemon.copying.copying
+import daemon.copying.process
 import daemon.transfer.receive
 from daemon.panel.download import HostError, LinkRefusedError, Stream
 from daemon.sandbox.links import read_token
 from daemon.sandbox.records import NodeState
+from tests.simulation.process import PROCESS
 from tests.simulation.stores.lockstep import Asked, SameThread, at_once, in_thread
+from tests.simulation.stores.worker import Worker
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -71,6 +75,8 @@ def downloads_in_place(simulation: "Simulation") -> Iterator[None]:
             (daemon.copies.source, "FileHost", lambda **_: Host(simulation)),
             (daemon.copies.one_pass, "in_thread", in_thread),
             (daemon.transfer.receive, "WriterThread", SameThread),
+            (daemon.copying.process, "ChildProcess", lambda: Worker(PROCESS.get())),
+            (daemon.copying.copying, "GLANCE_SECONDS", simulation.scenario.tick),
             (asyncio, "to_thread", at_once),
             (asyncio, "run_coroutine_threadsafe", Asked),
         ):

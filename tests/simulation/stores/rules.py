@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from daemon.copies.jobs import CopyResult
+from daemon.errors import ProblemCode
 from daemon.stores.base import Entry
 from tests.simulation import oracle
 from tests.simulation.oracle import Row
@@ -124,17 +125,12 @@ class StoreRules:
         for store, text in told.items():
             self._simulation.recorder.tell(f"{process}: copy of {backup[:6]} to {store}: {text}", server)
         for one in result.copies:
-            done = one.failure is None
-            self._happened(done)
-            if done:
+            if one.failure is None:
+                self._simulation.happened("a backup was copied")
                 self._stands(one.store, server, backup)
             elif any(other.failure is None for other in result.copies):
-                failed = one.store not in well or "has the name" in one.failure.text or "already" in one.failure.text
-                self._hold("16", failed, f"{one.store} has no copy of {backup[:6]}, though nothing is wrong", server)
-
-    def _happened(self, done: bool) -> None:
-        if done:
-            self._simulation.happened("a backup was copied")
+                excused = one.store not in well or one.failure.code is ProblemCode.OBJECT_EXISTS
+                self._hold("16", excused, f"{one.store} has no copy of {backup[:6]}, though nothing is wrong", server)
 
     def _stands(self, store: str, server: str, backup: str) -> None:
         bucket = self._simulation.stores.buckets[store]

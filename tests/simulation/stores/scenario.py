@@ -22,14 +22,10 @@ StoreTable = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Stores:
-    """The stores of a world by name, and the names that each server's policy has. None where there are no stores.
-
-    `interval` is how often the daemon looks for something to copy, in seconds.
-    """
+    """The stores of a world by name, and the names that each server's policy has. None where there are no stores."""
 
     tables: dict[str, StoreTable] = field(default_factory=dict)
     copies: dict[str, list[str]] = field(default_factory=dict)
-    interval: float = HOUR
 
     def __bool__(self) -> bool:
         return bool(self.tables)
@@ -43,7 +39,7 @@ def draw_stores(seed: int, servers: int) -> Stores:
     names = ["nas", "offsite"][: rng.choice((1, 2, 2))]
     copies = {f"s{number}": rng.choice((names, names, names[:1], names[-1:])) for number in range(servers)}
     copies["s0"] = names
-    return Stores({name: _table(name, rng) for name in names}, copies, rng.choice((3 * HOUR, 6 * HOUR)))
+    return Stores({name: _table(name, rng) for name in names}, copies)
 
 
 def _table(name: str, rng: random.Random) -> StoreTable:

@@ -1,4 +1,4 @@
-"""The worker that touches the stores, in the process of a daemon of the simulation; and somebody who hears of its jobs."""
+"""The worker that touches the stores, in a daemon of the simulation; and somebody who hears of its jobs."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
