@@ -121,6 +121,8 @@ class Told:
         done = self._last_done(server, before=noticed)
         if done is None or done.ended is None or simulation.checker.a_clock_was_set_since(done.ended):
             return
+        if simulation.checker.journal_failed_since(done.began):
+            return  # a daemon that started since then may not know of it
         age = noticed - done.ended
         least = TIMEOUTS[simulation.configuration.known[name]["timeout"]] + GRACE
         self._hold(age >= least, f"{name} is called overdue {age:.0f} s after a rotation that ended well", server)
