@@ -11,8 +11,7 @@ run       what a server's stores lack, copied     fetch     a copy back out of i
 shelf     what a store holds of a server          shelves   the shelves that are remembered
 probe     whether a store can be used             prune     a store pruned by its own rules
 clear     what is in the way, and is no copy         alone     one run at a time for a server
-verify    a copy read back                       listed    which backups a shelf holds, to be shown
-renew     the locks of copies, made longer
+verify    a copy read back                       renew     the locks of copies, made longer
 jobs      what the daemon asks of whoever touches stores, and what comes of it
 work      those jobs done by this process         child     the daemon's own process for them
 pipe      messages between the two
@@ -24,7 +23,6 @@ __all__ = [
     "errors",
     "fetch",
     "jobs",
-    "listed",
     "manifest",
     "pipe",
     "probe",

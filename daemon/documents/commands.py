@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from daemon.core.backlog import Backlog
     from daemon.operations.findings import Finding
     from daemon.rotation.outcome import Outcome
-    from daemon.state import Rotation
+    from daemon.state import CopyRecord, Rotation
 
 Document = dict[str, Any]
 
@@ -42,16 +42,29 @@ def moment(value: datetime | None) -> str | None:
 # plan, backups -----------------------------------------------------------------------------------------------------
 
 
-def planned(about: About, listing: Listing, decided: Plan, backlog: "Backlog | None" = None) -> Document:
-    """Return one server of `plan` whose backups could be judged; with a `backlog` also what waits for copies."""
+def planned(
+    about: About,
+    listing: Listing,
+    decided: Plan,
+    backlog: "Backlog | None" = None,
+    stores: Mapping[str, Sequence[str]] | None = None,
+) -> Document:
+    """Return one server of `plan` whose backups could be judged; with a `backlog` also what waits for copies.
+
+    With `stores`, each backup by uuid tells the stores that have a copy of it.
+    """
     return {
         **_about(about),
         "complete": listing.completeness is Completeness.COMPLETE,
         "refused": decided.refused,
         "error": None,
-        "backups": [judged(verdict) for verdict in decided.verdicts],
+        "backups": [{**judged(verdict), **_held_in(stores, verdict)} for verdict in decided.verdicts],
         **({} if backlog is None else {"uncopied": _uncopied(backlog)}),
     }
+
+
+def _held_in(stores: Mapping[str, Sequence[str]] | None, verdict: Verdict) -> Document:
+    return {} if stores is None else {"stores": sorted(stores.get(verdict.backup.uuid, ()))}
 
 
 def _uncopied(backlog: "Backlog") -> Document:
@@ -236,3 +249,16 @@ def recorded_whole(rotation: "Rotation") -> Document:
     """Return one rotation of `history`, with its steps."""
     steps = [{"name": step.name, "at": moment(step.at), "detail": dict(step.detail)} for step in rotation.steps]
     return {**recorded(rotation), "steps": steps}
+
+
+def copy_recorded(record: "CopyRecord") -> Document:
+    """Return what became of one copy as it was journalled."""
+    return {
+        "event": record.event.value,
+        "at": moment(record.at),
+        "server": record.server,
+        "store": record.store,
+        "backup": None if record.backup_uuid is None else {"uuid": record.backup_uuid, "name": record.backup},
+        "bytes": record.bytes,
+        "text": record.text,
+    }

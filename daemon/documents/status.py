@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from daemon import __version__
 from daemon.core.model import State
 from daemon.core.units import rfc3339
+from daemon.documents.copies import stores_document
 from daemon.rotation.outcome import Problem
+from daemon.status.copies import StoreStatus
 from daemon.status.history import Ended, ServerHistory
 from daemon.status.server_status import Progress, ServerStatus
 from daemon.status.snapshot import Tally
@@ -18,7 +20,9 @@ if TYPE_CHECKING:  # it loads the whole fleet, which the command `status` does w
 Document = dict[str, Any]
 
 
-def status(fleet_status: "FleetStatus", statuses: Iterable[ServerStatus]) -> Document:
+def status(
+    fleet_status: "FleetStatus", statuses: Iterable[ServerStatus], stores: Iterable[StoreStatus] = ()
+) -> Document:
     """Return the whole fleet, in the order of the configuration."""
     return {
         "schema": 1,
@@ -27,6 +31,7 @@ def status(fleet_status: "FleetStatus", statuses: Iterable[ServerStatus]) -> Doc
         "ready": not fleet_status.ailments(),
         "notes": [*fleet_status.ailments(), *fleet_status.notes()],
         "servers": [_server(status) for status in statuses],
+        "stores": stores_document(stores)["stores"],
     }
 
 
@@ -49,12 +54,31 @@ def _server(status: ServerStatus) -> Document:
         "held": held(status.history),
         "seen_at": _moment(snapshot.at if snapshot else None),
         "backups": _backups(status.tally, status.limit) if snapshot else None,
+        "copies": copies(status),
     }
 
 
 def troubles(status: ServerStatus) -> list[Document]:
     """Return all that is wrong with a server, the worst first."""
     return [{"kind": one.kind.value.replace(" ", "_"), "text": one.text, "hint": one.hint} for one in status.troubles]
+
+
+def copies(status: ServerStatus) -> list[Document]:
+    """Return how a server stands in each of its stores."""
+    return [
+        {
+            "store": one.store,
+            "state": one.state.value if one.state else None,
+            "newest": _moment(one.newest),
+            "copies": one.copies,
+            "bytes": one.bytes,
+            "waiting_since": _moment(one.since),
+            "next_try": _moment(one.next_at),
+            "error": one.error or None,
+            "late": one.late(status.now),
+        }
+        for one in status.copies
+    ]
 
 
 def held(history: ServerHistory) -> Document | None:

@@ -6,4 +6,15 @@ journal. `coverage` says which days the backups cover, `copies` how the copies o
 decides about backups, asks a panel or a store, or knows HTTP.
 """
 
-__all__ = ["copies", "coverage", "fleet_status", "history", "metrics", "server_status", "snapshot", "stored", "tracker"]
+__all__ = [
+    "copies",
+    "coverage",
+    "fleet_status",
+    "history",
+    "metrics",
+    "server_status",
+    "snapshot",
+    "stored",
+    "timetable",
+    "tracker",
+]

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from daemon.config.values import ServerConfig, StoreConfig
-from daemon.copies.listed import backups_listed
 from daemon.core.copies_queue import CopyQueue, StoreTrouble
 from daemon.core.copies_state import CopyState, copy_state, late_at
 from daemon.errors import StateError
 from daemon.state import Catalogue, CopyEvent, CopyRecord, Holding, Journal, Sample
+from daemon.status.copies_listed import backups_listed
 from daemon.status.history import ServerHistory
 
 Shelf = tuple[str, str, str]

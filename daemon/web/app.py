@@ -91,9 +91,8 @@ class _Answers:
         """For scripts."""
 
         async def made() -> bytes:
-            return json.dumps(
-                status(self._fleet_status, await self._fleet_status.servers()), separators=(",", ":")
-            ).encode()
+            servers, stores = await self._fleet_status.servers(), await self._fleet_status.stores()
+            return json.dumps(status(self._fleet_status, servers, stores), separators=(",", ":")).encode()
 
         return Response(await self._shared.get("/api/status", made), media_type="application/json")
 

@@ -12,7 +12,7 @@ import pytest
 from daemon.config.load import load
 from daemon.core.copies_queue import CopyQueue
 from daemon.sandbox.records import State
-from daemon.state import engine_for
+from daemon.state import CopyEvent, CopyRecord, engine_for
 from daemon.state.local.locks import server_lock
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.copies.support import run
@@ -406,3 +406,50 @@ def test_an_unknown_store_is_asked_back(cli: Cli, config: Path) -> None:
     ran = cli("--config", config, "copies", "list", "--store", "nsa")
     assert ran.code == 2
     assert "nas" in ran.err
+
+
+def test_plan_history_and_status_tell_of_copies(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which stores have each backup, what became of each copy, and what is not copied and why."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    queue = CopyQueue().asked("lobby", ["nas"], NOW - timedelta(days=9), fresh=True)
+    queue = queue.failed("lobby", ["nas"], NOW, "the file is gone")
+    state_dir = load(config, os.environ).state_dir
+    asyncio.run(left_in_journal(state_dir, queue))
+    record = CopyRecord(CopyEvent.FAILED, NOW, "lobby", "u", "nas", "b", "the-backup", None, "the file is gone")
+    asyncio.run(recorded(state_dir, record))
+    plan = cli("--config", config, "plan", "survival", "--json").json["servers"][0]["backups"]
+    assert [one["stores"] for one in plan if one["own"] and one["state"] == "good"][:3] == [["nas", "offsite"]] * 2 + [
+        ["nas"]
+    ]
+    assert "nas, offsite" in cli("--config", config, "plan", "survival").out
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "copied to nas" in " ".join(cli("--config", config, "plan", "survival").out.split())
+    monkeypatch.delenv("FORCE_COLOR")
+    history = cli("--config", config, "history", "lobby", "--json").json["copies"]
+    assert history == [
+        {
+            "event": "failed",
+            "at": "2026-04-01T12:00:00Z",
+            "server": "lobby",
+            "store": "nas",
+            "backup": {"uuid": "b", "name": "the-backup"},
+            "bytes": None,
+            "text": "the file is gone",
+        }
+    ]
+    assert "the-backup; the file is gone" in cli("--config", config, "history").out
+    status = {one["server"]: one for one in cli("--config", config, "status", "--json").json["servers"]}
+    nas = status["lobby"]["copies"][0]
+    assert list(nas) == [
+        "store", "state", "newest", "copies", "bytes", "waiting_since", "next_try", "error", "late",
+    ]  # fmt: skip
+    assert (nas["store"], nas["state"], nas["error"]) == ("nas", None, "the file is gone")
+    assert status["survival"]["copies"][0]["copies"] == 6
+
+
+async def recorded(state_dir: Path | None, record: CopyRecord) -> None:
+    """Leave a record of a copy as a daemon would."""
+    journal = await engine_for(state_dir).open()
+    await journal.record_copies([record])
+    await journal.close()

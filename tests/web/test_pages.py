@@ -396,7 +396,7 @@ async def test_a_refused_configuration_leaves_the_daemon_ready(gallery: Gallery)
 async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None:
     """Scripts rely on them."""
     document = json.loads(await got(gallery, "/api/status"))
-    assert list(document) == ["schema", "version", "now", "ready", "notes", "servers"]
+    assert list(document) == ["schema", "version", "now", "ready", "notes", "servers", "stores"]
     assert (document["schema"], document["now"], document["ready"]) == (1, "2026-04-16T09:40:00Z", True)
     servers = {server["server"]: server for server in document["servers"]}
     taken = gallery.tracker.histories["creative"].snapshot
@@ -415,6 +415,7 @@ async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None
         "backups": {"total": 14, "good": 14, "failed": 0, "pending": 0, "suspicious": 0, "strange": 0, "locked": 0,
                     "own": 14, "kept": 14, "bytes": taken.tally.bytes,
                     "limit": 30},
+            "copies": [],
     }  # fmt: skip
     assert [one["kind"] for one in servers["lobby"]["troubles"]] == ["overdue", "failing"]
     assert servers["modded"]["troubles"][0]["kind"] == "limit_full"

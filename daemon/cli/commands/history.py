@@ -12,33 +12,44 @@ from daemon.cli.context import begin
 from daemon.cli.options import Settings
 from daemon.cli.ui.moments import to_the_second
 from daemon.cli.ui.output import write_json
-from daemon.cli.ui.tables import show, table
+from daemon.cli.ui.tables import cell, show, table
 from daemon.config.values import Config
-from daemon.core.units import format_duration
-from daemon.documents.commands import recorded_whole
+from daemon.core.units import format_duration, format_size
+from daemon.documents.commands import copy_recorded, recorded_whole
 from daemon.errors import Exit
-from daemon.state import Locks, Rotation, engine_for
+from daemon.state import CopyRecord, Locks, Rotation, engine_for
 
 
 def show_history(settings: Settings, server: str | None, *, limit: int, as_json: bool) -> int:
-    """Show the newest rotations of all servers, or of one, even if it is no longer configured."""
+    """Show the newest rotations and copies of all servers, or of one, even if it is no longer configured."""
     config = begin(settings)
-    rotations, alive = asyncio.run(_remembered(config.state_dir, server, limit))
-    if server is not None and not rotations and server not in config.servers:
+    rotations, alive, copies = asyncio.run(_remembered(config.state_dir, server, limit))
+    if server is not None and not rotations and not copies and server not in config.servers:
         raise unknown("server", server, tuple(config.servers))
     if as_json:
-        write_json({"rotations": [recorded_whole(rotation) for rotation in rotations]})
+        write_json(
+            {
+                "rotations": [recorded_whole(rotation) for rotation in rotations],
+                "copies": [copy_recorded(record) for record in copies],
+            }
+        )
     else:
         rows = (_row(rotation, config, alive=rotation.id in alive) for rotation in rotations)
         show(table(("began", "zone", "server", "for", "took", "result", "what"), rows))
+        if copies:
+            columns = ("when", "zone", "server", "store", "copy", "size", "what")
+            show(cell(""), table(columns, (_copy_row(one, config) for one in copies), right=("size",)))
     return Exit.DONE
 
 
-async def _remembered(state_dir: Path | None, server: str | None, limit: int) -> tuple[list[Rotation], set[int]]:
-    """Return the newest rotations, and which of them a process still runs."""
+async def _remembered(
+    state_dir: Path | None, server: str | None, limit: int
+) -> tuple[list[Rotation], set[int], list[CopyRecord]]:
+    """Return the newest rotations, which of them a process still runs, and what became of the newest copies."""
     engine = engine_for(state_dir)
     async with opened_journal(engine, state_dir) as journal:
-        return await journal.recent(server, limit), await _alive(await journal.running(), engine.locks)
+        alive = await _alive(await journal.running(), engine.locks)
+        return await journal.recent(server, limit), alive, await journal.copy_records(server, limit=limit)
 
 
 async def _alive(unfinished: Sequence[Rotation], locks: Locks) -> set[int]:
@@ -47,9 +58,26 @@ async def _alive(unfinished: Sequence[Rotation], locks: Locks) -> set[int]:
     return {number for server_uuid, number in newest.items() if await locks.is_held(server_uuid)}
 
 
+def _copy_row(record: CopyRecord, config: Config) -> tuple[str, ...]:
+    zone = _zone(record.server, config)
+    return (
+        to_the_second(record.at, zone),
+        zone.key,
+        record.server,
+        record.store,
+        record.event.value,
+        "-" if record.bytes is None else format_size(record.bytes),
+        "; ".join(filter(None, (record.backup, record.text))),
+    )
+
+
+def _zone(name: str, config: Config) -> ZoneInfo:
+    server = config.servers.get(name)
+    return server.policy.zone if server else ZoneInfo("UTC")
+
+
 def _row(rotation: Rotation, config: Config, *, alive: bool) -> tuple[str, ...]:
-    server = config.servers.get(rotation.server)
-    zone = server.policy.zone if server else ZoneInfo("UTC")
+    zone = _zone(rotation.server, config)
     return (
         to_the_second(rotation.began_at, zone),
         zone.key,

@@ -9,13 +9,16 @@ from daemon.cli.options import Settings
 from daemon.cli.ui.output import say, say_trouble, write_json
 from daemon.cli.ui.plan_view import plan_parts
 from daemon.cli.ui.tables import cell, show
+from daemon.cli.ui.verdicts import StoresWith
 from daemon.clock import SystemClock
-from daemon.config.values import ServerConfig
+from daemon.config.values import Config, ServerConfig
 from daemon.documents.commands import About, planned, unplanned
 from daemon.operations.rotations import Failed, dry_run_outcome, preview_servers
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome, Result, exit_code, refusal
 from daemon.rotation.preview import Preview
+from daemon.state import engine_for
+from daemon.status.copies import stores_with
 
 
 def plan_servers(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
@@ -27,11 +30,12 @@ async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> i
     covering = await cover(begin(settings), names)
     servers = servers_named(covering.config, names)
     seen = await preview_servers(servers, state_dir=covering.config.state_dir, clock=SystemClock(), tell=say)
+    stores = [await _stores(covering.config, each) for each in seen]
     if as_json:
-        write_json({"servers": [_document(each) for each in seen]})
+        write_json({"servers": [_document(each, of) for each, of in zip(seen, stores, strict=True)]})
     else:
-        for each in seen:
-            _show(each)
+        for each, of in zip(seen, stores, strict=True):
+            _show(each, of)
     return covering.exit_code(exit_code([_outcome(each) for each in seen]))
 
 
@@ -40,13 +44,21 @@ def about(config: ServerConfig) -> About:
     return About(config.name, config.panel.name, config.id)
 
 
-def _document(seen: Preview | Failed) -> dict[str, object]:
+async def _stores(config: Config, seen: Preview | Failed) -> StoresWith | None:
+    """Return the stores that were last seen to have each backup; None where nothing is copied."""
+    server = seen.config
+    if isinstance(seen, Failed) or not server.policy.copies:
+        return None
+    return await stores_with(engine_for(config.state_dir).catalogue, server.panel.name, server.id)
+
+
+def _document(seen: Preview | Failed, stores: StoresWith | None) -> dict[str, object]:
     if isinstance(seen, Failed):
         return unplanned(about(seen.config), seen.error)
-    return planned(about(seen.config), seen.listing, seen.plan, seen.backlog)
+    return planned(about(seen.config), seen.listing, seen.plan, seen.backlog, stores)
 
 
-def _show(seen: Preview | Failed) -> None:
+def _show(seen: Preview | Failed, stores: StoresWith | None) -> None:
     if isinstance(seen, Failed):
         _say(seen)
         return
@@ -54,7 +66,7 @@ def _show(seen: Preview | Failed) -> None:
     heading = cell(f"{seen.config.name} (policy {policy.name}, keep {policy.retention.keep})", "bold")
     hint = refusal(seen.config.name, seen.plan.code, seen.plan.refused or "").hint
     waits = [cell(seen.backlog.words(seen.listing.taken_at), "yellow")] if seen.backlog else []
-    show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint), *waits, cell(""))
+    show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint, stores), *waits, cell(""))
 
 
 def _say(failed: Failed) -> None:

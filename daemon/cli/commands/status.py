@@ -6,7 +6,7 @@ once and as well while a panel is down.
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,19 +24,37 @@ from daemon.cli.ui.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.load import remembered_state_folder
-from daemon.config.values import ServerConfig
+from daemon.config.values import ServerConfig, StoreConfig
+from daemon.core.copies_state import CopyState
 from daemon.core.units import format_duration
 from daemon.documents.commands import Document, moment, recorded
+from daemon.documents.status import copies as copies_document
 from daemon.documents.status import held, troubles
 from daemon.errors import Exit, StateError
 from daemon.fleet.discovery import remembered
 from daemon.state import Journal, Locks, Rotation, engine_for
 from daemon.status import stored
+from daemon.status.copies import CopiesSeen, copies_of, look
 from daemon.status.history import Good, ServerHistory, ended_of, history_of
-from daemon.status.server_status import ServerStatus, age_of, status_of
+from daemon.status.server_status import ServerStatus, age_of, status_of, uncopied_text
+from daemon.status.timetable import times_of
 
 LOOKED_AT = 500
 """How many rotations back servers are looked for that no configuration names."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesKnown:
+    """The stores, and what is known of all copies."""
+
+    stores: Mapping[str, StoreConfig]
+    seen: CopiesSeen
+
+    def status(self, server: ServerConfig, history: ServerHistory, now: datetime) -> ServerStatus:
+        """Return how a server stands, with its copies."""
+        times = times_of(server, history.fine_at, now)
+        copies = copies_of(server, self.stores, self.seen, history, times.interval) if self.stores else ()
+        return status_of(server, history, now, times=times, copies=copies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +107,9 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
         engine = engine_for(state_dir)
         async with opened_journal(engine, state_dir) as journal:
             servers = remembered(config, await journal.recent(limit=LOOKED_AT) if config.discover else ()).servers
-            shown = await _configured(servers.values(), journal, engine.locks, now)
+            seen = await look(journal, engine.catalogue) if config.stores else CopiesSeen()
+            copies = CopiesKnown(config.stores, seen)
+            shown = await _configured(servers.values(), journal, engine.locks, now, copies)
     _show(shown, state_dir, await engine.presence.daemon(), now, as_json=as_json)
     return Exit.DONE
 
@@ -107,13 +127,17 @@ def _show(
         show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *lines)
 
 
-async def _configured(servers: Iterable[ServerConfig], journal: Journal, locks: Locks, now: datetime) -> list[Shown]:
+async def _configured(
+    servers: Iterable[ServerConfig], journal: Journal, locks: Locks, now: datetime, copies: CopiesKnown
+) -> list[Shown]:
     """Return how these servers stand, each by its configuration."""
     running, watched, new = await journal.running(), dict[str, ServerHistory](), ServerHistory.begun(now)
     with suppress(StateError):  # it says little that the rotations do not
         watched = await stored.watched(journal)
     return [
-        await _of_server(server, journal, watched.get(server.name, new), running=running, locks=locks, now=now)
+        await _of_server(
+            server, journal, watched.get(server.name, new), running=running, locks=locks, now=now, copies=copies
+        )
         for server in servers
     ]
 
@@ -126,6 +150,7 @@ async def _of_server(
     running: Sequence[Rotation],
     locks: Locks,
     now: datetime,
+    copies: CopiesKnown,
 ) -> Shown:
     rows, snapshot = await stored.look(journal, server)
     history = history_of(rows, snapshot, begun)
@@ -136,7 +161,7 @@ async def _of_server(
         policy=server.policy.name,
         zone=server.policy.zone,
         history=history,
-        status=status_of(server, history, now),
+        status=copies.status(server, history, now),
         last=next((row for row in rows if row.ended_at is not None), None),
         open=unfinished,
         alive=unfinished is not None and await locks.is_held(unfinished.server_uuid),
@@ -183,6 +208,7 @@ def _document(shown: Shown) -> Document:
         "overdue_at": None if status is None else moment(status.times.overdue_at),
         "held": held(shown.history),
         "troubles": None if status is None else troubles(status),
+        "copies": [] if status is None else copies_document(status),
     }
 
 
@@ -239,11 +265,15 @@ def _daemon(state_dir: Path, process: int | None) -> Text:
 
 
 def _complaints(shown: Shown) -> Iterator[Text]:
-    """Yield what was wrong with the last rotation, if anything was, and what can be done."""
+    """Yield what was wrong with the last rotation, if anything was, and what can be done; then what is not copied."""
     for problem in shown.last.summary.get("problems", ()) if shown.last else ():
         yield cell(f"{shown.server}: {problem['text']}")
         if hint := problem.get("hint"):
             yield cell(f"  hint: {hint}", "dim")
+    status = shown.status
+    for one in status.copies if status else ():
+        if status and (one.state is CopyState.FAILED or one.late(status.now)):
+            yield cell(f"{shown.server}: {uncopied_text(one, shown.zone, status.now)}")
 
 
 def _work(shown: Shown) -> str:

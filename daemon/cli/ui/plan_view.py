@@ -5,15 +5,20 @@ from zoneinfo import ZoneInfo
 from rich.console import RenderableType
 
 from daemon.cli.ui.tables import cell
-from daemon.cli.ui.verdicts import summary, verdict_table
+from daemon.cli.ui.verdicts import StoresWith, summary, verdict_table
 from daemon.core.model import Completeness, Listing
 from daemon.core.plan import Plan
 
 
-def plan_parts(decided: Plan, listing: Listing, zone: ZoneInfo, hint: str = "") -> list[RenderableType]:
-    """Return the parts that show a plan; `hint` is what can be done if it is refused."""
+def plan_parts(
+    decided: Plan, listing: Listing, zone: ZoneInfo, hint: str = "", stores: StoresWith | None = None
+) -> list[RenderableType]:
+    """Return the parts that show a plan; `hint` tells what can be done if it is refused.
+
+    `stores` as in `verdict_table`.
+    """
     refused = decided.refused is not None
-    parts: list[RenderableType] = [verdict_table(decided.verdicts, zone)] if decided.verdicts else []
+    parts: list[RenderableType] = [verdict_table(decided.verdicts, zone, stores)] if decided.verdicts else []
     line = f"{summary(decided.verdicts, refused=refused)} (times in {zone.key})" if decided.verdicts else "no backups"
     parts.append(cell(line, "bold"))
     if listing.completeness is Completeness.STEADY:

@@ -1,7 +1,7 @@
 """Verdicts for people: each backup, what becomes of it, and why."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from rich.table import Table
@@ -12,16 +12,23 @@ from daemon.cli.ui.tables import cell, is_wide, table
 from daemon.core.model import Action, Backup, Verdict
 from daemon.core.units import format_size
 
+StoresWith = Mapping[str, Sequence[str]]
+"""The stores that have a copy of each backup, by its uuid."""
 
-def verdict_table(verdicts: Sequence[Verdict], zone: ZoneInfo) -> Table:
-    """One row a backup, in the order given; on a narrow terminal all but the verdict stands below the name."""
+
+def verdict_table(verdicts: Sequence[Verdict], zone: ZoneInfo, stores: StoresWith | None = None) -> Table:
+    """One row a backup, in the order given; on a narrow terminal all but the verdict stands below the name.
+
+    With `stores` each row says which of them have a copy.
+    """
     if is_wide():
-        columns = ("created", "name", "state", "size", "whose", "verdict", "why")
-        return table(columns, (_row(verdict, zone) for verdict in verdicts), right=("size",))
-    return table(("verdict", "backup"), (_narrow_row(verdict, zone) for verdict in verdicts))
+        copies = [] if stores is None else ["copied to"]
+        columns = ("created", "name", "state", "size", "whose", *copies, "verdict", "why")
+        return table(columns, (_row(verdict, zone, stores) for verdict in verdicts), right=("size",))
+    return table(("verdict", "backup"), (_narrow_row(verdict, zone, stores) for verdict in verdicts))
 
 
-def _row(verdict: Verdict, zone: ZoneInfo) -> Sequence[object]:
+def _row(verdict: Verdict, zone: ZoneInfo, stores: StoresWith | None) -> Sequence[object]:
     backup = verdict.backup
     return (
         created(backup, zone),
@@ -29,13 +36,16 @@ def _row(verdict: Verdict, zone: ZoneInfo) -> Sequence[object]:
         verdict.state.value,
         size(backup),
         whose(verdict),
+        *([] if stores is None else [", ".join(stores.get(backup.uuid, ())) or "-"]),
         verdict.action.value,
         because(verdict),
     )
 
 
-def _narrow_row(verdict: Verdict, zone: ZoneInfo) -> Sequence[object]:
-    facts = (created(verdict.backup, zone), verdict.state.value, size(verdict.backup), whose(verdict))
+def _narrow_row(verdict: Verdict, zone: ZoneInfo, stores: StoresWith | None) -> Sequence[object]:
+    facts = [created(verdict.backup, zone), verdict.state.value, size(verdict.backup), whose(verdict)]
+    if stores and (have := stores.get(verdict.backup.uuid)):
+        facts.append(f"copied to {', '.join(have)}")
     details = cell(f"{', '.join(facts)}: {because(verdict)}", "dim")
     return (verdict.action.value, Text("\n").join((cell(verdict.backup.name), details)))
 
