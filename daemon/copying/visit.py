@@ -4,7 +4,7 @@ What must hold: the server's lock of copies is held throughout; a store in troub
 (invariant 16); nothing is downloaded from a node that makes a backup of ours, or is waited for by one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from daemon.config.values import ServerConfig, StoreConfig
@@ -174,7 +174,7 @@ class _Turn:
                 log.warning("copy_failed", **about, code=failure.code, text=failure.text, hint=failure.hint)
                 record = self._record(CopyEvent.FAILED, one.store, failure.text)
             records.append(replace(record, backup_uuid=backup.uuid, backup=backup.name, bytes=one.bytes))
-        await self._journal(records)
+        await self._journal(records, seconds)
 
     async def _prune(self, store: str, accepted: frozenset[str]) -> None:
         """Let the store's own rules delete from it."""
@@ -217,10 +217,11 @@ class _Turn:
         except StateError as error:
             log.warning("catalogue_not_written", server=self._server, text=error.text)
 
-    async def _journal(self, records: Collection[CopyRecord]) -> None:
+    async def _journal(self, records: Sequence[CopyRecord], seconds: float = 0.0) -> None:
         """Keep in the journal what became of copies; that is history, and holds nothing up."""
         if not records:
             return
+        self.visits.context.on_copies(records, seconds)
         try:
             await self.visits.context.journal.record_copies(records)
         except StateError as error:

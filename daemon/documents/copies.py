@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon.documents.commands import Document, moment
+from daemon.documents.stores import store_document
 
 if TYPE_CHECKING:
     from daemon.config.values import ServerConfig, StoreConfig
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
     from daemon.copies.shelf import Shelf
     from daemon.copies.verify import Verified
     from daemon.core.copies_prune import CopyVerdict
-    from daemon.core.copies_queue import StoreTrouble
     from daemon.errors import BackupdError
     from daemon.state import Holding
-    from daemon.status.copies import StoreStatus
 
 
 @dataclass(frozen=True)
@@ -84,35 +83,7 @@ def copied(results: "Iterable[ServerResult]") -> Document:
 
 def scanned(seen: Iterable[StoreSeen]) -> Document:
     """`copies rescan` and `stores`."""
-    return {"stores": [_store(one) for one in seen]}
-
-
-def stores_document(stores: "Iterable[StoreStatus]") -> Document:
-    """`stores`: what each was last seen to hold, and what waits for it."""
-    return {
-        "stores": [
-            {
-                **_store(StoreSeen(one.config, one.holdings)),
-                "newest": moment(one.newest),
-                "waiting": one.waiting,
-                "failing": one.failing,
-                "trouble": trouble_document(one.trouble),
-            }
-            for one in stores
-        ]
-    }
-
-
-def trouble_document(trouble: "StoreTrouble | None") -> Document | None:
-    """Return what is wrong with a store; null where nothing is."""
-    if trouble is None:
-        return None
-    return {
-        "text": trouble.text,
-        "since": moment(trouble.since),
-        "tries": trouble.tries,
-        "next_at": moment(trouble.next_at),
-    }
+    return {"stores": [{**store_document(one.config, one.seen), "error": _error(one.error)} for one in seen]}
 
 
 def pruned(results: "Iterable[PruneResult]", *, dry_run: bool) -> Document:
@@ -197,18 +168,6 @@ def _one(copy: "CopyResult") -> Document:
         "key": None if copy.manifest is None else copy.manifest.stored.key,
         "stored_bytes": None if copy.manifest is None else copy.manifest.stored.bytes,
         "error": _error(copy.error),
-    }
-
-
-def _store(one: StoreSeen) -> Document:
-    return {
-        "store": one.config.name,
-        "url": str(one.config.settings.location),
-        "seen_at": moment(min((holding.seen_at for holding in one.seen), default=None)),
-        "servers": sum(bool(holding.copies) for holding in one.seen),
-        "copies": sum(holding.copies for holding in one.seen),
-        "bytes": sum(holding.bytes for holding in one.seen),
-        "error": _error(one.error),
     }
 
 

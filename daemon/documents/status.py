@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from daemon import __version__
 from daemon.core.model import State
 from daemon.core.units import rfc3339
-from daemon.documents.copies import stores_document
+from daemon.documents.stores import stores_document
 from daemon.rotation.outcome import Problem
 from daemon.status.copies import StoreStatus
 from daemon.status.history import Ended, ServerHistory

@@ -6,7 +6,7 @@ way the report already holds what was done until then, so nothing is lost from i
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from daemon.rotation.brake import Remembered, brake_of, let_through, recall, tol
 from daemon.rotation.copied import copied_before
 from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.slots import NodeSlots, Slot
-from daemon.state import AppliedRetention, Engine, Journal, Locks, MemoryLocks, Step, StepName, Trigger
+from daemon.state import AppliedRetention, CopyRecord, Engine, Journal, Locks, MemoryLocks, Step, StepName, Trigger
 
 Seen = TypeVar("Seen")
 
@@ -76,10 +76,11 @@ class RotationContext:
 
     `current_config` returns a server's configuration at that moment (None if it is gone), since a reload may change it
     while a rotation waits. `on_server` is called with each server as the panel shows it, and may raise Halt;
-    `on_abandoned` with each rotation that is left before its end. `opening_trouble` is why the journal of a configured
-    state folder could not be opened at the last try, `lock_trouble` why the last lock could not be taken there.
-    `opened_anew` is called when a state that was in trouble has been opened again. `turn` is held by the one rotation
-    that is about to open its row in the journal.
+    `on_abandoned` with each rotation that is left before its end, `on_copies` with what became of copies, and how many
+    seconds their transfer took. `opening_trouble` is why the journal of a configured state folder could not be opened
+    at the last try, `lock_trouble` why the last lock could not be taken there. `opened_anew` is called when a state
+    that was in trouble has been opened again. `turn` is held by the one rotation that is about to open its row in the
+    journal.
     """
 
     clock: Clock
@@ -90,6 +91,7 @@ class RotationContext:
     random: random.Random
     on_server: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
     on_abandoned: Callable[["Run"], None] = lambda _run: None
+    on_copies: Callable[[Sequence[CopyRecord], float], None] = lambda _records, _seconds: None
     opened_anew: Callable[[], Awaitable[None]] = _nobody
     opening_trouble: StateError | None = None
     lock_trouble: StateError | None = None

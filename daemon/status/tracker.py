@@ -43,6 +43,7 @@ class StatusTracker:
         self.stopping = False
         self.reload = Reload(successful=True, succeeded_at=context.clock.now())
         self.copies = CopiesTracker(context)
+        context.on_copies = self.copies.copied
         self._timetable = Timetable()
         self._servers: Mapping[str, ServerConfig] = {}
         self._begun: dict[str, ServerHistory] = {}

@@ -14,7 +14,8 @@ from daemon.core.copies_queue import StoreTrouble
 from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Reason
-from daemon.documents.copies import CopyVerified, StoreSeen, copied, listed, pruned, scanned, stores_document, verified
+from daemon.documents.copies import CopyVerified, StoreSeen, copied, listed, pruned, scanned, verified
+from daemon.documents.stores import stores_document
 from daemon.errors import ProblemCode
 from daemon.state import Holding
 from daemon.status.copies import StoreStatus

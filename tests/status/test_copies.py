@@ -90,7 +90,7 @@ def test_what_another_process_copied_is_seen_after_a_while(made: Gallery) -> Non
     made.clock.elapsed += 10
     assert states() == [CopyState.COPIED, CopyState.WAITING]
     at_once(catalogue.remember(ShelfRecord(replace(HOLDING, store="offsite"), "{}")))
-    tracker.copies.copied([])
+    made.context.on_copies([], 0.0)
     assert states() == [CopyState.COPIED, CopyState.COPIED]
 
 

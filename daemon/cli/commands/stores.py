@@ -13,7 +13,7 @@ from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.config.values import Config
 from daemon.core.units import format_size
-from daemon.documents.copies import stores_document
+from daemon.documents.stores import stores_document
 from daemon.errors import Exit
 from daemon.state import engine_for, looked_into
 from daemon.status.copies import StoreStatus, look, stores_of
