@@ -1,8 +1,8 @@
 """Alerts about copies: what is missing in a store, and a store that is in trouble."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -91,10 +91,11 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path) -> Iterator[Stage]:
     """At five in the morning, when all is well."""
     config = with_stores(configured(tmp_path, ["survival"], timezone="UTC"))
-    return Stage(replace(config, alerts={"ops": alert(HOOK)}), SqliteJournal.memory(), VirtualClock(BEGIN))
+    with closing(SqliteJournal.memory()) as journal:
+        yield Stage(replace(config, alerts={"ops": alert(HOOK)}), journal, VirtualClock(BEGIN))
 
 
 async def test_a_missing_copy_is_told_once_and_its_end_too(stage: Stage) -> None:

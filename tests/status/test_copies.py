@@ -1,5 +1,6 @@
 """How copies stand: of each server in each store, and of each store; from the catalogue and the journal's queue."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,9 +23,11 @@ HOLDING = Holding("nas", "main", UUID, NOW, 12, 4096, MADE)
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Gallery:
+def made(tmp_path: Path) -> Iterator[Gallery]:
     """Two servers with two stores each, of which nothing is known yet."""
-    return empty(with_stores(configured(tmp_path, ["survival", "lobby"])))
+    gallery = empty(with_stores(configured(tmp_path, ["survival", "lobby"])))
+    yield gallery
+    at_once(gallery.context.close())
 
 
 def test_each_store_of_a_server_has_its_own_state(made: Gallery) -> None:
