@@ -284,13 +284,14 @@ class Daemon(Process):
         self.fleet.listen(self.copying)
         self.copying.follow(config)
         await self.over.wait()
-        with suppress(asyncio.CancelledError):  # it is dead
-            await self.copying.stop()
+        leaving = asyncio.create_task(self.copying.stop())
         if self.alive:
             left = await self.fleet.drain(DRAIN_SECONDS)
             await self.alerts.close(FLUSH_SECONDS)
             self.simulation.recorder.tell(f"{self.name} has stopped; left: {', '.join(left) or 'none'}")
             self.alive = False
+        with suppress(asyncio.CancelledError):  # it is dead
+            await leaving
         await self._bury()
 
     def reload(self, read: Callable[[], Config]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from daemon.sandbox.records import Server
 from tests.simulation.stores.bucket import Bucket, Stored
-from tests.simulation.stores.rules import KEY, MANIFEST
+from tests.simulation.stores.rules import KEY, MANIFEST, read_manifest
 from tests.simulation.stores.scenario import HOUR, STORE_KEEPS
 
 if TYPE_CHECKING:
@@ -81,11 +81,9 @@ def foreign(sim: "Simulation", server: Server, rng: random.Random) -> None:
         bucket.objects[rng.choice(others)] = Stored(b"x", b"x", bucket.clock.now())
         return
     manifest = bucket.objects.get(data + MANIFEST)
-    if manifest is None or data not in bucket.objects:
+    if manifest is None or data not in bucket.objects or read_manifest(manifest.data) is None:
         raise NothingToDoError
-    document = json.loads(manifest.data) if manifest.data != b"{}" else {}
-    if document.get("backup", {}).get("uuid") is None:
-        raise NothingToDoError
+    document = json.loads(manifest.data)
     other = f"{rng.randrange(16**8):08x}-0000-4000-8000-{rng.randrange(16**12):012x}"
     uuid, written = document["backup"]["uuid"], json.dumps(document).replace(document["installation"], "another")
     text = written.replace(uuid, other).encode()
