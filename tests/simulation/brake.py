@@ -4,7 +4,7 @@ What an earlier plan named is not to be seen from outside; where it matters, eve
 judged by the same policy.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,11 +36,17 @@ class Brake:
 
     def named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
         """What earlier plans named by the same policy, and might have let through."""
+        return self._named(policy, self._earlier(rotation))
+
+    def surely_named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
+        """The same, without the plans of rotations that were refused: the brake may have held these."""
+        return self._named(policy, (one for one in self._earlier(rotation) if not _refused(one)))
+
+    def _named(self, policy: Policy, earlier: Iterable[Rotation]) -> set[str]:
         named: set[str] = set()
-        for earlier in self._earlier(rotation):
-            refused = earlier.result == "refused" and not any(map(_prunes, earlier.exchanges))
-            if oracle.same_retention(earlier.policy, policy) and not refused:
-                judged = self.judged_last(earlier, policy)
+        for one in earlier:
+            if oracle.same_retention(one.policy, policy):
+                judged = self.judged_last(one, policy)
                 named |= set(judged.good_deletions()) if judged else set()
         return named
 
@@ -133,6 +139,10 @@ def makes_room(exchange: Exchange) -> bool:
         if earlier.call == "create" and earlier.number < exchange.number:
             return earlier.received is not None and earlier.status == 400
     return False
+
+
+def _refused(rotation: Rotation) -> bool:
+    return rotation.result == "refused" and not any(map(_prunes, rotation.exchanges))
 
 
 def _prunes(exchange: Exchange) -> bool:

@@ -250,7 +250,7 @@ class Deletions:
         asked = set(asked) - self._open_still(exchange)
         passed_over = tried | _looked_for_in_vain(exchange)
         passed_over |= self.brake.perhaps_held(there, policy, exchange.rotation, now, asked=asked)
-        named = self.brake.named_before(policy, exchange.rotation)
+        named = self.brake.surely_named_before(policy, exchange.rotation)
         by: dict[str, Any] = {"complete": complete, "asked": asked, "named": named, "lately": lately}
         rooms = [oracle.room(there, policy, name, now, again=again, **by) for again in (False, True)]
         return [uuid for room in rooms for place, uuid in enumerate(room) if passed_over >= set(room[:place])]
