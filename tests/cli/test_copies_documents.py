@@ -150,7 +150,14 @@ def test_copies_prune(tmp_path: Path) -> None:
         "verdict": "delete",
         "reasons": [{"rule": "last", "slot": None, "text": "beyond the 4 newest backups"}],
     }
-    nothing: dict[str, object] = {"refused": None, "copies": [], "deleted": [], "cleared": [], "error": TOLD}
+    nothing: dict[str, object] = {
+        "refused": None,
+        "copies": [],
+        "renewed": [],
+        "deleted": [],
+        "cleared": [],
+        "error": TOLD,
+    }
     assert pruned([gone, PruneResult(server, "usb", error=FULL)], dry_run=False) == {
         "dry_run": False,
         "servers": [
@@ -159,6 +166,7 @@ def test_copies_prune(tmp_path: Path) -> None:
                 "store": "nas",
                 "refused": None,
                 "copies": [verdict],
+                "renewed": [],
                 "deleted": [KEY],
                 "cleared": ["main/x.tar.gz"],
                 "error": None,
