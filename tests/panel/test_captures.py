@@ -66,6 +66,8 @@ async def replay(panel: PanelClient, capture: Capture) -> object:  # noqa: PLR09
             return await panel.server(server)
         case "GET", ["backups"]:
             return await panel.backups(server)
+        case "GET", ["activity"]:
+            return await panel.restore_log(server)
         case "GET", ["backups", uuid]:
             return await panel.backup(server, uuid)
         case "GET", ["backups", uuid, "download"]:
@@ -102,6 +104,10 @@ async def test_each_captured_success_is_understood(capture: Capture) -> None:
         value = await replay(panel, capture)
     if capture.status == 204:
         assert value in (True, None)
+    elif isinstance(value, tuple):
+        entries = [row["attributes"] for row in capture.json["data"]]
+        assert [(entry.id, entry.event) for entry in value] == [(entry["id"], entry["event"]) for entry in entries]
+        assert all(entry.at is not None and entry.name for entry in value)
     elif isinstance(value, Listing):
         uuids = [row["attributes"]["uuid"] for row in capture.json["data"]]
         assert [backup.uuid for backup in value.backups] == uuids
