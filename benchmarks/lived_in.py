@@ -11,8 +11,8 @@ from pathlib import Path
 from daemon.core.model import Action, Backup, Reason, State, Verdict
 from daemon.state import MOST_ROTATIONS
 from daemon.state.local.journal import SqliteJournal
-from daemon.state.local.rows import written
 from daemon.state.local.store import FILE_NAME
+from daemon.state.rows import written
 from daemon.status.packed import write_detail
 
 POLICY = {

@@ -70,3 +70,8 @@ class SystemClock:
 def pause(seconds: float) -> None:
     """Block the whole process for a moment, to wait for something that gives no notice."""
     time.sleep(seconds)  # noqa: TID251 — this is the one place
+
+
+def since_boot() -> float:
+    """Return the seconds since the machine was booted; the time that it slept counts as well."""
+    return time.clock_gettime(_RUNNING)

@@ -9,6 +9,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.fakes import FakeClock
+from tests.postgres import Postgres, postgres
 
 # How long an example takes, or is thought up, says more of who else uses the machine than of the program.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,6 +35,13 @@ def anyio_backend() -> str:
 def clock() -> FakeClock:
     """A clock that moves only when somebody sleeps."""
     return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A real PostgreSQL; each test makes a database of its own in it."""
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from daemon.core.model import State
 from daemon.errors import ProblemCode
 from daemon.rotation.report import made_a_failed_one
 from daemon.state import Rotation, StepName
-from daemon.state.local.rows import read_rotations
+from daemon.state.rows import read_rotations
 from daemon.status.history import Ended, ended_of
 
 ROOT = Path(__file__).parents[1]

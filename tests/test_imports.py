@@ -27,7 +27,7 @@ RUN = LISTING | {
 }
 
 NEVER_AT_REST = {
-    *("apprise", "asyncssh", "click", "html", "isal", "obstore", "prometheus_client", "pyrage"),
+    *("apprise", "asyncpg", "asyncssh", "click", "html", "isal", "obstore", "prometheus_client", "pyrage"),
     *("pygments", "rich", "starlette", "tarfile", "unittest", "uvicorn", "xml"),
     *("daemon.copies.jobs", "daemon.copies.manifest", "daemon.copies.run", "daemon.copies.shelf"),
     *("daemon.copying.copying", "daemon.demo", "daemon.documents", "daemon.operations", "daemon.sandbox"),

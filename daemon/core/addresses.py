@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 def is_clear(url: str) -> bool:
     """Return whether requests to this address leave the machine unencrypted."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    return parts.scheme == "http" and not is_this_machine(parts.hostname or "")
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether what is sent to that host surely stays on this machine."""
     try:
-        loopback = ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    return parts.scheme == "http" and not loopback
+        return host == "localhost" or host.endswith(".localhost")

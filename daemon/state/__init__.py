@@ -7,11 +7,14 @@ engines  which engine keeps the state
 runner   where what may block is done: at once, or in a thread
 local/   the engine on one folder: SQLite, locks of the operating system
 memory   the engine that ends with the process
+postgres/  the engine on a database that the members of a cluster share
+place    where the state is kept, as the configuration says it
 """
 
-from daemon.state.base import MOST_ROTATIONS, Catalogue, Engine, Journal, Locks
+from daemon.state.base import MOST_ROTATIONS, Catalogue, Engine, Journal, Leadership, Locks
 from daemon.state.engines import engine_for, looked_into
 from daemon.state.memory import MemoryEngine, MemoryLocks
+from daemon.state.place import Cluster, StatePlace
 from daemon.state.runner import Runner, Worker
 from daemon.state.values import (
     Alert,
@@ -33,11 +36,13 @@ __all__ = [
     "Alert",
     "AppliedRetention",
     "Catalogue",
+    "Cluster",
     "CopyEvent",
     "CopyRecord",
     "Engine",
     "Holding",
     "Journal",
+    "Leadership",
     "Locks",
     "MemoryEngine",
     "MemoryLocks",
@@ -46,6 +51,7 @@ __all__ = [
     "Sample",
     "ShelfRecord",
     "Snapshot",
+    "StatePlace",
     "Step",
     "StepName",
     "Trigger",

@@ -39,7 +39,12 @@ from daemon.state.values import (
 )
 
 KEPT_FOR = timedelta(days=400)
+TREND_KEPT_FOR = timedelta(days=90)
 MOST_ROTATIONS = 100_000
+MOST_UNSEEN = 100
+
+OF_BACKUPS = ("accepted", "altered", "asked")
+"""The tables of what is remembered of single backups."""
 
 
 class Journal(Protocol):
@@ -302,6 +307,28 @@ class Presence(Protocol):
         ...
 
 
+class Leadership(Protocol):
+    """Which of several daemons on one state acts for the fleet; the others stand by (invariant 20)."""
+
+    async def take(self) -> str:
+        """Try to become the one that acts; return which member does instead, empty if we do. Raises StateError if that
+        cannot be known.
+        """
+        ...
+
+    async def lost(self) -> None:
+        """Return when another one may act."""
+        ...
+
+    async def give_up(self) -> None:
+        """Let another one act at once."""
+        ...
+
+    def hindrance(self, *, creates: bool) -> str:
+        """Return why no write may leave for a panel now; empty if one may. `creates` says that it makes a backup."""
+        ...
+
+
 class Catalogue(Protocol):
     """What was last seen in the stores of copies, and this installation's id. Every call may raise StateError.
 
@@ -349,6 +376,11 @@ class Engine(Protocol):
     @property
     def catalogue(self) -> Catalogue:
         """Its catalogue of copies."""
+        ...
+
+    @property
+    def leadership(self) -> Leadership:
+        """Which daemon acts."""
         ...
 
     async def open(self) -> Journal:

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from daemon.errors import StateError
 from daemon.state.base import Engine, Journal
 from daemon.state.local.engine import LocalEngine
 from daemon.state.memory import MemoryEngine
+from daemon.state.place import Cluster, StatePlace
 from daemon.state.runner import Inline, Runner
 
 
@@ -30,6 +30,10 @@ async def looked_into(engine: Engine, *, despite_trouble: bool = False) -> Async
         await journal.close()
 
 
-def engine_for(state_dir: Path | None, runner: Runner | None = None) -> Engine:
-    """Return the engine for a state folder, or for none; without a `runner` it works inline."""
-    return MemoryEngine() if state_dir is None else LocalEngine(state_dir, runner or Inline())
+def engine_for(place: StatePlace, runner: Runner | None = None) -> Engine:
+    """Return the engine for a state folder, a cluster's database, or for none; without a `runner` it works inline."""
+    if isinstance(place, Cluster):
+        from daemon.state.postgres.engine import PostgresEngine  # noqa: PLC0415 — 3 MiB that only a cluster needs
+
+        return PostgresEngine(place)
+    return MemoryEngine() if place is None else LocalEngine(place, runner or Inline())

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from daemon.errors import ServerBusyError
-from daemon.state.base import Catalogue, Journal, Locks, Presence
+from daemon.state.alone import Alone
+from daemon.state.base import Catalogue, Journal, Leadership, Locks, Presence
 from daemon.state.local.engine import AwaitedJournal
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.runner import Inline
@@ -94,6 +95,7 @@ class MemoryEngine:
         self.locks: Locks = MemoryLocks()
         self.presence: Presence = MemoryPresence()
         self.catalogue: Catalogue = MemoryCatalogue()
+        self.leadership: Leadership = Alone()
 
     async def open(self) -> Journal:
         """Return an empty journal."""

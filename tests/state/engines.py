@@ -1,4 +1,4 @@
-"""The engines that keep the contract, each with where it keeps its state. PostgreSQL would be one more `Place`."""
+"""The engines that keep the contract, each with where it keeps its state."""
 
 import asyncio
 import subprocess
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import indent
 
-from daemon.state import Engine, Journal, Rotation, Runner, Worker, engine_for
+from daemon.state import Cluster, Engine, Journal, Rotation, Runner, Worker, engine_for
 from daemon.state.local.store import FILE_NAME
 from daemon.state.runner import Inline
 
@@ -90,33 +90,8 @@ class Local(Place):
         return engine_for(self._folder, self._runner())
 
     def killed(self, code: str) -> Sequence[Rotation]:
-        """Run the code in a process of its own, which kills itself."""
-        script = f"""
-import asyncio, os, signal
-from datetime import UTC, datetime
-from pathlib import Path
-from daemon.state import Worker, engine_for
-from daemon.state.runner import Inline
-at = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
-async def begin(journal):
-    return await journal.begin(server_uuid="u", server="survival", panel="main", policy="standard", trigger="manual",
-                               start_at=None, at=at)
-async def main():
-    journal = await engine_for(Path({str(self._folder)!r}), {type(self._runner()).__name__}()).open()
-{indent(code, "    ")}
-    os.kill(os.getpid(), signal.SIGKILL)
-asyncio.run(main())
-"""
-        killed = subprocess.run(  # noqa: S603 — our own interpreter
-            [sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False, capture_output=True
-        )
-        assert killed.returncode == -9, killed.stderr.decode()
-
-        async def left() -> Sequence[Rotation]:
-            async with self.opened() as (_, journal):
-                return await journal.recent()
-
-        return asyncio.run(left())
+        """Run the code in a process of its own."""
+        return killed(self, f"engine_for(Path({str(self._folder)!r}), {type(self._runner()).__name__}())", code)
 
     def damage(self) -> bool:
         """Write over the file."""
@@ -124,8 +99,57 @@ asyncio.run(main())
         return True
 
 
+class Shared(Place):
+    """In a database of a real PostgreSQL."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def make(self) -> Engine:
+        """An engine on the database."""
+        return engine_for(self.cluster)
+
+    def killed(self, code: str) -> Sequence[Rotation]:
+        """Run the code in a process of its own."""
+        url = self.cluster.url.get_secret_value()
+        return killed(self, f"engine_for(Cluster(SecretStr({url!r}), 'killed', timedelta(seconds=30)))", code)
+
+
+def killed(place: Place, engine: str, code: str) -> Sequence[Rotation]:
+    """Run the code in a process that kills itself, and return what it left."""
+    script = f"""
+import asyncio, os, signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from pydantic import SecretStr
+from daemon.state import Cluster, Worker, engine_for
+from daemon.state.runner import Inline
+at = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
+async def begin(journal):
+    return await journal.begin(server_uuid="u", server="survival", panel="main", policy="standard", trigger="manual",
+                               start_at=None, at=at)
+async def main():
+    journal = await {engine}.open()
+{indent(code, "    ")}
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    ended = subprocess.run(  # noqa: S603 — our own interpreter
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False, capture_output=True
+    )
+    assert ended.returncode == -9, ended.stderr.decode()
+
+    async def left() -> Sequence[Rotation]:
+        async with place.opened() as (_, journal):
+            return await journal.recent()
+
+    return asyncio.run(left())
+
+
 ENGINES: dict[str, Callable[[Path], Place]] = {
     "memory": Memory,
     "local, at once": lambda folder: Local(folder, Inline),
     "local, in a thread": lambda folder: Local(folder, Worker),
 }
+
+KINDS = (*ENGINES, "postgres")

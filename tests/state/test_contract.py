@@ -16,7 +16,8 @@ from daemon.core.names import Altered
 from daemon.errors import ServerBusyError, StateError
 from daemon.state import Alert, AppliedRetention, Holding, Journal, Rotation, Sample, ShelfRecord, Snapshot
 from daemon.state.values import CopyEvent, CopyRecord
-from tests.state.engines import ENGINES, Place
+from tests.postgres import Postgres
+from tests.state.engines import ENGINES, KINDS, Place, Shared
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -26,9 +27,12 @@ OTHER = "2b8df008-259b-452e-8b4e-cecc464142ca"
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Where an engine keeps its state."""
+    if request.param == "postgres":
+        server: Postgres = request.getfixturevalue("postgres_server")
+        return Shared(server.new())
     return ENGINES[request.param](tmp_path)
 
 

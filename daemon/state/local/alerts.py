@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from daemon.state.local.rows import written
 from daemon.state.local.store import Store
+from daemon.state.rows import written
 from daemon.state.values import Alert
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from daemon.core.model import Backup
 from daemon.core.names import Altered
-from daemon.state.local.rows import read_backups, written, written_backups
 from daemon.state.local.store import Store
+from daemon.state.rows import read_backups, written, written_backups
 
 
 class Backups(Store):

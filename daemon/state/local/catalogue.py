@@ -15,8 +15,8 @@ from typing import TypeVar
 from daemon.files import as_owner, make_folder, open_private, opened_folder, refuse_foreign
 from daemon.state.local.file import BESIDE, is_damage, set_patience, translated
 from daemon.state.local.installation import installation_of
-from daemon.state.local.rows import read_holding, read_shelf, written_shelf
 from daemon.state.local.schema import transaction
+from daemon.state.rows import read_holding, read_shelf, written_shelf
 from daemon.state.runner import Runner
 from daemon.state.values import Holding, ShelfRecord
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 from daemon.core.copies_queue import CopyQueue
-from daemon.state.local.rows import (
+from daemon.state.local.store import Store
+from daemon.state.rows import (
     read_copy_record,
     read_store_trouble,
     read_waiting,
     written,
 )
-from daemon.state.local.store import Store
 from daemon.state.values import CopyRecord
 
 

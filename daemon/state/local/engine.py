@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from daemon.errors import StateError
-from daemon.state.base import Catalogue, Journal, Locks, Presence
+from daemon.state.alone import Alone
+from daemon.state.base import Catalogue, Journal, Leadership, Locks, Presence
 from daemon.state.local.catalogue import LocalCatalogue
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.local.locks import check_locks, is_locked, server_lock
@@ -165,6 +166,7 @@ class LocalEngine:
         self.locks: Locks = LocalLocks(folder, runner)
         self.presence: Presence = LocalPresence(folder, runner)
         self.catalogue: Catalogue = LocalCatalogue(folder, runner)
+        self.leadership: Leadership = Alone()
 
     async def open(self) -> Journal:
         """Open the journal, and set a damaged one aside."""

@@ -2,18 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-from daemon.state.base import KEPT_FOR, MOST_ROTATIONS
-from daemon.state.local.rows import written
-from daemon.state.local.servers import TREND_KEPT_FOR
+from daemon.state.base import KEPT_FOR, MOST_ROTATIONS, OF_BACKUPS, TREND_KEPT_FOR
 from daemon.state.local.store import Store
+from daemon.state.rows import written
 
 _LAST_ROOMS = (
     "SELECT max(rotation) FROM step JOIN rotation ON rotation.id = step.rotation"
     " WHERE name IN ('room', 'room_done', 'turned_good') GROUP BY server_uuid, name"
 )
 """A few rotations for each server: until a backup turned good since room was made, none is made again."""
-OF_BACKUPS = ("accepted", "altered", "asked")
-"""The tables of what is remembered of single backups."""
 _SERVER_GONE = (
     "server_uuid NOT IN (SELECT server_uuid FROM listing"
     " UNION SELECT server_uuid FROM rotation WHERE began_at >= :before)"

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any, get_args
 
 from daemon.errors import StateError
-from daemon.state.local.rows import read_rotations, read_step, written
+from daemon.state.base import MOST_UNSEEN
 from daemon.state.local.schema import OF_ROOM, ROOM_STEPS
 from daemon.state.local.store import Store
+from daemon.state.rows import read_rotations, read_step, written
 from daemon.state.values import Rotation, Step, Trigger
-
-MOST_UNSEEN = 100
 
 
 class Rotations(Store):

@@ -1,13 +1,12 @@
 """What is remembered of each server: the retention last applied, its backups as last judged, its size day by day."""
 
 import json
-from datetime import UTC, timedelta
+from datetime import UTC
 
-from daemon.state.local.rows import read_applied, read_snapshot, read_trend, written
+from daemon.state.base import TREND_KEPT_FOR
 from daemon.state.local.store import Store
+from daemon.state.rows import read_applied, read_snapshot, read_trend, written
 from daemon.state.values import AppliedRetention, Sample, Snapshot
-
-TREND_KEPT_FOR = timedelta(days=90)
 
 
 class Servers(Store):

@@ -1,14 +1,13 @@
-"""How values are written in rows, and read from them.
+"""How values are written in the rows of a database, and read from them; the same for every engine that has one.
 
 Moments are stored as RFC 3339 text in UTC, all of one width, so that a person can read them and SQL can compare them.
 Nothing here knows of files or transactions.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from daemon.core.copies_queue import StoreTrouble, Waiting
 from daemon.core.model import Backup
@@ -27,32 +26,40 @@ from daemon.state.values import (
 )
 
 
-def read_snapshot(row: sqlite3.Row) -> Snapshot:
+class Row(Protocol):
+    """A row as every driver gives it."""
+
+    def __getitem__(self, column: str, /) -> Any:  # noqa: ANN401 — whatever the database holds
+        """Return the value of that column."""
+        ...
+
+
+def read_snapshot(row: Row) -> Snapshot:
     return Snapshot(row["server_uuid"], row["panel"], read_rfc3339(row["at"]), row["detail"])
 
 
-def read_applied(row: sqlite3.Row) -> AppliedRetention:
+def read_applied(row: Row) -> AppliedRetention:
     passed = json.loads(row["passed"])
     if not isinstance(passed, list):
         raise ValueError("no list of backups where one belongs")  # noqa: TRY004 — see below
     return AppliedRetention(row["retention"], tuple(map(_text, passed)), row["coming"], _moment_or_none(row["told_at"]))
 
 
-def read_trend(rows: Iterable[sqlite3.Row]) -> list[Sample]:
+def read_trend(rows: Iterable[Row]) -> list[Sample]:
     return [Sample(date.fromisoformat(row["day"]), row["bytes"]) for row in rows]
 
 
-def read_waiting(row: sqlite3.Row) -> Waiting:
+def read_waiting(row: Row) -> Waiting:
     since, next_at = read_rfc3339(row["since"]), _moment_or_none(row["next_at"])
     return Waiting(row["server"], row["store"], since, bool(row["fresh"]), int(row["tries"]), next_at, row["text"])
 
 
-def read_store_trouble(row: sqlite3.Row) -> StoreTrouble:
+def read_store_trouble(row: Row) -> StoreTrouble:
     since, next_at = read_rfc3339(row["since"]), read_rfc3339(row["next_at"])
     return StoreTrouble(row["store"], since, int(row["tries"]), next_at, row["text"])
 
 
-def read_holding(row: sqlite3.Row) -> Holding:
+def read_holding(row: Row) -> Holding:
     return Holding(
         store=_text(row["store"]),
         panel=_text(row["panel"]),
@@ -64,7 +71,7 @@ def read_holding(row: sqlite3.Row) -> Holding:
     )
 
 
-def read_shelf(row: sqlite3.Row) -> ShelfRecord:
+def read_shelf(row: Row) -> ShelfRecord:
     return ShelfRecord(read_holding(row), _text(row["detail"]))
 
 
@@ -75,7 +82,7 @@ def written_shelf(record: ShelfRecord) -> tuple[object, ...]:
     return one.store, one.panel, one.server_uuid, moments[0], one.copies, one.bytes, moments[1], record.detail
 
 
-def read_copy_record(row: sqlite3.Row) -> CopyRecord:
+def read_copy_record(row: Row) -> CopyRecord:
     return CopyRecord(
         event=CopyEvent(row["event"]),
         at=read_rfc3339(row["at"]),
@@ -89,18 +96,18 @@ def read_copy_record(row: sqlite3.Row) -> CopyRecord:
     )
 
 
-def read_rotations(rotations: Iterable[sqlite3.Row], steps: Iterable[sqlite3.Row]) -> list[Rotation]:
+def read_rotations(rotations: Iterable[Row], steps: Iterable[Row]) -> list[Rotation]:
     of_rotation: dict[int, list[Step]] = {}
     for row in steps:
         of_rotation.setdefault(row["rotation"], []).append(read_step(row))
     return [_read_rotation(row, tuple(of_rotation.get(row["id"], ()))) for row in rotations]
 
 
-def read_step(row: sqlite3.Row) -> Step:
+def read_step(row: Row) -> Step:
     return Step(_text(row["name"]), read_rfc3339(row["at"]), _table(row["detail"]))
 
 
-def _read_rotation(row: sqlite3.Row, steps: tuple[Step, ...]) -> Rotation:
+def _read_rotation(row: Row, steps: tuple[Step, ...]) -> Rotation:
     return Rotation(
         id=row["id"],
         server_uuid=_text(row["server_uuid"]),

@@ -1,0 +1,22 @@
+"""The leadership of a daemon that has no others beside it."""
+
+import asyncio
+
+
+class Alone:
+    """No others to stand by: a daemon on a folder, or without state, acts at once and for good."""
+
+    async def take(self) -> str:
+        """Return that we act."""
+        return ""
+
+    async def lost(self) -> None:
+        """Never return."""
+        await asyncio.Event().wait()
+
+    async def give_up(self) -> None:
+        """Do nothing: nobody waits."""
+
+    def hindrance(self, *, creates: bool) -> str:  # noqa: ARG002 — the same for all
+        """Return that nothing hinders."""
+        return ""

@@ -1,0 +1,98 @@
+"""A connection as this engine needs it: TLS verified, bounded in time, durable, and not through a pooler, which would
+give each transaction another session.
+"""
+
+import ssl
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+from pydantic import SecretStr
+
+from daemon.core.addresses import is_this_machine
+from daemon.errors import StateError
+from daemon.state.postgres.trouble import translated
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 20.0
+"""So long a statement is waited for on our side; the server gives up before."""
+
+_SESSION = {
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""A half-open session ends within 25 s, and frees what it locks."""
+
+_VERIFIED = {"verify-full", "verify-ca"}
+
+Connection = Any  # asyncpg has no types
+
+
+async def connect(url: SecretStr, title: str) -> Connection:
+    """Return a new connection; raises StateError, or JournalBusyError if the database is out of reach."""
+    with translated(f"{title} is out of reach"):
+        dsn, context = _tls(url.get_secret_value())
+        options = {} if context is None else {"ssl": context}
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, **options)
+    try:
+        with translated(f"{title} cannot be used"):
+            await _prepare(connection, title)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def title_of(url: SecretStr) -> str:
+    """Return what to call the database in messages: where it is, without user and password."""
+    parts = urlsplit(url.get_secret_value())
+    host = parts.netloc.rpartition("@")[2] or dict(parse_qsl(parts.query)).get("host", "")
+    return f"the database {host}{parts.path}"
+
+
+def _tls(url: str) -> tuple[str, ssl.SSLContext | None]:
+    """Return the url, and how the server proves who it is: by default, unless it is this machine, in full."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    mode = query.get("sslmode")
+    local = "host" in query or all(is_this_machine(host) for host in hosts_of(url))
+    if mode is None and local:
+        return url, None
+    if mode is not None and mode not in _VERIFIED:
+        return url, None
+    rest = {key: value for key, value in query.items() if key not in {"sslmode", "sslrootcert", "sslcert", "sslkey"}}
+    context = ssl.create_default_context(cafile=_file(query, "sslrootcert"))
+    context.check_hostname = mode != "verify-ca"
+    if certificate := _file(query, "sslcert"):
+        context.load_cert_chain(certificate, _file(query, "sslkey"))
+    return urlunsplit(parts._replace(query=urlencode(rest))), context
+
+
+def hosts_of(url: str) -> list[str]:
+    """Return the hosts that a url names, without their ports; [""] for none."""
+    places = urlsplit(url).netloc.rpartition("@")[2].split(",")
+    return [place.rpartition("]")[0].lstrip("[") if "]" in place else place.partition(":")[0] for place in places]
+
+
+def _file(query: dict[str, str], key: str) -> str | None:
+    named = query.get(key)
+    return None if named in {None, "system"} else named
+
+
+async def _prepare(connection: Connection, title: str) -> None:
+    """Refuse a pooler, and set what bounds the session."""
+    settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
+    row = await connection.fetchrow(
+        f"SELECT pg_backend_pid() AS process, {settings},"
+        " set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
+        " ELSE current_setting('synchronous_commit') END, false)"
+    )
+    if row["process"] != connection.get_server_pid():
+        raise StateError(
+            f"{title} is behind a connection pooler, such as pgbouncer",
+            hint="name the database itself in cluster.url: a pooler in transaction mode mixes up the daemons' sessions",
+        )

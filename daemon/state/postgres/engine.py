@@ -1,0 +1,154 @@
+"""The engine on a database that the members of a cluster share."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from daemon.errors import ServerBusyError, StateError
+from daemon.state.base import Catalogue, Journal, Leadership, Locks, Presence
+from daemon.state.place import Cluster
+from daemon.state.postgres.catalogue import PostgresCatalogue
+from daemon.state.postgres.connect import Connection
+from daemon.state.postgres.database import Database
+from daemon.state.postgres.journal import PostgresJournal
+from daemon.state.postgres.members import FLEET, Members
+from daemon.state.postgres.schema import version_of
+
+
+class PostgresLocks:
+    """Locks by the servers' uuids, each held by a member for as long as that renews."""
+
+    def __init__(self, database: Database, members: Members) -> None:
+        self._database = database
+        self._members = members
+
+    @asynccontextmanager
+    async def held(self, server_uuid: str) -> AsyncIterator[None]:
+        """Hold the server's lock."""
+        async with self._members.held(f"server {server_uuid}") as other:
+            if other is not None:
+                raise ServerBusyError(server_uuid, f"{other.process} of member {other.name}")
+            yield
+
+    async def is_held(self, server_uuid: str) -> bool:
+        """Return whether the server is known to be rotated now."""
+        with suppress(StateError):
+            return await self._members.holder(f"server {server_uuid}") is not None
+        return False
+
+    async def check(self) -> None:
+        """Find out whether the database answers."""
+        await self._database.look(lambda connection: connection.fetchval("SELECT 1"))
+
+
+class PostgresPresence:
+    """The daemons that act on the database: not those that stand by."""
+
+    def __init__(self, database: Database, members: Members) -> None:
+        self._database = database
+        self._members = members
+
+    @asynccontextmanager
+    async def known(self) -> AsyncIterator[int | None]:
+        """Be known as a daemon that acts; give the process id of another one, or None."""
+        async with AsyncExitStack() as held:
+            other = None
+            with suppress(StateError):
+                epoch = await held.enter_async_context(self._members.joined())
+                other = await self._database.run(lambda connection: _acting(connection, but=epoch))
+                mark = "UPDATE member SET daemon = TRUE WHERE epoch = $1"
+                await self._database.run(lambda connection: connection.execute(mark, epoch))
+            yield other
+
+    async def daemon(self) -> int | None:
+        """Return the process id of a daemon that is known to act; None if there is none."""
+        with suppress(StateError):
+            return await self._database.look(_acting)
+        return None
+
+
+class PostgresLeadership:
+    """One daemon at a time acts for the fleet; another takes over when its lease is over, or it lets go."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self._held = AsyncExitStack()
+
+    async def take(self) -> str:
+        """Try to become the one that acts; return which member does instead. Raises StateError if that is not known."""
+        async with AsyncExitStack() as held:
+            other = await held.enter_async_context(self._members.held(FLEET))
+            if other is not None:
+                return other.name
+            self._held = held.pop_all()
+        return ""
+
+    async def lost(self) -> None:
+        """Return when another one may act."""
+        await self._members.lost()
+
+    async def give_up(self) -> None:
+        """Let another one act at once."""
+        await self._held.aclose()
+
+    def hindrance(self, *, creates: bool) -> str:
+        """Return why no write may leave for a panel now; empty if one may."""
+        return self._members.hindrance(creates=creates)
+
+
+class PostgresEngine:
+    """State in one database, shared by all members of a cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._database = Database(cluster.url)
+        self._members = Members(self._database, cluster)
+        self.locks: Locks = PostgresLocks(self._database, self._members)
+        self.presence: Presence = PostgresPresence(self._database, self._members)
+        self.catalogue: Catalogue = PostgresCatalogue(self._database)
+        self.leadership: Leadership = PostgresLeadership(self._members)
+
+    async def open(self) -> Journal:
+        """Open the journal, making the tables if they are missing."""
+        journal = PostgresJournal(self._database, self._members)
+        try:
+            await journal.probe()
+        except BaseException:
+            await journal.close()
+            raise
+        return journal
+
+    async def look(self) -> Journal | None:
+        """Open the journal for reading; None if there are no tables yet."""
+        if not await self._database.look(self._version):
+            return None
+        return await self.open()
+
+    async def check(self) -> None:
+        """Find out whether the tables are there, or can be made; make none."""
+
+        async def check(connection: Connection) -> None:
+            may = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
+            if not await self._version(connection) and not await connection.fetchval(may):
+                raise StateError(
+                    f"the role may make no tables in {self._database.title}",
+                    hint="let it own the database, or a schema that is first in its search_path",
+                )
+
+        await self._database.look(check)
+
+    def close(self) -> None:
+        """Close the connections at once."""
+        self._members.terminate()
+        self._database.terminate()
+
+    async def _version(self, connection: Connection) -> int:
+        return await version_of(connection, self._database.title)
+
+
+async def _acting(connection: Connection, but: int = 0) -> int | None:
+    if await connection.fetchval("SELECT to_regclass('member')") is None:
+        return None
+    query = (
+        "SELECT process FROM member WHERE daemon AND until > clock_timestamp() AND epoch <> $1 ORDER BY epoch LIMIT 1"
+    )
+    process = await connection.fetchval(query, but)
+    return None if process is None else int(process)

@@ -1,0 +1,211 @@
+"""Who is alive among the processes on one database, and what each holds: the whole fleet, or one server.
+
+One row says of each member until when it lives, by the database's clock, and its epoch, which is never given twice.
+What it holds is in rows that refer to it. Whoever wants something takes all rows away whose time is over, and with them
+what those members held: from then on nothing is announced under their epoch, since each announcement renews the row of
+its own member, and fails without one (invariant 20). An expired row that nobody took away is renewed: nobody has acted
+since.
+
+Renewals have a connection of their own, so that they wait for nothing. When they end is counted from before a renewal
+was sent, by a clock that goes on while the machine sleeps.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from daemon.clock import SystemClock, since_boot
+from daemon.errors import StateError
+from daemon.state.place import Cluster
+from daemon.state.postgres.connect import Connection
+from daemon.state.postgres.database import Database
+
+RENEWALS = 3
+"""So many renewals within a lease: one that fails is made good for by the next."""
+MARGIN = 6
+"""This share of the lease must be left when a write leaves."""
+LOOK_SECONDS = 1.0
+FLEET = "fleet"
+TAKEN_OVER = "another member of the cluster has taken over"
+TOO_LATE = "this one did not renew its lease in time: its machine stood still, or the database was out of reach"
+
+_EVICT = "DELETE FROM member WHERE until <= clock_timestamp() AND epoch <> $1"
+_JOIN = "INSERT INTO member (name, process, until) VALUES ($1, $2, clock_timestamp() + $3) RETURNING epoch"
+_RENEW = "UPDATE member SET until = clock_timestamp() + $2 WHERE epoch = $1 RETURNING epoch"
+_TAKE = "INSERT INTO lease (what, epoch) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING epoch"
+_HOLDER = "SELECT member.* FROM lease JOIN member USING (epoch) WHERE what = $1 AND until > clock_timestamp()"
+_FREE = "DELETE FROM lease WHERE what = $1 AND epoch = $2"
+_STEP = "INSERT INTO step (rotation, at, name, detail) VALUES ($1, $2, $3, $4)"
+_FENCED_STEP = (
+    f"WITH live AS ({_RENEW}) INSERT INTO step (rotation, at, name, detail) SELECT $3, $4, $5, $6 FROM live"  # noqa: S608
+    " RETURNING id"
+)
+_LEAVE = "DELETE FROM member WHERE epoch = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds something."""
+
+    name: str
+    process: int
+
+
+class Members:
+    """This process as a member, from when it first holds something until it holds nothing any more."""
+
+    def __init__(self, database: Database, cluster: Cluster, now: Callable[[], float] = since_boot) -> None:
+        self._database = database
+        self._renewals = Database(cluster.url, longest_pause=2.0)
+        self._cluster = cluster
+        self._now = now
+        self._lease = cluster.lease.total_seconds()
+        self._joining = asyncio.Lock()
+        self._users = 0
+        self._epoch: int | None = None
+        self._until = float("-inf")
+        self._failed_at = float("-inf")
+        self._renewing: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+        self._held: set[str] = set()
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch under which this process announces what it does; None if it holds nothing."""
+        return self._epoch
+
+    def hindrance(self, *, creates: bool) -> str:
+        """Return why no write may leave now; empty if one may.
+
+        Backups are made even while the database is known to be out of reach: at worst one more than needed.
+        """
+        if self._lost.is_set():
+            return TAKEN_OVER
+        now = self._now()
+        if self._epoch is None or now < self._until - self._lease / MARGIN:
+            return ""
+        if creates and now < self._failed_at + self._lease / RENEWALS + LOOK_SECONDS:
+            return ""
+        return "this member's lease has not been renewed in time"
+
+    async def announced(self, connection: Connection, row: tuple[object, ...]) -> bool:
+        """Write a step, if this process is still a member; return whether it is. One that holds nothing just writes."""
+        if self._epoch is None:
+            await connection.execute(_STEP, *row)
+        elif await connection.fetchval(_FENCED_STEP, self._epoch, self._cluster.lease, *row) is None:
+            self.lose()
+            return False
+        return True
+
+    def lose(self) -> None:
+        """Do nothing more under this epoch: another one has taken over."""
+        self._lost.set()
+
+    def terminate(self) -> None:
+        """Renew no more, and close the connection for that at once: what is held ends with the lease."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+        self._renewals.terminate()
+
+    async def lost(self) -> None:
+        """Return when another member has taken over from this one."""
+        await self._lost.wait()
+
+    @asynccontextmanager
+    async def held(self, what: str) -> AsyncIterator[Holder | None]:
+        """Hold something, if nobody else does; give who holds it otherwise. Raises StateError."""
+        if what in self._held:
+            yield Holder(self._cluster.member, os.getpid())
+            return
+        self._held.add(what)
+        try:
+            async with self.joined() as epoch:
+                try:
+                    yield await self._database.run(lambda connection: self._take(connection, what, epoch))
+                finally:
+                    # In its turn, since it may be cancelled while it is only just being taken.
+                    with suppress(StateError):
+                        await self._database.run(lambda connection: connection.execute(_FREE, what, epoch))
+        finally:
+            self._held.discard(what)
+
+    async def holder(self, what: str) -> Holder | None:
+        """Return who holds something; raises StateError."""
+        row = await self._database.look(lambda connection: connection.fetchrow(_HOLDER, what))
+        return None if row is None else Holder(row["name"], row["process"])
+
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[int]:
+        """Be a member meanwhile, and give the epoch; raises StateError."""
+        self._users += 1
+        self._database.use()
+        try:
+            async with self._joining:
+                epoch = await self._join()
+            yield epoch
+        finally:
+            self._users -= 1
+            if not self._users:
+                await self._leave()
+            await self._database.leave()
+
+    async def _join(self) -> int:
+        if self._lost.is_set():
+            raise StateError(TAKEN_OVER, hint=TOO_LATE)
+        if self._epoch is not None:
+            return self._epoch
+        sent_at = self._now()
+        values = (self._cluster.member, os.getpid(), self._cluster.lease)
+        self._epoch = int(await self._database.run(lambda connection: connection.fetchval(_JOIN, *values)))
+        self._until, self._failed_at = sent_at + self._lease, float("-inf")
+        self._renewing = asyncio.create_task(self._renew_on(self._epoch), name="renewing the lease")
+        return self._epoch
+
+    async def _leave(self) -> None:
+        """Let others take over at once."""
+        epoch, renewing = self._epoch, self._renewing
+        self._epoch = self._renewing = None
+        if renewing is not None:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+        if epoch is not None:
+            with suppress(StateError):
+                await self._database.run(lambda connection: connection.execute(_LEAVE, epoch))
+        if not self._users:
+            self._lost.clear()
+
+    async def _take(self, connection: Connection, what: str, epoch: int) -> Holder | None:
+        """Take what nobody holds, or whose holder's time is over; return who holds it otherwise."""
+        async with connection.transaction():
+            if await connection.fetchval(_RENEW, epoch, self._cluster.lease) is None:
+                self.lose()
+                raise StateError(TAKEN_OVER, hint=TOO_LATE)
+            await connection.execute(_EVICT, epoch)
+            if await connection.fetchval(_TAKE, what, epoch) is not None:
+                return None
+            row = await connection.fetchrow(_HOLDER, what)
+        return Holder("another member", 0) if row is None else Holder(row["name"], row["process"])
+
+    async def _renew_on(self, epoch: int) -> None:
+        """Renew until there is nothing left to renew."""
+        self._renewals.use()
+        try:
+            while True:
+                pause = self._lease / RENEWALS
+                sent_at = self._now()
+                try:
+                    renewed = await self._renewals.look(
+                        lambda connection: connection.fetchval(_RENEW, epoch, self._cluster.lease)
+                    )
+                except StateError:
+                    self._failed_at, pause = self._now(), min(pause, LOOK_SECONDS)
+                else:
+                    if renewed is None:
+                        self.lose()
+                        return
+                    self._until = sent_at + self._lease
+                await SystemClock().sleep(pause)
+        finally:
+            await self._renewals.leave()

@@ -1,0 +1,154 @@
+"""The rotations and their steps, as they are written while one runs and read by the next."""
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, get_args
+
+from daemon.errors import StateError
+from daemon.state.base import MOST_UNSEEN
+from daemon.state.postgres.connect import Connection
+from daemon.state.postgres.members import TAKEN_OVER, TOO_LATE
+from daemon.state.postgres.store import Store
+from daemon.state.rows import read_rotations, read_step, written
+from daemon.state.values import Rotation, Step, Trigger
+
+
+class Rotations(Store):
+    """What each rotation did."""
+
+    async def begin(
+        self,
+        *,
+        server_uuid: str,
+        server: str,
+        panel: str,
+        policy: str,
+        trigger: Trigger,
+        start_at: datetime | None,
+        at: datetime,
+    ) -> int:
+        """Journal that a rotation begins, and return its number."""
+        if trigger not in get_args(Trigger):
+            raise ValueError(f"no such trigger: {trigger!r}")
+        row = (server_uuid, server, panel, policy, trigger, written(start_at), written(at))
+
+        async def write(connection: Connection) -> int:
+            return int(
+                await connection.fetchval(
+                    "INSERT INTO rotation (server_uuid, server, panel, policy, trigger, start_at, began_at)"
+                    " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+                    *row,
+                )
+            )
+
+        return await self._writing("rotation's begin", write)
+
+    async def step(self, rotation: int, name: str, at: datetime, /, **detail: Any) -> None:  # noqa: ANN401 — any JSON
+        """Journal one step."""
+        statement = "INSERT INTO step (rotation, at, name, detail) VALUES ($1, $2, $3, $4)"
+        await self._write(f"step {name!r}", statement, rotation, written(at), name, json.dumps(detail))
+
+    async def announce(
+        self,
+        rotation: int,
+        name: str,
+        at: datetime,
+        /,
+        **detail: Any,  # noqa: ANN401 — any JSON
+    ) -> None:
+        """Journal a step that is about to be taken, under this member's epoch; StateError if that is over."""
+        row = (rotation, written(at), name, json.dumps(detail))
+
+        async def write(connection: Connection) -> None:
+            if not await self._members.announced(connection, row):
+                raise StateError(TAKEN_OVER, hint=TOO_LATE)
+
+        await self._writing(f"step {name!r}", write)
+
+    async def end(
+        self,
+        rotation: int,
+        *,
+        at: datetime,
+        result: str,
+        retry_at: datetime | None = None,
+        backup_uuid: str | None = None,
+        summary: Mapping[str, Any],
+    ) -> None:
+        """Journal that a rotation ended, with what result, and when the daemon means to try again."""
+        row = (written(at), result, written(retry_at), backup_uuid, json.dumps(dict(summary)), rotation)
+
+        async def write(connection: Connection) -> None:
+            found = await connection.fetchval(
+                "UPDATE rotation SET ended_at = $1, result = $2, retry_at = $3, backup_uuid = $4, summary = $5"
+                " WHERE id = $6 RETURNING id",
+                *row,
+            )
+            if found is None:
+                raise StateError(f"there is no rotation {rotation}", hint="")
+
+        await self._writing("rotation's end", write)
+
+    async def attempts(self, server: str, limit: int) -> list[Rotation]:
+        """Return the newest rotations of that configured name, newest first, without their steps."""
+        query = "SELECT * FROM rotation WHERE server = $1 ORDER BY id DESC LIMIT $2"
+        rows = await self._rows(query, server, limit)
+        with self._readable():
+            return read_rotations(rows, ())
+
+    async def of_start(self, server_uuid: str, start_at: datetime | None) -> list[Rotation]:
+        """Return, newest first, the server's rotations for that start, and those that never ended."""
+        where = "server_uuid = $2 AND (ended_at IS NULL OR start_at = $3)"
+        return await self._rotations(where, server_uuid, written(start_at))
+
+    async def recent(self, server: str | None = None, limit: int = 50) -> list[Rotation]:
+        """Return the newest rotations, newest first: of that configured name, or of all."""
+        if server is not None:
+            return await self._rotations("server = $2", server, limit=limit)
+        return await self._rotations("TRUE", limit=limit)
+
+    async def running(self) -> list[Rotation]:
+        """Return every rotation that has not ended, newest first."""
+        return await self._rotations("ended_at IS NULL")
+
+    async def last_step(self, server_uuid: str, names: Collection[str]) -> Step | None:
+        """Return the newest step of one of these names in any rotation of the server."""
+        row = await self._row(
+            "SELECT step.* FROM step JOIN rotation ON step.rotation = rotation.id"
+            " WHERE server_uuid = $1 AND name = ANY($2) ORDER BY step.id DESC LIMIT 1",
+            server_uuid,
+            list(names),
+        )
+        with self._readable():
+            return None if row is None else read_step(row)
+
+    async def unseen(self, server_uuid: str) -> list[str]:
+        """Return the newest names that were asked for by rotations which saw no good backup come of it."""
+        rows = await self._rows(
+            "SELECT asked.detail::json ->> 'backup' AS name FROM step AS asked"
+            " JOIN rotation ON rotation.id = asked.rotation"
+            " WHERE server_uuid = $1 AND asked.name = 'create' AND NOT EXISTS"
+            " (SELECT FROM step WHERE step.rotation = asked.rotation AND step.name = 'turned_good')"
+            " GROUP BY 1 ORDER BY max(asked.id) DESC LIMIT $2",
+            server_uuid,
+            MOST_UNSEEN,
+        )
+        return [str(row["name"]) for row in rows]
+
+    async def _rotations(self, where: str, *values: str | None, limit: int | None = None) -> list[Rotation]:
+        """Read rotations with their steps, newest first; `where` is one of our own constants. No limit is all."""
+        chosen = f"SELECT * FROM rotation WHERE {where} ORDER BY id DESC LIMIT $1"  # noqa: S608 — constants alone
+        of_chosen = f"SELECT * FROM step WHERE rotation IN (SELECT id FROM ({chosen}) AS chosen) ORDER BY id"  # noqa: S608
+
+        async def read(connection: Connection) -> tuple[list[Any], list[Any]]:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):  # one view of both tables
+                return (
+                    await connection.fetch(chosen, limit, *values),
+                    await connection.fetch(of_chosen, limit, *values),
+                )
+
+        with self._noticed():
+            rotations, steps = await self._run(read)
+        with self._readable():
+            return read_rotations(rotations, steps)

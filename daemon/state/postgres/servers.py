@@ -1,0 +1,72 @@
+"""What is remembered of each server: the retention last applied, its backups as last judged, its size day by day."""
+
+import json
+from datetime import UTC
+
+from daemon.state.base import TREND_KEPT_FOR
+from daemon.state.postgres.store import Store
+from daemon.state.rows import read_applied, read_snapshot, read_trend, written
+from daemon.state.values import AppliedRetention, Sample, Snapshot
+
+_SNAPSHOT = (
+    "INSERT INTO snapshot (server_uuid, panel, at, detail) VALUES ($1, $2, $3, $4) ON CONFLICT (server_uuid)"
+    " DO UPDATE SET panel = excluded.panel, at = excluded.at, detail = excluded.detail"
+)
+_TREND = (
+    "INSERT INTO trend (server_uuid, day, bytes) VALUES ($1, $2, $3)"
+    " ON CONFLICT (server_uuid, day) DO UPDATE SET bytes = excluded.bytes"
+)
+
+
+class Servers(Store):
+    """How each server stood when it was last looked at."""
+
+    async def applied(self, server_uuid: str) -> AppliedRetention | None:
+        """Return the retention that was last applied to the server; None where none was."""
+        row = await self._row("SELECT * FROM applied WHERE server_uuid = $1", server_uuid)
+        with self._readable():
+            return None if row is None else read_applied(row)
+
+    async def apply(self, server_uuid: str, applied: AppliedRetention) -> None:
+        """Remember the retention that is applied to the server, and which is told to come."""
+        await self._write(
+            "retention in force",
+            "INSERT INTO applied (server_uuid, retention, passed, coming, told_at) VALUES ($1, $2, $3, $4, $5)"
+            " ON CONFLICT (server_uuid) DO UPDATE SET retention = excluded.retention, passed = excluded.passed,"
+            " coming = excluded.coming, told_at = excluded.told_at",
+            server_uuid,
+            applied.retention,
+            json.dumps(applied.passed),
+            applied.coming,
+            written(applied.told_at),
+        )
+
+    async def snapshot(self, taken: Snapshot, size: int) -> None:
+        """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
+        day = taken.at.astimezone(UTC).date()
+        oldest = (day - TREND_KEPT_FOR).isoformat()
+        await self._write_all(
+            "snapshot",
+            [
+                (_SNAPSHOT, [(taken.server_uuid, taken.panel, written(taken.at), taken.detail)]),
+                (_TREND, [(taken.server_uuid, day.isoformat(), size)]),
+                ("DELETE FROM trend WHERE server_uuid = $1 AND day < $2", [(taken.server_uuid, oldest)]),
+            ],
+        )
+
+    async def last_snapshot(self, panel: str, server_id: str) -> Snapshot | None:
+        """Return the newest snapshot of the panel's server whose uuid is `server_id`, or begins so."""
+        row = await self._row(
+            "SELECT * FROM snapshot WHERE panel = $1 AND server_uuid >= $2 AND server_uuid < $3 LIMIT 1",
+            panel,
+            server_id,
+            f"{server_id}~",  # no uuid holds a character beyond the tilde
+        )
+        with self._readable():
+            return None if row is None else read_snapshot(row)
+
+    async def trend(self, server_uuid: str) -> list[Sample]:
+        """Return how many bytes the server's backups held, day by day, oldest first; some days may be missing."""
+        rows = await self._rows("SELECT * FROM trend WHERE server_uuid = $1 ORDER BY day", server_uuid)
+        with self._readable():
+            return read_trend(rows)

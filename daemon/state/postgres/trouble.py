@@ -1,0 +1,75 @@
+"""What asyncpg and the network raise, as our errors: the one boundary of this engine.
+
+No text of theirs that could quote the url, which holds a password, is passed on.
+"""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+
+from daemon.errors import DiskFullError, JournalBusyError, StateError
+
+OUT_OF_REACH = "backups go on, and nothing is deleted until the database answers again"
+_RIGHTS = "the role must own its tables and the schema that they are in: docs/cluster.md says how to make it"
+
+# By the first characters of SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_BY_CODE: tuple[tuple[str, type[StateError], str], ...] = (
+    ("08", JournalBusyError, OUT_OF_REACH),
+    ("57P", JournalBusyError, OUT_OF_REACH),
+    ("57014", JournalBusyError, "a statement took too long: look at the database's load, and at who locks its tables"),
+    ("55P03", JournalBusyError, "another session locks the tables: `SELECT * FROM pg_stat_activity` shows which"),
+    ("40", JournalBusyError, OUT_OF_REACH),
+    ("533", JournalBusyError, "raise max_connections; each daemon needs two connections"),
+    ("53100", DiskFullError, "make room on the database's disk"),
+    ("53", JournalBusyError, "the database lacks memory or another resource: its log says which"),
+    ("28", StateError, "look at the user and the password in cluster.url, and at the server's pg_hba.conf"),
+    ("3D000", StateError, "create the database, or name the right one in cluster.url"),
+    ("42501", StateError, _RIGHTS),
+    (
+        "25006",
+        JournalBusyError,
+        "this is a standby: name the primary in cluster.url",
+    ),
+)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Raise StateError, or what it has become, for any trouble with the database; `what` begins the text."""
+    try:
+        yield
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+    ) as error:  # what no row can hold
+        raise StateError(f"{what}: {type(error).__name__}", hint="please report it, with the log") from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError) as error:
+        raise _translated(what, error) from None  # its context could quote the url
+
+
+def _translated(what: str, error: Exception) -> StateError:
+    if isinstance(error, asyncpg.PostgresError):
+        code, said = str(error.sqlstate or ""), _said(error)
+        for beginning, kind, hint in _BY_CODE:
+            if code.startswith(beginning):
+                return kind(f"{what}: {said}", hint=hint)
+        return StateError(f"{what}: {said}", hint="the database's log says more")
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "verify_message", "") or error.reason or "TLS failed"
+        return StateError(
+            f"{what}: {reason}", hint="add sslrootcert=FILE with the server's CA to cluster.url, and use its own name"
+        )
+    if isinstance(error, TimeoutError):
+        return JournalBusyError(f"{what}: no answer in time", hint=OUT_OF_REACH)
+    if isinstance(error, OSError) and error.strerror:
+        return JournalBusyError(f"{what}: {error.strerror}", hint=OUT_OF_REACH)
+    return JournalBusyError(f"{what}: the connection is lost", hint=OUT_OF_REACH)
+
+
+def _said(error: Any) -> str:  # noqa: ANN401 — asyncpg has no types
+    """Return the message alone: details may quote whole rows."""
+    return str(error.args[0]) if error.args else type(error).__name__
