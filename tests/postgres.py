@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from pydantic import SecretStr
 
-from daemon.state import Cluster
+from daemon.state.place import Cluster
 from tests.stores.services import free_ports
 
 NOBODY = 65534

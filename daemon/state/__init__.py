@@ -11,10 +11,9 @@ postgres/  the engine on a database that the members of a cluster share
 place    where the state is kept, as the configuration says it
 """
 
-from daemon.state.base import MOST_ROTATIONS, Catalogue, Engine, Journal, Leadership, Locks
+from daemon.state.base import MOST_ROTATIONS, Catalogue, Engine, Journal, Locks
 from daemon.state.engines import engine_for, looked_into
 from daemon.state.memory import MemoryEngine, MemoryLocks
-from daemon.state.place import Cluster, StatePlace
 from daemon.state.runner import Runner, Worker
 from daemon.state.values import (
     Alert,
@@ -36,13 +35,11 @@ __all__ = [
     "Alert",
     "AppliedRetention",
     "Catalogue",
-    "Cluster",
     "CopyEvent",
     "CopyRecord",
     "Engine",
     "Holding",
     "Journal",
-    "Leadership",
     "Locks",
     "MemoryEngine",
     "MemoryLocks",
@@ -51,7 +48,6 @@ __all__ = [
     "Sample",
     "ShelfRecord",
     "Snapshot",
-    "StatePlace",
     "Step",
     "StepName",
     "Trigger",

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import indent
 
-from daemon.state import Cluster, Engine, Journal, Rotation, Runner, Worker, engine_for
+from daemon.state import Engine, Journal, Rotation, Runner, Worker, engine_for
 from daemon.state.local.store import FILE_NAME
+from daemon.state.place import Cluster
 from daemon.state.runner import Inline
 
 Opened = tuple[Engine, Journal]
@@ -122,7 +123,8 @@ import asyncio, os, signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from pydantic import SecretStr
-from daemon.state import Cluster, Worker, engine_for
+from daemon.state import Worker, engine_for
+from daemon.state.place import Cluster
 from daemon.state.runner import Inline
 at = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 async def begin(journal):
