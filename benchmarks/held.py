@@ -16,7 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 from daemon.cli.context import read_config
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.clock import SystemClock
 from daemon.log import configure
 from daemon.rotation.run import Order

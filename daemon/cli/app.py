@@ -12,11 +12,11 @@ import typer
 from daemon import __version__
 from daemon.cli.backups.app import backups_app
 from daemon.cli.copies.app import copies_app
-from daemon.cli.options import PROGRAM, Json, Servers, Settings, settings
+from daemon.cli.daemon_line import RUN, TO_STDOUT
+from daemon.cli.options import Json, Servers, settings
+from daemon.cli.settings import PROGRAM, Settings
 from daemon.errors import Exit, UsageError
 from daemon.service.process import take_signals
-
-RUN = "run"
 
 app = typer.Typer(
     name=PROGRAM,
@@ -69,7 +69,7 @@ def before(
 def run(
     context: typer.Context,
     log_to_stdout: Annotated[
-        bool, typer.Option("--log-to-stdout", help="Log to stdout instead of stderr, as containers do.")
+        bool, typer.Option(TO_STDOUT, help="Log to stdout instead of stderr, as containers do.")
     ] = False,
 ) -> int:
     """Run the daemon in the foreground."""

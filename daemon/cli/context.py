@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from daemon.cli.arguments import unknown
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.config.load import load
 from daemon.config.values import Config, ServerConfig
 from daemon.log import configure

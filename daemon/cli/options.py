@@ -1,21 +1,11 @@
 """Declare the arguments and options that several commands share; importing this imports typer and nothing heavier."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-PROGRAM = "ptero-backupd"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The options before the command. `level` is None if each command chooses how much it logs."""
-
-    config: Path | None = None
-    level: str | None = None
+from daemon.cli.settings import Settings
 
 
 def settings(context: typer.Context) -> Settings:

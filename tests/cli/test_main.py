@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon import __version__
+from daemon.cli import by_typer
 from daemon.cli import main as cli_main
 from daemon.cli.ui.output import printable, say, say_error
 from daemon.errors import BackupdError, StateError, UsageError
@@ -132,7 +133,7 @@ def test_every_error_of_ours_has_its_exit_code_and_its_hint(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
 ) -> None:
     """No traceback, no half of anything on stdout."""
-    monkeypatch.setattr(cli_main, "app", raising(error))
+    monkeypatch.setattr(by_typer, "app", raising(error))
     ran = cli("plan")
     assert (ran.code, ran.out, ran.err) == (code, "", said)
 
@@ -150,7 +151,7 @@ def test_ctrl_c_within_a_command_is_one_clean_line(cli: Cli, monkeypatch: pytest
 
 def test_a_bug_is_short_and_asks_to_be_reported(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """The traceback comes only when it is asked for, and neither shows a key."""
-    monkeypatch.setattr(cli_main, "app", raising(RuntimeError(f"cannot use {KEY}")))
+    monkeypatch.setattr(by_typer, "app", raising(RuntimeError(f"cannot use {KEY}")))
     ran = cli("plan")
     assert ran.code == 1
     assert ran.err.startswith(f"error: this is a bug in ptero-backupd: RuntimeError: cannot use {REDACTED}\nhint: ")

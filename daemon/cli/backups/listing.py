@@ -8,7 +8,7 @@ from daemon.cli.backups.choices import Only, Sort
 from daemon.cli.commands.plan import about
 from daemon.cli.context import begin, server_named
 from daemon.cli.discovered import cover
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write_json
 from daemon.cli.ui.tables import cell, facts, show
 from daemon.cli.ui.verdicts import because, size, summary, verdict_table, whose

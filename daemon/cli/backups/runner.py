@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from daemon.cli.context import begin, server_named
 from daemon.cli.discovered import covered_now
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_trouble, write, write_json
 from daemon.cli.ui.steps import steps
 from daemon.clock import SystemClock

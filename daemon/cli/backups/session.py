@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.cli.backups.listing import look
 from daemon.cli.context import read_config
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error
 from daemon.cli.ui.progress import watching
 from daemon.clock import Clock, SystemClock

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from daemon.cli.backups.session import each, exit_code, open_session
 from daemon.cli.commands.plan import about
 from daemon.cli.inspection import games, inspection
-from daemon.cli.options import Depth, Settings
+from daemon.cli.options import Depth
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.core.model import Backup

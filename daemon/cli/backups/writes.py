@@ -7,7 +7,7 @@ from datetime import timedelta
 from daemon.cli.backups.reading import reading
 from daemon.cli.backups.runner import CommandRunner
 from daemon.cli.commands.plan import about
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.verdicts import because, created, size, whose

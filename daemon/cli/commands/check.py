@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from daemon.alerts import refuse_unusable
 from daemon.cli.context import begin
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.clock import SystemClock

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from daemon.cli.arguments import unknown
 from daemon.cli.commands.record import how_far, opened_journal, what_came
 from daemon.cli.context import begin
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.moments import to_the_second
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from daemon.cli.options import PROGRAM, Settings
+from daemon.cli.settings import PROGRAM, Settings
 from daemon.cli.ui.files import STDIN
 from daemon.cli.ui.init_prompts import panel_and_key, wants_all
 from daemon.cli.ui.output import say

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from daemon.cli.context import begin, servers_named
 from daemon.cli.discovered import cover
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_trouble, write_json
 from daemon.cli.ui.plan_view import plan_parts
 from daemon.cli.ui.tables import cell, show

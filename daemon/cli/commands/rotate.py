@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.cli.context import begin, servers_named
 from daemon.cli.discovered import covered_now
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write_json
 from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock

@@ -5,7 +5,7 @@ import os
 import sys
 
 from daemon.cli.context import read_config
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.clock import SystemClock
 from daemon.errors import Exit
 from daemon.log import configure

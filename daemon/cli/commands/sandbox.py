@@ -1,7 +1,7 @@
 """`sandbox`: a panel in memory over real HTTP, until Ctrl-C."""
 
 from daemon.cli.arguments import read_address
-from daemon.cli.options import PROGRAM
+from daemon.cli.settings import PROGRAM
 from daemon.cli.ui.output import say
 from daemon.clock import SystemClock
 from daemon.errors import Exit, UsageError

@@ -8,7 +8,7 @@ from itertools import islice
 from daemon.cli.arguments import read_moment
 from daemon.cli.context import begin, servers_named
 from daemon.cli.discovered import covered_now
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import show, table
 from daemon.clock import SystemClock

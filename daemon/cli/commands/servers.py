@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from daemon.cli.context import begin
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.tables import show, table
 from daemon.clock import SystemClock

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from daemon.cli.commands.record import how_far, opened_journal, step_of
 from daemon.cli.context import begin
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.moments import to_the_minute
 from daemon.cli.ui.output import say, say_trouble, write_json
 from daemon.cli.ui.tables import cell, show, table

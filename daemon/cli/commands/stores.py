@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.cli.context import begin
 from daemon.cli.copies.places import stores_meant
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.moments import to_the_minute
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table

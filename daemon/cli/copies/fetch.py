@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.cli.context import begin, server_named
 from daemon.cli.copies.places import identities_in, shelves_of, stores_meant
 from daemon.cli.discovered import cover
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write
 from daemon.cli.ui.progress import watching
 from daemon.config.values import Config, ServerConfig

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import shelves_of, stores_meant
 from daemon.cli.discovered import covered_now
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.config.values import Config, ServerConfig

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import shelves_of, stores_meant
 from daemon.cli.discovered import cover
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from daemon.cli.context import begin
 from daemon.cli.copies.places import shelves_of, stores_meant
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.tables import show, table
 from daemon.config.values import Config, StoreConfig

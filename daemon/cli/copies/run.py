@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import shelves_of, stores_meant
 from daemon.cli.discovered import cover
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show

@@ -9,7 +9,8 @@ from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import identities_in, shelves_of, stores_meant
 from daemon.cli.discovered import cover
 from daemon.cli.inspection import games, inspection
-from daemon.cli.options import Depth, Settings
+from daemon.cli.options import Depth
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table

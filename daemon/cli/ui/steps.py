@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from daemon.cli.options import Settings
+from daemon.cli.settings import Settings
 from daemon.cli.ui.output import printable, say
 from daemon.rotation.setup import Tell
 
