@@ -27,7 +27,7 @@ RUN = {
 }
 
 NEVER_AT_REST = {
-    *("apprise", "asyncpg", "asyncssh", "click", "html", "isal", "obstore", "prometheus_client"),
+    *("apprise", "asyncpg", "asyncssh", "click", "difflib", "html", "isal", "obstore", "prometheus_client"),
     *("pygments", "pyrage", "rich", "starlette", "tarfile", "typer", "unittest", "uvicorn", "xml"),
     *("daemon.copies.jobs", "daemon.copies.manifest", "daemon.copies.run", "daemon.copies.shelf"),
     *("daemon.copying.copying", "daemon.demo", "daemon.documents", "daemon.operations", "daemon.sandbox"),

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from daemon.clock import YEARS
@@ -44,6 +43,8 @@ def read_address(option: str, text: str) -> tuple[str, int]:
 
 def unknown(kind: str, word: str, known: Sequence[str]) -> UsageError:
     """Return the error for an unknown word, with the known one that was probably meant."""
+    from difflib import get_close_matches  # noqa: PLC0415 — seldom needed, and the daemon would keep it
+
     near = get_close_matches(word, known, n=1)
     meant = f"; did you mean '{near[0]}'?" if near else ""
     return UsageError(f"no {kind} '{word}' in the configuration{meant}", hint=_those(kind, known) if not near else "")

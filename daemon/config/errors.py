@@ -3,7 +3,6 @@
 A problem never shows a panel's key, wherever it was written by mistake; whatever looks like one is cut.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -77,7 +76,9 @@ def shown(value: object) -> str:
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that was probably meant, or None."""
-    return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1)), None)
+    from difflib import get_close_matches  # noqa: PLC0415 — seldom needed, and the daemon would keep it
+
+    return next(iter(get_close_matches(word.lower(), list(known), n=1)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ what each keeps. An empty set of rules is refused, since it would keep nothing.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Self
 
 from daemon.core.units import Span, parse_span
@@ -120,6 +119,8 @@ def _value(rule: str, value: object) -> int | Span:
         if not isinstance(value, str):
             raise ValueError(f'{rule} = {value!r}: write a span as text, such as "30d" or "6mo"')
         return parse_span(value)
+    from difflib import get_close_matches  # noqa: PLC0415 — seldom needed, and the daemon would keep it
+
     rules = (*COUNT_RULES, *SPAN_RULES)
     near = get_close_matches(rule, rules)
     raise ValueError(
