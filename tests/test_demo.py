@@ -12,19 +12,24 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import structlog
 
 from daemon import demo
 from daemon.clock import SystemClock
+from daemon.core.calendar import parse_schedule
 from daemon.demo.checks import LedgerChecks
+from daemon.demo.copies import ReadBack, read_back
 from daemon.demo.narrator import Narrator, _Events
 from daemon.demo.play import Pace, play
 from daemon.demo.screen import Screen
-from daemon.demo.setup import DemoSetup, build_world
+from daemon.demo.setup import DemoSetup, build_world, good_schedule
 from daemon.demo.summary import closing_rows, general
 from daemon.errors import Exit, UsageError
 from daemon.log import get_logger
@@ -33,7 +38,8 @@ from daemon.sandbox.scenes import empty, history, one_server, own_name
 from daemon.sandbox.world import World
 from tests.fakes import START, FakeClock
 
-QUICK = Pace(every="every 1w", seconds=2.5, patience=5, thinking=0.1)
+QUICK = Pace(every="every 1w", seconds=2.5, patience=5, thinking=0.1, copying=None)
+COPIED = replace(QUICK, copying=20)
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +131,37 @@ def test_a_suspended_server_needs_no_new_backup(scene: tuple[World, Server]) -> 
     assert broken(LedgerChecks(world))[3] == ()
 
 
+def came_back(server: Server, number: int, sha1: str | None = None) -> ReadBack:
+    """A copy of one of the backups, whole unless told otherwise."""
+    backup = list(server.backups.values())[number]
+    return ReadBack(server.name, backup.uuid, backup.name, backup.size, sha1 or backup.archive.digest("sha1"))
+
+
+def test_copies_that_are_what_the_panel_had_keep_their_promise(scene: tuple[World, Server]) -> None:
+    """Also of a backup that the panel has deleted meanwhile, and of one that was made meanwhile."""
+    world, server = scene
+    checks = LedgerChecks(world)
+    make_good(world, server)
+    copies = [came_back(server, 0), came_back(server, 4)]
+    world.remove(server, next(iter(server.backups.values())), by="admin")
+    found = checks.finding_of_copies(copies)
+    assert found.told == "each of the 2 copies comes back with the checksum that the panel gave"
+
+
+def test_a_copy_that_is_something_else_or_of_nothing_breaks_the_promise(scene: tuple[World, Server]) -> None:
+    """The panel's own files are what it is compared with."""
+    world, server = scene
+    checks = LedgerChecks(world)
+    copies = [came_back(server, 0), came_back(server, 1, sha1="0" * 40), ReadBack("x", "unknown", "by nobody", 1, "")]
+    assert checks.finding_of_copies(copies).broken_by == (copies[1].backup, "by nobody")
+
+
+def test_no_copy_at_all_breaks_the_promise(scene: tuple[World, Server]) -> None:
+    """Something is to be shown."""
+    world, _ = scene
+    assert LedgerChecks(world).finding_of_copies([]).broken_by == ("no copy was made",)
+
+
 @pytest.mark.parametrize(
     ("because", "expected"),
     [
@@ -190,6 +227,21 @@ def test_a_problem_is_told_once_and_in_a_word(narrator: Narrator, out: io.String
     for code, text in [("server-state", "suspended"), ("server-state", "suspended"), ("odd", "what now")]:
         narrator.hear({"event": "problem", "level": "warning", "server": "museum", "code": code, "text": text})
     assert told(out) == ["museum skipped suspended", "museum trouble what now"]
+
+
+def test_only_copies_of_what_was_made_meanwhile_are_told_one_by_one(narrator: Narrator, out: io.StringIO) -> None:
+    """A new store is filled with older ones too; the table at the end counts them."""
+    assert narrator.copied == set()
+    narrator.hear({"event": "backup_created", "server": "lobby", "uuid": "u", "backup": "auto-1"})
+    for name in ("auto-1", "auto-0"):
+        narrator.hear({"event": "copy_made", "server": "lobby", "store": "nas", "backup": name, "bytes": 2048})
+    narrator.hear({"event": "copying_failed", "server": "museum", "code": "server-state", "text": "suspended"})
+    assert told(out) == [
+        "lobby created auto-1",
+        "lobby copied auto-1 to the store nas, 2 KiB",
+        "museum skipped suspended",
+    ]
+    assert narrator.copied == {"lobby"}
 
 
 def test_the_brake_is_noticed_once_its_rotation_has_ended(narrator: Narrator) -> None:
@@ -286,7 +338,7 @@ def test_the_configuration_is_read_without_looking_at_the_environment(
     """Its folder holds all that it needs; the key is for its owner alone."""
     monkeypatch.setenv("PTERO_BACKUPD_POLICIES__STANDARD__SCHEDULE", "nonsense")
     setup = DemoSetup(tmp_path)
-    setup.write(build_world(SystemClock()), "http://127.0.0.1:1")
+    setup.write(build_world(SystemClock()), "http://127.0.0.1:1", every="@daily")
     config = setup.read()
     assert sorted(config.servers) == ["creative", "lobby", "museum", "survival"]
     assert config.warnings == ()
@@ -294,10 +346,20 @@ def test_the_configuration_is_read_without_looking_at_the_environment(
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
 
 
+def test_the_schedule_starts_when_the_brake_was_lifted_and_not_again_before_the_end() -> None:
+    """Whenever the demo begins."""
+    for seconds in range(0, 5000, 7):
+        now = START + timedelta(seconds=seconds)
+        schedule = parse_schedule(good_schedule(now))
+        first = schedule.after(now, ZoneInfo("UTC"))
+        assert 5 <= (first - now).total_seconds() <= 15
+        assert schedule.after(first, ZoneInfo("UTC")) - now > timedelta(seconds=22)
+
+
 def test_lifting_the_brake_concerns_one_server(tmp_path: Path) -> None:
     """As an operator would write it."""
     setup = DemoSetup(tmp_path)
-    setup.write(build_world(SystemClock()), "http://127.0.0.1:1")
+    setup.write(build_world(SystemClock()), "http://127.0.0.1:1", every="@daily")
     setup.lift_brake("survival", 200)
     bounds = {name: server.policy.max_deletions for name, server in setup.read().servers.items()}
     assert bounds == {"survival": 200, "creative": 10, "lobby": 10, "museum": 10}
@@ -305,7 +367,7 @@ def test_lifting_the_brake_concerns_one_server(tmp_path: Path) -> None:
 
 async def _no_rows(folder: Path) -> list[Any]:
     setup = DemoSetup(folder)
-    setup.write(build_world(SystemClock()), "http://127.0.0.1:1")
+    setup.write(build_world(SystemClock()), "http://127.0.0.1:1", every="@daily", copies=False)
     text = setup.file.read_text().replace('"state"', '"none"')
     setup.file.write_text(text)
     return list(await closing_rows(setup.read(), FakeClock()))
@@ -351,18 +413,28 @@ def test_a_short_play_makes_a_backup_deletes_what_is_beyond_and_finds_everything
     world = small_world()
     backups = first_server(world).backups
     world.remove(first_server(world), list(backups.values())[5], by="somebody else")
-    assert played(world, tmp_path, out) == Exit.DONE
+    assert played(world, tmp_path, out, pace=COPIED) == Exit.DONE
     assert "missed" in out.getvalue()
     assert "done     10 deleted, 4 are there" in out.getvalue()
     assert "deleted  10        beyond the 3 newest backups\n" in out.getvalue()
-    assert out.getvalue().count("\nholds  ") == 4
+    assert out.getvalue().count("\nholds  ") == 5
     assert len(backups) == 4
+    assert_changed_copies_are_found(tmp_path)
+
+
+def assert_changed_copies_are_found(folder: Path) -> None:
+    """What the store gives back is looked at with nothing but the folder: the panel is gone by then."""
+    for data in (folder / "copies").rglob("*.tar.gz"):
+        data.write_bytes(data.read_bytes()[:-1] + b"x")
+    copies = asyncio.run(read_back(DemoSetup(folder).read(), SystemClock(), folder))
+    assert copies
+    assert {(copy.server, copy.sha1) for copy in copies} == {("small", "")}
 
 
 def test_where_the_brake_holds_the_operator_lifts_it_and_the_service_obeys(tmp_path: Path, out: io.StringIO) -> None:
     """By writing the file and sending the signal; the next start deletes."""
     world = small_world()
-    pace = Pace(every="every 3s", seconds=6.5, patience=5, thinking=0.1)
+    pace = replace(QUICK, every="every 3s", seconds=6.5)
     assert played(world, tmp_path, out, pace=pace) == Exit.DONE
     text = out.getvalue()
     assert "refused  would delete 11 good backups" in text
@@ -443,6 +515,8 @@ def test_the_whole_demo_ends_within_a_minute_with_everything_kept() -> None:
         "creative  failed   the new backup",
         "holds  every one of the 6 backups that were locked is still there",
         "holds  each of the 3 servers that can be backed up has a new good backup",
+        "What the store still has, now that the panel is gone",
+        "copies comes back with the checksum that the panel gave",
     ):
         assert expected in done.stdout
     assert "broken" not in done.stdout

@@ -209,14 +209,24 @@ def test_a_command_that_does_not_exist_would_be_found() -> None:
 
 
 def test_the_first_steps_on_the_sandbox_work_as_they_are_written(tmp_path: Path) -> None:
-    """Init, check, servers, plan, rotate and history, with the panel on any free port."""
-    (script,) = [block.text for block in blocks("sh") if "127.0.0.1:8808" in block.text]
+    """Init, check, servers, plan, rotate, history and copies, with the panel on any free port; a fetch without it."""
+    first, copies, lost = [block.text for block in blocks("sh") if block.page == "docs/trying.md"][1:]
     with in_background(demo(SystemClock())) as sandbox:
-        done = shell(script.replace("http://127.0.0.1:8808", sandbox.url), tmp_path, cwd=tmp_path)
+        steps = first.replace("http://127.0.0.1:8808", sandbox.url) + copies
+        done = shell(steps, tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for expected in ("accepts the key", "as lobby, policy standard", "beyond the 4 newest", "lobby: done; created"):
         assert expected in done.stdout
     assert (tmp_path / "sandbox/main.key").stat().st_mode & 0o077 == 0
+    exports = "".join(line for line in copies.splitlines(keepends=True) if line.startswith("export "))
+    assert done_without_panel(exports + lost, tmp_path).startswith(b"\x1f\x8b"), "no archive"
+
+
+def done_without_panel(script: str, folder: Path) -> bytes:
+    """What the last steps fetch."""
+    done = shell(script, folder, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return (folder / "world.tar.gz").read_bytes()
 
 
 def test_the_sidecar_is_configured_by_its_environment_alone(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Checks the promises against the panel's own ledger; the service's word counts for nothing here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from daemon.demo.copies import ReadBack
 from daemon.sandbox.records import Backup, Change, Entry, Server, State
 from daemon.sandbox.world import World
 
@@ -34,6 +36,7 @@ class LedgerChecks:
             (server, backup) for server in world.servers.values() for backup in server.backups.values() if backup.locked
         ]
         self._open = [server for server in world.servers.values() if server.status is None]
+        self._backups = {backup.uuid: backup for server in world.servers.values() for backup in server.backups.values()}
 
     def findings(self) -> list[PromiseCheck]:
         """Check the world as it is now."""
@@ -57,6 +60,15 @@ class LedgerChecks:
                 tuple(server.name for server in self._open if not self._made(server)),
             ),
         ]
+
+    def finding_of_copies(self, copies: Sequence[ReadBack]) -> PromiseCheck:
+        """Compare what came back from the stores with what the panel gave out."""
+        now = {backup.uuid: backup for server in self._world.servers.values() for backup in server.backups.values()}
+        backups = {**self._backups, **now}
+        right = {copy for copy in copies if copy.backup_uuid in backups}
+        right = {copy for copy in right if copy.sha1 == backups[copy.backup_uuid].archive.digest("sha1")}
+        wrong = tuple(copy.backup for copy in copies if copy not in right) if copies else ("no copy was made",)
+        return PromiseCheck(f"each of the {len(copies)} copies comes back with the checksum that the panel gave", wrong)
 
     def _is_own(self, entry: Entry) -> bool:
         server = self._world.servers[entry.server]

@@ -38,6 +38,8 @@ class Narrator:
         self.braked = asyncio.Event()
         self.braked_server = ""
         self.under_way: set[str] = set()
+        self.ended_at = 0.0
+        self.copied: set[str] = set()
         self._screen = screen
         self._clock = clock
         self._began = clock.monotonic()
@@ -112,6 +114,16 @@ class Narrator:
         if self._deleted[who] <= SHOWN:
             self.say(who, "deleted", f"{event.get('backup')}, because: {event.get('because')}")
 
+    def _on_copy_made(self, who: str, event: Mapping[str, Any]) -> None:
+        """Tell of copies of what was made before its eyes; there are many older ones."""
+        self.copied.add(who)
+        if event.get("backup") in self._names.values():
+            size = format_size(int(event.get("bytes") or 0))
+            self.say(who, "copied", f"{event.get('backup')} to the store {event.get('store')}, {size}")
+
+    def _on_copying_failed(self, who: str, event: Mapping[str, Any]) -> None:
+        self._say_once(who, WORDS.get(str(event.get("code")), "trouble"), str(event.get("text")))
+
     def _on_problem(self, who: str, event: Mapping[str, Any]) -> None:
         code, text = str(event.get("code")), str(event.get("text"))
         if code == ProblemCode.MAX_DELETIONS and not self.braked_server:
@@ -120,6 +132,7 @@ class Narrator:
 
     def _on_rotation_ended(self, who: str, event: Mapping[str, Any]) -> None:
         self.under_way.discard(who)
+        self.ended_at = self.seconds
         deleted = self._deleted.pop(who, 0)
         if deleted > SHOWN:
             self.say(who, "deleted", f"… and {deleted - SHOWN} more; the table at the end says why")

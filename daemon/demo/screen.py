@@ -14,6 +14,7 @@ STYLES = {
     "created": "cyan",
     "adopted": "cyan",
     "good": "green",
+    "copied": "green",
     "done": "green",
     "kept": "green",
     "holds": "green",

@@ -3,16 +3,19 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from daemon.clock import Clock
 from daemon.config.load import load
 from daemon.config.values import Config
+from daemon.core.calendar import parse_schedule
 from daemon.sandbox import scenes
 from daemon.sandbox.records import BackupEnding
 from daemon.sandbox.world import World
 
-EVERY = "every 15s"
+_PERIODS, _FIRST_SECONDS = range(17, 31), 10.0
 
 KEEP: Mapping[str, str] = {
     "survival": "{ last = 3, daily = 7, weekly = 4, monthly = 6 }",
@@ -20,6 +23,9 @@ KEEP: Mapping[str, str] = {
     "lobby": "{ last = 4 }",
     "museum": "{ last = 4 }",
 }
+
+STORE = "copies"
+"""The folder for copies."""
 
 HEAD = """\
 state_dir = "state"
@@ -33,6 +39,14 @@ schedule = "{every}"
 scope = "own"
 keep = {{ last = 3 }}
 max_share = 1
+"""
+
+COPIES = """\
+copies = ["nas"]
+
+[stores.nas]
+url = "{store}"
+keep = {{ last = 3, monthly = 3 }}
 """
 
 SERVER = """
@@ -53,9 +67,13 @@ class DemoSetup:
         """The configuration's file."""
         return self.folder / "config.toml"
 
-    def write(self, world: World, url: str, *, every: str = EVERY) -> None:
-        """Write the configuration of every server of the world, and the panel's key."""
+    def write(self, world: World, url: str, *, every: str, copies: bool = True) -> None:
+        """Write the configuration of every server of the world, and the panel's key; with `copies` make a store too."""
         text = HEAD.format(url=url, every=every)
+        if copies:
+            store = self.folder / STORE
+            store.mkdir()
+            text += COPIES.format(store=store.as_uri())
         for server in world.servers.values():
             keep = KEEP.get(server.name, "{ last = 3 }")
             text += SERVER.format(name=server.name, id=server.identifier, keep=keep)
@@ -72,6 +90,16 @@ class DemoSetup:
         """Allow one server's rotations that many deletions."""
         table = f"[servers.{server}]\n"
         self.file.write_text(self.file.read_text().replace(table, f"{table}max_deletions = {bound}\n"))
+
+
+def good_schedule(now: datetime) -> str:
+    """Return a schedule whose next start comes after the brake was lifted, and the one after that at the end."""
+    texts = [f"every {period}s" for period in _PERIODS]
+    return min(texts, key=lambda text: abs(_seconds_to_start(text, now) - _FIRST_SECONDS))
+
+
+def _seconds_to_start(schedule: str, now: datetime) -> float:
+    return (parse_schedule(schedule).after(now, ZoneInfo("UTC")) - now).total_seconds()
 
 
 def build_world(clock: Clock) -> World:
