@@ -1,4 +1,4 @@
-"""The panel's client API over ASGI: seven endpoints of backups, the server view and the server list.
+"""The panel's client API over ASGI: backups, the server view, the server list, a server's files and its process.
 
 An answer is made in the order of a real panel, which decides who is told what: panel in trouble, key (401), body that
 is no JSON (400), key at the wrong place or of the wrong kind (403), unknown server or backup (404), API limit (429),
@@ -32,6 +32,7 @@ from daemon.sandbox.control import Control
 from daemon.sandbox.database import OneFile
 from daemon.sandbox.dates import http_date
 from daemon.sandbox.endpoints import SandboxEndpoints, Visit
+from daemon.sandbox.file_endpoints import FileEndpoints
 from daemon.sandbox.limits import Window
 from daemon.sandbox.orders import Call, ConnectionLostError, Fault, Loss
 from daemon.sandbox.records import Backup, Key, Kind, Server
@@ -59,10 +60,12 @@ class PanelApp:
         self.world = world
         self.calls: deque[CallMade] = deque(maxlen=100_000)
         self._endpoints = endpoints = SandboxEndpoints(world)
+        self._files = files = FileEndpoints(world)
         self._database = OneFile()
         one_server = "/api/client/servers/{server}"
         backups = one_server + "/backups"
         one_backup = backups + "/{backup}"
+        of_files = one_server + "/files"
         routes = [
             self._route("/api/client", GET=(Call.SERVERS, endpoints.servers)),
             self._route(one_server, GET=(Call.SERVER, endpoints.server)),
@@ -73,6 +76,13 @@ class PanelApp:
             self._route(one_backup + "/lock", POST=(Call.LOCK, endpoints.lock)),
             self._route(one_backup + "/restore", POST=(Call.RESTORE, endpoints.restore)),
             self._route(one_backup + "/rename", only=Kind.PELICAN, PUT=(Call.RENAME, endpoints.rename)),
+            self._route(of_files + "/list", GET=(Call.FILES, files.list)),
+            self._route(of_files + "/pull", POST=(Call.PULL, files.pull)),
+            self._route(of_files + "/decompress", POST=(Call.DECOMPRESS, files.decompress)),
+            self._route(of_files + "/delete", POST=(Call.DELETE_FILES, files.delete)),
+            self._route(of_files + "/upload", GET=(Call.UPLOAD_LINK, files.upload_link)),
+            self._route(one_server + "/power", POST=(Call.POWER, files.power)),
+            self._route(one_server + "/resources", GET=(Call.RESOURCES, files.resources)),
             *Control(world).routes,
         ]
         self._router = Router(routes, redirect_slashes=False, default=self._unknown)
@@ -154,6 +164,9 @@ class PanelApp:
             if handler == self._endpoints.restore and self.world.settings.restore_limit:
                 limit_headers = {}  # those of its own limit take their place, also on its 429
                 limit_headers = checks.admit_restore(self.world, visit.server)
+            if handler == self._files.pull:
+                limit_headers = {}
+                limit_headers = checks.admit_pull(self.world, visit.server)
             answer = await handler(replace(visit, forgetful=fault.forgetful))
         except PanelRefusal as refusal:
             answer = self._refused(refusal, request)

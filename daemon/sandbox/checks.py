@@ -1,6 +1,7 @@
 """What a panel checks before it does what was asked: each check raises the `Refusal` that a real panel answers with.
 
-The checks change nothing, except that `admit_restore` counts. If a rule has been measured, a comment says so.
+The checks change nothing, except that `admit_restore` and `admit_pull` count. If a rule has been measured, a comment
+says so.
 """
 
 from http import HTTPStatus
@@ -71,6 +72,12 @@ def admit_restore(world: World, server: Server) -> dict[str, str]:
     return window.admit(world.settings.restore_limit, world.agenda.seconds(), world.now())
 
 
+def admit_pull(world: World, server: Server) -> dict[str, str]:
+    """Count an attempt at a pull, as `admit_restore` does one at a restore."""
+    window = world.pull_windows.setdefault(server.uuid, limits.Window(world.settings.pull_seconds))
+    return window.admit(world.settings.pull_limit, world.agenda.seconds(), world.now())
+
+
 def check_restore(server: Server, backup: Backup) -> None:
     """Raise what prevents a restore; a failed backup does not."""
     if server.status is not None:
@@ -83,14 +90,14 @@ def check_node(world: World, server: Server, backup: Backup | None = None, *, de
     """Raise the panel's error if the server's node fails; when deleting, the node's 404 is none."""
     node = server.node
     if node.state is not NodeState.UP or node.answer_seconds >= PANEL_PATIENCE:
-        raise _node_trouble(world, None)
+        raise node_trouble_of(world, None)
     if node.error is not None and not (deleting and node.error == HTTPStatus.NOT_FOUND):
-        raise _node_trouble(world, node.error)
+        raise node_trouble_of(world, node.error)
     if backup is not None and backup.file_gone and not deleting:
-        raise _node_trouble(world, 500)
+        raise node_trouble_of(world, 500)
 
 
-def _node_trouble(world: World, error: int | None) -> PanelRefusal:
+def node_trouble_of(world: World, error: int | None) -> PanelRefusal:
     """Return the panel's refusal after the node answered with that error, or with nothing at all (None)."""
     if world.settings.kind is Kind.PELICAN:
         return pelicans_node_trouble(answered=error is not None)

@@ -1,4 +1,4 @@
-"""Download links: made by the panel, redeemed by the node or by the object store, which trust their signature.
+"""Links for downloads and uploads: made by the panel, redeemed by the node or the object store, which trust them.
 
 A node's link has a signed token, valid for 15 minutes and for one use. An object store's link is a signed address,
 valid for 5 minutes and any number of uses.
@@ -24,14 +24,23 @@ def sign_link(world: World, server: Server, backup: Backup) -> str:
     """Return where to get `backup`: from the node, or from the object store."""
     if server.storage is Storage.S3:
         return _store_link(world, server, backup)
+    return f"{server.node.url}/download/backup?token={_token(world, server, backup_uuid=backup.uuid)}"
+
+
+def sign_upload_link(world: World, server: Server) -> str:
+    """Return where the node takes files for that server."""
+    return f"{server.node.url}/upload/file?token={_token(world, server)}"
+
+
+def _token(world: World, server: Server, **more: str) -> str:
     claims = {
         "server_uuid": server.uuid,
-        "backup_uuid": backup.uuid,
+        **more,
         "unique_id": world.new_uuid(),
         "exp": int((world.now() + NODE_LINK_LIVES).timestamp()),
     }
     signed = f"{_encoded(json.dumps({'typ': 'JWT', 'alg': 'HS256'}))}.{_encoded(json.dumps(claims))}"
-    return f"{server.node.url}/download/backup?token={signed}.{_signature(signed)}"
+    return f"{signed}.{_signature(signed)}"
 
 
 def read_token(token: str, now: datetime) -> dict[str, Any] | None:

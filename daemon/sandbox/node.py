@@ -1,7 +1,7 @@
-"""The host of the downloads, which behaves like a node or like an object store.
+"""The host of downloads and uploads, which behaves like a node or like an object store.
 
 A node sends the whole file, whatever `Range` says, and once for each link. An object store serves ranges, as often as
-it is asked. Neither knows the panel's keys. For faults, the call is `Call.FILE`.
+it is asked. Neither knows the panel's keys. For faults, the calls are `Call.FILE` and `Call.UPLOAD`.
 """
 
 import re
@@ -14,9 +14,10 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from daemon.sandbox.dates import http_date
+from daemon.sandbox.files import NoFileError
 from daemon.sandbox.links import read_token, store_link_holds
 from daemon.sandbox.orders import Call, ConnectionLostError, Fault, Loss
-from daemon.sandbox.records import Backup, NodeState, Server
+from daemon.sandbox.records import Backup, Change, NodeState, Server
 from daemon.sandbox.world import World
 
 HANGING_SECONDS = 3600.0
@@ -34,6 +35,7 @@ class NodeApp:
         self.keys_seen: list[str] = []
         routes = [
             Route("/download/backup", self._from_node),
+            Route("/upload/file", self._take, methods=["POST"]),
             Route("/store/{server}/{backup}.tar.gz", self._from_store),
         ]
         self._router = Router(routes, redirect_slashes=False)
@@ -87,6 +89,30 @@ class NodeApp:
         headers = {"Accept-Ranges": "bytes", "ETag": f'"{backup.uuid}"', "Content-Type": "application/gzip"}
         return FileResponse(backup, self._headers(headers), fault=fault, start=start, end=end)
 
+    async def _take(self, request: Request) -> Response:
+        """Take the uploaded files, as a form, into the folder of the query."""
+        claims = read_token(request.query_params.get("token", ""), self.world.now())
+        server = self.world.servers.get(claims["server_uuid"]) if claims else None
+        if claims is None or server is None or claims["unique_id"] in self.world.used_tokens:
+            return self._trouble(404, "The requested resource was not found on this server.")
+        await self._check_node(server)
+        self.world.used_tokens.add(claims["unique_id"])
+        form = read_form(await request.body(), request.headers.get("content-type", ""))
+        fault = await self._suffer(server, Call.UPLOAD)
+        if fault.answer is not None:
+            return self._ordered(fault)
+        for name, data in form:
+            if len(data) > server.node.upload_limit:
+                most = f"{server.node.upload_limit >> 20} MB"
+                return self._trouble(400, f"File {name} is larger than the maximum file upload size of {most}.")
+            path = f"{request.query_params.get('directory', '')}/{name}"
+            try:
+                server.files.write(path, data)
+            except NoFileError:
+                return self._trouble(500, "An unexpected error was encountered while processing this request")
+            self.world.note(Change.UPLOADED, server, path, "node")
+        return Response(status_code=200, headers=self._headers({}))
+
     async def _check_node(self, server: Server) -> None:
         """Break the connection if the node is down; if it hangs, do so after an hour."""
         if server.node.state is NodeState.HANGING:
@@ -94,9 +120,9 @@ class NodeApp:
         if server.node.state is not NodeState.UP:
             raise ConnectionLostError(Loss.SILENT)
 
-    async def _suffer(self, server: Server) -> Fault:
-        """Apply the fault that was ordered for this download; it may already break the connection."""
-        fault = self.world.faults.take(Call.FILE, server.uuid) or NO_FAULT
+    async def _suffer(self, server: Server, call: Call = Call.FILE) -> Fault:
+        """Apply the fault that was ordered for this download or upload; it may already break the connection."""
+        fault = self.world.faults.take(call, server.uuid) or NO_FAULT
         if fault.meanwhile is not None:
             fault.meanwhile(self.world, server.uuid)
         if fault.before or fault.after:
@@ -166,6 +192,20 @@ def part(pieces: Iterator[bytes], start: int, end: int) -> Iterator[bytes]:
             yield wanted
         if position >= end:
             return
+
+
+def read_form(body: bytes, kind: str) -> list[tuple[str, bytes]]:
+    """Return the files of a multipart form: the name and the bytes of each."""
+    boundary = re.search(r'boundary="?([^";]+)', kind)
+    if boundary is None:
+        return []
+    found = []
+    for section in body.split(b"--" + boundary[1].encode())[1:-1]:
+        head, _, data = section.partition(b"\r\n\r\n")
+        name = re.search(rb'filename="([^"]*)"', head)
+        if name is not None:
+            found.append((name[1].decode(), data.removesuffix(b"\r\n")))
+    return found
 
 
 def _file(server: Server, backup_uuid: str) -> Backup | None:

@@ -18,7 +18,7 @@ from daemon.sandbox.answers import SandboxAnswer
 
 
 class Call(StrEnum):
-    """The kinds of calls; FILE is the download itself, at the node."""
+    """The kinds of calls; FILE and UPLOAD are the download and the upload themselves, at the node."""
 
     SERVERS = "servers"
     SERVER = "server"
@@ -32,6 +32,14 @@ class Call(StrEnum):
     DELETE = "delete"
     DOWNLOAD = "download"
     FILE = "file"
+    FILES = "files"
+    PULL = "pull"
+    DECOMPRESS = "decompress"
+    DELETE_FILES = "delete-files"
+    UPLOAD_LINK = "upload-link"
+    UPLOAD = "upload"
+    POWER = "power"
+    RESOURCES = "resources"
 
 
 class Loss(StrEnum):

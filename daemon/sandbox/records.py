@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
+from pathlib import Path
 
 from daemon.sandbox.archive import Archive, Flavour
+from daemon.sandbox.files import Files, Packed
 
 EVERYTHING = ("*",)
 """The permissions of an owner and of an administrator."""
@@ -48,6 +50,8 @@ class Settings:
     creation_seconds: int = 600
     restore_limit: int = 0
     restore_seconds: int = 900
+    pull_limit: int = 10
+    pull_seconds: int = 300
     name_limit: int = 191
     deleted_count: bool = True
     housekeeping: float | None = None
@@ -66,7 +70,15 @@ class Settings:
 
 def pelican() -> Settings:
     """Return the settings of a new Pelican."""
-    return Settings(kind=Kind.PELICAN, api_limit=256, restore_limit=3, name_limit=255, deleted_count=False)
+    return Settings(
+        kind=Kind.PELICAN,
+        api_limit=256,
+        restore_limit=3,
+        pull_limit=5,
+        pull_seconds=600,
+        name_limit=255,
+        deleted_count=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +111,22 @@ class NodeState(StrEnum):
     HANGING = "hanging"
 
 
+class Pulls(StrEnum):
+    """What a node makes of a file that it is to pull from a private address: REFUSED says so, SILENT does not."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
 @dataclass(slots=True)
 class Node:
     """The machine that servers run on.
 
     `answer_seconds` is how long it lets the panel wait (the panel gives up after 15). `error` is the status that it
     answers every request with, None for none. `url` is where it serves downloads. `backup_host` is whether a Pelican
-    keeps backups for its servers anywhere.
+    keeps backups for its servers anywhere. A file that it pulls has come after `pull_seconds`, an archive is unpacked
+    after `unpack_seconds`, and no upload is larger than `upload_limit` bytes.
     """
 
     name: str
@@ -115,6 +136,10 @@ class Node:
     answer_seconds: float = 0.0
     error: int | None = None
     backup_host: bool = True
+    pulls: Pulls = Pulls.ALLOWED
+    pull_seconds: float = 1.0
+    unpack_seconds: float = 0.0
+    upload_limit: int = 100 * 2**20
 
 
 class BackupEnding(StrEnum):
@@ -152,7 +177,8 @@ class Backup:
     """One row of the panel's table, and the file on the node behind it.
 
     `claimed_bytes` and `claimed_checksum` replace the true ones in what the panel says. `file_gone` means that the
-    node lost the file. `scheduled` says that one of the panel's own schedules made it, where it is a Pelican.
+    node lost the file. `scheduled` says that one of the panel's own schedules made it, where it is a Pelican. `packed`
+    holds the server's very files; without it the file is made up.
     """
 
     uuid: str
@@ -168,6 +194,7 @@ class Backup:
     claimed_checksum: str | None = None
     file_gone: bool = False
     scheduled: bool = False
+    packed: Packed | None = None
 
     @property
     def state(self) -> State:
@@ -177,9 +204,9 @@ class Backup:
         return State.PENDING if self.completed_at is None else State.FAILED
 
     @property
-    def archive(self) -> Archive:
+    def archive(self) -> Archive | Packed:
         """The bytes of the file."""
-        return Archive(self.uuid, self.size, self.flavour)
+        return self.packed or Archive(self.uuid, self.size, self.flavour)
 
     @property
     def bytes(self) -> int:
@@ -203,13 +230,24 @@ class Storage(StrEnum):
     OTHER = "other"
 
 
+class Power(StrEnum):
+    """Whether a server's process runs."""
+
+    OFFLINE = "offline"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
 @dataclass(slots=True, eq=False)
 class Server:
     """A game server. `backups` are in the order of their insertion, which is the order the panel lists them in.
 
     `subusers` maps a user's name to permissions. `work` is what becomes of its backups; `coming` holds that of the
     next ones, used up first. A restore takes `restore_seconds`, and fails if `restores_fail`. `recent` are those made
-    of late, deleted ones included, for the creation throttle.
+    of late, deleted ones included, for the creation throttle. `folder` is where its files are, None where nobody looks
+    at them; what it holds goes into backups and comes back from them. It starts, and stops, within `power_seconds`, and
+    one that `crashes` is offline again once it ran for so long; one that `hangs` stops only where it is killed.
     """
 
     uuid: str
@@ -227,6 +265,11 @@ class Server:
     storage: Storage = Storage.NODE
     restore_seconds: float = 1.0
     restores_fail: bool = False
+    folder: Path | None = None
+    power: Power = Power.RUNNING
+    power_seconds: float = 1.0
+    crashes: float | None = None
+    hangs: bool = False
     backups: dict[str, Backup] = field(default_factory=dict)
     recent: deque[Backup] = field(default_factory=deque)
 
@@ -234,6 +277,11 @@ class Server:
         """Return whether the panel says that it is: a Pelican does so too of one whose reinstallation failed."""
         failed = {"install_failed", "reinstall_failed"} if kind is Kind.PELICAN else {"install_failed"}
         return self.status == "installing" or self.status in failed
+
+    @property
+    def files(self) -> Files:
+        """Its files."""
+        return Files(self.folder)
 
     @property
     def identifier(self) -> str:
@@ -248,7 +296,7 @@ class Server:
 
 
 class Change(StrEnum):
-    """What can happen to a backup or, for the last three, to a server. FILE_DELETED leaves the panel's row."""
+    """What can happen to a backup or, from RESTORING on, to a server. FILE_DELETED leaves the panel's row."""
 
     CREATED = "created"
     COMPLETED = "completed"
@@ -261,6 +309,11 @@ class Change(StrEnum):
     RESTORING = "restoring"
     RESTORED = "restored"
     RESTORE_FAILED = "restore failed"
+    PULLING = "pulling"
+    UPLOADED = "uploaded"
+    UNPACKED = "unpacked"
+    FILES_DELETED = "files deleted"
+    POWER = "power"
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,40 @@ def validate_restore(fields: Mapping[str, Any]) -> bool:
     return _boolean(truncate) is True
 
 
+def validate_pull(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the address to pull from, and the path of the file that is made. Raises 422."""
+    url, folder, name = fields.get("url"), fields.get("directory"), fields.get("filename")
+    _need(url=url)
+    return str(url), f"{folder or ''}/{name or str(url).partition('?')[0].rpartition('/')[2]}"
+
+
+def validate_decompress(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the folder, and the archive in it. Raises 422."""
+    _need(file=fields.get("file"))
+    return str(fields.get("root") or ""), str(fields["file"])
+
+
+def validate_delete_files(fields: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the folder, and the names in it that are to go. Raises 422."""
+    names = fields.get("files")
+    _need(root=fields.get("root"), files=names)
+    return str(fields["root"]), [str(name) for name in names or ()]
+
+
+def validate_power(fields: Mapping[str, Any]) -> str:
+    """Return the signal. Raises 422."""
+    name = fields.get("signal")
+    _need(signal=name)
+    if name not in {"start", "stop", "restart", "kill"}:
+        _raise_invalid([invalid("signal", "in", "The selected signal is invalid.")])
+    return str(name)
+
+
+def _need(**fields: object) -> None:
+    missing = [name for name, value in fields.items() if not value]
+    _raise_invalid([invalid(name, "required", f"The {name} field is required.") for name in missing])
+
+
 def _boolean(value: object) -> bool | None:
     return BOOLEANS.get(value) if isinstance(value, bool | int | str) else None
 

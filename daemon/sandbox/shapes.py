@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from daemon.sandbox.answers import query_failed
+from daemon.sandbox.files import FileRow
 from daemon.sandbox.records import EVERYTHING, Backup, Kind, Server, Settings, State, User
 
 BACKUPS_PER_PAGE = 20
@@ -14,6 +15,9 @@ SERVERS_PER_PAGE = 50
 MOST_SERVERS_PER_PAGE = 100
 FRAMEWORKS_PER_PAGE = 15
 """What the framework falls back to where it is asked for pages of nothing."""
+
+FOLDERS_SIZE = 4096
+"""What a file system says of a folder."""
 
 VARIABLE = {
     "name": "Server Jar File",
@@ -118,6 +122,32 @@ def backup_list(record: Server, settings: Settings, query: Mapping[str, str], ur
     not_failed = sum(row.state is not State.FAILED for row in rows)
     document["meta"] = {"backup_count": not_failed, **document["meta"]}
     return document
+
+
+def file_list(rows: Sequence[FileRow], settings: Settings) -> dict[str, Any]:
+    """Return what is in one folder of a server."""
+    return _list([_file_object(row, settings) for row in rows])
+
+
+def _file_object(row: FileRow, settings: Settings) -> dict[str, Any]:
+    attributes = {
+        "name": row.name,
+        "mode": "-rw-r--r--" if row.is_file else "drwxr-xr-x",
+        "mode_bits": "644" if row.is_file else "755",
+        "size": row.size if row.is_file else FOLDERS_SIZE,
+        "is_file": row.is_file,
+        "is_symlink": False,
+        "mimetype": _mime(row),
+        "created_at": time_text(row.modified_at, settings),
+        "modified_at": time_text(row.modified_at, settings),
+    }
+    return {"object": "file_object", "attributes": attributes}
+
+
+def _mime(row: FileRow) -> str:
+    if not row.is_file:
+        return "inode/directory"
+    return "application/gzip" if row.name.endswith(".gz") else "application/octet-stream"
 
 
 def server_list(

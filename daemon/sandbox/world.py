@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from daemon.clock import Clock
 from daemon.sandbox import limits
 from daemon.sandbox.agenda import Agenda
+from daemon.sandbox.files import Packed
 from daemon.sandbox.orders import Faults
 from daemon.sandbox.records import (
     Backup,
@@ -49,6 +50,7 @@ class World:
         self.ledger: list[Entry] = []
         self.windows: dict[str, limits.Window] = {}
         self.restore_windows: dict[str, limits.Window] = {}
+        self.pull_windows: dict[str, limits.Window] = {}
         self.used_tokens: set[str] = set()
         self._nodes_url: str | None = None
 
@@ -119,6 +121,7 @@ class World:
         backup.size = server.work.size if size is None else size
         backup.scheduled = scheduled
         backup.successful = state is State.GOOD
+        backup.packed = _packed(server) if backup.successful else None
         backup.completed_at = None if state is State.PENDING else backup.created_at + took
         self._insert(server, backup, by)
         return backup
@@ -208,7 +211,7 @@ class World:
         self.settle()
         server.status = "restoring_backup"
         self._note(Change.RESTORING, server, backup, by, truncate=truncate)
-        self.later(server.restore_seconds, lambda: self._restored(server, backup))
+        self.later(server.restore_seconds, lambda: self._restored(server, backup, truncate))
 
     # What happens by itself ------------------------------------------------------------------------------------------
 
@@ -218,6 +221,7 @@ class World:
             return
         self._note(Change.COMPLETED if success else Change.FAILED, server, backup, "node")
         backup.successful = success
+        backup.packed = _packed(server) if success else None
         backup.completed_at = self.now().replace(microsecond=0)
         if not success:
             backup.locked = False
@@ -232,9 +236,15 @@ class World:
     def _holds(self, server: Server, backup: Backup) -> bool:
         return server.uuid in self.servers and backup.uuid in server.backups
 
-    def _restored(self, server: Server, backup: Backup) -> None:
+    def _restored(self, server: Server, backup: Backup, truncate: bool) -> None:
+        """End a restore. The server was emptied before its node looked for the backup's file."""
         server.status = None
         failed = server.restores_fail or backup.file_gone or not backup.successful
+        if server.folder is not None:
+            if truncate:
+                server.files.empty()
+            if not failed:
+                server.files.unpack("", b"".join(backup.archive.pieces()))
         self._note(Change.RESTORE_FAILED if failed else Change.RESTORED, server, backup, "node")
 
     def _insert(self, server: Server, backup: Backup, by: str) -> None:
@@ -246,8 +256,17 @@ class World:
             age = (self.now() - backup.created_at).total_seconds()
             self.later(self.settings.housekeeping - age, lambda: self.clean_up(server, backup))
 
+    def note(self, change: Change, server: Server, what: str, by: str) -> None:
+        """Write down what happened to a server's files or process; `what` stands in the place of a backup's name."""
+        self.ledger.append(Entry(self.now(), change, server.uuid, "", what, False, State.GOOD, by))
+
     def _note(self, change: Change, server: Server, backup: Backup, by: str, *, truncate: bool | None = None) -> None:
         entry = Entry(
             self.now(), change, server.uuid, backup.uuid, backup.name, backup.locked, backup.state, by, truncate
         )
         self.ledger.append(entry)
+
+
+def _packed(server: Server) -> Packed | None:
+    """Return a backup of the server's very files; None where nobody looks at these."""
+    return None if server.folder is None else Packed(server.files.pack())

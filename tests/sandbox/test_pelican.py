@@ -2,10 +2,13 @@
 
 import asyncio
 import hashlib
+import os
+import tarfile
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import takewhile
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +17,7 @@ from daemon.sandbox.database import OneFile
 from daemon.sandbox.faults import database_locked
 from daemon.sandbox.limits import Window
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Kind, NodeState, Server, State, Storage, User, pelican
+from daemon.sandbox.records import Change, Kind, NodeState, Pulls, Server, State, Storage, User, pelican
 from daemon.sandbox.scenes import demo, one_server
 from daemon.sandbox.world import World
 from tests import captures
@@ -53,7 +56,7 @@ SERVERS = (
 KEY = "pacc_EXAMPLE"
 """Whoever asked, the captures call his key so."""
 ASKED_BY = {
-    **dict.fromkeys(("002", "007", "028", "049", "051", "052", "054", "110", "205"), BOB),
+    **dict.fromkeys(("002", "007", "028", "049", "051", "052", "054", "110", "205", "214", "219", "221"), BOB),
     **dict.fromkeys(("008", "093"), ROOT),
     "029": CAROL,
 }
@@ -119,6 +122,35 @@ def deleted_meanwhile(world: World, capture: Capture) -> None:
     world.remove(target, next(iter(target.backups.values())), by="alice")
 
 
+def pulled(count: int) -> Given:
+    """So many files were pulled of late."""
+
+    def given(world: World, capture: Capture) -> None:
+        length = float(world.settings.pull_seconds)
+        world.pull_windows[of_path(world, capture).uuid] = Window(length, length, count)
+
+    return given
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a captured server has its files."""
+    monkeypatch.setattr(f"{__name__}.FOLDER", tmp_path)
+
+
+def with_files(world: World, capture: Capture) -> None:
+    """A world, and an archive in the same folder."""
+    (FOLDER / "world").mkdir()
+    with tarfile.open(FOLDER / "restore.tar.gz", "w:gz"):
+        pass
+    os.truncate(FOLDER / "restore.tar.gz", 65536)
+    for path in FOLDER.iterdir():
+        os.utime(path, (WRITTEN.timestamp(),) * 2)
+    of_path(world, capture).folder = FOLDER
+
+
+FOLDER = Path()
+WRITTEN = datetime(2026, 11, 28, 19, tzinfo=UTC)
 PENDING, FAILED = backup("pending", State.PENDING, locked=True), backup("failed", State.FAILED)
 STUCK = "auto-twohundred-20261128T162712Z-44480030"
 UP, DOWN = backup("g2"), node(state=NodeState.DOWN)
@@ -173,6 +205,9 @@ GIVEN: dict[str, Given] = {
     "129": backup(STUCK, locked=True),
     **dict.fromkeys(("201", "203"), backup()),
     **dict.fromkeys(("202", "204", "206"), logged),
+    **dict.fromkeys(("210", "211", "216", "217"), with_files),
+    "212": both(pulled(1), node(pulls=Pulls.REFUSED)),
+    "215": pulled(5),
 }
 
 
