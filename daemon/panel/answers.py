@@ -31,7 +31,7 @@ class ApiCall:
 
     An `urgent` call goes before those that wait for the API limit. One that could not leave before `not_after` (of the
     monotonic clock) is not sent: the decision behind it is too old by then. `on_send` is awaited right before each time
-    it is sent, after all waiting for its turn.
+    it is sent, after all waiting for its turn. `patience` is how many seconds the panel may be silent; None: as usual.
     """
 
     method: str
@@ -42,6 +42,7 @@ class ApiCall:
     urgent: bool = False
     not_after: float = float("inf")
     on_send: Callable[[], Awaitable[None]] | None = None
+    patience: float | None = None
 
     @property
     def reads(self) -> bool:
@@ -50,13 +51,15 @@ class ApiCall:
 
     @property
     def asks_the_node(self) -> bool:
-        """Whether the panel asks the server's node before it answers: for a create, a restore, a deletion."""
-        return not self.reads and not self.path.endswith("/lock")
+        """Whether the panel asks the server's node before it answers: for a create, a restore, a deletion, files."""
+        if self.reads:
+            return self.path.endswith(("/files/list", "/resources"))
+        return not self.path.endswith("/lock")
 
     @property
     def seconds(self) -> float:
         """How long the panel may be silent."""
-        return READ_SECONDS if self.reads else WRITE_SECONDS
+        return self.patience or (READ_SECONDS if self.reads else WRITE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

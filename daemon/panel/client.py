@@ -50,6 +50,7 @@ from daemon.panel.reconcile import (
 from daemon.panel.rights import Rights
 from daemon.panel.server_cache import ServerCache
 from daemon.panel.server_calls import ServerCalls
+from daemon.panel.server_files import ServerFiles
 from daemon.panel.throttle import CreationThrottle
 from daemon.panel.transport import Transport
 from daemon.panel.wire import read_activities, read_link, read_server
@@ -64,7 +65,7 @@ class PanelClient:
     """A client with one key for one panel. All tasks that use the key share it, since they share its API limit.
 
     `all_servers` asks for every server of the panel instead of those of the key's user, which only an administrator's
-    key may see.
+    key may see. `files` has the calls for a server's files and its process.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class PanelClient:
         )
         self._endpoints = Endpoints(name, all_servers=all_servers)
         self._calls = ServerCalls(self._transport, self._look)
+        self.files = ServerFiles(self._endpoints, self._calls)
         listing = server_pages(self._endpoints.servers(urgent=True), self._transport.once, self._now)
         self._server_cache = ServerCache(clock, listing, self.server)
         self._rights = Rights(clock, self.server)

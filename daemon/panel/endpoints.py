@@ -12,6 +12,8 @@ from daemon.panel.errors import NotFoundError
 from daemon.panel.wire import is_id
 
 ACTIVITIES_PER_PAGE = "50"
+UNPACK_SECONDS = 930.0
+"""The panel itself waits a quarter of an hour for a node that unpacks."""
 
 
 class Endpoints:
@@ -72,6 +74,42 @@ class Endpoints:
     def delete(self, server_id: str, uuid: str) -> ApiCall:
         """Return the call that deletes a backup."""
         return self._call("DELETE", f"deleting backup {uuid} of server {server_id}", server_id, "backups", uuid)
+
+    def files(self, server_id: str, folder: str) -> ApiCall:
+        """Return the call that lists a folder of a server."""
+        call = self._call("GET", f"listing {folder} of server {server_id}", server_id, "files", "list")
+        return replace(call, query={"directory": folder})
+
+    def pull(self, server_id: str, link: str, folder: str, name: str) -> ApiCall:
+        """Return the call that lets the node fetch a file."""
+        body = {"url": link, "directory": folder, "filename": name, "foreground": False}
+        return self._call("POST", f"having server {server_id} fetch {name}", server_id, "files", "pull", body=body)
+
+    def decompress(self, server_id: str, folder: str, name: str) -> ApiCall:
+        """Return the call that unpacks an archive into its folder."""
+        body = {"root": folder, "file": name}
+        call = self._call(
+            "POST", f"unpacking {name} on server {server_id}", server_id, "files", "decompress", body=body
+        )
+        return replace(call, patience=UNPACK_SECONDS)
+
+    def delete_files(self, server_id: str, folder: str, names: Sequence[str]) -> ApiCall:
+        """Return the call that deletes files and folders from a folder."""
+        action, body = f"deleting files of server {server_id}", {"root": folder, "files": list(names)}
+        return self._call("POST", action, server_id, "files", "delete", body=body)
+
+    def upload(self, server_id: str) -> ApiCall:
+        """Return the call that asks where the node takes an upload."""
+        return self._call("GET", f"asking for an upload to server {server_id}", server_id, "files", "upload")
+
+    def power(self, server_id: str, signal: str) -> ApiCall:
+        """Return the call that gives a server's process a signal."""
+        action, body = f"asking server {server_id} to {signal}", {"signal": signal}
+        return self._call("POST", action, server_id, "power", body=body)
+
+    def resources(self, server_id: str) -> ApiCall:
+        """Return the call that tells whether a server's process runs."""
+        return self._call("GET", f"looking whether server {server_id} runs", server_id, "resources")
 
     def _call(self, method: str, action: str, *path: str, body: Mapping[str, object] | None = None) -> ApiCall:
         """Return the call for a path below `/servers/`, whose first part is the server's id."""

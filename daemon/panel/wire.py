@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from daemon.core.files import FileEntry, Power
 from daemon.core.model import Backup, Server
 from daemon.core.restores import Activity
 from daemon.core.units import read_rfc3339
@@ -192,6 +193,32 @@ def read_link(document: object) -> str:
     if not isinstance(url, str) or not url.lower().startswith(("https://", "http://")):
         raise UnreadableError("it holds no download link")
     return url
+
+
+def read_files(document: object) -> tuple[FileEntry, ...]:
+    """Given the list of a folder, return its files and folders; raises UnreadableError if one of them is none."""
+    rows, _ = read_rows(document)
+    return tuple(map(_read_file, rows))
+
+
+def _read_file(row: object) -> FileEntry:
+    attributes = row.get("attributes") if isinstance(row, dict) and row.get("object") == "file_object" else None
+    fields = _Row(attributes if isinstance(attributes, dict) else {})
+    entry = FileEntry(
+        name=fields.take("name", str, ""), size=fields.take("size", int, 0), is_file=fields.take("is_file", bool, False)
+    )
+    if fields.faults or not entry.name:
+        raise UnreadableError("; ".join(fields.faults) or "a file has no name")
+    return entry
+
+
+def read_power(document: object) -> Power:
+    """Given the answer about a server's resources, return whether it runs; raises UnreadableError if it is none."""
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    state = attributes.get("current_state") if isinstance(attributes, dict) else None
+    if not isinstance(state, str):
+        raise UnreadableError("it does not say whether the server runs")
+    return Power(state) if state in set(Power) else Power.UNKNOWN
 
 
 def read_activities(document: object) -> tuple[Activity, ...]:

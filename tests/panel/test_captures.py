@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from daemon.core.files import FileEntry, Power
 from daemon.core.model import Backup, Completeness, Listing, Obstacle, Server
 from daemon.panel import errors
 from daemon.panel.client import PanelClient
@@ -55,7 +57,7 @@ def expected(capture: Capture) -> type[errors.PanelError]:
     return BY_CODE.get(code[1] if code else "", BY_STATUS.get(capture.status, errors.PanelError))
 
 
-async def replay(panel: PanelClient, capture: Capture) -> object:  # noqa: PLR0911 — one return a call
+async def replay(panel: PanelClient, capture: Capture) -> object:  # noqa: PLR0911, C901, PLR0912 — one return a call
     """Make the call that the capture is of."""
     if capture.path == "/api/client":
         return await panel.servers()
@@ -76,6 +78,24 @@ async def replay(panel: PanelClient, capture: Capture) -> object:  # noqa: PLR09
             return await panel.create(server, name="x")
         case "POST", ["backups", uuid, "restore"]:
             await panel.restore(server, uuid, truncate=False)
+            return None
+        case "GET", ["files", "list"]:
+            return await panel.files.list(server)
+        case "GET", ["files", "upload"]:
+            return await panel.files.upload_link(server)
+        case "GET", ["resources"]:
+            return await panel.files.power(server)
+        case "POST", ["files", "pull"]:
+            await panel.files.pull(server, SecretStr("https://backups.example.com/x"), "/", "x")
+            return None
+        case "POST", ["files", "decompress"]:
+            await panel.files.decompress(server, "/", "restore.tar.gz")
+            return None
+        case "POST", ["files", "delete"]:
+            await panel.files.delete(server, "/", ["restore.tar.gz"])
+            return None
+        case "POST", ["power"]:
+            await panel.files.signal(server, "stop")
             return None
         case "DELETE", ["backups", uuid]:
             return await panel.delete(server, uuid)
@@ -104,6 +124,10 @@ async def test_each_captured_success_is_understood(capture: Capture) -> None:
         value = await replay(panel, capture)
     if capture.status == 204:
         assert value in (True, None)
+    elif capture.path.endswith("/files/list"):
+        assert value == (FileEntry("restore.tar.gz", 65536, True), FileEntry("world", 4096, False))
+    elif capture.path.endswith("/resources"):
+        assert value is Power.RUNNING
     elif isinstance(value, tuple):
         entries = [row["attributes"] for row in capture.json["data"]]
         assert [(entry.id, entry.event) for entry in value] == [(entry["id"], entry["event"]) for entry in entries]
@@ -113,7 +137,7 @@ async def test_each_captured_success_is_understood(capture: Capture) -> None:
         assert [backup.uuid for backup in value.backups] == uuids
         assert not any(backup.unreadable for backup in value.backups)
         assert value.total == capture.json["meta"]["pagination"]["total"]
-    elif capture.path.endswith("/download"):
+    elif capture.path.endswith(("/download", "/upload")):
         assert "JWT.EXAMPLE.TOKEN" not in repr(value)
     else:
         assert isinstance(value, Backup | Server)

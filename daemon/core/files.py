@@ -1,0 +1,78 @@
+"""The files of a server as its panel lists them, and what an archive should leave there. Pure.
+
+What must hold: what was not looked at is not said to be right. An index is bounded, so that an archive of millions of
+files takes no more memory than one of thousands; what is beyond is counted, and told as not looked at.
+"""
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+MOST_REMEMBERED = 50_000
+"""Files of an archive that are remembered by name."""
+
+MOST_FOLDERS = 200
+"""Folders of a server that are listed: each takes a request, and a panel allows some hundred a minute."""
+
+
+class Power(StrEnum):
+    """Whether a server's process runs, in the panel's words; UNKNOWN for a word that is not known."""
+
+    OFFLINE = "offline"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file or folder of a server. `size` is in bytes, and means nothing for a folder."""
+
+    name: str
+    size: int
+    is_file: bool
+
+
+@dataclass(slots=True)
+class ArchiveIndex:
+    """The regular files of an archive: of each folder ("" is the outermost) the names and sizes. `count` counts all."""
+
+    folders: dict[str, dict[str, int]] = field(default_factory=dict)
+    count: int = 0
+    remembered: int = 0
+
+    def add(self, path: str, size: int) -> None:
+        """Take note of a file; a later one of the same name takes its place, as it does where it is unpacked."""
+        self.count += 1
+        if self.remembered >= MOST_REMEMBERED:
+            return
+        folder, _, name = posixpath.normpath(path).rpartition("/")
+        files = self.folders.setdefault(folder, {})
+        if name in files:
+            self.count -= 1
+        else:
+            self.remembered += 1
+        files[name] = size
+
+    def to_look_at(self) -> list[str]:
+        """Return the folders to list, the outer ones first."""
+        return sorted(self.folders, key=lambda folder: (folder.count("/") + bool(folder), folder))[:MOST_FOLDERS]
+
+    def looked_at(self, folders: Iterable[str]) -> int:
+        """Return how many of the files lie in these folders."""
+        return sum(len(self.folders[folder]) for folder in folders)
+
+    def differences(self, seen: Mapping[str, Iterable[FileEntry]]) -> list[str]:
+        """Given what is in some of the folders, return what is missing or of another size, in words."""
+        wrong = []
+        for folder, entries in seen.items():
+            there = {entry.name: entry.size for entry in entries if entry.is_file}
+            for name, size in self.folders[folder].items():
+                path = f"{folder}/{name}".lstrip("/")
+                if name not in there:
+                    wrong.append(f"{path} is missing")
+                elif there[name] != size:
+                    wrong.append(f"{path} has {there[name]} bytes instead of {size}")
+        return wrong
