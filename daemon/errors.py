@@ -97,6 +97,13 @@ class ProblemCode(StrEnum):
     RESTORE_UNKNOWN = "restore-unknown"
     RESTORE_FAILED = "restore-failed"
     OUTCOME_NOT_TOLD = "outcome-not-told"
+    NOT_EMPTY = "not-empty"
+    RUNNING = "running"
+    NOT_A_DRILL = "not-a-drill"
+    WAY_CLOSED = "way-closed"
+    FILES_DIFFER = "files-differ"
+    NOT_LOOKED_AT = "not-looked-at"
+    HALF_RESTORED = "half-restored"
     # A file that is downloaded or verified.
     TRANSFER = "transfer"
     NOT_GOOD = "not-good"

@@ -5,8 +5,9 @@ it, and `calendar` knows the starts. `states` says whether a backup is good, fai
 is too small, `shrunk` what stays if it is, and `look` applies all of these to a listing. `keep` holds the retention
 rules and `rules` what each of them keeps; `retention` judges, and `plan` orders the deletions behind its `brake`.
 `adoption`, `choose` and `waiting` decide smaller questions of a rotation or a command, `restores` how a restore ended,
-`alerting` which alerts to send, `proof` how far a backup is known to be restorable, `backoff` how long to wait before
-something is tried again; `addresses` tells which addresses are unencrypted.
+`files` whether a server has the files of an archive, `alerting` which alerts to send, `proof` how far a backup is known
+to be restorable, `backoff` how long to wait before something is tried again; `addresses` tells which addresses are
+unencrypted.
 
 Of copies, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `copies_wanted` says what to copy,
 `copies_queue` which server comes next, `copies_state` whether one is missing, and `copies_prune` what a store lets go;
@@ -34,6 +35,7 @@ __all__ = [
     "copies_wanted",
     "cron_words",
     "discover",
+    "files",
     "ignored",
     "keep",
     "model",

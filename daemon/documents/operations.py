@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from daemon.core.model import Backup, State
 from daemon.documents.commands import About, Document, moment
+from daemon.operations.onto import Brought
 from daemon.operations.restore import Restored
 from daemon.operations.result import OperationResult
 from daemon.rotation.outcome import Problem
@@ -47,6 +48,21 @@ def restored(about: About, ended: Restored, *, truncate: bool) -> Document:
         "safety_backup": _known(ended.safety),
         "ended": ended.ended,
         "activity_log": ended.log_says,
+    }
+
+
+def brought(about: About, source: str, ended: Brought, *, truncate: bool, into: str) -> Document:
+    """Return the document of a restore onto another server, or from a copy; `source` is whose backup it is."""
+    compared = ended.compared
+    return {
+        **one_written(about, ended.outcome),
+        "source": source,
+        "truncate": truncate,
+        "into": into,
+        "safety_backup": _known(ended.safety),
+        "way": ended.way,
+        "files": compared.right if compared else None,
+        "files_unseen": compared.unseen if compared else None,
     }
 
 

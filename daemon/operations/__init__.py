@@ -2,20 +2,23 @@
 
 An operation calls back with its progress and returns values. Each goes through `operation`: the view of the server, its
 lock, and the configuration. `result` is how it ended, `pick` finds which backups are meant. `create`, `locks`,
-`accept`, `restore` and `delete` work on single backups, `rotations` runs or previews many servers, and `check` tells
-whether the configuration can work.
+`accept`, `restore` and `delete` work on single backups, `onto` brings one of the `archives` onto any server by one of
+the `ways`, `rotations` runs or previews many servers, and `check` tells whether the configuration can work.
 """
 
 __all__ = [
     "accept",
+    "archives",
     "check",
     "create",
     "delete",
     "findings",
     "locks",
+    "onto",
     "operation",
     "pick",
     "restore",
     "result",
     "rotations",
+    "ways",
 ]

@@ -17,10 +17,10 @@ from daemon.core.model import Backup, Server, State, Verdict
 from daemon.core.restores import RestoreEnd
 from daemon.core.units import format_duration
 from daemon.errors import BackupdError, ProblemCode
-from daemon.operations.create import CreateOptions, ask, finish
 from daemon.operations.operation import Operation
 from daemon.operations.restore_log import RestoreLog
 from daemon.operations.result import OperationResult, ended_by, refused
+from daemon.operations.safety import SafetyBackup, make_safe
 from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PermissionLackingError
 from daemon.rotation.outcome import LOOK_INTO_IT, Problem, Result
 from daemon.rotation.preview import Preview
@@ -107,12 +107,19 @@ async def restore(operation: Operation, backup: Backup, options: RestoreOptions)
             if hindered is not None:
                 return replace(done, outcome=hindered)
             if options.safety:
-                done = await _make_safe(operation, seen, done)
+                done = _with(done, await make_safe(operation, seen))
             if done.outcome.result is Result.DONE:
                 return _tell_of_safety(await _restore(operation, done, seen.server, backup, options))
             return done
     except (BackupdError, Halt) as error:
         return _tell_of_safety(replace(done, outcome=ended_by(error, backup)))
+
+
+def _with(done: Restored, safety: SafetyBackup) -> Restored:
+    """Return the result with the safety backup; nothing is restored where there is none."""
+    outcome = done.outcome if safety.refusal is None else replace(done.outcome, result=Result.REFUSED)
+    problems = safety.made.problems if safety.refusal is None else (safety.refusal,)
+    return replace(done, safety=safety.made, outcome=replace(outcome, problems=(*outcome.problems, *problems)))
 
 
 def _tell_of_safety(done: Restored) -> Restored:
@@ -154,34 +161,6 @@ async def _not_whole(operation: Operation, backup: Backup, read: ReadWhole) -> O
 
 
 _UNPROVEN = "with --unproven it is not read first"
-
-
-# The safety backup ---------------------------------------------------------------------------------------------------
-
-
-async def _make_safe(operation: Operation, seen: Preview, done: Restored) -> Restored:
-    """Back up the current files without an ignore list; nothing is restored unless that is good and locked."""
-    options = CreateOptions(prefix="before restore", ignored=(), locked=True, wait=True)
-    try:
-        made = await finish(operation, options, seen, await ask(operation, options, seen))
-    except (BackupdError, Halt) as error:
-        made = ended_by(error)
-    done = replace(done, safety=made)
-    if made.result is Result.DONE:  # so it is good, and seen to be locked
-        return replace(done, outcome=replace(done.outcome, problems=made.problems))
-    why = made.problems[-1]
-    text = f"nothing was restored, since there is no safety backup: {why.text}"
-    return replace(done, outcome=replace(done.outcome, result=Result.REFUSED).with_problem(why.code, text, _way(made)))
-
-
-def _way(made: OperationResult) -> str:
-    """Return a hint on what the operator can do about a safety backup that is not as it should be."""
-    if made.backup is not None and made.backup.successful:
-        return (
-            f"look at {made.backup.name}, which stays: if it holds what it should, restore with --no-safety-backup; "
-            "a world that is small now makes a small backup"
-        )
-    return f"{made.problems[-1].hint}; or restore with --no-safety-backup, and lose what is there now".lstrip("; ")
 
 
 # The restore ---------------------------------------------------------------------------------------------------------

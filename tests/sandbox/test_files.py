@@ -145,7 +145,7 @@ async def test_what_is_no_archive_is_not_unpacked(world: World, only: Server) ->
 
 async def test_an_unpacking_may_outlive_the_panels_patience(world: World, only: Server, clock: FakeClock) -> None:
     """The panel gives up after a quarter of an hour, and the node goes on."""
-    only.files.write("a.tar.gz", world.add_backup(only, "a").archive.data)  # type: ignore[union-attr]
+    only.files.write("a.tar.gz", b"".join(world.add_backup(only, "a").archive.pieces()))
     only.files.delete("", ["world"])
     only.node.unpack_seconds = 1000
     async with over_http(world) as caller:

@@ -7,6 +7,7 @@ import typer
 
 from daemon.cli.backups.choices import Only, Sort
 from daemon.cli.options import Backup, Depth, HowDeep, Json, Server, settings
+from daemon.errors import UsageError
 
 Backups = Annotated[
     list[str] | None,
@@ -17,6 +18,11 @@ ManyBackups = Annotated[
     list[str],
     typer.Argument(metavar="BACKUP...", help="Each a uuid, a unique prefix of one, an exact name, or latest."),
 ]
+Into = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="With --onto: unpack into this new folder, and leave all other files."),
+]
+Stop = Annotated[bool, typer.Option("--stop", help="With --onto: stop the server first.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 backups_app = typer.Typer(help="Manage one server's backups by hand.", rich_markup_mode=None)
@@ -140,12 +146,17 @@ def restore(
     backup: Backup,
     truncate: Annotated[bool, typer.Option("--truncate", help="First delete all files of the server.")] = False,
     unproven: Annotated[
-        bool, typer.Option("--unproven", help="With --truncate: do not read the whole backup first.")
+        bool, typer.Option("--unproven", help="With --truncate or --onto: do not read the whole backup first.")
     ] = False,
     no_safety_backup: Annotated[
         bool, typer.Option("--no-safety-backup", help="Do not back up the current files first.")
     ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the restore has ended.")] = False,
+    onto: Annotated[
+        str | None, typer.Option(metavar="SERVER", help="Bring it onto this server instead, by the panel's file API.")
+    ] = None,
+    into: Into = None,
+    stop: Stop = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
@@ -153,6 +164,21 @@ def restore(
     from daemon.cli.backups.writes import restore_backup
     from daemon.operations.restore import RestoreOptions
 
+    if onto is not None:
+        from daemon.cli.backups.onto import OntoArguments, restore_onto
+
+        arguments = OntoArguments(
+            truncate=truncate,
+            into=into,
+            stop=stop,
+            safety=not no_safety_backup,
+            unproven=unproven,
+            yes=yes,
+            as_json=json,
+        )
+        return restore_onto(settings(context), server, backup, onto, arguments)
+    if stop or into is not None:
+        raise UsageError("--stop and --into go with --onto")
     options = RestoreOptions(truncate=truncate, safety=not no_safety_backup, wait=not no_wait)
     prove = truncate and not unproven
     return restore_backup(settings(context), server, backup, options, prove=prove, yes=yes, as_json=json)

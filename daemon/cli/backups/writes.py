@@ -151,8 +151,8 @@ def restore_backup(
 
 def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions, *, prove: bool) -> Iterator[str]:
     """Return the question's facts: what will happen to which server."""
-    yield _where(seen)
-    yield f"the backup: {_line(seen, verdict)}"
+    yield where(seen)
+    yield f"the backup: {line(seen, verdict)}"
     if options.truncate:
         yield "ALL files of the server are deleted, then those of the backup are put in their place"
         if prove:
@@ -167,13 +167,15 @@ def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions, *, prov
         yield "NO backup is made of what is there now: what is overwritten or deleted is lost"
 
 
-def _where(seen: Preview) -> str:
+def where(seen: Preview) -> str:
+    """Return which server it is, for people."""
     server = seen.server
     known = f'{seen.config.name} is "{one_line(server.name)}" ({server.identifier})'
     return f"{known} on {server.node}, panel {seen.config.panel.name}"
 
 
-def _line(seen: Preview, verdict: Verdict) -> str:
+def line(seen: Preview, verdict: Verdict) -> str:
+    """Return which backup it is, for people."""
     backup = verdict.backup
     when = created(backup, seen.config.policy.zone)
     return f"{one_line(backup.name)}, made {when}, {size(backup)}, {verdict.state}, {whose(verdict)}"
@@ -227,7 +229,7 @@ async def _delete_named(operation: Operation, wanted: Sequence[str], *, yes: boo
     if not free:
         return outcomes
     lost = loss(seen.plan.verdicts, free)
-    facts = [_where(seen), *(f"  {_line(seen, verdict)}" for verdict in free)]
+    facts = [where(seen), *(f"  {line(seen, verdict)}" for verdict in free)]
     facts += [f"WARNING: {lost[1]}"] if lost else []
     facts += [f"not deleted: {one.problems[0].text}" for one in outcomes if one.problems]
     confirm(facts, _how_many(free), yes=yes)
@@ -244,7 +246,7 @@ async def _delete_beyond(operation: Operation, *, yes: bool) -> Sequence[Operati
         return [
             OperationResult(None, Result.DONE, problems=(Problem(ProblemCode.NOTHING, "nothing is beyond retention"),))
         ]
-    facts = [_where(seen), *(f"  {_line(seen, verdict)}: {because(verdict)}" for verdict in going)]
+    facts = [where(seen), *(f"  {line(seen, verdict)}: {because(verdict)}" for verdict in going)]
     confirm(facts, _how_many(going), yes=yes)
     shown = {verdict.backup.uuid for verdict in going}
     return await delete_beyond_retention(operation, shown)

@@ -1,0 +1,138 @@
+"""What is brought onto a server: a backup from its node, read whole before anything of the server is touched.
+
+What must hold: `read` says that an archive is whole only where every byte of it came, with the panel's checksum, and
+its files were looked into; the index that it returns is of these very bytes.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from daemon.copies.source import node_source
+from daemon.core.files import ArchiveIndex
+from daemon.core.model import Backup
+from daemon.core.units import format_size
+from daemon.operations.operation import Operation
+from daemon.proof.sane import SanityCheck
+from daemon.transfer.download import download
+from daemon.transfer.expected import Expected
+from daemon.transfer.receive import ProgressListener, Source
+from daemon.transfer.tar import Member
+from daemon.transfer.threads import in_thread
+from daemon.transfer.verify import Complaint, Sanity, verify
+
+Watching = Callable[[str, int], AbstractContextManager[ProgressListener]]
+"""Given a name and a size in bytes, return who hears of the progress while the block lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """What an archive was found to be: what is wrong with it, and the files that it holds."""
+
+    problems: tuple[Complaint, ...]
+    index: ArchiveIndex
+
+
+class Archive(Protocol):
+    """An archive that can be brought onto a server."""
+
+    @property
+    def backup(self) -> Backup:
+        """The backup that it is of; its size is the archive's."""
+        ...
+
+    async def read(self) -> ReadResult:
+        """Read it to its end; raises BackupdError where it cannot be had."""
+        ...
+
+    async def link(self) -> SecretStr | None:
+        """Return a signed link by which a node can fetch it; None where there is none. Raises BackupdError."""
+        ...
+
+    async def fetch(self, path: Path) -> None:
+        """Fetch it into a new file, checked; raises BackupdError."""
+        ...
+
+
+class IndexingCheck:
+    """Takes note of each file of an archive, and looks into those that a game needs."""
+
+    def __init__(self) -> None:
+        self.index = ArchiveIndex()
+        self._check = SanityCheck()
+
+    def open(self, name: str, size: int) -> Member | None:
+        """Take note of a file, and return who reads it."""
+        self.index.add(name, size)
+        return self._check.open(name, size)
+
+    def sanity(self) -> Sanity:
+        """Return what was found."""
+        return self._check.sanity()
+
+
+class Indexing:
+    """Makes a new check each time that an archive is read from its beginning; `index` is the latest one's."""
+
+    def __init__(self) -> None:
+        self._latest = IndexingCheck()
+
+    def __call__(self) -> IndexingCheck:
+        """Begin again."""
+        self._latest = IndexingCheck()
+        return self._latest
+
+    @property
+    def index(self) -> ArchiveIndex:
+        """The files of what was read last."""
+        return self._latest.index
+
+
+class BackupArchive:
+    """A backup of the operation's server, from its node or the panel's object store."""
+
+    def __init__(self, operation: Operation, backup: Backup, watching: Watching) -> None:
+        self._operation = operation
+        self._backup = backup
+        self._watching = watching
+
+    @property
+    def backup(self) -> Backup:
+        """The backup."""
+        return self._backup
+
+    async def read(self) -> ReadResult:
+        """Read its file to the end."""
+        expected, inspect = Expected.of(self._backup), Indexing()
+        with self._watching(self._backup.name, expected.size) as listener:
+            listener.said(f"reading {format_size(expected.size)}")
+            source = self._source(listener)
+            found = await in_thread(lambda: verify(source, expected, inspect))
+        return ReadResult(found.problems, inspect.index)
+
+    async def link(self) -> SecretStr | None:
+        """Ask the panel for a link."""
+        return await self._operation.client.download_link(self._operation.config.id, self._backup.uuid)
+
+    async def fetch(self, path: Path) -> None:
+        """Download it."""
+        expected = Expected.of(self._backup)
+        with self._watching(self._backup.name, expected.size) as listener:
+            listener.said(f"fetching {format_size(expected.size)}")
+            source = self._source(listener)
+            await in_thread(lambda: download(source, expected, path))
+
+    def _source(self, listener: ProgressListener) -> Source:
+        config = self._operation.config
+        return node_source(
+            self._operation.client,
+            config.id,
+            self._backup,
+            clock=self._operation.clock,
+            listener=listener,
+            clear=config.panel.clear_links,
+        )

@@ -1,0 +1,226 @@
+"""Bring an archive onto a server by the client API alone, whatever server it was made of.
+
+What must hold: nothing of the server is touched before the archive was read whole and is right, unless that was waived
+(invariant 19); nothing is written into a folder that holds files, unless these were to be deleted; what is there is
+safe, in a locked backup, before any of it is deleted; the server's process does not run meanwhile. In the end the
+server's files are compared with the archive's. Whatever ends it in the middle is told with how to go on.
+"""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from daemon.core.files import ArchiveIndex
+from daemon.core.model import State
+from daemon.errors import BackupdError, ProblemCode
+from daemon.operations.archives import Archive
+from daemon.operations.operation import Operation
+from daemon.operations.result import OperationResult, ended_by
+from daemon.operations.safety import make_safe
+from daemon.operations.target import Compared, RestoreError, TargetFiles
+from daemon.operations.ways import Way, WayClosedError, WayName
+from daemon.panel.errors import PermissionLackingError
+from daemon.rotation.outcome import Problem, Result
+from daemon.rotation.preview import Preview
+from daemon.rotation.run import Halt
+
+DRILL_MARK = "#drill"
+SHOWN = 3
+"""Names of files that are shown; the others are not."""
+
+_NEEDED = frozenset({"file.read", "file.create", "file.delete"})
+_UNPROVEN = "with --unproven it is not read first"
+
+
+@dataclass(frozen=True, slots=True)
+class OntoOptions:
+    """How to bring it. `truncate` deletes the server's files first; `into` is the folder to unpack in ("/": its own).
+
+    `stop` stops the server's process; `safety` makes a backup of what is there before anything is deleted; `read` reads
+    the archive first. `spare_only` refuses a server whose description does not carry the mark of drills.
+    """
+
+    ways: Sequence[Way]
+    truncate: bool = False
+    into: str = "/"
+    stop: bool = False
+    safety: bool = True
+    read: bool = True
+    spare_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """How it ended. `safety` is the result of the safety backup, None if none was made; `way` is how the archive came;
+    `compared` says how many of its files are there, None if that was not looked at.
+    """
+
+    outcome: OperationResult
+    safety: OperationResult | None = None
+    way: WayName | None = None
+    compared: Compared | None = None
+
+
+@dataclass(slots=True)
+class _Restore:
+    """One restore under way."""
+
+    operation: Operation
+    archive: Archive
+    options: OntoOptions
+    target: TargetFiles = field(init=False)
+    done: Brought = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.target = TargetFiles(self.operation, self.options.into)
+        self.done = Brought(OperationResult(self.archive.backup, Result.DONE, State.GOOD))
+
+    async def run(self) -> None:
+        """Do all of it; raises BackupdError, and Halt where it is refused."""
+        await self._check(await self.operation.look())
+        index = await self._read() if self.options.read else None
+        seen = await self.operation.look()  # what was seen before is old by now
+        await self._check(seen)
+        holds_files = bool(await TargetFiles(self.operation).others())
+        if self.options.stop and await self.target.runs():
+            self._changed("was asked to stop; start it in the panel")
+            await self.target.stop()
+        if self.options.safety and holds_files:
+            await self._make_safe(seen)
+        await self._empty(seen)
+        await self._bring(index)
+        await self._compare(index)
+        self.operation.going_on = ""
+
+    async def _check(self, seen: Preview) -> None:
+        """Refuse what is known to prevent the restore, before anything is asked for."""
+        name, held = self.operation.config.name, seen.server.permissions
+        lacking = [] if held is None or "*" in held else sorted(_NEEDED - held)
+        if lacking:
+            raise PermissionLackingError(f"the key's user lacks {', '.join(lacking)} on server {seen.server.name}")
+        if self.options.spare_only and DRILL_MARK not in seen.server.description:
+            text = f"the description of {name} does not carry {DRILL_MARK}, so nothing on it is touched"
+            raise _refusal(ProblemCode.NOT_A_DRILL, text, f"write {DRILL_MARK} into it in the panel")
+        others = [] if self.options.truncate else await self.target.others()
+        if others:
+            where = name if self.options.into == "/" else f"{self.options.into} of {name}"
+            text = f"{where} is not empty: {', '.join(others[:SHOWN])}{' …' if len(others) > SHOWN else ''}"
+            hint = "--truncate deletes everything on the server first; --into FOLDER leaves it, and takes a new folder"
+            raise _refusal(ProblemCode.NOT_EMPTY, text, hint)
+        if self.options.stop or self.options.into != "/":
+            return
+        if await self.target.runs():
+            text = f"{name} runs, and would write over what is restored"
+            raise _refusal(ProblemCode.RUNNING, text, "stop it in the panel, or let --stop do so")
+
+    async def _read(self) -> ArchiveIndex:
+        """Read the archive whole, and refuse one that is not right."""
+        backup, name = self.archive.backup, self.operation.config.name
+        self.operation.tell(f"reading {backup.name} to its end, before anything is done to {name}")
+        try:
+            found = await self.archive.read()
+        except BackupdError as error:
+            text = f"nothing was restored, since {backup.name} could not be read to its end: {error.text}"
+            raise _refusal(error.code, text, f"{error.hint}; {_UNPROVEN}".lstrip("; ")) from error
+        if found.problems:
+            problem = found.problems[0]
+            text = f"nothing was restored, since {backup.name} is damaged: {problem.text}"
+            raise _refusal(problem.code, text, f"restore another backup, or {_UNPROVEN}")
+        return found.index
+
+    async def _make_safe(self, seen: Preview) -> None:
+        safety = await make_safe(self.operation, seen)
+        self.done = replace(self.done, safety=safety.made)
+        if safety.refusal is not None:
+            raise Halt(Result.REFUSED, safety.refusal)
+        outcome = self.done.outcome
+        self.done = replace(self.done, outcome=replace(outcome, problems=(*outcome.problems, *safety.made.problems)))
+
+    async def _empty(self, seen: Preview) -> None:
+        """Delete everything, if that was asked for, on the very server that was looked at; and what is left of ours."""
+        if not self.options.truncate:
+            await self.target.delete(await self.target.leftovers())
+            return
+        still = await self.operation.client.server(self.operation.config.id)
+        if still.uuid != seen.server.uuid or (self.options.spare_only and DRILL_MARK not in still.description):
+            raise RestoreError(f"{self.operation.config.name} is not the server any more that was looked at")
+        self.operation.tell(f"deleting all files of {self.operation.config.name}")
+        self._changed("is emptied; the same command goes on")
+        await self.target.empty()
+
+    async def _bring(self, index: ArchiveIndex | None) -> None:
+        """Have the archive come by the first way that is open, and unpack it."""
+        closed: list[str] = []
+        for way in self.options.ways:
+            try:
+                await self._by(way, index)
+            except WayClosedError as error:
+                closed.append(f"{way.name}: {error.text}")
+                self.operation.tell(f"not by {closed[-1]}")
+            else:
+                self.done = replace(self.done, way=way.name)
+                return
+        text = "the archive could not come onto the server's node; " + "; ".join(closed)
+        raise WayClosedError(text, hint="--via chooses the way; docs/by-hand.md says what each needs")
+
+    async def _by(self, way: Way, index: ArchiveIndex | None) -> None:
+        self.operation.tell(f"bringing {self.archive.backup.name} by {way.name}")
+        async with aclosing(way.pieces(self.archive, self.target)) as pieces:
+            async for name in pieces:
+                self._changed("has half of the archive; the same command with --truncate begins again")
+                self.operation.tell(f"unpacking {name}")
+                await self.target.unpack(name, index)
+                await self.target.delete([name])
+
+    async def _compare(self, index: ArchiveIndex | None) -> None:
+        await self.target.delete(await self.target.leftovers())
+        if index is None:
+            text = "the archive was not read, so the server's files could not be compared with it"
+            self._note(ProblemCode.NOT_LOOKED_AT, text, "look at the server's files before starting it")
+            return
+        self.operation.tell("comparing the server's files with the archive")
+        compared = await self.target.compare(index)
+        self.done = replace(self.done, compared=compared)
+        if compared.unseen:
+            self._note(ProblemCode.NOT_LOOKED_AT, f"{compared.unseen} of {index.count} files were not looked at")
+
+    def _note(self, code: ProblemCode, text: str, hint: str = "") -> None:
+        self.done = replace(self.done, outcome=self.done.outcome.with_problem(code, text, hint))
+
+    def _changed(self, what: str) -> None:
+        """From here on the server is not as it was; say what is to be done if we stop now."""
+        self.done = replace(self.done, outcome=replace(self.done.outcome, changed=True))
+        safety = self.done.safety.backup if self.done.safety else None
+        kept = f"; what was there is in {safety.name}, locked" if safety else ""
+        self.operation.going_on = f"{self.operation.config.name} {what}{kept}"
+
+
+def _refusal(code: ProblemCode, text: str, hint: str) -> Halt:
+    return Halt(Result.REFUSED, Problem(code, text, hint))
+
+
+async def bring_onto(operation: Operation, archive: Archive, options: OntoOptions) -> Brought:
+    """Bring the archive onto the operation's server; the server's lock is held, so that no rotation runs meanwhile."""
+    restore = _Restore(operation, archive, options)
+    try:
+        async with operation.alone():
+            await restore.run()
+    except (BackupdError, Halt) as error:
+        ended = ended_by(error, archive.backup)
+        before = restore.done.outcome
+        ended = replace(ended, changed=before.changed, problems=(*before.problems, *ended.problems))
+        restore.done = replace(restore.done, outcome=ended)
+    return _with_the_rest(restore.done, operation.going_on)
+
+
+def _with_the_rest(done: Brought, going_on: str) -> Brought:
+    """Add to the problems of a restore that was not done what it leaves, and how to go on."""
+    if done.outcome.result is Result.DONE:
+        return done
+    left = []
+    if done.safety is not None and done.safety.backup is not None:
+        kept = f"{done.safety.backup.name}, the safety backup, stays, locked"
+        left.append(Problem(ProblemCode.SAFETY_BACKUP, kept))
+    if done.outcome.changed:
+        left.append(Problem(ProblemCode.HALF_RESTORED, going_on))
+    return replace(done, outcome=replace(done.outcome, problems=(*left, *done.outcome.problems)))

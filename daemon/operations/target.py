@@ -1,0 +1,206 @@
+"""The files of the server that an archive is brought onto: looked at, deleted, unpacked, compared with the archive.
+
+What must hold: no write is believed before a look at the files shows it, and none is repeated. Whatever leaves a write
+open (a lost answer, a node that outlives the panel's patience) is settled by looking for as long as things change.
+"""
+
+import posixpath
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from daemon.core.backoff import Backoff
+from daemon.core.files import ArchiveIndex, FileEntry, Power
+from daemon.errors import BackupdError, Exit, ProblemCode
+from daemon.operations.operation import Operation
+from daemon.panel.errors import NodeError, NotFoundError, OutcomeUnknownError, PanelError
+
+Seen = TypeVar("Seen")
+
+LEFT_OPEN = (NodeError, OutcomeUnknownError)
+"""After a write, either leaves open whether the node did it, or is still doing it."""
+
+LOOKS = Backoff(1.0, 15.0, factor=1.5)
+"""Seconds between looks: small worlds are there in seconds, large ones take minutes."""
+
+STILL_SECONDS = 120.0
+"""Without any change of what is seen, after which the node is taken to have given up."""
+
+LONGEST_SECONDS = 6 * 3600.0
+STOP_SECONDS = 180.0
+"""A game server saves its world when it is asked to stop."""
+
+ARCHIVE_PREFIX, ARCHIVE_SUFFIX = "ptero-backupd-", ".tar.gz"
+SHOWN = 3
+"""Differences that are named; the rest is counted."""
+
+
+class RestoreError(BackupdError):
+    """The archive is not on the server as it should be."""
+
+    exit_code = Exit.SOME_FAILED
+    code = ProblemCode.FILES_DIFFER
+    default_hint = "look at the server's files before starting it"
+
+
+class NotEmptiedError(RestoreError):
+    """Files of the server could not be deleted."""
+
+    code = ProblemCode.NOT_EMPTY
+
+
+class NotStoppedError(RestoreError):
+    """The server's process goes on."""
+
+    code = ProblemCode.RUNNING
+    default_hint = "stop it in the panel, or kill it there, and run the command again"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many files of the archive are on the server as they should be, and how many were not looked at."""
+
+    right: int
+    unseen: int
+
+
+class TargetFiles:
+    """A folder of the operation's server: "/" or one below it."""
+
+    def __init__(self, operation: Operation, folder: str = "/") -> None:
+        self._operation = operation
+        self._files = operation.client.files
+        self._id = operation.config.id
+        self.folder = folder
+
+    async def rows(self, below: str = "") -> tuple[FileEntry, ...]:
+        """List the folder, or one below it; nothing is in a folder that is not there."""
+        path = posixpath.join(self.folder, below)
+        try:
+            return await self._files.list(self._id, path)
+        except NotFoundError:
+            return ()
+        except NodeError:  # what panels answer for a folder that is not there; else this raises as well
+            parent, name = posixpath.split(path.rstrip("/"))
+            if not name or any(entry.name == name for entry in await self._files.list(self._id, parent)):
+                raise
+            return ()
+
+    async def others(self) -> list[str]:
+        """Return the names of what is in the folder, without an archive that an earlier command left."""
+        return [entry.name for entry in await self.rows() if not _is_ours(entry)]
+
+    async def leftovers(self) -> list[str]:
+        """Return the names of archives that this command, or an earlier one, left in the folder."""
+        return [entry.name for entry in await self.rows() if _is_ours(entry)]
+
+    async def size_of(self, name: str) -> int | None:
+        """Return the size of a file in the folder; None where it is not there."""
+        return next((entry.size for entry in await self.rows() if entry.name == name), None)
+
+    async def empty(self) -> None:
+        """Delete everything in the folder; raises NotEmptiedError, PanelError."""
+        await self.delete([entry.name for entry in await self.rows()])
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete these from the folder; raises NotEmptiedError, PanelError."""
+        if not names:
+            return
+        await self._settled(lambda: self._files.delete(self._id, self.folder, names))
+
+        async def left() -> list[str]:
+            return [entry.name for entry in await self.rows() if entry.name in set(names)]
+
+        remaining = await self._watch(left, until=lambda now: not now)
+        if remaining:
+            raise NotEmptiedError(f"the node has not deleted {_some(remaining)}")
+
+    async def unpack(self, name: str, index: ArchiveIndex | None) -> None:
+        """Unpack an archive of the folder; raises RestoreError, PanelError.
+
+        Where the answer leaves it open, the archive's `index` tells whether all of it has come.
+        """
+        failure = await self._settled(lambda: self._files.decompress(self._id, self.folder, name))
+        if failure is None:
+            return
+        if index is None:
+            text = f"{failure.text}; the archive was not read, so nothing tells whether all of it was unpacked"
+            raise RestoreError(text) from failure
+        self._operation.tell("the panel does not say whether it was unpacked; looking at the files")
+        wrong = await self._watch(lambda: self._differences(index), until=lambda now: not now)
+        if wrong:
+            raise RestoreError(f"{failure.text}; {_some(wrong)}") from failure
+
+    async def compare(self, index: ArchiveIndex) -> Compared:
+        """Compare the folder with the archive that was unpacked there; raises RestoreError, PanelError."""
+        wrong = await self._differences(index)
+        if wrong:
+            raise RestoreError(f"the server does not have the files of the archive: {_some(wrong)}")
+        right = index.looked_at(index.to_look_at())
+        return Compared(right, index.count - right)
+
+    async def runs(self) -> bool:
+        """Return whether the server's process runs, or may run."""
+        return await self._files.power(self._id) is not Power.OFFLINE
+
+    async def stop(self) -> None:
+        """Stop the server's process; raises NotStoppedError, PanelError."""
+        self._operation.tell(f"stopping {self._operation.config.name}")
+        await self._settled(lambda: self._files.signal(self._id, "stop"))
+        state = await self._watch(
+            lambda: self._files.power(self._id), until=lambda now: now is Power.OFFLINE, still=STOP_SECONDS
+        )
+        if state is not Power.OFFLINE:
+            raise NotStoppedError(f"{self._operation.config.name} is still {state} after {STOP_SECONDS:.0f} s")
+
+    async def grown(self, name: str, size: int, moved: Callable[[int], None]) -> int:
+        """Wait while a file grows to `size` bytes; return how large it is in the end."""
+
+        async def there() -> int:
+            now = await self.size_of(name) or 0
+            moved(now)
+            return now
+
+        return await self._watch(there, until=lambda now: now >= size)
+
+    async def _differences(self, index: ArchiveIndex) -> list[str]:
+        return index.differences({folder: await self.rows(folder) for folder in index.to_look_at()})
+
+    async def _settled(self, call: Callable[[], Awaitable[None]]) -> PanelError | None:
+        """Make a write once; return why it is open whether it was done, None where the panel says that it was."""
+        try:
+            await call()
+        except LEFT_OPEN as error:
+            return error
+        return None
+
+    async def _watch(
+        self, look: Callable[[], Awaitable[Seen]], *, until: Callable[[Seen], bool], still: float = STILL_SECONDS
+    ) -> Seen:
+        """Look until it is so, or nothing has changed for `still` seconds; return what was seen last."""
+        clock = self._operation.clock
+        began = changed = clock.monotonic()
+        seen, looks = await look(), 0
+        while not until(seen) and clock.monotonic() - began < LONGEST_SECONDS:
+            looks += 1
+            await clock.sleep(LOOKS.pause(looks))
+            now = await look()
+            if now != seen:
+                seen, changed = now, clock.monotonic()
+            elif clock.monotonic() - changed >= still:
+                break
+        return seen
+
+
+def archive_name(backup: str, way: str) -> str:
+    """Return what the archive of that backup is called while it lies on a server, having come by that way."""
+    return f"{ARCHIVE_PREFIX}{backup[:8]}-{way}{ARCHIVE_SUFFIX}"
+
+
+def _is_ours(entry: FileEntry) -> bool:
+    return entry.is_file and entry.name.startswith(ARCHIVE_PREFIX) and entry.name.endswith(ARCHIVE_SUFFIX)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,55 @@
+"""The files that an archive leaves on a server, and what a list of these says of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core import files
+from daemon.core.files import ArchiveIndex, FileEntry
+
+
+def index(*paths: str) -> ArchiveIndex:
+    """An archive of these files, of one byte each."""
+    made = ArchiveIndex()
+    for path in paths:
+        made.add(path, 1)
+    return made
+
+
+def test_what_is_there_in_its_size_is_right() -> None:
+    """A file that is missing, of another size, or a folder by now is told; what else is there is not."""
+    made = index("a", "w/b", "./w/c", "w/d")
+    assert made.to_look_at() == ["", "w"]
+    there = {
+        "": [FileEntry("a", 1, True), FileEntry("mine", 7, True)],
+        "w": [FileEntry("b", 2, True), FileEntry("c", 1, False), FileEntry("d", 1, True)],
+    }
+    assert made.differences(there) == ["w/b has 2 bytes instead of 1", "w/c is missing"]
+    assert made.looked_at(["w"]) == 3
+
+
+def test_a_later_file_of_the_same_name_takes_the_place_of_the_first() -> None:
+    """As it does where it is unpacked."""
+    made = index("a")
+    made.add("a", 5)
+    assert (made.count, made.differences({"": [FileEntry("a", 5, True)]})) == (1, [])
+
+
+def test_what_is_beyond_the_bound_is_counted_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither names nor folders without an end; the outer folders are looked at first."""
+    monkeypatch.setattr(files, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(files, "MOST_FOLDERS", 2)
+    made = index("x/y/z/1", "x/2", "3", "4")
+    assert (made.count, made.remembered, made.to_look_at()) == (4, 3, ["", "x"])
+    assert made.looked_at(made.to_look_at()) == 2
+
+
+@given(st.lists(st.text(alphabet="ab/.", min_size=1, max_size=6), max_size=8))
+def test_an_archive_differs_in_nothing_from_itself(paths: list[str]) -> None:
+    """Whatever its files are called, and in everything from an empty server."""
+    made = index(*paths)
+    itself = {
+        folder: [FileEntry(name, size, True) for name, size in there.items()] for folder, there in made.folders.items()
+    }
+    assert made.differences(itself) == []
+    assert len(made.differences(dict.fromkeys(made.to_look_at(), ()))) == made.count
