@@ -30,6 +30,7 @@ NEVER_AT_REST = {
     *("apprise", "asyncpg", "asyncssh", "click", "difflib", "html", "isal", "obstore", "prometheus_client"),
     *("pygments", "pyrage", "rich", "starlette", "tarfile", "typer", "unittest", "uvicorn", "xml"),
     *("daemon.copies.jobs", "daemon.copies.manifest", "daemon.copies.run", "daemon.copies.shelf"),
+    *("daemon.core.copies_prune", "daemon.core.copies_wanted"),
     *("daemon.copying.copying", "daemon.demo", "daemon.documents", "daemon.operations", "daemon.sandbox"),
     *("daemon.stores.base", "daemon.stores.open", "daemon.transfer", "daemon.web.app"),
 }

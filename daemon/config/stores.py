@@ -14,8 +14,8 @@ from daemon.config.secret import Place, credential_file, find_secret
 from daemon.config.tree import KeyPath, Tree, dotted, variable
 from daemon.config.values import StoreConfig
 from daemon.core.addresses import is_clear
-from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
+from daemon.core.store_rules import StoreRules
 from daemon.core.units import parse_duration, parse_size
 from daemon.stores.values import Credentials, StoreSettings, parse_location
 

@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from daemon.config.errors import ConfigIssue
 from daemon.core.alerting import Event
 from daemon.core.calendar import Schedule, Starts
-from daemon.core.copies_wanted import StoreRules
 from daemon.core.discover import Selection
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
 from daemon.core.retention import Retention
+from daemon.core.store_rules import StoreRules
 from daemon.stores.values import StoreSettings
 
 PLACEHOLDERS = ("panel", "policy", "server")

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from daemon.copies.errors import ManifestError
 from daemon.core.copies_layout import CopyName, read_key
-from daemon.core.copies_prune import Copy
+from daemon.core.copy import Copy
 from daemon.core.model import Backup
 from daemon.core.units import rfc3339
 

@@ -17,7 +17,8 @@ from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.core.brake import Brake
 from daemon.core.copies_found import leftovers
-from daemon.core.copies_prune import Copy, Pruning, prune
+from daemon.core.copies_prune import Pruning, prune
+from daemon.core.copy import Copy
 from daemon.core.model import Action
 from daemon.errors import BackupdError
 from daemon.state import Locks

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from daemon.core.copies_lock import lock_until, renewals
-from daemon.core.copies_prune import Copy, CopyVerdict
+from daemon.core.copies_prune import CopyVerdict
+from daemon.core.copy import Copy
 from daemon.stores.base import Store
 from daemon.stores.errors import ObjectMissingError, StoreError
 

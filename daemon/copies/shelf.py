@@ -16,7 +16,7 @@ from daemon.copies.errors import ManifestError
 from daemon.copies.manifest import LARGEST, Manifest, read_manifest
 from daemon.core.copies_found import Condition, Found, Sighting, StoredObject, lonely, sightings, sort_out
 from daemon.core.copies_layout import MANIFEST, folder_of, read_folder
-from daemon.core.copies_prune import Copy
+from daemon.core.copy import Copy
 from daemon.stores.base import Entry, Store
 
 AT_ONCE = 8

@@ -9,9 +9,10 @@ rules and `rules` what each of them keeps; `retention` judges, and `plan` orders
 to be restorable, `backoff` how long to wait before something is tried again; `addresses` tells which addresses are
 unencrypted.
 
-Of copies, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `copies_wanted` says what to copy,
-`copies_queue` which server comes next, `copies_state` whether one is missing, and `copies_prune` what a store lets go;
-`copied` keeps a backup on the panel until the stores have it, and `backlog` says how long there is room for those.
+Of copies, `copy` says what one is, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `store_rules`
+holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_queue` which server comes next,
+`copies_state` whether one is missing, and `copies_prune` what a store lets go; `copied` keeps a backup on the panel
+until the stores have it, and `backlog` says how long there is room for those.
 """
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "copies_queue",
     "copies_state",
     "copies_wanted",
+    "copy",
     "cron_words",
     "discover",
     "files",
@@ -46,6 +48,7 @@ __all__ = [
     "retention",
     "shrunk",
     "states",
+    "store_rules",
     "units",
     "waiting",
 ]

@@ -7,7 +7,8 @@ merely because it is locked, or for the brake's sake, would otherwise stay for e
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from daemon.core.copies_prune import NOT_BY_RULES, Copy, CopyVerdict
+from daemon.core.copies_prune import NOT_BY_RULES, CopyVerdict
+from daemon.core.copy import Copy
 from daemon.core.model import Action
 
 

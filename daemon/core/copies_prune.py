@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.core.brake import Applied, Brake, held_back, told_held, too_many
-from daemon.core.copies_layout import CopyName
+from daemon.core.copy import Copy
 from daemon.core.model import Action, Backup, Reason, Verdict
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention, judge
@@ -22,24 +22,6 @@ MAY_BE_LOCKED = "perhaps locked in the store: its key may not ask (s3:GetBucketO
 FOREIGN = Reason("foreign", None, "written by another installation")
 NOT_BY_RULES = ("locked", "held")
 """The rules of reasons for which a copy stays that the store's own rules let go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One whole copy in a store. `backup` is what the panel said of it, `installation` who wrote it, `bytes` what its
-    data takes in the store.
-
-    `verified` says that the panel's checksum agreed with the very bytes. `locked_until` is when the later of the locks
-    of data and manifest ends; None where there is none. `lock_known` is false if there may be one that cannot be read.
-    """
-
-    name: CopyName
-    backup: Backup
-    installation: str
-    bytes: int
-    verified: bool
-    locked_until: datetime | None
-    lock_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

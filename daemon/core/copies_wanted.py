@@ -10,45 +10,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from daemon.core.copied import Copied
-from daemon.core.copies_prune import Copy
 from daemon.core.copies_state import period
-from daemon.core.keep import Keep
+from daemon.core.copy import Copy
 from daemon.core.model import Action, Backup, Reason, Scope, Verdict
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention, judge
 from daemon.core.states import age
+from daemon.core.store_rules import StoreRules
 from daemon.core.units import EARLIEST, format_duration
 
 _NOBODY = Ownership((), None)
-
-
-@dataclass(frozen=True, slots=True)
-class StoreRules:
-    """What one store takes and keeps.
-
-    It takes at most one backup of a server in each period of `every`. Periods are counted from 1970 UTC, so a backup
-    that is a few seconds early is still taken. `backfill` bounds how many backups from before the store's first copy
-    are taken: so many of the panel's newest, None for all of them, 0 for the newest alone.
-    """
-
-    name: str
-    keep: Keep
-    min_good: int = 1
-    every: timedelta | None = None
-    backfill: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what means nothing."""
-        if self.every is not None and self.every <= timedelta(0):
-            raise ValueError("every must be longer than nothing")
-        if self.backfill is not None and self.backfill < 0:
-            raise ValueError(f'backfill = {self.backfill}: write 1 or more, "all" or "none"')
-
-    def retention(self, policy: Retention) -> Retention:
-        """Return what the store keeps of a server that follows the policy: in its zone, and all that was copied."""
-        return replace(
-            policy, keep=self.keep, min_good=self.min_good, scope=Scope.ALL, total_size=None, failed_after=None
-        )
 
 
 class Taken(StrEnum):

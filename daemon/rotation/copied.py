@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from daemon.config.values import ServerConfig
 from daemon.core.copied import Copied
-from daemon.core.copies_wanted import copied_of
 from daemon.core.model import Completeness, Listing
 from daemon.core.names import Ownership
 from daemon.core.retention import judge
@@ -42,6 +41,8 @@ async def copied_before(
     stores = config.policy.copy_before_delete
     if not stores:
         return ()
+    from daemon.core.copies_wanted import copied_of  # noqa: PLC0415 — for the few policies that name a store
+
     verdicts = judge(
         listing.backups,
         config.policy.retention,
@@ -75,7 +76,7 @@ async def copied_before(
 
 async def _shelf(catalogue: Catalogue | None, store: str, config: ServerConfig, server_uuid: str) -> "Shelf | None":
     """Return what was last seen of the server in the store; None if that is not known."""
-    from daemon.copies.shelf import read_shelf  # noqa: PLC0415 — for the few policies that name a store
+    from daemon.copies.shelf import read_shelf  # noqa: PLC0415 — as above
 
     try:
         record = None if catalogue is None else await catalogue.shelf(store, config.panel.name, server_uuid)

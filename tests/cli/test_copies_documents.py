@@ -11,9 +11,9 @@ from daemon.copies.verify import Verified
 from daemon.core.copies_found import Sighting
 from daemon.core.copies_prune import CopyVerdict, Pruning
 from daemon.core.copies_queue import StoreTrouble
-from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Reason
+from daemon.core.store_rules import StoreRules
 from daemon.documents.copies import CopyVerified, StoreSeen, copied, listed, pruned, scanned, verified
 from daemon.documents.stores import stores_document
 from daemon.errors import ProblemCode

@@ -17,8 +17,8 @@ from daemon.copies.probe import probe
 from daemon.copies.prune import Pruner, PruneResult
 from daemon.copies.shelves import Shelves
 from daemon.core.copies_layout import MANIFEST
-from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
+from daemon.core.store_rules import StoreRules
 from daemon.state import MemoryEngine
 from daemon.state.memory import MemoryLocks
 from daemon.stores.base import Store

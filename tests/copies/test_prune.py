@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from daemon.copies.prune import Pruner, PruneResult
-from daemon.core.copies_prune import Copy
-from daemon.core.copies_wanted import StoreRules
+from daemon.core.copy import Copy
 from daemon.core.keep import Keep
+from daemon.core.store_rules import StoreRules
 from daemon.state.memory import MemoryLocks
 from daemon.stores.base import Details, Entry
 from tests.core.build import OURS, good, retention

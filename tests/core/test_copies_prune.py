@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
 from daemon.core.copies_layout import CopyName
-from daemon.core.copies_prune import Copy, Pruning, prune
-from daemon.core.copies_wanted import StoreRules
+from daemon.core.copies_prune import Pruning, prune
+from daemon.core.copy import Copy
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason
 from daemon.core.retention import Retention
+from daemon.core.store_rules import StoreRules
 from tests.core.build import NOW, OURS, but, good, retention
 from tests.core.test_copies_layout import SERVER
 from tests.core.test_retention_properties import backups, keeps, patient

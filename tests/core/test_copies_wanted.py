@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.copies_layout import CopyName
-from daemon.core.copies_prune import Copy
-from daemon.core.copies_wanted import StoreRules, Taken, Wanted, choices, copied_of, wanted
+from daemon.core.copies_wanted import Taken, Wanted, choices, copied_of, wanted
+from daemon.core.copy import Copy
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason, Scope
 from daemon.core.names import Ownership
 from daemon.core.retention import Retention, judge
+from daemon.core.store_rules import StoreRules
 from daemon.core.units import parse_duration
 from tests.core.build import NOW, OURS, but, failed, good, pending, retention
 from tests.core.test_retention_properties import backups, keeps, patient

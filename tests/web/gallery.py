@@ -12,10 +12,10 @@ import structlog
 from daemon.config.load import load
 from daemon.config.values import Config, PanelConfig, ServerConfig, StoreConfig
 from daemon.core.copies_queue import CopyQueue
-from daemon.core.copies_wanted import StoreRules
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, State, Verdict
 from daemon.core.retention import judge
+from daemon.core.store_rules import StoreRules
 from daemon.errors import ProblemCode
 from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
