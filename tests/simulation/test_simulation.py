@@ -48,7 +48,7 @@ def test_a_seed_plays_the_same_to_the_last_step_in_every_process() -> None:
 
 def test_trouble_that_is_switched_off_does_not_happen() -> None:
     """And leaves every other dice as it was."""
-    whole = next(report for report in map(simulate, range(BATCH)) if report.happened["odd JSON"])
+    whole = next(report for report in map(simulate, range(10, 10 + BATCH)) if report.happened["odd JSON"])
     quiet = simulate(whole.seed, without=["odd JSON"])
     assert not quiet.happened["odd JSON"]
     assert set(whole.kinds) - set(quiet.kinds) == {"odd JSON"}
@@ -67,7 +67,7 @@ def test_a_broken_rule_is_told_as_a_short_story() -> None:
     """Cut down to what it needs, with the command that plays it again, and the same each time."""
     make = BREAKS["the newest goes first"].make
     with make():
-        report = next(report for report in map(simulate, range(BATCH)) if "4" in report.broken)
+        report = next(report for report in map(simulate, range(18, 18 + BATCH)) if "4" in report.broken)
         seed = report.seed
         cut, shorter = shrink(report)
         story = told(shorter, cut)
