@@ -74,6 +74,7 @@ class ProblemCode(StrEnum):
     LIMIT = "limit"
     NOTHING_DELETABLE = "nothing-deletable"
     MAX_DELETIONS = "max-deletions"
+    UNPROVEN = "unproven"
     CLOCK = "clock"
     PARTIAL_LISTING = "partial-listing"
     WRONG_TOTAL = "wrong-total"

@@ -5,9 +5,11 @@ it, and `calendar` knows the starts. `states` says whether a backup is good, fai
 is too small, `shrunk` what stays if it is, and `look` applies all of these to a listing. `keep` holds the retention
 rules and `rules` what each of them keeps; `retention` judges, and `plan` orders the deletions behind its `brake`.
 `adoption`, `choose` and `waiting` decide smaller questions of a rotation or a command, `restores` how a restore ended,
-`files` whether a server has the files of an archive, `alerting` which alerts to send, `proof` how far a backup is known
-to be restorable, `backoff` how long to wait before something is tried again; `addresses` tells which addresses are
-unencrypted.
+`files` whether a server has the files of an archive, `alerting` which alerts to send, `backoff` how long to wait before
+something is tried again; `addresses` tells which addresses are unencrypted.
+
+`proof` says how far a backup is known to be restorable, `proof_due` which is read next, and `proven` what is kept and
+not deleted because of it.
 
 Of copies, `copy` says what one is, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `store_rules`
 holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_queue` which server comes next,
@@ -44,6 +46,8 @@ __all__ = [
     "names",
     "plan",
     "proof",
+    "proof_due",
+    "proven",
     "restores",
     "retention",
     "shrunk",

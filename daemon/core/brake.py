@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.core.model import ASKED, Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.names import Altered, Ownership
+from daemon.core.proven import NO_RULE, KeepProven
 from daemon.core.retention import Retention
 from daemon.core.units import format_moment, to_zone
 
@@ -30,11 +31,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Everything in a configuration that decides what is deleted. `stores` must have a good backup before it goes."""
+    """Everything in a configuration that decides what is deleted. `stores` must have a good backup before it goes, and
+    the newest `proven` ones stay.
+    """
 
     retention: Retention
     ownership: Ownership
     stores: frozenset[str] = frozenset()
+    proven: KeepProven = NO_RULE
 
     def knowing(self, altered: Mapping[str, Altered]) -> "Applied":
         """Return the same with these names that the panel gave to backups of ours."""

@@ -1,8 +1,8 @@
 """The plan: which deletions follow from a judgement, in which order, and when there are to be none.
 
 What must hold: nothing is deleted by a partial listing, or by a clock in doubt; never more than the brake allows; the
-oldest first. What waits for its copies is only taken away from the deletions: the brake counts it when it would first
-go, and not again once it is copied. The caller deletes one at a time and looks again before each; nothing here does.
+oldest first. What waits for copies or proofs is only taken away from the deletions: the brake counts it when it would
+first go, and not again later. The caller deletes one at a time and looks again before each; nothing here does.
 """
 
 from collections import Counter
@@ -16,6 +16,8 @@ from daemon.core.copied import Copied, uncopied, until_copied
 from daemon.core.look import look, spare
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, State, Verdict
 from daemon.core.names import Ownership
+from daemon.core.proof import Proof, Proofs
+from daemon.core.proven import NOTHING_KNOWN, Proven, keeping_proven, until_proven
 from daemon.core.retention import Retention, judge
 from daemon.core.units import format_moment
 from daemon.errors import ProblemCode
@@ -69,25 +71,32 @@ def plan(
     asked: Collection[str] = frozenset(),
     already_deleted: int = 0,
     copied: Collection[Copied] = (),
+    proven: Proven = NOTHING_KNOWN,
 ) -> Plan:
     """Given a listing and what its policy keeps, return what to delete, or why nothing may be.
 
     Now is when the listing was taken. `asked` are those whose deletion was asked for and not completed.
     `already_deleted` good ones of this rotation count towards the brake; failed ones do not count. `copied` are the
-    stores that must have a good backup before it goes.
+    stores that must have a good backup before it goes, `proven` says which were read and found right, or wrong.
     """
-    now, present = listing.taken_at, Applied(retention, ownership, _names(copied))
-    seen = _Seen(listing, accepted, asked)
+    present = Applied(retention, ownership, _names(copied), proven.rule)
+    seen = _Seen(listing, accepted, asked, proven.proofs)
     verdicts = seen.judged(present)
+
+    def waiting_for(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        return until_proven(until_copied(verdicts, copied, listing.taken_at), proven, retention.scope)
+
     if refusal := _unfit(listing):
-        return Plan(until_copied(verdicts, copied, now), (), refusal.text, refusal.code)
+        return Plan(waiting_for(verdicts), (), refusal.text, refusal.code)
     waiting = seen.held(verdicts, present, brake)
     held = (*waiting, *seen.held_small(present, brake))
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone, already=already_deleted)
     if over is not None:
-        return Plan(until_copied(verdicts, copied, now), (), over, ProblemCode.MAX_DELETIONS, held)
+        return Plan(waiting_for(verdicts), (), over, ProblemCode.MAX_DELETIONS, held)
     instead = {verdict.backup.uuid: verdict for verdict in waiting}
-    verdicts = until_copied([instead.get(verdict.backup.uuid, verdict) for verdict in verdicts], copied, now)
+    verdicts = waiting_for([instead.get(verdict.backup.uuid, verdict) for verdict in verdicts])
+    if (bad := proven.frozen) is not None:
+        return Plan(verdicts, (), _frozen(bad), ProblemCode.UNPROVEN, held)
     waits = told_held(held, brake.held_until(listing.taken_at), retention.zone) if held else None
     return Plan(verdicts, _deletions(verdicts), held=held, waits=waits)
 
@@ -105,6 +114,7 @@ def make_room(
     again: bool = False,
     copied: Collection[Copied] = (),
     uncopied_may_go: bool = False,
+    proven: Proven = NOTHING_KNOWN,
 ) -> Verdict | Refusal:
     """Given a listing as long as the panel allows, return the one deletion that makes room, or why there is none.
 
@@ -123,10 +133,15 @@ def make_room(
 
     `copied` are the stores that must have a good backup before it goes. With `uncopied_may_go`, if all that could make
     room wait for their copies, one goes without: the operator prefers the new backup.
+
+    A proof that failed, or that is lacking, stops no room as long as a `proven` one stays.
     """
     if refusal := _unfit(listing):
         return refusal
-    present, seen = Applied(retention, ownership, _names(copied)), _Seen(listing, accepted, asked)
+    present = Applied(retention, ownership, _names(copied), proven.rule)
+    seen = _Seen(listing, accepted, asked, proven.proofs)
+    if (nothing := proven.no_room(seen.judged(present), retention.scope)) is not None:
+        return Refusal(ProblemCode.NOTHING_DELETABLE, nothing)
     spared, waiting = (seen.spare(present), seen.held_small(present, brake)) if brake.most != 0 else ((), ())
     waits = {verdict.backup.uuid for verdict in waiting}
     free = (verdict for verdict in spared if verdict.backup.uuid not in waits)
@@ -143,7 +158,7 @@ def make_room(
     now = listing.taken_at
     coming = Backup("~coming", coming_name, successful=True, locked=False, bytes=0, created_at=now, completed_at=now)
     seen = replace(seen, coming=coming)
-    good = _room_by_good_ones(seen, present, brake)
+    good = _room_by_good_ones(seen, present, brake, proven)
     if not isinstance(good, Refusal):
         good = _copied_first(good, copied, retention, now, uncopied_may_go=uncopied_may_go)
     if isinstance(good, Refusal):
@@ -158,7 +173,7 @@ def _told_with(waiting: tuple[Verdict, ...], room: Refusal, until: datetime, ret
     return replace(room, held=(*room.held, *waiting))
 
 
-def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Verdict] | Refusal:
+def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake, proven: Proven) -> list[Verdict] | Refusal:
     """Return what the plan deletes once the coming one is there, oldest first, or why it deletes nothing."""
     now, retention = seen.listing.taken_at, present.retention
     verdicts = seen.judged(present)
@@ -170,6 +185,7 @@ def _room_by_good_ones(seen: "_Seen", present: Applied, brake: Brake) -> list[Ve
         verdict for verdict in verdicts if verdict.backup is not seen.coming and is_candidate(verdict, retention.scope)
     ]
     spared = {verdict.backup.uuid for verdict in (*_newest(candidates, retention.min_good, seen.asked), *held)}
+    spared |= proven.last_one(verdicts, retention.scope)
     good = [verdict for verdict in _deletions(verdicts) if verdict.state is State.GOOD]
     free = [verdict for verdict in good if verdict.backup.uuid not in spared]
     if free:
@@ -198,18 +214,19 @@ def _shrank_lately(present: Sequence[Verdict]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A listing with what is known of its backups: which an operator accepted, and which deletions were asked for. A
-    `coming` backup counts as good, whatever its size.
+    """A listing with what is known of its backups: which an operator accepted, which deletions were asked for, and
+    which were read. A `coming` backup counts as good, whatever its size.
     """
 
     listing: Listing
     accepted: Collection[str]
     asked: Collection[str]
+    proofs: Proofs
     coming: Backup | None = None
 
     def judged(self, by: Applied) -> tuple[Verdict, ...]:
-        """Return the verdicts, newest first."""
-        return judge(
+        """Return the verdicts, newest first, with the newest proven ones kept."""
+        verdicts = judge(
             self.listing.backups,
             by.retention,
             ownership=by.ownership,
@@ -220,6 +237,7 @@ class _Seen:
             coming=self.coming,
             complete=self.listing.completeness is Completeness.COMPLETE,
         )
+        return keeping_proven(verdicts, Proven(by.proven, self.proofs), by.retention.scope)
 
     def spare(self, by: Applied) -> tuple[Verdict, ...]:
         """Return the suspicious ones that may make room, oldest first."""
@@ -235,6 +253,8 @@ class _Seen:
         # What they held then is not known any more; each held some.
         held_then = [Copied(store) for store in before.stores - present.stores]
         kept_then = until_copied(self.judged(before), held_then, self.listing.taken_at)
+        if before.proven != present.proven:
+            kept_then = until_proven(kept_then, Proven(before.proven, self.proofs), before.retention.scope)
         return self._held_back(verdicts, kept_then, present, brake)
 
     def held_small(self, present: Applied, brake: Brake) -> tuple[Verdict, ...]:
@@ -292,6 +312,10 @@ def _partial(listing: Listing) -> Refusal | None:
 
 def _undated(listing: Listing) -> Refusal | None:
     return Refusal(ProblemCode.CLOCK, f"{listing.doubt}, so nothing is deleted") if listing.doubt else None
+
+
+def _frozen(bad: Proof) -> str:
+    return f"{bad.wrong}; nothing is deleted until a newer one is proven or this one is accepted"
 
 
 def _names(copied: Collection[Copied]) -> frozenset[str]:

@@ -1,6 +1,17 @@
-"""How far a backup, or a copy of one, is known to be restorable."""
+"""How far a backup, or a copy of one, is known to be restorable: what was read, how deep, and what was wrong with it.
 
+What must hold (invariant 17): nothing is inferred. What was not read is not proven, and what was found wrong stays so
+until it is read again at least as deep, or an operator accepts it.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from itertools import chain
+
+PANEL = ""
+"""The place of a backup on its panel, where that of a copy is its store's name."""
 
 
 class Level(StrEnum):
@@ -13,6 +24,11 @@ class Level(StrEnum):
     WALKED = "walked"
     SANE = "sane"
 
+    @property
+    def depth(self) -> int:
+        """How deep it looks, for comparisons."""
+        return list(Level).index(self)
+
 
 def reached(*, walked: bool, games: tuple[str, ...] | None) -> Level:
     """Return the level that a check without problems reached; an unknown game cannot be sane.
@@ -22,3 +38,98 @@ def reached(*, walked: bool, games: tuple[str, ...] | None) -> Level:
     if not walked:
         return Level.READ
     return Level.SANE if games else Level.WALKED
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One reading of a backup, or of its copy in `store`, to the end.
+
+    `asked` is how deep it was to look, `reached` how deep it could: an unknown game is walked at most, and an encrypted
+    copy read. `problems` are what was found wrong, and where in the archive; `reached` is None then. `made_at` is when
+    the backup was made, `at` when it was read by our own clock. `files` and `bytes` are what the archive holds, None
+    where it was not walked. `worlds` are the folders in which a world was found. An operator may have `accepted` what
+    is wrong.
+    """
+
+    backup: str
+    name: str
+    made_at: datetime
+    at: datetime
+    asked: Level
+    reached: Level | None
+    store: str = PANEL
+    problems: tuple[str, ...] = ()
+    files: int | None = None
+    bytes: int | None = None
+    worlds: tuple[str, ...] = ()
+    accepted: bool = False
+
+    @property
+    def wrong(self) -> str:
+        """What is wrong with which backup or copy, in words."""
+        where = f" in {self.store}" if self.store else ""
+        return f"{self.name}{where} is not sound: {'; '.join(self.problems)}"
+
+
+class Proofs:
+    """All that was read of one server's backups and copies, by backup and place."""
+
+    def __init__(self, proofs: Iterable[Proof] = ()) -> None:
+        grouped: dict[tuple[str, str], list[Proof]] = {}
+        for proof in proofs:
+            grouped.setdefault((proof.backup, proof.store), []).append(proof)
+        self._standing = {place: _standing(read) for place, read in grouped.items()}
+
+    def __iter__(self) -> Iterator[Proof]:
+        """Yield those that still say something."""
+        return chain.from_iterable(self._standing.values())
+
+    def failed(self, backup: str, store: str = PANEL) -> Proof | None:
+        """Return the proof that shows something wrong with a backup in one place, which nobody accepted."""
+        read = self._standing.get((backup, store), ())
+        return next((one for one in read if one.problems and not one.accepted), None)
+
+    def proven(self, backup: str, level: Level, store: str = PANEL) -> Proof | None:
+        """Return the proof that a backup is right, as deep as `level` asks; None where there is none, or one failed."""
+        if self.failed(backup, store) is not None:
+            return None
+        read = self._standing.get((backup, store), ())
+        return next((one for one in read if not one.problems and one.asked.depth >= level.depth), None)
+
+    def last(self, backup: str, level: Level, store: str = PANEL) -> Proof | None:
+        """Return the last reading as deep as `level` asks, however it ended."""
+        read = self._standing.get((backup, store), ())
+        return next((one for one in read if one.asked.depth >= level.depth), None)
+
+    def freezes(self) -> Proof | None:
+        """Return the failed proof for which nothing of the server may be deleted now; None if there is none.
+
+        It holds until a newer backup is proven in the same place, at least as deep, or until an operator accepts it.
+        That the bad backup is gone ends nothing: the files that it was made of may be as bad. Of several, the newest
+        backup's.
+        """
+        bad = [one for one in self if one is self.failed(one.backup, one.store) and not self._made_good(one)]
+        return max(bad, key=lambda one: (one.made_at, one.at), default=None)
+
+    def forgettable(self, present: Mapping[str, Collection[str]]) -> tuple[Proof, ...]:
+        """Given the backups that are there, by place, return the readings of others that decide nothing any more.
+
+        The newest right one of each place and level stays, since it may have ended a freeze; and what freezes.
+        """
+        right = sorted((one for one in self if not one.problems), key=lambda one: one.made_at)
+        newest = {(one.store, one.asked): one for one in right}.values()
+        gone = (one for one in self if one.store in present and one.backup not in present[one.store])
+        return tuple(one for one in gone if one not in newest and (not one.problems or self._made_good(one)))
+
+    def _made_good(self, bad: Proof) -> bool:
+        newer = {one.backup for one in self if one.store == bad.store and one.made_at > bad.made_at}
+        return any(self.proven(backup, bad.asked, bad.store) for backup in newer)
+
+
+def _standing(read: Iterable[Proof]) -> tuple[Proof, ...]:
+    """Return the readings of one backup that still say something, the last first: each looked deeper than all later."""
+    kept: list[Proof] = []
+    for proof in sorted(read, key=lambda one: (one.at, one.asked.depth), reverse=True):
+        if all(proof.asked.depth > one.asked.depth for one in kept):
+            kept.append(proof)
+    return tuple(kept)

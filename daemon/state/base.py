@@ -17,19 +17,21 @@ Nothing secret may be stored: no key, no signed URL.
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
+from daemon.core.proof import Proof
 from daemon.errors import StateError
 from daemon.state.values import (
     Alert,
     AppliedRetention,
     CopyRecord,
     Holding,
+    ProofRecord,
     Rotation,
     Sample,
     ShelfRecord,
@@ -263,6 +265,38 @@ class Journal(Protocol):
         self, server: str | None = None, store: str | None = None, limit: int = 50
     ) -> list[CopyRecord]:
         """Return what became of the last copies, newest first: of that configured server, that store, both, or all."""
+        ...
+
+    # Proofs ----------------------------------------------------------------------------------------------------------
+
+    async def proofs(self, server_uuid: str | None = None) -> list[ProofRecord]:
+        """Return the last reading of each backup and copy for each level, of a server or all, oldest backup first."""
+        ...
+
+    async def record_proof(self, record: ProofRecord) -> None:
+        """Record, durably, what a reading found, in place of the earlier one of the same backup, place and level.
+
+        What an operator accepted of that one stays accepted if the same is wrong still.
+        """
+        ...
+
+    async def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
+        """Record, durably, that an operator accepts what proofs found wrong with a backup, wherever it was read.
+
+        Return whether anything was wrong that was not accepted before.
+        """
+        ...
+
+    async def forget_proofs(self, server_uuid: str, proofs: Iterable[Proof]) -> None:
+        """Forget these readings."""
+        ...
+
+    async def bytes_proven(self, day: date) -> int:
+        """Return how many bytes were read for proofs on that day (UTC)."""
+        ...
+
+    async def prove_bytes(self, day: date, size: int) -> None:
+        """Record that so many more bytes are about to be read on that day, and forget the days before."""
         ...
 
     async def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:

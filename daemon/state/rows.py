@@ -11,12 +11,14 @@ from typing import Any, Protocol, cast
 
 from daemon.core.copies_queue import StoreTrouble, Waiting
 from daemon.core.model import Backup
+from daemon.core.proof import Level, Proof
 from daemon.core.units import read_rfc3339, rfc3339
 from daemon.state.values import (
     AppliedRetention,
     CopyEvent,
     CopyRecord,
     Holding,
+    ProofRecord,
     Rotation,
     Sample,
     ShelfRecord,
@@ -94,6 +96,54 @@ def read_copy_record(row: Row) -> CopyRecord:
         bytes=row["bytes"],
         text=_text(row["text"]),
     )
+
+
+def read_proof(row: Row) -> ProofRecord:
+    return ProofRecord(
+        server=_text(row["server"]),
+        server_uuid=_text(row["server_uuid"]),
+        proof=Proof(
+            backup=_text(row["backup_uuid"]),
+            name=_text(row["name"]),
+            made_at=read_rfc3339(row["made_at"]),
+            at=read_rfc3339(row["at"]),
+            asked=Level(row["asked"]),
+            reached=None if row["reached"] is None else Level(row["reached"]),
+            store=_text(row["store"]),
+            problems=_texts(row["problems"]),
+            files=row["files"],
+            bytes=row["bytes"],
+            worlds=_texts(row["worlds"]),
+            accepted=row["accepted_at"] is not None,
+        ),
+    )
+
+
+def written_proof(record: ProofRecord) -> dict[str, object]:
+    """Return the row, by its columns, without what an operator accepted."""
+    one = record.proof
+    return {
+        "server_uuid": record.server_uuid,
+        "store": one.store,
+        "backup_uuid": one.backup,
+        "asked": one.asked.value,
+        "server": record.server,
+        "name": one.name,
+        "made_at": written(one.made_at),
+        "at": written(one.at),
+        "reached": one.reached.value if one.reached else None,
+        "problems": json.dumps(one.problems),
+        "files": one.files,
+        "bytes": one.bytes,
+        "worlds": json.dumps(one.worlds),
+    }
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    told = json.loads(text)
+    if not isinstance(told, list):
+        raise ValueError("no list of texts where one belongs")  # noqa: TRY004 — see below
+    return tuple(map(_text, told))
 
 
 def read_rotations(rotations: Iterable[Row], steps: Iterable[Row]) -> list[Rotation]:

@@ -6,6 +6,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from daemon.core.proof import Proof
+
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
 
 
@@ -153,3 +155,12 @@ class ShelfRecord:
 
     holding: Holding
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRecord:
+    """The last reading of a server's backup, or copy, that was to look so deep. `server` is the configured name."""
+
+    server: str
+    server_uuid: str
+    proof: Proof

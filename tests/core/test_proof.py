@@ -1,8 +1,25 @@
-"""How far a backup is known to be restorable."""
+"""How far a backup is known to be restorable, and what a failed proof holds up (invariant 17)."""
+
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from daemon.core.proof import Level, reached
+from daemon.core.proof import PANEL, Level, Proof, Proofs, reached
+from tests.core.build import NOW
+
+HOUR = timedelta(hours=1)
+
+
+def read(
+    backup: int, *problems: str, asked: Level = Level.SANE, store: str = PANEL, later: float = 0, accepted: bool = False
+) -> Proof:
+    """A reading of the backup that was made in that hour; `later` than when it was made, in hours."""
+    made = NOW + backup * HOUR
+    found = None if problems else asked
+    return Proof(
+        f"b{backup}", f"auto-{backup}", made, made + later * HOUR, asked, found, store, problems, accepted=accepted
+    )
 
 
 @pytest.mark.parametrize(
@@ -25,3 +42,96 @@ def test_a_check_without_problems_reaches_as_far_as_it_read(
 def test_the_levels_are_called_as_the_documents_call_them() -> None:
     """Each more than the one before."""
     assert [*Level] == ["read", "walked", "sane"]
+    assert [level.depth for level in Level] == [0, 1, 2]
+
+
+def test_what_was_not_read_is_not_proven() -> None:
+    """Nothing is inferred of a neighbour, of another place, or of a lighter look."""
+    known = Proofs([read(1, asked=Level.WALKED), read(2, store="nas")])
+    assert known.proven("b1", Level.WALKED) == read(1, asked=Level.WALKED)
+    assert known.proven("b1", Level.READ) is not None
+    assert known.proven("b1", Level.SANE) is None
+    assert known.proven("b2", Level.READ) is None
+    assert known.proven("b2", Level.SANE, "nas") is not None
+    assert known.proven("b3", Level.READ) is None
+
+
+def test_what_was_found_wrong_stays_so_until_it_is_read_as_deep_again() -> None:
+    """A torn region stays torn, though the archive is walked to its end since."""
+    torn, walked = read(1, "torn"), read(1, asked=Level.WALKED, later=1)
+    assert Proofs([torn]).failed("b1") == torn
+    assert Proofs([torn, walked]).failed("b1") == torn
+    assert Proofs([torn, walked]).proven("b1", Level.WALKED) is None
+    again = read(1, later=2)
+    assert Proofs([torn, walked, again]).failed("b1") is None
+    assert Proofs([torn, walked, again]).proven("b1", Level.SANE) == again
+
+
+def test_a_later_failure_of_a_lighter_look_takes_the_proof_away() -> None:
+    """It was sane, and now its archive ends too early."""
+    known = Proofs([read(1), read(1, "ends early", asked=Level.WALKED, later=1)])
+    assert known.proven("b1", Level.READ) is None
+    assert known.last("b1", Level.SANE) == read(1)
+    assert known.last("b1", Level.READ) == read(1, "ends early", asked=Level.WALKED, later=1)
+
+
+def test_a_failed_proof_freezes_deletion_until_a_newer_backup_is_proven() -> None:
+    """An older one that is right changes nothing, nor does one that is not read yet."""
+    torn = read(5, "torn")
+    assert Proofs([read(4)]).freezes() is None
+    assert Proofs([torn]).freezes() == torn
+    assert Proofs([torn, read(4, later=9)]).freezes() == torn
+    assert Proofs([torn, read(6)]).freezes() is None
+
+
+def test_a_lighter_look_or_one_at_another_place_ends_no_freeze() -> None:
+    """The copy of a newer one proves that copy."""
+    torn = read(5, "torn")
+    assert Proofs([torn, read(6, asked=Level.WALKED)]).freezes() == torn
+    assert Proofs([torn, read(6, store="nas")]).freezes() == torn
+    rotten = read(5, "wrong checksum", asked=Level.WALKED, store="nas")
+    assert Proofs([rotten, read(6)]).freezes() == rotten
+    assert Proofs([rotten, read(6, store="nas")]).freezes() is None
+
+
+def test_what_an_operator_accepted_freezes_nothing_and_is_no_proof() -> None:
+    """They know of it; that it can be restored nobody said."""
+    known = Proofs([read(5, "torn", accepted=True)])
+    assert (known.freezes(), known.failed("b5")) == (None, None)
+    assert known.proven("b5", Level.READ) is None
+
+
+def test_of_several_the_newest_backup_is_told() -> None:
+    """Whichever was read first."""
+    assert Proofs([read(5, "torn", later=9), read(7, "torn"), read(6, "torn")]).freezes() == read(7, "torn")
+    assert not list(Proofs())
+
+
+def test_what_is_wrong_is_told_with_where() -> None:
+    """Which backup, in which store, and what."""
+    assert read(1, "r.0.0.mca: torn", "level.dat: empty").wrong == (
+        "auto-1 is not sound: r.0.0.mca: torn; level.dat: empty"
+    )
+    assert read(1, "torn", store="nas").wrong == "auto-1 in nas is not sound: torn"
+
+
+def test_what_decides_nothing_any_more_is_forgotten() -> None:
+    """What is gone, but for the newest right one of each level and place, and for what freezes."""
+    old, newer, newest = read(1), read(2), read(3)
+    walked, copy = read(1, asked=Level.WALKED), read(1, store="nas")
+    known = Proofs([old, newer, newest, walked, copy])
+    assert known.forgettable({PANEL: {"b2"}}) == (old,)
+    assert known.forgettable({PANEL: {"b1", "b2"}, "nas": ()}) == ()
+    torn = read(2, "torn")
+    assert Proofs([old, torn]).forgettable({PANEL: ()}) == ()
+    assert Proofs([torn, newest]).forgettable({PANEL: ()}) == (torn,)
+    assert Proofs([replace(torn, accepted=True), newest]).forgettable({PANEL: ("b2",)}) == ()
+
+
+def test_forgetting_ends_and_begins_no_freeze() -> None:
+    """Whatever is gone from the panel."""
+    known = [read(1), read(2, "torn"), read(3), read(4, asked=Level.WALKED), read(5, "torn"), read(6, "torn")]
+    for cut in range(len(known) + 1):
+        before = Proofs(known[:cut])
+        gone = set(before.forgettable({PANEL: ()}))
+        assert Proofs(one for one in before if one not in gone).freezes() == before.freezes()

@@ -5,6 +5,7 @@ A new engine is a fixture more in `tests/state/engines.py`. What only SQLite, or
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
+from daemon.core.proof import Level, Proof
 from daemon.errors import ServerBusyError, StateError
-from daemon.state import Alert, AppliedRetention, Holding, Journal, Rotation, Sample, ShelfRecord, Snapshot
+from daemon.state import Alert, AppliedRetention, Holding, Journal, ProofRecord, Rotation, Sample, ShelfRecord, Snapshot
 from daemon.state.values import CopyEvent, CopyRecord
 from tests.postgres import Postgres
 from tests.state.engines import ENGINES, KINDS, Place, Shared
@@ -405,6 +407,63 @@ async def test_what_became_of_copies_is_found_by_server_and_by_store(place: Plac
         assert await journal.copy_records() == [pruned, failed]
         await journal.prune(AT, most=1)
         assert await journal.copy_records() == [pruned]
+
+
+def read(backup: str = "one", asked: Level = Level.SANE, *problems: str, store: str = "", minutes: int = 0) -> Proof:
+    """A reading, so many minutes later."""
+    at = AT + timedelta(minutes=minutes)
+    reached = None if problems else asked
+    return Proof(backup, f"auto-{backup}", AT, at, asked, reached, store, problems, 12, 3456, ("world",))
+
+
+async def test_what_proofs_found_is_found_by_server_the_last_of_each_level(place: Place) -> None:
+    """A later one takes the place of that of the same backup, place and level."""
+    async with place.opened() as (_, journal):
+        first, torn = read(), read("one", Level.SANE, "r.0.0.mca: torn", minutes=1)
+        walked, copy = read("one", Level.WALKED), read(store="nas")
+        sealed = replace(copy, backup="two", reached=Level.READ, files=None, bytes=None, worlds=())
+        for proof in (first, torn, walked, copy, sealed):
+            await journal.record_proof(ProofRecord("survival", UUID, proof))
+        await journal.record_proof(ProofRecord("creative", OTHER, first))
+        assert [one.proof for one in await journal.proofs(UUID)] == [torn, walked, copy, sealed]
+        assert await journal.proofs(OTHER) == [ProofRecord("creative", OTHER, first)]
+        assert len(await journal.proofs()) == 5
+        await journal.forget_proofs(UUID, [torn, copy, sealed])
+        assert [one.proof for one in await journal.proofs(UUID)] == [walked]
+        await journal.prune(AT + timedelta(days=401))
+        assert await journal.proofs() == []
+
+
+async def test_what_an_operator_accepted_of_a_proof_stays_accepted_while_the_same_is_wrong(place: Place) -> None:
+    """Wherever that backup was read; what is right needs nobody's word."""
+    async with place.opened() as (_, journal):
+        torn, copy, other = (
+            read("one", Level.SANE, "torn"),
+            read("one", Level.SANE, "torn", store="nas"),
+            read("two", Level.SANE, "torn"),
+        )
+        for proof in (torn, copy, other, read("one", Level.WALKED)):
+            await journal.record_proof(ProofRecord("survival", UUID, proof))
+        assert await journal.accept_proof(UUID, "one", AT)
+        assert not await journal.accept_proof(UUID, "one", AT)
+        assert not await journal.accept_proof(OTHER, "one", AT)
+        accepted = {(one.proof.backup, one.proof.store) for one in await journal.proofs() if one.proof.accepted}
+        assert accepted == {("one", ""), ("one", "nas")}
+        await journal.record_proof(ProofRecord("survival", UUID, replace(torn, at=AT + MINUTE)))
+        await journal.record_proof(ProofRecord("survival", UUID, replace(copy, problems=("zeroed",))))
+        assert [one.proof.accepted for one in await journal.proofs(UUID) if one.proof.problems] == [True, False, False]
+
+
+async def test_what_was_read_is_summed_up_by_day(place: Place) -> None:
+    """The days before are forgotten."""
+    async with place.opened() as (_, journal):
+        today, tomorrow = AT.date(), AT.date() + timedelta(days=1)
+        assert await journal.bytes_proven(today) == 0
+        await journal.prove_bytes(today, 700)
+        await journal.prove_bytes(today, 50)
+        assert await journal.bytes_proven(today) == 750
+        await journal.prove_bytes(tomorrow, 1)
+        assert (await journal.bytes_proven(today), await journal.bytes_proven(tomorrow)) == (0, 1)
 
 
 async def test_what_is_old_is_forgotten_but_for_the_newest_attempt_and_the_last_room(place: Place) -> None:

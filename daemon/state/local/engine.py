@@ -97,6 +97,12 @@ class AwaitedJournal:
     requeue_copies = _done_by_runner(SqliteJournal.requeue_copies)
     record_copies = _done_by_runner(SqliteJournal.record_copies)
     copy_records = _done_by_runner(SqliteJournal.copy_records)
+    proofs = _done_by_runner(SqliteJournal.proofs)
+    record_proof = _done_by_runner(SqliteJournal.record_proof)
+    accept_proof = _done_by_runner(SqliteJournal.accept_proof)
+    forget_proofs = _done_by_runner(SqliteJournal.forget_proofs)
+    bytes_proven = _done_by_runner(SqliteJournal.bytes_proven)
+    prove_bytes = _done_by_runner(SqliteJournal.prove_bytes)
     prune = _done_by_runner(SqliteJournal.prune)
 
 

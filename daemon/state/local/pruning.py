@@ -54,7 +54,8 @@ class Pruning(Store):
                     f" AND instr(listing.backups, {table}.backup_uuid) = 0))",
                     {"before": written(now - keep)},
                 )
-            connection.execute(f"DELETE FROM applied WHERE {_SERVER_GONE}", {"before": written(now - keep)})  # noqa: S608
+            for table in ("applied", "proof"):
+                connection.execute(f"DELETE FROM {table} WHERE {_SERVER_GONE}", {"before": written(now - keep)})  # noqa: S608
             connection.execute(
                 "DELETE FROM trend WHERE day < ?", ((now - TREND_KEPT_FOR).astimezone(UTC).date().isoformat(),)
             )

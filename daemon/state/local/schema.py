@@ -145,6 +145,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX copy_record_by_server ON copy_record (server, id)",
         "CREATE INDEX copy_record_by_store ON copy_record (store, id)",
     ),
+    (
+        """CREATE TABLE proof (
+            server_uuid TEXT NOT NULL,
+            store TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            asked TEXT NOT NULL,
+            server TEXT NOT NULL,
+            name TEXT NOT NULL,
+            made_at TEXT NOT NULL,
+            at TEXT NOT NULL,
+            reached TEXT,
+            problems TEXT NOT NULL,
+            files INTEGER,
+            bytes INTEGER,
+            worlds TEXT NOT NULL,
+            accepted_at TEXT,
+            PRIMARY KEY (server_uuid, store, backup_uuid, asked)
+        )""",
+        "CREATE TABLE proof_day (day TEXT PRIMARY KEY, bytes INTEGER NOT NULL)",
+    ),
 )
 
 

@@ -143,11 +143,31 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX lease_by_epoch ON lease (epoch)",
     ),
+    (
+        f"""CREATE TABLE proof (
+            {_OF_BACKUP},
+            store {_TEXT} NOT NULL,
+            asked {_TEXT} NOT NULL,
+            server {_TEXT} NOT NULL,
+            name {_TEXT} NOT NULL,
+            made_at {_TEXT} NOT NULL,
+            at {_TEXT} NOT NULL,
+            reached {_TEXT},
+            problems {_TEXT} NOT NULL,
+            files BIGINT,
+            bytes BIGINT,
+            worlds {_TEXT} NOT NULL,
+            accepted_at {_TEXT},
+            PRIMARY KEY (server_uuid, store, backup_uuid, asked)
+        )""",
+        f"CREATE TABLE proof_day (day {_TEXT} PRIMARY KEY, bytes BIGINT NOT NULL)",
+    ),
 )
 
 COPIED = (
     "rotation", "step", "accepted", "asked", "deleted_by_hand", "altered", "snapshot", "trend", "watch", "alert",
     "applied", "listing", "copy_queue", "store_trouble", "copy_record",
+    "proof", "proof_day",
 )  # fmt: skip
 """The tables that the journal of the local engine has as well, with the same columns."""
 

@@ -1,0 +1,174 @@
+"""What is to be proven next, and why: by age, so that nothing is left to chance, and within what a day may cost.
+
+What must hold: the newest good backup of each server comes first, then what the newest proven ones lack, then whatever
+was not read for too long; of equals the most overdue. Nothing overtakes what is too large for the rest of the day, or
+it would never have its turn. Nothing here reads a clock.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import IntEnum
+from zoneinfo import ZoneInfo
+
+from daemon.core.backoff import Backoff
+from daemon.core.model import Scope, State, Verdict
+from daemon.core.proof import PANEL, Level, Proofs
+from daemon.core.proven import KeepProven
+from daemon.core.units import to_zone
+
+PAUSES = Backoff(timedelta(minutes=10), timedelta(days=1))
+"""Before something is tried again that could not be read: its node may be down, or may have lost the file."""
+
+EARLY = 5
+"""A renewal begins when this part of `every` is still left, so that a quiet day or a full one makes none late."""
+
+
+class Why(IntEnum):
+    """Why something is to be proven, the most important first."""
+
+    NEWEST = 0
+    KEEP_PROVEN = 1
+    EVERY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRules:
+    """What a policy wants proven, and how deep.
+
+    The newest good backup is proven at most `newest_within` after it was made, and every kept one and each copy again
+    at most `every` after the last time; None: not again. The newest `keep` proven ones survive every rule.
+    """
+
+    level: Level = Level.SANE
+    newest_within: timedelta = timedelta(days=2)
+    every: timedelta | None = timedelta(days=30)
+    keep: int = 1
+
+    @property
+    def kept(self) -> KeepProven:
+        """What retention keeps by them."""
+        return KeepProven(self.keep, self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A whole copy in a store, of so many bytes there, which passed through the walker when it was `written_at`."""
+
+    backup: str
+    name: str
+    store: str
+    bytes: int
+    made_at: datetime
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One backup, or copy in `store`, to read: `by` when, and why. It may be read from now on."""
+
+    server: str
+    backup: str
+    name: str
+    bytes: int
+    by: datetime
+    why: Why
+    level: Level
+    store: str = PANEL
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Which one it is."""
+        return self.server, self.backup, self.store
+
+
+def due(
+    server: str,
+    rules: ProofRules,
+    verdicts: Sequence[Verdict],
+    *,
+    proofs: Proofs,
+    now: datetime,
+    copies: Iterable[Copy] = (),
+    scope: Scope = Scope.OWN,
+) -> tuple[Due, ...]:
+    """Given a server's verdicts, newest first, and its copies, return what may be proven now, in the order of need."""
+    good = [one for one in verdicts if one.state is State.GOOD and one.whole and (one.own or scope is Scope.ALL)]
+    found: list[Due] = []
+    proven = 0
+    for place, verdict in enumerate(good):
+        backup = verdict.backup
+        made = backup.created_at or now
+        last = proofs.last(backup.uuid, rules.level)
+        why = Why.NEWEST if place == 0 else Why.KEEP_PROVEN if proven < rules.keep else Why.EVERY
+        proven += not backup.locked and proofs.proven(backup.uuid, rules.level) is not None
+        if last is None and why is not Why.EVERY:
+            by: datetime | None = made + rules.newest_within
+        else:
+            why, by = Why.EVERY, _again(rules, last.at if last else made, now)
+        if by is not None:
+            found.append(Due(server, backup.uuid, backup.name, backup.bytes, by, why, rules.level))
+    for copy in copies:
+        last = proofs.last(copy.backup, Level.READ, copy.store)
+        if (by := _again(rules, max(last.at, copy.written_at) if last else copy.written_at, now)) is not None:
+            found.append(Due(server, copy.backup, copy.name, copy.bytes, by, Why.EVERY, rules.level, copy.store))
+    return tuple(sorted(found, key=_need))
+
+
+def _again(rules: ProofRules, last: datetime, now: datetime) -> datetime | None:
+    """Return by when to read again what was last read then; None while that is not due."""
+    if rules.every is None:
+        return None
+    by = last + rules.every
+    return by if now >= by - rules.every / EARLY else None
+
+
+def _need(one: Due) -> tuple[Why, datetime, str, str, str]:
+    return (one.why, one.by, *one.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many bytes may be read a day (None: any number), and how many were read today."""
+
+    per_day: int | None = None
+    spent: int = 0
+
+    def allows(self, size: int) -> bool:
+        """Return whether so many more may be read today; the first of a day always may, however large it is."""
+        return self.per_day is None or self.spent == 0 or self.spent + size <= self.per_day
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The hours in which nothing is proven, by a policy's wall clock; they may go over midnight."""
+
+    begins: time
+    ends: time
+
+    def holds(self, now: datetime, zone: ZoneInfo) -> bool:
+        """Return whether it is quiet now."""
+        clock = to_zone(now, zone).time()
+        if self.begins <= self.ends:
+            return self.begins <= clock < self.ends
+        return clock >= self.begins or clock < self.ends
+
+    @classmethod
+    def parse(cls, text: str) -> "Quiet":
+        """Read "08:00-23:00"; raises ValueError."""
+        try:
+            begins, ends = (time.fromisoformat(part.strip()) for part in text.split("-"))
+        except ValueError:
+            raise ValueError(f'"{text}" is no span of a day: write it as "08:00-23:00"') from None
+        if begins == ends or begins.tzinfo or ends.tzinfo:
+            raise ValueError(f'"{text}" is no span of a day: write it as "08:00-23:00"')
+        return cls(begins, ends)
+
+
+def next_up(waiting: Iterable[Due], budget: Budget, *, not_now: Collection[tuple[str, str, str]] = ()) -> Due | None:
+    """Return what is proven next of all servers; None if that is too much for today, or nothing is due.
+
+    Those `not_now` are passed over: theirs are quiet hours, or they are tried again later.
+    """
+    first = min((one for one in waiting if one.place not in not_now), key=_need, default=None)
+    return first if first is not None and budget.allows(first.bytes) else None

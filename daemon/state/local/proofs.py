@@ -1,0 +1,70 @@
+"""What was read of backups and copies, and how many bytes that took today."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from daemon.core.proof import Proof
+from daemon.state.local.store import Store
+from daemon.state.rows import read_proof, written, written_proof
+from daemon.state.values import ProofRecord
+
+
+class ProofRecords(Store):
+    """The proofs that backups can be restored."""
+
+    def proofs(self, server_uuid: str | None = None) -> list[ProofRecord]:
+        """Return the last reading of each backup and copy, for each level that was asked for."""
+        where = "" if server_uuid is None else " WHERE server_uuid = :server"
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT * FROM proof{where} ORDER BY server_uuid, made_at, store, backup_uuid, asked",  # noqa: S608
+                {"server": server_uuid},
+            )
+            return [read_proof(row) for row in rows]
+
+    def record_proof(self, record: ProofRecord) -> None:
+        """Record what a reading found, in place of the earlier one."""
+        with self._synced(), self._writing("proof") as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO proof (server_uuid, store, backup_uuid, asked, server, name, made_at, at,"
+                " reached, problems, files, bytes, worlds, accepted_at)"
+                " VALUES (:server_uuid, :store, :backup_uuid, :asked, :server, :name, :made_at, :at,"
+                " :reached, :problems, :files, :bytes, :worlds,"
+                " (SELECT accepted_at FROM proof WHERE server_uuid = :server_uuid AND store = :store"
+                "  AND backup_uuid = :backup_uuid AND asked = :asked AND problems = :problems))",
+                written_proof(record),
+            )
+
+    def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
+        """Record that an operator accepts what proofs found wrong with a backup; return whether anything was."""
+        with self._synced(), self._writing("accepted proof") as connection:
+            accepted = connection.execute(
+                "UPDATE proof SET accepted_at = ? WHERE server_uuid = ? AND backup_uuid = ?"
+                " AND problems <> '[]' AND accepted_at IS NULL",
+                (written(at), server_uuid, backup_uuid),
+            )
+            return bool(accepted.rowcount)
+
+    def forget_proofs(self, server_uuid: str, proofs: Iterable[Proof]) -> None:
+        """Forget these readings."""
+        rows = [(server_uuid, one.store, one.backup, one.asked.value) for one in proofs]
+        with self._writing("end of proofs") as connection:
+            connection.executemany(
+                "DELETE FROM proof WHERE server_uuid = ? AND store = ? AND backup_uuid = ? AND asked = ?", rows
+            )
+
+    def bytes_proven(self, day: date) -> int:
+        """Return how many bytes were read on that day."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT bytes FROM proof_day WHERE day = ?", (day.isoformat(),)).fetchone()
+            return 0 if row is None else int(row["bytes"])
+
+    def prove_bytes(self, day: date, size: int) -> None:
+        """Record that so many more bytes are read on that day."""
+        with self._writing("reading of a proof") as connection:
+            connection.execute("DELETE FROM proof_day WHERE day < ?", (day.isoformat(),))
+            connection.execute(
+                "INSERT INTO proof_day (day, bytes) VALUES (?, ?)"
+                " ON CONFLICT (day) DO UPDATE SET bytes = bytes + excluded.bytes",
+                (day.isoformat(), size),
+            )

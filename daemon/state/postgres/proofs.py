@@ -1,0 +1,69 @@
+"""What was read of backups and copies, and how many bytes that took today."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from daemon.core.proof import Proof
+from daemon.state.postgres.store import Store
+from daemon.state.rows import read_proof, written, written_proof
+from daemon.state.values import ProofRecord
+
+_ORDER = "ORDER BY server_uuid, made_at, store, backup_uuid, asked"
+_KEY = ("server_uuid", "store", "backup_uuid", "asked")
+
+
+class ProofRecords(Store):
+    """The proofs that backups can be restored."""
+
+    async def proofs(self, server_uuid: str | None = None) -> list[ProofRecord]:
+        """Return the last reading of each backup and copy, for each level that was asked for."""
+        where, values = ("", ()) if server_uuid is None else ("WHERE server_uuid = $1 ", (server_uuid,))
+        rows = await self._rows(f"SELECT * FROM proof {where}{_ORDER}", *values)  # noqa: S608 — constants alone
+        with self._readable():
+            return [read_proof(row) for row in rows]
+
+    async def record_proof(self, record: ProofRecord) -> None:
+        """Record what a reading found, in place of the earlier one."""
+        row = written_proof(record)
+        places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+        others = ", ".join(f"{column} = excluded.{column}" for column in row if column not in _KEY)
+        await self._write(
+            "proof",
+            f"INSERT INTO proof ({', '.join(row)}) VALUES ({places}) ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"  # noqa: S608 — columns
+            " accepted_at = CASE WHEN proof.problems = excluded.problems THEN proof.accepted_at END,"
+            f" {others}",
+            *row.values(),
+        )
+
+    async def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
+        """Record that an operator accepts what proofs found wrong with a backup; return whether anything was."""
+        accepted = await self._write(
+            "accepted proof",
+            "UPDATE proof SET accepted_at = $3 WHERE server_uuid = $1 AND backup_uuid = $2"
+            " AND problems <> '[]' AND accepted_at IS NULL",
+            server_uuid,
+            backup_uuid,
+            written(at),
+        )
+        return bool(accepted)
+
+    async def forget_proofs(self, server_uuid: str, proofs: Iterable[Proof]) -> None:
+        """Forget these readings."""
+        rows = [(server_uuid, one.store, one.backup, one.asked.value) for one in proofs]
+        where = " AND ".join(f"{column} = ${number}" for number, column in enumerate(_KEY, start=1))
+        await self._write_all("end of proofs", [(f"DELETE FROM proof WHERE {where}", rows)])  # noqa: S608 — columns
+
+    async def bytes_proven(self, day: date) -> int:
+        """Return how many bytes were read on that day."""
+        row = await self._row("SELECT bytes FROM proof_day WHERE day = $1", day.isoformat())
+        return 0 if row is None else int(row["bytes"])
+
+    async def prove_bytes(self, day: date, size: int) -> None:
+        """Record that so many more bytes are read on that day."""
+        add = (
+            "INSERT INTO proof_day (day, bytes) VALUES ($1, $2)"
+            " ON CONFLICT (day) DO UPDATE SET bytes = proof_day.bytes + excluded.bytes"
+        )
+        before = "DELETE FROM proof_day WHERE day < $1"
+        today = day.isoformat()
+        await self._write_all("reading of a proof", [(before, [(today,)]), (add, [(today, size)])])

@@ -1,0 +1,222 @@
+"""What proofs keep, and what they freeze (invariant 17)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core.brake import Applied, Brake
+from daemon.core.model import Action, Backup, Completeness
+from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.proof import Level, Proof, Proofs
+from daemon.core.proven import KeepProven, Proven, awaits_proof
+from daemon.errors import ProblemCode
+from tests.core.build import NOW, OURS, but, failed, good, listing, refused, retention, roomy, texts
+
+DAYS = [f"2026-03-{day:02} 04:00" for day in range(1, 11)]
+TEN = [good(day) for day in DAYS]
+
+
+def proof(backup: Backup, *problems: str, asked: Level = Level.SANE) -> Proof:
+    """A reading of it, an hour after it was made."""
+    made = backup.created_at or NOW
+    reached = None if problems else asked
+    return Proof(backup.uuid, backup.name, made, made + timedelta(hours=1), asked, reached, problems=problems)
+
+
+def proven(right: Iterable[Backup] = (), torn: Iterable[Backup] = (), *, keep: int = 1) -> Proven:
+    """What is known if these were read."""
+    read = [*map(proof, right), *(proof(one, "r.0.0.mca: torn") for one in torn)]
+    return Proven(KeepProven(keep), Proofs(read))
+
+
+def planned(backups: Sequence[Backup], known: Proven, keep: str = "last=3", **more: Any) -> Plan:
+    """The plan by that retention, without a brake unless there is one."""
+    return plan(listing(backups), retention(keep), ownership=OURS, proven=known, **({"brake": Brake()} | more))
+
+
+def room(backups: Sequence[Backup], known: Proven, keep: str = "last=3", **more: Any) -> Any:
+    """What makes room."""
+    asked = {"ownership": OURS, "coming_name": "auto-survival-coming", "brake": Brake(), "proven": known}
+    return make_room(listing(backups), retention(keep), **(asked | more))
+
+
+def gone(decided: Plan) -> list[Backup]:
+    """What is deleted, oldest first."""
+    return [verdict.backup for verdict in decided.deletions]
+
+
+def test_the_newest_proven_one_survives_every_rule() -> None:
+    """Whatever newer ones there are; what is older goes as the rules say."""
+    decided = planned(TEN, proven([TEN[1], TEN[3]]))
+    assert gone(decided) == [*TEN[:3], *TEN[4:7]]
+    assert texts(decided.verdicts[6])[-1] == "among the newest proven ones, keep_proven = 1"
+
+
+def test_as_many_survive_as_are_configured() -> None:
+    """Those that the rules keep anyhow count as well."""
+    assert gone(planned(TEN, proven([TEN[1], TEN[3], TEN[9]], keep=2))) == [*TEN[:3], *TEN[4:7]]
+    assert gone(planned(TEN, proven([TEN[9]]))) == TEN[:7]
+
+
+def test_total_size_takes_no_proven_one() -> None:
+    """Nor does any other rule."""
+    decided = plan(
+        listing(TEN),
+        retention("last=5", total_size=2_000_000),
+        ownership=OURS,
+        brake=Brake(),
+        proven=proven([TEN[0]]),
+    )
+    assert gone(decided) == TEN[1:8]
+
+
+def test_while_too_few_are_proven_no_good_one_goes() -> None:
+    """They wait for a proof, and are told so; failed ones go."""
+    bad = failed("2026-03-02 05:00")
+    decided = planned([*TEN, bad], proven([TEN[3]], keep=2))
+    assert gone(decided) == [bad]
+    waits = [one.backup for one in decided.verdicts if awaits_proof(one)]
+    assert waits == [*reversed(TEN[4:7]), *reversed(TEN[:3])]
+    assert texts(decided.verdicts[-1])[-1] == "1 proven so far, keep_proven = 2"
+
+
+def test_a_locked_or_foreign_or_half_deleted_one_is_not_counted_among_the_proven() -> None:
+    """Each may go at any time, or has no file any more."""
+    locked, foreign = but(TEN[8], locked=True), but(TEN[9], name="by hand")
+    assert gone(planned([*TEN[:8], locked], proven([locked]))) == []
+    assert gone(planned([*TEN[:9], foreign], proven([foreign]))) == []
+    assert gone(planned(TEN, proven([TEN[9]]), asked={TEN[9].uuid})) == []
+
+
+def test_without_keep_proven_and_without_proofs_nothing_changes() -> None:
+    """As it was before there were proofs."""
+    assert planned(TEN, Proven()) == plan(listing(TEN), retention("last=3"), ownership=OURS, brake=Brake())
+
+
+def test_a_failed_proof_lets_nothing_be_deleted_and_says_why() -> None:
+    """Not even a failed backup; it says what is wrong where, and so does the verdict."""
+    decided = planned([*TEN, failed("2026-03-02 05:00")], proven([TEN[8]], [TEN[9]], keep=0))
+    assert (gone(decided), decided.code) == ([], ProblemCode.UNPROVEN)
+    assert decided.refused == (
+        f"{TEN[9].name} is not sound: r.0.0.mca: torn; nothing is deleted until a newer one is proven or this one is"
+        " accepted"
+    )
+    assert texts(decided.verdicts[0])[-1] == "not sound: r.0.0.mca: torn"
+
+
+def test_a_newer_proven_one_ends_the_freeze() -> None:
+    """The bad one is still told, and goes in its turn."""
+    decided = planned(TEN, proven([TEN[9]], [TEN[1], TEN[8]]))
+    assert gone(decided) == TEN[:7]
+    assert texts(decided.verdicts[1])[-1] == "not sound: r.0.0.mca: torn"
+
+
+def test_the_brake_comes_first_and_a_partial_listing_before_both() -> None:
+    """What is over the brake when it would first go is told, frozen or not."""
+    known = proven([TEN[8]], [TEN[9]])
+    assert planned(TEN, known, brake=Brake(2)).code == ProblemCode.MAX_DELETIONS
+    partial = listing(TEN, Completeness.PARTIAL)
+    decided = plan(partial, retention(), ownership=OURS, brake=Brake(), proven=known)
+    assert decided.code == ProblemCode.PARTIAL_LISTING
+    assert texts(decided.verdicts[0])[-1] == "not sound: r.0.0.mca: torn"
+
+
+def test_the_brake_counts_no_proven_one_that_stays() -> None:
+    """Otherwise three that stay for ever would hold all deletions."""
+    assert gone(planned(TEN, proven(TEN[:3], keep=3), brake=Brake(4))) == TEN[3:7]
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_a_lowered_keep_proven_is_held_for_a_day(keep: int) -> None:
+    """By its effect: what only the present configuration deletes waits."""
+    before = Applied(retention("last=3"), OURS, proven=KeepProven(2))
+    decided = planned(TEN, proven([TEN[1], TEN[3]], keep=keep), brake=Brake(10, before=before))
+    kept = {one.backup.uuid for one in decided.held}
+    assert kept == {TEN[1].uuid} | ({TEN[3].uuid} if keep == 0 else set())
+    assert gone(decided) == [one for one in TEN[:7] if one not in {TEN[1], TEN[3]}]
+
+
+def test_a_keep_proven_that_was_never_reached_holds_all_of_it() -> None:
+    """Nothing went while too few were proven."""
+    before = Applied(retention("last=3"), OURS, proven=KeepProven(2))
+    decided = planned(TEN, proven([TEN[9]], keep=1), brake=Brake(10, before=before))
+    assert gone(decided) == []
+    assert [one.backup for one in decided.held] == list(reversed(TEN[:7]))
+
+
+# Room ----------------------------------------------------------------------------------------------------------------
+
+
+def test_room_is_made_in_a_freeze_but_never_by_the_last_proven_one() -> None:
+    """The next oldest one makes it."""
+    assert roomy(room(TEN, proven([TEN[0]], [TEN[9]], keep=0))).backup == TEN[1]
+    assert roomy(room(TEN, proven([TEN[0]], [TEN[9]], keep=1))).backup == TEN[1]
+    assert roomy(room(TEN, proven([TEN[0], TEN[1]], [TEN[9]], keep=0))).backup == TEN[0]
+
+
+def test_room_is_made_while_too_few_are_proven() -> None:
+    """One stays, and the new backup matters more."""
+    assert roomy(room(TEN, proven([TEN[0]], keep=2))).backup == TEN[1]
+
+
+def test_no_room_is_made_if_none_is_proven() -> None:
+    """Neither in a freeze nor where one is to be kept."""
+    for known in (proven([], [TEN[9]], keep=0), proven(), proven([], [TEN[9]])):
+        answer = refused(room(TEN, known))
+        assert (answer.code, "none of the backups is proven" in answer.text) == (ProblemCode.NOTHING_DELETABLE, True)
+
+
+def test_no_room_is_made_by_the_only_ones_that_must_stay() -> None:
+    """All others are kept by the rules."""
+    answer = room(TEN[:3], proven([TEN[0]], keep=1))
+    assert isinstance(answer, Refusal)
+
+
+# Whatever happens ----------------------------------------------------------------------------------------------------
+
+MOMENTS = st.lists(st.integers(0, 40), unique=True, min_size=1, max_size=12)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Backup], Proven]:
+    """Backups of some days, and readings of some of them, right or wrong, deep or not."""
+    made = [good(NOW - timedelta(days=day)) for day in draw(MOMENTS)]
+    read = []
+    for backup in made:
+        asked = draw(st.sets(st.sampled_from(list(Level))))
+        read += [proof(backup, *draw(st.sampled_from([(), (), ("torn",)])), asked=level) for level in asked]
+    return made, Proven(KeepProven(draw(st.integers(0, 3)), draw(st.sampled_from(list(Level)))), Proofs(read))
+
+
+@given(histories(), st.sampled_from(["last=1", "last=2", "daily=2", "weekly=2"]))
+def test_the_newest_proven_ones_are_never_deleted(story: tuple[list[Backup], Proven], keep: str) -> None:
+    """By no plan, and for no room; and while there are too few none is."""
+    made, known = story
+    right = [one for one in made if known.proofs.proven(one.uuid, known.rule.level)]
+    right.sort(key=lambda one: one.created_at or NOW, reverse=True)
+    stay = right[: known.rule.number]
+    deleted = gone(planned(made, known, keep))
+    assert not set(deleted) & set(stay)
+    if len(right) < known.rule.number or known.frozen:
+        assert deleted == []
+    answer = room(made, known, keep)
+    if not isinstance(answer, Refusal):
+        assert answer.backup not in stay
+        if known.rule.number or known.frozen:
+            assert set(right) - {answer.backup}
+
+
+@given(histories(), st.sampled_from(["last=1", "last=2", "daily=2", "weekly=2"]), st.data())
+def test_what_the_whole_list_keeps_a_part_of_it_keeps(
+    story: tuple[list[Backup], Proven], keep: str, data: st.DataObject
+) -> None:
+    """Invariant 5, with proofs."""
+    made, known = story
+    part = [one for one in made if data.draw(st.booleans())]
+    whole = {one.backup.uuid for one in planned(made, known, keep).verdicts if one.action is Action.KEEP}
+    lost = {one.uuid for one in gone(planned(part, known, keep))}
+    assert not whole & lost
