@@ -19,7 +19,7 @@ from daemon.config.tree import PREFIX, KeyPath, Tree, variable
 FILE_VARIABLE = "PTERO_BACKUPD_CONFIG"
 # What Kubernetes and Docker set for a service or a container of this name, and the file's own variable.
 _FOREIGN = re.compile(r"(.*_)?(SERVICE_|PORT).*|CONFIG", re.DOTALL)
-_WHOLE = {"keep": "3", "discover": '"…"'}  # the tables within tables, with a value to show
+_WHOLE = {"keep": "3", "discover": '"…"', "prove": '"…"'}  # the tables within tables, with a value to show
 _PARTS = "parts are joined by two underscores, such as PTERO_BACKUPD_SERVERS__MY_SERVER__ID"
 
 

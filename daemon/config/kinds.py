@@ -17,6 +17,7 @@ from daemon.config.value_error import value_error
 from daemon.core.calendar import parse_schedule
 from daemon.core.discover import Pattern
 from daemon.core.names import Template
+from daemon.core.proof_due import Quiet as QuietHours
 from daemon.core.units import parse_duration, parse_size, parse_span
 from daemon.stores.values import parse_location
 
@@ -87,6 +88,16 @@ def _size(value: object) -> int | str:
     return value
 
 
+def _every(text: str) -> None:
+    if text != "never":
+        _longer_than_nothing(text)
+
+
+def _quiet(text: str) -> None:
+    if text != "off":
+        QuietHours.parse(text)
+
+
 def _object_lock(text: str) -> None:
     if text != "off" and parse_duration(text) < _SHORTEST_LOCK:
         raise value_error("must be at least 1d, since a lock is renewed once a day", 'or "off"')
@@ -149,6 +160,8 @@ Text = Annotated[str, Field(min_length=1)]
 Schedule = Annotated[str, _read_by(parse_schedule)]
 Duration = Annotated[str, _read_by(parse_duration)]
 LongDuration = Annotated[str, _read_by(_longer_than_nothing)]
+DurationOrNever = Annotated[str, _read_by(_every)]
+Quiet = Annotated[str, _read_by(_quiet)]
 ObjectLock = Annotated[str, _read_by(_object_lock)]
 FailedAfter = Annotated[str, _read_by(_failed_after)]
 Zone = Annotated[str, _read_by(_zone)]
@@ -163,6 +176,7 @@ Size = Annotated[
 ]
 Flag = Annotated[bool, AsJson]
 Count = Annotated[int, Field(ge=1), AsJson]
+NumberOrNone = Annotated[int, Field(ge=0)]
 CountOrAll = Annotated[int, AfterValidator(_count_or_all)]
 Bound = Annotated[int, AfterValidator(_bound), AsJson]
 ShareOrAll = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), AsJson]

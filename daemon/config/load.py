@@ -21,6 +21,7 @@ from daemon.config.kinds import NAME
 from daemon.config.match import Match, match_servers
 from daemon.config.models import AlertTable, PanelTable, PolicyTable, ServerTable, StoreTable, Table
 from daemon.config.policy import check_policy, policy_config
+from daemon.config.proof import proof_config
 from daemon.config.sources import main_file, read_sources
 from daemon.config.state import state_folder
 from daemon.config.stores import store_configs
@@ -68,6 +69,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
     matches = match_servers(server_tables, panel_tables, policy_tables, tree)
     followed = check_discover(panel_tables, policy_tables, tree)
     http = http_config(environ, tree)
+    proof = proof_config(tree)
     _refuse_too_little(tree, need_servers=need_servers)
     if tree.problems:
         raise ConfigError(tree.problems)
@@ -88,6 +90,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
         alerts=MappingProxyType(alerts),
         discover=MappingProxyType(discover),
         stores=MappingProxyType(stores),
+        proof=proof,
     )
 
 

@@ -15,6 +15,7 @@ from daemon.config.kinds import (
     Count,
     CountOrAll,
     Duration,
+    DurationOrNever,
     EntryName,
     Events,
     FailedAfter,
@@ -26,8 +27,10 @@ from daemon.config.kinds import (
     LongDuration,
     Names,
     NameTemplate,
+    NumberOrNone,
     ObjectLock,
     Patterns,
+    Quiet,
     Recipients,
     Schedule,
     Selectors,
@@ -132,6 +135,22 @@ Rules = Annotated[
 ]
 
 
+class ProveTable(Table):
+    """What is read to the end, and how often, so that backups are known to be restorable."""
+
+    level: Literal["read", "walked", "sane"] = Field(
+        "sane",
+        description='How deep: "read": size and checksum; "walked": the archive to its end; "sane": what a game needs.',
+    )
+    newest_within: LongDuration = Field(
+        "2d", description="The newest good backup is proven at most so long after it was made."
+    )
+    every: DurationOrNever = Field(
+        "30d", description='Each kept backup and copy is proven again after so long at most; or "never".'
+    )
+    keep_proven: NumberOrNone = Field(1, description="So many of the newest proven backups survive every rule.")
+
+
 class PolicyTable(Table):
     """When to back up, under what name, and what to keep."""
 
@@ -178,6 +197,9 @@ class PolicyTable(Table):
     )
     copy_before_delete_unverified: Flag = Field(
         default=False, description="Let a copy count that the panel gave no checksum for."
+    )
+    prove: Annotated[ProveTable | None, AsJson] = Field(
+        None, description="What is to be known to be restorable, how deep, and how often; left out: nothing is proven."
     )
 
 
@@ -298,6 +320,15 @@ class StoreTable(Table):
     )
 
 
+class ProofTable(Table):
+    """How much is read for proofs, over all servers, and when not."""
+
+    per_day: Size = Field("off", description='The most bytes read a day (UTC), such as "200GiB".')
+    quiet: Quiet = Field(
+        "off", description='The hours without proofs, such as "08:00-23:00", in the zone of the policy.'
+    )
+
+
 class Document(Table):
     """The configuration of ptero-backupd."""
 
@@ -311,6 +342,7 @@ class Document(Table):
     alerts: dict[EntryName, AlertTable] = Field({}, description="The receivers of alerts, by a name of your own.")
     stores: dict[EntryName, StoreTable] = Field({}, description="The stores of copies, by a name of your own.")
     http: HttpTable = Field(default_factory=HttpTable, description="Where the daemon answers HTTP, and to whom.")
+    proof: ProofTable = Field(default_factory=ProofTable, description="How much is read for proofs, and when not.")
 
 
 SECTIONS: dict[str, type[Table]] = {
@@ -322,7 +354,7 @@ SECTIONS: dict[str, type[Table]] = {
 }
 """The tables of tables: each holds entries by a name of the operator's own."""
 
-TABLES: dict[str, type[Table]] = {"http": HttpTable}
+TABLES: dict[str, type[Table]] = {"http": HttpTable, "proof": ProofTable}
 """Tables of which there is only one."""
 
 SECRETS: dict[str, tuple[str, ...]] = {

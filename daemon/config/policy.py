@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.config.alerts import check_names
 from daemon.config.models import PolicyTable
+from daemon.config.proof import check_prove, rules_of
 from daemon.config.schedule import schedule_of
 from daemon.config.stores import check_copied_first, check_store_names, keep_of
 from daemon.config.tree import KeyPath, Tree
@@ -45,6 +46,7 @@ def policy_config(name: str, table: PolicyTable, stores: Mapping[str, StoreConfi
         copy_before_delete=tuple(stores[store].rules for store in dict.fromkeys(table.copy_before_delete)),
         uncopied_may_go=table.copy_before_delete_when_full == "make-room",
         unverified_counts=table.copy_before_delete_unverified,
+        prove=rules_of(table.prove),
     )
 
 
@@ -71,6 +73,7 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
     check_names(path, tree)
     check_store_names(path, tree)
     check_copied_first(path, table, tree)
+    check_prove(path, table, tree)
     written = tree.values[path[0]][path[1]]
     if "timezone" in written and (found := _FIXED_ZONE.fullmatch(table.timezone)):
         offset = f"{'-' if found[1] == '+' else '+'}{found[2]}"

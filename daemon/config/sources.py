@@ -49,6 +49,7 @@ class _Sources(BaseSettings):
     alerts: dict[str, Any] = {}
     stores: dict[str, Any] = {}
     http: dict[str, Any] = {}
+    proof: dict[str, Any] = {}
 
     @classmethod
     def settings_customise_sources(

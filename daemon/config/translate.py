@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from daemon.config.errors import ENVIRONMENT, closest, did_you_mean, shown
-from daemon.config.models import SECRETS, SECTIONS, TABLES, DiscoverTable, KeepTable
+from daemon.config.models import SECRETS, SECTIONS, TABLES, DiscoverTable, KeepTable, ProveTable
 from daemon.config.quotes import QUOTED, in_quotes
 from daemon.config.tree import KeyPath, Tree
 
@@ -60,7 +60,7 @@ def _refuse_lack(key: KeyPath, path: KeyPath, detail: ErrorDetails, tree: Tree) 
 def _meant(key: KeyPath) -> str:
     """Return the key that was meant by an unknown one: in its own table, or else in another kind of table."""
     section, word = key[0], key[-1]
-    for table, model in (("keep", KeepTable), ("discover", DiscoverTable)):
+    for table, model in (("keep", KeepTable), ("discover", DiscoverTable), ("prove", ProveTable)):
         if table in key[2:-1]:
             return did_you_mean(word, model.model_fields)
     known = _keys_of(section)

@@ -20,6 +20,7 @@ from daemon.core.calendar import Schedule, Starts
 from daemon.core.discover import Selection
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
+from daemon.core.proof_due import ProofRules, Quiet
 from daemon.core.retention import Retention
 from daemon.core.store_rules import StoreRules
 from daemon.stores.values import StoreSettings
@@ -50,6 +51,7 @@ class PolicyConfig:
     `alerts` are the names of the receivers, None for all. `copies` are the names of the stores that are copied to.
     Those of `copy_before_delete` must have a good backup before it is deleted. `uncopied_may_go` lets one go without
     where the panel's limit is reached, and `unverified_counts` lets a copy count that the panel gave no checksum for.
+    `prove` says what is proven; None if nothing is.
     """
 
     name: str
@@ -71,6 +73,7 @@ class PolicyConfig:
     copy_before_delete: tuple[StoreRules, ...] = ()
     uncopied_may_go: bool = False
     unverified_counts: bool = False
+    prove: ProofRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,14 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofConfig:
+    """How many bytes are read a day for proofs, None for any number, and when none are."""
+
+    per_day: int | None = None
+    quiet: Quiet | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration. `state_dir` is None for "none". `files` are those read, the main one first. `warnings`
     are sentences for the operator about what is allowed but unwise. `http` is None if the daemon answers no HTTP.
@@ -165,6 +176,7 @@ class Config:
     alerts: Mapping[str, AlertConfig] = field(default_factory=dict)
     discover: Mapping[str, DiscoverConfig] = field(default_factory=dict)
     stores: Mapping[str, StoreConfig] = field(default_factory=dict)
+    proof: ProofConfig = field(default_factory=ProofConfig)
 
 
 def keeping(config: Config, before: Config) -> Config:

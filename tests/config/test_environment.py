@@ -47,6 +47,7 @@ VALUES = {
     "copy_before_delete": '["nas"]',
     "copy_before_delete_when_full": "make-room",
     "copy_before_delete_unverified": "true",
+    "prove": '{"level": "walked", "every": "never"}',
     "endpoint": "https://s3.example.com",
     "region": "eu-central-1",
     "access_key_id": "EXAMPLEID",

@@ -18,6 +18,8 @@ from daemon.config.models import (
     KeepTable,
     PanelTable,
     PolicyTable,
+    ProofTable,
+    ProveTable,
     ServerIdentity,
     StoreTable,
     Table,
@@ -34,9 +36,11 @@ TABLES = {
     "Which servers are discovered": DiscoverTable.model_fields,
     "Policies": PolicyTable.model_fields,
     "What to keep": KeepTable.model_fields,
+    "What to prove": ProveTable.model_fields,
     "Servers": ServerIdentity.model_fields,
     "HTTP": HttpTable.model_fields,
     "Alerts": AlertTable.model_fields,
+    "Proofs": ProofTable.model_fields,
     "Stores": StoreTable.model_fields,
 }
 IN_WORDS = {
@@ -44,6 +48,7 @@ IN_WORDS = {
     "api_key": "none",
     "api_key_file": "none",
     "discover": "none",
+    "prove": "none",
     "listen": "none",
     "external_url": "none",
     "token": "none",
@@ -100,6 +105,8 @@ def test_the_example_holds_every_key() -> None:
     assert set(example["panels"]["main"]["discover"]) == set(DiscoverTable.model_fields)
     assert set(example["http"]) | {"token", "token_file"} == set(HttpTable.model_fields)
     assert set(example["policies"]["standard"]["keep"]) == set(KeepTable.model_fields)
+    assert set(example["policies"]["standard"]["prove"]) == set(ProveTable.model_fields)
+    assert set(example["proof"]) == set(ProofTable.model_fields)
 
 
 def commented(table: str) -> set[str]:
@@ -150,7 +157,9 @@ def test_the_schema_describes_every_key() -> None:
     document = schema()
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     tables = document["$defs"]
-    models: dict[str, type[Table]] = {**SECTIONS, "http": HttpTable, "keep": KeepTable, "": DiscoverTable}
+    alone: dict[str, type[Table]] = {"http": HttpTable, "keep": KeepTable, "": DiscoverTable}
+    alone |= {"proof": ProofTable, "prove": ProveTable}
+    models = {**SECTIONS, **alone}
     for section, model in models.items():
         written = set(model.model_fields) - set(SECRETS.get(section, ()))
         assert set(tables[model.__name__]["properties"]) == written

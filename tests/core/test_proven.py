@@ -40,7 +40,12 @@ def planned(backups: Sequence[Backup], known: Proven, keep: str = "last=3", **mo
 
 def room(backups: Sequence[Backup], known: Proven, keep: str = "last=3", **more: Any) -> Any:
     """What makes room."""
-    asked = {"ownership": OURS, "coming_name": "auto-survival-coming", "brake": Brake(), "proven": known}
+    asked: dict[str, Any] = {
+        "ownership": OURS,
+        "coming_name": "auto-survival-coming",
+        "brake": Brake(),
+        "proven": known,
+    }
     return make_room(listing(backups), retention(keep), **(asked | more))
 
 
