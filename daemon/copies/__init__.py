@@ -14,7 +14,7 @@ clear     what is in the way, and is no copy         alone     one run at a time
 verify    a copy read back                       renew     the locks of copies, made longer
 jobs      what the daemon asks of whoever touches stores, and what comes of it
 work      those jobs done by this process         child     the daemon's own process for them
-pipe      messages between the two
+prove     what one reading found                  pipe      messages between the two
 """
 
 __all__ = [

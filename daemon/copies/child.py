@@ -116,6 +116,8 @@ class Child:
     async def _result(self, asked: Ask) -> object:
         if asked.backup is not None:
             return await self._worker.copy(asked.job, asked.backup, self.link, self)
+        if asked.proves is not None:
+            return await self._worker.prove(asked.job, asked.proves, self.link, self)
         if asked.prunes is not None:
             return await self._worker.prune(asked.job, asked.prunes, asked.accepted)
         return await self._worker.look(asked.job)

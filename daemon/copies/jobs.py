@@ -1,7 +1,8 @@
 """What is asked of whoever touches the stores, and what comes of it: values alone, so that they cross a pipe.
 
 The daemon decides what is copied and when, and keeps the state; a `CopyWorker` lists, writes, reads and deletes. What
-must hold: no job holds a panel's key, and a result holds nothing that is read from an archive.
+must hold: no job holds a panel's key, and a result holds nothing that is read from an archive but what is told of a
+proof, in short and printable texts.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.core.model import Listing, Server, Verdict
+from daemon.core.proof import PANEL, Level
 from daemon.errors import BackupdError, ProblemCode
 from daemon.state import ShelfRecord
 from daemon.transfer.receive import ProgressListener
@@ -117,10 +119,40 @@ class PruneResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ToProve:
+    """A backup to read to its end as deep as `level`: from its node, or its copy in `store`, which is a store's name.
+
+    `day` chooses what is sampled.
+    """
+
+    backup: str
+    level: Level
+    day: int
+    store: str = PANEL
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFound:
+    """What a reading found: how deep it could look, or what is wrong. `files` and `bytes` are what the archive holds.
+
+    `failure` is why it could not be read at all, which says nothing of the backup.
+    """
+
+    reached: Level | None
+    problems: tuple[str, ...] = ()
+    files: int | None = None
+    bytes: int | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
-    """What a worker in another process is asked: to copy a `backup`, to prune the store `prunes`, else to look."""
+    """What a worker in another process is asked: to copy a `backup`, to prune the store `prunes`, to prove, else to
+    look.
+    """
 
     job: Job
+    proves: ToProve | None = None
     backup: str | None = None
     prunes: str | None = None
     accepted: frozenset[str] = frozenset()
@@ -162,6 +194,18 @@ class CopyWorker(Protocol):
 
     async def prune(self, job: Job, store: str, accepted: frozenset[str]) -> PruneResult:
         """Delete from a store what its rules let go. An operator `accepted` these backups as good."""
+        ...
+
+    async def close(self) -> None:
+        """End the worker; the next job starts another one."""
+        ...
+
+
+class ProofWorker(Protocol):
+    """Reads archives to their end, one at a time; it raises as a CopyWorker does."""
+
+    async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
+        """Read one backup of the job's listing, or its copy in one of the job's stores, to the end."""
         ...
 
     async def close(self) -> None:

@@ -16,14 +16,19 @@ from daemon.copies.jobs import (
     GiveLink,
     Job,
     LookResult,
+    ProofFound,
     Pruned,
     PruneResult,
+    ToProve,
     WantedCopy,
 )
+from daemon.copies.prove import manifest_of, prove_backup, prove_copy
 from daemon.copies.prune import Pruner
 from daemon.copies.run import Copier, Looked, OpenStore, ServerResult
 from daemon.copies.shelves import Shelves
+from daemon.copies.source import node_source
 from daemon.core.copies_wanted import Wanted
+from daemon.core.proof import PANEL
 from daemon.errors import BackupdError
 from daemon.state import MemoryEngine, MemoryLocks, ShelfRecord
 from daemon.stores.errors import StoreError
@@ -106,6 +111,30 @@ class OwnProcess:
             isinstance(result.error, StoreError),
             await desk.remembered(),
         )
+
+    async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
+        """Read one backup, or its copy in a store, to the end."""
+        try:
+            if what.store == PANEL:
+                return await self._prove_backup(job, what, link, listener)
+            return await self._prove_copy(job, what, listener)
+        except BackupdError as error:
+            return ProofFound(None, failure=Failure.of(error))
+
+    async def _prove_backup(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
+        backup = next(one for one in job.listing.backups if one.uuid == what.backup)
+        config = job.config
+        source = node_source(
+            _Links(link), config.id, backup, clock=self._clock, listener=listener, clear=config.panel.clear_links
+        )
+        return await prove_backup(source, backup, what)
+
+    async def _prove_copy(self, job: Job, what: ToProve, listener: ProgressListener) -> ProofFound:
+        desk = await _Desk.of(job, self._clock, self._opens)
+        shelf = await desk.shelves.of(what.store, job.config.panel.name, job.server.uuid)
+        manifest = manifest_of(shelf.manifests.values() if shelf else (), what.backup)
+        async with self._opens(job.stores[what.store].settings) as opened:
+            return await prove_copy(opened, manifest, what, listener.moved)
 
     async def close(self) -> None:
         """Do nothing: nothing was started."""

@@ -20,7 +20,19 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import Ask, CopyResult, Failure, GiveLink, Job, Link, LookResult, NoLink, PruneResult
+from daemon.copies.jobs import (
+    Ask,
+    CopyResult,
+    Failure,
+    GiveLink,
+    Job,
+    Link,
+    LookResult,
+    NoLink,
+    ProofFound,
+    PruneResult,
+    ToProve,
+)
 from daemon.copies.pipe import read_message, write_message
 from daemon.log import get_logger
 from daemon.panel.errors import PanelError
@@ -66,6 +78,10 @@ class ChildProcess:
     async def prune(self, job: Job, store: str, accepted: frozenset[str]) -> PruneResult:
         """Delete from a store what its rules let go."""
         return await self._done(Ask(job.without_key(), prunes=store, accepted=accepted), PruneResult)
+
+    async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
+        """Read one backup, or its copy in a store, to the end."""
+        return await self._done(Ask(job.without_key(), proves=what), ProofFound, link, listener)
 
     async def close(self) -> None:
         """End the process, and give it a little time to clear up."""

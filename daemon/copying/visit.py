@@ -147,9 +147,10 @@ class _Turn:
         began = context.clock.monotonic()
         log.info("copy_begun", server=self._server, backup=backup.name, stores=list(stores), bytes=backup.bytes)
         try:
-            result = await self.visits.worker.copy(
-                job, uuid, lambda: self.client.download_link(job.config.id, uuid), _Told(self._server, backup)
-            )
+            async with context.downloads:
+                result = await self.visits.worker.copy(
+                    job, uuid, lambda: self.client.download_link(job.config.id, uuid), _Told(self._server, backup)
+                )
         except WorkerError as error:
             failure = Failure.of(error)
             await self._tell(backup, [CopyDone(store, None, failure) for store in stores], 0.0)

@@ -65,12 +65,16 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One backup, or copy in `store`, to read: `by` when, and why. It may be read from now on."""
+    """One backup, or copy in `store`, to read: `by` when, and why. It may be read from now on.
+
+    `made_at` is when the backup was made, `bytes` is what is to be read.
+    """
 
     server: str
     backup: str
     name: str
     bytes: int
+    made_at: datetime
     by: datetime
     why: Why
     level: Level
@@ -107,11 +111,13 @@ def due(
         else:
             why, by = Why.EVERY, _again(rules, last.at if last else made, now)
         if by is not None:
-            found.append(Due(server, backup.uuid, backup.name, backup.bytes, by, why, rules.level))
+            found.append(Due(server, backup.uuid, backup.name, backup.bytes, made, by, why, rules.level))
     for copy in copies:
         last = proofs.last(copy.backup, Level.READ, copy.store)
         if (by := _again(rules, max(last.at, copy.written_at) if last else copy.written_at, now)) is not None:
-            found.append(Due(server, copy.backup, copy.name, copy.bytes, by, Why.EVERY, rules.level, copy.store))
+            found.append(
+                Due(server, copy.backup, copy.name, copy.bytes, copy.made_at, by, Why.EVERY, rules.level, copy.store)
+            )
     return tuple(sorted(found, key=_need))
 
 

@@ -130,6 +130,12 @@ class Fleet:
         """Return whether the scheduler runs and has missed no start."""
         return self._scheduler.running and not self.behind()
 
+    def once_more(self, name: str) -> None:
+        """Make another backup of a server now, beside those of its starts: the newest one is not sound."""
+        server = self.config.servers.get(name)
+        if server is not None and not self._draining:
+            self._launch(Order(server, "retry"))
+
     async def drain(self, bound: float) -> tuple[str, ...]:
         """Start nothing new; leave what only waits, give the rest `bound` seconds, then leave it too.
 

@@ -130,6 +130,7 @@ def dry_run_outcome(seen: Preview | Failed, *, busy: bool = False) -> Outcome:
         asked=seen.asked,
         brake=seen.brake,
         copied=seen.copied,
+        proven=seen.proven,
     )
     return _pruned(about, decided)
 

@@ -17,7 +17,10 @@ from daemon.core.keep import Keep
 from daemon.core.model import Action, Scope, State, Verdict
 from daemon.core.names import Ownership, Template
 from daemon.core.plan import Plan
+from daemon.core.proof import Level
+from daemon.core.proven import NO_RULE, KeepProven, awaits_proof
 from daemon.core.retention import Retention
+from daemon.rotation.proven import proven_rule
 from daemon.state import AppliedRetention, Journal, StepName
 
 NOTHING = AppliedRetention()
@@ -79,8 +82,8 @@ def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> A
     """Return what to record of a plan that the brake did not refuse."""
     if decided.held:
         return row
-    # What waits for its copy was let through as well: once it is copied, it goes without being counted again.
-    going = (verdict for verdict in decided.verdicts if verdict.action is Action.DELETE or uncopied(verdict))
+    # What waits for its copy or for proofs was let through as well: later it goes without being counted again.
+    going = (one for one in decided.verdicts if one.action is Action.DELETE or uncopied(one) or awaits_proof(one))
     passed = (verdict.backup.uuid for verdict in reversed(tuple(going)) if verdict.state is State.GOOD)
     return AppliedRetention(written(applied_by(config)), tuple(passed))
 
@@ -88,7 +91,7 @@ def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> A
 def applied_by(config: ServerConfig) -> Applied:
     """Return everything in a server's configuration that decides what is deleted."""
     stores = frozenset(rules.name for rules in config.policy.copy_before_delete)
-    return Applied(config.policy.retention, config.ownership, stores)
+    return Applied(config.policy.retention, config.ownership, stores, proven_rule(config.policy))
 
 
 # As text -----------------------------------------------------------------------------------------------------------
@@ -101,6 +104,8 @@ def written(applied: Applied) -> str:
     told |= {"keep": str(retention.keep), "zone": retention.zone.key, "scope": retention.scope.value}
     told |= {"templates": [template.text for template in ownership.templates], "server": ownership.server}
     told |= {"stores": sorted(applied.stores)} if applied.stores else {}
+    if applied.proven.number:  # without it the level keeps nothing
+        told |= {"keep_proven": applied.proven.number, "proven_level": applied.proven.level.value}
     return json.dumps(told, default=_seconds, sort_keys=True)
 
 
@@ -116,8 +121,9 @@ def _read(text: str | None) -> Applied | None:
         told = {name: _plain(value) for name, value in json.loads(text).items()}
         ownership = Ownership(tuple(map(Template.parse, told.pop("templates"))), told.pop("server"))
         stores = frozenset(told.pop("stores", ()))
+        number, level = told.pop("keep_proven", 0), told.pop("proven_level", NO_RULE.level)
         told |= {"keep": Keep.parse(told["keep"]), "zone": ZoneInfo(told["zone"]), "scope": Scope(told["scope"])}
-        return Applied(Retention(**told), ownership, stores)
+        return Applied(Retention(**told), ownership, stores, KeepProven(int(number), Level(level)))
     except (ValueError, TypeError, KeyError, AttributeError):  # ZoneInfoNotFoundError is a KeyError
         return None
 

@@ -296,6 +296,7 @@ async def _make_room(run: Run, dated: DatedListing, name: str, limit: BackupLimi
             again=came is State.SUSPICIOUS,
             copied=await run.copied(config, listing),
             uncopied_may_go=config.policy.uncopied_may_go,
+            proven=await run.proven(config),
         )
         if isinstance(room, Refusal):
             await run.tell_held(config, listing, room.held)

@@ -55,6 +55,8 @@ async def delete_decided(run: Run, dated: DatedListing, decide: Decide, *, step:
                 if not (step == StepName.ROOM and config.policy.uncopied_may_go):
                     held_back = await run.held_back(config, dated.listing, verdict)
                     expect(not held_back, f"{verdict.backup.name} is not known to be copied any more")
+                if step != StepName.ROOM:
+                    expect((await run.proven(config)).frozen is None, "a proof has failed meanwhile")
                 await _delete(run, verdict, dated, step)
         except ChangedError as changed:
             run.log.info("listing_changed", text=str(changed))

@@ -70,6 +70,8 @@ def refusal(server: str, code: ProblemCode | None, text: str, *, again: str = "r
     look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd {again.format(server=server)} --max-deletions N`"
     hints = {
         ProblemCode.MAX_DELETIONS: f"look at {look}; if that is what you want: {lift}",
+        ProblemCode.UNPROVEN: f"`ptero-backupd prove {server}` proves the newest one now; if the bad one will do:"
+        f" `ptero-backupd prove accept {server} BACKUP`",
         ProblemCode.CLOCK: "let both clocks follow NTP; if you corrected one of them meanwhile, restart the daemon",
     }
     code = code or ProblemCode.ERROR  # never: a plan that is refused has a code

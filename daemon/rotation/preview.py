@@ -13,12 +13,14 @@ from daemon.core.copied import Copied
 from daemon.core.model import Backup, Completeness, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.proven import NOTHING_KNOWN, Proven
 from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import BackupLimitError, ServerStateError
 from daemon.rotation.brake import brake_of, recall
 from daemon.rotation.copied import copied_before
 from daemon.rotation.outcome import NO_BACKUPS, Problem, refusal
+from daemon.rotation.proven import proven_of
 from daemon.state import Catalogue, Journal
 
 ROUNDING = timedelta(seconds=2)
@@ -30,7 +32,7 @@ class Preview:
     """One server as it stands: the panel's view, the listing, and the plan by the configuration.
 
     Operators `accepted` some backups as good; the deletion of others was `asked` for and not completed. `copied` is
-    what the stores hold that must have a backup before it is deleted.
+    what the stores hold that must have a backup before it is deleted, `proven` what is known of proofs.
     """
 
     config: ServerConfig
@@ -42,6 +44,7 @@ class Preview:
     ownership: Ownership
     plan: Plan
     copied: tuple[Copied, ...] = ()
+    proven: Proven = NOTHING_KNOWN
 
     @property
     def backlog(self) -> Backlog | None:
@@ -84,8 +87,18 @@ async def preview(
         asked=asked,
         panel_ahead=ahead,
     )
-    decided = judged(config, listing, ownership=ownership, accepted=accepted, asked=asked, brake=brake, copied=copied)
-    return Preview(config, server, listing, accepted, asked, brake, ownership, decided, copied)
+    proven = await proven_of(config.policy, server.uuid, journal)
+    decided = judged(
+        config,
+        listing,
+        ownership=ownership,
+        accepted=accepted,
+        asked=asked,
+        brake=brake,
+        copied=copied,
+        proven=proven,
+    )
+    return Preview(config, server, listing, accepted, asked, brake, ownership, decided, copied, proven)
 
 
 def must_be_free(server: Server) -> None:
@@ -103,6 +116,7 @@ def judged(
     brake: Brake,
     asked: frozenset[str] = frozenset(),
     copied: Collection[Copied] = (),
+    proven: Proven = NOTHING_KNOWN,
 ) -> Plan:
     """Return the plan for that listing by the configuration."""
     return plan(
@@ -113,6 +127,7 @@ def judged(
         accepted=accepted,
         asked=asked,
         copied=copied,
+        proven=proven,
     )
 
 
@@ -141,6 +156,7 @@ def no_room(seen: Preview) -> Problem | None:
         asked=seen.asked,
         copied=seen.copied,
         uncopied_may_go=policy.uncopied_may_go,
+        proven=seen.proven,
     )
     if not isinstance(room, Refusal):
         return None

@@ -227,6 +227,8 @@ async def _prune(run: Run, dated: DatedListing) -> None:
         await run.step(StepName.PLANNED, keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
         if decided.refused is not None:
             await run.tell_held(config, listing, decided.held)
+            if decided.code == ProblemCode.UNPROVEN:  # the brake let it through: it is not counted again later
+                await run.let_through(config, listing, decided)
             raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
         if decided.deletions and not run.may_delete:
             raise Halt(Result.FAILED, NO_RIGHT_TO_DELETE)

@@ -20,6 +20,7 @@ from daemon.core.copied import Copied, held_by
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.core.plan import Plan, plan
+from daemon.core.proven import Proven
 from daemon.errors import ProblemCode, StateError
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
@@ -27,8 +28,20 @@ from daemon.panel.errors import PanelError, StrangeAnswerError
 from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
 from daemon.rotation.copied import copied_before
 from daemon.rotation.outcome import Problem, Result, Retry
+from daemon.rotation.proven import proven_of, proven_rule
 from daemon.rotation.slots import NodeSlots, Slot
-from daemon.state import AppliedRetention, CopyRecord, Engine, Journal, Locks, MemoryLocks, Step, StepName, Trigger
+from daemon.state import (
+    AppliedRetention,
+    CopyRecord,
+    Engine,
+    Journal,
+    Locks,
+    MemoryLocks,
+    ProofRecord,
+    Step,
+    StepName,
+    Trigger,
+)
 
 Seen = TypeVar("Seen")
 
@@ -77,10 +90,11 @@ class RotationContext:
     `current_config` returns a server's configuration at that moment (None if it is gone), since a reload may change it
     while a rotation waits. `on_server` is called with each server as the panel shows it, and may raise Halt;
     `on_abandoned` with each rotation that is left before its end, `on_copies` with what became of copies, and how many
-    seconds their transfer took. `opening_trouble` is why the journal of a configured state folder could not be opened
-    at the last try, `lock_trouble` why the last lock could not be taken there. `opened_anew` is called when a state
-    that was in trouble has been opened again. `turn` is held by the one rotation that is about to open its row in the
-    journal.
+    seconds their transfer took, `on_proof` with what was proven, and how many bytes were read in how many seconds.
+    `downloads` is held by the one backup that is downloaded from a node. `opening_trouble` is why the journal of a
+    configured state folder could not be opened at the last try, `lock_trouble` why the last lock could not be taken
+    there. `opened_anew` is called when a state that was in trouble has been opened again. `turn` is held by the one
+    rotation that is about to open its row in the journal.
     """
 
     clock: Clock
@@ -92,10 +106,12 @@ class RotationContext:
     on_server: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
     on_abandoned: Callable[["Run"], None] = lambda _run: None
     on_copies: Callable[[Sequence[CopyRecord], float], None] = lambda _records, _seconds: None
+    on_proof: Callable[[ProofRecord, int, float], None] = lambda _record, _bytes, _seconds: None
     opened_anew: Callable[[], Awaitable[None]] = _nobody
     opening_trouble: StateError | None = None
     lock_trouble: StateError | None = None
     under_way: dict[str, "Run"] = field(default_factory=dict)
+    downloads: asyncio.Lock = field(default_factory=asyncio.Lock)
     own_locks: Locks = field(default_factory=MemoryLocks)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     mending: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -256,7 +272,16 @@ class Run:
             asked=await self.half_deleted(),
             already_deleted=sum(one.successful and one.uuid not in brake.excused for one in self.deleted),
             copied=await self.copied(config, listing),
+            proven=await self.proven(config),
         )
+
+    async def proven(self, config: ServerConfig) -> Proven:
+        """Return what is known of the proofs of the server's backups."""
+        try:
+            return await proven_of(config.policy, self.known_server.uuid, self.context.journal)
+        except StateError as error:
+            self.journal_failed(error)
+            return Proven(proven_rule(config.policy))
 
     async def copied(self, config: ServerConfig, listing: Listing) -> tuple[Copied, ...]:
         """Return what the stores hold that must have a backup before it is deleted."""

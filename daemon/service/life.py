@@ -9,7 +9,7 @@ decides anything about backups.
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -22,6 +22,7 @@ from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
 from daemon.log import get_logger
+from daemon.proving.entry import DaemonProofs
 from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import mend_state, open_client, open_context
 from daemon.service import gc_policy as garbage
@@ -123,6 +124,8 @@ class Service:
         fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts])
         copying = DaemonCopies(context, fleet.clients)
         fleet.listen(copying)
+        proofs = DaemonProofs(context, fleet.clients, fleet.once_more)
+        fleet.listen(proofs)
         http = Http(FleetStatus(fleet, tracker))
 
         def obey(effective: Config) -> None:
@@ -130,6 +133,7 @@ class Service:
             alerts.reload(effective)
             fleet.reload(effective)
             copying.follow(effective)
+            proofs.follow(effective)
 
         discovery = Discovery(self._clock, fleet.clients, obey)
         _say_warnings(config)
@@ -148,11 +152,12 @@ class Service:
                 await self._serve(fleet, discovery, tracker, http)
                 discovery.stop()
                 tracker.stopping = True
-                await self._stop(fleet, copying)
+                await self._stop(fleet, copying, proofs)
         finally:
             discovery.stop()
             await http.follow(None)
             await copying.stop()
+            await proofs.stop()
             await alerts.close(FLUSH_SECONDS)
             await fleet.close()
             await context.journal.close()
@@ -292,11 +297,11 @@ class Service:
             self._again = False
             self._begin_reload(fleet.config)
 
-    async def _stop(self, fleet: Fleet, copying: DaemonCopies) -> None:
+    async def _stop(self, fleet: Fleet, *beside: DaemonCopies | DaemonProofs) -> None:
         """Drain within the bound, or at once after a second signal."""
         self._notifier.stopping(f"stopping; {_under_way(fleet)}")
         self._notifier.extend_timeout(STOP_SECONDS)
-        leaving = asyncio.create_task(copying.stop())
+        leaving = asyncio.create_task(_stop_all(beside))
         drain = asyncio.create_task(fleet.drain(DRAIN_SECONDS))
         impatience = asyncio.create_task(self._second_stop())
         await asyncio.wait({drain, impatience}, return_when=asyncio.FIRST_COMPLETED)
@@ -317,6 +322,10 @@ class Service:
         for number in SIGNALS:
             loop.add_signal_handler(number, self._events.put_nowait, number)
         take_signals()
+
+
+async def _stop_all(beside: Sequence[DaemonCopies | DaemonProofs]) -> None:
+    await asyncio.gather(*(one.stop() for one in beside))
 
 
 def _say_slow() -> None:

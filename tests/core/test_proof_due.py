@@ -104,7 +104,7 @@ def test_copies_are_read_again_in_their_stores() -> None:
 
 def one(name: str, why: Why, days: float, size: int = 100) -> Due:
     """Something to read."""
-    return Due(name, "b", "auto", size, NOW + days * DAY, why, Level.SANE)
+    return Due(name, "b", "auto", size, NOW, NOW + days * DAY, why, Level.SANE)
 
 
 def test_the_newest_of_all_servers_come_first_and_then_the_most_overdue() -> None:

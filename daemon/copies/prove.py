@@ -1,0 +1,67 @@
+"""One backup, or one copy of it, read to its end as deep as was asked, and what was found in words.
+
+What must hold (invariant 17): only what was read says anything. That it cannot be had now is no finding: it is raised.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from daemon.copies.errors import CopyError
+from daemon.copies.jobs import ProofFound, ToProve
+from daemon.copies.manifest import Manifest
+from daemon.copies.verify import Reading, verify_copy
+from daemon.core.model import Backup
+from daemon.core.proof import Level
+from daemon.proof.sane import SanityCheck
+from daemon.stores.base import Store
+from daemon.transfer.errors import WrongFileError
+from daemon.transfer.expected import Expected
+from daemon.transfer.receive import Source
+from daemon.transfer.threads import in_thread
+from daemon.transfer.verify import Complaint, Contents, Inspect, verify
+
+MOST_TOLD = 10
+LONGEST = 300
+"""Of problems that are told, and of each: they hold names out of the archive."""
+
+
+async def prove_backup(source: Source, backup: Backup, asked: ToProve) -> ProofFound:
+    """Read a backup from its node; raises HostError, PanelError and TransferError where it cannot be read."""
+    expected = Expected.of(backup)
+    try:
+        found = await in_thread(lambda: verify(source, expected, _inspect(asked)))
+    except WrongFileError as error:
+        return ProofFound(None, (_plain(error.text),))
+    return found_in(found.level, found.problems, found.contents)
+
+
+async def prove_copy(store: Store, manifest: Manifest, asked: ToProve, moved: Callable[[int], None]) -> ProofFound:
+    """Read a copy from its store, an encrypted one as it is stored; raises StoreError where it cannot be read."""
+    found = await verify_copy(store, manifest, Reading(inspect=_inspect(asked)), moved, spool_in=Path())
+    return found_in(found.level, found.problems, found.contents)
+
+
+def found_in(level: Level | None, problems: Iterable[Complaint], contents: Contents | None) -> ProofFound:
+    """Return what a check found, as it is told and recorded."""
+    texts = [_plain(problem.text) for problem in problems]
+    more = [f"{len(texts) - MOST_TOLD} more such problems"] if len(texts) > MOST_TOLD else []
+    files, size = (contents.files, contents.bytes) if contents else (None, None)
+    return ProofFound(level, (*texts[:MOST_TOLD], *more), files, size)
+
+
+def manifest_of(manifests: Iterable[Manifest], backup: str) -> Manifest:
+    """Return the manifest of a backup's copy; raises CopyError if there is none."""
+    found = next((one for one in manifests if one.backup.uuid == backup), None)
+    if found is None:
+        raise CopyError("the store is not known to have this copy any more")
+    return found
+
+
+def _inspect(asked: ToProve) -> Inspect | None:
+    """Return who looks into the archive's files; other chunks of a world each day, so that all are seen in time."""
+    return (lambda: SanityCheck(asked.day)) if asked.level is Level.SANE else None
+
+
+def _plain(text: str) -> str:
+    """Return text out of an archive as it may be shown anywhere: printable, and not too long."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:LONGEST])

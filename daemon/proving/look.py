@@ -1,0 +1,79 @@
+"""What of one server is to be proven: by what its panel shows now, and by what was last seen in its stores."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from daemon.clock import Clock
+from daemon.config.values import ServerConfig, StoreConfig
+from daemon.copies.jobs import Job
+from daemon.copies.shelf import read_shelf
+from daemon.core.model import Completeness
+from daemon.core.proof import PANEL
+from daemon.core.proof_due import Copy, Due, due
+from daemon.panel.client import PanelClient
+from daemon.rotation.preview import Preview, preview
+from daemon.state import Engine, Journal, ShelfRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSeen:
+    """One server as it stands: its panel's view, what is remembered of its stores, and what is due, the first first."""
+
+    preview: Preview
+    shelves: tuple[ShelfRecord, ...]
+    due: tuple[Due, ...]
+
+    def job(self, stores: dict[str, StoreConfig], installation: str) -> Job:
+        """Return what a worker is given to read of it."""
+        seen = self.preview
+        remembered = tuple(one for one in self.shelves if one.holding.store in stores)
+        return Job(seen.config, seen.server, seen.listing, seen.plan.verdicts, stores, remembered, installation)
+
+
+async def look(config: ServerConfig, client: PanelClient, journal: Journal, engine: Engine, clock: Clock) -> ServerSeen:
+    """Look at a server, and forget the readings of what is gone; raises PanelError and StateError."""
+    seen = await preview(config, client, journal, clock)
+    shelves = tuple(
+        one
+        for one in (await engine.catalogue.shelves(config.panel.name, seen.server.uuid) if config.policy.copies else ())
+        if one.holding.store in config.policy.copies
+    )
+    copies = tuple(copies_of(shelves))
+    await _forget(seen, shelves, copies, journal)
+    rules = config.policy.prove
+    return ServerSeen(
+        seen,
+        shelves,
+        due(
+            config.name,
+            rules,
+            seen.plan.verdicts,
+            proofs=seen.proven.proofs,
+            now=clock.now(),
+            copies=copies,
+            scope=config.policy.scope,
+        )
+        if rules
+        else (),
+    )
+
+
+def copies_of(shelves: Sequence[ShelfRecord]) -> Iterator[Copy]:
+    """Yield the whole copies that were last seen in the stores."""
+    for record in shelves:
+        shelf = read_shelf(record.detail)
+        for one in shelf.manifests.values() if shelf else ():
+            made, store = one.backup, record.holding.store
+            yield Copy(made.uuid, made.name, store, one.stored.bytes, made.created_at, one.proof.at)
+
+
+async def _forget(seen: Preview, shelves: Sequence[ShelfRecord], copies: Sequence[Copy], journal: Journal) -> None:
+    """Forget the readings of what is gone, as far as the listing is known to be whole and the stores were seen."""
+    present = {
+        record.holding.store: {one.backup for one in copies if one.store == record.holding.store} for record in shelves
+    }
+    if seen.listing.completeness is Completeness.COMPLETE:
+        present[PANEL] = {one.uuid for one in seen.listing.backups}
+    gone = seen.proven.proofs.forgettable(present)
+    if gone:
+        await journal.forget_proofs(seen.server.uuid, gone)

@@ -1,0 +1,269 @@
+"""When the daemon proves: the servers in turn, what is due first, within the day's bytes and outside the quiet hours.
+
+What must hold: proofs hold up no rotation (invariants 12 and 16), and a copy only for one download; what a day may cost
+is counted before it is read, whatever then becomes of it; a kill loses nothing, since what is due follows from what is
+recorded.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from daemon.config.values import Config, ServerConfig
+from daemon.copies.jobs import Failure, ProofFound, ProofWorker, ToProve
+from daemon.core.proof import PANEL
+from daemon.core.proof_due import PAUSES, Budget, Due, next_up
+from daemon.core.units import format_size
+from daemon.errors import BackupdError, StateError
+from daemon.fleet.clients import Clients
+from daemon.log import get_logger
+from daemon.proving.look import ServerSeen, look
+from daemon.proving.record import ProofDone, keep, proof_of
+from daemon.rotation.outcome import Outcome
+from daemon.rotation.run import RotationContext
+from daemon.state import ProofRecord
+
+log = get_logger()
+
+GLANCE_SECONDS = 60.0
+"""So often it is looked whether something is due: quiet hours end by the wall clock, which may be set."""
+
+LOOK_SECONDS = 21_600.0
+"""So often each server is looked at, whatever is known of it."""
+
+TROUBLE_SECONDS = 600.0
+"""After a server could not be looked at."""
+
+NODE_PAUSE = timedelta(minutes=1)
+"""Before a node that makes backups is looked at again."""
+
+KEPT_IN_MIND = 4
+"""So much of what is due of a server is remembered; it is looked at again before each proof."""
+
+Place = tuple[str, str, str]
+
+
+@dataclass
+class _Known:
+    """What is known of one server: when to look at it again, by the monotonic clock, and what was due then."""
+
+    look_at: float = float("-inf")
+    due: tuple[Due, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A reading that was put off, until that moment, after so many tries."""
+
+    until: datetime
+    tries: int = 0
+
+
+class Proving:
+    """The proofs of all configured servers.
+
+    `clients` are the fleet's, so that both share the API limit. `worker` reads the archives. `once_more` makes another
+    backup of a server whose newest one is bad.
+    """
+
+    def __init__(
+        self,
+        context: RotationContext,
+        clients: Clients,
+        worker: ProofWorker,
+        once_more: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._clients = clients
+        self._worker = worker
+        self._once_more = once_more
+        self._config: Config | None = None
+        self._known: dict[str, _Known] = {}
+        self._put_off: dict[Place, _Try] = {}
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def rotated(self, name: str, outcome: Outcome) -> None:
+        """A server's rotation ended: what it made is looked at."""
+        if name in self._known and outcome.created is not None and outcome.created.successful:
+            self._look_soon(name)
+
+    def follow(self, config: Config) -> None:
+        """Obey a configuration; what is new in it is looked at."""
+        before, self._config = self._config, config
+        wanted = {name: one for name, one in config.servers.items() if one.policy.prove is not None}
+        self._known = {
+            name: self._known[name] if before and before.servers.get(name) == one and name in self._known else _Known()
+            for name, one in wanted.items()
+        }
+        self._changed.set()
+        if wanted and self._task is None:
+            self._task = asyncio.create_task(self._run(), name="proving")
+
+    async def stop(self) -> None:
+        """Leave what is being read: it is due still."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._worker.close()
+
+    def _look_soon(self, name: str) -> None:
+        self._known[name] = _Known()
+        self._changed.set()
+
+    async def _run(self) -> None:
+        """Prove until cancelled; a bug ends only its own step."""
+        while True:
+            try:
+                await self._step()
+            except Exception:  # invariant 12
+                log.exception("bug")
+                await self._clock.sleep(GLANCE_SECONDS)
+
+    async def _step(self) -> None:
+        """Look at a server, or prove what is due first, or wait."""
+        if (server := self._to_look_at()) is not None:
+            await self._look(server)
+        elif (what := await self._next()) is not None:
+            await self._prove(what)
+        else:
+            await self._worker.close()
+            await self._rest()
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    def _to_look_at(self) -> ServerConfig | None:
+        now = self._clock.monotonic()
+        name = next((name for name, known in self._known.items() if now >= known.look_at), None)
+        return self._config.servers.get(name) if self._config and name else None
+
+    async def _look(self, server: ServerConfig) -> ServerSeen | None:
+        """Look at a server, and keep in mind what is due; None where it cannot be looked at now."""
+        client = self._clients.lend(server.panel)
+        try:
+            seen = await look(server, client, self._context.journal, self._context.engine, self._clock)
+        except BackupdError as error:
+            log.info("proofs_not_looked_for", server=server.name, code=error.code, text=error.text)
+            self._known[server.name] = _Known(self._clock.monotonic() + TROUBLE_SECONDS)
+            return None
+        finally:
+            self._clients.give_back(client)
+        self._known[server.name] = _Known(self._clock.monotonic() + LOOK_SECONDS, seen.due[:KEPT_IN_MIND])
+        return seen
+
+    # Proving ---------------------------------------------------------------------------------------------------------
+
+    async def _next(self) -> Due | None:
+        """Return what is proven next; None while nothing may be."""
+        if self._config is None:
+            return None
+        now, bound = self._clock.now(), self._config.proof.per_day
+        waiting = [one for known in self._known.values() for one in known.due]
+        if not waiting:
+            return None
+        try:
+            spent = 0 if bound is None else await self._context.journal.bytes_proven(now.date())
+        except StateError as error:
+            log.warning("proofs_wait", text=error.text)
+            return None
+        later = {place for place, one in self._put_off.items() if now < one.until <= now + PAUSES.most}
+        quiet = {one.place for one in waiting if self._is_quiet(one.server, now)}
+        return next_up(waiting, Budget(bound, spent), not_now=later | quiet)
+
+    def _is_quiet(self, name: str, now: datetime) -> bool:
+        server = self._config.servers.get(name) if self._config else None
+        quiet = self._config.proof.quiet if self._config else None
+        return server is not None and quiet is not None and quiet.holds(now, server.policy.zone)
+
+    async def _prove(self, what: Due) -> None:
+        """Read one backup or copy, if it is due still, and record what was found."""
+        server = self._config.servers.get(what.server) if self._config else None
+        seen = await self._look(server) if server else None
+        if server is None or seen is None or what.place not in {one.place for one in seen.due}:
+            return
+        if not what.store and self._context.slots.busy(server.panel.name, seen.preview.server.node):
+            self._put_off[what.place] = _Try(self._clock.now() + NODE_PAUSE)
+            return
+        try:
+            await self._read(server, seen, what)
+        except BackupdError as error:
+            self._failed(what, Failure.of(error))
+
+    async def _read(self, server: ServerConfig, seen: ServerSeen, what: Due) -> None:
+        context, began = self._context, self._clock.monotonic()
+        now = self._clock.now()
+        await context.journal.prove_bytes(now.date(), what.bytes)
+        about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
+        log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
+        found = await self._found(server, seen, what)
+        if found.failure is not None:
+            self._failed(what, found.failure)
+            return
+        self._put_off.pop(what.place, None)
+        proof = proof_of(what, found, self._clock.now())
+        done = ProofDone(
+            ProofRecord(server.name, seen.preview.server.uuid, proof), what.bytes, self._clock.monotonic() - began
+        )
+        await keep(done, context.journal)
+        self._look_soon(server.name)
+        context.on_proof(done.record, done.bytes, done.seconds)
+        if proof.problems and self._wants_another(server, seen, what):
+            log.warning("another_backup_begun", server=server.name, reason=f"{what.name}, the newest, is not sound")
+            self._once_more(server.name)
+
+    async def _found(self, server: ServerConfig, seen: ServerSeen, what: Due) -> ProofFound:
+        config, context = self._config, self._context
+        assert config is not None  # noqa: S101 — something is due by it
+        stores = {what.store: config.stores[what.store]} if what.store else {}
+        job = seen.job(stores, await context.engine.catalogue.installation())
+        asked = ToProve(what.backup, what.level, self._clock.now().toordinal(), what.store)
+        client = self._clients.lend(server.panel)
+        try:
+            async with context.downloads:
+                return await self._worker.prove(
+                    job, asked, lambda: client.download_link(server.id, what.backup), _Told(what)
+                )
+        finally:
+            self._clients.give_back(client)
+
+    def _failed(self, what: Due, failure: Failure) -> None:
+        """Note that it could not be read, which says nothing of it: it is tried again."""
+        tries = self._put_off[what.place].tries + 1 if what.place in self._put_off else 1
+        self._put_off[what.place] = _Try(self._clock.now() + PAUSES.pause(tries), tries)
+        about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
+        log.warning("proof_not_done", **about, code=failure.code, text=failure.text, hint=failure.hint)
+
+    def _wants_another(self, server: ServerConfig, seen: ServerSeen, what: Due) -> bool:
+        """Return whether the newest good backup is the bad one, and the only one that its start made."""
+        mine = [one for one in seen.preview.plan.verdicts if one.own]
+        start = server.starts.latest(self._clock.now())
+        since = [one for one in mine if one.backup.created_at is not None and one.backup.created_at >= start]
+        newest = next((one.backup.uuid for one in mine if one.whole), None)
+        return what.store == PANEL and newest == what.backup and len(since) <= 1
+
+    async def _rest(self) -> None:
+        """Wait until something changes, or may be due."""
+        self._changed.clear()
+        waits = [asyncio.create_task(self._clock.sleep(GLANCE_SECONDS)), asyncio.create_task(self._changed.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+
+class _Told:
+    """A reading's progress, for the log."""
+
+    def __init__(self, what: Due) -> None:
+        self._what = what
+
+    def moved(self, size: int) -> None:
+        """Say how far it is."""
+        log.debug("proof_moved", server=self._what.server, backup=self._what.name, moved=format_size(size))
+
+    def said(self, text: str) -> None:
+        """Say what happened."""
+        log.info("proof_transfer", server=self._what.server, backup=self._what.name, text=text)
