@@ -246,7 +246,11 @@ class Proving:
     async def _rest(self) -> None:
         """Wait until something changes, or may be due."""
         self._changed.clear()
-        waits = [asyncio.create_task(self._clock.sleep(GLANCE_SECONDS)), asyncio.create_task(self._changed.wait())]
+        look_at = min((known.look_at for known in self._known.values()), default=float("inf"))
+        seconds = max(0.0, min(look_at - self._clock.monotonic(), LOOK_SECONDS))
+        if any(known.due for known in self._known.values()):
+            seconds = min(seconds, GLANCE_SECONDS)
+        waits = [asyncio.create_task(self._clock.sleep(seconds)), asyncio.create_task(self._changed.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -1,0 +1,261 @@
+"""When the daemon proves by itself, and what it does then, over whole days on virtual time; no archive is read."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from daemon.config.values import Config
+from daemon.copies.errors import WorkerError
+from daemon.copies.jobs import Failure, GiveLink, Job, ProofFound, ToProve
+from daemon.core.proof import Proof
+from daemon.errors import ProblemCode
+from daemon.fleet.fleet import Fleet
+from daemon.proving.entry import DaemonProofs
+from daemon.proving.proving import Proving
+from daemon.sandbox.records import Server, Work
+from daemon.state.local.journal import SqliteJournal
+from daemon.transfer.receive import ProgressListener
+from tests.whole.fleet import Daemons, at, made, rows, until
+
+pytestmark = pytest.mark.anyio
+
+TORN = "world/region/r.0.0.mca: chunk 3 7 ends beyond the file"
+
+
+@dataclass
+class FakeProver:
+    """A ProofWorker. Backups made from `torn_from` on are torn; those that are `lost` cannot be read now.
+
+    `does` has each reading, as server, day and time; `meanwhile` is called in the middle of each.
+    """
+
+    torn_from: str = "99"
+    lost: bool = False
+    dies: bool = False
+    does: list[str] = field(default_factory=list)
+    works: bool = False
+    meanwhile: Callable[[], None] = lambda: None
+
+    async def prove(self, job: Job, what: ToProve, link: GiveLink, _listener: ProgressListener) -> ProofFound:
+        """Ask for the link, and say what is known of it."""
+        self.works = True
+        (found,) = (one for one in job.listing.backups if one.uuid == what.backup)
+        words = f"{found.created_at:%d %H:%M}"
+        self.does.append(f"{job.config.name} {words}")
+        assert not job.config.panel.api_key.get_secret_value() or what.level
+        self.meanwhile()
+        if self.dies:
+            raise WorkerError("the process that copies was killed by SIGKILL")
+        await link()
+        if self.lost:
+            return ProofFound(None, failure=Failure(ProblemCode.HOST, "the node does not answer"))
+        if words >= self.torn_from:
+            return ProofFound(None, (TORN,), 12, 3456)
+        return ProofFound(what.level, (), 12, 3456)
+
+    async def close(self) -> None:
+        """End."""
+        self.works = False
+
+
+@dataclass
+class Proofs:
+    """Daemons that prove, one after the other."""
+
+    daemons: Daemons
+    survival: Server
+    worker: FakeProver = field(default_factory=FakeProver)
+
+    def configure(self, prove: dict[str, Any] | None = None, *, tables: str = "", **options: Any) -> Config:
+        """One server is proven so."""
+        policy: dict[str, Any] = {"schedule": "0 5 * * *", "keep": {"last": 2}, "prove": prove or {"level": "sane"}}
+        return self.daemons.configure({"survival": self.survival}, tables=tables, **policy | options)
+
+    @asynccontextmanager
+    async def running(self, config: Config) -> AsyncIterator[tuple[Fleet, Proving]]:
+        """A daemon that proves, killed at the end: nothing is written any more."""
+        async with self.daemons.running(config) as fleet:
+            entry = DaemonProofs(fleet._tools, fleet.clients, fleet.once_more)
+            proving = entry._proving = Proving(fleet._tools, fleet.clients, self.worker, fleet.once_more)
+            fleet.listen(entry)
+            entry.follow(config)
+            yield fleet, proving
+            await entry.stop()
+
+    async def until(self, day: int, hour: int, minute: int = 0) -> None:
+        """Let the time pass."""
+        await until(self.daemons.clock, at(day, hour, minute))
+
+    def read(self) -> list[Proof]:
+        """What the journal has, the oldest backup first."""
+        with SqliteJournal.open(self.daemons.folder / "state") as journal:
+            return [one.proof for one in journal.proofs()]
+
+    async def accept_all(self, fleet: Fleet) -> None:
+        """Accept what is told as bad, as `prove accept` does."""
+        for bad in [one for one in self.read() if one.problems and not one.accepted]:
+            journal, now = fleet._tools.journal, self.daemons.clock.now()
+            assert await journal.accept_proof(self.survival.uuid, bad.backup, now)
+
+
+@pytest.fixture
+def proofs(daemons: Daemons, survival: Server) -> Proofs:
+    """A server that is backed up at 05:00; the day before that is caught up at once, at 03:59."""
+    survival.work = Work(seconds=60)
+    return Proofs(daemons, survival)
+
+
+def seen(read: list[Proof]) -> list[tuple[str, bool]]:
+    """When the backups were made that were read, and whether they are right."""
+    return [(f"{one.made_at:%d %H:%M}", not one.problems) for one in read]
+
+
+async def test_each_new_backup_is_proven_once(proofs: Proofs) -> None:
+    """And what went from the panel is forgotten."""
+    async with proofs.running(proofs.configure()):
+        await proofs.until(3, 12)
+    assert proofs.worker.does == ["survival 01 03:59", "survival 01 05:00", "survival 02 05:00", "survival 03 05:00"]
+    assert seen(proofs.read()) == [("02 05:00", True), ("03 05:00", True)]
+    newest = proofs.read()[-1]
+    assert (newest.asked.value, newest.files, newest.bytes) == ("sane", 12, 3456)
+
+
+async def test_nothing_is_read_while_its_node_makes_a_backup(proofs: Proofs) -> None:
+    """Rotations go first."""
+    async with proofs.running(proofs.configure()) as (fleet, _):
+        busy: list[bool] = []
+        proofs.worker.meanwhile = lambda: busy.append(fleet._tools.slots.busy("main", "node-1"))
+        await proofs.until(2, 12)
+    assert busy
+    assert not any(busy)
+
+
+async def test_the_process_runs_only_while_there_is_work(proofs: Proofs) -> None:
+    """A daemon at rest has no second process; and one without proofs loads nothing of this."""
+    async with proofs.running(proofs.configure()):
+        await proofs.until(1, 5)
+        assert proofs.worker.does
+        assert not proofs.worker.works
+    config = proofs.daemons.configure()
+    async with proofs.daemons.running(config) as fleet:
+        entry = DaemonProofs(fleet._tools, fleet.clients, fleet.once_more)
+        entry.follow(config)
+        await entry.stop()
+        assert entry._proving is None
+
+
+async def test_nothing_is_proven_in_quiet_hours(proofs: Proofs) -> None:
+    """It waits until they are over."""
+    config = proofs.configure(tables='[proof]\nquiet = "03:00-20:00"')
+    async with proofs.running(config):
+        await proofs.until(1, 19, 58)
+        assert proofs.worker.does == []
+        await proofs.until(1, 20, 5)
+    assert proofs.worker.does == ["survival 01 05:00"]
+
+
+async def test_a_day_s_bytes_are_not_exceeded_not_even_by_another_start(proofs: Proofs) -> None:
+    """What does not fit is read on the next day, before anything else."""
+    config = proofs.configure(tables='[proof]\nper_day = "1"')
+    async with proofs.running(config):
+        await proofs.until(1, 12)
+    async with proofs.running(config):
+        await proofs.until(1, 23, 58)
+        assert proofs.worker.does == ["survival 01 03:59"]
+        await proofs.until(2, 0, 5)
+    assert proofs.worker.does[1:] == ["survival 01 05:00"]
+
+
+async def test_what_a_killed_daemon_left_is_read_by_the_next_one(proofs: Proofs) -> None:
+    """What is due follows from what is recorded."""
+    proofs.worker.dies = True
+    async with proofs.running(proofs.configure()):
+        await proofs.until(1, 4, 30)
+    assert proofs.read() == []
+    proofs.worker.dies = False
+    async with proofs.running(proofs.configure()):
+        await proofs.until(1, 4, 45)
+    assert seen(proofs.read()) == [("01 03:59", True)]
+
+
+async def test_what_cannot_be_read_is_no_failed_proof_and_is_tried_again(proofs: Proofs) -> None:
+    """Less and less often; and nothing is frozen."""
+    proofs.worker.lost = True
+    async with proofs.running(proofs.configure({"keep_proven": 0})):
+        await proofs.until(1, 23)
+        assert 2 <= proofs.worker.does.count("survival 01 05:00") <= 12
+        assert proofs.read() == []
+        proofs.worker.lost = False
+        await proofs.until(2, 12)
+    assert seen(proofs.read())[-1] == ("02 05:00", True)
+
+
+async def test_a_failed_proof_freezes_deletion_until_it_is_accepted(proofs: Proofs) -> None:
+    """The rotations go on, and refuse to delete."""
+    proofs.worker.torn_from = "02"
+    async with proofs.running(proofs.configure({"keep_proven": 0})) as (fleet, _):
+        await proofs.until(2, 12)
+        kept = made(proofs.daemons)
+        await proofs.until(4, 12)
+        assert made(proofs.daemons)[: len(kept)] == kept
+        assert rows(proofs.daemons)[-1][1] == "refused"
+        await proofs.accept_all(fleet)
+        proofs.worker.torn_from = "99"
+        await proofs.until(5, 12)
+    assert rows(proofs.daemons)[-1][1] == "done"
+    assert len(made(proofs.daemons)) == 2
+
+
+async def test_a_second_backup_is_made_once_a_start_if_the_newest_is_bad(proofs: Proofs) -> None:
+    """Even if that is bad as well."""
+    proofs.worker.torn_from = "02"
+    async with proofs.running(proofs.configure()):
+        await proofs.until(3, 12)
+    assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 05:00", "02 05:01", "03 05:00", "03 05:01"]
+
+
+async def test_a_newer_proven_backup_ends_the_freeze(proofs: Proofs) -> None:
+    """The second one of that start is right: it was a bad copy, and not a bad world."""
+    async with proofs.running(proofs.configure()):
+        await proofs.until(2, 4)
+        proofs.worker.torn_from = "02"
+        await proofs.until(2, 5, 2)
+        assert seen(proofs.read())[-1] == ("02 05:00", False)
+        proofs.worker.torn_from = "99"
+        await proofs.until(3, 12)
+    assert seen(proofs.read())[-2:] == [("02 05:01", True), ("03 05:00", True)]
+    assert rows(proofs.daemons)[-1][1] == "done"
+    assert made(proofs.daemons) == ["02 05:01", "03 05:00"]
+
+
+async def test_a_server_with_a_torn_region_file_never_again_has_its_last_sound_backup_deleted(proofs: Proofs) -> None:
+    """It tears before the 3rd, and nobody looks for days: all backups since are bad, and the last sound one stays.
+
+    An operator who accepts each bad one as soon as it is told does not lose it either.
+    """
+    proofs.worker.torn_from = "03"
+    async with proofs.running(proofs.configure(keep={"last": 1}, max_deletions=-1)) as (fleet, _):
+        await proofs.until(2, 12)
+        sound = made(proofs.daemons)[-1]
+        await proofs.until(5, 12)
+        assert sound in made(proofs.daemons)
+        for day in range(6, 11):
+            await proofs.accept_all(fleet)
+            await proofs.until(day, 5, 1)
+            assert sound in made(proofs.daemons)
+        assert len(made(proofs.daemons)) <= 4
+    assert (sound, True) in seen(proofs.read())
+
+
+async def test_at_the_panel_s_limit_the_last_sound_backup_makes_no_room(proofs: Proofs) -> None:
+    """New backups go on being made: another one makes room for each."""
+    proofs.survival.limit = 3
+    proofs.worker.torn_from = "03"
+    async with proofs.running(proofs.configure(keep={"last": 1}, max_deletions=-1)):
+        await proofs.until(6, 12)
+    names = made(proofs.daemons)
+    assert names[0] == "02 05:00"
+    assert names[-1].startswith("06")
