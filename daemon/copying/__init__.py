@@ -6,4 +6,4 @@ visit     one server's turn: look at panel and stores, copy, prune
 process   the process that does all that touches a store, seen from the daemon
 """
 
-__all__ = ["entry"]
+__all__ = ["entry", "process"]

@@ -12,7 +12,6 @@ __all__ = [
     "gather",
     "outcome",
     "preview",
-    "proven",
     "report",
     "rotate",
     "run",
