@@ -119,7 +119,7 @@ class Child:
         if asked.proves is not None:
             return await self._worker.prove(asked.job, asked.proves, self.link, self)
         if asked.prunes is not None:
-            return await self._worker.prune(asked.job, asked.prunes, asked.accepted)
+            return await self._worker.prune(asked.job, asked.prunes, asked.inputs)
         return await self._worker.look(asked.job)
 
     def _send(self, message: dict[str, Any]) -> None:

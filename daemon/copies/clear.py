@@ -34,20 +34,30 @@ async def look_for_begun(store: Store, panel: str, server: str, shelf: Shelf, no
     return replace(shelf, begun=begun(objects, shelf.begun, now))
 
 
-async def clear_begun(store: Store, shelf: Shelf, now: datetime) -> None:
+async def clear_leftovers(store: Store, shelf: Shelf, now: datetime) -> tuple[str, ...]:
+    """Clear away both, and return the keys; raises StoreError."""
+    return (*await clear_begun(store, shelf, now), *await clear_loose(store, shelf, now))
+
+
+async def clear_begun(store: Store, shelf: Shelf, now: datetime) -> list[str]:
     """Remove what a kill left half stored; raises StoreError. What changed since it was seen stays."""
+    cleared = []
     for name in leftovers(shelf.begun, now):
         key, _, id_ = name.partition(_BETWEEN)
         seen = shelf.begun[name]
-        if seen.modified is not None:
-            await store.clear(Unfinished(key, id_, seen.size, seen.modified))
+        if seen.modified is not None and await store.clear(Unfinished(key, id_, seen.size, seen.modified)):
+            cleared.append(key)
+    return cleared
 
 
-async def clear_loose(store: Store, shelf: Shelf, now: datetime) -> None:
+async def clear_loose(store: Store, shelf: Shelf, now: datetime) -> list[str]:
     """Delete data that never got its manifest; raises StoreError. What is locked stays."""
+    cleared = []
     for key in leftovers(shelf.loose, now):
         with suppress(ObjectLockedError):
             await store.delete(key)
+            cleared.append(key)
+    return cleared
 
 
 async def clear_lonely(

@@ -12,6 +12,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from daemon.config.values import ServerConfig, StoreConfig
+from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.model import Listing, Server, Verdict
 from daemon.core.proof import PANEL, Level
 from daemon.errors import BackupdError, ProblemCode
@@ -104,15 +105,30 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
-class PruneResult:
-    """What was deleted from one store, the oldest first. `refused` is why the brake let nothing be deleted.
+class PruneInputs:
+    """What is known of a server whose copies are pruned: which backups an operator `accepted` as good, what was last
+    `applied` to it in that store, and why our clock is in `doubt`, if it is.
+    """
 
-    `failure` is what ended it early, or why nothing was decided. `trouble` says whether the store is to blame for it.
+    accepted: frozenset[str] = frozenset()
+    applied: AppliedRetention = NOTHING
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """What was deleted from one store, the oldest first, and how many copies are `renewed`: locked for longer now.
+
+    `refused` is why nothing was deleted, or what is held since the store's rules were changed. `applied` is what to
+    record as applied to it (None: what was known). `failure` is what ended it early, or why nothing was decided;
+    `trouble` says whether the store is to blame for it.
     """
 
     deleted: tuple[Pruned, ...] = ()
+    renewed: int = 0
     cleared: int = 0
     refused: str = ""
+    applied: AppliedRetention | None = None
     failure: Failure | None = None
     trouble: bool = False
     remembered: tuple[ShelfRecord, ...] = ()
@@ -155,7 +171,7 @@ class Ask:
     proves: ToProve | None = None
     backup: str | None = None
     prunes: str | None = None
-    accepted: frozenset[str] = frozenset()
+    inputs: PruneInputs = PruneInputs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +208,8 @@ class CopyWorker(Protocol):
         """Copy one backup of the job's listing, by its uuid, to the job's stores."""
         ...
 
-    async def prune(self, job: Job, store: str, accepted: frozenset[str]) -> PruneResult:
-        """Delete from a store what its rules let go. An operator `accepted` these backups as good."""
+    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
+        """Delete from a store what its rules let go."""
         ...
 
     async def close(self) -> None:

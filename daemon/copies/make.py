@@ -23,6 +23,7 @@ from daemon.copies.manifest import (
     write_manifest,
 )
 from daemon.copies.one_pass import Passed, pass_to_all
+from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_lock import lock_until
 from daemon.core.model import Backup
@@ -83,7 +84,9 @@ async def _finish(
 ) -> Manifest:
     """Lock data that stands, and write its manifest."""
     target, now = branch.target, clock.now()
-    until = None if target.object_lock is None else lock_until(target.object_lock, now)
+    until = None
+    if target.object_lock is not None and not jumped(clock.was_set_by()):  # it may have been set during the download
+        until = lock_until(target.object_lock, now)
     manifest = _manifest(branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock)
     text = write_manifest(manifest)
     if until is not None:

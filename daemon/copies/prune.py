@@ -2,21 +2,27 @@
 
 What must hold (invariant 15): the listing is whole and of this moment; of each copy the manifest goes first; the locks
 of data and manifest are read before either goes; nothing is touched that another installation wrote. Where the store
-locks copies, the locks of what its rules keep are renewed, whatever the brake says.
+locks copies, the locks of what its rules keep are renewed, whatever the brake says. While this machine's clock is in
+doubt nothing is deleted, cleared away or locked.
 """
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
+from daemon.copies.clear import clear_leftovers
+from daemon.copies.jobs import PruneInputs
 from daemon.copies.renew import renew
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
-from daemon.core.brake import Brake
-from daemon.core.copies_found import leftovers
+from daemon.core.applied import AppliedRetention, brake_of, let_through, told
+from daemon.core.brake import Applied, Brake
+from daemon.core.clocks import jumped
 from daemon.core.copies_prune import Pruning, prune
 from daemon.core.copy import Copy
 from daemon.core.model import Action
@@ -36,8 +42,9 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 class PruneResult:
     """What came of one server in one store: the decision, and what was deleted of it, the oldest first.
 
-    `cleared` are the keys of what a crash had left, `renewed` the copies that are locked for longer now. `error` is
-    what ended it early, or why nothing was decided.
+    `cleared` are the keys of what a crash had left, `renewed` the copies that are locked for longer now. `applied` is
+    what to record as applied, None where that is not to be changed. `error` is what ended it early, or why nothing was
+    decided.
     """
 
     server: ServerConfig
@@ -46,48 +53,64 @@ class PruneResult:
     deleted: list[Copy] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
     renewed: list[Copy] = field(default_factory=list)
+    applied: AppliedRetention | None = None
     error: BackupdError | None = None
 
 
 class Pruner:
-    """Prunes stores, one server after the other; with `dry_run` it only decides."""
+    """Prunes stores, one server after the other; with `dry_run` it only decides.
 
-    def __init__(self, shelves: Shelves, installation: str, clock: Clock, *, locks: Locks, dry_run: bool) -> None:
+    `once` lifts the brake: so many copies of a server may go (-1: any number), and at once.
+    """
+
+    def __init__(
+        self,
+        shelves: Shelves,
+        installation: str,
+        clock: Clock,
+        *,
+        locks: Locks,
+        dry_run: bool = False,
+        once: int | None = None,
+    ) -> None:
         self._shelves = shelves
         self._locks = locks
         self._installation = installation
         self._clock = clock
         self._dry_run = dry_run
+        self._once = once
 
     async def prune(
-        self, server: ServerConfig, uuid: str, config: StoreConfig, store: Store, accepted: frozenset[str]
+        self, server: ServerConfig, uuid: str, config: StoreConfig, store: Store, inputs: PruneInputs
     ) -> PruneResult:
         """Prune what a store holds of the server with that uuid; errors of the store are told in the result."""
         result = PruneResult(server, config.name)
+        inputs = replace(inputs, doubt=inputs.doubt or jumped(self._clock.was_set_by()))
         try:
             async with nullcontext() if self._dry_run else alone(self._locks, uuid):
-                await self._prune(result, uuid, config, store, accepted)
+                await self._prune(result, uuid, config, store, inputs)
         except BackupdError as error:
             result.error = error
         return result
 
     async def _prune(
-        self, result: PruneResult, uuid: str, config: StoreConfig, store: Store, accepted: frozenset[str]
+        self, result: PruneResult, uuid: str, config: StoreConfig, store: Store, inputs: PruneInputs
     ) -> None:
-        server = result.server
-        shelf = await self._shelves.look(config.name, store, server.panel.name, uuid)
+        panel, decide = result.server.panel.name, partial(self._decide, result.server, config, inputs)
+        shelf = await self._shelves.look(config.name, store, panel, uuid)
         copies = list(shelf.copies())
-        first = self._decide(copies, server, config, accepted)
-        going = [one.copy for one in first.verdicts if one.action is Action.DELETE]  # the brake does not count locked
+        going = [one.copy for one in decide(copies).verdicts if one.action is Action.DELETE]
         looked = {copy.name.data: await _with_lock(store, copy) for copy in going}
-        copies = [looked.get(copy.name.data, copy) for copy in copies]
-        result.decided = self._decide(copies, server, config, accepted)
-        if not self._dry_run:
-            refused = await self._renew(store, result, uuid, config, shelf)
-            await self._delete(store, result, leftovers(shelf.loose, self._clock.now()))
-            await self._shelves.look(config.name, store, server.panel.name, uuid)
-            if refused is not None:
-                raise refused
+        decided = result.decided = decide([looked.get(copy.name.data, copy) for copy in copies])
+        if self._dry_run or inputs.doubt:
+            return
+        result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), self._clock.now())
+        refused = await self._renew(store, result, uuid, config, shelf)
+        await self._delete(store, result)
+        result.cleared += await clear_leftovers(store, shelf, self._clock.now())
+        await self._shelves.look(config.name, store, panel, uuid)
+        if refused is not None:
+            raise refused
 
     async def _renew(
         self, store: Store, result: PruneResult, uuid: str, config: StoreConfig, shelf: Shelf
@@ -103,26 +126,38 @@ class Pruner:
         return done.error
 
     def _decide(
-        self, copies: list[Copy], server: ServerConfig, config: StoreConfig, accepted: frozenset[str]
+        self, server: ServerConfig, config: StoreConfig, inputs: PruneInputs, copies: Sequence[Copy]
     ) -> Pruning:
+        present = applied_in(server, config)
+        brake = brake_of(inputs.applied, present, most=config.max_deletions, share=SHARE)
         return prune(
             copies,
-            config.rules.retention(server.policy.retention),
+            present.retention,
             installation=self._installation,
-            ownership=server.ownership,
-            brake=Brake(config.max_deletions, SHARE),
+            ownership=present.ownership,
+            brake=brake if self._once is None else Brake(self._once),
             now=self._clock.now(),
-            accepted=accepted,
+            doubt=inputs.doubt,
+            accepted=inputs.accepted,
         )
 
-    async def _delete(self, store: Store, result: PruneResult, loose: tuple[str, ...]) -> None:
+    async def _delete(self, store: Store, result: PruneResult) -> None:
         for copy in result.decided.deletions if result.decided else ():
             await store.delete(copy.name.manifest)  # first: without it the rest is no copy, and is cleared away
             await store.delete(copy.name.data)
             result.deleted.append(copy)
-        for key in loose:
-            await store.delete(key)
-            result.cleared.append(key)
+
+
+def applied_in(server: ServerConfig, config: StoreConfig) -> Applied:
+    """Return all that decides which copies of a server that store keeps."""
+    return Applied(config.rules.retention(server.policy.retention), server.ownership)
+
+
+def _applied(decided: Pruning, before: AppliedRetention, present: Applied, now: datetime) -> AppliedRetention:
+    """Return what to record of a decision: what is told as held, or what the brake let through."""
+    if decided.held:
+        return told(before, present, now)
+    return before if decided.refused else let_through(present, decided.let_through)
 
 
 async def _with_lock(store: Store, copy: Copy) -> Copy:

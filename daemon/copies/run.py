@@ -11,13 +11,14 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.branch import Target
-from daemon.copies.clear import clear_begun, clear_lonely, clear_loose, look_for_begun
+from daemon.copies.clear import clear_leftovers, clear_lonely, look_for_begun
 from daemon.copies.errors import CopyError
 from daemon.copies.make import Made, Origin, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import Links, node_source
+from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_wanted import Choice, Taken, Wanted, choices, wanted
 from daemon.core.model import Backup, Listing, Server, Verdict
@@ -157,13 +158,18 @@ class Copier:
         shelf = await look_for_begun(store, panel, server, shelf, self._clock.now())
         with result.remembering(name):
             await self._shelves.remember(name, panel, server, shelf)
-        await clear_begun(store, shelf, self._clock.now())
-        await clear_loose(store, shelf, self._clock.now())
+        doubt = self._doubt(seen)
+        if not doubt:
+            await clear_leftovers(store, shelf, self._clock.now())
         # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
         policy, now = seen.config.policy.retention, max(seen.listing.taken_at, self._clock.now())
         chosen = choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
         keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
-        cleared = await clear_lonely(store, shelf, keys.values(), self._installation, self._clock.now())
+        cleared: frozenset[str] = frozenset()
+        if not doubt:
+            cleared = await clear_lonely(store, shelf, keys.values(), self._installation, self._clock.now())
+        elif self._stores[name].object_lock is not None and Taken.WANTED in {one.taken for one in chosen}:
+            result.problems.append((name, CopyError(f"copied without a lock: {doubt}", hint=_LOCKED_LATER)))
         if damaged := shelf.damaged.keys() - cleared:
             result.problems.append((name, _damaged(shelf, damaged)))
         return [one for one in chosen if keys.get(one.backup.uuid) not in damaged]
@@ -180,7 +186,7 @@ class Copier:
         stores = [name for name in one.stores if name in opened and name not in result.troubles]
         if not stores:
             return
-        targets = [self._target(name, opened[name]) for name in stores]
+        targets = [self._target(name, opened[name], doubt=self._doubt(seen)) for name in stores]
         try:
             made = await self._made(seen, one.backup, targets, links)
         except BackupdError as error:
@@ -194,9 +200,16 @@ class Copier:
                 with result.remembering(name):
                     await self._shelves.add(name, manifest)
 
-    def _target(self, name: str, store: Store) -> Target:
+    def _target(self, name: str, store: Store, *, doubt: str) -> Target:
+        """The store as a target. By a clock that is in doubt nothing is locked: if that is years ahead, nobody could
+        end the lock; the next prune with a clock that is not locks the copy (invariant 15).
+        """
         config = self._stores[name]
-        return Target(name, store, config.recipients, config.object_lock)
+        return Target(name, store, config.recipients, None if doubt else config.object_lock)
+
+    def _doubt(self, seen: Looked) -> str:
+        """Why our clock is not to be trusted, as it was when the panel was looked at, or was set since; else empty."""
+        return seen.listing.doubt or jumped(self._clock.was_set_by())
 
     async def _made(self, seen: Looked, backup: Backup, targets: Sequence[Target], links: Links) -> Made:
         config = seen.config
@@ -215,6 +228,7 @@ def _damaged(shelf: Shelf, keys: Collection[str]) -> CopyError:
     return CopyError(f"damaged: {first}: {shelf.damaged[first]}{more}", hint=_BY_HAND)
 
 
+_LOCKED_LATER = "let this machine's clock follow NTP; the first prune after that locks the copies"
 _BY_HAND = "look with `copies verify` for another good copy, then remove this one by hand: the next run copies it anew"
 
 

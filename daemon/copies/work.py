@@ -18,6 +18,7 @@ from daemon.copies.jobs import (
     LookResult,
     ProofFound,
     Pruned,
+    PruneInputs,
     PruneResult,
     ToProve,
     WantedCopy,
@@ -85,14 +86,14 @@ class OwnProcess:
             await desk.remembered(),
         )
 
-    async def prune(self, job: Job, store: str, accepted: frozenset[str]) -> PruneResult:
+    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
         """Delete from a store what its rules let go."""
         desk = await _Desk.of(job, self._clock, self._opens)
         pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), dry_run=False)
         config = job.stores[store]
         try:
             async with self._opens(config.settings) as opened:
-                result = await pruner.prune(job.config, job.server.uuid, config, opened, accepted)
+                result = await pruner.prune(job.config, job.server.uuid, config, opened, inputs)
         except BackupdError as error:
             return PruneResult(failure=Failure.of(error), trouble=isinstance(error, StoreError))
         decided = result.decided
@@ -105,8 +106,10 @@ class OwnProcess:
                 Pruned(copy.backup.uuid, copy.backup.name, copy.bytes, reasons[copy.name.data])
                 for copy in result.deleted
             ),
+            len(result.renewed),
             len(result.cleared),
-            (decided.refused if decided else None) or "",
+            (decided.refused or decided.waits if decided else None) or "",
+            result.applied,
             Failure.of(result.error) if result.error else None,
             isinstance(result.error, StoreError),
             await desk.remembered(),

@@ -30,6 +30,7 @@ from daemon.copies.jobs import (
     LookResult,
     NoLink,
     ProofFound,
+    PruneInputs,
     PruneResult,
     ToProve,
 )
@@ -75,9 +76,9 @@ class ChildProcess:
         """Copy one backup to the job's stores."""
         return await self._done(Ask(job.without_key(), backup=backup), CopyResult, link, listener)
 
-    async def prune(self, job: Job, store: str, accepted: frozenset[str]) -> PruneResult:
+    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
         """Delete from a store what its rules let go."""
-        return await self._done(Ask(job.without_key(), prunes=store, accepted=accepted), PruneResult)
+        return await self._done(Ask(job.without_key(), prunes=store, inputs=inputs), PruneResult)
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read one backup, or its copy in a store, to the end."""

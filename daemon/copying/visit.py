@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, WantedCopy
+from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, PruneInputs, WantedCopy
+from daemon.core.applied import NOTHING, AppliedRetention
+from daemon.core.clocks import jumped
 from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.errors import StateError
@@ -55,6 +57,7 @@ class Visits:
         self.yields = yields
         self._nodes: dict[str, str] = {}
         self.pruned_at: dict[tuple[str, str], float] = {}
+        self._refused: dict[tuple[str, str], str] = {}
 
     async def visit(
         self, config: ServerConfig, stores: Mapping[str, StoreConfig], client: PanelClient, *, patient: bool
@@ -94,6 +97,11 @@ class Visits:
         """Return whether the store was pruned of the server's copies within the last day."""
         at = self.pruned_at.get((server, store))
         return at is not None and self.context.clock.monotonic() - at < PRUNED_SECONDS
+
+    def tells_refusal(self, server: str, store: str, text: str) -> bool:
+        """Return whether there is a reason why the store is not pruned, and another one than the last time."""
+        before, self._refused[server, store] = self._refused.get((server, store), ""), text
+        return text not in {"", before}
 
 
 @dataclass
@@ -143,7 +151,8 @@ class _Turn:
         """Copy one backup; return the stores that have it now."""
         context = self.visits.context
         backup = next(one for one in self.job.listing.backups if one.uuid == uuid)
-        job = replace(self.job, stores={store: self.job.stores[store] for store in stores})
+        listing = replace(self.job.listing, doubt=self._doubt())
+        job = replace(self.job, listing=listing, stores={store: self.job.stores[store] for store in stores})
         began = context.clock.monotonic()
         log.info("copy_begun", server=self._server, backup=backup.name, stores=list(stores), bytes=backup.bytes)
         try:
@@ -179,12 +188,22 @@ class _Turn:
 
     async def _prune(self, store: str, accepted: frozenset[str]) -> None:
         """Let the store's own rules delete from it."""
-        visits = self.visits
-        result = await visits.worker.prune(self.job, store, accepted)
+        visits, uuid = self.visits, self.job.server.uuid
+        try:
+            known = await visits.context.journal.applied(uuid, store) or NOTHING
+        except StateError as error:  # what is held cannot be told; the next visit prunes
+            log.warning("copies_not_pruned", server=self._server, store=store, text=error.text)
+            return
+        result = await visits.worker.prune(self.job, store, PruneInputs(accepted, known, self._doubt()))
         await self._remember(result.remembered)
         await self._journal([self._pruned(store, one) for one in result.deleted])
+        if result.renewed:
+            log.info("copies_locked", server=self._server, store=store, copies=result.renewed)
+        if visits.tells_refusal(self._server, store, result.refused):
+            await self._journal([self._record(CopyEvent.REFUSED, store, result.refused)])
         if result.refused:
             log.warning("copies_not_pruned", server=self._server, store=store, text=result.refused)
+        await self._apply(store, known, result.applied)
         if result.failure is None:
             visits.pruned_at[self._server, store] = visits.context.clock.monotonic()
         elif result.trouble:
@@ -192,6 +211,19 @@ class _Turn:
         else:
             self.ended.failed[store] = result.failure.text
             log.warning("copies_not_pruned", server=self._server, store=store, text=result.failure.text)
+
+    def _doubt(self) -> str:
+        """Return why our clock is not to be trusted by now, if so: copies may have taken hours since the listing."""
+        return self.job.listing.doubt or jumped(self.visits.context.clock.was_set_by())
+
+    async def _apply(self, store: str, known: AppliedRetention, applied: AppliedRetention | None) -> None:
+        """Record what was applied, or told. If it is lost, what is held is held for longer."""
+        if applied is None or applied == known:
+            return
+        try:
+            await self.visits.context.journal.apply(self.job.server.uuid, applied, store)
+        except StateError as error:
+            log.warning("copies_not_journalled", server=self._server, text=error.text)
 
     def _pruned(self, store: str, one: Pruned) -> CopyRecord:
         log.info("copy_pruned", server=self._server, store=store, backup=one.name, reason=one.text)

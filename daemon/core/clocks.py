@@ -26,11 +26,20 @@ def doubt(*, panel_ahead: timedelta | None, panel_set: timedelta, ours_set: time
         return "the panel's answers do not tell what its clock shows (no Date)"
     if abs(panel_ahead) > TRUSTED:
         return f"the panel's clock is {_far(panel_ahead, 'ahead of', 'behind')} ours"
-    if abs(ours_set) > TRUSTED:
-        return f"this machine's clock was set {_far(ours_set, 'forward', 'back')} while this ran"
+    if ours := jumped(ours_set):
+        return ours
     if abs(panel_set) > TRUSTED:
         return f"the panel's clock was set {_far(panel_set, 'forward', 'back')} while this ran"
     return ""
+
+
+def jumped(ours_set: timedelta) -> str:
+    """Return why our clock is not to be trusted without another to compare it with: it was set by so much while this
+    ran, forward if positive. Empty if it can be trusted.
+    """
+    if abs(ours_set) <= TRUSTED:
+        return ""
+    return f"this machine's clock was set {_far(ours_set, 'forward', 'back')} while this ran"
 
 
 def _far(by: timedelta, forwards: str, backwards: str) -> str:

@@ -37,14 +37,18 @@ class CopyVerdict:
 class Pruning:
     """Every verdict, newest first, and the deletions, oldest first: none where it is `refused`.
 
-    `waits` names the copies that are held since the store's rules were changed; None if there are none.
+    `held` are the copies that wait since the store's rules were changed, newest first, and `waits` names them. A
+    pruning that is refused has no `waits`: its refusal comes first. `let_through` are the keys of the data of all that
+    the brake lets go, the oldest first: also of what is locked still, and is not counted again once its lock has ended.
     """
 
     verdicts: tuple[CopyVerdict, ...]
     deletions: tuple[Copy, ...]
     refused: str | None = None
     code: ProblemCode | None = None
+    held: tuple[Copy, ...] = ()
     waits: str | None = None
+    let_through: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -77,33 +81,38 @@ def prune(
     def judged(by: Applied) -> tuple[Verdict, ...]:
         return judge(backups, by.retention, ownership=by.ownership, now=now, accepted=trusted)
 
+    def said(verdicts: Sequence[Verdict]) -> tuple[CopyVerdict, ...]:
+        foreign = (CopyVerdict(copy, Action.IGNORE, (FOREIGN,)) for key, copy in by_key.items() if key not in ours)
+        own = (CopyVerdict(ours[one.backup.uuid], one.action, one.reasons) for one in verdicts)
+        return tuple(sorted((*own, *foreign), key=_age, reverse=True))
+
     verdicts = judged(Applied(retention, ownership))
+    unlocked = tuple(_until_unlocked(one, ours, now, retention) for one in verdicts)
+    if refusal := _unfit(complete=complete, doubt=doubt):
+        return Pruning(said(unlocked), (), refusal[1], refusal[0])
     held: tuple[Verdict, ...] = ()
     if brake.before is not None and not brake.lifted and now < brake.held_until(now):
         held = held_back(verdicts, judged(brake.before), brake.held_until(now), retention.zone)
+    waiting = tuple(ours[one.backup.uuid] for one in held)
+    # Without a record, what is locked was let go by rules that nobody remembers: counted, it would block the rest.
+    counted = unlocked if brake.before is None else verdicts
+    if (over := too_many(counted, brake, scope=retention.scope, zone=retention.zone)) is not None:
+        return Pruning(said(unlocked), (), over, ProblemCode.MAX_DELETIONS, waiting)
     instead = {one.backup.uuid: one for one in held}
-    verdicts = tuple(_until_unlocked(instead.get(one.backup.uuid, one), ours, now, retention) for one in verdicts)
-    foreign = tuple(CopyVerdict(copy, Action.IGNORE, (FOREIGN,)) for key, copy in by_key.items() if key not in ours)
-    said = tuple(CopyVerdict(ours[one.backup.uuid], one.action, one.reasons) for one in verdicts)
-    every = tuple(sorted((*said, *foreign), key=_age, reverse=True))
-    if refusal := _refusal(verdicts, retention, brake, complete=complete, doubt=doubt):
-        code, text = refusal
-        return Pruning(every, (), text, code)
+    every = said([instead.get(one.backup.uuid, one) for one in unlocked])
     going = tuple(one.copy for one in reversed(every) if one.action is Action.DELETE)
     waits = told_held(held, brake.held_until(now), retention.zone) if held else None
-    return Pruning(every, going, waits=waits)
+    passed = (one.backup.uuid for one in reversed(verdicts) if one.action is Action.DELETE)
+    return Pruning(every, going, held=waiting, waits=waits, let_through=tuple(passed))
 
 
-def _refusal(
-    verdicts: Sequence[Verdict], retention: Retention, brake: Brake, *, complete: bool, doubt: str
-) -> tuple[ProblemCode, str] | None:
+def _unfit(*, complete: bool, doubt: str) -> tuple[ProblemCode, str] | None:
     """Return why nothing may be deleted, whatever the rules say; None if deletions may go on."""
     if not complete:
         return ProblemCode.PARTIAL_LISTING, "the store was not listed to its end, so nothing is deleted by it"
     if doubt:
         return ProblemCode.CLOCK, f"{doubt}, so nothing is deleted"
-    over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone)
-    return None if over is None else (ProblemCode.MAX_DELETIONS, over)
+    return None
 
 
 def _age(verdict: CopyVerdict) -> tuple[datetime, str]:

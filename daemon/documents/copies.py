@@ -97,6 +97,7 @@ def _pruned(result: "PruneResult") -> Document:
         **_about(result.server),
         "store": result.store,
         "refused": None if decided is None else decided.refused,
+        "waits": None if decided is None else decided.waits,
         "copies": [] if decided is None else [_verdict(one) for one in decided.verdicts],
         "deleted": [copy.name.data for copy in result.deleted],
         "cleared": list(result.cleared),

@@ -1,29 +1,18 @@
-"""The brake of one server: the configured bounds, and what the journal remembers for it (invariant 7).
+"""The brake of one server: the configured bounds, and what the journal remembers for it (invariant 7)."""
 
-What must hold: a power cut that loses the last record may hold deletions for longer, never for less time.
-"""
-
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from daemon.config.values import ServerConfig
+from daemon.core import applied
+from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.brake import Applied, Brake
 from daemon.core.copied import uncopied
-from daemon.core.keep import Keep
-from daemon.core.model import Action, Scope, State, Verdict
-from daemon.core.names import Ownership, Template
+from daemon.core.model import Action, State, Verdict
 from daemon.core.plan import Plan
-from daemon.core.proof import Level
-from daemon.core.proven import NO_RULE, KeepProven, awaits_proof
-from daemon.core.retention import Retention
+from daemon.core.proven import awaits_proof
 from daemon.rotation.proven import proven_rule
-from daemon.state import AppliedRetention, Journal, StepName
-
-NOTHING = AppliedRetention()
+from daemon.state import Journal, StepName
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +43,20 @@ def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel
     """Return the brake for a configuration; `once` lifts all of it, except a bound of its own."""
     if once is not None:
         return Brake(once)
-    policy, row = config.policy, known.row
-    present = written(applied_by(config))
-    return Brake(
-        policy.max_deletions,
-        policy.max_share,
-        # What this very rotation named counts still: a plan that is made anew could otherwise go beyond the bounds.
-        excused=frozenset(known.before.passed if known.before.retention == present else ()),
-        before=_read(row.retention),
-        told_at=row.told_at if row.coming == present else None,
+    policy = config.policy
+    return applied.brake_of(
+        known.row,
+        applied_by(config),
+        most=policy.max_deletions,
+        share=policy.max_share,
+        earlier=known.before,
         room_at=None if known.room_at is None else known.room_at + panel_ahead,
     )
 
 
 def told(row: AppliedRetention, config: ServerConfig, held: tuple[Verdict, ...], at: datetime) -> AppliedRetention:
-    """Return what to record once the operator is told what waits; for the same retention the first time counts.
-
-    If that time is in the future, a clock has been set back since, and the 24 hours begin again.
-    """
-    present = written(applied_by(config))
-    if not held or (row.coming == present and row.told_at is not None and row.told_at <= at):
-        return row
-    return replace(row, coming=present, told_at=at)
+    """Return what to record once the operator is told what waits."""
+    return applied.told(row, applied_by(config), at) if held else row
 
 
 def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> AppliedRetention:
@@ -85,48 +66,10 @@ def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> A
     # What waits for its copy or for proofs was let through as well: later it goes without being counted again.
     going = (one for one in decided.verdicts if one.action is Action.DELETE or uncopied(one) or awaits_proof(one))
     passed = (verdict.backup.uuid for verdict in reversed(tuple(going)) if verdict.state is State.GOOD)
-    return AppliedRetention(written(applied_by(config)), tuple(passed))
+    return applied.let_through(applied_by(config), passed)
 
 
 def applied_by(config: ServerConfig) -> Applied:
     """Return everything in a server's configuration that decides what is deleted."""
     stores = frozenset(rules.name for rules in config.policy.copy_before_delete)
     return Applied(config.policy.retention, config.ownership, stores, proven_rule(config.policy))
-
-
-# As text -----------------------------------------------------------------------------------------------------------
-
-
-def written(applied: Applied) -> str:
-    """Return the text that is stored; equal values give equal texts."""
-    retention, ownership = applied.retention, applied.ownership
-    told: dict[str, Any] = {field.name: getattr(retention, field.name) for field in fields(retention)}
-    told |= {"keep": str(retention.keep), "zone": retention.zone.key, "scope": retention.scope.value}
-    told |= {"templates": [template.text for template in ownership.templates], "server": ownership.server}
-    told |= {"stores": sorted(applied.stores)} if applied.stores else {}
-    if applied.proven.number:  # without it the level keeps nothing
-        told |= {"keep_proven": applied.proven.number, "proven_level": applied.proven.level.value}
-    return json.dumps(told, default=_seconds, sort_keys=True)
-
-
-def _seconds(value: timedelta) -> Mapping[str, float]:
-    return {"seconds": value.total_seconds()}
-
-
-def _read(text: str | None) -> Applied | None:
-    """Return what was stored; None if nothing was, or by another version, whose retention says nothing here."""
-    if text is None:
-        return None
-    try:
-        told = {name: _plain(value) for name, value in json.loads(text).items()}
-        ownership = Ownership(tuple(map(Template.parse, told.pop("templates"))), told.pop("server"))
-        stores = frozenset(told.pop("stores", ()))
-        number, level = told.pop("keep_proven", 0), told.pop("proven_level", NO_RULE.level)
-        told |= {"keep": Keep.parse(told["keep"]), "zone": ZoneInfo(told["zone"]), "scope": Scope(told["scope"])}
-        return Applied(Retention(**told), ownership, stores, KeepProven(int(number), Level(level)))
-    except (ValueError, TypeError, KeyError, AttributeError):  # ZoneInfoNotFoundError is a KeyError
-        return None
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 — any JSON
-    return timedelta(seconds=value["seconds"]) if isinstance(value, dict) else value

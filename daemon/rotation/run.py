@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
+from daemon.core.applied import AppliedRetention
 from daemon.core.brake import Brake
 from daemon.core.copied import Copied, held_by
 from daemon.core.model import Backup, Listing, Server, Verdict
@@ -31,7 +32,6 @@ from daemon.rotation.outcome import Problem, Result, Retry
 from daemon.rotation.proven import proven_of, proven_rule
 from daemon.rotation.slots import NodeSlots, Slot
 from daemon.state import (
-    AppliedRetention,
     CopyRecord,
     Engine,
     Journal,

@@ -17,7 +17,6 @@ from daemon.state.memory import MemoryEngine, MemoryLocks
 from daemon.state.runner import Runner, Worker
 from daemon.state.values import (
     Alert,
-    AppliedRetention,
     CopyEvent,
     CopyRecord,
     Holding,
@@ -34,7 +33,6 @@ from daemon.state.values import (
 __all__ = [
     "MOST_ROTATIONS",
     "Alert",
-    "AppliedRetention",
     "Catalogue",
     "CopyEvent",
     "CopyRecord",

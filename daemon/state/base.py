@@ -21,6 +21,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from daemon.core.applied import AppliedRetention
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
@@ -28,7 +29,6 @@ from daemon.core.proof import Proof
 from daemon.errors import StateError
 from daemon.state.values import (
     Alert,
-    AppliedRetention,
     CopyRecord,
     Holding,
     ProofRecord,
@@ -195,13 +195,13 @@ class Journal(Protocol):
 
     # Servers ---------------------------------------------------------------------------------------------------------
 
-    async def applied(self, server_uuid: str) -> AppliedRetention | None:
-        """Return the retention that was last applied to the server; None if none was."""
+    async def applied(self, server_uuid: str, store: str = "") -> AppliedRetention | None:
+        """Return the retention that was last applied to the server on its panel, or in a store; None if none was."""
         ...
 
-    async def apply(self, server_uuid: str, applied: AppliedRetention) -> None:
-        """Record the retention that is applied to the server, and the one that was announced, in place of the earlier
-        ones.
+    async def apply(self, server_uuid: str, applied: AppliedRetention, store: str = "") -> None:
+        """Record the retention that is applied to the server there, and the one that was announced, in place of the
+        earlier ones.
         """
         ...
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Protocol, cast
 
+from daemon.core.applied import AppliedRetention
 from daemon.core.copies_queue import StoreTrouble, Waiting
 from daemon.core.model import Backup
 from daemon.core.proof import Level, Proof
 from daemon.core.units import read_rfc3339, rfc3339
 from daemon.state.values import (
-    AppliedRetention,
     CopyEvent,
     CopyRecord,
     Holding,

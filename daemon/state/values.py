@@ -84,20 +84,6 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedRetention:
-    """What decided on a server's backups when some were last deleted, or could have been, as the writer's own text.
-
-    `passed` are the uuids that it let be deleted then. `coming` is the retention in force since, and was announced at
-    `told_at` because it deletes more.
-    """
-
-    retention: str | None = None
-    passed: tuple[str, ...] = ()
-    coming: str | None = None
-    told_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
     """How many bytes a server's backups held at the end of a day (UTC)."""
 
@@ -111,15 +97,17 @@ class CopyEvent(StrEnum):
     MADE = "made"
     FAILED = "failed"
     PRUNED = "pruned"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class CopyRecord:
-    """One copy that was made, that failed, or that was pruned, at that moment by our own clock.
+    """One copy that was made, that failed, or that was pruned, at that moment by our own clock; or a store of which
+    nothing, or not all, was pruned.
 
     `server` is the configured name, `backup` the backup's name. A failure may concern the whole store, or the whole
     server: then `backup_uuid` is None, and `backup` empty. `bytes` is what lies in the store, or lay there; None for a
-    failure. `text` says why it failed, or why it was pruned; it is empty for one that was made.
+    failure. `text` says why it failed, why it was pruned, or why not; it is empty for one that was made.
     """
 
     event: CopyEvent

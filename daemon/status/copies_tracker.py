@@ -57,7 +57,7 @@ class CopiesTracker:
                 self.counts.seconds[one.store] = self.counts.seconds.get(one.store, 0.0) + seconds
             elif one.event is CopyEvent.FAILED:
                 self.counts.failed[one.store] += 1
-            else:
+            elif one.event is CopyEvent.PRUNED:
                 self.counts.pruned[one.store] += 1
 
     async def of(self, server: ServerConfig, history: ServerHistory, interval: timedelta) -> tuple[CopyStatus, ...]:

@@ -328,6 +328,37 @@ def test_the_brake_holds_a_prune_that_would_delete_too_much(cli: Cli, config: Pa
     assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
 
 
+def test_a_narrowed_keep_is_held_for_a_day_after_it_was_told(
+    cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
+) -> None:
+    """A dry run tells nobody, and begins no day; `--max-deletions` lifts the brake for servers that are named."""
+
+    def keeping(number: int) -> None:
+        rule = f'/nas"\nkeep = {{ last = {number} }}\n'
+        config.write_text(re.sub(r'/nas"\n(keep = .*\n)?', rule, config.read_text()))
+
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    keeping(6)
+    assert cli("--config", config, "copies", "prune").code == 0
+    keeping(5)
+    dry = cli("--config", config, "copies", "prune", "--dry-run")
+    assert (dry.code, "is held until" in dry.out) == (5, True)
+    clock.elapsed += timedelta(hours=25).total_seconds()
+    told = cli("--config", config, "copies", "prune", "--json")
+    assert (told.code, told.json["servers"][0]["deleted"], told.json["servers"][0]["refused"]) == (5, [], None)
+    assert "is held until" in told.json["servers"][0]["waits"]
+    clock.elapsed += timedelta(hours=23).total_seconds()
+    assert "is held until" in cli("--config", config, "copies", "prune").out
+    clock.elapsed += timedelta(hours=1).total_seconds()
+    assert cli("--config", config, "copies", "prune").code == 0
+    assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 5
+    keeping(1)
+    assert cli("--config", config, "copies", "prune", "--max-deletions", "4").code == 2
+    assert cli("--config", config, "copies", "prune", "survival", "--max-deletions", "3").code == 5
+    assert cli("--config", config, "copies", "prune", "survival", "--max-deletions", "4").code == 0
+    assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 1
+
+
 def test_another_installation_s_copies_are_not_pruned(cli: Cli, config: Path, tmp_path: Path) -> None:
     """A new machine has another id."""
     assert cli("--config", config, "copies", "run", "survival").code == 0

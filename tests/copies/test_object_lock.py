@@ -11,6 +11,7 @@ import pytest
 
 from daemon.config.values import StoreConfig
 from daemon.copies.branch import Target
+from daemon.copies.jobs import PruneInputs
 from daemon.copies.make import Made, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.probe import probe
@@ -78,10 +79,10 @@ async def made(rig: Rig, store: Store) -> Manifest:
     return done.manifests["vault"]
 
 
-async def pruned(rig: Rig, vault: StoreConfig, store: Store, shelves: Shelves) -> PruneResult:
+async def pruned(rig: Rig, vault: StoreConfig, store: Store, shelves: Shelves, doubt: str = "") -> PruneResult:
     """What comes of the store."""
     pruner = Pruner(shelves, INSTALLATION, rig.clock, locks=MemoryLocks(), dry_run=False)
-    return await pruner.prune(cast("Any", SERVER), rig.server.uuid, vault, store, frozenset())
+    return await pruner.prune(cast("Any", SERVER), rig.server.uuid, vault, store, PruneInputs(doubt=doubt))
 
 
 async def locks(store: Store, key: str) -> list[timedelta]:
@@ -126,6 +127,21 @@ async def test_what_the_rules_keep_is_locked_for_longer_when_half_is_over(
     rig.clock.elapsed += (2 * DAY).total_seconds()
     assert [one.name.data for one in (await pruned(rig, vault, store, shelves)).renewed] == [key]
     assert await locks(store, key) == [46 * DAY, 46 * DAY]
+
+
+async def test_a_clock_that_was_set_locks_nothing_until_it_is_trusted_again(
+    rig: Rig, vault: StoreConfig, store: Store
+) -> None:
+    """The copy is made all the same, since it is off the node then; the first prune after that locks it."""
+    start = rig.clock.start
+    rig.clock.start += 400 * DAY
+    key, shelves = (await made(rig, store)).stored.key, Shelves(MemoryEngine().catalogue, rig.clock)
+    assert (await pruned(rig, vault, store, shelves)).renewed == []
+    rig.clock.start = start
+    assert (await pruned(rig, vault, store, shelves, doubt="the panel's clock is 2 h behind ours")).renewed == []
+    assert await locks(store, key) == [timedelta(), timedelta()]
+    assert [one.name.data for one in (await pruned(rig, vault, store, shelves)).renewed] == [key]
+    assert await locks(store, key) == [MONTH, MONTH]
 
 
 async def test_a_copy_beyond_the_rules_stays_until_its_lock_ends_and_is_told_so(

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from daemon.copies.jobs import PruneInputs
 from daemon.copies.prune import Pruner, PruneResult
 from daemon.core.copy import Copy
 from daemon.core.keep import Keep
@@ -42,11 +43,13 @@ class LockingStore:
         self.deleted.append(key)
 
 
-async def pruned(clock: FakeClock, store: LockingStore, copies: list[Copy], keep: str) -> PruneResult:
+async def pruned(
+    clock: FakeClock, store: LockingStore, copies: list[Copy], keep: str, inputs: PruneInputs | None = None
+) -> PruneResult:
     """What comes of that store, which has these copies."""
 
     async def look(*where: object) -> Any:
-        return SimpleNamespace(copies=lambda: copies, loose={})
+        return SimpleNamespace(copies=lambda: copies, loose={}, begun={})
 
     pruner = Pruner(cast("Any", SimpleNamespace(look=look)), US, clock, locks=MemoryLocks(), dry_run=False)
     policy = SimpleNamespace(retention=retention("last=1"))
@@ -54,7 +57,9 @@ async def pruned(clock: FakeClock, store: LockingStore, copies: list[Copy], keep
     config = SimpleNamespace(
         name="vault", rules=StoreRules("vault", Keep.parse(keep)), max_deletions=10, object_lock=None
     )
-    return await pruner.prune(cast("Any", server), "uuid", cast("Any", config), cast("Any", store), frozenset())
+    return await pruner.prune(
+        cast("Any", server), "uuid", cast("Any", config), cast("Any", store), inputs or PruneInputs()
+    )
 
 
 async def test_what_is_locked_does_not_count_for_the_brake(clock: FakeClock) -> None:
@@ -67,3 +72,59 @@ async def test_what_is_locked_does_not_count_for_the_brake(clock: FakeClock) -> 
     assert result.decided.refused is None
     assert [one.name for one in result.deleted] == [copies[30].name, copies[29].name]
     assert store.looks == 2 * 17
+
+
+async def test_what_went_beyond_the_rules_while_it_was_locked_is_not_counted_again(clock: FakeClock) -> None:
+    """All were copied on one day, so their locks end on one day: it would be the brake's last otherwise."""
+    copies = [copy(good(clock.now() - timedelta(days=days))) for days in range(31)]
+    store = LockingStore(copies)
+    store.made = dict.fromkeys(store.made, clock.now())
+    locked = await pruned(clock, store, copies, "last=14")
+    assert locked.decided is not None
+    assert (locked.decided.refused, locked.deleted) == (None, [])
+    assert locked.applied is not None
+    clock.elapsed += LOCKED_FOR.total_seconds()
+    ended = await pruned(clock, store, copies, "last=14", PruneInputs(applied=locked.applied))
+    assert len(ended.deleted) == 17
+    narrowed = await pruned(clock, store, copies, "last=1", PruneInputs(applied=locked.applied))
+    assert narrowed.decided is not None
+    assert "would delete 30 good backups" in (narrowed.decided.refused or "")
+
+
+async def test_what_changed_rules_let_go_goes_a_day_after_it_was_told(clock: FakeClock) -> None:
+    """The day begins once; the brake that holds all the same begins it too."""
+    copies = [copy(good(clock.now() - timedelta(days=40 + days))) for days in range(6)]
+    applied = (await pruned(clock, LockingStore(copies), copies, "last=6")).applied
+    assert applied is not None
+    told = await pruned(clock, LockingStore(copies), copies, "last=5", PruneInputs(applied=applied))
+    assert told.applied is not None
+    assert (told.deleted, told.applied.retention, told.applied.told_at) == ([], applied.retention, clock.now())
+    assert told.decided is not None
+    assert "a backup that the retention last applied keeps is held" in (told.decided.waits or "")
+    refused = await pruned(clock, LockingStore(copies), copies, "last=1", PruneInputs(applied=applied))
+    assert (refused.applied and refused.applied.told_at) == clock.now()
+    clock.elapsed += timedelta(hours=23).total_seconds()
+    assert told.applied is not None
+    assert (
+        await pruned(clock, LockingStore(copies), copies, "last=5", PruneInputs(applied=told.applied))
+    ).deleted == []
+    clock.elapsed += timedelta(hours=1).total_seconds()
+    gone = await pruned(clock, LockingStore(copies), copies, "last=5", PruneInputs(applied=told.applied))
+    assert [one.name for one in gone.deleted] == [copies[5].name]
+    assert gone.applied is not None
+    assert (gone.applied.coming, gone.applied.told_at) == (None, None)
+
+
+async def test_a_clock_in_doubt_deletes_nothing_and_changes_no_record(clock: FakeClock) -> None:
+    """A clock that is years ahead sees every lock ended."""
+    copies = [copy(good(clock.now() - timedelta(days=40 + days))) for days in range(3)]
+    store = LockingStore(copies)
+    said = await pruned(clock, store, copies, "last=2", PruneInputs(doubt="the panel's clock is 2 h behind ours"))
+    assert said.decided is not None
+    assert said.decided.refused == "the panel's clock is 2 h behind ours, so nothing is deleted"
+    assert (said.deleted, said.applied, store.deleted) == ([], None, [])
+    clock.start += timedelta(hours=2)
+    jumped = await pruned(clock, store, copies, "last=2")
+    assert jumped.decided is not None
+    assert jumped.decided.code == "clock"
+    assert store.deleted == []

@@ -4,7 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import CopyDone, CopyResult, Failure, GiveLink, Job, LookResult, Pruned, PruneResult, WantedCopy
+from daemon.copies.jobs import (
+    CopyDone,
+    CopyResult,
+    Failure,
+    GiveLink,
+    Job,
+    LookResult,
+    Pruned,
+    PruneInputs,
+    PruneResult,
+    WantedCopy,
+)
+from daemon.core.applied import AppliedRetention
 from daemon.core.copies_wanted import choices, wanted
 from daemon.core.model import Backup
 from daemon.errors import ProblemCode
@@ -18,13 +30,16 @@ class FakeWorker:
     """A CopyWorker. `held` is what each store has, by store and server; `down` are those in trouble.
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
-    downloaded; with `dies` the next copy ends the worker.
+    downloaded; with `dies` the next copy ends the worker. Each prune is `given` what is known, and says why it is
+    `refused`.
     """
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     does: list[str] = field(default_factory=list)
+    given: list[PruneInputs] = field(default_factory=list)
+    refused: str = ""
     works: bool = False
     dies: bool = False
     meanwhile: Callable[[], None] = lambda: None
@@ -68,12 +83,15 @@ class FakeWorker:
                 done.append(CopyDone(store, found.bytes))
         return CopyResult(tuple(done), {name: DOWN for name in job.stores if name in self.down})
 
-    async def prune(self, job: Job, store: str, _accepted: frozenset[str]) -> PruneResult:
-        """Delete the oldest beyond nine."""
+    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
+        """Delete the oldest beyond nine; what is applied is how often it was asked."""
+        self.given.append(inputs)
         self._did(f"prune {job.config.name} {store}")
         held = self._held(store, job)
         gone = [held.pop(uuid) for uuid in sorted(held, key=lambda uuid: str(held[uuid].created_at))[:-9]]
-        return PruneResult(tuple(Pruned(one.uuid, one.name, one.bytes, "beyond 9 newest") for one in gone))
+        told = tuple(Pruned(one.uuid, one.name, one.bytes, "beyond 9 newest") for one in gone)
+        applied = AppliedRetention(str(len(self.given)))
+        return PruneResult(told, refused=self.refused, applied=None if self.refused else applied)
 
     async def close(self) -> None:
         """End."""

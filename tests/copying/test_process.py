@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.copies.errors import WorkerError
+from daemon.copies.jobs import PruneInputs
 from daemon.copying.process import ChildProcess, environment
 from daemon.errors import ProblemCode
 from daemon.panel.errors import NotFoundError
@@ -83,9 +84,15 @@ async def test_a_store_is_pruned_by_its_own_rules(rig: Rig, worker: ChildProcess
     for one in (await worker.look(job)).wanted:
         await worker.copy(job, one.backup, partial(link, rig, one.backup), ProgressListener())
     narrowed = await rig.job(rig.config({"nas": "keep = { last = 2 }"}))
-    pruned = await worker.prune(narrowed, "nas", frozenset())
+    pruned = await worker.prune(narrowed, "nas", PruneInputs())
     assert (len(pruned.deleted), pruned.refused, pruned.failure) == (1, "", None)
     assert "2" in pruned.deleted[0].text
+    assert len(rig.files("nas")) == 4
+    assert pruned.applied is not None
+    narrower = await rig.job(rig.config({"nas": "keep = { last = 1 }"}))
+    held = await worker.prune(narrower, "nas", PruneInputs(applied=pruned.applied))
+    assert held.deleted == ()
+    assert "a backup that the retention last applied keeps is held until" in held.refused
     assert len(rig.files("nas")) == 4
 
 

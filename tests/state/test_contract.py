@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from daemon.core.applied import AppliedRetention
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.core.proof import Level, Proof
 from daemon.errors import ServerBusyError, StateError
-from daemon.state import Alert, AppliedRetention, Holding, Journal, ProofRecord, Rotation, Sample, ShelfRecord, Snapshot
+from daemon.state import Alert, Holding, Journal, ProofRecord, Rotation, Sample, ShelfRecord, Snapshot
 from daemon.state.values import CopyEvent, CopyRecord
 from tests.postgres import Postgres
 from tests.state.engines import ENGINES, KINDS, Place, Shared

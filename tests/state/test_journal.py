@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from daemon.core.applied import AppliedRetention
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.errors import JournalBusyError, JournalDamagedError, StateError
-from daemon.state import AppliedRetention, Rotation, Snapshot
+from daemon.state import Rotation, Snapshot
 from daemon.state.local import file as history_file
 from daemon.state.local import schema
 from daemon.state.local.journal import SqliteJournal

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -211,6 +212,42 @@ async def test_a_store_is_pruned_after_each_copy_and_daily(copies: Copies) -> No
     assert [one.text for one in records if one.event is CopyEvent.PRUNED and one.server == "survival"] == [
         "beyond 9 newest"
     ] * 4
+
+
+async def test_what_a_store_s_prune_applied_is_known_to_the_next_one(copies: Copies) -> None:
+    """Of each server in each store, whatever daemon runs; the brake needs it."""
+    for day in (1, 2):
+        async with copies.running(copies.configure("nas", "usb", schedule="0 5 1 5 *")):
+            await copies.until(day, 12)
+    given = [one.applied.retention for one in copies.worker.given]
+    assert given[:4] == [None] * 4
+    assert sorted(one or "" for one in given[4:8]) == ["1", "2", "3", "4"]
+
+
+async def test_why_a_store_is_not_pruned_is_in_the_journal_once(copies: Copies) -> None:
+    """It is the same on each day, until it is another."""
+    config = copies.configure("nas")
+    copies.worker.refused = "would delete 12 of 14"
+    async with copies.running(config):
+        await copies.until(3, 12)
+        copies.worker.refused = "would delete 11 of 14"
+        await copies.until(4, 12)
+    refused = [one for one in copies.journal()[1] if one.event is CopyEvent.REFUSED and one.server == "survival"]
+    assert [(one.store, one.text, one.backup) for one in refused] == [
+        ("nas", "would delete 12 of 14", ""),
+        ("nas", "would delete 11 of 14", ""),
+    ]
+
+
+async def test_a_clock_that_is_in_doubt_is_told_to_whoever_prunes(copies: Copies) -> None:
+    """The daemon has run for longer than the process that prunes, so it saw the clock set."""
+    async with copies.running(copies.configure("nas", schedule="0 5 1 5 *")):
+        await copies.until(1, 12)
+        assert {one.doubt for one in copies.worker.given} == {""}
+        copies.worker.given.clear()
+        copies.daemons.clock.start += timedelta(hours=3)
+        await copies.until(3, 18)
+    assert {one.doubt for one in copies.worker.given} == {"this machine's clock was set 3 h forward while this ran"}
 
 
 async def test_a_server_that_a_reload_removed_is_not_copied_any_more(copies: Copies) -> None:

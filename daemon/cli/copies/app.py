@@ -53,15 +53,22 @@ def verify(
 @copies_app.command()
 def prune(
     context: typer.Context,
+    *,
     servers: Servers = None,
     store: Store = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; only show what would be done.")] = False,
+    max_deletions: Annotated[
+        int | None,
+        typer.Option(
+            min=-1, metavar="N", help="Lift the named servers' brake once: delete up to N copies; -1: any number."
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Delete from the stores what their own rules let go."""
-    from daemon.cli.copies.prune import prune_copies
+    from daemon.cli.copies.prune import PruneOptions, prune_copies
 
-    return prune_copies(settings(context), servers or (), store=store, dry_run=dry_run, as_json=json)
+    return prune_copies(settings(context), servers or (), PruneOptions(store, dry_run, max_deletions, json))
 
 
 @copies_app.command()

@@ -1,7 +1,9 @@
 """`copies prune`: what the stores' own rules let go is deleted from them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import shelves_of, stores_meant
@@ -12,29 +14,49 @@ from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig, StoreConfig
 from daemon.copies.errors import CopiesBusyError
+from daemon.copies.jobs import PruneInputs
 from daemon.copies.prune import Pruner, PruneResult
+from daemon.core.applied import NOTHING
 from daemon.core.model import Action
 from daemon.documents.copies import pruned
-from daemon.errors import BackupdError, Exit
-from daemon.state import engine_for, looked_into
+from daemon.errors import BackupdError, Exit, UsageError
+from daemon.state import Journal, engine_for, looked_into
 from daemon.stores.open import open_store
 
 
-def prune_copies(settings: Settings, names: Sequence[str], *, store: str | None, dry_run: bool, as_json: bool) -> int:
-    """Prune the copies of these servers, or of all, in one store or in each that their policies name."""
-    return asyncio.run(_prune(settings, names, store=store, dry_run=dry_run, as_json=as_json))
+@dataclass(frozen=True)
+class PruneOptions:
+    """What was asked for on the command line."""
+
+    store: str | None = None
+    dry_run: bool = False
+    max_deletions: int | None = None
+    as_json: bool = False
 
 
-async def _prune(settings: Settings, names: Sequence[str], *, store: str | None, dry_run: bool, as_json: bool) -> int:
+def prune_copies(settings: Settings, names: Sequence[str], options: PruneOptions) -> int:
+    """Prune the copies of these servers, or of all, in one store or in each that their policies name.
+
+    Raises UsageError if the brake is to be lifted for servers that are not named.
+    """
+    if options.max_deletions is not None and not names:
+        raise UsageError(
+            f"--max-deletions {options.max_deletions} would lift the brake on every server",
+            hint="name the servers whose `copies prune --dry-run` you have looked at",
+        )
+    return asyncio.run(_prune(settings, names, options))
+
+
+async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions) -> int:
     config = begin(settings)
-    stores = stores_meant(config, store)
+    stores = stores_meant(config, options.store)
     covering = await cover(config, names)
     servers = servers_named(covering.config, names)
-    locks = engine_for(config.state_dir).locks
-    shelves = shelves_of(config)
-    pruner = Pruner(shelves, await shelves.installation(), SystemClock(), locks=locks, dry_run=dry_run)
-    results = [result for one in stores for result in await _in_store(config, one, servers, pruner)]
-    if as_json:
+    shelves, locks = shelves_of(config), engine_for(config.state_dir).locks
+    dry_run, once = options.dry_run, options.max_deletions
+    pruner = Pruner(shelves, await shelves.installation(), SystemClock(), locks=locks, dry_run=dry_run, once=once)
+    results = [result for one in stores for result in await _in_store(config, one, servers, pruner, dry_run=dry_run)]
+    if options.as_json:
         write_json(pruned(results, dry_run=dry_run))
     else:
         for result in results:
@@ -43,25 +65,44 @@ async def _prune(settings: Settings, names: Sequence[str], *, store: str | None,
 
 
 async def _in_store(
-    config: Config, store: StoreConfig, servers: Sequence[ServerConfig], pruner: Pruner
+    config: Config, store: StoreConfig, servers: Sequence[ServerConfig], pruner: Pruner, *, dry_run: bool
 ) -> list[PruneResult]:
     """Prune one store; each server's uuid is told by the copies that are there."""
     meant = [server for server in servers if store.name in server.policy.copies]
     results = []
     try:
-        async with open_store(store.settings) as opened, looked_into(engine_for(config.state_dir)) as journal:
+        async with open_store(store.settings) as opened, _journal(config, dry_run=dry_run) as journal:
             seen = [one for one in await shelves_of(config).rescan(store.name, opened) if one.copies]
             for server in meant:
                 for one in seen:
                     if one.panel == server.panel.name and one.server_uuid.startswith(server.id):
-                        accepted = frozenset(await journal.accepted(one.server_uuid))
-                        results.append(await pruner.prune(server, one.server_uuid, store, opened, accepted))
+                        known = await journal.applied(one.server_uuid, store.name) or NOTHING
+                        inputs = PruneInputs(await journal.accepted(one.server_uuid), known)
+                        result = await pruner.prune(server, one.server_uuid, store, opened, inputs)
+                        results.append(result)
+                        if result.applied is not None:
+                            await journal.apply(one.server_uuid, result.applied, store.name)
     except BackupdError as error:
         results += [PruneResult(server, store.name, error=error) for server in meant]
     for result in results:
         if result.error is not None:
             say_error(result.error, about=f"{result.server.name}, {result.store}")
     return results
+
+
+@asynccontextmanager
+async def _journal(config: Config, *, dry_run: bool) -> AsyncIterator[Journal]:
+    """Open the journal, to be read alone in a dry run, which begins no day (invariant 7)."""
+    engine = engine_for(config.state_dir)
+    if dry_run:
+        async with looked_into(engine) as journal:
+            yield journal
+        return
+    journal = await engine.open()
+    try:
+        yield journal
+    finally:
+        await journal.close()
 
 
 def _show(result: PruneResult, *, dry_run: bool) -> None:
@@ -82,8 +123,8 @@ def _show(result: PruneResult, *, dry_run: bool) -> None:
 
 
 def _exit_code(results: Sequence[PruneResult]) -> Exit:
-    """The contract's: 5 where the brake held, else 4 if all failed, 3 if any."""
-    if any(result.decided and result.decided.refused for result in results):
+    """The contract's: 5 where the brake held, or holds some, else 4 if all failed, 3 if any."""
+    if any(result.decided and (result.decided.refused or result.decided.waits) for result in results):
         return Exit.REFUSED
     failed = [result for result in results if result.error]
     if not failed:

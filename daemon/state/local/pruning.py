@@ -54,7 +54,7 @@ class Pruning(Store):
                     f" AND instr(listing.backups, {table}.backup_uuid) = 0))",
                     {"before": written(now - keep)},
                 )
-            for table in ("applied", "proof"):
+            for table in ("applied", "applied_in_store", "proof"):
                 connection.execute(f"DELETE FROM {table} WHERE {_SERVER_GONE}", {"before": written(now - keep)})  # noqa: S608
             connection.execute(
                 "DELETE FROM trend WHERE day < ?", ((now - TREND_KEPT_FOR).astimezone(UTC).date().isoformat(),)

@@ -165,6 +165,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE TABLE proof_day (day TEXT PRIMARY KEY, bytes INTEGER NOT NULL)",
     ),
+    (
+        """CREATE TABLE applied_in_store (
+            server_uuid TEXT NOT NULL,
+            store TEXT NOT NULL,
+            retention TEXT,
+            passed TEXT NOT NULL,
+            coming TEXT,
+            told_at TEXT,
+            PRIMARY KEY (server_uuid, store)
+        )""",
+    ),
 )
 
 

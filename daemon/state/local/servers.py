@@ -3,30 +3,36 @@
 import json
 from datetime import UTC
 
+from daemon.core.applied import AppliedRetention
 from daemon.state.base import TREND_KEPT_FOR
 from daemon.state.local.store import Store
 from daemon.state.rows import read_applied, read_snapshot, read_trend, written
-from daemon.state.values import AppliedRetention, Sample, Snapshot
+from daemon.state.values import Sample, Snapshot
 
 
 class Servers(Store):
     """How each server stood when it was last looked at."""
 
-    def applied(self, server_uuid: str) -> AppliedRetention | None:
-        """Return the retention that was last applied to the server; None where none was."""
+    def applied(self, server_uuid: str, store: str = "") -> AppliedRetention | None:
+        """Return the retention that was last applied to the server there; None where none was."""
         with self._reading() as connection:
-            row = connection.execute("SELECT * FROM applied WHERE server_uuid = ?", (server_uuid,)).fetchone()
+            row = connection.execute(*_applied_where(server_uuid, store)).fetchone()
             return None if row is None else read_applied(row)
 
-    def apply(self, server_uuid: str, applied: AppliedRetention) -> None:
-        """Remember the retention that is applied to the server, and which is told to come, instead of those before."""
-        passed, told_at = json.dumps(applied.passed), written(applied.told_at)
+    def apply(self, server_uuid: str, applied: AppliedRetention, store: str = "") -> None:
+        """Remember the retention that is applied to the server there, and which is told to come, instead of those
+        before.
+        """
+        row = (server_uuid, applied.retention, json.dumps(applied.passed), applied.coming, written(applied.told_at))
+        columns = "server_uuid, retention, passed, coming, told_at"
         with self._writing("retention in force") as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO applied (server_uuid, retention, passed, coming, told_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (server_uuid, applied.retention, passed, applied.coming, told_at),
-            )
+            if store:
+                connection.execute(
+                    f"INSERT OR REPLACE INTO applied_in_store ({columns}, store) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608
+                    (*row, store),
+                )
+            else:
+                connection.execute(f"INSERT OR REPLACE INTO applied ({columns}) VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608
 
     def snapshot(self, taken: Snapshot, size: int) -> None:
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
@@ -59,3 +65,10 @@ class Servers(Store):
         with self._reading() as connection:
             rows = connection.execute("SELECT * FROM trend WHERE server_uuid = ? ORDER BY day", (server_uuid,))
             return read_trend(rows)
+
+
+def _applied_where(server_uuid: str, store: str) -> tuple[str, tuple[str, ...]]:
+    """Return the query for what was last applied, with its values."""
+    if not store:
+        return "SELECT * FROM applied WHERE server_uuid = ?", (server_uuid,)
+    return "SELECT * FROM applied_in_store WHERE server_uuid = ? AND store = ?", (server_uuid, store)
