@@ -99,10 +99,10 @@ def _waiting(view: StoreView) -> Html:
 
 
 def _errors(view: StoreView) -> Html:
-    heading = tag("h2", "What failed last")
+    heading = tag("h2", "What failed or was held last")
     if view.records is None:
         return tag("section", heading, tag("p", "The journal cannot be read; the log says why.", class_="soft"))
-    failed = [one for one in view.records if one.event is CopyEvent.FAILED][:MOST_ERRORS]
+    failed = [one for one in view.records if one.event in {CopyEvent.FAILED, CopyEvent.REFUSED}][:MOST_ERRORS]
     if not failed:
         return tag("section", heading, tag("p", "Nothing that the journal knows of.", class_="soft"))
     rows = [(_age(one.at, view.now), one.server, one.backup, one.text) for one in failed]

@@ -152,6 +152,7 @@ def test_copies_prune(tmp_path: Path) -> None:
     }
     nothing: dict[str, object] = {
         "refused": None,
+        "waits": None,
         "copies": [],
         "renewed": [],
         "deleted": [],
@@ -165,6 +166,7 @@ def test_copies_prune(tmp_path: Path) -> None:
                 **ABOUT,
                 "store": "nas",
                 "refused": None,
+                "waits": None,
                 "copies": [verdict],
                 "renewed": [],
                 "deleted": [KEY],
