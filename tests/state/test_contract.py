@@ -343,6 +343,14 @@ async def test_what_is_remembered_of_a_server(place: Place) -> None:
         for applied in (AppliedRetention("a", ("u", "v")), AppliedRetention("a", (), "b", AT)):
             await journal.apply(UUID, applied)
             assert await journal.applied(UUID) == applied
+        assert await journal.applied(UUID, "nas") is None
+        for applied in (AppliedRetention("c", ("k",)), AppliedRetention("c", (), "d", AT)):
+            await journal.apply(UUID, applied, "nas")
+            assert await journal.applied(UUID, "nas") == applied
+        assert (await journal.applied(UUID), await journal.applied(UUID, "offsite")) == (
+            AppliedRetention("a", (), "b", AT),
+            None,
+        )
         await journal.listed(UUID, [], AT)
         await journal.listed(UUID, [row], AT)
         assert await journal.last_listing(UUID) == (row,)

@@ -267,12 +267,13 @@ def test_what_was_applied_is_forgotten_with_its_server(journal: SqliteJournal) -
     applied = AppliedRetention("keep", ("one",))
     journal.apply(UUID, applied)
     journal.apply("listed", applied)
+    journal.apply(UUID, applied, "nas")
     begin(journal)
     journal.listed("listed", (), AT)
     journal.prune(AT + timedelta(days=399))
-    assert journal.applied(UUID) == journal.applied("listed") == applied
+    assert journal.applied(UUID) == journal.applied("listed") == journal.applied(UUID, "nas") == applied
     journal.prune(AT + timedelta(days=401))
-    assert journal.applied(UUID) is journal.applied("listed") is None
+    assert journal.applied(UUID) is journal.applied("listed") is journal.applied(UUID, "nas") is None
 
 
 def test_a_step_or_an_end_of_no_rotation_is_an_error(journal: SqliteJournal) -> None:

@@ -9,14 +9,23 @@ from daemon.state.local.store import Store
 from daemon.state.rows import read_applied, read_snapshot, read_trend, written
 from daemon.state.values import Sample, Snapshot
 
+_APPLY = "INSERT OR REPLACE INTO applied (server_uuid, retention, passed, coming, told_at) VALUES (?, ?, ?, ?, ?)"
+_APPLY_IN_STORE = (
+    "INSERT OR REPLACE INTO applied_in_store (server_uuid, retention, passed, coming, told_at, store)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+
 
 class Servers(Store):
     """How each server stood when it was last looked at."""
 
     def applied(self, server_uuid: str, store: str = "") -> AppliedRetention | None:
         """Return the retention that was last applied to the server there; None where none was."""
+        query, values = "SELECT * FROM applied WHERE server_uuid = ?", [server_uuid]
+        if store:
+            query, values = "SELECT * FROM applied_in_store WHERE server_uuid = ? AND store = ?", [server_uuid, store]
         with self._reading() as connection:
-            row = connection.execute(*_applied_where(server_uuid, store)).fetchone()
+            row = connection.execute(query, values).fetchone()
             return None if row is None else read_applied(row)
 
     def apply(self, server_uuid: str, applied: AppliedRetention, store: str = "") -> None:
@@ -24,15 +33,11 @@ class Servers(Store):
         before.
         """
         row = (server_uuid, applied.retention, json.dumps(applied.passed), applied.coming, written(applied.told_at))
-        columns = "server_uuid, retention, passed, coming, told_at"
         with self._writing("retention in force") as connection:
             if store:
-                connection.execute(
-                    f"INSERT OR REPLACE INTO applied_in_store ({columns}, store) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608
-                    (*row, store),
-                )
+                connection.execute(_APPLY_IN_STORE, (*row, store))
             else:
-                connection.execute(f"INSERT OR REPLACE INTO applied ({columns}) VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608
+                connection.execute(_APPLY, row)
 
     def snapshot(self, taken: Snapshot, size: int) -> None:
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
@@ -65,10 +70,3 @@ class Servers(Store):
         with self._reading() as connection:
             rows = connection.execute("SELECT * FROM trend WHERE server_uuid = ? ORDER BY day", (server_uuid,))
             return read_trend(rows)
-
-
-def _applied_where(server_uuid: str, store: str) -> tuple[str, tuple[str, ...]]:
-    """Return the query for what was last applied, with its values."""
-    if not store:
-        return "SELECT * FROM applied WHERE server_uuid = ?", (server_uuid,)
-    return "SELECT * FROM applied_in_store WHERE server_uuid = ? AND store = ?", (server_uuid, store)

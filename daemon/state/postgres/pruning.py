@@ -53,7 +53,7 @@ class Pruning(Store):
                         f" AND strpos(listing.backups, {table}.backup_uuid) = 0))",
                         before,
                     )
-                for table in ("applied", "proof"):
+                for table in ("applied", "applied_in_store", "proof"):
                     await connection.execute(f"DELETE FROM {table} WHERE {_SERVER_GONE}", before)  # noqa: S608
                 await connection.execute("DELETE FROM trend WHERE day < $1", oldest_day)
                 return int(aged) + int(surplus)

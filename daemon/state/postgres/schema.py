@@ -162,11 +162,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         f"CREATE TABLE proof_day (day {_TEXT} PRIMARY KEY, bytes BIGINT NOT NULL)",
     ),
+    (
+        f"""CREATE TABLE applied_in_store (
+            server_uuid {_TEXT} NOT NULL,
+            store {_TEXT} NOT NULL,
+            retention {_TEXT},
+            passed {_TEXT} NOT NULL,
+            coming {_TEXT},
+            told_at {_TEXT},
+            PRIMARY KEY (server_uuid, store)
+        )""",
+    ),
 )
 
 COPIED = (
     "rotation", "step", "accepted", "asked", "deleted_by_hand", "altered", "snapshot", "trend", "watch", "alert",
-    "applied", "listing", "copy_queue", "store_trouble", "copy_record",
+    "applied", "applied_in_store", "listing", "copy_queue", "store_trouble", "copy_record",
     "proof", "proof_day",
 )  # fmt: skip
 """The tables that the journal of the local engine has as well, with the same columns."""

@@ -3,10 +3,11 @@
 import json
 from datetime import UTC
 
+from daemon.core.applied import AppliedRetention
 from daemon.state.base import TREND_KEPT_FOR
 from daemon.state.postgres.store import Store
 from daemon.state.rows import read_applied, read_snapshot, read_trend, written
-from daemon.state.values import AppliedRetention, Sample, Snapshot
+from daemon.state.values import Sample, Snapshot
 
 _SNAPSHOT = (
     "INSERT INTO snapshot (server_uuid, panel, at, detail) VALUES ($1, $2, $3, $4) ON CONFLICT (server_uuid)"
@@ -18,28 +19,40 @@ _TREND = (
 )
 
 
+_APPLIED = (
+    "INSERT INTO applied (server_uuid, retention, passed, coming, told_at) VALUES ($1, $2, $3, $4, $5)"
+    " ON CONFLICT (server_uuid) DO UPDATE SET retention = excluded.retention, passed = excluded.passed,"
+    " coming = excluded.coming, told_at = excluded.told_at"
+)
+_APPLIED_IN_STORE = (
+    "INSERT INTO applied_in_store (server_uuid, retention, passed, coming, told_at, store)"
+    " VALUES ($1, $2, $3, $4, $5, $6)"
+    " ON CONFLICT (server_uuid, store) DO UPDATE SET retention = excluded.retention, passed = excluded.passed,"
+    " coming = excluded.coming, told_at = excluded.told_at"
+)
+
+
 class Servers(Store):
     """How each server stood when it was last looked at."""
 
-    async def applied(self, server_uuid: str) -> AppliedRetention | None:
-        """Return the retention that was last applied to the server; None where none was."""
-        row = await self._row("SELECT * FROM applied WHERE server_uuid = $1", server_uuid)
+    async def applied(self, server_uuid: str, store: str = "") -> AppliedRetention | None:
+        """Return the retention that was last applied to the server there; None where none was."""
+        row = await self._row(
+            "SELECT retention, passed, coming, told_at FROM applied WHERE server_uuid = $1 AND $2 = '' UNION ALL"
+            " SELECT retention, passed, coming, told_at FROM applied_in_store WHERE server_uuid = $1 AND store = $2",
+            server_uuid,
+            store,
+        )
         with self._readable():
             return None if row is None else read_applied(row)
 
-    async def apply(self, server_uuid: str, applied: AppliedRetention) -> None:
-        """Remember the retention that is applied to the server, and which is told to come."""
-        await self._write(
-            "retention in force",
-            "INSERT INTO applied (server_uuid, retention, passed, coming, told_at) VALUES ($1, $2, $3, $4, $5)"
-            " ON CONFLICT (server_uuid) DO UPDATE SET retention = excluded.retention, passed = excluded.passed,"
-            " coming = excluded.coming, told_at = excluded.told_at",
-            server_uuid,
-            applied.retention,
-            json.dumps(applied.passed),
-            applied.coming,
-            written(applied.told_at),
-        )
+    async def apply(self, server_uuid: str, applied: AppliedRetention, store: str = "") -> None:
+        """Remember the retention that is applied to the server there, and which is told to come."""
+        row = (server_uuid, applied.retention, json.dumps(applied.passed), applied.coming, written(applied.told_at))
+        if store:
+            await self._write("retention in force", _APPLIED_IN_STORE, *row, store)
+        else:
+            await self._write("retention in force", _APPLIED, *row)
 
     async def snapshot(self, taken: Snapshot, size: int) -> None:
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
