@@ -3,11 +3,11 @@
 `model` holds the values, `units` reads spans and sizes, `names` makes a backup's name from a template and recognises
 it, and `calendar` knows the starts. `states` says whether a backup is good, failed or pending, `suspicion` whether it
 is too small, `shrunk` what stays if it is, and `look` applies all of these to a listing. `keep` holds the retention
-rules and `rules` what each of them keeps; `retention` judges, and `plan` orders the deletions behind its `brake`,
-for which `applied` says what was last applied.
-`adoption`, `choose` and `waiting` decide smaller questions of a rotation or a command, `restores` how a restore ended,
-`files` whether a server has the files of an archive, `alerting` which alerts to send, `backoff` how long to wait before
-something is tried again; `addresses` tells which addresses are unencrypted.
+rules and `rules` what each of them keeps; `retention` judges, `plan` orders the deletions behind its `brake`, for which
+`applied` says what was last applied, and `room` says which one goes at the panel's limit. `adoption`, `choose` and
+`waiting` decide smaller questions of a rotation or a command, `restores` how a restore ended, `files` whether a server
+has the files of an archive, `alerting` which alerts to send, `backoff` how long to wait before something is tried
+again; `addresses` tells which addresses are unencrypted.
 
 `proof` says how far a backup is known to be restorable, `proof_due` which is read next, and `proven` what is kept and
 not deleted because of it.
@@ -52,6 +52,7 @@ __all__ = [
     "proven",
     "restores",
     "retention",
+    "room",
     "shrunk",
     "states",
     "store_rules",

@@ -11,7 +11,8 @@ from daemon.config.values import ServerConfig
 from daemon.core.adoption import newest_attempt
 from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
-from daemon.core.plan import ROOM_MADE, Refusal, make_room
+from daemon.core.plan import Refusal
+from daemon.core.room import ROOM_MADE, make_room
 from daemon.errors import ProblemCode
 from daemon.panel.errors import (
     BackupLimitError,

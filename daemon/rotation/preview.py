@@ -12,8 +12,9 @@ from daemon.core.brake import Brake
 from daemon.core.copied import Copied
 from daemon.core.model import Backup, Completeness, Listing, Server, Verdict
 from daemon.core.names import Ownership
-from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.plan import Plan, Refusal, plan
 from daemon.core.proven import NOTHING_KNOWN, Proven
+from daemon.core.room import make_room
 from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import BackupLimitError, ServerStateError

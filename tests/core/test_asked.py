@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
 from daemon.core.model import ASKED, Action, Backup, Reason, Verdict
-from daemon.core.plan import make_room, plan
+from daemon.core.plan import plan
 from daemon.core.retention import DOUBTFUL, Retention, judge
+from daemon.core.room import make_room
 from tests.core.build import NOW, OURS, good, listing, retention
 from tests.core.test_retention_properties import backups, patient, policies
 

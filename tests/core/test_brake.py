@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from daemon.core.brake import Applied, Brake
 from daemon.core.model import Action, Backup, Verdict
 from daemon.core.names import Altered, Ownership, Template
-from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.plan import Plan, Refusal, plan
 from daemon.core.retention import Retention
+from daemon.core.room import make_room
 from tests.core.build import NOW, OURS, SIZE, TEMPLATE, but, failed, good, listing, refused, retention, roomy
 
 DAY = timedelta(days=1)

@@ -12,8 +12,9 @@ from daemon.core.brake import Applied, Brake
 from daemon.core.copied import Copied, uncopied, until_copied
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, Reason, Verdict
-from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.plan import Plan, Refusal, plan
 from daemon.core.retention import Retention, judge
+from daemon.core.room import make_room
 from tests.core.build import NOW, OURS, TEMPLATE, but, failed, good, listing, refused, retention, roomy, texts
 from tests.core.test_retention_properties import backups, keeps, patient
 

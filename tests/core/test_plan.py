@@ -7,8 +7,9 @@ import pytest
 
 from daemon.core.brake import Brake
 from daemon.core.model import Backup, Completeness, Scope, Verdict
-from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.plan import Plan, Refusal, plan
 from daemon.core.retention import Retention
+from daemon.core.room import make_room
 from daemon.errors import ProblemCode
 from tests.core.build import (
     NOW,

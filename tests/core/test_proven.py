@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
 from daemon.core.model import Action, Backup, Completeness
-from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.plan import Plan, Refusal, plan
 from daemon.core.proof import Level, Proof, Proofs
 from daemon.core.proven import KeepProven, Proven, awaits_proof
+from daemon.core.room import make_room
 from daemon.errors import ProblemCode
 from tests.core.build import NOW, OURS, but, failed, good, listing, refused, retention, roomy, texts
 

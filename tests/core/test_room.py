@@ -10,8 +10,9 @@ import pytest
 from daemon.core.brake import Applied, Brake
 from daemon.core.copied import Copied
 from daemon.core.model import Action, Backup, Completeness, Listing, Reason, Scope, State, Verdict
-from daemon.core.plan import Plan, Refusal, make_room, plan
+from daemon.core.plan import Plan, Refusal, plan
 from daemon.core.retention import Retention
+from daemon.core.room import make_room
 from daemon.errors import ProblemCode
 from tests.core.build import NOW, OURS, TEMPLATE, but, good, listing, refused, retention, roomy, texts
 

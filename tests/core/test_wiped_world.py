@@ -7,8 +7,9 @@ import pytest
 
 from daemon.core.brake import Brake
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, State, Verdict
-from daemon.core.plan import Refusal, make_room
+from daemon.core.plan import Refusal
 from daemon.core.retention import Retention, judge
+from daemon.core.room import make_room
 from daemon.core.shrunk import stays_since_it_shrank
 from daemon.core.suspicion import Shrink
 from tests.core.build import NOW, OURS, TEMPLATE, ZONE, but, good, retention, texts, verdicts

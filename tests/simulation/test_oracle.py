@@ -13,8 +13,9 @@ from daemon.core.calendar import Starts, parse_schedule
 from daemon.core.keep import COUNT_RULES, SPAN_RULES, Keep
 from daemon.core.model import Action, Backup, Completeness, Listing, Scope, Verdict
 from daemon.core.names import Ownership, Template
-from daemon.core.plan import make_room, plan
+from daemon.core.plan import plan
 from daemon.core.retention import Retention, judge
+from daemon.core.room import make_room
 from daemon.core.units import parse_duration
 from tests.simulation import oracle
 from tests.simulation.oracle import Row

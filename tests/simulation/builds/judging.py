@@ -7,6 +7,7 @@ from typing import Any
 import daemon.alerts.dispatcher
 import daemon.core.plan
 import daemon.core.retention
+import daemon.core.room
 import daemon.core.states
 import daemon.core.suspicion
 import daemon.fleet.fleet
@@ -148,19 +149,27 @@ def _forgets_the_oldest() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.retention, "opinions", opinions)
 
 
+def _in_both(name: str, instead: Any) -> AbstractContextManager[Any]:
+    """What the plan and the room at the limit ask alike."""
+    stack = ExitStack()
+    stack.enter_context(PATCH(daemon.core.plan, name, instead))
+    stack.enter_context(PATCH(daemon.core.room, name, instead))
+    return stack
+
+
 @broken("the newest goes first", "4")
 def _newest_first() -> AbstractContextManager[Any]:
-    real = daemon.core.plan._deletions
+    real = original(daemon.core.plan, "deletions_of")
 
     def deletions(verdicts: Any) -> tuple[Verdict, ...]:
         return tuple(reversed(real(verdicts)))
 
-    return PATCH(daemon.core.plan, "_deletions", deletions)
+    return _in_both("deletions_of", deletions)
 
 
 @broken("max_deletions is not looked at", "7", first=8)
 def _no_brake() -> AbstractContextManager[Any]:
-    return PATCH(daemon.core.plan, "too_many", lambda *_, **__: None)
+    return _in_both("too_many", lambda *_, **__: None)
 
 
 @broken("a verdict gives no reason", "8")
@@ -210,7 +219,7 @@ def _waits_for_nothing() -> AbstractContextManager[Any]:
 
 @broken("room is made at each start though too many would go", "3", insist={"limit lowered": 1}, first=23)
 def _makes_room_past_the_brake() -> AbstractContextManager[Any]:
-    return PATCH(daemon.core.plan, "_no_exception", lambda *_: None)
+    return PATCH(daemon.core.room, "_no_exception", lambda *_: None)
 
 
 @broken("whatever the clocks show is believed", "9", insist={"panel clock jumps by months": 2})
