@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 def is_clear(url: str) -> bool:
     """Return whether requests to this address leave the machine unencrypted."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not is_this_machine(parts.hostname or "")
+    return parts.scheme == "http" and not (parts.hostname and is_this_machine(parts.hostname))
 
 
 def is_this_machine(host: str) -> bool:

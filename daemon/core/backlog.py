@@ -52,10 +52,8 @@ def _staying(verdicts: Sequence[Verdict]) -> int:
 
 
 def _full_at(free: int, starts: Starts, now: datetime) -> datetime | None:
-    """Return the start that finds no free place."""
-    start = starts.after(now)
-    for _ in range(free):
-        if start > now + HORIZON:
-            break
-        start = starts.after(start)
-    return start if start <= now + HORIZON else None
+    """Return the start that finds no free place; None if that is more than HORIZON away."""
+    start, end = starts.after(now), now + HORIZON
+    while free > 0 and start <= end:
+        start, free = starts.after(start), free - 1
+    return start if start <= end else None

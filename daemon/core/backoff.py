@@ -6,7 +6,7 @@ grow by one factor are tables where they are used. Nothing here draws a random n
 
 from dataclasses import dataclass
 from datetime import timedelta
-from math import log
+from math import ceil, log
 from typing import Generic, TypeVar
 
 Span = TypeVar("Span", float, timedelta)
@@ -38,5 +38,5 @@ class Backoff(Generic[Span]):
 
     def _own(self, doublings: int) -> Span:
         """Return the pause after that many longer ones; a power that no float holds is never asked for."""
-        enough = log(self.most / self.first) / log(self.factor)
-        return self.most if doublings >= enough else self.first * self.factor**doublings
+        enough = ceil(log(self.most / self.first) / log(self.factor))
+        return self.first * self.factor ** min(doublings, enough)

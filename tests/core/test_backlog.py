@@ -19,12 +19,14 @@ ROWS = [good(NOW - days * DAY, uuid=f"day-{days}") for days in range(5)]
 FIRST = datetime(2026, 4, 2, 4, 0, tzinfo=UTC)
 
 
-def waiting(limit: int, *copies: str, rows: list[Backup] = ROWS, starts: Starts = DAILY) -> Backlog | None:
+def waiting(
+    limit: int, *copies: str, rows: list[Backup] = ROWS, starts: Starts = DAILY, now: datetime = NOW
+) -> Backlog | None:
     """What waits of the three that are beyond the two newest days, where the store has these."""
     made = {row.uuid: NOW for row in rows if row.uuid in copies}
     stores = [Copied("nas", NOW, made), Copied("offsite", NOW, made)]
     decided = plan(listing(rows), retention("daily=2"), ownership=OURS, brake=Brake(), copied=stores)
-    return backlog(decided.verdicts, limit, starts, NOW)
+    return backlog(decided.verdicts, limit, starts, now)
 
 
 def test_nothing_waits_where_the_stores_have_it_all() -> None:
@@ -63,6 +65,14 @@ def test_it_is_not_foretold_for_more_than_a_month() -> None:
     assert waiting(6, starts=Starts(parse_schedule("0 4 1 1 *"), ZoneInfo("UTC"), timedelta(0), "")) == Backlog(
         3, ("nas", "offsite"), None
     )
+
+
+@pytest.mark.parametrize(("limit", "full_at"), [(34, FIRST + 30 * DAY), (35, None)])
+def test_a_start_in_just_a_month_is_foretold_and_a_later_one_not(limit: int, full_at: datetime | None) -> None:
+    """Five stay, so that with 29 free places the thirtieth start from now finds none."""
+    found = waiting(limit, now=FIRST)
+    assert found is not None
+    assert found.full_at == full_at
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,11 @@ def test_a_copy_lies_under_its_panel_and_server_by_date_and_uuid() -> None:
     assert (encrypted.data, encrypted.manifest) == (f"{DATA}.age", f"{DATA}.age.json")
 
 
+def test_a_copy_is_not_encrypted_unless_its_name_says_so() -> None:
+    """What is read back equals what was made."""
+    assert read_key(DATA) == (CopyName("main", SERVER, datetime(2026, 4, 1, 4, 0, tzinfo=UTC), BACKUP), False)
+
+
 @given(panels, uuids, uuids, moments, st.booleans())
 def test_each_name_is_read_back_as_itself(
     panel: str, server: str, backup: str, moment: datetime, encrypted: bool
@@ -41,7 +46,8 @@ def test_each_name_is_read_back_as_itself(
 def test_a_date_of_another_zone_is_named_in_utc() -> None:
     """Names sort by age, whatever zone a panel writes in."""
     made = datetime(2026, 4, 1, 6, 0, 0, 999, tzinfo=timezone(timedelta(hours=2)))
-    assert CopyName.of("main", SERVER.upper(), but(good(made), uuid=BACKUP.upper())).data == DATA
+    name = CopyName.of("main", SERVER.upper(), but(good(made), uuid=BACKUP.upper()))
+    assert (name.data, name.created_at.tzinfo) == (DATA, UTC)
 
 
 @pytest.mark.parametrize(

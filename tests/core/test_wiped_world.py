@@ -245,3 +245,18 @@ def test_a_first_of_a_row_that_the_rules_do_not_judge_needs_no_reason_to_stay() 
     shrink = Shrink(own=True, first="small-9", last="whole-1", until=NOW + DAY)
     stays = stays_since_it_shrank(rows, [True, True], [shrink], ZONE, NOW)
     assert [(place, reason.slot) for place, reason in stays.items()] == [(0, "newest"), (1, "newest")]
+
+
+def test_each_that_stays_since_it_shrank_has_the_slot_that_says_for_what() -> None:
+    """Scripts read the slots: the last whole one, the first of the new size, and the newest of it."""
+    rows = [*(good(NOW - DAY * n, size=50_000, uuid=f"small-{n}") for n in range(4)), good(NOW - DAY * 9, uuid="whole")]
+    believed = Shrink(own=True, first="small-3", last="whole", until=NOW + DAY)
+    stays = stays_since_it_shrank(rows, [True] * 5, [believed], ZONE, NOW)
+    assert {place: (reason.rule, reason.slot) for place, reason in stays.items()} == {
+        0: ("shrunk", "newest"),
+        1: ("shrunk", "newest"),
+        3: ("shrunk", "first"),
+        4: ("shrunk", "last"),
+    }
+    accepted = stays_since_it_shrank(rows, [True] * 5, [Shrink(own=True, first="small-3")], ZONE, NOW)
+    assert [(place, reason.slot) for place, reason in accepted.items()] == [(3, "accepted")]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import libcst
-from libcst.matchers import Assign, Name, Subscript, matches
+from libcst.matchers import Assign, Call, Name, Subscript, matches
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import Mutation, MutationVisitor
 from mutmut.mutation.mutators import mutation_operators
@@ -21,8 +21,8 @@ from mutmut.mutation.pragma_handling import IgnoredCode
 from tests.mutation.page import Change
 
 PACKAGE = "daemon.core"
-TYPE_NAME = Assign(value=Subscript(value=Name("Literal") | Name("tuple")))
-"""Such as `Code = Literal["locked"]`, which is there for the type checker alone."""
+TYPE_NAME = Assign(value=Subscript(value=Name("Literal") | Name("tuple")) | Call(func=Name("TypeVar")))
+"""Such as `Code = Literal["locked"]` or a TypeVar, which is there for the type checker alone."""
 
 
 @dataclass(frozen=True)
