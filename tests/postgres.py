@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from pydantic import SecretStr
 
-from daemon.state.place import Cluster
+from daemon.config.values import ClusterConfig
 from tests.stores.services import free_ports
 
 NOBODY = 65534
@@ -44,11 +44,11 @@ class Postgres:
         """How it is reached."""
         return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
-    def new(self, *, lease: float = 30.0, member: str = "backup-1") -> Cluster:
+    def new(self, *, lease: float = 30.0, member: str = "backup-1") -> ClusterConfig:
         """Tables of their own, for one test: in a schema, since a database takes a third of a second."""
         name = f"test_{next(self.numbers)}"
         self.psql(f"CREATE SCHEMA {name}")
-        return Cluster(SecretStr(f"{self.url()}?search_path={name}"), member, timedelta(seconds=lease))
+        return ClusterConfig(SecretStr(f"{self.url()}?search_path={name}"), member, timedelta(seconds=lease))
 
     def psql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement, as an operator would; return what it prints."""

@@ -140,6 +140,12 @@ def _file_name(text: str) -> str:
     return text
 
 
+def _member(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise value_error("must be the name of a machine", "letters, digits, and . _ - between them")
+    return text
+
+
 def _count_or_all(count: int) -> int:
     if count < 1 and count != -1:
         raise value_error("must be 1 or more, or -1 for all", "to have no such rule, leave it out")
@@ -157,6 +163,7 @@ class AsJson:
 
 
 Text = Annotated[str, Field(min_length=1)]
+Member = Annotated[str, AfterValidator(_member)]
 Schedule = Annotated[str, _read_by(parse_schedule)]
 Duration = Annotated[str, _read_by(parse_duration)]
 LongDuration = Annotated[str, _read_by(_longer_than_nothing)]

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from daemon.config.alerts import alert_configs
+from daemon.config.cluster import cluster_config
 from daemon.config.discover import check_discover, discover_config, discovers
 from daemon.config.errors import ConfigError, ConfigIssue, shown
 from daemon.config.files import state_line
@@ -70,6 +71,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
     followed = check_discover(panel_tables, policy_tables, tree)
     http = http_config(environ, tree)
     proof = proof_config(tree)
+    cluster = cluster_config(environ, tree)
     _refuse_too_little(tree, need_servers=need_servers)
     if tree.problems:
         raise ConfigError(tree.problems)
@@ -91,6 +93,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
         discover=MappingProxyType(discover),
         stores=MappingProxyType(stores),
         proof=proof,
+        cluster=cluster,
     )
 
 

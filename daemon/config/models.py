@@ -25,6 +25,7 @@ from daemon.config.kinds import (
     Identifier,
     Listen,
     LongDuration,
+    Member,
     Names,
     NameTemplate,
     NumberOrNone,
@@ -250,6 +251,18 @@ class HttpTable(Table):
     token: SecretStr | None = Field(None, description="The token itself: from the environment only, never in a file.")
 
 
+class ClusterTable(Table):
+    """The database that several daemons share, of which one acts at a time."""
+
+    url_file: FileName | None = Field(
+        None,
+        description="A file that holds the database's address alone; a relative path starts at its folder.",
+    )
+    url: SecretStr | None = Field(None, description="The address itself: from the environment only, never in a file.")
+    member: Member | None = Field(None, description="This daemon's name in the cluster; left out: the host's name.")
+    lease: Duration = Field("30s", description="A daemon that is not heard of for so long is replaced by another.")
+
+
 class AlertTable(Table):
     """One receiver of alerts."""
 
@@ -343,6 +356,9 @@ class Document(Table):
     stores: dict[EntryName, StoreTable] = Field({}, description="The stores of copies, by a name of your own.")
     http: HttpTable = Field(default_factory=HttpTable, description="Where the daemon answers HTTP, and to whom.")
     proof: ProofTable = Field(default_factory=ProofTable, description="How much is read for proofs, and when not.")
+    cluster: ClusterTable = Field(
+        default_factory=ClusterTable, description="The database that several daemons share; without its address: none."
+    )
 
 
 SECTIONS: dict[str, type[Table]] = {
@@ -354,13 +370,14 @@ SECTIONS: dict[str, type[Table]] = {
 }
 """The tables of tables: each holds entries by a name of the operator's own."""
 
-TABLES: dict[str, type[Table]] = {"http": HttpTable, "proof": ProofTable}
+TABLES: dict[str, type[Table]] = {"http": HttpTable, "cluster": ClusterTable, "proof": ProofTable}
 """Tables of which there is only one."""
 
 SECRETS: dict[str, tuple[str, ...]] = {
     "panels": ("api_key",),
     "alerts": ("url",),
     "http": ("token",),
+    "cluster": ("url",),
     "stores": (
         "access_key_id",
         "secret_access_key",

@@ -50,6 +50,7 @@ class _Sources(BaseSettings):
     stores: dict[str, Any] = {}
     http: dict[str, Any] = {}
     proof: dict[str, Any] = {}
+    cluster: dict[str, Any] = {}
 
     @classmethod
     def settings_customise_sources(

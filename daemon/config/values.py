@@ -161,9 +161,31 @@ class ProofConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """The PostgreSQL database that the members of a cluster share, and who this member is. `url` holds a password.
+
+    A member that has not renewed its lease for `lease` may be replaced by another.
+    """
+
+    url: SecretStr
+    member: str
+    lease: timedelta
+
+
+StatePlace = Path | ClusterConfig | None
+"""Where the state is kept: in a folder, in a cluster's database, or with the process alone."""
+
+
+def place_name(place: StatePlace) -> str:
+    """Return what to call it, without its address."""
+    return "the cluster's database" if isinstance(place, ClusterConfig) else str(place or "this process")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration. `state_dir` is None for "none". `files` are those read, the main one first. `warnings`
-    are sentences for the operator about what is allowed but unwise. `http` is None if the daemon answers no HTTP.
+    are sentences for the operator about what is allowed but unwise. `http` is None if the daemon answers no HTTP,
+    `cluster` if this daemon is alone.
     """
 
     state_dir: Path | None
@@ -177,6 +199,12 @@ class Config:
     discover: Mapping[str, DiscoverConfig] = field(default_factory=dict)
     stores: Mapping[str, StoreConfig] = field(default_factory=dict)
     proof: ProofConfig = field(default_factory=ProofConfig)
+    cluster: ClusterConfig | None = None
+
+    @property
+    def state(self) -> StatePlace:
+        """Where the state is kept."""
+        return self.cluster or self.state_dir
 
 
 def keeping(config: Config, before: Config) -> Config:

@@ -10,6 +10,12 @@ def is_clear(url: str) -> bool:
     return parts.scheme == "http" and not (parts.hostname and is_this_machine(parts.hostname))
 
 
+def hosts_of(url: str) -> list[str]:
+    """Return the hosts that an address of a database names, without user and ports; [""] for none."""
+    places = urlsplit(url).netloc.rpartition("@")[2].split(",")
+    return [place.rpartition("]")[0].lstrip("[") if "]" in place else place.partition(":")[0] for place in places]
+
+
 def is_this_machine(host: str) -> bool:
     """Return whether what is sent to that host surely stays on this machine."""
     try:

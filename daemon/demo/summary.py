@@ -3,10 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.config.values import Config
+from daemon.config.values import Config, StatePlace
 from daemon.core.model import Action, Verdict
 from daemon.operations.rotations import Failed, preview_servers
 from daemon.state import StepName, engine_for, looked_into
@@ -26,8 +25,8 @@ _ALIKE = (
 async def closing_rows(config: Config, clock: Clock) -> list[Sequence[str]]:
     """Ask the panel once more for retention's verdicts on each server, and the journal for what was deleted."""
     servers = list(config.servers.values())
-    seen = await preview_servers(servers, state_dir=config.state_dir, clock=clock)
-    deleted = await _deleted(config.state_dir)
+    seen = await preview_servers(servers, state=config.state, clock=clock)
+    deleted = await _deleted(config.state)
     rows: list[Sequence[str]] = []
     for each in seen:
         name = each.config.name
@@ -60,12 +59,12 @@ def general(because: str) -> str:
     return "; ".join(parts)
 
 
-async def _deleted(state_dir: Path | None) -> dict[str, list[str]]:
+async def _deleted(state: StatePlace) -> dict[str, list[str]]:
     """Return why each backup was deleted, by server."""
-    if state_dir is None:
+    if state is None:
         return {}
     found: dict[str, list[str]] = {}
-    async with looked_into(engine_for(state_dir)) as journal:
+    async with looked_into(engine_for(state)) as journal:
         for rotation in reversed(await journal.recent(limit=1000)):
             done = {
                 step.detail["uuid"]

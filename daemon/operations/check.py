@@ -13,7 +13,16 @@ from datetime import timedelta
 from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.config.values import AlertConfig, Config, PanelConfig, ServerConfig, StoreConfig, duplicates
+from daemon.config.values import (
+    AlertConfig,
+    Config,
+    PanelConfig,
+    ServerConfig,
+    StatePlace,
+    StoreConfig,
+    duplicates,
+    place_name,
+)
 from daemon.copies.probe import Probe, probe
 from daemon.core.altered import unsafe_characters
 from daemon.core.clocks import doubt
@@ -57,21 +66,22 @@ def _unsafe_names(config: Config) -> list[Finding]:
     return findings
 
 
-async def check_state(state_dir: Path | None) -> Finding:
+async def check_state(place: StatePlace) -> Finding:
     """Return whether journal and locks can be kept in the state folder; without them nothing is deleted."""
-    if state_dir is None:
+    if place is None:
         return Finding(Level.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered')
-    if _is_made_by_others(state_dir):
-        text = f"the state folder {state_dir} does not exist yet, and this user cannot make it"
+    if isinstance(place, Path) and _is_made_by_others(place):
+        text = f"the state folder {place} does not exist yet, and this user cannot make it"
         hint = "what starts the daemon must make it, as systemd does by StateDirectory"
         return Finding(Level.WARNING, ProblemCode.STATE, text, hint)
     try:
-        await engine_for(state_dir).check()
+        await engine_for(place).check()
     except JournalDamagedError as error:
         return Finding(Level.ERROR, error.code, error.text, error.hint)
     except StateError as error:
         return Finding(Level.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
-    return Finding(Level.OK, ProblemCode.STATE, f"the state folder {state_dir} can be used")
+    noun = "the state folder " if isinstance(place, Path) else ""
+    return Finding(Level.OK, ProblemCode.STATE, f"{noun}{place_name(place)} can be used")
 
 
 async def check_stores(stores: Iterable[StoreConfig]) -> tuple[Finding, ...]:

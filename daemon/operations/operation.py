@@ -8,10 +8,9 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.config.values import ServerConfig
+from daemon.config.values import ServerConfig, StatePlace
 from daemon.core.model import Server
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
@@ -72,13 +71,13 @@ class Operation:
 
 @asynccontextmanager
 async def open_operation(
-    config: ServerConfig, *, state_dir: Path | None, clock: Clock, tell: Tell, max_deletions: int | None = None
+    config: ServerConfig, *, state: StatePlace, clock: Clock, tell: Tell, max_deletions: int | None = None
 ) -> AsyncIterator[Operation]:
     """Open an operation on that server, with its own client and journal, closed at the end."""
     current_config = {config.name: config}.get
-    context = await open_context(engine_for(state_dir), clock, current_config, random.Random())  # noqa: S311 — not used
+    context = await open_context(engine_for(state), clock, current_config, random.Random())  # noqa: S311 — not used
     try:
-        async with open_clients([config.panel], clock, tell) as clients:
+        async with open_clients([config.panel], clock, tell, hindrance=context.engine.leadership.hindrance) as clients:
             order = Order(config, "manual", max_deletions=max_deletions)
             yield Operation(Run(order, clients[config.panel.name], context, get_logger()), tell)
     finally:

@@ -5,10 +5,9 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.config.values import PanelConfig, ServerConfig
+from daemon.config.values import PanelConfig, ServerConfig, StatePlace
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ProblemCode, ServerBusyError
 from daemon.log import get_logger
@@ -34,7 +33,7 @@ class Failed:
 async def rotate_servers(
     servers: Sequence[ServerConfig],
     *,
-    state_dir: Path | None,
+    state: StatePlace,
     clock: Clock,
     max_deletions: int | None = None,
     left: Callable[[Run], None] = lambda _: None,
@@ -45,10 +44,12 @@ async def rotate_servers(
     `left` is called with those that are abandoned, `tell` with a text for each wait for the API limit.
     """
     by_name = {server.name: server for server in servers}
-    context = await open_context(engine_for(state_dir), clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
+    context = await open_context(engine_for(state), clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
     context.on_abandoned = left
     try:
-        async with open_clients(panels_of(servers), clock, tell) as clients:
+        async with open_clients(
+            panels_of(servers), clock, tell, hindrance=context.engine.leadership.hindrance
+        ) as clients:
             orders = [Order(server, "manual", max_deletions=max_deletions) for server in servers]
             rotations = (rotate(order, clients[order.server.panel.name], context) for order in orders)
             ended = await asyncio.gather(*rotations, return_exceptions=True)
@@ -72,13 +73,13 @@ def _reported(order: Order, ended: Outcome | BaseException) -> Outcome:
 async def preview_servers(
     servers: Sequence[ServerConfig],
     *,
-    state_dir: Path | None,
+    state: StatePlace,
     clock: Clock,
     max_deletions: int | None = None,
     tell: Tell = lambda _: None,
 ) -> list[Preview | Failed]:
     """Preview these servers now; change nothing. `tell` is called with a text for each wait."""
-    engine = engine_for(state_dir)
+    engine = engine_for(state)
     context = await open_context(engine, clock, lambda _: None, random.Random())  # noqa: S311 — not used for looking
 
     async def look(server: ServerConfig, client: PanelClient) -> Preview | Failed:
@@ -95,9 +96,9 @@ async def preview_servers(
         await context.close()
 
 
-async def is_rotated(seen: Preview | Failed, state_dir: Path | None) -> bool:
+async def is_rotated(seen: Preview | Failed, state: StatePlace) -> bool:
     """Return whether a server that was previewed is being rotated at this moment."""
-    return isinstance(seen, Preview) and await engine_for(state_dir).locks.is_held(seen.server.uuid)
+    return isinstance(seen, Preview) and await engine_for(state).locks.is_held(seen.server.uuid)
 
 
 def dry_run_outcome(seen: Preview | Failed, *, busy: bool = False) -> Outcome:

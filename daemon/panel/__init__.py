@@ -6,4 +6,4 @@ lost answers, `wire` reads the panel's JSON. `download` fetches files from their
 (`reach`) and proxies (`proxies`).
 """
 
-__all__ = ["client", "download", "errors", "listing", "proxies", "reach", "reconcile"]
+__all__ = ["client", "download", "errors", "hindrance", "listing", "proxies", "reach", "reconcile"]

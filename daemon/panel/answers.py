@@ -50,6 +50,11 @@ class ApiCall:
         return self.method == "GET"
 
     @property
+    def creates(self) -> bool:
+        """Whether it makes a backup, and so takes nothing away."""
+        return self.method == "POST" and self.path.endswith("/backups")
+
+    @property
     def asks_the_node(self) -> bool:
         """Whether the panel asks the server's node before it answers: for a create, a restore, a deletion, files."""
         if self.reads:

@@ -33,6 +33,7 @@ from daemon.panel.errors import (
     PanelTroubleError,
     PermissionLackingError,
 )
+from daemon.panel.hindrance import Hindrance, unhindered
 from daemon.panel.listing import (
     read_listing,
     read_passes,
@@ -65,7 +66,8 @@ class PanelClient:
     """A client with one key for one panel. All tasks that use the key share it, since they share its API limit.
 
     `all_servers` asks for every server of the panel instead of those of the key's user, which only an administrator's
-    key may see. `files` has the calls for a server's files and its process.
+    key may see. `files` has the calls for a server's files and its process. No write leaves for which `hindrance` has a
+    reason.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class PanelClient:
         transport: "httpx.AsyncBaseTransport | None" = None,
         randomness: Random | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        hindrance: Hindrance = unhindered,
     ) -> None:
         self.name = name
         self._clock = clock
@@ -95,6 +98,7 @@ class PanelClient:
             transport=transport,
             randomness=randomness,
             waits=lambda seconds: tell(f"panel {name}: waiting {seconds:.0f} s for room below its API limit"),
+            hindrance=hindrance,
         )
         self._endpoints = Endpoints(name, all_servers=all_servers)
         self._calls = ServerCalls(self._transport, self._look)

@@ -26,6 +26,7 @@ from daemon.panel.errors import (
     PanelTroubleError,
     PanelUnreachableError,
 )
+from daemon.panel.hindrance import Hindrance, unhindered
 from daemon.panel.http import CONNECTIONS, URGENT_CONNECTIONS, HttpSession
 from daemon.panel.outage import Outage, is_down
 from daemon.panel.rate_limiter import Budget, QueuedRequest, RateLimiter
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 DELAYS = Backoff(1.0, 60.0)
 """Seconds between attempts: a dropped connection is back at once, and the API limit counts by the minute."""
+
+LOOKED_AT_BY_OTHERS = "the member of the cluster that acts goes on with it: see `ptero-backupd cluster status`"
 
 NOTICEABLE, SAY_SECONDS = 2.0, 15.0  # waits for the API limit that are reported, and how often
 
@@ -56,11 +59,13 @@ class Transport:
         transport: "httpx.AsyncBaseTransport | None" = None,
         randomness: Random | None = None,
         waits: Callable[[float], None] = lambda _: None,
+        hindrance: Hindrance = unhindered,
     ) -> None:
         self._session = HttpSession(url, key, verify=verify, transport=transport)
         self._clock = clock
         self._turn = QueuedRequest(limiter, clock, self._say_wait)
         self._waits = waits
+        self._hindrance = hindrance
         self._said_at = float("-inf")
         self._places = asyncio.Semaphore(CONNECTIONS)
         self._urgent_places = asyncio.Semaphore(URGENT_CONNECTIONS)
@@ -162,6 +167,8 @@ class Transport:
                 raise HeldBackError(f"{call.action}: the API limit held it back for too long; nothing was sent")
             if call.on_send is not None:
                 await call.on_send()
+            if not call.reads and (hindrance := self._hindrance(creates=call.creates)):
+                raise HeldBackError(f"{call.action}: {hindrance}; nothing was sent", hint=LOOKED_AT_BY_OTHERS)
             answer = await self._session.exchange(call, sent_at)
             self._learn(answer, call)
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:

@@ -9,6 +9,7 @@ from daemon.config.values import PanelConfig, ServerConfig
 from daemon.errors import DiskFullError, JournalBusyError, StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
+from daemon.panel.hindrance import Hindrance, unhindered
 from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.slots import NodeSlots
 from daemon.state import Engine, Journal, MemoryEngine
@@ -109,9 +110,11 @@ async def _open_journal(engine: Engine) -> tuple[Journal, StateError | None]:
     return journal, None
 
 
-def open_client(panel: PanelConfig, clock: Clock, tell: Tell = lambda _: None) -> PanelClient:
+def open_client(
+    panel: PanelConfig, clock: Clock, tell: Tell = lambda _: None, *, hindrance: Hindrance = unhindered
+) -> PanelClient:
     """Return a client for the panel; the caller closes it. `tell` is called with a text when it waits for the API
-    limit.
+    limit. No write leaves for which `hindrance` has a reason.
     """
     return PanelClient(
         panel.name,
@@ -121,13 +124,15 @@ def open_client(panel: PanelConfig, clock: Clock, tell: Tell = lambda _: None) -
         reserve=panel.reserve,
         all_servers=panel.all_servers,
         tell=tell,
+        hindrance=hindrance,
     )
 
 
 @asynccontextmanager
 async def open_clients(
-    panels: Iterable[PanelConfig], clock: Clock, tell: Tell = lambda _: None
+    panels: Iterable[PanelConfig], clock: Clock, tell: Tell = lambda _: None, *, hindrance: Hindrance = unhindered
 ) -> AsyncIterator[dict[str, PanelClient]]:
     """Return a client for each panel, by its name; all are closed at the end."""
     async with AsyncExitStack() as held:
-        yield {panel.name: await held.enter_async_context(open_client(panel, clock, tell)) for panel in panels}
+        opened = {panel.name: open_client(panel, clock, tell, hindrance=hindrance) for panel in panels}
+        yield {name: await held.enter_async_context(client) for name, client in opened.items()}

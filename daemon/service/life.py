@@ -10,7 +10,7 @@ import asyncio
 import random
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from typing import Any
 
 from daemon import __version__
@@ -28,6 +28,7 @@ from daemon.rotation.setup import mend_state, open_client, open_context
 from daemon.service import gc_policy as garbage
 from daemon.service.aside import aside
 from daemon.service.process import SIGNALS, take_signals
+from daemon.service.standby import Lost, may_act, stand_by
 from daemon.service.systemd import Notifier
 from daemon.state import Engine, Runner, Worker, engine_for
 from daemon.status.fleet_status import FleetStatus
@@ -83,7 +84,7 @@ class Service:
         self._runner = runner or Worker(_say_slow)
         self._clock = clock
         self._notifier = notifier
-        self._events: asyncio.Queue[signal.Signals | Config | Exception | None] = asyncio.Queue()
+        self._events: asyncio.Queue[signal.Signals | Config | Exception | Lost | None] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
         self._again = False
 
@@ -93,19 +94,51 @@ class Service:
         config = await self._first_configuration()
         if config is None:
             return
-        engine = engine_for(config.state_dir, self._runner)
-        until = self._clock.monotonic() + HELD_SECONDS
-        async with AsyncExitStack() as held:
-            held.callback(engine.close)
-            present = await held.enter_async_context(AsyncExitStack())
-            other = await present.enter_async_context(engine.presence.known())
-            if other is not None:
-                log.warning("another_daemon", process=other, state_dir=str(config.state_dir), consequence=SIDE_BY_SIDE)
-            await self._live(config, engine, present, until)
+        engine = engine_for(config.state, self._runner)
+        with closing(engine):
+            while (now := await self._standing_by(engine, config)) is not None and await self._act(now, engine):
+                config = now
 
-    async def _live(self, config: Config, engine: Engine, present: AsyncExitStack, until: float) -> None:
-        """Run from the first configuration to the end, known to other daemons by `present`. A journal that is held is
-        waited for `until` then.
+    async def _standing_by(self, engine: Engine, config: Config) -> Config | None:
+        """Wait until this daemon is the one that acts, which a daemon without a cluster is at once.
+
+        Return the configuration, read again after a wait; None if told to stop.
+        """
+        why = await may_act(engine.leadership)
+        if not why:
+            return config
+        self._notifier.ready(f"standing by: {why}")
+        waiting = asyncio.create_task(stand_by(engine.leadership, self._clock, why), name="standing by")
+        while not waiting.done():
+            if await self._stopped_before(waiting, self._pause()):
+                waiting.cancel()
+                await asyncio.wait({waiting})
+                await engine.leadership.give_up()
+                return None
+            self._notifier.watchdog()
+        waiting.result()
+        try:
+            return await self._aside(lambda: keeping(self._configuration(), config))
+        except BackupdError as error:
+            log.warning("reload_failed", text=error.text, consequence="the old configuration stays in force")
+            return config
+
+    async def _act(self, config: Config, engine: Engine) -> bool:
+        """Be the daemon that acts; return whether that ended since another member took over."""
+        until = self._clock.monotonic() + HELD_SECONDS
+        try:
+            async with AsyncExitStack() as present:
+                other = await present.enter_async_context(engine.presence.known())
+                if other is not None:
+                    place = str(config.state_dir)
+                    log.warning("another_daemon", process=other, state_dir=place, consequence=SIDE_BY_SIDE)
+                return await self._live(config, engine, present, until)
+        finally:
+            await engine.leadership.give_up()
+
+    async def _live(self, config: Config, engine: Engine, present: AsyncExitStack, until: float) -> bool:
+        """Run from that configuration until told to stop, known to other daemons by `present`. Return whether it ended
+        since another member took over. A journal that is held is waited for `until` then.
         """
 
         async def be_known() -> None:
@@ -116,11 +149,12 @@ class Service:
         context.opened_anew = be_known
         if await self._stopped_while_held(context, until):
             await context.journal.close()
-            return
+            return False
         tracker = StatusTracker(context)
         tracker.follow(config)
         alerts = Alerts(config, tracker)
-        open_and_watch = tracker.opening(lambda panel: open_client(panel, self._clock))
+        hindrance = engine.leadership.hindrance
+        open_and_watch = tracker.opening(lambda panel: open_client(panel, self._clock, hindrance=hindrance))
         fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts])
         copying = DaemonCopies(context, fleet.clients)
         fleet.listen(copying)
@@ -149,10 +183,14 @@ class Service:
             log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
             with garbage.settled():
                 self._notifier.ready(_status(fleet))
-                await self._serve(fleet, discovery, tracker, http)
+                lost = await self._serve(fleet, discovery, tracker, http, engine)
                 discovery.stop()
                 tracker.stopping = True
-                await self._stop(fleet, copying, proofs)
+                if lost:
+                    log.error("lease_lost", left=list(await fleet.drain(0)), consequence="this member stands by")
+                else:
+                    await self._stop(fleet, copying, proofs)
+                return lost
         finally:
             discovery.stop()
             await http.follow(None)
@@ -224,8 +262,18 @@ class Service:
         refuse_unusable(config)
         return config
 
-    async def _serve(self, fleet: Fleet, discovery: Discovery, tracker: StatusTracker, http: Http) -> None:
-        """Obey signals until one says stop; regularly notify systemd."""
+    async def _serve(
+        self, fleet: Fleet, discovery: Discovery, tracker: StatusTracker, http: Http, engine: Engine
+    ) -> bool:
+        """Obey signals until one says stop; regularly notify systemd. Return whether another member took over."""
+        losing = asyncio.create_task(engine.leadership.lost(), name="holding the lease")
+        losing.add_done_callback(lambda done: None if done.cancelled() else self._events.put_nowait(Lost()))
+        try:
+            return await self._obey(fleet, discovery, tracker, http)
+        finally:
+            losing.cancel()
+
+    async def _obey(self, fleet: Fleet, discovery: Discovery, tracker: StatusTracker, http: Http) -> bool:
         while True:
             try:
                 event = await asyncio.wait_for(self._events.get(), self._pause())
@@ -238,7 +286,9 @@ class Service:
                 continue
             if isinstance(event, signal.Signals):
                 log.info("stopping", signal=event.name)
-                return
+                return False
+            if isinstance(event, Lost):
+                return True
             self._end_reload(event, fleet, discovery, tracker)
             await http.follow_or_stay(fleet.config.http)
             self._feed_watchdog(fleet)
@@ -284,7 +334,7 @@ class Service:
         elif isinstance(outcome, Exception):
             raise outcome
         else:
-            if outcome.state_dir != fleet.config.state_dir:
+            if outcome.state != fleet.config.state:
                 log.warning("state_dir_changed", consequence="obeyed only after a restart")
             discovery.follow(outcome)
             _say_warnings(outcome)

@@ -8,10 +8,9 @@ runner   where what may block is done: at once, or in a thread
 local/   the engine on one folder: SQLite, locks of the operating system
 memory   the engine that ends with the process
 postgres/  the engine on a database that the members of a cluster share
-place    where the state is kept, as the configuration says it
 """
 
-from daemon.state.base import MOST_ROTATIONS, Catalogue, Engine, Journal, Locks
+from daemon.state.base import MOST_ROTATIONS, Catalogue, Engine, Journal, Leadership, Locks
 from daemon.state.engines import engine_for, looked_into
 from daemon.state.memory import MemoryEngine, MemoryLocks
 from daemon.state.runner import Runner, Worker
@@ -39,6 +38,7 @@ __all__ = [
     "Engine",
     "Holding",
     "Journal",
+    "Leadership",
     "Locks",
     "MemoryEngine",
     "MemoryLocks",

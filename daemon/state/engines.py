@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from daemon.config.values import ClusterConfig, StatePlace
 from daemon.errors import StateError
 from daemon.state.base import Engine, Journal
 from daemon.state.local.engine import LocalEngine
 from daemon.state.memory import MemoryEngine
-from daemon.state.place import Cluster, StatePlace
 from daemon.state.runner import Inline, Runner
 
 
@@ -32,7 +32,7 @@ async def looked_into(engine: Engine, *, despite_trouble: bool = False) -> Async
 
 def engine_for(place: StatePlace, runner: Runner | None = None) -> Engine:
     """Return the engine for a state folder, a cluster's database, or for none; without a `runner` it works inline."""
-    if isinstance(place, Cluster):
+    if isinstance(place, ClusterConfig):
         from daemon.state.postgres.engine import PostgresEngine  # noqa: PLC0415 — 3 MiB that only a cluster needs
 
         return PostgresEngine(place)

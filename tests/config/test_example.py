@@ -12,6 +12,7 @@ from daemon.config.models import (
     SECRETS,
     SECTIONS,
     AlertTable,
+    ClusterTable,
     DiscoverTable,
     Document,
     HttpTable,
@@ -39,6 +40,7 @@ TABLES = {
     "What to prove": ProveTable.model_fields,
     "Servers": ServerIdentity.model_fields,
     "HTTP": HttpTable.model_fields,
+    "Cluster": ClusterTable.model_fields,
     "Alerts": AlertTable.model_fields,
     "Proofs": ProofTable.model_fields,
     "Stores": StoreTable.model_fields,
@@ -61,7 +63,7 @@ IN_WORDS = {
     "policy": "the only one",
 } | dict.fromkeys(KeepTable.model_fields, "not set")
 
-IN_WORDS_THERE = {("Stores", "every"): "each one"} | {
+IN_WORDS_THERE = {("Stores", "every"): "each one", ("Cluster", "member"): "the host's name"} | {
     ("Stores", key): "none"
     for key, field in StoreTable.model_fields.items()
     if field.default is None and key != "every"
@@ -104,6 +106,7 @@ def test_the_example_holds_every_key() -> None:
     assert written == {section: set(model.model_fields) for section, model in SECTIONS.items()}
     assert set(example["panels"]["main"]["discover"]) == set(DiscoverTable.model_fields)
     assert set(example["http"]) | {"token", "token_file"} == set(HttpTable.model_fields)
+    assert commented("cluster") | {"url"} == set(ClusterTable.model_fields)
     assert set(example["policies"]["standard"]["keep"]) == set(KeepTable.model_fields)
     assert set(example["policies"]["standard"]["prove"]) == set(ProveTable.model_fields)
     assert set(example["proof"]) == set(ProofTable.model_fields)
@@ -157,7 +160,7 @@ def test_the_schema_describes_every_key() -> None:
     document = schema()
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     tables = document["$defs"]
-    alone: dict[str, type[Table]] = {"http": HttpTable, "keep": KeepTable, "": DiscoverTable}
+    alone: dict[str, type[Table]] = {"http": HttpTable, "cluster": ClusterTable, "keep": KeepTable, "": DiscoverTable}
     alone |= {"proof": ProofTable, "prove": ProveTable}
     models = {**SECTIONS, **alone}
     for section, model in models.items():

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import indent
 
+from daemon.config.values import ClusterConfig
 from daemon.state import Engine, Journal, Rotation, Runner, Worker, engine_for
 from daemon.state.local.store import FILE_NAME
-from daemon.state.place import Cluster
 from daemon.state.runner import Inline
 
 Opened = tuple[Engine, Journal]
@@ -103,7 +103,7 @@ class Local(Place):
 class Shared(Place):
     """In a database of a real PostgreSQL."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: ClusterConfig) -> None:
         self.cluster = cluster
 
     def make(self) -> Engine:
@@ -113,7 +113,7 @@ class Shared(Place):
     def killed(self, code: str) -> Sequence[Rotation]:
         """Run the code in a process of its own."""
         url = self.cluster.url.get_secret_value()
-        return killed(self, f"engine_for(Cluster(SecretStr({url!r}), 'killed', timedelta(seconds=30)))", code)
+        return killed(self, f"engine_for(ClusterConfig(SecretStr({url!r}), 'killed', timedelta(seconds=30)))", code)
 
 
 def killed(place: Place, engine: str, code: str) -> Sequence[Rotation]:
@@ -124,7 +124,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from pydantic import SecretStr
 from daemon.state import Worker, engine_for
-from daemon.state.place import Cluster
+from daemon.config.values import ClusterConfig
 from daemon.state.runner import Inline
 at = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 async def begin(journal):

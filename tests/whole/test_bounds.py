@@ -109,7 +109,7 @@ async def test_one_servers_bug_by_hand_leaves_the_others_alone(rig: Rig, monkeyp
     monkeypatch.setattr(rotate_module, "_rotate", broken)
     monkeypatch.setattr("daemon.rotation.setup.open_client", lambda panel, *_: rig.open_client(panel))
     servers = [rig.config, rig.neighbour("creative")]
-    outcomes = await by_hand.rotate_servers(servers, state_dir=rig.folder / "state", clock=rig.clock)
+    outcomes = await by_hand.rotate_servers(servers, state=rig.folder / "state", clock=rig.clock)
     assert done == ["creative"]
     assert [outcome.result for outcome in outcomes] == [Result.FAILED, Result.DONE]
     assert outcomes[0].problems[0].code == "bug"

@@ -44,7 +44,7 @@ async def rotated(panel: tuple[SandboxServer, Server, Path], **policy: Any) -> O
     sandbox, server, folder = panel
     config = configuration(folder, {"survival": server}, keep=KEEP, **policy).servers["survival"]
     config = replace(config, panel=replace(config.panel, url=sandbox.url))
-    (outcome,) = await rotate_servers([config], state_dir=folder / "state", clock=sandbox.world.clock)
+    (outcome,) = await rotate_servers([config], state=folder / "state", clock=sandbox.world.clock)
     return outcome
 
 

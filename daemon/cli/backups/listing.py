@@ -26,7 +26,7 @@ async def look(settings: Settings, name: str) -> Preview:
     """Return a preview of one server; raises BackupdError if it cannot be viewed."""
     config = (await cover(begin(settings), [name])).config
     server = server_named(config, name)
-    (seen,) = await preview_servers([server], state_dir=config.state_dir, clock=SystemClock(), tell=say)
+    (seen,) = await preview_servers([server], state=config.state, clock=SystemClock(), tell=say)
     if isinstance(seen, Failed):
         raise seen.error
     return seen

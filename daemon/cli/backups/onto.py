@@ -64,7 +64,7 @@ def restore_onto(settings: Settings, name: str, wanted: str, onto: str, argument
 
     async def work(operation: Operation) -> Sequence[OperationResult]:
         async with open_operation(
-            source, state_dir=runner.config.state_dir, clock=SystemClock(), tell=operation.tell
+            source, state=runner.config.state, clock=SystemClock(), tell=operation.tell
         ) as origin:
             seen = await origin.look()
             (verdict,) = pick(seen, [wanted])

@@ -68,10 +68,8 @@ class CommandRunner:
         self, work: Callable[[Operation], Awaitable[Sequence[OperationResult]]], tell: Tell
     ) -> Sequence[OperationResult]:
         """Do the work; on Ctrl-C, print what the panel continues with."""
-        state_dir, clock, most = self.config.state_dir, SystemClock(), self.max_deletions
-        async with open_operation(
-            self.server, state_dir=state_dir, clock=clock, tell=tell, max_deletions=most
-        ) as begun:
+        state, clock, most = self.config.state, SystemClock(), self.max_deletions
+        async with open_operation(self.server, state=state, clock=clock, tell=tell, max_deletions=most) as begun:
             try:
                 return await work(begun)
             except UsageError:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from daemon.cli.backups.listing import look
 from daemon.cli.context import read_config
@@ -16,6 +15,7 @@ from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error
 from daemon.cli.ui.progress import watching
 from daemon.clock import Clock, SystemClock
+from daemon.config.values import StatePlace
 from daemon.core.choose import choose
 from daemon.core.model import Backup, State
 from daemon.errors import BackupdError, Exit, StateError, UsageError
@@ -37,7 +37,7 @@ class DownloadSession:
     client: PanelClient
     clock: Clock
     runner: asyncio.Runner
-    state_dir: Path | None
+    state: StatePlace
 
     @property
     def backups(self) -> list[Backup]:
@@ -60,7 +60,7 @@ class DownloadSession:
 
     def read_whole(self, backup: Backup) -> None:
         """Record that a backup has its file, though its deletion was asked for; rotations count it again."""
-        if backup.uuid not in self.seen.asked or self.state_dir is None:
+        if backup.uuid not in self.seen.asked or self.state is None:
             return
         try:
             self.runner.run(self._forget_deletion(backup))
@@ -68,7 +68,7 @@ class DownloadSession:
             say(f"warning: it has its file, and rotations go on as if it had none: {error.text}")
 
     async def _forget_deletion(self, backup: Backup) -> None:
-        journal = await engine_for(self.state_dir).open()
+        journal = await engine_for(self.state).open()
         try:
             await journal.asked_no_more(self.seen.server.uuid, backup.uuid)
         finally:
@@ -104,10 +104,10 @@ def open_session(settings: Settings, server: str) -> Iterator[DownloadSession]:
     """Look at the server, and keep the connection to its panel open."""
     clock = SystemClock()
     with asyncio.Runner() as runner:
-        seen, state_dir = runner.run(look(settings, server)), read_config(settings).state_dir
+        seen, state = runner.run(look(settings, server)), read_config(settings).state
         client = open_client(seen.config.panel, clock, say)
         try:
-            yield DownloadSession(seen, client, clock, runner, state_dir)
+            yield DownloadSession(seen, client, clock, runner, state)
         finally:
             runner.run(client.aclose())
 

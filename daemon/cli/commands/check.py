@@ -33,7 +33,7 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
         if as_json:
             write_json(checked((), error.problems))
         raise
-    findings = (*check_configuration(config), await check_state(config.state_dir))
+    findings = (*check_configuration(config), await check_state(config.state))
     if not offline:
         findings += (*await check_stores(config.stores.values()), *await _ask(config))
     if as_json:
@@ -44,7 +44,7 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
 
 
 async def _ask(config: Config) -> tuple[Finding, ...]:
-    clock, engine = SystemClock(), engine_for(config.state_dir)
+    clock, engine = SystemClock(), engine_for(config.state)
     async with (
         looked_into(engine, despite_trouble=True) as journal,  # which the check of the state says
         open_clients(config.panels.values(), clock, say) as clients,

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from daemon.cli.arguments import unknown
@@ -13,7 +12,7 @@ from daemon.cli.settings import Settings
 from daemon.cli.ui.moments import to_the_second
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
-from daemon.config.values import Config
+from daemon.config.values import Config, StatePlace
 from daemon.core.units import format_duration, format_size
 from daemon.documents.commands import copy_recorded, recorded_whole
 from daemon.errors import Exit
@@ -23,7 +22,7 @@ from daemon.state import CopyRecord, Locks, Rotation, engine_for
 def show_history(settings: Settings, server: str | None, *, limit: int, as_json: bool) -> int:
     """Show the newest rotations and copies of all servers, or of one, even if it is no longer configured."""
     config = begin(settings)
-    rotations, alive, copies = asyncio.run(_remembered(config.state_dir, server, limit))
+    rotations, alive, copies = asyncio.run(_remembered(config.state, server, limit))
     if server is not None and not rotations and not copies and server not in config.servers:
         raise unknown("server", server, tuple(config.servers))
     if as_json:
@@ -43,11 +42,11 @@ def show_history(settings: Settings, server: str | None, *, limit: int, as_json:
 
 
 async def _remembered(
-    state_dir: Path | None, server: str | None, limit: int
+    state: StatePlace, server: str | None, limit: int
 ) -> tuple[list[Rotation], set[int], list[CopyRecord]]:
     """Return the newest rotations, which of them a process still runs, and what became of the newest copies."""
-    engine = engine_for(state_dir)
-    async with opened_journal(engine, state_dir) as journal:
+    engine = engine_for(state)
+    async with opened_journal(engine, state) as journal:
         alive = await _alive(await journal.running(), engine.locks)
         return await journal.recent(server, limit), alive, await journal.copy_records(server, limit=limit)
 

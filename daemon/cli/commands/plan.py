@@ -29,7 +29,7 @@ def plan_servers(settings: Settings, names: Sequence[str], *, as_json: bool) -> 
 async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
     covering = await cover(begin(settings), names)
     servers = servers_named(covering.config, names)
-    seen = await preview_servers(servers, state_dir=covering.config.state_dir, clock=SystemClock(), tell=say)
+    seen = await preview_servers(servers, state=covering.config.state, clock=SystemClock(), tell=say)
     stores = [await _stores(covering.config, each) for each in seen]
     if as_json:
         write_json({"servers": [_document(each, of) for each, of in zip(seen, stores, strict=True)]})
@@ -49,7 +49,7 @@ async def _stores(config: Config, seen: Preview | Failed) -> StoresWith | None:
     server = seen.config
     if isinstance(seen, Failed) or not server.policy.copies:
         return None
-    return await stores_with(engine_for(config.state_dir).catalogue, server.panel.name, server.id)
+    return await stores_with(engine_for(config.state).catalogue, server.panel.name, server.id)
 
 
 def _document(seen: Preview | Failed, stores: StoresWith | None) -> dict[str, object]:

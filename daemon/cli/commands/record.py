@@ -2,20 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from daemon.cli.ui.output import say
+from daemon.config.values import StatePlace, place_name
 from daemon.state import Engine, Journal, Rotation, looked_into
 
 
 @asynccontextmanager
-async def opened_journal(engine: Engine, state_dir: Path | None) -> AsyncIterator[Journal]:
+async def opened_journal(engine: Engine, place: StatePlace) -> AsyncIterator[Journal]:
     """Give the engine's journal; if there is none, say why and give an empty one."""
     async with looked_into(engine) as journal:
-        if state_dir is None:
+        if place is None:
             say('note: state_dir is "none", so nothing is remembered')
         elif not journal.persistent:
-            say(f"note: there is no journal in {state_dir} yet")
+            say(f"note: there is no journal in {place_name(place)} yet")
         yield journal
 
 

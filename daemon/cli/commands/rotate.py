@@ -40,13 +40,13 @@ def rotate_now(
 async def _rotate(
     config: Config, servers: Sequence[ServerConfig], *, dry_run: bool, max_deletions: int | None, as_json: bool
 ) -> Exit:
-    state_dir, clock = config.state_dir, SystemClock()
+    state, clock = config.state, SystemClock()
     if dry_run:
-        seen = await preview_servers(servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, tell=say)
-        outcomes = [dry_run_outcome(each, busy=await is_rotated(each, state_dir)) for each in seen]
+        seen = await preview_servers(servers, state=state, clock=clock, max_deletions=max_deletions, tell=say)
+        outcomes = [dry_run_outcome(each, busy=await is_rotated(each, state)) for each in seen]
     else:
         outcomes = await rotate_servers(
-            servers, state_dir=state_dir, clock=clock, max_deletions=max_deletions, left=_say_left, tell=say
+            servers, state=state, clock=clock, max_deletions=max_deletions, left=_say_left, tell=say
         )
     if as_json:
         write_json(rotated(outcomes, dry_run=dry_run))

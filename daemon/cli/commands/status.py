@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rich.text import Text
@@ -24,7 +23,7 @@ from daemon.cli.ui.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.load import remembered_state_folder
-from daemon.config.values import ServerConfig, StoreConfig
+from daemon.config.values import ServerConfig, StatePlace, StoreConfig, place_name
 from daemon.core.copies_state import CopyState
 from daemon.core.units import format_duration
 from daemon.documents.commands import Document, moment, recorded
@@ -94,35 +93,33 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
     try:
         config = begin(settings)
     except ConfigError as error:
-        state_dir = remembered_state_folder(settings.config, os.environ)
-        engine = engine_for(state_dir)
+        place: StatePlace = remembered_state_folder(settings.config, os.environ)
+        engine = engine_for(place)
         if await engine.presence.daemon() is None:
             raise
         say_trouble(error.text)
         say("note: the daemon goes on with the configuration before; its journal tells of the servers")
-        async with opened_journal(engine, state_dir) as journal:
+        async with opened_journal(engine, place) as journal:
             shown = await _journalled(journal, engine.locks, now)
     else:
-        state_dir = config.state_dir
-        engine = engine_for(state_dir)
-        async with opened_journal(engine, state_dir) as journal:
+        place = config.state
+        engine = engine_for(place)
+        async with opened_journal(engine, place) as journal:
             servers = remembered(config, await journal.recent(limit=LOOKED_AT) if config.discover else ()).servers
             seen = await look(journal, engine.catalogue) if config.stores else CopiesSeen()
             copies = CopiesKnown(config.stores, seen)
             shown = await _configured(servers.values(), journal, engine.locks, now, copies)
-    _show(shown, state_dir, await engine.presence.daemon(), now, as_json=as_json)
+    _show(shown, place, await engine.presence.daemon(), now, as_json=as_json)
     return Exit.DONE
 
 
-def _show(
-    servers: Sequence[Shown], state_dir: Path | None, process: int | None, now: datetime, *, as_json: bool
-) -> None:
+def _show(servers: Sequence[Shown], place: StatePlace, process: int | None, now: datetime, *, as_json: bool) -> None:
     if as_json:
         running = None if process is None else {"process": process}
         write_json({"now": moment(now), "daemon": running, "servers": [_document(one) for one in servers]})
     else:
         rows = (_row(one, now) for one in servers)
-        lines = [_daemon(state_dir, process)] if state_dir else []
+        lines = [_daemon(place, process)] if place else []
         lines += [line for one in servers for line in _complaints(one)]
         show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *lines)
 
@@ -258,9 +255,9 @@ def _result(last: Rotation) -> str:
     return "held" if ended.held else "undeletable" if ended.undeletable else ended.result
 
 
-def _daemon(state_dir: Path, process: int | None) -> Text:
+def _daemon(place: StatePlace, process: int | None) -> Text:
     if process is None:
-        return cell(f"no daemon is known to run on {state_dir}", "yellow")
+        return cell(f"no daemon is known to run on {place_name(place)}", "yellow")
     return cell(f"daemon: running, process {process}")
 
 

@@ -33,7 +33,7 @@ def list_stores(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _seen(config: Config) -> Sequence[StoreStatus]:
-    stores, engine = stores_meant(config, None), engine_for(config.state_dir)
+    stores, engine = stores_meant(config, None), engine_for(config.state)
     async with looked_into(engine, despite_trouble=True) as journal:
         return stores_of(stores, await look(journal, engine.catalogue))
 

@@ -28,7 +28,7 @@ def stores_meant(config: Config, name: str | None) -> list[StoreConfig]:
 
 def shelves_of(config: Config) -> Shelves:
     """Return what was last seen in the stores."""
-    return Shelves(engine_for(config.state_dir).catalogue, SystemClock())
+    return Shelves(engine_for(config.state).catalogue, SystemClock())
 
 
 def identities_in(file: Path) -> list[object]:

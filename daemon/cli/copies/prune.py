@@ -52,7 +52,7 @@ async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions
     stores = stores_meant(config, options.store)
     covering = await cover(config, names)
     servers = servers_named(covering.config, names)
-    shelves, locks = shelves_of(config), engine_for(config.state_dir).locks
+    shelves, locks = shelves_of(config), engine_for(config.state).locks
     dry_run, once = options.dry_run, options.max_deletions
     pruner = Pruner(shelves, await shelves.installation(), SystemClock(), locks=locks, dry_run=dry_run, once=once)
     results = [result for one in stores for result in await _in_store(config, one, servers, pruner, dry_run=dry_run)]
@@ -93,7 +93,7 @@ async def _in_store(
 @asynccontextmanager
 async def _journal(config: Config, *, dry_run: bool) -> AsyncIterator[Journal]:
     """Open the journal, to be read alone in a dry run, which begins no day (invariant 7)."""
-    engine = engine_for(config.state_dir)
+    engine = engine_for(config.state)
     if dry_run:
         async with looked_into(engine) as journal:
             yield journal

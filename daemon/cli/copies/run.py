@@ -46,12 +46,12 @@ async def _run(settings: Settings, names: Sequence[str], *, as_json: bool) -> in
 async def _copied(config: Config, server: ServerConfig) -> ServerResult:
     """Look at one server and copy what is wanted; one after the other, since a node serves one download at a time."""
     clock = SystemClock()
-    (seen,) = await preview_servers([server], state_dir=config.state_dir, clock=clock, tell=say)
+    (seen,) = await preview_servers([server], state=config.state, clock=clock, tell=say)
     if isinstance(seen, Failed):
         say_error(seen.error, about=server.name)
         return ServerResult(server, error=seen.error)
     looked = Looked(seen.config, seen.server, seen.listing, seen.plan.verdicts)
-    shelves, locks = shelves_of(config), engine_for(config.state_dir).locks
+    shelves, locks = shelves_of(config), engine_for(config.state).locks
     copier = Copier(config.stores, shelves, await shelves.installation(), clock, _watched, locks=locks)
     client = open_client(server.panel, clock, say)
     try:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 from pydantic import SecretStr
 
-from daemon.core.addresses import is_this_machine
+from daemon.core.addresses import hosts_of, is_this_machine
 from daemon.errors import StateError
 from daemon.state.postgres.trouble import translated
 
@@ -70,12 +70,6 @@ def _tls(url: str) -> tuple[str, ssl.SSLContext | None]:
     if certificate := _file(query, "sslcert"):
         context.load_cert_chain(certificate, _file(query, "sslkey"))
     return urlunsplit(parts._replace(query=urlencode(rest))), context
-
-
-def hosts_of(url: str) -> list[str]:
-    """Return the hosts that a url names, without their ports; [""] for none."""
-    places = urlsplit(url).netloc.rpartition("@")[2].split(",")
-    return [place.rpartition("]")[0].lstrip("[") if "]" in place else place.partition(":")[0] for place in places]
 
 
 def _file(query: dict[str, str], key: str) -> str | None:

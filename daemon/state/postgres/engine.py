@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from daemon.config.values import ClusterConfig
 from daemon.errors import ServerBusyError, StateError
 from daemon.state.base import Catalogue, Journal, Leadership, Locks, Presence
-from daemon.state.place import Cluster
 from daemon.state.postgres.catalogue import PostgresCatalogue
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
@@ -98,7 +98,7 @@ class PostgresLeadership:
 class PostgresEngine:
     """State in one database, shared by all members of a cluster."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: ClusterConfig) -> None:
         self._database = Database(cluster.url)
         self._members = Members(self._database, cluster)
         self.locks: Locks = PostgresLocks(self._database, self._members)

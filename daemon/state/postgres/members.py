@@ -17,8 +17,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from daemon.clock import SystemClock, since_boot
+from daemon.config.values import ClusterConfig
 from daemon.errors import StateError
-from daemon.state.place import Cluster
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 
@@ -56,7 +56,7 @@ class Holder:
 class Members:
     """This process as a member, from when it first holds something until it holds nothing any more."""
 
-    def __init__(self, database: Database, cluster: Cluster, now: Callable[[], float] = since_boot) -> None:
+    def __init__(self, database: Database, cluster: ClusterConfig, now: Callable[[], float] = since_boot) -> None:
         self._database = database
         self._renewals = Database(cluster.url, longest_pause=2.0)
         self._cluster = cluster

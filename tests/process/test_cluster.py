@@ -1,0 +1,90 @@
+"""Two real daemons on one real PostgreSQL: one acts, the other takes over, and the first writes nothing more."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from daemon.config.values import ClusterConfig
+from daemon.sandbox.faults import slow
+from daemon.sandbox.orders import Call
+from daemon.sandbox.records import Change
+from tests.postgres import PASSWORD, Postgres
+from tests.process.support import CLOCK, Daemon, Panel, running, wait_until
+
+LEASE = 5.0
+
+
+@pytest.fixture
+def database(postgres_server: Postgres, panel: Panel) -> ClusterConfig:
+    """A database of their own; nothing that they print holds its password."""
+    panel.secrets.append(PASSWORD)
+    return postgres_server.new(lease=LEASE)
+
+
+@contextmanager
+def member(panel: Panel, database: ClusterConfig, name: str) -> Iterator[Daemon]:
+    """A daemon of the cluster."""
+    with running(
+        panel,
+        PTERO_BACKUPD_CLUSTER__URL=database.url.get_secret_value(),
+        PTERO_BACKUPD_CLUSTER__MEMBER=name,
+        PTERO_BACKUPD_CLUSTER__LEASE=f"{LEASE:.0f}s",
+    ) as daemon:
+        yield daemon
+
+
+def test_one_acts_and_the_other_takes_over_when_it_is_killed(panel: Panel, database: ClusterConfig) -> None:
+    """Within the lease and five seconds; the backup under way is taken up, and not made twice."""
+    survival = panel.add_server(past=5, seconds=3.0)
+    before = [backup.name for backup in panel.backups(survival)]
+    panel.configure(survival)
+    with member(panel, database, "one") as first:
+        first.wait_for("backup_created")
+        with member(panel, database, "two") as second:
+            second.wait_for("standing_by", reason="member one acts")
+            killed_at = CLOCK.monotonic()
+            first.send(signal.SIGKILL)
+            second.wait_for("daemon_started")
+            assert CLOCK.monotonic() - killed_at <= LEASE + 5
+            second.wait_for("rotation_ended", result="done")
+    (created,) = panel.done(Change.CREATED, survival)
+    assert panel.done(Change.DELETED, survival) == before[:3]
+    assert [backup.name for backup in panel.backups(survival)] == [*before[3:], created]
+
+
+def test_one_that_stops_hands_over_at_once(panel: Panel, database: ClusterConfig) -> None:
+    """The other need not wait for the lease; when it is told to stop as well, it just ends."""
+    panel.configure(panel.add_server())
+    with member(panel, database, "one") as first:
+        first.wait_for("rotation_ended", result="done")
+        with member(panel, database, "two") as second, member(panel, database, "three") as third:
+            second.wait_for("standing_by")
+            third.wait_for("standing_by")
+            third.send(signal.SIGTERM)
+            assert third.ended() == 0
+            first.send(signal.SIGTERM)
+            assert first.ended() == 0
+            second.wait_for("daemon_started", seconds=LEASE - 1)
+
+
+def test_one_that_stood_still_deletes_nothing_after_another_took_over(panel: Panel, database: ClusterConfig) -> None:
+    """It is stopped in the midst of its deletions; what it had asked for may still be done, and nothing else."""
+    survival = panel.add_server(past=5)
+    before = [backup.name for backup in panel.backups(survival)]
+    panel.configure(survival)
+    panel.world.faults.order(slow(1.0), on=Call.DELETE)
+    with member(panel, database, "one") as first:
+        wait_until(lambda: len(panel.done(Change.DELETED, survival)) == 1, "a backup was deleted")
+        first.send(signal.SIGSTOP)
+        with member(panel, database, "two") as second:
+            second.wait_for("standing_by")
+            second.wait_for("rotation_ended", result="done")
+            by_the_second = panel.done(Change.DELETED, survival)
+            first.send(signal.SIGCONT)
+            first.wait_for("lease_lost")
+            first.wait_for("standing_by", reason="member two acts")
+            assert first.events("backup_deleted") == []
+    assert panel.done(Change.DELETED, survival) == by_the_second == before[:3]
+    assert len(panel.done(Change.CREATED, survival)) == 1
