@@ -156,7 +156,9 @@ def test_a_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
     """A whole one is loaded without a problem or a warning; a piece of one is put beside what it leaves out."""
     text = piece(block.text.replace("/etc/ptero-backupd", str(tmp_path)))
     for secret in re.findall(rf'_file = "{tmp_path}/([\w.]+)"', text):
-        (tmp_path / secret).write_text("https://alerts.example.com/EXAMPLE")
+        database = secret == "postgres.url"
+        address = "postgresql://db.example.com/EXAMPLE" if database else "https://alerts.example.com/EXAMPLE"
+        (tmp_path / secret).write_text(address)
         (tmp_path / secret).chmod(0o600)
     file = tmp_path / "config.toml"
     file.write_text(text)

@@ -4,6 +4,7 @@ The address is a secret, since it holds a password; no message shows it. A table
 daemon would act alone while others do as well.
 """
 
+import os
 import socket
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -34,7 +35,7 @@ def cluster_config(environ: Mapping[str, str], tree: Tree) -> ClusterConfig | No
     except ValidationError as error:
         refuse_all(error, ("cluster",), tree)
         return None
-    if not table.model_fields_set and credential_file(_URL.path, environ) is None:
+    if not table.model_fields_set and not _has_credential(environ):
         return None
     lease = parse_duration(table.lease)
     if not _SHORTEST <= lease <= _LONGEST:
@@ -51,6 +52,12 @@ def cluster_config(environ: Mapping[str, str], tree: Tree) -> ClusterConfig | No
         return None
     _warn_of_others_on_the_way(url, where, tree)
     return ClusterConfig(SecretStr(url), table.member or socket.gethostname(), lease)
+
+
+def _has_credential(environ: Mapping[str, str]) -> bool:
+    """Return whether systemd passes the address. A folder that cannot be read is refused for the panel's key already."""
+    file = credential_file(_URL.path, environ)
+    return file is not None and os.path.isfile(file)  # noqa: PTH113 — Path's own raises where the folder is closed
 
 
 def _mistake(url: str) -> tuple[str, str] | None:
