@@ -55,7 +55,7 @@ def cluster_config(environ: Mapping[str, str], tree: Tree) -> ClusterConfig | No
 
 
 def _has_credential(environ: Mapping[str, str]) -> bool:
-    """Return whether systemd passes the address. A folder that cannot be read is refused for the panel's key already."""
+    """Return whether systemd passes the address. One that cannot be read is told by what asks for the panel's key."""
     file = credential_file(_URL.path, environ)
     return file is not None and os.path.isfile(file)  # noqa: PTH113 — Path's own raises where the folder is closed
 

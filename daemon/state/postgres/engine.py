@@ -108,19 +108,12 @@ class PostgresEngine:
 
     async def open(self) -> Journal:
         """Open the journal, making the tables if they are missing."""
-        journal = PostgresJournal(self._database, self._members)
-        try:
-            await journal.probe()
-        except BaseException:
-            await journal.close()
-            raise
-        return journal
+        await self._database.run(self._version)
+        return PostgresJournal(self._database, self._members)
 
     async def look(self) -> Journal | None:
         """Open the journal for reading; None if there are no tables yet."""
-        if not await self._database.look(self._version):
-            return None
-        return await self.open()
+        return await self.open() if await self._database.look(self._version) else None
 
     async def check(self) -> None:
         """Find out whether the tables are there, or can be made; make none."""

@@ -28,6 +28,7 @@ _BY_CODE: tuple[tuple[str, type[StateError], str], ...] = (
     ("28", StateError, "look at the user and the password in cluster.url, and at the server's pg_hba.conf"),
     ("3D000", StateError, "create the database, or name the right one in cluster.url"),
     ("42501", StateError, _RIGHTS),
+    ("3F000", StateError, _RIGHTS),
     (
         "25006",
         JournalBusyError,
@@ -63,6 +64,8 @@ def _translated(what: str, error: Exception) -> StateError:
         return StateError(
             f"{what}: {reason}", hint="add sslrootcert=FILE with the server's CA to cluster.url, and use its own name"
         )
+    if isinstance(error, ConnectionError) and "SSL" in str(error):  # asyncpg's own
+        return StateError(f"{what}: the server offers no TLS", hint="configure ssl = on and a certificate there")
     if isinstance(error, TimeoutError):
         return JournalBusyError(f"{what}: no answer in time", hint=OUT_OF_REACH)
     if isinstance(error, OSError) and error.strerror:

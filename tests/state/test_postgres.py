@@ -1,0 +1,255 @@
+"""What only the engine on PostgreSQL can be asked: who acts, what a wrong database says, a connection that is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from daemon.config.values import ClusterConfig
+from daemon.errors import JournalBusyError, StateError
+from daemon.state import Engine, Journal, engine_for
+from daemon.state.postgres.database import Database
+from daemon.state.postgres.members import FLEET, Members
+from tests.postgres import PASSWORD, Postgres
+from tests.state.wire import as_a_pooler_does, wire
+
+AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
+SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
+OVER = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = '{}'"
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def cluster(postgres_server: Postgres) -> ClusterConfig:
+    """Tables of their own."""
+    return postgres_server.new(member="one")
+
+
+@asynccontextmanager
+async def member(cluster: ClusterConfig, name: str = "one") -> AsyncIterator[Engine]:
+    """A member of the cluster."""
+    engine = engine_for(replace(cluster, member=name))
+    try:
+        yield engine
+    finally:
+        await engine.leadership.give_up()
+        engine.close()
+
+
+async def begin(journal: Journal) -> int:
+    """Begin a rotation of which nothing matters."""
+    return await journal.begin(
+        server_uuid=SERVER, server="survival", panel="main", policy="p", trigger="manual", start_at=None, at=AT
+    )
+
+
+def sql(server: Postgres, cluster: ClusterConfig, statement: str) -> str:
+    """Run a statement on the cluster's tables, as an operator would."""
+    schema = cluster.url.get_secret_value().rpartition("=")[2]
+    return server.psql(f"SET search_path = {schema}; {statement}")
+
+
+# Who acts ------------------------------------------------------------------------------------------------------------
+
+
+async def test_one_acts_and_another_as_soon_as_it_lets_go(cluster: ClusterConfig) -> None:
+    """The other is told which one acts."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        assert await one.leadership.take() == ""
+        assert await two.leadership.take() == "one"
+        await one.leadership.give_up()
+        assert await two.leadership.take() == ""
+        assert await one.leadership.take() == "two"
+
+
+async def test_a_member_whose_time_is_over_is_replaced_and_announces_nothing_more(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """It learns that by its next announcement, and then no write of its leaves any more."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        assert await one.leadership.take() == ""
+        journal = await one.open()
+        number = await begin(journal)
+        await journal.announce(number, "create", AT)
+        assert one.leadership.hindrance(creates=False) == ""
+        sql(postgres_server, cluster, OVER.format("one"))
+        assert await two.leadership.take() == ""
+        with pytest.raises(StateError, match="another member of the cluster has taken over"):
+            await journal.announce(number, "delete", AT)
+        assert [one.leadership.hindrance(creates=creates) != "" for creates in (True, False)] == [True, True]
+        await asyncio.wait_for(one.leadership.lost(), 5)
+        assert [step.name for step in (await journal.running())[0].steps] == ["create"]
+        await journal.close()
+
+
+async def test_a_member_whose_time_is_over_goes_on_if_nobody_took_over(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """Nobody else has acted since; its announcement makes it live again."""
+    async with member(cluster) as one:
+        assert await one.leadership.take() == ""
+        journal = await one.open()
+        sql(postgres_server, cluster, OVER.format("one"))
+        await journal.announce(await begin(journal), "create", AT)
+        assert sql(postgres_server, cluster, "SELECT until > clock_timestamp() FROM member") == "t"
+        await journal.close()
+
+
+async def test_what_a_dead_member_held_is_free_for_the_next(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """A command by hand was killed while it held a server."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        async with one.locks.held(SERVER):
+            with pytest.raises(StateError, match=r"already by process \d+ of member one$"):
+                await two.locks.held(SERVER).__aenter__()
+            sql(postgres_server, cluster, OVER.format("one"))
+            async with two.locks.held(SERVER):
+                assert await one.locks.is_held(SERVER)
+        assert not await two.locks.is_held(SERVER)
+
+
+async def test_no_write_leaves_near_the_end_of_a_lease_but_a_backup_if_the_database_is_out_of_reach(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """Out of reach is known only from a renewal that just failed: a process that stood still knows nothing."""
+    now = 1000.0
+    async with wire(postgres_server.port) as between:
+        members = Members(Database(cluster.url), between.through(cluster), now=lambda: now)
+        async with members.held(FLEET) as other:
+            assert other is None
+            assert members.hindrance(creates=False) == ""
+            now += 24.0
+            assert members.hindrance(creates=False) == ""
+            now += 2.0
+            assert "not been renewed" in members.hindrance(creates=False)
+            assert "not been renewed" in members.hindrance(creates=True)
+            between.cut()
+            members.renew_now()
+            await until(lambda: members.hindrance(creates=True) == "")
+            assert "not been renewed" in members.hindrance(creates=False)
+            now += 12.0
+            assert "not been renewed" in members.hindrance(creates=True)
+            between.open = True
+            members.renew_now()
+            await until(lambda: members.hindrance(creates=False) == "")
+        members.terminate()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Look again and again until it holds, within 10 seconds."""
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)  # noqa: TID251 — a real server is asked meanwhile
+    raise AssertionError("it never holds")
+
+
+# The tables ----------------------------------------------------------------------------------------------------------
+
+
+async def test_first_members_that_come_at_once_make_the_tables_once(cluster: ClusterConfig) -> None:
+    """One waits for the other."""
+    engines = [engine_for(cluster) for _ in range(4)]
+    for journal in await asyncio.gather(*(engine.open() for engine in engines)):
+        await journal.close()
+
+
+async def test_tables_of_a_newer_version_are_refused(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """Nobody writes into what it does not know, and reading it would be guessing."""
+    async with member(cluster) as engine:
+        await (await engine.open()).close()
+        sql(postgres_server, cluster, "UPDATE schema_version SET version = version + 1")
+    async with member(cluster) as engine:
+        for call in (engine.open, engine.look, engine.check):
+            with pytest.raises(StateError, match="made by a newer ptero-backupd"):
+                await call()
+
+
+# A database that cannot be used --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text", "hint"),
+    [
+        (
+            lambda url: url.replace(PASSWORD, "wrong-secret"),
+            "password authentication failed",
+            "the user and the password",
+        ),
+        (
+            lambda url: url.replace("/postgres?", "/nowhere?"),
+            'database "nowhere" does not exist',
+            "create the database",
+        ),
+        (lambda url: f"{url}&sslmode=verify-full", "the server offers no TLS", "ssl = on"),
+        (lambda url: url.replace("127.0.0.1", "[::1]"), "out of reach", "nothing is deleted until"),
+        (lambda url: f"{url}&nonsense=1", "unrecognized configuration parameter", ""),
+    ],
+)
+async def test_what_is_wrong_is_said_without_the_secret(
+    cluster: ClusterConfig, wrong: Callable[[str], str], text: str, hint: str
+) -> None:
+    """With what to do about it."""
+    url = wrong(cluster.url.get_secret_value())
+    async with member(replace(cluster, url=SecretStr(url))) as engine:
+        with pytest.raises(StateError, match=text) as caught:
+            await engine.check()
+    assert hint in caught.value.hint
+    for secret in (PASSWORD, "wrong-secret"):
+        assert secret not in f"{caught.value.text} {caught.value.hint} {caught.value.__context__!r}"
+
+
+async def test_a_role_without_rights_is_told_what_it_needs(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """It may connect, and make no tables."""
+    postgres_server.psql(f"CREATE ROLE poor LOGIN PASSWORD '{PASSWORD}'")
+    async with member(
+        replace(cluster, url=SecretStr(cluster.url.get_secret_value().replace("//postgres:", "//poor:")))
+    ) as engine:
+        for call in (engine.check, engine.open):
+            with pytest.raises(StateError) as caught:
+                await call()
+            assert "own" in caught.value.hint
+
+
+async def test_a_pooler_is_refused(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """It would mix up the sessions of several daemons."""
+    async with wire(postgres_server.port, as_a_pooler_does) as between, member(between.through(cluster)) as engine:
+        with pytest.raises(StateError, match="behind a connection pooler") as caught:
+            await engine.open()
+    assert "name the database itself" in caught.value.hint
+
+
+async def test_a_connection_that_is_lost_is_made_again(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """Until then calls fail at once, as trouble that passes, and few of them try to connect."""
+    async with wire(postgres_server.port) as between, member(between.through(cluster)) as engine:
+        journal = await engine.open()
+        number = await begin(journal)
+        between.cut()
+        tried = between.accepted
+        for _ in range(50):
+            with pytest.raises(JournalBusyError):
+                await journal.step(number, "lost", AT)
+        assert between.accepted - tried <= 2
+        assert isinstance(journal.trouble, JournalBusyError)
+        between.open = True
+        for _ in range(500):
+            try:
+                await journal.step(number, "found", AT)
+                break
+            except JournalBusyError:
+                await asyncio.sleep(0.01)  # noqa: TID251 — it tries again by itself, soon
+        assert journal.trouble is None
+        assert [step.name for step in (await journal.running())[0].steps] == ["found"]
+        await journal.close()
+
+
+def test_a_message_names_the_place_and_no_secret() -> None:
+    """Of several hosts as well."""
+    url = f"postgresql://backupd:{PASSWORD}@db-1:5433,db-2/backupd?target_session_attrs=read-write"
+    assert Database(SecretStr(url)).title == "the database db-1:5433,db-2/backupd"
+    assert urlsplit(url).path == "/backupd"
