@@ -186,10 +186,7 @@ class Service:
                 lost = await self._serve(fleet, discovery, tracker, http, engine)
                 discovery.stop()
                 tracker.stopping = True
-                if lost:
-                    log.error("lease_lost", left=list(await fleet.drain(0)), consequence="this member stands by")
-                else:
-                    await self._stop(fleet, copying, proofs)
+                await (self._leave(fleet) if lost else self._stop(fleet, copying, proofs))
                 return lost
         finally:
             discovery.stop()
@@ -361,6 +358,10 @@ class Service:
         for task in (drain, impatience, leaving):
             task.cancel()
         log.info("daemon_stopped", left=list(left))
+
+    async def _leave(self, fleet: Fleet) -> None:
+        """Leave all at once: another member goes on with it."""
+        log.error("lease_lost", left=list(await fleet.drain(0)), consequence="this member stands by")
 
     async def _second_stop(self) -> None:
         """Wait for a second signal to stop; ignore requests to reload, which come too late."""

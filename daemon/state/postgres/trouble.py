@@ -54,23 +54,26 @@ def translated(what: str) -> Iterator[None]:
 
 def _translated(what: str, error: Exception) -> StateError:
     if isinstance(error, asyncpg.PostgresError):
-        code, said = str(error.sqlstate or ""), _said(error)
-        for beginning, kind, hint in _BY_CODE:
-            if code.startswith(beginning):
-                return kind(f"{what}: {said}", hint=hint)
-        return StateError(f"{what}: {said}", hint="the database's log says more")
+        return _answered(what, str(error.sqlstate or ""), _said(error))
     if isinstance(error, ssl.SSLError):
         reason = getattr(error, "verify_message", "") or error.reason or "TLS failed"
-        return StateError(
-            f"{what}: {reason}", hint="add sslrootcert=FILE with the server's CA to cluster.url, and use its own name"
-        )
+        hint = "add sslrootcert=FILE with the server's CA to cluster.url, and use the name in its certificate"
+        return StateError(f"{what}: {reason}", hint=hint)
     if isinstance(error, ConnectionError) and "SSL" in str(error):  # asyncpg's own
         return StateError(f"{what}: the server offers no TLS", hint="configure ssl = on and a certificate there")
     if isinstance(error, TimeoutError):
-        return JournalBusyError(f"{what}: no answer in time", hint=OUT_OF_REACH)
-    if isinstance(error, OSError) and error.strerror:
-        return JournalBusyError(f"{what}: {error.strerror}", hint=OUT_OF_REACH)
-    return JournalBusyError(f"{what}: the connection is lost", hint=OUT_OF_REACH)
+        reason = "no answer in time"
+    else:
+        reason = (isinstance(error, OSError) and error.strerror) or "the connection is lost"
+    return JournalBusyError(f"{what}: {reason}", hint=OUT_OF_REACH)
+
+
+def _answered(what: str, code: str, said: str) -> StateError:
+    """Return what the server's own refusal has become."""
+    for beginning, kind, hint in _BY_CODE:
+        if code.startswith(beginning):
+            return kind(f"{what}: {said}", hint=hint)
+    return StateError(f"{what}: {said}", hint="the database's log says more")
 
 
 def _said(error: Any) -> str:  # noqa: ANN401 — asyncpg has no types
