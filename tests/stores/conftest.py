@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -20,9 +21,20 @@ from daemon.stores.values import BucketLocation, DirectoryLocation, RcloneLocati
 from tests.simulation.stores.bucket import Bucket
 from tests.simulation.stores.engine import MemoryStore
 from tests.stores.places import Place, endless
-from tests.stores.services import S3Service, SftpService, make_bucket, program, seaweedfs, sshd
+from tests.stores.services import (
+    AZURITE,
+    AzureService,
+    S3Service,
+    SftpService,
+    azurite,
+    make_bucket,
+    program,
+    seaweedfs,
+    sshd,
+)
 
-KINDS = ("directory", "s3", "sftp", "rclone", "clouds", "memory")
+KINDS = ("directory", "s3", "sftp", "rclone", "clouds", "memory", *(("azure",) if shutil.which(AZURITE) else ()))
+"""Azure's own emulator is too large for every run of the tests: it is asked where it is installed."""
 STEPS_LIVED = 40
 """Of a writer in memory that is killed."""
 
@@ -79,7 +91,7 @@ def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @dataclass(frozen=True)
 class CloudPlace(Place):
-    """The engine for clouds, over a folder that obstore takes for one: no emulator of Google's or Azure's does."""
+    """The engine for clouds, over a folder that obstore takes for one: no emulator of Google's knows its requests."""
 
     @asynccontextmanager
     async def open(self, clock: Clock | None = None) -> AsyncGenerator[Store, None]:
@@ -95,6 +107,19 @@ def clouds(tmp_path: Path) -> Place:
     folder = tmp_path / "cloud"
     folder.mkdir()
     return CloudPlace("clouds", StoreSettings("cloud", BucketLocation("gs", "bucket", "")), folder)
+
+
+@pytest.fixture(scope="session")
+def azure_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureService]:
+    """Azurite, with one container for all tests."""
+    with azurite(tmp_path_factory.mktemp("azurite")) as service:
+        yield service
+
+
+@pytest.fixture
+def azure(azure_service: AzureService) -> Place:
+    """A prefix of its own in the container."""
+    return Place("azure", azure_service.settings(f"tests/{uuid4().hex}"))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Real services of this machine, each on ports of its own at 127.0.0.1, started for a session of tests and ended."""
 
+import base64
 import getpass
+import hmac
 import json
 import os
 import shutil
@@ -11,9 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from random import SystemRandom
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -24,6 +28,10 @@ from daemon.stores.values import BucketLocation, Credentials, SftpLocation, Stor
 
 STARTS_WITHIN = 40.0
 SECRET = "secret-EXAMPLE-of-{}"
+AZURITE = "azurite-blob"
+AZURE_ACCOUNT, AZURE_VERSION = "devstoreaccount1", "2021-08-06"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""Of Azurite's account, the same everywhere."""
 RIGHTS = {
     "all": ["Admin", "Read", "Write", "List", "Tagging"],
     "nolist": ["Read", "Write"],
@@ -132,6 +140,41 @@ def seaweedfs(folder: Path) -> Iterator[S3Service]:
         yield S3Service(
             f"http://127.0.0.1:{ports['s3.port']}", f"http://127.0.0.1:{ports['filer.port']}.{ports['filer.port.grpc']}"
         )
+
+
+@dataclass(frozen=True)
+class AzureService:
+    """A running Azurite, which is Microsoft's own emulator, with the one account that it has from the beginning."""
+
+    endpoint: str
+
+    def settings(self, prefix: str) -> StoreSettings:
+        """How a store in its container is reached."""
+        keys = Credentials(account_name=SecretStr(AZURE_ACCOUNT), account_key=SecretStr(AZURE_KEY))
+        return StoreSettings(
+            "azure", BucketLocation("az", "container", prefix), endpoint=self.endpoint, credentials=keys
+        )
+
+    def make_container(self) -> None:
+        """Make it, by a request that is signed with the account's key."""
+        date = formatdate(usegmt=True)
+        container = f"/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/container\nrestype:container"
+        told = f"x-ms-date:{date}\nx-ms-version:{AZURE_VERSION}\n{container}"
+        signed = hmac.digest(base64.b64decode(AZURE_KEY), f"PUT{chr(10) * 12}{told}".encode(), "sha256")
+        authorization = f"SharedKey {AZURE_ACCOUNT}:{base64.b64encode(signed).decode()}"
+        headers = {"x-ms-date": date, "x-ms-version": AZURE_VERSION, "authorization": authorization}
+        httpx.put(f"{self.endpoint}/container?restype=container", headers=headers).raise_for_status()
+
+
+@contextmanager
+def azurite(folder: Path) -> Iterator[AzureService]:
+    """Azurite, with nothing but blobs, in memory."""
+    (port,) = free_ports(1)
+    words = ["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+    with running([program(AZURITE, "npm install -g azurite"), *words, "--blobPort", str(port)], folder, port):
+        service = AzureService(f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}")
+        service.make_container()
+        yield service
 
 
 async def make_bucket(service: S3Service, bucket: str, *, lockable: bool = False) -> None:

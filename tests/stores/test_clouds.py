@@ -1,5 +1,6 @@
-"""What only the engine for Google and Azure must do. What it does with their services themselves is not shown: of no
-emulator is it known that it does as they do. The contract runs over a folder that obstore takes for one.
+"""What only the engine for Google and Azure must do. The contract runs over a folder that obstore takes for one and,
+where `azurite-blob` is installed, over Azurite. Google's service is not asked by any test: fake-gcs-server and other
+emulators do not know the requests that obstore sends.
 """
 
 from collections.abc import AsyncIterator

@@ -52,13 +52,15 @@ def _azure(settings: StoreSettings, location: BucketLocation) -> AzureStore:
         "account_name": _needed(settings, "account_name", settings.credentials.account_name),
         "account_key": _needed(settings, "account_key", settings.credentials.account_key),
     }
+    options: ClientConfig = {**_TIMES}
     if settings.endpoint is not None:
         config["endpoint"] = settings.endpoint
+        options["allow_http"] = settings.endpoint.startswith("http:")  # `check` warns of it
     return AzureStore(
         location.bucket,
         prefix=location.prefix or None,
         config=config,
-        client_options=_TIMES,
+        client_options=options,
         retry_config=_RETRIES,
     )
 
