@@ -1,0 +1,250 @@
+"""A large backup copied to stores by the daemon's own process, side by side with what one would write in a shell.
+
+Each run of ours starts the process that copies, as the daemon does, and lasts from its start to its result: link and
+download, the panel's checksum, the archive read to its end, SHA-256, the store, the manifest. Each alternative is a
+pipe of `curl` into the same place: `tee` and `sha1sum` for a folder, `rclone rcat` for S3 (SeaweedFS on loopback),
+`age` for an encrypted folder; it runs at the low priority that our process gives itself. The file comes from a process
+that only calls sendfile, as in `benchmarks.download`. All take turns in the same minutes. Memory is the process's own
+peak (VmHWM), with all that it has loaded.
+
+    python -m benchmarks.copies [--size MIB] [--runs N] [--folder DIR]
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from pydantic import SecretStr
+
+from benchmarks.download import static_host, write_file
+from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, machine, report, run_to_end, say
+from daemon.config.load import load
+from daemon.copies.child import NICE
+from daemon.copies.jobs import Job
+from daemon.copying.process import ChildProcess
+from daemon.panel.client import PanelClient
+from daemon.rotation.preview import preview
+from daemon.sandbox.records import Backup, Server
+from daemon.sandbox.scenes import KEY, one_server
+from daemon.sandbox.serve import in_background
+from daemon.state import engine_for
+from tests.stores.services import SECRET, S3Service, make_bucket, program, seaweedfs
+
+BUCKET = "copies"
+MEMORY = 120.0
+"""MiB that the process that copies may take."""
+
+OURS: Mapping[str, Sequence[str]] = {
+    "folder": ("folder",),
+    "S3": ("s3",),
+    "folder and S3": ("folder", "s3"),
+    "folder, encrypted": ("sealed",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds, and the peak memory of the process in MiB."""
+
+    seconds: float
+    peak: float = 0.0
+
+
+def main() -> None:
+    """Measure, and print what came of it."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--size", type=int, default=1024, metavar="MIB")
+    options.add_argument("--runs", type=int, default=5, metavar="N")
+    options.add_argument("--folder", type=Path, default=None, metavar="DIR", help="where all of it is written")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder, bench(Path(folder), given.size * MIB) as measured:
+        calls: dict[str, Callable[[], Took]] = {name: measured.ours(stores) for name, stores in OURS.items()}
+        calls |= {name: measured.theirs(name) for name in ("tee | sha1sum", "rclone rcat", "age")}
+        took = in_turn(calls, given.runs)
+    say(f"{given.size} MiB over loopback; {machine()}")
+    report([*_speeds(took, given.size), *_memory(took)])
+
+
+def _speeds(took: Mapping[str, Sequence[Took]], size: int) -> list[Figure]:
+    def speed(name: str) -> Spread:
+        return Spread(tuple(size / one.seconds for one in took[name]))
+
+    def of(name: str, other: str, share: float) -> Figure:
+        beside = speed(other)
+        return Figure(name, "MiB/s", speed(name), share * beside.median, at_least=True, alternative=beside)
+
+    slower = max(("folder", "S3"), key=lambda name: median(one.seconds for one in took[name]))
+    return [
+        of("folder", "tee | sha1sum", 0.6),
+        of("S3", "rclone rcat", 0.8),
+        of("folder and S3", slower, 1 / 1.25),
+        of("folder, encrypted", "age", 0.6),
+    ]
+
+
+def _memory(took: Mapping[str, Sequence[Took]]) -> list[Figure]:
+    return [Figure(f"{name}: memory", "MiB", Spread(tuple(one.peak for one in took[name])), MEMORY) for name in OURS]
+
+
+class Bench:
+    """What is copied, and where to."""
+
+    def __init__(self, folder: Path, server: Server, backup: Backup, panel: str, file: str) -> None:
+        self._folder, self._server, self._backup, self._panel, self._file = folder, server, backup, panel, file
+        keygen = program("age-keygen", "apt-get install age")
+        identity = subprocess.run([keygen], capture_output=True, check=True)  # noqa: S603 — as above
+        self._recipient = next(line for line in identity.stderr.decode().split() if line.startswith("age1"))
+
+    def ours(self, stores: Sequence[str]) -> "Ours":
+        """The backup copied to these stores by our process."""
+        return Ours(self, stores)
+
+    def theirs(self, name: str) -> "Theirs":
+        """The same in a shell."""
+        return Theirs(self, name)
+
+    @contextmanager
+    def places(self, *, s3: bool) -> Iterator[S3Service | None]:
+        """Empty stores; the service is another one for each run, since it gives disk back late."""
+        for name in ("folder", "sealed"):
+            (self._folder / name).mkdir()
+        try:
+            if not s3:
+                yield None
+                return
+            home = self._folder / "seaweedfs"
+            home.mkdir()
+            with seaweedfs(home) as service:
+                asyncio.run(make_bucket(service, BUCKET))
+                yield service
+        finally:
+            for name in ("folder", "sealed", "seaweedfs", "state"):
+                shutil.rmtree(self._folder / name, ignore_errors=True)
+            os.sync()  # what was written is not the next one's to wait for
+
+    def command(self, name: str, service: S3Service | None) -> str:
+        """The pipe that copies the backup without us."""
+        curl, target = f"curl -s {self._file}/", self._folder / "folder/world.tar.gz"
+        if service is None:
+            return (
+                f"{curl} | tee {target} | sha1sum"
+                if "tee" in name
+                else f"{curl} | age -r {self._recipient} -o {target}"
+            )
+        options = f"provider=Other,endpoint='{service.endpoint}',access_key_id=AKIAEXAMPLEall"
+        remote = f":s3,{options},secret_access_key={SECRET.format('all')}:{BUCKET}/world.tar.gz"
+        return f'{curl} | {program("rclone", "")} rcat --size {self._backup.size} "{remote}"'
+
+    async def copied(self, stores: Sequence[str], service: S3Service | None) -> Took:
+        """Copy the backup by our process."""
+        config = load(self._written(stores, service), self._secrets(service))
+        worker, engine = ChildProcess(), engine_for(config.state_dir)
+        async with PanelClient("main", self._panel, SecretStr(KEY), clock=CLOCK) as client:
+            journal = await engine.open()
+            server = config.servers["survival"]
+            seen = await preview(server, client, journal, CLOCK)
+            job = Job(server, seen.server, seen.listing, seen.plan.verdicts, config.stores, (), "installation-1")
+            began = CLOCK.monotonic()
+            result = await worker.copy(
+                job, self._backup.uuid, lambda: client.download_link(server.id, self._backup.uuid), Unseen()
+            )
+            seconds = CLOCK.monotonic() - began
+            if failed := [one.failure for one in result.copies if one.failure]:
+                raise SystemExit(str(failed))
+            assert worker.pid  # noqa: S101 — it did the job
+            took = Took(seconds, _peak(worker.pid))
+            await worker.close()
+            await journal.close()
+        return took
+
+    def _written(self, stores: Sequence[str], service: S3Service | None) -> Path:
+        tables = {
+            "folder": f'url = "{(self._folder / "folder").as_uri()}"',
+            "sealed": f'url = "{(self._folder / "sealed").as_uri()}"\nencrypt_to = ["{self._recipient}"]',
+            "s3": f'url = "s3://{BUCKET}"\nendpoint = "{service.endpoint if service else ""}"',
+        }
+        named = ", ".join(f'"{name}"' for name in stores)
+        lines = [
+            f'state_dir = "{self._folder / "state"}"\n[panels.main]\nurl = "{self._panel}"',
+            f'[policies.standard]\nschedule = "0 4 * * *"\nscope = "all"\nkeep = "all"\ncopies = [{named}]',
+            f'[servers.survival]\nid = "{self._server.identifier}"',
+            *(f"[stores.{name}]\n{tables[name]}" for name in stores),
+        ]
+        file = self._folder / "config.toml"
+        file.write_text("\n\n".join(lines))
+        return file
+
+    def _secrets(self, service: S3Service | None) -> dict[str, str]:
+        found = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY}
+        if service is not None:
+            found["PTERO_BACKUPD_STORES__S3__ACCESS_KEY_ID"] = "AKIAEXAMPLEall"
+            found["PTERO_BACKUPD_STORES__S3__SECRET_ACCESS_KEY"] = SECRET.format("all")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """One side."""
+
+    bench: Bench
+    stores: Sequence[str]
+
+    def __call__(self) -> Took:
+        """Run once."""
+        with self.bench.places(s3="s3" in self.stores) as service:
+            return asyncio.run(self.bench.copied(self.stores, service))
+
+
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """The other."""
+
+    bench: Bench
+    name: str
+
+    def __call__(self) -> Took:
+        """Run once."""
+        with self.bench.places(s3="rclone" in self.name) as service:
+            command = ["nice", f"-n{NICE}", "bash", "-euo", "pipefail", "-c", self.bench.command(self.name, service)]
+            return Took(run_to_end(command).seconds)
+
+
+class Unseen:
+    """Nobody watches."""
+
+    def moved(self, size: int) -> None:
+        """Do nothing."""
+
+    def said(self, text: str) -> None:
+        """Tell: nothing should happen."""
+        say(text)
+
+
+@contextmanager
+def bench(folder: Path, size: int) -> Iterator[Bench]:
+    """A panel with one backup, and a host with its file."""
+    world, server = one_server(CLOCK)
+    backup = world.add_backup(server, "large", size=size)
+    files = folder / "files"
+    files.mkdir()
+    write_file(backup, files / backup.uuid)
+    with in_background(world) as sandbox, static_host(files) as hosts:
+        server.node.url = hosts[backup.uuid]
+        yield Bench(folder, server, backup, sandbox.url, hosts[backup.uuid])
+
+
+def _peak(process: int) -> float:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
