@@ -1,6 +1,7 @@
 """README and docs: every example is run, loaded or at least understood, and what they show is what really comes out."""
 
 import configparser
+import json
 import os
 import re
 import shlex
@@ -181,7 +182,7 @@ def spoken() -> list[tuple[str, list[str]]]:
         ]
     found = []
     for name, line in lines:
-        for command in re.split(r"[|;]|&&", line.partition(" #")[0]):
+        for command in re.split(r"[|;]|&&", re.sub(r"<\(.*?\)", "FILE", line.partition(" #")[0])):
             words = shlex.split(command)
             if "ptero-backupd" in words and words[0] in {"ptero-backupd", "exec", "sudo"}:
                 found.append((name, words[len(words) - words[::-1].index("ptero-backupd") :]))
@@ -239,6 +240,25 @@ def test_the_sidecar_is_configured_by_its_environment_alone(tmp_path: Path) -> N
     done = shell(looked, tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "errors: 0, warnings: 0" in done.stdout
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_what_is_given_to_a_service_is_json(block: Block) -> None:
+    """It can be read."""
+    assert json.loads(block.text)
+
+
+def test_the_policy_of_a_key_allows_each_right_that_is_asked_for_by_name_and_no_more_than_is_needed() -> None:
+    """Whatever an error or a note of ours says to give the key is in it."""
+    page = (ROOT / "docs/store-recipes.md").read_text()
+    (policy,) = [json.loads(block.text) for block in blocks("json") if '"Statement"' in block.text]
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    code = "".join(file.read_text() for file in (ROOT / "daemon").rglob("*.py"))
+    assert set(re.findall(r"s3:[A-Z]\w+", code)) <= allowed
+    assert set(re.findall(r"`(s3:[A-Z]\w+)`", page)) - allowed == {
+        "s3:DeleteObjectVersion",
+        "s3:BypassGovernanceRetention",
+    }
 
 
 @pytest.mark.parametrize("block", blocks("ini"), ids=str)
