@@ -136,6 +136,26 @@ def plan(
 
 
 @app.command()
+def prove(
+    context: typer.Context,
+    servers: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SERVER",
+            help="Name in the configuration. Default: all that have `prove`. Or: accept SERVER BACKUP.",
+        ),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Read nothing; show what is due, and why.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="Read all that is due, not the newest good backup alone.")] = False,
+    json: Json = False,
+) -> int:
+    """Read backups to their end, so that they are known to be restorable; accept: let a failed proof be."""
+    from daemon.cli.commands.prove import prove as prove_now
+
+    return prove_now(settings(context), servers or (), plan=plan, due=due, as_json=json)
+
+
+@app.command()
 def schedule(
     context: typer.Context,
     servers: Servers = None,

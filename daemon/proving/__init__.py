@@ -6,4 +6,4 @@ look      what of one server is due
 record    what a reading found, in the journal and the log
 """
 
-__all__ = ["entry"]
+__all__ = ["entry", "look", "record"]

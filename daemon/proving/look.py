@@ -7,9 +7,9 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.jobs import Job
 from daemon.copies.shelf import read_shelf
-from daemon.core.model import Completeness
+from daemon.core.model import Completeness, Scope
 from daemon.core.proof import PANEL
-from daemon.core.proof_due import Copy, Due, due
+from daemon.core.proof_due import Copy, Due, Why, due
 from daemon.panel.client import PanelClient
 from daemon.rotation.preview import Preview, preview
 from daemon.state import Engine, Journal, ShelfRecord
@@ -31,15 +31,13 @@ class ServerSeen:
 
 
 async def look(config: ServerConfig, client: PanelClient, journal: Journal, engine: Engine, clock: Clock) -> ServerSeen:
-    """Look at a server, and forget the readings of what is gone; raises PanelError and StateError."""
+    """Look at a server; changes nothing, and raises PanelError and StateError."""
     seen = await preview(config, client, journal, clock)
     shelves = tuple(
         one
         for one in (await engine.catalogue.shelves(config.panel.name, seen.server.uuid) if config.policy.copies else ())
         if one.holding.store in config.policy.copies
     )
-    copies = tuple(copies_of(shelves))
-    await _forget(seen, shelves, copies, journal)
     rules = config.policy.prove
     return ServerSeen(
         seen,
@@ -50,7 +48,7 @@ async def look(config: ServerConfig, client: PanelClient, journal: Journal, engi
             seen.plan.verdicts,
             proofs=seen.proven.proofs,
             now=clock.now(),
-            copies=copies,
+            copies=copies_of(shelves),
             scope=config.policy.scope,
         )
         if rules
@@ -67,13 +65,24 @@ def copies_of(shelves: Sequence[ShelfRecord]) -> Iterator[Copy]:
             yield Copy(made.uuid, made.name, store, one.stored.bytes, made.created_at, one.proof.at)
 
 
-async def _forget(seen: Preview, shelves: Sequence[ShelfRecord], copies: Sequence[Copy], journal: Journal) -> None:
-    """Forget the readings of what is gone, as far as the listing is known to be whole and the stores were seen."""
-    present = {
-        record.holding.store: {one.backup for one in copies if one.store == record.holding.store} for record in shelves
-    }
-    if seen.listing.completeness is Completeness.COMPLETE:
-        present[PANEL] = {one.uuid for one in seen.listing.backups}
-    gone = seen.proven.proofs.forgettable(present)
+def newest(seen: Preview) -> Due | None:
+    """Return the newest good backup, as it is read when somebody asks for it; None if there is none."""
+    policy = seen.config.policy
+    good = (one.backup for one in seen.plan.verdicts if one.whole and (one.own or policy.scope is Scope.ALL))
+    backup = next(good, None)
+    if backup is None or backup.created_at is None or policy.prove is None:
+        return None
+    rules, made = policy.prove, backup.created_at
+    by = made + rules.newest_within
+    return Due(seen.config.name, backup.uuid, backup.name, backup.bytes, made, by, Why.NEWEST, rules.level)
+
+
+async def forget_gone(seen: ServerSeen, journal: Journal) -> None:
+    """Forget the readings of what is gone, as far as listing and stores tell; raises StateError."""
+    listing = seen.preview.listing
+    present = {record.holding.store: {one.backup for one in copies_of([record])} for record in seen.shelves}
+    if listing.completeness is Completeness.COMPLETE:
+        present[PANEL] = {one.uuid for one in listing.backups}
+    gone = seen.preview.proven.proofs.forgettable(present)
     if gone:
-        await journal.forget_proofs(seen.server.uuid, gone)
+        await journal.forget_proofs(seen.preview.server.uuid, gone)

@@ -18,7 +18,7 @@ from daemon.core.units import format_size
 from daemon.errors import BackupdError, StateError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
-from daemon.proving.look import ServerSeen, look
+from daemon.proving.look import ServerSeen, forget_gone, look
 from daemon.proving.record import ProofDone, keep, proof_of
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
@@ -144,6 +144,7 @@ class Proving:
         client = self._clients.lend(server.panel)
         try:
             seen = await look(server, client, self._context.journal, self._context.engine, self._clock)
+            await forget_gone(seen, self._context.journal)
         except BackupdError as error:
             log.info("proofs_not_looked_for", server=server.name, code=error.code, text=error.text)
             self._known[server.name] = _Known(self._clock.monotonic() + TROUBLE_SECONDS)

@@ -14,10 +14,13 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import PruneInputs
+from daemon.copies.jobs import ProofFound, PruneInputs, ToProve
 from daemon.copying.process import ChildProcess, environment
+from daemon.core.proof import Level
 from daemon.errors import ProblemCode
 from daemon.panel.errors import NotFoundError
+from daemon.sandbox.archive import Flavour
+from daemon.sandbox.records import Backup
 from daemon.sandbox.scenes import KEY
 from tests.copying.conftest import Rig
 from tests.transfer.conftest import ProgressListener
@@ -76,6 +79,35 @@ async def test_one_process_does_many_jobs_and_another_begins_after_it_was_ended(
     assert first == same != other
     with pytest.raises(ProcessLookupError):
         os.kill(first or 0, 0)
+
+
+async def test_a_backup_is_read_by_another_process_and_what_is_torn_is_told(rig: Rig, worker: ChildProcess) -> None:
+    """And its copy, out of a store; the process has no panel's key, and asks for each link."""
+    job = await rig.job()
+    backups = sorted(rig.server.backups.values(), key=lambda one: one.created_at)
+    sound, torn, gone = backups
+    torn.flavour, gone.file_gone = Flavour.TORN, True
+    job = await rig.job()
+
+    async def found(backup: Backup, store: str = "", level: Level = Level.SANE) -> ProofFound:
+        asked = ToProve(backup.uuid, level, 1, store)
+        return await worker.prove(job, asked, partial(link, rig, backup.uuid), ProgressListener())
+
+    right = await found(sound)
+    assert (right.reached, right.problems, right.failure) == (Level.SANE, (), None)
+    bad = await found(torn)
+    assert (bad.reached, bad.problems) == (None, ("world/region/r.0.0.mca: chunk 0,0 is past the end of the file",))
+    assert (await found(torn, level=Level.WALKED)).reached is Level.WALKED
+    lost = await found(gone)
+    assert (lost.problems, lost.failure is not None) == ((), True)
+    copied = await worker.copy(job, sound.uuid, partial(link, rig, sound.uuid), ProgressListener())
+    job = replace(job, remembered=copied.remembered)
+    assert (await found(sound, "nas")).reached is Level.SANE
+    data = next(file for file in rig.place("nas").rglob("*.tar.gz"))
+    data.write_bytes(data.read_bytes()[:-1] + b"x")
+    (problem, *_) = (await found(sound, "nas")).problems
+    assert "SHA-256" in problem
+    assert (await found(torn, "nas")).failure is not None
 
 
 async def test_a_store_is_pruned_by_its_own_rules(rig: Rig, worker: ChildProcess) -> None:
