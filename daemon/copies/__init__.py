@@ -32,4 +32,5 @@ __all__ = [
     "shelves",
     "source",
     "verify",
+    "work",
 ]

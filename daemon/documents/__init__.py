@@ -1,3 +1,3 @@
 """The JSON documents, defined once for command line, web and alerts."""
 
-__all__ = ["commands", "copies", "operations", "status", "stores"]
+__all__ = ["commands", "copies", "operations", "proofs", "status", "stores"]
