@@ -102,6 +102,7 @@ class ProblemCode(StrEnum):
     RUNNING = "running"
     NOT_A_DRILL = "not-a-drill"
     WAY_CLOSED = "way-closed"
+    BY_HAND = "by-hand"
     FILES_DIFFER = "files-differ"
     NOT_LOOKED_AT = "not-looked-at"
     HALF_RESTORED = "half-restored"

@@ -2,8 +2,9 @@
 
 What must hold: nothing of the server is touched before the archive was read whole and is right, unless that was waived
 (invariant 19); nothing is written into a folder that holds files, unless these were to be deleted; what is there is
-safe, in a locked backup, before any of it is deleted; the server's process does not run meanwhile. In the end the
-server's files are compared with the archive's. Whatever ends it in the middle is told with how to go on.
+safe, in a locked backup, and the archive lies on the node, before any of it is deleted; the server's process does not
+run meanwhile. In the end the server's files are compared with the archive's. Whatever ends it in the middle is told
+with how to go on.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.safety import make_safe
 from daemon.operations.target import Compared, RestoreError, TargetFiles
-from daemon.operations.ways import Way, WayClosedError, WayName
+from daemon.operations.ways import ByHandError, Way, WayClosedError, WayName
 from daemon.panel.errors import PermissionLackingError
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.preview import Preview
@@ -70,6 +71,8 @@ class _Restore:
     options: OntoOptions
     target: TargetFiles = field(init=False)
     done: Brought = field(init=False)
+    begun: bool = False
+    """Whether anything was unpacked: then no other way is tried."""
 
     def __post_init__(self) -> None:
         self.target = TargetFiles(self.operation, self.options.into)
@@ -87,8 +90,8 @@ class _Restore:
             await self.target.stop()
         if self.options.safety and holds_files:
             await self._make_safe(seen)
-        await self._empty(seen)
-        await self._bring(index)
+        await self.target.delete(await self.target.leftovers())
+        await self._bring(seen, index)
         await self._compare(index)
         self.operation.going_on = ""
 
@@ -137,10 +140,7 @@ class _Restore:
         self.done = replace(self.done, outcome=replace(outcome, problems=(*outcome.problems, *safety.made.problems)))
 
     async def _empty(self, seen: Preview) -> None:
-        """Delete everything, if that was asked for, on the very server that was looked at; and what is left of ours."""
-        if not self.options.truncate:
-            await self.target.delete(await self.target.leftovers())
-            return
+        """Delete everything but the archive, which is there by now, on the very server that was looked at."""
         still = await self.operation.client.server(self.operation.config.id)
         if still.uuid != seen.server.uuid or (self.options.spare_only and DRILL_MARK not in still.description):
             raise RestoreError(f"{self.operation.config.name} is not the server any more that was looked at")
@@ -148,13 +148,15 @@ class _Restore:
         self._changed("is emptied; the same command goes on")
         await self.target.empty()
 
-    async def _bring(self, index: ArchiveIndex | None) -> None:
+    async def _bring(self, seen: Preview, index: ArchiveIndex | None) -> None:
         """Have the archive come by the first way that is open, and unpack it."""
         closed: list[str] = []
         for way in self.options.ways:
             try:
-                await self._by(way, index)
+                await self._by(way, seen, index)
             except WayClosedError as error:
+                if self.begun or isinstance(error, ByHandError):
+                    raise
                 closed.append(f"{way.name}: {error.text}")
                 self.operation.tell(f"not by {closed[-1]}")
             else:
@@ -163,10 +165,13 @@ class _Restore:
         text = "the archive could not come onto the server's node; " + "; ".join(closed)
         raise WayClosedError(text, hint="--via chooses the way; docs/by-hand.md says what each needs")
 
-    async def _by(self, way: Way, index: ArchiveIndex | None) -> None:
+    async def _by(self, way: Way, seen: Preview, index: ArchiveIndex | None) -> None:
         self.operation.tell(f"bringing {self.archive.backup.name} by {way.name}")
         async with aclosing(way.pieces(self.archive, self.target)) as pieces:
             async for name in pieces:
+                if self.options.truncate and not self.begun:
+                    await self._empty(seen)
+                self.begun = True
                 self._changed("has half of the archive; the same command with --truncate begins again")
                 self.operation.tell(f"unpacking {name}")
                 await self.target.unpack(name, index)

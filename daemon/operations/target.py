@@ -99,8 +99,8 @@ class TargetFiles:
         return next((entry.size for entry in await self.rows() if entry.name == name), None)
 
     async def empty(self) -> None:
-        """Delete everything in the folder; raises NotEmptiedError, PanelError."""
-        await self.delete([entry.name for entry in await self.rows()])
+        """Delete everything in the folder but our archive; raises NotEmptiedError, PanelError."""
+        await self.delete(await self.others())
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete these from the folder; raises NotEmptiedError, PanelError."""

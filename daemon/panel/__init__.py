@@ -2,8 +2,8 @@
 
 `client` has a method per endpoint, and `errors` is all that they raise. Below it: `endpoints` says which request each
 one is, `transport` takes turns and repeats, `http` sends. `listing` makes whole lists of pages, `reconcile` settles
-lost answers, `wire` reads the panel's JSON. `download` fetches files from their hosts, by the same certificates
-(`reach`) and proxies (`proxies`).
+lost answers, `wire` reads the panel's JSON. `download` fetches files from their hosts and `upload` sends them
+there, by the same certificates (`reach`) and proxies (`proxies`).
 """
 
-__all__ = ["client", "download", "errors", "hindrance", "listing", "proxies", "reach", "reconcile"]
+__all__ = ["client", "download", "errors", "hindrance", "listing", "proxies", "reach", "reconcile", "upload"]

@@ -112,7 +112,7 @@ class FileHost:
             headers["Range"] = f"bytes={start}-"
             headers |= {"If-Range": etag} if etag else {}
         with ExitStack() as held:
-            response = self._followed(held, _address(link.get_secret_value()), headers)
+            response = self._followed(held, address_of(link.get_secret_value()), headers)
             yield self._stream(response, start)
 
     def _followed(self, held: ExitStack, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
@@ -204,7 +204,7 @@ class FileHost:
                 window, in_window = now, 0
 
 
-def _address(url: str) -> httpx.URL:
+def address_of(url: str) -> httpx.URL:
     """Given an absolute http(s) address, return it parsed; else raise StrangeHostError, without showing it."""
     with suppress(httpx.InvalidURL, ValueError, TypeError):
         address = httpx.URL(url)
@@ -216,7 +216,7 @@ def _address(url: str) -> httpx.URL:
 def _redirected(url: httpx.URL, location: str) -> httpx.URL:
     """Given the target of a redirect, return that address if it may be followed."""
     try:
-        target = _address(str(url.join(location)))
+        target = address_of(str(url.join(location)))
     except (httpx.InvalidURL, ValueError):
         target = None
     if target is None or not location:

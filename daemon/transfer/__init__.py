@@ -9,7 +9,7 @@ names     a file name from a backup's name        sinks    where bytes go: the p
 files     NAME.part, and what it becomes          stdout   the other place to write to
 gzip      unpacking, a bounded piece at a time    tar      walking what was unpacked
 download  one backup into a file or to stdout     verify   one backup read to its end, and not written
-threads   a transfer beside an event loop
+threads   a transfer beside an event loop         split    a large archive as several small ones
 """
 
-__all__ = ["download", "errors", "expected", "files", "names", "receive", "tar", "threads", "verify"]
+__all__ = ["download", "errors", "expected", "files", "names", "receive", "split", "tar", "threads", "verify"]

@@ -55,15 +55,15 @@ async def test_into_a_folder_leaves_all_else(onto: Onto) -> None:
 
 
 async def test_truncate_deletes_what_was_there_once_that_is_safe(onto: Onto) -> None:
-    """The order: read, stopped, backed up and locked, emptied, brought."""
+    """The order: read, stopped, backed up and locked; the archive is there before anything is deleted."""
     onto.b.files.write("mine", b"1")
     onto.b.power = Power.RUNNING
     what = await onto.bring(truncate=True, stop=True)
     assert (said(what), onto.code(what)) == ([], 0)
     assert tree(onto.b) == FILES
     assert onto.changes() == [
-        *(Change.POWER, Change.CREATED, Change.COMPLETED, Change.FILES_DELETED),
-        *(Change.PULLING, Change.UNPACKED, Change.FILES_DELETED),
+        *(Change.POWER, Change.CREATED, Change.COMPLETED, Change.PULLING),
+        *(Change.FILES_DELETED, Change.UNPACKED, Change.FILES_DELETED),
     ]
     (safety,) = onto.b.backups.values()
     assert (safety.name.startswith("before restore"), safety.locked) == (True, True)
