@@ -214,6 +214,8 @@ async def bring_onto(operation: Operation, archive: Archive, options: OntoOption
         ended = ended_by(error, archive.backup)
         before = restore.done.outcome
         ended = replace(ended, changed=before.changed, problems=(*before.problems, *ended.problems))
+        if isinstance(error, ByHandError):
+            ended = replace(ended, result=Result.SKIPPED, passing=True)
         restore.done = replace(restore.done, outcome=ended)
     return _with_the_rest(restore.done, operation.going_on)
 

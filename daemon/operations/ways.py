@@ -138,17 +138,13 @@ class UploadWay(_FileWay):
 
     name = WayName.UPLOAD
 
-    def __init__(self, operation: Operation, watching: Watching, folder: Path, *, part_bytes: int = PART_BYTES) -> None:
-        super().__init__(operation, watching, folder)
-        self._part_bytes = part_bytes
-
     async def pieces(self, archive: Archive, target: TargetFiles) -> AsyncGenerator[str, None]:
         """Send a part, and the next one once that was unpacked."""
         path, name = await self._fetched(archive), archive_name(archive.backup.uuid, self.name)
         parts = iter([path])
-        if _size(path) > self._part_bytes:
+        if _size(path) > PART_BYTES:
             await self._check_split(path)
-            parts = split(path, self._folder, self._part_bytes)
+            parts = split(path, self._folder, PART_BYTES)
         first = True
         while (part := await in_thread(lambda: next(parts, None))) is not None:
             try:
@@ -162,7 +158,7 @@ class UploadWay(_FileWay):
 
     async def _check_split(self, path: Path) -> None:
         try:
-            await in_thread(lambda: check_split(path, self._part_bytes))
+            await in_thread(lambda: check_split(path, PART_BYTES))
         except SplitError as error:
             raise WayClosedError(error.text) from error
 

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from pydantic import SecretStr
+
 from daemon.stores.errors import StoreTroubleError
 
 
@@ -99,6 +101,15 @@ class KeepsVersions(Protocol):
 
     async def older_versions(self) -> OlderVersions:
         """Count what is there and in no listing: all of it, or the first ten thousand; raises StoreError."""
+        ...
+
+
+@runtime_checkable
+class GivesLinks(Protocol):
+    """A store that can let others get an object without its key."""
+
+    def link(self, key: str, seconds: int) -> SecretStr:
+        """Return an address by which anybody can get an object, for so many seconds: a secret."""
         ...
 
 

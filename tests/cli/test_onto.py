@@ -1,15 +1,24 @@
 """`backups restore --onto` over real HTTP: asked about, done, and told; the wrong arguments are refused."""
 
+import getpass
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from daemon.__main__ import main
 from daemon.core.units import format_size
-from daemon.sandbox.records import Backup, Change, Power
+from daemon.operations import ways
+from daemon.sandbox.records import Backup, Change, Power, Pulls
 from tests.cli.conftest import Cli, Panel, interrupt
+from tests.cli.test_copies import STORES
 from tests.cli.test_writes import Terminal
+from tests.copies.support import run
 from tests.operations.onto import FILES, tree
+from tests.stores.conftest import sftp_service
+from tests.stores.services import SftpService
+
+__all__ = ["sftp_service"]
 
 
 @pytest.fixture
@@ -35,6 +44,115 @@ def test_a_backup_is_restored_onto_another_server(cli: Cli, panel: Panel, made: 
     refused = cli(*words, "--yes")
     assert refused.code == 5
     assert "error: lobby is not empty: plugins, server.properties, world" in refused.err
+
+
+def test_where_the_node_may_not_fetch_it_is_uploaded(cli: Cli, panel: Panel, made: Backup) -> None:
+    """The node says so, or nothing comes: either way the next way is taken, and nothing was deleted before."""
+    for pulls, said in ((Pulls.REFUSED, "An error occurred on the remote host"), (Pulls.SILENT, "0 of ")):
+        panel.lobby.node.pulls = pulls
+        panel.lobby.files.write("mine", b"1")
+        words = ("survival", "with files", "--onto", "lobby", "--truncate", "--no-safety-backup", "--yes")
+        ran = cli("--config", panel.config, "backups", "restore", *words)
+        assert (ran.code, tree(panel.lobby)) == (0, FILES)
+        assert ran.out == "restored with files onto lobby by upload, 4 files are there as in the archive\n"
+        assert f"not by pull: {said}" in ran.err or said in ran.err
+
+
+def test_a_large_archive_is_uploaded_in_parts(
+    cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each an archive of its own, unpacked before the next comes."""
+    monkeypatch.setattr(ways, "PART_BYTES", 256 * 2**10)
+    panel.lobby.node.upload_limit = 256 * 2**10
+    noise = Random(1)
+    for number in range(7):
+        panel.survival.files.write(f"world/region/{number}.bin", noise.randbytes(100_000))
+    panel.world.add_backup(panel.survival, "large")
+    words = ("survival", "large", "--onto", "lobby", "--via", "upload", "--yes")
+    ran = cli("--config", panel.config, "backups", "restore", *words)
+    assert (ran.code, ran.out) == (0, "restored large onto lobby by upload, 11 files are there as in the archive\n")
+    assert tree(panel.lobby) == tree(panel.survival)
+    changes = [entry.change for entry in panel.world.ledger if entry.server == panel.lobby.uuid]
+    assert changes == [Change.UPLOADED, Change.UNPACKED, Change.FILES_DELETED] * 4
+
+
+def test_what_no_way_takes_leaves_the_server_as_it_was(
+    cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is larger than a part, and a node that does not fetch: each way says why it is closed."""
+    monkeypatch.setattr(ways, "PART_BYTES", 80_000)
+    panel.survival.files.write("plugins/dynmap.db", Random(1).randbytes(100_000))
+    panel.world.add_backup(panel.survival, "large")
+    panel.lobby.node.pulls = Pulls.REFUSED
+    panel.lobby.files.write("mine", b"1")
+    words = ("survival", "large", "--onto", "lobby", "--truncate", "--no-safety-backup", "--yes")
+    ran = cli("--config", panel.config, "backups", "restore", *words)
+    assert (ran.code, tree(panel.lobby)) == (4, {"mine": b"1"})
+    assert "upload: plugins/dynmap.db alone has 100000 bytes, and a part 80000 at most" in ran.err
+
+
+def test_it_comes_by_sftp_to_a_real_sshd(
+    cli: Cli, panel: Panel, made: Backup, sftp_service: SftpService, tmp_path: Path
+) -> None:
+    """The server's folder is the host's, as it is on a node."""
+    (tmp_path / "key").write_text(sftp_service.private_key)
+    (tmp_path / "hosts").write_text(f"[127.0.0.1]:{sftp_service.port} {sftp_service.host_key}\n")
+    url = f"sftp://{getpass.getuser()}@127.0.0.1:{sftp_service.port}{panel.lobby.folder}"
+    words = ("backups", "restore", "survival", "with files", "--onto", "lobby", "--via", "sftp", "--yes", "--sftp", url)
+    ran = cli(
+        "--config", panel.config, *words, "--sftp-key", tmp_path / "key", "--sftp-known-hosts", tmp_path / "hosts"
+    )
+    assert (ran.code, tree(panel.lobby)) == (0, FILES)
+    assert ran.out == "restored with files onto lobby by sftp, 4 files are there as in the archive\n"
+    changes = [entry.change for entry in panel.world.ledger if entry.server == panel.lobby.uuid]
+    assert changes == [Change.UNPACKED, Change.FILES_DELETED]
+
+
+def test_it_is_left_to_the_operators_hands(
+    cli: Cli, panel: Panel, made: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file, checked, and what to do with it; the server was not touched."""
+    monkeypatch.chdir(tmp_path)
+    words = ("survival", "with files", "--onto", "lobby", "--via", "hand", "--yes")
+    ran = cli("--config", panel.config, "backups", "restore", *words)
+    file = tmp_path / f"ptero-backupd-{made.uuid[:8]}-hand.tar.gz"
+    assert (ran.code, tree(panel.lobby)) == (3, {})
+    assert file.read_bytes() == b"".join(made.archive.pieces())
+    assert f"error: {file} is the archive, checked\nhint: upload it into / of lobby" in ran.err
+
+
+@pytest.mark.parametrize("store", ["nas", "offsite"])
+def test_a_copy_is_restored_onto_a_server(cli: Cli, panel: Panel, made: Backup, tmp_path: Path, store: str) -> None:
+    """From a store without links, so by upload; an encrypted one is decrypted here."""
+    run("age-keygen", "-o", tmp_path / "key.txt")
+    for name in ("nas", "offsite"):
+        (tmp_path / name).mkdir()
+    public = run("age-keygen", "-y", tmp_path / "key.txt").decode().strip()
+    config = panel.configure(scope="all", extra=STORES.format(folder=tmp_path, public=public))
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    copy = ("--config", config, "copies", "restore", "survival", "latest", "--store", store, "--onto", "lobby", "--yes")
+    if store == "offsite":
+        sealed = cli(*copy)
+        assert (sealed.code, tree(panel.lobby)) == (4, {})
+        assert "--identity" in sealed.err
+    ran = cli(*copy, "--identity", tmp_path / "key.txt")
+    assert (ran.code, tree(panel.lobby)) == (0, FILES)
+    assert ran.out == "restored with files onto lobby by upload, 4 files are there as in the archive\n"
+    assert "not by pull: there is no link to it that a node could follow" in ran.err
+
+
+def test_a_copy_that_is_damaged_touches_nothing(cli: Cli, panel: Panel, made: Backup, tmp_path: Path) -> None:
+    """It is read whole before."""
+    (tmp_path / "nas").mkdir()
+    config = panel.configure(scope="all", extra=f'copies = ["nas"]\n[stores.nas]\nurl = "file://{tmp_path}/nas"')
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    (data,) = (tmp_path / "nas").rglob("*.tar.gz")
+    data.write_bytes(data.read_bytes()[:-1] + b"!")
+    panel.lobby.files.write("mine", b"1")
+    words = ("copies", "restore", "survival", "latest", "--onto", "lobby", "--truncate", "--yes")
+    ran = cli("--config", config, *words)
+    assert (ran.code, tree(panel.lobby)) == (5, {"mine": b"1"})
+    assert "nothing was restored, since with files is damaged" in ran.err
 
 
 def test_what_will_happen_is_asked_about(
@@ -90,6 +208,11 @@ def test_the_document_tells_how_it_came_and_what_is_there(cli: Cli, panel: Panel
         ("--onto", "lobby", "--into", "/"),
         ("--onto", "lobby", "--into", "old", "--truncate"),
         ("--onto", "nowhere"),
+        ("--via", "pull"),
+        ("--onto", "lobby", "--via", "sftp"),
+        ("--onto", "lobby", "--sftp-key", "key"),
+        ("--onto", "lobby", "--sftp", "s3://bucket"),
+        ("--onto", "lobby", "--sftp", "sftp://host"),
     ],
     ids=str,
 )

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
-from daemon.stores.base import Store, Traits
+from daemon.stores.base import GivesLinks, Store, Traits
 from daemon.stores.errors import (
     ObjectLockedError,
     ObjectMissingError,
@@ -62,6 +63,19 @@ async def test_2500_objects_are_listed_in_three_requests(s3_service: S3Service, 
         assert http_of(store).count == 3
         assert len(await keys(store, "server-07/")) == 100
         assert http_of(store).count == 4
+
+
+async def test_a_link_gives_the_object_to_whoever_has_it(s3: Place) -> None:
+    """Without the key, until it expires; another object's name takes more than changing the address."""
+    async with s3.open() as store:
+        assert isinstance(store, GivesLinks)
+        await store.put(KEY, content(b"world"))
+        link = store.link(KEY, 60)
+        assert "Signature" not in repr(link)
+        async with httpx.AsyncClient(trust_env=False) as anybody:
+            given = await anybody.get(link.get_secret_value())
+            other = await anybody.get(link.get_secret_value().replace("world.tar", "other.tar"))
+    assert (given.content, given.headers["content-length"], other.status_code) == (b"world", "5", 403)
 
 
 async def test_a_locked_object_stays(locking: Store) -> None:

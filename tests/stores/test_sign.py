@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
-from daemon.stores.s3.sign import EMPTY_SHA256, SigningKey, encoded_path, encoded_query, signed_headers
+from daemon.stores.s3.sign import EMPTY_SHA256, SigningKey, encoded_path, encoded_query, presigned_query, signed_headers
 
 KEY = SigningKey("AKIAIOSFODNN7EXAMPLE", SecretStr("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), "us-east-1")
 HOST = "examplebucket.s3.amazonaws.com"
@@ -80,3 +80,13 @@ def test_all_but_unreserved_letters_are_encoded_once() -> None:
     """In a path, slashes stay; in a query, nothing does."""
     assert encoded_path("/a b/ü+%/~._-") == "/a%20b/%C3%BC%2B%25/~._-"
     assert encoded_query({"b": "x/y z", "a": ""}) == "a=&b=x%2Fy%20z"
+
+
+def test_an_address_is_signed_as_amazon_signs_it() -> None:
+    """By the reference's own example; whoever has it gets the object until it expires."""
+    query = presigned_query(KEY, host=HOST, path="/test.txt", seconds=86400, now=NOW)
+    assert query == (
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2F"
+        "aws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
+        "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+    )

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli.backups.choices import Only, Sort
+from daemon.cli.onto_options import Into, Sftp, SftpHosts, SftpKey, SftpPassword, Stop, Via, Yes
 from daemon.cli.options import Backup, Depth, HowDeep, Json, Server, settings
 from daemon.errors import UsageError
 
@@ -18,13 +19,6 @@ ManyBackups = Annotated[
     list[str],
     typer.Argument(metavar="BACKUP...", help="Each a uuid, a unique prefix of one, an exact name, or latest."),
 ]
-Into = Annotated[
-    str | None,
-    typer.Option(metavar="FOLDER", help="With --onto: unpack into this new folder, and leave all other files."),
-]
-Stop = Annotated[bool, typer.Option("--stop", help="With --onto: stop the server first.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-
 backups_app = typer.Typer(help="Manage one server's backups by hand.", rich_markup_mode=None)
 
 
@@ -157,6 +151,11 @@ def restore(
     ] = None,
     into: Into = None,
     stop: Stop = False,
+    via: Via = None,
+    sftp: Sftp = None,
+    sftp_key: SftpKey = None,
+    sftp_password_file: SftpPassword = None,
+    sftp_known_hosts: SftpHosts = None,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
@@ -165,7 +164,9 @@ def restore(
     from daemon.operations.restore import RestoreOptions
 
     if onto is not None:
-        from daemon.cli.backups.onto import OntoArguments, restore_onto
+        from daemon.cli.backups.onto import restore_onto
+        from daemon.cli.onto import OntoArguments, SftpArguments
+        from daemon.operations.ways import WayName
 
         arguments = OntoArguments(
             truncate=truncate,
@@ -173,12 +174,14 @@ def restore(
             stop=stop,
             safety=not no_safety_backup,
             unproven=unproven,
+            via=None if via is None else WayName(via),
+            sftp=SftpArguments(sftp, sftp_key, sftp_password_file, sftp_known_hosts),
             yes=yes,
             as_json=json,
         )
         return restore_onto(settings(context), server, backup, onto, arguments)
-    if stop or into is not None:
-        raise UsageError("--stop and --into go with --onto")
+    if stop or any(option is not None for option in (into, via, sftp, sftp_key, sftp_password_file, sftp_known_hosts)):
+        raise UsageError("--into, --stop, --via and --sftp… go with --onto")
     options = RestoreOptions(truncate=truncate, safety=not no_safety_backup, wait=not no_wait)
     prove = truncate and not unproven
     return restore_backup(settings(context), server, backup, options, prove=prove, yes=yes, as_json=json)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli.onto_options import Into, Sftp, SftpHosts, SftpKey, SftpPassword, Stop, Via, Yes
 from daemon.cli.options import Depth, HowDeep, Json, Server, Servers, settings
 
 Store = Annotated[str | None, typer.Option("--store", metavar="NAME", help="Only this store.")]
@@ -98,3 +99,48 @@ def fetch(
     from daemon.cli.copies.fetch import FetchOptions, fetch_copy
 
     return fetch_copy(settings(context), server, copy, FetchOptions(store, output, identity))
+
+
+@copies_app.command()
+def restore(
+    context: typer.Context,
+    *,
+    server: Server,
+    copy: Annotated[str, typer.Argument(metavar="COPY", help="As the backup: a uuid, a prefix, a name, or latest.")],
+    onto: Annotated[
+        str | None, typer.Option(metavar="SERVER", help="Bring it onto this server. Default: the one it is of.")
+    ] = None,
+    store: Store = None,
+    identity: Identity = None,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Delete all files of the server first.")] = False,
+    unproven: Annotated[bool, typer.Option("--unproven", help="Do not read the whole copy first.")] = False,
+    no_safety_backup: Annotated[
+        bool, typer.Option("--no-safety-backup", help="Do not back up the current files first.")
+    ] = False,
+    into: Into = None,
+    stop: Stop = False,
+    via: Via = None,
+    sftp: Sftp = None,
+    sftp_key: SftpKey = None,
+    sftp_password_file: SftpPassword = None,
+    sftp_known_hosts: SftpHosts = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
+    """Bring a copy onto a server by the panel's file API; back up the current files first."""
+    from daemon.cli.copies.restore import CopySource, restore_copy
+    from daemon.cli.onto import OntoArguments, SftpArguments
+    from daemon.operations.ways import WayName
+
+    arguments = OntoArguments(
+        truncate=truncate,
+        into=into,
+        stop=stop,
+        safety=not no_safety_backup,
+        unproven=unproven,
+        via=None if via is None else WayName(via),
+        sftp=SftpArguments(sftp, sftp_key, sftp_password_file, sftp_known_hosts),
+        yes=yes,
+        as_json=json,
+    )
+    return restore_copy(settings(context), CopySource(server, copy, store, identity), onto or server, arguments)

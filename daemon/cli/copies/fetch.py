@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.cli.context import begin, server_named
-from daemon.cli.copies.places import identities_in, shelves_of, stores_meant
+from daemon.cli.copies.places import chosen_copy, identities_in, known_copies
 from daemon.cli.discovered import cover
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write
 from daemon.cli.ui.progress import watching
-from daemon.config.values import Config, ServerConfig
-from daemon.copies.errors import CopyError
 from daemon.copies.fetch import fetch_into, fetch_to
 from daemon.copies.manifest import Manifest
-from daemon.core.choose import choose
 from daemon.core.units import format_size
 from daemon.errors import Exit, UsageError
 from daemon.files import make_folder
@@ -45,8 +42,8 @@ def fetch_copy(settings: Settings, server: str, copy: str, options: FetchOptions
 async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions) -> int:
     config = (await cover(begin(settings), [name])).config
     server = server_named(config, name)
-    manifests = await _known(config, server, options.store)
-    store, manifest = _chosen(manifests, copy)
+    manifests = await known_copies(config, server, options.store)
+    store, manifest = chosen_copy(manifests, copy)
     identities = [] if options.identity is None else identities_in(options.identity)
     async with open_store(config.stores[store].settings) as opened:
         if options.output == STDOUT:
@@ -62,25 +59,6 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
             listener.said(f"done, {_checked(manifest, decrypted=bool(identities))}")
     write(f"{path}\n")
     return Exit.DONE
-
-
-async def _known(config: Config, server: ServerConfig, store: str | None) -> list[tuple[str, Manifest]]:
-    """Every copy of the server that was last seen, newest first; of one backup the first store's first."""
-    stores = [one.name for one in stores_meant(config, store)]
-    shelves = await shelves_of(config).known(stores, server.panel.name, server.id)
-    found = [(name, manifest) for name, shelf in shelves for manifest in shelf.manifests.values()]
-    if not found:
-        raise CopyError(f"no copy of {server.name} was seen", hint="`copies rescan` looks into the stores")
-    return sorted(found, key=lambda one: one[1].backup.created_at, reverse=True)
-
-
-def _chosen(manifests: list[tuple[str, Manifest]], wanted: str) -> tuple[str, Manifest]:
-    """The copy that is meant."""
-    first: dict[str, tuple[str, Manifest]] = {}
-    for store, manifest in manifests:
-        first.setdefault(manifest.backup.uuid, (store, manifest))
-    backups = [manifest.as_copy().backup for _, manifest in first.values()]
-    return first[choose(backups, first.keys(), wanted).uuid]
 
 
 def _path(manifests: list[Manifest], manifest: Manifest, options: FetchOptions) -> Path:

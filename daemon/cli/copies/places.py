@@ -4,9 +4,12 @@ from pathlib import Path
 
 from daemon.cli.arguments import unknown
 from daemon.clock import SystemClock
-from daemon.config.values import Config, StoreConfig
+from daemon.config.values import Config, ServerConfig, StoreConfig
 from daemon.copies.age import read_identities
+from daemon.copies.errors import CopyError
+from daemon.copies.manifest import Manifest
 from daemon.copies.shelves import Shelves
+from daemon.core.choose import choose
 from daemon.errors import UsageError
 from daemon.state import engine_for
 
@@ -29,6 +32,28 @@ def stores_meant(config: Config, name: str | None) -> list[StoreConfig]:
 def shelves_of(config: Config) -> Shelves:
     """Return what was last seen in the stores."""
     return Shelves(engine_for(config.state).catalogue, SystemClock())
+
+
+async def known_copies(config: Config, server: ServerConfig, store: str | None) -> list[tuple[str, Manifest]]:
+    """Return every copy of the server that was last seen, newest first; of one backup the first store's first.
+
+    Raises CopyError where none was seen.
+    """
+    stores = [one.name for one in stores_meant(config, store)]
+    shelves = await shelves_of(config).known(stores, server.panel.name, server.id)
+    found = [(name, manifest) for name, shelf in shelves for manifest in shelf.manifests.values()]
+    if not found:
+        raise CopyError(f"no copy of {server.name} was seen", hint="`copies rescan` looks into the stores")
+    return sorted(found, key=lambda one: one[1].backup.created_at, reverse=True)
+
+
+def chosen_copy(manifests: list[tuple[str, Manifest]], wanted: str) -> tuple[str, Manifest]:
+    """Return the copy that is meant, and the store that it is in; UsageError if none or several are."""
+    first: dict[str, tuple[str, Manifest]] = {}
+    for store, manifest in manifests:
+        first.setdefault(manifest.backup.uuid, (store, manifest))
+    backups = [manifest.as_copy().backup for _, manifest in first.values()]
+    return first[choose(backups, first.keys(), wanted).uuid]
 
 
 def identities_in(file: Path) -> list[object]:

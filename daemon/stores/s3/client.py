@@ -14,13 +14,15 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from types import MappingProxyType
 
+from pydantic import SecretStr
+
 from daemon.clock import Clock
 from daemon.core.backoff import Backoff
 from daemon.stores.errors import StoreCutError, StoreError
 from daemon.stores.s3.answers import error_words, header_moment
 from daemon.stores.s3.http import Answer, Body, S3Http
 from daemon.stores.s3.refusal import SKEWED, is_passing, refusal
-from daemon.stores.s3.sign import EMPTY_SHA256, SigningKey, encoded_path, encoded_query, signed_headers
+from daemon.stores.s3.sign import EMPTY_SHA256, SigningKey, encoded_path, encoded_query, presigned_query, signed_headers
 from daemon.stores.streams import Block
 
 ATTEMPTS = 4
@@ -96,6 +98,12 @@ class S3Client:
                     self._raise_lasting(body.answer, what, attempt)
                     delay = BACKOFF.pause(attempt + 1, asked=_asked(body.answer))
             await self._clock.sleep(delay)
+
+    def link(self, key: str, seconds: int) -> SecretStr:
+        """Return an address by which anybody can get an object, for so many seconds."""
+        path = encoded_path(f"{self._path}/{key}")
+        query = presigned_query(self._key, host=self._http.host, path=path, seconds=seconds, now=self.now())
+        return SecretStr(f"{self._http.base}{path}?{query}")
 
     def now(self) -> datetime:
         """Return the service's moment where it said that ours is another; else ours."""

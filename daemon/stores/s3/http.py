@@ -66,6 +66,11 @@ class S3Http:
         self.count = 0
 
     @property
+    def base(self) -> str:
+        """Where the host is: scheme, name and port."""
+        return f"{self._url.scheme}://{self.host}"
+
+    @property
     def host(self) -> str:
         """The host as the header of that name says it."""
         return self._url.netloc.decode("ascii")

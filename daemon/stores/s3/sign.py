@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 as S3 has it, with the signature in a header. Pure: the moment is an argument.
+"""AWS Signature Version 4 as S3 has it, in a header or an address. Pure: the moment is an argument.
 
 Source: "Authenticating Requests: Using the Authorization Header" in the Amazon S3 API reference; its examples are the
 tests. Path and query are encoded here, once, since the signature is of exactly what is sent.
@@ -62,10 +62,35 @@ def signed_headers(
     lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
     canonical = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{body_sha256}"
     scope = f"{stamp[:8]}/{key.region}/s3/aws4_request"
-    to_sign = "\n".join((_ALGORITHM, stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()))
-    signature = hmac.new(_derived(key, stamp[:8]), to_sign.encode(), hashlib.sha256).hexdigest()
+    signature = _signature(key, stamp, scope, canonical)
     credential = f"Credential={key.access_key_id}/{scope}"
     return signed | {"authorization": f"{_ALGORITHM} {credential},SignedHeaders={names},Signature={signature}"}
+
+
+def presigned_query(key: SigningKey, *, host: str, path: str, seconds: int, now: datetime) -> str:
+    """Return the query of an address by which anybody can get the object of that path, for so many seconds.
+
+    Source: "Authenticating Requests: Using Query Parameters" in the same reference; its example is a test.
+    """
+    stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    scope = f"{stamp[:8]}/{key.region}/s3/aws4_request"
+    query = {
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{key.access_key_id}/{scope}",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": "host",
+    }
+    if key.session_token is not None:
+        query["X-Amz-Security-Token"] = key.session_token.get_secret_value()
+    encoded = encoded_query(query)
+    canonical = f"GET\n{path}\n{encoded}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
+    return f"{encoded}&X-Amz-Signature={_signature(key, stamp, scope, canonical)}"
+
+
+def _signature(key: SigningKey, stamp: str, scope: str, canonical: str) -> str:
+    to_sign = "\n".join((_ALGORITHM, stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()))
+    return hmac.new(_derived(key, stamp[:8]), to_sign.encode(), hashlib.sha256).hexdigest()
 
 
 def _derived(key: SigningKey, day: str) -> bytes:

@@ -14,6 +14,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TypeVar
 
+from pydantic import SecretStr
+
 from daemon.clock import Clock
 from daemon.stores.base import Capability, Details, Entry, OlderVersions, Traits, Unfinished, of_size
 from daemon.stores.errors import (
@@ -107,6 +109,10 @@ class S3Store:
             raise failure from None
         if left:
             raise StoreCutError(f"{what}: it ends {left} bytes before it should")
+
+    def link(self, key: str, seconds: int) -> SecretStr:
+        """Sign an address of the object."""
+        return self._client.link(self._prefix + check_key(key), seconds)
 
     async def list_all(self, folder: str = "") -> list[Entry]:
         """Ask for page after page."""

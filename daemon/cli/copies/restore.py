@@ -1,0 +1,74 @@
+"""`copies restore`: a copy out of its store onto a server."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.cli.backups.runner import CommandRunner
+from daemon.cli.commands.plan import about
+from daemon.cli.context import server_named
+from daemon.cli.copies.places import chosen_copy, identities_in, known_copies
+from daemon.cli.discovered import covered_now
+from daemon.cli.onto import OntoArguments, bring, consequences, words
+from daemon.cli.settings import Settings
+from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
+from daemon.cli.ui.output import one_line
+from daemon.cli.ui.progress import watching
+from daemon.config.values import Config
+from daemon.copies.manifest import Manifest
+from daemon.core.units import format_size
+from daemon.documents.operations import brought
+from daemon.operations.archives import CopyArchive
+from daemon.operations.onto import Brought
+from daemon.operations.operation import Operation
+from daemon.operations.result import OperationResult
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """Which copy: of which server, its backup, from which store, and the file with the private key."""
+
+    server: str
+    copy: str
+    store: str | None = None
+    identity: Path | None = None
+
+
+async def _chosen(config: Config, source: CopySource) -> tuple[str, Manifest]:
+    server = server_named(config, source.server)
+    return chosen_copy(await known_copies(config, server, source.store), source.copy)
+
+
+def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: OntoArguments) -> int:
+    """Bring a copy onto the server `onto`, after confirmation."""
+    arguments.check()
+    identities = [] if source.identity is None else identities_in(source.identity)
+    runner = CommandRunner.at(settings, onto, as_json=arguments.as_json)
+    config = covered_now(runner.config, [source.server]).config
+    must_be_able_to_ask(yes=arguments.yes)
+    store, manifest = asyncio.run(_chosen(config, source))
+    spool_in = config.state_dir or Path()
+    archive = CopyArchive(config.stores[store].settings, manifest, identities, watching, spool_in)
+    name = one_line(manifest.backup.name)
+    ends: list[Brought] = []
+
+    async def work(operation: Operation) -> Sequence[OperationResult]:
+        made, size = manifest.backup.completed_at, format_size(manifest.stored.bytes)
+        what = f"the copy: {name} of {source.server}, of {made:%Y-%m-%d %H:%M}, {size}, in {store}"
+        facts = [what, *consequences(await operation.look(), manifest.stored.bytes, arguments)]
+        confirm(facts, f"restore {name} of {source.server} onto {onto}?", yes=arguments.yes)
+        ends.append(await bring(operation, archive, arguments, config.state_dir))
+        return [ends[0].outcome]
+
+    return runner.carry_out(
+        work,
+        lambda outcomes: brought(
+            about(runner.server),
+            source.server,
+            ends[0] if ends else Brought(outcomes[0]),
+            truncate=arguments.truncate,
+            into=arguments.folder,
+        ),
+        lambda outcome: words(outcome, ends[0], onto),
+    )
