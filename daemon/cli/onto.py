@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
-from daemon.cli.backups.writes import where
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.progress import watching
+from daemon.cli.ui.which import where
 from daemon.core.units import format_size
 from daemon.errors import UsageError
 from daemon.operations.archives import Archive

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.cli.backups.session import DownloadSession, each, exit_code, open_session
-from daemon.cli.commands.plan import about
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write, write_json
+from daemon.cli.ui.which import about
 from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.documents.commands import Document

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from daemon.cli.backups.choices import Only, Sort
-from daemon.cli.commands.plan import about
 from daemon.cli.context import begin, server_named
 from daemon.cli.discovered import cover
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write_json
 from daemon.cli.ui.tables import cell, facts, show
 from daemon.cli.ui.verdicts import because, size, summary, verdict_table, whose
+from daemon.cli.ui.which import about
 from daemon.clock import SystemClock
 from daemon.core.choose import choose
 from daemon.core.model import Backup, Verdict

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 
-from daemon.cli.backups.runner import CommandRunner
-from daemon.cli.backups.writes import line
-from daemon.cli.commands.plan import about
 from daemon.cli.context import server_named
 from daemon.cli.discovered import covered_now
 from daemon.cli.onto import OntoArguments, bring, consequences, words
+from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.progress import watching
+from daemon.cli.ui.which import about, line
 from daemon.clock import SystemClock
 from daemon.documents.operations import brought
 from daemon.operations.archives import BackupArchive

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from daemon.cli.backups.session import each, exit_code, open_session
-from daemon.cli.commands.plan import about
 from daemon.cli.inspection import games, inspection
 from daemon.cli.options import Depth
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
+from daemon.cli.ui.which import about
 from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.documents.commands import Document

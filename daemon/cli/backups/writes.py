@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from daemon.cli.backups.reading import reading
-from daemon.cli.backups.runner import CommandRunner
-from daemon.cli.commands.plan import about
+from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
 from daemon.cli.ui.output import one_line
-from daemon.cli.ui.verdicts import because, created, size, whose
+from daemon.cli.ui.verdicts import because, size
+from daemon.cli.ui.which import about, line, where
 from daemon.core.model import Verdict
 from daemon.core.restores import RestoreEnd
 from daemon.core.units import format_size
@@ -165,20 +165,6 @@ def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions, *, prov
         yield "before that, what is there now is backed up, and that backup is locked"
     else:
         yield "NO backup is made of what is there now: what is overwritten or deleted is lost"
-
-
-def where(seen: Preview) -> str:
-    """Return which server it is, for people."""
-    server = seen.server
-    known = f'{seen.config.name} is "{one_line(server.name)}" ({server.identifier})'
-    return f"{known} on {server.node}, panel {seen.config.panel.name}"
-
-
-def line(seen: Preview, verdict: Verdict) -> str:
-    """Return which backup it is, for people."""
-    backup = verdict.backup
-    when = created(backup, seen.config.policy.zone)
-    return f"{one_line(backup.name)}, made {when}, {size(backup)}, {verdict.state}, {whose(verdict)}"
 
 
 # delete --------------------------------------------------------------------------------------------------------------

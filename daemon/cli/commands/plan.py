@@ -10,9 +10,10 @@ from daemon.cli.ui.output import say, say_trouble, write_json
 from daemon.cli.ui.plan_view import plan_parts
 from daemon.cli.ui.tables import cell, show
 from daemon.cli.ui.verdicts import StoresWith
+from daemon.cli.ui.which import about
 from daemon.clock import SystemClock
-from daemon.config.values import Config, ServerConfig
-from daemon.documents.commands import About, planned, unplanned
+from daemon.config.values import Config
+from daemon.documents.commands import planned, unplanned
 from daemon.operations.rotations import Failed, dry_run_outcome, preview_servers
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome, Result, exit_code, refusal
@@ -37,11 +38,6 @@ async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> i
         for each, of in zip(seen, stores, strict=True):
             _show(each, of)
     return covering.exit_code(exit_code([_outcome(each) for each in seen]))
-
-
-def about(config: ServerConfig) -> About:
-    """Return the server as documents name it."""
-    return About(config.name, config.panel.name, config.id)
 
 
 async def _stores(config: Config, seen: Preview | Failed) -> StoresWith | None:

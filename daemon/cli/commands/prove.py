@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from daemon.cli.commands.plan import about
 from daemon.cli.context import begin, server_named, servers_named
 from daemon.cli.discovered import Covering, cover
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table
+from daemon.cli.ui.which import about
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopyError

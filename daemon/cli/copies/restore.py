@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.cli.backups.runner import CommandRunner
-from daemon.cli.commands.plan import about
 from daemon.cli.context import server_named
 from daemon.cli.copies.places import chosen_copy, identities_in, known_copies
 from daemon.cli.discovered import covered_now
 from daemon.cli.onto import OntoArguments, bring, consequences, words
+from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.progress import watching
+from daemon.cli.ui.which import about
 from daemon.config.values import Config
 from daemon.copies.manifest import Manifest
 from daemon.core.units import format_size
