@@ -99,12 +99,17 @@ class Branch:
             )
             self._drop(CopyError(text))
 
-    async def abort(self, error: BackupdError) -> None:
-        """Leave nothing behind: when this returns the store has cleared up what it was given, unless it is stuck."""
+    def break_off(self, error: BackupdError) -> None:
+        """Take nothing more, and let the store begin to clear up."""
         self._drop(error)
         if self._encryption is not None:
             self._encryption.abort()
-        self._putting.cancel()
+        if not self._putting.cancelling():  # a second cancellation would break off the clearing up
+            self._putting.cancel()
+
+    async def abort(self, error: BackupdError) -> None:
+        """Leave nothing behind: when this returns the store has cleared up what it was given, unless it is stuck."""
+        self.break_off(error)
         await asyncio.wait([self._putting], timeout=STALL_SECONDS)
         if self._is_stored():
             with suppress(BackupdError):  # the first error is the one to tell; without a manifest it is cleared away

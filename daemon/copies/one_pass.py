@@ -119,6 +119,8 @@ async def pass_to_all(
 
 
 async def _abort(branches: Sequence[Branch], error: BackupdError) -> None:
+    for branch in branches:  # who is cancelled right now would otherwise leave uploads that nobody ends
+        branch.break_off(error)
     await asyncio.gather(*(branch.abort(error) for branch in branches))
 
 

@@ -259,6 +259,23 @@ async def test_a_copy_that_is_broken_off_leaves_nothing(rig: Rig) -> None:
     assert rig.files("nas") == rig.files("usb") == []
 
 
+async def test_a_copy_that_is_broken_off_twice_at_once_goes_on_nowhere(rig: Rig) -> None:
+    """A second cancellation comes before the first one's clearing up has begun."""
+    target = faulty(rig, "nas", hangs=True)
+    before = asyncio.all_tasks()
+    copying = asyncio.create_task(rig.copy(target))
+    assert isinstance(target.store, Faulty)
+    await target.store.begun.wait()
+    copying.cancel()
+    await asyncio.sleep(0)  # noqa: TID251 — one step of the loop, and no more
+    copying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    left = asyncio.all_tasks() - before
+    assert not left or not (await asyncio.wait(left, timeout=5))[1]
+    assert rig.files("nas") == []
+
+
 @pytest.mark.parametrize("waiting", [1, 100], ids=["in the middle", "at the end"])
 async def test_a_store_that_takes_nothing_any_more_drops_out(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, waiting: int
