@@ -77,14 +77,30 @@ class Brake:
         return {uuid for those in each for uuid in those}
 
     def changed_lately(self, rotation: Rotation, policy: Policy) -> list[Policy]:
-        """The other policies of the days in which what goes only since then may wait.
+        """The other policies since the last one that was surely applied, by which something may wait.
 
-        Its own day begins only when it is told, and so may be later than the last rotation that was done.
+        None where the present one was told a day ago. Its day begins only when it is told, however late that is.
         """
+        if self._told_a_day_ago(rotation, policy):
+            return []
         since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
-        done = (r.began for r in reversed(self._witness.rotations) if r.uuid == rotation.uuid and r.result == "done")
-        before = self._court.policies_between(rotation.server, min(since, next(done, -1.0)), self._witness.now())
+        applied = (one.began for one in self._earlier(rotation) if one.result == "done" and not one.journal_failed)
+        before = self._court.policies_between(rotation.server, min(since, next(applied, -1.0)), self._witness.now())
         return [one for one in before if one and not oracle.same_retention(one, policy)]
+
+    def _told_a_day_ago(self, rotation: Rotation, policy: Policy) -> bool:
+        """Whether the first of the rotations that went by that policy, one after the other, told it so long ago."""
+        told: Rotation | None = None
+        if self._policy_changed(rotation):
+            return False
+        for earlier in self._earlier(rotation):
+            if not oracle.same_retention(earlier.policy, policy) or self._policy_changed(earlier):
+                break
+            if earlier.told_held and not earlier.journal_failed:
+                told = earlier
+        if told is None or told.ended is None:
+            return False
+        return self._witness.now() - told.ended >= DAY + SLACK + self._court.clocks_set_by(told.began)
 
     def _applied_before(self, policy: Policy, rotation: Rotation) -> Rotation | None:
         """The rotation that last applied a policy, if that was another one, and the present one is not a day old."""

@@ -30,7 +30,7 @@ class Creates:
         self._places = places
         self._asked: dict[str, list[Exchange]] = {}
         self._made_for: dict[tuple[str, object], list[tuple[str, Rotation]]] = {}
-        self._made_names: set[tuple[str, str]] = set()
+        self._made_names: dict[tuple[str, str], Exchange] = {}
         self._made_in_calm: dict[str, list[str]] = {}
 
     # When it leaves --------------------------------------------------------------------------------------------------
@@ -40,7 +40,7 @@ class Creates:
         server, name = exchange.server or "", exchange.name or ""
         earlier = self._asked.setdefault(server, [])
         again = [other for other in earlier if other.name == name]
-        refused = all(map(_was_refused, again))
+        refused = all(_was_refused(other) or self._is_past(other, name) for other in again)
         self._hold("6", refused, f"{name} is asked for again, and nothing says that it was not made", server)
         last = earlier[-1] if earlier else None
         if last is not None and last.rotation and exchange.rotation and self._can_settle(last, exchange):
@@ -54,6 +54,13 @@ class Creates:
             )
         earlier.append(exchange)
         self._by_policy(exchange)
+
+    def _is_past(self, create: Exchange, name: str) -> bool:
+        """Whether a clock was set back to that name's second long after its create, and no backup has the name."""
+        if create.server is None or not self._court.a_clock_was_set_since(create.sent):
+            return False
+        rows = self._witness.mirror[create.server].values()
+        return self._witness.now() - create.sent >= SETTLE_SECONDS and all(row.name != name for row in rows)
 
     def _can_settle(self, create: Exchange, later: Exchange) -> bool:
         """Whether who asks now could know of the earlier create: by the journal, or as the same process."""
@@ -93,8 +100,10 @@ class Creates:
     def done(self, entry: Entry, exchange: Exchange) -> None:
         """The panel has made a backup that the daemon asked for."""
         server, rotation = entry.server, exchange.rotation
-        self._hold("6", (server, entry.name) not in self._made_names, f"{entry.name} was made twice", server)
-        self._made_names.add((server, entry.name))
+        earlier_one = self._made_names.get((server, entry.name))
+        twice = earlier_one is not None and not self._is_past(earlier_one, entry.name)
+        self._hold("6", not twice, f"{entry.name} was made twice", server)
+        self._made_names[server, entry.name] = exchange
         if rotation is None or rotation.start_at is None:
             return
         made = self._made_for.setdefault((rotation.server, rotation.start_at), [])

@@ -34,7 +34,8 @@ class Rotation:
     """One rotation as it was ordered.
 
     `policy` is the table in force when it began, `start_at` the start that it is for, None by hand, and `due` when the
-    first rotation began for that. `made` is the backup that the panel made for it.
+    first rotation began for that. `made` is the backup that the panel made for it, and `told_held` whether it told that
+    something waits since the retention was changed.
     """
 
     process: str
@@ -50,6 +51,7 @@ class Rotation:
     made: str | None = None
     journal_failed: bool = False
     reported: bool = False
+    told_held: bool = False
     ended: float | None = None
     result: str | None = None
 

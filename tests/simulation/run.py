@@ -58,6 +58,8 @@ CIRCUMSTANCES = (
 DOWNTIMES = (0.0, 5.0, 300.0, 3 * HOUR, 1.5 * DAY)
 NEW_POLICIES = 0.3
 """How many of the policies are new: what is there was made by hand."""
+HELD = " held until "
+"""In the words that tell of backups that wait since the retention was changed."""
 REST = 200.0
 """Seconds after the end in which the panel finishes what it was asked for."""
 
@@ -313,6 +315,7 @@ class Simulation:
         """A rotation reports."""
         words = words.replace(str(self.folder), "…").replace(f"process {os.getpid()}", "process …")
         rotation = self.recorder.ended(process, server, outcome.result.value, words)
+        rotation.told_held = any(HELD in problem.text for problem in outcome.problems)
         self.rules.ended(rotation, outcome, calm=self.calm and rotation.began > self.calm_since + SIGHTING)
         self.ears.search(repr(outcome), f"the outcome of {server}")
 

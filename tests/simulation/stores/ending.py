@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BOUND = timedelta(hours=26)
-"""What was there for so long is copied: a store that was in trouble is asked again within that time."""
+"""What was good for so long is copied: a store that was in trouble is asked again within that time."""
 PRUNED = timedelta(hours=38)
 """A store is pruned daily, at one of the looks, which are twelve hours apart."""
 
@@ -48,10 +48,10 @@ class StoreEnding:
         simulation = self._simulation
         table, bucket = simulation.configuration.stores[store], simulation.stores.buckets[store]
         copies = list(simulation.stores.rules.whole(bucket, server))
-        missing = self._wanted(self._good(name, server, policy), copies, table, policy)
+        missing = self._missing(name, server, copies, table, policy)
         there = {found[3] for key in bucket.objects if (found := KEY.fullmatch(key)) and found[1] == server}
-        since = simulation.world.now() - BOUND
-        lacks = [row.name for row in missing if row.uuid not in there and row.completed and row.completed < since]
+        lasting = {row.uuid for row in self._good_before(name, server, policy)}
+        lacks = [row.name for row in missing if row.uuid not in there and row.uuid in lasting]
         self._hold("16", not lacks, f"{store} has no copy of {lacks}", server)
         now, calm = simulation.host_clock.now(), timedelta(seconds=simulation.clock.monotonic() - simulation.calm_since)
         kept = simulation.stores.rules.keeps(policy, table)
@@ -61,13 +61,26 @@ class StoreEnding:
         over = oracle.over(judged, kept) or min(calm, simulation.clock.now() - newest) < PRUNED
         self._hold("16", over or not judged.deletions, f"{store} keeps {judged.deletions}", server)
 
-    def _good(self, name: str, server: str, policy: Mapping[str, Any]) -> list[Row]:
-        """The good backups in scope, newest first."""
+    def _missing(
+        self, name: str, server: str, copies: Sequence[Row], table: Mapping[str, Any], policy: Mapping[str, Any]
+    ) -> list[Row]:
+        """What a store lacks, whether the least or the most is known of deletions that were not completed.
+
+        Such a backup may have no file: it is not copied, and takes no other one's place.
+        """
         simulation = self._simulation
-        rows, now = list(simulation.recorder.mirror[server].values()), simulation.world.now()
-        states = oracle.judge(rows, policy, name, now).states
-        mine = [row for row in rows if policy["scope"] == "all" or oracle.owns(policy, name, row.name)]
-        return sorted((row for row in mine if states[row.uuid] == "good"), key=_age, reverse=True)
+        good = _good(list(simulation.recorder.mirror[server].values()), policy, name, simulation.world.now())
+        each = [
+            self._wanted([row for row in good if row.uuid not in asked], copies, table, policy)
+            for asked in simulation.recorder.half_deleted(server, simulation.clock.monotonic())
+        ]
+        return [row for row in each[0] if row in each[1]]
+
+    def _good_before(self, name: str, server: str, policy: Mapping[str, Any]) -> list[Row]:
+        """Those that were there and good so long ago already: one that is good since then waits for the next look."""
+        simulation = self._simulation
+        then = simulation.recorder.truths(server, simulation.clock.monotonic() - BOUND.total_seconds())[0]
+        return _good(list(then.values()), policy, name, simulation.world.now() - BOUND)
 
     def _wanted(
         self, good: Sequence[Row], copies: Sequence[Row], table: Mapping[str, Any], policy: Mapping[str, Any]
@@ -97,6 +110,13 @@ class StoreEnding:
         if "every" not in table:
             return row.uuid
         return (row.created - EPOCH) // timedelta(seconds=EVERY[table["every"]])
+
+
+def _good(rows: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime) -> list[Row]:
+    """The good backups in scope, newest first."""
+    states = oracle.judge(rows, policy, server, now).states
+    mine = (row for row in rows if policy["scope"] == "all" or oracle.owns(policy, server, row.name))
+    return sorted((row for row in mine if states[row.uuid] == "good"), key=_age, reverse=True)
 
 
 def _age(row: Row) -> tuple[datetime, str]:
