@@ -11,6 +11,7 @@ import typer
 
 from daemon import __version__
 from daemon.cli.backups.app import backups_app
+from daemon.cli.cluster.app import cluster_app, state_app
 from daemon.cli.copies.app import copies_app
 from daemon.cli.daemon_line import RUN, TO_STDOUT
 from daemon.cli.options import Json, Servers, settings
@@ -29,6 +30,8 @@ app = typer.Typer(
 config_app = typer.Typer(help="Work with the configuration file.", rich_markup_mode=None, no_args_is_help=False)
 app.add_typer(backups_app, name="backups")
 app.add_typer(copies_app, name="copies")
+app.add_typer(cluster_app, name="cluster")
+app.add_typer(state_app, name="state")
 app.add_typer(config_app, name="config")
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from daemon.state.values import Member
+
 
 class Alone:
     """No others to stand by: a daemon on a folder, or without state, acts at once and for good."""
@@ -16,6 +18,10 @@ class Alone:
 
     async def give_up(self) -> None:
         """Do nothing: nobody waits."""
+
+    async def members(self) -> list[Member]:
+        """Return nobody: this is no cluster."""
+        return []
 
     def hindrance(self, *, creates: bool) -> str:  # noqa: ARG002 — the same for all
         """Return that nothing hinders."""

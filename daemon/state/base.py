@@ -31,6 +31,7 @@ from daemon.state.values import (
     Alert,
     CopyRecord,
     Holding,
+    Member,
     ProofRecord,
     Rotation,
     Sample,
@@ -356,6 +357,10 @@ class Leadership(Protocol):
 
     async def give_up(self) -> None:
         """Let another one act at once."""
+        ...
+
+    async def members(self) -> list[Member]:
+        """Return all members of the cluster, those whose lease is over and that nobody replaced yet included."""
         ...
 
     def hindrance(self, *, creates: bool) -> str:

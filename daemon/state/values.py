@@ -91,6 +91,21 @@ class Sample:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One process of a cluster: a daemon that acts or stands by, or a command while it holds a server.
+
+    `left` is how many seconds of its lease are left, by the database's clock; it may be replaced once they are over.
+    """
+
+    name: str
+    process: int
+    epoch: int
+    role: Literal["acts", "stands by", "command"]
+    since: datetime
+    left: float
+
+
 class CopyEvent(StrEnum):
     """What became of a copy, as the journal spells it."""
 

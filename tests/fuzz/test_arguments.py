@@ -53,6 +53,8 @@ OFFLINE = {
         "--json",
     ),
     "stores": ("--json",),
+    "cluster": ("status", "--json"),
+    "state": ("copy", "--from", "--to", "cluster", "nobody", "--json"),
     "check": ("--offline", "--json"),
 }
 

@@ -11,14 +11,14 @@ from daemon.files import as_owner, make_folder, open_private, opened_folder
 FILE_NAME = "installation"
 
 
-def installation_of(state_dir: Path) -> str:
-    """Return the id, made at the first call; OSError passes."""
+def installation_of(state_dir: Path, new: str | None = None) -> str:
+    """Return the id, made at the first call, or `new` then; OSError passes."""
     make_folder(state_dir)
     with opened_folder(state_dir) as folder:
-        return _read(folder) or _made(folder)
+        return _read(folder) or _made(folder, new or str(uuid4()))
 
 
-def _made(folder: int) -> str:
+def _made(folder: int, made: str) -> str:
     """Make the id; of two processes that do so at the same moment one waits for the other, and takes its id."""
     new = f"{FILE_NAME}.new"
     with os.fdopen(open_private(folder, new), "wb") as file:
@@ -27,7 +27,6 @@ def _made(folder: int) -> str:
             with as_owner(folder), suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=folder)
             return known
-        made = str(uuid4())
         file.truncate()
         file.write(f"{made}\n".encode())
         file.flush()

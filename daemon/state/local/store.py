@@ -116,6 +116,12 @@ class Store:
         self.close()
 
     @contextmanager
+    def raw(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection itself, for what concerns all tables alike."""
+        with translated(f"{self._title} cannot be used"):
+            yield self._connection
+
+    @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._noticed(), translated(f"{self._title} cannot be read"):
             try:

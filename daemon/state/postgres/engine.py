@@ -12,6 +12,7 @@ from daemon.state.postgres.database import Database
 from daemon.state.postgres.journal import PostgresJournal
 from daemon.state.postgres.members import FLEET, Members
 from daemon.state.postgres.schema import version_of
+from daemon.state.values import Member
 
 
 class PostgresLocks:
@@ -55,8 +56,7 @@ class PostgresPresence:
             with suppress(StateError):
                 epoch = await held.enter_async_context(self._members.joined())
                 other = await self._database.run(lambda connection: _acting(connection, but=epoch))
-                mark = "UPDATE member SET daemon = TRUE WHERE epoch = $1"
-                await self._database.run(lambda connection: connection.execute(mark, epoch))
+                await self._members.be("acts")
             yield other
 
     async def daemon(self) -> int | None:
@@ -69,25 +69,38 @@ class PostgresPresence:
 class PostgresLeadership:
     """One daemon at a time acts for the fleet; another takes over when its lease is over, or it lets go."""
 
-    def __init__(self, members: Members) -> None:
+    def __init__(self, database: Database, members: Members) -> None:
+        self._database = database
         self._members = members
         self._held = AsyncExitStack()
+        self._joined = False
 
     async def take(self) -> str:
         """Try to become the one that acts; return which member does instead. Raises StateError if that is not known."""
+        if self._members.is_lost:
+            await self.give_up()
+        if not self._joined:
+            await self._held.enter_async_context(self._members.joined())
+            self._joined = True
+            await self._members.be("stands by")
         async with AsyncExitStack() as held:
             other = await held.enter_async_context(self._members.held(FLEET))
             if other is not None:
                 return other.name
-            self._held = held.pop_all()
+            self._held.push_async_exit(held.pop_all())
         return ""
+
+    async def members(self) -> list[Member]:
+        """Return all members, the oldest first."""
+        return await self._database.look(_members)
 
     async def lost(self) -> None:
         """Return when another one may act."""
         await self._members.lost()
 
     async def give_up(self) -> None:
-        """Let another one act at once."""
+        """Let another one act at once, and be no member any more."""
+        self._joined = False
         await self._held.aclose()
 
     def hindrance(self, *, creates: bool) -> str:
@@ -104,7 +117,7 @@ class PostgresEngine:
         self.locks: Locks = PostgresLocks(self._database, self._members)
         self.presence: Presence = PostgresPresence(self._database, self._members)
         self.catalogue: Catalogue = PostgresCatalogue(self._database)
-        self.leadership: Leadership = PostgresLeadership(self._members)
+        self.leadership: Leadership = PostgresLeadership(self._database, self._members)
 
     async def open(self) -> Journal:
         """Open the journal, making the tables if they are missing."""
@@ -140,8 +153,14 @@ class PostgresEngine:
 async def _acting(connection: Connection, but: int = 0) -> int | None:
     if await connection.fetchval("SELECT to_regclass('member')") is None:
         return None
-    query = (
-        "SELECT process FROM member WHERE daemon AND until > clock_timestamp() AND epoch <> $1 ORDER BY epoch LIMIT 1"
-    )
-    process = await connection.fetchval(query, but)
+    query = "SELECT process FROM member WHERE role = 'acts' AND until > clock_timestamp() AND epoch <> $1"
+    process = await connection.fetchval(f"{query} ORDER BY epoch", but)
     return None if process is None else int(process)
+
+
+async def _members(connection: Connection) -> list[Member]:
+    if await connection.fetchval("SELECT to_regclass('member')") is None:
+        return []
+    left = "extract(epoch FROM until - clock_timestamp())::float8 AS left"
+    rows = await connection.fetch(f"SELECT *, {left} FROM member ORDER BY epoch")  # noqa: S608 — constants alone
+    return [Member(row["name"], row["process"], row["epoch"], row["role"], row["since"], row["left"]) for row in rows]

@@ -100,6 +100,16 @@ class Members:
             return False
         return True
 
+    async def be(self, role: str) -> None:
+        """Let the others see what this member does."""
+        mark = "UPDATE member SET role = $2 WHERE epoch = $1"
+        await self._database.run(lambda connection: connection.execute(mark, self._epoch, role))
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another member has taken over from this one."""
+        return self._lost.is_set()
+
     def lose(self) -> None:
         """Do nothing more under this epoch: another one has taken over."""
         self._lost.set()

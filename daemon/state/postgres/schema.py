@@ -133,7 +133,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             epoch BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             name {_TEXT} NOT NULL,
             process BIGINT NOT NULL,
-            daemon BOOLEAN NOT NULL DEFAULT FALSE,
+            role {_TEXT} NOT NULL DEFAULT 'command',
             since TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
             until TIMESTAMPTZ NOT NULL
         )""",

@@ -1,0 +1,38 @@
+"""`cluster status`: the members of the cluster, and which of them acts."""
+
+import asyncio
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from daemon.cli.cluster.place import cluster_of
+from daemon.cli.context import begin
+from daemon.cli.settings import Settings
+from daemon.cli.ui.moments import to_the_minute
+from daemon.cli.ui.output import write_json
+from daemon.cli.ui.tables import cell, show, table
+from daemon.config.values import ClusterConfig
+from daemon.documents.cluster import cluster_document
+from daemon.errors import Exit
+from daemon.state import Member, engine_for
+
+COLUMNS = ("member", "process", "role", "since (UTC)", "lease")
+
+
+def show_cluster(settings: Settings, *, as_json: bool) -> int:
+    """Show who is a member."""
+    members = asyncio.run(_members(cluster_of(begin(settings, need_servers=False))))
+    if as_json:
+        write_json(cluster_document(members))
+        return Exit.DONE
+    notes = [] if any(one.role == "acts" for one in members) else [cell("no member acts", "yellow")]
+    show(table(COLUMNS, map(_row, members), right=("process",)), *notes)
+    return Exit.DONE
+
+
+async def _members(cluster: ClusterConfig) -> Sequence[Member]:
+    return await engine_for(cluster).leadership.members()
+
+
+def _row(one: Member) -> tuple[object, ...]:
+    left = f"{one.left:.0f} s left" if one.left > 0 else "over"
+    return one.name, one.process, one.role, to_the_minute(one.since, ZoneInfo("UTC")), left
