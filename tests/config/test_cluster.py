@@ -1,5 +1,6 @@
 """The cluster's database: from three places, never shown, and never half configured."""
 
+import re
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -100,3 +101,10 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("daemon.config.cluster.find_spec", lambda _: None)
     (problem,) = problems(write(tmp_path, RIGHT), FROM_ENVIRONMENT)
     assert (problem.reason, problem.suggestion) == ("asyncpg is not installed", "install ptero-backupd[postgres]")
+
+
+def test_nobody_takes_the_folder_for_where_the_state_is() -> None:
+    """A command that did so would see another journal than the daemons, and other locks."""
+    root = Path(__file__).parents[2] / "daemon"
+    opened = [re.findall(r"engine_for\([^)]*\)", file.read_text()) for file in root.rglob("*.py")]
+    assert sorted({call for calls in opened for call in calls if "state_dir" in call}) == []

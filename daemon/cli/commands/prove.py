@@ -76,7 +76,7 @@ async def _desk(settings: Settings, names: Sequence[str]) -> AsyncIterator[_Desk
     covering = await cover(config, names)
     named = servers_named(covering.config, names)
     servers = [_ruled(one) for one in named if one.policy.prove or names]
-    engine = engine_for(config.state_dir)
+    engine = engine_for(config.state)
     journal = await engine.open()
     try:
         yield _Desk(config, covering, servers, engine, journal, SystemClock())
@@ -86,7 +86,7 @@ async def _desk(settings: Settings, names: Sequence[str]) -> AsyncIterator[_Desk
 
 
 def _must_remember(config: Config) -> None:
-    if config.state_dir is None:
+    if config.state is None:
         raise UsageError(
             'state_dir is "none", so no proof can be remembered',
             hint="configure a state_dir that the daemon and this command share",
@@ -232,7 +232,7 @@ async def _accept(settings: Settings, name: str, word: str, *, as_json: bool) ->
     config = begin(settings)
     _must_remember(config)
     covering = await cover(config, [name])
-    server, engine, clock = server_named(covering.config, name), engine_for(config.state_dir), SystemClock()
+    server, engine, clock = server_named(covering.config, name), engine_for(config.state), SystemClock()
     journal = await engine.open()
     try:
         bad = _meant([one for one in await journal.proofs() if _is_of(one, server)], word, name)
