@@ -6,6 +6,7 @@ values   what is read from a journal
 engines  which engine keeps the state
 runner   where what may block is done: at once, or in a thread
 local/   the engine on one folder: SQLite, locks of the operating system
+move     the whole state, from one place to another
 memory   the engine that ends with the process
 postgres/  the engine on a database that the members of a cluster share
 """
@@ -56,4 +57,5 @@ __all__ = [
     "Worker",
     "engine_for",
     "looked_into",
+    "move",
 ]
