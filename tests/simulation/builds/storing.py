@@ -1,6 +1,5 @@
 """Careless changes to what is copied to stores, and deleted from them."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -18,9 +17,9 @@ def _not_compared() -> AbstractContextManager[Any]:
     return PATCH(daemon.copies.one_pass, "_refuse_wrong", lambda *_: None)
 
 
-@broken("a copy's data is deleted before its manifest", "15")
+@broken("a copy's data is deleted before its manifest", "15", first=18)
 def _data_first() -> AbstractContextManager[Any]:
-    async def delete(_: Any, store: Store, result: Any, loose: Sequence[str]) -> None:
+    async def delete(_: Any, store: Store, result: Any) -> None:
         for copy in result.decided.deletions if result.decided else ():
             await store.delete(copy.name.data)
             await store.delete(copy.name.manifest)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import oracle
+from tests.simulation.doubts import SLACK
 from tests.simulation.oracle import Row
 from tests.simulation.stores.rules import KEY
 from tests.simulation.stores.scenario import EVERY, HOUR
@@ -20,6 +21,8 @@ BOUND = timedelta(hours=26)
 """What was good for so long is copied: a store that was in trouble is asked again within that time."""
 PRUNED = timedelta(hours=38)
 """A store is pruned daily, at one of the looks, which are twelve hours apart."""
+HELD = timedelta(hours=60)
+"""What only changed rules let go is told when the store is pruned, held for a day, and goes when it is pruned again."""
 
 
 class StoreEnding:
@@ -58,8 +61,28 @@ class StoreEnding:
         judged = oracle.judge(copies, kept, name, now)
         # What was copied lately may have made another one superfluous.
         newest = max((bucket.objects[row.uuid].modified for row in copies), default=now)
-        over = oracle.over(judged, kept) or min(calm, simulation.clock.now() - newest) < PRUNED
+        quiet = min(calm, simulation.clock.now() - newest)
+        bound = PRUNED + HELD if self._rules_changed(store, name) else PRUNED
+        over = oracle.over(judged, kept) or quiet < bound or self._doubts_clocks()
         self._hold("16", over or not judged.deletions, f"{store} keeps {judged.deletions}", server)
+
+    def _rules_changed(self, store: str, server: str) -> bool:
+        """Whether a store was ever to keep something else of a server, so that something may be held for a day."""
+        configuration, now = self._simulation.configuration, self._simulation.clock.monotonic()
+        each = [
+            self._simulation.stores.rules.keeps(policy, table)
+            for policy in configuration.between(server, 0.0, now)
+            for table in configuration.stores_between(store, 0.0, now)
+            if policy is not None
+        ]
+        return not all(oracle.same_retention(one, each[0]) for one in each)
+
+    def _doubts_clocks(self) -> bool:
+        """Whether the daemon may doubt a clock: they differ, or were set while it ran, by more than an hour."""
+        simulation, checker = self._simulation, self._simulation.checker
+        begun = checker.begun[simulation.daemon.name] if simulation.daemon else 0.0
+        apart = abs((simulation.world.now() - simulation.host_clock.now()).total_seconds())
+        return max(apart, checker.clocks_set_by(begun)) > HOUR - SLACK
 
     def _missing(
         self, name: str, server: str, copies: Sequence[Row], table: Mapping[str, Any], policy: Mapping[str, Any]
