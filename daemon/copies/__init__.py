@@ -7,11 +7,13 @@ manifest  what stands beside a copy's data        errors    what can go wrong wi
 make      one backup copied to its stores         one_pass  one download to all of them
 branch    one store's share of that               channel   bytes from the download's thread to a store
 age       encryption and decryption               source    where a backup's file comes from
+elsewhere what other stores hold                  feed      what brings a pass its bytes
 run       what a server's stores lack, copied     fetch     a copy back out of its store
 shelf     what a store holds of a server          shelves   the shelves that are remembered
 probe     whether a store can be used             prune     a store pruned by its own rules
 clear     what is in the way, and is no copy         alone     one run at a time for a server
 verify    a copy read back                       renew     the locks of copies, made longer
+records   what the journal keeps of copies by hand
 jobs      what the daemon asks of whoever touches stores, and what comes of it
 work      those jobs done by this process         child     the daemon's own process for them
 prove     what one reading found                  pipe      messages between the two
@@ -27,6 +29,7 @@ __all__ = [
     "pipe",
     "probe",
     "prune",
+    "records",
     "run",
     "shelf",
     "shelves",

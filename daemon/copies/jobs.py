@@ -24,7 +24,7 @@ from daemon.transfer.receive import ProgressListener
 class Job:
     """One server as the panel shows it now, and the stores that are meant, by name.
 
-    `remembered` is what the catalogue holds of that server in each of them.
+    The `others` may have what these lack. `remembered` is what the catalogue holds of that server in each of them all.
     """
 
     config: ServerConfig
@@ -34,11 +34,14 @@ class Job:
     stores: Mapping[str, StoreConfig]
     remembered: tuple[ShelfRecord, ...]
     installation: str
+    others: Mapping[str, StoreConfig] = field(default_factory=dict)
 
     def without_key(self) -> "Job":
         """Return the job as it is sent to another process, which has no business with the panel."""
         panel = replace(self.config.panel, api_key=SecretStr(""))
-        return replace(self, config=replace(self.config, panel=panel), stores=dict(self.stores))
+        return replace(
+            self, config=replace(self.config, panel=panel), stores=dict(self.stores), others=dict(self.others)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class WantedCopy:
-    """One backup, by uuid, and the stores that want it."""
+    """One backup, by uuid, with its name and its size in bytes, and the stores that want it."""
 
     backup: str
+    name: str
+    bytes: int
     stores: tuple[str, ...]
 
 
@@ -78,19 +83,24 @@ class LookResult:
 
 @dataclass(frozen=True, slots=True)
 class CopyDone:
-    """What came of one backup in one store: how many bytes lie there now, or why there is no copy."""
+    """What came of one backup in one store: how many bytes lie there now, or why there is no copy.
+
+    It came from the store `source`; None for the node.
+    """
 
     store: str
     bytes: int | None
     failure: Failure | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What came of one backup. `troubles` and `remembered` as in LookResult."""
+    """What came of one backup. The rest is as in LookResult."""
 
     copies: tuple[CopyDone, ...] = ()
     troubles: Mapping[str, Failure] = field(default_factory=dict)
+    problems: tuple[tuple[str, Failure], ...] = ()
     remembered: tuple[ShelfRecord, ...] = ()
 
 
@@ -190,6 +200,11 @@ class NoLink:
     retry_after: float | None
 
 
+def came_from(source: str | None) -> str:
+    """Return in words what a record says of a copy that was made; nothing for one that came from the node."""
+    return "" if source is None else f"from {source}"
+
+
 GiveLink = Callable[[], Awaitable[SecretStr]]
 """Ask the panel for a new link to the file that is being copied; raises PanelError."""
 
@@ -205,7 +220,7 @@ class CopyWorker(Protocol):
         ...
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: ProgressListener) -> CopyResult:
-        """Copy one backup of the job's listing, by its uuid, to the job's stores."""
+        """Copy one backup, by its uuid, to the job's stores."""
         ...
 
     async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:

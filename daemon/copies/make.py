@@ -5,13 +5,14 @@ it. Where it cannot be written the data is taken away again if that can be done,
 and would stand in the way of the next try; so the data is not locked from its first moment.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon import __version__
 from daemon.clock import Clock
 from daemon.copies.branch import Branch, Target
+from daemon.copies.feed import Feed
 from daemon.copies.manifest import (
     BackupPart,
     ContentsPart,
@@ -30,7 +31,6 @@ from daemon.core.model import Backup
 from daemon.errors import BackupdError
 from daemon.stores.errors import ObjectExistsError, StoreError
 from daemon.transfer.expected import Expected
-from daemon.transfer.receive import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +52,57 @@ class Made:
     errors: Mapping[str, BackupdError]
 
 
-async def copy_backup(source: Source, backup: Backup, origin: Origin, targets: Sequence[Target], clock: Clock) -> Made:
+async def copy_backup(feed: Feed, backup: Backup, origin: Origin, targets: Sequence[Target], clock: Clock) -> Made:
     """Copy a backup to each target; a store in trouble is told in `errors`, and holds up no other.
 
-    Raises HostError, PanelError or TransferError where the backup itself cannot be had, or is not what the panel says.
+    Raises what the feed does where the backup itself cannot be had, or is not what the panel says.
     """
     expected = Expected.of(backup)
     names = {
         one.name: CopyName.of(origin.panel, origin.server_uuid, backup, encrypted=bool(one.recipients))
         for one in targets
     }
-    passed = await pass_to_all(source, expected, names, targets)
+
+    async def finish(branch: Branch, passed: Passed) -> Manifest:
+        manifest = _manifest(branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock)
+        return await _finish(branch, manifest, clock)
+
+    return await _passed_on(feed, expected, names, targets, finish)
+
+
+async def carry_copy(feed: Feed, copy: Manifest, installation: str, targets: Sequence[Target], clock: Clock) -> Made:
+    """Copy to each target what lies in another store, as it lies there: encrypted, for the targets' own recipients.
+
+    What the archive holds is told as it was when that copy was made, since these are its very bytes. Raises as above.
+    """
+    expected = Expected(copy.stored.bytes, f"sha256:{copy.stored.sha256}")
+    names = {one.name: copy.name for one in targets}
+    as_it_is = [replace(one, recipients=()) for one in targets]
+
+    async def finish(branch: Branch, _passed: Passed) -> Manifest:
+        told = {"program": PROGRAM, "installation": installation, "written_at": clock.now()}
+        return await _finish(branch, copy.model_copy(update=told), clock)
+
+    return await _passed_on(feed, expected, names, as_it_is, finish)
+
+
+PROGRAM = f"ptero-backupd {__version__}"
+
+
+async def _passed_on(
+    feed: Feed,
+    expected: Expected,
+    names: Mapping[str, CopyName],
+    targets: Sequence[Target],
+    finish: Callable[[Branch, Passed], Awaitable[Manifest]],
+) -> Made:
+    """Bring the data to each target, and then its manifest."""
+    passed = await pass_to_all(feed, expected, names, targets)
     manifests: dict[str, Manifest] = {}
     errors = dict(passed.errors)
     for branch in passed.stored:
         try:
-            manifests[branch.target.name] = await _finish(
-                branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock
-            )
+            manifests[branch.target.name] = await finish(branch, passed)
         except ObjectExistsError as error:  # another has finished the same copy: the data is no longer ours alone
             errors[branch.target.name] = error
         except BackupdError as error:
@@ -79,15 +112,12 @@ async def copy_backup(source: Source, backup: Backup, origin: Origin, targets: S
     return Made(manifests, errors)
 
 
-async def _finish(
-    branch: Branch, *, backup: Backup, expected: Expected, origin: Origin, passed: Passed, clock: Clock
-) -> Manifest:
+async def _finish(branch: Branch, manifest: Manifest, clock: Clock) -> Manifest:
     """Lock data that stands, and write its manifest."""
-    target, now = branch.target, clock.now()
+    target = branch.target
     until = None
     if target.object_lock is not None and not jumped(clock.was_set_by()):  # it may have been set during the download
-        until = lock_until(target.object_lock, now)
-    manifest = _manifest(branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock)
+        until = lock_until(target.object_lock, manifest.written_at)
     text = write_manifest(manifest)
     if until is not None:
         await target.store.lock(branch.name.data, until)
@@ -102,7 +132,7 @@ def _manifest(
     assert finding is not None  # noqa: S101 — what is stored was read to its end
     contents, recipients = finding.contents, branch.target.recipients
     return Manifest(
-        program=f"ptero-backupd {__version__}",
+        program=PROGRAM,
         installation=origin.installation,
         written_at=now,
         server=ServerPart(panel=name.panel, uuid=name.server, name=origin.server, title=origin.title[:500]),

@@ -1,4 +1,4 @@
-"""One download to all: a backup is fetched once, looked at on the way, and goes to each store as it comes.
+"""One pass to all: a backup is fetched once, looked at on the way, and goes to each store as it comes.
 
 A node's link can be read once, and always from the beginning. Where the stream breaks, the beginning that comes again
 is compared with what the stores have already, and passed over: no upload is begun anew. What must hold (invariant 13):
@@ -9,15 +9,16 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from daemon.copies.branch import Branch, Target
 from daemon.copies.errors import CopyError
+from daemon.copies.feed import Feed
 from daemon.core.copies_layout import CopyName
 from daemon.errors import BackupdError
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected, Tally
-from daemon.transfer.receive import Source, Transfer
 from daemon.transfer.threads import in_thread
 from daemon.transfer.verify import ArchiveReader, VerifyResult
 
@@ -91,19 +92,19 @@ class Passed:
 
 
 async def pass_to_all(
-    source: Source, expected: Expected, names: Mapping[str, CopyName], targets: Sequence[Target]
+    feed: Feed, expected: Expected, names: Mapping[str, CopyName], targets: Sequence[Target]
 ) -> Passed:
     """Fetch a backup once, and store its data in each target under the name that it has there, without a manifest.
 
-    Raises HostError, PanelError or TransferError where the backup itself cannot be had, or is not what the panel says;
-    then nothing is stored anywhere. The same holds if it is cancelled, but for a store that was just giving the data
-    its name, or is in trouble: what is left there has no manifest, so it is no copy, and is cleared away later.
+    Raises what the feed does where the backup itself cannot be had, or is not what it should be; then nothing is stored
+    anywhere. The same holds if it is cancelled, but for a store that was just giving the data its name, or is in
+    trouble: what is left there has no manifest, so it is no copy, and is cleared away later.
     """
     branches: list[Branch] = []
     fan = FanOut(branches, expected.algorithm)
     try:
         branches.extend(Branch(target, names[target.name], expected.size) for target in targets)  # one by one
-        difference = await in_thread(Transfer(source, fan, expected).run)
+        difference = await in_thread(partial(feed, fan, expected))
         finding = await asyncio.to_thread(fan.reader.finding, expected, difference)
         _refuse_wrong(finding, expected, difference)
         await asyncio.gather(*(branch.finish() for branch in branches))

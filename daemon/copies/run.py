@@ -3,7 +3,7 @@
 A store that fails is left out for the rest of the run; the others go on (invariant 16).
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -12,8 +12,10 @@ from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.branch import Target
 from daemon.copies.clear import clear_leftovers, clear_lonely, look_for_begun
+from daemon.copies.elsewhere import Elsewhere, InStore, recipients_of
 from daemon.copies.errors import CopyError
-from daemon.copies.make import Made, Origin, copy_backup
+from daemon.copies.feed import node_feed, store_feed
+from daemon.copies.make import Made, Origin, carry_copy, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
@@ -21,13 +23,15 @@ from daemon.copies.source import Links, node_source
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_wanted import Choice, Taken, Wanted, choices, wanted
+from daemon.core.copies_ways import ways
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.errors import BackupdError, StateError
 from daemon.state import Locks
 from daemon.stores.base import Store
-from daemon.stores.errors import ObjectExistsError, StoreError
+from daemon.stores.errors import ObjectExistsError, ObjectMissingError, StoreError
 from daemon.stores.open import open_store
 from daemon.stores.values import StoreSettings
+from daemon.transfer.errors import WrongFileError
 from daemon.transfer.receive import ProgressListener
 
 Watch = Callable[[str, int], AbstractContextManager[ProgressListener]]
@@ -39,25 +43,31 @@ OpenStore = Callable[[StoreSettings], AbstractAsyncContextManager[Store]]
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What came of one copy: the manifest that stands now, or why there is none."""
+    """What came of one copy: the manifest that stands now, or why there is none.
+
+    It came from the store `source`; None for the node.
+    """
 
     store: str
     backup: Backup
     manifest: Manifest | None
     error: BackupdError | None
+    source: str | None = None
 
 
 @dataclass(slots=True)
 class ServerResult:
     """What came of one server: its copies, the newest backup first, and the stores that could not be used at all.
 
-    `problems` are, by store, what holds up none of the copies that it still wants.
+    `problems` are, by store, what holds up none of the copies that it still wants. The stores `unread` could not be
+    read from.
     """
 
     config: ServerConfig
     copies: list[CopyResult] = field(default_factory=list)
     troubles: dict[str, BackupdError] = field(default_factory=dict)
     problems: list[tuple[str, BackupdError]] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
     error: BackupdError | None = None
 
     @property
@@ -86,7 +96,10 @@ class Looked:
 
 
 class Copier:
-    """Copies servers' backups, one after the other. `opens` opens a store."""
+    """Copies servers' backups, one after the other. `opens` opens a store.
+
+    `stores` are those that are copied to, and others that may have what they lack.
+    """
 
     def __init__(
         self,
@@ -103,6 +116,7 @@ class Copier:
         self._locks = locks
         self._shelves = shelves
         self._installation = installation
+        self._elsewhere = Elsewhere(shelves, stores, installation)
         self._clock = clock
         self._watch = watch
         self._opens = opens
@@ -114,7 +128,7 @@ class Copier:
             async with alone(self._locks, seen.server.uuid), AsyncExitStack() as held:
                 opened = await self._open(held, seen.config.policy.copies, result)
                 for one in await self._wanted(seen, opened, result):
-                    await self._copy_one(seen, one, opened, links, result)
+                    await self._copy_one(one, _At(seen, opened, links, result))
         except BackupdError as error:
             result.error = error
         return result
@@ -130,7 +144,7 @@ class Copier:
     async def copy_one(self, seen: Looked, one: Wanted, links: Links, result: ServerResult) -> None:
         """Copy one backup to the stores that want it; what came of it is told in the result. Lock as above."""
         async with AsyncExitStack() as held:
-            await self._copy_one(seen, one, await self._open(held, one.stores, result), links, result)
+            await self._copy_one(one, _At(seen, await self._open(held, one.stores, result), links, result))
 
     async def _open(self, held: AsyncExitStack, stores: Collection[str], result: ServerResult) -> dict[str, Store]:
         """Open these stores until `held` ends."""
@@ -163,7 +177,9 @@ class Copier:
             await clear_leftovers(store, shelf, self._clock.now())
         # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
         policy, now = seen.config.policy.retention, max(seen.listing.taken_at, self._clock.now())
-        chosen = choices(seen.verdicts, backups_on(shelf), self._stores[name].rules, policy, now=now)
+        there = await self._elsewhere.backups_for(name, panel, server)
+        rules = self._stores[name].rules
+        chosen = choices(seen.verdicts, backups_on(shelf), rules, policy, now=now, elsewhere=there)
         keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
         cleared: frozenset[str] = frozenset()
         if not doubt:
@@ -179,21 +195,35 @@ class Copier:
         encrypted = bool(self._stores[store].recipients)
         return CopyName.of(seen.config.panel.name, seen.server.uuid, backup, encrypted=encrypted).data
 
-    async def _copy_one(
-        self, seen: Looked, one: Wanted, opened: Mapping[str, Store], links: Links, result: ServerResult
+    async def _copy_one(self, one: Wanted, at: "_At") -> None:
+        """Copy one backup to the stores that are not in trouble, by one way after the other; note what came of it."""
+        seen, result = at.seen, at.result
+        left = [name for name in one.stores if name in at.opened and name not in result.troubles]
+        copies = await self._elsewhere.copies_of(one.backup, seen.config.panel.name, seen.server.uuid)
+        wants = {name: recipients_of(self._stores[name]) for name in left}
+        on_panel = any(verdict.backup.uuid == one.backup.uuid for verdict in seen.verdicts)
+        failure: BackupdError = CopyError("no store that can be read has it")
+        for way in ways([held for held, _ in copies.values()], wants, on_panel=on_panel):
+            stores = [name for name in way.stores if name in left]
+            if not stores or way.source in result.troubles or way.source in result.unread:
+                continue
+            targets = [self._target(name, at.opened[name], doubt=self._doubt(seen)) for name in stores]
+            try:
+                made = await self._made(one.backup, copies.get(way.source or ""), targets, at)
+            except BackupdError as error:
+                failure = _not_had(way.source, error, result)
+            else:
+                await self._note(made, one.backup, way.source, stores, result)
+                left = [name for name in left if name not in stores]
+        await self._note(Made({}, dict.fromkeys(left, failure)), one.backup, None, left, result)
+
+    async def _note(
+        self, made: Made, backup: Backup, source: str | None, stores: Iterable[str], result: ServerResult
     ) -> None:
-        """Copy one backup to the stores that are not in trouble; note what came of it."""
-        stores = [name for name in one.stores if name in opened and name not in result.troubles]
-        if not stores:
-            return
-        targets = [self._target(name, opened[name], doubt=self._doubt(seen)) for name in stores]
-        try:
-            made = await self._made(seen, one.backup, targets, links)
-        except BackupdError as error:
-            made = Made({}, dict.fromkeys(stores, error))
+        """Note what came of a backup in these stores."""
         for name in stores:
             manifest, failure = made.manifests.get(name), made.errors.get(name)
-            result.copies.append(CopyResult(name, one.backup, manifest, failure))
+            result.copies.append(CopyResult(name, backup, manifest, failure, source))
             if isinstance(failure, StoreError) and not isinstance(failure, ObjectExistsError):
                 result.troubles[name] = failure
             if manifest is not None:
@@ -211,14 +241,45 @@ class Copier:
         """Why our clock is not to be trusted, as it was when the panel was looked at, or was set since; else empty."""
         return seen.listing.doubt or jumped(self._clock.was_set_by())
 
-    async def _made(self, seen: Looked, backup: Backup, targets: Sequence[Target], links: Links) -> Made:
+    async def _made(self, backup: Backup, copy: InStore | None, targets: Sequence[Target], at: "_At") -> Made:
+        """Copy a backup from its node, or from the copy of it that a store holds."""
+        seen, clock = at.seen, self._clock
         config = seen.config
         origin = Origin(self._installation, config.panel.name, seen.server.uuid, config.name, seen.server.name)
         with self._watch(f"{config.name}: {backup.name}", backup.bytes) as listener:
-            source = node_source(
-                links, config.id, backup, clock=self._clock, listener=listener, clear=config.panel.clear_links
-            )
-            return await copy_backup(source, backup, origin, targets, self._clock)
+            if copy is None:
+                clear = config.panel.clear_links
+                source = node_source(at.links, config.id, backup, clock=clock, listener=listener, clear=clear)
+                return await copy_backup(node_feed(source), backup, origin, targets, clock)
+            held, manifest = copy
+            listener.said(f"from {held.store}")
+            async with self._opens(self._stores[held.store].settings) as store:
+                feed = store_feed(store, manifest, clock, listener)
+                if manifest.encryption is not None:
+                    return await carry_copy(feed, manifest, self._installation, targets, clock)
+                return await copy_backup(feed, backup, origin, targets, clock)
+
+
+@dataclass(frozen=True)
+class _At:
+    """What a server's copies are made with: its open stores, who gives links, and where it is told what came of it."""
+
+    seen: Looked
+    opened: Mapping[str, Store]
+    links: Links
+    result: ServerResult
+
+
+def _not_had(source: str | None, error: BackupdError, result: ServerResult) -> BackupdError:
+    """Note that a backup was not to be had from a store, None for the node; return why."""
+    if source is None:
+        return error
+    failure = CopyError(f"it cannot be had from {source}: {error.text}", hint=error.hint)
+    if isinstance(error, WrongFileError):
+        result.problems.append((source, failure))
+    elif isinstance(error, StoreError) and not isinstance(error, ObjectMissingError):
+        result.unread.add(source)
+    return failure
 
 
 def _damaged(shelf: Shelf, keys: Collection[str]) -> CopyError:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pydantic import SecretStr
 
 from daemon.clock import Clock
+from daemon.copies.errors import CopyError
 from daemon.copies.jobs import (
     CopyDone,
     CopyResult,
@@ -29,6 +30,7 @@ from daemon.copies.run import Copier, Looked, OpenStore, ServerResult
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
 from daemon.core.copies_wanted import Wanted
+from daemon.core.model import Backup
 from daemon.core.proof import PANEL
 from daemon.errors import BackupdError
 from daemon.state import MemoryEngine, MemoryLocks, ShelfRecord
@@ -60,9 +62,9 @@ class OwnProcess:
         result = ServerResult(job.config)
         wanted = await desk.copier(_Unseen()).wanted(desk.seen, tuple(job.stores), result)
         return LookResult(
-            tuple(WantedCopy(one.backup.uuid, one.stores) for one in wanted),
+            tuple(WantedCopy(one.backup.uuid, one.backup.name, one.backup.bytes, one.stores) for one in wanted),
             _failures(result.troubles),
-            tuple((store, Failure.of(error)) for store, error in result.problems),
+            _problems(result),
             await desk.remembered(),
         )
 
@@ -70,7 +72,7 @@ class OwnProcess:
         """Copy one backup to the job's stores."""
         desk = await _Desk.of(job, self._clock, self._opens)
         result = ServerResult(job.config)
-        found = next(one for one in job.listing.backups if one.uuid == backup)
+        found = await desk.backup(backup)
         copier = desk.copier(listener)
         await copier.copy_one(desk.seen, Wanted(found, tuple(job.stores)), _Links(link), result)
         return CopyResult(
@@ -79,10 +81,12 @@ class OwnProcess:
                     one.store,
                     one.manifest.stored.bytes if one.manifest else None,
                     Failure.of(one.error) if one.error else None,
+                    one.source,
                 )
                 for one in result.copies
             ),
             _failures(result.troubles),
+            _problems(result),
             await desk.remembered(),
         )
 
@@ -167,9 +171,22 @@ class _Desk:
             return nullcontext(listener)
 
         job = self._job
+        stores = {**job.others, **job.stores}
         return Copier(
-            job.stores, self.shelves, job.installation, self._clock, watch, locks=MemoryLocks(), opens=self._opens
+            stores, self.shelves, job.installation, self._clock, watch, locks=MemoryLocks(), opens=self._opens
         )
+
+    async def backup(self, uuid: str) -> Backup:
+        """Return a backup that the panel lists, or that a store has a copy of; raises CopyError."""
+        for listed in self._job.listing.backups:
+            if listed.uuid == uuid:
+                return listed
+        stores = (*self._job.stores, *self._job.others)
+        for _, shelf in await self.shelves.known(stores, self._job.config.panel.name, self._job.server.uuid):
+            for copy in shelf.copies():
+                if copy.backup.uuid == uuid:
+                    return copy.backup
+        raise CopyError("neither the panel nor a store has it any more")
 
     async def remembered(self) -> tuple[ShelfRecord, ...]:
         """Return what was seen since."""
@@ -186,6 +203,10 @@ class _Links:
     async def download_link(self, _server_id: str, _uuid: str, /) -> SecretStr:
         """Return a new link to the one file that is being copied."""
         return await self._give()
+
+
+def _problems(result: ServerResult) -> tuple[tuple[str, Failure], ...]:
+    return tuple((store, Failure.of(error)) for store, error in result.problems)
 
 
 def _failures(troubles: Mapping[str, BackupdError]) -> dict[str, Failure]:

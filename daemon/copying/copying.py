@@ -180,10 +180,16 @@ class Copying:
             self._queue = self._queue.done(visit.server, visit.stores)
             return
         stores = {name: config.stores[name] for name in visit.stores}
+        others = {
+            name: store
+            for name, store in config.stores.items()
+            if name not in stores and name not in self._queue.troubles
+        }
         client = self._clients.lend(server.panel)
         self._again.discard(server.name)
         try:
-            ended = await self._visits.visit(server, stores, client, patient=not self._is_overdue(visit))
+            patient = not self._is_overdue(visit)
+            ended = await self._visits.visit(server, stores, client, others=others, patient=patient)
         except BackupdError as error:
             log.warning("copying_failed", server=server.name, code=error.code, text=error.text, hint=error.hint)
             ended = Ended(failed=dict.fromkeys(stores, error.text))

@@ -7,17 +7,19 @@ What must hold: the server's lock of copies is held throughout; a store in troub
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pydantic import SecretStr
+
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, PruneInputs, WantedCopy
+from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, PruneInputs, WantedCopy, came_from
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.clocks import jumped
-from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
+from daemon.panel.errors import NotFoundError
 from daemon.rotation.preview import preview
 from daemon.rotation.run import RotationContext
 from daemon.state import CopyEvent, CopyRecord, ShelfRecord
@@ -60,9 +62,18 @@ class Visits:
         self._refused: dict[tuple[str, str], str] = {}
 
     async def visit(
-        self, config: ServerConfig, stores: Mapping[str, StoreConfig], client: PanelClient, *, patient: bool
+        self,
+        config: ServerConfig,
+        stores: Mapping[str, StoreConfig],
+        client: PanelClient,
+        *,
+        others: Mapping[str, StoreConfig],
+        patient: bool,
     ) -> Ended:
-        """Fill and prune these stores; raises PanelError, StateError and CopyError where nothing could be done."""
+        """Fill these stores, from the node or from the `others`, and prune them.
+
+        Raises PanelError, StateError and CopyError where nothing could be done.
+        """
         known = self._nodes.get(config.name)
         if patient and known is not None and self._busy(config, known):
             return Ended(busy=True)
@@ -75,10 +86,19 @@ class Visits:
             records = [
                 one
                 for one in await self._remembered(config.panel.name, seen.server.uuid)
-                if one.holding.store in stores
+                if one.holding.store in stores or one.holding.store in others
             ]
             installation = await context.engine.catalogue.installation()
-            job = Job(config, seen.server, seen.listing, seen.plan.verdicts, dict(stores), tuple(records), installation)
+            job = Job(
+                config,
+                seen.server,
+                seen.listing,
+                seen.plan.verdicts,
+                dict(stores),
+                tuple(records),
+                installation,
+                dict(others),
+            )
             turn = _Turn(self, job, client, Ended(), context.clock.monotonic() + SEEN_SECONDS)
             await turn.take(seen.accepted, patient=patient)
         return turn.ended
@@ -123,8 +143,7 @@ class _Turn:
         looked = await self.visits.worker.look(self.job)
         await self._remember(looked.remembered)
         self._drop(looked.troubles)
-        for store, failure in looked.problems:
-            log.warning("copies_problem", server=self._server, store=store, text=failure.text, hint=failure.hint)
+        self._warn(looked.problems)
         copied = await self._copy_all(looked.wanted, patient=patient)
         for store in self.job.stores:
             if store not in self.ended.troubles and (store in copied or not self.visits.is_pruned(self._server, store)):
@@ -138,7 +157,7 @@ class _Turn:
             if number and self._is_over(patient=patient):
                 self.ended.left.update(stores)
             elif stores:
-                copied.update(await self._copy(one.backup, stores))
+                copied.update(await self._copy(one, stores))
         return copied
 
     def _is_over(self, *, patient: bool) -> bool:
@@ -147,24 +166,23 @@ class _Turn:
         busy = patient and context.slots.busy(server.panel.name, self.job.server.node)
         return busy or self.visits.yields() or context.clock.monotonic() >= self.until
 
-    async def _copy(self, uuid: str, stores: Collection[str]) -> set[str]:
+    async def _copy(self, backup: WantedCopy, stores: Collection[str]) -> set[str]:
         """Copy one backup; return the stores that have it now."""
         context = self.visits.context
-        backup = next(one for one in self.job.listing.backups if one.uuid == uuid)
         listing = replace(self.job.listing, doubt=self._doubt())
         job = replace(self.job, listing=listing, stores={store: self.job.stores[store] for store in stores})
         began = context.clock.monotonic()
         log.info("copy_begun", server=self._server, backup=backup.name, stores=list(stores), bytes=backup.bytes)
         try:
+            told = _Told(self._server, backup.name)
             async with context.downloads:
-                result = await self.visits.worker.copy(
-                    job, uuid, lambda: self.client.download_link(job.config.id, uuid), _Told(self._server, backup)
-                )
+                result = await self.visits.worker.copy(job, backup.backup, lambda: self._link(backup.backup), told)
         except WorkerError as error:
             failure = Failure.of(error)
             await self._tell(backup, [CopyDone(store, None, failure) for store in stores], 0.0)
             raise
         await self._remember(result.remembered)
+        self._warn(result.problems)
         await self._tell(backup, result.copies, context.clock.monotonic() - began)
         self._drop(result.troubles)
         for one in result.copies:
@@ -172,18 +190,29 @@ class _Turn:
                 self.ended.failed[one.store] = one.failure.text
         return {one.store for one in result.copies if one.failure is None}
 
-    async def _tell(self, backup: Backup, copies: Iterable[CopyDone], seconds: float) -> None:
+    async def _link(self, uuid: str) -> SecretStr:
+        """Ask the panel for a link to a backup that it lists; raises PanelError."""
+        if all(one.uuid != uuid for one in self.job.listing.backups):
+            raise NotFoundError("the panel does not have this backup any more")
+        return await self.client.download_link(self.job.config.id, uuid)
+
+    def _warn(self, problems: Iterable[tuple[str, Failure]]) -> None:
+        for store, failure in problems:
+            log.warning("copies_problem", server=self._server, store=store, text=failure.text, hint=failure.hint)
+
+    async def _tell(self, backup: WantedCopy, copies: Iterable[CopyDone], seconds: float) -> None:
         """Say in the log and the journal what came of a backup's copies."""
         records = []
         for one in copies:
             about = {"server": self._server, "store": one.store, "backup": backup.name}
             if (failure := one.failure) is None:
-                log.info("copy_made", **about, bytes=one.bytes, seconds=round(seconds, 3))
-                record = self._record(CopyEvent.MADE, one.store)
+                source = {} if one.source is None else {"source": one.source}
+                log.info("copy_made", **about, **source, bytes=one.bytes, seconds=round(seconds, 3))
+                record = self._record(CopyEvent.MADE, one.store, came_from(one.source))
             else:
                 log.warning("copy_failed", **about, code=failure.code, text=failure.text, hint=failure.hint)
                 record = self._record(CopyEvent.FAILED, one.store, failure.text)
-            records.append(replace(record, backup_uuid=backup.uuid, backup=backup.name, bytes=one.bytes))
+            records.append(replace(record, backup_uuid=backup.backup, backup=backup.name, bytes=one.bytes))
         await self._journal(records, seconds)
 
     async def _prune(self, store: str, accepted: frozenset[str]) -> None:
@@ -264,13 +293,13 @@ class _Turn:
 class _Told:
     """A transfer's progress, for the log."""
 
-    def __init__(self, server: str, backup: Backup) -> None:
+    def __init__(self, server: str, backup: str) -> None:
         self._server, self._backup = server, backup
 
     def moved(self, size: int) -> None:
         """Say how far it is."""
-        log.debug("copy_moved", server=self._server, backup=self._backup.name, moved=format_size(size))
+        log.debug("copy_moved", server=self._server, backup=self._backup, moved=format_size(size))
 
     def said(self, text: str) -> None:
         """Say what happened."""
-        log.info("copy_transfer", server=self._server, backup=self._backup.name, text=text)
+        log.info("copy_transfer", server=self._server, backup=self._backup, text=text)

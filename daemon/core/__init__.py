@@ -13,9 +13,9 @@ again; `addresses` tells which addresses are unencrypted.
 not deleted because of it.
 
 Of copies, `copy` says what one is, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `store_rules`
-holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_queue` which server comes next,
-`copies_state` whether one is missing, and `copies_prune` what a store lets go; `copied` keeps a backup on the panel
-until the stores have it, and `backlog` says how long there is room for those.
+holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_ways` from where, `copies_queue` which
+server comes next, `copies_state` whether one is missing, and `copies_prune` what a store lets go; `copied` keeps a
+backup on the panel until the stores have it, and `backlog` says how long there is room for those.
 """
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "copies_queue",
     "copies_state",
     "copies_wanted",
+    "copies_ways",
     "copy",
     "cron_words",
     "discover",

@@ -43,15 +43,26 @@ _HELD = (Reason("copied", None, "copied"),)
 
 
 def choices(
-    verdicts: Iterable[Verdict], copies: Collection[Backup], rules: StoreRules, policy: Retention, *, now: datetime
+    verdicts: Sequence[Verdict],
+    copies: Collection[Backup],
+    rules: StoreRules,
+    policy: Retention,
+    *,
+    now: datetime,
+    elsewhere: Iterable[Backup] = (),
 ) -> tuple[Choice, ...]:
     """Given the verdicts on a panel's listing and the whole copies in a store, return what the store has, wants and
     refuses of the good backups in scope, newest first.
 
-    `now` is the panel's clock. The verdicts have sorted out suspicious backups already; sizes are not judged again.
+    `elsewhere` are backups that other stores have whole copies of, from which this one can be filled. Those that the
+    panel lists are judged by its verdicts alone. `now` is the panel's clock. The verdicts have sorted out suspicious
+    backups already; sizes are not judged again.
     """
     everyone = policy.scope is Scope.ALL
-    good = [one.backup for one in verdicts if one.whole and (one.own or everyone)]
+    listed = {one.backup.uuid for one in verdicts}
+    gone = {backup.uuid: backup for backup in elsewhere if backup.uuid not in listed}
+    still = (one.backup for one in verdicts if one.whole and (one.own or everyone))
+    good = sorted((*still, *gone.values()), key=age, reverse=True)
     have = {copy.uuid for copy in copies}
     refused = _out_of_turn(good, copies, rules)
     candidates = [backup for backup in good if backup.uuid not in have and backup.uuid not in refused]
@@ -129,7 +140,7 @@ def copied_of(
     rules: StoreRules,
     seen_at: datetime | None,
     copies: Collection[Copy],
-    verdicts: Iterable[Verdict],
+    verdicts: Sequence[Verdict],
     policy: Retention,
     *,
     now: datetime,

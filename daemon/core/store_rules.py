@@ -14,7 +14,7 @@ class StoreRules:
 
     It takes at most one backup of a server in each period of `every`. Periods are counted from 1970 UTC, so a backup
     that is a few seconds early is still taken. `backfill` bounds how many backups from before the store's first copy
-    are taken: so many of the panel's newest, None for all of them, 0 for the newest alone.
+    are taken: so many of the newest, None for all of them, 0 for the newest alone.
     """
 
     name: str

@@ -166,6 +166,7 @@ def _one(copy: "CopyResult") -> Document:
         "uuid": copy.backup.uuid,
         "name": copy.backup.name,
         "result": "failed" if copy.manifest is None else "done",
+        "source": copy.source,
         "key": None if copy.manifest is None else copy.manifest.stored.key,
         "stored_bytes": None if copy.manifest is None else copy.manifest.stored.bytes,
         "error": _error(copy.error),

@@ -122,7 +122,8 @@ class CopyRecord:
 
     `server` is the configured name, `backup` the backup's name. A failure may concern the whole store, or the whole
     server: then `backup_uuid` is None, and `backup` empty. `bytes` is what lies in the store, or lay there; None for a
-    failure. `text` says why it failed, why it was pruned, or why not; it is empty for one that was made.
+    failure. `text` says why it failed, why it was pruned, why not, or from which store it came; it is empty for one
+    that came from the node.
     """
 
     event: CopyEvent

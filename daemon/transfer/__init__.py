@@ -12,4 +12,4 @@ download  one backup into a file or to stdout     verify   one backup read to it
 threads   a transfer beside an event loop         split    a large archive as several small ones
 """
 
-__all__ = ["download", "errors", "expected", "files", "names", "receive", "split", "tar", "threads", "verify"]
+__all__ = ["download", "errors", "expected", "files", "names", "receive", "sinks", "split", "tar", "threads", "verify"]

@@ -65,7 +65,7 @@ def test_copies_list(tmp_path: Path) -> None:
 def test_copies_run(tmp_path: Path) -> None:
     """One that was copied, one that was not, and the store that is to blame."""
     server, backup = loaded(tmp_path).servers["survival"], Told().manifest().as_copy().backup
-    result = ServerResult(server, [CopyResult("nas", backup, Told().manifest(), None)], {"usb": FULL})
+    result = ServerResult(server, [CopyResult("nas", backup, Told().manifest(), None, "usb")], {"usb": FULL})
     result.copies.append(CopyResult("usb", backup, None, FULL))
     one = {"uuid": BACKUP, "name": backup.name}
     assert copied([result]) == {
@@ -73,8 +73,24 @@ def test_copies_run(tmp_path: Path) -> None:
             {
                 **ABOUT,
                 "copies": [
-                    {"store": "nas", **one, "result": "done", "key": KEY, "stored_bytes": 1000, "error": None},
-                    {"store": "usb", **one, "result": "failed", "key": None, "stored_bytes": None, "error": TOLD},
+                    {
+                        "store": "nas",
+                        **one,
+                        "result": "done",
+                        "source": "usb",
+                        "key": KEY,
+                        "stored_bytes": 1000,
+                        "error": None,
+                    },
+                    {
+                        "store": "usb",
+                        **one,
+                        "result": "failed",
+                        "source": None,
+                        "key": None,
+                        "stored_bytes": None,
+                        "error": TOLD,
+                    },
                 ],
                 "stores": [{"store": "usb", "error": TOLD}],
                 "error": None,

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.copies.branch import Target
+from daemon.copies.feed import node_feed
 from daemon.copies.make import Made, Origin, copy_backup
 from daemon.copies.source import node_source
 from daemon.core.model import Backup
@@ -75,7 +76,7 @@ class Rig:
     async def copy(self, *targets: Target) -> Made:
         """Copy the backup to these."""
         backup = await self.backup()
-        return await copy_backup(self.source(backup), backup, self.origin, targets, self.clock)
+        return await copy_backup(node_feed(self.source(backup)), backup, self.origin, targets, self.clock)
 
     def order(self, fault: Fault, **how: Any) -> None:
         """Let that happen to the next download."""

@@ -11,6 +11,7 @@ import pytest
 
 from daemon.config.values import StoreConfig
 from daemon.copies.branch import Target
+from daemon.copies.feed import node_feed
 from daemon.copies.jobs import PruneInputs
 from daemon.copies.make import Made, copy_backup
 from daemon.copies.manifest import Manifest
@@ -167,7 +168,7 @@ async def another(rig: Rig, store: Store) -> Manifest:
     assert backup.created_at is not None
     older = replace(backup, uuid=str(uuid4()), created_at=backup.created_at - DAY)
     target = Target("vault", store, object_lock=MONTH)
-    return (await copy_backup(rig.source(backup), older, rig.origin, [target], rig.clock)).manifests["vault"]
+    return (await copy_backup(node_feed(rig.source(backup)), older, rig.origin, [target], rig.clock)).manifests["vault"]
 
 
 async def test_a_lock_that_is_refused_hinders_neither_the_others_nor_the_pruning(

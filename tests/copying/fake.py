@@ -58,7 +58,7 @@ class FakeWorker:
             if name not in self.down
         }
         return LookResult(
-            tuple(WantedCopy(one.backup.uuid, one.stores) for one in wanted(chosen)),
+            tuple(WantedCopy(one.backup.uuid, one.backup.name, one.backup.bytes, one.stores) for one in wanted(chosen)),
             {name: DOWN for name in job.stores if name in self.down},
         )
 

@@ -1,4 +1,5 @@
 """The process that copies: real jobs in a real process, what it is told, and what becomes of the daemon if it dies."""
+# ruff: noqa: F811 — fixtures of tests/stores
 
 import asyncio
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from daemon.config.values import StoreConfig
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import ProofFound, PruneInputs, ToProve
 from daemon.copying.process import ChildProcess, environment
@@ -23,6 +25,8 @@ from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup
 from daemon.sandbox.scenes import KEY
 from tests.copying.conftest import Rig
+from tests.stores.conftest import rclone, s3, s3_service, sftp, sftp_service  # noqa: F401 — fixtures
+from tests.stores.places import Place
 from tests.transfer.conftest import ProgressListener
 
 pytestmark = pytest.mark.anyio
@@ -126,6 +130,44 @@ async def test_a_store_is_pruned_by_its_own_rules(rig: Rig, worker: ChildProcess
     assert held.deleted == ()
     assert "a backup that the retention last applied keeps is held until" in held.refused
     assert len(rig.files("nas")) == 4
+
+
+async def test_a_store_is_filled_from_another_one_though_the_panel_has_the_backup_no_more(
+    rig: Rig, worker: ChildProcess
+) -> None:
+    """The process is told what that holds, and asks for no link."""
+    job = await rig.job()
+    looked = await worker.look(replace(job, stores={"nas": job.stores["nas"]}))
+    newest = looked.wanted[0]
+    nas = replace(job, stores={"nas": job.stores["nas"]})
+    copied = await worker.copy(nas, newest.backup, partial(link, rig, newest.backup), ProgressListener())
+    rig.server.backups.clear()
+    job = replace(await rig.job(), stores={"usb": job.stores["usb"]}, others=nas.stores, remembered=copied.remembered)
+    (wanted,) = (await worker.look(job)).wanted
+    assert (wanted.backup, wanted.name, wanted.stores) == (newest.backup, newest.name, ("usb",))
+    filled = await worker.copy(job, wanted.backup, partial(link, rig, wanted.backup), ProgressListener())
+    assert [(one.store, one.failure, one.source) for one in filled.copies] == [("usb", None, "nas")]
+    assert rig.files("usb") == rig.files("nas")
+
+
+@pytest.mark.timeout(120)
+async def test_every_kind_of_store_is_filled_by_the_process(
+    rig: Rig, worker: ChildProcess, s3: Place, sftp: Place, rclone: Place
+) -> None:
+    """It loads their engines and has their secrets; the one download goes to all, and they are listed and pruned."""
+    job = await rig.job()
+    rules = job.stores["nas"].rules
+    places = {place.kind: StoreConfig(place.settings, replace(rules, name=place.kind)) for place in (s3, sftp, rclone)}
+    job = replace(job, stores={"nas": job.stores["nas"], **places})
+    newest = (await worker.look(job)).wanted[0]
+    assert newest.stores == ("nas", "s3", "sftp", "rclone")
+    copied = await worker.copy(job, newest.backup, partial(link, rig, newest.backup), ProgressListener())
+    assert [(one.store, one.failure) for one in copied.copies] == [(name, None) for name in newest.stores]
+    assert {one.holding.store: one.holding.copies for one in copied.remembered} == dict.fromkeys(newest.stores, 1)
+    assert newest.backup not in [one.backup for one in (await worker.look(job)).wanted]
+    for name in places:
+        pruned = await worker.prune(job, name, PruneInputs())
+        assert (pruned.failure, pruned.deleted) == (None, ())
 
 
 async def test_a_store_in_trouble_is_told_as_such_and_the_other_gets_its_copy(rig: Rig, worker: ChildProcess) -> None:

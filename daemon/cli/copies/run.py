@@ -11,16 +11,18 @@ from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show
-from daemon.clock import SystemClock
+from daemon.clock import Clock, SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopiesBusyError
+from daemon.copies.jobs import came_from
+from daemon.copies.records import records_of
 from daemon.copies.run import Copier, Looked, ServerResult
 from daemon.core.units import format_size
 from daemon.documents.copies import copied
-from daemon.errors import Exit
+from daemon.errors import Exit, StateError
 from daemon.operations.rotations import Failed, preview_servers
 from daemon.rotation.setup import open_client
-from daemon.state import engine_for
+from daemon.state import Engine, engine_for
 from daemon.transfer.receive import ProgressListener
 
 
@@ -51,18 +53,35 @@ async def _copied(config: Config, server: ServerConfig) -> ServerResult:
         say_error(seen.error, about=server.name)
         return ServerResult(server, error=seen.error)
     looked = Looked(seen.config, seen.server, seen.listing, seen.plan.verdicts)
-    shelves, locks = shelves_of(config), engine_for(config.state).locks
+    engine = engine_for(config.state)
+    shelves, locks = shelves_of(config), engine.locks
     copier = Copier(config.stores, shelves, await shelves.installation(), clock, _watched, locks=locks)
     client = open_client(server.panel, clock, say)
     try:
         result = await copier.copy(looked, client)
     finally:
         await client.aclose()
+    await _record(engine, result, seen.server.uuid, clock)
     if result.error is not None:
         say_error(result.error, about=server.name)
     for store, error in (*result.troubles.items(), *result.problems):
         say_error(error, about=f"{server.name}, {store}")
     return result
+
+
+async def _record(engine: Engine, result: ServerResult, server_uuid: str, clock: Clock) -> None:
+    """Keep in the journal what came of the copies; that is history, and holds nothing up."""
+    records = records_of(result.copies, result.config.name, server_uuid, clock.now())
+    if not records:
+        return
+    try:
+        journal = await engine.open()
+        try:
+            await journal.record_copies(records)
+        finally:
+            await journal.close()
+    except StateError as error:
+        say_error(error, about=result.config.name)
 
 
 @contextmanager
@@ -78,7 +97,9 @@ def _show(result: ServerResult) -> None:
     show(cell(f"{name}: {len(done)} copied", "bold"))
     for copy in result.copies:
         if copy.manifest is not None:
-            show(cell(f"  {copy.backup.name} to {copy.store}, {format_size(copy.manifest.stored.bytes)}"))
+            source = f", {came_from(copy.source)}" if copy.source else ""
+            size = format_size(copy.manifest.stored.bytes)
+            show(cell(f"  {copy.backup.name} to {copy.store}, {size}{source}"))
         elif copy.error is not None:
             show(cell(f"  {copy.backup.name} not to {copy.store}: {copy.error.text}"))
 

@@ -1,0 +1,20 @@
+"""What the journal keeps of copies that were made by hand, as it does of the daemon's own."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from daemon.copies.jobs import came_from
+from daemon.copies.run import CopyResult
+from daemon.state import CopyEvent, CopyRecord
+
+
+def records_of(results: Iterable[CopyResult], server: str, server_uuid: str, now: datetime) -> list[CopyRecord]:
+    """Return the records of what came of a server's copies."""
+    return [_record(one, server, server_uuid, now) for one in results]
+
+
+def _record(one: CopyResult, server: str, server_uuid: str, now: datetime) -> CopyRecord:
+    event, stored, text = CopyEvent.FAILED, None, one.error.text if one.error else ""
+    if one.manifest is not None:
+        event, stored, text = CopyEvent.MADE, one.manifest.stored.bytes, came_from(one.source)
+    return CopyRecord(event, now, server, server_uuid, one.store, one.backup.uuid, one.backup.name, stored, text)
