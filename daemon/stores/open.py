@@ -42,7 +42,7 @@ def _engine(settings: StoreSettings, limit: RateLimit, clock: Clock) -> Store:
             from daemon.stores.sftp.session import Session  # noqa: PLC0415 — as above
             from daemon.stores.sftp.store import SftpStore  # noqa: PLC0415 — as above
 
-            return SftpStore(settings.name, Session(settings, location), location.path, limit)
+            return SftpStore(settings.name, Session(settings, location), location.path, limit, clock)
         case BucketLocation(scheme) as location:
             need_library("obstore", scheme, settings.name)
             from daemon.stores.clouds.open import cloud_store  # noqa: PLC0415 — as above

@@ -1,9 +1,10 @@
 """What only the engine for SFTP must do, over OpenSSH's server: who is at the other end, and what breaks on the way."""
 
 import asyncio
+import os
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from pydantic import SecretStr
 from daemon.stores.base import Store
 from daemon.stores.errors import (
     ObjectExistsError,
+    ObjectMissingError,
     StoreCredentialsError,
+    StoreCutError,
     StoreError,
     StoreFullError,
     StoreIdentityError,
@@ -26,10 +29,11 @@ from daemon.stores.errors import (
     StoreUnreachableError,
     StoreUnusableError,
 )
-from daemon.stores.sftp import session, store
+from daemon.stores.sftp import session, store, upload
 from daemon.stores.sftp.store import SftpStore
 from daemon.stores.sftp.trouble import translated
 from daemon.stores.values import Credentials, SftpLocation, StoreSettings
+from tests.fakes import FakeClock
 from tests.leaks import leaks
 from tests.stores.places import Place, content, endless, keys, read
 from tests.stores.services import SftpService, free_ports, program, small_disk
@@ -180,20 +184,96 @@ async def test_a_host_that_says_nothing_is_given_up(sftp: Place, monkeypatch: py
         silent.set()
 
 
-async def test_a_connection_that_broke_is_made_anew(sftp: Place) -> None:
-    """And what was begun over it is cleared away over the next one."""
-    async with sftp.open() as opened:
+PIECES = [bytes([number]) * (5 * 2**20 + 7) for number in range(3)]
 
-        async def breaking() -> AsyncIterator[bytes]:
-            yield bytes(5 * 2**20)
+
+def breaking(opened: Store, meanwhile: Callable[[], object] = lambda: None) -> AsyncIterator[bytes]:
+    """Some content, with a connection that breaks before its second and third piece."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield PIECES[0]
+        for piece in PIECES[1:]:
             connection_of(opened).abort()
-            yield bytes(5 * 2**20)
+            meanwhile()
+            yield piece
 
-        with pytest.raises(StoreUnreachableError):
-            await opened.put(KEY, breaking())
+    return pieces()
+
+
+async def test_an_upload_goes_on_where_its_connection_broke(
+    sftp: Place, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a new one, to the same file: no byte is sent twice but those that were under way."""
+    written: list[int] = []
+    write = asyncssh.SFTPClientFile.write
+
+    async def counted(self: asyncssh.SFTPClientFile, data: bytes, offset: int) -> int:
+        done = await write(self, data, offset)
+        written.append(len(data))
+        return done
+
+    monkeypatch.setattr(asyncssh.SFTPClientFile, "write", counted)
+    async with sftp.open(clock) as opened:
+        entry = await opened.put(KEY, breaking(opened))
+        assert entry.size == sum(written) == sum(map(len, PIECES))
+        assert await read(opened, KEY) == b"".join(PIECES)
+        assert await opened.unfinished() == []
+
+
+async def test_what_came_to_have_the_name_while_the_connection_was_gone_stays(sftp: Place, clock: FakeClock) -> None:
+    """The condition holds to the end."""
+    assert sftp.folder is not None
+    file = sftp.folder / KEY
+    async with sftp.open(clock) as opened:
+        with pytest.raises(ObjectExistsError):
+            await opened.put(KEY, breaking(opened, lambda: file.write_bytes(b"another's")))
+        assert (await read(opened, KEY), await opened.unfinished()) == (b"another's", [])
+
+
+@pytest.mark.parametrize("damage", ["shorter", "other bytes", "gone"])
+async def test_a_host_that_lost_what_it_had_confirmed_gets_no_copy(sftp: Place, clock: FakeClock, damage: str) -> None:
+    """One that was reset, and had not written it to its disk: what stands there is compared, all of it."""
+    assert sftp.folder is not None
+    folder = sftp.folder
+
+    def lose() -> None:
+        (part,) = folder.rglob("*.part")
+        if damage == "shorter":
+            os.truncate(part, 2**20)
+        elif damage == "gone":
+            part.unlink()
+        else:
+            with part.open("r+b") as file:
+                file.write(b"x")
+
+    async with sftp.open(clock) as opened:
+        with pytest.raises(ObjectMissingError if damage == "gone" else StoreCutError):
+            await opened.put(KEY, breaking(opened, lose))
         assert (await keys(opened), await opened.unfinished()) == ([], [])
-        await opened.put(KEY, content(b"x"))
-        assert await read(opened, KEY) == b"x"
+
+
+async def test_a_host_that_stays_away_is_given_up_and_what_was_begun_is_cleared_away_later(
+    sftp: Place, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a few tries; a half copy has no name."""
+    client, left = session.Session.client, [True]
+    tries: list[bool] = []
+
+    async def none(self: session.Session) -> asyncssh.SFTPClient:
+        if left:
+            return await client(self)
+        tries.append(True)
+        raise asyncssh.ConnectionLost("x")
+
+    monkeypatch.setattr(session.Session, "client", none)
+    async with sftp.open(clock) as opened:
+        with pytest.raises(StoreUnreachableError):
+            await opened.put(KEY, breaking(opened, left.clear))
+        assert len(tries) >= upload.TRIES
+        left.append(True)
+        assert await keys(opened) == []
+        (begun,) = await opened.unfinished()
+        assert await opened.clear(begun)
 
 
 async def test_a_listing_that_breaks_is_no_listing(sftp: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,13 @@ class Session:
                 self._client = await self._connected()
             return self._client
 
+    async def renew(self) -> None:
+        """Give the connection up, though it may only be silent; the next call makes a new one."""
+        async with self._connecting:
+            connection, self._connection, self._client = self._connection, None, None
+            if connection is not None:
+                connection.abort()
+
     async def aclose(self) -> None:
         """Close the connection."""
         if self._connection is not None:

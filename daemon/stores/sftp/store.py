@@ -10,19 +10,19 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import asyncssh
 from asyncssh import SFTPAttrs, SFTPClient, SFTPClientFile
 
-from daemon.files import FILE_MODE, FOLDER_MODE
+from daemon.clock import Clock
+from daemon.files import FOLDER_MODE
 from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished, of_size
 from daemon.stores.errors import (
     ObjectExistsError,
     ObjectMissingError,
     StoreCutError,
     StoreError,
-    StoreFullError,
     StoreRefusedError,
     StoreTroubleError,
     StoreUnreachableError,
@@ -32,15 +32,13 @@ from daemon.stores.keys import check_folder, check_key, is_key
 from daemon.stores.parts import begun_name, new_id, part_name, read_part
 from daemon.stores.sftp.session import Session
 from daemon.stores.sftp.trouble import translated
-from daemon.stores.streams import Block, RateLimit, blocks, exactly
+from daemon.stores.sftp.upload import BLOCK, SYNC_SECONDS, Upload, read_at
+from daemon.stores.streams import RateLimit, exactly
 
 A = TypeVar("A")
 
-BLOCK = 2 * 2**20  # sent as many requests at once, so that a far host does not slow it
 CALL_SECONDS = 60.0
-SYNC_SECONDS = 600.0  # a slow disk has all that it holds back to write
 NO_LOCKS = "SFTP knows no locks"
-_NEW = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL
 _NOT_OURS = "lost+found"  # as in a folder of this machine
 
 Found = tuple[str, SFTPAttrs]
@@ -49,11 +47,12 @@ Found = tuple[str, SFTPAttrs]
 class SftpStore:
     """A store below a folder of an SSH host."""
 
-    def __init__(self, name: str, session: Session, root: str, limit: RateLimit) -> None:
+    def __init__(self, name: str, session: Session, root: str, limit: RateLimit, clock: Clock) -> None:
         self._name = name
         self._session = session
         self._root = root.rstrip("/") or ("/" if root else ".")
         self._limit = limit
+        self._clock = clock
 
     @property
     def lacks(self) -> Mapping[Capability, str]:
@@ -78,25 +77,26 @@ class SftpStore:
         await self._refuse_taken(what, key)
         part = part_name(key, new_id())
         try:
-            sent = await self._write(what, part, exactly(self._limit.over(content), size))
+            upload = Upload(self, what, self._at(part), self._at(""), self._clock)
+            await upload.send(exactly(self._limit.over(content), size))
             await self._publish(what, part, key)
         except BaseException:
             with suppress(StoreError):  # the first error is the one to tell
-                await self._call(f"the unfinished {key} cannot be removed", lambda sftp: sftp.remove(self._at(part)))
+                await self.call(f"the unfinished {key} cannot be removed", lambda sftp: sftp.remove(self._at(part)))
             raise
-        return of_size((await self.head(key)).entry, sent, self._name)
+        return of_size((await self.head(key)).entry, upload.sent, self._name)
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Read the file, a block at a time."""
         what = f"{self._name}: {key} cannot be read"
         details = await self.head(key)
-        file = await self._call(what, lambda sftp: sftp.open(self._at(key), asyncssh.FXF_READ, encoding=None))
+        file = await self.call(what, lambda sftp: sftp.open(self._at(key), asyncssh.FXF_READ, encoding=None))
         try:
             last = details.entry.size if end is None else end
             async for piece in self._limit.over(self._pieces(what, file, start, last)):
                 yield piece
         finally:
-            await self._call(what, lambda _: file.close())
+            await self.call(what, lambda _: file.close())
 
     async def list_all(self, folder: str = "") -> list[Entry]:
         """Walk the folder."""
@@ -107,7 +107,7 @@ class SftpStore:
         """Look at the file."""
         check_key(key)
         what = f"{self._name}: {key} cannot be looked at"
-        attrs = await self._call(what, lambda sftp: sftp.lstat(self._at(key)))
+        attrs = await self.call(what, lambda sftp: sftp.lstat(self._at(key)))
         if attrs.type == asyncssh.FILEXFER_TYPE_DIRECTORY:
             raise ObjectMissingError(f"{what}: it is a folder")
         if attrs.type != asyncssh.FILEXFER_TYPE_REGULAR:
@@ -118,7 +118,7 @@ class SftpStore:
         """Remove the file; its folders stay, since somebody may be about to write to them."""
         check_key(key)
         with suppress(ObjectMissingError):
-            await self._call(f"{self._name}: {key} cannot be deleted", lambda sftp: sftp.remove(self._at(key)))
+            await self.call(f"{self._name}: {key} cannot be deleted", lambda sftp: sftp.remove(self._at(key)))
 
     async def unfinished(self, folder: str = "") -> list[Unfinished]:
         """Walk the folder for names that mark what is unfinished."""
@@ -130,9 +130,9 @@ class SftpStore:
         path = self._at(begun_name(begun))
         what = f"{self._name}: the unfinished {begun.key} cannot be removed"
         with suppress(ObjectMissingError):
-            attrs = await self._call(what, lambda sftp: sftp.lstat(path))
+            attrs = await self.call(what, lambda sftp: sftp.lstat(path))
             if (attrs.size, _modified(attrs)) == (begun.size, begun.changed):
-                await self._call(what, lambda sftp: sftp.remove(path))
+                await self.call(what, lambda sftp: sftp.remove(path))
                 return True
         return False
 
@@ -148,10 +148,15 @@ class SftpStore:
         """Close the connection."""
         await self._session.aclose()
 
-    async def _call(self, what: str, call: Callable[[SFTPClient], Awaitable[A]], seconds: float | None = None) -> A:
+    async def call(self, what: str, call: Callable[[SFTPClient], Awaitable[A]], seconds: float | None = None) -> A:
+        """Return what a call returns; StoreUnreachableError if it does not end within so many seconds."""
         with translated(what):
             async with asyncio.timeout(seconds or CALL_SECONDS):
                 return await call(await self._session.client())
+
+    async def renew(self) -> None:
+        """Let the next call make a new connection."""
+        await self._session.renew()
 
     def _at(self, path: str) -> bytes:
         """The path at the host. As bytes, since names there may be of any letters."""
@@ -161,7 +166,7 @@ class SftpStore:
         """Make the folders of a key (0700) where they are missing; never the store's own."""
         folders = key.split("/")[:-1]
         missing = []
-        while folders and not await self._call(what, lambda sftp: sftp.exists(self._at("/".join(folders)))):
+        while folders and not await self.call(what, lambda sftp: sftp.exists(self._at("/".join(folders)))):
             missing.append("/".join(folders))
             folders.pop()
         if not folders:
@@ -173,55 +178,25 @@ class SftpStore:
     async def _make_folder(self, what: str, folder: str) -> None:
         attrs = SFTPAttrs(permissions=FOLDER_MODE)
         try:
-            await self._call(what, lambda sftp: sftp.mkdir(self._at(folder), attrs))
+            await self.call(what, lambda sftp: sftp.mkdir(self._at(folder), attrs))
         except StoreTroubleError:  # what OpenSSH says for a name that is taken
-            if not await self._call(what, lambda sftp: sftp.isdir(self._at(folder))):
+            if not await self.call(what, lambda sftp: sftp.isdir(self._at(folder))):
                 raise
 
     async def _refuse_no_root(self) -> None:
         what = f"{self._name}: the folder {self._root} cannot be looked at"
-        if not await self._call(what, lambda sftp: sftp.isdir(self._at(""))):
+        if not await self.call(what, lambda sftp: sftp.isdir(self._at(""))):
             hint = "make the folder; it is not made by itself, since a mount on the host may be missing"
             raise StoreUnreachableError(f"{self._name}: there is no folder {self._root} on the host", hint=hint)
 
     async def _refuse_taken(self, what: str, key: str) -> None:
-        if await self._call(what, lambda sftp: sftp.lexists(self._at(key))):
+        if await self.call(what, lambda sftp: sftp.lexists(self._at(key))):
             raise ObjectExistsError(f"{self._name}: {key} is there already")
-
-    async def _write(self, what: str, part: str, content: AsyncIterable[bytes]) -> int:
-        attrs = SFTPAttrs(permissions=FILE_MODE)
-        file = await self._call(what, lambda sftp: sftp.open(self._at(part), _NEW, attrs, encoding=None))
-        sent = 0
-        try:
-            async for block in blocks(content, BLOCK):
-                await self._write_block(what, file, block, sent)
-                sent += len(block)
-            with suppress(StoreTroubleError):  # a server that cannot bring it to the disk on demand
-                await self._call(what, lambda _: file.fsync(), SYNC_SECONDS)
-        finally:
-            with suppress(StoreError):
-                await self._call(what, lambda _: file.close())
-        return sent
-
-    async def _write_block(self, what: str, file: SFTPClientFile, block: Block, offset: int) -> None:
-        try:
-            await self._call(what, lambda _: file.write(bytes(block), offset))
-        except StoreTroubleError:  # all that OpenSSH says of a full disk
-            if await self._is_full():
-                failure = StoreFullError(f"{what}: the host has no room left")
-                raise failure from None
-            raise
-
-    async def _is_full(self) -> bool:
-        with suppress(StoreError):
-            room = await self._call(f"{self._name}: its room", lambda sftp: sftp.statvfs(self._at("")))
-            return room.bavail * room.frsize < BLOCK
-        return False
 
     async def _publish(self, what: str, part: str, key: str) -> None:
         await self._refuse_taken(what, key)
         try:
-            await self._call(what, lambda sftp: sftp.rename(self._at(part), self._at(key)))
+            await self.call(what, lambda sftp: sftp.rename(self._at(part), self._at(key)))
         except StoreTroubleError:  # what OpenSSH says for a name that is taken
             await self._refuse_taken(what, key)
             raise
@@ -229,7 +204,7 @@ class SftpStore:
     async def _pieces(self, what: str, file: SFTPClientFile, start: int, end: int) -> AsyncGenerator[bytes, None]:
         while start < end:
             size = min(BLOCK, end - start)
-            piece = await self._call(what, partial(_read, file, size, start))
+            piece = await self.call(what, partial(read_at, file, size, start))
             if not piece:
                 raise StoreCutError(f"{what}: it ends {end - start} bytes before it should")
             yield piece
@@ -243,7 +218,7 @@ class SftpStore:
         while waiting:
             current = waiting.pop()
             try:
-                names = await self._call(what, partial(_names, folder=self._at(current)), SYNC_SECONDS)
+                names = await self.call(what, partial(_names, folder=self._at(current)), SYNC_SECONDS)
             except ObjectMissingError:
                 continue
             for name, attrs in names:
@@ -252,10 +227,6 @@ class SftpStore:
                     yield path, attrs
                 elif attrs.type == asyncssh.FILEXFER_TYPE_DIRECTORY and is_key(path) and path != _NOT_OURS:
                     waiting.append(f"{path}/")
-
-
-async def _read(file: SFTPClientFile, size: int, offset: int, _: SFTPClient) -> bytes:
-    return cast("bytes", await file.read(size, offset))  # it was opened without an encoding
 
 
 async def _names(sftp: SFTPClient, folder: bytes) -> list[Found]:
