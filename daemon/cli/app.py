@@ -242,6 +242,12 @@ def init(
     all_servers: Annotated[
         bool, typer.Option("--all-servers", help="Cover all servers of the panel; needs an administrator's key.")
     ] = False,
+    store: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]URL", help="Copy backups to this store, such as file:///mnt/nas; may be repeated."
+        ),
+    ] = None,
 ) -> int:
     """Write a first configuration for the servers that a key can see.
 
@@ -249,9 +255,9 @@ def init(
     """
     from daemon.cli.commands.init import InitOptions, write_first
 
-    return write_first(
-        settings(context), InitOptions(url, api_key_file, panel, tuple(server or ()), output, allow_http, all_servers)
-    )
+    servers, stores = tuple(server or ()), tuple(store or ())
+    options = InitOptions(url, api_key_file, panel, servers, output, allow_http, all_servers, stores)
+    return write_first(settings(context), options)
 
 
 @config_app.command("schema")

@@ -15,6 +15,7 @@ from daemon.config.tree import variable
 from daemon.core.keep import Keep
 from daemon.core.model import Server
 from daemon.errors import UsageError
+from daemon.stores.values import parse_location
 
 _RULES = {"last": 3, "daily": 7, "weekly": 4, "monthly": 6}
 _LEAST_LIMIT = 2  # one to keep while the next is made
@@ -33,6 +34,57 @@ name = "auto-{server}-{time}-{id}"
 ignored = []                      # such as ["logs/", "*.tmp"]
 keep = %s
 """
+_COPIES = "copies = %s".ljust(34) + "# a copy of each good backup goes there\n"
+_SECRETS = {
+    "s3": ("access_key_id", "secret_access_key"),
+    "gs": ("service_account",),
+    "az": ("account_key",),
+    "sftp": ("private_key",),
+}
+_TO_WRITE = {
+    "s3": ('# endpoint = "https://s3.example.com"   # for any service but Amazon\'s', '# region = "eu-central-1"'),
+    "az": ('# account_name = "…"',),
+    "sftp": ('# known_hosts_file = "…"            # what `ssh-keyscan HOST` prints, compared with the host\'s own',),
+}
+"""What is commented out, since nobody but the operator can know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStore:
+    """A store for a first configuration."""
+
+    name: str
+    url: str
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The variables of the environment that may hold its secrets."""
+        return tuple(variable(("stores", self.name, one)) for one in _SECRETS.get(_scheme(self.url), ()))
+
+
+def first_stores(words: Sequence[str]) -> tuple[FirstStore, ...]:
+    """Given urls, each with `NAME=` before it or named after its kind, return the stores; UsageError for no url."""
+    stores: dict[str, FirstStore] = {}
+    for word in words:
+        found = _NAMED.fullmatch(word)
+        given, url = (found[1], found[2]) if found else (None, word)
+        try:
+            parse_location(url)
+        except ValueError as error:
+            raise UsageError(f"--store: {error}") from None
+        kind = _scheme(url).replace("file", "folder")
+        name = given or next(one for one in _candidates(kind, "2") if one not in stores)
+        if name in stores:
+            raise UsageError(f"--store: there are two stores {name}", hint="write another name before the =")
+        stores[name] = FirstStore(name, url)
+    return tuple(stores.values())
+
+
+_NAMED = re.compile(r"([a-z0-9][a-z0-9-]*)=(.*)", re.DOTALL)
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +101,17 @@ class FirstPanel:
     all_servers: bool = False
 
 
-def first_config(panels: Sequence[FirstPanel], *, state_dir: Path | str | None = None) -> str:
-    """Given at least one panel, return the text of a configuration for all servers on them."""
+def first_config(
+    panels: Sequence[FirstPanel], stores: Sequence[FirstStore] = (), *, state_dir: Path | str | None = None
+) -> str:
+    """Given at least one panel, return the text of a configuration for all servers on them, copied to all stores."""
     parts = [_HEAD]
     if state_dir is not None:
         parts.append(f"state_dir = {quoted(str(state_dir))}\n")
     parts += [_panel(panel) for panel in panels]
-    parts.append(_POLICY % _table(_RULES))
+    copies = _COPIES % f"[{', '.join(quoted(one.name) for one in stores)}]" if stores else ""
+    parts.append(_POLICY % _table(_RULES) + copies)
+    parts += [_store(store) for store in stores]
     taken: set[str] = set()
     for panel in panels:
         for server in panel.servers:
@@ -123,6 +179,13 @@ def _panel(panel: FirstPanel) -> str:
         lines.append(f"api_key_file = {quoted(str(panel.key_file))}")
     else:
         lines.append(f"# the key: in ${variable(('panels', panel.name, 'api_key'))}")
+    return "\n".join(lines) + "\n"
+
+
+def _store(store: FirstStore) -> str:
+    lines = [f"[stores.{store.name}]", f"url = {quoted(store.url)}", *_TO_WRITE.get(_scheme(store.url), ())]
+    if store.secrets:
+        lines.append(f"# the secret: in {' and '.join(f'${one}' for one in store.secrets)}, or in files")
     return "\n".join(lines) + "\n"
 
 

@@ -48,6 +48,14 @@ class Shelf:
         """Return them as the core judges them, oldest first."""
         return tuple(manifest.as_copy() for _, manifest in sorted(self.manifests.items()))
 
+    def adopted(self, installation: str) -> "Shelf":
+        """The same with every copy as that installation's own, whoever wrote it.
+
+        A manifest that is read again, since it was changed, tells who wrote it again.
+        """
+        manifests = {key: one.model_copy(update={"installation": installation}) for key, one in self.manifests.items()}
+        return replace(self, manifests=manifests)
+
     def with_copy(self, manifest: Manifest) -> "Shelf":
         """The same with one more, which was just made."""
         key = manifest.stored.key

@@ -66,6 +66,18 @@ class Shelves:
         await self._catalogue.replace(name, records)
         return [record.holding for record in records]
 
+    async def adopt(self, name: str, panel: str, server: str) -> int:
+        """Take all copies of a server in a store as this installation's own; return how many were others'.
+
+        That holds as long as it is remembered here: the manifests stay as they are, since they may be locked. The
+        caller holds the lock of the server's copies. Raises StateError.
+        """
+        shelf, ours = await self.of(name, panel, server), await self.installation()
+        foreign = sum(one.installation != ours for one in shelf.manifests.values()) if shelf else 0
+        if shelf is not None and foreign:
+            await self.remember(name, panel, server, shelf.adopted(ours))
+        return foreign
+
     async def add(self, name: str, manifest: Manifest) -> None:
         """Remember a copy that was just made; raises StateError."""
         panel, server = manifest.server.panel, manifest.server.uuid

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoreSeen:
-    """One store, and what was seen in it, of each server; or why it could not be looked at."""
+    """One store, and what was seen in it, of each server; or why it could not be looked at.
+
+    So many copies of other installations were `adopted`.
+    """
 
     config: "StoreConfig"
     seen: "Sequence[Holding]"
     error: "BackupdError | None" = None
+    adopted: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,9 +85,31 @@ def copied(results: "Iterable[ServerResult]") -> Document:
     return {"servers": [_result(result) for result in results]}
 
 
+def fetched(server: "ServerConfig", store: str, manifest: "Manifest", path: str, *, decrypted: bool) -> Document:
+    """`copies fetch`: the file that is there now, and what its sums were found to be."""
+    opened = decrypted or manifest.encryption is None
+    told, stored = manifest.backup, manifest.stored
+    return {
+        **_about(server),
+        "store": store,
+        "uuid": told.uuid,
+        "name": told.name,
+        "key": stored.key,
+        "path": path,
+        "encrypted": not opened,
+        "bytes": told.bytes if opened else stored.bytes,
+        "sha256": told.sha256 if opened else stored.sha256,
+        "checksum": told.checksum if opened else None,
+    }
+
+
 def scanned(seen: Iterable[StoreSeen]) -> Document:
-    """`copies rescan` and `stores`."""
-    return {"stores": [{**store_document(one.config, one.seen), "error": _error(one.error)} for one in seen]}
+    """`copies rescan`."""
+    return {
+        "stores": [
+            {**store_document(one.config, one.seen), "adopted": one.adopted, "error": _error(one.error)} for one in seen
+        ]
+    }
 
 
 def pruned(results: "Iterable[PruneResult]", *, dry_run: bool) -> Document:

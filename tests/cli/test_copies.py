@@ -370,6 +370,52 @@ def test_another_installation_s_copies_are_not_pruned(cli: Cli, config: Path, tm
     assert {copy["verdict"] for one in ran.json["servers"] for copy in one["copies"]} == {"ignore"}
 
 
+def test_a_new_machine_that_adopts_the_copies_of_the_old_one_prunes_them(
+    cli: Cli, config: Path, tmp_path: Path
+) -> None:
+    """What the old one goes on writing stays its own; nothing in the store is changed."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "nas").rglob("*.json")}
+    (tmp_path / ".local").rename(tmp_path / "old")
+    adopted = cli("--config", config, "copies", "rescan", "--adopt", "--json").json["stores"]
+    assert {one["store"]: one["adopted"] for one in adopted} == {"nas": 6, "offsite": 2}
+    again = cli("--config", config, "copies", "rescan", "--adopt")
+    assert (again.code, "are this installation's" in again.out) == (0, False)
+    assert {path: path.read_bytes() for path in (tmp_path / "nas").rglob("*.json")} == before
+    data = max((tmp_path / "nas").rglob("*.tar.gz"))
+    manifest = data.with_name(f"{data.name}.json")
+    manifest.write_text(manifest.read_text() + "\n")  # the old machine writes it anew
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
+    ran = cli("--config", config, "copies", "prune", "--store", "nas", "--json")
+    assert ran.code == 0, ran.err
+    (server,) = ran.json["servers"]
+    assert [copy["verdict"] for copy in server["copies"]] == ["ignore", *["keep"] * 4, "delete"]
+    assert len(server["deleted"]) == 1
+
+
+def test_what_another_run_is_about_is_not_adopted_meanwhile(cli: Cli, panel: Panel, config: Path) -> None:
+    """It would write what it knows over it."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    state_dir = load(config, os.environ).state_dir
+    assert state_dir is not None
+    with server_lock(state_dir, f"copies-{panel.survival.uuid}"):
+        ran = cli("--config", config, "copies", "rescan", "--adopt", "--json")
+    assert ran.code != 0
+    assert "already by another run" in ran.err
+
+
+def test_what_was_fetched_is_told_as_json(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """Where it is, and what its sums are."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    words = ("copies", "fetch", "survival", "latest", "--json", "--output")
+    ran = cli("--config", config, *words, tmp_path / "a.tar.gz")
+    assert (ran.code, ran.json["path"], ran.json["store"]) == (0, str(tmp_path / "a.tar.gz"), "nas")
+    content = (tmp_path / "a.tar.gz").read_bytes()
+    assert (ran.json["bytes"], ran.json["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    refused = cli("--config", config, *words, "-")
+    assert (refused.code, refused.out) == (2, "")
+
+
 def test_what_a_crash_left_is_cleared_by_the_second_look(
     cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
 ) -> None:

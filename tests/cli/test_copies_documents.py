@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from daemon.config.values import StoreConfig
+from daemon.copies.manifest import EncryptionPart, StoredPart
 from daemon.copies.prune import PruneResult
 from daemon.copies.run import CopyResult, ServerResult
 from daemon.copies.shelf import Shelf
@@ -14,7 +15,7 @@ from daemon.core.copies_queue import StoreTrouble
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Reason
 from daemon.core.store_rules import StoreRules
-from daemon.documents.copies import CopyVerified, StoreSeen, copied, listed, pruned, scanned, verified
+from daemon.documents.copies import CopyVerified, StoreSeen, copied, fetched, listed, pruned, scanned, verified
 from daemon.documents.stores import stores_document
 from daemon.errors import ProblemCode
 from daemon.state import Holding
@@ -103,12 +104,46 @@ def test_stores_and_copies_rescan() -> None:
     """A store that was seen, and one that could not be."""
     seen = {"store": "nas", "url": "file:///mnt/nas"}
     assert scanned(
-        [StoreSeen(STORE, [Holding("nas", "main", SERVER, SHELF.seen_at, 1, 1000, None)]), StoreSeen(STORE, [], FULL)]
+        [
+            StoreSeen(STORE, [Holding("nas", "main", SERVER, SHELF.seen_at, 1, 1000, None)], adopted=1),
+            StoreSeen(STORE, [], FULL),
+        ]
     ) == {
         "stores": [
-            {**seen, "seen_at": "2026-04-01T12:00:00Z", "servers": 1, "copies": 1, "bytes": 1000, "error": None},
-            {**seen, "seen_at": None, "servers": 0, "copies": 0, "bytes": 0, "error": TOLD},
+            {
+                **seen,
+                "seen_at": "2026-04-01T12:00:00Z",
+                "servers": 1,
+                "copies": 1,
+                "bytes": 1000,
+                "adopted": 1,
+                "error": None,
+            },
+            {**seen, "seen_at": None, "servers": 0, "copies": 0, "bytes": 0, "adopted": 0, "error": TOLD},
         ]
+    }
+
+
+def test_copies_fetch(tmp_path: Path) -> None:
+    """A file as the panel had it, and one that is encrypted still, of which only its own sum was seen."""
+    server = loaded(tmp_path).servers["survival"]
+    plain = Told().manifest()
+    sealed = Told().manifest(
+        stored=StoredPart(key=f"{KEY}.age", bytes=1200, sha256="c" * 64),
+        encryption=EncryptionPart(format="age", recipients=("age1x",)),
+    )
+    about = {**ABOUT, "store": "nas", "uuid": BACKUP, "name": plain.backup.name}
+    opened = {"path": "a.gz", "encrypted": False, "bytes": 1000, "sha256": SHA256, "checksum": f"sha1:{'b' * 40}"}
+    assert fetched(server, "nas", plain, "a.gz", decrypted=False) == {**about, "key": KEY, **opened}
+    assert fetched(server, "nas", sealed, "a.gz", decrypted=True) == {**about, "key": f"{KEY}.age", **opened}
+    assert fetched(server, "nas", sealed, "a.age", decrypted=False) == {
+        **about,
+        "key": f"{KEY}.age",
+        "path": "a.age",
+        "encrypted": True,
+        "bytes": 1200,
+        "sha256": "c" * 64,
+        "checksum": None,
     }
 
 

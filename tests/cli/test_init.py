@@ -69,6 +69,22 @@ def test_a_named_key_file_of_several_lines_is_refused(cli: Cli, panel: Panel, ta
     assert KEY not in ran.err
 
 
+def test_a_store_is_written_and_every_good_backup_copied_to_it(
+    cli: Cli, panel: Panel, target: Path, environment: Path
+) -> None:
+    """As it stands, if it is a folder; of another it is said that it needs more."""
+    (environment / "nas").mkdir()
+    base = ("init", "--url", panel.url, "--api-key-file", "-", "--allow-http", "--store", f"file://{environment}/nas")
+    ran = cli(*base, "-o", target, stdin=KEY)
+    assert (ran.code, "needs more" in ran.err) == (0, False)
+    assert written(target)["policies"]["standard"]["copies"] == ["folder"]
+    assert cli("--config", target, "copies", "rescan").code == 0
+    more = cli(*base, "--store", "offsite=s3://bucket", "-o", environment / "b" / "b.toml", stdin=KEY)
+    assert "store offsite needs more before it can be used: see [stores.offsite]" in more.err
+    wrong = cli(*base, "--store", "ftp://x", "-o", target.with_name("c.toml"), stdin=KEY)
+    assert (wrong.code, target.with_name("c.toml").exists()) == (2, False)
+
+
 def test_some_of_the_servers_can_be_chosen(cli: Cli, panel: Panel, target: Path) -> None:
     """By identifier, uuid or name."""
     base = ("init", "--url", panel.url, "--api-key-file", "-")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.config.first import FirstPanel, first_config, quoted, write_new
+from daemon.config.first import FirstPanel, first_config, first_stores, quoted, write_new
 from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.core.model import Scope, Server
@@ -46,6 +46,40 @@ def test_it_is_accepted_as_it_stands(tmp_path: Path) -> None:
     assert (name, config.servers[name].id) == ("survival-world", "1a7ce997")
     assert config.policies["standard"].scope is Scope.OWN
     assert (config.state_dir, config.warnings) == (tmp_path, ())
+
+
+def test_stores_are_written_with_what_they_need(tmp_path: Path) -> None:
+    """The policy copies to all; what only the operator knows is a comment."""
+    stores = first_stores(["file:///mnt/nas", "offsite=s3://bucket/games", "file:///mnt/usb", "sftp://me@box/backups"])
+    text = first_config([panel(server("Lobby"))], stores)
+    document = tomllib.loads(text)
+    assert document["policies"]["standard"]["copies"] == ["folder", "offsite", "folder-2", "sftp"]
+    assert {name: store["url"] for name, store in document["stores"].items()} == {
+        "folder": "file:///mnt/nas",
+        "offsite": "s3://bucket/games",
+        "folder-2": "file:///mnt/usb",
+        "sftp": "sftp://me@box/backups",
+    }
+    for variable in ("OFFSITE__ACCESS_KEY_ID", "OFFSITE__SECRET_ACCESS_KEY", "SFTP__PRIVATE_KEY"):
+        assert f"$PTERO_BACKUPD_STORES__{variable}" in text
+    secrets = {f"PTERO_BACKUPD_STORES__OFFSITE__{one}": "x" for one in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
+    config = accepted(tmp_path, first_config([panel(server("Lobby"))], stores[:3]), {**ENVIRON, **secrets})
+    assert list(config.stores) == ["folder", "offsite", "folder-2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["/mnt/nas"], "is not a store's url"),
+        (["a=file:///x", "a=file:///y"], "there are two stores a"),
+        (["s3://key:hunter2@bucket"], "holds a password"),
+    ],
+)
+def test_what_is_no_store_is_refused(words: list[str], said: str) -> None:
+    """Before anything is asked or written."""
+    with pytest.raises(UsageError, match=said) as raised:
+        first_stores(words)
+    assert "hunter2" not in raised.value.text
 
 
 def test_names_are_made_unique(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ OFFLINE = {
         "--store",
         "--identity",
         "--output",
+        "--adopt",
         "--json",
     ),
     "stores": ("--json",),

@@ -15,7 +15,7 @@ from daemon.cli.ui.init_prompts import panel_and_key, wants_all
 from daemon.cli.ui.output import say
 from daemon.clock import SystemClock
 from daemon.config.environment import FILE_VARIABLE
-from daemon.config.first import FirstPanel, first_config, rotates, write_new
+from daemon.config.first import FirstPanel, first_config, first_stores, rotates, write_new
 from daemon.config.models import PanelTable
 from daemon.config.sources import DEFAULT_FILE
 from daemon.core.model import Server
@@ -38,11 +38,13 @@ class InitOptions:
     output: Path | None
     allow_http: bool
     all_servers: bool = False
+    stores: tuple[str, ...] = ()
 
 
 def write_first(settings: Settings, options: InitOptions) -> int:
     """Write the configuration and the key file, and print what to do next."""
     target = _target(settings, options)
+    first_stores(options.stores)
     panel, key = panel_and_key(options.panel, options.url, options.api_key_file, allow_http=options.allow_http)
     return asyncio.run(_write(target, options, panel, key))
 
@@ -52,6 +54,9 @@ async def _write(target: Path, options: InitOptions, panel: PanelTable, key: Sec
     servers = _chosen(visible, options.servers)
     first = FirstPanel(options.panel, panel.url, servers, allow_http=panel.allow_http, all_servers=every)
     _write_files(target, options, first, key)
+    for store in first_stores(options.stores):
+        if store.secrets:
+            say(f"store {store.name} needs more before it can be used: see [stores.{store.name}]")
     _say_what_next(target, servers)
     return Exit.DONE
 
@@ -81,7 +86,7 @@ def _write_files(target: Path, options: InitOptions, panel: FirstPanel, key: Sec
     key_file = Path(f"{options.panel}.key") if named is None else Path(os.path.abspath(named))  # noqa: PTH100 — follows no link
     # Elsewhere the state lies beside the file, so that what is tried out mixes with nothing else.
     state_dir = SYSTEM_STATE if target.is_relative_to(DEFAULT_FILE.parent) else Path("state")
-    text = first_config([replace(panel, key_file=key_file)], state_dir=state_dir)
+    text = first_config([replace(panel, key_file=key_file)], first_stores(options.stores), state_dir=state_dir)
     if named is None:
         _write_both(target, text, target.with_name(key_file.name), key)
     else:

@@ -73,11 +73,18 @@ def prune(
 
 
 @copies_app.command()
-def rescan(context: typer.Context, store: Store = None, json: Json = False) -> int:
+def rescan(
+    context: typer.Context,
+    store: Store = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take the copies that other installations wrote as this one's own.")
+    ] = False,
+    json: Json = False,
+) -> int:
     """Look at all that the stores hold, as on a new machine."""
     from daemon.cli.copies.rescan import rescan_stores
 
-    return rescan_stores(settings(context), store=store, as_json=json)
+    return rescan_stores(settings(context), store=store, adopt=adopt, as_json=json)
 
 
 @copies_app.command()
@@ -94,11 +101,12 @@ def fetch(
         typer.Option("--output", "-o", metavar="FILE|DIR|-", help="Target; '-' is stdout. Default: this folder."),
     ] = None,
     identity: Identity = None,
+    json: Json = False,
 ) -> int:
     """Fetch a copy from its store, checked against its manifest."""
     from daemon.cli.copies.fetch import FetchOptions, fetch_copy
 
-    return fetch_copy(settings(context), server, copy, FetchOptions(store, output, identity))
+    return fetch_copy(settings(context), server, copy, FetchOptions(store, output, identity, json))
 
 
 @copies_app.command()

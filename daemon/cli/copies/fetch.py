@@ -9,11 +9,12 @@ from daemon.cli.context import begin, server_named
 from daemon.cli.copies.places import chosen_copy, identities_in, known_copies
 from daemon.cli.discovered import cover
 from daemon.cli.settings import Settings
-from daemon.cli.ui.output import say, write
+from daemon.cli.ui.output import say, write, write_json
 from daemon.cli.ui.progress import watching
 from daemon.copies.fetch import fetch_into, fetch_to
 from daemon.copies.manifest import Manifest
 from daemon.core.units import format_size
+from daemon.documents.copies import fetched
 from daemon.errors import Exit, UsageError
 from daemon.files import make_folder
 from daemon.stores.open import open_store
@@ -30,10 +31,13 @@ class FetchOptions:
     store: str | None = None
     output: str | None = None
     identity: Path | None = None
+    as_json: bool = False
 
 
 def fetch_copy(settings: Settings, server: str, copy: str, options: FetchOptions) -> int:
     """Fetch one copy into a file, or to stdout."""
+    if options.output == STDOUT and options.as_json:
+        raise UsageError("--json and --output - both want stdout")
     if options.output == STDOUT and sys.stdout.isatty():
         raise UsageError("this would write an archive to the terminal", hint="send it on, such as | tar tz")
     return asyncio.run(_fetch(settings, server, copy, options))
@@ -57,7 +61,11 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
             listener.said(f"{format_size(manifest.stored.bytes)} from {store} to {path}")
             await fetch_into(opened, manifest, path, identities, listener.moved)
             listener.said(f"done, {_checked(manifest, decrypted=bool(identities))}")
-    write(f"{path}\n")
+    if options.as_json:
+        decrypted = manifest.encryption is not None and options.identity is not None
+        write_json(fetched(server, store, manifest, str(path), decrypted=decrypted))
+    else:
+        write(f"{path}\n")
     return Exit.DONE
 
 

@@ -7,33 +7,44 @@ from daemon.cli.context import begin
 from daemon.cli.copies.places import shelves_of, stores_meant
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say_error, write_json
-from daemon.cli.ui.tables import show, table
+from daemon.cli.ui.tables import cell, show, table
 from daemon.config.values import Config, StoreConfig
+from daemon.copies.alone import alone
 from daemon.core.units import format_size
 from daemon.documents.copies import StoreSeen, scanned
 from daemon.errors import BackupdError, Exit
-from daemon.state import Holding
+from daemon.state import Holding, engine_for
 from daemon.stores.open import open_store
 
 
-def rescan_stores(settings: Settings, *, store: str | None, as_json: bool) -> int:
+def rescan_stores(settings: Settings, *, store: str | None, adopt: bool, as_json: bool) -> int:
     """Look at all of a store, or of every one."""
     config = begin(settings, need_servers=False)
-    seen = asyncio.run(_scan(config, stores_meant(config, store)))
+    seen = asyncio.run(_scan(config, stores_meant(config, store), adopt=adopt))
     return _show(seen, as_json=as_json)
 
 
-async def _scan(config: Config, stores: list[StoreConfig]) -> list[StoreSeen]:
-    return [await _scanned(config, one) for one in stores]
+async def _scan(config: Config, stores: list[StoreConfig], *, adopt: bool) -> list[StoreSeen]:
+    return [await _scanned(config, one, adopt=adopt) for one in stores]
 
 
-async def _scanned(config: Config, store: StoreConfig) -> StoreSeen:
+async def _scanned(config: Config, store: StoreConfig, *, adopt: bool) -> StoreSeen:
+    seen: list[Holding] = []
+    adopted = 0
     try:
         async with open_store(store.settings) as opened:
-            return StoreSeen(store, await shelves_of(config).rescan(store.name, opened))
+            seen = await shelves_of(config).rescan(store.name, opened)
+        for one in seen if adopt else ():
+            adopted += await _adopt(config, store, one)
     except BackupdError as error:
         say_error(error, about=store.name)
-        return StoreSeen(store, [], error)
+        return StoreSeen(store, seen, error, adopted)
+    return StoreSeen(store, seen, None, adopted)
+
+
+async def _adopt(config: Config, store: StoreConfig, seen: Holding) -> int:
+    async with alone(engine_for(config.state_dir).locks, seen.server_uuid):
+        return await shelves_of(config).adopt(store.name, seen.panel, seen.server_uuid)
 
 
 def _show(seen: list[StoreSeen], *, as_json: bool) -> int:
@@ -43,6 +54,13 @@ def _show(seen: list[StoreSeen], *, as_json: bool) -> int:
     else:
         rows = [(one.config.name, str(one.config.settings.location), *_counts(one.seen, one.error)) for one in seen]
         show(table(("store", "where", "servers", "copies", "size"), rows, right=("servers", "copies", "size")))
+        show(
+            *(
+                cell(f"{one.config.name}: {one.adopted} copies are this installation's now")
+                for one in seen
+                if one.adopted
+            )
+        )
     failed = [one for one in seen if one.error]
     return (Exit.FAILED if len(failed) == len(seen) else Exit.SOME_FAILED) if failed else Exit.DONE
 
