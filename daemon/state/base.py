@@ -371,8 +371,8 @@ class Leadership(Protocol):
 class Catalogue(Protocol):
     """What was last seen in the stores of copies, and this installation's id. Every call may raise StateError.
 
-    All but the id is a cache of what the stores hold, and of what was adopted there: what is damaged is as if absent, and
-    reading creates nothing.
+    All but the id is a cache of what the stores hold, and of what was adopted there: what is damaged is as if absent,
+    and reading creates nothing.
     """
 
     async def installation(self) -> str:
