@@ -43,7 +43,7 @@ async def _scanned(config: Config, store: StoreConfig, *, adopt: bool) -> StoreS
 
 
 async def _adopt(config: Config, store: StoreConfig, seen: Holding) -> int:
-    async with alone(engine_for(config.state_dir).locks, seen.server_uuid):
+    async with alone(engine_for(config.state).locks, seen.server_uuid):
         return await shelves_of(config).adopt(store.name, seen.panel, seen.server_uuid)
 
 
