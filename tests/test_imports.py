@@ -65,6 +65,20 @@ def listing(tmp_path: Path) -> tuple[str, ...]:
     return ("plan", "--listing", str(file), "--keep", "last=1")
 
 
+@pytest.fixture
+def listed(tmp_path: Path) -> tuple[str, ...]:
+    """The words that list copies, with a configuration that has none yet."""
+    (tmp_path / "key").write_text("ptlc_EXAMPLE")
+    (tmp_path / "key").chmod(0o600)
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'state_dir = "{tmp_path}"\n[panels.main]\nurl = "https://panel.example.com"\napi_key_file = "key"\n'
+        '[policies.p]\nschedule = "@daily"\nscope = "own"\nkeep = "all"\ncopies = ["nas"]\n'
+        '[stores.nas]\nurl = "file:///mnt/nas"\n[servers.survival]\nid = "1a7ce997"\n'
+    )
+    return ("--config", str(file), "copies", "list", "--json")
+
+
 def test_the_version_loads_nothing_large() -> None:
     """Not even typer."""
     assert loaded("--version") == set()
@@ -105,6 +119,11 @@ def test_the_status_is_told_without_the_fleet_that_it_is_of(tmp_path: Path) -> N
     assert not {"apscheduler", "starlette", "prometheus_client"} & loaded(
         "--config", str(tmp_path / "x.toml"), "status"
     )
+
+
+def test_copies_are_listed_without_what_speaks_to_a_panel(listed: tuple[str, ...]) -> None:
+    """The catalogue has them; a configuration without discovery asks nobody which servers there are."""
+    assert "httpx" not in loaded(*listed)
 
 
 def test_a_module_is_missing_within_the_block_alone() -> None:

@@ -1,6 +1,7 @@
 """Discovery for commands: before they choose servers, look at the panels.
 
-No panel is asked if it has no discovery, or if every server that was named is configured.
+No panel is asked if it has no discovery, or if every server that was named is configured; then nothing is loaded for
+it either.
 """
 
 import asyncio
@@ -11,9 +12,7 @@ from daemon.cli.ui.output import say, say_error
 from daemon.clock import SystemClock
 from daemon.config.values import Config
 from daemon.errors import Exit
-from daemon.fleet.discovery import look
 from daemon.panel.errors import PanelError
-from daemon.rotation.setup import open_clients
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,9 @@ async def cover(config: Config, names: Sequence[str] = ()) -> Covering:
     """
     if not config.discover or (names and config.servers.keys() >= set(names)):
         return Covering(config)
+    from daemon.fleet.discovery import look  # noqa: PLC0415 — a command that asks no panel must not pay for its client
+    from daemon.rotation.setup import open_clients  # noqa: PLC0415 — as above
+
     panels = [config.panels[name] for name in config.discover]
     async with open_clients(panels, SystemClock(), say) as clients:
         coverage, errors = await look(config, clients)

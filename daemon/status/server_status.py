@@ -242,7 +242,9 @@ def _uncopied(server: ServerConfig, copies: Iterable[CopyStatus], now: datetime)
     if not late:
         return None
     return Trouble(
-        Kind.UNCOPIED, " ".join(uncopied_text(one, server.policy.zone, now) for one in late), "look at `copies run`"
+        Kind.UNCOPIED,
+        " ".join(uncopied_text(one, server.policy.zone, now) for one in late),
+        f"look at `ptero-backupd stores`; `ptero-backupd copies run {server.name}` tries it now",
     )
 
 

@@ -75,7 +75,7 @@ def test_who_names_servers_of_the_configuration_asks_no_panel_for_more(
     def unwanted(*_: object) -> object:
         raise AssertionError("nobody needs to look")
 
-    monkeypatch.setattr("daemon.cli.discovered.look", unwanted)
+    monkeypatch.setattr("daemon.fleet.discovery.look", unwanted)
     assert cli("--config", discovering.config, *words, "survival").code == 0
 
 

@@ -204,9 +204,9 @@ def with_stores(config: Config) -> Config:
     return replace(config, stores=stores, policies=policies, servers=servers)
 
 
-def copied(made: Gallery) -> Gallery:
-    """Let the nas have a copy of all, and the store offsite be in trouble since four days; one copy waits."""
-    queue, since = CopyQueue(), NOW - 4 * DAY
+def copied(made: Gallery, since: datetime = NOW - 4 * DAY) -> Gallery:
+    """Let the nas have a copy of all, and the store offsite be in trouble since then; one copy waits."""
+    queue = CopyQueue()
     for name, server in made.config.servers.items():
         good_at = at_once(made.tracker.history(name)).good_at
         if good_at is None:
@@ -216,7 +216,7 @@ def copied(made: Gallery) -> Gallery:
                 uuid = f"{server.id}-0000-4000-8000-000000000000"
                 holding = Holding(store, "main", uuid, NOW, 12, 40 * GIB, newest)
                 at_once(made.context.engine.catalogue.remember(ShelfRecord(holding, "{}")))
-        queue = queue.asked(name, ["offsite"], since + DAY, fresh=True)
+        queue = queue.asked(name, ["offsite"], min(since + DAY, NOW), fresh=True)
     queue = queue.asked("hub-eu", ["nas"], NOW, fresh=True).store_failed("offsite", since, "the bucket refuses the key")
     journal = sqlite(made.context.journal)
     journal.requeue_copies(CopyQueue(), queue)
@@ -229,8 +229,8 @@ def copied(made: Gallery) -> Gallery:
     return made
 
 
-def fleet(folder: Path, *, stores: bool = False) -> Gallery:
-    """Servers in every state; with `stores`, in every state of their copies too."""
+def fleet(folder: Path, *, stores: bool = False, since: datetime = NOW - 4 * DAY) -> Gallery:
+    """Servers in every state; with `stores`, in every state of their copies too, and one in trouble since then."""
     names = (
         "survival",
         "creative",
@@ -301,7 +301,7 @@ def fleet(folder: Path, *, stores: bool = False) -> Gallery:
     )
     made.stand("skyblock", last=ended, failures=1)
     journalled(sqlite(made.context.journal), servers["survival"])
-    return copied(made) if stores else made
+    return copied(made, since) if stores else made
 
 
 def journalled(journal: SqliteJournal, server: ServerConfig) -> None:
