@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.model import Action, Backup, Completeness, Listing, Obstacle, Scope, Server, State
+from daemon.core.model import Action, Backup, Completeness, Listing, Obstacle, Scope, Server, State, Verdict
 
 SERVER: dict[str, Any] = {"uuid": "u", "identifier": "1a7ce997", "name": "Survival", "node": "node1", "backup_limit": 3}
 
@@ -23,9 +23,12 @@ def test_what_is_not_told_is_nothing_out_of_the_ordinary() -> None:
     server = Server(**SERVER)
     assert (server.status, server.description, server.permissions) == (None, "", None)
     assert (server.suspended, server.installing, server.transferring, server.node_under_maintenance) == (False,) * 4
+    assert server.owned is False
     backup = Backup("u", "auto", successful=True, locked=False, bytes=1, created_at=None, completed_at=None)
     assert (backup.checksum, backup.ignored, backup.unreadable) == (None, (), None)
-    assert Listing((), 0, datetime(2026, 4, 1, tzinfo=UTC), Completeness.COMPLETE).pages == 1
+    listing = Listing((), 0, datetime(2026, 4, 1, tzinfo=UTC), Completeness.COMPLETE)
+    assert (listing.pages, listing.doubt) == (1, "")
+    assert Verdict(backup, State.GOOD, True, Action.KEEP, ()).because == ""
 
 
 @pytest.mark.parametrize(
