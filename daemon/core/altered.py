@@ -44,7 +44,7 @@ def find_named(backups: Iterable[Backup], asked: str) -> list[Backup]:
 
 def unsafe_characters(template: Template) -> str:
     """Return what of a template's fixed text some panel alters, each character once; empty where nothing."""
-    fixed = _PLACEHOLDER.sub("", template.text)
+    fixed = (character for part in _PLACEHOLDER.split(template.text) for character in part)
     return "".join(dict.fromkeys(character for character in fixed if not _PLAIN.fullmatch(character)))
 
 

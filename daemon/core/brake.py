@@ -14,6 +14,7 @@ from daemon.core.model import ASKED, Action, Backup, Reason, Scope, State, Verdi
 from daemon.core.names import Altered, Ownership
 from daemon.core.proven import NO_RULE, KeepProven
 from daemon.core.retention import Retention
+from daemon.core.suspicion import made_at
 from daemon.core.units import format_moment, to_zone
 
 UNBOUNDED = -1
@@ -149,4 +150,4 @@ def named(backups: Collection[Backup], zone: ZoneInfo) -> str:
 
 
 def _named(backup: Backup, zone: ZoneInfo) -> str:
-    return backup.name + (f" ({to_zone(backup.created_at, zone).date()})" if backup.created_at else "")
+    return f"{backup.name} ({to_zone(made_at(backup), zone).date()})"

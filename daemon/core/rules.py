@@ -10,7 +10,7 @@ holds it. Reasons are shared between backups wherever they say the same, so that
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,10 +24,10 @@ from daemon.core.units import Span, format_moment, to_zone
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A unit of the calendar: its noun, the number of the one that each local time falls into, and that one's name."""
+    """A unit of the calendar: its noun, a key of the one that each local time falls into, and that one's name."""
 
     noun: str
-    keys: Callable[[Sequence[datetime]], list[int]]
+    keys: Callable[[Sequence[datetime]], Sequence[Hashable]]
     slot: Callable[[datetime], str]
 
 
@@ -38,13 +38,11 @@ def _week_slot(local: datetime) -> str:
 
 PERIODS = {
     "hourly": Period(
-        "hour", lambda times: [t.toordinal() * 24 + t.hour for t in times], lambda t: f"{t.date()}T{t.hour:02}"
+        "hour", lambda times: [(t.toordinal(), t.hour) for t in times], lambda t: f"{t.date()}T{t.hour:02}"
     ),
     "daily": Period("day", lambda times: [t.toordinal() for t in times], lambda t: str(t.date())),
     "weekly": Period("week", lambda times: [(t.toordinal() - 1) // 7 for t in times], _week_slot),  # day 1 was a Monday
-    "monthly": Period(
-        "month", lambda times: [t.year * 12 + t.month for t in times], lambda t: f"{t.year:04}-{t.month:02}"
-    ),
+    "monthly": Period("month", lambda times: [(t.year, t.month) for t in times], lambda t: f"{t.year:04}-{t.month:02}"),
     "yearly": Period("year", lambda times: [t.year for t in times], lambda t: f"{t.year:04}"),
 }
 
@@ -64,7 +62,7 @@ class Candidates:
         self.names = names
         self.moments = moments
         self.zone = zone
-        self._keys: dict[str, list[int]] = {}
+        self._keys: dict[str, Sequence[Hashable]] = {}
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -78,7 +76,7 @@ class Candidates:
         except OverflowError:
             return [to_zone(moment, self.zone) for moment in self.moments]
 
-    def keys(self, period: Period) -> list[int]:
+    def keys(self, period: Period) -> Sequence[Hashable]:
         """Return the key of the period that each falls into."""
         if period.noun not in self._keys:
             self._keys[period.noun] = period.keys(self.local)

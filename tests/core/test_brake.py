@@ -303,3 +303,10 @@ def test_small_ones_that_wait_are_told_beside_the_good_ones_that_do() -> None:
     assert len(refused(room(SMALL, policy, brake)).held) == 3 + 3
     again = make_room(listing(SMALL), policy, ownership=OURS, coming_name=COMING, brake=brake, again=True)
     assert len(refused(again).held) == 3
+
+
+def test_a_brake_bounds_only_what_it_was_told_and_knows_of_nothing_before() -> None:
+    """Neither a share, nor what was last applied, nor when the operator was told or room was made."""
+    brake = Brake()
+    assert brake.share == 1.0
+    assert (brake.before, brake.told_at, brake.room_at) == (None, None, None)
