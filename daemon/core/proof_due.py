@@ -52,7 +52,7 @@ class ProofRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class StoredCopy:
     """A whole copy in a store, of so many bytes there, which passed through the walker when it was `written_at`."""
 
     backup: str
@@ -93,7 +93,7 @@ def due(
     *,
     proofs: Proofs,
     now: datetime,
-    copies: Iterable[Copy] = (),
+    copies: Iterable[StoredCopy] = (),
     scope: Scope = Scope.OWN,
 ) -> tuple[Due, ...]:
     """Given a server's verdicts, newest first, and its copies, return what may be proven now, in the order of need."""

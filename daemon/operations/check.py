@@ -31,7 +31,7 @@ from daemon.core.names import Altered
 from daemon.core.units import format_duration
 from daemon.errors import Exit, JournalDamagedError, ProblemCode, StateError
 from daemon.operations.check_server import did_you_mean, listing_findings, view_findings, waiting_findings
-from daemon.operations.findings import Finding, Level, about, counted
+from daemon.operations.findings import Finding, Severity, about, counted
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.copied import copied_before
@@ -45,12 +45,12 @@ def check_configuration(config: Config) -> tuple[Finding, ...]:
     """Return what can be said of a valid configuration without asking a panel."""
     files = ", ".join(map(str, config.files)) or "the environment"
     counts = f"{counted(config.servers, 'server')} on {counted(config.panels, 'panel')}"
-    warnings = (Finding(Level.WARNING, ProblemCode.CONFIGURATION, warning) for warning in config.warnings)
+    warnings = (Finding(Severity.WARNING, ProblemCode.CONFIGURATION, warning) for warning in config.warnings)
     names = _unsafe_names(config)
     told = (
-        Finding(Level.OK, ProblemCode.ALERTS, f"alerts.{name}: {_tells(one)}") for name, one in config.alerts.items()
+        Finding(Severity.OK, ProblemCode.ALERTS, f"alerts.{name}: {_tells(one)}") for name, one in config.alerts.items()
     )
-    return (Finding(Level.OK, ProblemCode.CONFIGURATION, f"{files}: {counts}"), *told, *names, *warnings)
+    return (Finding(Severity.OK, ProblemCode.CONFIGURATION, f"{files}: {counts}"), *told, *names, *warnings)
 
 
 def _unsafe_names(config: Config) -> list[Finding]:
@@ -62,26 +62,26 @@ def _unsafe_names(config: Config) -> list[Finding]:
         if unsafe := unsafe_characters(template):
             text = f'name = "{template.text}" has characters that some panels alter: {" ".join(unsafe)}'
             hint = "letters, digits, blanks and - . _ are kept; put the old name into also_own"
-            findings.append(Finding(Level.WARNING, ProblemCode.NAME, text, hint))
+            findings.append(Finding(Severity.WARNING, ProblemCode.NAME, text, hint))
     return findings
 
 
 async def check_state(place: StatePlace) -> Finding:
     """Return whether journal and locks can be kept in the state folder; without them nothing is deleted."""
     if place is None:
-        return Finding(Level.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered')
+        return Finding(Severity.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered')
     if isinstance(place, Path) and _is_made_by_others(place):
         text = f"the state folder {place} does not exist yet, and this user cannot make it"
         hint = "what starts the daemon must make it, as systemd does by StateDirectory"
-        return Finding(Level.WARNING, ProblemCode.STATE, text, hint)
+        return Finding(Severity.WARNING, ProblemCode.STATE, text, hint)
     try:
         await engine_for(place).check()
     except JournalDamagedError as error:
-        return Finding(Level.ERROR, error.code, error.text, error.hint)
+        return Finding(Severity.ERROR, error.code, error.text, error.hint)
     except StateError as error:
-        return Finding(Level.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
+        return Finding(Severity.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
     noun = "the state folder " if isinstance(place, Path) else ""
-    return Finding(Level.OK, ProblemCode.STATE, f"{noun}{place_name(place)} can be used")
+    return Finding(Severity.OK, ProblemCode.STATE, f"{noun}{place_name(place)} can be used")
 
 
 async def check_stores(stores: Iterable[StoreConfig]) -> tuple[Finding, ...]:
@@ -91,15 +91,15 @@ async def check_stores(stores: Iterable[StoreConfig]) -> tuple[Finding, ...]:
 
 
 def _noted(found: Probe) -> list[Finding]:
-    return [Finding(Level.WARNING, ProblemCode.STORE, f"store {found.store}: {note}") for note in found.notes]
+    return [Finding(Severity.WARNING, ProblemCode.STORE, f"store {found.store}: {note}") for note in found.notes]
 
 
 def _probed(found: Probe) -> Finding:
     if found.error is None:
-        return Finding(Level.OK, ProblemCode.STORE, f"store {found.store}: can {', '.join(found.could)}")
+        return Finding(Severity.OK, ProblemCode.STORE, f"store {found.store}: can {', '.join(found.could)}")
     could = f" (could {', '.join(found.could)})" if found.could else ""
     text = f"store {found.store}: cannot {found.failed}{could}: {found.error.text}"
-    return Finding(Level.ERROR, found.error.code, text, found.error.hint)
+    return Finding(Severity.ERROR, found.error.code, text, found.error.hint)
 
 
 def _is_made_by_others(state_dir: Path) -> bool:
@@ -146,7 +146,7 @@ async def check_panels(
 
 def exit_code(findings: Sequence[Finding]) -> Exit:
     """Return 2 for a mistake in the configuration, 4 if no panel answered, 3 if there is any other error, else 0."""
-    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    errors = [finding for finding in findings if finding.level is Severity.ERROR]
     if any(finding.code == ProblemCode.DUPLICATE for finding in errors):
         return Exit.USAGE
     panels = {finding.panel for finding in findings if finding.panel}
@@ -159,7 +159,7 @@ def exit_code(findings: Sequence[Finding]) -> Exit:
 def _twice(config: Config, uuids: Mapping[str, str]) -> list[Finding]:
     """Return an error for each server that is configured a second time."""
     return [
-        Finding(Level.ERROR, ProblemCode.DUPLICATE, f"{problem.key}: {problem.reason}", problem.suggestion)
+        Finding(Severity.ERROR, ProblemCode.DUPLICATE, f"{problem.key}: {problem.reason}", problem.suggestion)
         for problem in duplicates(config, uuids)
     ]
 
@@ -178,7 +178,7 @@ async def _look_at_panel(
         visible = await client.servers()
     except PanelError as error:
         text = error.text + (f"; {counted(servers, 'server')} not looked at" if servers else "")
-        return [Finding(Level.ERROR, error.code, text, error.hint, panel.name)], {}
+        return [Finding(Severity.ERROR, error.code, text, error.hint, panel.name)], {}
     findings = [_answers(panel, visible, client), *_clock(panel, client, clock)]
     uuids: dict[str, str] = {}
     for found, of_server in await asyncio.gather(
@@ -192,7 +192,7 @@ async def _look_at_panel(
 def _answers(panel: PanelConfig, visible: Sequence[Server], client: PanelClient) -> Finding:
     budget = f", API limit {client.budget.limit} a minute" if client.budget else ""
     text = f"{panel.url} accepts the key, which sees {counted(visible, 'server')}{budget}"
-    return Finding(Level.OK, ProblemCode.PANEL, text, panel=panel.name)
+    return Finding(Severity.OK, ProblemCode.PANEL, text, panel=panel.name)
 
 
 def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Finding]:
@@ -204,7 +204,7 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
         text = f"{doubted}: backups are made, none is deleted"
         return [
             Finding(
-                Level.ERROR,
+                Severity.ERROR,
                 ProblemCode.CLOCK,
                 text,
                 "let both clocks follow NTP, and let proxies pass Date on",
@@ -216,7 +216,7 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
     direction = "ahead of" if ahead > timedelta(0) else "behind"
     text = f"its clock is {format_duration(abs(ahead))} {direction} ours"
     hint = "one of the two is wrong: let both follow NTP; retention itself goes by the panel's clock"
-    return [Finding(Level.WARNING, ProblemCode.CLOCK, text, hint, panel.name)]
+    return [Finding(Severity.WARNING, ProblemCode.CLOCK, text, hint, panel.name)]
 
 
 # A server ---------------------------------------------------------------------------------------------------------
@@ -229,12 +229,12 @@ async def _look_at_server(
     try:
         server = await client.server(config.id)
     except NotFoundError as error:
-        return [about(config, Level.ERROR, error.code, error.text, did_you_mean(config, visible) or error.hint)], {}
+        return [about(config, Severity.ERROR, error.code, error.text, did_you_mean(config, visible) or error.hint)], {}
     except PanelError as error:
-        return [about(config, Level.ERROR, error.code, error.text, error.hint)], {}
-    seen = about(config, Level.OK, ProblemCode.SERVER, f'"{server.name}" on {server.node}')
+        return [about(config, Severity.ERROR, error.code, error.text, error.hint)], {}
+    seen = about(config, Severity.OK, ProblemCode.SERVER, f'"{server.name}" on {server.node}')
     findings = [seen, *view_findings(config, server)]
-    if server.obstacle is None and not any(finding.level is Level.ERROR for finding in findings):
+    if server.obstacle is None and not any(finding.level is Severity.ERROR for finding in findings):
         findings += await _look_at_backups(config, server, client, clock, known)
     return findings, {config.name: server.uuid}
 
@@ -245,7 +245,7 @@ async def _look_at_backups(
     try:
         listing = await client.backups(config.id)
     except PanelError as error:
-        return [about(config, Level.ERROR, error.code, error.text, error.hint)]
+        return [about(config, Severity.ERROR, error.code, error.text, error.hint)]
     ownership = config.ownership.knowing(await known.altered(server.uuid))
     copied = await copied_before(
         config,

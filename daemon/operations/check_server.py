@@ -15,7 +15,7 @@ from daemon.core.keep import ALL
 from daemon.core.model import Backup, Listing, Scope, Server
 from daemon.core.names import Ownership
 from daemon.errors import ProblemCode
-from daemon.operations.findings import Finding, Level, about, counted
+from daemon.operations.findings import Finding, Severity, about, counted
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import NO_BACKUPS, refusal
 from daemon.rotation.preview import judged
@@ -50,7 +50,7 @@ def waiting_findings(
     if waiting is None:
         return []
     hint = f"`ptero-backupd copies run {config.name}` copies them now, and says what is wrong with the store"
-    return [about(config, Level.WARNING, ProblemCode.UNCOPIED, waiting.words(listing.taken_at), hint)]
+    return [about(config, Severity.WARNING, ProblemCode.UNCOPIED, waiting.words(listing.taken_at), hint)]
 
 
 def did_you_mean(config: ServerConfig, visible: Sequence[Server]) -> str:
@@ -66,7 +66,7 @@ def _obstacle(config: ServerConfig, server: Server) -> list[Finding]:
         return []
     error = ServerStateError(f"is {server.obstacle}", obstacle=server.obstacle)
     until = "it is skipped until that ends" if error.transient or error.suspended else "no backup of it can be made"
-    return [about(config, Level.WARNING, error.code, f"{error.text}: {until}", error.hint)]
+    return [about(config, Severity.WARNING, error.code, f"{error.text}: {until}", error.hint)]
 
 
 def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
@@ -77,17 +77,17 @@ def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
     if lacking := [name for name in NEEDED if name not in held]:
         text = f"the key lacks {', '.join(lacking)}"
         hint = "give the key's user these permissions on the server"
-        findings.append(about(config, Level.ERROR, ProblemCode.PERMISSION_LACKING, text, hint))
+        findings.append(about(config, Severity.ERROR, ProblemCode.PERMISSION_LACKING, text, hint))
     if lacking := [name for name in BY_HAND if name not in held]:
         text = f"the key lacks {', '.join(lacking)}, which only commands by hand need"
-        findings.append(about(config, Level.OK, ProblemCode.PERMISSION_OPTIONAL, text))
+        findings.append(about(config, Severity.OK, ProblemCode.PERMISSION_OPTIONAL, text))
     return findings
 
 
 def _no_backups(config: ServerConfig, server: Server) -> list[Finding]:
     if server.backup_limit:
         return []
-    return [about(config, Level.ERROR, NO_BACKUPS.code, NO_BACKUPS.text, NO_BACKUPS.hint)]
+    return [about(config, Severity.ERROR, NO_BACKUPS.code, NO_BACKUPS.text, NO_BACKUPS.hint)]
 
 
 def _brake(config: ServerConfig, ownership: Ownership, listing: Listing) -> list[Finding]:
@@ -98,7 +98,7 @@ def _brake(config: ServerConfig, ownership: Ownership, listing: Listing) -> list
         return []
     once = "" if brake.most == 0 else "; at the panel's limit one goes in 24 hours, so that there is a backup each day"
     problem = refusal(config.name, decided.code, f"{decided.refused}: none goes{once}")
-    return [about(config, Level.WARNING, problem.code, problem.text, problem.hint)]
+    return [about(config, Severity.WARNING, problem.code, problem.text, problem.hint)]
 
 
 def _altered(config: ServerConfig, ownership: Ownership, backups: Sequence[Backup]) -> list[Finding]:
@@ -109,7 +109,7 @@ def _altered(config: ServerConfig, ownership: Ownership, backups: Sequence[Backu
         return []
     text = f'the panel alters names, such as to "{known[-1].name}": {counted(known, "backup")} known by uuid alone'
     hint = "they are its own as long as the state folder is kept"
-    return [about(config, Level.WARNING, ProblemCode.NAME_ALTERED, text, hint)]
+    return [about(config, Severity.WARNING, ProblemCode.NAME_ALTERED, text, hint)]
 
 
 def _renamed(config: ServerConfig, ownership: Ownership, backups: Sequence[Backup]) -> list[Finding]:
@@ -122,7 +122,7 @@ def _renamed(config: ServerConfig, ownership: Ownership, backups: Sequence[Backu
         would = f"{counted(range(count), 'backup')} would be under the name {former}"
         text = f"none of its backups is its own, and {would}: was it renamed?"
         hint = f'`also_own = ["{template.text.replace("{server}", former)}"]` makes them its own again'
-        findings.append(about(config, Level.WARNING, ProblemCode.RENAMED, text, hint))
+        findings.append(about(config, Severity.WARNING, ProblemCode.RENAMED, text, hint))
     return findings
 
 
@@ -136,9 +136,9 @@ def _limit(config: ServerConfig, ownership: Ownership, server: Server, backups: 
     most = max(most, config.policy.retention.min_good)
     kept = f"what the policy keeps ({most}) plus one{also}"
     if limit >= most + 1 + beyond:
-        return about(config, Level.OK, ProblemCode.LIMIT, f"the limit of {limit} can hold {kept}")
+        return about(config, Severity.OK, ProblemCode.LIMIT, f"the limit of {limit} can hold {kept}")
     hint = f"raise the limit to {most + 1 + beyond} in the panel, keep fewer, or unlock or delete some by hand"
-    return about(config, Level.WARNING, ProblemCode.LIMIT, f"the limit of {limit} cannot hold {kept}", hint)
+    return about(config, Severity.WARNING, ProblemCode.LIMIT, f"the limit of {limit} cannot hold {kept}", hint)
 
 
 def _never_deleted(config: ServerConfig, ownership: Ownership, backup: Backup) -> bool:
@@ -154,5 +154,5 @@ def _unbounded(config: ServerConfig, limit: int, also: str) -> Finding:
     text = f"keep {keep} has no bound in number{also}; the limit is {limit}"
     if keep.everything or ALL in keep.counts.values():
         hint = "backups are refused once the limit is reached: give every rule a number"
-        return about(config, Level.WARNING, ProblemCode.LIMIT, text, hint)
-    return about(config, Level.OK, ProblemCode.LIMIT, f"{text}, and must hold every start of that span")
+        return about(config, Severity.WARNING, ProblemCode.LIMIT, text, hint)
+    return about(config, Severity.OK, ProblemCode.LIMIT, f"{text}, and must hold every start of that span")

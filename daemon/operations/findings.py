@@ -8,7 +8,7 @@ from daemon.config.values import ServerConfig
 from daemon.errors import ProblemCode
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     """How bad a finding is."""
 
     OK = "ok"
@@ -20,7 +20,7 @@ class Level(StrEnum):
 class Finding:
     """One thing that was looked at. `code` names its kind for scripts; `panel` and `server` are configured names."""
 
-    level: Level
+    level: Severity
     code: ProblemCode
     text: str
     hint: str = ""
@@ -28,7 +28,7 @@ class Finding:
     server: str | None = None
 
 
-def about(config: ServerConfig, level: Level, code: ProblemCode, text: str, hint: str = "") -> Finding:
+def about(config: ServerConfig, level: Severity, code: ProblemCode, text: str, hint: str = "") -> Finding:
     """Return a finding about one configured server."""
     return Finding(level, code, text, hint, config.panel.name, config.name)
 

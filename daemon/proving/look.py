@@ -9,7 +9,7 @@ from daemon.copies.jobs import Job
 from daemon.copies.shelf import read_shelf
 from daemon.core.model import Completeness, Scope
 from daemon.core.proof import PANEL
-from daemon.core.proof_due import Copy, Due, Why, due
+from daemon.core.proof_due import Due, StoredCopy, Why, due
 from daemon.panel.client import PanelClient
 from daemon.rotation.preview import Preview, preview
 from daemon.state import Engine, Journal, ShelfRecord
@@ -56,13 +56,13 @@ async def look(config: ServerConfig, client: PanelClient, journal: Journal, engi
     )
 
 
-def copies_of(shelves: Sequence[ShelfRecord]) -> Iterator[Copy]:
+def copies_of(shelves: Sequence[ShelfRecord]) -> Iterator[StoredCopy]:
     """Yield the whole copies that were last seen in the stores."""
     for record in shelves:
         shelf = read_shelf(record.detail)
         for one in shelf.manifests.values() if shelf else ():
             made, store = one.backup, record.holding.store
-            yield Copy(made.uuid, made.name, store, one.stored.bytes, made.created_at, one.proof.at)
+            yield StoredCopy(made.uuid, made.name, store, one.stored.bytes, made.created_at, one.proof.at)
 
 
 def newest(seen: Preview) -> Due | None:

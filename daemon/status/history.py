@@ -1,4 +1,4 @@
-"""How a server came to stand: what its rotations left, as one frozen value that the end of each replaces.
+"""What a server's rotations left, as one frozen value that is replaced when a rotation ends.
 
 Only values go in and out. The daemon folds each rotation's outcome into it; what the journal holds gives the same value
 after a restart, and on the command line (`status`). docs/design.md says what counts as good.
@@ -163,7 +163,7 @@ def got_good(outcome: Outcome) -> bool:
 
 
 def snapshot_of(outcome: Outcome, now: datetime) -> Snapshot | None:
-    """Return what the rotation saw; None where it did not come so far as to judge it."""
+    """Return what the rotation saw; None if it ended before it judged the backups."""
     seen = outcome.seen
     if seen is None or not outcome.verdicts:
         return None

@@ -1,6 +1,6 @@
 """When each server starts next and when its next good backup is overdue, worked out once and remembered.
 
-Asking a schedule costs a tenth of a millisecond and more; a page of a thousand servers asks three times of each.
+Asking a schedule takes a tenth of a millisecond or more; a page of a thousand servers asks three times of each.
 """
 
 from datetime import datetime, timedelta

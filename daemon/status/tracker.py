@@ -1,6 +1,6 @@
-"""Listening to the fleet: the history of each server, kept at hand and in the journal, and how it stands by that.
+"""Listen to the fleet: keep the history of each server at hand and in the journal, and say how it stands.
 
-It only remembers. Where the journal fails it remembers less after a restart, says so once a time, and goes on.
+It only remembers. If the journal fails, it logs that once, goes on, and remembers less after a restart.
 """
 
 from collections.abc import Callable, Mapping

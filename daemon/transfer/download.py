@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from daemon.core.units import format_size
-from daemon.transfer.errors import DiskFullError, WrongFileError
+from daemon.transfer.errors import NoSpaceError, WrongFileError
 from daemon.transfer.expected import Expected
 from daemon.transfer.files import PartFile, is_there
 from daemon.transfer.receive import Source, Transfer
@@ -27,7 +27,7 @@ def download(source: Source, expected: Expected, path: Path, *, replace: bool = 
         transfer = Transfer(source, part, expected)
         try:
             difference = transfer.run()
-        except DiskFullError:
+        except NoSpaceError:
             part.keep = False  # what else runs on this disk needs the room more
             raise
         except BaseException:

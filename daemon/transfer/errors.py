@@ -5,7 +5,7 @@ TransferError               exit 4
 ├── WrongFileError          it came to its end, and is not what the panel says
 ├── TargetError             the file that is to be written is in the way of somebody
 └── DiskError               the system refuses to write
-    └── DiskFullError       there is no room, or would be none
+    └── NoSpaceError        there is no room, or would be none
 """
 
 import errno
@@ -46,7 +46,7 @@ class DiskError(TransferError):
     default_hint = "look at the folder's permissions and at its disk"
 
 
-class DiskFullError(DiskError):
+class NoSpaceError(DiskError):
     """There is too little room."""
 
     code = ProblemCode.DISK_FULL
@@ -56,4 +56,4 @@ class DiskFullError(DiskError):
 def disk_error(error: OSError, doing: str) -> DiskError:
     """Given the system's error, return ours for it."""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return (DiskFullError if full else DiskError)(f"{doing}: {error.strerror or type(error).__name__}")
+    return (NoSpaceError if full else DiskError)(f"{doing}: {error.strerror or type(error).__name__}")

@@ -17,7 +17,7 @@ from typing import Self
 
 from daemon.core.units import format_size
 from daemon.files import is_plain, open_in, opened_folder
-from daemon.transfer.errors import DiskFullError, TargetError, disk_error
+from daemon.transfer.errors import NoSpaceError, TargetError, disk_error
 from daemon.transfer.expected import USUAL, Expected, Tally
 
 PART = ".part"
@@ -34,10 +34,10 @@ def room(folder: Path) -> tuple[int, int]:
 
 
 def require_room(folder: Path, size: int) -> None:
-    """Raise DiskFullError if so many bytes have no room in a folder, and OSError where that cannot be told."""
+    """Raise NoSpaceError if so many bytes have no room in a folder, and OSError where that cannot be told."""
     free, whole = room(folder)
     if size + min(MARGIN, whole // MARGIN_SHARE) > free:
-        raise DiskFullError(f"{format_size(size)} do not fit into {folder}, where {format_size(free)} are free")
+        raise NoSpaceError(f"{format_size(size)} do not fit into {folder}, where {format_size(free)} are free")
 
 
 class PartFile:
@@ -74,7 +74,7 @@ class PartFile:
         os.close(self._descriptor)
 
     def foresee(self, size: int) -> None:
-        """Raise DiskFullError if a file of that size has no room, counting what is in the part already."""
+        """Raise NoSpaceError if a file of that size has no room, counting what is in the part already."""
         with self._trouble("measured"):
             require_room(self.path.parent, size - self.tally.size)
 

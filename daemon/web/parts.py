@@ -58,7 +58,7 @@ def page(title: str, *body: Part, tone: str = "ok", refresh: bool = False) -> st
 
 
 def chip(status: ServerStatus) -> Html:
-    """In a word how a server stands."""
+    """Return in a word how a server stands."""
     if status.troubles:
         tone = f" {TONES[status.troubles[0].kind]}"
     else:

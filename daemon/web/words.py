@@ -43,7 +43,7 @@ def span(length: timedelta) -> str:
 
 
 def change(before: int, now: int) -> str:
-    """By how much something grew or shrank."""
+    """Return by how much something grew or shrank."""
     if not before:
         return ""
     percent = round((now - before) * 100 / before)

@@ -10,7 +10,7 @@ from daemon.core.plan import Plan
 from daemon.documents import commands as documents
 from daemon.documents.commands import About
 from daemon.errors import ProblemCode, StateError
-from daemon.operations.findings import Finding, Level
+from daemon.operations.findings import Finding, Severity
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.state import Rotation, Step
 
@@ -162,7 +162,7 @@ def test_schedule() -> None:
 def test_check() -> None:
     """Mistakes in the configuration, and what was found."""
     value_error = Mistake("config.toml", "panels.main.url", '"x"', "must be an address", "such as …")
-    finding = Finding(Level.WARNING, ProblemCode.LIMIT, "too small", "raise it", "main", "survival")
+    finding = Finding(Severity.WARNING, ProblemCode.LIMIT, "too small", "raise it", "main", "survival")
     assert documents.checked([finding], [value_error]) == {
         "problems": [
             {

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.core.model import Backup, Scope, Verdict
 from daemon.core.proof import PANEL, Level, Proof, Proofs
-from daemon.core.proof_due import Budget, Copy, Due, ProofRules, Quiet, Why, due, next_up
+from daemon.core.proof_due import Budget, Due, ProofRules, Quiet, StoredCopy, Why, due, next_up
 from tests.core.build import NOW, but, failed, good, verdicts
 
 DAY = timedelta(days=1)
@@ -89,8 +89,8 @@ def test_only_good_ones_in_scope_are_read() -> None:
 def test_copies_are_read_again_in_their_stores() -> None:
     """From when they passed through the walker on their way; however light, since an encrypted one is only read."""
 
-    def copy(days: float) -> Copy:
-        return Copy(f"{days}d", "auto", "nas", 500, NOW - days * DAY, NOW - days * DAY)
+    def copy(days: float) -> StoredCopy:
+        return StoredCopy(f"{days}d", "auto", "nas", 500, NOW - days * DAY, NOW - days * DAY)
 
     once = (read(1, 0),)
     assert waiting(made(1), read=once, copies=[copy(20), copy(26)]) == [("26dnas", "EVERY", 4)]

@@ -19,7 +19,7 @@ from daemon.core.names import Altered
 from daemon.errors import Exit, ProblemCode, StateError
 from daemon.operations.check import Remembered, check_configuration, check_panels, check_state, exit_code
 from daemon.operations.check_server import BY_HAND, view_findings
-from daemon.operations.findings import Finding, Level
+from daemon.operations.findings import Finding, Severity
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import ServerStateError
 from daemon.sandbox import faults
@@ -94,7 +94,7 @@ def scene(clock: FakeClock, tmp_path: Path) -> Scene:
 
 def worst(findings: list[Finding]) -> list[tuple[str, str, str]]:
     """Every warning and error: its level, its code, and what it says."""
-    return [(f.level.value, f.code, f.text) for f in findings if f.level is not Level.OK]
+    return [(f.level.value, f.code, f.text) for f in findings if f.level is not Severity.OK]
 
 
 def of_limit(findings: list[Finding]) -> Finding:
@@ -121,7 +121,7 @@ async def test_a_key_that_is_refused_fails_the_panel(scene: Scene) -> None:
     """Exit 4, with the hint, and what was not looked at."""
     findings = await scene.check(key="ptlc_EXAMPLE_wrong")
     (finding,) = findings
-    assert (finding.level, finding.code, finding.panel) == (Level.ERROR, "key-refused", "main")
+    assert (finding.level, finding.code, finding.panel) == (Severity.ERROR, "key-refused", "main")
     assert finding.text.endswith("; 1 server not looked at")
     assert "create a client key" in finding.hint
     assert exit_code(findings) is Exit.FAILED
@@ -186,7 +186,7 @@ async def test_trouble_with_one_server_leaves_the_others_alone(scene: Scene) -> 
     other = scene.world.add_server("lobby", owner=scene.survival.owner, node=scene.survival.node)
     scene.world.faults.order(faults.refused(403), on="server", server=other.identifier, times=None)
     findings = await scene.check(servers={"survival": scene.survival.identifier, "lobby": other.identifier})
-    assert [(finding.server, finding.code) for finding in findings if finding.level is Level.ERROR] == [
+    assert [(finding.server, finding.code) for finding in findings if finding.level is Severity.ERROR] == [
         ("lobby", "permission-lacking")
     ]
     assert ("survival", "limit") in [(finding.server, finding.code) for finding in findings]
@@ -244,14 +244,14 @@ def test_permissions_that_the_panel_does_not_tell_are_not_guessed(scene: Scene) 
 async def test_a_limit_that_can_hold_what_is_kept_and_one_more_is_right(scene: Scene, limit: int) -> None:
     """Three, and the coming one."""
     scene.survival.limit = limit
-    assert of_limit(await scene.check()).level is Level.OK
+    assert of_limit(await scene.check()).level is Severity.OK
 
 
 async def test_a_limit_that_is_too_small_is_a_warning(scene: Scene) -> None:
     """What the rules can keep at most, and how large the limit would have to be."""
     scene.survival.limit = 5
     finding = of_limit(await scene.check(keep="{ last = 5, daily = 8 }"))
-    assert finding.level is Level.WARNING
+    assert finding.level is Severity.WARNING
     assert finding.text == "the limit of 5 cannot hold what the policy keeps (12) plus one"
     assert "raise the limit to 13" in finding.hint
 
@@ -297,16 +297,16 @@ async def test_a_limit_of_none_is_an_error_whatever_else_is_wrong(scene: Scene) 
     """Every rotation would be refused."""
     for scene.survival.limit in (0, None):
         finding = of_limit(await scene.check())
-        assert (finding.level, finding.text) == (Level.ERROR, "the panel allows this server no backups at all")
+        assert (finding.level, finding.text) == (Severity.ERROR, "the panel allows this server no backups at all")
     scene.survival.status = "installing"
     assert [code for _, code, _ in worst(await scene.check())] == ["server-state", "limit"]
 
 
 @pytest.mark.parametrize(
     ("keep", "level"),
-    [('"all"', Level.WARNING), ("{ last = 3, yearly = -1 }", Level.WARNING), ('{ within = "30d" }', Level.OK)],
+    [('"all"', Severity.WARNING), ("{ last = 3, yearly = -1 }", Severity.WARNING), ('{ within = "30d" }', Severity.OK)],
 )
-async def test_rules_without_a_bound_are_said(scene: Scene, keep: str, level: Level) -> None:
+async def test_rules_without_a_bound_are_said(scene: Scene, keep: str, level: Severity) -> None:
     """Those that let nothing go will meet any limit."""
     finding = of_limit(await scene.check(keep=keep))
     assert finding.level is level
@@ -332,7 +332,7 @@ async def test_one_server_under_two_names_is_a_mistake_in_the_configuration(scen
         ):
             findings = await check_panels(config, {"main": main, "again": other}, scene.clock)
     finding = findings[-1]
-    assert (finding.level, finding.code) == (Level.ERROR, "duplicate")
+    assert (finding.level, finding.code) == (Severity.ERROR, "duplicate")
     assert finding.text == "servers.smp.id: the same server as servers.survival"
     assert exit_code(findings) is Exit.USAGE
 
@@ -342,7 +342,7 @@ def test_without_a_panel_the_configuration_and_its_warnings_are_told(scene: Scen
     config = scene.configuration("https://panel.example.com", "EXAMPLE_odd", None, {})
     first, warning = check_configuration(config)
     assert first.text == f"{scene.folder / 'config.toml'}: 1 server on 1 panel"
-    assert (warning.level, warning.code) == (Level.WARNING, "configuration")
+    assert (warning.level, warning.code) == (Severity.WARNING, "configuration")
     assert exit_code([first, warning]) is Exit.DONE
 
 
@@ -358,7 +358,7 @@ def test_a_state_folder_that_can_be_used_is_said_and_nothing_is_made_in_it(tmp_p
         step()
         before = sorted(tmp_path.rglob("*"))
         assert at_once(check_state(state)) == Finding(
-            Level.OK, ProblemCode.STATE, f"the state folder {state} can be used"
+            Severity.OK, ProblemCode.STATE, f"the state folder {state} can be used"
         )
         assert sorted(tmp_path.rglob("*")) == before
 
@@ -366,7 +366,7 @@ def test_a_state_folder_that_can_be_used_is_said_and_nothing_is_made_in_it(tmp_p
 def test_no_state_is_fine_and_said() -> None:
     """A sidecar without a volume."""
     finding = at_once(check_state(None))
-    assert (finding.level, finding.code) == (Level.OK, "state")
+    assert (finding.level, finding.code) == (Severity.OK, "state")
     assert finding.text == 'state_dir is "none": nothing is remembered'
 
 
@@ -377,7 +377,7 @@ def test_whatever_stands_in_the_way_of_journal_and_locks_is_found(tmp_path: Path
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     finding = at_once(check_state(tmp_path / "state"))
-    assert (finding.level, finding.code, finding.hint) == (Level.ERROR, "state", StateError.default_hint)
+    assert (finding.level, finding.code, finding.hint) == (Severity.ERROR, "state", StateError.default_hint)
     assert finding.text.endswith(": backups are made, none is deleted")
     assert exit_code([finding]) is Exit.SOME_FAILED
 
@@ -393,7 +393,7 @@ def test_a_state_folder_of_somebody_else_is_found() -> None:
             with as_somebody_else():
                 finding = at_once(check_state(looked_at))
             assert "Permission denied" in finding.text
-            assert finding.level is Level.ERROR
+            assert finding.level is Severity.ERROR
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a while")
@@ -404,7 +404,7 @@ def test_a_state_folder_that_is_still_to_be_made_for_this_user_is_a_warning() ->
         state = Path(folder, "lib", "ptero-backupd")
         with as_somebody_else():
             finding = at_once(check_state(state))
-        assert (finding.level, finding.code) == (Level.WARNING, "state")
+        assert (finding.level, finding.code) == (Severity.WARNING, "state")
         assert finding.text == f"the state folder {state} does not exist yet, and this user cannot make it"
         assert finding.hint == "what starts the daemon must make it, as systemd does by StateDirectory"
         assert exit_code([finding]) is Exit.DONE
@@ -428,7 +428,7 @@ def test_a_disk_without_room_is_found(tmp_path: Path) -> None:
         finding = at_once(check_state(tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert (finding.level, finding.code) == (Level.ERROR, "state")
+    assert (finding.level, finding.code) == (Severity.ERROR, "state")
     assert "cannot be opened: File too large" in finding.text
 
 
@@ -438,23 +438,23 @@ def test_a_journal_that_is_damaged_is_said_each_time(tmp_path: Path) -> None:
     path.write_text("no database" * 100)
     for _ in range(2):
         finding = at_once(check_state(tmp_path))
-        assert (finding.level, finding.code) == (Level.ERROR, "state")
+        assert (finding.level, finding.code) == (Severity.ERROR, "state")
         assert finding.text == f"the journal {path} is damaged"
         assert finding.hint == "when the daemon starts next, it sets the damaged file aside and begins a new one"
     SqliteJournal.open(tmp_path).close()
-    assert at_once(check_state(tmp_path)).level is Level.OK
+    assert at_once(check_state(tmp_path)).level is Severity.OK
 
 
 def test_a_state_folder_is_no_panel() -> None:
     """Where no panel answered it is 4, whatever else is wrong."""
-    broken = Finding(Level.ERROR, ProblemCode.PANEL_UNREACHABLE, "", panel="b")
-    assert exit_code([Finding(Level.ERROR, ProblemCode.STATE, ""), broken]) is Exit.FAILED
+    broken = Finding(Severity.ERROR, ProblemCode.PANEL_UNREACHABLE, "", panel="b")
+    assert exit_code([Finding(Severity.ERROR, ProblemCode.STATE, ""), broken]) is Exit.FAILED
 
 
 def test_some_panels_failing_is_not_all() -> None:
     """3 for some, 4 for all."""
-    fine = Finding(Level.OK, ProblemCode.PANEL, "", panel="a")
-    broken = Finding(Level.ERROR, ProblemCode.PANEL_UNREACHABLE, "", panel="b")
+    fine = Finding(Severity.OK, ProblemCode.PANEL, "", panel="a")
+    broken = Finding(Severity.ERROR, ProblemCode.PANEL_UNREACHABLE, "", panel="b")
     assert exit_code([fine, broken]) is Exit.SOME_FAILED
     assert exit_code([broken]) is Exit.FAILED
 
@@ -465,7 +465,7 @@ async def test_a_template_that_panels_alter_is_warned_of(scene: Scene) -> None:
     assert "name" not in {finding.code for finding in check_configuration(plain)}
     fancy = scene.configuration("https://panel.example.com", KEY, None, {"name": '"[auto] {time} & 🔥"'})
     (found,) = (finding for finding in check_configuration(fancy) if finding.code == "name")
-    assert (found.level, found.text.partition(": ")[2]) == (Level.WARNING, "[ ] & 🔥")
+    assert (found.level, found.text.partition(": ")[2]) == (Severity.WARNING, "[ ] & 🔥")
 
 
 async def test_names_that_the_panel_altered_are_told_and_counted_as_its_own(scene: Scene) -> None:

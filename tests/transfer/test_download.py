@@ -15,7 +15,7 @@ from daemon.sandbox.orders import Fault
 from daemon.sandbox.records import Storage
 from daemon.transfer import files
 from daemon.transfer.download import download
-from daemon.transfer.errors import DiskError, DiskFullError, TargetError, WrongFileError
+from daemon.transfer.errors import DiskError, NoSpaceError, TargetError, WrongFileError
 from tests.transfer.conftest import SIZE, Rig, expected
 from tests.transfer.host import answer, host
 
@@ -230,7 +230,7 @@ def test_without_a_checksum_the_store_vouches_that_it_is_the_same_file(rig: Rig)
 def test_a_full_disk_is_foreseen(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the panel is asked for a link, and with a margin for whatever else runs there."""
     monkeypatch.setattr(files, "room", lambda _: (SIZE + 99, 2000))
-    with pytest.raises(DiskFullError, match=r"293 KiB do not fit into .*, where 293.1 KiB are free"):
+    with pytest.raises(NoSpaceError, match=r"293 KiB do not fit into .*, where 293.1 KiB are free"):
         get(rig)
     assert rig.links == 0
     assert list(rig.folder.iterdir()) == []
@@ -243,7 +243,7 @@ def test_what_the_part_holds_needs_no_room_again(rig: Rig, monkeypatch: pytest.M
     rig.server.storage = Storage.S3
     rig.part.write_bytes(rig.data[: SIZE - 1000])
     monkeypatch.setattr(files, "room", lambda _: (999, 0))
-    with pytest.raises(DiskFullError):
+    with pytest.raises(NoSpaceError):
         get(rig)
     assert rig.part.stat().st_size == SIZE - 1000
     monkeypatch.setattr(files, "room", lambda _: (1000, 0))
@@ -258,7 +258,7 @@ def test_a_disk_that_fills_up_meanwhile_gets_its_room_back(
     rig.server.storage = Storage.S3
     rig.part.write_bytes(rig.data[:1000])
     fail_to_write(monkeypatch, number)
-    with pytest.raises(DiskFullError, match=r"b\.tar\.gz\.part cannot be written") as raised:
+    with pytest.raises(NoSpaceError, match=r"b\.tar\.gz\.part cannot be written") as raised:
         get(rig)
     assert "free some space" in raised.value.hint
     assert list(rig.folder.iterdir()) == []
@@ -301,7 +301,7 @@ def test_another_trouble_of_the_disk_is_told_as_it_is(rig: Rig, monkeypatch: pyt
     fail_to_write(monkeypatch, errno.EIO)
     with pytest.raises(DiskError, match=os.strerror(errno.EIO)) as raised:
         get(rig)
-    assert not isinstance(raised.value, DiskFullError)
+    assert not isinstance(raised.value, NoSpaceError)
 
 
 def fail_to_write(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

@@ -15,7 +15,7 @@ from daemon.documents.commands import checked
 from daemon.errors import ProblemCode
 from daemon.fleet.discovery import look
 from daemon.operations.check import Remembered, check_configuration, check_panels, check_state, check_stores, exit_code
-from daemon.operations.findings import Finding, Level
+from daemon.operations.findings import Finding, Severity
 from daemon.rotation.setup import open_clients
 from daemon.state import engine_for, looked_into
 
@@ -56,12 +56,12 @@ async def _ask(config: Config) -> tuple[Finding, ...]:
 
 
 def _skipped(server: str, why: str) -> Finding:
-    return Finding(Level.WARNING, ProblemCode.SKIPPED, f"{server} would be discovered, and is not covered: {why}")
+    return Finding(Severity.WARNING, ProblemCode.SKIPPED, f"{server} would be discovered, and is not covered: {why}")
 
 
 def _show(findings: Sequence[Finding]) -> None:
     rows = ((finding.level.value, _subject(finding), _said(finding)) for finding in findings)
-    bad = [sum(finding.level is level for finding in findings) for level in (Level.ERROR, Level.WARNING)]
+    bad = [sum(finding.level is level for finding in findings) for level in (Severity.ERROR, Severity.WARNING)]
     show(table(("", "what", "found"), rows), cell(f"errors: {bad[0]}, warnings: {bad[1]}", "bold"))
 
 
