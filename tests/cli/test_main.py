@@ -78,7 +78,7 @@ def test_without_a_command_the_help_is_shown_and_it_is_a_usage_error(cli: Cli) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["rotat"], "error: no such command 'rotat'. Did you mean 'rotate'?\nhint: `ptero-backupd --help`"),
+        (["schedul"], "error: no such command 'schedul'. Did you mean 'schedule'?\nhint: `ptero-backupd --help`"),
         (["plan", "--lisitng", "x"], "error: no such option: --lisitng"),
         (["schedule", "--count", "x"], "error: invalid value for '--count'"),
         (["backups", "list"], "error: missing argument 'SERVER'\nhint: `ptero-backupd backups list --help`"),
