@@ -70,6 +70,9 @@ class StoreRules:
         self._alone: dict[tuple[str, str], tuple[object, datetime]] = {}
         self._put: dict[tuple[str, str], str] = {}
         self._pruned: set[tuple[str, str]] = set()
+        self._named: dict[tuple[str, str], list[tuple[Mapping[str, Any], set[str]]]] = {}
+        self.pruning: set[tuple[str, str]] = set()
+        """The stores that are pruned just now, each with the server."""
 
     def watch(self, bucket: Bucket) -> None:
         """Be told of what happens to a store."""
@@ -147,6 +150,8 @@ class StoreRules:
             folder.rstrip("/").rpartition("/")[2]
         }:
             self._shown[bucket.name, server] = [entry for entry in shown if f"/{server}/" in entry.key]
+            if (bucket.name, server) in self.pruning:
+                self._name(bucket, server)
         for key, entry in keys.items():
             partner = key.removesuffix(MANIFEST) if key.endswith(MANIFEST) else key + MANIFEST
             if partner in keys:
@@ -187,13 +192,28 @@ class StoreRules:
         """A copy is pruned: the store's own rules let it go, by what the store showed last, and so does the brake."""
         shown = self._shown.get((bucket.name, server), [])
         rows = self._copies(bucket, shown)
-        verdicts = [self._allowed(rows, policy, data, server) for policy in self._policies(bucket.name, server)]
+        policies = self._policies(bucket.name, server)
+        verdicts = [self._allowed(rows, policy, data, server, bucket.name) for policy in policies]
         text = f"{data.rpartition('/')[2]} in {bucket.name} is pruned, and the store's rules keep it"
         self._hold("15", any(verdicts), text, server)
 
-    def _allowed(self, rows: Sequence[Row], policy: Mapping[str, Any], data: str, server: str) -> bool:
+    def _allowed(self, rows: Sequence[Row], policy: Mapping[str, Any], data: str, server: str, store: str) -> bool:
         judged = oracle.judge(rows, policy, self._simulation.stores.name_of(server), self._simulation.host_clock.now())
-        return data in judged.deletions and not oracle.over(judged, policy)
+        return data in judged.deletions and self._within(judged, policy, store, server)
+
+    def _within(self, judged: oracle.Judgement, policy: Mapping[str, Any], store: str, server: str) -> bool:
+        """Whether so many may go at once, those apart that an earlier pruning by the same rules let through."""
+        earlier = self._named.get((store, server), ())
+        named = {key for then, keys in earlier if oracle.same_retention(then, policy) for key in keys}
+        return not (oracle.over(judged, policy) and oracle.over(judged, policy, named=named))
+
+    def _name(self, bucket: Bucket, server: str) -> None:
+        """A pruning looks into a store: what its rules let go, and its brake lets through, is named from now on."""
+        rows, name = self._copies(bucket, self._shown[bucket.name, server]), self._simulation.stores.name_of(server)
+        for policy in self._policies(bucket.name, server):
+            judged = oracle.judge(rows, policy, name, self._simulation.host_clock.now())
+            if judged.deletions and self._within(judged, policy, bucket.name, server):
+                self._named.setdefault((bucket.name, server), []).append((policy, set(judged.deletions)))
 
     def _copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
         """The whole copies of our own in what was shown."""

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from daemon.clock import Clock
-from daemon.copies.jobs import CopyResult, GiveLink, Job
+from daemon.copies.jobs import CopyResult, GiveLink, Job, PruneInputs, PruneResult
 from daemon.copies.work import OwnProcess
 from daemon.stores.base import Store
 from daemon.stores.streams import RateLimit
@@ -39,3 +39,12 @@ class Worker(OwnProcess):
         well = {name for name in job.stores if world.troubles[name].failed == failed[name]}
         world.rules.copied(self._process.name, job.server.uuid, backup, result, well)
         return result
+
+    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
+        """Prune a store, and let the judge know that its listings are looked at for that."""
+        pruning, place = self._process.simulation.stores.rules.pruning, (store, job.server.uuid)
+        pruning.add(place)
+        try:
+            return await super().prune(job, store, inputs)
+        finally:
+            pruning.discard(place)
