@@ -29,7 +29,7 @@ from daemon.core.copies_layout import CopyName
 from daemon.core.copies_lock import lock_until
 from daemon.core.model import Backup
 from daemon.errors import BackupdError
-from daemon.stores.errors import ObjectExistsError, StoreError
+from daemon.stores.errors import ObjectExistsError, ObjectMissingError, StoreError
 from daemon.transfer.expected import Expected
 
 
@@ -107,9 +107,18 @@ async def _passed_on(
             errors[branch.target.name] = error
         except BackupdError as error:
             errors[branch.target.name] = error
-            with suppress(StoreError):
-                await branch.target.store.delete(branch.name.data)
+            await _take_back(branch)
     return Made(manifests, errors)
+
+
+async def _take_back(branch: Branch) -> None:
+    """Delete data that got no manifest. Where only the answer was lost, the manifest stands, and so does the copy."""
+    store = branch.target.store
+    with suppress(StoreError):
+        try:
+            await store.head(branch.name.manifest)
+        except ObjectMissingError:
+            await store.delete(branch.name.data)
 
 
 async def _finish(branch: Branch, manifest: Manifest, clock: Clock) -> Manifest:

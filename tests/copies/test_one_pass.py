@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -215,6 +216,23 @@ async def test_data_whose_manifest_cannot_be_written_is_taken_away_again(rig: Ri
     assert made.manifests == {}
     assert isinstance(made.errors["nas"], StoreFullError)
     assert rig.files("nas") == []
+
+
+async def test_data_stays_where_only_the_answer_to_its_manifest_was_lost(rig: Rig) -> None:
+    """The copy is whole: a manifest without data would be in the way for two days."""
+
+    class Unheard(DirectoryStore):
+        async def put(self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, **about: Any) -> Entry:
+            entry = await super().put(key, content, size=size, **about)
+            if key.endswith(".json"):
+                raise StoreUnreachableError("the answer was lost")
+            return entry
+
+    (rig.folder / "nas").mkdir()
+    made = await rig.copy(Target("nas", Unheard("nas", rig.folder / "nas", RateLimit(None, rig.clock))))
+    assert isinstance(made.errors["nas"], StoreUnreachableError)
+    key = await data_key(rig)
+    assert rig.files("nas") == [key, f"{key}.json"]
 
 
 async def test_data_beside_another_s_manifest_stays(rig: Rig) -> None:
