@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import ClusterConfig
-from tests.stores.services import free_ports
+from tests.stores.services import free_ports, program
 
 NOBODY = 65534
 PASSWORD = "secret-EXAMPLE-of-postgres"
@@ -24,6 +24,7 @@ SETTINGS = {
     "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
+    "ssl": "on",
     "max_connections": "60",
     "shared_buffers": "16MB",
     "autovacuum": "off",
@@ -48,7 +49,8 @@ class Postgres:
         """Tables of their own, for one test: in a schema, since a database takes a third of a second."""
         name = f"test_{next(self.numbers)}"
         self.psql(f"CREATE SCHEMA {name}")
-        return ClusterConfig(SecretStr(f"{self.url()}?search_path={name}"), member, timedelta(seconds=lease))
+        url = SecretStr(f"{self.url()}?sslmode=disable&search_path={name}")
+        return ClusterConfig(url, member, timedelta(seconds=lease))
 
     def psql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement, as an operator would; return what it prints."""
@@ -98,6 +100,17 @@ def binary(name: str) -> Path:
     return Path(found)
 
 
+def certificate(folder: Path) -> None:
+    """Make one for 127.0.0.1, which only who is shown it believes."""
+    openssl = program("openssl", "apt-get install openssl")
+    made: list[str | Path] = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "data/server.key"]
+    subprocess.run([openssl, *made, "-out", folder / "data/server.crt"], check=True, capture_output=True)  # noqa: S603
+    (folder / "data/server.key").chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(folder / "data/server.key", NOBODY, NOBODY)
+
+
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """A server, until the end of the block, in a folder that its user can reach: not below pytest's own."""
@@ -123,6 +136,7 @@ def _in(folder: Path) -> Iterator[Postgres]:
         f"--pwfile={folder / 'password'}",
     ]
     _as_nobody([binary("initdb"), *words, "--no-sync", "--no-instructions", "--locale=C.UTF-8"])
+    certificate(folder)
     (port,) = free_ports(1)
     server = Postgres(folder, port, count())
     server.start()

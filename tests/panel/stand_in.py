@@ -8,6 +8,7 @@ import httpx
 from pydantic import SecretStr
 
 from daemon.panel.client import PanelClient
+from daemon.panel.hindrance import Hindrance, unhindered
 from tests.captures import load
 from tests.fakes import FakeClock
 
@@ -95,8 +96,17 @@ def client(
     url: str = "https://panel.example.com",
     key: str = KEY,
     tell: Callable[[str], None] = lambda _: None,
+    hindrance: Hindrance = unhindered,
 ) -> PanelClient:
     """A client of a panel that answers so."""
     script = replies[0] if len(replies) == 1 and isinstance(replies[0], Script) else Script(*replies)
     transport = httpx.MockTransport(script)
-    return PanelClient("main", url, SecretStr(key), clock=clock or FakeClock(), transport=transport, tell=tell)
+    return PanelClient(
+        "main",
+        url,
+        SecretStr(key),
+        clock=clock or FakeClock(),
+        transport=transport,
+        tell=tell,
+        hindrance=hindrance,
+    )

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from daemon.config.values import ClusterConfig
 from daemon.errors import JournalBusyError, StateError
 from daemon.state import Engine, Journal, engine_for
+from daemon.state.postgres.connect import tls
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import FLEET, Members
 from tests.postgres import PASSWORD, Postgres
@@ -149,12 +150,43 @@ async def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it never holds")
 
 
+async def test_a_member_that_only_renews_learns_as_well_that_another_took_over(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """It need not announce anything for that."""
+    members = Members(Database(cluster.url), cluster)
+    async with members.held(FLEET):
+        sql(postgres_server, cluster, "DELETE FROM member")
+        members.renew_now()
+        await asyncio.wait_for(members.lost(), 5)
+        with pytest.raises(StateError, match="has taken over"):
+            await members.held("another").__aenter__()
+    members.terminate()
+
+
+async def test_a_member_that_was_replaced_can_come_again(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """Under another epoch, and behind the one that acts."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        assert await one.leadership.take() == ""
+        sql(postgres_server, cluster, OVER.format("one"))
+        assert await two.leadership.take() == ""
+        with pytest.raises(StateError, match="has taken over"):
+            async with one.locks.held(SERVER):
+                pass
+        assert await one.leadership.take() == "two"
+        assert one.leadership.hindrance(creates=False) == ""
+        assert [(each.name, each.role) for each in await two.leadership.members()] == [
+            ("two", "stands by"),
+            ("one", "stands by"),
+        ]
+
+
 # The tables ----------------------------------------------------------------------------------------------------------
 
 
 async def test_first_members_that_come_at_once_make_the_tables_once(cluster: ClusterConfig) -> None:
     """One waits for the other."""
-    engines = [engine_for(cluster) for _ in range(4)]
+    engines = [engine_for(cluster) for _ in range(3)]
     for journal in await asyncio.gather(*(engine.open() for engine in engines)):
         await journal.close()
 
@@ -186,7 +218,7 @@ async def test_tables_of_a_newer_version_are_refused(cluster: ClusterConfig, pos
             'database "nowhere" does not exist',
             "create the database",
         ),
-        (lambda url: f"{url}&sslmode=verify-full", "the server offers no TLS", "ssl = on"),
+        (lambda url: url.replace("disable", "verify-full"), "self-signed certificate", "add sslrootcert=FILE"),
         (lambda url: url.replace("127.0.0.1", "[::1]"), "out of reach", "nothing is deleted until"),
         (lambda url: f"{url}&nonsense=1", "unrecognized configuration parameter", ""),
     ],
@@ -202,6 +234,29 @@ async def test_what_is_wrong_is_said_without_the_secret(
     assert hint in caught.value.hint
     for secret in (PASSWORD, "wrong-secret"):
         assert secret not in f"{caught.value.text} {caught.value.hint} {caught.value.__context__!r}"
+
+
+async def test_the_server_proves_who_it_is(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """By a certificate that is believed, for the very host that was named."""
+    url = cluster.url.get_secret_value()
+    verified = url.replace("disable", f"verify-full&sslrootcert={postgres_server.folder / 'data/server.crt'}")
+    async with member(replace(cluster, url=SecretStr(verified))) as engine:
+        await engine.check()
+    elsewhere = verified.replace("127.0.0.1", "localhost")
+    async with member(replace(cluster, url=SecretStr(elsewhere))) as engine:
+        with pytest.raises(StateError, match="Hostname mismatch") as caught:
+            await engine.check()
+    assert "the name in its certificate" in caught.value.hint
+    async with member(replace(cluster, url=SecretStr(elsewhere.replace("verify-full", "verify-ca")))) as engine:
+        await engine.check()
+
+
+async def test_another_host_is_verified_unless_it_is_said_otherwise(cluster: ClusterConfig) -> None:
+    """Nothing in the address asks for it; this machine alone is believed as it is."""
+    url = "postgresql://backupd@db.example.com/backupd"
+    for address, verified in ((url, True), (url.replace("db.example.com", "127.0.0.1"), False)):
+        _, context = tls(address)
+        assert (context is not None and context.check_hostname) is verified
 
 
 async def test_a_role_without_rights_is_told_what_it_needs(cluster: ClusterConfig, postgres_server: Postgres) -> None:

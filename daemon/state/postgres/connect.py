@@ -35,7 +35,7 @@ Connection = Any  # asyncpg has no types
 async def connect(url: SecretStr, title: str) -> Connection:
     """Return a new connection; raises StateError, or JournalBusyError if the database is out of reach."""
     with translated(f"{title} is out of reach"):
-        dsn, context = _tls(url.get_secret_value())
+        dsn, context = tls(url.get_secret_value())
         options = {} if context is None else {"ssl": context}
         connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, **options)
     try:
@@ -54,7 +54,7 @@ def title_of(url: SecretStr) -> str:
     return f"the database {host}{parts.path}"
 
 
-def _tls(url: str) -> tuple[str, ssl.SSLContext | None]:
+def tls(url: str) -> tuple[str, ssl.SSLContext | None]:
     """Return the url, and how the server proves who it is: by default, unless it is this machine, in full."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))

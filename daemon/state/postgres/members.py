@@ -194,7 +194,7 @@ class Members:
     async def _take(self, connection: Connection, what: str, epoch: int) -> Holder | None:
         """Take what nobody holds, or whose holder's time is over; return who holds it otherwise."""
         async with connection.transaction():
-            if await connection.fetchval(_RENEW, epoch, self._cluster.lease) is None:
+            if not await self._renewed(connection, epoch):
                 self.lose()
                 raise StateError(TAKEN_OVER, hint=TOO_LATE)
             await connection.execute(_EVICT, epoch)
@@ -206,23 +206,23 @@ class Members:
     async def _renew_on(self, epoch: int) -> None:
         """Renew until there is nothing left to renew."""
         self._renewals.use()
+        pause = self._lease / RENEWALS
         try:
             while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._soon.wait(), pause)
+                self._soon.clear()
                 pause = self._lease / RENEWALS
                 sent_at = self._now()
                 try:
-                    renewed = await self._renewals.look(
-                        lambda connection: connection.fetchval(_RENEW, epoch, self._cluster.lease)
-                    )
-                except StateError:
-                    self._failed_at, pause = self._now(), min(pause, LOOK_SECONDS)
-                else:
-                    if renewed is None:
+                    if not await self._renewals.look(lambda connection: self._renewed(connection, epoch)):
                         self.lose()
                         return
                     self._until = sent_at + self._lease
-                self._soon.clear()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._soon.wait(), pause)
+                except StateError:
+                    self._failed_at, pause = self._now(), min(pause, LOOK_SECONDS)
         finally:
             await self._renewals.leave()
+
+    async def _renewed(self, connection: Connection, epoch: int) -> bool:
+        return await connection.fetchval(_RENEW, epoch, self._cluster.lease) is not None

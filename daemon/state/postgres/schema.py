@@ -188,6 +188,7 @@ async def migrate(connection: Connection, title: str) -> None:
     if await version_of(connection, title) == len(MIGRATIONS):
         return
     async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = 0")  # the statement's own bound has to do
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         version = await version_of(connection, title)  # again, now that nobody else can migrate
         if version == 0:

@@ -42,11 +42,9 @@ def translated(what: str) -> Iterator[None]:
     """Raise StateError, or what it has become, for any trouble with the database; `what` begins the text."""
     try:
         yield
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-    ) as error:  # what no row can hold
+    except ssl.SSLError as error:  # of which some are ValueErrors as well
+        raise _translated(what, error) from None
+    except (ValueError, TypeError, OverflowError) as error:  # what no row can hold
         raise StateError(f"{what}: {type(error).__name__}", hint="please report it, with the log") from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError) as error:
         raise _translated(what, error) from None  # its context could quote the url
