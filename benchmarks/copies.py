@@ -25,7 +25,7 @@ from statistics import median
 from pydantic import SecretStr
 
 from benchmarks.download import static_host, write_file
-from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, machine, report, run_to_end, say
+from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, machine, processor_seconds, report, run_to_end, say
 from daemon.config.load import load
 from daemon.copies.child import NICE
 from daemon.copies.jobs import Job
@@ -50,11 +50,15 @@ OURS: Mapping[str, Sequence[str]] = {
 }
 
 
+ALTERNATIVES = {"folder": "tee | sha1sum", "S3": "rclone rcat", "folder, encrypted": "age"}
+
+
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Seconds, and the peak memory of the process in MiB."""
+    """Seconds by the clock and of the processor, and the peak memory of the process in MiB."""
 
     seconds: float
+    processor: float
     peak: float = 0.0
 
 
@@ -67,10 +71,10 @@ def main() -> None:
     given = options.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder, bench(Path(folder), given.size * MIB) as measured:
         calls: dict[str, Callable[[], Took]] = {name: measured.ours(stores) for name, stores in OURS.items()}
-        calls |= {name: measured.theirs(name) for name in ("tee | sha1sum", "rclone rcat", "age")}
+        calls |= {name: measured.theirs(name) for name in ALTERNATIVES.values()}
         took = in_turn(calls, given.runs)
     say(f"{given.size} MiB over loopback; {machine()}")
-    report([*_speeds(took, given.size), *_memory(took)])
+    report([*_speeds(took, given.size), *_processor(took), *_memory(took)])
 
 
 def _speeds(took: Mapping[str, Sequence[Took]], size: int) -> list[Figure]:
@@ -83,10 +87,21 @@ def _speeds(took: Mapping[str, Sequence[Took]], size: int) -> list[Figure]:
 
     slower = max(("folder", "S3"), key=lambda name: median(one.seconds for one in took[name]))
     return [
-        of("folder", "tee | sha1sum", 0.6),
-        of("S3", "rclone rcat", 0.8),
+        of("folder", ALTERNATIVES["folder"], 0.6),
+        of("S3", ALTERNATIVES["S3"], 0.8),
         of("folder and S3", slower, 1 / 1.25),
-        of("folder, encrypted", "age", 0.6),
+        of("folder, encrypted", ALTERNATIVES["folder, encrypted"], 0.6),
+    ]
+
+
+def _processor(took: Mapping[str, Sequence[Took]]) -> list[Figure]:
+    """What others do to the machine changes these least."""
+
+    def of(name: str) -> Spread:
+        return Spread(tuple(one.processor for one in took[name]))
+
+    return [
+        Figure(f"{name}: processor time", "s", of(name), alternative=of(other)) for name, other in ALTERNATIVES.items()
     ]
 
 
@@ -160,7 +175,7 @@ class Bench:
             if failed := [one.failure for one in result.copies if one.failure]:
                 raise SystemExit(str(failed))
             assert worker.pid  # noqa: S101 — it did the job
-            took = Took(seconds, _peak(worker.pid))
+            took = Took(seconds, processor_seconds(worker.pid), _peak(worker.pid))
             await worker.close()
             await journal.close()
         return took
@@ -214,7 +229,8 @@ class Theirs:
         """Run once."""
         with self.bench.places(s3="rclone" in self.name) as service:
             command = ["nice", f"-n{NICE}", "bash", "-euo", "pipefail", "-c", self.bench.command(self.name, service)]
-            return Took(run_to_end(command).seconds)
+            used = run_to_end(command)
+            return Took(used.seconds, used.processor)
 
 
 class Unseen:
