@@ -27,6 +27,8 @@ def report_of(order: Order, outcome: Outcome) -> RotationReport:
         return RotationReport(good=True, shrunk=shrunk, backup=backup, trouble=Event.FAILED if mend else None)
     if outcome.result is Result.SKIPPED:
         return RotationReport(excused=not outcome.passing)
+    if good and outcome.problems and outcome.problems[-1].code == ProblemCode.UNPROVEN:
+        return RotationReport(good=True, shrunk=shrunk, backup=backup)  # told once, as the proof failed
     if outcome.retry_at is not None and order.attempt == 0:
         lasting = Event.FAILED if outcome.undeleted else None
         return RotationReport(good=good, shrunk=shrunk, backup=backup, lasting=lasting)

@@ -15,6 +15,7 @@ from daemon.alerts import memory, message
 from daemon.alerts.assess import report_of
 from daemon.alerts.copies import about_copies, about_store, key_of
 from daemon.alerts.message import STORES, Message, Ping
+from daemon.alerts.proofs import about_proofs
 from daemon.alerts.receivers import Receiver
 from daemon.alerts.sender import Sender
 from daemon.config.values import AlertConfig, Config, ServerConfig
@@ -233,6 +234,7 @@ class Alerts:
                 for number, server in enumerate(list(self._servers.values()), 1):
                     await self._look_at(server, self._clock.now())
                     await self._look_at_copies(server)
+                    await self._look_at_proofs(server)
                     if number % SLICE == 0:
                         await self._clock.sleep(0)
                 await self._look_at_stores()
@@ -265,6 +267,16 @@ class Alerts:
             return
         known, history = self._states[server.name], self._tracker.at_hand(server.name)
         state, messages = about_copies(known, server, copies, history, self._clock.now())
+        if state != known:
+            await self._remember({server.name: state}, self._who(server), messages)
+
+    async def _look_at_proofs(self, server: ServerConfig) -> None:
+        """Alert if a proof has failed, and when deletion goes on."""
+        proof = await self._tracker.proof_of(server.name) if server.policy.prove else None
+        if proof is None or self._servers.get(server.name) is not server:
+            return
+        known, good_at = self._states[server.name], self._tracker.at_hand(server.name).good_at
+        state, messages = about_proofs(known, server, proof, good_at, self._clock.now())
         if state != known:
             await self._remember({server.name: state}, self._who(server), messages)
 

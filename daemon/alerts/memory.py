@@ -80,6 +80,7 @@ def _written(known: Known) -> Mapping[str, Any]:
         "beside": sorted(state.beside),
         "backup": state.backup,
         "uncopied": sorted(state.uncopied),
+        "unproven": state.unproven,
     }
     return {**to_watch(history), **alerts}
 
@@ -90,6 +91,7 @@ def _read(written: Mapping[str, Any]) -> AlertState:
         beside=_events(written.get("beside", ())),
         backup=written.get("backup"),
         uncopied=frozenset(map(str, written.get("uncopied", ()))),
+        unproven=bool(written.get("unproven")),
     )
 
 

@@ -23,8 +23,10 @@ TITLES = {
     Event.OVERDUE: "the backup is overdue",
     Event.UNCOPIED: "a copy is missing",
     Event.STORE: "the store is in trouble",
+    Event.UNPROVEN: "a backup is not sound",
     Event.NEW_NORMAL: "smaller backups are the new normal",
     Event.COPIED: "copied again",
+    Event.PROVEN: "deletion goes on",
     Event.RECOVERED: "there is a good backup again",
     Event.DONE: "backed up",
 }

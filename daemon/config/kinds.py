@@ -200,7 +200,8 @@ Backfill = Annotated[
     WithJsonSchema({"anyOf": [{"enum": ["all", "none"]}, {"type": "integer", "minimum": 1}]}),
 ]
 Events = Annotated[
-    list[Literal["failed", "limit", "suspicious", "overdue", "uncopied", "store", "recovered", "done"]], AsJson
+    list[Literal["failed", "limit", "suspicious", "overdue", "uncopied", "store", "unproven", "recovered", "done"]],
+    AsJson,
 ]
 Listen = Annotated[str, _read_by(split_listen)]
 Hosts = Annotated[list[Annotated[str, AfterValidator(host_name)]], AsJson]

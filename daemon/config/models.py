@@ -274,7 +274,7 @@ class AlertTable(Table):
     )
     url: SecretStr | None = Field(None, description="The address itself: from the environment only, never in a file.")
     events: Events = Field(
-        ["failed", "limit", "suspicious", "overdue", "uncopied", "store", "recovered"],
+        ["failed", "limit", "suspicious", "overdue", "uncopied", "store", "unproven", "recovered"],
         description='Events to report; "done" is each good backup. A ping reports every rotation.',
     )
     allow_http: Flag = Field(

@@ -26,8 +26,10 @@ class Event(StrEnum):
     OVERDUE = "overdue"
     UNCOPIED = "uncopied"
     STORE = "store"
+    UNPROVEN = "unproven"
     NEW_NORMAL = "new_normal"
     COPIED = "copied"
+    PROVEN = "proven"
     RECOVERED = "recovered"
     DONE = "done"
 
@@ -38,13 +40,15 @@ class AlertState:
 
     `alerted` began since the last good backup, and the next one ends them. `beside` began although there was a good
     backup, and go on; if backups then fail to come, that is a trouble of its own. `backup` is the uuid of the last
-    backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for.
+    backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for, and `unproven` says that
+    an UNPROVEN was sent.
     """
 
     alerted: frozenset[Event] = frozenset()
     beside: frozenset[Event] = frozenset()
     backup: str | None = None
     uncopied: frozenset[str] = frozenset()
+    unproven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,14 @@ def copies_looked(
     return replace(state, uncopied=(known - over) | new), tuple(news)
 
 
+def proofs_looked(state: AlertState, *, frozen: bool) -> tuple[AlertState, tuple[Alert, ...]]:
+    """Look at the proofs of a server: a failed one freezes it or not. However many fail, it is alerted once."""
+    if frozen == state.unproven:
+        return state, ()
+    news = Alert(Event.UNPROVEN) if frozen else Alert(Event.PROVEN, (Event.UNPROVEN,))
+    return replace(state, unproven=frozen), (news,)
+
+
 def store_looked(
     state: AlertState, store: str, trouble_since: datetime | None, now: datetime
 ) -> tuple[AlertState, tuple[Alert, ...]]:
@@ -156,11 +168,11 @@ def wanted(news: Alert, events: Collection[Event]) -> bool:
 
     RECOVERED goes only to receivers of what has ended, OVERDUE only to those that have not been sent the reason yet.
     NEW_NORMAL takes the place of RECOVERED, and also goes to receivers of suspicious backups. COPIED is the
-    RECOVERED of UNCOPIED.
+    RECOVERED of UNCOPIED, PROVEN that of UNPROVEN.
     """
     knows = not set(news.after).isdisjoint(events)
     if news.event is Event.NEW_NORMAL:
         return knows and not {Event.SUSPICIOUS, Event.RECOVERED}.isdisjoint(events)
-    if news.event is Event.COPIED:
+    if news.event in {Event.COPIED, Event.PROVEN}:
         return knows and Event.RECOVERED in events
     return news.event in events and knows == (news.event is Event.RECOVERED)

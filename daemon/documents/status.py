@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from daemon import __version__
 from daemon.core.model import State
 from daemon.core.units import rfc3339
+from daemon.documents.proofs import told
 from daemon.documents.stores import stores_document
 from daemon.rotation.outcome import Problem
 from daemon.status.copies import StoreStatus
@@ -55,6 +56,7 @@ def _server(status: ServerStatus) -> Document:
         "seen_at": _moment(snapshot.at if snapshot else None),
         "backups": _backups(status.tally, status.limit) if snapshot else None,
         "copies": copies(status),
+        "proof": proof(status),
     }
 
 
@@ -79,6 +81,21 @@ def copies(status: ServerStatus) -> list[Document]:
         }
         for one in status.copies
     ]
+
+
+def proof(status: ServerStatus) -> Document | None:
+    """Return how a server's backups are proven; null if they are not to be."""
+    known = status.proof
+    if known is None:
+        return None
+    return {
+        "level": known.level.value,
+        "newest": None if known.proven is None else told(known.proven),
+        "frozen": None if known.frozen is None else told(known.frozen),
+        "unproven": known.unproven,
+        "late_at": _moment(known.late_at),
+        "late": known.late(status.now),
+    }
 
 
 def held(history: ServerHistory) -> Document | None:

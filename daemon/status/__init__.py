@@ -12,6 +12,7 @@ __all__ = [
     "fleet_status",
     "history",
     "metrics",
+    "proofs",
     "server_status",
     "snapshot",
     "stored",

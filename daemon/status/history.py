@@ -42,6 +42,12 @@ class Ended:
         return over and self.good and self.result is Result.REFUSED
 
     @property
+    def frozen(self) -> bool:
+        """Whether all is well but that a failed proof let nothing be deleted."""
+        over = bool(self.problems) and self.problems[-1].code == ProblemCode.UNPROVEN
+        return over and self.good and self.result is Result.REFUSED
+
+    @property
     def undeletable(self) -> bool:
         """Whether all is well but that the panel did not delete what was to go."""
         return self.good and bool(self.problems) and self.problems[-1].code == ProblemCode.UNDELETABLE
@@ -116,6 +122,8 @@ def after(before: ServerHistory, ended: Ended) -> ServerHistory:
     held_since = None if ended.good else before.held_since  # what fails or is skipped does not let the brake go
     if ended.held:
         failures, held_since = 0, before.held_since or ended.ended_at
+    if ended.frozen:
+        failures = 0
     undeleted = ended.undeleted if ended.good or ended.undeleted else before.undeleted
     return replace(before, last=ended, fine_at=fine_at, failures=failures, held_since=held_since, undeleted=undeleted)
 

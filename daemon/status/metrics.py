@@ -18,6 +18,7 @@ from daemon.status.copies import StoreStatus
 from daemon.status.copies_metrics import copies_metrics
 from daemon.status.families import counter, gauge, histogram, single, timestamp
 from daemon.status.fleet_status import FleetStatus
+from daemon.status.proofs_metrics import proofs_metrics
 from daemon.status.server_status import ServerStatus
 from daemon.status.snapshot import Snapshot
 
@@ -61,6 +62,7 @@ class _Fleet(Collector):
         yield from self._panels()
         if self.stores:
             yield from copies_metrics(self.statuses, self.stores, self._fleet_status.tracker.copies.counts)
+        yield from proofs_metrics(self.statuses, self._fleet_status.tracker.proofs.counts)
 
     def _daemon(self) -> Iterator[Metric]:
         reload = self._fleet_status.tracker.reload

@@ -19,6 +19,7 @@ from daemon.rotation.run import Stage
 from daemon.state import Trigger
 from daemon.status.copies import CopyStatus
 from daemon.status.history import ServerHistory
+from daemon.status.proofs import ProofStatus
 from daemon.status.snapshot import Tally
 from daemon.status.timetable import Times, times_of
 
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     OVERDUE = "overdue"
     FAILING = "failing"
     SUSPICIOUS = "suspicious"
+    UNPROVEN = "unproven"
     UNCOPIED = "uncopied"
     UNDELETABLE = "undeletable"
     LIMIT = "limit full"
@@ -79,6 +81,7 @@ class ServerStatus:
     troubles: tuple[Trouble, ...]
     progress: Progress | None
     copies: tuple[CopyStatus, ...] = ()
+    proof: ProofStatus | None = None
 
     @property
     def name(self) -> str:
@@ -139,15 +142,17 @@ def status_of(
     work: Work | None = None,
     times: Times | None = None,
     copies: tuple[CopyStatus, ...] = (),
+    proof: ProofStatus | None = None,
 ) -> ServerStatus:
     """Return how a server stands at that moment.
 
     `work` is the rotation under way, if there is one. `times` spares a caller that knows them the look at the schedule.
-    `copies` tell how the server stands in each of its stores.
+    `copies` tell how the server stands in each of its stores, `proof` how its backups are proven.
     """
     times = times or times_of(server, history.fine_at, now)
     progress = None if work is None else progress_of(work, history)
-    return ServerStatus(server, history, times, now, _troubles(server, history, times, now, copies), progress, copies)
+    troubles = _troubles(server, history, times, now, copies=copies, proof=proof)
+    return ServerStatus(server, history, times, now, troubles, progress, copies, proof)
 
 
 def by_trouble(statuses: Iterable[ServerStatus]) -> list[ServerStatus]:
@@ -165,14 +170,21 @@ def progress_of(work: Work, history: ServerHistory) -> Progress:
 
 
 def _troubles(
-    server: ServerConfig, history: ServerHistory, times: Times, now: datetime, copies: Iterable[CopyStatus]
+    server: ServerConfig,
+    history: ServerHistory,
+    times: Times,
+    now: datetime,
+    *,
+    copies: Iterable[CopyStatus],
+    proof: ProofStatus | None,
 ) -> tuple[Trouble, ...]:
     """All that is wrong with a server, the worst first."""
     found = (
         _overdue(server, history, times, now),
-        _failing(server, history),
+        None if proof is not None and history.last and history.last.frozen else _failing(server, history),
         _suspicious(server, history),
         _shrunk(server, history),
+        None if proof is None else _unproven(server, proof, now),
         _uncopied(server, copies, now),
         _undeletable(server, history),
         _limit_full(history),
@@ -234,6 +246,21 @@ def _shrunk(server: ServerConfig, history: ServerHistory) -> Trouble | None:
         f"The backups are far smaller than they were, and that is taken for usual: {name} is {stays}.",
         f"Look at the server's files. If it is right: `ptero-backupd backups accept {server.name} {newest}`.",
     )
+
+
+def _unproven(server: ServerConfig, proof: ProofStatus, now: datetime) -> Trouble | None:
+    """A proof failed, or the newest good backup is not proven for too long."""
+    if (bad := proof.frozen) is not None:
+        hint = (
+            f"Look at the server's files. `ptero-backupd prove {server.name}` proves the newest backup now; if the bad"
+            f" one will do: `ptero-backupd prove accept {server.name} {bad.backup[:8]}`."
+        )
+        return Trouble(Kind.UNPROVEN, f"{bad.wrong}. Nothing is deleted until a newer backup is proven.", hint)
+    if proof.late_at is None or not proof.late(now):
+        return None
+    due = format_moment(proof.late_at, server.policy.zone)
+    hint = f"`ptero-backupd prove --plan {server.name}` shows what waits; the daemon's log says why."
+    return Trouble(Kind.UNPROVEN, f"The newest good backup is not proven; that was due at {due}.", hint)
 
 
 def _uncopied(server: ServerConfig, copies: Iterable[CopyStatus], now: datetime) -> Trouble | None:

@@ -20,6 +20,7 @@ from daemon.status.copies import CopyStatus
 from daemon.status.copies_tracker import CopiesTracker
 from daemon.status.counts import Counts, Reload
 from daemon.status.history import Began, ServerHistory, after_outcome
+from daemon.status.proofs import ProofStatus, ProofsTracker
 from daemon.status.server_status import ServerStatus, Work, status_of
 from daemon.status.snapshot import Snapshot
 from daemon.status.timetable import Timetable
@@ -44,6 +45,8 @@ class StatusTracker:
         self.reload = Reload(successful=True, succeeded_at=context.clock.now())
         self.copies = CopiesTracker(context)
         context.on_copies = self.copies.copied
+        self.proofs = ProofsTracker(context)
+        context.on_proof = self.proofs.proved
         self._timetable = Timetable()
         self._servers: Mapping[str, ServerConfig] = {}
         self._begun: dict[str, ServerHistory] = {}
@@ -68,6 +71,7 @@ class StatusTracker:
         now = self.clock.now()
         self.reload = Reload(successful=True, succeeded_at=now)
         self.copies.follow(config)
+        self.proofs.follow(config)
         before, self._servers = self._servers, config.servers
         for name in [name for name, server in before.items() if not _same(server, config.servers.get(name))]:
             self.histories.pop(name, None)
@@ -123,13 +127,18 @@ class StatusTracker:
         history, now = await self.history(server.name), self.clock.now()
         times = self._timetable.times(server, history.fine_at, now)
         copies = await self.copies.of(server, history, times.interval)
-        return status_of(server, history, now, work=self.work(server.name), times=times, copies=copies)
+        proof = await self.proofs.of(server, history)
+        return status_of(server, history, now, work=self.work(server.name), times=times, copies=copies, proof=proof)
 
     async def copies_of(self, name: str) -> tuple[CopyStatus, ...]:
         """How a configured server stands in each of its stores, by what is at hand of its rotations."""
         server, history = self._servers[name], self.at_hand(name)
         interval = self._timetable.times(server, history.fine_at, self.clock.now()).interval
         return await self.copies.of(server, history, interval)
+
+    async def proof_of(self, name: str) -> ProofStatus | None:
+        """How a configured server's backups are proven, by what is at hand of its rotations."""
+        return await self.proofs.of(self._servers[name], self.at_hand(name))
 
     def overdue_at(self, name: str) -> datetime:
         """From when on a configured server is overdue, by what is at hand; it asks the journal nothing."""

@@ -1,6 +1,6 @@
 """The status page: every server in a row, the worst first."""
 
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from daemon.config.values import ServerConfig
@@ -40,7 +40,12 @@ class FleetPage:
         return page(
             headline(statuses),
             self._header(statuses),
-            tag("main", _table(rows, stores=self._stores), legend(), _marks_legend() if self._stores else None),
+            tag(
+                "main",
+                _table(rows, stores=self._stores, proofs=self._proofs),
+                legend(),
+                _marks_legend() if self._stores else None,
+            ),
             tone=tone_of(statuses),
             refresh=refresh,
         )
@@ -49,6 +54,11 @@ class FleetPage:
     def _stores(self) -> bool:
         """Whether there is anything to show of copies."""
         return bool(self._fleet_status.config.stores)
+
+    @property
+    def _proofs(self) -> bool:
+        """Whether there is anything to show of proofs."""
+        return self._fleet_status.tracker.proofs.wanted
 
     def _header(self, statuses: list[ServerStatus]) -> Html:
         notes = [*self._fleet_status.ailments(), *self._fleet_status.notes()]
@@ -76,10 +86,13 @@ class FleetPage:
         """One server: its row, and one beneath it where something is wrong."""
         name, backups = await self._at_rest(status)
         copies = _copies(status) if self._stores else None
-        row = tag("tr", name, tag("td", chip(status), class_="is"), _good(status), copies, _now(status), backups)
+        proven = _proven(status) if self._proofs else None
+        row = tag(
+            "tr", name, tag("td", chip(status), class_="is"), _good(status), proven, copies, _now(status), backups
+        )
         if not status.troubles:
             return tag("tbody", row)
-        why = tag("td", [trouble_line(one) for one in status.troubles], colspan=8 if self._stores else 7)
+        why = tag("td", [trouble_line(one) for one in status.troubles], colspan=7 + self._stores + self._proofs)
         return tag("tbody", row, tag("tr", why, class_="why"))
 
     async def _at_rest(self, status: ServerStatus) -> tuple[Html, Html]:
@@ -149,6 +162,20 @@ def _copies(status: ServerStatus) -> Html:
     return tag("td", marks or tag("span", "-", class_="soft"), class_="marks", data_th="copies")
 
 
+def _proven(status: ServerStatus) -> Html:
+    """Return when the newest proven backup was read, and how old it is; what is not to be proven has none."""
+    proof = status.proof
+    if proof is None or (proof.proven is None and proof.frozen is None):
+        return tag("td", tag("span", "-" if proof is None else "not yet", class_="soft"), data_th="proven")
+    if proof.proven is None:
+        return tag("td", tag("b", "not sound", class_="bad"), data_th="proven")
+    zone, read = status.server.policy.zone, proof.proven
+    ago = time(read.at, span(max(status.now - read.at, timedelta(0))), zone)
+    level = (read.reached or read.asked).value
+    made = tag("small", f"{level}, {span(max(status.now - read.made_at, timedelta(0)))} old")
+    return tag("td", tag("b", ago, " ago", class_="bad" if proof.frozen else None), made, data_th="proven")
+
+
 def _marks_legend() -> Html:
     """Return what the marks mean."""
     meanings = ("copied", "waiting", "failed")
@@ -156,7 +183,7 @@ def _marks_legend() -> Html:
     return tag("p", "newest good backup in each store:", words, class_="legend")
 
 
-def _table(rows: list[Html], *, stores: bool) -> Html:
+def _table(rows: list[Html], *, stores: bool, proofs: bool) -> Html:
     head = tag(
         "thead",
         tag(
@@ -164,6 +191,7 @@ def _table(rows: list[Html], *, stores: bool) -> Html:
             tag("th", "server", scope="col"),
             tag("th", "state", scope="col"),
             tag("th", "newest good", scope="col"),
+            tag("th", "proven", scope="col") if proofs else None,
             tag("th", "copies", scope="col") if stores else None,
             tag("th", "now, or next", scope="col"),
             tag("th", "backups", scope="col"),

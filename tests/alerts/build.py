@@ -33,7 +33,12 @@ BACKUP = Backup(
     completed_at=NOON,
 )
 MADE = Made(BACKUP.uuid, BACKUP.name, BACKUP.bytes)
-TROUBLE = frozenset(Event) - {Event.DONE, Event.NEW_NORMAL, Event.COPIED}  # the last two are not asked for by name
+TROUBLE = frozenset(Event) - {
+    Event.DONE,
+    Event.NEW_NORMAL,
+    Event.COPIED,
+    Event.PROVEN,
+}  # the last three are not asked for by name
 
 
 def server(folder: Path) -> ServerConfig:

@@ -17,6 +17,7 @@ from daemon.core.alerting import (
     copies_looked,
     due_by,
     looked,
+    proofs_looked,
     reported,
     store_looked,
     wanted,
@@ -51,8 +52,10 @@ def test_the_events_are_called_as_the_configuration_calls_them() -> None:
         "overdue",
         "uncopied",
         "store",
+        "unproven",
         "new_normal",
         "copied",
+        "proven",
         "recovered",
         "done",
     ]
@@ -307,3 +310,20 @@ def test_a_store_in_trouble_is_alerted_once_and_then_its_end() -> None:
 def test_that_it_is_copied_again_hears_who_heard_that_it_was_not(events: set[str], hears: bool) -> None:
     """As with any other end."""
     assert wanted(Alert(Event.COPIED, (Event.UNCOPIED,), ("nas",)), set(map(Event, events))) is hears
+
+
+def test_a_freeze_is_told_once_and_so_is_its_end() -> None:
+    """However many proofs fail meanwhile."""
+    state, news = proofs_looked(AlertState(), frozen=True)
+    assert news == (Alert(Event.UNPROVEN),)
+    assert proofs_looked(state, frozen=True) == (state, ())
+    assert proofs_looked(state, frozen=False) == (AlertState(), (Alert(Event.PROVEN, (Event.UNPROVEN,)),))
+    assert proofs_looked(AlertState(), frozen=False) == (AlertState(), ())
+
+
+def test_the_end_of_a_freeze_goes_to_those_who_heard_of_it() -> None:
+    """And want to know when trouble ends."""
+    over = Alert(Event.PROVEN, (Event.UNPROVEN,))
+    assert wanted(over, {Event.UNPROVEN, Event.RECOVERED})
+    assert not wanted(over, {Event.UNPROVEN})
+    assert not wanted(over, {Event.RECOVERED})

@@ -245,7 +245,7 @@ def toml(
         f"api_reserve = {scenario.reserve}",
         "[alerts.people]",
         'type = "webhook"',
-        'events = ["failed", "limit", "suspicious", "overdue", "uncopied", "store", "recovered", "done"]',
+        'events = ["failed", "limit", "suspicious", "overdue", "uncopied", "store", "unproven", "recovered", "done"]',
     ]
     for name, table in policies.items():
         lines += [f"[policies.of-{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]

@@ -14,6 +14,8 @@ from daemon.config.values import Config, PanelConfig, ServerConfig, StoreConfig
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, State, Verdict
+from daemon.core.proof import Level, Proof
+from daemon.core.proof_due import ProofRules
 from daemon.core.retention import judge
 from daemon.core.store_rules import StoreRules
 from daemon.errors import ProblemCode
@@ -22,7 +24,7 @@ from daemon.panel.client import PanelClient
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Order, RotationContext, Run, Stage
 from daemon.rotation.slots import NodeSlots
-from daemon.state import CopyEvent, CopyRecord, Holding, ShelfRecord, engine_for
+from daemon.state import CopyEvent, CopyRecord, Holding, ProofRecord, ShelfRecord, engine_for
 from daemon.state import Snapshot as Stored
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.fleet_status import FleetStatus
@@ -226,6 +228,25 @@ def copied(made: Gallery, since: datetime = NOW - 4 * DAY) -> Gallery:
     ]
     failed = CopyRecord(CopyEvent.FAILED, NOW, "lobby", "u", "offsite", text="the bucket refuses the key")
     journal.record_copies([*records, failed])
+    return made
+
+
+def proving(made: Gallery) -> Gallery:
+    """Let every server be proven: survival's newest backup is, lobby's is torn, and the others were never read."""
+    rules = ProofRules()
+    policies = {name: replace(one, prove=rules) for name, one in made.config.policies.items()}
+    servers = {name: replace(one, policy=policies[one.policy.name]) for name, one in made.config.servers.items()}
+    made.tracker.follow(replace(made.config, policies=policies, servers=servers))
+    for name, problems in (("survival", ()), ("lobby", ("world/region/r.0.0.mca: chunk 0,0 is torn",))):
+        snapshot = at_once(made.tracker.history(name)).snapshot
+        assert snapshot
+        backup = next(one.backup for one in snapshot.verdicts if one.whole)
+        made_at = backup.created_at or NOW
+        level = None if problems else Level.SANE
+        proof = Proof(backup.uuid, backup.name, made_at, NOW - DAY, Level.SANE, level, problems=problems)
+        record = ProofRecord(name, snapshot.uuid, proof)
+        sqlite(made.context.journal).record_proof(record)
+        made.context.on_proof(record, 4 * GIB, 60.0)
     return made
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -15,7 +16,7 @@ from daemon.panel.rate_limiter import Budget
 from daemon.rotation.outcome import Result
 from daemon.state import CopyEvent, CopyRecord
 from daemon.status.metrics import Metrics
-from tests.web.gallery import NOW, Gallery
+from tests.web.gallery import NOW, Gallery, proving
 
 pytestmark = pytest.mark.anyio
 
@@ -168,9 +169,26 @@ async def test_without_a_store_nothing_is_told_of_copies(gallery: Gallery) -> No
     assert gallery.tracker.copies._read_at is None
 
 
+async def test_each_server_tells_how_it_is_proven(gallery: Gallery) -> None:
+    """Where anything is to be proven at all; what was never read has no moment."""
+    assert not any("proven" in name or "proof" in name for name, _ in await scraped(gallery))
+    proving(gallery)
+    found = await scraped(gallery)
+    day_ago = (NOW - timedelta(days=1)).timestamp()
+    assert value(found, "last_proven_timestamp_seconds", server="survival", level="sane") == day_ago
+    assert value(found, "last_proven_timestamp_seconds", server="lobby", level="sane") is None
+    assert value(found, "deletion_frozen", server="lobby") == 1
+    assert value(found, "deletion_frozen", server="survival") == 0
+    assert value(found, "unproven_backups", server="survival") == 15
+    assert value(found, "proof_late_timestamp_seconds", server="survival") is None
+    assert value(found, "proof_late_timestamp_seconds", server="creative") is not None
+    assert value(found, "proof_failures_total", server="lobby") == 1
+    assert value(found, "proof_seconds_total", server="survival") == 60
+
+
 async def test_the_page_tells_every_metric(stocked: Gallery) -> None:
     """And no other, each with its labels and what it is."""
-    gallery = stocked
+    gallery = proving(stocked)
     gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
     text = (await Metrics(gallery.fleet_status).exposition()).decode()
     there = dict(re.findall(r"^# TYPE (ptero_\w+) (\w+)$", text, re.MULTILINE))
@@ -187,7 +205,7 @@ def rules() -> Iterator[str]:
 
 async def test_rules_and_dashboard_ask_for_what_there_is(stocked: Gallery) -> None:
     """A misspelt name would never alert, and nobody would notice."""
-    gallery = stocked
+    gallery = proving(stocked)
     text = (await Metrics(gallery.fleet_status).exposition()).decode()
     families = set(re.findall(r"^# TYPE (ptero_\w+) ", text, re.MULTILINE))
     asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in rules()}

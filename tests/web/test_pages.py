@@ -416,6 +416,7 @@ async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None
                     "own": 14, "kept": 14, "bytes": taken.tally.bytes,
                     "limit": 30},
             "copies": [],
+            "proof": None,
     }  # fmt: skip
     assert [one["kind"] for one in servers["lobby"]["troubles"]] == ["overdue", "failing"]
     assert servers["modded"]["troubles"][0]["kind"] == "limit_full"

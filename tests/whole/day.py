@@ -26,6 +26,7 @@ from daemon.alerts import Alerts
 from daemon.alerts.sender import Sender
 from daemon.config.load import load
 from daemon.config.values import Config, HttpConfig, PanelConfig
+from daemon.core.alerting import Event
 from daemon.panel.client import PanelClient
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
@@ -182,7 +183,7 @@ class Operator:
             'url = "https://panel.example.com"',
             "[alerts.ops]",
             'type = "webhook"',
-            'events = ["failed", "limit", "suspicious", "overdue", "uncopied", "store", "recovered", "done"]',
+            f"events = {sorted({*Event} - {Event.NEW_NORMAL, Event.COPIED, Event.PROVEN})}",
             "[alerts.alive]",
             'type = "ping"',
         ]

@@ -1,0 +1,125 @@
+"""How the backups of each server are proven: read from the journal when asked, at most every few seconds.
+
+So it also knows what `prove` in another process found. Where nothing is to be proven it reads and keeps nothing.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from daemon.config.values import Config, ServerConfig
+from daemon.core.model import State
+from daemon.core.proof import PANEL, Level, Proof, Proofs
+from daemon.errors import StateError
+from daemon.rotation.run import RotationContext
+from daemon.state import ProofRecord
+from daemon.status.history import ServerHistory
+
+FRESH_SECONDS = 10.0
+"""So long what was read is shown, unless the daemon itself proves something."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofStatus:
+    """How a server's backups are proven, at the `level` that its policy asks for.
+
+    `proven` is the reading of the newest backup that is proven. `read_at` is when something was last read and found
+    right, by how deep it was. `frozen` is the failed proof that nothing is deleted for. `unproven` is how many of the
+    good backups are not proven, as they were last seen. `late_at` is from when on the newest one is not proven for too
+    long; None while it is, or while there is none.
+    """
+
+    level: Level
+    proven: Proof | None = None
+    read_at: Mapping[Level, datetime] = field(default_factory=dict)
+    frozen: Proof | None = None
+    unproven: int = 0
+    late_at: datetime | None = None
+
+    def late(self, now: datetime) -> bool:
+        """Return whether the newest good backup should have been proven by then."""
+        return self.late_at is not None and now >= self.late_at
+
+
+@dataclass(slots=True)
+class ProofCounts:
+    """What the daemon read since it began, by server."""
+
+    proofs: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def proof_status(server: ServerConfig, proofs: Proofs, history: ServerHistory) -> ProofStatus | None:
+    """Return how a server stands; None if nothing is to be proven."""
+    rules = server.policy.prove
+    if rules is None:
+        return None
+    read = [one for one in proofs if one.store == PANEL]
+    proven = [one for one in read if proofs.proven(one.backup, rules.level)]
+    read_at: dict[Level, datetime] = {}
+    for one in read:
+        if one.reached is not None:
+            read_at[one.reached] = max(one.at, read_at.get(one.reached, one.at))
+    verdicts = history.snapshot.verdicts if history.snapshot else ()
+    good, newest = [one.backup.uuid for one in verdicts if one.state is State.GOOD], history.good
+    waits = newest is not None and newest.uuid is not None and proofs.last(newest.uuid, rules.level) is None
+    return ProofStatus(
+        rules.level,
+        max(proven, key=lambda one: (one.made_at, one.at), default=None),
+        read_at,
+        proofs.freezes(),
+        sum(proofs.proven(uuid, rules.level) is None for uuid in good),
+        newest.at + rules.newest_within if newest is not None and waits else None,
+    )
+
+
+class ProofsTracker:
+    """How all servers are proven."""
+
+    def __init__(self, context: RotationContext) -> None:
+        self._context = context
+        self.counts = ProofCounts()
+        self.wanted = False
+        self._seen: dict[str, list[Proof]] = {}
+        self._read_at: float | None = None
+
+    def follow(self, config: Config) -> None:
+        """Watch the servers of a configuration that was just read."""
+        self.wanted = any(server.policy.prove for server in config.servers.values())
+        self._read_at, self._seen = None, {}
+
+    def proved(self, record: ProofRecord, size: int, seconds: float) -> None:
+        """Take in a proof that was done."""
+        self._read_at, name, counts = None, record.server, self.counts
+        counts.proofs[name] += 1
+        counts.failed[name] += bool(record.proof.problems)
+        counts.bytes[name] += size
+        counts.seconds[name] = counts.seconds.get(name, 0.0) + seconds
+
+    async def of(self, server: ServerConfig, history: ServerHistory) -> ProofStatus | None:
+        """Return how a server is proven; None if it is not to be."""
+        if not self.wanted or server.policy.prove is None:
+            return None
+        places = {PANEL, *server.policy.copies}
+        known = (await self._known()).get(server.name, ())
+        return proof_status(server, Proofs(one for one in known if one.store in places), history)
+
+    async def _known(self) -> Mapping[str, list[Proof]]:
+        now = self._context.clock.monotonic()
+        if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
+            self._read_at = now
+            with suppress(StateError):
+                self._seen = by_server(await self._context.journal.proofs())
+        return self._seen
+
+
+def by_server(records: list[ProofRecord]) -> dict[str, list[Proof]]:
+    """Return the proofs of each server, by its configured name."""
+    found: dict[str, list[Proof]] = {}
+    for record in records:
+        found.setdefault(record.server, []).append(record.proof)
+    return found

@@ -1,0 +1,77 @@
+"""How a server's proofs are shown: one value for page, metrics, `status` and alerts."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.alerts.proofs import about_proofs
+from daemon.core.alerting import AlertState, Event
+from daemon.core.proof import Level, Proof, Proofs
+from daemon.core.proof_due import ProofRules
+from daemon.status.history import Good, ServerHistory
+from daemon.status.proofs import proof_status
+from daemon.status.server_status import Kind, status_of
+from tests.alerts.build import NOON, server
+
+DAY = timedelta(days=1)
+RULES = ProofRules(newest_within=2 * DAY)
+
+
+def read(days: float, *problems: str, asked: Level = Level.SANE, store: str = "") -> Proof:
+    """The reading of a backup that was made so many days ago, an hour later."""
+    made = NOON - days * DAY
+    at = made + timedelta(hours=1)
+    return Proof(f"b{days}", f"auto-{days}", made, at, asked, None if problems else asked, store, problems)
+
+
+def history(days: float) -> ServerHistory:
+    """A server whose newest good backup was made so many days ago."""
+    return replace(ServerHistory.begun(NOON - 9 * DAY), good=Good(NOON - days * DAY, f"b{days}"))
+
+
+def test_nothing_is_told_of_what_is_not_to_be_proven(tmp_path: Path) -> None:
+    """Whatever was read by hand."""
+    assert proof_status(server(tmp_path), Proofs([read(1)]), history(1)) is None
+
+
+def test_the_newest_proven_one_and_the_last_reading_of_each_level_are_told(tmp_path: Path) -> None:
+    """Copies prove nothing of the panel's backups."""
+    config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES))
+    walked, copy = read(2, asked=Level.WALKED), read(1, store="nas")
+    proof = proof_status(config, Proofs([read(5), read(4), walked, copy]), history(1))
+    assert proof
+    assert (proof.proven, proof.frozen) == (read(4), None)
+    assert proof.read_at == {Level.SANE: read(4).at, Level.WALKED: walked.at}
+
+
+@pytest.mark.parametrize(("days", "late"), [(1.9, False), (2, True)])
+def test_a_newest_one_that_is_not_proven_in_time_is_trouble(tmp_path: Path, days: float, late: bool) -> None:
+    """Until it is read; an older one that was does not help."""
+    config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES))
+    proof = proof_status(config, Proofs([read(3)]), history(days))
+    assert proof
+    kinds = [one.kind for one in status_of(config, history(days), NOON, proof=proof).troubles]
+    assert (Kind.UNPROVEN in kinds) is late
+    known = proof_status(config, Proofs([read(days)]), history(days))
+    assert known
+    assert (known.late_at, known.late(NOON)) == (None, False)
+
+
+def test_a_freeze_is_told_with_what_is_wrong_where_and_how_to_go_on(tmp_path: Path) -> None:
+    """On the page and in the alert; once, and its end."""
+    config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES))
+    torn = read(1, "world/region/r.0.0.mca: torn")
+    proof = proof_status(config, Proofs([read(3), torn]), history(1))
+    assert proof
+    (trouble,) = [one for one in status_of(config, history(1), NOON, proof=proof).troubles if one.kind is Kind.UNPROVEN]
+    assert trouble.text.startswith("auto-1 is not sound: world/region/r.0.0.mca: torn.")
+    assert f"prove accept {config.name} b1" in trouble.hint
+    state, (told,) = about_proofs(AlertState(), config, proof, None, NOON)
+    assert told.news.event is Event.UNPROVEN
+    assert "r.0.0.mca: torn; nothing is deleted; the newest proven one was made at" in told.text
+    assert about_proofs(state, config, proof, None, NOON)[1] == []
+    fine = replace(proof, frozen=None)
+    ended, (over,) = about_proofs(state, config, fine, None, NOON)
+    assert (ended, over.news.event, over.hint) == (AlertState(), Event.PROVEN, "")
