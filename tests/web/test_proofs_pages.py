@@ -1,0 +1,23 @@
+"""What the page says of proofs; where nothing is to be proven, nothing."""
+
+import re
+
+import pytest
+
+from tests.web.gallery import Gallery, proving
+from tests.web.test_pages import got, seen_text
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_column_says_what_is_proven_how_deep_and_when(gallery: Gallery) -> None:
+    """A server with a bad backup is told on top, with what is wrong in it."""
+    assert "proven" not in await got(gallery, "/")
+    page = await got(proving(gallery), "/")
+    assert '<th scope="col">proven</th>' in page
+    row = re.search(r'href="/servers/survival".*?data-th="proven">(.*?)</td>', page, re.DOTALL)
+    assert row
+    assert "sane, " in row[1]
+    assert "ago" in row[1]
+    assert 'class="bad">not sound' in page
+    assert "chunk 0,0 is torn. Nothing is deleted until a newer backup is proven." in seen_text(page)
