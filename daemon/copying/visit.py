@@ -13,8 +13,10 @@ from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, PruneInputs, WantedCopy, came_from
+from daemon.copying.proofs import proven_on_the_way
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.clocks import jumped
+from daemon.core.proof import Proof
 from daemon.core.units import format_size
 from daemon.errors import StateError
 from daemon.log import get_logger
@@ -22,7 +24,7 @@ from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError
 from daemon.rotation.preview import preview
 from daemon.rotation.run import RotationContext
-from daemon.state import CopyEvent, CopyRecord, ShelfRecord
+from daemon.state import CopyEvent, CopyRecord, ProofRecord, ShelfRecord
 
 log = get_logger()
 
@@ -184,11 +186,29 @@ class _Turn:
         await self._remember(result.remembered)
         self._warn(result.problems)
         await self._tell(backup, result.copies, context.clock.monotonic() - began)
+        made = {one.store for one in result.copies if one.failure is None}
+        from_node = {one.store for one in result.copies if one.failure is None and one.source is None}
+        await self._prove(proven_on_the_way(backup.backup, result.remembered, from_node))
         self._drop(result.troubles)
         for one in result.copies:
             if one.failure is not None and one.store not in self.ended.troubles:
                 self.ended.failed[one.store] = one.failure.text
-        return {one.store for one in result.copies if one.failure is None}
+        return made
+
+    async def _prove(self, proofs: Iterable[Proof]) -> None:
+        """Record what the stream proved, if the policy wants anything proven; the copies do not wait for it."""
+        if self.job.config.policy.prove is None:
+            return
+        context = self.visits.context
+        try:
+            for proof in proofs:
+                record = ProofRecord(self._server, self.job.server.uuid, proof)
+                await context.journal.record_proof(record)
+                context.on_proof(record, 0, 0.0)
+                if proof.problems:
+                    log.error("proof_failed", server=self._server, backup=proof.name, problems=list(proof.problems))
+        except StateError as error:
+            log.warning("proof_not_journalled", server=self._server, text=error.text)
 
     async def _link(self, uuid: str) -> SecretStr:
         """Ask the panel for a link to a backup that it lists; raises PanelError."""

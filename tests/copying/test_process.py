@@ -18,6 +18,7 @@ from daemon.config.values import StoreConfig
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import ProofFound, PruneInputs, ToProve
 from daemon.copying.process import ChildProcess, environment
+from daemon.copying.proofs import proven_on_the_way
 from daemon.core.proof import Level
 from daemon.errors import ProblemCode
 from daemon.panel.errors import NotFoundError
@@ -83,6 +84,24 @@ async def test_one_process_does_many_jobs_and_another_begins_after_it_was_ended(
     assert first == same != other
     with pytest.raises(ProcessLookupError):
         os.kill(first or 0, 0)
+
+
+async def test_the_stream_of_a_copy_proves_the_copy_and_what_was_downloaded(rig: Rig, worker: ChildProcess) -> None:
+    """To the archive's end and no deeper."""
+    job = await rig.job()
+    damaged, *_, newest = sorted(job.listing.backups, key=lambda one: str(one.created_at))
+    rig.server.backups[damaged.uuid].flavour = Flavour.BAD_CRC
+    job = await rig.job()
+    for backup, problems in ((newest, 0), (damaged, 1)):
+        copied = await worker.copy(job, backup.uuid, partial(link, rig, backup.uuid), ProgressListener())
+        job = replace(job, remembered=copied.remembered)
+        found = list(proven_on_the_way(backup.uuid, copied.remembered, {"nas"}))
+        assert [(one.store, one.asked, len(one.problems)) for one in found] == [
+            ("nas", Level.WALKED, problems),
+            ("", Level.WALKED, problems),
+        ]
+        assert {one.reached for one in found} == {None if problems else Level.WALKED}
+        assert list(proven_on_the_way(backup.uuid, copied.remembered, ())) == []
 
 
 async def test_a_backup_is_read_by_another_process_and_what_is_torn_is_told(rig: Rig, worker: ChildProcess) -> None:
