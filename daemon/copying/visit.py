@@ -23,6 +23,7 @@ from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError
 from daemon.rotation.preview import preview
+from daemon.rotation.proven import proven_of
 from daemon.rotation.run import RotationContext
 from daemon.state import CopyEvent, CopyRecord, ProofRecord, ShelfRecord
 
@@ -147,9 +148,22 @@ class _Turn:
         self._drop(looked.troubles)
         self._warn(looked.problems)
         copied = await self._copy_all(looked.wanted, patient=patient)
+        if await self._is_frozen():
+            return
         for store in self.job.stores:
             if store not in self.ended.troubles and (store in copied or not self.visits.is_pruned(self._server, store)):
                 await self._prune(store, accepted)
+
+    async def _is_frozen(self) -> bool:
+        """Whether a proof has failed, so that nothing of the server is deleted anywhere (invariant 17)."""
+        config, journal = self.job.config, self.visits.context.journal
+        try:
+            bad = (await proven_of(config.policy, self.job.server.uuid, journal)).frozen
+        except StateError:
+            return True
+        if bad is not None:
+            log.warning("copies_not_pruned", server=self._server, text=bad.wrong)
+        return bad is not None
 
     async def _copy_all(self, wanted: Iterable[WantedCopy], *, patient: bool) -> set[str]:
         """Copy what is wanted, the newest first, until others should go first; return the stores that got a copy."""

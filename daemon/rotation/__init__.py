@@ -12,6 +12,7 @@ __all__ = [
     "gather",
     "outcome",
     "preview",
+    "proven",
     "report",
     "rotate",
     "run",

@@ -12,10 +12,11 @@ from daemon.config.values import Config
 from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
+from daemon.core.proof import Level, Proof
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.slots import NodeSlots
 from daemon.sandbox.records import Server, Work
-from daemon.state import CopyEvent, CopyRecord
+from daemon.state import CopyEvent, CopyRecord, ProofRecord
 from daemon.state.local.journal import SqliteJournal
 from tests.copying.fake import FakeWorker
 from tests.whole.fleet import Daemons, at, until
@@ -248,6 +249,16 @@ async def test_a_clock_that_is_in_doubt_is_told_to_whoever_prunes(copies: Copies
         copies.daemons.clock.start += timedelta(hours=3)
         await copies.until(3, 18)
     assert {one.doubt for one in copies.worker.given} == {"this machine's clock was set 3 h forward while this ran"}
+
+
+async def test_no_store_is_pruned_of_a_server_with_a_failed_proof(copies: Copies, survival: Server) -> None:
+    """New copies are made; the copy that would go may be the last sound one."""
+    bad = Proof("b", "auto-b", at(9, 4), at(9, 5), Level.SANE, None, problems=("torn",))
+    async with copies.running(copies.configure("nas")) as (fleet, _):
+        await fleet._tools.journal.record_proof(ProofRecord("survival", survival.uuid, bad))
+        await copies.until(1, 12)
+    assert copies.worker.has("nas") == ["01 03:59", "01 05:00"]
+    assert {one for one in copies.worker.does if one.startswith("prune")} == {"prune creative nas"}
 
 
 async def test_a_server_that_a_reload_removed_is_not_copied_any_more(copies: Copies) -> None:

@@ -196,7 +196,8 @@ async def test_what_cannot_be_read_is_no_failed_proof_and_is_tried_again(proofs:
 async def test_a_failed_proof_freezes_deletion_until_it_is_accepted(proofs: Proofs) -> None:
     """The rotations go on, and refuse to delete."""
     proofs.worker.torn_from = "02"
-    async with proofs.running(proofs.configure({"keep_proven": 0})) as (fleet, _):
+    config = proofs.configure({"keep_proven": 0}, max_deletions=2, max_share=1.0)  # what waited is not counted again
+    async with proofs.running(config) as (fleet, _):
         await proofs.until(2, 12)
         kept = made(proofs.daemons)
         await proofs.until(4, 12)
