@@ -150,6 +150,7 @@ class ProveTable(Table):
         "30d", description='Each kept backup and copy is proven again after so long at most; or "never".'
     )
     keep_proven: NumberOrNone = Field(1, description="So many of the newest proven backups survive every rule.")
+    expect: Patterns = Field([], description='Files that must be in each backup, such as "world/level.dat" or "*.db".')
 
 
 class PolicyTable(Table):

@@ -31,6 +31,7 @@ def rules_of(table: ProveTable | None) -> ProofRules | None:
         parse_duration(table.newest_within),
         None if table.every == "never" else parse_duration(table.every),
         table.keep_proven,
+        tuple(table.expect),
     )
 
 

@@ -148,26 +148,29 @@ class PruneResult:
 class ToProve:
     """A backup to read to its end as deep as `level`: from its node, or its copy in `store`, which is a store's name.
 
-    `day` chooses what is sampled.
+    `day` chooses what is sampled. Files by the patterns of `expect` must be in it.
     """
 
     backup: str
     level: Level
     day: int
     store: str = PANEL
+    expect: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProofFound:
-    """What a reading found: how deep it could look, or what is wrong. `files` and `bytes` are what the archive holds.
+    """What a reading found: how deep it could look, or what is wrong.
 
-    `failure` is why it could not be read at all, which says nothing of the backup.
+    `files`, `bytes` and `worlds` are what the archive holds. `failure` is why it could not be read at all, which says
+    nothing of the backup.
     """
 
     reached: Level | None
     problems: tuple[str, ...] = ()
     files: int | None = None
     bytes: int | None = None
+    worlds: tuple[str, ...] = ()
     failure: Failure | None = None
 
 

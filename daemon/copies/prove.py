@@ -9,16 +9,17 @@ from pathlib import Path
 from daemon.copies.errors import CopyError
 from daemon.copies.jobs import ProofFound, ToProve
 from daemon.copies.manifest import Manifest
-from daemon.copies.verify import Reading, verify_copy
+from daemon.copies.verify import Reading, Verified, verify_copy
 from daemon.core.model import Backup
 from daemon.core.proof import Level
+from daemon.proof.expected import Expecting
 from daemon.proof.sane import SanityCheck
 from daemon.stores.base import Store
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import Source
 from daemon.transfer.threads import in_thread
-from daemon.transfer.verify import Complaint, Contents, Inspect, verify
+from daemon.transfer.verify import Inspect, VerifyResult, verify
 
 MOST_TOLD = 10
 LONGEST = 300
@@ -32,21 +33,23 @@ async def prove_backup(source: Source, backup: Backup, asked: ToProve) -> ProofF
         found = await in_thread(lambda: verify(source, expected, _inspect(asked)))
     except WrongFileError as error:
         return ProofFound(None, (_plain(error.text),))
-    return found_in(found.level, found.problems, found.contents)
+    return found_in(found)
 
 
 async def prove_copy(store: Store, manifest: Manifest, asked: ToProve, moved: Callable[[int], None]) -> ProofFound:
     """Read a copy from its store, an encrypted one as it is stored; raises StoreError where it cannot be read."""
     found = await verify_copy(store, manifest, Reading(inspect=_inspect(asked)), moved, spool_in=Path())
-    return found_in(found.level, found.problems, found.contents)
+    return found_in(found)
 
 
-def found_in(level: Level | None, problems: Iterable[Complaint], contents: Contents | None) -> ProofFound:
+def found_in(found: VerifyResult | Verified) -> ProofFound:
     """Return what a check found, as it is told and recorded."""
-    texts = [_plain(problem.text) for problem in problems]
+    contents = found.contents
+    texts = [_plain(problem.text) for problem in found.problems]
     more = [f"{len(texts) - MOST_TOLD} more such problems"] if len(texts) > MOST_TOLD else []
     files, size = (contents.files, contents.bytes) if contents else (None, None)
-    return ProofFound(level, (*texts[:MOST_TOLD], *more), files, size)
+    worlds = tuple(map(_plain, found.worlds))
+    return ProofFound(found.level, (*texts[:MOST_TOLD], *more), files, size, worlds)
 
 
 def manifest_of(manifests: Iterable[Manifest], backup: str) -> Manifest:
@@ -59,7 +62,9 @@ def manifest_of(manifests: Iterable[Manifest], backup: str) -> Manifest:
 
 def _inspect(asked: ToProve) -> Inspect | None:
     """Return who looks into the archive's files; other chunks of a world each day, so that all are seen in time."""
-    return (lambda: SanityCheck(asked.day)) if asked.level is Level.SANE else None
+    if asked.level is not Level.SANE and not asked.expect:
+        return None
+    return lambda: Expecting(asked.expect, SanityCheck(asked.day) if asked.level is Level.SANE else None)
 
 
 def _plain(text: str) -> str:

@@ -24,6 +24,7 @@ class Verified:
     problems: tuple[Complaint, ...] = ()
     warnings: tuple[Complaint, ...] = ()
     games: tuple[str, ...] | None = None
+    worlds: tuple[str, ...] = ()
 
     @property
     def level(self) -> Level | None:
@@ -67,7 +68,7 @@ async def verify_copy(
     except WrongFileError as error:
         wrong = (Complaint(ProblemCode.CHECKSUM, error.text),)
     found = reader.finding(expected, None)
-    return Verified(found.contents, (*wrong, *found.problems), found.warnings, found.games)
+    return Verified(found.contents, (*wrong, *found.problems), found.warnings, found.games, found.worlds)
 
 
 async def _sealed(store: Store, manifest: Manifest, moved: Callable[[int], None], spool_in: Path) -> Verified:

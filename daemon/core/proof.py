@@ -71,6 +71,25 @@ class Proof:
         return f"{self.name}{where} is not sound: {'; '.join(self.problems)}"
 
 
+SHRUNK = 0.5
+"""An archive with less than this share of the files, or of their bytes, of the one before is not believed."""
+
+
+def compared(now: Proof, before: Proof | None) -> tuple[str, ...]:
+    """Return what is missing in an archive that was in the one before it: worlds, and half of the files or bytes.
+
+    Neither is told where one of the two was not read so deep.
+    """
+    if before is None:
+        return ()
+    deep = now.asked is before.asked is Level.SANE and now.store == before.store
+    gone = [f"{world}: this world was in {before.name}" for world in before.worlds if deep and world not in now.worlds]
+    for found, last, what in ((now.files, before.files, "files"), (now.bytes, before.bytes, "bytes unpacked")):
+        if found is not None and last is not None and found < SHRUNK * last:
+            gone.append(f"{found} {what}, and {last} in {before.name}")
+    return tuple(gone)
+
+
 class Proofs:
     """All that was read of one server's backups and copies, by backup and place."""
 
@@ -100,6 +119,12 @@ class Proofs:
         """Return the last reading as deep as `level` asks, however it ended."""
         read = self._standing.get((backup, store), ())
         return next((one for one in read if one.asked.depth >= level.depth), None)
+
+    def before(self, proof: Proof) -> Proof | None:
+        """Return the reading of the backup before it that is right or was accepted, in the same place and as deep."""
+        earlier = (one for one in self if (one.store, one.asked) == (proof.store, proof.asked))
+        fine = (one for one in earlier if one.made_at < proof.made_at and (one.accepted or not one.problems))
+        return max(fine, key=lambda one: one.made_at, default=None)
 
     def freezes(self) -> Proof | None:
         """Return the failed proof for which nothing of the server may be deleted now; None if there is none.

@@ -37,13 +37,15 @@ class ProofRules:
     """What a policy wants proven, and how deep.
 
     The newest good backup is proven at most `newest_within` after it was made, and every kept one and each copy again
-    at most `every` after the last time; None: not again. The newest `keep` proven ones survive every rule.
+    at most `every` after the last time; None: not again. The newest `keep` proven ones survive every rule. Files by the
+    patterns of `expect` must be in each.
     """
 
     level: Level = Level.SANE
     newest_within: timedelta = timedelta(days=2)
     every: timedelta | None = timedelta(days=30)
     keep: int = 1
+    expect: tuple[str, ...] = ()
 
     @property
     def kept(self) -> KeepProven:

@@ -7,6 +7,7 @@ bounded in memory, and none raises for what it reads.
 sane      all readers over one archive          findings  what is wrong, and where
 region    Minecraft Java's region files         nbt       its level.dat, and Bedrock's
 leveldb   Bedrock's database                    sqlite    database files of plugins and other games
+expected  files that must be there
 """
 
-__all__ = ["sane"]
+__all__ = ["expected", "sane"]

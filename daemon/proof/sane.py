@@ -18,6 +18,7 @@ from daemon.transfer.verify import Sanity
 
 JAVA, BEDROCK, SQLITE = "Minecraft Java", "Minecraft Bedrock", "SQLite"
 LARGEST_WHOLE = 4 * 2**20  # bytes of a file that is kept to be read whole
+MOST_WORLDS = 100
 MOST_KEPT = 10_000  # databases and journals that are remembered; no server has so many
 
 _REGION = re.compile(
@@ -107,7 +108,8 @@ class SanityCheck:
                 self._games.add(SQLITE)
                 settle(database, self._journals, self._findings)
         told = tuple(map(str, self._findings.first))
-        return Sanity(tuple(sorted(self._games)), told, self._findings.count)
+        worlds = tuple(sorted(world or "." for world in self._regions | self._levels.keys()))[:MOST_WORLDS]
+        return Sanity(tuple(sorted(self._games)), told, self._findings.count, worlds)
 
     def _level(self, level: _Whole) -> None:
         try:

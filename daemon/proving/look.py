@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from daemon.clock import Clock
-from daemon.config.values import ServerConfig, StoreConfig
+from daemon.config.values import PolicyConfig, ServerConfig, StoreConfig
 from daemon.copies.jobs import Job
 from daemon.copies.shelf import read_shelf
 from daemon.core.model import Completeness, Scope
@@ -75,6 +75,11 @@ def newest(seen: Preview) -> Due | None:
     rules, made = policy.prove, backup.created_at
     by = made + rules.newest_within
     return Due(seen.config.name, backup.uuid, backup.name, backup.bytes, made, by, Why.NEWEST, rules.level)
+
+
+def expected_of(policy: PolicyConfig) -> tuple[str, ...]:
+    """Return the patterns of the files that must be in a backup."""
+    return policy.prove.expect if policy.prove else ()
 
 
 async def forget_gone(seen: ServerSeen, journal: Journal) -> None:

@@ -18,7 +18,7 @@ from daemon.core.units import format_size
 from daemon.errors import BackupdError, StateError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
-from daemon.proving.look import ServerSeen, forget_gone, look
+from daemon.proving.look import ServerSeen, expected_of, forget_gone, look
 from daemon.proving.record import ProofDone, keep, proof_of
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
@@ -203,7 +203,7 @@ class Proving:
             self._failed(what, found.failure)
             return
         self._put_off.pop(what.place, None)
-        proof = proof_of(what, found, self._clock.now())
+        proof = proof_of(what, found, self._clock.now(), seen.preview.proven.proofs)
         done = ProofDone(
             ProofRecord(server.name, seen.preview.server.uuid, proof), what.bytes, self._clock.monotonic() - began
         )
@@ -219,7 +219,7 @@ class Proving:
         assert config is not None  # noqa: S101 — something is due by it
         stores = {what.store: config.stores[what.store]} if what.store else {}
         job = seen.job(stores, await context.engine.catalogue.installation())
-        asked = ToProve(what.backup, what.level, self._clock.now().toordinal(), what.store)
+        asked = ToProve(what.backup, what.level, self._clock.now().toordinal(), what.store, expected_of(server.policy))
         client = self._clients.lend(server.panel)
         try:
             async with context.downloads:

@@ -3,11 +3,11 @@
 What must hold: what the process that reads archives says is bounded here again, since it reads what others wrote.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.copies.jobs import ProofFound
-from daemon.core.proof import Level, Proof
+from daemon.core.proof import Level, Proof, Proofs, compared
 from daemon.core.proof_due import Due
 from daemon.log import get_logger
 from daemon.state import Journal, ProofRecord
@@ -15,6 +15,7 @@ from daemon.state import Journal, ProofRecord
 log = get_logger()
 
 MOST_PROBLEMS = 11
+MOST_WORLDS = 100
 LONGEST = 300
 
 
@@ -27,13 +28,23 @@ class ProofDone:
     seconds: float
 
 
-def proof_of(what: Due, found: ProofFound, now: datetime) -> Proof:
-    """Return what is recorded of a reading that was done now."""
-    problems = tuple(_bounded(text) for text in found.problems[:MOST_PROBLEMS])
-    reached = None if problems else found.reached or Level.READ
-    return Proof(
-        what.backup, what.name, what.made_at, now, what.level, reached, what.store, problems, found.files, found.bytes
+def proof_of(what: Due, found: ProofFound, now: datetime, known: Proofs) -> Proof:
+    """Return what is recorded of a reading that was done now, compared with what is known of the backup before it."""
+    read = Proof(
+        what.backup,
+        what.name,
+        what.made_at,
+        now,
+        what.level,
+        found.reached or Level.READ,
+        what.store,
+        tuple(_bounded(text) for text in found.problems[:MOST_PROBLEMS]),
+        found.files,
+        found.bytes,
+        tuple(_bounded(text) for text in found.worlds[:MOST_WORLDS]),
     )
+    problems = read.problems or compared(read, known.before(read))[:MOST_PROBLEMS]
+    return replace(read, problems=problems, reached=None) if problems else read
 
 
 def _bounded(text: str) -> str:

@@ -31,11 +31,15 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Sanity:
-    """What was found in the files of an archive: the games that they are of, and what is wrong; `count` counts all."""
+    """What was found in the files of an archive: the games that they are of, and what is wrong; `count` counts all.
+
+    `worlds` are the folders of the first worlds.
+    """
 
     games: tuple[str, ...]
     problems: tuple[str, ...]
     count: int
+    worlds: tuple[str, ...] = field(default=(), compare=False)
 
 
 class Inspector(Protocol):
@@ -65,6 +69,7 @@ class VerifyResult:
     problems: tuple[Complaint, ...] = ()
     warnings: tuple[Complaint, ...] = ()
     games: tuple[str, ...] | None = None
+    worlds: tuple[str, ...] = ()
 
     @property
     def level(self) -> Level | None:
@@ -149,12 +154,14 @@ class ArchiveReader:
                 Complaint(ProblemCode.OUTWARD_LINK, _listed("is a link to somewhere outside", walker.outward))
             )
         contents = None if damage else Contents(walker.files, walker.bytes, walker.entries)
-        games = None
+        games: tuple[str, ...] | None = None
+        worlds: tuple[str, ...] = ()
         if self._inspector is not None and damage is None:
             sanity = self._inspector.sanity()
-            games = sanity.games
+            games, worlds = sanity.games, sanity.worlds
             problems += _not_sane(sanity)
-        return VerifyResult(self.tally.size, self.tally.checksum, contents, tuple(problems), tuple(warnings), games)
+        size, checksum = self.tally.size, self.tally.checksum
+        return VerifyResult(size, checksum, contents, tuple(problems), tuple(warnings), games, worlds)
 
 
 def _not_sane(sanity: Sanity) -> list[Complaint]:

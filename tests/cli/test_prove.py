@@ -119,6 +119,25 @@ def test_a_bad_backup_that_is_gone_can_be_accepted(cli: Cli, panel: Panel, torn:
     assert cli("--config", panel.config, "plan", "survival").code == 0
 
 
+def test_files_that_are_expected_must_be_there(cli: Cli, panel: Panel) -> None:
+    """Whatever the game; what is missing freezes as what is torn does."""
+    panel.configure(extra='prove = { level = "walked", expect = ["world/level.dat", "*.sqlite"] }')
+    (read,) = prove(cli, panel, "survival", "--json").json["servers"][0]["proofs"]
+    told = [f"{one}: expected, and no such file is in it" for one in ("world/level.dat", "*.sqlite")]
+    assert (read["result"], read["problems"]) == ("bad", told)
+
+
+def test_a_backup_that_lost_most_of_its_files_is_bad_though_each_of_them_is_whole(cli: Cli, panel: Panel) -> None:
+    """Compared with the proven one before it."""
+    panel.configure(extra='prove = { level = "sane" }\nsuspicious = 0')
+    assert prove(cli, panel, "survival").code == 0
+    made = panel.world.now() - timedelta(minutes=1)
+    panel.world.add_backup(panel.survival, own_name("survival", made, 98), created_at=made, size=3_000, by="history")
+    (read,) = prove(cli, panel, "survival", "--json").json["servers"][0]["proofs"]
+    assert read["result"] == "bad"
+    assert any("bytes unpacked, and" in one for one in read["problems"])
+
+
 def test_all_that_is_due_is_read_if_asked_for(cli: Cli, panel: Panel, torn: Backup) -> None:
     """One after the other; some are right, and one is not."""
     ran = prove(cli, panel, "survival", "--due", "--json")

@@ -18,10 +18,10 @@ def proving(prove: str, more: str = "") -> str:
 
 def test_what_is_proven_is_the_policy_s_and_a_server_may_differ(tmp_path: Path) -> None:
     """The whole table is replaced."""
-    text = proving('{ level = "walked", newest_within = "12h", every = "never", keep_proven = 3 }')
+    text = proving('{ level = "walked", newest_within = "12h", every = "never", keep_proven = 3, expect = ["*.db"] }')
     text = text.replace("[servers.survival]", '[servers.survival]\nprove = { every = "90d" }')
     config = load(write(tmp_path, text), ENVIRONMENT)
-    assert config.policies["standard"].prove == ProofRules(Level.WALKED, timedelta(hours=12), None, 3)
+    assert config.policies["standard"].prove == ProofRules(Level.WALKED, timedelta(hours=12), None, 3, ("*.db",))
     assert config.servers["survival"].policy.prove == ProofRules(every=timedelta(days=90))
 
 

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from daemon.core.proof import PANEL, Level, Proof, Proofs, reached
+from daemon.core.proof import PANEL, Level, Proof, Proofs, compared, reached
 from tests.core.build import NOW
 
 HOUR = timedelta(hours=1)
@@ -135,3 +136,39 @@ def test_forgetting_ends_and_begins_no_freeze() -> None:
         before = Proofs(known[:cut])
         gone = set(before.forgettable({PANEL: ()}))
         assert Proofs(one for one in before if one not in gone).freezes() == before.freezes()
+
+
+def held(backup: int, files: int | None, size: int | None, *worlds: str, **more: Any) -> Proof:
+    """A reading of an archive that holds these."""
+    return replace(read(backup, **more), files=files, bytes=size, worlds=worlds)
+
+
+def test_a_world_that_is_gone_and_half_of_the_files_or_bytes_are_told() -> None:
+    """Against the backup before; a new world, and a smaller one, are nobody's concern."""
+    before = held(1, 100, 1000, "nether", "world")
+    assert compared(held(2, 50, 500, "nether", "new", "world"), before) == ()
+    assert compared(held(2, 49, 499, "world"), before) == (
+        "nether: this world was in auto-1",
+        "49 files, and 100 in auto-1",
+        "499 bytes unpacked, and 1000 in auto-1",
+    )
+    assert compared(held(2, 1, 1), None) == ()
+    assert compared(held(2, None, None, "nether", "world"), before) == ()
+    assert compared(held(2, 100, 1000), held(1, None, None)) == ()
+
+
+def test_worlds_are_compared_only_where_both_were_looked_for() -> None:
+    """A walk knows of none."""
+    before = held(1, 100, 1000, "world")
+    assert compared(held(2, 100, 1000, asked=Level.WALKED), before) == ()
+    assert compared(held(2, 100, 1000), replace(before, asked=Level.WALKED)) == ()
+    assert compared(held(2, 100, 1000, store="nas"), before) == ()
+
+
+def test_a_backup_is_compared_with_the_one_before_it_that_counts() -> None:
+    """Right, or accepted; in the same place, and as deep."""
+    known = Proofs([read(1), read(2), read(3, "torn"), read(4, store="nas"), read(5, asked=Level.WALKED), read(7)])
+    assert known.before(read(6)) == read(2)
+    assert known.before(read(1)) is None
+    accepted = read(3, "half is gone", accepted=True)
+    assert Proofs([read(2), accepted]).before(read(6)) == accepted

@@ -23,7 +23,7 @@ from daemon.core.units import format_moment, format_size
 from daemon.documents.proofs import ServerDue, ServerProofs, proof_accepted, proofs_due, proved
 from daemon.errors import BackupdError, Exit, UsageError
 from daemon.panel.client import PanelClient
-from daemon.proving.look import ServerSeen, look, newest
+from daemon.proving.look import ServerSeen, expected_of, look, newest
 from daemon.proving.record import ProofDone, keep, proof_of
 from daemon.rotation.setup import open_client
 from daemon.state import Engine, Journal, ProofRecord, engine_for
@@ -135,7 +135,7 @@ async def _read(
     """Read one backup or copy, and record what was found; or say why it cannot be read."""
     stores = {what.store: desk.config.stores[what.store]} if what.store else {}
     job = seen.job(stores, await desk.engine.catalogue.installation())
-    asked = ToProve(what.backup, what.level, desk.clock.now().toordinal(), what.store)
+    asked = ToProve(what.backup, what.level, desk.clock.now().toordinal(), what.store, expected_of(server.policy))
     began = desk.clock.monotonic()
     with watching(f"{server.name}: {what.name}", what.bytes) as listener:
         listener.said(f"reading {format_size(what.bytes)}" + (f" from {what.store}" if what.store else ""))
@@ -147,7 +147,7 @@ async def _read(
         error.code = failure.code
         say_error(error, about=f"{server.name}, {what.name}")
         return None, error
-    proof = proof_of(what, found, desk.clock.now())
+    proof = proof_of(what, found, desk.clock.now(), seen.preview.proven.proofs)
     record = ProofRecord(server.name, seen.preview.server.uuid, proof)
     await keep(ProofDone(record, what.bytes, desk.clock.monotonic() - began), desk.journal)
     return proof, None
