@@ -75,14 +75,16 @@ class TargetFiles:
 
     async def rows(self, below: str = "") -> tuple[FileEntry, ...]:
         """List the folder, or one below it; nothing is in a folder that is not there."""
-        path = posixpath.join(self.folder, below)
+        return await self._list(posixpath.join(self.folder, below))
+
+    async def _list(self, path: str) -> tuple[FileEntry, ...]:
         try:
             return await self._files.list(self._id, path)
         except NotFoundError:
             return ()
         except NodeError:  # what panels answer for a folder that is not there; else this raises as well
             parent, name = posixpath.split(path.rstrip("/"))
-            if not name or any(entry.name == name for entry in await self._files.list(self._id, parent)):
+            if not name or any(entry.name == name for entry in await self._list(parent)):
                 raise
             return ()
 

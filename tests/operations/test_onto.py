@@ -1,12 +1,17 @@
 """An archive brought onto another server: nothing is touched before all is known, and the end is looked at."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from daemon.errors import ProblemCode
 from daemon.operations.ways import WayName
+from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Result
+from daemon.sandbox import faults
+from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change, Kind, Power
 from daemon.transfer.verify import Complaint
 from tests.operations.conftest import Hand
@@ -109,3 +114,89 @@ async def test_unread_it_is_told_that_nothing_was_compared(onto: Onto) -> None:
     what = await onto.bring(read=False)
     assert (said(what), onto.code(what), onto.archive.reads) == ([ProblemCode.NOT_LOOKED_AT], 0, 0)
     assert tree(onto.b) == FILES
+
+
+@pytest.mark.parametrize("call", [Call.PULL, Call.DECOMPRESS, Call.DELETE_FILES])
+async def test_a_lost_answer_is_settled_by_looking(onto: Onto, call: Call) -> None:
+    """Nothing is asked for twice."""
+    onto.b.files.write("mine", b"1")
+    onto.hand.rig.world.faults.order(faults.lost_after(), on=call)
+    what = await onto.bring(truncate=True)
+    assert (said(what), onto.code(what), tree(onto.b)) == ([], 0, FILES)
+    assert onto.hand.rig.requests(call) == (2 if call is Call.DELETE_FILES else 1)
+
+
+async def test_an_unpacking_that_outlives_the_panels_patience_is_waited_for(onto: Onto) -> None:
+    """The panel gives up after a quarter of an hour."""
+    onto.b.node.unpack_seconds = 1000.0
+    what = await onto.bring()
+    assert (said(what), onto.code(what), tree(onto.b)) == ([], 0, FILES)
+
+
+async def test_one_that_was_never_begun_is_told_with_how_to_go_on(onto: Onto) -> None:
+    """By then the server is empty, and what was there is in the safety backup."""
+    onto.b.files.write("mine", b"1")
+    onto.hand.rig.world.faults.order(faults.lost_before(), on=Call.DECOMPRESS)
+    what = await onto.bring(truncate=True)
+    assert onto.code(what) == 3
+    assert said(what) == [ProblemCode.SAFETY_BACKUP, ProblemCode.HALF_RESTORED, ProblemCode.FILES_DIFFER]
+    assert "the same command with --truncate begins again; what was there is in before restore" in (
+        what.outcome.problems[1].text
+    )
+    again = await onto.bring(truncate=True, safety=False)
+    assert (onto.code(again), tree(onto.b)) == (0, FILES)
+
+
+async def test_files_that_are_not_as_in_the_archive_are_told(onto: Onto) -> None:
+    """The panel says that it was unpacked, and one of the files is another."""
+    onto.hand.before(Call.FILES, lambda _: onto.b.files.write("server.properties", b"?"), skip=6, times=None)
+    what = await onto.bring()
+    assert (said(what)[-1], onto.code(what)) == (ProblemCode.FILES_DIFFER, 3)
+    assert "server.properties has 1 bytes instead of 10" in what.outcome.problems[-1].text
+
+
+async def test_half_of_an_archive_is_not_unpacked(onto: Onto) -> None:
+    """What came is not as large as the backup: the way is closed, and nothing of it stays."""
+    onto.archive.backup = replace(onto.archive.backup, bytes=onto.archive.backup.bytes + 1)
+    what = await onto.bring()
+    assert (said(what), onto.code(what)) == ([ProblemCode.WAY_CLOSED], 4)
+    assert tree(onto.b) == {}
+    assert Change.UNPACKED not in onto.changes()
+
+
+async def test_the_panels_throttle_of_pulls_is_waited_out(onto: Onto) -> None:
+    """Once, with a new link."""
+    settings, rig = onto.hand.rig.world.settings, onto.hand.rig
+    for _ in range(settings.pull_limit):
+        with pytest.raises(PanelError):
+            await rig.client.files.pull(onto.config.id, SecretStr(""), "/", "x")
+    began = rig.clock.monotonic()
+    what = await onto.bring()
+    assert (said(what), onto.code(what), tree(onto.b)) == ([], 0, FILES)
+    assert rig.clock.monotonic() - began >= settings.pull_seconds - 5
+
+
+async def test_a_key_without_the_rights_is_refused_before_anything(onto: Onto) -> None:
+    """With what is lacking."""
+    onto.b.subusers["reader"] = ("backup.read", "file.read")
+    onto.hand.as_user("backup.read")
+    what = await onto.bring()
+    assert (said(what), onto.changes(), onto.archive.reads) == ([ProblemCode.PERMISSION_LACKING], [], 0)
+    assert "file.create, file.delete" in what.outcome.problems[0].text
+
+
+async def test_a_drill_touches_only_a_server_that_is_marked(onto: Onto) -> None:
+    """By its description, which is looked at again before anything is deleted."""
+    onto.b.files.write("mine", b"1")
+    what = await onto.bring(truncate=True, spare_only=True, safety=False)
+    assert (said(what), onto.changes()) == ([ProblemCode.NOT_A_DRILL], [])
+    onto.b.description = "a spare one #drill"
+
+    def unmarked(_: object) -> None:
+        onto.b.description = "somebody's"
+
+    onto.hand.before(Call.PULL, unmarked)
+    what = await onto.bring(truncate=True, spare_only=True, safety=False)
+    assert (said(what)[-1], tree(onto.b)["mine"]) == (ProblemCode.FILES_DIFFER, b"1")
+    onto.b.description = "#drill"
+    assert onto.code(await onto.bring(truncate=True, spare_only=True, safety=False)) == 0
