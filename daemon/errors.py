@@ -101,6 +101,7 @@ class ProblemCode(StrEnum):
     NOT_EMPTY = "not-empty"
     RUNNING = "running"
     NOT_A_DRILL = "not-a-drill"
+    DRILL_FAILED = "drill-failed"
     WAY_CLOSED = "way-closed"
     BY_HAND = "by-hand"
     FILES_DIFFER = "files-differ"

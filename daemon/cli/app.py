@@ -173,6 +173,22 @@ def schedule(
 
 
 @app.command()
+def drill(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the drill in the configuration.")],
+    server: Annotated[
+        str | None, typer.Argument(metavar="SERVER", help="Whose backup. Default: the one whose last drill is oldest.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    json: Json = False,
+) -> int:
+    """Try a backup on a spare server, and delete it there again."""
+    from daemon.cli.commands.drill import run_drill
+
+    return run_drill(settings(context), name, server, yes=yes, as_json=json)
+
+
+@app.command()
 def check(
     context: typer.Context,
     offline: Annotated[bool, typer.Option("--offline", help="Contact no panel.")] = False,

@@ -101,7 +101,7 @@ class OntoArguments:
 
 async def bring(operation: Operation, archive: Archive, arguments: OntoArguments, state_dir: Path | None) -> Brought:
     """Bring an archive onto the operation's server by the first way that is open, or by the one that was chosen."""
-    with _folder(state_dir) as folder:
+    with temporary_folder(state_dir) as folder:
         options = OntoOptions(
             ways=_ways(operation, arguments, folder),
             truncate=arguments.truncate,
@@ -114,7 +114,7 @@ async def bring(operation: Operation, archive: Archive, arguments: OntoArguments
 
 
 @contextmanager
-def _folder(state_dir: Path | None) -> Iterator[Path]:
+def temporary_folder(state_dir: Path | None) -> Iterator[Path]:
     """Return a folder for what is sent from here, removed in the end."""
     within = state_dir if state_dir is not None and state_dir.is_dir() else None
     with TemporaryDirectory(prefix="restore-", dir=within) as folder:

@@ -14,13 +14,14 @@ from pydantic import ValidationError
 from daemon.config.alerts import alert_configs
 from daemon.config.cluster import cluster_config
 from daemon.config.discover import check_discover, discover_config, discovers
+from daemon.config.drills import drill_configs
 from daemon.config.errors import ConfigError, ConfigIssue, shown
 from daemon.config.files import state_line
 from daemon.config.http import http_config
 from daemon.config.keys import find_key
 from daemon.config.kinds import NAME
 from daemon.config.match import Match, match_servers
-from daemon.config.models import AlertTable, PanelTable, PolicyTable, ServerTable, StoreTable, Table
+from daemon.config.models import AlertTable, DrillTable, PanelTable, PolicyTable, ServerTable, StoreTable, Table
 from daemon.config.policy import check_policy, policy_config
 from daemon.config.proof import proof_config
 from daemon.config.sources import main_file, read_sources
@@ -71,6 +72,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
     followed = check_discover(panel_tables, policy_tables, tree)
     http = http_config(environ, tree)
     proof = proof_config(tree)
+    drills = drill_configs(_valid("drills", DrillTable, tree), tree)
     cluster = cluster_config(environ, tree)
     _refuse_too_little(tree, need_servers=need_servers)
     if tree.problems:
@@ -93,6 +95,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
         discover=MappingProxyType(discover),
         stores=MappingProxyType(stores),
         proof=proof,
+        drills=MappingProxyType(drills),
         cluster=cluster,
     )
 

@@ -343,6 +343,20 @@ class ProofTable(Table):
     )
 
 
+class DrillTable(Table):
+    """A spare server onto which backups are restored, to see that they can be."""
+
+    server: Text = Field(
+        description="The spare server: one of the configuration's, whose description has #drill in it."
+    )
+    from_: Annotated[list[str], AsJson] = Field(alias="from", description="The servers whose backups come in turn.")
+    start: Flag = Field(
+        default=False,
+        description="Start what was restored: its plugins may then reach databases and webhooks of the real server.",
+    )
+    watch: Duration = Field("5m", description="For how long the started server must run.")
+
+
 class Document(Table):
     """The configuration of ptero-backupd."""
 
@@ -355,6 +369,7 @@ class Document(Table):
     servers: dict[EntryName, ServerTable] = Field({}, description="The servers, by a name of your own.")
     alerts: dict[EntryName, AlertTable] = Field({}, description="The receivers of alerts, by a name of your own.")
     stores: dict[EntryName, StoreTable] = Field({}, description="The stores of copies, by a name of your own.")
+    drills: dict[EntryName, DrillTable] = Field({}, description="Restores onto spare servers, by a name of your own.")
     http: HttpTable = Field(default_factory=HttpTable, description="Where the daemon answers HTTP, and to whom.")
     proof: ProofTable = Field(default_factory=ProofTable, description="How much is read for proofs, and when not.")
     cluster: ClusterTable = Field(
@@ -368,6 +383,7 @@ SECTIONS: dict[str, type[Table]] = {
     "servers": ServerTable,
     "alerts": AlertTable,
     "stores": StoreTable,
+    "drills": DrillTable,
 }
 """The tables of tables: each holds entries by a name of the operator's own."""
 

@@ -48,6 +48,7 @@ class _Sources(BaseSettings):
     servers: dict[str, Any] = {}
     alerts: dict[str, Any] = {}
     stores: dict[str, Any] = {}
+    drills: dict[str, Any] = {}
     http: dict[str, Any] = {}
     proof: dict[str, Any] = {}
     cluster: dict[str, Any] = {}

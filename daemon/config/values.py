@@ -161,6 +161,20 @@ class ProofConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillConfig:
+    """Restores of backups of the servers `sources`, in turn, onto the spare server `server`; both are names.
+
+    With `start` the spare server is started, and must run for `watch`.
+    """
+
+    name: str
+    server: str
+    sources: tuple[str, ...]
+    start: bool
+    watch: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterConfig:
     """The PostgreSQL database that the members of a cluster share, and who this member is. `url` holds a password.
 
@@ -199,6 +213,7 @@ class Config:
     discover: Mapping[str, DiscoverConfig] = field(default_factory=dict)
     stores: Mapping[str, StoreConfig] = field(default_factory=dict)
     proof: ProofConfig = field(default_factory=ProofConfig)
+    drills: Mapping[str, DrillConfig] = field(default_factory=dict)
     cluster: ClusterConfig | None = None
 
     @property

@@ -17,12 +17,14 @@ PANEL = ""
 class Level(StrEnum):
     """What was read and found right, each level more than the one before.
 
-    READ is size and checksum, WALKED the archive to its end, SANE what a game needs of its files.
+    READ is size and checksum, WALKED the archive to its end, SANE what a game needs of its files. RESTORED is more than
+    reading: a spare server was started from it, and ran.
     """
 
     READ = "read"
     WALKED = "walked"
     SANE = "sane"
+    RESTORED = "restored"
 
     @property
     def depth(self) -> int:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from daemon.core.model import Backup, State
 from daemon.documents.commands import About, Document, moment
+from daemon.operations.drill import Drilled
 from daemon.operations.onto import Brought
 from daemon.operations.restore import Restored
 from daemon.operations.result import OperationResult
@@ -63,6 +64,18 @@ def brought(about: About, source: str, ended: Brought, *, truncate: bool, into: 
         "way": ended.way,
         "files": compared.right if compared else None,
         "files_unseen": compared.unseen if compared else None,
+    }
+
+
+def drilled(about: About, drill: str, source: str, ended: Drilled) -> Document:
+    """Return the document of `drill`; `about` is the spare server, `source` the one whose backup was tried."""
+    return {
+        **one_written(about, ended.brought.outcome),
+        "drill": drill,
+        "source": source,
+        "way": ended.brought.way,
+        "files": ended.brought.compared.right if ended.brought.compared else None,
+        "seconds": None if ended.seconds is None else round(ended.seconds, 3),
     }
 
 

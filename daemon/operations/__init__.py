@@ -3,7 +3,8 @@
 An operation calls back with its progress and returns values. Each goes through `operation`: the view of the server, its
 lock, and the configuration. `result` is how it ended, `pick` finds which backups are meant. `create`, `locks`,
 `accept`, `restore` and `delete` work on single backups, `onto` brings one of the `archives` onto any server by one of
-the `ways`, `rotations` runs or previews many servers, and `check` tells whether the configuration can work.
+the `ways`, `drill` tries one on a spare server, `rotations` runs or previews many servers, and `check` tells whether
+the configuration can work.
 """
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "check",
     "create",
     "delete",
+    "drill",
     "findings",
     "locks",
     "onto",

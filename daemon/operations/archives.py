@@ -19,6 +19,7 @@ from daemon.copies.source import node_source
 from daemon.copies.verify import Reading, verify_copy
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
+from daemon.core.proof import Level
 from daemon.core.units import format_size
 from daemon.operations.operation import Operation
 from daemon.proof.sane import SanityCheck
@@ -41,10 +42,11 @@ Watching = Callable[[str, int], AbstractContextManager[ProgressListener]]
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """What an archive was found to be: what is wrong with it, and the files that it holds."""
+    """What an archive was found to be: what is wrong with it, the files that it holds, and how far it is known."""
 
     problems: tuple[Complaint, ...]
     index: ArchiveIndex
+    level: Level | None = None
 
 
 class Archive(Protocol):
@@ -122,7 +124,7 @@ class BackupArchive:
             listener.said(f"reading {format_size(expected.size)}")
             source = self._source(listener)
             found = await in_thread(lambda: verify(source, expected, inspect))
-        return ReadResult(found.problems, inspect.index)
+        return ReadResult(found.problems, inspect.index, found.level)
 
     async def link(self) -> SecretStr | None:
         """Ask the panel for a link."""
@@ -181,7 +183,7 @@ class CopyArchive:
                 listener.said(f"reading {format_size(self._manifest.stored.bytes)} from {self._settings.name}")
                 reading = Reading(self._identities, inspect)
                 found = await verify_copy(store, self._manifest, reading, listener.moved, spool_in=self._spool_in)
-        return ReadResult(found.problems, inspect.index)
+        return ReadResult(found.problems, inspect.index, found.level)
 
     async def link(self) -> SecretStr | None:
         """Let the store sign an address, where it can and the copy is the archive itself."""

@@ -7,12 +7,13 @@ run meanwhile. In the end the server's files are compared with the archive's. Wh
 with how to go on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import State
+from daemon.core.proof import Level
 from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.archives import Archive
 from daemon.operations.operation import Operation
@@ -39,6 +40,7 @@ class OntoOptions:
 
     `stop` stops the server's process; `safety` makes a backup of what is there before anything is deleted; `read` reads
     the archive first. `spare_only` refuses a server whose description does not carry the mark of drills.
+    `afterwards` is awaited once all is there, before the server's lock is given back.
     """
 
     ways: Sequence[Way]
@@ -48,18 +50,21 @@ class OntoOptions:
     safety: bool = True
     read: bool = True
     spare_only: bool = False
+    afterwards: Callable[[TargetFiles], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
     """How it ended. `safety` is the result of the safety backup, None if none was made; `way` is how the archive came;
-    `compared` says how many of its files are there, None if that was not looked at.
+    `compared` says how many of its files are there, None if that was not looked at. `level` is how far the archive is
+    known to be right, None if it was not read.
     """
 
     outcome: OperationResult
     safety: OperationResult | None = None
     way: WayName | None = None
     compared: Compared | None = None
+    level: Level | None = None
 
 
 @dataclass(slots=True)
@@ -93,6 +98,8 @@ class _Restore:
         await self.target.delete(await self.target.leftovers())
         await self._bring(seen, index)
         await self._compare(index)
+        if self.options.afterwards is not None:
+            await self.options.afterwards(self.target)
         self.operation.going_on = ""
 
     async def _check(self, seen: Preview) -> None:
@@ -129,6 +136,7 @@ class _Restore:
             problem = found.problems[0]
             text = f"nothing was restored, since {backup.name} is damaged: {problem.text}"
             raise _refusal(problem.code, text, f"restore another backup, or {_UNPROVEN}")
+        self.done = replace(self.done, level=found.level)
         return found.index
 
     async def _make_safe(self, seen: Preview) -> None:

@@ -7,10 +7,12 @@ open (a lost answer, a node that outlives the panel's patience) is settled by lo
 import posixpath
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 from daemon.core.backoff import Backoff
 from daemon.core.files import ArchiveIndex, FileEntry, Power
+from daemon.core.units import format_duration
 from daemon.errors import BackupdError, Exit, ProblemCode
 from daemon.operations.operation import Operation
 from daemon.panel.errors import NodeError, NotFoundError, OutcomeUnknownError, PanelError
@@ -27,6 +29,9 @@ STILL_SECONDS = 120.0
 """Without any change of what is seen, after which the node is taken to have given up."""
 
 LONGEST_SECONDS = 6 * 3600.0
+START_SECONDS = 600.0
+"""A large world may take so long to be loaded."""
+
 STOP_SECONDS = 180.0
 """A game server saves its world when it is asked to stop."""
 
@@ -54,6 +59,13 @@ class NotStoppedError(RestoreError):
 
     code = ProblemCode.RUNNING
     default_hint = "stop it in the panel, or kill it there, and run the command again"
+
+
+class NotStartedError(RestoreError):
+    """The server's process does not run, or ended by itself."""
+
+    code = ProblemCode.DRILL_FAILED
+    default_hint = "the spare server keeps its files: its console and its log say more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +166,28 @@ class TargetFiles:
         )
         if state is not Power.OFFLINE:
             raise NotStoppedError(f"{self._operation.config.name} is still {state} after {STOP_SECONDS:.0f} s")
+
+    async def start(self) -> None:
+        """Start the server's process; raises NotStartedError, PanelError."""
+        name = self._operation.config.name
+        self._operation.tell(f"starting {name}")
+        await self._settled(lambda: self._files.signal(self._id, "start"))
+        state = await self._watch(
+            lambda: self._files.power(self._id), until=lambda now: now is Power.RUNNING, still=START_SECONDS
+        )
+        if state is not Power.RUNNING:
+            raise NotStartedError(f"{name} is {state} {START_SECONDS:.0f} s after it was to start")
+
+    async def runs_for(self, span: timedelta) -> None:
+        """See that the server's process runs for so long; raises NotStartedError, PanelError."""
+        clock, name = self._operation.clock, self._operation.config.name
+        self._operation.tell(f"watching {name} for {format_duration(span)}")
+        began = clock.monotonic()
+        while (ran := clock.monotonic() - began) < span.total_seconds():
+            await clock.sleep(min(LOOKS.most, span.total_seconds() - ran))
+            if (state := await self._files.power(self._id)) is not Power.RUNNING:
+                ran = clock.monotonic() - began
+                raise NotStartedError(f"{name} is {state} {ran:.0f} s after it ran")
 
     async def grown(self, name: str, size: int, moved: Callable[[int], None]) -> int:
         """Wait while a file grows to `size` bytes; return how large it is in the end."""

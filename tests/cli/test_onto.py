@@ -238,3 +238,77 @@ def test_ctrl_c_in_the_middle_says_how_to_go_on(cli: Cli, panel: Panel, made: Ba
     )
     assert cli("--config", panel.config, *words, "--no-safety-backup").code == 0
     assert tree(panel.lobby) == FILES
+
+
+# drill ---------------------------------------------------------------------------------------------------------------
+
+DRILL = '[drills.spare]\nserver = "lobby"\nfrom = ["survival"]\n{}'
+
+
+def test_a_drill_restores_starts_watches_and_deletes(cli: Cli, panel: Panel, made: Backup) -> None:
+    """The spare server is left empty and stopped; what was shown is recorded of the backup."""
+    panel.lobby.description = "for drills #drill"
+    panel.lobby.files.write("of the last one", b"1")
+    config = panel.configure(extra=DRILL.format('start = true\nwatch = "1m"'))
+    ran = cli("--config", config, "drill", "spare", "--yes")
+    assert (ran.code, tree(panel.lobby), panel.lobby.power) == (0, {}, Power.OFFLINE), ran.err
+    assert ran.out.startswith("with files of survival was restored onto lobby within ")
+    assert ran.out.endswith(" s, and ran for 1 min\n")
+    powers = [one.name for one in panel.world.ledger if one.change is Change.POWER]
+    assert powers == ["start", "stop"]
+    document = cli("--config", config, "drill", "spare", "--yes", "--json").json
+    assert (document["source"], document["result"], document["files"]) == ("survival", "done", 4)
+    assert document["seconds"] > 0
+    told = cli("--config", config, "prove", "--plan", "survival", "--json")
+    assert told.code == 0, told.err
+
+
+def test_a_drill_starts_nothing_unless_asked(cli: Cli, panel: Panel, made: Backup) -> None:
+    """Its plugins may reach what the real server uses."""
+    panel.lobby.description = "#drill"
+    ran = cli("--config", panel.configure(extra=DRILL.format("")), "drill", "spare", "survival", "--yes")
+    assert (ran.code, tree(panel.lobby)) == (0, {}), ran.err
+    assert not [one for one in panel.world.ledger if one.change is Change.POWER]
+
+
+def test_a_drill_refuses_a_server_that_is_not_marked(cli: Cli, panel: Panel, made: Backup) -> None:
+    """Exit 5, and nothing was touched."""
+    panel.lobby.files.write("mine", b"1")
+    ran = cli("--config", panel.configure(extra=DRILL.format("start = true")), "drill", "spare", "--yes")
+    assert (ran.code, tree(panel.lobby)) == (5, {"mine": b"1"})
+    assert "the description of lobby does not carry #drill, so nothing on it is touched" in ran.err
+
+
+def test_a_drill_whose_server_ends_by_itself_has_failed(cli: Cli, panel: Panel, made: Backup) -> None:
+    """Its files stay for a look; it counts for no proof."""
+    panel.lobby.description, panel.lobby.crashes = "#drill", 20.0
+    config = panel.configure(extra=DRILL.format("start = true"))
+    ran = cli("--config", config, "drill", "spare", "--yes")
+    assert (ran.code, tree(panel.lobby)) == (3, FILES)
+    assert "lobby is offline" in ran.err
+    assert "lobby has the files of the drill; the next drill deletes them" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (DRILL.format("").replace('"lobby"', '"nowhere"'), "there is no such server"),
+        (DRILL.format("").replace('["survival"]', "[]"), "no server is named"),
+        (DRILL.format("").replace('["survival"]', '["survival", "lobby"]'), "its own backups are none to try"),
+    ],
+)
+def test_a_drill_that_cannot_be_is_refused_by_the_configuration(
+    cli: Cli, panel: Panel, written: str, said: str
+) -> None:
+    """With the key."""
+    ran = cli("--config", panel.configure(extra=written), "drill", "spare", "--yes")
+    assert ran.code == 2
+    assert said in ran.err
+    assert "drills.spare" in ran.err
+
+
+def test_a_drill_that_is_not_there_is_refused(cli: Cli, panel: Panel) -> None:
+    """Or a server that it does not have."""
+    config = panel.configure(extra=DRILL.format(""))
+    assert cli("--config", config, "drill", "other", "--yes").code == 2
+    assert cli("--config", config, "drill", "spare", "lobby", "--yes").code == 2

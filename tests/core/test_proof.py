@@ -42,8 +42,8 @@ def test_a_check_without_problems_reaches_as_far_as_it_read(
 
 def test_the_levels_are_called_as_the_documents_call_them() -> None:
     """Each more than the one before."""
-    assert [*Level] == ["read", "walked", "sane"]
-    assert [level.depth for level in Level] == [0, 1, 2]
+    assert [*Level] == ["read", "walked", "sane", "restored"]
+    assert [level.depth for level in Level] == [0, 1, 2, 3]
 
 
 def test_what_was_not_read_is_not_proven() -> None:

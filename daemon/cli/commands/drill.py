@@ -1,0 +1,113 @@
+"""`drill`: the newest proven backup of the next server in turn, tried on a spare server."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from daemon.cli.arguments import unknown
+from daemon.cli.context import begin, server_named
+from daemon.cli.onto import temporary_folder
+from daemon.cli.runner import CommandRunner
+from daemon.cli.settings import Settings
+from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
+from daemon.cli.ui.output import one_line
+from daemon.cli.ui.progress import watching
+from daemon.cli.ui.which import about, where
+from daemon.clock import SystemClock
+from daemon.config.values import Config, DrillConfig
+from daemon.core.model import Backup
+from daemon.core.proof import Level, Proofs
+from daemon.core.units import format_duration, format_size
+from daemon.documents.operations import drilled
+from daemon.errors import ProblemCode, UsageError
+from daemon.operations.archives import BackupArchive
+from daemon.operations.drill import Drilled, DrillOptions, choose_backup, drill, last_drilled, proof_of_drill
+from daemon.operations.onto import Brought
+from daemon.operations.operation import Operation, open_operation
+from daemon.operations.result import OperationResult, refused
+from daemon.operations.ways import PullWay, UploadWay, Way
+from daemon.rotation.preview import Preview
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, as_json: bool) -> int:
+    """Run one drill: of the server `source`, or of that whose last one is longest ago."""
+    config = begin(settings, level="error")
+    if name not in config.drills:
+        raise unknown("drill", name, tuple(config.drills))
+    chosen = config.drills[name]
+    if source is not None and source not in chosen.sources:
+        raise UsageError(f"drill {name} has no server {source}", hint=f"it has {', '.join(chosen.sources)}")
+    must_be_able_to_ask(yes=yes)
+    runner = CommandRunner(settings, config, server_named(config, chosen.server), as_json)
+    ends: list[Drilled] = []
+    sources: list[str] = [source or chosen.sources[0]]
+
+    async def work(spare: Operation) -> Sequence[OperationResult]:
+        sources[0] = source or await _next(spare, chosen)
+        async with _looked_at(spare, config, sources[0]) as (origin, seen, backup):
+            if backup is None:
+                text = f"{sources[0]} has no good backup to try"
+                return [refused(None, ProblemCode.NOTHING, text, "`ptero-backupd backups list` shows what there is")]
+            confirm(_facts(seen, await spare.look(), backup, chosen), f"run drill {name}?", yes=yes)
+            with temporary_folder(config.state_dir) as folder:
+                ways: list[Way] = [PullWay(spare, watching), UploadWay(spare, watching, folder)]
+                options = DrillOptions(ways, chosen.start, chosen.watch)
+                ends.append(await drill(spare, BackupArchive(origin, backup, watching), options))
+            now = origin.clock.now()
+            record = proof_of_drill(sources[0], seen.server.uuid, ends[0], now, started=chosen.start)
+            if record is not None:
+                await origin.run.context.journal.record_proof(record)
+            return [ends[0].brought.outcome]
+
+    return runner.carry_out(
+        work,
+        lambda outcomes: drilled(
+            about(runner.server), name, sources[0], ends[0] if ends else Drilled(Brought(outcomes[0]), None)
+        ),
+        lambda outcome: _words(outcome, ends[0], sources[0], chosen),
+    )
+
+
+async def _next(spare: Operation, chosen: DrillConfig) -> str:
+    """Return the server whose last drill is longest ago, the first of those without any."""
+    level = Level.RESTORED if chosen.start else Level.SANE
+    records = await spare.run.context.journal.proofs()
+    last = {
+        name: last_drilled([one for one in records if one.server == name], level) or NEVER for name in chosen.sources
+    }
+    return min(chosen.sources, key=lambda name: last[name])
+
+
+@asynccontextmanager
+async def _looked_at(
+    spare: Operation, config: Config, name: str
+) -> AsyncIterator[tuple[Operation, Preview, Backup | None]]:
+    """Look at the server whose backup is tried, and choose that."""
+    source = server_named(config, name)
+    async with open_operation(source, state=config.state, clock=SystemClock(), tell=spare.tell) as origin:
+        seen = await origin.look()
+        records = await origin.run.context.journal.proofs(seen.server.uuid)
+        yield origin, seen, choose_backup(seen.plan.verdicts, Proofs(one.proof for one in records))
+
+
+def _facts(seen: Preview, spare: Preview, backup: Backup, chosen: DrillConfig) -> list[str]:
+    """Return the question's facts."""
+    size = format_size(backup.bytes)
+    return [
+        f"the backup: {one_line(backup.name)} of {seen.config.name}, {size}",
+        f"onto: {where(spare)}",
+        "ALL files of that server are deleted, before the drill and after it",
+        f"it is started, and watched for {format_duration(chosen.watch)}" if chosen.start else "it is not started",
+    ]
+
+
+def _words(outcome: OperationResult, ended: Drilled, source: str, chosen: DrillConfig) -> str:
+    """Return what was done, for people."""
+    backup = outcome.backup
+    name = one_line(backup.name) if backup else ""
+    if ended.seconds is None:
+        return f"{chosen.server} was changed, and {name} of {source} is not on it"
+    ran = f", and ran for {format_duration(chosen.watch)}" if chosen.start else ""
+    return f"{name} of {source} was restored onto {chosen.server} within {ended.seconds:.0f} s{ran}"
