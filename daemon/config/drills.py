@@ -2,26 +2,26 @@
 
 from collections.abc import Mapping
 
-from daemon.config.models import DrillTable
+from daemon.config.models import DrillBase
 from daemon.config.tree import Tree
 from daemon.config.values import DrillConfig
 from daemon.core.units import parse_duration
 
 
-def drill_configs(tables: Mapping[str, DrillTable], tree: Tree) -> dict[str, DrillConfig]:
+def drill_configs(tables: Mapping[str, DrillBase], tree: Tree) -> dict[str, DrillConfig]:
     """Return the drills; a server that is not configured, or is its own spare one, is refused."""
     return {name: _drill(name, table, tree) for name, table in tables.items()}
 
 
-def _drill(name: str, table: DrillTable, tree: Tree) -> DrillConfig:
+def _drill(name: str, table: DrillBase, tree: Tree) -> DrillConfig:
     path, known = ("drills", name), tree.values["servers"]
-    for key, servers in (("server", [table.server]), ("from", table.from_)):
+    for key, servers in (("server", [table.server]), ("from", table.sources)):
         for server in servers:
             if server not in known:
                 tree.refuse((*path, key), "there is no such server", "name servers of [servers]", value=server)
-    if not table.from_:
+    if not table.sources:
         tree.refuse((*path, "from"), "no server is named", "name those whose backups are to be tried")
-    if table.server in table.from_:
+    if table.server in table.sources:
         reason = "everything on the spare server is deleted, so its own backups are none to try"
         tree.refuse((*path, "from"), reason, f"leave {table.server} out", value=table.server)
-    return DrillConfig(name, table.server, tuple(table.from_), table.start, parse_duration(table.watch))
+    return DrillConfig(name, table.server, table.sources, table.start, parse_duration(table.watch))

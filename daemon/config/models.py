@@ -343,18 +343,31 @@ class ProofTable(Table):
     )
 
 
-class DrillTable(Table):
-    """A spare server onto which backups are restored, to see that they can be."""
+class DrillBase(Table):
+    """What a drill has besides `from`, which is no name in Python."""
 
-    server: Text = Field(
-        description="The spare server: one of the configuration's, whose description has #drill in it."
-    )
-    from_: Annotated[list[str], AsJson] = Field(alias="from", description="The servers whose backups come in turn.")
+    server: Text = Field(description="The spare server, by its name; its description on the panel must carry #drill.")
     start: Flag = Field(
         default=False,
         description="Start what was restored: its plugins may then reach databases and webhooks of the real server.",
     )
     watch: Duration = Field("5m", description="For how long the started server must run.")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The servers whose backups are tried."""
+        return tuple(getattr(self, "from"))
+
+
+_FROM: dict[str, Any] = {
+    "from": (Annotated[list[str], AsJson], Field(description="The servers whose backups are tried, in turn."))
+}
+DrillTable: type[DrillBase] = create_model(
+    "DrillTable",
+    __base__=DrillBase,
+    __doc__="A spare server onto which backups are restored, to see that they can be.",
+    **_FROM,
+)
 
 
 class Document(Table):

@@ -1,6 +1,7 @@
 """The environment sets every key, wins over the files, and a misspelt variable is never passed over."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from daemon.config.load import load
 from daemon.config.models import SECTIONS
 from daemon.config.tree import variable
+from daemon.config.values import DrillConfig
 from tests.config.support import ENVIRONMENT, KEY, RIGHT, SIDECAR, UUID, problems, write
 
 VALUES = {
@@ -48,6 +50,10 @@ VALUES = {
     "copy_before_delete_when_full": "make-room",
     "copy_before_delete_unverified": "true",
     "prove": '{"level": "walked", "every": "never"}',
+    "server": "spare",
+    "from": '["my-server"]',
+    "start": "true",
+    "watch": "10m",
     "endpoint": "https://s3.example.com",
     "region": "eu-central-1",
     "access_key_id": "EXAMPLEID",
@@ -76,6 +82,7 @@ ALL = {
         "servers": "my-server",
         "alerts": "ops",
         "stores": "nas",
+        "drills": "trial",
     }.items()
     for key in SECTIONS[section].model_fields
     if section != "stores" or key not in OF_OTHER_KINDS
@@ -99,7 +106,7 @@ def test_a_sidecar_needs_no_file() -> None:
 
 def test_every_key_can_be_set() -> None:
     """None is missing, whatever its type."""
-    config = load(None, ALL | {"PTERO_BACKUPD_STATE_DIR": "/state"})
+    config = load(None, ALL | {"PTERO_BACKUPD_STATE_DIR": "/state", "PTERO_BACKUPD_SERVERS__SPARE__ID": "7c41b2e0"})
     server = config.servers["my-server"]
     assert config.state_dir == Path("/state")
     assert (server.panel.backups_per_node, server.panel.reserve) == (2, 0.5)
@@ -108,6 +115,7 @@ def test_every_key_can_be_set() -> None:
     assert str(server.policy.retention.keep) == "last=3,within=30d"
     assert (server.policy.max_deletions, server.policy.retention.failed_after) == (-1, None)
     assert server.policy == config.policies["standard"]
+    assert config.drills["trial"] == DrillConfig("trial", "spare", ("my-server",), True, timedelta(minutes=10))
 
 
 def test_a_key_in_the_environment_replaces_the_file_s_whole_value(tmp_path: Path) -> None:

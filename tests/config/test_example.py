@@ -88,7 +88,7 @@ def rows(heading: str) -> dict[str, list[str]]:
 def test_the_example_loads(tmp_path: Path) -> None:
     """The example is accepted as it stands, given a key."""
     config = load(write(tmp_path, EXAMPLE), SECRETS_OF_THE_EXAMPLE)
-    assert set(config.servers) == {"survival", "creative"}
+    assert set(config.servers) == {"survival", "creative", "spare"}
     assert config.warnings == ()
 
 
@@ -100,6 +100,7 @@ def test_the_example_holds_every_key() -> None:
         "policies": set(example["policies"]["standard"]),
         "servers": set(example["servers"]["survival"]) | set(PolicyTable.model_fields),
         "alerts": set(example["alerts"]["ops"]) | {"url"},
+        "drills": set(example["drills"]["spare"]),
         "stores": set(example["stores"]["offsite"]) | {*SECRETS["stores"], *commented("stores.offsite")},
     }
     assert set(example) == set(Document.model_fields)
