@@ -183,7 +183,7 @@ class Operator:
             'url = "https://panel.example.com"',
             "[alerts.ops]",
             'type = "webhook"',
-            f"events = {sorted({*Event} - {Event.NEW_NORMAL, Event.COPIED, Event.PROVEN})}",
+            f"events = {sorted(map(str, {*Event} - {Event.NEW_NORMAL, Event.COPIED, Event.PROVEN}))}",
             "[alerts.alive]",
             'type = "ping"',
         ]
@@ -443,7 +443,7 @@ async def _spend(folder: Path, patch: pytest.MonkeyPatch, logged: list[Any]) -> 
 def connect(patch: pytest.MonkeyPatch, clock: VirtualClock, app: PanelApp, mailbox: Mailbox) -> None:
     """Let the daemon's three ends end in this process."""
 
-    def open_client(panel: PanelConfig, _clock: object) -> PanelClient:
+    def open_client(panel: PanelConfig, _clock: object, **_hindrance: object) -> PanelClient:
         transport = InProcess(app)
         return PanelClient(
             panel.name, panel.url, panel.api_key, clock=clock, transport=transport, randomness=random.Random(1)

@@ -107,7 +107,7 @@ async def test_one_servers_bug_by_hand_leaves_the_others_alone(rig: Rig, monkeyp
         done.append(run.config.name)
 
     monkeypatch.setattr(rotate_module, "_rotate", broken)
-    monkeypatch.setattr("daemon.rotation.setup.open_client", lambda panel, *_: rig.open_client(panel))
+    monkeypatch.setattr("daemon.rotation.setup.open_client", lambda panel, *_, **_named: rig.open_client(panel))
     servers = [rig.config, rig.neighbour("creative")]
     outcomes = await by_hand.rotate_servers(servers, state=rig.folder / "state", clock=rig.clock)
     assert done == ["creative"]

@@ -46,7 +46,7 @@ class Ready(Notifier):
 async def service(daemons: Daemons, disk: Disk, patch: pytest.MonkeyPatch) -> AsyncIterator[Ready]:
     """A daemon on that disk, told to stop at the end of the block."""
 
-    def open_client(panel: PanelConfig, _clock: object) -> PanelClient:
+    def open_client(panel: PanelConfig, _clock: object, **_hindrance: object) -> PanelClient:
         return daemons.open_client(panel)
 
     ready = Ready(daemons)
