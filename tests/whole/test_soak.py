@@ -43,7 +43,7 @@ HOURS = 24
 ROTATIONS = 300
 """At least so many there are after the hours that count for nothing."""
 
-SETTLED_HOUR = 4
+SETTLED_HOUR = 8
 FAULTS_AN_HOUR = 4
 RELOADED_EVERY = 3
 SEARCHED_EVERY = 8
@@ -178,7 +178,7 @@ def _populate(clock: VirtualClock) -> World:
 def test_a_day_of_work_and_trouble_leaves_nothing_growing_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Objects and their size, tasks, open files and the journal: after a day as after four hours."""
+    """Objects and their size, tasks, open files and the journal: after a day as after eight hours."""
     monkeypatch.setattr(daemon.fleet.fleet, "PRUNE_SECONDS", 3600.0)
     monkeypatch.setattr(
         SqliteJournal, "prune", lambda journal, now, prune=SqliteJournal.prune: prune(journal, now, KEPT)
