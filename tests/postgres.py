@@ -28,8 +28,7 @@ SETTINGS = {
     "max_connections": "60",
     "shared_buffers": "16MB",
     "autovacuum": "off",
-    "max_wal_senders": "0",
-    "wal_level": "minimal",
+    "max_wal_senders": "2",
 }
 
 

@@ -75,11 +75,15 @@ async def check_state(place: StatePlace) -> Finding:
         hint = "what starts the daemon must make it, as systemd does by StateDirectory"
         return Finding(Severity.WARNING, ProblemCode.STATE, text, hint)
     try:
-        await engine_for(place).check()
+        unwise = await engine_for(place).check()
     except JournalDamagedError as error:
         return Finding(Severity.ERROR, error.code, error.text, error.hint)
     except StateError as error:
         return Finding(Severity.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
+    if unwise:
+        return Finding(
+            Severity.WARNING, ProblemCode.STATE, unwise, "set synchronous_standby_names there: docs/cluster.md"
+        )
     noun = "the state folder " if isinstance(place, Path) else ""
     return Finding(Severity.OK, ProblemCode.STATE, f"{noun}{place_name(place)} can be used")
 

@@ -431,8 +431,10 @@ class Engine(Protocol):
         """Open the journal for reading; None if there is none, since reading creates none. Raises StateError."""
         ...
 
-    async def check(self) -> None:
-        """Find out whether journal and locks can be kept, and create nothing; StateError says why not."""
+    async def check(self) -> str:
+        """Find out whether journal and locks can be kept, and create nothing; StateError says why not. Return what is
+        unwise about it, empty if nothing is.
+        """
         ...
 
     def close(self) -> None:

@@ -105,8 +105,9 @@ class MemoryEngine:
         """Return None: what was remembered ended with its process."""
         return None
 
-    async def check(self) -> None:
-        """Do nothing: nothing can be wrong with it."""
+    async def check(self) -> str:
+        """Return that nothing can be wrong with it."""
+        return ""
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -1,10 +1,12 @@
 """What only the engine on PostgreSQL can be asked: who acts, what a wrong database says, a connection that is lost."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +18,7 @@ from daemon.state import Engine, Journal, engine_for
 from daemon.state.postgres.connect import tls
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import FLEET, Members
-from tests.postgres import PASSWORD, Postgres
+from tests.postgres import PASSWORD, Postgres, binary
 from tests.state.wire import as_a_pooler_does, wire
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
@@ -269,6 +271,24 @@ async def test_a_role_without_rights_is_told_what_it_needs(cluster: ClusterConfi
             with pytest.raises(StateError) as caught:
                 await call()
             assert "own" in caught.value.hint
+
+
+async def test_a_standby_that_may_lag_behind_is_told_by_check(
+    cluster: ClusterConfig, postgres_server: Postgres, tmp_path: Path
+) -> None:
+    """Promoted, it would lack what was announced, and a backup be made twice."""
+    async with member(cluster) as engine:
+        assert await engine.check() == ""
+        words: list[str | Path] = [binary("pg_receivewal"), "-D", tmp_path, "--no-sync", "-d", postgres_server.url()]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as follower:  # noqa: S603, ASYNC220
+            try:
+                for _ in range(1000):
+                    if "replicate synchronously" in await engine.check():
+                        return
+                    await asyncio.sleep(0.01)  # noqa: TID251 — it connects by itself
+            finally:
+                follower.kill()
+    raise AssertionError("it is never told")
 
 
 async def test_a_pooler_is_refused(cluster: ClusterConfig, postgres_server: Postgres) -> None:

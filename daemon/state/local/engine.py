@@ -185,10 +185,11 @@ class LocalEngine:
         found = await self._runner.run(lambda: SqliteJournal.look(self._folder))
         return AwaitedJournal(found, self._runner) if found else None
 
-    async def check(self) -> None:
+    async def check(self) -> str:
         """Check that journal and locks can be kept in the folder."""
         await self._runner.run(lambda: SqliteJournal.check(self._folder))
         await self.locks.check()
+        return ""
 
     def close(self) -> None:
         """Let the runner end."""

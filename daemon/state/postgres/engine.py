@@ -14,6 +14,13 @@ from daemon.state.postgres.members import FLEET, Members
 from daemon.state.postgres.schema import version_of
 from daemon.state.values import Member
 
+ASYNCHRONOUS = "a standby of the cluster's database may lack what was announced: replicate synchronously"
+
+_LAGGING = (
+    "SELECT EXISTS (SELECT FROM pg_stat_replication) AND (current_setting('synchronous_standby_names') = ''"
+    " OR current_setting('synchronous_commit') = 'local')"
+)
+
 
 class PostgresLocks:
     """Locks by the servers' uuids, each held by a member for as long as that renews."""
@@ -128,18 +135,21 @@ class PostgresEngine:
         """Open the journal for reading; None if there are no tables yet."""
         return await self.open() if await self._database.look(self._version) else None
 
-    async def check(self) -> None:
-        """Find out whether the tables are there, or can be made; make none."""
+    async def check(self) -> str:
+        """Find out whether the tables are there, or can be made, and make none; return whether a standby may lack what
+        was announced.
+        """
 
-        async def check(connection: Connection) -> None:
+        async def check(connection: Connection) -> bool:
             may = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
             if not await self._version(connection) and not await connection.fetchval(may):
                 raise StateError(
                     f"the role may make no tables in {self._database.title}",
                     hint="let it own the database, or a schema that is first in its search_path",
                 )
+            return bool(await connection.fetchval(_LAGGING))
 
-        await self._database.look(check)
+        return ASYNCHRONOUS if await self._database.look(check) else ""
 
     def close(self) -> None:
         """Close the connections at once."""
