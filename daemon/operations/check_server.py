@@ -21,6 +21,8 @@ from daemon.rotation.outcome import NO_BACKUPS, refusal
 from daemon.rotation.preview import judged
 
 NEEDED = ("backup.read", "backup.create", "backup.delete")
+PROVING = "backup.download"
+"""Needed too where anything is to be proven: without it `keep_proven` holds all deletions for ever."""
 BY_HAND = ("backup.download", "backup.restore")
 _EVERY = "*"
 _SHOWN = 3
@@ -74,11 +76,12 @@ def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
     if held is None or _EVERY in held:
         return []
     findings = []
-    if lacking := [name for name in NEEDED if name not in held]:
+    needed = (*NEEDED, PROVING) if config.policy.prove else NEEDED
+    if lacking := [name for name in needed if name not in held]:
         text = f"the key lacks {', '.join(lacking)}"
         hint = "give the key's user these permissions on the server"
         findings.append(about(config, Severity.ERROR, ProblemCode.PERMISSION_LACKING, text, hint))
-    if lacking := [name for name in BY_HAND if name not in held]:
+    if lacking := [name for name in BY_HAND if name not in held and name not in needed]:
         text = f"the key lacks {', '.join(lacking)}, which only commands by hand need"
         findings.append(about(config, Severity.OK, ProblemCode.PERMISSION_OPTIONAL, text))
     return findings
