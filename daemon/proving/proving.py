@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.jobs import Failure, ProofFound, ProofWorker, ToProve
+from daemon.copies.jobs import Failure, Job, ProofFound, ProofWorker, ToProve
 from daemon.core.proof import PANEL
 from daemon.core.proof_due import PAUSES, Budget, Due, next_up
 from daemon.core.units import format_size
@@ -110,8 +110,13 @@ class Proving:
         await self._worker.close()
 
     def _look_soon(self, name: str) -> None:
-        self._known[name] = _Known()
+        self._know(name, _Known())
         self._changed.set()
+
+    def _know(self, name: str, known: _Known) -> None:
+        """Keep in mind what is known of a server, unless a reload has removed it meanwhile."""
+        if name in self._known:
+            self._known[name] = known
 
     async def _run(self) -> None:
         """Prove until cancelled; a bug ends only its own step."""
@@ -147,11 +152,11 @@ class Proving:
             await forget_gone(seen, self._context.journal)
         except BackupdError as error:
             log.info("proofs_not_looked_for", server=server.name, code=error.code, text=error.text)
-            self._known[server.name] = _Known(self._clock.monotonic() + TROUBLE_SECONDS)
+            self._know(server.name, _Known(self._clock.monotonic() + TROUBLE_SECONDS))
             return None
         finally:
             self._clients.give_back(client)
-        self._known[server.name] = _Known(self._clock.monotonic() + LOOK_SECONDS, seen.due[:KEPT_IN_MIND])
+        self._know(server.name, _Known(self._clock.monotonic() + LOOK_SECONDS, seen.due[:KEPT_IN_MIND]))
         return seen
 
     # Proving ---------------------------------------------------------------------------------------------------------
@@ -180,25 +185,27 @@ class Proving:
 
     async def _prove(self, what: Due) -> None:
         """Read one backup or copy, if it is due still, and record what was found."""
-        server = self._config.servers.get(what.server) if self._config else None
+        config = self._config  # a reload may come meanwhile
+        server = config.servers.get(what.server) if config else None
         seen = await self._look(server) if server else None
-        if server is None or seen is None or what.place not in {one.place for one in seen.due}:
+        if config is None or server is None or seen is None or what.place not in {one.place for one in seen.due}:
             return
         if not what.store and self._context.slots.busy(server.panel.name, seen.preview.server.node):
             self._put_off[what.place] = _Try(self._clock.now() + NODE_PAUSE)
             return
         try:
-            await self._read(server, seen, what)
+            await self._read(config, server, seen, what)
         except BackupdError as error:
             self._failed(what, Failure.of(error))
 
-    async def _read(self, server: ServerConfig, seen: ServerSeen, what: Due) -> None:
+    async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due) -> None:
         context, began = self._context, self._clock.monotonic()
         now = self._clock.now()
         await context.journal.prove_bytes(now.date(), what.bytes)
         about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
         log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
-        found = await self._found(server, seen, what)
+        stores = {what.store: config.stores[what.store]} if what.store else {}
+        found = await self._found(server, seen.job(stores, await context.engine.catalogue.installation()), what)
         if found.failure is not None:
             self._failed(what, found.failure)
             return
@@ -214,15 +221,11 @@ class Proving:
             log.warning("another_backup_begun", server=server.name, reason=f"{what.name}, the newest, is not sound")
             self._once_more(server.name)
 
-    async def _found(self, server: ServerConfig, seen: ServerSeen, what: Due) -> ProofFound:
-        config, context = self._config, self._context
-        assert config is not None  # noqa: S101 — something is due by it
-        stores = {what.store: config.stores[what.store]} if what.store else {}
-        job = seen.job(stores, await context.engine.catalogue.installation())
+    async def _found(self, server: ServerConfig, job: Job, what: Due) -> ProofFound:
         asked = ToProve(what.backup, what.level, self._clock.now().toordinal(), what.store, expected_of(server.policy))
         client = self._clients.lend(server.panel)
         try:
-            async with context.downloads:
+            async with self._context.downloads:
                 return await self._worker.prove(
                     job, asked, lambda: client.download_link(server.id, what.backup), _Told(what)
                 )

@@ -181,6 +181,25 @@ async def test_what_a_killed_daemon_left_is_read_by_the_next_one(proofs: Proofs)
     assert seen(proofs.read()) == [("01 03:59", True)]
 
 
+async def test_a_server_that_a_reload_removed_while_it_was_read_holds_up_no_other(proofs: Proofs) -> None:
+    """What was found is kept; the others go on being proven."""
+    creative = next(one for one in proofs.daemons.world.servers.values() if one.name == "creative")
+    creative.work = Work(seconds=60)
+    config = proofs.configure()
+    async with proofs.running(config) as (fleet, proving):
+
+        def reload() -> None:
+            proofs.worker.meanwhile = lambda: None
+            other = proofs.daemons.configure({"creative": creative}, schedule="0 5 * * *", prove={"level": "sane"})
+            fleet.reload(other)
+            proving.follow(other)
+
+        proofs.worker.meanwhile = reload
+        await proofs.until(1, 12)
+    assert proofs.worker.does[0] == "survival 01 03:59"
+    assert {one.split()[0] for one in proofs.worker.does[1:]} == {"creative"}
+
+
 async def test_what_cannot_be_read_is_no_failed_proof_and_is_tried_again(proofs: Proofs) -> None:
     """Less and less often; and nothing is frozen."""
     proofs.worker.lost = True
