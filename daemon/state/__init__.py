@@ -1,7 +1,7 @@
 """The state: what each rotation did, step by step, so that a kill at any point is picked up; locks; which daemon runs;
 what was last seen in the stores of copies.
 
-base     what an engine gives, as protocols
+base     what an engine gives, as protocols; journal: the largest of these
 values   what is read from a journal
 engines  which engine keeps the state
 runner   where what may block is done: at once, or in a thread
@@ -11,8 +11,9 @@ memory   the engine that ends with the process
 postgres/  the engine on a database that the members of a cluster share
 """
 
-from daemon.state.base import MOST_ROTATIONS, Catalogue, Engine, Journal, Leadership, Locks
+from daemon.state.base import Catalogue, Engine, Leadership, Locks
 from daemon.state.engines import engine_for, looked_into
+from daemon.state.journal import MOST_ROTATIONS, Journal
 from daemon.state.memory import MemoryEngine, MemoryLocks
 from daemon.state.runner import Runner, Worker
 from daemon.state.values import (

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 from daemon.config.values import ClusterConfig, StatePlace
 from daemon.errors import StateError
-from daemon.state.base import Engine, Journal
+from daemon.state.base import Engine
+from daemon.state.journal import Journal
 from daemon.state.local.engine import LocalEngine
 from daemon.state.memory import MemoryEngine
 from daemon.state.runner import Inline, Runner

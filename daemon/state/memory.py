@@ -6,7 +6,8 @@ from uuid import uuid4
 
 from daemon.errors import ServerBusyError
 from daemon.state.alone import Alone
-from daemon.state.base import Catalogue, Journal, Leadership, Locks, Presence
+from daemon.state.base import Catalogue, Leadership, Locks, Presence
+from daemon.state.journal import Journal
 from daemon.state.local.engine import AwaitedJournal
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.runner import Inline

@@ -11,7 +11,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from daemon.errors import StateError
 from daemon.state.alone import Alone
-from daemon.state.base import Catalogue, Journal, Leadership, Locks, Presence
+from daemon.state.base import Catalogue, Leadership, Locks, Presence
+from daemon.state.journal import Journal
 from daemon.state.local.catalogue import LocalCatalogue
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.local.locks import check_locks, is_locked, server_lock

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from daemon.state.base import KEPT_FOR, MOST_ROTATIONS, OF_BACKUPS, TREND_KEPT_FOR
+from daemon.state.journal import KEPT_FOR, MOST_ROTATIONS, OF_BACKUPS, TREND_KEPT_FOR
 from daemon.state.local.store import Store
 from daemon.state.rows import written
 

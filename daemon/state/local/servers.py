@@ -4,7 +4,7 @@ import json
 from datetime import UTC
 
 from daemon.core.applied import AppliedRetention
-from daemon.state.base import TREND_KEPT_FOR
+from daemon.state.journal import TREND_KEPT_FOR
 from daemon.state.local.store import Store
 from daemon.state.rows import read_applied, read_snapshot, read_trend, written
 from daemon.state.values import Sample, Snapshot

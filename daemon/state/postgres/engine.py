@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from daemon.config.values import ClusterConfig
 from daemon.errors import ServerBusyError, StateError
-from daemon.state.base import Catalogue, Journal, Leadership, Locks, Presence
+from daemon.state.base import Catalogue, Leadership, Locks, Presence
+from daemon.state.journal import Journal
 from daemon.state.postgres.catalogue import PostgresCatalogue
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database

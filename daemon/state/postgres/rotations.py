@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, get_args
 
 from daemon.errors import StateError
-from daemon.state.base import MOST_UNSEEN
+from daemon.state.journal import MOST_UNSEEN
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.members import TAKEN_OVER, TOO_LATE
 from daemon.state.postgres.store import Store
