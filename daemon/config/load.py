@@ -26,7 +26,7 @@ from daemon.config.policy import check_policy, policy_config
 from daemon.config.proof import proof_config
 from daemon.config.sources import main_file, read_sources
 from daemon.config.state import state_folder
-from daemon.config.stores import store_configs
+from daemon.config.stores import spool_size, store_configs
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree
 from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig, StoreConfig
@@ -68,6 +68,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
     server_tables = _valid("servers", ServerTable, tree)
     alerts = alert_configs(_valid("alerts", AlertTable, tree), environ, tree)
     stores = store_configs(_valid("stores", StoreTable, tree), environ, tree)
+    spool = spool_size(tree)
     matches = match_servers(server_tables, panel_tables, policy_tables, tree)
     followed = check_discover(panel_tables, policy_tables, tree)
     http = http_config(environ, tree)
@@ -85,6 +86,7 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
     }
     return Config(
         state_dir=state_dir,
+        spool=spool,
         panels=MappingProxyType(panels),
         policies=MappingProxyType(policies),
         servers=MappingProxyType({match.server: _server(match, panels, policies, stores, tree) for match in matches}),

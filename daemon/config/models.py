@@ -377,6 +377,7 @@ class Document(Table):
         None,
         description='The folder for the journal and the locks; "none" for no state. Overrides $STATE_DIRECTORY.',
     )
+    spool: Size = Field("20GiB", description="The most bytes on a disk that wait for stores which are slow.")
     panels: dict[EntryName, PanelTable] = Field({}, description="The panels, by a name of your own.")
     policies: dict[EntryName, PolicyTable] = Field({}, description="The policies, by a name of your own.")
     servers: dict[EntryName, ServerTable] = Field({}, description="The servers, by a name of your own.")

@@ -43,6 +43,7 @@ class _Sources(BaseSettings):
     """Both sources in one. Nothing is checked yet: that is done table by table, so that no mistake hides another."""
 
     state_dir: Any = None
+    spool: Any = None
     panels: dict[str, Any] = {}
     policies: dict[str, Any] = {}
     servers: dict[str, Any] = {}

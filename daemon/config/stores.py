@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from daemon.config.disk import read_text
 from daemon.config.errors import did_you_mean, shown
-from daemon.config.models import PolicyTable, Rules, StoreTable
+from daemon.config.models import Document, PolicyTable, Rules, StoreTable
 from daemon.config.secret import Place, credential_file, find_secret
+from daemon.config.translate import refuse_all
 from daemon.config.tree import KeyPath, Tree, dotted, variable
 from daemon.config.values import StoreConfig
 from daemon.core.addresses import is_clear
@@ -71,6 +72,17 @@ def store_configs(tables: Mapping[str, StoreTable], environ: Mapping[str, str], 
         reason = 'with "none" nothing is remembered of copies, so that there can be no stores'
         tree.refuse(("state_dir",), reason, "name a folder, or leave [stores.NAME] out")
     return {name: _store(name, table, environ, tree) for name, table in tables.items()}
+
+
+def spool_size(tree: Tree) -> int | None:
+    """Return how many bytes may wait on a disk for slow stores; None for none or, with a problem, if that is wrong."""
+    written = tree.values["spool"]
+    try:
+        size = Document.model_validate({} if written is None else {"spool": written}).spool
+    except ValidationError as error:
+        refuse_all(error, (), tree)
+        return None
+    return None if size == "off" else parse_size(size)
 
 
 def check_store_names(path: KeyPath, tree: Tree) -> None:

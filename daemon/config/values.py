@@ -199,7 +199,8 @@ def place_name(place: StatePlace) -> str:
 class Config:
     """The whole configuration. `state_dir` is None for "none". `files` are those read, the main one first. `warnings`
     are sentences for the operator about what is allowed but unwise. `http` is None if the daemon answers no HTTP,
-    `cluster` if this daemon is alone.
+    `cluster` if this daemon is alone. `spool` is how many bytes
+    may wait on a disk for slow stores; None for none.
     """
 
     state_dir: Path | None
@@ -212,6 +213,7 @@ class Config:
     alerts: Mapping[str, AlertConfig] = field(default_factory=dict)
     discover: Mapping[str, DiscoverConfig] = field(default_factory=dict)
     stores: Mapping[str, StoreConfig] = field(default_factory=dict)
+    spool: int | None = None
     proof: ProofConfig = field(default_factory=ProofConfig)
     drills: Mapping[str, DrillConfig] = field(default_factory=dict)
     cluster: ClusterConfig | None = None

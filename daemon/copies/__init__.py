@@ -13,6 +13,7 @@ shelf     what a store holds of a server          shelves   the shelves that are
 probe     whether a store can be used             prune     a store pruned by its own rules
 clear     what is in the way, and is no copy         alone     one run at a time for a server
 verify    a copy read back                       renew     the locks of copies, made longer
+spool     what waits on a disk for slow stores
 records   what the journal keeps of copies by hand
 jobs      what the daemon asks of whoever touches stores, and what comes of it
 work      those jobs done by this process         child     the daemon's own process for them
@@ -34,6 +35,7 @@ __all__ = [
     "shelf",
     "shelves",
     "source",
+    "spool",
     "verify",
     "work",
 ]

@@ -6,7 +6,7 @@ manifest is written after that, and only when the store has as many bytes as it 
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,12 +14,14 @@ from datetime import timedelta
 from daemon.copies.age import Encryption, largest_encrypted
 from daemon.copies.channel import Channel, StalledError
 from daemon.copies.errors import CopyError
+from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.copies_layout import CopyName
 from daemon.errors import BackupdError
 from daemon.stores.base import Entry, Store
 from daemon.stores.errors import StoreUnreachableError
 
 STALL_SECONDS = 300.0  # longer than any engine's own deadline for one piece
+FORWARD_SECONDS = 30.0
 FINISH_SECONDS = 1800.0  # the same for the end: a slow disk has all that it holds back to write
 
 
@@ -39,13 +41,14 @@ class Target:
 class Branch:
     """One copy on its way into its store. `error` is why there will be none, once that is known."""
 
-    def __init__(self, target: Target, name: CopyName, size: int) -> None:
+    def __init__(self, target: Target, name: CopyName, size: int, room: SpoolRoom = NO_ROOM) -> None:
         self.target = target
         self.name = name
         self.error: BackupdError | None = None
         self.size = 0
         self._sha256 = hashlib.sha256()
-        self._channel = Channel(stall_seconds=STALL_SECONDS)
+        self.ended = False
+        self._channel = Channel(stall_seconds=STALL_SECONDS, room=room)
         encrypted = bool(target.recipients)
         self._encryption = Encryption(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
         content = self._channel.pieces()
@@ -77,8 +80,16 @@ class Branch:
         except Exception as error:  # noqa: BLE001 — whatever the library says, this store alone drops out
             self._drop(CopyError(f"{self.target.name}: the copy cannot be encrypted ({type(error).__name__})"))
 
-    async def finish(self) -> None:
-        """Let the data have its name, now that the backup was found right; `error` says where it has not."""
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait on a disk for a store that is slow."""
+        return self._channel.waiting
+
+    async def finish(self, forward: Callable[[], None]) -> None:
+        """Let the data have its name, now that the backup was found right; `error` says where it has not.
+
+        `forward` is called now and then while the store still takes what waits for it.
+        """
         try:
             if self.error is None and self._encryption is not None:
                 await asyncio.to_thread(self._encryption.end)
@@ -88,9 +99,8 @@ class Branch:
             await self.abort(self.error)
             return
         await self._channel.end()
-        await asyncio.wait([self._putting], timeout=FINISH_SECONDS)
-        if not self._putting.done():
-            await self.abort(StoreUnreachableError(f"{self.target.name}: was not done within {FINISH_SECONDS:g} s"))
+        if (late := await self._late(forward)) is not None:
+            await self.abort(StoreUnreachableError(f"{self.target.name}: {late}"))
             return
         entry = self._putting.result()
         if entry is not None and entry.size != self.size:
@@ -107,8 +117,28 @@ class Branch:
         if not self._putting.cancelling():  # a second cancellation would break off the clearing up
             self._putting.cancel()
 
+    async def _late(self, forward: Callable[[], None]) -> str | None:
+        """Wait until the store has all; return in words what took too long, if anything did."""
+        loop = asyncio.get_running_loop()
+        taken, since = self._channel.taken, loop.time()
+        while not self._putting.done():
+            await asyncio.wait([self._putting], timeout=min(FORWARD_SECONDS, FINISH_SECONDS))
+            if self._channel.taken != taken:
+                taken, since = self._channel.taken, loop.time()
+                forward()
+            elif self.waiting and loop.time() - since >= STALL_SECONDS:
+                return f"took nothing for {STALL_SECONDS:g} s"
+            elif loop.time() - since >= FINISH_SECONDS:
+                return f"was not done within {FINISH_SECONDS:g} s"
+        return None
+
     async def abort(self, error: BackupdError) -> None:
-        """Leave nothing behind: when this returns the store has cleared up what it was given, unless it is stuck."""
+        """Leave nothing behind: when this returns the store has cleared up what it was given, unless it is stuck.
+
+        A copy that has `ended` stays.
+        """
+        if self.ended:
+            return
         self.break_off(error)
         await asyncio.wait([self._putting], timeout=STALL_SECONDS)
         if self._is_stored():

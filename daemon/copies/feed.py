@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from daemon.clock import Clock
 from daemon.copies.manifest import Manifest
@@ -29,20 +29,21 @@ TRIES = 3
 PAUSES = Backoff(1.0, 8.0)
 
 
-class Feed(Protocol):
-    """Where a pass's bytes come from."""
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Where a pass's bytes come from, and who hears of its progress.
 
-    def __call__(self, sink: Sink, expected: Expected, /) -> str | None:
-        """Give the sink the whole file, in a thread; return what is wrong with what came, or None.
+    `run` gives the sink the whole file, in a thread, and returns what is wrong with what came, or None. It raises
+    HostError, PanelError, StoreError or TransferError where the file does not come.
+    """
 
-        Raises HostError, PanelError, StoreError or TransferError where it does not come.
-        """
-        ...
+    run: Callable[[Sink, Expected], str | None]
+    listener: ProgressListener
 
 
 def node_feed(source: Source) -> Feed:
     """Return what fetches a backup from its node."""
-    return lambda sink, expected: Transfer(source, sink, expected).run()
+    return Feed(lambda sink, expected: Transfer(source, sink, expected).run(), source.listener)
 
 
 def store_feed(store: Store, manifest: Manifest, clock: Clock, listener: ProgressListener) -> Feed:
@@ -52,7 +53,10 @@ def store_feed(store: Store, manifest: Manifest, clock: Clock, listener: Progres
     def on_loop(call: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(call, loop).result()
 
-    return lambda sink, expected: _Reading(store, manifest, clock, listener, on_loop).run(sink, expected)
+    def run(sink: Sink, expected: Expected) -> str | None:
+        return _Reading(store, manifest, clock, listener, on_loop).run(sink, expected)
+
+    return Feed(run, listener)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from daemon.config.values import ServerConfig, StoreConfig
+from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.model import Listing, Server, Verdict
 from daemon.core.proof import PANEL, Level
@@ -25,6 +26,7 @@ class Job:
     """One server as the panel shows it now, and the stores that are meant, by name.
 
     The `others` may have what these lack. `remembered` is what the catalogue holds of that server in each of them all.
+    What slow stores have yet to take may wait in `room`.
     """
 
     config: ServerConfig
@@ -35,6 +37,7 @@ class Job:
     remembered: tuple[ShelfRecord, ...]
     installation: str
     others: Mapping[str, StoreConfig] = field(default_factory=dict)
+    room: SpoolRoom = NO_ROOM
 
     def without_key(self) -> "Job":
         """Return the job as it is sent to another process, which has no business with the panel."""

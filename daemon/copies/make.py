@@ -23,7 +23,8 @@ from daemon.copies.manifest import (
     StoredPart,
     write_manifest,
 )
-from daemon.copies.one_pass import Passed, pass_to_all
+from daemon.copies.one_pass import Pass, Passed, pass_to_all
+from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_lock import lock_until
@@ -45,6 +46,14 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Targets:
+    """The stores that a backup is copied to, and the room for what slow ones have yet to take."""
+
+    stores: Sequence[Target]
+    room: SpoolRoom = NO_ROOM
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """What came of copying one backup: by store, the manifest that stands there now, or why there is none."""
 
@@ -52,7 +61,7 @@ class Made:
     errors: Mapping[str, BackupdError]
 
 
-async def copy_backup(feed: Feed, backup: Backup, origin: Origin, targets: Sequence[Target], clock: Clock) -> Made:
+async def copy_backup(feed: Feed, backup: Backup, origin: Origin, targets: Targets, clock: Clock) -> Made:
     """Copy a backup to each target; a store in trouble is told in `errors`, and holds up no other.
 
     Raises what the feed does where the backup itself cannot be had, or is not what the panel says.
@@ -60,55 +69,52 @@ async def copy_backup(feed: Feed, backup: Backup, origin: Origin, targets: Seque
     expected = Expected.of(backup)
     names = {
         one.name: CopyName.of(origin.panel, origin.server_uuid, backup, encrypted=bool(one.recipients))
-        for one in targets
+        for one in targets.stores
     }
 
     async def finish(branch: Branch, passed: Passed) -> Manifest:
         manifest = _manifest(branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock)
         return await _finish(branch, manifest, clock)
 
-    return await _passed_on(feed, expected, names, targets, finish)
+    return await _passed_on(feed, Pass(expected, names, targets.stores, targets.room), finish)
 
 
-async def carry_copy(feed: Feed, copy: Manifest, installation: str, targets: Sequence[Target], clock: Clock) -> Made:
+async def carry_copy(feed: Feed, copy: Manifest, installation: str, targets: Targets, clock: Clock) -> Made:
     """Copy to each target what lies in another store, as it lies there: encrypted, for the targets' own recipients.
 
     What the archive holds is told as it was when that copy was made, since these are its very bytes. Raises as above.
     """
     expected = Expected(copy.stored.bytes, f"sha256:{copy.stored.sha256}")
-    names = {one.name: copy.name for one in targets}
-    as_it_is = [replace(one, recipients=()) for one in targets]
+    names = {one.name: copy.name for one in targets.stores}
+    as_it_is = [replace(one, recipients=()) for one in targets.stores]
 
     async def finish(branch: Branch, _passed: Passed) -> Manifest:
         told = {"program": PROGRAM, "installation": installation, "written_at": clock.now()}
         return await _finish(branch, copy.model_copy(update=told), clock)
 
-    return await _passed_on(feed, expected, names, as_it_is, finish)
+    return await _passed_on(feed, Pass(expected, names, as_it_is, targets.room), finish)
 
 
 PROGRAM = f"ptero-backupd {__version__}"
 
 
-async def _passed_on(
-    feed: Feed,
-    expected: Expected,
-    names: Mapping[str, CopyName],
-    targets: Sequence[Target],
-    finish: Callable[[Branch, Passed], Awaitable[Manifest]],
-) -> Made:
-    """Bring the data to each target, and then its manifest."""
-    passed = await pass_to_all(feed, expected, names, targets)
+async def _passed_on(feed: Feed, wanted: Pass, finish: Callable[[Branch, Passed], Awaitable[Manifest]]) -> Made:
+    """Bring the data to each target, and its manifest as soon as it stands there."""
     manifests: dict[str, Manifest] = {}
-    errors = dict(passed.errors)
-    for branch in passed.stored:
+    failed: dict[str, BackupdError] = {}
+
+    async def complete(branch: Branch, passed: Passed) -> None:
+        name = branch.target.name
         try:
-            manifests[branch.target.name] = await finish(branch, passed)
+            manifests[name] = await finish(branch, passed)
         except ObjectExistsError as error:  # another has finished the same copy: the data is no longer ours alone
-            errors[branch.target.name] = error
+            failed[name] = error
         except BackupdError as error:
-            errors[branch.target.name] = error
+            failed[name] = error
             await _take_back(branch)
-    return Made(manifests, errors)
+
+    errors = await pass_to_all(feed, wanted, complete)
+    return Made(manifests, {**errors, **failed})
 
 
 async def _take_back(branch: Branch) -> None:
@@ -138,7 +144,6 @@ def _manifest(
     branch: Branch, *, backup: Backup, expected: Expected, origin: Origin, passed: Passed, clock: Clock
 ) -> Manifest:
     finding, now, name = passed.finding, clock.now(), branch.name
-    assert finding is not None  # noqa: S101 — what is stored was read to its end
     contents, recipients = finding.contents, branch.target.recipients
     return Manifest(
         program=PROGRAM,

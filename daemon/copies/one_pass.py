@@ -7,7 +7,7 @@ where the file is not what the panel says no data gets its name, and no manifest
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -15,10 +15,13 @@ from typing import TypeVar
 from daemon.copies.branch import Branch, Target
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import Feed
+from daemon.copies.spool import SpoolRoom
 from daemon.core.copies_layout import CopyName
+from daemon.core.units import format_size
 from daemon.errors import BackupdError
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected, Tally
+from daemon.transfer.receive import ProgressListener
 from daemon.transfer.threads import in_thread
 from daemon.transfer.verify import ArchiveReader, VerifyResult
 
@@ -79,44 +82,66 @@ class FanOut:
 
 @dataclass(frozen=True)
 class Passed:
-    """What came of a pass: what the file was found to be, its SHA-256, and what each store took.
+    """What a backup's file was found to be, when it had come to its end, and its SHA-256."""
 
-    `stored` are the branches whose data stands under its name; `errors` says, by store, why there is no copy. `finding`
-    is None where every store dropped out before the file's end.
-    """
-
-    finding: VerifyResult | None
+    finding: VerifyResult
     sha256: str
-    stored: tuple[Branch, ...]
-    errors: Mapping[str, BackupdError]
 
 
-async def pass_to_all(
-    feed: Feed, expected: Expected, names: Mapping[str, CopyName], targets: Sequence[Target]
-) -> Passed:
+Complete = Callable[[Branch, Passed], Awaitable[None]]
+"""Write the manifest of data that stands."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass brings: the names that the data has in each target, by store. What waits goes to `room`."""
+
+    expected: Expected
+    names: Mapping[str, CopyName]
+    targets: Sequence[Target]
+    room: SpoolRoom
+
+    def branches(self) -> Iterator[Branch]:
+        """Begin to store it everywhere, one after the other."""
+        room = self.room.parted(len(self.targets))
+        return (Branch(target, self.names[target.name], self.expected.size, room) for target in self.targets)
+
+
+async def pass_to_all(feed: Feed, wanted: Pass, complete: Complete) -> dict[str, BackupdError]:
     """Fetch a backup once, and store its data in each target under the name that it has there, without a manifest.
 
-    Raises what the feed does where the backup itself cannot be had, or is not what it should be; then nothing is stored
-    anywhere. The same holds if it is cancelled, but for a store that was just giving the data its name, or is in
-    trouble: what is left there has no manifest, so it is no copy, and is cleared away later.
+    As soon as the data stands in a store, it is completed there. Return by store why there is no data. Raises what the
+    feed does where the backup itself cannot be had, or is not what it should be; then nothing is stored anywhere. If it
+    is cancelled, what was completed stays; what is left in a store that was just giving the data its name, or is in
+    trouble, has no manifest, so it is no copy, and is cleared away later.
     """
+    expected = wanted.expected
     branches: list[Branch] = []
     fan = FanOut(branches, expected.algorithm)
     try:
-        branches.extend(Branch(target, names[target.name], expected.size) for target in targets)  # one by one
-        difference = await in_thread(partial(feed, fan, expected))
+        branches.extend(wanted.branches())  # one by one: what was begun before a failure is ended
+        difference = await in_thread(partial(feed.run, fan, expected))
         finding = await asyncio.to_thread(fan.reader.finding, expected, difference)
         _refuse_wrong(finding, expected, difference)
-        await asyncio.gather(*(branch.finish() for branch in branches))
+        passed = Passed(finding, fan.sha256.hexdigest())
+        await asyncio.gather(*(_end(branch, feed.listener, passed, complete) for branch in branches))
     except NoStoreLeftError:
-        finding = None
         await _abort(branches, CopyError("every store dropped out"))
     except BaseException as error:
         fan.stop()
         await _abort(branches, error if isinstance(error, BackupdError) else CopyError("the copy was broken off"))
         raise
-    errors = {branch.target.name: branch.error for branch in branches if branch.error is not None}
-    return Passed(finding, fan.sha256.hexdigest(), tuple(branch for branch in branches if branch.alive), errors)
+    return {branch.target.name: branch.error for branch in branches if branch.error is not None}
+
+
+async def _end(branch: Branch, listener: ProgressListener, passed: Passed, complete: Complete) -> None:
+    """Let one store's data have its name, and be completed; a slow store is waited for by nobody else."""
+    if branch.waiting:
+        listener.said(f"{branch.target.name} has {format_size(branch.waiting)} yet to take")
+    await branch.finish(lambda: listener.moved(passed.finding.size))
+    if branch.alive:
+        branch.ended = True
+        await complete(branch, passed)
 
 
 async def _abort(branches: Sequence[Branch], error: BackupdError) -> None:

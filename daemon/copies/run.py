@@ -15,11 +15,12 @@ from daemon.copies.clear import clear_leftovers, clear_lonely, look_for_begun
 from daemon.copies.elsewhere import Elsewhere, InStore, recipients_of
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import node_feed, store_feed
-from daemon.copies.make import Made, Origin, carry_copy, copy_backup
+from daemon.copies.make import Made, Origin, Targets, carry_copy, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import Links, node_source
+from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_wanted import Choice, Taken, Wanted, choices, wanted
@@ -30,7 +31,7 @@ from daemon.state import Locks
 from daemon.stores.base import Store
 from daemon.stores.errors import ObjectExistsError, ObjectMissingError, StoreError
 from daemon.stores.open import open_store
-from daemon.stores.values import StoreSettings
+from daemon.stores.values import DirectoryLocation, StoreSettings
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.receive import ProgressListener
 
@@ -98,7 +99,8 @@ class Looked:
 class Copier:
     """Copies servers' backups, one after the other. `opens` opens a store.
 
-    `stores` are those that are copied to, and others that may have what they lack.
+    `stores` are those that are copied to, and others that may have what they lack. What slow ones have yet to take goes
+    to `room`.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Copier:
         *,
         locks: Locks,
         opens: OpenStore = open_store,
+        room: SpoolRoom = NO_ROOM,
     ) -> None:
         self._stores = stores
         self._locks = locks
@@ -120,6 +123,7 @@ class Copier:
         self._clock = clock
         self._watch = watch
         self._opens = opens
+        self._room = room
 
     async def copy(self, seen: Looked, links: Links) -> ServerResult:
         """Copy what the server's stores want of what its panel has; nothing is raised but what is a bug."""
@@ -241,9 +245,18 @@ class Copier:
         """Why our clock is not to be trusted, as it was when the panel was looked at, or was set since; else empty."""
         return seen.listing.doubt or jumped(self._clock.was_set_by())
 
-    async def _made(self, backup: Backup, copy: InStore | None, targets: Sequence[Target], at: "_At") -> Made:
+    def _spooled(self, stores: Sequence[Target], size: int) -> SpoolRoom:
+        """Where this pass may spool: beside a plain copy in a folder first, since an encrypted one's may be read there
+        by others.
+        """
+        places = [(one, self._stores[one.name].settings.location) for one in stores]
+        folders = [place.path for one, place in places if isinstance(place, DirectoryLocation) and not one.recipients]
+        return self._room.beside(folders, size)
+
+    async def _made(self, backup: Backup, copy: InStore | None, stores: Sequence[Target], at: "_At") -> Made:
         """Copy a backup from its node, or from the copy of it that a store holds."""
         seen, clock = at.seen, self._clock
+        targets = Targets(stores, self._spooled(stores, backup.bytes))
         config = seen.config
         origin = Origin(self._installation, config.panel.name, seen.server.uuid, config.name, seen.server.name)
         with self._watch(f"{config.name}: {backup.name}", backup.bytes) as listener:

@@ -173,7 +173,14 @@ class _Desk:
         job = self._job
         stores = {**job.others, **job.stores}
         return Copier(
-            stores, self.shelves, job.installation, self._clock, watch, locks=MemoryLocks(), opens=self._opens
+            stores,
+            self.shelves,
+            job.installation,
+            self._clock,
+            watch,
+            locks=MemoryLocks(),
+            opens=self._opens,
+            room=job.room,
         )
 
     async def backup(self, uuid: str) -> Backup:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.jobs import CopyWorker
+from daemon.copies.spool import spool_room
 from daemon.copying.visit import Ended, Visits
 from daemon.core.copies_queue import CopyQueue, Visit
 from daemon.errors import BackupdError, StateError
@@ -189,7 +190,9 @@ class Copying:
         self._again.discard(server.name)
         try:
             patient = not self._is_overdue(visit)
-            ended = await self._visits.visit(server, stores, client, others=others, patient=patient)
+            ended = await self._visits.visit(
+                server, stores, client, others=others, room=spool_room(config), patient=patient
+            )
         except BackupdError as error:
             log.warning("copying_failed", server=server.name, code=error.code, text=error.text, hint=error.hint)
             ended = Ended(failed=dict.fromkeys(stores, error.text))

@@ -13,6 +13,7 @@ from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, PruneInputs, WantedCopy, came_from
+from daemon.copies.spool import SpoolRoom
 from daemon.copying.proofs import proven_on_the_way
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.clocks import jumped
@@ -71,9 +72,11 @@ class Visits:
         client: PanelClient,
         *,
         others: Mapping[str, StoreConfig],
+        room: SpoolRoom,
         patient: bool,
     ) -> Ended:
-        """Fill these stores, from the node or from the `others`, and prune them.
+        """Fill these stores, from the node or from the `others`, and prune them. What slow ones have yet to take waits
+        in `room`.
 
         Raises PanelError, StateError and CopyError where nothing could be done.
         """
@@ -101,6 +104,7 @@ class Visits:
                 tuple(records),
                 installation,
                 dict(others),
+                room,
             )
             turn = _Turn(self, job, client, Ended(), context.clock.monotonic() + SEEN_SECONDS)
             await turn.take(seen.accepted, patient=patient)

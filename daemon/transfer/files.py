@@ -33,10 +33,16 @@ def room(folder: Path) -> tuple[int, int]:
     return known.f_bavail * known.f_frsize, known.f_blocks * known.f_frsize
 
 
+def spare(folder: Path) -> int:
+    """Return how many bytes may be written to a folder, so that its disk keeps some room; OSError passes."""
+    free, whole = room(folder)
+    return free - min(MARGIN, whole // MARGIN_SHARE)
+
+
 def require_room(folder: Path, size: int) -> None:
     """Raise NoSpaceError if so many bytes have no room in a folder, and OSError where that cannot be told."""
-    free, whole = room(folder)
-    if size + min(MARGIN, whole // MARGIN_SHARE) > free:
+    if size > spare(folder):
+        free, _ = room(folder)
         raise NoSpaceError(f"{format_size(size)} do not fit into {folder}, where {format_size(free)} are free")
 
 

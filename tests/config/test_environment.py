@@ -106,9 +106,10 @@ def test_a_sidecar_needs_no_file() -> None:
 
 def test_every_key_can_be_set() -> None:
     """None is missing, whatever its type."""
-    config = load(None, ALL | {"PTERO_BACKUPD_STATE_DIR": "/state", "PTERO_BACKUPD_SERVERS__SPARE__ID": "7c41b2e0"})
+    top = {"STATE_DIR": "/state", "SPOOL": "5GiB", "SERVERS__SPARE__ID": "7c41b2e0"}
+    config = load(None, ALL | {f"PTERO_BACKUPD_{name}": value for name, value in top.items()})
     server = config.servers["my-server"]
-    assert config.state_dir == Path("/state")
+    assert (config.state_dir, config.spool) == (Path("/state"), 5 * 2**30)
     assert (server.panel.backups_per_node, server.panel.reserve) == (2, 0.5)
     assert server.policy.ignored == ("logs/", "a,b")
     assert [template.text for template in server.policy.also_own] == ["y-{time}"]

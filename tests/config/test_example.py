@@ -33,6 +33,7 @@ EXAMPLE = (ROOT / "config.example.toml").read_text()
 PAGE = (ROOT / "docs/configuration.md").read_text()
 TABLES = {
     "`state_dir`": {"state_dir": Document.model_fields["state_dir"]},
+    "`spool`": {"spool": Document.model_fields["spool"]},
     "Panels": PanelTable.model_fields,
     "Which servers are discovered": DiscoverTable.model_fields,
     "Policies": PolicyTable.model_fields,

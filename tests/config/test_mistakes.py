@@ -34,6 +34,15 @@ MISTAKES = [
     ),
     ('id = "', 'polcy = "x"\nid = "', "servers.survival.polcy", None, "unknown key", "did you mean policy?"),
     # shapes and types
+    (
+        "\n[panels.main]",
+        'spool = "much"\n[panels.main]',
+        "spool",
+        '"much"',
+        "is not a size",
+        "",
+    ),
+    ("\n[panels.main]", "spool = false\n[panels.main]", "spool", "false", "must be a size", 'or "off"'),
     ("\n[panels.main]", "state_dir = 5\n[panels.main]", "state_dir", "5", "must be the path of a folder", '"none"'),
     ("[servers.survival]\nid", "[servers]\nsurvival", "servers.survival", None, "must be a table", "[servers.NAME]"),
     ('[servers.survival]\nid = "1a7ce997"', "[[servers]]\nid = 1", "servers", '[{"id": 1}]', "must hold tables", ""),

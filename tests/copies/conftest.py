@@ -11,8 +11,9 @@ from pydantic import SecretStr
 
 from daemon.copies.branch import Target
 from daemon.copies.feed import node_feed
-from daemon.copies.make import Made, Origin, copy_backup
+from daemon.copies.make import Made, Origin, Targets, copy_backup
 from daemon.copies.source import node_source
+from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.model import Backup
 from daemon.panel.client import PanelClient
 from daemon.sandbox import records
@@ -42,6 +43,7 @@ class Rig:
     folder: Path
     held: AsyncExitStack
     listener: ProgressListener = field(default_factory=ProgressListener)
+    room: SpoolRoom = NO_ROOM
 
     @property
     def data(self) -> bytes:
@@ -76,7 +78,9 @@ class Rig:
     async def copy(self, *targets: Target) -> Made:
         """Copy the backup to these."""
         backup = await self.backup()
-        return await copy_backup(node_feed(self.source(backup)), backup, self.origin, targets, self.clock)
+        return await copy_backup(
+            node_feed(self.source(backup)), backup, self.origin, Targets(targets, self.room), self.clock
+        )
 
     def order(self, fault: Fault, **how: Any) -> None:
         """Let that happen to the next download."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from daemon.copies.feed import TRIES, store_feed
-from daemon.copies.make import copy_backup
+from daemon.copies.make import Targets, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.errors import StoreCutError, StoreError, StorePermissionError
@@ -46,7 +46,7 @@ async def test_a_read_that_breaks_goes_on_where_it_broke(rig: Rig) -> None:
     manifest = await copied(rig)
     store = Breaking(rig, after=2**20, times=2, error=StoreCutError("the connection broke"))
     feed = store_feed(store, manifest, rig.clock, rig.listener)
-    made = await copy_backup(feed, await rig.backup(), rig.origin, [await rig.target("usb")], rig.clock)
+    made = await copy_backup(feed, await rig.backup(), rig.origin, Targets([await rig.target("usb")]), rig.clock)
     assert made.errors == {}
     assert store.asked == [0, 2**20, 2 * 2**20]
     assert rig.files("usb") == rig.files("nas")
@@ -63,7 +63,7 @@ async def test_a_store_that_gives_nothing_is_given_up(rig: Rig, error: StoreErro
     store = Breaking(rig, after=0, times=99, error=error)
     feed = store_feed(store, manifest, rig.clock, rig.listener)
     with pytest.raises(type(error)):
-        await copy_backup(feed, await rig.backup(), rig.origin, [await rig.target("usb")], rig.clock)
+        await copy_backup(feed, await rig.backup(), rig.origin, Targets([await rig.target("usb")]), rig.clock)
     assert len(store.asked) == tries
     assert rig.files("usb") == []
 
@@ -77,5 +77,5 @@ async def test_what_is_damaged_is_said(rig: Rig) -> None:
     data.write_bytes(content)
     reader, told = ArchiveReader(), manifest.backup
     feed = store_feed(await rig.store("nas"), manifest, rig.clock, rig.listener)
-    difference = await asyncio.to_thread(feed, reader, Expected(told.bytes, told.checksum))
+    difference = await asyncio.to_thread(feed.run, reader, Expected(told.bytes, told.checksum))
     assert difference == "what is stored has another SHA-256 than its manifest tells"

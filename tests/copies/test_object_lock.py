@@ -13,7 +13,7 @@ from daemon.config.values import StoreConfig
 from daemon.copies.branch import Target
 from daemon.copies.feed import node_feed
 from daemon.copies.jobs import PruneInputs
-from daemon.copies.make import Made, copy_backup
+from daemon.copies.make import Made, Targets, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.probe import probe
 from daemon.copies.prune import Pruner, PruneResult
@@ -168,7 +168,9 @@ async def another(rig: Rig, store: Store) -> Manifest:
     assert backup.created_at is not None
     older = replace(backup, uuid=str(uuid4()), created_at=backup.created_at - DAY)
     target = Target("vault", store, object_lock=MONTH)
-    return (await copy_backup(node_feed(rig.source(backup)), older, rig.origin, [target], rig.clock)).manifests["vault"]
+    return (
+        await copy_backup(node_feed(rig.source(backup)), older, rig.origin, Targets([target]), rig.clock)
+    ).manifests["vault"]
 
 
 async def test_a_lock_that_is_refused_hinders_neither_the_others_nor_the_pruning(

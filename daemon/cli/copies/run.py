@@ -17,6 +17,7 @@ from daemon.copies.errors import CopiesBusyError
 from daemon.copies.jobs import came_from
 from daemon.copies.records import records_of
 from daemon.copies.run import Copier, Looked, ServerResult
+from daemon.copies.spool import spool_room
 from daemon.core.units import format_size
 from daemon.documents.copies import copied
 from daemon.errors import Exit, StateError
@@ -55,7 +56,9 @@ async def _copied(config: Config, server: ServerConfig) -> ServerResult:
     looked = Looked(seen.config, seen.server, seen.listing, seen.plan.verdicts)
     engine = engine_for(config.state)
     shelves, locks = shelves_of(config), engine.locks
-    copier = Copier(config.stores, shelves, await shelves.installation(), clock, _watched, locks=locks)
+    copier = Copier(
+        config.stores, shelves, await shelves.installation(), clock, _watched, locks=locks, room=spool_room(config)
+    )
     client = open_client(server.panel, clock, say)
     try:
         result = await copier.copy(looked, client)
