@@ -96,6 +96,8 @@ class Spool:
             if len(piece) != size:
                 raise OSError("it is shorter than what was written to it")
             self._taken += size
+            with suppress(OSError):  # it is only advice, for the sake of games on the same machine
+                os.posix_fadvise(self._file, place, size, os.POSIX_FADV_DONTNEED)
             return piece
 
     def close(self) -> None:
