@@ -178,5 +178,10 @@ def _was_refused(create: Exchange) -> bool:
     """Whether the panel said that it did not make it: by its status, or that its call to the node failed."""
     if create.received is None or 400 <= create.status < 500:
         return create.received is not None
-    errors = create.document.get("errors") if isinstance(create.document, dict) else None
-    return isinstance(errors, list) and any(error.get("code") in NODE_TROUBLE for error in errors)
+    return any(error.get("code") in NODE_TROUBLE for error in errors_of(create))
+
+
+def errors_of(exchange: Exchange) -> list[dict[str, str]]:
+    """The errors that the panel itself tells of, in its own words."""
+    errors = exchange.document.get("errors") if isinstance(exchange.document, dict) else None
+    return errors if isinstance(errors, list) else []

@@ -8,7 +8,7 @@ from daemon.sandbox.records import Change, Entry, State
 from tests.simulation import oracle
 from tests.simulation.brake import Brake, makes_room
 from tests.simulation.checker import Checker
-from tests.simulation.creates import SETTLE_SECONDS
+from tests.simulation.creates import SETTLE_SECONDS, errors_of
 from tests.simulation.doubts import Doubts
 from tests.simulation.oracle import Row
 from tests.simulation.reading import last_passes, last_read, merged, total
@@ -247,24 +247,32 @@ class Deletions:
             return oracle.judge(there, policy, name, now, complete=complete, asked=asked).deletions
         lately = "lifted" not in policy and self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
         _, tried = self._witness.half_deleted(exchange.server or "", exchange.sent)
-        asked = set(asked) - self._open_still(exchange)
-        passed_over = tried | _looked_for_in_vain(exchange)
-        passed_over |= self.brake.perhaps_held(there, policy, exchange.rotation, now, asked=asked)
         named = self.brake.surely_named_before(policy, exchange.rotation)
-        by: dict[str, Any] = {"complete": complete, "asked": asked, "named": named, "lately": lately}
-        rooms = [oracle.room(there, policy, name, now, again=again, **by) for again in (False, True)]
-        return [uuid for room in rooms for place, uuid in enumerate(room) if passed_over >= set(room[:place])]
+        by: dict[str, Any] = {"complete": complete, "named": named, "lately": lately}
+        to_go: list[str] = []
+        for open_still in self._open_still(exchange):
+            tried_before = set(asked) - open_still
+            passed_over = tried | _looked_for_in_vain(exchange)
+            passed_over |= self.brake.perhaps_held(there, policy, exchange.rotation, now, asked=tried_before)
+            for again in (False, True):
+                room = oracle.room(there, policy, name, now, again=again, asked=tried_before, **by)
+                to_go += [uuid for place, uuid in enumerate(room) if passed_over >= set(room[:place])]
+        return to_go
 
-    def _open_still(self, exchange: Exchange) -> set[str]:
-        """The backup whose deletion was to make room so lately that it may still be done.
+    def _open_still(self, exchange: Exchange) -> list[set[str]]:
+        """The backup whose deletion was to make room so lately that it may still be done, or none: what may be known.
 
-        It alone may be asked for again at once, as if nobody had: another one would be one too many.
+        It alone may be asked for again at once, as if nobody had: another one would be one too many. Where the panel
+        itself told of an error, and a look showed the backup, its deletion is over; a kill may have come before that.
         """
         before = self._room_asked.get(exchange.server or "")
         if before is None or exchange.sent - before.sent > SETTLE_SECONDS + self._court.clocks_set_by(before.sent):
-            return set()
-        refused = before.received is not None and 400 <= before.status < 500 and self._court.at_work(before.process)
-        return set() if refused else {before.backup or ""}
+            return [set()]
+        one = {before.backup or ""}
+        refused = 400 <= before.status < 500
+        if before.received is None or not (refused or errors_of(before)):
+            return [one]
+        return [set()] if refused and self._court.at_work(before.process) else [set(), one]
 
     def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
         rows, now = merged(listing), self._now_of(listing[0])

@@ -105,7 +105,9 @@ class SlowDisk(Inline):
         """Wait, do it, and wait again: a kill may come in between. It is done though the caller is cancelled."""
         if not self._process.alive:
             return work()  # the kernel's doing
-        result = await asyncio.shield(asyncio.ensure_future(self._in_turn(work)))
+        turn = asyncio.ensure_future(self._in_turn(work))
+        turn.add_done_callback(_heard)
+        result = await asyncio.shield(turn)
         self._process.check_alive()
         return result
 
@@ -118,6 +120,12 @@ class SlowDisk(Inline):
 
     async def _wait(self) -> None:
         await self._process.simulation.clock.sleep(self._moments.choice((0.0, 0.001, 0.01, 0.2)))
+
+
+def _heard(turn: asyncio.Future[Any]) -> None:
+    """Take what was raised where nobody waits for it any more: who asked was cancelled, as in the daemon's thread."""
+    if not turn.cancelled():
+        turn.exception()
 
 
 class Process:

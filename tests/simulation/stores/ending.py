@@ -4,6 +4,7 @@ The rules are worked out a second time from the words of `docs/stores.md`, as lo
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ class StoreEnding:
         simulation = self._simulation
         table, bucket = simulation.configuration.stores[store], simulation.stores.buckets[store]
         copies = list(simulation.stores.rules.whole(bucket, server))
-        missing = self._missing(name, server, copies, table, policy)
+        missing = self._missing(store, name, server, copies)
         there = {found[3] for key in bucket.objects if (found := KEY.fullmatch(key)) and found[1] == server}
         lasting = {row.uuid for row in self._good_before(name, server, policy)}
         lacks = [row.name for row in missing if row.uuid not in there and row.uuid in lasting]
@@ -84,20 +85,35 @@ class StoreEnding:
         apart = abs((simulation.world.now() - simulation.host_clock.now()).total_seconds())
         return max(apart, checker.clocks_set_by(begun)) > HOUR - SLACK
 
-    def _missing(
-        self, name: str, server: str, copies: Sequence[Row], table: Mapping[str, Any], policy: Mapping[str, Any]
-    ) -> list[Row]:
-        """What a store lacks, whether the least or the most is known of deletions that were not completed.
+    def _missing(self, store: str, name: str, server: str, copies: Sequence[Row]) -> list[Row]:
+        """What a store lacks, whatever is known of deletions that were not completed, and of copies in other stores.
 
-        Such a backup may have no file: it is not copied, and takes no other one's place.
+        A backup that may have no file is not copied, and takes no other one's place. One that only another store has is
+        copied too, and so may take the place of one that the panel has.
         """
         simulation = self._simulation
+        table, policy = simulation.configuration.stores[store], simulation.configuration.known[name]
         good = _good(list(simulation.recorder.mirror[server].values()), policy, name, simulation.world.now())
+        half_deleted = simulation.recorder.half_deleted(server, simulation.clock.monotonic())
         each = [
-            self._wanted([row for row in good if row.uuid not in asked], copies, table, policy)
-            for asked in simulation.recorder.half_deleted(server, simulation.clock.monotonic())
+            self._wanted(
+                sorted((*(row for row in good if row.uuid not in asked), *gone), key=_age, reverse=True),
+                copies,
+                table,
+                policy,
+            )
+            for asked in half_deleted
+            for gone in ([], self._elsewhere(store, server))
         ]
-        return [row for row in each[0] if row in each[1]]
+        return [row for row in each[0] if all(row in wanted for wanted in each[1:])]
+
+    def _elsewhere(self, store: str, server: str) -> list[Row]:
+        """What other stores have of backups that the panel does not list any more."""
+        stores, listed = self._simulation.stores, self._simulation.recorder.mirror[server]
+        others = (bucket for name, bucket in stores.buckets.items() if name != store)
+        copies = (row for bucket in others for row in stores.rules.whole(bucket, server))
+        found = {KEY.fullmatch(row.uuid)[3]: row for row in copies}  # type: ignore[index]  # they all are such keys
+        return [replace(row, uuid=uuid) for uuid, row in found.items() if uuid not in listed]
 
     def _good_before(self, name: str, server: str, policy: Mapping[str, Any]) -> list[Row]:
         """Those that were there and good so long ago already: one that is good since then waits for the next look."""
