@@ -14,11 +14,12 @@ from datetime import timedelta
 from daemon.copies.age import Encryption, largest_encrypted
 from daemon.copies.channel import Channel, StalledError
 from daemon.copies.errors import CopyError
+from daemon.copies.settle import BEGINNING, stands
 from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.copies_layout import CopyName
 from daemon.errors import BackupdError
-from daemon.stores.base import Entry, Store
-from daemon.stores.errors import StoreUnreachableError
+from daemon.stores.base import Store
+from daemon.stores.errors import StoreError, StoreUnreachableError
 
 STALL_SECONDS = 300.0  # longer than any engine's own deadline for one piece
 FORWARD_SECONDS = 30.0
@@ -48,6 +49,8 @@ class Branch:
         self.size = 0
         self._sha256 = hashlib.sha256()
         self.ended = False
+        self._beginning = b""
+        self._ending = False
         self._channel = Channel(stall_seconds=STALL_SECONDS, room=room)
         encrypted = bool(target.recipients)
         self._encryption = Encryption(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
@@ -98,15 +101,14 @@ class Branch:
         if self.error is not None:
             await self.abort(self.error)
             return
+        self._ending = True
         await self._channel.end()
         if (late := await self._late(forward)) is not None:
             await self.abort(StoreUnreachableError(f"{self.target.name}: {late}"))
             return
-        entry = self._putting.result()
-        if entry is not None and entry.size != self.size:
-            text = (
-                f"{self.target.name}: the store has {entry.size} bytes of {self.name.data}, and was given {self.size}"
-            )
+        stored = self._putting.result()
+        if stored is not None and stored != self.size:
+            text = f"{self.target.name}: the store has {stored} bytes of {self.name.data}, and was given {self.size}"
             self._drop(CopyError(text))
 
     def break_off(self, error: BackupdError) -> None:
@@ -153,20 +155,30 @@ class Branch:
 
     def _take(self, piece: bytes) -> None:
         self._sha256.update(piece)
+        if len(self._beginning) < BEGINNING:
+            self._beginning += bytes(piece[: BEGINNING - len(self._beginning)])
         self.size += len(piece)
         self._channel.send(piece)
 
     def _drop(self, error: BackupdError) -> None:
         self.error = self.error or error
 
+    async def _settled(self, error: BackupdError) -> int | None:
+        """Return how many bytes were stored though the answer was lost; None if none were, or that is not known."""
+        lost = self._ending and isinstance(error, StoreError) and error.transient
+        there = lost and await stands(self.target.store, self.name.data, self._beginning, self.size)
+        return self.size if there else None
+
     async def _put(
         self, store: Store, content: AsyncGenerator[bytes, None], size: int | None, at_most: int
-    ) -> Entry | None:
+    ) -> int | None:
+        """Store what comes, and return how many bytes the store has; None where it has not."""
         try:
-            return await store.put(self.name.data, content, size=size, at_most=at_most)
+            return (await store.put(self.name.data, content, size=size, at_most=at_most)).size
         except BackupdError as error:
-            self._drop(error)
-            return None
+            if (stored := await self._settled(error)) is None:
+                self._drop(error)
+            return stored
         except Exception as error:  # noqa: BLE001 — an engine's own bug, which must not end the other stores' copies
             self._drop(CopyError(f"{self.target.name}: the copy cannot be stored ({type(error).__name__}: {error})"))
             return None

@@ -2,7 +2,8 @@
 
 What must hold (invariant 13): the manifest comes last, and where the store locks copies, the data is locked before
 it. Where it cannot be written the data is taken away again if that can be done, since without it the rest is no copy
-and would stand in the way of the next try; so the data is not locked from its first moment.
+and would stand in the way of the next try; so the data is not locked from its first moment. Where it may have been
+written, since only the answer was lost, the store is looked at first.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from daemon.copies.manifest import (
     write_manifest,
 )
 from daemon.copies.one_pass import Pass, Passed, pass_to_all
+from daemon.copies.settle import stands
 from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
@@ -107,18 +109,15 @@ async def _passed_on(feed: Feed, wanted: Pass, finish: Callable[[Branch, Passed]
         name = branch.target.name
         try:
             manifests[name] = await finish(branch, passed)
-        except ObjectExistsError as error:  # another has finished the same copy: the data is no longer ours alone
-            failed[name] = error
         except BackupdError as error:
             failed[name] = error
-            await _take_back(branch)
 
     errors = await pass_to_all(feed, wanted, complete)
     return Made(manifests, {**errors, **failed})
 
 
 async def _take_back(branch: Branch) -> None:
-    """Delete data that got no manifest. Where only the answer was lost, the manifest stands, and so does the copy."""
+    """Delete data that got no manifest. If one stands, or the store does not say, the data stays."""
     store = branch.target.store
     with suppress(StoreError):
         try:
@@ -128,15 +127,23 @@ async def _take_back(branch: Branch) -> None:
 
 
 async def _finish(branch: Branch, manifest: Manifest, clock: Clock) -> Manifest:
-    """Lock data that stands, and write its manifest."""
+    """Lock data that stands, and write its manifest; where that cannot be, take the data away again."""
     target = branch.target
     until = None
     if target.object_lock is not None and not jumped(clock.was_set_by()):  # it may have been set during the download
         until = lock_until(target.object_lock, manifest.written_at)
-    text = write_manifest(manifest)
-    if until is not None:
-        await target.store.lock(branch.name.data, until)
-    await target.store.put(branch.name.manifest, _once(text), size=len(text), lock_until=until)
+    text = b""
+    try:
+        text = write_manifest(manifest)
+        if until is not None:
+            await target.store.lock(branch.name.data, until)
+        await target.store.put(branch.name.manifest, _once(text), size=len(text), lock_until=until)
+    except BackupdError as error:
+        if text and await stands(target.store, branch.name.manifest, text, len(text)):  # the answer was lost
+            return manifest
+        if not isinstance(error, ObjectExistsError):  # another has finished the same copy: it is no longer ours alone
+            await _take_back(branch)
+        raise
     return manifest
 
 

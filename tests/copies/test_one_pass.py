@@ -19,7 +19,7 @@ from daemon.panel.download import HostError
 from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Storage
-from daemon.stores.base import Entry
+from daemon.stores.base import Details, Entry
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.errors import ObjectExistsError, StoreError, StoreFullError, StoreUnreachableError
 from daemon.stores.streams import RateLimit
@@ -89,6 +89,32 @@ class Faulty(DirectoryStore):
             raise StoreFullError("no room")
 
         return await super().put(key, some(), size=size, lock_until=lock_until)
+
+
+class Forgetful(DirectoryStore):
+    """A folder that does what it is asked, and whose answer to a put of such a key is lost; `mute`: to a look too."""
+
+    loses: str
+    mute: bool = False
+
+    async def put(self, key: str, content: AsyncIterable[bytes], **more: Any) -> Entry:
+        entry = await super().put(key, content, **more)
+        if key.endswith(self.loses):
+            raise StoreUnreachableError("the answer was lost")
+        return entry
+
+    async def head(self, key: str) -> Details:
+        if self.mute:
+            raise StoreUnreachableError("nobody answers")
+        return await super().head(key)
+
+
+def forgetful(rig: Rig, *recipients: str, loses: str, mute: bool = False) -> Target:
+    """A target that is so."""
+    (rig.folder / "nas").mkdir()
+    store = Forgetful("nas", rig.folder / "nas", RateLimit(None, rig.clock))
+    store.loses, store.mute = loses, mute
+    return Target("nas", store, recipients)
 
 
 def faulty(
@@ -218,21 +244,40 @@ async def test_data_whose_manifest_cannot_be_written_is_taken_away_again(rig: Ri
     assert rig.files("nas") == []
 
 
-async def test_data_stays_where_only_the_answer_to_its_manifest_was_lost(rig: Rig) -> None:
-    """The copy is whole: a manifest without data would be in the way for two days."""
-
-    class Unheard(DirectoryStore):
-        async def put(self, key: str, content: AsyncIterable[bytes], *, size: int | None = None, **about: Any) -> Entry:
-            entry = await super().put(key, content, size=size, **about)
-            if key.endswith(".json"):
-                raise StoreUnreachableError("the answer was lost")
-            return entry
-
-    (rig.folder / "nas").mkdir()
-    made = await rig.copy(Target("nas", Unheard("nas", rig.folder / "nas", RateLimit(None, rig.clock))))
-    assert isinstance(made.errors["nas"], StoreUnreachableError)
-    key = await data_key(rig)
+@pytest.mark.parametrize("loses", [".gz", ".age", ".json"])
+async def test_an_answer_that_was_lost_is_settled_by_a_look(rig: Rig, identity: tuple[Path, str], loses: str) -> None:
+    """Of data and of manifests: the copy is whole, and told as made."""
+    made = await rig.copy(forgetful(rig, *(() if loses == ".gz" else (identity[1],)), loses=loses))
+    assert made.errors == {}
+    key = made.manifests["nas"].stored.key
+    stored = (rig.folder / "nas" / key).read_bytes()
     assert rig.files("nas") == [key, f"{key}.json"]
+    assert hashlib.sha256(stored).hexdigest() == made.manifests["nas"].stored.sha256
+
+
+@pytest.mark.parametrize(("loses", "files"), [(".gz", 1), (".json", 2)])
+async def test_where_nobody_says_what_became_of_it_nothing_is_deleted(rig: Rig, loses: str, files: int) -> None:
+    """A manifest may stand, and would be one without data; data alone is cleared away later."""
+    made = await rig.copy(forgetful(rig, loses=loses, mute=True))
+    assert isinstance(made.errors["nas"], StoreUnreachableError)
+    assert len(rig.files("nas")) == files
+
+
+async def test_what_another_stored_meanwhile_is_not_taken_for_ours(rig: Rig) -> None:
+    """It has as many bytes, and begins otherwise."""
+    key, put = await data_key(rig), DirectoryStore.put
+
+    async def other(store: DirectoryStore, name: str, content: AsyncIterable[bytes], **more: Any) -> Entry:
+        entry = await put(store, name, content, **more)
+        file = rig.folder / "nas" / name
+        file.write_bytes(b"x" + file.read_bytes()[1:])
+        return entry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DirectoryStore, "put", other)
+        made = await rig.copy(forgetful(rig, loses=".gz"))
+    assert isinstance(made.errors["nas"], StoreUnreachableError)
+    assert rig.files("nas") == [key]
 
 
 async def test_data_beside_another_s_manifest_stays(rig: Rig) -> None:
