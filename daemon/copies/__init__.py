@@ -15,6 +15,7 @@ clear     what is in the way, and is no copy         alone     one run at a time
 verify    a copy read back                       renew     the locks of copies, made longer
 spool     what waits on a disk for slow stores
 records   what the journal keeps of copies by hand
+settle    a put whose answer was lost
 jobs      what the daemon asks of whoever touches stores, and what comes of it
 work      those jobs done by this process         child     the daemon's own process for them
 prove     what one reading found                  pipe      messages between the two

@@ -6,17 +6,22 @@ Of a bucket it is also said whether it can lock copies as it should, and what de
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from daemon.config.values import StoreConfig
 from daemon.copies.age import recipients_of
-from daemon.core.units import format_size
+from daemon.core.units import format_duration, format_moment, format_size
 from daemon.errors import BackupdError
 from daemon.stores.base import KeepsVersions, Store
-from daemon.stores.errors import StoreCutError, StoreError, StoreUnusableError
+from daemon.stores.errors import ObjectLockedError, StoreCutError, StoreError, StoreUnusableError
 from daemon.stores.open import open_store
 
+UTC = ZoneInfo("UTC")
 _FOLDER = "ptero-backupd-check/"
+_ABANDONED = timedelta(hours=1)
+"""By the store's clock. No check takes so long."""
 _CONTENT = b"written by `ptero-backupd check`, and may be deleted\n"
 
 
@@ -45,10 +50,12 @@ async def probe(config: StoreConfig) -> Probe:
             recipients_of(config.recipients)
         async with open_store(config.settings) as store:
             for step, call in _STEPS.items():
-                await call(store, key)
-                could.append(step)
+                if (note := await call(store, key)) is None:
+                    could.append(step)
+                else:
+                    notes = (*notes, note)
             step = "lock objects"
-            notes = await _set_up(store, could, lock=config.object_lock is not None)
+            notes = (*notes, *await _set_up(store, could, lock=config.object_lock is not None))
     except BackupdError as error:
         await _clear(config, key, could)
         return Probe(config.name, tuple(could), step, error)
@@ -109,11 +116,34 @@ async def _read(store: Store, key: str) -> None:
         raise StoreCutError(f"{key} holds something else than was written")
 
 
-async def _delete(store: Store, key: str) -> None:
-    await store.delete(key)
+async def _delete(store: Store, key: str) -> str | None:
+    """Delete it, and what earlier checks left. A bucket that locks each new object is no failure: that is said."""
+    await _clear_earlier(store, key)
+    try:
+        await store.delete(key)
+    except ObjectLockedError as error:
+        span = (await store.traits()).default_lock
+        if span is None:
+            raise
+        until = f" until {format_moment(error.until, UTC)}" if error.until else ""
+        return (
+            f"the bucket locks each new object for {format_duration(span)} by itself (its default retention), so"
+            f" nothing is deleted sooner; this check's own {key} stays{until}, and a later check removes it"
+        )
+    return None
 
 
-_STEPS: dict[str, Callable[[Store, str], Awaitable[None]]] = {
+async def _clear_earlier(store: Store, key: str) -> None:
+    """Remove what checks left that were broken off, or that the bucket had locked; what cannot be removed is left."""
+    with suppress(StoreError):
+        modified = {entry.key: entry.modified for entry in await store.list_all(_FOLDER)}
+        for other, moment in modified.items():
+            if key in modified and modified[key] - moment > _ABANDONED:
+                with suppress(ObjectLockedError):
+                    await store.delete(other)
+
+
+_STEPS: dict[str, Callable[[Store, str], Awaitable[str | None]]] = {
     "write": _write,
     "list": _list,
     "read": _read,

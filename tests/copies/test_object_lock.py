@@ -31,7 +31,7 @@ from tests.copies.conftest import Rig
 from tests.core.build import OURS, retention
 from tests.fakes import FakeClock
 from tests.stores.places import keys, now
-from tests.stores.services import S3Service
+from tests.stores.services import S3Service, make_bucket
 
 pytestmark = pytest.mark.anyio
 
@@ -200,3 +200,24 @@ async def test_check_says_whether_the_bucket_locks_and_what_deletes_leave(
     assert (plain.failed, plain.notes) == ("lock objects", ())
     assert plain.error is not None
     assert "cannot lock objects" in plain.error.text
+
+
+async def test_check_says_that_a_bucket_locks_each_new_object_by_itself(s3_service: S3Service) -> None:
+    """Its own little object stays: that is no failure. One that an earlier check left goes when its lock has ended."""
+    bucket = f"default-{uuid4().hex}"
+    await make_bucket(s3_service, bucket, lockable=True)
+    settings = s3_service.settings(bucket)
+    async with open_store(settings) as store:
+        rule = b"<DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention>"
+        body = (
+            b'<ObjectLockConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            b"<ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>" + rule + b"</Rule></ObjectLockConfiguration>"
+        )
+        client = cast("Any", store)._client
+        await client.call("", "PUT", query={"object-lock": ""}, body=body, checked=True)
+        found = await probe(StoreConfig(settings, StoreRules("vault", Keep.parse("all"))))
+        assert found.error is None
+        assert (found.failed, found.could) == (None, ("write", "list", "read"))
+        (left,) = await keys(store)
+        assert found.notes[0].startswith("the bucket locks each new object for 1 d by itself (its default retention)")
+        assert left in found.notes[0]

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -198,18 +198,28 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+DENIED = {
+    "all": "",
+    "nolist": "opendir,readdir",
+    "nodelete": "remove,rmdir",
+    "nowrite": "write",
+    "putonly": "opendir,readdir,remove,rmdir,read",
+}
+"""What OpenSSH's sftp-server refuses to each key, by the names of the protocol's requests."""
+
+
 @dataclass(frozen=True)
 class SftpService:
-    """A running SSH server, its host key, and a private key that it lets in."""
+    """A running SSH server, its host key, and the private keys that it lets in, by what they may do."""
 
     port: int
     host_key: str
-    private_key: str
+    private_keys: Mapping[str, str]
 
-    def settings(self, folder: Path) -> StoreSettings:
-        """How a store in a folder of the host is reached."""
+    def settings(self, folder: Path, who: str = "all") -> StoreSettings:
+        """How a store in a folder of the host is reached, by one of its users' keys."""
         location = SftpLocation(getpass.getuser(), "127.0.0.1", self.port, str(folder))
-        keys = Credentials(private_key=SecretStr(self.private_key))
+        keys = Credentials(private_key=SecretStr(self.private_keys[who]))
         known_hosts = f"[127.0.0.1]:{self.port} {self.host_key}"
         return StoreSettings("box", location, credentials=keys, known_hosts=known_hosts)
 
@@ -219,7 +229,7 @@ def sshd(folder: Path) -> Iterator[SftpService]:
     """OpenSSH's server as this user, with nothing but SFTP, and with keys made for it."""
     server = program("sshd", "apt-get install openssh-server")
     keygen = program("ssh-keygen", "apt-get install openssh-client")
-    for name in ("host", "user"):
+    for name in ("host", *DENIED):
         words = ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", name]
         subprocess.run([keygen, *words], check=True, capture_output=True, cwd=folder)
     (port,) = free_ports(1)
@@ -227,7 +237,7 @@ def sshd(folder: Path) -> Iterator[SftpService]:
         "Port": port,
         "ListenAddress": "127.0.0.1",
         "HostKey": folder / "host",
-        "AuthorizedKeysFile": folder / "user.pub",
+        "AuthorizedKeysFile": folder / "authorized_keys",
         "PidFile": "none",
         "StrictModes": "no",
         "UsePAM": "no",
@@ -236,8 +246,13 @@ def sshd(folder: Path) -> Iterator[SftpService]:
         "MaxStartups": "100",
         "Subsystem": "sftp internal-sftp",
     }
+    limits = {who: f'command="internal-sftp -P {denied}" ' if denied else "" for who, denied in DENIED.items()}
+    lines = [limit + (folder / f"{who}.pub").read_text() for who, limit in limits.items()]
+    (folder / "authorized_keys").write_text("".join(lines))
     (folder / "config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # where it shuts itself in before anybody is let in
     with running([server, "-D", "-e", "-f", folder / "config"], folder, port):
-        yield SftpService(port, (folder / "host.pub").read_text().strip(), (folder / "user").read_text())
+        yield SftpService(
+            port, (folder / "host.pub").read_text().strip(), {who: (folder / who).read_text() for who in DENIED}
+        )

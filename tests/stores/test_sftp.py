@@ -142,7 +142,7 @@ async def test_what_is_missing_or_cannot_be_read_is_refused_at_once(
 
 async def test_an_encrypted_key_needs_its_passphrase(sftp: Place, sftp_service: SftpService) -> None:
     """And works with it."""
-    key = asyncssh.import_private_key(sftp_service.private_key)
+    key = asyncssh.import_private_key(sftp_service.private_keys["all"])
     with pytest.warns(UserWarning, match="1 round"):  # few, so that it takes no time
         encrypted = SecretStr(key.export_private_key(passphrase="pass-EXAMPLE", rounds=1).decode())
     right = Credentials(private_key=encrypted, passphrase=SecretStr("pass-EXAMPLE"))
