@@ -65,7 +65,7 @@ async def test_check_says_what_a_key_of_sftp_may_not(
 async def test_a_key_that_may_only_put_makes_whole_copies(
     rig: Rig, s3_service: S3Service, sftp_service: SftpService, kind: str
 ) -> None:
-    """A store is listed before it is copied to, so `copies run` needs more; but nothing here needs to read or delete."""
+    """A store is listed before it is copied to, so `copies run` needs more; this needs no right to read or delete."""
     (rig.folder / "box").mkdir()
     prefix = f"limits/{uuid4().hex}"
     settings, owner = (
