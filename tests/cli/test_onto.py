@@ -95,7 +95,7 @@ def test_it_comes_by_sftp_to_a_real_sshd(
     cli: Cli, panel: Panel, made: Backup, sftp_service: SftpService, tmp_path: Path
 ) -> None:
     """The server's folder is the host's, as it is on a node."""
-    (tmp_path / "key").write_text(sftp_service.private_key)
+    (tmp_path / "key").write_text(sftp_service.private_keys["all"])
     (tmp_path / "hosts").write_text(f"[127.0.0.1]:{sftp_service.port} {sftp_service.host_key}\n")
     url = f"sftp://{getpass.getuser()}@127.0.0.1:{sftp_service.port}{panel.lobby.folder}"
     words = ("backups", "restore", "survival", "with files", "--onto", "lobby", "--via", "sftp", "--yes", "--sftp", url)
