@@ -89,20 +89,24 @@ class StoreEnding:
         """What a store lacks, whatever is known of deletions that were not completed, and of copies in other stores.
 
         A backup that may have no file is not copied, and takes no other one's place. One that only another store has is
-        copied too, and so may take the place of one that the panel has.
+        copied too, and so may take the place of one that the panel has. What was pruned lately leaves its period to
+        another one, which is copied at the next look.
         """
         simulation = self._simulation
         table, policy = simulation.configuration.stores[store], simulation.configuration.known[name]
         good = _good(list(simulation.recorder.mirror[server].values()), policy, name, simulation.world.now())
+        lately = simulation.clock.monotonic() - BOUND.total_seconds()
+        pruned = simulation.stores.rules.pruned_since(store, server, lately)
         half_deleted = simulation.recorder.half_deleted(server, simulation.clock.monotonic())
         each = [
             self._wanted(
                 sorted((*(row for row in good if row.uuid not in asked), *gone), key=_age, reverse=True),
-                copies,
+                there,
                 table,
                 policy,
             )
             for asked in half_deleted
+            for there in (copies, [*copies, *pruned])
             for gone in ([], self._elsewhere(store, server))
         ]
         return [row for row in each[0] if all(row in wanted for wanted in each[1:])]

@@ -72,7 +72,7 @@ class StoreRules:
         self._shown: dict[tuple[str, str], list[Entry]] = {}
         self._alone: dict[tuple[str, str], tuple[object, datetime]] = {}
         self._put: dict[tuple[str, str], str] = {}
-        self._pruned: set[tuple[str, str]] = set()
+        self._pruned: dict[tuple[str, str], tuple[float, Sequence[Row]]] = {}
         self._named: dict[tuple[str, str], list[tuple[Mapping[str, Any], set[str]]]] = {}
         self.pruning: set[tuple[str, str]] = set()
         """The stores that are pruned just now, each with the server."""
@@ -187,7 +187,8 @@ class StoreRules:
         self._hold("15", mine, f"{key} in {bucket.name} was written by another, and is deleted", server)
         data = key.removesuffix(MANIFEST)
         if data in bucket.objects:
-            self._pruned.add((bucket.name, data))
+            rows = [row for row in self.whole(bucket, server) if row.uuid == data]
+            self._pruned[bucket.name, data] = self._simulation.clock.monotonic(), rows
             self._simulation.happened("a copy was pruned")
             self._by_the_rules(bucket, data, server)
         else:
@@ -267,6 +268,15 @@ class StoreRules:
             "max_share": 0.5,
             **{key: table.get(key, default) for key, default in DEFAULTS.items()},
         }
+
+    def pruned_since(self, store: str, server: str, since: float) -> Sequence[Row]:
+        """The copies of a server that were pruned from a store since then."""
+        return [
+            row
+            for (name, data), (at, rows) in self._pruned.items()
+            for row in rows
+            if name == store and at >= since and f"/{server}/" in data
+        ]
 
     def whole(self, bucket: Bucket, server: str) -> Sequence[Row]:
         """The whole copies of a server that really are in a store."""
