@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,13 +17,6 @@ settings.load_profile("patient")
 
 # For hours without hurry: pytest tests/fuzz tests/stateful tests/core --hypothesis-profile=long --timeout=0
 settings.register_profile("long", settings(), max_examples=5000)
-
-
-def pytest_configure() -> None:
-    """Be as nice as can be: the daemon's process that copies makes itself nice, and would starve among tests that are
-    not.
-    """
-    os.nice(19)
 
 
 def pytest_collection_finish() -> None:
