@@ -51,6 +51,7 @@ class Branch:
         self.ended = False
         self._beginning = b""
         self._ending = False
+        self._stored: int | None = None
         self._channel = Channel(stall_seconds=STALL_SECONDS, room=room)
         encrypted = bool(target.recipients)
         self._encryption = Encryption(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
@@ -148,10 +149,8 @@ class Branch:
                 await self.target.store.delete(self.name.data)
 
     def _is_stored(self) -> bool:
-        """Whether the store said that the data has its name."""
-        putting = self._putting
-        ended = putting.done() and not putting.cancelled() and putting.exception() is None
-        return ended and putting.result() is not None
+        """Whether the store said that the data has its name, though it was cancelled right afterwards."""
+        return self._putting.done() and self._stored is not None
 
     def _take(self, piece: bytes) -> None:
         self._sha256.update(piece)
@@ -174,13 +173,13 @@ class Branch:
     ) -> int | None:
         """Store what comes, and return how many bytes the store has; None where it has not."""
         try:
-            return (await store.put(self.name.data, content, size=size, at_most=at_most)).size
+            self._stored = (await store.put(self.name.data, content, size=size, at_most=at_most)).size
         except BackupdError as error:
-            if (stored := await self._settled(error)) is None:
+            self._stored = await self._settled(error)
+            if self._stored is None:
                 self._drop(error)
-            return stored
         except Exception as error:  # noqa: BLE001 — an engine's own bug, which must not end the other stores' copies
             self._drop(CopyError(f"{self.target.name}: the copy cannot be stored ({type(error).__name__}: {error})"))
-            return None
         finally:
             await self._channel.close()
+        return self._stored
