@@ -3,8 +3,9 @@
 entry     the way in, which loads the rest once a server has stores
 copying   when: the queue, and what makes a server line up
 visit     one server's turn: look at panel and stores, copy, prune
+steps     a task of the daemon's own that goes on beside the rotations
 proofs    what the stream of a copy proves
 process   the process that does all that touches a store, seen from the daemon
 """
 
-__all__ = ["entry", "process"]
+__all__ = ["entry", "process", "steps"]

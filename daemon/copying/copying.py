@@ -5,13 +5,13 @@ What must hold: copies hold up no rotation (invariants 12 and 16); a kill loses 
 copies runs only while there is work.
 """
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.jobs import CopyWorker
 from daemon.copies.spool import spool_room
+from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.copying.visit import Ended, Visits
 from daemon.core.copies_queue import CopyQueue, Visit
 from daemon.errors import BackupdError, StateError
@@ -22,9 +22,6 @@ from daemon.rotation.run import RotationContext
 from daemon.state import Journal
 
 log = get_logger()
-
-GLANCE_SECONDS = 60.0
-"""So often the queue is looked at: timers count monotonic time, and the wall clock may have been set."""
 
 LOOK_SECONDS = 43_200.0
 """So often each server is looked at, whatever is known of it: `copy_before_delete` counts only what was seen in a store
@@ -55,8 +52,7 @@ class Copying:
         self._kept: tuple[Journal, CopyQueue] | None = None
         self._looked_at = float("-inf")
         self._again: set[str] = set()
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._steps = Steps(self._step, context.clock, "copying")
 
     def rotated(self, name: str, outcome: Outcome) -> None:
         """A server's rotation ended: what it made is copied next, if it is good."""
@@ -77,15 +73,13 @@ class Copying:
             ]
             if old != new or stores:
                 self._ask(new, fresh=False)
-        self._changed.set()
-        if wanted and self._task is None:
-            self._task = asyncio.create_task(self._run(), name="copying")
+        self._steps.wake()
+        if wanted:
+            self._steps.begin()
 
     async def stop(self) -> None:
         """Leave what is being copied: the process clears up what it began, and the queue has the rest."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._steps.stop()
         await self._worker.close()
 
     @property
@@ -96,21 +90,12 @@ class Copying:
     def _ask(self, server: ServerConfig, *, fresh: bool) -> None:
         self._queue = self._queue.asked(server.name, server.policy.copies, self._clock.now(), fresh=fresh)
         self._again.add(server.name)
-        self._changed.set()
+        self._steps.wake()
 
     def _fresh_waits(self) -> bool:
         """Whether any server has a new backup; the one whose turn it is counts until its turn has ended."""
         visit = self._queue.next_visit(self._clock.now())
         return visit is not None and visit.fresh
-
-    async def _run(self) -> None:
-        """Copy until cancelled; a bug ends only its own visit."""
-        while True:
-            try:
-                await self._step()
-            except Exception:  # invariant 12
-                log.exception("bug")
-                await self._clock.sleep(GLANCE_SECONDS)
 
     async def _step(self) -> None:
         """Make one visit, or wait for the next."""
@@ -162,16 +147,10 @@ class Copying:
 
     async def _rest(self) -> None:
         """Wait until something is asked for, or may be due."""
-        self._changed.clear()
         now = self._clock.now()
         due = self._queue.next_at(now)
         seconds = min(GLANCE_SECONDS, max(0.0, (due - now).total_seconds())) if due else GLANCE_SECONDS
-        waits = [asyncio.create_task(self._clock.sleep(seconds)), asyncio.create_task(self._changed.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
+        await self._steps.rest(seconds)
 
     async def _make(self, visit: Visit) -> None:
         """Visit a server, and line up again what is left of it."""

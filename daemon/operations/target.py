@@ -160,10 +160,7 @@ class TargetFiles:
     async def stop(self) -> None:
         """Stop the server's process; raises NotStoppedError, PanelError."""
         self._operation.tell(f"stopping {self._operation.config.name}")
-        await self._settled(lambda: self._files.signal(self._id, "stop"))
-        state = await self._watch(
-            lambda: self._files.power(self._id), until=lambda now: now is Power.OFFLINE, still=STOP_SECONDS
-        )
+        state = await self._signalled("stop", Power.OFFLINE, STOP_SECONDS)
         if state is not Power.OFFLINE:
             raise NotStoppedError(f"{self._operation.config.name} is still {state} after {STOP_SECONDS:.0f} s")
 
@@ -171,12 +168,14 @@ class TargetFiles:
         """Start the server's process; raises NotStartedError, PanelError."""
         name = self._operation.config.name
         self._operation.tell(f"starting {name}")
-        await self._settled(lambda: self._files.signal(self._id, "start"))
-        state = await self._watch(
-            lambda: self._files.power(self._id), until=lambda now: now is Power.RUNNING, still=START_SECONDS
-        )
+        state = await self._signalled("start", Power.RUNNING, START_SECONDS)
         if state is not Power.RUNNING:
             raise NotStartedError(f"{name} is {state} {START_SECONDS:.0f} s after it was to start")
+
+    async def _signalled(self, signal: str, wanted: Power, seconds: float) -> Power:
+        """Signal the process, and return the state it is in once that is `wanted`, or has not changed for so long."""
+        await self._settled(lambda: self._files.signal(self._id, signal))
+        return await self._watch(lambda: self._files.power(self._id), until=lambda now: now is wanted, still=seconds)
 
     async def runs_for(self, span: timedelta) -> None:
         """See that the server's process runs for so long; raises NotStartedError, PanelError."""

@@ -5,13 +5,13 @@ is counted before it is read, whatever then becomes of it; a kill loses nothing,
 recorded.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.jobs import Failure, Job, ProofFound, ProofWorker, ToProve
+from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.core.proof import PANEL
 from daemon.core.proof_due import PAUSES, Budget, Due, next_up
 from daemon.core.units import format_size
@@ -25,9 +25,6 @@ from daemon.rotation.run import RotationContext
 from daemon.state import ProofRecord
 
 log = get_logger()
-
-GLANCE_SECONDS = 60.0
-"""So often it is looked whether something is due: quiet hours end by the wall clock, which may be set."""
 
 LOOK_SECONDS = 21_600.0
 """So often each server is looked at, whatever is known of it."""
@@ -82,8 +79,7 @@ class Proving:
         self._config: Config | None = None
         self._known: dict[str, _Known] = {}
         self._put_off: dict[Place, _Try] = {}
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._steps = Steps(self._step, context.clock, "proving")
 
     def rotated(self, name: str, outcome: Outcome) -> None:
         """A server's rotation ended: what it made is looked at."""
@@ -98,34 +94,23 @@ class Proving:
             name: self._known[name] if before and before.servers.get(name) == one and name in self._known else _Known()
             for name, one in wanted.items()
         }
-        self._changed.set()
-        if wanted and self._task is None:
-            self._task = asyncio.create_task(self._run(), name="proving")
+        self._steps.wake()
+        if wanted:
+            self._steps.begin()
 
     async def stop(self) -> None:
         """Leave what is being read: it is due still."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._steps.stop()
         await self._worker.close()
 
     def _look_soon(self, name: str) -> None:
         self._know(name, _Known())
-        self._changed.set()
+        self._steps.wake()
 
     def _know(self, name: str, known: _Known) -> None:
         """Keep in mind what is known of a server, unless a reload has removed it meanwhile."""
         if name in self._known:
             self._known[name] = known
-
-    async def _run(self) -> None:
-        """Prove until cancelled; a bug ends only its own step."""
-        while True:
-            try:
-                await self._step()
-            except Exception:  # invariant 12
-                log.exception("bug")
-                await self._clock.sleep(GLANCE_SECONDS)
 
     async def _step(self) -> None:
         """Look at a server, or prove what is due first, or wait."""
@@ -249,17 +234,11 @@ class Proving:
 
     async def _rest(self) -> None:
         """Wait until something changes, or may be due."""
-        self._changed.clear()
         look_at = min((known.look_at for known in self._known.values()), default=float("inf"))
         seconds = max(0.0, min(look_at - self._clock.monotonic(), LOOK_SECONDS))
         if any(known.due for known in self._known.values()):
             seconds = min(seconds, GLANCE_SECONDS)
-        waits = [asyncio.create_task(self._clock.sleep(seconds)), asyncio.create_task(self._changed.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
+        await self._steps.rest(seconds)
 
 
 class _Told:

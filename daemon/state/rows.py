@@ -84,6 +84,12 @@ def written_shelf(record: ShelfRecord) -> tuple[object, ...]:
     return one.store, one.panel, one.server_uuid, moments[0], one.copies, one.bytes, moments[1], record.detail
 
 
+def written_copy_record(one: CopyRecord) -> tuple[object, ...]:
+    """Return the row, in the order of its columns, without the number that it gets."""
+    about = one.server, one.server_uuid, one.store, one.backup_uuid, one.backup
+    return one.event.value, written(one.at), *about, one.bytes, one.text
+
+
 def read_copy_record(row: Row) -> CopyRecord:
     return CopyRecord(
         event=CopyEvent(row["event"]),

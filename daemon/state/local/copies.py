@@ -9,6 +9,7 @@ from daemon.state.rows import (
     read_store_trouble,
     read_waiting,
     written,
+    written_copy_record,
 )
 from daemon.state.values import CopyRecord
 
@@ -52,20 +53,7 @@ class Copies(Store):
 
     def record_copies(self, records: Iterable[CopyRecord]) -> None:
         """Record what became of copies."""
-        rows = [
-            (
-                one.event.value,
-                written(one.at),
-                one.server,
-                one.server_uuid,
-                one.store,
-                one.backup_uuid,
-                one.backup,
-                one.bytes,
-                one.text,
-            )
-            for one in records
-        ]
+        rows = [written_copy_record(one) for one in records]
         with self._writing("record of a copy") as connection:
             connection.executemany(
                 "INSERT INTO copy_record (event, at, server, server_uuid, store, backup_uuid, backup, bytes, text)"

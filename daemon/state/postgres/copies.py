@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from daemon.core.copies_queue import CopyQueue
 from daemon.state.postgres.store import Store
-from daemon.state.rows import read_copy_record, read_store_trouble, read_waiting, written
+from daemon.state.rows import read_copy_record, read_store_trouble, read_waiting, written, written_copy_record
 from daemon.state.values import CopyRecord
 
 _WAITS = (
@@ -60,20 +60,7 @@ class Copies(Store):
 
     async def record_copies(self, records: Iterable[CopyRecord]) -> None:
         """Record what became of copies."""
-        rows = [
-            (
-                one.event.value,
-                written(one.at),
-                one.server,
-                one.server_uuid,
-                one.store,
-                one.backup_uuid,
-                one.backup,
-                one.bytes,
-                one.text,
-            )
-            for one in records
-        ]
+        rows = [written_copy_record(one) for one in records]
         await self._write_all("record of a copy", [(_RECORD, rows)])
 
     async def copy_records(
