@@ -1,11 +1,12 @@
 """What of one server is to be proven: by what its panel shows now, and by what was last seen in its stores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from daemon.clock import Clock
-from daemon.config.values import PolicyConfig, ServerConfig, StoreConfig
-from daemon.copies.jobs import Job
+from daemon.config.values import ServerConfig, StoreConfig
+from daemon.copies.jobs import Job, ToProve
 from daemon.copies.shelf import read_shelf
 from daemon.core.model import Completeness, Scope
 from daemon.core.proof import PANEL
@@ -23,11 +24,16 @@ class ServerSeen:
     shelves: tuple[ShelfRecord, ...]
     due: tuple[Due, ...]
 
-    def job(self, stores: dict[str, StoreConfig], installation: str) -> Job:
-        """Return what a worker is given to read of it."""
-        seen = self.preview
-        remembered = tuple(one for one in self.shelves if one.holding.store in stores)
-        return Job(seen.config, seen.server, seen.listing, seen.plan.verdicts, stores, remembered, installation)
+    def reading(
+        self, what: Due, stores: Mapping[str, StoreConfig], installation: str, now: datetime
+    ) -> tuple[Job, ToProve]:
+        """Return what a worker is given to read a backup or a copy, and asked; `stores` are all that are configured."""
+        seen, rules = self.preview, self.preview.config.policy.prove
+        needed = {what.store: stores[what.store]} if what.store else {}
+        remembered = tuple(one for one in self.shelves if one.holding.store in needed)
+        job = Job(seen.config, seen.server, seen.listing, seen.plan.verdicts, needed, remembered, installation)
+        expected = rules.expect if rules else ()
+        return job, ToProve(what.backup, what.level, now.toordinal(), what.store, expected)
 
 
 async def look(config: ServerConfig, client: PanelClient, journal: Journal, engine: Engine, clock: Clock) -> ServerSeen:
@@ -75,11 +81,6 @@ def newest(seen: Preview) -> Due | None:
     rules, made = policy.prove, backup.created_at
     by = made + rules.newest_within
     return Due(seen.config.name, backup.uuid, backup.name, backup.bytes, made, by, Why.NEWEST, rules.level)
-
-
-def expected_of(policy: PolicyConfig) -> tuple[str, ...]:
-    """Return the patterns of the files that must be in a backup."""
-    return policy.prove.expect if policy.prove else ()
 
 
 async def forget_gone(seen: ServerSeen, journal: Journal) -> None:

@@ -18,11 +18,10 @@ from daemon.core.units import format_size
 from daemon.errors import BackupdError, StateError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
-from daemon.proving.look import ServerSeen, expected_of, forget_gone, look
-from daemon.proving.record import ProofDone, keep, proof_of
+from daemon.proving.look import ServerSeen, forget_gone, look
+from daemon.proving.record import record
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
-from daemon.state import ProofRecord
 
 log = get_logger()
 
@@ -189,25 +188,20 @@ class Proving:
         await context.journal.prove_bytes(now.date(), what.bytes)
         about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
         log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
-        stores = {what.store: config.stores[what.store]} if what.store else {}
-        found = await self._found(server, seen.job(stores, await context.engine.catalogue.installation()), what)
+        installation = await context.engine.catalogue.installation()
+        found = await self._found(server, *seen.reading(what, config.stores, installation, self._clock.now()), what)
         if found.failure is not None:
             self._failed(what, found.failure)
             return
         self._put_off.pop(what.place, None)
-        proof = proof_of(what, found, self._clock.now(), seen.preview.proven.proofs)
-        done = ProofDone(
-            ProofRecord(server.name, seen.preview.server.uuid, proof), what.bytes, self._clock.monotonic() - began
-        )
-        await keep(done, context.journal)
+        done = await record(what, found, seen, self._clock, context.journal, began=began)
         self._look_soon(server.name)
         context.on_proof(done.record, done.bytes, done.seconds)
-        if proof.problems and self._wants_another(server, seen, what):
+        if done.record.proof.problems and self._wants_another(server, seen, what):
             log.warning("another_backup_begun", server=server.name, reason=f"{what.name}, the newest, is not sound")
             self._once_more(server.name)
 
-    async def _found(self, server: ServerConfig, job: Job, what: Due) -> ProofFound:
-        asked = ToProve(what.backup, what.level, self._clock.now().toordinal(), what.store, expected_of(server.policy))
+    async def _found(self, server: ServerConfig, job: Job, asked: ToProve, what: Due) -> ProofFound:
         client = self._clients.lend(server.panel)
         try:
             async with self._context.downloads:

@@ -6,10 +6,12 @@ What must hold: what the process that reads archives says is bounded here again,
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from daemon.clock import Clock
 from daemon.copies.jobs import ProofFound
 from daemon.core.proof import Level, Proof, Proofs, compared
 from daemon.core.proof_due import Due
 from daemon.log import get_logger
+from daemon.proving.look import ServerSeen
 from daemon.state import Journal, ProofRecord
 
 log = get_logger()
@@ -26,6 +28,17 @@ class ProofDone:
     record: ProofRecord
     bytes: int
     seconds: float
+
+
+async def record(
+    what: Due, found: ProofFound, seen: ServerSeen, clock: Clock, journal: Journal, *, began: float
+) -> ProofDone:
+    """Record what was found by a reading that `began` then, by the monotonic clock; raises StateError."""
+    proof = proof_of(what, found, clock.now(), seen.preview.proven.proofs)
+    kept = ProofRecord(seen.preview.config.name, seen.preview.server.uuid, proof)
+    done = ProofDone(kept, what.bytes, clock.monotonic() - began)
+    await keep(done, journal)
+    return done
 
 
 def proof_of(what: Due, found: ProofFound, now: datetime, known: Proofs) -> Proof:

@@ -15,7 +15,6 @@ from daemon.cli.ui.which import about
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopyError
-from daemon.copies.jobs import ToProve
 from daemon.copies.work import OwnProcess
 from daemon.core.proof import Proof
 from daemon.core.proof_due import Due, ProofRules, Why
@@ -23,8 +22,8 @@ from daemon.core.units import format_moment, format_size
 from daemon.documents.proofs import ServerDue, ServerProofs, proof_accepted, proofs_due, proved
 from daemon.errors import BackupdError, Exit, UsageError
 from daemon.panel.client import PanelClient
-from daemon.proving.look import ServerSeen, expected_of, look, newest
-from daemon.proving.record import ProofDone, keep, proof_of
+from daemon.proving.look import ServerSeen, look, newest
+from daemon.proving.record import record
 from daemon.rotation.setup import open_client
 from daemon.state import Engine, Journal, ProofRecord, engine_for
 
@@ -133,9 +132,8 @@ async def _read(
     desk: _Desk, server: ServerConfig, seen: ServerSeen, client: PanelClient, what: Due
 ) -> tuple[Proof | None, BackupdError | None]:
     """Read one backup or copy, and record what was found; or say why it cannot be read."""
-    stores = {what.store: desk.config.stores[what.store]} if what.store else {}
-    job = seen.job(stores, await desk.engine.catalogue.installation())
-    asked = ToProve(what.backup, what.level, desk.clock.now().toordinal(), what.store, expected_of(server.policy))
+    installation = await desk.engine.catalogue.installation()
+    job, asked = seen.reading(what, desk.config.stores, installation, desk.clock.now())
     began = desk.clock.monotonic()
     with watching(f"{server.name}: {what.name}", what.bytes) as listener:
         listener.said(f"reading {format_size(what.bytes)}" + (f" from {what.store}" if what.store else ""))
@@ -147,10 +145,8 @@ async def _read(
         error.code = failure.code
         say_error(error, about=f"{server.name}, {what.name}")
         return None, error
-    proof = proof_of(what, found, desk.clock.now(), seen.preview.proven.proofs)
-    record = ProofRecord(server.name, seen.preview.server.uuid, proof)
-    await keep(ProofDone(record, what.bytes, desk.clock.monotonic() - began), desk.journal)
-    return proof, None
+    done = await record(what, found, seen, desk.clock, desk.journal, began=began)
+    return done.record.proof, None
 
 
 def _show(results: Sequence[ServerProofs]) -> None:
