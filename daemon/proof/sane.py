@@ -71,7 +71,7 @@ class SanityCheck:
         if name in {"level.dat", "CURRENT"}:
             return self._keep(self._levels if name == "level.dat" else self._currents, folder, path, size)
         if name.endswith((".ldb", ".sst")) and posixpath.basename(folder) == "db":
-            return TableReader(path, size, self._findings)
+            return TableReader(path, size, self._findings, self._salt)
         if name.endswith(_DATABASES) and len(self._databases) < MOST_KEPT:
             self._databases.append(DatabaseReader(path, size))
             return self._databases[-1]

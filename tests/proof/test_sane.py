@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.proof import leveldb
 from daemon.proof.nbt import NbtError, check
 from daemon.proof.region import SAMPLED, SECTOR
 from daemon.proof.sane import SanityCheck
@@ -348,3 +349,23 @@ def test_nothing_is_raised_by_a_region_damaged_anywhere(seed: int, places: list[
     for position in places:
         data[position % len(data)] = noise.randrange(256)
     checked({REGION: bytes(data)})
+
+
+@given(seed=st.integers(0, 2**32), places=st.lists(st.integers(0, 60_000), min_size=1, max_size=20))
+@settings(max_examples=40)
+def test_nothing_is_raised_by_a_table_damaged_anywhere(seed: int, places: list[int]) -> None:
+    """Its index and footer included, of which most is at the end."""
+    noise, data = random.Random(seed), bytearray(table(2, index_kind=4))
+    for position in places:
+        data[-8 - position % (len(data) - 8)] = noise.randrange(256)
+    checked({**BEDROCK, "worlds/Bedrock level/db/000005.ldb": bytes(data)})
+
+
+@pytest.mark.parametrize("kind", [0, 2, 4])
+def test_tables_are_whole_however_they_are_packed(kind: int) -> None:
+    """Not at all, by zlib, or as Bedrock does; their index too. Of a large one only the end is looked at."""
+    small = table(kind, index_kind=kind)
+    assert problems({**BEDROCK, "worlds/Bedrock level/db/000005.ldb": small}) == []
+    large = bytes(leveldb.LARGEST_TABLE) + small
+    assert problems({**BEDROCK, "worlds/Bedrock level/db/000005.ldb": large}) == []
+    assert len(problems({**BEDROCK, "worlds/Bedrock level/db/000005.ldb": large[:-1]})) == 1

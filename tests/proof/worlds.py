@@ -97,9 +97,58 @@ def moved(data: bytearray, index: int, sector: int, sectors: int) -> bytearray:
     return data
 
 
-def table() -> bytes:
-    """A table of LevelDB's, as far as its end is concerned."""
-    return bytes(200) + MAGIC
+def number(value: int) -> bytes:
+    """A number as LevelDB writes it: seven bits a byte, the lowest first."""
+    low, more = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + number(more) if more else bytes([low])
+
+
+def checksum(data: bytes) -> bytes:
+    """LevelDB's: CRC-32C, masked."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def block(entries: Mapping[bytes, bytes], kind: int) -> bytes:
+    """A block of a table: entries that share no prefixes, one restart; packed so; and its trailer."""
+    plain = b"".join(
+        number(0) + number(len(key)) + number(len(value)) + key + value for key, value in entries.items()
+    ) + struct.pack("<II", 0, 1)
+    packer = zlib.compressobj(wbits=-15 if kind == 4 else 15)
+    data = plain if kind == 0 else packer.compress(plain) + packer.flush()
+    return data + bytes([kind]) + checksum(data + bytes([kind]))
+
+
+def table(
+    kind: int = 4, *, blocks: int = 10, value: int = 300, zeros: bool = False, apart: bool = True, index_kind: int = 0
+) -> bytes:
+    """A table of LevelDB's, of blocks packed so: 0 not at all, 2 with zlib, 4 with its bare stream, as Bedrock does.
+
+    Each holds a `value` of so many bytes; where they are not `apart`, the index says that all are in one place.
+    """
+    noise, data, index = random.Random(value), b"", {}
+    for count in range(blocks):
+        key = b"%06d" % count
+        made = block({key: bytes(value) if zeros else noise.randbytes(value)}, kind)
+        index[key] = number(len(data) if apart else 0) + number(len(made) - 5)
+        data += made
+    handles = b""
+    for made in (block({}, 0), block(index, index_kind)):
+        handles += number(len(data)) + number(len(made) - 5)
+        data += made
+    return data + handles.ljust(40, b"\0") + MAGIC
+
+
+def manifest() -> bytes:
+    """A MANIFEST: one record of LevelDB's log, which names the comparator and the next file."""
+    comparator = b"leveldb.BytewiseComparator"
+    edit = number(1) + number(len(comparator)) + comparator + number(2) + number(6) + number(3) + number(7)
+    return checksum(b"\1" + edit) + struct.pack("<HB", len(edit), 1) + edit
 
 
 def database(rows: int = 200, *, page: int = 4096) -> bytes:
@@ -126,7 +175,7 @@ JAVA: dict[str, bytes] = {
 BEDROCK: dict[str, bytes] = {
     "worlds/Bedrock level/level.dat": bedrock_level(),
     "worlds/Bedrock level/db/CURRENT": b"MANIFEST-000004\n",
-    "worlds/Bedrock level/db/MANIFEST-000004": b"manifest",
+    "worlds/Bedrock level/db/MANIFEST-000004": manifest(),
     "worlds/Bedrock level/db/000005.ldb": table(),
     "worlds/Bedrock level/db/000006.log": b"",
 }
