@@ -65,7 +65,7 @@ def loss(verdicts: Sequence[Verdict], chosen: Sequence[Verdict]) -> tuple[Backup
 async def delete(operation: Operation, seen: Preview, chosen: Sequence[Verdict]) -> tuple[OperationResult, ...]:
     """Delete these, the oldest first. One that is gone already is done; one that fails does not stop the others."""
     oldest_first = sorted(chosen, key=lambda verdict: age(verdict.backup))
-    outcomes = [await _delete(operation, verdict) for verdict in oldest_first]
+    outcomes = [await _delete(operation, seen, verdict) for verdict in oldest_first]
     lost, words = loss(seen.plan.verdicts, chosen) or (None, "")
     return tuple(
         one.with_problem(ProblemCode.NEWEST_GOOD, words) if one.changed and one.backup == lost else one
@@ -73,7 +73,7 @@ async def delete(operation: Operation, seen: Preview, chosen: Sequence[Verdict])
     )
 
 
-async def _delete(operation: Operation, verdict: Verdict) -> OperationResult:
+async def _delete(operation: Operation, seen: Preview, verdict: Verdict) -> OperationResult:
     listed = verdict.backup
     hindered = obstacle(listed, verdict.state)
     if hindered is not None:
@@ -82,7 +82,9 @@ async def _delete(operation: Operation, verdict: Verdict) -> OperationResult:
     await _remember(operation, lambda journal, server: journal.ask(server, listed.uuid, operation.clock.now()))
     try:
         existed = await delete_seen(operation.client, operation.clock, operation.config.id, listed, seen_at=None)
-    except ChangedError:
+    except ChangedError as changed:
+        if listed.uuid not in seen.asked and not changed.begun:
+            await _remember(operation, lambda journal, server: journal.asked_no_more(server, listed.uuid))
         return await _changed(operation, verdict)
     except BackupdError as error:
         return ended_by(error, listed)

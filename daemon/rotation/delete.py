@@ -106,6 +106,7 @@ async def _delete(run: Run, verdict: Verdict, dated: DatedListing, step: StepNam
     """Delete one, or note that the panel does not; raise if the trouble concerns every deletion."""
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
+    asked_before = backup.uuid in await run.half_deleted()
     await run.deletion_asked(backup)
     await run.announce(step, uuid=backup.uuid, backup=backup.name, because=because)
     if run.journal_broken:
@@ -120,6 +121,8 @@ async def _delete(run: Run, verdict: Verdict, dated: DatedListing, step: StepNam
         if not isinstance(error, LEFT_OPEN):
             await run.step(_REFUSED[step], uuid=backup.uuid, error=str(error))
         if isinstance(error, ChangedError):
+            if not (asked_before or error.begun):
+                await run.deletion_ended(backup)
             raise
         await _must_be_alone(run, error, step)
         _leave(run, backup, error)

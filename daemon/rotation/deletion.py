@@ -26,7 +26,12 @@ REPEATED = (PanelTroubleError, OutcomeUnknownError)
 
 
 class ChangedError(Exception):
-    """A backup, the configuration or a clock is no longer what the decision rested on; the text says how."""
+    """A backup, the configuration or a clock is no longer what the decision rested on; the text says how.
+
+    `begun` is True if a DELETE had been sent by then that the panel may have half done.
+    """
+
+    begun = False
 
 
 class GoneError(ChangedError):
@@ -71,6 +76,8 @@ async def delete_seen(
         except (ChangedError, PanelError) as error:
             if isinstance(error, OutcomeUnknownError):
                 unknown = error  # and stays so, whatever comes of a later one: the first may still be done
+            if isinstance(error, ChangedError):
+                error.begun = repeated
             if not isinstance(error, REPEATED) or clock.monotonic() + pause >= until:
                 raise unknown or error from None
         await clock.sleep(pause)

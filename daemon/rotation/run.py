@@ -362,7 +362,7 @@ class Run:
             self.journal_failed(error)
 
     async def deletion_ended(self, backup: Backup) -> None:
-        """Forget it once the backup is gone; if that fails, the record does no harm."""
+        """Forget it once the backup is gone, or if nothing was begun; if that fails, the record does no harm."""
         with suppress(StateError):
             await self.context.journal.asked_no_more(self.known_server.uuid, backup.uuid)
 

@@ -242,6 +242,25 @@ async def test_one_that_may_have_no_file_is_not_what_is_left(hand: Hand) -> None
     assert told[1] == f"{whole.name} is the newest good backup; NO good backup is left then"
 
 
+async def test_one_that_was_locked_meanwhile_is_in_no_doubt(hand: Hand) -> None:
+    """The panel refused, so its file is there; a doubt that was there before stays."""
+    row, doubted = hand.add(days=3), hand.add(days=2)
+    hand.rig.journal.ask(hand.rig.server.uuid, doubted.uuid, hand.rig.clock.now())
+    for one in (row, doubted):
+        hand.before(Call.DELETE, lambda world, one=one: world.toggle_lock(hand.rig.server, one, by="somebody"))
+        assert codes(await deleted(hand, one)) == ["backup-locked"]
+    assert hand.rig.journal.asked(hand.rig.server.uuid) == {doubted.uuid}
+
+
+async def test_one_that_is_locked_after_its_delete_failed_stays_in_doubt(hand: Hand) -> None:
+    """The node may have removed its file before the panel said 500."""
+    row = hand.add(days=3)
+    hand.rig.world.faults.order(faults.refused(500, "Exception"), on=Call.DELETE)
+    hand.rig.world.later(1, lambda: setattr(row, "locked", True))
+    assert codes(await deleted(hand, row)) == ["backup-locked"]
+    assert hand.rig.journal.asked(hand.rig.server.uuid) == {row.uuid}
+
+
 async def test_deleting_the_newest_good_one_is_in_its_report(hand: Hand) -> None:
     """For scripts, that were not asked; not for the others, and not where it is still there."""
     old, new = hand.add(days=2), hand.add(days=1)

@@ -320,8 +320,18 @@ class Recorder:
             exchange.document = json.loads(body) if body else None
         except ValueError:
             exchange.document = None
+        if exchange.call == "delete" and _said_locked(exchange.document):
+            self._left_alone(exchange)
         trouble = f" ({exchange.fault})" if exchange.fault else ""
         self.tell(f"  {exchange.process} ← #{exchange.number} {status}{trouble}", exchange.server)
+
+    def _left_alone(self, exchange: Exchange) -> None:
+        """The panel refused to delete a locked one: the daemon knows of no deletion that may be half done, unless it
+        knew of one before.
+        """
+        asked, backup = self.asked[exchange.server or ""], exchange.backup or ""
+        if asked.get(backup) == exchange.sent:
+            del asked[backup]
 
     def lost(self, exchange: Exchange, how: str) -> None:
         """No answer will arrive."""
@@ -346,3 +356,11 @@ def _call(method: str, parts: list[str]) -> str:
     if len(parts) == 4:
         return "view" if method == "GET" else "delete"
     return parts[4]
+
+
+def _said_locked(document: object) -> bool:
+    """Whether an answer says that the backup is locked."""
+    errors = document.get("errors") if isinstance(document, dict) else None
+    return isinstance(errors, list) and any(
+        isinstance(one, dict) and one.get("code") == "BackupLockedException" for one in errors
+    )

@@ -385,6 +385,7 @@ async def test_a_backup_locked_meanwhile_is_spared_though_the_listing_is_older(r
     assert outcome.result is Result.DONE
     assert history[0] in rig.names()
     assert deleted(rig) == history[1:3]
+    assert rig.journal.asked(rig.server.uuid) == frozenset(), "nothing of it can be half deleted"
 
 
 async def test_a_locked_failed_one_is_spared_though_the_panel_would_delete_it(rig: Rig, history: list[str]) -> None:

@@ -246,9 +246,26 @@ async def test_a_deletion_is_not_asked_for_again_once_it_was_locked(rig: Rig) ->
 
     fault = Fault("locked", processed=False, answer=faults.refused(500).answer, meanwhile=lock)
     undeletable(rig, fault, times=1)
+    stays = oldest(rig).uuid
     outcome = await rig.rotate()
     assert outcome.result is Result.DONE
     assert deleted(rig) == names[1:3]
+    assert rig.journal.asked(rig.server.uuid) == {stays}, "the first DELETE may have removed its file"
+
+
+async def test_a_lock_takes_back_no_doubt_that_is_older(rig: Rig) -> None:
+    """The DELETE of an earlier rotation may have removed its file; that this one's is refused proves nothing."""
+    rig.fill(4)
+    stays = oldest(rig)
+    rig.journal.ask(rig.server.uuid, stays.uuid, rig.clock.now())
+
+    def lock(_world: object, _server: object) -> None:
+        stays.locked = True
+
+    rig.world.faults.order(faults.meanwhile(lock), on=Call.DELETE, backup=stays.uuid)
+    assert (await rig.rotate()).result is Result.DONE
+    assert stays.name in rig.names()
+    assert rig.journal.asked(rig.server.uuid) == {stays.uuid}
 
 
 async def test_a_deletion_that_fails_is_asked_for_three_times_at_growing_distances(rig: Rig) -> None:
