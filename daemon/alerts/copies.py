@@ -1,19 +1,18 @@
 """Alerts about copies: which are worth one, and in which words."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from daemon.alerts.message import STORES, Message
 from daemon.config.values import ServerConfig
 from daemon.core.alerting import Alert, AlertState, Event, copies_looked, store_looked
-from daemon.core.copied import uncopied
 from daemon.core.copies_state import CopyState
 from daemon.core.units import format_moment
 from daemon.log import redact
 from daemon.status.copies import CopyStatus, StoreStatus
 from daemon.status.history import ServerHistory
-from daemon.status.server_status import uncopied_text
+from daemon.status.server_status import uncopied_texts
 
 UTC = ZoneInfo("UTC")
 
@@ -56,24 +55,7 @@ def _of_copies(
     meant = [one for one in copies if one.store in news.stores]
     text, hint = f"{', '.join(news.stores)} has the newest good backup again", ""
     if news.event is Event.UNCOPIED:
-        texts = [redact(uncopied_text(one, server.policy.zone, now)) for one in meant]
-        text = " ".join([*texts, *_room(server, history, news.stores, now)])
+        text = redact(uncopied_texts(server, history, meant, now))
         hint = f"look at `ptero-backupd stores`; `ptero-backupd copies run {server.name}` tries it now"
     names = (server.name, server.panel.name, server.policy.name)
     return Message(news, *names, now, text, hint, history.good_at)
-
-
-def _room(server: ServerConfig, history: ServerHistory, stores: Iterable[str], now: datetime) -> list[str]:
-    """Return how long the panel has room, where these stores keep backups from being deleted."""
-    snapshot = history.snapshot
-    if snapshot is None or not snapshot.limit:
-        return []
-    held = sum(not set(uncopied(verdict)).isdisjoint(stores) for verdict in snapshot.verdicts)
-    if not held:
-        return []
-    following = server.starts.after(now)
-    interval = server.starts.after(following) - following
-    days = max(0, snapshot.limit - snapshot.tally.used) * interval // timedelta(days=1)
-    what = "1 backup stays" if held == 1 else f"{held} backups stay"
-    when = "is full now" if snapshot.tally.used >= snapshot.limit else f"is full in about {days} d"
-    return [f"On the panel {what} until it is copied; the limit of {snapshot.limit} {when}."]

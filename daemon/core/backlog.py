@@ -37,13 +37,35 @@ class Backlog:
         return f"{text}; the panel's limit is reached in {format_duration(max(self.full_at - now, timedelta(0)))}"
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Good backups beyond retention that stay until `stores` have them.
+
+    `staying` is how many places at the panel are taken meanwhile, by these and all others that stay.
+    """
+
+    backups: int
+    stores: tuple[str, ...]
+    staying: int
+
+    def backlog(self, limit: int, starts: Starts, now: datetime) -> Backlog:
+        """Given the panel's limit, return when it is reached."""
+        return Backlog(self.backups, self.stores, _full_at(limit - self.staying, starts, now))
+
+
+def waiting(verdicts: Sequence[Verdict]) -> Waiting | None:
+    """Given all verdicts of a plan, return what waits for copies; None if nothing does."""
+    held = [stores for verdict in verdicts if (stores := uncopied(verdict))]
+    if not held:
+        return None
+    named = tuple(dict.fromkeys(store for stores in held for store in stores))
+    return Waiting(len(held), named, _staying(verdicts))
+
+
 def backlog(verdicts: Sequence[Verdict], limit: int, starts: Starts, now: datetime) -> Backlog | None:
     """Given all verdicts of a plan and the panel's limit, return what waits for copies; None if nothing does."""
-    waiting = [stores for verdict in verdicts if (stores := uncopied(verdict))]
-    if not waiting:
-        return None
-    named = tuple(dict.fromkeys(store for stores in waiting for store in stores))
-    return Backlog(len(waiting), named, _full_at(limit - _staying(verdicts), starts, now))
+    held = waiting(verdicts)
+    return held.backlog(limit, starts, now) if held else None
 
 
 def _staying(verdicts: Sequence[Verdict]) -> int:

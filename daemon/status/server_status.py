@@ -4,7 +4,7 @@ Page, metrics, `/api/status`, the command `status` and alerts all show this valu
 ordered: the worst first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -185,7 +185,7 @@ def _troubles(
         _suspicious(server, history),
         _shrunk(server, history),
         None if proof is None else _unproven(server, proof, now),
-        _uncopied(server, copies, now),
+        _uncopied(server, history, copies, now),
         _undeletable(server, history),
         _limit_full(history),
         _held(server, history),
@@ -263,16 +263,27 @@ def _unproven(server: ServerConfig, proof: ProofStatus, now: datetime) -> Troubl
     return Trouble(Kind.UNPROVEN, f"The newest good backup is not proven; that was due at {due}.", hint)
 
 
-def _uncopied(server: ServerConfig, copies: Iterable[CopyStatus], now: datetime) -> Trouble | None:
-    """Stores that lack a copy for too long: each with its newest one, and the last error."""
+def _uncopied(
+    server: ServerConfig, history: ServerHistory, copies: Iterable[CopyStatus], now: datetime
+) -> Trouble | None:
     late = [one for one in copies if one.late(now)]
     if not late:
         return None
-    return Trouble(
-        Kind.UNCOPIED,
-        " ".join(uncopied_text(one, server.policy.zone, now) for one in late),
-        f"look at `ptero-backupd stores`; `ptero-backupd copies run {server.name}` tries it now",
-    )
+    hint = f"look at `ptero-backupd stores`; `ptero-backupd copies run {server.name}` tries it now"
+    return Trouble(Kind.UNCOPIED, uncopied_texts(server, history, late, now), hint)
+
+
+def uncopied_texts(server: ServerConfig, history: ServerHistory, late: Sequence[CopyStatus], now: datetime) -> str:
+    """Return that these stores lack a copy for too long: each with its newest one and the last error, and when the
+    panel's limit is reached, if backups stay there until these stores have them.
+    """
+    texts = [uncopied_text(one, server.policy.zone, now) for one in late]
+    snapshot = history.snapshot
+    held = snapshot.waiting if snapshot else None
+    if snapshot and held and any(one.store in held.stores for one in late):
+        words = held.backlog(snapshot.limit, server.starts, now).words(now)
+        texts.append(f"{words[0].upper()}{words[1:]}.")
+    return " ".join(texts)
 
 
 def uncopied_text(copy: CopyStatus, zone: ZoneInfo, now: datetime) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
 
+from daemon.core.backlog import Waiting, waiting
 from daemon.core.model import Action, State, Verdict
 from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.waiting import durations_of
@@ -66,6 +67,9 @@ class Snapshot:
     last_whole: tuple[str, str] | None
     """The name of the newest backup from before a shrink that was taken for the new normal, and how long it stays."""
 
+    waiting: Waiting | None
+    """What stays only until stores have it; None where nothing does."""
+
     usual_duration: timedelta | None
     """How long a backup takes: the median of the last few; None where none is known."""
 
@@ -87,6 +91,7 @@ class Snapshot:
             newest_good=good,
             newest_suspicious=ended[0] if ended and ended[0].state is State.SUSPICIOUS else None,
             last_whole=_last_whole(verdicts),
+            waiting=waiting(verdicts),
             usual_duration=_usual_duration(verdicts),
         )
 

@@ -24,6 +24,7 @@ from daemon.state import Holding, ShelfRecord
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.copies import CopyStatus
 from daemon.status.history import Good, ServerHistory
+from daemon.status.server_status import Kind, status_of
 from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker
 from tests.alerts.build import alert, tracking
@@ -163,12 +164,13 @@ async def test_a_store_that_is_configured_no_more_is_forgotten(stage: Stage) -> 
 @pytest.mark.parametrize(
     ("spare", "words"),
     [
-        (3, "On the panel 1 backup stays until it is copied; the limit of {} is full in about 3 d."),
-        (0, "On the panel 1 backup stays until it is copied; the limit of {} is full now."),
+        (3, "A backup waits for a copy in nas; the panel's limit is reached in 3 d 23 h."),
+        (0, "A backup waits for a copy in nas; the panel's limit is reached in 23 h 6 min."),
+        (60, "A backup waits for a copy in nas."),
     ],
 )
 def test_a_missing_copy_that_holds_backups_tells_how_long_there_is_room(stage: Stage, spare: int, words: str) -> None:
-    """In days before the panel's limit is full, as nightly backups fill it."""
+    """In days before the panel's limit is full, as nightly backups fill it; in the words of `check` and `plan`."""
     server = stage.config.servers["survival"]
     history = seen(server, nightly(server, BEGIN, days=9), BEGIN)
     assert history.snapshot
@@ -179,7 +181,9 @@ def test_a_missing_copy_that_holds_backups_tells_how_long_there_is_room(stage: S
     late = CopyStatus("nas", CopyState.FAILED, BEGIN - 3 * DAY, 1, 1, BEGIN, None, "it is full", BEGIN)
     now = BEGIN + timedelta(minutes=1)
     _, (message,) = about_copies(AlertState(), server, [late], full, now)
-    assert message.text == f"The newest copy in nas is of a backup that is 3 d old: it is full. {words.format(limit)}"
+    assert message.text == f"The newest copy in nas is of a backup that is 3 d old: it is full. {words}"
+    (trouble,) = status_of(server, replace(full, last=None), now, copies=(late,)).troubles
+    assert (trouble.kind, trouble.text) == (Kind.UNCOPIED, message.text)
     elsewhere = replace(late, store="offsite")
     _, (message,) = about_copies(AlertState(), server, [elsewhere], full, now)
     assert "limit" not in message.text
