@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.alerts.message import STORES, Message
 from daemon.config.values import ServerConfig
-from daemon.core.alerting import Alert, AlertState, Event, copies_looked, store_looked
+from daemon.core.alerting import Alert, AlertState, Event, copies_looked, pruning_looked, store_looked
 from daemon.core.copies_state import CopyState
 from daemon.core.units import format_moment
 from daemon.log import redact
@@ -32,7 +32,13 @@ def about_copies(
         late={one.store for one in copies if one.late(now)},
         copied={one.store for one in copies if one.state is CopyState.COPIED},
     )
-    return state, [_of_copies(piece, server, copies, history, now) for piece in news]
+    state, more = pruning_looked(
+        state,
+        stores={one.store for one in copies},
+        held={one.store for one in copies if one.held},
+        pruned={one.store for one in copies if one.held == ""},
+    )
+    return state, [_of_copies(piece, server, copies, history, now) for piece in (*news, *more)]
 
 
 def about_store(state: AlertState, store: StoreStatus, now: datetime) -> tuple[AlertState, list[Message]]:
@@ -53,8 +59,14 @@ def _of_copies(
     news: Alert, server: ServerConfig, copies: Iterable[CopyStatus], history: ServerHistory, now: datetime
 ) -> Message:
     meant = [one for one in copies if one.store in news.stores]
-    text, hint = f"{', '.join(news.stores)} has the newest good backup again", ""
-    if news.event is Event.UNCOPIED:
+    named = ", ".join(news.stores)
+    text, hint = f"{named} has the newest good backup again", ""
+    if news.event is Event.PRUNED:
+        text = f"the rules of {named} delete what they let go again"
+    elif news.event is Event.UNPRUNED:
+        text = "; ".join(f"{one.store}: {redact(one.held or '')}" for one in meant)
+        hint = f"`ptero-backupd copies prune {server.name} --dry-run` shows it; `--max-deletions N` lets it go at once"
+    elif news.event is Event.UNCOPIED:
         text = redact(uncopied_texts(server, history, meant, now))
         hint = f"look at `ptero-backupd stores`; `ptero-backupd copies run {server.name}` tries it now"
     names = (server.name, server.panel.name, server.policy.name)

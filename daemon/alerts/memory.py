@@ -80,6 +80,7 @@ def _written(known: Known) -> Mapping[str, Any]:
         "beside": sorted(state.beside),
         "backup": state.backup,
         "uncopied": sorted(state.uncopied),
+        "unpruned": sorted(state.unpruned),
         "unproven": state.unproven,
     }
     return {**to_watch(history), **alerts}
@@ -91,6 +92,7 @@ def _read(written: Mapping[str, Any]) -> AlertState:
         beside=_events(written.get("beside", ())),
         backup=written.get("backup"),
         uncopied=frozenset(map(str, written.get("uncopied", ()))),
+        unpruned=frozenset(map(str, written.get("unpruned", ()))),
         unproven=bool(written.get("unproven")),
     )
 

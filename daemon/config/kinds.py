@@ -200,7 +200,11 @@ Backfill = Annotated[
     WithJsonSchema({"anyOf": [{"enum": ["all", "none"]}, {"type": "integer", "minimum": 1}]}),
 ]
 Events = Annotated[
-    list[Literal["failed", "limit", "suspicious", "overdue", "uncopied", "store", "unproven", "recovered", "done"]],
+    list[
+        Literal[
+            "failed", "limit", "suspicious", "overdue", "uncopied", "unpruned", "store", "unproven", "recovered", "done"
+        ]
+    ],
     AsJson,
 ]
 Listen = Annotated[str, _read_by(split_listen)]

@@ -261,7 +261,8 @@ class _Turn:
         except StateError as error:  # what is held cannot be told; the next visit prunes
             log.warning("copies_not_pruned", server=self._server, store=store, text=error.text)
             return
-        result = await visits.worker.prune(self.job, store, PruneInputs(accepted, known, self._doubt()))
+        doubt = self._doubt()
+        result = await visits.worker.prune(self.job, store, PruneInputs(accepted, known, doubt))
         await self._remember(result.remembered)
         await self._journal([self._pruned(store, one) for one in result.deleted])
         if result.renewed:
@@ -272,6 +273,8 @@ class _Turn:
             log.warning("copies_not_pruned", server=self._server, store=store, text=result.refused)
         await self._apply(store, known, result.applied)
         if result.failure is None:
+            if not doubt:
+                visits.context.on_pruned(self._server, store, result.refused)
             visits.pruned_at[self._server, store] = visits.context.clock.monotonic()
         elif result.trouble:
             self._drop({store: result.failure})

@@ -26,9 +26,11 @@ class Event(StrEnum):
     OVERDUE = "overdue"
     UNCOPIED = "uncopied"
     STORE = "store"
+    UNPRUNED = "unpruned"
     UNPROVEN = "unproven"
     NEW_NORMAL = "new_normal"
     COPIED = "copied"
+    PRUNED = "pruned"
     PROVEN = "proven"
     RECOVERED = "recovered"
     DONE = "done"
@@ -40,14 +42,15 @@ class AlertState:
 
     `alerted` began since the last good backup, and the next one ends them. `beside` began although there was a good
     backup, and go on; if backups then fail to come, that is a trouble of its own. `backup` is the uuid of the last
-    backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for, and `unproven` says that
-    an UNPROVEN was sent.
+    backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for, `unpruned` those of an
+    UNPRUNED, and `unproven` says that an UNPROVEN was sent.
     """
 
     alerted: frozenset[Event] = frozenset()
     beside: frozenset[Event] = frozenset()
     backup: str | None = None
     uncopied: frozenset[str] = frozenset()
+    unpruned: frozenset[str] = frozenset()
     unproven: bool = False
 
 
@@ -130,14 +133,32 @@ def copies_looked(
 
     A store is alerted once, until it has the newest good backup again; as long as that is not known, nothing has ended.
     """
-    known = state.uncopied.intersection(stores)
-    new, over = frozenset(late) - known, known.intersection(copied)
+    known, news = _stores_looked(state.uncopied.intersection(stores), late, copied, Event.UNCOPIED, Event.COPIED)
+    return replace(state, uncopied=known), news
+
+
+def pruning_looked(
+    state: AlertState, *, stores: Collection[str], held: Collection[str], pruned: Collection[str]
+) -> tuple[AlertState, tuple[Alert, ...]]:
+    """Look at the pruning of a server's `stores`: in which the brake holds all or some of it, and which are pruned.
+
+    A store is alerted once, until it is known to be pruned as its rules say.
+    """
+    known, news = _stores_looked(state.unpruned.intersection(stores), held, pruned, Event.UNPRUNED, Event.PRUNED)
+    return replace(state, unpruned=known), news
+
+
+def _stores_looked(
+    known: frozenset[str], troubled: Collection[str], fine: Collection[str], event: Event, end: Event
+) -> tuple[frozenset[str], tuple[Alert, ...]]:
+    """Given the stores that `event` was sent for, return those it holds for now, and the alerts."""
+    new, over = frozenset(troubled) - known, known.intersection(fine)
     news = []
     if over:
-        news.append(Alert(Event.COPIED, (Event.UNCOPIED,), tuple(sorted(over))))
+        news.append(Alert(end, (event,), tuple(sorted(over))))
     if new:
-        news.append(Alert(Event.UNCOPIED, stores=tuple(sorted(new))))
-    return replace(state, uncopied=(known - over) | new), tuple(news)
+        news.append(Alert(event, stores=tuple(sorted(new))))
+    return (known - over) | new, tuple(news)
 
 
 def proofs_looked(state: AlertState, *, frozen: bool) -> tuple[AlertState, tuple[Alert, ...]]:
@@ -168,11 +189,11 @@ def wanted(news: Alert, events: Collection[Event]) -> bool:
 
     RECOVERED goes only to receivers of what has ended, OVERDUE only to those that have not been sent the reason yet.
     NEW_NORMAL takes the place of RECOVERED, and also goes to receivers of suspicious backups. COPIED is the
-    RECOVERED of UNCOPIED, PROVEN that of UNPROVEN.
+    RECOVERED of UNCOPIED, PRUNED that of UNPRUNED, PROVEN that of UNPROVEN.
     """
     knows = not set(news.after).isdisjoint(events)
     if news.event is Event.NEW_NORMAL:
         return knows and not {Event.SUSPICIOUS, Event.RECOVERED}.isdisjoint(events)
-    if news.event in {Event.COPIED, Event.PROVEN}:
+    if news.event in {Event.COPIED, Event.PRUNED, Event.PROVEN}:
         return knows and Event.RECOVERED in events
     return news.event in events and knows == (news.event is Event.RECOVERED)

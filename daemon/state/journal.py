@@ -165,7 +165,7 @@ class Journal(Protocol):
         ...
 
     async def asked_no_more(self, server_uuid: str, backup_uuid: str) -> bool:
-        """Forget it, since the backup is gone, was seen to be whole, or was left alone; return whether it was recorded."""
+        """Forget it, since the backup is gone or whole, or nothing was begun; return whether it was recorded."""
         ...
 
     async def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:

@@ -25,10 +25,14 @@ IDENTIFIER = 8
 
 @dataclass(frozen=True)
 class CopiesSeen:
-    """What is known of all copies: what each store was last seen to hold of each server, and what waits."""
+    """What is known of all copies: what each store was last seen to hold of each server, and what waits.
+
+    `held` says, by server and store, what the brake holds there since this daemon last pruned it; empty if nothing.
+    """
 
     holdings: Mapping[Shelf, Holding] = field(default_factory=dict)
     queue: CopyQueue = field(default_factory=CopyQueue)
+    held: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, holdings: Iterable[Holding], queue: CopyQueue) -> "CopiesSeen":
@@ -44,6 +48,7 @@ class CopyStatus:
     made of which the store has a copy, and `copies` and `bytes` are what it holds of the server, as last seen. It waits
     `since` that moment, None where nothing waits; after a failure for the reason in `error`, the next try is at
     `next_at` (None: at once). From `late_at` on a copy is missing for too long; None while none is missing.
+    `held` is what the brake holds there, empty where nothing; None if this daemon has not pruned it yet.
     """
 
     store: str
@@ -55,6 +60,7 @@ class CopyStatus:
     next_at: datetime | None
     error: str
     late_at: datetime | None
+    held: str | None = None
 
     def late(self, now: datetime) -> bool:
         """Return whether a copy has been missing for too long at that moment."""
@@ -174,6 +180,7 @@ def _copy_status(
         next_at=trouble.next_at if trouble else waiting.next_at if waiting else None,
         error=trouble.text if trouble else waiting.text if waiting else "",
         late_at=late_at(newest, asked_since, max(interval, every or interval)) if missing else None,
+        held=seen.held.get((server.name, store.name)),
     )
 
 

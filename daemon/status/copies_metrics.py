@@ -43,6 +43,12 @@ def _of_servers(pairs: Sequence[tuple[tuple[str, str], CopyStatus]]) -> Iterator
         _PAIR,
         ((pair, copy.bytes) for pair, copy in pairs),
     )
+    yield gauge(
+        "pruning_held",
+        "Whether the brake holds copies of the server that the store's rules let go; none before the first pruning.",
+        _PAIR,
+        ((pair, bool(copy.held)) for pair, copy in pairs if copy.held is not None),
+    )
 
 
 def _of_stores(stores: Sequence[StoreStatus]) -> Iterator[Metric]:

@@ -5,7 +5,7 @@ So it also knows what `copies run` in another process did. Where no store is con
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from daemon.config.values import Config, ServerConfig, StoreConfig
@@ -37,6 +37,7 @@ class CopiesTracker:
         self.stores: Mapping[str, StoreConfig] = {}
         self.counts = CopyCounts()
         self._seen = CopiesSeen()
+        self._held: dict[tuple[str, str], str] = {}
         self._read_at: float | None = None
         """When it was read, by the monotonic clock; None where it is out of date."""
 
@@ -46,6 +47,7 @@ class CopiesTracker:
         self._read_at = None
         if not config.stores:
             self._seen = CopiesSeen()
+            self._held.clear()
 
     def copied(self, records: Iterable[CopyRecord], seconds: float = 0.0) -> None:
         """Take in what became of copies of one backup, which was on its way to all its stores for that long."""
@@ -59,6 +61,11 @@ class CopiesTracker:
                 self.counts.failed[one.store] += 1
             elif one.event is CopyEvent.PRUNED:
                 self.counts.pruned[one.store] += 1
+
+    def pruned(self, server: str, store: str, held: str) -> None:
+        """Take in that a store was pruned of a server's copies, and what the brake held; empty if nothing."""
+        self._held[server, store] = held
+        self._read_at = None
 
     async def of(self, server: ServerConfig, history: ServerHistory, interval: timedelta) -> tuple[CopyStatus, ...]:
         """Return how a server stands in each of its stores; `interval` is between its starts."""
@@ -75,5 +82,6 @@ class CopiesTracker:
         now = self._context.clock.monotonic()
         if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
             self._read_at = now
-            self._seen = await look(self._context.journal, self._context.engine.catalogue)
+            seen = await look(self._context.journal, self._context.engine.catalogue)
+            self._seen = replace(seen, held=self._held)
         return self._seen

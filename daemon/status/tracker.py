@@ -45,6 +45,7 @@ class StatusTracker:
         self.reload = Reload(successful=True, succeeded_at=context.clock.now())
         self.copies = CopiesTracker(context)
         context.on_copies = self.copies.copied
+        context.on_pruned = self.copies.pruned
         self.proofs = ProofsTracker(context)
         context.on_proof = self.proofs.proved
         self._timetable = Timetable()

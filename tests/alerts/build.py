@@ -37,8 +37,9 @@ TROUBLE = frozenset(Event) - {
     Event.DONE,
     Event.NEW_NORMAL,
     Event.COPIED,
+    Event.PRUNED,
     Event.PROVEN,
-}  # the last three are not asked for by name
+}  # the last four are not asked for by name
 
 
 def server(folder: Path) -> ServerConfig:

@@ -124,6 +124,29 @@ async def test_a_missing_copy_is_told_once_and_its_end_too(stage: Stage) -> None
     assert stage.messages[1]["event"] == "copied"
 
 
+async def test_a_brake_that_holds_copies_is_told_once_and_its_end_too(stage: Stage) -> None:
+    """Not at each pruning, and a restart, after which nothing is known until the next one, is no end."""
+    held = "12 copies would go, and the brake allows 10"
+    async with stage.running():
+        await stage.copied("nas", BEGIN)
+        await stage.copied("offsite", BEGIN)
+        stage.tracker.copies.pruned("survival", "offsite", "")
+        for _ in range(3):
+            stage.tracker.copies.pruned("survival", "nas", held)
+            await stage.clock.sleep(HOUR)
+        assert stage.said == ["survival: the brake holds copies"]
+    message = stage.messages[0]
+    assert (message["event"], message["stores"], message["text"]) == ("unpruned", ["nas"], f"nas: {held}")
+    assert "copies prune survival --dry-run" in message["hint"]
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+        assert len(stage.said) == 1
+        stage.tracker.copies.pruned("survival", "nas", "")
+        await stage.clock.sleep(HOUR)
+    assert stage.said == ["survival: the brake holds copies", "survival: copies are pruned again"]
+    assert (stage.messages[1]["event"], stage.messages[1]["after"]) == ("pruned", ["unpruned"])
+
+
 async def test_a_store_in_trouble_is_told_once_and_its_end_too(stage: Stage) -> None:
     """Not at each try, nor again after a restart; and a trouble of a few minutes not at all."""
     async with stage.running():
@@ -182,8 +205,8 @@ def test_a_missing_copy_that_holds_backups_tells_how_long_there_is_room(stage: S
     now = BEGIN + timedelta(minutes=1)
     _, (message,) = about_copies(AlertState(), server, [late], full, now)
     assert message.text == f"The newest copy in nas is of a backup that is 3 d old: it is full. {words}"
-    (trouble,) = status_of(server, replace(full, last=None), now, copies=(late,)).troubles
-    assert (trouble.kind, trouble.text) == (Kind.UNCOPIED, message.text)
+    troubles = {one.kind: one.text for one in status_of(server, full, now, copies=(late,)).troubles}
+    assert troubles[Kind.UNCOPIED] == message.text
     elsewhere = replace(late, store="offsite")
     _, (message,) = about_copies(AlertState(), server, [elsewhere], full, now)
     assert "limit" not in message.text

@@ -18,6 +18,7 @@ from daemon.core.alerting import (
     due_by,
     looked,
     proofs_looked,
+    pruning_looked,
     reported,
     store_looked,
     wanted,
@@ -52,9 +53,11 @@ def test_the_events_are_called_as_the_configuration_calls_them() -> None:
         "overdue",
         "uncopied",
         "store",
+        "unpruned",
         "unproven",
         "new_normal",
         "copied",
+        "pruned",
         "proven",
         "recovered",
         "done",
@@ -310,6 +313,22 @@ def test_a_store_in_trouble_is_alerted_once_and_then_its_end() -> None:
 def test_that_it_is_copied_again_hears_who_heard_that_it_was_not(events: set[str], hears: bool) -> None:
     """As with any other end."""
     assert wanted(Alert(Event.COPIED, (Event.UNCOPIED,), ("nas",)), set(map(Event, events))) is hears
+
+
+def test_a_held_pruning_is_told_once_for_each_store_and_so_is_its_end() -> None:
+    """A store of which nothing is known meanwhile, as after a restart, ends nothing."""
+    both = {"nas", "usb"}
+    state, news = pruning_looked(AlertState(), stores=both, held={"nas"}, pruned={"usb"})
+    assert news == (Alert(Event.UNPRUNED, stores=("nas",)),)
+    assert pruning_looked(state, stores=both, held={"nas"}, pruned={"usb"}) == (state, ())
+    assert pruning_looked(state, stores=both, held=(), pruned={"usb"}) == (state, ())
+    over = Alert(Event.PRUNED, (Event.UNPRUNED,), ("nas",))
+    assert pruning_looked(state, stores=both, held={"usb"}, pruned={"nas"}) == (
+        AlertState(unpruned=frozenset({"usb"})),
+        (over, Alert(Event.UNPRUNED, stores=("usb",))),
+    )
+    assert wanted(over, {Event.UNPRUNED, Event.RECOVERED})
+    assert not wanted(over, {Event.RECOVERED})
 
 
 def test_a_freeze_is_told_once_and_so_is_its_end() -> None:

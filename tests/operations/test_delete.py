@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -17,6 +18,7 @@ from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Backup, Change, State
+from daemon.sandbox.world import World
 from daemon.state.local.locks import server_lock
 from tests.operations.conftest import Hand
 
@@ -242,12 +244,16 @@ async def test_one_that_may_have_no_file_is_not_what_is_left(hand: Hand) -> None
     assert told[1] == f"{whole.name} is the newest good backup; NO good backup is left then"
 
 
+def _lock(hand: Hand, row: Backup, world: World) -> None:
+    world.toggle_lock(hand.rig.server, row, by="somebody")
+
+
 async def test_one_that_was_locked_meanwhile_is_in_no_doubt(hand: Hand) -> None:
     """The panel refused, so its file is there; a doubt that was there before stays."""
     row, doubted = hand.add(days=3), hand.add(days=2)
     hand.rig.journal.ask(hand.rig.server.uuid, doubted.uuid, hand.rig.clock.now())
     for one in (row, doubted):
-        hand.before(Call.DELETE, lambda world, one=one: world.toggle_lock(hand.rig.server, one, by="somebody"))
+        hand.before(Call.DELETE, partial(_lock, hand, one))
         assert codes(await deleted(hand, one)) == ["backup-locked"]
     assert hand.rig.journal.asked(hand.rig.server.uuid) == {doubted.uuid}
 

@@ -245,7 +245,8 @@ def toml(
         f"api_reserve = {scenario.reserve}",
         "[alerts.people]",
         'type = "webhook"',
-        'events = ["failed", "limit", "suspicious", "overdue", "uncopied", "store", "unproven", "recovered", "done"]',
+        'events = ["failed", "limit", "suspicious", "overdue", "uncopied", "unpruned", "store", "unproven",',
+        '    "recovered", "done"]',
     ]
     for name, table in policies.items():
         lines += [f"[policies.of-{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]

@@ -143,7 +143,12 @@ async def test_each_store_tells_whether_it_is_up_and_what_waits(stocked: Gallery
     record = CopyRecord(CopyEvent.MADE, NOW, "survival", "u", "nas", "b", "b", 4096)
     stocked.tracker.copies.copied([record, replace(record, store="offsite", event=CopyEvent.FAILED)], 2.5)
     stocked.tracker.copies.copied([replace(record, event=CopyEvent.PRUNED)])
+    stocked.tracker.copies.pruned("survival", "nas", "12 would go")
+    stocked.tracker.copies.pruned("survival", "offsite", "")
     found = await scraped(stocked)
+    assert value(found, "pruning_held", server="survival", store="nas") == 1
+    assert value(found, "pruning_held", server="survival", store="offsite") == 0
+    assert value(found, "pruning_held", server="hub-eu", store="nas") is None
     assert (value(found, "store_up", store="nas"), value(found, "store_up", store="offsite")) == (1, 0)
     assert value(found, "copies_waiting", store="nas") == 1
     assert value(found, "copies_waiting", store="offsite") == 9

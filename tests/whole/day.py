@@ -183,7 +183,7 @@ class Operator:
             'url = "https://panel.example.com"',
             "[alerts.ops]",
             'type = "webhook"',
-            f"events = {sorted(map(str, {*Event} - {Event.NEW_NORMAL, Event.COPIED, Event.PROVEN}))}",
+            f"events = {sorted(map(str, {*Event} - {Event.NEW_NORMAL, Event.COPIED, Event.PRUNED, Event.PROVEN}))}",
             "[alerts.alive]",
             'type = "ping"',
         ]

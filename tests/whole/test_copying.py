@@ -229,10 +229,15 @@ async def test_why_a_store_is_not_pruned_is_in_the_journal_once(copies: Copies) 
     """It is the same on each day, until it is another."""
     config = copies.configure("nas")
     copies.worker.refused = "would delete 12 of 14"
-    async with copies.running(config):
+    told = []
+    async with copies.running(config) as (fleet, _):
+        fleet._tools.on_pruned = lambda *held: told.append(held)
         await copies.until(3, 12)
         copies.worker.refused = "would delete 11 of 14"
         await copies.until(4, 12)
+    assert set(told) == {
+        (server, "nas", f"would delete {number} of 14") for server in ("survival", "creative") for number in (11, 12)
+    }
     refused = [one for one in copies.journal()[1] if one.event is CopyEvent.REFUSED and one.server == "survival"]
     assert [(one.store, one.text, one.backup) for one in refused] == [
         ("nas", "would delete 12 of 14", ""),
@@ -242,12 +247,15 @@ async def test_why_a_store_is_not_pruned_is_in_the_journal_once(copies: Copies) 
 
 async def test_a_clock_that_is_in_doubt_is_told_to_whoever_prunes(copies: Copies) -> None:
     """The daemon has run for longer than the process that prunes, so it saw the clock set."""
-    async with copies.running(copies.configure("nas", schedule="0 5 1 5 *")):
+    async with copies.running(copies.configure("nas", schedule="0 5 1 5 *")) as (fleet, _):
         await copies.until(1, 12)
         assert {one.doubt for one in copies.worker.given} == {""}
         copies.worker.given.clear()
+        told = []
+        fleet._tools.on_pruned = lambda *held: told.append(held)
         copies.daemons.clock.start += timedelta(hours=3)
         await copies.until(3, 18)
+    assert told == [], "what a doubted clock holds is no brake"
     assert {one.doubt for one in copies.worker.given} == {"this machine's clock was set 3 h forward while this ran"}
 
 
