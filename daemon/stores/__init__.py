@@ -5,10 +5,11 @@ call ends within its deadline; memory stays the same whatever the size. No engin
 reaches a message, a process list or another host than the store's own.
 
 base      the contract                           values    where a store is, and how it is reached
-errors    what a store can raise                 keys      which names an object may have
-open      from settings to the open store        streams   rate, exact size and blocks of a stream
-parts     the name of an unfinished file         threads   blocking calls, each with a deadline
-extras    what may not be installed              sizes     how large an object's parts must be
+errors    what a store can raise                 boundary  what others raise becomes such an error
+open      from settings to the open store        keys      which names an object may have
+parts     the name of an unfinished file         streams   rate, exact size and blocks of a stream
+extras    what may not be installed              threads   blocking calls, each with a deadline
+sizes     how large an object's parts must be
 directory/    the engine for folders and mounts
 sftp/         the engine for SSH hosts
 clouds/       the engine for Google and Azure

@@ -1,9 +1,10 @@
 """What the system says of a file, as our errors: the one boundary of this engine."""
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from functools import partial
 
+from daemon.stores.boundary import translating
 from daemon.stores.errors import (
     ObjectExistsError,
     ObjectMissingError,
@@ -41,13 +42,12 @@ _KINDS: dict[int, type[StoreError]] = {
 _PERMISSION_HINT = "look at the owner and the mode of the store's folder, and whether it is mounted read-only"
 
 
-@contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(what: str) -> AbstractContextManager[None]:
     """Raise a StoreError for each OSError; `what` says what could not be done."""
-    try:
-        yield
-    except OSError as error:
-        kind = _KINDS.get(error.errno or 0, StoreTroubleError)
-        hint = _PERMISSION_HINT if kind is StorePermissionError else None
-        failure = kind(f"{what}: {error.strerror or type(error).__name__}", hint=hint)
-        raise failure from None
+    return translating((OSError,), partial(_failure, what))
+
+
+def _failure(what: str, error: Exception) -> StoreError:
+    kind = _KINDS.get(getattr(error, "errno", None) or 0, StoreTroubleError)
+    hint = _PERMISSION_HINT if kind is StorePermissionError else None
+    return kind(f"{what}: {getattr(error, 'strerror', None) or type(error).__name__}", hint=hint)

@@ -7,12 +7,13 @@ no more of an answer is held than it may have. What goes wrong on the way is a S
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from daemon.panel import reach
 from daemon.panel.proxies import UnusableProxyError
+from daemon.stores.boundary import translating
 from daemon.stores.errors import (
     StoreCutError,
     StoreError,
@@ -79,14 +80,14 @@ class S3Http:
         self, method: str, target: str, headers: Mapping[str, str], body: Block, seconds: float
     ) -> Answer:
         """Send a request, and return the whole answer; StoreUnreachableError after so many seconds."""
-        with self._translated():
+        with translating(_FAILURES, self._failure):
             async with asyncio.timeout(seconds), self._sent(method, target, headers, body) as response:
                 return Answer(response.status_code, _headers(response), await self._held(response))
 
     @asynccontextmanager
     async def stream(self, target: str, headers: Mapping[str, str]) -> AsyncGenerator[Body, None]:
         """Send a GET; the answer without its body where it is a success, and the body's bytes as they come."""
-        with self._translated():
+        with translating(_FAILURES, self._failure):
             async with self._sent("GET", target, headers, b"") as response:
                 held = b"" if response.is_success else await self._held(response)
                 yield Body(Answer(response.status_code, _headers(response), held), response.aiter_raw())
@@ -131,14 +132,6 @@ class S3Http:
             if len(held) > LARGEST_ANSWER:
                 raise StoreTroubleError(f"{self._name}: the service's answer has more than {LARGEST_ANSWER} bytes")
         return bytes(held)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except _FAILURES as error:
-            failure = self._failure(error)
-            raise failure from None
 
     def _failure(self, error: Exception) -> StoreError:
         """Given what came of a request, return our error; of httpx's words nothing is told, as they may hold a url."""

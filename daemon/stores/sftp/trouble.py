@@ -1,10 +1,11 @@
 """What asyncssh raises, as our errors: the one boundary of this engine."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from functools import partial
 
 import asyncssh
 
+from daemon.stores.boundary import Kinds, errors_of, kind_of, translating
 from daemon.stores.errors import (
     ObjectExistsError,
     ObjectMissingError,
@@ -18,7 +19,8 @@ from daemon.stores.errors import (
     StoreUnreachableError,
 )
 
-_KINDS: tuple[tuple[tuple[type[Exception], ...], type[StoreError]], ...] = (
+_KINDS: Kinds = (
+    ((TimeoutError,), StoreUnreachableError),
     ((asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath), ObjectMissingError),
     ((asyncssh.SFTPFileAlreadyExists,), ObjectExistsError),
     ((asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded), StoreFullError),
@@ -30,25 +32,19 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[StoreError]], ...] = (
     ((asyncssh.ConnectionLost, OSError), StoreUnreachableError),
     ((asyncssh.Error,), StoreRefusedError),
 )
-FAILURES = tuple(error for errors, _ in _KINDS for error in errors)
+_ERRORS = errors_of(_KINDS)
+_NO_ANSWER = "no answer in time"
 _PERMISSION_HINT = "look at the owner and the mode of the folder on the store's host"
 
 
-@contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(what: str) -> AbstractContextManager[None]:
     """Raise a StoreError for whatever asyncssh raises; `what` says what could not be done."""
-    try:
-        yield
-    except TimeoutError:
-        failure: StoreError = StoreUnreachableError(f"{what}: no answer in time")
-    except FAILURES as error:
-        failure = _failure(error, what)
-    else:
-        return
-    raise failure from None
+    return translating(_ERRORS, partial(_failure, what))
 
 
-def _failure(error: Exception, what: str) -> StoreError:
-    kind = next(kind for errors, kind in _KINDS if isinstance(error, errors))
+def _failure(what: str, error: Exception) -> StoreError:
+    kind = kind_of(error, _KINDS)
     said = getattr(error, "reason", "") or getattr(error, "strerror", "") or type(error).__name__
+    if isinstance(error, TimeoutError):
+        said = _NO_ANSWER
     return kind(f"{what}: {said}", hint=_PERMISSION_HINT if kind is StorePermissionError else None)
