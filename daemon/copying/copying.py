@@ -5,7 +5,7 @@ What must hold: copies hold up no rotation (invariants 12 and 16); a kill loses 
 copies runs only while there is work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
@@ -17,6 +17,7 @@ from daemon.core.copies_queue import CopyQueue, Visit
 from daemon.errors import BackupdError, StateError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
+from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
 from daemon.state import Journal
@@ -30,6 +31,9 @@ within the last day, at the very moment of a rotation.
 
 NODE_PAUSE = timedelta(minutes=1)
 """Before a node that makes backups is looked at again."""
+
+STATE_PAUSE = timedelta(minutes=10)
+"""Before a server is looked at again whose state forbids it: it may be suspended for months, and one request tells."""
 
 NODE_PATIENCE = timedelta(hours=6)
 """After so long a node that is never idle is downloaded from all the same."""
@@ -52,6 +56,9 @@ class Copying:
         self._kept: tuple[Journal, CopyQueue] | None = None
         self._looked_at = float("-inf")
         self._again: set[str] = set()
+        self._forbidden: dict[str, str] = {}
+        """The servers whose state forbids to copy them, and what was said of that."""
+
         self._steps = Steps(self._step, context.clock, "copying")
 
     def rotated(self, name: str, outcome: Outcome) -> None:
@@ -172,6 +179,9 @@ class Copying:
             ended = await self._visits.visit(
                 server, stores, client, others=others, room=spool_room(config), patient=patient
             )
+        except ServerStateError as error:
+            self._wait_for(server.name, stores, error)
+            return
         except BackupdError as error:
             log.warning("copying_failed", server=server.name, code=error.code, text=error.text, hint=error.hint)
             ended = Ended(failed=dict.fromkeys(stores, error.text))
@@ -180,7 +190,15 @@ class Copying:
             ended = Ended(failed=dict.fromkeys(stores, "a bug of ours ended it"))
         finally:
             self._clients.give_back(client)
+        self._forbidden.pop(server.name, None)
         self._line_up(server.name, stores, ended)
+
+    def _wait_for(self, server: str, stores: Iterable[str], state: ServerStateError) -> None:
+        """Wait until the server's state allows its copies again; say so once."""
+        if self._forbidden.get(server) != state.text:
+            log.info("copies_wait", server=server, text=state.text, hint=state.hint)
+        self._forbidden[server] = state.text
+        self._queue = self._queue.postponed(server, stores, self._clock.now() + STATE_PAUSE, state.text)
 
     def _is_overdue(self, visit: Visit) -> bool:
         """Whether the server has waited so long that its node's rotations are not waited for any more."""

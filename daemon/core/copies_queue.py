@@ -78,7 +78,7 @@ class CopyQueue:
     def left(self, server: str, stores: Iterable[str], now: datetime) -> "CopyQueue":
         """Older backups are left for these stores: the server lines up again, behind those with new ones."""
         again = ((place, self.waiting[place]) for place in self._known(server, stores))
-        return self._with({place: replace(one, since=now, fresh=False, next_at=None) for place, one in again})
+        return self._with({place: replace(one, since=now, fresh=False, next_at=None, text="") for place, one in again})
 
     def failed(self, server: str, stores: Iterable[str], now: datetime, text: str) -> "CopyQueue":
         """A copy to these stores failed, and they are not to blame: the server is tried again later."""
@@ -89,9 +89,10 @@ class CopyQueue:
             changed[place] = replace(self.waiting[place], fresh=False, tries=tries, next_at=next_at, text=text)
         return self._with(changed)
 
-    def postponed(self, server: str, stores: Iterable[str], until: datetime) -> "CopyQueue":
-        """Nothing can be done for the server before that moment, and nobody is to blame."""
-        return self._with({place: replace(self.waiting[place], next_at=until) for place in self._known(server, stores)})
+    def postponed(self, server: str, stores: Iterable[str], until: datetime, text: str = "") -> "CopyQueue":
+        """Nothing can be done for the server before that moment, for the reason in `text`, and nobody is to blame."""
+        known = ((place, self.waiting[place]) for place in self._known(server, stores))
+        return self._with({place: replace(one, next_at=until, text=text or one.text) for place, one in known})
 
     def store_failed(self, store: str, now: datetime, text: str, *, server: str = "") -> "CopyQueue":
         """The store cannot be used: whatever waits for it goes on waiting, and it is asked again later.

@@ -122,6 +122,14 @@ def test_what_is_put_off_is_not_due_before_that_moment_and_was_not_tried() -> No
     assert queue.asked("survival", ["nas"], NOW, fresh=True).next_at(NOW) == NOW
 
 
+def test_what_is_put_off_says_why_until_it_is_copied() -> None:
+    """A pause without a reason of its own leaves the last one; what was copied in part has none any more."""
+    queue = asked("survival").postponed("survival", ["nas"], NOW + HOUR, "the server is suspended")
+    again = queue.postponed("survival", ["nas"], NOW + HOUR)
+    assert again.waiting["survival", "nas"].text == "the server is suspended"
+    assert again.left("survival", ["nas"], NOW).waiting["survival", "nas"].text == ""
+
+
 def test_a_daemon_goes_on_with_the_queue_of_the_one_before() -> None:
     """Tries, pauses and troubles, of what is still configured; a new backup stays fresh."""
     before = (

@@ -1,5 +1,6 @@
 """When the daemon copies by itself, over whole days on virtual time; the stores are in memory."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from daemon.config.values import Config
 from daemon.copying.copying import Copying
@@ -87,7 +90,7 @@ async def test_nothing_is_downloaded_from_a_node_that_makes_a_backup(copies: Cop
     async with copies.running(config) as (fleet, _):
         slots: NodeSlots = fleet._tools.slots
         busy: list[bool] = []
-        copies.worker.meanwhile = lambda: busy.append(slots.busy("main", "node-1") or bool(fleet.running()))
+        copies.worker.meanwhile = lambda: busy.append(slots.busy("main", "node1") or bool(fleet.running()))
         await copies.until(1, 6)
     assert busy == [False] * 4
 
@@ -175,6 +178,38 @@ async def test_a_file_that_its_node_has_lost_holds_up_no_other_copy(copies: Copi
     tries = copies.worker.does.count("copy survival 01 03:59 nas")
     assert 2 < tries < 20
     assert copies.worker.has("nas") == ["01 05:00", "02 05:00", "03 05:00"]
+
+
+async def test_the_copies_of_a_suspended_server_wait_quietly(copies: Copies, survival: Server) -> None:
+    """It is said once, blames nobody, and is over once the server is suspended no more; the other server goes on."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with capture_logs() as lines:
+        async with copies.running(copies.configure("nas")) as (_, copying):
+            survival.status = "suspended"
+            await copies.until(2, 12)
+            (waiting,) = copying.queue.waiting.values()
+            assert (waiting.server, waiting.tries, waiting.text) == ("survival", 0, "the server is suspended")
+            survival.status = None
+            await copies.until(2, 13)
+            assert copying.queue == CopyQueue()
+    about = [(line["event"], line["log_level"]) for line in lines if line.get("server") == "survival"]
+    assert about.count(("copies_wait", "info")) == 1
+    assert "copying_failed" not in {event for event, _ in about}
+    assert copies.worker.has("nas", "creative") == ["01 03:59", "01 05:00", "02 05:00"]
+
+
+async def test_a_busy_node_holds_up_no_server_of_another_one(copies: Copies) -> None:
+    """One backup takes ten minutes there: the other node's server is copied meanwhile."""
+    first, second = copies.daemons.world.servers.values()
+    second.node = copies.daemons.world.add_node("node-2")
+    first.work = Work(seconds=600)
+    config = copies.configure("nas", schedule="0 5 1 5 *")
+    async with copies.running(config) as (fleet, copying):
+        copied: list[bool] = []
+        copies.worker.meanwhile = lambda: copied.append(fleet._tools.slots.busy("main", "node1"))
+        copying._ask(config.servers["survival"], fresh=True)
+        await copies.until(1, 4, 30)
+    assert copied == [True, False]
 
 
 async def test_a_process_that_dies_is_a_failed_try(copies: Copies) -> None:
