@@ -61,6 +61,15 @@ async def test_nothing_but_remote_and_path_is_in_the_arguments(rclone: Place, mo
     assert str(rclone.settings.rclone_config) not in " ".join(named)
 
 
+async def test_it_ends_though_much_that_it_printed_is_left_unread(false_rclone: Path, tmp_path: Path) -> None:
+    """More than asyncio buffers, which then stops reading the pipe and would never see its end."""
+    printed = tmp_path / "printed"
+    false_rclone.write_text(f"#!/bin/sh\nhead -c 200000 /dev/zero\ntouch {printed}\nexec sleep 1000\n")
+    async with asyncio.timeout(30), process.Rclone("drive", str(false_rclone), None).started("reading", "cat"):
+        while not printed.exists():
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("name", ["RCLONE_MAX_SIZE", "RCLONE_EXCLUDE", "RCLONE_MAX_AGE", "RCLONE_DRY_RUN"])
 async def test_a_variable_of_rclones_hides_nothing(rclone: Place, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """One that filters would make a listing that is cut look whole."""

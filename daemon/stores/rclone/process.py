@@ -104,9 +104,15 @@ class Running:
         self.words = asyncio.ensure_future(_tail(process))
 
     async def kill(self) -> None:
-        """End it, unless it has ended: by the signal that it cannot take for an end of its input."""
+        """End it, unless it has ended: by the signal that it cannot take for an end of its input.
+
+        What it had still printed is thrown away: where more than asyncio buffers is left unread, it stops reading the
+        pipe, never sees its end, and would wait for the process for ever.
+        """
         with suppress(ProcessLookupError):
             self.process.kill()
+        while await _read(self):
+            pass
         await self.process.wait()
         await self.words
 
