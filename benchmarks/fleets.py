@@ -18,8 +18,8 @@ import pytest
 from daemon.clock import Clock
 from daemon.config.values import Config
 from daemon.core.units import format_duration
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Result
-from daemon.rotation.run import Order
 from daemon.sandbox.app import CallMade
 from daemon.sandbox.faults import slow
 from daemon.sandbox.records import Settings, Work

@@ -19,7 +19,7 @@ from daemon.cli.context import read_config
 from daemon.cli.settings import Settings
 from daemon.clock import SystemClock
 from daemon.log import configure
-from daemon.rotation.run import Order
+from daemon.rotation.order import Order
 from daemon.service.life import Service
 from daemon.service.systemd import Notifier
 from daemon.status.tracker import StatusTracker

@@ -3,8 +3,8 @@
 from daemon.core.alerting import Event, RotationReport
 from daemon.core.shrunk import has_shrunk
 from daemon.errors import ProblemCode
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import NO_RIGHT_TO_DELETE, Outcome, Result
-from daemon.rotation.run import Order
 from daemon.status.history import got_good
 
 _BY_CODE = {ProblemCode.LIMIT: Event.LIMIT, ProblemCode.BACKUP_SUSPICIOUS: Event.SUSPICIOUS}

@@ -22,8 +22,8 @@ from daemon.config.values import AlertConfig, Config, ServerConfig
 from daemon.core.alerting import AlertState, Event, RotationReport, looked, reported
 from daemon.errors import StateError
 from daemon.log import get_logger
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Result
-from daemon.rotation.run import Order
 from daemon.state import Journal
 from daemon.status.history import ServerHistory
 from daemon.status.tracker import StatusTracker

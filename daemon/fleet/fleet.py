@@ -22,9 +22,10 @@ from daemon.fleet.scheduler import Scheduler
 from daemon.fleet.timekeeper import Timekeeper
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Halt, Order, Stage
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Halt, Order, RotationContext, Stage
+from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import keep_state
 from daemon.state import Trigger
 

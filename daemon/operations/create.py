@@ -19,9 +19,10 @@ from daemon.operations.result import OperationResult, ended_by
 from daemon.panel.errors import BackupLimitError, CreationThrottledError, OutcomeUnknownError, PanelError
 from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.rotation.gather import gather
+from daemon.rotation.judging import judge
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import LOOK_INTO_IT, NO_BACKUPS, Problem, Result
 from daemon.rotation.preview import Preview
-from daemon.rotation.run import Halt
 from daemon.rotation.wait import expected, wait
 
 PATIENCE = timedelta(hours=1)
@@ -211,7 +212,7 @@ async def _await(operation: Operation, seen: Preview, outcome: OperationResult) 
     except (BackupdError, Halt) as error:
         ended = ended_by(error, backup)
         return replace(ended, state=outcome.state, changed=True, problems=(*outcome.problems, *ended.problems))
-    for verdict in (await operation.run.judge(operation.config, listing)).verdicts:
+    for verdict in (await judge(operation.run, operation.config, listing)).verdicts:
         if verdict.backup.uuid == backup.uuid:
             outcome = replace(outcome, backup=verdict.backup, state=verdict.state)
             # Not the verdict's reasons: that it is locked or not this policy's says nothing of what is wrong with it.

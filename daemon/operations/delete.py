@@ -18,9 +18,10 @@ from daemon.panel.errors import NotFoundError
 from daemon.rotation.delete import delete_decided, undeleted
 from daemon.rotation.deletion import ChangedError, delete_seen
 from daemon.rotation.gather import gather, say_incomplete
+from daemon.rotation.judging import judge, let_through, tell_held
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Result, refusal
 from daemon.rotation.preview import Preview
-from daemon.rotation.run import Halt
 from daemon.rotation.setup import recover_journal
 from daemon.state import Journal
 
@@ -143,11 +144,11 @@ async def delete_beyond_retention(operation: Operation, shown: Collection[str]) 
 async def _decide(
     operation: Operation, config: ServerConfig, listing: Listing, shown: Collection[str]
 ) -> tuple[Verdict, ...]:
-    plan = await operation.run.judge(config, listing)
+    plan = await judge(operation.run, config, listing)
     if plan.refused is not None:
-        await operation.run.tell_held(config, listing, plan.held)
+        await tell_held(operation.run, config, listing, plan.held)
         raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused, again=BEYOND))
-    await operation.run.let_through(config, listing, plan)
+    await let_through(operation.run, config, listing, plan)
     if plan.waits is not None:
         hindered = refusal(config.name, ProblemCode.MAX_DELETIONS, plan.waits, again=BEYOND)
         operation.run.problem(hindered.code, hindered.text, hindered.hint)

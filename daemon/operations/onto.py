@@ -22,9 +22,9 @@ from daemon.operations.safety import make_safe
 from daemon.operations.target import Compared, RestoreError, TargetFiles
 from daemon.operations.ways import ByHandError, Way, WayClosedError, WayName
 from daemon.panel.errors import PermissionLackingError
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.preview import Preview
-from daemon.rotation.run import Halt
 
 DRILL_MARK = "#drill"
 SHOWN = 3

@@ -14,8 +14,9 @@ from daemon.config.values import ServerConfig, StatePlace
 from daemon.core.model import Server
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Order
 from daemon.rotation.preview import Preview, preview
-from daemon.rotation.run import Order, Run
+from daemon.rotation.run import Run
 from daemon.rotation.setup import Tell, open_clients, open_context
 from daemon.state import engine_for
 

@@ -22,9 +22,9 @@ from daemon.operations.restore_log import RestoreLog
 from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.operations.safety import SafetyBackup, make_safe
 from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PermissionLackingError
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import LOOK_INTO_IT, Problem, Result
 from daemon.rotation.preview import Preview
-from daemon.rotation.run import Halt
 from daemon.transfer.verify import VerifyResult
 
 PERMISSION = "backup.restore"

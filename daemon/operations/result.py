@@ -19,8 +19,8 @@ from daemon.panel.errors import (
     CreationThrottledError,
     ServerStateError,
 )
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Outcome, Problem, Result, exit_code
-from daemon.rotation.run import Halt
 
 REFUSALS = (BackupLimitError, BackupLockedError)
 """Errors by which nothing failed: going on would have cost something, or the panel's own guard held."""

@@ -12,10 +12,11 @@ from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ProblemCode, ServerBusyError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import NO_RIGHT_TO_CREATE, NO_RIGHT_TO_DELETE, Outcome, Problem, Result, refusal
 from daemon.rotation.preview import Preview, adoption, judged, lacks, no_room, preview, stuck_problem, with_coming
 from daemon.rotation.rotate import halted_by, rotate
-from daemon.rotation.run import Order, Run
+from daemon.rotation.run import Run
 from daemon.rotation.setup import Tell, open_clients, open_context
 from daemon.state import engine_for
 

@@ -9,9 +9,9 @@ from daemon.errors import BackupdError
 from daemon.operations.create import CreateOptions, ask, finish
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.preview import Preview
-from daemon.rotation.run import Halt
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from daemon.config.values import Config
 from daemon.fleet.clients import Clients
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
-from daemon.rotation.run import Order, RotationContext
+from daemon.rotation.run import RotationContext
 
 if TYPE_CHECKING:
     from daemon.proving.proving import Proving

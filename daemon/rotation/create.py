@@ -25,7 +25,9 @@ from daemon.panel.errors import (
 from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import DatedListing, gather
+from daemon.rotation.judging import brake_of, copies, judge, proofs, tell_held
 from daemon.rotation.naming import compare
+from daemon.rotation.order import Halt, Stage
 from daemon.rotation.outcome import (
     LOOKED_AT_NEXT,
     NO_BACKUPS,
@@ -38,7 +40,7 @@ from daemon.rotation.outcome import (
 )
 from daemon.rotation.preview import ROUNDING, adoption, stuck_problem
 from daemon.rotation.report import made_a_failed_one
-from daemon.rotation.run import Halt, Run, Stage
+from daemon.rotation.run import Run
 from daemon.state import Rotation, Step, StepName
 
 AGAIN = frozenset({"retry", "resume"})
@@ -62,7 +64,7 @@ async def obtain(run: Run, dated: DatedListing, rows: Sequence[Rotation]) -> Bac
             text = f"{asked[0]}, which this start made, was good and is gone now, so nothing more is deleted for it"
             raise Halt(Result.FAILED, Problem(ProblemCode.VANISHED, text, "did someone delete it?"))
         dated = await gather(run)  # what is decided rests on a listing taken after the last wait
-    verdicts = (await run.judge(run.config, dated.listing)).verdicts
+    verdicts = (await judge(run, run.config, dated.listing)).verdicts
     run.verdicts = verdicts
     pending = _adoptable(run, verdicts, dated.listing.taken_at)
     if pending is not None:
@@ -280,7 +282,7 @@ async def _make_room(run: Run, dated: DatedListing, name: str, limit: BackupLimi
     earlier = await _earlier_room(run, limit)
 
     async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
-        came = State.GOOD if earlier is None else _came_of(run, earlier, (await run.judge(config, listing)).verdicts)
+        came = State.GOOD if earlier is None else _came_of(run, earlier, (await judge(run, config, listing)).verdicts)
         if came is None:
             raise _at_limit(limit, ROOM_MADE)
         open_still = earlier is not None and _may_still_be_done(run, earlier)
@@ -290,17 +292,17 @@ async def _make_room(run: Run, dated: DatedListing, name: str, limit: BackupLimi
             config.policy.retention,
             ownership=await run.ownership(config),
             coming_name=name,
-            brake=await run.brake(config),
+            brake=await brake_of(run, config),
             accepted=await run.accepted(),
             asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
             in_vain=run.undeleted.keys(),
             again=came is State.SUSPICIOUS,
-            copied=await run.copied(config, listing),
+            copied=await copies(run, config, listing),
             uncopied_may_go=config.policy.uncopied_may_go,
-            proven=await run.proven(config),
+            proven=await proofs(run, config),
         )
         if isinstance(room, Refusal):
-            await run.tell_held(config, listing, room.held)
+            await tell_held(run, config, listing, room.held)
             raise _at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
         if room.backup.uuid in run.undeleted:
             because = f"the plan deletes nothing else, and {room.backup.name} could not be deleted"

@@ -21,9 +21,11 @@ from daemon.panel.errors import (
 )
 from daemon.rotation.deletion import FRESH_SECONDS, ChangedError, delete_seen, expect
 from daemon.rotation.gather import DatedListing, gather
+from daemon.rotation.judging import held_back, proofs
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import UNDELETED_HINT, Problem, Result, Retry
 from daemon.rotation.preview import must_be_free
-from daemon.rotation.run import Halt, Run
+from daemon.rotation.run import Run
 from daemon.state import StepName
 
 LISTINGS = 3
@@ -53,10 +55,10 @@ async def delete_decided(run: Run, dated: DatedListing, decide: Decide, *, step:
                     continue
                 expect(current_config(run) == config, "the configuration was read again")
                 if not (step == StepName.ROOM and config.policy.uncopied_may_go):
-                    held_back = await run.held_back(config, dated.listing, verdict)
-                    expect(not held_back, f"{verdict.backup.name} is not known to be copied any more")
+                    waits = await held_back(run, config, dated.listing, verdict)
+                    expect(not waits, f"{verdict.backup.name} is not known to be copied any more")
                 if step != StepName.ROOM:
-                    expect((await run.proven(config)).frozen is None, "a proof has failed meanwhile")
+                    expect((await proofs(run, config)).frozen is None, "a proof has failed meanwhile")
                 await _delete(run, verdict, dated, step)
         except ChangedError as changed:
             run.log.info("listing_changed", text=str(changed))

@@ -9,8 +9,9 @@ from daemon.core.calendar import retry_delay
 from daemon.core.model import Backup, Verdict
 from daemon.core.units import rfc3339
 from daemon.errors import ProblemCode, StateError
+from daemon.rotation.order import Halt, Stage
 from daemon.rotation.outcome import Outcome, Problem, Result, Retry
-from daemon.rotation.run import Halt, JournalRow, Run, Stage
+from daemon.rotation.run import JournalRow, Run
 from daemon.state import Rotation
 
 

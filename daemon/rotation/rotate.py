@@ -18,6 +18,8 @@ from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateErro
 from daemon.rotation.create import obtain
 from daemon.rotation.delete import delete_decided, undeleted
 from daemon.rotation.gather import DatedListing, gather, say_incomplete
+from daemon.rotation.judging import judge, let_through, tell_held
+from daemon.rotation.order import Halt, Order, Stage
 from daemon.rotation.outcome import (
     LOOK_INTO_IT,
     LOOKED_AT_NEXT,
@@ -31,7 +33,7 @@ from daemon.rotation.outcome import (
 )
 from daemon.rotation.preview import must_be_free
 from daemon.rotation.report import begin, newest_good_at, report
-from daemon.rotation.run import Halt, Order, RotationContext, Run, Stage
+from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.setup import mend_state, recover_journal
 from daemon.rotation.wait import Expectation, expected, wait
 from daemon.state import Rotation, StepName
@@ -99,7 +101,7 @@ async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:
     say_incomplete(run, before.listing)
     run.stage = Stage.CREATING
     backup = run.created = await obtain(run, before, rows)
-    verdicts = run.verdicts or (await run.judge(run.config, before.listing)).verdicts
+    verdicts = run.verdicts or (await judge(run, run.config, before.listing)).verdicts
     expectation = expected(before.listing, verdicts)
     run.verdicts, run.good_seen_at = (), newest_good_at(verdicts, besides=backup)
     return backup, expectation
@@ -220,19 +222,19 @@ async def _prune(run: Run, dated: DatedListing) -> None:
         nonlocal held
         if listing.completeness is Completeness.COMPLETE:
             await run.remember(listing)
-        decided = await run.judge(config, listing)
+        decided = await judge(run, config, listing)
         run.verdicts = decided.verdicts
         await _look_at_created(run, decided)
         run.kept = len(decided.verdicts) - len(decided.deletions)
         await run.step(StepName.PLANNED, keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
         if decided.refused is not None:
-            await run.tell_held(config, listing, decided.held)
+            await tell_held(run, config, listing, decided.held)
             if decided.code == ProblemCode.UNPROVEN:  # the brake let it through: it is not counted again later
-                await run.let_through(config, listing, decided)
+                await let_through(run, config, listing, decided)
             raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
         if decided.deletions and not run.may_delete:
             raise Halt(Result.FAILED, NO_RIGHT_TO_DELETE)
-        await run.let_through(config, listing, decided)
+        await let_through(run, config, listing, decided)
         held = None
         if decided.waits is not None:  # told before anything goes: its day has begun, whatever then becomes of the rest
             held = refusal(config.name, ProblemCode.MAX_DELETIONS, decided.waits)

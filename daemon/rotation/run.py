@@ -1,4 +1,4 @@
-"""What every step of one rotation shares: its order, its tools, and the report that it fills in.
+"""What every step of one rotation shares: its context, and the report that it fills in.
 
 A step that cannot go on raises `Halt`; a `BackupdError` from below (panel, state) ends the rotation as well. Either
 way the report already holds what was done until then, so nothing is lost from it.
@@ -8,28 +8,21 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
-from daemon.core.applied import AppliedRetention
-from daemon.core.brake import Brake
-from daemon.core.copied import Copied, held_by
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.names import Ownership
-from daemon.core.plan import Plan, plan
-from daemon.core.proven import Proven
 from daemon.errors import ProblemCode, StateError
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError, StrangeAnswerError
-from daemon.rotation.brake import Remembered, brake_of, let_through, recall, told
-from daemon.rotation.copied import copied_before
-from daemon.rotation.outcome import Problem, Result, Retry
-from daemon.rotation.proven import proven_of, proven_rule
+from daemon.rotation.brake import Remembered
+from daemon.rotation.order import Order, Stage
+from daemon.rotation.outcome import Problem
 from daemon.rotation.slots import NodeSlots, Slot
 from daemon.state import (
     CopyRecord,
@@ -40,43 +33,9 @@ from daemon.state import (
     ProofRecord,
     Step,
     StepName,
-    Trigger,
 )
 
 Seen = TypeVar("Seen")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One rotation that is asked for.
-
-    `start_at` is the scheduled start that it serves (None by hand), `attempt` how often that was tried before,
-    `failed` how many of those tries made a backup that failed.
-    `max_deletions` lifts the policy's brake once.
-    """
-
-    server: ServerConfig
-    trigger: Trigger
-    start_at: datetime | None = None
-    attempt: int = 0
-    failed: int = 0
-    max_deletions: int | None = None
-
-
-class Stage(StrEnum):
-    """How far a rotation is. While it is queued, settles or waits, it can be left at any moment and picked up later.
-
-    It settles while it looks for a backup that was asked for and not answered, and a journal tells the next start of
-    it; without one it is still creating.
-    """
-
-    BEGINNING = "beginning"
-    QUEUED = "queued"
-    CREATING = "creating"
-    SETTLING = "settling"
-    WAITING = "waiting"
-    DELETING = "deleting"
-    REPORTING = "reporting"
 
 
 async def _nobody() -> None:
@@ -127,26 +86,6 @@ class RotationContext:
     def state_trouble(self) -> StateError | None:
         """Why the state cannot be used, whatever of it failed last: then nothing is deleted."""
         return self.opening_trouble or self.journal.trouble or self.lock_trouble
-
-
-class Halt(Exception):  # noqa: N818 — not an error of its own: it carries the result of a rotation that ends early
-    """The rotation ends here, with this result and this problem."""
-
-    def __init__(
-        self,
-        result: Result,
-        problem: Problem,
-        *,
-        retry: Retry = Retry.NO,
-        retry_after: float | None = None,
-        passing: bool = False,
-    ) -> None:
-        super().__init__(problem.text)
-        self.result = result
-        self.problem = problem
-        self.retry = retry
-        self.retry_after = retry_after
-        self.passing = passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,132 +163,42 @@ class Run:
             self.log.warning("strange_answer", text=error.text, consequence="asked once more")
         return await look()
 
-    async def brake(self, config: ServerConfig) -> Brake:
-        """Return the brake by that configuration, with what waits since it was changed."""
-        known = await self._known()
-        return brake_of(config, known, once=self.order.max_deletions, panel_ahead=self.panel_ahead())
-
-    async def _known(self) -> Remembered:
-        """Return what the journal knew before this rotation decided anything, and what was recorded since."""
-        if self.remembered is None:
-            try:
-                self.remembered = await recall(self.context.journal, self.known_server.uuid)
-            except StateError as error:
-                self.journal_failed(error)
-                return Remembered()
-        return self.remembered
-
-    async def tell_held(self, config: ServerConfig, listing: Listing, held: tuple[Verdict, ...]) -> None:
-        """Record that the operator is told of what waits since the retention changed; the 24 hours begin with the first
-        time.
-        """
-        await self._remember(told((await self._known()).row, config, held, listing.taken_at))
-
-    async def let_through(self, config: ServerConfig, listing: Listing, decided: Plan) -> None:
-        """Record a plan that is about to be carried out, or that waits in part."""
-        await self.tell_held(config, listing, decided.held)
-        await self._remember(let_through((await self._known()).row, config, decided))
-
-    async def _remember(self, row: AppliedRetention) -> None:
-        known = await self._known()
-        if row == known.row:
-            return
-        self.remembered = replace(known, row=row)
+    async def from_journal(self, ask: Callable[[Journal], Awaitable[Seen]], otherwise: Seen) -> Seen:
+        """Return what the journal answers; if it fails, tell that once, and return `otherwise`."""
         try:
-            await self.context.journal.apply(self.known_server.uuid, row)
+            return await ask(self.context.journal)
         except StateError as error:
             self.journal_failed(error)
-
-    async def judge(self, config: ServerConfig, listing: Listing) -> Plan:
-        """Return the plan for that listing by that configuration, with this rotation's own deletions taken into
-        account.
-        """
-        brake = await self.brake(config)
-        return plan(
-            listing,
-            config.policy.retention,
-            ownership=await self.ownership(config),
-            brake=brake,
-            accepted=await self.accepted(),
-            asked=await self.half_deleted(),
-            already_deleted=sum(one.successful and one.uuid not in brake.excused for one in self.deleted),
-            copied=await self.copied(config, listing),
-            proven=await self.proven(config),
-        )
-
-    async def proven(self, config: ServerConfig) -> Proven:
-        """Return what is known of the proofs of the server's backups."""
-        try:
-            return await proven_of(config.policy, self.known_server.uuid, self.context.journal)
-        except StateError as error:
-            self.journal_failed(error)
-            return Proven(proven_rule(config.policy))
-
-    async def copied(self, config: ServerConfig, listing: Listing) -> tuple[Copied, ...]:
-        """Return what the stores hold that must have a backup before it is deleted."""
-        return await copied_before(
-            config,
-            self.known_server.uuid,
-            listing,
-            self.context.engine.catalogue,
-            ownership=await self.ownership(config),
-            accepted=await self.accepted(),
-            asked=await self.half_deleted(),
-            panel_ahead=self.panel_ahead(),
-        )
-
-    async def held_back(self, config: ServerConfig, listing: Listing, verdict: Verdict) -> bool:
-        """Return whether a store that must have a backup is not known to have it at this moment."""
-        return bool(held_by(verdict, await self.copied(config, listing), self.panel_now()))
+            return otherwise
 
     async def ownership(self, config: ServerConfig) -> Ownership:
         """Return what makes a backup the policy's own: its templates, and the uuids of those that the panel renamed."""
-        try:
-            return config.ownership.knowing(await self.context.journal.altered(self.known_server.uuid))
-        except StateError as error:
-            self.journal_failed(error)
-            return config.ownership
+        altered = await self.from_journal(lambda journal: journal.altered(self.known_server.uuid), None)
+        return config.ownership if altered is None else config.ownership.knowing(altered)
 
     async def accepted(self) -> frozenset[str]:
         """Return the backups that an operator accepted as good."""
-        try:
-            return await self.context.journal.accepted(self.known_server.uuid)
-        except StateError as error:
-            self.journal_failed(error)
-            return frozenset()
+        return await self.from_journal(lambda journal: journal.accepted(self.known_server.uuid), frozenset())
 
     async def earlier(self) -> tuple[Backup, ...]:
         """Return the good backups of the server's last known complete listing."""
-        try:
-            return await self.context.journal.last_listing(self.known_server.uuid)
-        except StateError as error:
-            self.journal_failed(error)
-            return ()
+        return await self.from_journal(lambda journal: journal.last_listing(self.known_server.uuid), ())
 
     async def remember(self, listing: Listing) -> None:
         """Remember a complete listing, for the next one that is not."""
-        try:
+        with self.telling_failure():
             now = self.context.clock.now()
             await self.context.journal.listed(self.known_server.uuid, listing.backups, now)
-        except StateError as error:
-            self.journal_failed(error)
 
     async def last_asked_for(self) -> frozenset[str]:
         """Return the name that was last asked for on this server, if there is one, and the journal can say."""
-        try:
-            step = await self.context.journal.last_step(self.known_server.uuid, (StepName.CREATE,))
-        except StateError as error:
-            self.journal_failed(error)
-            return frozenset()
+        uuid = self.known_server.uuid
+        step = await self.from_journal(lambda journal: journal.last_step(uuid, (StepName.CREATE,)), None)
         return frozenset() if step is None else frozenset({str(step.detail["backup"])})
 
     async def half_deleted(self) -> frozenset[str]:
         """Return the backups whose deletion was asked for and not completed: their rows may have no file."""
-        try:
-            return await self.context.journal.asked(self.known_server.uuid)
-        except StateError as error:
-            self.journal_failed(error)
-            return frozenset()
+        return await self.from_journal(lambda journal: journal.asked(self.known_server.uuid), frozenset())
 
     async def deletion_asked(self, backup: Backup) -> None:
         """Record, before it leaves, that a deletion is asked for: nothing else would show that it was half done.
@@ -358,10 +207,8 @@ class Run:
         """
         if self.journal_broken:
             return
-        try:
+        with self.telling_failure():
             await self.context.journal.ask(self.known_server.uuid, backup.uuid, self.context.clock.now())
-        except StateError as error:
-            self.journal_failed(error)
 
     async def deletion_ended(self, backup: Backup) -> None:
         """Forget it once the backup is gone, or if nothing was begun; if that fails, the record does no harm."""
@@ -394,14 +241,14 @@ class Run:
         """Journal a step; if that fails, report it once and go on without deleting later."""
         step = self._take(name, detail)
         if (row := self._row_to_write()) is not None:
-            with self._telling_failure():
+            with self.telling_failure():
                 await row.journal.step(row.number, step.name, step.at, **detail)
 
     async def announce(self, name: StepName, **detail: Any) -> None:  # noqa: ANN401 — any value that JSON can hold
         """Journal a step before it is taken, so that not even a power cut loses it."""
         step = self._take(name, detail)
         if (row := self._row_to_write()) is not None:
-            with self._telling_failure():
+            with self.telling_failure():
                 await row.journal.announce(row.number, step.name, step.at, **detail)
 
     def _take(self, name: StepName, detail: Mapping[str, Any]) -> Step:
@@ -415,7 +262,8 @@ class Run:
         return None if self.journal_broken else self.row
 
     @contextmanager
-    def _telling_failure(self) -> Iterator[None]:
+    def telling_failure(self) -> Iterator[None]:
+        """Tell once that the journal failed, and go on."""
         try:
             yield
         except StateError as error:

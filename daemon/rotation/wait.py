@@ -13,8 +13,9 @@ from daemon.core.waiting import durations_of, far_beyond, next_look, usual
 from daemon.errors import ProblemCode
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.gather import DatedListing, gather
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.run import Halt, Run
+from daemon.rotation.run import Run
 
 TOLD_AFTER = timedelta(minutes=5)
 

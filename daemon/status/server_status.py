@@ -14,8 +14,8 @@ from daemon.config.values import ServerConfig
 from daemon.core.states import PLAINLY
 from daemon.core.units import format_duration, format_moment
 from daemon.errors import ProblemCode
+from daemon.rotation.order import Stage
 from daemon.rotation.outcome import UNDELETED_HINT, Result
-from daemon.rotation.run import Stage
 from daemon.state import Trigger
 from daemon.status.copies import CopyStatus
 from daemon.status.history import ServerHistory

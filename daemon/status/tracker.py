@@ -12,8 +12,9 @@ from daemon.config.values import Config, PanelConfig, ServerConfig
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
-from daemon.rotation.run import Order, RotationContext
+from daemon.rotation.run import RotationContext
 from daemon.state import Journal, Sample
 from daemon.status import stored
 from daemon.status.copies import CopyStatus

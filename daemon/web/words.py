@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.core.model import Action
 from daemon.core.units import format_duration, format_size, rfc3339, to_zone
-from daemon.rotation.run import Stage
+from daemon.rotation.order import Stage
 from daemon.state import Step, StepName
 from daemon.web.html import Html, tag
 

@@ -13,8 +13,9 @@ from daemon.config.values import AlertConfig, Config, ServerConfig
 from daemon.core.alerting import Alert, Event
 from daemon.core.model import Action, Backup, Reason, State, Verdict
 from daemon.errors import ProblemCode
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Problem, Result
-from daemon.rotation.run import Order, RotationContext
+from daemon.rotation.run import RotationContext
 from daemon.rotation.slots import NodeSlots
 from daemon.state import engine_for
 from daemon.state.local.journal import SqliteJournal

@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from daemon.operations.operation import Operation
 from daemon.operations.restore import Restored, RestoreOptions, restore
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Result
-from daemon.rotation.run import Order, Run
+from daemon.rotation.run import Run
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Change
 from daemon.sandbox.scenes import KEY, one_server

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from daemon.core.model import Backup, Verdict
 from daemon.operations.operation import Operation
 from daemon.panel.client import PanelClient
-from daemon.rotation.run import Order, Run
+from daemon.rotation.order import Order
+from daemon.rotation.run import Run
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup as Row

@@ -17,7 +17,8 @@ from daemon.operations.onto import Brought, OntoOptions, bring_onto
 from daemon.operations.operation import Operation
 from daemon.operations.result import exit_of
 from daemon.operations.ways import PullWay, Way
-from daemon.rotation.run import Order, Run
+from daemon.rotation.order import Order
+from daemon.rotation.run import Run
 from daemon.sandbox.records import Backup as Row
 from daemon.sandbox.records import Power, Server
 from daemon.transfer.gzip import Unpacker

@@ -15,8 +15,8 @@ from daemon.panel.errors import (
     PanelUnreachableError,
     ServerStateError,
 )
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.run import Halt
 from tests.operations.conftest import Hand
 
 DONE = OperationResult(None, Result.DONE, changed=True)

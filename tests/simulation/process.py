@@ -22,9 +22,10 @@ from daemon.errors import BackupdError
 from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Order, RotationContext
+from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import open_context
 from daemon.state import Runner, engine_for
 from daemon.state.local.journal import SqliteJournal

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from daemon.config.values import ServerConfig
 from daemon.core.model import State
 from daemon.errors import ProblemCode
+from daemon.rotation.order import Stage
 from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.run import Stage
 from daemon.status.history import Ended, Good, ServerHistory, after
 from daemon.status.server_status import Kind, Work, by_trouble, progress_of, status_of
 from daemon.status.timetable import Timetable, times_of

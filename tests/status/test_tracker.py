@@ -12,8 +12,8 @@ from daemon.config.values import Config, ServerConfig
 from daemon.core.model import Server, State
 from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Order, Stage
 from daemon.rotation.outcome import Outcome, Problem, Result
-from daemon.rotation.run import Order, Stage
 from daemon.state import Rotation, Step
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.history import Good, ServerHistory

@@ -21,8 +21,9 @@ from daemon.core.store_rules import StoreRules
 from daemon.errors import ProblemCode
 from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Order, Stage
 from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.run import Order, RotationContext, Run, Stage
+from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.slots import NodeSlots
 from daemon.state import CopyEvent, CopyRecord, Holding, ProofRecord, ShelfRecord, engine_for
 from daemon.state import Snapshot as Stored

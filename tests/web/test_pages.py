@@ -14,8 +14,8 @@ from daemon.config.values import HttpConfig
 from daemon.core.model import Action, State
 from daemon.errors import JournalBusyError, ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
+from daemon.rotation.order import Stage
 from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.run import Stage
 from daemon.state import Step
 from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker

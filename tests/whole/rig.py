@@ -13,9 +13,10 @@ import httpx
 from daemon.config.load import load
 from daemon.config.values import Config, PanelConfig, ServerConfig
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Order, RotationContext
+from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import open_context
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, ConnectionLostError

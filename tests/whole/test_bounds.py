@@ -12,10 +12,11 @@ from daemon.errors import StateError
 from daemon.operations import rotations as by_hand
 from daemon.panel.client import PanelClient
 from daemon.rotation import rotate as rotate_module
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Result, exit_code
 from daemon.rotation.preview import preview
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Order, Run
+from daemon.rotation.run import Run
 from daemon.sandbox import faults
 from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault

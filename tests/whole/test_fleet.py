@@ -7,8 +7,9 @@ import pytest
 from daemon.config.values import ServerConfig
 from daemon.errors import StateError
 from daemon.fleet.fleet import Fleet
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
-from daemon.rotation.run import Order, Run
+from daemon.rotation.run import Run
 from daemon.sandbox.faults import api_limit, late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Kind, Work

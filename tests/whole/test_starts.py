@@ -9,8 +9,8 @@ import daemon.sandbox.shapes
 from daemon.config.values import Config
 from daemon.errors import StateError
 from daemon.panel.client import PanelClient
+from daemon.rotation.order import Order
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import Order
 from daemon.rotation.setup import open_context
 from daemon.sandbox.faults import error_after, node_error, refused, web_page, without
 from daemon.sandbox.orders import Call

@@ -15,8 +15,9 @@ from daemon.core.units import format_moment, format_size
 from daemon.documents.commands import rotated
 from daemon.errors import Exit, UsageError
 from daemon.operations.rotations import dry_run_outcome, is_rotated, preview_servers, rotate_servers
+from daemon.rotation.order import Stage
 from daemon.rotation.outcome import Outcome, Result, exit_code
-from daemon.rotation.run import Run, Stage
+from daemon.rotation.run import Run
 
 
 def rotate_now(

@@ -18,9 +18,9 @@ import daemon.panel.transport
 import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.deletion
+import daemon.rotation.judging
 import daemon.rotation.report
 import daemon.rotation.rotate
-import daemon.rotation.run
 import daemon.rotation.wait
 from daemon.core.brake import Brake
 from daemon.core.model import Backup, State, Verdict
@@ -30,8 +30,9 @@ from daemon.core.suspicion import AGREEING, Guard, Weighed
 from daemon.errors import ProblemCode
 from daemon.panel.client import PanelClient
 from daemon.rotation.gather import DatedListing
+from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.run import Halt, Run
+from daemon.rotation.run import Run
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
@@ -190,7 +191,7 @@ def _refuses_to_delete() -> AbstractContextManager[Any]:
 
 @broken("as many are deleted as max_deletions allows, and not none", "7", first=8)
 def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
-    real = original(daemon.rotation.run, "plan")
+    real = original(daemon.rotation.judging, "plan")
 
     def plan(*given: Any, brake: Brake, **options: Any) -> Any:
         decided = real(*given, brake=brake, **options)
@@ -199,14 +200,14 @@ def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
         doomed = real(*given, brake=Brake(), **options).deletions
         return replace(decided, deletions=doomed[: brake.most], refused=None, code=None)
 
-    return PATCH(daemon.rotation.run, "plan", plan)
+    return PATCH(daemon.rotation.judging, "plan", plan)
 
 
 @broken("half of the good ones go at once", "7", first=45)
 def _no_share() -> AbstractContextManager[Any]:
-    real = original(daemon.rotation.run, "plan")
+    real = original(daemon.rotation.judging, "plan")
     return PATCH(
-        daemon.rotation.run,
+        daemon.rotation.judging,
         "plan",
         lambda *given, brake, **options: real(*given, brake=replace(brake, share=1.0), **options),
     )

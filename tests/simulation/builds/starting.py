@@ -28,7 +28,7 @@ from daemon.config.values import Config
 from daemon.core.model import Obstacle, Server
 from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
-from daemon.rotation.run import Order
+from daemon.rotation.order import Order
 from daemon.rotation.slots import NodeSlots, Slot
 from tests.simulation.builds.registry import PATCH, broken
 from tests.simulation.run import Simulation

@@ -32,7 +32,8 @@ from daemon.panel.errors import (
     PanelUnreachableError,
 )
 from daemon.panel.transport import Transport
-from daemon.rotation.run import Order, Run
+from daemon.rotation.order import Order
+from daemon.rotation.run import Run
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
