@@ -2,7 +2,7 @@
 
 `fleet` runs them, `scheduler` holds the timers, `timekeeper` notices a clock that was set, `recovery` decides what a
 restarted daemon goes on with, from the journal's `attempts`. `discovery` finds servers on the panels, and `clients`
-keeps one client per panel.
+keeps one client per panel. `on_demand` is for parts that are loaded only once a server needs them.
 """
 
-__all__ = ["clients", "discovery", "fleet"]
+__all__ = ["clients", "discovery", "fleet", "on_demand"]

@@ -3,47 +3,31 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from daemon.config.values import Config
+from daemon.config.values import ServerConfig
 from daemon.fleet.clients import Clients
-from daemon.rotation.order import Order
-from daemon.rotation.outcome import Outcome
+from daemon.fleet.on_demand import OnDemand
 from daemon.rotation.run import RotationContext
 
 if TYPE_CHECKING:
     from daemon.proving.proving import Proving
 
 
-class DaemonProofs:
-    """The daemon's proofs, for as long as any server is to be proven; a listener of the fleet.
-
-    `once_more` makes another backup of a server.
-    """
+class DaemonProofs(OnDemand):
+    """The daemon's proofs, for as long as any server is to be proven. `once_more` makes another backup of a server."""
 
     def __init__(self, context: RotationContext, clients: Clients, once_more: Callable[[str], None]) -> None:
+        super().__init__()
         self._context = context
         self._clients = clients
         self._once_more = once_more
-        self._proving: Proving | None = None
 
-    async def began(self, order: Order) -> None:
-        """A rotation begins: the node's slots tell of it."""
+    def wanted(self, server: ServerConfig) -> bool:
+        """Return whether the server's backups are to be proven."""
+        return server.policy.prove is not None
 
-    async def ended(self, order: Order, outcome: Outcome) -> None:
-        """A rotation ended."""
-        if self._proving is not None:
-            self._proving.rotated(order.server.name, outcome)
+    def load(self) -> "Proving":
+        """Import the proofs, and make them with a process of their own."""
+        from daemon.copying.process import ChildProcess  # noqa: PLC0415 — a daemon without proofs must not pay for it
+        from daemon.proving.proving import Proving  # noqa: PLC0415 — as above
 
-    def follow(self, config: Config) -> None:
-        """Obey a configuration."""
-        if self._proving is None and any(server.policy.prove for server in config.servers.values()):
-            from daemon.copying.process import ChildProcess  # noqa: PLC0415 — a daemon without proofs must not pay
-            from daemon.proving.proving import Proving  # noqa: PLC0415 — as above
-
-            self._proving = Proving(self._context, self._clients, ChildProcess(), self._once_more)
-        if self._proving is not None:
-            self._proving.follow(config)
-
-    async def stop(self) -> None:
-        """Leave what is being read."""
-        if self._proving is not None:
-            await self._proving.stop()
+        return Proving(self._context, self._clients, ChildProcess(), self._once_more)

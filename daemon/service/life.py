@@ -21,6 +21,7 @@ from daemon.copying.entry import DaemonCopies
 from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
+from daemon.fleet.on_demand import OnDemand
 from daemon.log import get_logger
 from daemon.proving.entry import DaemonProofs
 from daemon.rotation.run import RotationContext
@@ -344,7 +345,7 @@ class Service:
             self._again = False
             self._begin_reload(fleet.config)
 
-    async def _stop(self, fleet: Fleet, *beside: DaemonCopies | DaemonProofs) -> None:
+    async def _stop(self, fleet: Fleet, *beside: OnDemand) -> None:
         """Drain within the bound, or at once after a second signal."""
         self._notifier.stopping(f"stopping; {_under_way(fleet)}")
         self._notifier.extend_timeout(STOP_SECONDS)
@@ -375,7 +376,7 @@ class Service:
         take_signals()
 
 
-async def _stop_all(beside: Sequence[DaemonCopies | DaemonProofs]) -> None:
+async def _stop_all(beside: Sequence[OnDemand]) -> None:
     await asyncio.gather(*(one.stop() for one in beside))
 
 

@@ -47,7 +47,7 @@ class Copies:
         async with self.daemons.running(config) as fleet:
             copying = Copying(fleet._tools, fleet.clients, self.worker)
             entry = DaemonCopies(fleet._tools, fleet.clients)
-            entry._copying = copying
+            entry._part = copying
             fleet.listen(entry)
             entry.follow(config)
             yield fleet, copying
@@ -103,7 +103,7 @@ async def test_a_daemon_without_stores_loads_nothing_of_this(copies: Copies) -> 
         fleet.listen(entry)
         entry.follow(config)
         await copies.until(1, 6)
-        assert entry._copying is None
+        assert entry._part is None
         await entry.stop()
 
 

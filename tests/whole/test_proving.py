@@ -79,7 +79,7 @@ class Proofs:
         """A daemon that proves, killed at the end: nothing is written any more."""
         async with self.daemons.running(config) as fleet:
             entry = DaemonProofs(fleet._tools, fleet.clients, fleet.once_more)
-            proving = entry._proving = Proving(fleet._tools, fleet.clients, self.worker, fleet.once_more)
+            proving = entry._part = Proving(fleet._tools, fleet.clients, self.worker, fleet.once_more)
             fleet.listen(entry)
             entry.follow(config)
             yield fleet, proving
@@ -146,7 +146,7 @@ async def test_the_process_runs_only_while_there_is_work(proofs: Proofs) -> None
         entry = DaemonProofs(fleet._tools, fleet.clients, fleet.once_more)
         entry.follow(config)
         await entry.stop()
-        assert entry._proving is None
+        assert entry._part is None
 
 
 async def test_nothing_is_proven_in_quiet_hours(proofs: Proofs) -> None:

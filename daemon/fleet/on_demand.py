@@ -1,0 +1,59 @@
+"""A part of the daemon that is loaded only once a server's configuration asks for it, since loading costs memory."""
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from daemon.config.values import Config, ServerConfig
+from daemon.rotation.order import Order
+from daemon.rotation.outcome import Outcome
+
+
+class Part(Protocol):
+    """What is loaded."""
+
+    def follow(self, config: Config) -> None:
+        """Obey a configuration."""
+        ...
+
+    def rotated(self, name: str, outcome: Outcome) -> None:
+        """A server's rotation ended."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave what is under way."""
+        ...
+
+
+class OnDemand(ABC):
+    """The part, once it is loaded, for as long as the daemon runs; a listener of the fleet."""
+
+    def __init__(self) -> None:
+        self._part: Part | None = None
+
+    @abstractmethod
+    def wanted(self, server: ServerConfig) -> bool:
+        """Return whether this server needs the part."""
+
+    @abstractmethod
+    def load(self) -> Part:
+        """Import the part, and make it."""
+
+    async def began(self, order: Order) -> None:  # noqa: B027 — a listener has it, and no part needs it
+        """A rotation begins: the node's slots show it."""
+
+    async def ended(self, order: Order, outcome: Outcome) -> None:
+        """A rotation ended."""
+        if self._part is not None:
+            self._part.rotated(order.server.name, outcome)
+
+    def follow(self, config: Config) -> None:
+        """Obey a configuration."""
+        if self._part is None and any(self.wanted(server) for server in config.servers.values()):
+            self._part = self.load()
+        if self._part is not None:
+            self._part.follow(config)
+
+    async def stop(self) -> None:
+        """Leave what is under way."""
+        if self._part is not None:
+            await self._part.stop()
