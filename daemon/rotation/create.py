@@ -1,18 +1,15 @@
-"""Make the new backup: adopt what an earlier run began, or create one, and make room only at the limit.
+"""Make the new backup: adopt what an earlier run began, or create one.
 
 The name is unique and is journalled before the request is sent. So a lost answer, or a kill in between, is settled by
 looking for that name, never by asking again (invariant 6).
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from daemon.config.values import ServerConfig
 from daemon.core.adoption import newest_attempt
 from daemon.core.altered import find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
-from daemon.core.plan import Refusal
-from daemon.core.room import ROOM_MADE, make_room
 from daemon.errors import ProblemCode
 from daemon.panel.errors import (
     BackupLimitError,
@@ -23,25 +20,21 @@ from daemon.panel.errors import (
     PanelError,
 )
 from daemon.panel.reconcile import SETTLE_SECONDS
-from daemon.rotation.delete import delete_decided
 from daemon.rotation.gather import DatedListing, gather
-from daemon.rotation.judging import brake_of, copies, judge, proofs, tell_held
+from daemon.rotation.judging import judge
 from daemon.rotation.naming import compare
 from daemon.rotation.order import Halt, Stage
 from daemon.rotation.outcome import (
     LOOKED_AT_NEXT,
-    NO_BACKUPS,
-    NO_RIGHT_TO_DELETE,
-    UNDELETED_HINT,
     Problem,
     Result,
     Retry,
-    refusal,
 )
-from daemon.rotation.preview import ROUNDING, adoption, stuck_problem
+from daemon.rotation.preview import adoption, stuck_problem
 from daemon.rotation.report import made_a_failed_one
+from daemon.rotation.room import at_limit, make_room_at_limit
 from daemon.rotation.run import Run
-from daemon.state import Rotation, Step, StepName
+from daemon.state import Rotation, StepName
 
 AGAIN = frozenset({"retry", "resume"})
 """The triggers of a rotation that comes back to a start: nothing else says that the start was served before."""
@@ -164,7 +157,7 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
     if run.order.trigger != "catch-up" or start_at is None:
         return
     attempt = newest_attempt(verdicts)
-    if attempt is not None and attempt >= _by_panel(run, start_at):
+    if attempt is not None and attempt >= run.by_panel(start_at):
         text = f"the start of {start_at:%Y-%m-%d %H:%M} UTC was not missed: a backup was made at {attempt:%H:%M:%S}"
         raise Halt(Result.SKIPPED, Problem(ProblemCode.NOT_MISSED, text))
 
@@ -174,14 +167,9 @@ def _made_already(run: Run, verdicts: Sequence[Verdict]) -> Backup | None:
     start_at = run.order.start_at
     if run.order.trigger not in AGAIN or start_at is None:
         return None
-    since = _by_panel(run, start_at)
+    since = run.by_panel(start_at)
     mine = (v.backup for v in verdicts if v.own and v.state not in {State.STRANGE, State.FAILED})
     return next((backup for backup in mine if backup.created_at and backup.created_at >= since), None)
-
-
-def _by_panel(run: Run, moment: datetime) -> datetime:
-    """Return a moment of ours as the panel would date it: it rounds down, and its clock is known to a second."""
-    return moment + run.panel_ahead() - ROUNDING
 
 
 def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup | None:
@@ -200,11 +188,11 @@ async def _create(run: Run, dated: DatedListing) -> Backup:
     try:
         return await _ask(run, name, dated.listing)
     except BackupLimitError as error:
-        await _make_room(run, dated, name, error)
+        await make_room_at_limit(run, dated, name, error)
     try:
         return await _ask(run, name, dated.listing)
     except BackupLimitError as error:
-        raise _at_limit(error, "one deletion made room, and somebody else took it") from error
+        raise at_limit(error, "one deletion made room, and somebody else took it") from error
 
 
 async def _unused_name(run: Run, before: Listing) -> str:
@@ -272,92 +260,3 @@ async def _settle(run: Run, name: str, seconds: float) -> Backup | None:
     found = await run.client.settle_create(run.server_id, name, until=seconds)
     run.stage = Stage.CREATING
     return found
-
-
-async def _make_room(run: Run, dated: DatedListing, name: str, limit: BackupLimitError) -> None:
-    """Delete the oldest backup that the plan deletes with the coming one counted, or the next if the panel does not.
-
-    Refuse with the reason if none is deleted.
-    """
-    earlier = await _earlier_room(run, limit)
-
-    async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
-        came = State.GOOD if earlier is None else _came_of(run, earlier, (await judge(run, config, listing)).verdicts)
-        if came is None:
-            raise _at_limit(limit, ROOM_MADE)
-        open_still = earlier is not None and _may_still_be_done(run, earlier)
-        tried = await run.half_deleted()
-        room = make_room(
-            listing,
-            config.policy.retention,
-            ownership=await run.ownership(config),
-            coming_name=name,
-            brake=await brake_of(run, config),
-            accepted=await run.accepted(),
-            asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
-            in_vain=run.undeleted.keys(),
-            again=came is State.SUSPICIOUS,
-            copied=await copies(run, config, listing),
-            uncopied_may_go=config.policy.uncopied_may_go,
-            proven=await proofs(run, config),
-        )
-        if isinstance(room, Refusal):
-            await tell_held(run, config, listing, room.held)
-            raise _at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
-        if room.backup.uuid in run.undeleted:
-            because = f"the plan deletes nothing else, and {room.backup.name} could not be deleted"
-            raise _at_limit(limit, because, UNDELETED_HINT)
-        if earlier is not None and open_still and room.backup.uuid != earlier.detail["uuid"]:
-            raise _at_limit(
-                limit, "a deletion to make room was requested a moment ago, and may still be done", LOOKED_AT_NEXT
-            )
-        run.log.info("making_room", reason=limit.text, backup=room.backup.name)
-        return (room,)
-
-    while not run.deleted:
-        if not await delete_decided(run, dated, decide, step=StepName.ROOM):
-            raise _at_limit(limit, "no room could be made")
-        if not run.deleted:  # the next one is decided by what is there now
-            dated = await gather(run)
-
-
-def _may_still_be_done(run: Run, earlier: Step) -> bool:
-    """Return whether a deletion was asked for so lately that it may still be done: then another would be one too many.
-
-    One that seems to come from the future was dated by a clock that has been set back since.
-    """
-    return abs(run.context.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
-
-
-async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
-    """Return the room that a rotation made, or began to make, if no backup has turned good since; None if there is
-    none.
-
-    Refuse if no room would be enough, and without a journal.
-    """
-    if limit.limit == 0:
-        raise _at_limit(limit, NO_BACKUPS.text)
-    if not run.may_delete:
-        raise _at_limit(limit, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
-    if run.journal_broken:
-        raise _at_limit(limit, "without a journal no room is made")
-    last = await run.context.journal.last_step(
-        run.known_server.uuid, (StepName.ROOM, StepName.ROOM_REFUSED, StepName.TURNED_GOOD)
-    )
-    return last if last is not None and last.name == StepName.ROOM else None
-
-
-def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> State | None:
-    """Return the backup for which room was made, if it is good or only suspicious; None if there is no such backup.
-
-    A deletion that the listing shows not to be done counts as none.
-    """
-    if any(verdict.backup.uuid == earlier.detail["uuid"] for verdict in verdicts):
-        return State.GOOD
-    made_at = _by_panel(run, earlier.at)
-    since = {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
-    return next((state for state in (State.GOOD, State.SUSPICIOUS) if state in since), None)
-
-
-def _at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:
-    return Halt(Result.REFUSED, Problem(ProblemCode.LIMIT, f"{limit.text}; {because}", hint or limit.hint))

@@ -19,6 +19,7 @@ import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.delete
 import daemon.rotation.report
+import daemon.rotation.room
 import daemon.rotation.rotate
 import daemon.rotation.run
 import daemon.rotation.wait
@@ -41,13 +42,13 @@ def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
 
 @broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8}, first=25)
 def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
-    real = original(daemon.rotation.create, "make_room")
+    real = original(daemon.rotation.room, "make_room")
 
     def room(listing: Any, retention: Retention, **options: Any) -> Any:
         bold = replace(retention, keep=replace(retention.keep, last=1, daily=0, weekly=0, hourly=0, within=None))
         return real(listing, bold, **options)
 
-    return PATCH(daemon.rotation.create, "make_room", room)
+    return PATCH(daemon.rotation.room, "make_room", room)
 
 
 @broken("the listing from before the wait is used", "3", "4", "5", first=4)

@@ -20,6 +20,7 @@ import daemon.rotation.create
 import daemon.rotation.deletion
 import daemon.rotation.judging
 import daemon.rotation.report
+import daemon.rotation.room
 import daemon.rotation.rotate
 import daemon.rotation.wait
 from daemon.core.brake import Brake
@@ -126,8 +127,8 @@ def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
     first=70,
 )
 def _makes_room_by_good_ones_again() -> AbstractContextManager[Any]:
-    real = daemon.rotation.create._came_of
-    return PATCH(daemon.rotation.create, "_came_of", lambda *given: real(*given) and State.GOOD)
+    real = daemon.rotation.room._came_of
+    return PATCH(daemon.rotation.room, "_came_of", lambda *given: real(*given) and State.GOOD)
 
 
 @broken("total_size spares nobody", "3", "5", first=6)

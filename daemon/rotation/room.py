@@ -1,0 +1,120 @@
+"""Make room at the panel's limit: one deletion, so that one backup can be made (invariant 7).
+
+What must hold: room is made again only once a backup has turned good since, and never without a journal to say so.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from daemon.config.values import ServerConfig
+from daemon.core.model import Listing, State, Verdict
+from daemon.core.plan import Refusal
+from daemon.core.room import ROOM_MADE, make_room
+from daemon.errors import ProblemCode
+from daemon.panel.errors import BackupLimitError
+from daemon.panel.reconcile import SETTLE_SECONDS
+from daemon.rotation.delete import delete_decided
+from daemon.rotation.gather import DatedListing, gather
+from daemon.rotation.judging import brake_of, copies, judge, proofs, tell_held
+from daemon.rotation.order import Halt
+from daemon.rotation.outcome import (
+    LOOKED_AT_NEXT,
+    NO_BACKUPS,
+    NO_RIGHT_TO_DELETE,
+    UNDELETED_HINT,
+    Problem,
+    Result,
+    refusal,
+)
+from daemon.rotation.run import Run
+from daemon.state import Step, StepName
+
+
+async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: BackupLimitError) -> None:
+    """Delete the oldest backup that the plan deletes with the coming one counted, or the next if the panel does not.
+
+    Refuse with the reason if none is deleted.
+    """
+    earlier = await _earlier_room(run, limit)
+
+    async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
+        came = State.GOOD if earlier is None else _came_of(run, earlier, (await judge(run, config, listing)).verdicts)
+        if came is None:
+            raise at_limit(limit, ROOM_MADE)
+        open_still = earlier is not None and _may_still_be_done(run, earlier)
+        tried = await run.half_deleted()
+        room = make_room(
+            listing,
+            config.policy.retention,
+            ownership=await run.ownership(config),
+            coming_name=name,
+            brake=await brake_of(run, config),
+            accepted=await run.accepted(),
+            asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
+            in_vain=run.undeleted.keys(),
+            again=came is State.SUSPICIOUS,
+            copied=await copies(run, config, listing),
+            uncopied_may_go=config.policy.uncopied_may_go,
+            proven=await proofs(run, config),
+        )
+        if isinstance(room, Refusal):
+            await tell_held(run, config, listing, room.held)
+            raise at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
+        if room.backup.uuid in run.undeleted:
+            because = f"the plan deletes nothing else, and {room.backup.name} could not be deleted"
+            raise at_limit(limit, because, UNDELETED_HINT)
+        if earlier is not None and open_still and room.backup.uuid != earlier.detail["uuid"]:
+            raise at_limit(
+                limit, "a deletion to make room was requested a moment ago, and may still be done", LOOKED_AT_NEXT
+            )
+        run.log.info("making_room", reason=limit.text, backup=room.backup.name)
+        return (room,)
+
+    while not run.deleted:
+        if not await delete_decided(run, dated, decide, step=StepName.ROOM):
+            raise at_limit(limit, "no room could be made")
+        if not run.deleted:  # the next one is decided by what is there now
+            dated = await gather(run)
+
+
+def _may_still_be_done(run: Run, earlier: Step) -> bool:
+    """Return whether a deletion was asked for so lately that it may still be done: then another would be one too many.
+
+    One that seems to come from the future was dated by a clock that has been set back since.
+    """
+    return abs(run.context.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
+
+
+async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
+    """Return the room that a rotation made, or began to make, if no backup has turned good since; None if there is
+    none.
+
+    Refuse if no room would be enough, and without a journal.
+    """
+    if limit.limit == 0:
+        raise at_limit(limit, NO_BACKUPS.text)
+    if not run.may_delete:
+        raise at_limit(limit, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
+    if run.journal_broken:
+        raise at_limit(limit, "without a journal no room is made")
+    last = await run.context.journal.last_step(
+        run.known_server.uuid, (StepName.ROOM, StepName.ROOM_REFUSED, StepName.TURNED_GOOD)
+    )
+    return last if last is not None and last.name == StepName.ROOM else None
+
+
+def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> State | None:
+    """Return the backup for which room was made, if it is good or only suspicious; None if there is no such backup.
+
+    A deletion that the listing shows not to be done counts as none.
+    """
+    if any(verdict.backup.uuid == earlier.detail["uuid"] for verdict in verdicts):
+        return State.GOOD
+    made_at = run.by_panel(earlier.at)
+    since = {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
+    return next((state for state in (State.GOOD, State.SUSPICIOUS) if state in since), None)
+
+
+def at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:
+    """Return the Halt for a limit at which no backup can be made, with the panel's words and why there is no room."""
+    return Halt(Result.REFUSED, Problem(ProblemCode.LIMIT, f"{limit.text}; {because}", hint or limit.hint))
