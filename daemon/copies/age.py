@@ -20,11 +20,11 @@ INSTALL = "install ptero-backupd[age]"
 
 
 class _AbortedError(Exception):
-    """The rest will not come."""
+    """The writer has given up, and the rest will not come."""
 
 
 def largest_encrypted(size: int, recipients: int) -> int:
-    """Return more bytes than so many take when they are encrypted for so many recipients.
+    """Return an upper bound, in bytes, for `size` bytes encrypted for that many recipients.
 
     age adds a header with a few lines for each, a nonce of 16 bytes, and 16 bytes to each 64 KiB (C2SP's age.md).
     """
@@ -32,7 +32,7 @@ def largest_encrypted(size: int, recipients: int) -> int:
 
 
 def recipients_of(texts: Sequence[str]) -> list[object]:
-    """Return age's recipients; EncryptionError for one that is none, or where the extra is missing."""
+    """Return age's recipients; raises EncryptionError for one that is none, or where the extra is missing."""
     pyrage = _library()
     return [_recipient(pyrage, text) for text in texts]
 
@@ -86,7 +86,7 @@ class Encryption:
     def abort(self) -> None:
         """Hand on nothing more; does not wait."""
         self._aborted = True
-        while True:  # whoever waits to give goes on, and the thread finds the end
+        while True:  # a caller that waits in `give` goes on, and the thread finds the end
             try:
                 self._pieces.get_nowait()
             except queue.Empty:
@@ -133,7 +133,7 @@ class Encryption:
         return len(piece)
 
     def flush(self) -> None:
-        """Nothing to do: the end hands on what is left."""
+        """Do nothing: the end hands on what is left."""
 
     def _hand_on(self) -> None:
         if self._aborted:
@@ -144,7 +144,7 @@ class Encryption:
 
 
 def decrypt(source: BinaryIO, target: object, identities: Sequence[object]) -> None:
-    """Decrypt one file into another; EncryptionError where none of these identities opens it, or it is damaged."""
+    """Decrypt one file into another; raises EncryptionError if no identity opens it, or it is damaged."""
     pyrage = _library()
     try:
         pyrage.decrypt_io(source, target, list(identities))

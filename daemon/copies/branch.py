@@ -61,12 +61,12 @@ class Branch:
 
     @property
     def alive(self) -> bool:
-        """Whether the store still takes what comes."""
+        """Whether the store still takes bytes."""
         return self.error is None
 
     @property
     def sha256(self) -> str:
-        """Of what the store was given, in hex."""
+        """The SHA-256 of what the store was given, in hexadecimal."""
         return self._sha256.hexdigest()
 
     def give(self, piece: bytes) -> None:
@@ -113,7 +113,7 @@ class Branch:
             self._drop(CopyError(text))
 
     def break_off(self, error: BackupdError) -> None:
-        """Take nothing more, and let the store begin to clear up."""
+        """Take no more bytes, and let the store begin to clear up."""
         self._drop(error)
         if self._encryption is not None:
             self._encryption.abort()
@@ -149,7 +149,7 @@ class Branch:
                 await self.target.store.delete(self.name.data)
 
     def _is_stored(self) -> bool:
-        """Whether the store said that the data has its name, though it was cancelled right afterwards."""
+        """Return whether the store said that the data has its name, though it was cancelled right afterwards."""
         return self._putting.done() and self._stored is not None
 
     def _take(self, piece: bytes) -> None:

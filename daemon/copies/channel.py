@@ -20,7 +20,7 @@ T = TypeVar("T")
 MOST_WAITING = 4  # pieces of 1 MiB or so
 PIECE = 2**20
 SPOOLED_AFTER = 5.0
-"""So many seconds a store may hold up a download in all, before it costs a disk."""
+"""For how many seconds in all a store may hold up a download before it is spooled."""
 
 
 class StalledError(Exception):
@@ -28,7 +28,7 @@ class StalledError(Exception):
 
 
 class Offer(Enum):
-    """What became of a piece that a store was offered: taken, to be spooled, or not taken in time."""
+    """The result of offering a piece to a store: taken, to be spooled, or not taken in time."""
 
     TAKEN = auto()
     SPOOL = auto()
@@ -50,7 +50,7 @@ class Channel:
         self.taken = 0
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield what is sent, to its end; CopyError if what was spooled cannot be read."""
+        """Yield what is sent, to its end; raises CopyError if what was spooled cannot be read."""
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._pieces or self._spool.waiting or self._ended)
@@ -63,7 +63,7 @@ class Channel:
             yield piece
 
     async def close(self) -> None:
-        """Take nothing more: whoever sends goes on at once."""
+        """Take nothing more; a sender that waits goes on at once."""
         async with self._changed:
             self._closed = True
             self._pieces.clear()
@@ -77,7 +77,7 @@ class Channel:
             self._changed.notify_all()
 
     def send(self, piece: bytes) -> None:
-        """Give the store a piece, and wait while it has enough; StalledError where it takes none for too long."""
+        """Give the store a piece, and wait while it has enough; raises StalledError if it takes none for too long."""
         try:
             while not self._is_spooled(piece):
                 slow, began = self._is_slow, self._loop.time()
@@ -101,7 +101,7 @@ class Channel:
         return self._spool.usable and self._held_up >= SPOOLED_AFTER
 
     def _is_spooled(self, piece: bytes) -> bool:
-        """Whether the piece went to the disk: behind what is there, or since a slow store has enough."""
+        """Return whether the piece went to the disk: behind what is there, or since a slow store has enough."""
         behind = self._spool.waiting > 0 or (self._is_slow and len(self._pieces) >= MOST_WAITING)
         if not behind or not self._spool.put(piece):
             return False
@@ -134,7 +134,7 @@ class Channel:
             self._changed.notify_all()
 
     async def _spooled(self) -> bytes:
-        """What was spooled first; none where nothing is."""
+        """Return the oldest bytes of the spool; none if it is empty."""
         if not self._spool.waiting:
             return b""
         try:

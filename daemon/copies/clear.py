@@ -81,7 +81,7 @@ async def clear_lonely(
 
 
 async def _is_missing(store: Store, key: str) -> bool:
-    """Whether there is no such object; a listing may be late, and so it is asked for by its name."""
+    """Return whether there is no such object; a listing may be late, and so it is asked for by its name."""
     try:
         await store.head(key)
     except ObjectMissingError:

@@ -22,7 +22,7 @@ InStore = tuple[Held, Manifest]
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Who looks for them: in the catalogue, in all of these stores."""
+    """Looks for copies in other stores, by the catalogue."""
 
     shelves: Shelves
     stores: Mapping[str, StoreConfig]
@@ -62,5 +62,5 @@ class Elsewhere:
 
 
 def recipients_of(store: StoreConfig) -> Recipients:
-    """Return for whom a store's copies are encrypted."""
+    """Return the recipients for whom a store's copies are encrypted."""
     return frozenset(store.recipients)

@@ -22,16 +22,16 @@ from daemon.transfer.sinks import Sink
 T = TypeVar("T")
 
 BATCH = 2**20
-"""So many bytes go into the thread at once, since some engines read a few KiB at a time."""
+"""How many bytes go into the thread at once, since some engines read a few KiB at a time."""
 
 TRIES = 3
-"""In a row without a byte, before a store counts as one that cannot be read."""
+"""How many tries in a row may bring no byte before a store counts as unreadable."""
 PAUSES = Backoff(1.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Where a pass's bytes come from, and who hears of its progress.
+    """Where a pass's bytes come from, and who is told of its progress.
 
     `run` gives the sink the whole file, in a thread, and returns what is wrong with what came, or None. It raises
     HostError, PanelError, StoreError or TransferError where the file does not come.
@@ -99,7 +99,7 @@ class _Reading:
 
 
 async def _batch(pieces: AsyncGenerator[bytes, None]) -> bytes:
-    """The next bytes; none at the end."""
+    """Return the next bytes; none at the end."""
     batch, size = [], 0
     async for piece in pieces:
         batch.append(piece)

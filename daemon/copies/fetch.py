@@ -42,7 +42,7 @@ class _Checked:
         return len(piece)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is held back."""
 
     def compare(self) -> None:
         """Raise WrongFileError where it is not the archive that was copied."""
@@ -90,7 +90,7 @@ async def fetch_into(
         if part.tally.size:
             part.restart()
         decrypts = manifest.encryption is not None and bool(identities)
-        part.foresee(manifest.stored.bytes + (manifest.backup.bytes if decrypts else 0))  # both lie there for a while
+        part.foresee(manifest.stored.bytes + (manifest.backup.bytes if decrypts else 0))  # both are there for a while
 
         def take(piece: bytes) -> None:
             part.add(piece)
@@ -113,7 +113,7 @@ def _decrypt(spool: BinaryIO, manifest: Manifest, take: Take, identities: Sequen
 
 
 async def _read(store: Store, manifest: Manifest, take: Take) -> None:
-    """Read the data as it is stored; WrongFileError where it is not what the manifest tells."""
+    """Read the data as it is stored; raises WrongFileError where it is not what the manifest tells."""
     sha256 = hashlib.sha256()
     async with aclosing(store.get(manifest.stored.key)) as pieces:
         async for piece in pieces:

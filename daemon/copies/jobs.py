@@ -1,4 +1,4 @@
-"""What is asked of whoever touches the stores, and what comes of it: values alone, so that they cross a pipe.
+"""What the daemon asks of the worker that touches the stores, and the results: plain values, so that they cross a pipe.
 
 The daemon decides what is copied and when, and keeps the state; a `CopyWorker` lists, writes, reads and deletes. What
 must hold: no job holds a panel's key, and a result holds nothing that is read from an archive but what is told of a
@@ -57,7 +57,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BackupdError) -> "Failure":
-        """Return what an error tells."""
+        """Return the failure that an error describes."""
         return cls(error.code, error.text, error.hint)
 
 
@@ -192,14 +192,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A signed link, which such a worker asked for."""
+    """A signed link that the worker asked for."""
 
     url: SecretStr
 
 
 @dataclass(frozen=True, slots=True)
 class NoLink:
-    """Why the panel gave none, whether it may give one later, and after how many seconds it says so itself."""
+    """Why the panel gave no link, whether it may give one later, and after how many seconds, if it said so."""
 
     failure: Failure
     transient: bool

@@ -57,7 +57,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of copying one backup: by store, the manifest that stands there now, or why there is none."""
+    """The result of copying one backup: by store, the manifest that stands there now, or why there is none."""
 
     manifests: Mapping[str, Manifest]
     errors: Mapping[str, BackupdError]

@@ -136,14 +136,14 @@ class Manifest(_Part):
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest as it is stored; ManifestError for one that could not be read back."""
+    """Return the manifest as it is stored; raises ManifestError for one that could not be read back."""
     text = manifest.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
     read_manifest(text, manifest.stored.key)
     return text
 
 
 def read_manifest(text: bytes, key: str) -> Manifest:
-    """Given what stands beside the data of that key, return it; ManifestError where it is no manifest of that."""
+    """Given the text beside the data of that key, return the manifest; raises ManifestError if it is none."""
     if len(text) > LARGEST:
         raise ManifestError(f"the manifest of {key} has more than {LARGEST} bytes")
     try:
@@ -157,7 +157,7 @@ def read_manifest(text: bytes, key: str) -> Manifest:
 
 
 def _difference(manifest: Manifest, key: str) -> str | None:
-    """What else than this key's copy a manifest tells of; None where it is that."""
+    """Return what else than this key's copy a manifest tells of; None where it is that."""
     known = read_key(key)
     if known is None or known[1] or manifest.stored.key != key:
         return "another copy"
@@ -173,7 +173,7 @@ def _difference(manifest: Manifest, key: str) -> str | None:
 
 
 def _first(error: ValidationError) -> str:
-    """What is wrong, in pydantic's words, without a value from the manifest."""
+    """Return what is wrong, in pydantic's words, without a value from the manifest."""
     detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(map(str, detail["loc"]))
     return f"{place}: {detail['msg']}" if place else detail["msg"]

@@ -47,7 +47,7 @@ class FanOut:
 
     @property
     def tally(self) -> Tally:
-        """Of what was handed on."""
+        """The size and SHA-256 of what was handed on."""
         return self.reader.tally
 
     def add(self, piece: bytes) -> None:
@@ -71,7 +71,7 @@ class FanOut:
         self._stopped = True
 
     def _compared(self, piece: bytes) -> bytes:
-        """What of the piece is new."""
+        """Return the part of the piece that is new."""
         again, new = piece[: self._again], piece[self._again :]
         self._seen.update(again)
         self._again -= len(again)

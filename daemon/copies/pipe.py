@@ -1,4 +1,4 @@
-"""Messages between the daemon and the process that copies for it: a length in four bytes, then so many bytes."""
+"""Messages between the daemon and the process that copies for it: a length in four bytes, then that many bytes."""
 
 import asyncio
 from asyncio import IncompleteReadError, StreamReader
@@ -8,7 +8,7 @@ LARGEST = 256 * 2**20
 
 
 async def read_message(reader: StreamReader) -> bytes | None:
-    """Return the next message; None at the end, or where the other side broke off. ValueError for one too large."""
+    """Return the next message; None at the end, or if the other side broke off; raises ValueError if too large."""
     try:
         size = int.from_bytes(await reader.readexactly(4))
         if size > LARGEST:

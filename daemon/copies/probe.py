@@ -21,7 +21,7 @@ from daemon.stores.open import open_store
 UTC = ZoneInfo("UTC")
 _FOLDER = "ptero-backupd-check/"
 _ABANDONED = timedelta(hours=1)
-"""By the store's clock. No check takes so long."""
+"""After how long, by the store's clock, an object of an earlier check is left over; no check takes so long."""
 _CONTENT = b"written by `ptero-backupd check`, and may be deleted\n"
 
 
@@ -40,7 +40,7 @@ class Probe:
 
 
 async def probe(config: StoreConfig) -> Probe:
-    """Try a store, and leave nothing in it if it lets us."""
+    """Try a store, and delete what was written, if it lets us."""
     key = f"{_FOLDER}{uuid4()}"
     could: list[str] = []
     notes: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ async def probe(config: StoreConfig) -> Probe:
 
 
 async def _set_up(store: Store, could: list[str], *, lock: bool) -> tuple[str, ...]:
-    """Ask what the store's owner set up; StoreUnusableError if copies are to be locked there and cannot be."""
+    """Ask what the store's owner set up; raises StoreUnusableError if copies are to be locked there and cannot be."""
     traits = await store.traits()
     notes = []
     if lock and traits.lockable is False:
@@ -81,7 +81,7 @@ _MADE_WITH = 'make a new bucket with Object Lock, or set object_lock = "off"'
 
 
 async def _left_behind(store: Store) -> str:
-    """What deletes left in a store, in words."""
+    """Return what deletes left in a store, in words."""
     if not isinstance(store, KeepsVersions):
         return _BY_A_RULE
     try:

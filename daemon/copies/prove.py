@@ -23,7 +23,7 @@ from daemon.transfer.verify import Inspect, VerifyResult, verify
 
 MOST_TOLD = 10
 LONGEST = 300
-"""Of problems that are told, and of each: they hold names out of the archive."""
+"""How many problems are reported, and how long each may be: they hold names out of the archive."""
 
 
 async def prove_backup(source: Source, backup: Backup, asked: ToProve) -> ProofFound:
@@ -61,7 +61,7 @@ def manifest_of(manifests: Iterable[Manifest], backup: str) -> Manifest:
 
 
 def _inspect(asked: ToProve) -> Inspect | None:
-    """Return who looks into the archive's files; other chunks of a world each day, so that all are seen in time."""
+    """Return what looks into the archive's files; each day at other chunks of a world, so that all are seen in time."""
     if asked.level is not Level.SANE and not asked.expect:
         return None
     return lambda: Expecting(asked.expect, SanityCheck(asked.day) if asked.level is Level.SANE else None)

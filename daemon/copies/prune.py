@@ -32,10 +32,10 @@ from daemon.stores.base import Capability, Store
 from daemon.stores.errors import ObjectMissingError, StoreError
 
 SHARE = 0.5
-"""As a policy's own `max_share` is by default."""
+"""The share that the brake allows; the default of a policy's `max_share`."""
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""When a legal hold ends, which has no end."""
+"""Stands for the end of a legal hold, which has none."""
 
 
 @dataclass(slots=True)
@@ -161,7 +161,7 @@ def _applied(decided: Pruning, before: AppliedRetention, present: Applied, now: 
 
 
 async def _with_lock(store: Store, copy: Copy) -> Copy:
-    """The copy, with what the store says of the locks of its data and its manifest."""
+    """Return the copy, with what the store says of the locks of its data and its manifest."""
     if Capability.LOCK in store.lacks:
         return copy
     ends, known = [], True

@@ -1,4 +1,4 @@
-"""What the journal keeps of copies that were made by hand, as it does of the daemon's own."""
+"""Journal records of copies: those made by hand are kept in the same form as the daemon's own."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,7 +9,7 @@ from daemon.state import CopyEvent, CopyRecord
 
 
 def records_of(results: Iterable[CopyResult], server: str, server_uuid: str, now: datetime) -> list[CopyRecord]:
-    """Return the records of what came of a server's copies."""
+    """Return the journal records for the results of a server's copies."""
     return [_record(one, server, server_uuid, now) for one in results]
 
 

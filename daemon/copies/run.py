@@ -58,7 +58,7 @@ class CopyResult:
 
 @dataclass(slots=True)
 class ServerResult:
-    """What came of one server: its copies, the newest backup first, and the stores that could not be used at all.
+    """The result for one server: its copies, the newest backup first, and the stores that could not be used at all.
 
     `problems` are, by store, what holds up none of the copies that it still wants. The stores `unread` could not be
     read from.
@@ -78,7 +78,7 @@ class ServerResult:
 
     @contextmanager
     def remembering(self, store: str) -> Iterator[None]:
-        """Note that the state cannot be written to: what is remembered of a store is a cache, and no copy waits."""
+        """Log that the state cannot be written to, and go on: what is remembered of a store is only a cache."""
         try:
             yield
         except StateError as error:
@@ -126,7 +126,7 @@ class Copier:
         self._room = room
 
     async def copy(self, seen: Looked, links: Links) -> ServerResult:
-        """Copy what the server's stores want of what its panel has; nothing is raised but what is a bug."""
+        """Copy what the server's stores want of what its panel has; raises nothing; every trouble is in the result."""
         result = ServerResult(seen.config)
         try:
             async with alone(self._locks, seen.server.uuid), AsyncExitStack() as held:
@@ -170,7 +170,7 @@ class Copier:
         return wanted(by_store)
 
     async def _choices(self, seen: Looked, name: str, store: Store, result: ServerResult) -> list[Choice]:
-        """What the store has, wants and refuses, without what a damaged copy is in the way of."""
+        """Return what the store has, wants and refuses, without what a damaged copy is in the way of."""
         panel, server = seen.config.panel.name, seen.server.uuid
         shelf = await self._shelves.see(name, store, panel, server)
         shelf = await look_for_begun(store, panel, server, shelf, self._clock.now())
@@ -195,7 +195,7 @@ class Copier:
         return [one for one in chosen if keys.get(one.backup.uuid) not in damaged]
 
     def _key(self, seen: Looked, store: str, backup: Backup) -> str:
-        """The key of a backup's data in that store."""
+        """Return the key of a backup's data in that store."""
         encrypted = bool(self._stores[store].recipients)
         return CopyName.of(seen.config.panel.name, seen.server.uuid, backup, encrypted=encrypted).data
 
@@ -235,8 +235,8 @@ class Copier:
                     await self._shelves.add(name, manifest)
 
     def _target(self, name: str, store: Store, *, doubt: str) -> Target:
-        """The store as a target. By a clock that is in doubt nothing is locked: if that is years ahead, nobody could
-        end the lock; the next prune with a clock that is not locks the copy (invariant 15).
+        """Return the store as a target. While the clock is in doubt nothing is locked: if it is years ahead, nobody
+        could end the lock. The next prune by a clock that can be trusted locks the copy (invariant 15).
         """
         config = self._stores[name]
         return Target(name, store, config.recipients, None if doubt else config.object_lock)
@@ -284,7 +284,7 @@ class _At:
 
 
 def _not_had(source: str | None, error: BackupdError, result: ServerResult) -> BackupdError:
-    """Note that a backup was not to be had from a store, None for the node; return why."""
+    """Record that a backup could not be read from a store (None: the node); return why."""
     if source is None:
         return error
     failure = CopyError(f"it cannot be had from {source}: {error.text}", hint=error.hint)
@@ -296,7 +296,7 @@ def _not_had(source: str | None, error: BackupdError, result: ServerResult) -> B
 
 
 def _damaged(shelf: Shelf, keys: Collection[str]) -> CopyError:
-    """What is to be said of damaged copies that stay as they are."""
+    """Return the problem to report about damaged copies, which stay as they are."""
     first, *others = sorted(keys)
     more = f", and {len(others)} more" if others else ""
     return CopyError(f"damaged: {first}: {shelf.damaged[first]}{more}", hint=_BY_HAND)
@@ -307,5 +307,5 @@ _BY_HAND = "look with `copies verify` for another good copy, then remove this on
 
 
 def backups_on(shelf: Shelf) -> list[Backup]:
-    """Return what the whole copies on a shelf are copies of."""
+    """Return the backups of which the shelf has whole copies."""
     return [copy.backup for copy in shelf.copies()]

@@ -9,7 +9,7 @@ from daemon.stores.base import Store
 from daemon.stores.errors import StoreError
 
 BEGINNING = 4 * 2**10
-"""So many bytes are compared. An encrypted copy begins with a header that no other has, and the backup's own bytes are
+"""How many bytes are compared. An encrypted copy begins with a header that no other has, and the backup's own bytes are
 the same whoever stores them.
 """
 

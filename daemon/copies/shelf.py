@@ -23,7 +23,7 @@ AT_ONCE = 8
 """How many manifests are read at the same time."""
 
 Stamp = tuple[int, datetime]
-"""What tells that an object is as it was: its size, and when it was written."""
+"""What shows that an object is unchanged: its size, and when it was written."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Shelf:
         return tuple(manifest.as_copy() for _, manifest in sorted(self.manifests.items()))
 
     def adopted(self, installation: str) -> "Shelf":
-        """The same with every copy as that installation's own, whoever wrote it.
+        """Return the same with every copy as that installation's own, whoever wrote it.
 
         A manifest that is read again, since it was changed, tells who wrote it again.
         """
@@ -57,7 +57,7 @@ class Shelf:
         return replace(self, manifests=manifests)
 
     def with_copy(self, manifest: Manifest) -> "Shelf":
-        """The same with one more, which was just made."""
+        """Return the same with one more, which was just made."""
         key = manifest.stored.key
         damaged = {other: text for other, text in self.damaged.items() if other != key}
         return replace(self, manifests={**self.manifests, key: manifest}, damaged=damaged)
@@ -159,7 +159,7 @@ async def _sorted(
 
 
 async def _read_all(store: Store, found: Sequence[Found]) -> dict[str, Manifest | None]:
-    """The manifests of these, a few at a time; None for what is no manifest."""
+    """Return the manifests of these, a few at a time; None for what is no manifest."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def read(one: Found) -> tuple[str, Manifest | None]:

@@ -86,7 +86,7 @@ class Shelves:
 
 
 def _record(store: str, panel: str, server: str, shelf: Shelf) -> ShelfRecord:
-    """What the catalogue holds of a shelf."""
+    """Return what the catalogue holds of a shelf."""
     manifests = shelf.manifests.values()
     holding = Holding(
         store=store,

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Links(Protocol):
-    """Who gives a download's link: the panel's client, or a process that has one."""
+    """Gives download links: the panel's client, or the process that has one."""
 
     async def download_link(self, server_id: str, uuid: str, /) -> SecretStr:
         """Return a new link to a backup's file; it is used once. Raises PanelError."""

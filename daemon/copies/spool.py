@@ -16,7 +16,7 @@ from daemon.config.values import Config
 from daemon.transfer.files import spare
 
 LEAST = 8 * 2**20
-"""With less it is not worth a file."""
+"""The smallest spool, in bytes, that is worth a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class SpoolRoom:
     reserved: int = 0
 
     def parted(self, stores: int) -> "SpoolRoom":
-        """Return one store's share of it."""
+        """Return one store's share of the room."""
         return replace(self, bytes=self.bytes // max(1, stores))
 
     def beside(self, folders: Sequence[Path], size: int) -> "SpoolRoom":
@@ -69,7 +69,7 @@ class Spool:
         return self._put - self._taken
 
     def takes(self, size: int) -> bool:
-        """Whether so many bytes have room in it now."""
+        """Return whether that many bytes have room in it now."""
         return self._usable and self.waiting + size <= self._most
 
     def put(self, piece: bytes) -> bool:
@@ -86,7 +86,7 @@ class Spool:
             return True
 
     def take(self, most: int) -> bytes:
-        """Take at most so many bytes out of it; none where it is empty. OSError passes."""
+        """Take at most `most` bytes out of it; none if it is empty. Raises OSError."""
         with self._lock:
             if self._file < 0:
                 return b""
@@ -101,7 +101,7 @@ class Spool:
             return piece
 
     def close(self) -> None:
-        """Let go of it, whatever is in it."""
+        """Close the file, whatever is in it; that removes it, since it has no name."""
         with self._lock:
             self._usable = False
             self._put = self._taken = 0
@@ -118,7 +118,9 @@ class Spool:
             rest, at = rest[written:], at + written
 
     def _is_open(self) -> bool:
-        """Whether there is a file; one is made in the first folder that lets us, not larger than its disk has room."""
+        """Return whether there is a file; one is made in the first folder that lets us, not larger than its disk has
+        room.
+        """
         for folder in self._room.folders if self._file < 0 else ():
             with suppress(OSError):
                 self._most = min(self._room.bytes, spare(folder) - self._room.reserved)

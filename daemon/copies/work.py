@@ -40,7 +40,7 @@ from daemon.transfer.receive import ProgressListener
 
 
 class _Unseen:
-    """Nobody watches: nothing is transferred."""
+    """A progress listener for jobs that transfer nothing."""
 
     def moved(self, size: int) -> None:
         """Do nothing."""
@@ -57,7 +57,7 @@ class OwnProcess:
         self._opens = opens
 
     async def look(self, job: Job) -> LookResult:
-        """Look into the job's stores: what do they want?"""
+        """Return what the job's stores want."""
         desk = await _Desk.of(job, self._clock, self._opens)
         result = ServerResult(job.config)
         wanted = await desk.copier(_Unseen()).wanted(desk.seen, tuple(job.stores), result)
@@ -158,7 +158,7 @@ class _Desk:
 
     @classmethod
     async def of(cls, job: Job, clock: Clock, opens: OpenStore) -> "_Desk":
-        """Return it for a job."""
+        """Return what the job is done with."""
         desk = cls(job, clock, opens)
         for record in job.remembered:
             await desk._catalogue.remember(record)
@@ -202,7 +202,7 @@ class _Desk:
 
 
 class _Links:
-    """A link's way from the panel, where another process asks it."""
+    """Gets links from the process that has the panel's key."""
 
     def __init__(self, give: GiveLink) -> None:
         self._give = give

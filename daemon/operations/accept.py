@@ -1,6 +1,6 @@
 """Accepting a backup by hand: a suspicious one is good after all, or one whose deletion was asked for has its file.
 
-Either is recorded in the journal, and every later judgement follows it.
+Either is recorded in the journal, and obeyed from then on.
 """
 
 from daemon.core.model import State, Verdict

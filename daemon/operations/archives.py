@@ -37,7 +37,7 @@ LINK_SECONDS = 3600
 """A node begins to fetch at once; a link that is used until its end may be slow."""
 
 Watching = Callable[[str, int], AbstractContextManager[ProgressListener]]
-"""Given a name and a size in bytes, return who hears of the progress while the block lasts."""
+"""Given a name and a size in bytes, return a listener for the progress of a transfer, for the length of a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class Archive(Protocol):
 
 
 class IndexingCheck:
-    """Takes note of each file of an archive, and looks into those that a game needs."""
+    """Records each file of an archive, and looks into those that a game needs."""
 
     def __init__(self) -> None:
         self.index = ArchiveIndex()
         self._check = SanityCheck()
 
     def open(self, name: str, size: int) -> Member | None:
-        """Take note of a file, and return who reads it."""
+        """Record a file, and return the reader for its contents."""
         self.index.add(name, size)
         return self._check.open(name, size)
 
@@ -94,7 +94,7 @@ class Indexing:
         self._latest = IndexingCheck()
 
     def __call__(self) -> IndexingCheck:
-        """Begin again."""
+        """Return a new check."""
         self._latest = IndexingCheck()
         return self._latest
 

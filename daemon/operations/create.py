@@ -141,7 +141,9 @@ def check(options: CreateOptions) -> None:
 
 
 def _name(operation: Operation, options: CreateOptions, seen: Preview) -> str:
-    """Return the name that was asked for, or a generated one; UsageError if a backup of the server has it already."""
+    """Return the name that was asked for, or a generated one; raises UsageError if a backup of the server has it
+    already.
+    """
     taken = {backup.name for backup in seen.listing.backups}
     if options.name is None:
         return _own_name(operation, options.prefix, taken)

@@ -28,7 +28,7 @@ from daemon.rotation.preview import Preview
 
 DRILL_MARK = "#drill"
 SHOWN = 3
-"""Names of files that are shown; the others are not."""
+"""How many names of files are shown."""
 
 _NEEDED = frozenset({"file.read", "file.create", "file.delete"})
 _UNPROVEN = "with --unproven it is not read first"
@@ -157,7 +157,7 @@ class _Restore:
         await self.target.empty()
 
     async def _bring(self, seen: Preview, index: ArchiveIndex | None) -> None:
-        """Have the archive come by the first way that is open, and unpack it."""
+        """Bring the archive by the first way that is open, and unpack it."""
         closed: list[str] = []
         for way in self.options.ways:
             try:
@@ -201,7 +201,7 @@ class _Restore:
         self.done = replace(self.done, outcome=self.done.outcome.with_problem(code, text, hint))
 
     def _changed(self, what: str) -> None:
-        """From here on the server is not as it was; say what is to be done if we stop now."""
+        """Note that the server has been changed, and what the operator is to do if we stop now."""
         self.done = replace(self.done, outcome=replace(self.done.outcome, changed=True))
         safety = self.done.safety.backup if self.done.safety else None
         kept = f"; what was there is in {safety.name}, locked" if safety else ""

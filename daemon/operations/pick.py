@@ -12,7 +12,9 @@ _ELSEWHERE = "is it another server's? `ptero-backupd backups list SERVER` shows 
 
 
 def pick(seen: Preview, wanted: Sequence[str]) -> list[Verdict]:
-    """Return the backups meant, each once, in the order of the arguments; UsageError if one matches none or several."""
+    """Return the backups meant, each once, in the order of the arguments; raises UsageError if one matches none or
+    several.
+    """
     verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
     whole = {uuid for uuid, verdict in verdicts.items() if verdict.whole}
     backups = [verdict.backup for verdict in verdicts.values()]

@@ -21,7 +21,7 @@ LOOKS = Backoff(1.0, 8.0, factor=2.0)
 
 @dataclass(slots=True)
 class RestoreLog:
-    """The log as it was before a restore. `silent` says why it does not tell how the restore ended."""
+    """The log as it was before a restore. `silent` is why it cannot show how the restore ended."""
 
     before: frozenset[str] | None
     silent: str

@@ -23,7 +23,7 @@ from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Outcome, Problem, Result, exit_code
 
 REFUSALS = (BackupLimitError, BackupLockedError)
-"""Errors by which nothing failed: going on would have cost something, or the panel's own guard held."""
+"""Errors that are refusals, not failures: going on could have lost something, or the panel itself refused."""
 
 
 @dataclass(frozen=True, slots=True)

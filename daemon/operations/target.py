@@ -20,24 +20,24 @@ from daemon.panel.errors import NodeError, NotFoundError, OutcomeUnknownError, P
 Seen = TypeVar("Seen")
 
 LEFT_OPEN = (NodeError, OutcomeUnknownError)
-"""After a write, either leaves open whether the node did it, or is still doing it."""
+"""Errors after which a write may have been done, or may still be under way on the node."""
 
 LOOKS = Backoff(1.0, 15.0, factor=1.5)
 """Seconds between looks: small worlds are there in seconds, large ones take minutes."""
 
 STILL_SECONDS = 120.0
-"""Without any change of what is seen, after which the node is taken to have given up."""
+"""Seconds without any visible change after which the node is taken to have given up."""
 
 LONGEST_SECONDS = 6 * 3600.0
 START_SECONDS = 600.0
-"""A large world may take so long to be loaded."""
+"""Seconds that a large world may take to load."""
 
 STOP_SECONDS = 180.0
-"""A game server saves its world when it is asked to stop."""
+"""Seconds that a server may take to stop: it saves its world first."""
 
 ARCHIVE_PREFIX, ARCHIVE_SUFFIX = "ptero-backupd-", ".tar.gz"
 SHOWN = 3
-"""Differences that are named; the rest is counted."""
+"""How many differences are listed by name; the rest are counted."""
 
 
 class RestoreError(BackupdError):
@@ -173,12 +173,12 @@ class TargetFiles:
             raise NotStartedError(f"{name} is {state} {START_SECONDS:.0f} s after it was to start")
 
     async def _signalled(self, signal: str, wanted: Power, seconds: float) -> Power:
-        """Signal the process, and return the state it is in once that is `wanted`, or has not changed for so long."""
+        """Signal the process, and return its state once that is `wanted`, or has not changed for the given time."""
         await self._settled(lambda: self._files.signal(self._id, signal))
         return await self._watch(lambda: self._files.power(self._id), until=lambda now: now is wanted, still=seconds)
 
     async def runs_for(self, span: timedelta) -> None:
-        """See that the server's process runs for so long; raises NotStartedError, PanelError."""
+        """Check that the server's process keeps running for that long; raises NotStartedError, PanelError."""
         clock, name = self._operation.clock, self._operation.config.name
         self._operation.tell(f"watching {name} for {format_duration(span)}")
         began = clock.monotonic()
@@ -212,7 +212,7 @@ class TargetFiles:
     async def _watch(
         self, look: Callable[[], Awaitable[Seen]], *, until: Callable[[Seen], bool], still: float = STILL_SECONDS
     ) -> Seen:
-        """Look until it is so, or nothing has changed for `still` seconds; return what was seen last."""
+        """Look until the condition holds, or nothing has changed for `still` seconds; return what was seen last."""
         clock = self._operation.clock
         began = changed = clock.monotonic()
         seen, looks = await look(), 0

@@ -47,7 +47,7 @@ class WayClosedError(BackupdError):
 
 
 class ByHandError(WayClosedError):
-    """The operator goes on."""
+    """The operator has to take the next step."""
 
     exit_code = Exit.SOME_FAILED
     code = ProblemCode.BY_HAND
@@ -210,7 +210,7 @@ class HandWay(_FileWay):
     name = WayName.HAND
 
     async def pieces(self, archive: Archive, target: TargetFiles) -> AsyncGenerator[str, None]:
-        """Fetch it, and say what is to be done with it."""
+        """Fetch the archive, and say what is to be done with it."""
         yield await self._left(archive, target)
 
     async def _left(self, archive: Archive, target: TargetFiles) -> str:

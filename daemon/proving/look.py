@@ -18,7 +18,7 @@ from daemon.state import Engine, Journal, ShelfRecord
 
 @dataclass(frozen=True, slots=True)
 class ServerSeen:
-    """One server as it stands: its panel's view, what is remembered of its stores, and what is due, the first first."""
+    """One server as it stands: its panel's view, what is remembered of its stores, and what is due, in order."""
 
     preview: Preview
     shelves: tuple[ShelfRecord, ...]
@@ -27,7 +27,7 @@ class ServerSeen:
     def reading(
         self, what: Due, stores: Mapping[str, StoreConfig], installation: str, now: datetime
     ) -> tuple[Job, ToProve]:
-        """Return what a worker is given to read a backup or a copy, and asked; `stores` are all that are configured."""
+        """Return job and request for a worker that reads a backup or a copy; `stores` are all configured ones."""
         seen, rules = self.preview, self.preview.config.policy.prove
         needed = {what.store: stores[what.store]} if what.store else {}
         remembered = tuple(one for one in self.shelves if one.holding.store in needed)

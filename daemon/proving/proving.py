@@ -26,16 +26,16 @@ from daemon.rotation.run import RotationContext
 log = get_logger()
 
 LOOK_SECONDS = 21_600.0
-"""So often each server is looked at, whatever is known of it."""
+"""How often each server is looked at, whatever is known of it."""
 
 TROUBLE_SECONDS = 600.0
-"""After a server could not be looked at."""
+"""How long to wait after a server could not be looked at."""
 
 NODE_PAUSE = timedelta(minutes=1)
-"""Before a node that makes backups is looked at again."""
+"""How long to wait before a node that makes backups is looked at again."""
 
 KEPT_IN_MIND = 4
-"""So much of what is due of a server is remembered; it is looked at again before each proof."""
+"""How many due proofs of a server are remembered; it is looked at again before each proof."""
 
 Place = tuple[str, str, str]
 
@@ -98,7 +98,7 @@ class Proving:
             self._steps.begin()
 
     async def stop(self) -> None:
-        """Leave what is being read: it is due still."""
+        """Stop reading; what was being read is still due."""
         await self._steps.stop()
         await self._worker.close()
 
@@ -242,9 +242,9 @@ class _Told:
         self._what = what
 
     def moved(self, size: int) -> None:
-        """Say how far it is."""
+        """Log how far the reading is."""
         log.debug("proof_moved", server=self._what.server, backup=self._what.name, moved=format_size(size))
 
     def said(self, text: str) -> None:
-        """Say what happened."""
+        """Log what happened to the transfer."""
         log.info("proof_transfer", server=self._what.server, backup=self._what.name, text=text)

@@ -65,7 +65,7 @@ def _bounded(text: str) -> str:
 
 
 async def keep(done: ProofDone, journal: Journal) -> None:
-    """Record a proof, and say it in the log; raises StateError."""
+    """Record a proof in the journal and the log; raises StateError."""
     proof, server = done.record.proof, done.record.server
     await journal.record_proof(done.record)
     about = {"server": server, "backup": proof.name, **({"store": proof.store} if proof.store else {})}

@@ -27,7 +27,7 @@ class Capability(StrEnum):
     UNFINISHED = "unfinished"
     """`unfinished` finds what a kill left, and `clear` removes it."""
     LOCK = "lock"
-    """An object can be locked until a moment, and nobody can delete it before."""
+    """An object can be locked until a given moment; nobody can delete it earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Entry:
 
 
 def of_size(entry: Entry, size: int, store: str) -> Entry:
-    """Return what a store says that it has now; StoreTroubleError unless it has the bytes that were sent."""
+    """Return the entry; raises StoreTroubleError unless it is as large as what was sent (`size`, in bytes)."""
     if entry.size != size:
         raise StoreTroubleError(f"{store}: {entry.key} has {entry.size} bytes, and {size} were stored")
     return entry
@@ -109,7 +109,7 @@ class GivesLinks(Protocol):
     """A store that can let others get an object without its key."""
 
     def link(self, key: str, seconds: int) -> SecretStr:
-        """Return an address by which anybody can get an object, for so many seconds: a secret."""
+        """Return a signed URL from which anybody can download the object for `seconds` seconds; it is a secret."""
         ...
 
 
@@ -118,7 +118,7 @@ class Store(Protocol):
 
     @property
     def lacks(self) -> Mapping[Capability, str]:
-        """What this engine cannot do, each with the reason, for people."""
+        """What this engine cannot do, each with a reason that is shown to the operator."""
         ...
 
     async def put(
@@ -132,20 +132,20 @@ class Store(Protocol):
     ) -> Entry:
         """Store the content under a name that is free, and return what stands there now.
 
-        ObjectExistsError if something has the name. With `size`, in bytes, StoreCutError if it is not exactly that.
+        Raises ObjectExistsError if something has the name, StoreCutError unless it is exactly `size` bytes (None: any).
         `at_most`, in bytes, is for a size that is not known: a service of parts has to know how large they must be.
         If the content raises, or the task is cancelled, what was begun is cleared away, and nothing has the name. After
         a transient error, or where it is cancelled while a remote store gives the name, the object may be there all the
         same, since only the answer was lost: `head` says.
-        `lock_until` locks the object from its first moment; StoreUnusableError where the engine cannot.
+        `lock_until` locks the object from its first moment; raises StoreUnusableError where the engine cannot.
         """
         ...
 
     def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` up to `end` (exclusive; None: all of them), which must lie within the object.
 
-        ObjectMissingError if nothing has the name; StoreCutError if fewer bytes come than there are. Close it with
-        `contextlib.aclosing` if it may not be read to its end.
+        Raises ObjectMissingError if nothing has the name, StoreCutError if fewer bytes come than there are. Close it
+        with `contextlib.aclosing` if it may not be read to its end.
         """
         ...
 
@@ -157,11 +157,11 @@ class Store(Protocol):
         ...
 
     async def head(self, key: str) -> Details:
-        """Look at one object; ObjectMissingError if nothing has the name."""
+        """Look at one object; raises ObjectMissingError if nothing has the name."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Delete one object; none of that name is no error. ObjectLockedError if it is locked."""
+        """Delete one object; none of that name is no error. Raises ObjectLockedError if it is locked."""
         ...
 
     async def unfinished(self, folder: str = "") -> list[Unfinished]:
@@ -173,9 +173,9 @@ class Store(Protocol):
         ...
 
     async def lock(self, key: str, until: datetime) -> None:
-        """Lock an object until then, or longer where it is locked for longer; StoreUnusableError where that cannot be.
+        """Lock an object until then; a lock that lasts longer stays as it is.
 
-        ObjectMissingError if nothing has the name.
+        Raises StoreUnusableError where nothing can be locked, ObjectMissingError if nothing has the name.
         """
         ...
 

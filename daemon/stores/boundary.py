@@ -1,4 +1,4 @@
-"""The one way in which what a library or the system raises becomes a StoreError."""
+"""Translate what a library or the operating system raises into a StoreError; every engine does it by this module."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from daemon.stores.errors import StoreError
 
 Kinds = Sequence[tuple[tuple[type[Exception], ...], type[StoreError]]]
-"""What each foreign error has become, the narrower ones first."""
+"""Which of our errors stands for which foreign ones; narrower ones first."""
 
 
 @contextmanager
 def translating(errors: tuple[type[Exception], ...], failure_of: Callable[[Exception], StoreError]) -> Iterator[None]:
-    """Raise what `failure_of` makes of each of these errors, and keep nothing of it: it may quote a secret."""
+    """Raise what `failure_of` makes of each of these errors, without its cause or context: they may quote a secret."""
     try:
         yield
     except errors as error:
@@ -22,10 +22,10 @@ def translating(errors: tuple[type[Exception], ...], failure_of: Callable[[Excep
 
 
 def errors_of(kinds: Kinds) -> tuple[type[Exception], ...]:
-    """Return all foreign errors of which it is known what they have become."""
+    """Return every foreign error that the table translates."""
     return tuple(error for errors, _ in kinds for error in errors)
 
 
 def kind_of(error: Exception, kinds: Kinds) -> type[StoreError]:
-    """Return what a foreign error has become."""
+    """Return the kind of StoreError that stands for a foreign error."""
     return next(kind for errors, kind in kinds if isinstance(error, errors))

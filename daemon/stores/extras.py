@@ -14,7 +14,7 @@ def need_library(module: str, extra: str, store: str) -> None:
 
 
 def need_program(name: str, store: str) -> str:
-    """The path of a program; StoreUnusableError, with what installs it, if it is missing."""
+    """Return the path of a program; raises StoreUnusableError, with what installs it, if it is missing."""
     found = shutil.which(name)
     if found is None:
         hint = f"install it, on Debian by: apt-get install {name}"

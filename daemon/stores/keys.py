@@ -15,7 +15,7 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def check_key(key: str) -> str:
-    """Return the key; ValueError where an object may not be called so."""
+    """Return the key; raises ValueError if no object may have that name."""
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
@@ -30,14 +30,14 @@ def check_key(key: str) -> str:
 
 
 def check_folder(folder: str) -> str:
-    """Return the folder: "" for the whole store, else a key that ends with "/"; ValueError for anything else."""
+    """Return the folder: "" for the whole store, else a key that ends with "/"; raises ValueError for anything else."""
     if folder and (not folder.endswith("/") or not check_key(folder[:-1])):
         raise ValueError(f'{folder!a} does not end with "/"')
     return folder
 
 
 def is_key(text: str) -> bool:
-    """Whether an object may be called so: what is called otherwise was not made by us."""
+    """Return whether an object may have that name; we have made none with any other."""
     try:
         check_key(text)
     except ValueError:

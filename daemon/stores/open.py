@@ -17,7 +17,7 @@ from daemon.stores.values import BucketLocation, DirectoryLocation, RcloneLocati
 async def open_store(settings: StoreSettings, *, clock: Clock | None = None) -> AsyncGenerator[Store, None]:
     """Open a store, and close it at the end of the block. No connection is made before the first call.
 
-    StoreUnusableError if an extra, a program or a setting is missing, with what would be right.
+    Raises StoreUnusableError if an extra, a program or a setting is missing, with what would be right.
     """
     clock = clock or SystemClock()
     store = _engine(settings, RateLimit(settings.rate, clock), clock)

@@ -24,7 +24,7 @@ def part_name(key: str, part_id: str) -> str:
 
 
 def begun_name(begun: Unfinished) -> str:
-    """Given what an engine found, return the name that it has; ValueError if that was never one of ours."""
+    """Given what an engine found, return the name that it has; raises ValueError if that was never one of ours."""
     name = part_name(check_key(begun.key), begun.id)
     if read_part(name) != (begun.key, begun.id):
         raise ValueError(f"{begun.id!a} is no id of an unfinished object")

@@ -9,7 +9,7 @@ Block = bytes | bytearray
 
 
 class RateLimit:
-    """At most so many bytes per second, over all streams that share it; None for no bound.
+    """At most `rate` bytes per second, over all streams that share this limit; None for no bound.
 
     A piece passes at once if the ones before it are paid for, and the next one waits for it: the mean is exact, and a
     burst is one piece.
@@ -21,7 +21,7 @@ class RateLimit:
         self._free_at = clock.monotonic()
 
     async def over(self, content: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-        """Yield the same pieces, no faster than that."""
+        """Yield the same pieces, no faster than the rate."""
         async for piece in content:
             await self._wait(len(piece))
             yield piece
@@ -37,7 +37,7 @@ class RateLimit:
 
 
 async def exactly(content: AsyncIterable[bytes], size: int | None) -> AsyncGenerator[bytes, None]:
-    """Yield the same pieces; StoreCutError unless they are `size` bytes together (None: any number)."""
+    """Yield the same pieces; raises StoreCutError unless they are `size` bytes together (None: any number)."""
     come = 0
     async for piece in content:
         come += len(piece)
@@ -67,7 +67,7 @@ async def blocks(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[Blo
 async def with_first(first: list[Block], rest: AsyncIterable[Block]) -> AsyncGenerator[Block, None]:
     """Yield the one block that was taken from a stream, out of its list, then the rest of the stream.
 
-    A large block is given on and not held here, nor by the caller.
+    A large block is passed on, and held neither here nor by the caller.
     """
     yield first.pop()
     async for block in rest:

@@ -1,4 +1,4 @@
-"""Blocking calls of one store, in threads of its own: a mount that hangs takes no thread from anybody else.
+"""Blocking calls of one store, in threads of its own: a mount that hangs blocks no other store.
 
 The threads are daemons, so that a call that never ends does not keep the process from ending.
 """
@@ -29,9 +29,9 @@ class StoreThreads:
         self._threads: list[threading.Thread] = []
 
     async def run(self, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the call returns; StoreUnreachableError after so many seconds, while it may still be running.
+        """Return what the call returns; raises StoreUnreachableError after `seconds`, while it may still be running.
 
-        A call that nobody waits for any more is not begun.
+        A call that is no longer waited for is not begun.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
@@ -61,13 +61,13 @@ class StoreThreads:
             raise failure from None
 
     def close(self) -> None:
-        """Let each thread end after the call that it is in, unwaited; what comes later is cleared up in a new one."""
+        """Let each thread end after its current call, and do not wait for that; later calls get new threads."""
         for _ in self._threads:
             self._waiting.put(None)
         self._waiting, self._idle, self._threads = queue.SimpleQueue(), threading.Semaphore(0), []
 
     def _put(self, work: Callable[[], None]) -> None:
-        """Hand it to an idle thread, or to one more where none is."""
+        """Hand the work to an idle thread, or start one more if none is idle."""
         self._waiting.put(work)
         if not self._idle.acquire(blocking=False) and len(self._threads) < MOST_THREADS:
             name = f"store-{self._name}"

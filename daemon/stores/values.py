@@ -33,7 +33,7 @@ class DirectoryLocation:
     path: Path
 
     def __str__(self) -> str:
-        """As a url."""
+        """Return it as a url."""
         return self.path.as_uri()
 
 
@@ -46,7 +46,7 @@ class BucketLocation:
     prefix: str
 
     def __str__(self) -> str:
-        """As a url."""
+        """Return it as a url."""
         return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
 
 
@@ -60,7 +60,7 @@ class SftpLocation:
     path: str
 
     def __str__(self) -> str:
-        """As a url."""
+        """Return it as a url."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == SSH_PORT else f":{self.port}"
         path = self.path if self.path.startswith("/") else f"/~/{self.path}"
@@ -75,7 +75,7 @@ class RcloneLocation:
     path: str
 
     def __str__(self) -> str:
-        """As it is configured."""
+        """Return it as it is configured."""
         return f"rclone:{self.remote}:{self.path}"
 
 
@@ -122,7 +122,7 @@ class StoreSettings:
 
 
 def parse_location(text: str) -> Location:
-    """Given a store's url, return where it is; else ValueError."""
+    """Given a store's url, return its location; raises ValueError with what would be right."""
     scheme = text.partition(":")[0].lower()
     if scheme not in _PARSERS:
         raise ValueError(f'"{_shown(text)}" is not a store\'s url: write one of {FORMS}')

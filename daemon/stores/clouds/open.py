@@ -24,7 +24,7 @@ _TIMES: "ClientConfig" = {
 
 
 def cloud_store(settings: StoreSettings, location: BucketLocation, limit: RateLimit) -> CloudStore:
-    """Return the engine; StoreUnusableError if a secret is missing or cannot be read."""
+    """Return the engine; raises StoreUnusableError if a secret is missing or cannot be read."""
     try:
         opened = _google(settings, location) if location.scheme == "gs" else _azure(settings, location)
     except StoreUnusableError:

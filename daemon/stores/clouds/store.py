@@ -125,15 +125,15 @@ class CloudStore:
         return True
 
     async def lock(self, key: str, until: datetime) -> None:
-        """Refuse: it is not done here."""
+        """Refuse: this engine does not lock."""
         raise StoreUnusableError(f"{check_key(key)} cannot be locked until {until}: {NO_LOCKS}")
 
     async def traits(self) -> Traits:
-        """Know nothing: obstore does not ask."""
+        """Return what is known: nothing, since obstore does not ask."""
         return Traits()
 
     async def aclose(self) -> None:
-        """Nothing stays open that could be closed."""
+        """Do nothing: no connection stays open."""
 
     async def _call(self, what: str, call: Awaitable[A], seconds: float = CALL_SECONDS) -> A:
         with translated(what):
@@ -197,11 +197,11 @@ class CloudStore:
 
 
 class _StoppedError(Exception):
-    """What ends the content where the task is cancelled."""
+    """Raised in the content when the task is cancelled, so that the upload ends."""
 
 
 async def _until(stopped: asyncio.Event, content: AsyncIterable[Block]) -> AsyncGenerator[Block, None]:
-    """The content, until the event ends it."""
+    """Yield the content, until the event ends it."""
     blocks_left = aiter(content)
     stop = asyncio.ensure_future(stopped.wait())
     try:

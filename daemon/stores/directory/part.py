@@ -1,7 +1,7 @@
 """A file until it has its name: written beside it, brought to the disk, then named without replacing anything.
 
-Every method blocks, and waits for the one before it: a call that was given up, as its deadline passed, may still be
-running in its thread.
+Every method blocks, and waits for the one before it: a call whose deadline has passed may still be running in its
+thread.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.E
 
 
 class Part:
-    """What is written for one key. It is used once: `open`, `write`, and `publish` or `discard`. OSErrors pass."""
+    """What is written for one key. It is used once: `open`, `write`, and `publish` or `discard`. Raises OSError."""
 
     def __init__(self, root: Path, key: str) -> None:
         self._root = root
@@ -37,7 +37,7 @@ class Part:
         self._size = self._let_go_at = 0
 
     def open(self) -> None:
-        """Make the file (0600); FileExistsError if something has the name already."""
+        """Make the file (0600); raises FileExistsError if something has the name already."""
         with self._lock:
             if self._discarded:  # the call was given up before it began
                 return
@@ -63,7 +63,7 @@ class Part:
                     os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def publish(self) -> os.stat_result:
-        """Bring the file to the disk and give it its name; FileExistsError if something has come to have it."""
+        """Bring the file to the disk and give it its name; raises FileExistsError if something has come to have it."""
         with self._lock:
             os.fsync(self._file)
             name_without_replacing(self._folder, self._part, self._name)
@@ -73,7 +73,7 @@ class Part:
             return self._named
 
     def discard(self) -> None:
-        """Close everything and remove the file, also where it got its name meanwhile: nobody was told so."""
+        """Close everything and remove the file, even if it has got its name meanwhile: that was reported to nobody."""
         with self._lock, self._stack:
             self._discarded = True
             if self._named is not None:
@@ -97,7 +97,7 @@ class Part:
 
 def name_without_replacing(folder: int, part: str, name: str) -> None:
     """Give the file its name. By a link where the file system has links (NFS too), else by a rename that replaces
-    nothing (SMB, FAT). FileExistsError if the name is taken.
+    nothing (SMB, FAT). Raises FileExistsError if the name is taken.
     """
     try:
         os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)

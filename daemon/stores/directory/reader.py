@@ -1,4 +1,4 @@
-"""A file that is read: opened through no link, and read at an offset. Every method blocks; OSErrors pass."""
+"""A file that is read: opened through no link, and read at an offset. Every method blocks, and raises OSError."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ class Reader:
         self._closed = False
 
     def open(self) -> int:
-        """Open the file; its size in bytes. A link, or what is no file, is refused."""
+        """Open the file, and return its size in bytes; raises OSError for a link, and for what is no file."""
         with self._lock, opened(self._root, self._folders) as folder:
             if self._closed:  # the call was given up before it began
                 return 0
@@ -29,7 +29,7 @@ class Reader:
             return refuse_no_file(os.fstat(self._file)).st_size
 
     def read(self, offset: int, size: int) -> bytes:
-        """At most so many bytes from the offset on; none at the end of the file."""
+        """Return at most `size` bytes from the offset on; none at the end of the file."""
         with self._lock:
             return os.pread(self._file, size, offset)
 
@@ -43,7 +43,9 @@ class Reader:
 
 
 def refuse_no_file(status: os.stat_result) -> os.stat_result:
-    """Return the same; OSError if it is a link or a device, FileNotFoundError if it is a folder, as no key has one."""
+    """Return the same; raises OSError if it is a link or a device, FileNotFoundError if it is a folder, as no key has
+    one.
+    """
     if stat.S_ISDIR(status.st_mode):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     if not stat.S_ISREG(status.st_mode):

@@ -95,7 +95,7 @@ class DirectoryStore:
         return await self._call(CALL_SECONDS, f"the unfinished {begun.key} cannot be removed", self._clear, begun)
 
     async def lock(self, key: str, until: datetime) -> None:
-        """Refuse: a folder cannot."""
+        """Refuse: a folder has no locks."""
         raise StoreUnusableError(f"{check_key(key)} cannot be locked until {until}: {NO_LOCKS}")
 
     async def traits(self) -> Traits:
@@ -160,7 +160,7 @@ class DirectoryStore:
 
 
 def _removed(folder: int, name: str, file: int, begun: Unfinished) -> bool:
-    """Remove an open file that nobody writes to, and that is as it was; BlockingIOError if somebody does."""
+    """Remove an open file that nobody writes to, and that is as it was; raises BlockingIOError if somebody does."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

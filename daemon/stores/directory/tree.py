@@ -22,7 +22,9 @@ Found = tuple[str, os.stat_result]
 
 @contextmanager
 def opened(root: Path, folders: Iterable[str], *, make: bool = False) -> Iterator[int]:
-    """The descriptor of a folder below the root; with `make`, what is missing of it is made (0700). OSErrors pass."""
+    """Yield the descriptor of a folder below the root; with `make`, what is missing of it is made (0700). Raises
+    OSError.
+    """
     descriptor = _opened_root(root)
     try:
         for name in folders:
@@ -37,7 +39,7 @@ def opened(root: Path, folders: Iterable[str], *, make: bool = False) -> Iterato
 
 
 def files_below(root: Path, folder: str) -> Iterator[Found]:
-    """Every regular file in a folder ("" or "a/b/") and below it, by its path from the root. OSErrors pass.
+    """Yield every regular file in a folder ("" or "a/b/") and below it, by its path from the root. Raises OSError.
 
     What goes away meanwhile is left out; so is what has no name that a key could have, and whatever is no file.
     """
@@ -51,7 +53,7 @@ def files_below(root: Path, folder: str) -> Iterator[Found]:
 
 
 def _files_in(root: Path, folder: str, waiting: list[str]) -> Iterator[Found]:
-    """The files of one folder; the folders in it are put to those that wait."""
+    """Yield the files of one folder, and append the folders in it to those still to be read."""
     with opened(root, folder.split("/")[:-1]) as descriptor, os.scandir(descriptor) as found:
         for each in found:
             path = folder + each.name

@@ -57,7 +57,7 @@ class Rclone:
     async def run(self, what: str, *words: str, silent: float | None = None) -> bytes:
         """Run it to its end, and return what it prints; it may be silent for so many seconds (None: STALL_SECONDS).
 
-        ObjectMissingError where it says that nothing is there.
+        Raises ObjectMissingError where it says that nothing is there.
         """
         output = bytearray()
         async with self.started(what, *words) as running:
@@ -118,7 +118,7 @@ class Running:
 
 
 async def within(seconds: float, what: str, step: Awaitable[A]) -> A:
-    """Return what a step returns; StoreUnreachableError after so many seconds."""
+    """Return what a step returns; raises StoreUnreachableError after `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             return await step
@@ -128,7 +128,7 @@ async def within(seconds: float, what: str, step: Awaitable[A]) -> A:
 
 
 def _environment(environ: Mapping[str, str], config: Path | None) -> dict[str, str]:
-    """The environment without our variables; of rclone's, only those that say how its configuration is read."""
+    """Return the environment without our variables; of rclone's, only those that say how its configuration is read."""
     kept = {name: value for name, value in environ.items() if not name.startswith("RCLONE_") or _is_of_config(name)}
     kept = {name: value for name, value in kept.items() if not name.startswith(_OURS)}
     return kept | ({"RCLONE_CONFIG": str(config)} if config else {})

@@ -122,15 +122,15 @@ class RcloneStore:
         return False
 
     async def lock(self, key: str, until: datetime) -> None:
-        """Refuse: rclone cannot."""
+        """Refuse: rclone has no locks."""
         raise StoreUnusableError(f"{check_key(key)} cannot be locked until {until}: {NO_LOCKS}")
 
     async def traits(self) -> Traits:
-        """Know nothing: it depends on the service."""
+        """Return what is known: nothing, since it depends on the service."""
         return Traits(lockable=False)
 
     async def aclose(self) -> None:
-        """Nothing stays open between two calls."""
+        """Do nothing: no connection stays open between two calls."""
 
     async def _write(self, what: str, part: str, content: AsyncIterable[bytes], hints: Sequence[str]) -> int:
         """Feed the content to it, and return how many bytes that was; it is killed where the content breaks."""
@@ -176,7 +176,9 @@ class RcloneStore:
         return found
 
     async def _listed(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
-        """All that is in a folder and below it, by its path in the store; a folder that is not there has nothing."""
+        """Return all that is in a folder and below it, by its path in the store; a folder that is not there has
+        nothing.
+        """
         words = ("lsjson", "--recursive", "--files-only", "--no-mimetype", _SERVERS_TIME, self._root + folder)
         try:
             output = await self._rclone.run(f"{self._name} cannot be listed", *words, silent=LIST_SECONDS)
@@ -189,7 +191,7 @@ class RcloneStore:
 
 
 def _hints(size: int | None, at_most: int | None) -> tuple[str, ...]:
-    """What lets rclone choose parts that are large enough; by itself it stops at 10,000 of 5 MiB.
+    """Return what lets rclone choose parts that are large enough; by itself it stops at 10,000 of 5 MiB.
 
     `--size` must be exact. Of a bound it only knows the one for S3; other services have bounds of their own.
     """

@@ -58,7 +58,7 @@ class Page(Generic[T]):
 
 
 def error_words(body: bytes) -> tuple[str, str]:
-    """The code and the message of an error; empty where the body is none."""
+    """Return the code and the message of an error; empty where the body is none."""
     try:
         root = _root(body, "Error")
     except StoreCutError:
@@ -67,7 +67,7 @@ def error_words(body: bytes) -> tuple[str, str]:
 
 
 def objects(body: bytes) -> Page[Listed]:
-    """A page of ListObjectsV2, asked for with encoding-type=url."""
+    """Return a page of ListObjectsV2, asked for with encoding-type=url."""
     root = _root(body, "ListBucketResult")
     found = [
         Listed(unquote_plus(_needed(each, "Key")), _number(each, "Size"), _moment(_needed(each, "LastModified")))
@@ -77,7 +77,7 @@ def objects(body: bytes) -> Page[Listed]:
 
 
 def older_versions(body: bytes) -> Page[Listed]:
-    """A page of ListObjectVersions, asked for with encoding-type=url: what is not the newest of its name."""
+    """Return a page of ListObjectVersions, asked for with encoding-type=url: what is not the newest of its name."""
     root = _root(body, "ListVersionsResult")
     found = [
         Listed(unquote_plus(_needed(each, "Key")), _number(each, "Size"), _moment(_needed(each, "LastModified")))
@@ -89,7 +89,7 @@ def older_versions(body: bytes) -> Page[Listed]:
 
 
 def uploads(body: bytes) -> Page[Upload]:
-    """A page of ListMultipartUploads, asked for with encoding-type=url."""
+    """Return a page of ListMultipartUploads, asked for with encoding-type=url."""
     root = _root(body, "ListMultipartUploadsResult")
     found = [
         Upload(unquote_plus(_needed(each, "Key")), _needed(each, "UploadId"), _moment(_needed(each, "Initiated")))
@@ -100,7 +100,7 @@ def uploads(body: bytes) -> Page[Upload]:
 
 
 def parts(body: bytes) -> Page[Parts]:
-    """A page of ListParts, summed up."""
+    """Return a page of ListParts, summed up."""
     root = _root(body, "ListPartsResult")
     each = list(root.iter("Part"))
     size = sum(_number(part, "Size") for part in each)
@@ -109,12 +109,12 @@ def parts(body: bytes) -> Page[Parts]:
 
 
 def upload_id(body: bytes) -> str:
-    """The id of an upload that was just begun."""
+    """Return the id of an upload that was just begun."""
     return _needed(_root(body, "InitiateMultipartUploadResult"), "UploadId")
 
 
 def is_completed(body: bytes) -> bool:
-    """Whether the answer to a completion, which is a success by its status in any case, says that it is one."""
+    """Return whether the answer to a completion, which is a success by its status in any case, says that it is one."""
     try:
         _root(body, "CompleteMultipartUploadResult")
     except StoreCutError:
@@ -123,12 +123,12 @@ def is_completed(body: bytes) -> bool:
 
 
 def versioned(body: bytes) -> bool:
-    """Whether a bucket keeps what is deleted; one that stopped to do so still has the old versions."""
+    """Return whether a bucket keeps what is deleted; one that stopped to do so still has the old versions."""
     return _text(_root(body, "VersioningConfiguration"), "Status") == "Enabled"
 
 
 def lock_traits(body: bytes) -> Traits:
-    """What a bucket's ObjectLockConfiguration says."""
+    """Return what a bucket's ObjectLockConfiguration says."""
     root = _root(body, "ObjectLockConfiguration")
     lockable = _text(root, "ObjectLockEnabled") == "Enabled"
     days = sum(_number(root, f".//{unit}") * days for unit, days in _DAYS.items() if _text(root, f".//{unit}"))
@@ -136,13 +136,13 @@ def lock_traits(body: bytes) -> Traits:
 
 
 def retention(body: bytes) -> datetime | None:
-    """Until when an object is retained."""
+    """Return until when an object is retained."""
     text = _text(_root(body, "Retention"), "RetainUntilDate")
     return _moment(text) if text else None
 
 
 def completion(etags: Iterable[str]) -> bytes:
-    """The document that completes an upload, given the ETags of its parts in their order."""
+    """Return the document that completes an upload, given the ETags of its parts in their order."""
     rows = "".join(
         f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"
         for number, etag in enumerate(etags, 1)
@@ -151,18 +151,18 @@ def completion(etags: Iterable[str]) -> bytes:
 
 
 def retention_wanted(mode: str, until: datetime) -> bytes:
-    """The document that locks an object."""
+    """Return the document that locks an object."""
     return f"<Retention><Mode>{mode}</Mode><RetainUntilDate>{lock_moment(until)}</RetainUntilDate></Retention>".encode()
 
 
 def lock_moment(until: datetime) -> str:
-    """The end of a lock as the service takes it, never earlier than asked: to the second, rounded up."""
+    """Return the end of a lock as the service takes it, never earlier than asked: to the second, rounded up."""
     rounded = until.astimezone(UTC) + timedelta(microseconds=-until.microsecond % 10**6)
     return f"{rounded:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def header_moment(text: str) -> datetime:
-    """A moment of a header: of HTTP's form, or of ISO 8601 as in a lock; StoreCutError for anything else."""
+    """Return a header's moment, in HTTP's form, or in ISO 8601 as in a lock; raises StoreCutError for any other."""
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
     except ValueError:
@@ -170,7 +170,7 @@ def header_moment(text: str) -> datetime:
 
 
 def _after(root: ET.Element, names: Mapping[str, str]) -> dict[str, str] | None:
-    """The parameters for the next page; None where the service says that this was the last one."""
+    """Return the parameters for the next page; None where the service says that this was the last one."""
     match _text(root, "IsTruncated").lower():
         case "false":
             return None

@@ -100,7 +100,7 @@ class S3Client:
             await self._clock.sleep(delay)
 
     def link(self, key: str, seconds: int) -> SecretStr:
-        """Return an address by which anybody can get an object, for so many seconds."""
+        """Return a signed URL from which anybody can download the object for `seconds` seconds."""
         path = encoded_path(f"{self._path}/{key}")
         query = presigned_query(self._key, host=self._http.host, path=path, seconds=seconds, now=self.now())
         return SecretStr(f"{self._http.base}{path}?{query}")
@@ -135,7 +135,7 @@ class S3Client:
             raise refusal(answer, what)
 
     def _learned_skew(self, answer: Answer) -> bool:
-        """Whether the service's clock turned out to be another than ours: it is signed by its clock from now on."""
+        """Return whether the service's clock turned out to differ from ours: requests are signed by it from now on."""
         if error_words(answer.body)[0] != SKEWED or self._skew:
             return False
         try:
@@ -146,7 +146,7 @@ class S3Client:
 
 
 def _asked(answer: Answer) -> float | None:
-    """The seconds that the service asks us to wait; None where it names none."""
+    """Return the seconds that the service asks us to wait; None where it names none."""
     text = answer.headers.get("retry-after", "")
     return float(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 

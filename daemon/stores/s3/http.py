@@ -79,7 +79,7 @@ class S3Http:
     async def exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: Block, seconds: float
     ) -> Answer:
-        """Send a request, and return the whole answer; StoreUnreachableError after so many seconds."""
+        """Send a request, and return the whole answer; raises StoreUnreachableError after `seconds`."""
         with translating(_FAILURES, self._failure):
             async with asyncio.timeout(seconds), self._sent(method, target, headers, body) as response:
                 return Answer(response.status_code, _headers(response), await self._held(response))
@@ -159,7 +159,7 @@ def _headers(response: httpx.Response) -> dict[str, str]:
 
 
 def _is_of_certificate(error: BaseException | None) -> bool:
-    """Whether TLS failed for the certificate's sake; httpx and its parts wrap that several times."""
+    """Return whether TLS failed for the certificate's sake; httpx and its parts wrap that several times."""
     for _ in range(DEEPEST):
         if error is None or isinstance(error, ssl.SSLCertVerificationError):
             break

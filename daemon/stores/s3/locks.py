@@ -25,7 +25,7 @@ _COMPLIANCE = "COMPLIANCE"
 
 
 def lock_headers(until: datetime | None) -> dict[str, str]:
-    """The headers that lock an object from its first moment; none for no lock."""
+    """Return the headers that lock an object from its first moment; none for no lock."""
     return {} if until is None else {_MODE: _COMPLIANCE, _UNTIL: answers.lock_moment(until)}
 
 
@@ -46,7 +46,7 @@ class BucketLocks:
         return replace(locks or Traits(), versioned=versions)
 
     async def possible(self) -> bool | None:
-        """Whether the bucket has locks, asked once; None where this installation's key may not ask."""
+        """Return whether the bucket has locks, asked once; None where this installation's key may not ask."""
         if self._traits is None:
             self._traits = await self.traits()
         return self._traits.lockable
@@ -80,7 +80,7 @@ class BucketLocks:
         await self._client.call(what, "PUT", name, query={"retention": ""}, body=body, checked=True)
 
     async def _asked(self, setting: str, read: Callable[[bytes], A], *, missing: A | None = None) -> A | None:
-        """What the bucket says of one of its settings; None where it does not say, or has none of this kind."""
+        """Return what the bucket says of one of its settings; None where it does not say, or has none of this kind."""
         try:
             answer = await self._client.call(f"{self._store}: ?{setting} cannot be read", "GET", query={setting: ""})
         except (ObjectMissingError, UnsupportedError):

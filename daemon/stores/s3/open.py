@@ -16,7 +16,7 @@ DEFAULT_REGION = "us-east-1"
 
 
 def s3_store(settings: StoreSettings, limit: RateLimit, clock: Clock) -> S3Store:
-    """Return the engine; StoreUnusableError if a secret is missing, or `endpoint` is no address of a host."""
+    """Return the engine; raises StoreUnusableError if a secret is missing, or `endpoint` is no address of a host."""
     assert isinstance(settings.location, BucketLocation)  # noqa: S101 — `open_store` chose us for it
     region = settings.region or DEFAULT_REGION
     url, path = _where(settings, settings.location.bucket, region)
@@ -35,7 +35,7 @@ def _key(settings: StoreSettings, region: str) -> SigningKey:
 
 
 def _where(settings: StoreSettings, bucket: str, region: str) -> tuple[str, str]:
-    """The host's url, and the bucket's path there.
+    """Return the host's url, and the bucket's path there.
 
     At AWS the bucket is in the host's name, unless a dot in it would not fit the certificate; every other service takes
     it in the path.

@@ -67,7 +67,7 @@ def refusal(answer: Answer, what: str) -> StoreError:
 
 
 def is_passing(answer: Answer) -> bool:
-    """Whether the same request may succeed in a moment."""
+    """Return whether the same request may succeed in a moment."""
     code, _ = error_words(answer.body)
     if code in _FULL or answer.status in {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.INSUFFICIENT_STORAGE}:
         return False

@@ -1,7 +1,7 @@
 """The engine for S3: the contract, by calls to one bucket.
 
-Each object of ours carries a word that its upload made up. Where an answer was lost, and the next try is refused since
-something has the name, that word says whether it is our own (`_under_condition`).
+Each object of ours carries a random word in its metadata, made up for its upload. Where an answer was lost, and the
+next try is refused since something has the name, that word says whether it is our own (`_under_condition`).
 """
 
 import re
@@ -111,7 +111,7 @@ class S3Store:
             raise StoreCutError(f"{what}: it ends {left} bytes before it should")
 
     def link(self, key: str, seconds: int) -> SecretStr:
-        """Sign an address of the object."""
+        """Return a signed URL of the object."""
         return self._client.link(self._prefix + check_key(key), seconds)
 
     async def list_all(self, folder: str = "") -> list[Entry]:
@@ -230,7 +230,7 @@ class S3Store:
                 raise
 
     async def _carries(self, key: str, word: str) -> bool:
-        """Whether what has the name is of the upload that made up this word."""
+        """Return whether the object carries this word, so that it is our own upload's."""
         try:
             answer = await self._client.call(f"{self._name}: {key} cannot be looked at", "HEAD", self._prefix + key)
         except StoreError:
@@ -249,7 +249,9 @@ class S3Store:
         return await self._look_at_parts(upload.key.removeprefix(self._prefix), upload.id, upload.begun)
 
     async def _look_at_parts(self, key: str, upload_id: str, begun: datetime) -> Unfinished:
-        """What has come of an upload; `begun` is its moment where nothing has. ObjectMissingError if it is gone."""
+        """Return what has come of an upload; `begun` is its moment where nothing has. Raises ObjectMissingError if it
+        is gone.
+        """
         what = f"{self._name}: the parts of {key} cannot be listed"
         query = {"uploadId": upload_id, "max-parts": str(PAGE)}
         pages = [page async for page in self._pages(what, self._prefix + key, query, answers.parts)]
@@ -262,7 +264,7 @@ class S3Store:
     async def _pages(
         self, what: str, key: str, query: Mapping[str, str], read: Callable[[bytes], Page[A]]
     ) -> AsyncGenerator[A, None]:
-        """Everything of a listing, page after page; StoreCutError where a page points to one that was there."""
+        """Yield everything of a listing, page by page; raises StoreCutError if a page leads back to an earlier one."""
         after: Mapping[str, str] | None = {}
         asked: set[tuple[str, ...]] = set()
         while after is not None:
@@ -304,7 +306,7 @@ def _entry(key: str, answer: Answer) -> Entry:
 
 
 def _length(answer: Answer, what: str, wanted: int | None, *, ranged: bool) -> int:
-    """How many bytes are to come, given how many are wanted (None: up to the end)."""
+    """Return how many bytes are to come, given how many are wanted (None: up to the end)."""
     if ranged and answer.status != HTTPStatus.PARTIAL_CONTENT:
         raise StoreTroubleError(f"{what}: the service sends the whole of it, and a part was asked for")
     return _number(answer.headers.get("content-length", "")) if wanted is None else wanted

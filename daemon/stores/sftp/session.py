@@ -19,7 +19,7 @@ class Session:
     """The connection of one store."""
 
     def __init__(self, settings: StoreSettings, location: SftpLocation) -> None:
-        """Read keys and known hosts; StoreUnusableError if they cannot be used."""
+        """Read keys and known hosts; raises StoreUnusableError if they cannot be used."""
         self._location = location
         self._options = _options(settings)
         self._connecting = asyncio.Lock()
@@ -27,14 +27,14 @@ class Session:
         self._client: asyncssh.SFTPClient | None = None
 
     async def client(self) -> asyncssh.SFTPClient:
-        """The open SFTP session. What asyncssh raises passes."""
+        """Return the open SFTP session; raises what asyncssh raises."""
         async with self._connecting:
             if self._client is None or self._connection is None or self._connection.is_closed():
                 self._client = await self._connected()
             return self._client
 
     async def renew(self) -> None:
-        """Give the connection up, though it may only be silent; the next call makes a new one."""
+        """Drop the connection, even if it may only be silent; the next call makes a new one."""
         async with self._connecting:
             connection, self._connection, self._client = self._connection, None, None
             if connection is not None:
@@ -71,7 +71,7 @@ def _options(settings: StoreSettings) -> dict[str, object]:
 
 
 def _known_hosts(settings: StoreSettings) -> asyncssh.SSHKnownHosts:
-    """The keys that hosts may have. Without them anybody could take the host's place, so there is no default."""
+    """Return the keys that hosts may have. Without them anybody could take the host's place, so there is no default."""
     if not (settings.known_hosts or "").strip():
         hint = "put what `ssh-keyscan HOST` prints into the file, after comparing it with the host's own fingerprint"
         raise StoreUnusableError(f"{settings.name}: known_hosts is missing or empty", hint=hint)
@@ -83,7 +83,7 @@ def _known_hosts(settings: StoreSettings) -> asyncssh.SSHKnownHosts:
 
 
 def _keys(settings: StoreSettings) -> list[asyncssh.SSHKey] | None:
-    """The private key; None for no key at all, where asyncssh would look for the user's own else."""
+    """Return the private key; None for no key, so that asyncssh does not look for the user's own."""
     key, passphrase = settings.credentials.private_key, settings.credentials.passphrase
     if key is None:
         return None

@@ -137,7 +137,7 @@ class SftpStore:
         return False
 
     async def lock(self, key: str, until: datetime) -> None:
-        """Refuse: SFTP cannot."""
+        """Refuse: SFTP has no locks."""
         raise StoreUnusableError(f"{check_key(key)} cannot be locked until {until}: {NO_LOCKS}")
 
     async def traits(self) -> Traits:
@@ -149,7 +149,7 @@ class SftpStore:
         await self._session.aclose()
 
     async def call(self, what: str, call: Callable[[SFTPClient], Awaitable[A]], seconds: float | None = None) -> A:
-        """Return what a call returns; StoreUnreachableError if it does not end within so many seconds."""
+        """Return what a call returns; raises StoreUnreachableError if it does not end within `seconds`."""
         with translated(what):
             async with asyncio.timeout(seconds or CALL_SECONDS):
                 return await call(await self._session.client())
@@ -159,7 +159,7 @@ class SftpStore:
         await self._session.renew()
 
     def _at(self, path: str) -> bytes:
-        """The path at the host. As bytes, since names there may be of any letters."""
+        """Return the path at the host, as bytes, since names there may be in any encoding."""
         return f"{self._root}/{path}".rstrip("/").encode() or b"/"
 
     async def _make_folders(self, what: str, key: str) -> None:
@@ -211,7 +211,9 @@ class SftpStore:
             start += len(piece)
 
     async def _files_below(self, folder: str) -> AsyncGenerator[Found, None]:
-        """Every regular file in a folder and below it; a folder that is not there has none, but the store's own is."""
+        """Yield every regular file in a folder and below it; a folder that is not there has none, but the store's own
+        is.
+        """
         what = f"{self._name} cannot be listed"
         await self._refuse_no_root()
         waiting = [folder]
@@ -230,7 +232,7 @@ class SftpStore:
 
 
 async def _names(sftp: SFTPClient, folder: bytes) -> list[Found]:
-    """What is in one folder; names that are no text are nobody's key."""
+    """Return what is in one folder; names that are not UTF-8 are no keys, and left out."""
     found = []
     async for each in sftp.scandir(folder):
         with suppress(UnicodeDecodeError):

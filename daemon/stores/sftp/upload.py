@@ -38,7 +38,7 @@ _AGAIN = asyncssh.FXF_WRITE | asyncssh.FXF_READ
 
 
 class Link(Protocol):
-    """The way to the host."""
+    """The connection to the host, as an upload uses it."""
 
     async def call(self, what: str, call: Callable[[SFTPClient], Awaitable[A]], seconds: float | None = None) -> A:
         """Return what a call returns that ends within its deadline; raises StoreError."""
@@ -104,7 +104,7 @@ class Upload:
                 await self._clock.sleep(PAUSES.pause(tries))
 
     async def _resume(self) -> None:
-        """Open the file again; StoreCutError if it does not have what the host confirmed."""
+        """Open the file again; raises StoreCutError if it does not have what the host confirmed."""
         await self._open(_AGAIN)
         attrs = await self._link.call(self._what, lambda sftp: sftp.lstat(self._path))
         if (attrs.size or 0) < self.sent:
@@ -130,7 +130,7 @@ class Upload:
             await self._link.call(self._what, lambda _: self._opened.fsync(), SYNC_SECONDS)
 
     async def _compare(self) -> None:
-        """Read the file back; StoreCutError unless it is what was sent."""
+        """Read the file back; raises StoreCutError unless it is what was sent."""
         sha256, come = hashlib.sha256(), 0
         while come < self.sent:
             size, offset = min(BLOCK, self.sent - come), come
@@ -150,5 +150,5 @@ class Upload:
 
 
 async def read_at(file: SFTPClientFile, size: int, offset: int, _: SFTPClient) -> bytes:
-    """Read at most so many bytes from the offset on; none at the end of the file."""
+    """Return at most `size` bytes from the offset on; none at the end of the file."""
     return cast("bytes", await file.read(size, offset))  # it was opened without an encoding
