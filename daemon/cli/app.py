@@ -191,7 +191,7 @@ def drill(
 @app.command()
 def check(
     context: typer.Context,
-    offline: Annotated[bool, typer.Option("--offline", help="Contact no panel.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Contact no panel and no store.")] = False,
     json: Json = False,
 ) -> int:
     """Check the configuration, panels, keys and limits."""

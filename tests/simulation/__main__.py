@@ -44,6 +44,8 @@ def main(words: list[str] | None = None) -> int:
     if asked.check:
         return _check(first, asked.workers)
     runs = asked.runs or (1 if asked.seed is not None else 200)
+    if runs > 1 and (asked.without or asked.length != 1.0):
+        raise SystemExit("--without and --length are for one seed: name it with --seed")
     if runs == 1:
         return _one(Cut(first, tuple(asked.without), asked.length), verbose=asked.verbose)
     say(f"seeds {first} to {first + runs - 1}, {asked.workers} workers")
@@ -58,7 +60,14 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, help="how many seeds (200; 1 where --seed is given)")
     parser.add_argument("--seed", type=int, help="the first of them; drawn where it is left out")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (one for each core)")
-    parser.add_argument("--without", action="append", default=[], choices=KINDS, metavar="KIND", help="switch it off")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=KINDS,
+        metavar="KIND",
+        help=f"switch it off; one of: {'; '.join(KINDS)}",
+    )
     parser.add_argument("--length", type=float, default=1.0, help="how much of the troubled time to play (1.0)")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first seed that fails")
     parser.add_argument("--check", action="store_true", help=f"play seeds 0 to {FIXED - 1} and {FRESH} fresh ones")

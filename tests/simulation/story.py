@@ -1,12 +1,15 @@
 """A failing run as a short story: cut down to the trouble that it needs, and told by its last events."""
 
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from tests.simulation.checker import TITLES
 from tests.simulation.run import Report, simulate
 
+ROOT = Path(__file__).parents[2]
 SHOWN = 60
 FEWEST_HALVINGS = 6
 
@@ -65,11 +68,18 @@ def told(report: Report, cut: Cut, *, shown: int = SHOWN) -> str:
     lines = [
         f"seed {report.seed} breaks rule {broken.rule} ({TITLES[broken.rule]}) for {name}:",
         f"    {broken.text}",
-        f"play it again: {cut.command()}",
+        f"play it again: {cut.command()}{_commit()}",
         f"it needs: {', '.join(report.kinds) or 'no trouble at all'}",
         "",
     ]
     return "\n".join([*lines, *_events(report, broken.server, shown)])
+
+
+def _commit() -> str:
+    """Of this checkout: on another one a seed deals other cards."""
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    asked = subprocess.run(words, check=False, cwd=ROOT, capture_output=True, text=True)  # noqa: S603
+    return f"    # at commit {asked.stdout.strip()}" if asked.returncode == 0 else ""
 
 
 def _events(report: Report, server: str | None, shown: int) -> Sequence[str]:
