@@ -28,14 +28,14 @@ from benchmarks.download import static_host, write_file
 from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, machine, processor_seconds, report, run_to_end, say
 from daemon.config.load import load
 from daemon.copies.child import NICE
-from daemon.copies.jobs import Job
+from daemon.copies.jobs import CopyDone, Job
 from daemon.copying.process import ChildProcess
 from daemon.panel.client import PanelClient
 from daemon.rotation.preview import preview
 from daemon.sandbox.records import Backup, Server
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.serve import in_background
-from daemon.state import engine_for
+from daemon.state import ShelfRecord, engine_for
 from tests.stores.services import SECRET, S3Service, make_bucket, program, seaweedfs
 
 BUCKET = "copies"
@@ -242,6 +242,9 @@ class Unseen:
     def said(self, text: str) -> None:
         """Tell: nothing should happen."""
         say(text)
+
+    async def copied(self, _done: CopyDone, _seen: ShelfRecord) -> None:
+        """Do nothing."""
 
 
 @contextmanager

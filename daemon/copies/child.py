@@ -23,11 +23,12 @@ from typing import Any
 from pydantic import SecretStr, TypeAdapter
 
 from daemon.clock import SystemClock
-from daemon.copies.jobs import Ask, Failure, Link, NoLink
+from daemon.copies.jobs import Ask, CopyDone, Failure, Link, NoLink
 from daemon.copies.pipe import read_message, write_message
 from daemon.copies.work import OwnProcess
 from daemon.errors import BackupdError, ProblemCode
 from daemon.panel.errors import PanelError
+from daemon.state import ShelfRecord
 
 NICE = 10
 """Games on the same machine go first; the priority of its reads and writes follows from this (ioprio_set(2))."""
@@ -93,6 +94,10 @@ class Child:
     def said(self, text: str) -> None:
         """Tell the daemon what happened to the transfer; called in the download's thread."""
         self._loop.call_soon_threadsafe(self._send, {"said": text})
+
+    async def copied(self, done: CopyDone, seen: ShelfRecord) -> None:
+        """Tell the daemon of a copy that stands."""
+        self._send({"copied": _plain(done), "seen": _plain(seen)})
 
     def _answer(self, link: asyncio.Future[SecretStr], answer: Link | NoLink) -> None:
         if isinstance(answer, NoLink):

@@ -215,6 +215,14 @@ GiveLink = Callable[[], Awaitable[SecretStr]]
 """Ask the panel for a new link to the file that is being copied; raises PanelError."""
 
 
+class CopyListener(ProgressListener, Protocol):
+    """Hears how far a backup is, and of each copy as soon as it stands."""
+
+    async def copied(self, done: CopyDone, seen: ShelfRecord) -> None:
+        """A store has its whole copy, while others may still take theirs; `seen` is what it holds of the server."""
+        ...
+
+
 class CopyWorker(Protocol):
     """Touches the stores, one job at a time. What a store does wrong is told in the result.
 
@@ -225,7 +233,7 @@ class CopyWorker(Protocol):
         """Look into the job's stores: what do they want of the verdicts' backups?"""
         ...
 
-    async def copy(self, job: Job, backup: str, link: GiveLink, listener: ProgressListener) -> CopyResult:
+    async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
         """Copy one backup, by its uuid, to the job's stores."""
         ...
 

@@ -25,7 +25,7 @@ from daemon.copies.manifest import (
     write_manifest,
 )
 from daemon.copies.one_pass import Pass, Passed, pass_to_all
-from daemon.copies.settle import stands
+from daemon.copies.settle import stands as stands_there
 from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
@@ -47,12 +47,23 @@ class Origin:
     title: str
 
 
+Stands = Callable[[str, Manifest], Awaitable[None]]
+"""Hears that a store has its whole copy, whose manifest this is, while others may still take theirs."""
+
+
+async def _unheard(_store: str, _manifest: Manifest) -> None:
+    """Hear of it, and do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The stores that a backup is copied to, and the room for what slow ones have yet to take."""
+    """The stores that a backup is copied to, the room for what slow ones have yet to take, and who hears of each copy
+    as soon as it `stands`.
+    """
 
     stores: Sequence[Target]
     room: SpoolRoom = NO_ROOM
+    stands: Stands = _unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,7 @@ async def copy_backup(feed: Feed, backup: Backup, origin: Origin, targets: Targe
         manifest = _manifest(branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock)
         return await _finish(branch, manifest, clock)
 
-    return await _passed_on(feed, Pass(expected, names, targets.stores, targets.room), finish)
+    return await _passed_on(feed, Pass(expected, names, targets.stores, targets.room), finish, targets.stands)
 
 
 async def carry_copy(feed: Feed, copy: Manifest, installation: str, targets: Targets, clock: Clock) -> Made:
@@ -94,13 +105,15 @@ async def carry_copy(feed: Feed, copy: Manifest, installation: str, targets: Tar
         told = {"program": PROGRAM, "installation": installation, "written_at": clock.now()}
         return await _finish(branch, copy.model_copy(update=told), clock)
 
-    return await _passed_on(feed, Pass(expected, names, as_it_is, targets.room), finish)
+    return await _passed_on(feed, Pass(expected, names, as_it_is, targets.room), finish, targets.stands)
 
 
 PROGRAM = f"ptero-backupd {__version__}"
 
 
-async def _passed_on(feed: Feed, wanted: Pass, finish: Callable[[Branch, Passed], Awaitable[Manifest]]) -> Made:
+async def _passed_on(
+    feed: Feed, wanted: Pass, finish: Callable[[Branch, Passed], Awaitable[Manifest]], stands: Stands
+) -> Made:
     """Bring the data to each target, and its manifest as soon as it stands there."""
     manifests: dict[str, Manifest] = {}
     failed: dict[str, BackupdError] = {}
@@ -111,6 +124,8 @@ async def _passed_on(feed: Feed, wanted: Pass, finish: Callable[[Branch, Passed]
             manifests[name] = await finish(branch, passed)
         except BackupdError as error:
             failed[name] = error
+        else:
+            await stands(name, manifests[name])
 
     errors = await pass_to_all(feed, wanted, complete)
     return Made(manifests, {**errors, **failed})
@@ -139,7 +154,7 @@ async def _finish(branch: Branch, manifest: Manifest, clock: Clock) -> Manifest:
             await target.store.lock(branch.name.data, until)
         await target.store.put(branch.name.manifest, _once(text), size=len(text), lock_until=until)
     except BackupdError as error:
-        if text and await stands(target.store, branch.name.manifest, text, len(text)):  # the answer was lost
+        if text and await stands_there(target.store, branch.name.manifest, text, len(text)):  # the answer was lost
             return manifest
         if not isinstance(error, ObjectExistsError):  # another has finished the same copy: it is no longer ours alone
             await _take_back(branch)

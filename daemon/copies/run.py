@@ -3,9 +3,10 @@
 A store that fails is left out for the rest of the run; the others go on (invariant 16).
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
@@ -15,7 +16,7 @@ from daemon.copies.clear import clear_leftovers, clear_lonely, look_for_begun
 from daemon.copies.elsewhere import Elsewhere, InStore, recipients_of
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import node_feed, store_feed
-from daemon.copies.make import Made, Origin, Targets, carry_copy, copy_backup
+from daemon.copies.make import Made, Origin, Stands, Targets, carry_copy, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
@@ -38,8 +39,15 @@ from daemon.transfer.receive import ProgressListener
 Watch = Callable[[str, int], AbstractContextManager[ProgressListener]]
 """Given a backup's name and size, watch its transfer."""
 
+OnCopy = Callable[[str, Manifest, str | None], Awaitable[None]]
+"""Hears that a store has its whole copy, with its manifest, and from which store it came; None for the node."""
+
 OpenStore = Callable[[StoreSettings], AbstractAsyncContextManager[Store]]
 """Open a store, and close it at the block's end."""
+
+
+async def unheard(_store: str, _manifest: Manifest, _source: str | None) -> None:
+    """Hear of it, and do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,8 @@ class Copier:
     """Copies servers' backups, one after the other. `opens` opens a store.
 
     `stores` are those that are copied to, and others that may have what they lack. What slow ones have yet to take goes
-    to `room`.
+    to `room`. A copy is in the catalogue, and `on_copy` hears of it, as soon as it stands, however long the other
+    stores still take.
     """
 
     def __init__(
@@ -114,6 +123,7 @@ class Copier:
         locks: Locks,
         opens: OpenStore = open_store,
         room: SpoolRoom = NO_ROOM,
+        on_copy: OnCopy = unheard,
     ) -> None:
         self._stores = stores
         self._locks = locks
@@ -124,6 +134,7 @@ class Copier:
         self._watch = watch
         self._opens = opens
         self._room = room
+        self._on_copy = on_copy
 
     async def copy(self, seen: Looked, links: Links) -> ServerResult:
         """Copy what the server's stores want of what its panel has; raises nothing; every trouble is in the result."""
@@ -213,15 +224,22 @@ class Copier:
                 continue
             targets = [self._target(name, at.opened[name], doubt=self._doubt(seen)) for name in stores]
             try:
-                made = await self._made(one.backup, copies.get(way.source or ""), targets, at)
+                copy = copies.get(way.source or "")
+                made = await self._made(one.backup, copy, targets, at, partial(self._stands, way.source, result))
             except BackupdError as error:
                 failure = _not_had(way.source, error, result)
             else:
-                await self._note(made, one.backup, way.source, stores, result)
+                self._note(made, one.backup, way.source, stores, result)
                 left = [name for name in left if name not in stores]
-        await self._note(Made({}, dict.fromkeys(left, failure)), one.backup, None, left, result)
+        self._note(Made({}, dict.fromkeys(left, failure)), one.backup, None, left, result)
 
-    async def _note(
+    async def _stands(self, source: str | None, result: ServerResult, store: str, manifest: Manifest) -> None:
+        """Remember a copy, and tell of it."""
+        with result.remembering(store):
+            await self._shelves.add(store, manifest)
+        await self._on_copy(store, manifest, source)
+
+    def _note(
         self, made: Made, backup: Backup, source: str | None, stores: Iterable[str], result: ServerResult
     ) -> None:
         """Note what came of a backup in these stores."""
@@ -230,9 +248,6 @@ class Copier:
             result.copies.append(CopyResult(name, backup, manifest, failure, source))
             if isinstance(failure, StoreError) and not isinstance(failure, ObjectExistsError):
                 result.troubles[name] = failure
-            if manifest is not None:
-                with result.remembering(name):
-                    await self._shelves.add(name, manifest)
 
     def _target(self, name: str, store: Store, *, doubt: str) -> Target:
         """Return the store as a target. While the clock is in doubt nothing is locked: if it is years ahead, nobody
@@ -253,10 +268,12 @@ class Copier:
         folders = [place.path for one, place in places if isinstance(place, DirectoryLocation) and not one.recipients]
         return self._room.beside(folders, size)
 
-    async def _made(self, backup: Backup, copy: InStore | None, stores: Sequence[Target], at: "_At") -> Made:
+    async def _made(
+        self, backup: Backup, copy: InStore | None, stores: Sequence[Target], at: "_At", stands: Stands
+    ) -> Made:
         """Copy a backup from its node, or from the copy of it that a store holds."""
         seen, clock = at.seen, self._clock
-        targets = Targets(stores, self._spooled(stores, backup.bytes))
+        targets = Targets(stores, self._spooled(stores, backup.bytes), stands)
         config = seen.config
         origin = Origin(self._installation, config.panel.name, seen.server.uuid, config.name, seen.server.name)
         with self._watch(f"{config.name}: {backup.name}", backup.bytes) as listener:

@@ -12,6 +12,7 @@ from daemon.clock import Clock
 from daemon.copies.errors import CopyError
 from daemon.copies.jobs import (
     CopyDone,
+    CopyListener,
     CopyResult,
     Failure,
     GiveLink,
@@ -24,9 +25,10 @@ from daemon.copies.jobs import (
     ToProve,
     WantedCopy,
 )
+from daemon.copies.manifest import Manifest
 from daemon.copies.prove import manifest_of, prove_backup, prove_copy
 from daemon.copies.prune import Pruner
-from daemon.copies.run import Copier, Looked, OpenStore, ServerResult
+from daemon.copies.run import Copier, Looked, OnCopy, OpenStore, ServerResult, unheard
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
 from daemon.core.copies_wanted import Wanted
@@ -68,12 +70,17 @@ class OwnProcess:
             await desk.remembered(),
         )
 
-    async def copy(self, job: Job, backup: str, link: GiveLink, listener: ProgressListener) -> CopyResult:
+    async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
         """Copy one backup to the job's stores."""
         desk = await _Desk.of(job, self._clock, self._opens)
         result = ServerResult(job.config)
         found = await desk.backup(backup)
-        copier = desk.copier(listener)
+
+        async def told(store: str, manifest: Manifest, source: str | None) -> None:
+            for seen in await desk.remembered(store):
+                await listener.copied(CopyDone(store, manifest.stored.bytes, None, source), seen)
+
+        copier = desk.copier(listener, told)
         await copier.copy_one(desk.seen, Wanted(found, tuple(job.stores)), _Links(link), result)
         return CopyResult(
             tuple(
@@ -164,7 +171,7 @@ class _Desk:
             await desk._catalogue.remember(record)
         return desk
 
-    def copier(self, listener: ProgressListener) -> Copier:
+    def copier(self, listener: ProgressListener, told: OnCopy = unheard) -> Copier:
         """Return what copies by this job; the daemon holds the lock of the server's copies."""
 
         def watch(_name: str, _size: int) -> AbstractContextManager[ProgressListener]:
@@ -181,6 +188,7 @@ class _Desk:
             locks=MemoryLocks(),
             opens=self._opens,
             room=job.room,
+            on_copy=told,
         )
 
     async def backup(self, uuid: str) -> Backup:
@@ -195,10 +203,10 @@ class _Desk:
                     return copy.backup
         raise CopyError("neither the panel nor a store has it any more")
 
-    async def remembered(self) -> tuple[ShelfRecord, ...]:
-        """Return what was seen since."""
+    async def remembered(self, store: str | None = None) -> tuple[ShelfRecord, ...]:
+        """Return what was seen since, in that store, or in all of them."""
         seen = await self._catalogue.shelves(self._job.config.panel.name, self._job.server.uuid)
-        return tuple(one for one in seen if one not in self._job.remembered)
+        return tuple(one for one in seen if one not in self._job.remembered and store in {None, one.holding.store})
 
 
 class _Links:

@@ -11,7 +11,7 @@ import pickle
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from signal import Signals
@@ -22,6 +22,8 @@ from pydantic import TypeAdapter, ValidationError
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import (
     Ask,
+    CopyDone,
+    CopyListener,
     CopyResult,
     Failure,
     GiveLink,
@@ -37,11 +39,15 @@ from daemon.copies.jobs import (
 from daemon.copies.pipe import read_message, write_message
 from daemon.log import get_logger
 from daemon.panel.errors import PanelError
+from daemon.state import ShelfRecord
 from daemon.transfer.receive import ProgressListener
 
 log = get_logger()
 
 Result = TypeVar("Result")
+
+OnCopied = Callable[[CopyDone, ShelfRecord], Awaitable[None]]
+"""Hears of a copy that stands: CopyListener's `copied`."""
 
 COMMAND = (sys.executable, "-I", "-m", "daemon.copies.child")
 
@@ -72,9 +78,9 @@ class ChildProcess:
         """Look into the job's stores."""
         return await self._done(Ask(job.without_key()), LookResult)
 
-    async def copy(self, job: Job, backup: str, link: GiveLink, listener: ProgressListener) -> CopyResult:
+    async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
         """Copy one backup to the job's stores."""
-        return await self._done(Ask(job.without_key(), backup=backup), CopyResult, link, listener)
+        return await self._done(Ask(job.without_key(), backup=backup), CopyResult, link, listener, listener.copied)
 
     async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
         """Delete from a store what its rules let go."""
@@ -91,15 +97,41 @@ class ChildProcess:
             await child.end()
 
     async def _done(
-        self, ask: Ask, kind: type[Result], link: GiveLink | None = None, listener: ProgressListener | None = None
+        self,
+        ask: Ask,
+        kind: type[Result],
+        link: GiveLink | None = None,
+        listener: ProgressListener | None = None,
+        copied: OnCopied | None = None,
     ) -> Result:
         """Have a job done; raises WorkerError. A process that is left in the middle of a job is ended."""
         try:
             self._child = child = self._child or await _Child.start(self._command)
-            return await child.do(ask, kind, link, listener, self._silent_seconds)
+            return await child.do(ask, kind, _Hearer(link, listener, copied), self._silent_seconds)
         except BaseException:
             await self.close()
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Hearer:
+    """Who gives links for a job, and hears of it while it is done."""
+
+    link: GiveLink | None
+    listener: ProgressListener | None
+    copied: OnCopied | None
+
+    async def hear(self, told: Mapping[str, Any]) -> Link | NoLink | None:
+        """Hand on what the process tells; return the answer that it waits for, if it does."""
+        if "ask" in told and self.link is not None:
+            return await _link(self.link)
+        if "copied" in told and self.copied is not None:
+            await self.copied(_as(CopyDone, told["copied"]), _as(ShelfRecord, told.get("seen")))
+        elif self.listener is not None and isinstance(told.get("moved"), int):
+            self.listener.moved(told["moved"])
+        elif self.listener is not None and isinstance(told.get("said"), str):
+            self.listener.said(told["said"])
+        return None
 
 
 @dataclass
@@ -131,14 +163,7 @@ class _Child:
         log.debug("copy_process_started", process=process.pid)
         return cls(process, reader, writer)
 
-    async def do(
-        self,
-        ask: Ask,
-        kind: type[Result],
-        link: GiveLink | None,
-        listener: ProgressListener | None,
-        silent_seconds: float,
-    ) -> Result:
+    async def do(self, ask: Ask, kind: type[Result], hearer: "_Hearer", silent_seconds: float) -> Result:
         """Have a job done; raises WorkerError."""
         self._send(ask)
         while True:
@@ -156,12 +181,8 @@ class _Child:
                 return _as(kind, told["result"])
             if "failed" in told:
                 raise _failure(told)
-            if "ask" in told and link is not None:
-                self._send(await _link(link))
-            elif listener is not None and isinstance(told.get("moved"), int):
-                listener.moved(told["moved"])
-            elif listener is not None and isinstance(told.get("said"), str):
-                listener.said(told["said"])
+            if (answer := await hearer.hear(told)) is not None:
+                self._send(answer)
 
     async def end(self) -> None:
         """Close the socket, which tells it to end, and kill it if it does not."""

@@ -4,7 +4,7 @@ What must hold: the server's lock of copies is held throughout; a store in troub
 (invariant 16); nothing is downloaded from a node that makes a backup of ours, or is waited for by one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import SecretStr
@@ -193,13 +193,14 @@ class _Turn:
         job = replace(self.job, listing=listing, stores={store: self.job.stores[store] for store in stores})
         began = context.clock.monotonic()
         log.info("copy_begun", server=self._server, backup=backup.name, stores=list(stores), bytes=backup.bytes)
+        told = _Told(self._server, backup.name, self._remember)
         try:
-            told = _Told(self._server, backup.name)
             async with context.downloads:
                 result = await self.visits.worker.copy(job, backup.backup, lambda: self._link(backup.backup), told)
         except WorkerError as error:
             failure = Failure.of(error)
-            await self._tell(backup, [CopyDone(store, None, failure) for store in stores], 0.0)
+            done = [told.done.get(store) or CopyDone(store, None, failure) for store in stores]
+            await self._tell(backup, done, context.clock.monotonic() - began)
             raise
         await self._remember(result.remembered)
         self._warn(result.problems)
@@ -332,10 +333,19 @@ class _Turn:
 
 
 class _Told:
-    """A transfer's progress, for the log."""
+    """A transfer's progress, for the log, and its copies, for the catalogue: a copy counts as soon as it stands."""
 
-    def __init__(self, server: str, backup: str) -> None:
+    def __init__(
+        self, server: str, backup: str, remember: Callable[[Collection[ShelfRecord]], Awaitable[None]]
+    ) -> None:
         self._server, self._backup = server, backup
+        self._remember = remember
+        self.done: dict[str, CopyDone] = {}
+
+    async def copied(self, done: CopyDone, seen: ShelfRecord) -> None:
+        """Remember what a store has now."""
+        self.done[done.store] = done
+        await self._remember([seen])
 
     def moved(self, size: int) -> None:
         """Say how far it is."""

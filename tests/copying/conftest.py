@@ -1,9 +1,9 @@
 """A panel with one server over real HTTP, folders that are stores, and what the daemon copies with."""
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from daemon.config.load import load
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.jobs import Job
+from daemon.copies.jobs import CopyDone, Job
 from daemon.panel.client import PanelClient
 from daemon.rotation.preview import preview
 from daemon.rotation.run import RotationContext
@@ -20,8 +20,23 @@ from daemon.rotation.setup import open_context
 from daemon.sandbox import records
 from daemon.sandbox.scenes import KEY, history, one_server
 from daemon.sandbox.serve import SandboxServer, in_background
-from daemon.state import engine_for
+from daemon.state import ShelfRecord, engine_for
 from tests.fakes import FakeClock
+from tests.transfer.conftest import ProgressListener
+
+
+@dataclass
+class Listener(ProgressListener):
+    """Remembers which copies it was told of; `at_copy` is called with each store."""
+
+    done: list[CopyDone] = field(default_factory=list)
+    seen: list[ShelfRecord] = field(default_factory=list)
+    at_copy: Callable[[str], None] = lambda _: None
+
+    async def copied(self, done: CopyDone, seen: ShelfRecord) -> None:
+        self.done.append(done)
+        self.seen.append(seen)
+        self.at_copy(done.store)
 
 
 @dataclass

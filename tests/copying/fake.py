@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import (
     CopyDone,
+    CopyListener,
     CopyResult,
     Failure,
     GiveLink,
@@ -20,14 +21,15 @@ from daemon.core.applied import AppliedRetention
 from daemon.core.copies_wanted import choices, wanted
 from daemon.core.model import Backup
 from daemon.errors import ProblemCode
-from daemon.transfer.receive import ProgressListener
+from daemon.state import Holding, ShelfRecord
 
 DOWN = Failure(ProblemCode.STORE_UNREACHABLE, "nobody answers")
 
 
 @dataclass
 class FakeWorker:
-    """A CopyWorker. `held` is what each store has, by store and server; `down` are those in trouble.
+    """A CopyWorker. `held` is what each store has, by store and server; `down` are those in trouble, `quick`
+    those that have their copy before the worker dies.
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
     downloaded; with `dies` the next copy ends the worker. Each prune is `given` what is known, and says why it is
@@ -36,6 +38,7 @@ class FakeWorker:
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
+    quick: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     does: list[str] = field(default_factory=list)
     given: list[PruneInputs] = field(default_factory=list)
@@ -62,7 +65,7 @@ class FakeWorker:
             {name: DOWN for name in job.stores if name in self.down},
         )
 
-    async def copy(self, job: Job, backup: str, link: GiveLink, _listener: ProgressListener) -> CopyResult:
+    async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
         """Ask for the link, and have it."""
         found = next(one for one in job.listing.backups if one.uuid == backup)
         self._did(f"copy {job.config.name} {found.created_at:%d %H:%M} {' '.join(job.stores)}")
@@ -70,6 +73,18 @@ class FakeWorker:
         self.meanwhile()
         if self.dies:
             self.dies = False
+            for store in self.quick & job.stores.keys():
+                self._held(store, job)[backup] = found
+                holding = Holding(
+                    store,
+                    job.config.panel.name,
+                    job.server.uuid,
+                    job.listing.taken_at,
+                    1,
+                    found.bytes,
+                    found.created_at,
+                )
+                await listener.copied(CopyDone(store, found.bytes), ShelfRecord(holding, "{}"))
             raise WorkerError("the process that copies was killed by SIGKILL")
         if backup in self.lost:
             lost = Failure(ProblemCode.NOT_FOUND, "the node has no such file")

@@ -25,10 +25,9 @@ from daemon.panel.errors import NotFoundError
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup
 from daemon.sandbox.scenes import KEY
-from tests.copying.conftest import Rig
+from tests.copying.conftest import Listener, Rig
 from tests.stores.conftest import rclone, s3, s3_service, sftp, sftp_service  # noqa: F401 — fixtures
 from tests.stores.places import Place
-from tests.transfer.conftest import ProgressListener
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +61,7 @@ async def test_what_the_stores_want_is_copied_by_another_process(rig: Rig, worke
     looked = await worker.look(job)
     assert [one.stores for one in looked.wanted] == [("nas", "usb")] * 3
     newest = looked.wanted[0].backup
-    copied = await worker.copy(job, newest, lambda: link(rig, newest), ProgressListener())
+    copied = await worker.copy(job, newest, lambda: link(rig, newest), Listener())
     assert {(one.store, one.failure) for one in copied.copies} == {("nas", None), ("usb", None)}
     assert [(one.holding.store, one.holding.copies) for one in copied.remembered] == [("nas", 1), ("usb", 1)]
     assert [newest in file for file in rig.files("nas")] == [True, True]
@@ -93,7 +92,7 @@ async def test_the_stream_of_a_copy_proves_the_copy_and_what_was_downloaded(rig:
     rig.server.backups[damaged.uuid].flavour = Flavour.BAD_CRC
     job = await rig.job()
     for backup, problems in ((newest, 0), (damaged, 1)):
-        copied = await worker.copy(job, backup.uuid, partial(link, rig, backup.uuid), ProgressListener())
+        copied = await worker.copy(job, backup.uuid, partial(link, rig, backup.uuid), Listener())
         job = replace(job, remembered=copied.remembered)
         found = list(proven_on_the_way(backup.uuid, copied.remembered, {"nas"}))
         assert [(one.store, one.asked, len(one.problems)) for one in found] == [
@@ -114,7 +113,7 @@ async def test_a_backup_is_read_by_another_process_and_what_is_torn_is_told(rig:
 
     async def found(backup: Backup, store: str = "", level: Level = Level.SANE) -> ProofFound:
         asked = ToProve(backup.uuid, level, 1, store)
-        return await worker.prove(job, asked, partial(link, rig, backup.uuid), ProgressListener())
+        return await worker.prove(job, asked, partial(link, rig, backup.uuid), Listener())
 
     right = await found(sound)
     assert (right.reached, right.problems, right.failure) == (Level.SANE, (), None)
@@ -123,7 +122,7 @@ async def test_a_backup_is_read_by_another_process_and_what_is_torn_is_told(rig:
     assert (await found(torn, level=Level.WALKED)).reached is Level.WALKED
     lost = await found(gone)
     assert (lost.problems, lost.failure is not None) == ((), True)
-    copied = await worker.copy(job, sound.uuid, partial(link, rig, sound.uuid), ProgressListener())
+    copied = await worker.copy(job, sound.uuid, partial(link, rig, sound.uuid), Listener())
     job = replace(job, remembered=copied.remembered)
     assert (await found(sound, "nas")).reached is Level.SANE
     data = next(file for file in rig.place("nas").rglob("*.tar.gz"))
@@ -137,7 +136,7 @@ async def test_a_store_is_pruned_by_its_own_rules(rig: Rig, worker: ChildProcess
     """What went is told with its reasons."""
     job = await rig.job()
     for one in (await worker.look(job)).wanted:
-        await worker.copy(job, one.backup, partial(link, rig, one.backup), ProgressListener())
+        await worker.copy(job, one.backup, partial(link, rig, one.backup), Listener())
     narrowed = await rig.job(rig.config({"nas": "keep = { last = 2 }"}))
     pruned = await worker.prune(narrowed, "nas", PruneInputs())
     assert (len(pruned.deleted), pruned.refused, pruned.failure) == (1, "", None)
@@ -159,12 +158,12 @@ async def test_a_store_is_filled_from_another_one_though_the_panel_has_the_backu
     looked = await worker.look(replace(job, stores={"nas": job.stores["nas"]}))
     newest = looked.wanted[0]
     nas = replace(job, stores={"nas": job.stores["nas"]})
-    copied = await worker.copy(nas, newest.backup, partial(link, rig, newest.backup), ProgressListener())
+    copied = await worker.copy(nas, newest.backup, partial(link, rig, newest.backup), Listener())
     rig.server.backups.clear()
     job = replace(await rig.job(), stores={"usb": job.stores["usb"]}, others=nas.stores, remembered=copied.remembered)
     (wanted,) = (await worker.look(job)).wanted
     assert (wanted.backup, wanted.name, wanted.stores) == (newest.backup, newest.name, ("usb",))
-    filled = await worker.copy(job, wanted.backup, partial(link, rig, wanted.backup), ProgressListener())
+    filled = await worker.copy(job, wanted.backup, partial(link, rig, wanted.backup), Listener())
     assert [(one.store, one.failure, one.source) for one in filled.copies] == [("usb", None, "nas")]
     assert rig.files("usb") == rig.files("nas")
 
@@ -180,8 +179,11 @@ async def test_every_kind_of_store_is_filled_by_the_process(
     job = replace(job, stores={"nas": job.stores["nas"], **places})
     newest = (await worker.look(job)).wanted[0]
     assert newest.stores == ("nas", "s3", "sftp", "rclone")
-    copied = await worker.copy(job, newest.backup, partial(link, rig, newest.backup), ProgressListener())
+    listener = Listener()
+    copied = await worker.copy(job, newest.backup, partial(link, rig, newest.backup), listener)
     assert [(one.store, one.failure) for one in copied.copies] == [(name, None) for name in newest.stores]
+    assert sorted(listener.done, key=str) == sorted(copied.copies, key=str)
+    assert {one.holding.store: one.holding.copies for one in listener.seen} == dict.fromkeys(newest.stores, 1)
     assert {one.holding.store: one.holding.copies for one in copied.remembered} == dict.fromkeys(newest.stores, 1)
     assert newest.backup not in [one.backup for one in (await worker.look(job)).wanted]
     for name in places:
@@ -207,7 +209,7 @@ async def test_why_the_panel_gives_no_link_is_told(rig: Rig, worker: ChildProces
 
     job = await rig.job()
     first = (await worker.look(job)).wanted[0]
-    copied = await worker.copy(job, first.backup, none, ProgressListener())
+    copied = await worker.copy(job, first.backup, none, Listener())
     assert [one.failure.text for one in copied.copies if one.failure] == ["the backup is gone"] * 2
     assert {one.failure.code for one in copied.copies if one.failure} == {ProblemCode.NOT_FOUND}
     assert copied.troubles == {}
@@ -249,7 +251,7 @@ async def test_a_process_that_is_killed_is_a_failed_try_and_the_next_job_gets_an
         return await link(rig, first.backup)
 
     with pytest.raises(WorkerError, match="killed by SIGKILL"):
-        await worker.copy(job, first.backup, killing, ProgressListener())
+        await worker.copy(job, first.backup, killing, Listener())
     assert not [file for file in rig.files("nas") if file.endswith(".json")]
     assert (await worker.look(job)).wanted[0].backup == first.backup
 
@@ -265,7 +267,7 @@ async def test_leaving_a_copy_ends_the_process_and_clears_up_what_it_began(rig: 
         await asyncio.Event().wait()
         raise AssertionError
 
-    copying = asyncio.create_task(worker.copy(job, first.backup, never, ProgressListener()))
+    copying = asyncio.create_task(worker.copy(job, first.backup, never, Listener()))
     await asked.wait()
     copying.cancel()
     await asyncio.wait([copying])

@@ -1,16 +1,24 @@
 """The jobs of the daemon's copying, done in this very process: by which clock, and what a doubted one may do."""
 
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from daemon.copies.jobs import Job, PruneInputs
 from daemon.copies.work import OwnProcess
-from tests.copying.conftest import Rig
+from daemon.stores.base import Entry, Store
+from daemon.stores.directory.store import DirectoryStore
+from daemon.stores.open import open_store
+from daemon.stores.streams import RateLimit
+from daemon.stores.values import StoreSettings
+from tests.copying.conftest import Listener, Rig
 from tests.copying.test_process import link
-from tests.transfer.conftest import ProgressListener
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +28,7 @@ DOUBT = "the panel's clock is 2 h behind ours"
 async def filled(rig: Rig, worker: OwnProcess, job: Job) -> Job:
     """Copy what is wanted; return the job with what is remembered then."""
     for one in (await worker.look(job)).wanted:
-        done = await worker.copy(job, one.backup, partial(link, rig, one.backup), ProgressListener())
+        done = await worker.copy(job, one.backup, partial(link, rig, one.backup), Listener())
         assert [copy.failure for copy in done.copies] == [None] * len(one.stores)
     return replace(job, remembered=(await worker.look(job)).remembered)
 
@@ -44,7 +52,7 @@ async def test_by_a_doubted_clock_a_copy_is_made_without_its_lock_and_that_is_to
     doubted = replace(locking, listing=replace(job.listing, doubt=DOUBT))
     assert (await worker.look(locking)).problems == ()
     newest = (await worker.look(locking)).wanted[0].backup
-    refused = await worker.copy(locking, newest, partial(link, rig, newest), ProgressListener())
+    refused = await worker.copy(locking, newest, partial(link, rig, newest), Listener())
     assert [one.bytes for one in refused.copies] == [None]
     assert rig.files("nas") == []
     ((store, problem),) = (await worker.look(doubted)).problems
@@ -67,3 +75,49 @@ async def test_by_a_doubted_clock_nothing_is_cleared_away(rig: Rig) -> None:
     assert (said.cleared, said.refused) == (0, f"{DOUBT}, so nothing is deleted")
     assert len(rig.files("nas")) == 5
     assert (await worker.prune(job, "nas", PruneInputs())).cleared == 1
+
+
+class Waits(DirectoryStore):
+    """Takes all of a backup, and gives it its name once it `may`."""
+
+    def __init__(self, rig: Rig, may: asyncio.Event) -> None:
+        super().__init__("usb", rig.place("usb"), RateLimit(None, rig.clock))
+        self._may = may
+
+    async def put(
+        self,
+        key: str,
+        content: AsyncIterable[bytes],
+        *,
+        size: int | None = None,
+        at_most: int | None = None,
+        lock_until: datetime | None = None,
+    ) -> Entry:
+        async def held() -> AsyncIterable[bytes]:
+            async for piece in content:
+                yield piece
+            await self._may.wait()
+
+        return await super().put(key, held(), size=size, at_most=at_most, lock_until=lock_until)
+
+
+@pytest.mark.timeout(20)
+async def test_a_copy_that_stands_is_told_before_a_slow_store_has_its_own(rig: Rig) -> None:
+    """The slow one waits until that has been heard, and nobody would hear of it otherwise."""
+    may = asyncio.Event()
+
+    @asynccontextmanager
+    async def opens(settings: StoreSettings, **more: Any) -> AsyncIterator[Store]:
+        if settings.name == "usb":
+            yield Waits(rig, may)
+            return
+        async with open_store(settings, **more) as opened:
+            yield opened
+
+    worker, job = OwnProcess(rig.clock, opens), await rig.job()
+    newest = (await worker.look(job)).wanted[0].backup
+    listener = Listener(at_copy=lambda _: may.set())
+    copied = await worker.copy(job, newest, partial(link, rig, newest), listener)
+    assert [one.store for one in listener.done] == ["nas", "usb"]
+    assert {one.failure for one in copied.copies} == {None}
+    assert [(one.holding.store, one.holding.copies) for one in listener.seen] == [("nas", 1), ("usb", 1)]

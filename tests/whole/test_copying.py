@@ -223,6 +223,18 @@ async def test_a_process_that_dies_is_a_failed_try(copies: Copies) -> None:
     assert (copies.worker.has("nas"), copies.worker.has("nas", "creative")) == (["01 03:59"], ["01 04:00"])
 
 
+async def test_a_copy_that_stands_counts_though_the_process_died_before_the_others(copies: Copies) -> None:
+    """It is in the catalogue, and told as made; only the other store's copy has failed."""
+    copies.worker.dies, copies.worker.quick = True, {"nas"}
+    async with copies.running(copies.configure("nas", "usb")) as (fleet, _):
+        await copies.until(1, 4, 5)
+        held = await fleet._tools.engine.catalogue.holdings()
+    _, records = copies.journal()
+    first = [(one.event, one.store) for one in records if one.server == records[0].server][:2]
+    assert sorted(first) == [(CopyEvent.FAILED, "usb"), (CopyEvent.MADE, "nas")]
+    assert [(one.store, one.copies) for one in held] == [("nas", 1)]
+
+
 async def test_a_backup_that_is_made_while_the_server_is_copied_is_copied_next(copies: Copies) -> None:
     """The visit saw a listing without it."""
     config = copies.configure("nas", schedule="0 5 1 5 *")

@@ -5,12 +5,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from daemon.clock import Clock
-from daemon.copies.jobs import CopyResult, GiveLink, Job, PruneInputs, PruneResult
+from daemon.copies.jobs import CopyListener, CopyResult, GiveLink, Job, PruneInputs, PruneResult
 from daemon.copies.work import OwnProcess
 from daemon.stores.base import Store
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import StoreSettings
-from daemon.transfer.receive import ProgressListener
 from tests.simulation.stores.engine import MemoryStore
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Worker(OwnProcess):
         bucket = process.simulation.stores.buckets[settings.name]
         yield MemoryStore(bucket, limit, lambda: process.tick(f"{settings.name} is asked"))
 
-    async def copy(self, job: Job, backup: str, link: GiveLink, listener: ProgressListener) -> CopyResult:
+    async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
         """Copy one backup, and let the judge hear what is said to have come of it."""
         world = self._process.simulation.stores
         failed = {name: world.troubles[name].failed for name in job.stores}
