@@ -56,6 +56,12 @@ class PruneResult:
     applied: AppliedRetention | None = None
     error: BackupdError | None = None
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """What the decision says of each copy, by the key of its data."""
+        verdicts = self.decided.verdicts if self.decided else ()
+        return {one.copy.name.data: "; ".join(reason.text for reason in one.reasons) for one in verdicts}
+
 
 class Pruner:
     """Prunes stores, one server after the other; with `dry_run` it only decides.

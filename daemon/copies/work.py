@@ -107,11 +107,7 @@ class OwnProcess:
                 result = await pruner.prune(job.config, job.server.uuid, config, opened, inputs)
         except BackupdError as error:
             return PruneResult(failure=Failure.of(error), trouble=isinstance(error, StoreError))
-        decided = result.decided
-        reasons = {
-            one.copy.name.data: "; ".join(reason.text for reason in one.reasons)
-            for one in (decided.verdicts if decided else ())
-        }
+        decided, reasons = result.decided, result.reasons
         return PruneResult(
             tuple(
                 Pruned(copy.backup.uuid, copy.backup.name, copy.bytes, reasons[copy.name.data])

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -298,6 +299,19 @@ def test_a_store_is_pruned_by_its_own_rules_whatever_the_panel_has(
     assert [tmp_path / "nas" / key for key in nas["deleted"]] == before[:2]
     assert sorted((tmp_path / "nas").rglob("*.tar.gz")) == before[2:]
     assert sorted((tmp_path / "nas").rglob("*.json")) == [path.with_name(f"{path.name}.json") for path in before[2:]]
+    pruned = [one for one in asyncio.run(copy_records(config)) if one.event is CopyEvent.PRUNED]
+    assert [(one.server, one.store, one.text) for one in pruned] == [("survival", "nas", "beyond the 4 newest backups")] * 2
+    assert [before[number].name.split("_")[1].split(".")[0] for number in (1, 0)] == [one.backup_uuid for one in pruned]
+    assert all(one.bytes for one in pruned)
+
+
+async def copy_records(config: Path) -> Sequence[CopyRecord]:
+    """What the journal holds of copies, newest first."""
+    journal = await engine_for(load(config, os.environ).state).open()
+    try:
+        return await journal.copy_records()
+    finally:
+        await journal.close()
 
 
 def test_a_server_whose_copies_another_run_makes_or_prunes_is_left_out(

@@ -16,10 +16,11 @@ from daemon.config.values import Config, ServerConfig, StoreConfig
 from daemon.copies.errors import CopiesBusyError
 from daemon.copies.jobs import PruneInputs
 from daemon.copies.prune import Pruner, PruneResult
+from daemon.copies.records import records_of_pruning
 from daemon.core.applied import NOTHING
 from daemon.core.model import Action
 from daemon.documents.copies import pruned
-from daemon.errors import BackupdError, Exit, UsageError
+from daemon.errors import BackupdError, Exit, StateError, UsageError
 from daemon.state import Journal, engine_for, looked_into
 from daemon.stores.open import open_store
 
@@ -80,6 +81,7 @@ async def _in_store(
                         inputs = PruneInputs(await journal.accepted(one.server_uuid), known)
                         result = await pruner.prune(server, one.server_uuid, store, opened, inputs)
                         results.append(result)
+                        await _record(journal, result, one.server_uuid)
                         if result.applied is not None:
                             await journal.apply(one.server_uuid, result.applied, store.name)
     except BackupdError as error:
@@ -88,6 +90,16 @@ async def _in_store(
         if result.error is not None:
             say_error(result.error, about=f"{result.server.name}, {result.store}")
     return results
+
+
+async def _record(journal: Journal, result: PruneResult, server_uuid: str) -> None:
+    """Keep in the journal what went; that is history, and holds nothing up."""
+    records = records_of_pruning(result, server_uuid, SystemClock().now())
+    try:
+        if records:
+            await journal.record_copies(records)
+    except StateError as error:
+        say_error(error, about=result.server.name)
 
 
 @asynccontextmanager
@@ -114,8 +126,7 @@ def _show(result: PruneResult, *, dry_run: bool) -> None:
     going = decided.deletions if dry_run else result.deleted
     kept = sum(one.action is Action.KEEP for one in decided.verdicts)
     show(cell(f"{name}: {'would delete' if dry_run else 'deleted'} {len(going)}, keeps {kept}", "bold"))
-    reasons = {one.copy.name.data: "; ".join(reason.text for reason in one.reasons) for one in decided.verdicts}
-    show(*(cell(f"  {copy.backup.name}: {reasons[copy.name.data]}") for copy in going))
+    show(*(cell(f"  {copy.backup.name}: {result.reasons[copy.name.data]}") for copy in going))
     show(*(cell(f"  cleared {key}, which was never finished") for key in result.cleared))
     if result.renewed:
         show(cell(f"  {len(result.renewed)} locked for longer"))
