@@ -22,7 +22,7 @@ from daemon.core.copies_state import CopyState
 from daemon.core.model import Action, Reason
 from daemon.state import Holding, ShelfRecord
 from daemon.state.local.journal import SqliteJournal
-from daemon.status.copies import CopyStatus
+from daemon.status.copies import CopiesSeen, CopyStatus
 from daemon.status.history import Good, ServerHistory
 from daemon.status.server_status import Kind, status_of
 from daemon.status.snapshot import Snapshot
@@ -170,6 +170,24 @@ async def test_a_store_in_trouble_is_told_once_and_its_end_too(stage: Stage) -> 
         await stage.clock.sleep(HOUR)
     assert stage.said == ["store nas: the store is in trouble", "store nas: the store works again"]
     assert (stage.messages[1]["event"], stage.messages[1]["after"]) == ("recovered", ["store"])
+
+
+async def test_the_catalogue_is_asked_once_a_minute_however_many_servers_there_are(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a file that is opened each time, or a database over a network."""
+    servers = [f"server-{number}" for number in range(60)]
+    stage.config = replace(with_stores(configured(tmp_path, servers, timezone="UTC")), alerts=stage.config.alerts)
+    asked = []
+
+    async def looked(*_: object) -> CopiesSeen:
+        asked.append(stage.clock.now())
+        return CopiesSeen()
+
+    monkeypatch.setattr("daemon.status.copies_tracker.look", looked)
+    async with stage.running():
+        await stage.clock.sleep(605)
+    assert len(asked) == 10
 
 
 async def test_a_store_that_is_configured_no_more_is_forgotten(stage: Stage) -> None:

@@ -300,7 +300,9 @@ def test_a_store_is_pruned_by_its_own_rules_whatever_the_panel_has(
     assert sorted((tmp_path / "nas").rglob("*.tar.gz")) == before[2:]
     assert sorted((tmp_path / "nas").rglob("*.json")) == [path.with_name(f"{path.name}.json") for path in before[2:]]
     pruned = [one for one in asyncio.run(copy_records(config)) if one.event is CopyEvent.PRUNED]
-    assert [(one.server, one.store, one.text) for one in pruned] == [("survival", "nas", "beyond the 4 newest backups")] * 2
+    assert [(one.server, one.store, one.text) for one in pruned] == [
+        ("survival", "nas", "beyond the 4 newest backups")
+    ] * 2
     assert [before[number].name.split("_")[1].split(".")[0] for number in (1, 0)] == [one.backup_uuid for one in pruned]
     assert all(one.bytes for one in pruned)
 
