@@ -126,6 +126,11 @@ async def test_what_breaks_leaves_no_part_of_its_own(clouds: Place) -> None:
         (exceptions.NotSupportedError("x"), StoreRefusedError),
         (exceptions.GenericError("Generic GCS error: HTTP error: error sending request"), StoreUnreachableError),
         (exceptions.GenericError("Server returned 503"), StoreTroubleError),
+        (exceptions.GenericError("status code: 403 Forbidden: <Error>"), StorePermissionError),
+        (exceptions.GenericError("Bulk delete request failed for key x: Forbidden (code: 403)"), StorePermissionError),
+        (exceptions.GenericError("status code: 401 Unauthorized: "), StoreCredentialsError),
+        (exceptions.GenericError("status code: 500 Internal Server Error: "), StoreTroubleError),
+        (exceptions.PermissionDeniedError("x\n<Code>AuthenticationFailed</Code>"), StoreCredentialsError),
         (TimeoutError(), StoreUnreachableError),
     ],
 )

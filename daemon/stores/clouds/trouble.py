@@ -30,6 +30,17 @@ _KINDS: Kinds = (
 _ERRORS = errors_of(_KINDS)
 _NO_ANSWER = "no answer in time"
 _NOT_REACHED = re.compile(r"error sending request|dns error|timed out|connection (?:refused|reset)", re.IGNORECASE)
+_STATUS = re.compile(r"status code: (\d{3}[\w ]*)|\(code: (\d{3})\)")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_BY_STATUS: dict[str, type[StoreError]] = {"401": StoreCredentialsError, "403": StorePermissionError}
+"""What obstore calls an error like any other where a listing, or one of several deletions, is refused."""
+
+_WRONG_KEY = ("AuthenticationFailed", "InvalidAuthenticationInfo")
+"""What Azure says of a key that it does not know, with 403 or 401:
+https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
+"""
+
+_ANY_REASON = "check the store's key, and whether it has the right to do this: the service does not say which it is"
 _LONGEST = 200
 
 
@@ -39,10 +50,20 @@ def translated(what: str) -> AbstractContextManager[None]:
 
 
 def _failure(what: str, error: Exception) -> StoreError:
-    """Return our error, with the first line of obstore's words, and no address in it: one may be signed."""
-    words = _NO_ANSWER if isinstance(error, TimeoutError) else str(error).partition("\n")[0]
-    said = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", re.sub(r"\w+://\S+", "…", words))[:_LONGEST]
+    """Return our error, with the service's status and code, or else the first line of obstore's words, and no address
+    in it: one may be signed.
+    """
+    words = _NO_ANSWER if isinstance(error, TimeoutError) else str(error)
+    first, status, code = words.partition("\n")[0], _STATUS.search(words), _CODE.search(words)
+    number = (status[1] or status[2]).strip() if status else ""
     kind = kind_of(error, _KINDS)
-    if kind is StoreTroubleError and _NOT_REACHED.search(words):
-        kind = StoreUnreachableError
-    return kind(f"{what}: {said}")
+    if kind is StoreTroubleError:
+        kind = StoreUnreachableError if _NOT_REACHED.search(first) else _BY_STATUS.get(number[:3], kind)
+    if code and code[1] in _WRONG_KEY:
+        kind = StoreCredentialsError
+    said = f"the service answers {number}{f' ({code[1]})' if code else ''}" if number else _harmless(first)
+    return kind(f"{what}: {said}", hint=_ANY_REASON if kind is StorePermissionError and not code else None)
+
+
+def _harmless(words: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", re.sub(r"\w+://\S+", "…", words))[:_LONGEST]
