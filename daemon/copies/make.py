@@ -25,7 +25,7 @@ from daemon.copies.manifest import (
     write_manifest,
 )
 from daemon.copies.one_pass import Pass, Passed, pass_to_all
-from daemon.copies.settle import stands as stands_there
+from daemon.copies.settle import stands
 from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
@@ -112,7 +112,7 @@ PROGRAM = f"ptero-backupd {__version__}"
 
 
 async def _passed_on(
-    feed: Feed, wanted: Pass, finish: Callable[[Branch, Passed], Awaitable[Manifest]], stands: Stands
+    feed: Feed, wanted: Pass, finish: Callable[[Branch, Passed], Awaitable[Manifest]], told: Stands
 ) -> Made:
     """Bring the data to each target, and its manifest as soon as it stands there."""
     manifests: dict[str, Manifest] = {}
@@ -125,7 +125,7 @@ async def _passed_on(
         except BackupdError as error:
             failed[name] = error
         else:
-            await stands(name, manifests[name])
+            await told(name, manifests[name])
 
     errors = await pass_to_all(feed, wanted, complete)
     return Made(manifests, {**errors, **failed})
@@ -154,7 +154,7 @@ async def _finish(branch: Branch, manifest: Manifest, clock: Clock) -> Manifest:
             await target.store.lock(branch.name.data, until)
         await target.store.put(branch.name.manifest, _once(text), size=len(text), lock_until=until)
     except BackupdError as error:
-        if text and await stands_there(target.store, branch.name.manifest, text, len(text)):  # the answer was lost
+        if text and await stands(target.store, branch.name.manifest, text, len(text)):  # the answer was lost
             return manifest
         if not isinstance(error, ObjectExistsError):  # another has finished the same copy: it is no longer ours alone
             await _take_back(branch)
