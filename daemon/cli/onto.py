@@ -13,11 +13,12 @@ from daemon.cli.ui.progress import watching
 from daemon.cli.ui.which import where
 from daemon.core.units import format_size
 from daemon.errors import UsageError
-from daemon.operations.archives import Archive
+from daemon.operations.archive import Archive
 from daemon.operations.onto import Brought, OntoOptions, bring_onto
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult
-from daemon.operations.ways import HandWay, PullWay, SftpWay, UploadWay, Way, WayName
+from daemon.operations.sent import HandWay, SftpWay, UploadWay
+from daemon.operations.ways import PullWay, Way, WayName
 from daemon.rotation.preview import Preview
 from daemon.stores.values import Credentials, SftpLocation, StoreSettings, parse_location
 

@@ -10,7 +10,7 @@ has the files of an archive, `alerting` which alerts to send, `backoff` how long
 again; `addresses` tells which addresses are unencrypted.
 
 `proof` says how far a backup is known to be restorable, `proof_due` which is read next, and `proven` what is kept and
-not deleted because of it.
+not deleted because of it; `drills` says which backup is tried next on a spare server.
 
 Of copies, `copy` says what one is, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `store_rules`
 holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_ways` from where, `copies_queue` which
@@ -42,6 +42,7 @@ __all__ = [
     "copy",
     "cron_words",
     "discover",
+    "drills",
     "files",
     "ignored",
     "keep",

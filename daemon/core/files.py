@@ -56,6 +56,11 @@ class ArchiveIndex:
             self.remembered += 1
         files[name] = size
 
+    def top(self) -> list[str]:
+        """Return the names of what is outermost, files and folders, as far as they are remembered."""
+        folders = {folder.partition("/")[0] for folder in self.folders if folder}
+        return sorted({*self.folders.get("", {}), *folders} - {"", ".", ".."})
+
     def to_look_at(self) -> list[str]:
         """Return the folders to list, the outer ones first."""
         return sorted(self.folders, key=lambda folder: (folder.count("/") + bool(folder), folder))[:MOST_FOLDERS]

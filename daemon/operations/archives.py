@@ -4,11 +4,8 @@ What must hold: `read` says that an archive is whole only where every byte of it
 its files were looked into; the index that it returns is of these very bytes.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -19,8 +16,8 @@ from daemon.copies.source import node_source
 from daemon.copies.verify import Reading, verify_copy
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
-from daemon.core.proof import Level
 from daemon.core.units import format_size
+from daemon.operations.archive import ReadResult, Watching
 from daemon.operations.operation import Operation
 from daemon.proof.sane import SanityCheck
 from daemon.stores.base import GivesLinks
@@ -31,54 +28,21 @@ from daemon.transfer.expected import Expected
 from daemon.transfer.receive import ProgressListener, Source
 from daemon.transfer.tar import Member
 from daemon.transfer.threads import in_thread
-from daemon.transfer.verify import Complaint, Sanity, verify
+from daemon.transfer.verify import Sanity, verify
 
 LINK_SECONDS = 3600
 """A node begins to fetch at once; a link that is used until its end may be slow."""
 
-Watching = Callable[[str, int], AbstractContextManager[ProgressListener]]
-"""Given a name and a size in bytes, return a listener for the progress of a transfer, for the length of a block."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadResult:
-    """What an archive was found to be: what is wrong with it, the files that it holds, and how far it is known."""
-
-    problems: tuple[Complaint, ...]
-    index: ArchiveIndex
-    level: Level | None = None
-
-
-class Archive(Protocol):
-    """An archive that can be brought onto a server."""
-
-    @property
-    def backup(self) -> Backup:
-        """The backup that it is of; its size is the archive's."""
-        ...
-
-    async def read(self) -> ReadResult:
-        """Read it to its end; raises BackupdError where it cannot be had."""
-        ...
-
-    async def link(self) -> SecretStr | None:
-        """Return a signed link by which a node can fetch it; None where there is none. Raises BackupdError."""
-        ...
-
-    async def fetch(self, path: Path) -> None:
-        """Fetch it into a new file, checked; raises BackupdError."""
-        ...
-
 
 class IndexingCheck:
-    """Records each file of an archive, and looks into those that a game needs."""
+    """Takes note of each file of an archive, and looks into those that a game needs."""
 
     def __init__(self) -> None:
         self.index = ArchiveIndex()
         self._check = SanityCheck()
 
     def open(self, name: str, size: int) -> Member | None:
-        """Record a file, and return the reader for its contents."""
+        """Take note of a file, and return who reads it."""
         self.index.add(name, size)
         return self._check.open(name, size)
 
@@ -94,7 +58,7 @@ class Indexing:
         self._latest = IndexingCheck()
 
     def __call__(self) -> IndexingCheck:
-        """Return a new check."""
+        """Begin again."""
         self._latest = IndexingCheck()
         return self._latest
 

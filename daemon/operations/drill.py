@@ -1,29 +1,44 @@
 """A drill: a backup brought onto a spare server, started there if that was asked for, watched, and deleted again.
 
 What must hold: only a server whose description carries the mark is touched, and it is looked at again before each
-deletion (invariant 19); nothing is started unless that was asked for; what a drill showed is recorded of the very
-backup that it was of, and one that failed freezes nothing, since the spare server may be to blame.
+deletion (invariant 19); nothing is started unless that was asked for. A drill is recorded before it changes anything.
+What it showed is recorded of the very backup that it was of, and one that failed freezes nothing, since the spare
+server may be to blame.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from daemon.core.model import Backup, Verdict
-from daemon.core.proof import Level, Proof, Proofs
-from daemon.operations.archives import Archive
-from daemon.operations.onto import DRILL_MARK, Brought, OntoOptions, bring_onto
+from daemon.core.drills import DrillRecord, DrillResult
+from daemon.core.files import ArchiveIndex
+from daemon.core.proof import Level, Proof
+from daemon.errors import BackupdError, ProblemCode, StateError
+from daemon.operations.archive import Archive
+from daemon.operations.onto import DRILL_MARK, SHOWN, Brought, OntoOptions, Stages, bring_alone
 from daemon.operations.operation import Operation
+from daemon.operations.result import ended_by
 from daemon.operations.target import NotEmptiedError, TargetFiles
 from daemon.operations.ways import Way
 from daemon.rotation.outcome import Result
 from daemon.state import ProofRecord
 
+MOST_NAMES = 1000
+"""So many names at the top of an archive are recorded; hardly any has more than some dozens."""
+
+LONGEST = 300
+"""Of what is recorded in words: it may hold names out of the archive."""
+
 
 @dataclass(frozen=True, slots=True)
 class DrillOptions:
-    """Whether the spare server is started, and for how long it must run then."""
+    """The drill's name, whose backup it tries, and by which ways it comes; whether the spare server is started, and for
+    how long it must run then.
+    """
 
+    name: str
+    server: str
+    server_uuid: str
     ways: Sequence[Way]
     start: bool = False
     watch: timedelta = timedelta(minutes=5)
@@ -32,56 +47,139 @@ class DrillOptions:
 @dataclass(frozen=True, slots=True)
 class Drilled:
     """How it ended. `seconds` is from the first byte read until the files were there, or the server ran; None where
-    it did not come so far.
+    it did not come so far. `record` is what was recorded; None where nothing began.
     """
 
     brought: Brought
     seconds: float | None
+    record: DrillRecord | None = None
 
 
 async def drill(spare: Operation, archive: Archive, options: DrillOptions) -> Drilled:
-    """Bring an archive onto the spare server, try it, and delete it there."""
-    began = spare.clock.monotonic()
-    took: list[float] = []
+    """Bring an archive onto the spare server, try it, and delete it there; the server's lock is held."""
+    try:
+        async with spare.alone():
+            return await _drill(spare, archive, options)
+    except BackupdError as error:  # somebody else holds it, or nothing can be recorded
+        return Drilled(Brought(ended_by(error, archive.backup)), None)
 
-    async def try_it(target: TargetFiles) -> None:
+
+async def _drill(spare: Operation, archive: Archive, options: DrillOptions) -> Drilled:
+    journal, clock, backup = spare.run.context.journal, spare.clock, archive.backup
+    spare_uuid = spare.run.known_server.uuid
+    await _end_earlier(spare, spare_uuid)
+    names = options.name, spare.config.name, spare_uuid, options.server, options.server_uuid
+    record = DrillRecord(*names, backup.uuid, backup.name, clock.now(), options.start)
+    record = replace(record, number=await journal.begin_drill(record))
+    trial = _Trial(spare, options, record.number)
+    onto = OntoOptions(options.ways, truncate=True, stop=True, safety=False, spare_only=True, stages=trial)
+    brought = await bring_alone(spare, archive, onto)
+    result, text = _result(brought)
+    record = replace(record, put=trial.put, ended_at=clock.now(), result=result, seconds=trial.seconds, text=text)
+    try:
+        await journal.end_drill(record.number, at=clock.now(), result=result, seconds=trial.seconds, text=text)
+    except StateError as error:
+        outcome = brought.outcome.with_problem(ProblemCode.JOURNAL, f"it is not recorded: {error.text}", error.hint)
+        brought = replace(brought, outcome=outcome)
+    return Drilled(brought, trial.seconds, record)
+
+
+async def _end_earlier(spare: Operation, spare_uuid: str) -> None:
+    """End the records of drills that were killed on this server: its lock is ours, and all their files go now."""
+    journal, now = spare.run.context.journal, spare.clock.now()
+    for one in await journal.drills():
+        if one.spare_uuid == spare_uuid and one.ended_at is None:
+            text = "the next drill took over"
+            await journal.end_drill(one.number, at=now, result=DrillResult.INTERRUPTED, text=text)
+
+
+def _result(brought: Brought) -> tuple[DrillResult, str]:
+    """Return how a drill ended, and what went wrong in words."""
+    outcome = brought.outcome
+    if outcome.result is Result.DONE:
+        return DrillResult.DONE, ""
+    result = DrillResult.SKIPPED if outcome.passing else DrillResult.FAILED
+    text = outcome.problems[-1].text if outcome.problems else ""
+    return result, "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:LONGEST])
+
+
+class _Trial(Stages):
+    """What a drill does once the archive is on the spare server. It took `seconds` until that was of use."""
+
+    def __init__(self, spare: Operation, options: DrillOptions, number: int) -> None:
+        self._spare = spare
+        self._options = options
+        self._number = number
+        self._began = spare.clock.monotonic()
+        self.seconds: float | None = None
+        self.put: tuple[str, ...] | None = None
+
+    async def puts(self, index: ArchiveIndex | None) -> None:
+        """Record what is about to be unpacked, so that it is known whose it is after a kill."""
+        self.put = tuple(index.top()[:MOST_NAMES]) if index else ()
+        await self._spare.run.context.journal.drill_puts(self._number, self.put)
+
+    async def ends(self, target: TargetFiles) -> None:
+        """Start the server if that was asked for, watch it, and delete all."""
+        spare, options = self._spare, self._options
         spare.going_on = f"{spare.config.name} has the files of the drill; the next drill deletes them"
         if options.start:
             await target.start()
-        took.append(spare.clock.monotonic() - began)
+        self.seconds = spare.clock.monotonic() - self._began
         if options.start:
             await target.runs_for(options.watch)
             await target.stop()
-        await _clear(spare, target)
-
-    brought = await bring_onto(
-        spare,
-        archive,
-        OntoOptions(ways=options.ways, truncate=True, stop=True, safety=False, spare_only=True, afterwards=try_it),
-    )
-    return Drilled(brought, took[0] if took else None)
+        await _must_be_marked(spare)
+        spare.tell(f"deleting all files of {spare.config.name}")
+        await target.empty()
 
 
-async def _clear(spare: Operation, target: TargetFiles) -> None:
-    """Delete everything, if the server still carries the mark."""
+async def _must_be_marked(spare: Operation) -> None:
+    """Look at the server's description, right before something is deleted."""
     if DRILL_MARK not in (await spare.client.server(spare.config.id)).description:
         raise NotEmptiedError(f"{spare.config.name} does not carry {DRILL_MARK} any more, so its files stay")
-    spare.tell(f"deleting all files of {spare.config.name}")
-    await target.empty()
 
 
-def choose_backup(verdicts: Sequence[Verdict], proofs: Proofs) -> Backup | None:
-    """Return the newest whole backup that was proven, else the newest whole one; None where there is none.
+# After a kill --------------------------------------------------------------------------------------------------------
 
-    One that a proof showed to be damaged is never tried: that it fails is known.
+
+async def end_interrupted(spare: Operation, record: DrillRecord) -> DrillRecord | None:
+    """Stop the spare server of a drill that was killed, and delete what it put there; None if it has ended meanwhile.
+
+    Raises ServerBusyError while it runs in some process, PanelError, StateError and RestoreError where it could not be
+    done now.
     """
-    whole = [one.backup for one in verdicts if one.whole and proofs.failed(one.backup.uuid) is None]
-    return next((one for one in whole if proofs.proven(one.uuid, Level.WALKED)), next(iter(whole), None))
+    journal = spare.run.context.journal
+    async with spare.alone():
+        if all(one.number != record.number or one.ended_at is not None for one in await journal.drills()):
+            return None
+        text = f"it was killed; {await _undone(spare, record)}"
+        ended = replace(record, ended_at=spare.clock.now(), result=DrillResult.INTERRUPTED, text=text)
+        await journal.end_drill(record.number, at=spare.clock.now(), result=DrillResult.INTERRUPTED, text=text)
+        return ended
 
 
-def last_drilled(proofs: Sequence[ProofRecord], level: Level) -> datetime | None:
-    """Return when a backup of that server was last shown to be so far restorable; None if none ever was."""
-    return max((one.proof.at for one in proofs if one.proof.asked.depth >= level.depth), default=None)
+async def _undone(spare: Operation, record: DrillRecord) -> str:
+    """Undo what a drill did that was killed; return in words what was done."""
+    name, server, target = spare.config.name, await spare.client.server(spare.config.id), TargetFiles(spare)
+    if server.uuid != record.spare_uuid:
+        return f"{name} is another server now, and was not touched"
+    if DRILL_MARK not in server.description:
+        return f"{name} does not carry {DRILL_MARK} any more, and was not touched"
+    if runs := record.put is not None and await target.runs():
+        if not record.starts:
+            return f"{name} runs, though no drill started it, and was not touched"
+        await target.stop()
+    mine = set(record.put or ()).union(await target.leftovers())
+    await _must_be_marked(spare)
+    await target.delete([one.name for one in await target.rows() if one.name in mine])
+    others = await target.others()
+    shown = f"{', '.join(others[:SHOWN])}{' …' if len(others) > SHOWN else ''}"
+    left = f", and not of it: {shown}" if others else ""
+    return f"{name} was {'stopped, and ' if runs else ''}cleared of what it had put there{left}"
+
+
+# What it shows -------------------------------------------------------------------------------------------------------
 
 
 def proof_of_drill(server: str, server_uuid: str, done: Drilled, now: datetime, *, started: bool) -> ProofRecord | None:

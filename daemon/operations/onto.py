@@ -7,7 +7,7 @@ run meanwhile. In the end the server's files are compared with the archive's. Wh
 with how to go on.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +15,7 @@ from daemon.core.files import ArchiveIndex
 from daemon.core.model import State
 from daemon.core.proof import Level
 from daemon.errors import BackupdError, ProblemCode
-from daemon.operations.archives import Archive
+from daemon.operations.archive import Archive
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.safety import make_safe
@@ -34,13 +34,23 @@ _NEEDED = frozenset({"file.read", "file.create", "file.delete"})
 _UNPROVEN = "with --unproven it is not read first"
 
 
+class Stages:
+    """What a caller does between the steps of a restore, while the server's lock is held. What it raises ends it."""
+
+    async def puts(self, index: ArchiveIndex | None) -> None:
+        """The archive lies on the server, and is unpacked next. All else was deleted, if that was asked for."""
+
+    async def ends(self, target: TargetFiles) -> None:
+        """All files are there, and are as in the archive."""
+
+
 @dataclass(frozen=True, slots=True)
 class OntoOptions:
     """How to bring it. `truncate` deletes the server's files first; `into` is the folder to unpack in ("/": its own).
 
     `stop` stops the server's process; `safety` makes a backup of what is there before anything is deleted; `read` reads
     the archive first. `spare_only` refuses a server whose description does not carry the mark of drills.
-    `afterwards` is awaited once all is there, before the server's lock is given back.
+    `stages` hears how far it is.
     """
 
     ways: Sequence[Way]
@@ -50,7 +60,7 @@ class OntoOptions:
     safety: bool = True
     read: bool = True
     spare_only: bool = False
-    afterwards: Callable[[TargetFiles], Awaitable[None]] | None = None
+    stages: Stages = field(default_factory=Stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +108,7 @@ class _Restore:
         await self.target.delete(await self.target.leftovers())
         await self._bring(seen, index)
         await self._compare(index)
-        if self.options.afterwards is not None:
-            await self.options.afterwards(self.target)
+        await self.options.stages.ends(self.target)
         self.operation.going_on = ""
 
     async def _check(self, seen: Preview) -> None:
@@ -177,13 +186,18 @@ class _Restore:
         self.operation.tell(f"bringing {self.archive.backup.name} by {way.name}")
         async with aclosing(way.pieces(self.archive, self.target)) as pieces:
             async for name in pieces:
-                if self.options.truncate and not self.begun:
-                    await self._empty(seen)
+                if not self.begun:
+                    await self._make_room(seen, index)
                 self.begun = True
                 self._changed("has half of the archive; the same command with --truncate begins again")
                 self.operation.tell(f"unpacking {name}")
                 await self.target.unpack(name, index)
                 await self.target.delete([name])
+
+    async def _make_room(self, seen: Preview, index: ArchiveIndex | None) -> None:
+        if self.options.truncate:
+            await self._empty(seen)
+        await self.options.stages.puts(index)
 
     async def _compare(self, index: ArchiveIndex | None) -> None:
         await self.target.delete(await self.target.leftovers())
@@ -214,10 +228,18 @@ def _refusal(code: ProblemCode, text: str, hint: str) -> Halt:
 
 async def bring_onto(operation: Operation, archive: Archive, options: OntoOptions) -> Brought:
     """Bring the archive onto the operation's server; the server's lock is held, so that no rotation runs meanwhile."""
-    restore = _Restore(operation, archive, options)
     try:
         async with operation.alone():
-            await restore.run()
+            return await bring_alone(operation, archive, options)
+    except (BackupdError, Halt) as error:  # somebody else holds it
+        return Brought(ended_by(error, archive.backup))
+
+
+async def bring_alone(operation: Operation, archive: Archive, options: OntoOptions) -> Brought:
+    """Bring the archive onto the operation's server; the caller holds the server's lock."""
+    restore = _Restore(operation, archive, options)
+    try:
+        await restore.run()
     except (BackupdError, Halt) as error:
         ended = ended_by(error, archive.backup)
         before = restore.done.outcome

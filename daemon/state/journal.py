@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from daemon.core.applied import AppliedRetention
 from daemon.core.copies_queue import CopyQueue
+from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.core.proof import Proof
@@ -35,6 +36,7 @@ KEPT_FOR = timedelta(days=400)
 TREND_KEPT_FOR = timedelta(days=90)
 MOST_ROTATIONS = 100_000
 MOST_UNSEEN = 100
+MOST_DRILLS = 1000
 
 OF_BACKUPS = ("accepted", "altered", "asked")
 """The tables of what is remembered of single backups."""
@@ -290,9 +292,29 @@ class Journal(Protocol):
         """Record that so many more bytes are about to be read on that day, and forget the days before."""
         ...
 
+    # Drills ----------------------------------------------------------------------------------------------------------
+
+    async def drills(self, server: str | None = None, limit: int = MOST_DRILLS) -> list[DrillRecord]:
+        """Return the last drills, newest first: of backups of that configured server, or of all."""
+        ...
+
+    async def begin_drill(self, record: DrillRecord) -> int:
+        """Record, durably, that a drill begins, and return its number."""
+        ...
+
+    async def drill_puts(self, number: int, names: Collection[str]) -> None:
+        """Record, durably, what the drill is about to put onto its spare server, which is empty now."""
+        ...
+
+    async def end_drill(
+        self, number: int, *, at: datetime, result: DrillResult, seconds: float | None = None, text: str = ""
+    ) -> None:
+        """Record, durably, how a drill ended; it has no effect on one that has ended already."""
+        ...
+
     async def prune(self, now: datetime, keep: timedelta = KEPT_FOR, most: int = MOST_ROTATIONS) -> int:
         """Forget rotations and records of copies older than `keep`, and all but the newest `most` of each; return how
-        many rotations.
+        many rotations. Of drills that have ended, forget those older than `keep`, and all but the newest MOST_DRILLS.
 
         Age spares each server's newest attempt, since its time decides whether a start was missed. Both spare the
         rotations that last made room and last saw a backup turn good. Records of a backup are forgotten only once a

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 from daemon.core.applied import AppliedRetention
 from daemon.core.copies_queue import StoreTrouble, Waiting
+from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.model import Backup
 from daemon.core.proof import Level, Proof
 from daemon.core.units import read_rfc3339, rfc3339
@@ -142,6 +143,41 @@ def written_proof(record: ProofRecord) -> dict[str, object]:
         "files": one.files,
         "bytes": one.bytes,
         "worlds": json.dumps(one.worlds),
+    }
+
+
+def read_drill(row: Row) -> DrillRecord:
+    return DrillRecord(
+        drill=_text(row["drill"]),
+        spare=_text(row["spare"]),
+        spare_uuid=_text(row["spare_uuid"]),
+        server=_text(row["server"]),
+        server_uuid=_text(row["server_uuid"]),
+        backup=_text(row["backup_uuid"]),
+        name=_text(row["name"]),
+        began_at=read_rfc3339(row["began_at"]),
+        starts=bool(row["starts"]),
+        put=None if row["put"] is None else _texts(row["put"]),
+        ended_at=_moment_or_none(row["ended_at"]),
+        result=None if row["result"] is None else DrillResult(row["result"]),
+        seconds=None if row["seconds"] is None else float(row["seconds"]),
+        text=_text(row["text"]),
+        number=int(row["id"]),
+    )
+
+
+def written_drill(one: DrillRecord) -> dict[str, object]:
+    """Return the row of a drill that begins, by its columns, without the number that it gets."""
+    return {
+        "drill": one.drill,
+        "spare": one.spare,
+        "spare_uuid": one.spare_uuid,
+        "server": one.server,
+        "server_uuid": one.server_uuid,
+        "backup_uuid": one.backup,
+        "name": one.name,
+        "began_at": written(one.began_at),
+        "starts": int(one.starts),
     }
 
 

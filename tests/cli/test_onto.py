@@ -8,7 +8,7 @@ import pytest
 
 from daemon.__main__ import main
 from daemon.core.units import format_size
-from daemon.operations import ways
+from daemon.operations import sent
 from daemon.sandbox.records import Backup, Change, Power, Pulls
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.cli.test_copies import STORES
@@ -62,7 +62,7 @@ def test_a_large_archive_is_uploaded_in_parts(
     cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each an archive of its own, unpacked before the next comes."""
-    monkeypatch.setattr(ways, "PART_BYTES", 256 * 2**10)
+    monkeypatch.setattr(sent, "PART_BYTES", 256 * 2**10)
     panel.lobby.node.upload_limit = 256 * 2**10
     noise = Random(1)
     for number in range(7):
@@ -80,7 +80,7 @@ def test_what_no_way_takes_leaves_the_server_as_it_was(
     cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is larger than a part, and a node that does not fetch: each way says why it is closed."""
-    monkeypatch.setattr(ways, "PART_BYTES", 80_000)
+    monkeypatch.setattr(sent, "PART_BYTES", 80_000)
     panel.survival.files.write("plugins/dynmap.db", Random(1).randbytes(100_000))
     panel.world.add_backup(panel.survival, "large")
     panel.lobby.node.pulls = Pulls.REFUSED

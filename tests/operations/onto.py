@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup
 from daemon.errors import BackupdError
-from daemon.operations.archives import IndexingCheck, ReadResult
+from daemon.operations.archive import ReadResult
+from daemon.operations.archives import IndexingCheck
 from daemon.operations.onto import Brought, OntoOptions, bring_onto
 from daemon.operations.operation import Operation
 from daemon.operations.result import exit_of

@@ -1,17 +1,31 @@
-"""Which backup a drill tries, whose turn it is, and what a drill shows."""
+"""What a drill shows, what it records, and what is done after one that was killed."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daemon.core.model import Action, Backup, State, Verdict
-from daemon.core.proof import Level, Proof, Proofs
-from daemon.operations.drill import Drilled, choose_backup, last_drilled, proof_of_drill
+from daemon.core.drills import DrillRecord, DrillResult
+from daemon.core.model import Backup
+from daemon.core.proof import Level
+from daemon.errors import ServerBusyError, StateError
+from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupted, proof_of_drill
+from daemon.operations.drill import _undone as undone
 from daemon.operations.onto import Brought
 from daemon.operations.result import OperationResult
+from daemon.operations.target import NotEmptiedError
+from daemon.operations.ways import PullWay
 from daemon.rotation.outcome import Result
-from daemon.state import ProofRecord
+from daemon.sandbox.orders import Call
+from daemon.sandbox.records import Kind, Power
+from daemon.sandbox.world import World
+from tests.operations.conftest import Hand
+from tests.operations.onto import FILES, Onto, tree, unwatched
+
+pytestmark = pytest.mark.anyio
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 
@@ -21,49 +35,7 @@ def backup(uuid: str) -> Backup:
     return Backup(uuid, uuid, True, False, 5, NOW - timedelta(days=1), NOW)
 
 
-def verdict(uuid: str, state: State = State.GOOD) -> Verdict:
-    """That one as a listing judges it."""
-    return Verdict(backup(uuid), state, True, Action.KEEP, ())
-
-
-def proof(uuid: str, level: Level = Level.SANE, *problems: str, days: int = 1) -> Proof:
-    """A reading of a backup."""
-    at = NOW - timedelta(days=days)
-    return Proof(uuid, uuid, at, at, level, None if problems else level, problems=problems)
-
-
-@pytest.mark.parametrize(
-    ("proofs", "chosen"),
-    [
-        ((), "newest"),
-        ((proof("older"),), "older"),
-        ((proof("older", Level.READ),), "newest"),
-        ((proof("newest", Level.WALKED, "torn"),), "older"),
-    ],
-    ids=["none is proven", "the proven one", "read is too little", "a damaged one never"],
-)
-def test_the_newest_proven_one_is_tried(proofs: tuple[Proof, ...], chosen: str) -> None:
-    """Else the newest good one, but for one that is known to be damaged."""
-    verdicts = [verdict("failed", State.FAILED), verdict("newest"), verdict("older")]
-    found = choose_backup(verdicts, Proofs(proofs))
-    assert found is not None
-    assert found.uuid == chosen
-
-
-def test_without_a_good_one_there_is_none() -> None:
-    """Failed and pending ones have no file."""
-    assert choose_backup([verdict("failed", State.FAILED)], Proofs()) is None
-
-
-def test_a_turn_counts_from_the_last_drill() -> None:
-    """Readings that showed less are none."""
-    records = [ProofRecord("a", "u", proof(str(days), Level.RESTORED, days=days)) for days in (9, 3)]
-    records.append(ProofRecord("a", "u", proof("read", days=1)))
-    assert last_drilled(records, Level.RESTORED) == NOW - timedelta(days=3)
-    assert last_drilled([], Level.RESTORED) is None
-
-
-def test_a_drill_shows_as_much_as_it_did() -> None:
+async def test_a_drill_shows_as_much_as_it_did() -> None:
     """Restored only where the server ran; nothing where it failed."""
     done = Drilled(Brought(OperationResult(backup("b"), Result.DONE), level=Level.WALKED), 5.0)
     ran = proof_of_drill("a", "u", done, NOW, started=True)
@@ -74,3 +46,170 @@ def test_a_drill_shows_as_much_as_it_did() -> None:
     assert (unpacked.proof.asked, unpacked.proof.reached) == (Level.SANE, Level.WALKED)
     failed = replace(done, brought=replace(done.brought, outcome=OperationResult(backup("b"), Result.FAILED)))
     assert proof_of_drill("a", "u", failed, NOW, started=True) is None
+
+
+# What is recorded, and what is left after a kill ---------------------------------------------------------------------
+
+
+@pytest.fixture(params=Kind)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Both kinds of panel."""
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+async def onto(hand: Hand, tmp_path: Path) -> Onto:
+    """A with a backup of its files; B empty, stopped and marked, but for a file of an earlier drill."""
+    made = await Onto.made(hand, tmp_path)
+    made.b.description = "for drills: #drill"
+    made.b.files.write("earlier", b"1")
+    return made
+
+
+async def drilled(onto: Onto, **options: Any) -> Drilled:
+    """A drill of A's backup on B."""
+    spare = onto.operation()
+    told = DrillOptions("spare", "survival", onto.a.uuid, (PullWay(spare, unwatched),), **options)
+    return await drill(spare, onto.archive, told)
+
+
+async def killed_at(onto: Onto, call: Call, **options: Any) -> DrillRecord:
+    """A drill that ends in the middle of that call, as its record stays."""
+    task = asyncio.create_task(drilled(onto, **options))
+
+    def kill(_world: World) -> None:
+        task.cancel()
+
+    onto.hand.before(call, kill)
+    await asyncio.wait([task])
+    assert task.cancelled()
+    (record,) = await recorded(onto)
+    assert record.ended_at is None
+    return record
+
+
+async def recorded(onto: Onto) -> list[DrillRecord]:
+    """What the journal has, newest first."""
+    return await onto.hand.rig.context.journal.drills()
+
+
+async def test_a_drill_is_recorded_with_what_it_put_there(onto: Onto) -> None:
+    """What it puts there is recorded before it is there, and how it ended in the end."""
+    done = await drilled(onto, start=True, watch=timedelta(minutes=1))
+    (record,) = await recorded(onto)
+    assert record == done.record
+    assert (record.drill, record.spare, record.server) == ("spare", "b", "survival")
+    assert (record.spare_uuid, record.server_uuid) == (onto.b.uuid, onto.a.uuid)
+    assert (record.backup, record.name) == (onto.archive.backup.uuid, "of a")
+    assert (record.put, record.starts) == (("plugins", "server.properties", "world"), True)
+    assert (record.result, record.text, record.seconds) == (DrillResult.DONE, "", done.seconds)
+    assert tree(onto.b) == {}
+
+
+async def test_a_drill_that_failed_is_recorded_with_the_reason(onto: Onto) -> None:
+    """One that did not begin since the server is busy is recorded nowhere."""
+    onto.b.crashes = 20.0
+    await drilled(onto, start=True)
+    (record,) = await recorded(onto)
+    assert record.result is DrillResult.FAILED
+    assert "b is offline" in record.text
+    async with onto.hand.rig.context.engine.locks.held(onto.b.uuid):
+        busy = await drilled(onto)
+    assert (busy.record, busy.brought.outcome.passing) == (None, True)
+    assert len(await recorded(onto)) == 1
+
+
+async def test_what_cannot_be_recorded_is_not_done(onto: Onto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a kill nobody would know of it."""
+    journal = onto.hand.rig.context.journal
+
+    async def fails(*_: object) -> int:
+        raise StateError("the disk is full")
+
+    for call in ("begin_drill", "drill_puts"):
+        with monkeypatch.context() as patched:
+            patched.setattr(journal, call, fails)
+            done = await drilled(onto)
+        assert done.brought.outcome.result is Result.FAILED
+        assert "world" not in {path.partition("/")[0] for path in tree(onto.b)}
+
+
+async def test_after_a_kill_the_server_is_cleared_of_what_the_drill_put_there(onto: Onto) -> None:
+    """What somebody else put there since stays, and is told."""
+    record = await killed_at(onto, Call.POWER, start=True)
+    assert tree(onto.b) == FILES
+    onto.b.files.write("mine", b"1")
+    onto.b.power = Power.RUNNING
+    ended = await end_interrupted(onto.operation(), record)
+    assert (tree(onto.b), onto.b.power) == ({"mine": b"1"}, Power.OFFLINE)
+    (found,) = await recorded(onto)
+    assert (found, found.result) == (ended, DrillResult.INTERRUPTED)
+    assert found.text == ("it was killed; b was stopped, and cleared of what it had put there, and not of it: mine")
+    assert await end_interrupted(onto.operation(), record) is None
+
+
+async def test_a_kill_before_anything_was_unpacked_leaves_what_was_there(onto: Onto) -> None:
+    """But for the archive, which is ours by its name."""
+    record = await killed_at(onto, Call.PULL)
+    await onto.hand.rig.clock.sleep(60)  # the node goes on fetching it
+    assert (record.put, len(tree(onto.b))) == (None, 2)
+    await end_interrupted(onto.operation(), record)
+    assert tree(onto.b) == {"earlier": b"1"}
+
+
+async def test_without_the_mark_nothing_is_touched_after_a_kill(onto: Onto) -> None:
+    """Somebody took the server into use, or it is another one; nor is it stopped."""
+    record = await killed_at(onto, Call.POWER, start=True)
+    onto.b.description = "in use"
+    onto.b.power = Power.RUNNING
+    before = onto.changes()
+    ended = await end_interrupted(onto.operation(), record)
+    assert ended is not None
+    assert ended.text == "it was killed; b does not carry #drill any more, and was not touched"
+    other = replace(record, spare_uuid=onto.a.uuid)
+    onto.b.description = "#drill"
+    assert "another server" in await undone(onto.operation(), other)
+    assert (tree(onto.b), onto.b.power, onto.changes()) == (FILES, Power.RUNNING, before)
+
+
+async def test_the_mark_is_looked_for_again_before_what_a_killed_drill_left_is_deleted(onto: Onto) -> None:
+    """It took a minute to stop the server."""
+    record = await killed_at(onto, Call.POWER, start=True)
+    onto.b.power = Power.RUNNING
+
+    def used(_world: World) -> None:
+        onto.b.description = "in use"
+
+    onto.hand.before(Call.POWER, used)
+    with pytest.raises(NotEmptiedError):
+        await end_interrupted(onto.operation(), record)
+    assert tree(onto.b) == FILES
+    assert (await recorded(onto))[0].ended_at is None
+
+
+async def test_a_server_that_no_drill_started_is_not_stopped(onto: Onto) -> None:
+    """Somebody looks at it."""
+    record = await killed_at(onto, Call.DECOMPRESS)
+    assert record.put is not None
+    onto.b.power = Power.RUNNING
+    ended = await end_interrupted(onto.operation(), record)
+    assert ended is not None
+    assert ended.text == "it was killed; b runs, though no drill started it, and was not touched"
+    assert onto.b.power is Power.RUNNING
+
+
+async def test_a_drill_that_runs_in_another_process_is_not_ended(onto: Onto) -> None:
+    """It holds the server's lock."""
+    record = await killed_at(onto, Call.POWER, start=True)
+    async with onto.hand.rig.context.engine.locks.held(onto.b.uuid):
+        with pytest.raises(ServerBusyError):
+            await end_interrupted(onto.operation(), record)
+    assert tree(onto.b) == FILES
+
+
+async def test_the_next_drill_takes_over_from_one_that_was_killed(onto: Onto) -> None:
+    """It deletes everything anyhow."""
+    await killed_at(onto, Call.POWER, start=True)
+    await drilled(onto)
+    assert [one.result for one in await recorded(onto)] == [DrillResult.DONE, DrillResult.INTERRUPTED]

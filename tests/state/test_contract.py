@@ -13,6 +13,7 @@ import pytest
 
 from daemon.core.applied import AppliedRetention
 from daemon.core.copies_queue import CopyQueue
+from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.core.proof import Level, Proof
@@ -473,6 +474,56 @@ async def test_what_was_read_is_summed_up_by_day(place: Place) -> None:
         assert await journal.bytes_proven(today) == 750
         await journal.prove_bytes(tomorrow, 1)
         assert (await journal.bytes_proven(today), await journal.bytes_proven(tomorrow)) == (0, 1)
+
+
+def drill(server: str = "survival", minutes: int = 0) -> DrillRecord:
+    """A drill that begins so many minutes later."""
+    began = AT + minutes * MINUTE
+    return DrillRecord("spare", "lobby", OTHER, server, UUID, "b-1", "auto-1", began, True)
+
+
+async def test_drills_are_read_as_they_were_written(place: Place) -> None:
+    """Newest first; what one puts onto its spare server, and how it ended, is recorded while it goes on."""
+    async with place.opened() as (_, journal):
+        one, two = await journal.begin_drill(drill()), await journal.begin_drill(drill("creative", 1))
+        first, second = replace(drill(), number=one), replace(drill("creative", 1), number=two)
+        assert await journal.drills() == [second, first]
+        await journal.drill_puts(one, ["world", "server.properties"])
+        first = replace(first, put=("world", "server.properties"))
+        assert await journal.drills("survival") == [first]
+        await journal.end_drill(one, at=AT + MINUTE, result=DrillResult.DONE, seconds=12.345)
+        await journal.end_drill(two, at=AT + MINUTE, result=DrillResult.FAILED, text="it did not start")
+        first = replace(first, ended_at=AT + MINUTE, result=DrillResult.DONE, seconds=12.345)
+        second = replace(second, ended_at=AT + MINUTE, result=DrillResult.FAILED, text="it did not start")
+        assert await journal.drills() == [second, first]
+        assert await journal.drills(limit=1) == [second]
+        assert one != two
+
+
+async def test_how_a_drill_ended_is_said_once(place: Place) -> None:
+    """A command that goes on after the daemon took its drill for killed does not make it one that went well."""
+    async with place.opened() as (_, journal):
+        number = await journal.begin_drill(drill())
+        await journal.end_drill(number, at=AT + MINUTE, result=DrillResult.INTERRUPTED, text="emptied")
+        await journal.end_drill(number, at=AT + 2 * MINUTE, result=DrillResult.DONE, seconds=1.0)
+        (found,) = await journal.drills()
+        assert (found.result, found.ended_at, found.seconds) == (DrillResult.INTERRUPTED, AT + MINUTE, None)
+
+
+async def test_old_drills_are_forgotten_but_none_that_has_not_ended(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it left on its spare server is still to be deleted."""
+    monkeypatch.setattr("daemon.state.local.pruning.MOST_DRILLS", 1)
+    monkeypatch.setattr("daemon.state.postgres.pruning.MOST_DRILLS", 1)
+    async with place.opened() as (_, journal):
+        numbers = [await journal.begin_drill(drill(minutes=number)) for number in range(4)]
+        for number in numbers[1:]:
+            await journal.end_drill(number, at=AT + 9 * MINUTE, result=DrillResult.DONE)
+        await journal.prune(AT)
+        assert [one.number for one in await journal.drills()] == [numbers[3], numbers[0]]
+        await journal.prune(AT + timedelta(days=500))
+        assert [one.number for one in await journal.drills()] == [numbers[0]]
 
 
 async def test_what_is_old_is_forgotten_but_for_the_newest_attempt_and_the_last_room(place: Place) -> None:

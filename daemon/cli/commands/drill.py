@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from daemon.cli.arguments import unknown
 from daemon.cli.context import begin, server_named
@@ -15,20 +14,20 @@ from daemon.cli.ui.progress import watching
 from daemon.cli.ui.which import about, where
 from daemon.clock import SystemClock
 from daemon.config.values import Config, DrillConfig
+from daemon.core.drills import DrillRules, choose_backup, next_source
 from daemon.core.model import Backup
-from daemon.core.proof import Level, Proofs
+from daemon.core.proof import Proofs
 from daemon.core.units import format_duration, format_size
 from daemon.documents.operations import drilled
 from daemon.errors import ProblemCode, UsageError
 from daemon.operations.archives import BackupArchive
-from daemon.operations.drill import Drilled, DrillOptions, choose_backup, drill, last_drilled, proof_of_drill
+from daemon.operations.drill import Drilled, DrillOptions, drill, proof_of_drill
 from daemon.operations.onto import Brought
 from daemon.operations.operation import Operation, open_operation
 from daemon.operations.result import OperationResult, refused
-from daemon.operations.ways import PullWay, UploadWay, Way
+from daemon.operations.sent import UploadWay
+from daemon.operations.ways import PullWay, Way
 from daemon.rotation.preview import Preview
-
-NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, as_json: bool) -> int:
@@ -53,7 +52,7 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
             confirm(_facts(seen, await spare.look(), backup, chosen), f"run drill {name}?", yes=yes)
             with temporary_folder(config.state_dir) as folder:
                 ways: list[Way] = [PullWay(spare, watching), UploadWay(spare, watching, folder)]
-                options = DrillOptions(ways, chosen.start, chosen.watch)
+                options = DrillOptions(name, sources[0], seen.server.uuid, ways, chosen.start, chosen.watch)
                 ends.append(await drill(spare, BackupArchive(origin, backup, watching), options))
             now = origin.clock.now()
             record = proof_of_drill(sources[0], seen.server.uuid, ends[0], now, started=chosen.start)
@@ -71,13 +70,9 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
 
 
 async def _next(spare: Operation, chosen: DrillConfig) -> str:
-    """Return the server whose last drill is longest ago, the first of those without any."""
-    level = Level.RESTORED if chosen.start else Level.SANE
-    records = await spare.run.context.journal.proofs()
-    last = {
-        name: last_drilled([one for one in records if one.server == name], level) or NEVER for name in chosen.sources
-    }
-    return min(chosen.sources, key=lambda name: last[name])
+    """Return the server whose turn it is."""
+    rules = DrillRules(chosen.name, chosen.server, chosen.sources)
+    return next_source(rules, await spare.run.context.journal.drills()) or chosen.sources[0]
 
 
 @asynccontextmanager

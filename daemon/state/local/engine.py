@@ -104,6 +104,10 @@ class AwaitedJournal:
     forget_proofs = _done_by_runner(SqliteJournal.forget_proofs)
     bytes_proven = _done_by_runner(SqliteJournal.bytes_proven)
     prove_bytes = _done_by_runner(SqliteJournal.prove_bytes)
+    drills = _done_by_runner(SqliteJournal.drills)
+    begin_drill = _done_by_runner(SqliteJournal.begin_drill)
+    drill_puts = _done_by_runner(SqliteJournal.drill_puts)
+    end_drill = _done_by_runner(SqliteJournal.end_drill)
     prune = _done_by_runner(SqliteJournal.prune)
 
 

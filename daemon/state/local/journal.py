@@ -7,11 +7,12 @@ It is used by one thread at a time. `engine` makes of it what the rest of the da
 from daemon.state.local.alerts import Alerts
 from daemon.state.local.backups import Backups
 from daemon.state.local.copies import Copies
+from daemon.state.local.drills import Drills
 from daemon.state.local.proofs import ProofRecords
 from daemon.state.local.pruning import Pruning
 from daemon.state.local.rotations import Rotations
 from daemon.state.local.servers import Servers
 
 
-class SqliteJournal(Rotations, Backups, Servers, Alerts, Copies, ProofRecords, Pruning):
+class SqliteJournal(Rotations, Backups, Servers, Alerts, Copies, ProofRecords, Drills, Pruning):
     """The history of one state folder."""

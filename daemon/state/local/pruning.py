@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from daemon.state.journal import KEPT_FOR, MOST_ROTATIONS, OF_BACKUPS, TREND_KEPT_FOR
+from daemon.state.journal import KEPT_FOR, MOST_DRILLS, MOST_ROTATIONS, OF_BACKUPS, TREND_KEPT_FOR
 from daemon.state.local.store import Store
 from daemon.state.rows import written
 
@@ -44,6 +44,11 @@ class Pruning(Store):
             connection.execute(
                 "DELETE FROM copy_record WHERE id <= (SELECT id FROM copy_record ORDER BY id DESC LIMIT 1 OFFSET ?)",
                 (most,),
+            )
+            connection.execute(
+                "DELETE FROM drill WHERE ended_at IS NOT NULL AND (began_at < ?"
+                " OR id <= (SELECT id FROM drill ORDER BY id DESC LIMIT 1 OFFSET ?))",
+                (written(now - keep), MOST_DRILLS),
             )
             connection.execute("DELETE FROM deleted_by_hand WHERE at < ?", (written(now - keep),))
             connection.execute("DELETE FROM listing WHERE at < ?", (written(now - keep),))

@@ -176,6 +176,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (server_uuid, store)
         )""",
     ),
+    (
+        """CREATE TABLE drill (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            drill TEXT NOT NULL,
+            spare TEXT NOT NULL,
+            spare_uuid TEXT NOT NULL,
+            server TEXT NOT NULL,
+            server_uuid TEXT NOT NULL,
+            backup_uuid TEXT NOT NULL,
+            name TEXT NOT NULL,
+            began_at TEXT NOT NULL,
+            starts INTEGER NOT NULL,
+            put TEXT,
+            ended_at TEXT,
+            result TEXT,
+            seconds REAL,
+            text TEXT NOT NULL DEFAULT ''
+        )""",
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from daemon.state.journal import KEPT_FOR, MOST_ROTATIONS, OF_BACKUPS, TREND_KEPT_FOR
+from daemon.state.journal import KEPT_FOR, MOST_DRILLS, MOST_ROTATIONS, OF_BACKUPS, TREND_KEPT_FOR
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.store import Store
 from daemon.state.rows import written
@@ -23,6 +23,10 @@ _SURPLUS = (
     f" AND id NOT IN ({_LAST_ROOMS}) RETURNING id) SELECT count(*) FROM gone"
 )
 _SURPLUS_COPIES = "DELETE FROM copy_record WHERE id <= (SELECT id FROM copy_record ORDER BY id DESC LIMIT 1 OFFSET $1)"
+_DRILLS = (
+    "DELETE FROM drill WHERE ended_at IS NOT NULL AND (began_at < $1"
+    " OR id <= (SELECT id FROM drill ORDER BY id DESC LIMIT 1 OFFSET $2))"
+)
 _SERVER_GONE = (
     "server_uuid NOT IN (SELECT server_uuid FROM listing UNION SELECT server_uuid FROM rotation WHERE began_at >= $1)"
 )
@@ -46,6 +50,7 @@ class Pruning(Store):
                 for table in _OF_AGE:
                     await connection.execute(f"DELETE FROM {table} WHERE at < $1", before)  # noqa: S608 — constants
                 await connection.execute(_SURPLUS_COPIES, most)
+                await connection.execute(_DRILLS, before, MOST_DRILLS)
                 for table in OF_BACKUPS:
                     await connection.execute(
                         f"DELETE FROM {table} WHERE at < $1 AND ({_SERVER_GONE} OR EXISTS (SELECT FROM listing"  # noqa: S608

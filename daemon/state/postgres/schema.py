@@ -173,12 +173,31 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (server_uuid, store)
         )""",
     ),
+    (
+        f"""CREATE TABLE drill (
+            id {_NUMBER},
+            drill {_TEXT} NOT NULL,
+            spare {_TEXT} NOT NULL,
+            spare_uuid {_TEXT} NOT NULL,
+            server {_TEXT} NOT NULL,
+            server_uuid {_TEXT} NOT NULL,
+            backup_uuid {_TEXT} NOT NULL,
+            name {_TEXT} NOT NULL,
+            began_at {_TEXT} NOT NULL,
+            starts BIGINT NOT NULL,
+            put {_TEXT},
+            ended_at {_TEXT},
+            result {_TEXT},
+            seconds DOUBLE PRECISION,
+            text {_TEXT} NOT NULL DEFAULT ''
+        )""",
+    ),
 )
 
 COPIED = (
     "rotation", "step", "accepted", "asked", "deleted_by_hand", "altered", "snapshot", "trend", "watch", "alert",
     "applied", "applied_in_store", "listing", "copy_queue", "store_trouble", "copy_record",
-    "proof", "proof_day",
+    "proof", "proof_day", "drill",
 )  # fmt: skip
 """The tables that the journal of the local engine has as well, with the same columns."""
 

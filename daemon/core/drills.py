@@ -1,0 +1,158 @@
+"""Which drill is due, whose backup it tries, and which one. Pure: `now` is an argument, and the records are given.
+
+What must hold: never two drills at once; each server in turn, so that none waits for ever for one that fails; a backup
+that is known to be damaged is never tried.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from daemon.core.model import Backup, Verdict
+from daemon.core.proof import Level, Proofs
+
+RETRY = timedelta(days=1)
+"""A drill that failed is tried once more after this time, or after `every` if that is shorter."""
+
+
+class DrillResult(StrEnum):
+    """How a drill ended. SKIPPED says nothing of the backup; an INTERRUPTED one was killed, or given up by hand."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRecord:
+    """One drill: a backup of `server` on the spare server `spare`, both by their configured names.
+
+    `put` are the names at the top of the spare server that the drill unpacked there; None while it had not changed
+    anything. It runs, or was killed, while `ended_at` is None. `starts` says whether the spare server is started. It
+    took `seconds` until the files were there, or the server ran; None where it did not come so far. `text` says what
+    went wrong, or what was left.
+    """
+
+    drill: str
+    spare: str
+    spare_uuid: str
+    server: str
+    server_uuid: str
+    backup: str
+    name: str
+    began_at: datetime
+    starts: bool
+    put: tuple[str, ...] | None = None
+    ended_at: datetime | None = None
+    result: DrillResult | None = None
+    seconds: float | None = None
+    text: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRules:
+    """A drill: `sources`, in turn, onto `spare`, once in `every`; by hand alone if that is None."""
+
+    name: str
+    spare: str
+    sources: tuple[str, ...]
+    every: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A drill that is due since `due_at`, and the server whose backup it tries."""
+
+    drill: str
+    spare: str
+    server: str
+    due_at: datetime
+
+
+def next_turn(
+    drills: Iterable[DrillRules],
+    records: Sequence[DrillRecord],
+    now: datetime,
+    *,
+    put_off: Collection[str] = (),
+    busy: Collection[str] = (),
+    without: Collection[str] = (),
+) -> Turn | None:
+    """Given all that is recorded, newest first, return the drill that is due longest; None while none may begin.
+
+    Drills that are `put_off` wait, and so does a turn of which either server is `busy`. Servers `without` a backup to
+    try are passed over.
+    """
+    if any(one.ended_at is None for one in records):
+        return None
+    turns = (_turn(one, records, now, without) for one in drills if one.name not in put_off)
+    due = (one for one in turns if one is not None and one.due_at <= now and not {one.spare, one.server} & set(busy))
+    return min(due, key=lambda one: (one.due_at, one.drill), default=None)
+
+
+def next_source(rules: DrillRules, records: Sequence[DrillRecord], without: Collection[str] = ()) -> str | None:
+    """Return whose turn it is: of the server that was never tried, or whose last drill is longest ago.
+
+    One whose drill failed has one more try first, so that a node that was down costs it no turn.
+    """
+    there = [name for name in rules.sources if name not in without]
+    tried = _tried(rules, records)
+    if (again := _once_more(tried)) in there:
+        return again
+    last = {one.server: one.began_at for one in reversed(tried)}
+    never = [name for name in there if name not in last]
+    return next(iter(never), None) or min(there, key=lambda name: last[name], default=None)
+
+
+def _turn(rules: DrillRules, records: Sequence[DrillRecord], now: datetime, without: Collection[str]) -> Turn | None:
+    server, tried = next_source(rules, records, without), _tried(rules, records)
+    if rules.every is None or server is None:
+        return None
+    due_at = now
+    if tried and tried[0].began_at <= now:  # else none was tried, or the clock was wrong then
+        due_at = tried[0].began_at + (min(RETRY, rules.every) if server == _once_more(tried) else rules.every)
+    return Turn(rules.name, rules.spare, server, due_at)
+
+
+def _tried(rules: DrillRules, records: Iterable[DrillRecord]) -> list[DrillRecord]:
+    """Return the drills of that name that said something, newest first."""
+    return [one for one in records if one.drill == rules.name and one.result not in {None, DrillResult.SKIPPED}]
+
+
+def _once_more(tried: Sequence[DrillRecord]) -> str | None:
+    """Return the server whose drill failed last, unless the one before it had failed with that server as well."""
+    if not tried or tried[0].result is DrillResult.DONE:
+        return None
+    before = tried[1] if len(tried) > 1 else None
+    twice = before is not None and before.server == tried[0].server and before.result is not DrillResult.DONE
+    return None if twice else tried[0].server
+
+
+def choose_backup(verdicts: Sequence[Verdict], proofs: Proofs) -> Backup | None:
+    """Return the newest whole backup that was proven, else the newest whole one; None where there is none.
+
+    One that a proof showed to be damaged is never tried: that it fails is known.
+    """
+    whole = [one.backup for one in verdicts if one.whole and proofs.failed(one.backup.uuid) is None]
+    return next((one for one in whole if proofs.proven(one.uuid, Level.WALKED)), next(iter(whole), None))
+
+
+def last_good(records: Iterable[DrillRecord]) -> dict[str, DrillRecord]:
+    """Given records, newest first, return the last drill of each server that went well."""
+    found: dict[str, DrillRecord] = {}
+    for one in records:
+        if one.result is DrillResult.DONE:
+            found.setdefault(one.server, one)
+    return found
+
+
+def failing(records: Iterable[DrillRecord]) -> dict[str, DrillRecord]:
+    """Given records, newest first, return the last drill of each server, where that did not go well."""
+    last: dict[str, DrillRecord] = {}
+    for one in records:
+        if one.result not in {None, DrillResult.SKIPPED}:
+            last.setdefault(one.server, one)
+    return {server: one for server, one in last.items() if one.result is not DrillResult.DONE}

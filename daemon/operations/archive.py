@@ -1,0 +1,48 @@
+"""An archive that can be brought onto a server, whoever reads it and wherever it lies."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from daemon.core.files import ArchiveIndex
+from daemon.core.model import Backup
+from daemon.core.proof import Level
+from daemon.transfer.receive import ProgressListener
+from daemon.transfer.verify import Complaint
+
+Watching = Callable[[str, int], AbstractContextManager[ProgressListener]]
+"""Given a name and a size in bytes, return a listener for the progress of a transfer, for the length of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """What an archive was found to be: what is wrong with it, the files that it holds, and how far it is known."""
+
+    problems: tuple[Complaint, ...]
+    index: ArchiveIndex
+    level: Level | None = None
+
+
+class Archive(Protocol):
+    """An archive that can be brought onto a server."""
+
+    @property
+    def backup(self) -> Backup:
+        """The backup that it is of; its size is the archive's."""
+        ...
+
+    async def read(self) -> ReadResult:
+        """Read it to its end; raises BackupdError where it cannot be had."""
+        ...
+
+    async def link(self) -> SecretStr | None:
+        """Return a signed link by which a node can fetch it; None where there is none. Raises BackupdError."""
+        ...
+
+    async def fetch(self, path: Path) -> None:
+        """Fetch it into a new file, checked; raises BackupdError."""
+        ...
