@@ -1,15 +1,21 @@
 """The drills: which spare server takes the backups of which servers."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from daemon.config.models import DrillBase
 from daemon.config.tree import Tree
 from daemon.config.values import DrillConfig
 from daemon.core.units import parse_duration
 
+SHORTEST = timedelta(hours=1)
+
 
 def drill_configs(tables: Mapping[str, DrillBase], tree: Tree) -> dict[str, DrillConfig]:
     """Return the drills; a server that is not configured, or is its own spare one, is refused."""
+    if any(table.every != "never" for table in tables.values()) and tree.values["state_dir"] == "none":
+        reason = 'with "none" nothing is remembered of drills, so that none is ever over'
+        tree.refuse(("state_dir",), reason, 'name a folder, or drill by hand alone: every = "never"')
     return {name: _drill(name, table, tree) for name, table in tables.items()}
 
 
@@ -24,4 +30,8 @@ def _drill(name: str, table: DrillBase, tree: Tree) -> DrillConfig:
     if table.server in table.sources:
         reason = "everything on the spare server is deleted, so its own backups are none to try"
         tree.refuse((*path, "from"), reason, f"leave {table.server} out", value=table.server)
-    return DrillConfig(name, table.server, table.sources, table.start, parse_duration(table.watch))
+    every = None if table.every == "never" else parse_duration(table.every)
+    if every is not None and every < SHORTEST:
+        reason = "must be at least 1h, since everything is read and unpacked each time"
+        tree.refuse((*path, "every"), reason, 'such as "7d", or "never"', value=table.every)
+    return DrillConfig(name, table.server, table.sources, table.start, parse_duration(table.watch), every)

@@ -347,6 +347,9 @@ class DrillBase(Table):
     """What a drill has besides `from`, which is no name in Python."""
 
     server: Text = Field(description="The spare server, by its name; its description on the panel must carry #drill.")
+    every: DurationOrNever = Field(
+        "never", description='How often the daemon drills, each time with the next server; "never": by hand alone.'
+    )
     start: Flag = Field(
         default=False,
         description="Start what was restored: its plugins may then reach databases and webhooks of the real server.",

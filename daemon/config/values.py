@@ -18,6 +18,7 @@ from daemon.config.errors import ConfigIssue
 from daemon.core.alerting import Event
 from daemon.core.calendar import Schedule, Starts
 from daemon.core.discover import Selection
+from daemon.core.drills import DrillRules
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
 from daemon.core.proof_due import ProofRules, Quiet
@@ -164,7 +165,8 @@ class ProofConfig:
 class DrillConfig:
     """Restores of backups of the servers `sources`, in turn, onto the spare server `server`; both are names.
 
-    With `start` the spare server is started, and must run for `watch`.
+    The daemon drills once in `every`; never by itself if that is None. With `start` the spare server is started, and
+    must run for `watch`.
     """
 
     name: str
@@ -172,6 +174,12 @@ class DrillConfig:
     sources: tuple[str, ...]
     start: bool
     watch: timedelta
+    every: timedelta | None = None
+
+    @property
+    def rules(self) -> DrillRules:
+        """When it is due, and with whose backup."""
+        return DrillRules(self.name, self.server, self.sources, self.every)
 
 
 @dataclass(frozen=True, slots=True)

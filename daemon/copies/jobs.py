@@ -2,7 +2,7 @@
 
 The daemon decides what is copied and when, and keeps the state; a `CopyWorker` lists, writes, reads and deletes. What
 must hold: no job holds a panel's key, and a result holds nothing that is read from an archive but what is told of a
-proof, in short and printable texts.
+proof, in short and printable texts, and a bounded index of its files where that was asked for.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.applied import NOTHING, AppliedRetention
+from daemon.core.files import ArchiveIndex
 from daemon.core.model import Listing, Server, Verdict
 from daemon.core.proof import PANEL, Level
 from daemon.errors import BackupdError, ProblemCode
@@ -151,7 +152,8 @@ class PruneResult:
 class ToProve:
     """A backup to read to its end as deep as `level`: from its node, or its copy in `store`, which is a store's name.
 
-    `day` chooses what is sampled. Files by the patterns of `expect` must be in it.
+    `day` chooses what is sampled. Files by the patterns of `expect` must be in it. Of a backup that is `indexed`, the
+    files are told.
     """
 
     backup: str
@@ -159,6 +161,7 @@ class ToProve:
     day: int
     store: str = PANEL
     expect: tuple[str, ...] = ()
+    indexed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,7 @@ class ProofFound:
     bytes: int | None = None
     worlds: tuple[str, ...] = ()
     failure: Failure | None = None
+    index: ArchiveIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ What must hold (invariant 17): only what was read says anything. That it cannot 
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.copies.errors import CopyError
@@ -13,6 +14,7 @@ from daemon.copies.verify import Reading, Verified, verify_copy
 from daemon.core.model import Backup
 from daemon.core.proof import Level
 from daemon.proof.expected import Expecting
+from daemon.proof.indexing import Indexing
 from daemon.proof.sane import SanityCheck
 from daemon.stores.base import Store
 from daemon.transfer.errors import WrongFileError
@@ -25,15 +27,19 @@ MOST_TOLD = 10
 LONGEST = 300
 """How many problems are reported, and how long each may be: they hold names out of the archive."""
 
+MOST_INDEXED = 10_000
+"""Files that are told of an archive: the daemon holds them in memory until a drill has ended."""
+
 
 async def prove_backup(source: Source, backup: Backup, asked: ToProve) -> ProofFound:
     """Read a backup from its node; raises HostError, PanelError and TransferError where it cannot be read."""
-    expected = Expected.of(backup)
+    expected, inspect = Expected.of(backup), _inspect(asked)
+    index = Indexing(inspect) if inspect is not None and asked.indexed else None
     try:
-        found = await in_thread(lambda: verify(source, expected, _inspect(asked)))
+        found = await in_thread(lambda: verify(source, expected, index or inspect))
     except WrongFileError as error:
         return ProofFound(None, (_plain(error.text),))
-    return found_in(found)
+    return replace(found_in(found), index=index.index.told(MOST_INDEXED) if index else None)
 
 
 async def prove_copy(store: Store, manifest: Manifest, asked: ToProve, moved: Callable[[int], None]) -> ProofFound:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from daemon.config.values import ServerConfig
+from daemon.config.values import Config
 from daemon.fleet.clients import Clients
 from daemon.fleet.on_demand import OnDemand
 from daemon.rotation.run import RotationContext
@@ -19,9 +19,9 @@ class DaemonCopies(OnDemand):
         self._context = context
         self._clients = clients
 
-    def wanted(self, server: ServerConfig) -> bool:
-        """Return whether the server's backups are copied to any store."""
-        return bool(server.policy.copies)
+    def wanted(self, config: Config) -> bool:
+        """Return whether any server has stores."""
+        return any(server.policy.copies for server in config.servers.values())
 
     def load(self) -> "Copying":
         """Import the copying, and make it with a process of its own."""

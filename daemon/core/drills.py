@@ -93,6 +93,11 @@ def next_turn(
     return min(due, key=lambda one: (one.due_at, one.drill), default=None)
 
 
+def next_at(drills: Iterable[DrillRules], records: Sequence[DrillRecord], now: datetime) -> datetime | None:
+    """Return when the next drill is due, whatever holds it up then; None if none ever is."""
+    return min((turn.due_at for one in drills if (turn := _turn(one, records, now, ()))), default=None)
+
+
 def next_source(rules: DrillRules, records: Sequence[DrillRecord], without: Collection[str] = ()) -> str | None:
     """Return whose turn it is: of the server that was never tried, or whose last drill is longest ago.
 

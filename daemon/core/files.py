@@ -16,6 +16,10 @@ MOST_FOLDERS = 200
 """Folders of a server that are listed: each takes a request, and a panel allows some hundred a minute."""
 
 
+LONGEST_PATH = 1000
+"""Characters of a file's path that is told to another process; Linux allows four times as many."""
+
+
 class Power(StrEnum):
     """Whether a server's process runs, in the panel's words; UNKNOWN for a word that is not known."""
 
@@ -56,6 +60,18 @@ class ArchiveIndex:
             self.remembered += 1
         files[name] = size
 
+    def told(self, most: int) -> "ArchiveIndex":
+        """Return an index that another process may be told: of at most so many files, whose names are text of no more
+        than LONGEST_PATH. The others are counted alone.
+        """
+        found = ArchiveIndex(count=self.count)
+        for folder, files in self.folders.items():
+            for name, size in files.items():
+                if found.remembered < most and _is_text(f"{folder}/{name}"):
+                    found.folders.setdefault(folder, {})[name] = size
+                    found.remembered += 1
+        return found
+
     def top(self) -> list[str]:
         """Return the names of what is outermost, files and folders, as far as they are remembered."""
         folders = {folder.partition("/")[0] for folder in self.folders if folder}
@@ -81,3 +97,8 @@ class ArchiveIndex:
                 elif there[name] != size:
                     wrong.append(f"{path} has {there[name]} bytes instead of {size}")
         return wrong
+
+
+def _is_text(path: str) -> bool:
+    """Return whether a path can be told as text: a tar archive may hold any bytes."""
+    return len(path) <= LONGEST_PATH and not any("\ud800" <= one <= "\udfff" for one in path)

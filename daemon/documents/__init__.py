@@ -1,3 +1,3 @@
 """The JSON documents, defined once for command line, web and alerts."""
 
-__all__ = ["cluster", "commands", "copies", "operations", "proofs", "status", "stores"]
+__all__ = ["cluster", "commands", "copies", "drills", "operations", "proofs", "status", "stores"]

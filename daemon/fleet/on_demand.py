@@ -1,9 +1,9 @@
-"""A part of the daemon that is loaded only once a server's configuration asks for it, since loading costs memory."""
+"""A part of the daemon that is loaded only once the configuration asks for it, since loading costs memory."""
 
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from daemon.config.values import Config, ServerConfig
+from daemon.config.values import Config
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
 
@@ -31,8 +31,8 @@ class OnDemand(ABC):
         self._part: Part | None = None
 
     @abstractmethod
-    def wanted(self, server: ServerConfig) -> bool:
-        """Return whether this server needs the part."""
+    def wanted(self, config: Config) -> bool:
+        """Return whether the configuration needs the part."""
 
     @abstractmethod
     def load(self) -> Part:
@@ -48,7 +48,7 @@ class OnDemand(ABC):
 
     def follow(self, config: Config) -> None:
         """Obey a configuration."""
-        if self._part is None and any(self.wanted(server) for server in config.servers.values()):
+        if self._part is None and self.wanted(config):
             self._part = self.load()
         if self._part is not None:
             self._part.follow(config)

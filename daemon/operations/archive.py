@@ -43,6 +43,6 @@ class Archive(Protocol):
         """Return a signed link by which a node can fetch it; None where there is none. Raises BackupdError."""
         ...
 
-    async def fetch(self, path: Path) -> None:
+    async def fetch(self, path: Path, /) -> None:
         """Fetch it into a new file, checked; raises BackupdError."""
         ...

@@ -14,11 +14,11 @@ from daemon.copies.fetch import fetch_into
 from daemon.copies.manifest import Manifest
 from daemon.copies.source import node_source
 from daemon.copies.verify import Reading, verify_copy
-from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.operations.archive import ReadResult, Watching
 from daemon.operations.operation import Operation
+from daemon.proof.indexing import Indexing
 from daemon.proof.sane import SanityCheck
 from daemon.stores.base import GivesLinks
 from daemon.stores.open import open_store
@@ -26,46 +26,11 @@ from daemon.stores.values import StoreSettings
 from daemon.transfer.download import download
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import ProgressListener, Source
-from daemon.transfer.tar import Member
 from daemon.transfer.threads import in_thread
-from daemon.transfer.verify import Sanity, verify
+from daemon.transfer.verify import verify
 
 LINK_SECONDS = 3600
 """A node begins to fetch at once; a link that is used until its end may be slow."""
-
-
-class IndexingCheck:
-    """Takes note of each file of an archive, and looks into those that a game needs."""
-
-    def __init__(self) -> None:
-        self.index = ArchiveIndex()
-        self._check = SanityCheck()
-
-    def open(self, name: str, size: int) -> Member | None:
-        """Take note of a file, and return who reads it."""
-        self.index.add(name, size)
-        return self._check.open(name, size)
-
-    def sanity(self) -> Sanity:
-        """Return what was found."""
-        return self._check.sanity()
-
-
-class Indexing:
-    """Makes a new check each time that an archive is read from its beginning; `index` is the latest one's."""
-
-    def __init__(self) -> None:
-        self._latest = IndexingCheck()
-
-    def __call__(self) -> IndexingCheck:
-        """Begin again."""
-        self._latest = IndexingCheck()
-        return self._latest
-
-    @property
-    def index(self) -> ArchiveIndex:
-        """The files of what was read last."""
-        return self._latest.index
 
 
 class BackupArchive:
@@ -83,7 +48,7 @@ class BackupArchive:
 
     async def read(self) -> ReadResult:
         """Read its file to the end."""
-        expected, inspect = Expected.of(self._backup), Indexing()
+        expected, inspect = Expected.of(self._backup), Indexing(SanityCheck)
         with self._watching(self._backup.name, expected.size) as listener:
             listener.said(f"reading {format_size(expected.size)}")
             source = self._source(listener)
@@ -141,7 +106,7 @@ class CopyArchive:
 
     async def read(self) -> ReadResult:
         """Read the copy to its end."""
-        inspect = Indexing()
+        inspect = Indexing(SanityCheck)
         async with open_store(self._settings) as store:
             with self._watching(self.backup.name, self.backup.bytes) as listener:
                 listener.said(f"reading {format_size(self._manifest.stored.bytes)} from {self._settings.name}")

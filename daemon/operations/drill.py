@@ -65,19 +65,19 @@ async def drill(spare: Operation, archive: Archive, options: DrillOptions) -> Dr
 
 
 async def _drill(spare: Operation, archive: Archive, options: DrillOptions) -> Drilled:
-    journal, clock, backup = spare.run.context.journal, spare.clock, archive.backup
+    context, clock, backup = spare.run.context, spare.clock, archive.backup
     spare_uuid = spare.run.known_server.uuid
     await _end_earlier(spare, spare_uuid)
     names = options.name, spare.config.name, spare_uuid, options.server, options.server_uuid
     record = DrillRecord(*names, backup.uuid, backup.name, clock.now(), options.start)
-    record = replace(record, number=await journal.begin_drill(record))
+    record = replace(record, number=await context.journal.begin_drill(record))
     trial = _Trial(spare, options, record.number)
     onto = OntoOptions(options.ways, truncate=True, stop=True, safety=False, spare_only=True, stages=trial)
     brought = await bring_alone(spare, archive, onto)
     result, text = _result(brought)
     record = replace(record, put=trial.put, ended_at=clock.now(), result=result, seconds=trial.seconds, text=text)
     try:
-        await journal.end_drill(record.number, at=clock.now(), result=result, seconds=trial.seconds, text=text)
+        await context.journal.end_drill(record.number, at=clock.now(), result=result, seconds=trial.seconds, text=text)
     except StateError as error:
         outcome = brought.outcome.with_problem(ProblemCode.JOURNAL, f"it is not recorded: {error.text}", error.hint)
         brought = replace(brought, outcome=outcome)

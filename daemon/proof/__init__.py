@@ -8,6 +8,7 @@ sane      all readers over one archive          findings  what is wrong, and whe
 region    Minecraft Java's region files         nbt       its level.dat, and Bedrock's
 leveldb   Bedrock's database                    sqlite    database files of plugins and other games
 expected  files that must be there
+indexing  which files there are, for a look at where they were unpacked
 """
 
-__all__ = ["expected", "sane"]
+__all__ = ["expected", "indexing", "sane"]

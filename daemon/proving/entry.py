@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from daemon.config.values import ServerConfig
+from daemon.config.values import Config
 from daemon.fleet.clients import Clients
 from daemon.fleet.on_demand import OnDemand
 from daemon.rotation.run import RotationContext
@@ -21,9 +21,9 @@ class DaemonProofs(OnDemand):
         self._clients = clients
         self._once_more = once_more
 
-    def wanted(self, server: ServerConfig) -> bool:
-        """Return whether the server's backups are to be proven."""
-        return server.policy.prove is not None
+    def wanted(self, config: Config) -> bool:
+        """Return whether any server is to be proven."""
+        return any(server.policy.prove for server in config.servers.values())
 
     def load(self) -> "Proving":
         """Import the proofs, and make them with a process of their own."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
+from daemon.core.drills import DrillRecord
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.names import Ownership
 from daemon.errors import ProblemCode, StateError
@@ -51,7 +52,8 @@ class RotationContext:
     while a rotation waits. `on_server` is called with each server as the panel shows it, and may raise Halt;
     `on_abandoned` with each rotation that is left before its end, `on_copies` with what became of copies, and how many
     seconds their transfer took, `on_pruned` with the server and store that were pruned, and what the brake held there,
-    `on_proof` with what was proven, and how many bytes were read in how many seconds.
+    `on_proof` with what was proven, and how many bytes were read in how many seconds, `on_drill` with each drill that
+    ended.
     `downloads` is held by the one backup that is downloaded from a node. `opening_trouble` is why the journal of a
     configured state folder could not be opened at the last try, `lock_trouble` why the last lock could not be taken
     there. `opened_anew` is called when a state that was in trouble has been opened again. `turn` is held by the one
@@ -69,6 +71,7 @@ class RotationContext:
     on_copies: Callable[[Sequence[CopyRecord], float], None] = lambda _records, _seconds: None
     on_pruned: Callable[[str, str, str], None] = lambda _server, _store, _held: None
     on_proof: Callable[[ProofRecord, int, float], None] = lambda _record, _bytes, _seconds: None
+    on_drill: Callable[[DrillRecord], None] = lambda _record: None
     opened_anew: Callable[[], Awaitable[None]] = _nobody
     opening_trouble: StateError | None = None
     lock_trouble: StateError | None = None

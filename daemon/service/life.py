@@ -18,6 +18,7 @@ from daemon.alerts import Alerts, refuse_unusable
 from daemon.clock import Clock
 from daemon.config.values import Config, keeping
 from daemon.copying.entry import DaemonCopies
+from daemon.drilling.entry import DaemonDrills
 from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
@@ -157,18 +158,21 @@ class Service:
         hindrance = engine.leadership.hindrance
         open_and_watch = tracker.opening(lambda panel: open_client(panel, self._clock, hindrance=hindrance))
         fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts])
-        copying = DaemonCopies(context, fleet.clients)
-        fleet.listen(copying)
-        proofs = DaemonProofs(context, fleet.clients, fleet.once_more)
-        fleet.listen(proofs)
+        beside = (
+            DaemonCopies(context, fleet.clients),
+            DaemonProofs(context, fleet.clients, fleet.once_more),
+            DaemonDrills(context, fleet.clients),
+        )
+        for one in beside:
+            fleet.listen(one)
         http = Http(FleetStatus(fleet, tracker))
 
         def obey(effective: Config) -> None:
             tracker.follow(effective)
             alerts.reload(effective)
             fleet.reload(effective)
-            copying.follow(effective)
-            proofs.follow(effective)
+            for one in beside:
+                one.follow(effective)
 
         discovery = Discovery(self._clock, fleet.clients, obey)
         _say_warnings(config)
@@ -187,13 +191,12 @@ class Service:
                 lost = await self._serve(fleet, discovery, tracker, http, engine)
                 discovery.stop()
                 tracker.stopping = True
-                await (self._leave(fleet) if lost else self._stop(fleet, copying, proofs))
+                await (self._leave(fleet) if lost else self._stop(fleet, beside))
                 return lost
         finally:
             discovery.stop()
             await http.follow(None)
-            await copying.stop()
-            await proofs.stop()
+            await _stop_all(beside)
             await alerts.close(FLUSH_SECONDS)
             await fleet.close()
             await context.journal.close()
@@ -345,7 +348,7 @@ class Service:
             self._again = False
             self._begin_reload(fleet.config)
 
-    async def _stop(self, fleet: Fleet, *beside: OnDemand) -> None:
+    async def _stop(self, fleet: Fleet, beside: Sequence[OnDemand]) -> None:
         """Drain within the bound, or at once after a second signal."""
         self._notifier.stopping(f"stopping; {_under_way(fleet)}")
         self._notifier.extend_timeout(STOP_SECONDS)

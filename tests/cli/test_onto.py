@@ -261,6 +261,12 @@ def test_a_drill_restores_starts_watches_and_deletes(cli: Cli, panel: Panel, mad
     assert document["seconds"] > 0
     told = cli("--config", config, "prove", "--plan", "survival", "--json")
     assert told.code == 0, told.err
+    later, earlier = cli("--config", config, "history", "survival", "--json").json["drills"]
+    assert (later["drill"], later["onto"], later["result"], later["started"]) == ("spare", "lobby", "done", True)
+    assert (later["seconds"], later["backup"]["name"]) == (document["seconds"], "with files")
+    assert earlier["ended_at"] <= later["began_at"]
+    history = cli("--config", config, "history", "survival").out
+    assert "with files; ran after " in history
 
 
 def test_a_drill_starts_nothing_unless_asked(cli: Cli, panel: Panel, made: Backup) -> None:
@@ -294,6 +300,7 @@ def test_a_drill_whose_server_ends_by_itself_has_failed(cli: Cli, panel: Panel, 
     [
         (DRILL.format("").replace('"lobby"', '"nowhere"'), "there is no such server"),
         (DRILL.format("").replace('["survival"]', "[]"), "no server is named"),
+        (DRILL.format('every = "30m"'), "must be at least 1h, since everything is read and unpacked each time"),
         (DRILL.format("").replace('["survival"]', '["survival", "lobby"]'), "its own backups are none to try"),
     ],
 )

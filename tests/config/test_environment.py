@@ -116,7 +116,9 @@ def test_every_key_can_be_set() -> None:
     assert str(server.policy.retention.keep) == "last=3,within=30d"
     assert (server.policy.max_deletions, server.policy.retention.failed_after) == (-1, None)
     assert server.policy == config.policies["standard"]
-    assert config.drills["trial"] == DrillConfig("trial", "spare", ("my-server",), True, timedelta(minutes=10))
+    assert config.drills["trial"] == DrillConfig(
+        "trial", "spare", ("my-server",), True, timedelta(minutes=10), timedelta(days=1)
+    )
 
 
 def test_a_key_in_the_environment_replaces_the_file_s_whole_value(tmp_path: Path) -> None:

@@ -116,7 +116,11 @@ async def test_a_backup_is_read_by_another_process_and_what_is_torn_is_told(rig:
         return await worker.prove(job, asked, partial(link, rig, backup.uuid), Listener())
 
     right = await found(sound)
-    assert (right.reached, right.problems, right.failure) == (Level.SANE, (), None)
+    assert (right.reached, right.problems, right.failure, right.index) == (Level.SANE, (), None, None)
+    asked = ToProve(sound.uuid, Level.SANE, 1, indexed=True)
+    indexed = await worker.prove(job, asked, partial(link, rig, sound.uuid), ProgressListener())
+    assert indexed.index is not None
+    assert (indexed.index.count, "r.0.0.mca" in indexed.index.folders["world/region"]) == (right.files, True)
     bad = await found(torn)
     assert (bad.reached, bad.problems) == (None, ("world/region/r.0.0.mca: chunk 0,0 is past the end of the file",))
     assert (await found(torn, level=Level.WALKED)).reached is Level.WALKED

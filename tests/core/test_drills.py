@@ -16,6 +16,7 @@ from daemon.core.drills import (
     choose_backup,
     failing,
     last_good,
+    next_at,
     next_source,
     next_turn,
 )
@@ -120,6 +121,15 @@ def test_of_several_the_one_that_is_due_longest_goes_first() -> None:
     found = next_turn([RULES, other], records, NOW)
     assert found is not None
     assert (found.drill, found.due_at) == ("other", NOW - timedelta(days=2))
+
+
+def test_when_the_next_one_is_due() -> None:
+    """Of those that are ever due."""
+    hand, other = replace(RULES, every=None), DrillRules("other", "attic", ("z",), 2 * WEEK)
+    records = [drill("a", 6), drill("z", 6, name="other")]
+    assert next_at([hand, RULES, other], records, NOW) == NOW + timedelta(days=1)
+    assert next_at([hand], records, NOW) is None
+    assert next_at([RULES], [], NOW) == NOW
 
 
 def test_a_clock_that_was_set_back_stops_no_drill() -> None:

@@ -35,6 +35,19 @@ def test_a_later_file_of_the_same_name_takes_the_place_of_the_first() -> None:
     assert (made.count, made.differences({"": [FileEntry("a", 5, True)]})) == (1, [])
 
 
+def test_what_is_outermost_has_a_name() -> None:
+    """Files and folders; nothing that is no name, wherever the archive says that it lies."""
+    assert index("a", "w/b", "./w/c", "x/y/z", "/abs/d", "../up").top() == ["a", "w", "x"]
+    assert index().top() == []
+
+
+def test_what_another_process_is_told_is_text_and_bounded() -> None:
+    """What is not told is counted still, so that it is told as not looked at."""
+    made = index("a", "w/\udce9", "w/b", "w/" + "c" * 1000, "w/d", "w/e")
+    told = made.told(3)
+    assert (told.folders, told.count, told.remembered) == ({"": {"a": 1}, "w": {"b": 1, "d": 1}}, 6, 3)
+
+
 def test_what_is_beyond_the_bound_is_counted_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither names nor folders without an end; the outer folders are looked at first."""
     monkeypatch.setattr(files, "MOST_REMEMBERED", 3)

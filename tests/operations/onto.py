@@ -13,11 +13,12 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Backup
 from daemon.errors import BackupdError
 from daemon.operations.archive import ReadResult
-from daemon.operations.archives import IndexingCheck
 from daemon.operations.onto import Brought, OntoOptions, bring_onto
 from daemon.operations.operation import Operation
 from daemon.operations.result import exit_of
 from daemon.operations.ways import PullWay, Way
+from daemon.proof.indexing import IndexingCheck
+from daemon.proof.sane import SanityCheck
 from daemon.rotation.order import Order
 from daemon.rotation.run import Run
 from daemon.sandbox.records import Backup as Row
@@ -68,7 +69,7 @@ class FakeArchive:
         self.reads += 1
         if self.failure is not None:
             raise self.failure
-        check = IndexingCheck()
+        check = IndexingCheck(SanityCheck())
         walker = Walker(check.open)
         unpacker = Unpacker(walker.add)
         for piece in self.row.archive.pieces():

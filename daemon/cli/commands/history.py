@@ -1,4 +1,4 @@
-"""`history`: past rotations, as they were journalled."""
+"""`history`: past rotations, copies and drills, as they were journalled."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,23 +13,26 @@ from daemon.cli.ui.moments import to_the_second
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.config.values import Config, StatePlace
+from daemon.core.drills import DrillRecord
 from daemon.core.units import format_duration, format_size
 from daemon.documents.commands import copy_recorded, recorded_whole
+from daemon.documents.drills import drill_recorded
 from daemon.errors import Exit
 from daemon.state import CopyRecord, Locks, Rotation, engine_for
 
 
 def show_history(settings: Settings, server: str | None, *, limit: int, as_json: bool) -> int:
-    """Show the newest rotations and copies of all servers, or of one, even if it is no longer configured."""
+    """Show the newest rotations, copies and drills of all servers, or of one, even if it is no longer configured."""
     config = begin(settings)
-    rotations, alive, copies = asyncio.run(_remembered(config.state, server, limit))
-    if server is not None and not rotations and not copies and server not in config.servers:
+    rotations, alive, copies, drills = asyncio.run(_remembered(config.state, server, limit))
+    if server is not None and not (rotations or copies or drills) and server not in config.servers:
         raise unknown("server", server, tuple(config.servers))
     if as_json:
         write_json(
             {
                 "rotations": [recorded_whole(rotation) for rotation in rotations],
                 "copies": [copy_recorded(record) for record in copies],
+                "drills": [drill_recorded(record) for record in drills],
             }
         )
     else:
@@ -38,17 +41,21 @@ def show_history(settings: Settings, server: str | None, *, limit: int, as_json:
         if copies:
             columns = ("when", "zone", "server", "store", "copy", "size", "what")
             show(cell(""), table(columns, (_copy_row(one, config) for one in copies), right=("size",)))
+        if drills:
+            columns = ("began", "zone", "server", "drill", "onto", "result", "what")
+            show(cell(""), table(columns, (_drill_row(one, config) for one in drills)))
     return Exit.DONE
 
 
 async def _remembered(
     state: StatePlace, server: str | None, limit: int
-) -> tuple[list[Rotation], set[int], list[CopyRecord]]:
-    """Return the newest rotations, which of them a process still runs, and what became of the newest copies."""
+) -> tuple[list[Rotation], set[int], list[CopyRecord], list[DrillRecord]]:
+    """Return the newest rotations, which of them a process still runs, and the newest copies and drills."""
     engine = engine_for(state)
     async with opened_journal(engine, state) as journal:
         alive = await _alive(await journal.running(), engine.locks)
-        return await journal.recent(server, limit), alive, await journal.copy_records(server, limit=limit)
+        copies = await journal.copy_records(server, limit=limit)
+        return await journal.recent(server, limit), alive, copies, await journal.drills(server, limit)
 
 
 async def _alive(unfinished: Sequence[Rotation], locks: Locks) -> set[int]:
@@ -67,6 +74,20 @@ def _copy_row(record: CopyRecord, config: Config) -> tuple[str, ...]:
         record.event.value,
         "-" if record.bytes is None else format_size(record.bytes),
         "; ".join(filter(None, (record.backup, record.text))),
+    )
+
+
+def _drill_row(record: DrillRecord, config: Config) -> tuple[str, ...]:
+    zone = _zone(record.server, config)
+    took = "" if record.seconds is None else f"{'ran' if record.starts else 'restored'} after {record.seconds:.0f} s"
+    return (
+        to_the_second(record.began_at, zone),
+        zone.key,
+        record.server,
+        record.drill,
+        record.spare,
+        record.result.value if record.result else "not ended",
+        "; ".join(filter(None, (record.name, took, record.text))),
     )
 
 

@@ -1,0 +1,253 @@
+"""When the daemon drills: one drill at a time, whichever is due longest, and first what one that was killed has left.
+
+What must hold: drills hold up no rotation (invariants 12 and 16); what is due follows from what is recorded, so that a
+kill loses nothing; what a drill put onto its spare server does not stay there since somebody was killed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from daemon.config.values import Config, DrillConfig, ServerConfig
+from daemon.copies.jobs import Job, ProofWorker
+from daemon.copying.steps import GLANCE_SECONDS, Steps
+from daemon.core.drills import DrillRecord, DrillResult, Turn, choose_backup, next_at, next_turn
+from daemon.core.model import Backup
+from daemon.core.proof_due import PAUSES
+from daemon.core.units import format_size
+from daemon.drilling.archive import BackupElsewhere
+from daemon.errors import BackupdError, ServerBusyError, StateError
+from daemon.fleet.clients import Clients
+from daemon.log import get_logger
+from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupted, proof_of_drill
+from daemon.operations.operation import Operation
+from daemon.operations.ways import PullWay
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import NotFoundError
+from daemon.rotation.order import Order
+from daemon.rotation.outcome import Outcome
+from daemon.rotation.preview import Preview, preview
+from daemon.rotation.run import RotationContext, Run
+from daemon.transfer.receive import ProgressListener
+
+log = get_logger()
+
+LOOK_SECONDS = 600.0
+"""So often it is looked whether a drill is due, or one by hand was killed: the wall clock may be set."""
+
+WITHOUT_SECONDS = 21_600.0
+"""Before a server that had no backup to try is looked at again."""
+
+BUSY_SECONDS = 60.0
+"""Before a server, or a node, that was busy is looked at again."""
+
+
+class Drilling:
+    """The drills of a configuration.
+
+    `clients` are the fleet's, so that both share the API limit. `worker` reads the archives.
+    """
+
+    def __init__(self, context: RotationContext, clients: Clients, worker: ProofWorker) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._clients = clients
+        self._worker = worker
+        self._config: Config | None = None
+        self._without: dict[str, float] = {}
+        self._put_off: dict[str | int, float] = {}
+        self._tries: dict[str | int, int] = {}
+        self._steps = Steps(self._step, context.clock, "drilling")
+
+    def follow(self, config: Config) -> None:
+        """Obey a configuration: what could not be done under the last one is tried again."""
+        self._config = config
+        self._without, self._put_off, self._tries = {}, {}, {}
+        self._steps.wake()
+        if config.drills:
+            self._steps.begin()
+
+    def rotated(self, name: str, outcome: Outcome) -> None:
+        """A server's rotation ended: it may have a backup to try now."""
+        if outcome.created is not None and outcome.created.successful:
+            self._without.pop(name, None)
+
+    async def stop(self) -> None:
+        """Leave the drill that is under way."""
+        await self._steps.stop()
+        await self._worker.close()
+
+    async def _step(self) -> None:
+        """Clear up after a drill that was killed, or do the one that is due, or wait."""
+        config, records = self._config, await self._records()
+        now = self._clock.monotonic()
+        left = next((one for one in records if one.ended_at is None and self._may(one.number, now)), None)
+        if config is not None and left is not None:
+            await self._clear_up(config, left)
+        elif config is not None and (turn := self._turn(config, records)) is not None:
+            await self._take(config, turn)
+        else:
+            await self._worker.close()
+            await self._steps.rest(self._pause(config, records))
+
+    def _pause(self, config: Config | None, records: list[DrillRecord]) -> float:
+        """Return for how many seconds nothing is due."""
+        now = self._clock.now()
+        due_at = next_at((one.rules for one in config.drills.values()), records, now) if config else None
+        seconds = LOOK_SECONDS if due_at is None else (due_at - now).total_seconds()
+        return min(max(seconds, GLANCE_SECONDS), LOOK_SECONDS)
+
+    async def _records(self) -> list[DrillRecord]:
+        """Return what is recorded, the newest first; what cannot be read lets nothing begin."""
+        while True:
+            try:
+                return await self._context.journal.drills()
+            except StateError as error:
+                log.warning("drills_wait", text=error.text)
+                await self._steps.rest(GLANCE_SECONDS)
+
+    def _turn(self, config: Config, records: list[DrillRecord]) -> Turn | None:
+        now, quiet = self._clock.now(), config.proof.quiet
+        sources = {name for one in config.drills.values() for name in one.sources}
+        still = {name for name in sources if quiet is not None and quiet.holds(now, config.servers[name].policy.zone)}
+        passed = self._clock.monotonic()
+        return next_turn(
+            (one.rules for one in config.drills.values()),
+            records,
+            now,
+            put_off=[name for name in config.drills if not self._may(name, passed)],
+            busy={*self._context.under_way, *still},
+            without=[name for name, until in self._without.items() if passed < until],
+        )
+
+    # A drill ---------------------------------------------------------------------------------------------------------
+
+    async def _take(self, config: Config, turn: Turn) -> None:
+        chosen, source = config.drills[turn.drill], config.servers[turn.server]
+        try:
+            with self._lent(source) as client:
+                seen = await preview(source, client, self._context.journal, self._clock)
+                backup = choose_backup(seen.plan.verdicts, seen.proven.proofs)
+                if self._context.slots.busy(source.panel.name, seen.server.node):
+                    self._wait(turn.drill, BUSY_SECONDS)
+                elif backup is None:
+                    log.warning("drill_without_backup", drill=turn.drill, server=turn.server)
+                    self._without[turn.server] = self._clock.monotonic() + WITHOUT_SECONDS
+                else:
+                    await self._drill(config, chosen, seen, backup, client)
+        except BackupdError as error:
+            about = {"drill": turn.drill, "server": turn.server}
+            log.warning("drill_not_done", **about, code=error.code, text=error.text, hint=error.hint)
+            self._wait(turn.drill)
+
+    async def _drill(
+        self, config: Config, chosen: DrillConfig, seen: Preview, backup: Backup, client: PanelClient
+    ) -> None:
+        server, context = seen.config, self._context
+        told = _Told(chosen.name, server.name)
+        log.info("drill_begun", drill=chosen.name, server=server.name, backup=backup.name, onto=chosen.server)
+        installation = await context.engine.catalogue.installation()
+        job = Job(server, seen.server, seen.listing, seen.plan.verdicts, {}, (), installation)
+        archive = BackupElsewhere(context, client, self._worker, job, backup, told)
+        with self._spare(config.servers[chosen.server], told) as spare:
+            ways = [PullWay(spare, told.watching)]
+            options = DrillOptions(chosen.name, server.name, seen.server.uuid, ways, chosen.start, chosen.watch)
+            done = await drill(spare, archive, options)
+        await self._ended(chosen, seen, backup, done)
+
+    async def _ended(self, chosen: DrillConfig, seen: Preview, backup: Backup, done: Drilled) -> None:
+        about = {"drill": chosen.name, "server": seen.config.name}
+        for problem in done.brought.outcome.problems:
+            log.warning("drill_problem", **about, code=problem.code, text=problem.text, hint=problem.hint)
+        record = done.record
+        if record is None or record.result is DrillResult.SKIPPED:
+            self._wait(chosen.name, BUSY_SECONDS if done.brought.outcome.passing else None)
+            return
+        self._put_off.pop(chosen.name, None)
+        self._tries.pop(chosen.name, None)
+        self._context.on_drill(record)
+        if record.result is not DrillResult.DONE:
+            log.error("drill_failed", **about, backup=record.name, text=record.text)
+            return
+        log.info("drill_done", **about, backup=record.name, seconds=round(record.seconds or 0.0, 3))
+        now = self._clock.now()
+        proof = proof_of_drill(seen.config.name, seen.server.uuid, done, now, started=chosen.start)
+        if proof is not None:
+            await self._context.journal.record_proof(proof)
+            self._context.on_proof(proof, backup.bytes, record.seconds or 0.0)
+
+    # After a kill ----------------------------------------------------------------------------------------------------
+
+    async def _clear_up(self, config: Config, record: DrillRecord) -> None:
+        """Clear the spare server of a drill that was killed; one that still runs elsewhere is waited for."""
+        about = {"drill": record.drill, "onto": record.spare}
+        server = config.servers.get(record.spare)
+        try:
+            if server is None:
+                await self._give_up(record, f"{record.spare} is not configured any more, and was not touched")
+                return
+            with self._spare(server, _Told(record.drill, record.server)) as spare:
+                ended = await end_interrupted(spare, record)
+        except ServerBusyError:
+            self._wait(record.number, BUSY_SECONDS)
+        except NotFoundError:
+            await self._give_up(record, f"the panel does not show {record.spare} any more")
+        except BackupdError as error:
+            log.warning("drill_not_cleared", **about, code=error.code, text=error.text, hint=error.hint)
+            self._wait(record.number)
+        else:
+            if ended is not None:
+                log.warning("drill_interrupted", **about, text=ended.text)
+                self._context.on_drill(ended)
+
+    async def _give_up(self, record: DrillRecord, text: str) -> None:
+        log.warning("drill_interrupted", drill=record.drill, onto=record.spare, text=text)
+        await self._context.journal.end_drill(
+            record.number, at=self._clock.now(), result=DrillResult.INTERRUPTED, text=f"it was killed; {text}"
+        )
+
+    # What both need --------------------------------------------------------------------------------------------------
+
+    def _may(self, what: str | int, now: float) -> bool:
+        """Return whether a drill, by its name, or what one left, by its number, may be tried now."""
+        return now >= self._put_off.get(what, now)
+
+    def _wait(self, what: str | int, seconds: float | None = None) -> None:
+        """Put it off for so long, or ever longer."""
+        if seconds is None:
+            self._tries[what] = self._tries.get(what, 0) + 1
+            seconds = PAUSES.pause(self._tries[what]).total_seconds()
+        self._put_off[what] = self._clock.monotonic() + seconds
+
+    @contextmanager
+    def _lent(self, server: ServerConfig) -> Iterator[PanelClient]:
+        client = self._clients.lend(server.panel)
+        try:
+            yield client
+        finally:
+            self._clients.give_back(client)
+
+    @contextmanager
+    def _spare(self, server: ServerConfig, told: "_Told") -> Iterator[Operation]:
+        """Return an operation on a spare server."""
+        with self._lent(server) as client:
+            yield Operation(Run(Order(server, "schedule"), client, self._context, log), told.said)
+
+
+class _Told:
+    """A drill's progress, for the log."""
+
+    def __init__(self, name: str, server: str) -> None:
+        self._about = {"drill": name, "server": server}
+
+    def moved(self, size: int) -> None:
+        """Say how far it is."""
+        log.debug("drill_moved", **self._about, moved=format_size(size))
+
+    def said(self, text: str) -> None:
+        """Say what happened."""
+        log.info("drill_step", **self._about, text=text)
+
+    @contextmanager
+    def watching(self, _name: str, _size: int) -> Iterator[ProgressListener]:
+        """Hear of one transfer."""
+        yield self

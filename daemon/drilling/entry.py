@@ -1,0 +1,31 @@
+"""The way into this package: it loads the rest only once a drill is configured, since that costs memory."""
+
+from typing import TYPE_CHECKING
+
+from daemon.config.values import Config
+from daemon.fleet.clients import Clients
+from daemon.fleet.on_demand import OnDemand
+from daemon.rotation.run import RotationContext
+
+if TYPE_CHECKING:
+    from daemon.drilling.drilling import Drilling
+
+
+class DaemonDrills(OnDemand):
+    """The daemon's drills, for as long as any is configured."""
+
+    def __init__(self, context: RotationContext, clients: Clients) -> None:
+        super().__init__()
+        self._context = context
+        self._clients = clients
+
+    def wanted(self, config: Config) -> bool:
+        """Return whether there is any drill: what one by hand left is cleared too."""
+        return bool(config.drills)
+
+    def load(self) -> "Drilling":
+        """Import the drilling, and make it with a process of its own."""
+        from daemon.copying.process import ChildProcess  # noqa: PLC0415 — a daemon without drills must not pay for it
+        from daemon.drilling.drilling import Drilling  # noqa: PLC0415 — as above
+
+        return Drilling(self._context, self._clients, ChildProcess())

@@ -1,0 +1,362 @@
+"""When the daemon drills by itself, and what is left after a kill, over whole days on virtual time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from daemon.config.values import Config
+from daemon.copies.errors import WorkerError
+from daemon.copies.jobs import Failure, GiveLink, Job, ProofFound, ToProve
+from daemon.core.drills import DrillRecord, DrillResult
+from daemon.core.proof import Level
+from daemon.drilling.drilling import Drilling
+from daemon.drilling.entry import DaemonDrills
+from daemon.errors import ProblemCode
+from daemon.fleet.fleet import Fleet
+from daemon.proof.indexing import IndexingCheck
+from daemon.proof.sane import SanityCheck
+from daemon.sandbox import faults
+from daemon.sandbox.orders import Call
+from daemon.sandbox.records import Change, Power, Server, Work
+from daemon.sandbox.world import World
+from daemon.state.local.journal import SqliteJournal
+from daemon.transfer.gzip import Unpacker
+from daemon.transfer.receive import ProgressListener
+from daemon.transfer.tar import Walker
+from tests.operations.onto import FILES, tree
+from tests.whole.fleet import Daemons, at, until
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class FakeReader:
+    """A ProofWorker that reads the sandbox's archives where they lie. `does` has each reading, as server and day.
+
+    With `torn` all are damaged; with `lost` none can be read; with `silent` it tells no file. `meanwhile` is called in
+    the middle of each.
+    """
+
+    world: World
+    torn: bool = False
+    lost: bool = False
+    silent: bool = False
+    does: list[str] = field(default_factory=list)
+    works: bool = False
+    meanwhile: Callable[[], None] = lambda: None
+
+    async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
+        """Read it to the end."""
+        self.works = True
+        self.does.append(f"{job.config.name} {job.listing.taken_at:%d}")
+        await link()
+        listener.moved(1)
+        self.meanwhile()
+        if self.lost:
+            return ProofFound(None, failure=Failure(ProblemCode.HOST, "the node does not answer"))
+        if self.torn:
+            return ProofFound(None, ("world/region/r.0.0.mca: torn",))
+        check = IndexingCheck(SanityCheck())
+        unpacker = Unpacker(Walker(check.open).add)
+        for piece in self.world.servers[job.server.uuid].backups[what.backup].archive.pieces():
+            unpacker.add(piece)
+        unpacker.end()
+        assert what.indexed
+        return ProofFound(Level.SANE, index=None if self.silent else check.index.told(100))
+
+    async def close(self) -> None:
+        """End."""
+        self.works = False
+
+
+@dataclass
+class Drills:
+    """Daemons that drill, one after the other, with survival's and creative's backups on the lobby."""
+
+    daemons: Daemons
+    survival: Server
+    creative: Server
+    lobby: Server
+    worker: FakeReader
+
+    def configure(self, more: str = "", tables: str = "", *, every: str = "1d", spare: str = "lobby") -> Config:
+        """The configuration; the spare server has no backups of its own before the month's last day."""
+        servers = {one.name: one for one in (self.survival, self.creative)}
+        there = next(one for one in self.daemons.world.servers.values() if one.name == spare)
+        alone = f'[servers.{spare}]\nid = "{there.identifier}"\nschedule = "0 0 31 * *"\n'
+        drill = f'[drills.weekly]\nserver = "{spare}"\nfrom = ["survival", "creative"]\nevery = "{every}"\n{more}\n'
+        return self.daemons.configure(servers, schedule="0 5 * * *", tables=f"{alone}{drill}{tables}")
+
+    @asynccontextmanager
+    async def running(self, config: Config) -> AsyncIterator[tuple[Fleet, Drilling]]:
+        """A daemon that drills, killed at the end: nothing is written any more."""
+        async with self.daemons.running(config) as fleet:
+            drilling = Drilling(fleet._tools, fleet.clients, self.worker)
+            drilling.follow(config)
+            yield fleet, drilling
+            await drilling.stop()
+
+    async def until(self, day: int, hour: int, minute: int = 0) -> None:
+        """Let the time pass."""
+        await until(self.daemons.clock, at(day, hour, minute))
+
+    def recorded(self) -> list[DrillRecord]:
+        """What the journal has, oldest first."""
+        with SqliteJournal.open(self.daemons.folder / "state") as journal:
+            return list(reversed(journal.drills()))
+
+    def ended(self) -> list[tuple[str, DrillResult | None]]:
+        """Whose backups were tried, and how that ended."""
+        return [(one.server, one.result) for one in self.recorded()]
+
+    def at(self, call: Call, action: Callable[[], None]) -> None:
+        """Let something happen in the middle of a call."""
+        self.daemons.world.faults.order(faults.meanwhile(lambda _world, _now: action()), on=call, times=1)
+
+    def changes(self) -> list[Change]:
+        """What happened on the lobby, but for its own backups."""
+        own = {Change.CREATED, Change.COMPLETED}
+        return [
+            one.change for one in self.daemons.world.ledger if one.server == self.lobby.uuid and one.change not in own
+        ]
+
+
+@pytest.fixture
+async def drills(daemons: Daemons, survival: Server) -> Drills:
+    """The two servers are backed up at 05:00; the day before that is caught up at once, at 03:59."""
+    world = daemons.world
+    lobby = world.add_server("lobby", owner=survival.owner, node=survival.node, limit=20)
+    lobby.description, lobby.power = "a spare one #drill", Power.OFFLINE
+    creative = next(one for one in world.servers.values() if one.name == "creative")
+    for server in (survival, creative, lobby):
+        server.folder = daemons.folder / server.name
+        server.folder.mkdir()
+        server.work = Work(seconds=60)
+    for path, data in FILES.items():
+        survival.files.write(path, data)
+        creative.files.write(path, data)
+    for server in (survival, creative):
+        world.add_backup(server, "before", created_at=at(1, 0) - timedelta(days=1), by="history")
+    return Drills(daemons, survival, creative, lobby, FakeReader(world))
+
+
+DONE, FAILED, KILLED = DrillResult.DONE, DrillResult.FAILED, DrillResult.INTERRUPTED
+
+
+async def test_each_server_has_its_turn(drills: Drills) -> None:
+    """Once a day; each is recorded as a proof of the backup, and the spare server is left as empty as it was."""
+    async with drills.running(drills.configure('start = true\nwatch = "1m"')):
+        await drills.until(3, 12)
+        assert not drills.worker.works
+    assert drills.ended() == [("survival", DONE), ("creative", DONE), ("survival", DONE)]
+    began = [one.began_at for one in drills.recorded()]
+    assert all(
+        timedelta(0) <= later - one - timedelta(days=1) < timedelta(minutes=12) for one, later in pairwise(began)
+    )
+    assert (tree(drills.lobby), drills.lobby.power) == ({}, Power.OFFLINE)
+    with SqliteJournal.open(drills.daemons.folder / "state") as journal:
+        proofs = journal.proofs()
+    assert [(one.server, one.proof.reached) for one in proofs if one.proof.asked is Level.RESTORED] != []
+    assert all(one.seconds is not None and one.seconds > 0 for one in drills.recorded())
+
+
+async def test_what_was_done_is_not_done_again_by_the_next_daemon(drills: Drills) -> None:
+    """What is due follows from what is recorded."""
+    config = drills.configure(every="7d")
+    for hour in (6, 9, 12):
+        async with drills.running(config):
+            await drills.until(1, hour)
+    assert drills.ended() == [("survival", DONE)]
+
+
+async def test_without_every_the_daemon_drills_nothing(drills: Drills) -> None:
+    """And one without drills loads nothing of this."""
+    by_hand = drills.configure(every="never")
+    async with drills.running(by_hand):
+        await drills.until(1, 12)
+    assert drills.ended() == []
+    none = drills.daemons.configure({"survival": drills.survival})
+    async with drills.daemons.running(none) as fleet:
+        entry = DaemonDrills(fleet._tools, fleet.clients)
+        entry.follow(none)
+        await entry.stop()
+        assert entry._part is None
+
+
+async def test_a_server_without_the_mark_is_not_touched(drills: Drills) -> None:
+    """The drill has failed, and is tried once more a day later."""
+    drills.lobby.description = "in use"
+    drills.lobby.files.write("mine", b"1")
+    async with drills.running(drills.configure()):
+        await drills.until(2, 12)
+    assert drills.ended() == [("survival", FAILED), ("survival", FAILED)]
+    assert "does not carry #drill" in drills.recorded()[0].text
+    assert (tree(drills.lobby), drills.changes()) == ({"mine": b"1"}, [])
+
+
+@pytest.mark.parametrize("flaw", ["torn", "lost", "silent"])
+async def test_what_cannot_be_read_to_its_end_touches_nothing(drills: Drills, flaw: str) -> None:
+    """Whatever the process that reads it says."""
+    setattr(drills.worker, flaw, True)
+    drills.lobby.files.write("mine", b"1")
+    async with drills.running(drills.configure()):
+        await drills.until(1, 12)
+    assert drills.ended() == [("survival", FAILED)]
+    assert (tree(drills.lobby), drills.changes()) == ({"mine": b"1"}, [])
+
+
+async def test_nothing_begins_in_quiet_hours(drills: Drills) -> None:
+    """Those of proofs."""
+    async with drills.running(drills.configure(tables='[proof]\nquiet = "03:00-20:00"')):
+        await drills.until(1, 19, 58)
+        assert drills.ended() == []
+        await drills.until(1, 20, 30)
+    assert drills.ended() == [("survival", DONE)]
+
+
+async def test_nothing_begins_while_the_node_makes_a_backup(drills: Drills) -> None:
+    """Rotations go first: those of two servers, one after the other, take twenty minutes."""
+    for server in (drills.survival, drills.creative):
+        server.work = Work(seconds=600)
+    async with drills.running(drills.configure(tables='[proof]\nquiet = "03:00-05:01"')) as (fleet, _):
+        busy: list[bool] = []
+        drills.worker.meanwhile = lambda: busy.append(bool(fleet.running()))
+        await drills.until(1, 5, 19)
+        assert busy == []
+        await drills.until(1, 5, 30)
+    assert busy == [False]
+
+
+async def test_a_server_without_a_backup_is_passed_over(drills: Drills) -> None:
+    """It has its turn once it has one."""
+    drills.survival.limit = 0
+    drills.survival.backups.clear()
+    async with drills.running(drills.configure()):
+        await drills.until(1, 12)
+        assert drills.ended() == [("creative", DONE)]
+        drills.survival.limit = 20
+        await drills.until(3, 5)
+    assert drills.ended() == [("creative", DONE), ("creative", DONE), ("survival", DONE)]
+
+
+async def test_a_panel_that_is_down_costs_no_turn(drills: Drills) -> None:
+    """Nothing is recorded; it is tried again."""
+    async with drills.running(drills.configure()):
+        drills.daemons.world.faults.order(faults.web_page(), on=Call.LIST, times=20)
+        await drills.until(1, 12)
+    assert drills.ended() == [("survival", DONE)]
+
+
+async def test_a_busy_spare_server_is_waited_for(drills: Drills) -> None:
+    """A rotation of its own holds its lock, or a command by hand."""
+    async with drills.running(drills.configure()) as (fleet, _):
+        async with fleet._tools.engine.locks.held(drills.lobby.uuid):
+            await drills.until(1, 4, 30)
+            assert drills.ended() == []
+        await drills.until(1, 5)
+    assert drills.ended() == [("survival", DONE)]
+
+
+# After a kill --------------------------------------------------------------------------------------------------------
+
+
+async def killed_in_a_drill(drills: Drills, config: Config) -> None:
+    """A daemon that is killed while it starts the spare server."""
+    async with drills.running(config) as (_, drilling):
+        killed = asyncio.Event()
+
+        def kill() -> None:
+            task = drilling._steps._task
+            assert task is not None
+            task.cancel()
+            killed.set()
+
+        drills.at(Call.POWER, kill)
+        await killed.wait()
+        with suppress(asyncio.CancelledError):
+            await drilling.stop()
+    assert drills.ended() == [("survival", None)]
+    assert tree(drills.lobby) == FILES
+
+
+async def test_the_next_start_stops_and_clears_the_spare_server(drills: Drills) -> None:
+    """Before anything else; the drill is tried once more a day later."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    drills.lobby.power = Power.RUNNING
+    async with drills.running(config):
+        await drills.until(1, 6)
+        assert (tree(drills.lobby), drills.lobby.power) == ({}, Power.OFFLINE)
+        assert drills.ended() == [("survival", KILLED)]
+        assert drills.recorded()[0].text == "it was killed; lobby was stopped, and cleared of what it had put there"
+        await drills.until(2, 12)
+    assert drills.ended() == [("survival", KILLED), ("survival", DONE)]
+
+
+async def test_what_cannot_be_cleared_now_is_cleared_later(drills: Drills) -> None:
+    """No other drill begins before that."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    drills.daemons.world.faults.order(faults.web_page(), on=Call.FILES, times=10)
+    async with drills.running(config):
+        await drills.until(1, 4, 20)
+        assert drills.ended() == [("survival", None)]
+        await drills.until(1, 12)
+    assert drills.ended() == [("survival", KILLED)]
+    assert tree(drills.lobby) == {}
+
+
+async def test_one_that_runs_in_another_process_is_waited_for(drills: Drills) -> None:
+    """It holds the spare server's lock."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    async with drills.running(config) as (fleet, _):
+        async with fleet._tools.engine.locks.held(drills.lobby.uuid):
+            await drills.until(1, 5)
+            assert drills.ended() == [("survival", None)]
+        await drills.until(1, 5, 30)
+    assert drills.ended() == [("survival", KILLED)]
+
+
+async def test_a_spare_server_that_is_configured_no_more_stops_no_drill_for_ever(drills: Drills) -> None:
+    """It is not touched; the drill goes on with another one."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    other = drills.daemons.world.add_server("attic", owner=drills.lobby.owner, node=drills.lobby.node, limit=20)
+    other.description, other.power, other.folder = "#drill", Power.OFFLINE, drills.daemons.folder / "attic"
+    other.folder.mkdir()
+    before = drills.changes()
+    async with drills.running(drills.configure(spare="attic")):
+        await drills.until(2, 12)
+    assert drills.ended() == [("survival", KILLED), ("survival", DONE)]
+    assert drills.recorded()[0].text == "it was killed; lobby is not configured any more, and was not touched"
+    assert drills.changes() == before
+
+
+async def test_a_spare_server_that_the_panel_does_not_show_stops_no_drill_either(drills: Drills) -> None:
+    """Nothing of it can be cleared."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    del drills.daemons.world.servers[drills.lobby.uuid]
+    async with drills.running(config):
+        await drills.until(1, 12)
+    assert drills.ended() == [("survival", KILLED)]
+    assert "the panel does not show lobby any more" in drills.recorded()[0].text
+
+
+async def test_a_worker_that_dies_is_a_drill_that_failed(drills: Drills) -> None:
+    """An archive may be made to do harm (invariant 18)."""
+
+    def die() -> None:
+        raise WorkerError("the process that copies was killed by SIGKILL")
+
+    drills.worker.meanwhile = die
+    async with drills.running(drills.configure()):
+        await drills.until(1, 12)
+    assert drills.ended() == [("survival", FAILED)]
+    assert "was killed by SIGKILL" in drills.recorded()[0].text
