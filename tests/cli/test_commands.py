@@ -548,7 +548,7 @@ def test_a_server_that_cannot_be_looked_at_ends_a_backups_command(cli: Cli, pane
 def test_what_was_never_written_is_not_made_by_looking(cli: Cli, panel: Panel, environment: Path) -> None:
     """Before the first rotation there is no journal, and looking makes none."""
     ran = cli("--config", panel.config, "history", "--json")
-    assert (ran.code, ran.json) == (0, {"rotations": [], "copies": []})
+    assert (ran.code, ran.json) == (0, {"rotations": [], "copies": [], "drills": []})
     assert ran.err.startswith("note: there is no journal in ")
     status = cli("--config", panel.config, "status")
     assert status.out.splitlines()[1].split()[:2] == ["survival", "-"]
