@@ -118,7 +118,7 @@ async def test_a_backup_is_read_by_another_process_and_what_is_torn_is_told(rig:
     right = await found(sound)
     assert (right.reached, right.problems, right.failure, right.index) == (Level.SANE, (), None, None)
     asked = ToProve(sound.uuid, Level.SANE, 1, indexed=True)
-    indexed = await worker.prove(job, asked, partial(link, rig, sound.uuid), ProgressListener())
+    indexed = await worker.prove(job, asked, partial(link, rig, sound.uuid), Listener())
     assert indexed.index is not None
     assert (indexed.index.count, "r.0.0.mca" in indexed.index.folders["world/region"]) == (right.files, True)
     bad = await found(torn)
