@@ -5,7 +5,7 @@ with what it should show by now. One that was set forward needs no notice: the t
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from daemon.clock import Clock
 from daemon.core.units import format_duration
@@ -29,17 +29,22 @@ class Timekeeper:
         self._set_back = set_back
 
     async def run(self) -> None:
-        """Tick until cancelled; a bug ends only its own tick."""
+        """Tick until cancelled; a bug ends only its own tick.
+
+        What the clock should show is reckoned from the last look, not from the end of the tick: a tick may take long,
+        on a slow disk, and the clock be set meanwhile.
+        """
+        wall, elapsed = self._clock.now(), self._clock.monotonic()
         while True:
-            wall, elapsed = self._clock.now(), self._clock.monotonic()
             await self._clock.sleep(TICK_SECONDS)
+            expected = wall + timedelta(seconds=self._clock.monotonic() - elapsed)
+            wall, elapsed = self._clock.now(), self._clock.monotonic()
             with surviving():
-                self._notice_jump(wall + timedelta(seconds=self._clock.monotonic() - elapsed))
+                self._notice_jump(wall - expected)
                 await self._tick()
 
-    def _notice_jump(self, expected: datetime) -> None:
-        """Compare the wall clock with what it should show."""
-        jump = self._clock.now() - expected
+    def _notice_jump(self, jump: timedelta) -> None:
+        """Given how far ahead of what it should show the wall clock is."""
         if jump < -NOTICEABLE:
             log.warning("clock_set_back", by=format_duration(-jump))
             self._set_back(-jump)

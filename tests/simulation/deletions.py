@@ -156,8 +156,15 @@ class Deletions:
         before = self._witness.truths(server, made.sent)[0]
         whole = {uuid for uuid, earlier in before.items() if earlier.successful}
         judged = [self._judged(listing, policy, rotation) for policy in policies]
-        new_one = any(state == "good" for one in judged for uuid, state in one.states.items() if uuid not in whole)
         small = any(row.uuid in one.spare for one in judged)
+        if any(page.falsified for page in listing):  # which may hide the new one, that the daemon saw before
+            now = self._now_of(listing[0])
+            judged += [
+                oracle.judge(list(truth.values()), policy, rotation.server, now, complete=True)
+                for policy in policies
+                for truth in self._witness.truths(server, listing[0].sent)
+            ]
+        new_one = any(state == "good" for one in judged for uuid, state in one.states.items() if uuid not in whole)
         self._hold("3", small or new_one, f"{row.name} makes room again, and no backup turned good since", server)
 
     def _new_one_is_good(self, exchange: Exchange, listing: Sequence[Exchange]) -> None:

@@ -105,7 +105,8 @@ class SlowDisk(Inline):
     async def run(self, work: Callable[[], Result]) -> Result:
         """Wait, do it, and wait again: a kill may come in between. It is done though the caller is cancelled."""
         if not self._process.alive:
-            return work()  # the kernel's doing
+            async with self._turn:  # the kernel's doing, but after a lock that is only just being taken
+                return work()
         turn = asyncio.ensure_future(self._in_turn(work))
         turn.add_done_callback(_heard)
         result = await asyncio.shield(turn)
