@@ -8,6 +8,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.closed import closing
 from tests.fakes import FakeClock
 from tests.postgres import Postgres, postgres
 
@@ -42,6 +43,13 @@ def postgres_server() -> Iterator[Postgres]:
     """A real PostgreSQL; each test makes a database of its own in it."""
     with postgres() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """Journals in memory are closed before the next test begins."""
+    with closing():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from daemon.state import engine_for
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.tracker import StatusTracker
 from tests.at_once import at_once, awaited
+from tests.closed import closed_in_the_end
 from tests.config.support import loaded
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -74,7 +75,7 @@ def outcome(result: Result, *codes: str, good: bool = False, **more: Any) -> Out
 
 def tracking(config: Config, clock: Clock, journal: SqliteJournal | None = None) -> StatusTracker:
     """What tells alerts how those servers stand."""
-    opened, slots = awaited(journal or SqliteJournal.memory()), NodeSlots(clock)
+    opened, slots = awaited(journal or closed_in_the_end(SqliteJournal.memory())), NodeSlots(clock)
     context = RotationContext(clock, engine_for(None), opened, slots, config.servers.get, random.Random(1))
     tracker = StatusTracker(context)
     tracker.follow(config)

@@ -32,6 +32,7 @@ from daemon.state.local.journal import SqliteJournal
 from daemon.status.tracker import StatusTracker
 from tests.alerts.build import TROUBLE, alert, message, order, outcome, tracking
 from tests.at_once import awaited
+from tests.closed import closed_in_the_end
 from tests.virtual import BACKEND, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time, until
 
@@ -659,7 +660,7 @@ async def test_a_journal_that_is_opened_later_is_recalled_then(stage: Stage) -> 
     config = stage.configure()
     right = as_json(message(config.servers["survival"]))
     known = {"fine_at": at(1, 3).isoformat(), "good_at": at(1, 3).isoformat(), "told": ["failed"]}
-    journals = [SqliteJournal.memory(), SqliteJournal.open(stage.daemons.folder / "state")]
+    journals = [closed_in_the_end(SqliteJournal.memory()), SqliteJournal.open(stage.daemons.folder / "state")]
     journals[1].watch({"survival": known}, stage.clock.now(), [Alert("ops", "survival", "failed", right)])
     tracker = tracking(config, stage.clock, journals[0])
     alerts = Alerts(config, tracker, stage.told.sender())

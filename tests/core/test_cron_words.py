@@ -1,5 +1,7 @@
 """What is said of a schedule that is misunderstood: backwards ranges, steps of nothing, steps that never come."""
 
+from itertools import pairwise
+
 import pytest
 
 from daemon.core.calendar import Cron, parse_schedule
@@ -34,6 +36,22 @@ def test_a_range_that_runs_backwards_and_a_step_of_nothing_are_explained(text: s
     with pytest.raises(ValueError, match="is not a schedule") as refused:
         parse_schedule(text)
     assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [
+        ("month", "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
+        ("day-of-week", "SUN MON TUE WED THU FRI SAT"),
+    ],
+)
+def test_each_name_of_a_month_or_a_day_is_known(field: str, names: str) -> None:
+    """In a range that runs from it to the one before."""
+    first, *others = names.split()
+    for before, name in pairwise([first, *others]):
+        schedule = f"0 4 * {name}-{before} *" if field == "month" else f"0 4 * * {name}-{before}"
+        with pytest.raises(ValueError, match=f"its {field} runs backwards: write {name}-{before} as"):
+            parse_schedule(schedule)
 
 
 def test_what_is_written_out_is_read() -> None:

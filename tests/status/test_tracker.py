@@ -19,6 +19,7 @@ from daemon.state.local.journal import SqliteJournal
 from daemon.status.history import Good, ServerHistory
 from daemon.status.stored import from_stored, to_stored
 from tests.at_once import at_once, awaited, sqlite
+from tests.closed import closed_in_the_end
 from tests.web.gallery import DAY, NOW, Gallery, backup, configured, empty, judged, nightly, open_client, snapshot
 
 UUID = "00000001-0000-4000-8000-000000000000"
@@ -416,7 +417,7 @@ def test_what_alerts_wrote_is_known_of_all_servers_by_one_query(tmp_path: Path, 
 
 def test_a_journal_that_is_opened_later_is_read_then(gallery: Gallery, journal: SqliteJournal) -> None:
     """The state could not be used at the start, and nothing happened since."""
-    again = empty(gallery.config, journal=SqliteJournal.memory())
+    again = empty(gallery.config, journal=closed_in_the_end(SqliteJournal.memory()))
     assert history_of(again) == ServerHistory.begun(NOW)
     journal.watch({"survival": {"fine_at": (NOW - DAY).isoformat()}}, NOW)
     again.context.journal = awaited(journal)

@@ -34,6 +34,7 @@ from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from tests.at_once import at_once, awaited, sqlite
+from tests.closed import closed_in_the_end
 from tests.fakes import FakeClock
 
 KEY = "ptlc_EXAMPLE0000000000000000000000000000000000000"
@@ -110,7 +111,7 @@ def configured(folder: Path, names: Iterable[str], more: str = "", **policy: str
 def empty(config: Config, now: datetime = NOW, journal: SqliteJournal | None = None) -> Gallery:
     """A fleet to which nothing has happened yet."""
     clock = FakeClock(now)
-    opened = awaited(journal or SqliteJournal.memory())
+    opened = awaited(journal or closed_in_the_end(SqliteJournal.memory()))
     engine, slots = engine_for(config.state_dir), NodeSlots(clock)
     context = RotationContext(clock, engine, opened, slots, config.servers.get, random.Random(1))
     tracker = StatusTracker(context)
