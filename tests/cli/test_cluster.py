@@ -1,9 +1,7 @@
 """`cluster status` and `state copy`, with a real database."""
 
 import asyncio
-import gc
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,16 +21,6 @@ def cluster(postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Clust
     return made
 
 
-@pytest.fixture
-def collected_here() -> Iterator[None]:
-    """Garbage is collected in this thread alone: SQLite refuses to close in another one what other tests left open."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("collected_here")
 def test_the_members_are_shown_with_what_they_do(cli: Cli, panel: Panel, cluster: ClusterConfig) -> None:
     """Before the first one too; and nothing shows the password."""
     ran = cli("--config", panel.config, "cluster", "status")

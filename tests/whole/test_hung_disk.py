@@ -66,6 +66,7 @@ async def service(daemons: Daemons, disk: Disk, patch: pytest.MonkeyPatch) -> As
     signal.raise_signal(signal.SIGTERM)
     await living
     assert daemons.clock.monotonic() - told < STOP_SECONDS
+    disk.answer()  # so that the journal is closed in the end
 
 
 def deleted(daemons: Daemons) -> int:
