@@ -18,6 +18,7 @@ import daemon.panel.transport
 import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.delete
+import daemon.rotation.prune
 import daemon.rotation.report
 import daemon.rotation.room
 import daemon.rotation.rotate
@@ -37,7 +38,7 @@ def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
     async def look_at_created(run: Run, decided: Any) -> None:
         """Whatever it is."""
 
-    return PATCH(daemon.rotation.rotate, "_look_at_created", look_at_created)
+    return PATCH(daemon.rotation.prune, "_look_at_created", look_at_created)
 
 
 @broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8}, first=25)

@@ -19,6 +19,7 @@ import daemon.panel.wire
 import daemon.rotation.create
 import daemon.rotation.deletion
 import daemon.rotation.judging
+import daemon.rotation.prune
 import daemon.rotation.report
 import daemon.rotation.room
 import daemon.rotation.rotate
@@ -187,7 +188,7 @@ def _refuses_to_delete() -> AbstractContextManager[Any]:
             raise Halt(Result.REFUSED, Problem(ProblemCode.CHANGING, "better not"))
         return True
 
-    return PATCH(daemon.rotation.rotate, "delete_decided", delete_decided)
+    return PATCH(daemon.rotation.prune, "delete_decided", delete_decided)
 
 
 @broken("as many are deleted as max_deletions allows, and not none", "7", first=8)
