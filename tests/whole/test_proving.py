@@ -135,6 +135,19 @@ async def test_nothing_is_read_while_its_node_makes_a_backup(proofs: Proofs) -> 
     assert busy == [False, False]
 
 
+async def test_a_busy_node_holds_up_no_proof_of_another_one(proofs: Proofs) -> None:
+    """One backup takes ten minutes there: the other node's is read meanwhile."""
+    first, second = proofs.daemons.world.servers.values()
+    second.node = proofs.daemons.world.add_node("node-2")
+    first.work, second.work = Work(seconds=600), Work(seconds=60)
+    config = proofs.daemons.configure(schedule="0 5 * * *", prove={"level": "sane"})
+    async with proofs.running(config) as (fleet, _):
+        busy: list[bool] = []
+        proofs.worker.meanwhile = lambda: busy.append(fleet._tools.slots.busy("main", "node1"))
+        await proofs.until(1, 4, 30)
+    assert busy == [True, False]
+
+
 async def test_the_process_runs_only_while_there_is_work(proofs: Proofs) -> None:
     """A daemon at rest has no second process; and one without proofs loads nothing of this."""
     async with proofs.running(proofs.configure()):
