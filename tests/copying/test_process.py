@@ -290,8 +290,11 @@ async def test_leaving_a_copy_ends_the_process_and_clears_up_what_it_began(rig: 
     ],
 )
 async def test_whatever_the_process_does_is_one_error(rig: Rig, code: str, words: str) -> None:
-    """It reads what others wrote, so nothing that it says is believed."""
-    worker = by(code)
+    """It reads what others wrote, so nothing that it says is believed.
+
+    It takes what it is asked: a socket that is closed with that unread may lose what was written to it.
+    """
+    worker = by(f"{code}\nwhile os.read(0, 65536):\n    pass")
     with pytest.raises(WorkerError, match=words):
         await worker.look(await rig.job())
     assert worker.pid is None
