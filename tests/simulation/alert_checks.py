@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
 GOOD_NEWS = {"new_normal", "copied", "recovered", "done"}
+OF_PRUNING = {"unpruned", "pruned"}
+"""Of a store's brake, which may hold copies for as long as nobody lifts it, and says nothing of the backups."""
 GRACE = 1800.0
 KILLED_WITHIN = timedelta(minutes=1)
 """Until a daemon that is killed between two of its listeners may have dated what it tells."""
@@ -103,6 +105,8 @@ class Told:
             return
         server = simulation.uuid_of(name)
         simulation.recorder.tell(f"somebody is told: {letter['title']}", server)
+        if event in OF_PRUNING:
+            return
         self._last[name] = simulation.clock.monotonic(), event
         backup = letter["backup"]
         if event not in GOOD_NEWS:

@@ -18,7 +18,7 @@ from structlog.contextvars import get_contextvars
 from daemon.alerts import Alerts
 from daemon.config.values import Config, PanelConfig, keeping
 from daemon.copying.entry import DaemonCopies
-from daemon.errors import BackupdError
+from daemon.errors import BackupdError, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
@@ -104,18 +104,27 @@ class SlowDisk(Inline):
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Wait, do it, and wait again: a kill may come in between. It is done though the caller is cancelled."""
+        return await self._do(work, dead_too=False)
+
+    async def give_back(self, work: Callable[[], object]) -> None:
+        """Do it, and if the process is dead by then: the kernel does."""
+        with suppress(StateError):
+            await self._do(work, dead_too=True)
+
+    async def _do(self, work: Callable[[], Result], *, dead_too: bool) -> Result:
         if not self._process.alive:
-            async with self._turn:  # the kernel's doing, but after a lock that is only just being taken
-                return work()
-        turn = asyncio.ensure_future(self._in_turn(work))
+            return work()
+        turn = asyncio.ensure_future(self._in_turn(work, dead_too=dead_too))
         turn.add_done_callback(_heard)
         result = await asyncio.shield(turn)
         self._process.check_alive()
         return result
 
-    async def _in_turn(self, work: Callable[[], Result]) -> Result:
+    async def _in_turn(self, work: Callable[[], Result], *, dead_too: bool) -> Result:
         async with self._turn:
             await self._wait()
+            if not dead_too:
+                self._process.check_alive()
             result = work()
             await self._wait()
         return result
