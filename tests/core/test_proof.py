@@ -76,6 +76,17 @@ def test_a_later_failure_of_a_lighter_look_takes_the_proof_away() -> None:
     assert known.last("b1", Level.READ) == read(1, "ends early", asked=Level.WALKED, later=1)
 
 
+def test_what_is_wrong_with_a_copy_says_nothing_of_the_backup_nor_the_other_way_round() -> None:
+    """Each place has its own readings; of a place that was never read nothing is known."""
+    torn, walked = read(1, "torn", store="nas"), read(1, asked=Level.WALKED, store="nas", later=1)
+    known = Proofs([torn, walked, read(1)])
+    assert known.proven("b1", Level.WALKED, "nas") is None
+    assert known.proven("b1", Level.SANE) == read(1)
+    assert known.last("b1", Level.WALKED, "nas") == walked
+    assert known.last("b1", Level.READ, "attic") is None
+    assert known.last("b2", Level.READ) is None
+
+
 def test_a_failed_proof_freezes_deletion_until_a_newer_backup_is_proven() -> None:
     """An older one that is right changes nothing, nor does one that is not read yet."""
     torn = read(5, "torn")
