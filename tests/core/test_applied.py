@@ -1,5 +1,6 @@
 """What is remembered of the retention last applied: as text, and back; and the brake that is made of it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -37,6 +38,7 @@ def test_what_is_written_is_read_back_the_same(asked: Retention, ownership: Owne
         assert read(written(applied)) == applied
         assert written(Applied(asked, ownership, stores, proven)) == written(applied)
         text = written(applied)
+        assert list(json.loads(text)) == sorted(json.loads(text))  # so that no version writes it in another order
         assert ("stores" in text) == ("proven" in text) == bool(stores)  # what earlier versions wrote says the same
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.core.model import Backup, Scope, Verdict
 from daemon.core.proof import PANEL, Level, Proof, Proofs
-from daemon.core.proof_due import Budget, Due, ProofRules, Quiet, StoredCopy, Why, due, next_up
+from daemon.core.proof_due import PAUSES, Budget, Due, ProofRules, Quiet, StoredCopy, Why, due, next_up
 from tests.core.build import NOW, but, failed, good, verdicts
 
 DAY = timedelta(days=1)
@@ -99,6 +99,28 @@ def test_copies_are_read_again_in_their_stores() -> None:
     assert waiting(made(1), read=once, copies=[copy(99)], rules=ProofRules(every=None)) == []
 
 
+def test_what_is_due_says_all_that_is_needed_to_read_it() -> None:
+    """Which one it is, how large, since when, and how deep it is to be read."""
+    backup, copy = made(1, bytes=700), StoredCopy("26d", "auto-26", "nas", 500, NOW - 26 * DAY, NOW - 25 * DAY)
+    rules = ProofRules(Level.WALKED)
+    found = due("survival", rules, judged(backup), proofs=Proofs(), now=NOW, copies=[copy])
+    assert found == (
+        Due("survival", "1d", backup.name, 700, NOW - DAY, NOW + DAY, Why.NEWEST, Level.WALKED),
+        Due("survival", "26d", "auto-26", 500, NOW - 26 * DAY, NOW + 5 * DAY, Why.EVERY, Level.WALKED, "nas"),
+    )
+    assert [one.place for one in found] == [("survival", "1d", PANEL), ("survival", "26d", "nas")]
+
+
+def test_what_could_not_be_read_is_tried_again_ever_less_often() -> None:
+    """At first after ten minutes, in the end once a day."""
+    assert (PAUSES.first, PAUSES.most) == (timedelta(minutes=10), DAY)
+
+
+def test_a_policy_that_says_no_more_wants_a_month_for_all_of_it() -> None:
+    """And no files in particular."""
+    assert ProofRules() == ProofRules(Level.SANE, 2 * DAY, 30 * DAY, 1, ())
+
+
 # Of all servers ------------------------------------------------------------------------------------------------------
 
 
@@ -119,6 +141,7 @@ def test_the_newest_of_all_servers_come_first_and_then_the_most_overdue() -> Non
 def test_a_day_has_room_for_so_many_bytes_and_at_least_for_one_backup() -> None:
     """One that is larger than the day's share would never be read otherwise."""
     assert Budget(1000, 0).allows(5000)
+    assert Budget(1000).allows(5000)
     assert Budget(1000, 900).allows(100)
     assert not Budget(1000, 901).allows(100)
     assert Budget(None, 10**15).allows(10**15)
@@ -150,11 +173,19 @@ def test_quiet_hours_are_those_of_the_wall_clock(text: str, clock: str, quiet: b
     assert Quiet.parse(text).holds(moment, zone) is quiet
 
 
-@pytest.mark.parametrize("text", ["", "8-23", "08:00", "08:00-08:00", "08:00-25:00", "08:00+01:00-23:00", "a-b-c"])
+def test_blanks_around_the_hours_are_no_mistake() -> None:
+    """As in "08:00 - 23:00"."""
+    assert Quiet.parse(" 08:00 - 23:00 ") == Quiet(time(8), time(23))
+
+
+@pytest.mark.parametrize(
+    "text", ["08:00-23:00+01:00", "", "8-23", "08:00", "08:00-08:00", "08:00-25:00", "08:00+01:00-23:00", "a-b-c"]
+)
 def test_what_is_no_span_of_a_day_is_refused(text: str) -> None:
     """With how to write it."""
-    with pytest.raises(ValueError, match="08:00-23:00"):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 — its words are compared below
         Quiet.parse(text)
+    assert str(refused.value) == f'"{text}" is no span of a day: write it as "08:00-23:00"'
 
 
 def test_the_rules_say_what_retention_keeps() -> None:
