@@ -230,3 +230,13 @@ class ServerBusyError(StateError):
     def __init__(self, server_uuid: str, holder: str = "") -> None:
         by = f" by process {holder}" if holder else ""
         super().__init__(f"server {server_uuid} is being rotated already{by}")
+
+
+class ElsewhereError(ServerBusyError):
+    """Another member of the cluster acts for the server's node, or none does yet."""
+
+    default_hint = "nothing: the member that holds the node goes on; `ptero-backupd cluster status` shows it"
+
+    def __init__(self, server_uuid: str, holder: str = "") -> None:
+        who = f"member {holder} acts" if holder else "no member acts yet"
+        StateError.__init__(self, f"server {server_uuid} is on a node for which {who}")

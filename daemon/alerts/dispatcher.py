@@ -8,6 +8,7 @@ journal fails, nothing but that memory is lost.
 import asyncio
 import uuid
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from daemon.alerts.sender import Sender
 from daemon.config.values import AlertConfig, Config, ServerConfig
 from daemon.core.alerting import AlertState, Event, RotationReport, looked, reported
 from daemon.errors import StateError
+from daemon.fleet.sharing import Share
 from daemon.log import get_logger
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Result
@@ -38,11 +40,18 @@ SLICE = 25
 class Alerts:
     """The receivers of alerts, and what was sent about each server. Without a receiver nothing is remembered either.
 
-    How a server stands is asked of the tracker, which must therefore hear of each rotation first.
+    How a server stands is asked of the tracker, which must therefore hear of each rotation first. In a cluster this
+    member alerts on the servers of its `share` alone, and one member on the stores.
     """
 
-    def __init__(self, config: Config, tracker: StatusTracker, sender: Sender | None = None) -> None:
+    def __init__(
+        self, config: Config, tracker: StatusTracker, sender: Sender | None = None, share: Share | None = None
+    ) -> None:
         self._config = config
+        self._share = share or Share(config)
+        self._elsewhere: AbstractSet[str] = frozenset()
+        """The servers that other members alert on."""
+
         self._tracker = tracker
         self._clock = tracker.clock
         self._poster = sender or Sender()
@@ -71,7 +80,7 @@ class Alerts:
         """Recall what was sent before and what waits to be sent, and begin to watch the clock."""
         await self._tracker.read_journal()
         self._states = await self._recalled()
-        self.reload(self._config)
+        self.reload(self._config, self._share)
         await self._agree()
         self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
 
@@ -106,7 +115,8 @@ class Alerts:
 
     def _recall(self, waiting: Mapping[str, Sequence[Message]]) -> None:
         """Queue what an earlier daemon could not deliver."""
-        for name, messages in waiting.items():
+        for name, found in waiting.items():
+            messages = [one for one in found if self._is_ours(one.server)]
             if name in self._receivers and self._receivers[name].config.type != "ping":
                 self._receivers[name].recall(messages)
             else:
@@ -119,25 +129,59 @@ class Alerts:
             stores = self._states.keys() & {key_of(store) for store in self._config.stores}
             known = {name: (self._states[name], self._standing(name)) for name in (*self._servers, *stores)}
             with suppress(StateError):
-                await memory.remember(journal, known, waiting, self._clock.now(), whole=True)
+                await memory.remember(journal, known, waiting, self._clock.now(), whole=not self._elsewhere)
                 self._behind = False
 
-    def reload(self, config: Config) -> None:
-        """Take in a new configuration; what is known of servers that stay is kept, and what waits for receivers too."""
-        self._config = config
+    def reload(self, config: Config, share: Share | None = None) -> None:
+        """Take in a new configuration, or share; keep what is known of servers that stay, and what waits to be sent."""
+        self._config, before = config, self._share
+        self._share = share or Share(config)
         for name, receiver in list(self._receivers.items()):
             if config.alerts.get(name) != receiver.config:
                 self._retire(name, receiver)
         for name, alert in config.alerts.items():
             if name not in self._receivers:
                 self._receivers[name] = self._receiver(alert)
-        servers = config.servers if config.alerts else {}
+        servers = self._share.config.servers if config.alerts else {}
         for receiver in self._receivers.values():
             receiver.follow(servers.values())
-        gone, self._servers = self._servers.keys() - servers.keys(), servers
-        gone |= {one for one in self._states if one.startswith(STORES)} - {key_of(store) for store in config.stores}
+        left, came = self._servers.keys() - servers.keys(), servers.keys() - self._servers.keys()
+        self._servers, were_elsewhere = servers, self._elsewhere
+        self._elsewhere = config.servers.keys() - self._share.config.servers.keys()
+        self._hand_over(left & self._elsewhere)
+        taken = came & were_elsewhere
+        stores = {key_of(store) for store in config.stores}
+        if self._share.fleet and not before.fleet:
+            taken |= stores
+        self._states |= {name: AlertState() for name in taken}
+        gone = left - self._elsewhere
+        gone |= {one for one in self._states if one.startswith(STORES)} - stores
         new = {name: AlertState() for name in servers if name not in self._states}
         self._later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
+        if taken:
+            self._later(self._take_over(taken))
+
+    def _is_ours(self, name: str) -> bool:
+        """Return whether this member alerts on a server, or a store."""
+        return self._share.fleet if name.startswith(STORES) else name not in self._elsewhere
+
+    def _hand_over(self, names: AbstractSet[str]) -> None:
+        """Leave to another member what is remembered of these servers and what waits to be sent: the journal has it."""
+        for name in names:
+            self._states.pop(name, None)
+        for receiver in self._receivers.values():
+            receiver.leave(names)
+
+    async def _take_over(self, names: AbstractSet[str]) -> None:
+        """Recall what another member remembered of these, and what it could not send."""
+        async with self._agreeing:
+            with self._noticing():
+                await self._tracker.took_over(names)
+                recalled = await memory.recalled(self._journal)
+                waiting = await memory.waiting(self._journal)
+                fresh = {name for name in names if self._states.get(name) == AlertState()}
+                self._states |= {name: recalled[name] for name in fresh & recalled.keys()}
+                self._recall({name: [one for one in found if one.server in names] for name, found in waiting.items()})
 
     def _receiver(self, alert: AlertConfig) -> Receiver:
         async def taken(messages: Sequence[Message]) -> None:
@@ -282,7 +326,7 @@ class Alerts:
 
     async def _look_at_stores(self) -> None:
         """Alert if a store is in trouble, and when that has passed."""
-        for store in await self._tracker.copies.stores_now() if self._receivers else ():
+        for store in await self._tracker.copies.stores_now() if self._receivers and self._share.fleet else ():
             known = self._states.get(key_of(store.name), AlertState())
             state, messages = about_store(known, store, self._clock.now())
             if state != known:

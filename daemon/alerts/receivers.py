@@ -1,7 +1,7 @@
 """Receivers, each with its outboxes: which events they ask for, and how messages reach them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from daemon.alerts import by_apprise
@@ -112,6 +112,12 @@ class Receiver:
         """Send what waited before, unless there is a newer one of its kind."""
         newer = {_Letter(message).key for message in self.waiting}
         self.tell(*(message for message in messages if _Letter(message).key not in newer))
+
+    def leave(self, servers: Collection[str]) -> None:
+        """Leave it to others to send what waits of these servers."""
+        for message in self.waiting:
+            if message.server in servers:
+                self._messages.drop(_Letter(message).key)
 
     def ping(self, ping: Ping) -> None:
         """Send a sign of life, if this receiver takes pings. Each address has its own order; an end makes the start

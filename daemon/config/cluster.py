@@ -1,4 +1,4 @@
-"""The `[cluster]` table: the PostgreSQL database that several daemons share, of which one acts at a time.
+"""The `[cluster]` table: the PostgreSQL database by which several daemons share the work.
 
 The address is a secret, since it holds a password; no message shows it. A table without an address is refused: its
 daemon would act alone while others do as well.

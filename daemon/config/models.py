@@ -253,7 +253,7 @@ class HttpTable(Table):
 
 
 class ClusterTable(Table):
-    """The database that several daemons share, of which one acts at a time."""
+    """The database by which several daemons share the work."""
 
     url_file: FileName | None = Field(
         None,

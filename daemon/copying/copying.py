@@ -59,6 +59,9 @@ class Copying:
         self._forbidden: dict[str, str] = {}
         """The servers whose state forbids to copy them, and what was said of that."""
 
+        self.at_work: str | None = None
+        """The server whose turn it is."""
+
         self._steps = Steps(self._step, context.clock, "copying")
 
     def rotated(self, name: str, outcome: Outcome) -> None:
@@ -174,6 +177,7 @@ class Copying:
         }
         client = self._clients.lend(server.panel)
         self._again.discard(server.name)
+        self.at_work = server.name
         try:
             patient = not self._is_overdue(visit)
             ended = await self._visits.visit(
@@ -189,6 +193,7 @@ class Copying:
             log.exception("bug", server=server.name)
             ended = Ended(failed=dict.fromkeys(stores, "a bug of ours ended it"))
         finally:
+            self.at_work = None
             self._clients.give_back(client)
         self._forbidden.pop(server.name, None)
         self._line_up(server.name, stores, ended)

@@ -12,6 +12,8 @@ again; `addresses` tells which addresses are unencrypted.
 `proof` says how far a backup is known to be restorable, `proof_due` which is read next, and `proven` what is kept and
 not deleted because of it; `drills` says which backup is tried next on a spare server.
 
+`shares` says which member of a cluster acts for which part of the fleet.
+
 Of copies, `copy` says what one is, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `store_rules`
 holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_ways` from where, `copies_queue` which
 server comes next, `copies_state` whether one is missing, and `copies_prune` what a store lets go; `copied` keeps a
@@ -55,6 +57,7 @@ __all__ = [
     "restores",
     "retention",
     "room",
+    "shares",
     "shrunk",
     "states",
     "store_rules",

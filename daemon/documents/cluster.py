@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def cluster_document(members: "Sequence[Member]") -> Document:
-    """`cluster status`: the members, the oldest first. The lease is what is left of it in seconds, 0 if it is over."""
+    """`cluster status`: the members, the oldest first. The lease is what is left of it in seconds, 0 if it is over.
+
+    It holds each `node PANEL/NODE`, `panel NAME` (the servers whose node is unknown) or `fleet` (the stores' alerts).
+    """
     return {
         "members": [
             {
@@ -20,6 +23,7 @@ def cluster_document(members: "Sequence[Member]") -> Document:
                 "role": one.role,
                 "since": moment(one.since),
                 "lease": round(max(0.0, one.left), 3),
+                "holds": list(one.holds),
             }
             for one in members
         ]

@@ -56,6 +56,9 @@ class Drilling:
         self._without: dict[str, float] = {}
         self._put_off: dict[str | int, float] = {}
         self._tries: dict[str | int, int] = {}
+        self.at_work: str | None = None
+        """The spare server that a drill is on."""
+
         self._steps = Steps(self._step, context.clock, "drilling")
 
     def follow(self, config: Config) -> None:
@@ -229,8 +232,12 @@ class Drilling:
     @contextmanager
     def _spare(self, server: ServerConfig, told: "_Told") -> Iterator[Operation]:
         """Return an operation on a spare server."""
-        with self._lent(server) as client:
-            yield Operation(Run(Order(server, "schedule"), client, self._context, log), told.said)
+        self.at_work = server.name
+        try:
+            with self._lent(server) as client:
+                yield Operation(Run(Order(server, "schedule"), client, self._context, log), told.said)
+        finally:
+            self.at_work = None
 
 
 class _Told:

@@ -6,6 +6,7 @@ reaches another's: even a bug ends only its own rotation (invariant 12).
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -61,12 +62,19 @@ class _Running:
 
 
 class Fleet:
-    """The rotations of all configured servers."""
+    """The rotations of all configured servers; in a cluster only those of this member's `share`."""
 
     def __init__(
-        self, config: Config, context: RotationContext, open_client: OpenClient, *, listeners: Sequence[Listener] = ()
+        self,
+        config: Config,
+        context: RotationContext,
+        open_client: OpenClient,
+        *,
+        listeners: Sequence[Listener] = (),
+        share: Config | None = None,
     ) -> None:
         self.config = config
+        self._servers = (share or config).servers
         self._tools = context
         self._listeners: list[Listener] = [*listeners]
         self._clock = context.clock
@@ -90,19 +98,20 @@ class Fleet:
 
     def start(self) -> None:
         """Schedule every server, and pick up what an earlier run of the daemon left or missed."""
-        for server in self.config.servers.values():
+        for server in self._servers.values():
             self._scheduler.put(server.name, server.starts)
         self._scheduler.start()
         self._begin(self._pick_up_all(), "picking up")
         self._begin(self._timekeeper.run(), "keeping time")
 
-    def reload(self, config: Config) -> None:
-        """Apply a new configuration; unchanged servers and running rotations are not disturbed."""
-        before, self.config = self.config.servers, config
-        for name in before.keys() - config.servers.keys():
+    def reload(self, config: Config, share: Config | None = None) -> None:
+        """Apply a new configuration, or share; unchanged servers and running rotations are not disturbed."""
+        before, servers = self._servers, (share or config).servers
+        self.config, self._servers = config, servers
+        for name in before.keys() - servers.keys():
             self._scheduler.remove(name)
             self._due_again.pop(name, None)
-        changed = {name: before.get(name) for name, server in config.servers.items() if server is not before.get(name)}
+        changed = {name: before.get(name) for name, server in servers.items() if server is not before.get(name)}
         if changed:
             self._begin(self._follow(changed), "following a reload")
         self._names_by_uuid.clear()  # what was seen under the old configuration says nothing of the new one
@@ -112,6 +121,11 @@ class Fleet:
     def clients(self) -> Clients:
         """The rotations' clients; other code that asks a panel borrows one, and so shares its API limit."""
         return self._clients
+
+    @property
+    def names(self) -> AbstractSet[str]:
+        """The servers that this daemon acts for."""
+        return self._servers.keys()
 
     def running(self) -> tuple[str, ...]:
         """Return the names of the servers whose rotation is running."""
@@ -133,7 +147,7 @@ class Fleet:
 
     def once_more(self, name: str) -> None:
         """Make another backup of a server now, beside those of its starts: the newest one is not sound."""
-        server = self.config.servers.get(name)
+        server = self._servers.get(name)
         if server is not None and not self._draining:
             self._launch(Order(server, "retry"))
 
@@ -173,14 +187,14 @@ class Fleet:
     async def _in_slices(self, names: Iterable[str]) -> AsyncIterator[ServerConfig]:
         """Yield the configured servers of these names; with thousands of them, let others run in between."""
         for number, name in enumerate(tuple(names), start=1):
-            if (server := self.config.servers.get(name)) is not None:
+            if (server := self._servers.get(name)) is not None:
                 yield server
             if number % SLICE == 0:
                 await self._clock.sleep(0)
 
     async def _pick_up_all(self) -> None:
         """Find what each server needs."""
-        async for server in self._in_slices(self.config.servers):
+        async for server in self._in_slices(self._servers):
             with surviving(server=server.name):
                 await self._pick_up(server)
 
@@ -220,7 +234,7 @@ class Fleet:
         self._scheduler.anew()
 
     def _in_force(self, name: str) -> ServerConfig | None:
-        return self.config.servers.get(name)
+        return self._servers.get(name)
 
     def _due_together(self, due: Mapping[str, Starts]) -> None:
         if not self._draining:
@@ -280,7 +294,7 @@ class Fleet:
             log.error("rotation_bug", server=name, exc_info=bug)
         else:
             outcome = task.result()
-        server = self.config.servers.get(name)
+        server = self._servers.get(name)
         merged = self._due_again.pop(name, None)
         if server is None:
             return
@@ -307,7 +321,7 @@ class Fleet:
         log.info("rotation_planned", server=name, trigger=order.trigger, at=rfc3339(moment))
 
         async def launch() -> None:
-            server = self.config.servers.get(name)
+            server = self._servers.get(name)
             if server is not None and not await self._attempts.served(server, order.start_at, self._clock.now()):
                 self._launch(replace(order, server=server))
 
@@ -329,7 +343,7 @@ class Fleet:
     def _seen(self, config: ServerConfig, server: Server) -> None:
         """Refuse two names for one uuid before anything is done: a server is configured once."""
         other = self._names_by_uuid.setdefault(server.uuid, config.name)
-        if other == config.name or other not in self.config.servers:
+        if other == config.name or other not in self._servers:
             self._names_by_uuid[server.uuid] = config.name
             return
         text = f"servers.{config.name} is the same server as servers.{other} ({server.uuid}); it is configured twice"

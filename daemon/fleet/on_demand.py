@@ -9,7 +9,9 @@ from daemon.rotation.outcome import Outcome
 
 
 class Part(Protocol):
-    """What is loaded."""
+    """What is loaded. It is `at_work` for one server at a time, or for none."""
+
+    at_work: str | None
 
     def follow(self, config: Config) -> None:
         """Obey a configuration."""
@@ -52,6 +54,11 @@ class OnDemand(ABC):
             self._part = self.load()
         if self._part is not None:
             self._part.follow(config)
+
+    @property
+    def at_work(self) -> str | None:
+        """The server for which something is under way; None if there is none."""
+        return self._part.at_work if self._part is not None else None
 
     async def stop(self) -> None:
         """Leave what is under way."""

@@ -6,4 +6,15 @@ lost answers, `wire` reads the panel's JSON. `download` fetches files from their
 there, by the same certificates (`reach`) and proxies (`proxies`).
 """
 
-__all__ = ["client", "download", "errors", "hindrance", "listing", "proxies", "reach", "reconcile", "upload"]
+__all__ = [
+    "client",
+    "download",
+    "errors",
+    "hindrance",
+    "listing",
+    "proxies",
+    "rate_limiter",
+    "reach",
+    "reconcile",
+    "upload",
+]

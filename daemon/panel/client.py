@@ -67,7 +67,7 @@ class PanelClient:
 
     `all_servers` asks for every server of the panel instead of those of the key's user, which only an administrator's
     key may see. `files` has the calls for a server's files and its process. No write leaves for which `hindrance` has a
-    reason.
+    reason. `fraction` returns which fraction of the API limit is this process's, at a moment of the monotonic clock.
     """
 
     def __init__(
@@ -84,11 +84,12 @@ class PanelClient:
         randomness: Random | None = None,
         tell: Callable[[str], None] = lambda _: None,
         hindrance: Hindrance = unhindered,
+        fraction: Callable[[float], float] | None = None,
     ) -> None:
         self.name = name
         self._clock = clock
         self._all_servers = all_servers
-        self._limiter = RateLimiter(reserve)
+        self._limiter = RateLimiter(reserve) if fraction is None else RateLimiter(reserve, fraction=fraction)
         self._transport = Transport(
             url,
             api_key,

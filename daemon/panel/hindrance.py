@@ -1,4 +1,4 @@
-"""What may keep a write from leaving for a panel at the last moment: in a cluster, that another member acts."""
+"""What may keep a write from leaving for a panel at the last moment: in a cluster, others may have taken over."""
 
 from typing import Protocol
 

@@ -6,7 +6,8 @@ the limit:
 
 1. Our own share: at most `limit` less the reserve within any 62 s. So no fixed window of 60 s can hold more requests of
 ours, wherever it begins; the 2 s are for requests that travel at different speeds. A quarter of the share may go at
-once, for a person at the terminal. Beyond it ten go at a time, evenly, for the panel's sake.
+once, for a person at the terminal. Beyond it ten go at a time, evenly, for the panel's sake. The members of a cluster
+have an equal fraction of the share each, and no quarter of it goes at once: the others' last window may hold more.
 
 2. The others: `remaining`, less what we sent since, must stay above the reserve, or above what others took in the last
 window if that was more. This bound falls to a tenth by the end of the window. So others who take more than their
@@ -50,7 +51,8 @@ class Budget:
 
 @dataclass(slots=True)
 class RateLimiter:
-    """When the next request may go. `reserve` is the part of the limit that is left to others.
+    """When the next request may go. `reserve` is the part of the limit that is left to others, `fraction` returns which
+    fraction of our share is this process's at a moment.
 
     `window_begins` is when an answer first showed the panel's window, which began no later. `known_at` is when the
     request left whose answer gave the budget. `demand` is an estimate of what others take in a window.
@@ -63,6 +65,7 @@ class RateLimiter:
     known_at: float = float("-inf")
     demand: float = 0.0
     blocked_until: float = float("-inf")
+    fraction: Callable[[float], float] = lambda _now: 1.0
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next request may go; 0 means now. An answer meanwhile can shorten them."""
@@ -76,11 +79,12 @@ class RateLimiter:
 
     def _own_share(self, now: float, budget: Budget) -> float:
         """Return the wait by rule 1: at most our share within any 62 s, beyond the first quarter ten at a time."""
-        share = max(1, int(budget.limit * (1 - self.reserve)))
+        fraction = self.fraction(now)
+        share = max(1, int(budget.limit * (1 - self.reserve) * fraction))
         used = len(self.sent)
         if used >= share:
             return self.sent[used - share] + OWN_WINDOW - now
-        if used < max(HANDFUL, share * AT_ONCE):
+        if used < max(HANDFUL, share * AT_ONCE if fraction == 1 else 0):
             return 0.0
         return self.sent[used - HANDFUL] + OWN_WINDOW * HANDFUL / share - now
 

@@ -78,6 +78,9 @@ class Proving:
         self._config: Config | None = None
         self._known: dict[str, _Known] = {}
         self._put_off: dict[Place, _Try] = {}
+        self.at_work: str | None = None
+        """The server of which a backup or copy is read."""
+
         self._steps = Steps(self._step, context.clock, "proving")
 
     def rotated(self, name: str, outcome: Outcome) -> None:
@@ -177,10 +180,13 @@ class Proving:
         if not what.store and self._context.slots.busy(server.panel.name, seen.preview.server.node):
             self._put_off[what.place] = _Try(self._clock.now() + NODE_PAUSE)
             return
+        self.at_work = server.name
         try:
             await self._read(config, server, seen, what)
         except BackupdError as error:
             self._failed(what, Failure.of(error))
+        finally:
+            self.at_work = None
 
     async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due) -> None:
         context, began = self._context, self._clock.monotonic()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from daemon.core.model import Backup, Server
+from daemon.core.shares import node_part
 from daemon.errors import BackupdError, JournalBusyError, ProblemCode, ServerBusyError, StateError
 from daemon.log import bind, bound, get_logger, unbind
 from daemon.panel.client import PanelClient
@@ -115,10 +116,15 @@ async def _see(run: Run) -> Server:
 
 @asynccontextmanager
 async def _locked(run: Run, uuid: str) -> AsyncIterator[None]:
-    """Hold the server's lock, for one rotation at a time; if the state folder fails, at least within this process."""
+    """Hold the server's lock, for one rotation at a time; if the state folder fails, at least within this process.
+
+    In a cluster a daemon's rotation is made by the member that holds the server's node, and by hand from anywhere.
+    """
+    node = node_part(run.config.panel.name, run.known_server.node)
+    part = "" if run.order.trigger == "manual" else node
     async with AsyncExitStack() as held:
         try:
-            await held.enter_async_context(run.context.engine.locks.held(uuid))
+            await held.enter_async_context(run.context.engine.locks.held(uuid, part))
         except ServerBusyError:
             raise
         except StateError as error:

@@ -111,10 +111,15 @@ async def _open_journal(engine: Engine) -> tuple[Journal, StateError | None]:
 
 
 def open_client(
-    panel: PanelConfig, clock: Clock, tell: Tell = lambda _: None, *, hindrance: Hindrance = unhindered
+    panel: PanelConfig,
+    clock: Clock,
+    tell: Tell = lambda _: None,
+    *,
+    hindrance: Hindrance = unhindered,
+    fraction: Callable[[float], float] | None = None,
 ) -> PanelClient:
     """Return a client for the panel; the caller closes it. `tell` is called with a text when it waits for the API
-    limit. No write leaves for which `hindrance` has a reason.
+    limit. No write leaves for which `hindrance` has a reason; `fraction` is of the API limit.
     """
     return PanelClient(
         panel.name,
@@ -125,6 +130,7 @@ def open_client(
         all_servers=panel.all_servers,
         tell=tell,
         hindrance=hindrance,
+        fraction=fraction,
     )
 
 

@@ -14,28 +14,22 @@ from contextlib import AsyncExitStack, closing
 from typing import Any
 
 from daemon import __version__
-from daemon.alerts import Alerts, refuse_unusable
+from daemon.alerts import refuse_unusable
 from daemon.clock import Clock
 from daemon.config.values import Config, keeping
-from daemon.copying.entry import DaemonCopies
-from daemon.drilling.entry import DaemonDrills
 from daemon.errors import BackupdError, JournalBusyError
-from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
 from daemon.fleet.on_demand import OnDemand
 from daemon.log import get_logger
-from daemon.proving.entry import DaemonProofs
 from daemon.rotation.run import RotationContext
-from daemon.rotation.setup import mend_state, open_client, open_context
+from daemon.rotation.setup import mend_state, open_context
 from daemon.service import gc_policy as garbage
 from daemon.service.aside import aside
+from daemon.service.assembly import Assembly, assembled
 from daemon.service.process import SIGNALS, take_signals
 from daemon.service.standby import Lost, may_act, stand_by
 from daemon.service.systemd import Notifier
 from daemon.state import Engine, Runner, Worker, engine_for
-from daemon.status.fleet_status import FleetStatus
-from daemon.status.tracker import StatusTracker
-from daemon.web.server import Http
 
 log = get_logger()
 
@@ -102,7 +96,7 @@ class Service:
                 config = now
 
     async def _standing_by(self, engine: Engine, config: Config) -> Config | None:
-        """Wait until this daemon is the one that acts, which a daemon without a cluster is at once.
+        """Wait until this daemon is one of those that act, which a daemon without a cluster is at once.
 
         Return the configuration, read again after a wait; None if told to stop.
         """
@@ -126,7 +120,7 @@ class Service:
             return config
 
     async def _act(self, config: Config, engine: Engine) -> bool:
-        """Be the daemon that acts; return whether that ended since another member took over."""
+        """Be a daemon that acts; return whether that ended since other members took over."""
         until = self._clock.monotonic() + HELD_SECONDS
         try:
             async with AsyncExitStack() as present:
@@ -152,53 +146,28 @@ class Service:
         if await self._stopped_while_held(context, until):
             await context.journal.close()
             return False
-        tracker = StatusTracker(context)
-        tracker.follow(config)
-        alerts = Alerts(config, tracker)
-        hindrance = engine.leadership.hindrance
-        open_and_watch = tracker.opening(lambda panel: open_client(panel, self._clock, hindrance=hindrance))
-        fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts])
-        beside = (
-            DaemonCopies(context, fleet.clients),
-            DaemonProofs(context, fleet.clients, fleet.once_more),
-            DaemonDrills(context, fleet.clients),
-        )
-        for one in beside:
-            fleet.listen(one)
-        http = Http(FleetStatus(fleet, tracker))
-
-        def obey(effective: Config) -> None:
-            tracker.follow(effective)
-            alerts.reload(effective)
-            fleet.reload(effective)
-            for one in beside:
-                one.follow(effective)
-
-        discovery = Discovery(self._clock, fleet.clients, obey)
+        parts = assembled(config, context)
         _say_warnings(config)
         if context.state_trouble is not None:
             log.error(
                 "state_unusable", text=context.state_trouble.text, consequence="backups are made, none is deleted"
             )
-        await alerts.start()
+        await parts.alerts.start()
         try:
-            await http.follow(config.http)
-            fleet.start()
-            discovery.follow(config)
+            await parts.http.follow(config.http)
+            parts.fleet.start()
+            parts.discovery.follow(config)
+            parts.sharing.start()
             log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
             with garbage.settled():
-                self._notifier.ready(_status(fleet))
-                lost = await self._serve(fleet, discovery, tracker, http, engine)
-                discovery.stop()
-                tracker.stopping = True
-                await (self._leave(fleet) if lost else self._stop(fleet, beside))
+                self._notifier.ready(_status(parts.fleet))
+                lost = await self._serve(parts, engine)
+                parts.stop_looking()
+                parts.tracker.stopping = True
+                await (self._leave(parts.fleet) if lost else self._stop(parts.fleet, parts.beside))
                 return lost
         finally:
-            discovery.stop()
-            await http.follow(None)
-            await _stop_all(beside)
-            await alerts.close(FLUSH_SECONDS)
-            await fleet.close()
+            await parts.close(FLUSH_SECONDS)
             await context.journal.close()
 
     async def _first_configuration(self) -> Config | None:
@@ -263,18 +232,17 @@ class Service:
         refuse_unusable(config)
         return config
 
-    async def _serve(
-        self, fleet: Fleet, discovery: Discovery, tracker: StatusTracker, http: Http, engine: Engine
-    ) -> bool:
+    async def _serve(self, parts: Assembly, engine: Engine) -> bool:
         """Obey signals until one says stop; regularly notify systemd. Return whether another member took over."""
         losing = asyncio.create_task(engine.leadership.lost(), name="holding the lease")
         losing.add_done_callback(lambda done: None if done.cancelled() else self._events.put_nowait(Lost()))
         try:
-            return await self._obey(fleet, discovery, tracker, http)
+            return await self._obey(parts)
         finally:
             losing.cancel()
 
-    async def _obey(self, fleet: Fleet, discovery: Discovery, tracker: StatusTracker, http: Http) -> bool:
+    async def _obey(self, parts: Assembly) -> bool:
+        fleet = parts.fleet
         while True:
             try:
                 event = await asyncio.wait_for(self._events.get(), self._pause())
@@ -290,8 +258,8 @@ class Service:
                 return False
             if isinstance(event, Lost):
                 return True
-            self._end_reload(event, fleet, discovery, tracker)
-            await http.follow_or_stay(fleet.config.http)
+            self._end_reload(event, parts)
+            await parts.http.follow_or_stay(fleet.config.http)
             self._feed_watchdog(fleet)
 
     def _pause(self) -> float:
@@ -324,20 +292,19 @@ class Service:
         except Exception as error:  # noqa: BLE001 — a bug is raised where events are taken
             self._events.put_nowait(error)
 
-    def _end_reload(
-        self, outcome: Config | Exception | None, fleet: Fleet, discovery: Discovery, tracker: StatusTracker
-    ) -> None:
+    def _end_reload(self, outcome: Config | Exception | None, parts: Assembly) -> None:
         """Apply what was read; a wrong configuration, or none yet, leaves the old one running (invariant 11)."""
+        fleet = parts.fleet
         if outcome is None or isinstance(outcome, BackupdError):
             text = SLOW if outcome is None else outcome.text
             log.warning("reload_failed", text=text, consequence="the old configuration stays in force")
-            tracker.reload_failed()
+            parts.tracker.reload_failed()
         elif isinstance(outcome, Exception):
             raise outcome
         else:
             if outcome.state != fleet.config.state:
                 log.warning("state_dir_changed", consequence="obeyed only after a restart")
-            discovery.follow(outcome)
+            parts.discovery.follow(outcome)
             _say_warnings(outcome)
             log.info("reloaded", servers=len(outcome.servers), panels=len(outcome.panels))
         self._notifier.ready(_status(fleet))
@@ -364,8 +331,8 @@ class Service:
         log.info("daemon_stopped", left=list(left))
 
     async def _leave(self, fleet: Fleet) -> None:
-        """Leave all at once: another member goes on with it."""
-        log.error("lease_lost", left=list(await fleet.drain(0)), consequence="this member stands by")
+        """Leave all at once: other members go on with it."""
+        log.error("lease_lost", left=list(await fleet.drain(0)), consequence="this member joins anew")
 
     async def _second_stop(self) -> None:
         """Wait for a second signal to stop; ignore requests to reload, which come too late."""

@@ -1,4 +1,4 @@
-"""Standing by in a cluster: wait until the member that acts lets go, or is not heard of for its whole lease."""
+"""Waiting to join a cluster, while its database cannot be asked: who may act for what is not known then."""
 
 from daemon.clock import Clock
 from daemon.errors import StateError
@@ -11,16 +11,16 @@ log = get_logger()
 
 
 class Lost:
-    """Another member of the cluster acts now, or may."""
+    """Other members of the cluster act, or may, for what this one acts for."""
 
 
 async def may_act(leadership: Leadership) -> str:
-    """Try to become the daemon that acts; return why we must stand by, empty if we act."""
+    """Try to join the daemons that act; return why we must stand by, empty if we are one of them."""
     try:
-        other = await leadership.take()
+        await leadership.join()
     except StateError as error:
         return f"the cluster's database cannot be asked: {error.text}"
-    return f"member {other} acts" if other else ""
+    return ""
 
 
 async def stand_by(leadership: Leadership, clock: Clock, why: str) -> None:

@@ -2,15 +2,17 @@
 
 import asyncio
 
+from daemon.state.base import Shares
 from daemon.state.values import Member
 
 
 class Alone:
     """No others to stand by: a daemon on a folder, or without state, acts at once and for good."""
 
-    async def take(self) -> str:
-        """Return that we act."""
-        return ""
+    shares: Shares | None = None
+
+    async def join(self) -> None:
+        """Do nothing: there is nobody to join."""
 
     async def lost(self) -> None:
         """Never return."""

@@ -1,5 +1,5 @@
-"""What a state engine offers the rest of the daemon: a journal (`journal`), locks, which daemon runs, which member of
-a cluster leads, and the catalogue of copies.
+"""What a state engine offers the rest of the daemon: a journal (`journal`), locks, which daemon runs, how the members
+of a cluster share the fleet, and the catalogue of copies.
 
 A call is awaited if its result decides something, or if a database over a network would have to be waited for. What
 must hold:
@@ -10,7 +10,7 @@ cancelled call may be done all the same.
 Nothing secret may be stored: no key, no signed URL.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from daemon.state.journal import Journal
 from daemon.state.values import (
     Holding,
     Member,
+    SharesSeen,
     ShelfRecord,
 )
 
@@ -25,10 +26,11 @@ from daemon.state.values import (
 class Locks(Protocol):
     """One rotation at a time per server, across the tasks and processes that share the state."""
 
-    def held(self, server_uuid: str) -> AbstractAsyncContextManager[None]:
+    def held(self, server_uuid: str, part: str = "") -> AbstractAsyncContextManager[None]:
         """Hold the server's lock, which ends with the block, or with the process, however that ends.
 
-        Raises ServerBusyError at once if another holds it; StateError if it cannot be taken.
+        In a cluster it is only given to the member that holds that `part` of the fleet, and ends with that as well.
+        Raises ServerBusyError at once if another holds either; StateError if it cannot be taken.
         """
         ...
 
@@ -53,21 +55,44 @@ class Presence(Protocol):
         ...
 
 
-class Leadership(Protocol):
-    """Which of several daemons on one state acts for the fleet; the others stand by (invariant 20)."""
+class Shares(Protocol):
+    """How the daemons of a cluster share the fleet: each part is held by one of them at most (invariant 20)."""
 
-    async def take(self) -> str:
-        """Try to become the one that acts; return which member does instead, empty if we do. Raises StateError if that
-        cannot be known.
-        """
+    async def look(self) -> SharesSeen:
+        """Return how it is shared out now; raises StateError."""
+        ...
+
+    async def take(self, part: str) -> bool:
+        """Hold a part, unless another live member does; return whether we do. Raises StateError."""
+        ...
+
+    async def give(self, part: str) -> None:
+        """Let another member take a part at once, and with it the servers' locks within it. Raises StateError."""
+        ...
+
+    async def place(self, panel: str, nodes: Mapping[str, str]) -> None:
+        """Let all members know the nodes of some of a panel's servers, by their configured ids. Raises StateError."""
+        ...
+
+
+class Leadership(Protocol):
+    """This process as one of the daemons on one state, which share the work (invariant 20)."""
+
+    @property
+    def shares(self) -> Shares | None:
+        """How the fleet is shared; None if this daemon is alone, and so acts for all of it."""
+        ...
+
+    async def join(self) -> None:
+        """Be one of them; raises StateError if that cannot be."""
         ...
 
     async def lost(self) -> None:
-        """Return when another one may act."""
+        """Return when others may act for what we act for."""
         ...
 
     async def give_up(self) -> None:
-        """Let another one act at once."""
+        """Leave, so that others can act for what we held at once."""
         ...
 
     async def members(self) -> list[Member]:
@@ -131,7 +156,7 @@ class Engine(Protocol):
 
     @property
     def leadership(self) -> Leadership:
-        """Which daemon acts."""
+        """This process as a member of a cluster."""
         ...
 
     async def open(self) -> Journal:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from daemon.core import shares
 from daemon.core.proof import Proof
 
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
@@ -93,17 +94,35 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One process of a cluster: a daemon that acts or stands by, or a command while it holds a server.
+    """One process of a cluster: a daemon, or a command while it holds a server.
 
     `left` is how many seconds of its lease are left, by the database's clock; it may be replaced once they are over.
+    `holds` are the parts of the fleet that it acts for, as `core/shares` names them.
     """
 
     name: str
     process: int
     epoch: int
-    role: Literal["acts", "stands by", "command"]
+    role: Literal["acts", "command"]
     since: datetime
     left: float
+    holds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SharesSeen:
+    """How a fleet is shared out at this moment.
+
+    `members` are the live daemons and `held` who of them holds which part, `me` included. `placed` are the nodes of
+    servers, by panel and by the id that the configuration has, as far as they changed since the last look; `ended` the
+    configured names whose rotations ended since then.
+    """
+
+    me: shares.Member
+    members: frozenset[shares.Member]
+    held: Mapping[str, shares.Member]
+    placed: Mapping[tuple[str, str], str]
+    ended: frozenset[str]
 
 
 class CopyEvent(StrEnum):

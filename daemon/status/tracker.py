@@ -4,6 +4,7 @@ It only remembers. If the journal fails, it logs that once, goes on, and remembe
 """
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -176,6 +177,18 @@ class StatusTracker:
         """How many bytes the server's backups held, day by day, as far as that is known."""
         snapshot = (await self.history(name)).snapshot
         return await stored.trend(self.context.journal, snapshot.uuid) if snapshot else []
+
+    def ended_elsewhere(self, names: AbstractSet[str]) -> None:
+        """Rotations of these servers were ended by other members of the cluster: the journal knows them better."""
+        for name in names:
+            self.histories.pop(name, None)
+
+    async def took_over(self, names: AbstractSet[str]) -> None:
+        """Learn how these servers stand, which another member of the cluster has looked after; raises StateError."""
+        watched = await stored.watched(self.context.journal)
+        for name in names & self._begun.keys():
+            self._begun[name] = watched.get(name, self._begun[name])
+        self.ended_elsewhere(names)
 
     async def history(self, name: str) -> ServerHistory:
         """What is remembered of a server; what is not at hand is recalled from the journal."""

@@ -28,21 +28,22 @@ def test_the_members_are_shown_with_what_they_do(cli: Cli, panel: Panel, cluster
     assert "no member acts" in ran.out
 
     async def look() -> None:
-        acting, standing, holding = (engine_for(cluster) for _ in range(3))
-        assert await acting.leadership.take() == ""
+        acting, holding = engine_for(cluster), engine_for(cluster)
+        await acting.leadership.join()
+        assert acting.leadership.shares is not None
         async with acting.presence.known(), holding.locks.held("a server"):
-            assert await standing.leadership.take() == cluster.member
+            for part in ("node main/first", "fleet", "panel main"):
+                assert await acting.leadership.shares.take(part)
             shown = await asyncio.to_thread(cli, "--config", panel.config, "cluster", "status", "--json")
-            told = [(one["name"], one["process"], one["role"]) for one in shown.json["members"]]
+            told = [(one["name"], one["process"], one["role"], one["holds"]) for one in shown.json["members"]]
             me = (cluster.member, os.getpid())
-            assert told == [(*me, "acts"), (*me, "command"), (*me, "stands by")]
-            assert [0 < one["lease"] <= 30 for one in shown.json["members"]] == [True] * 3
+            assert told == [(*me, "acts", ["fleet", "node main/first", "panel main"]), (*me, "command", [])]
+            assert [0 < one["lease"] <= 30 for one in shown.json["members"]] == [True] * 2
             shown = await asyncio.to_thread(cli, "--config", panel.config, "cluster", "status")
-            assert "stands by" in shown.out
+            assert "main/first" in shown.out
             assert PASSWORD not in shown.out + shown.err
-        for engine in (standing, acting):
-            await engine.leadership.give_up()
-            engine.close()
+        await acting.leadership.give_up()
+        acting.close()
         holding.close()
 
     asyncio.run(look())

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from daemon.clock import SystemClock
-from daemon.sandbox.records import Backup, Change, Server, Settings, Work
+from daemon.sandbox.records import Backup, Change, Node, Server, Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
 from tests.leaks import leaks, stored
@@ -45,16 +45,18 @@ class Panel:
     """A panel over real HTTP with one node, and what it has seen."""
 
     def __init__(self, folder: Path) -> None:
-        self.world, self._owner, self._node = empty(CLOCK, settings=Settings(creation_limit=0))
+        self.world, self._owner, self.node = empty(CLOCK, settings=Settings(creation_limit=0))
         self.folder = folder
         self.url = ""
         self.secrets = [KEY]
         self.printed: list[tuple[str, str]] = []
 
-    def add_server(self, name: str = "survival", *, past: int = 4, seconds: float = 0.1) -> Server:
+    def add_server(
+        self, name: str = "survival", *, past: int = 4, seconds: float = 0.1, node: Node | None = None
+    ) -> Server:
         """A server whose backups take that long, with that many own ones from long before the start."""
         work = Work(seconds=seconds)
-        server = self.world.add_server(name, owner=self._owner, node=self._node, limit=50, work=work)
+        server = self.world.add_server(name, owner=self._owner, node=node or self.node, limit=50, work=work)
         now = CLOCK.now().replace(microsecond=0)
         history(self.world, server, [now - timedelta(days=30 + days) for days in range(past, 0, -1)])
         for backup in server.backups.values():

@@ -1,27 +1,28 @@
-"""A daemon stands by while another one acts, or while that is not known."""
+"""A daemon stands by while its cluster cannot be asked."""
 
 import pytest
 
 from daemon.errors import StateError
 from daemon.service.standby import may_act, stand_by
-from daemon.state import Member
+from daemon.state import Member, Shares
 from tests.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
 
 
 class Answers:
-    """A leadership that answers as it is told: with who acts, or with trouble."""
+    """A leadership that answers as it is told: that we are one of the daemons, or with trouble."""
 
-    def __init__(self, *answers: str | StateError) -> None:
+    shares: Shares | None = None
+
+    def __init__(self, *answers: StateError | None) -> None:
         self._answers = list(answers)
 
-    async def take(self) -> str:
+    async def join(self) -> None:
         """Give the next answer."""
         answer = self._answers.pop(0)
-        if isinstance(answer, StateError):
+        if answer is not None:
             raise answer
-        return answer
 
     async def lost(self) -> None:
         """Nobody asks."""
@@ -38,27 +39,23 @@ class Answers:
         return ""
 
 
-async def test_who_gets_the_lease_acts() -> None:
-    """No other does."""
-    assert await may_act(Answers("")) == ""
+async def test_who_is_a_member_acts() -> None:
+    """For what it will hold."""
+    assert await may_act(Answers(None)) == ""
 
 
-async def test_who_does_not_know_who_acts_does_not_act() -> None:
+async def test_who_does_not_know_the_others_does_not_act() -> None:
     """A database out of reach may be in reach of another one."""
     assert "cannot be asked: gone" in await may_act(Answers(StateError("gone")))
 
 
-async def test_it_waits_until_the_other_lets_go_and_says_why_once(
+async def test_it_waits_until_the_database_answers_and_says_why_once(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And again when the reason changes."""
     reasons: list[str] = []
     monkeypatch.setattr("daemon.service.standby.log.info", lambda _, reason: reasons.append(reason), raising=False)
-    leadership = Answers("one", StateError("gone"), StateError("gone"), "one", "")
-    await stand_by(leadership, clock, "member one acts")
-    assert reasons == [
-        "member one acts",
-        "the cluster's database cannot be asked: gone",
-        "member one acts",
-    ]
-    assert clock.naps == [2.0] * 5
+    leadership = Answers(StateError("gone"), StateError("gone"), StateError("full"), None)
+    await stand_by(leadership, clock, "the cluster's database cannot be asked: gone")
+    assert reasons == ["the cluster's database cannot be asked: gone", "the cluster's database cannot be asked: full"]
+    assert clock.naps == [2.0] * 4

@@ -17,12 +17,13 @@ from daemon.errors import JournalBusyError, StateError
 from daemon.state import Engine, Journal, engine_for
 from daemon.state.postgres.connect import tls
 from daemon.state.postgres.database import Database
-from daemon.state.postgres.members import FLEET, Members
+from daemon.state.postgres.members import Members
 from tests.postgres import PASSWORD, Postgres, binary
 from tests.state.wire import as_a_pooler_does, wire
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
+OTHER = "2b8df008-36ac-463f-9c5f-dfdd575253db"
 OVER = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = '{}'"
 
 pytestmark = pytest.mark.anyio
@@ -61,30 +62,21 @@ def sql(server: Postgres, cluster: ClusterConfig, statement: str) -> str:
 # Who acts ------------------------------------------------------------------------------------------------------------
 
 
-async def test_one_acts_and_another_as_soon_as_it_lets_go(cluster: ClusterConfig) -> None:
-    """The other is told which one acts."""
-    async with member(cluster, "one") as one, member(cluster, "two") as two:
-        assert await one.leadership.take() == ""
-        assert await two.leadership.take() == "one"
-        await one.leadership.give_up()
-        assert await two.leadership.take() == ""
-        assert await one.leadership.take() == "two"
-
-
 async def test_a_member_whose_time_is_over_is_replaced_and_announces_nothing_more(
     cluster: ClusterConfig, postgres_server: Postgres
 ) -> None:
     """It learns that by its next announcement, and then no write of its leaves any more."""
     async with member(cluster, "one") as one, member(cluster, "two") as two:
-        assert await one.leadership.take() == ""
+        await one.leadership.join()
         journal = await one.open()
         number = await begin(journal)
-        await journal.announce(number, "create", AT)
-        assert one.leadership.hindrance(creates=False) == ""
-        sql(postgres_server, cluster, OVER.format("one"))
-        assert await two.leadership.take() == ""
-        with pytest.raises(StateError, match="another member of the cluster has taken over"):
-            await journal.announce(number, "delete", AT)
+        async with one.locks.held(SERVER):
+            await journal.announce(number, "create", AT)
+            assert one.leadership.hindrance(creates=False) == ""
+            sql(postgres_server, cluster, OVER.format("one"))
+            async with two.locks.held(SERVER):
+                with pytest.raises(StateError, match="another member of the cluster has taken over"):
+                    await journal.announce(number, "delete", AT)
         assert [one.leadership.hindrance(creates=creates) != "" for creates in (True, False)] == [True, True]
         await asyncio.wait_for(one.leadership.lost(), 5)
         assert [step.name for step in (await journal.running())[0].steps] == ["create"]
@@ -96,10 +88,11 @@ async def test_a_member_whose_time_is_over_goes_on_if_nobody_took_over(
 ) -> None:
     """Nobody else has acted since; its announcement makes it live again."""
     async with member(cluster) as one:
-        assert await one.leadership.take() == ""
+        await one.leadership.join()
         journal = await one.open()
-        sql(postgres_server, cluster, OVER.format("one"))
-        await journal.announce(await begin(journal), "create", AT)
+        async with one.locks.held(SERVER):
+            sql(postgres_server, cluster, OVER.format("one"))
+            await journal.announce(await begin(journal), "create", AT)
         assert sql(postgres_server, cluster, "SELECT until > clock_timestamp() FROM member") == "t"
         await journal.close()
 
@@ -123,7 +116,7 @@ async def test_no_write_leaves_near_the_end_of_a_lease_but_a_backup_if_the_datab
     now = 1000.0
     async with wire(postgres_server.port) as between:
         members = Members(Database(cluster.url), between.through(cluster), now=lambda: now)
-        async with members.held(FLEET) as other:
+        async with members.held("something") as other:
             assert other is None
             assert members.hindrance(creates=False) == ""
             now += 24.0
@@ -157,7 +150,7 @@ async def test_a_member_that_only_renews_learns_as_well_that_another_took_over(
 ) -> None:
     """It need not announce anything for that."""
     members = Members(Database(cluster.url), cluster)
-    async with members.held(FLEET):
+    async with members.held("something"):
         sql(postgres_server, cluster, "DELETE FROM member")
         members.renew_now()
         await asyncio.wait_for(members.lost(), 5)
@@ -167,20 +160,17 @@ async def test_a_member_that_only_renews_learns_as_well_that_another_took_over(
 
 
 async def test_a_member_that_was_replaced_can_come_again(cluster: ClusterConfig, postgres_server: Postgres) -> None:
-    """Under another epoch, and behind the one that acts."""
+    """Under another epoch, and behind the one that took over."""
     async with member(cluster, "one") as one, member(cluster, "two") as two:
-        assert await one.leadership.take() == ""
+        await one.leadership.join()
         sql(postgres_server, cluster, OVER.format("one"))
-        assert await two.leadership.take() == ""
-        with pytest.raises(StateError, match="has taken over"):
-            async with one.locks.held(SERVER):
-                pass
-        assert await one.leadership.take() == "two"
+        await two.leadership.join()
+        async with two.locks.held(SERVER):
+            with pytest.raises(StateError, match="has taken over"):
+                await one.locks.held(OTHER).__aenter__()
+        await one.leadership.join()
         assert one.leadership.hindrance(creates=False) == ""
-        assert [(each.name, each.role) for each in await two.leadership.members()] == [
-            ("two", "stands by"),
-            ("one", "stands by"),
-        ]
+        assert [each.name for each in await two.leadership.members()] == ["two", "one"]
 
 
 # The tables ----------------------------------------------------------------------------------------------------------

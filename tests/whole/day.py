@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
-import daemon.service.life
+import daemon.service.assembly
 from daemon.alerts import Alerts
 from daemon.alerts.sender import Sender
 from daemon.config.load import load
@@ -450,9 +450,9 @@ def connect(patch: pytest.MonkeyPatch, clock: VirtualClock, app: PanelApp, mailb
         )
 
     on_virtual_time(patch, clock)
-    patch.setattr(daemon.service.life, "open_client", open_client)
-    patch.setattr(daemon.service.life, "Alerts", partial(Alerts, sender=Sender(transport=mailbox)))
-    patch.setattr(daemon.service.life, "Http", Shown)
+    patch.setattr(daemon.service.assembly, "open_client", open_client)
+    patch.setattr(daemon.service.assembly, "Alerts", partial(Alerts, sender=Sender(transport=mailbox)))
+    patch.setattr(daemon.service.assembly, "Http", Shown)
 
 
 async def asked(path: str) -> httpx.Response:

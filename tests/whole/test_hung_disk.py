@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-import daemon.service.life
+import daemon.service.assembly
 from daemon.config.values import Config, PanelConfig
 from daemon.panel.client import PanelClient
 from daemon.sandbox.records import Change
@@ -54,7 +54,7 @@ async def service(daemons: Daemons, disk: Disk, patch: pytest.MonkeyPatch) -> As
     def read() -> Config:
         return daemons.configure(keep={"last": 1}, schedule=ready.schedule)
 
-    patch.setattr(daemon.service.life, "open_client", open_client)
+    patch.setattr(daemon.service.assembly, "open_client", open_client)
     living = asyncio.create_task(Service(read, daemons.clock, ready, aside=at_once, runner=disk).run())
     began = daemons.clock.monotonic()
     while not ready.at and not living.done():

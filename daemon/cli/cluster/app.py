@@ -15,7 +15,7 @@ state_app = typer.Typer(help="Look after where the state is.", rich_markup_mode=
 
 @cluster_app.command()
 def status(context: typer.Context, json: Json = False) -> int:
-    """Show the cluster's members, and which of them acts."""
+    """Show the cluster's members, and which nodes each of them holds."""
     from daemon.cli.cluster.status import show_cluster
 
     return show_cluster(settings(context), as_json=json)

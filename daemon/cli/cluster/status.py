@@ -1,4 +1,4 @@
-"""`cluster status`: the members of the cluster, and which of them acts."""
+"""`cluster status`: the members of the cluster, and which nodes each of them acts for."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,11 +11,15 @@ from daemon.cli.ui.moments import to_the_minute
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.config.values import ClusterConfig
+from daemon.core.shares import NODE
 from daemon.documents.cluster import cluster_document
 from daemon.errors import Exit
 from daemon.state import Member, engine_for
 
-COLUMNS = ("member", "process", "role", "since (UTC)", "lease")
+COLUMNS = ("member", "process", "role", "since (UTC)", "lease", "nodes", "held")
+
+NAMED = 5
+"""So many nodes of a member are named; all are in the JSON."""
 
 
 def show_cluster(settings: Settings, *, as_json: bool) -> int:
@@ -25,7 +29,7 @@ def show_cluster(settings: Settings, *, as_json: bool) -> int:
         write_json(cluster_document(members))
         return Exit.DONE
     notes = [] if any(one.role == "acts" for one in members) else [cell("no member acts", "yellow")]
-    show(table(COLUMNS, map(_row, members), right=("process",)), *notes)
+    show(table(COLUMNS, map(_row, members), right=("process", "nodes")), *notes)
     return Exit.DONE
 
 
@@ -35,4 +39,6 @@ async def _members(cluster: ClusterConfig) -> Sequence[Member]:
 
 def _row(one: Member) -> tuple[object, ...]:
     left = f"{one.left:.0f} s left" if one.left > 0 else "over"
-    return one.name, one.process, one.role, to_the_minute(one.since, ZoneInfo("UTC")), left
+    nodes = [part.removeprefix(NODE) for part in one.holds if part.startswith(NODE)]
+    named = ", ".join(nodes[:NAMED]) + (" …" if len(nodes) > NAMED else "")
+    return one.name, one.process, one.role, to_the_minute(one.since, ZoneInfo("UTC")), left, len(nodes), named

@@ -5,14 +5,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from daemon.config.values import ClusterConfig
 from daemon.errors import ServerBusyError, StateError
-from daemon.state.base import Catalogue, Leadership, Locks, Presence
+from daemon.state.base import Catalogue, Leadership, Locks, Presence, Shares
 from daemon.state.journal import Journal
 from daemon.state.postgres.catalogue import PostgresCatalogue
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.journal import PostgresJournal
-from daemon.state.postgres.members import FLEET, Members
+from daemon.state.postgres.members import SERVER, Members
 from daemon.state.postgres.schema import version_of
+from daemon.state.postgres.shares import PostgresShares
 from daemon.state.values import Member
 
 ASYNCHRONOUS = "a standby of the cluster's database may lack what was announced: replicate synchronously"
@@ -31,9 +32,9 @@ class PostgresLocks:
         self._members = members
 
     @asynccontextmanager
-    async def held(self, server_uuid: str) -> AsyncIterator[None]:
-        """Hold the server's lock."""
-        async with self._members.held(f"server {server_uuid}") as other:
+    async def held(self, server_uuid: str, part: str = "") -> AsyncIterator[None]:
+        """Hold the server's lock, within that part of the fleet."""
+        async with self._members.held(f"{SERVER}{server_uuid}", part or None) as other:
             if other is not None:
                 raise ServerBusyError(server_uuid, f"{other.process} of member {other.name}")
             yield
@@ -41,7 +42,7 @@ class PostgresLocks:
     async def is_held(self, server_uuid: str) -> bool:
         """Return whether the server is known to be rotated now."""
         with suppress(StateError):
-            return await self._members.holder(f"server {server_uuid}") is not None
+            return await self._members.holder(f"{SERVER}{server_uuid}") is not None
         return False
 
     async def check(self) -> None:
@@ -50,7 +51,7 @@ class PostgresLocks:
 
 
 class PostgresPresence:
-    """The daemons that act on the database: not those that stand by."""
+    """The daemons that act on the database."""
 
     def __init__(self, database: Database, members: Members) -> None:
         self._database = database
@@ -58,14 +59,12 @@ class PostgresPresence:
 
     @asynccontextmanager
     async def known(self) -> AsyncIterator[int | None]:
-        """Be known as a daemon that acts; give the process id of another one, or None."""
+        """Be known as a daemon that acts; the others beside it are no surprise."""
         async with AsyncExitStack() as held:
-            other = None
             with suppress(StateError):
-                epoch = await held.enter_async_context(self._members.joined())
-                other = await self._database.run(lambda connection: _acting(connection, but=epoch))
+                await held.enter_async_context(self._members.joined())
                 await self._members.be("acts")
-            yield other
+            yield None
 
     async def daemon(self) -> int | None:
         """Return the process id of a daemon that is known to act; None if there is none."""
@@ -75,39 +74,33 @@ class PostgresPresence:
 
 
 class PostgresLeadership:
-    """One daemon at a time acts for the fleet; another takes over when its lease is over, or it lets go."""
+    """This daemon as one of those that share the fleet."""
 
     def __init__(self, database: Database, members: Members) -> None:
         self._database = database
         self._members = members
         self._held = AsyncExitStack()
         self._joined = False
+        self.shares: Shares | None = PostgresShares(database, members)
 
-    async def take(self) -> str:
-        """Try to become the one that acts; return which member does instead. Raises StateError if that is not known."""
+    async def join(self) -> None:
+        """Be one of them."""
         if self._members.is_lost:
             await self.give_up()
         if not self._joined:
             await self._held.enter_async_context(self._members.joined())
             self._joined = True
-            await self._members.be("stands by")
-        async with AsyncExitStack() as held:
-            other = await held.enter_async_context(self._members.held(FLEET))
-            if other is not None:
-                return other.name
-            self._held.push_async_exit(held.pop_all())
-        return ""
 
     async def members(self) -> list[Member]:
         """Return all members, the oldest first."""
         return await self._database.look(_members)
 
     async def lost(self) -> None:
-        """Return when another one may act."""
+        """Return when others may act for what we act for."""
         await self._members.lost()
 
     async def give_up(self) -> None:
-        """Let another one act at once, and be no member any more."""
+        """Be no member any more, so that others can act for what we held at once."""
         self._joined = False
         await self._held.aclose()
 
@@ -161,11 +154,11 @@ class PostgresEngine:
         return await version_of(connection, self._database.title)
 
 
-async def _acting(connection: Connection, but: int = 0) -> int | None:
+async def _acting(connection: Connection) -> int | None:
     if await connection.fetchval("SELECT to_regclass('member')") is None:
         return None
-    query = "SELECT process FROM member WHERE role = 'acts' AND until > clock_timestamp() AND epoch <> $1"
-    process = await connection.fetchval(f"{query} ORDER BY epoch", but)
+    query = "SELECT process FROM member WHERE role = 'acts' AND until > clock_timestamp() ORDER BY epoch"
+    process = await connection.fetchval(query)
     return None if process is None else int(process)
 
 
@@ -173,5 +166,9 @@ async def _members(connection: Connection) -> list[Member]:
     if await connection.fetchval("SELECT to_regclass('member')") is None:
         return []
     left = "extract(epoch FROM until - clock_timestamp())::float8 AS left"
-    rows = await connection.fetch(f"SELECT *, {left} FROM member ORDER BY epoch")  # noqa: S608 — constants alone
-    return [Member(row["name"], row["process"], row["epoch"], row["role"], row["since"], row["left"]) for row in rows]
+    parts = f"SELECT what FROM lease WHERE epoch = member.epoch AND what !~ '^{SERVER}' ORDER BY what"  # noqa: S608
+    rows = await connection.fetch(f"SELECT *, {left}, ARRAY({parts}) AS holds FROM member ORDER BY epoch")  # noqa: S608 — constants alone
+    return [
+        Member(row["name"], row["process"], row["epoch"], row["role"], row["since"], row["left"], tuple(row["holds"]))
+        for row in rows
+    ]

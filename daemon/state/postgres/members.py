@@ -2,9 +2,9 @@
 
 One row says of each member until when it lives, by the database's clock, and its epoch, which is never given twice.
 What it holds is in rows that refer to it. Whoever wants something takes all rows away whose time is over, and with them
-what those members held: from then on nothing is announced under their epoch, since each announcement renews the row of
-its own member, and fails without one (invariant 20). An expired row that nobody took away is renewed: nobody has acted
-since.
+what those members held. From then on nothing is announced under their epoch: each announcement renews the row of its
+own member, and fails without one, or without the server's lock (invariant 20). An expired row that nobody took away is
+renewed: nobody has acted since.
 
 Renewals have a connection of their own, so that they wait for nothing. When they end is counted from before a renewal
 was sent, by a clock that goes on while the machine sleeps.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from daemon.clock import since_boot
 from daemon.config.values import ClusterConfig
-from daemon.errors import StateError
+from daemon.errors import ElsewhereError, StateError
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 
@@ -27,20 +27,23 @@ RENEWALS = 3
 MARGIN = 6
 """This share of the lease must be left when a write leaves."""
 LOOK_SECONDS = 1.0
-FLEET = "fleet"
+SERVER = "server "
+"""Before a server's uuid, what its lock is called."""
 TAKEN_OVER = "another member of the cluster has taken over"
 TOO_LATE = "this one did not renew its lease in time: its machine stood still, or the database was out of reach"
 
 _EVICT = "DELETE FROM member WHERE until <= clock_timestamp() AND epoch <> $1"
 _JOIN = "INSERT INTO member (name, process, until) VALUES ($1, $2, clock_timestamp() + $3) RETURNING epoch"
 _RENEW = "UPDATE member SET until = clock_timestamp() + $2 WHERE epoch = $1 RETURNING epoch"
-_TAKE = "INSERT INTO lease (what, epoch) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING epoch"
+_TAKE = "INSERT INTO lease (what, epoch, part) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING epoch"
+_HOLD_FAST = "SELECT epoch FROM lease WHERE what = $1 AND epoch = $2 FOR SHARE"
 _HOLDER = "SELECT member.* FROM lease JOIN member USING (epoch) WHERE what = $1 AND until > clock_timestamp()"
 _FREE = "DELETE FROM lease WHERE what = $1 AND epoch = $2"
 _STEP = "INSERT INTO step (rotation, at, name, detail) VALUES ($1, $2, $3, $4)"
 _FENCED_STEP = (
     f"WITH live AS ({_RENEW}) INSERT INTO step (rotation, at, name, detail) SELECT $3, $4, $5, $6 FROM live"  # noqa: S608
-    " RETURNING id"
+    f" WHERE EXISTS (SELECT FROM rotation JOIN lease ON what = '{SERVER}' || server_uuid"
+    " WHERE rotation.id = $3 AND lease.epoch = live.epoch) RETURNING id"
 )
 _LEAVE = "DELETE FROM member WHERE epoch = $1"
 
@@ -92,11 +95,14 @@ class Members:
         return "this member's lease has not been renewed in time"
 
     async def announced(self, connection: Connection, row: tuple[object, ...]) -> bool:
-        """Write a step, if this process is still a member; return whether it is. One that holds nothing just writes."""
+        """Write a step, if this process still holds the server's lock; return whether it does. One that holds nothing
+        just writes.
+        """
         if self._epoch is None:
             await connection.execute(_STEP, *row)
         elif await connection.fetchval(_FENCED_STEP, self._epoch, self._cluster.lease, *row) is None:
-            self.lose()
+            if not await self._renewed(connection, self._epoch):
+                self.lose()
             return False
         return True
 
@@ -129,8 +135,11 @@ class Members:
         await self._lost.wait()
 
     @asynccontextmanager
-    async def held(self, what: str) -> AsyncIterator[Holder | None]:
-        """Hold something, if nobody else does; give who holds it otherwise. Raises StateError."""
+    async def held(self, what: str, part: str | None = None) -> AsyncIterator[Holder | None]:
+        """Hold something, if nobody else does; give who holds it otherwise. Raises StateError.
+
+        With a `part`, it is only held by the member that holds that part as well, and ends with it.
+        """
         if what in self._held:
             yield Holder(self._cluster.member, os.getpid())
             return
@@ -138,7 +147,7 @@ class Members:
         try:
             async with self.joined() as epoch:
                 try:
-                    yield await self._database.run(lambda connection: self._take(connection, what, epoch))
+                    yield await self._database.run(lambda connection: self._take(connection, what, epoch, part))
                 finally:
                     # In its turn, since it may be cancelled while it is only just being taken.
                     with suppress(StateError):
@@ -191,14 +200,30 @@ class Members:
         if not self._users:
             self._lost.clear()
 
-    async def _take(self, connection: Connection, what: str, epoch: int) -> Holder | None:
+    async def take(self, what: str) -> bool:
+        """Hold something until `free`, if nobody else does; return whether we do. Raises StateError."""
+        epoch = self._epoch
+        if epoch is None:
+            return False
+        other = await self._database.run(lambda connection: self._take(connection, what, epoch, None))
+        return other is None
+
+    async def free(self, what: str) -> None:
+        """Hold it no more; raises StateError."""
+        epoch = self._epoch
+        await self._database.run(lambda connection: connection.execute(_FREE, what, epoch))
+
+    async def _take(self, connection: Connection, what: str, epoch: int, part: str | None) -> Holder | None:
         """Take what nobody holds, or whose holder's time is over; return who holds it otherwise."""
         async with connection.transaction():
             if not await self._renewed(connection, epoch):
                 self.lose()
                 raise StateError(TAKEN_OVER, hint=TOO_LATE)
             await connection.execute(_EVICT, epoch)
-            if await connection.fetchval(_TAKE, what, epoch) is not None:
+            if part is not None and await connection.fetchval(_HOLD_FAST, part, epoch) is None:
+                row = await connection.fetchrow(_HOLDER, part)
+                raise ElsewhereError(what.removeprefix(SERVER), "" if row is None else row["name"])
+            if await connection.fetchval(_TAKE, what, epoch, part) is not None:
                 return None
             row = await connection.fetchrow(_HOLDER, what)
         return Holder("another member", 0) if row is None else Holder(row["name"], row["process"])

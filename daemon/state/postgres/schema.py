@@ -192,6 +192,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             text {_TEXT} NOT NULL DEFAULT ''
         )""",
     ),
+    (
+        # A server's lock is within the part of the fleet that its node is, and ends with that. `change` orders what is
+        # learnt of the servers' nodes, so that each member reads only what is new to it.
+        f"ALTER TABLE lease ADD COLUMN part {_TEXT}",
+        "ALTER TABLE lease ADD UNIQUE (what, epoch)",
+        "ALTER TABLE lease ADD FOREIGN KEY (part, epoch) REFERENCES lease (what, epoch) ON DELETE CASCADE",
+        "CREATE INDEX lease_by_part ON lease (part) WHERE part IS NOT NULL",
+        "CREATE SEQUENCE placement_change",
+        f"""CREATE TABLE placement (
+            panel {_TEXT} NOT NULL,
+            server {_TEXT} NOT NULL,
+            node {_TEXT} NOT NULL,
+            change BIGINT NOT NULL DEFAULT nextval('placement_change'),
+            PRIMARY KEY (panel, server)
+        )""",
+        "CREATE INDEX placement_by_change ON placement (change)",
+    ),
 )
 
 COPIED = (

@@ -1,0 +1,93 @@
+"""What a daemon is made of, put together: each part hears of what it needs, and of nothing else."""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from daemon.alerts import Alerts
+from daemon.config.values import Config
+from daemon.copying.entry import DaemonCopies
+from daemon.drilling.entry import DaemonDrills
+from daemon.fleet.discovery import Discovery
+from daemon.fleet.fleet import Fleet
+from daemon.fleet.on_demand import OnDemand
+from daemon.fleet.population import Population
+from daemon.fleet.sharing import Everything, Share, Sharing
+from daemon.proving.entry import DaemonProofs
+from daemon.rotation.run import RotationContext
+from daemon.rotation.setup import open_client
+from daemon.status.fleet_status import FleetStatus
+from daemon.status.tracker import StatusTracker
+from daemon.web.server import Http
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts of one daemon."""
+
+    tracker: StatusTracker
+    alerts: Alerts
+    fleet: Fleet
+    beside: tuple[OnDemand, ...]
+    http: Http
+    sharing: Everything | Sharing
+    discovery: Discovery
+
+    def stop_looking(self) -> None:
+        """Learn of no more servers, and take no more of the fleet."""
+        self.discovery.stop()
+        self.sharing.stop()
+
+    async def close(self, flush: float) -> None:
+        """Stop everything; alerts have `flush` seconds to be sent."""
+        self.stop_looking()
+        await self.http.follow(None)
+        await asyncio.gather(*(one.stop() for one in self.beside))
+        await self.alerts.close(flush)
+        await self.fleet.close()
+
+
+def assembled(config: Config, context: RotationContext) -> Assembly:
+    """Put a daemon together; nothing of it runs yet. In a cluster it acts for nothing until it holds something."""
+    leadership = context.engine.leadership
+    shares, population = leadership.shares, Population()
+    share = Share(config) if shares is None else Share(replace(config, servers={}), fleet=False)
+    tracker = StatusTracker(context)
+    tracker.follow(config)
+    alerts = Alerts(config, tracker, share=share)
+    open_and_watch = tracker.opening(
+        lambda panel: open_client(
+            panel, context.clock, hindrance=leadership.hindrance, fraction=population.fraction if shares else None
+        )
+    )
+    fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts], share=share.config)
+    copying = DaemonCopies(context, fleet.clients)
+    proofs = DaemonProofs(context, fleet.clients, fleet.once_more)
+    drills = DaemonDrills(context, fleet.clients)
+    beside = (copying, proofs, drills)
+    for one in beside:
+        fleet.listen(one)
+
+    def obey(effective: Config, share: Share) -> None:
+        tracker.follow(effective)
+        alerts.reload(effective, share)
+        fleet.reload(effective, share.config)
+        copying.follow(share.config)
+        proofs.follow(share.config)
+        drills.follow(effective if share.fleet else replace(effective, drills={}))
+
+    sharing = (
+        Everything(obey)
+        if shares is None
+        else Sharing(
+            shares,
+            context,
+            fleet.clients,
+            population=population,
+            obey=obey,
+            ended=lambda names: tracker.ended_elsewhere(names - fleet.names),
+            at_work=lambda: {*fleet.running(), copying.at_work or "", proofs.at_work or ""},
+            at_work_for_all=lambda: drills.at_work is not None,
+        )
+    )
+    discovery = Discovery(context.clock, fleet.clients, sharing.follow)
+    return Assembly(tracker, alerts, fleet, beside, Http(FleetStatus(fleet, tracker)), sharing, discovery)

@@ -1,0 +1,89 @@
+"""How the daemons of a cluster share the fleet, by what the database holds of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from daemon.core.shares import Member
+from daemon.state.postgres.connect import Connection
+from daemon.state.postgres.database import Database
+from daemon.state.postgres.members import SERVER, Members
+from daemon.state.values import SharesSeen
+
+_LIVE = "SELECT name, epoch FROM member WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
+_HELD = (
+    "SELECT what, name, epoch FROM lease JOIN member USING (epoch)"
+    " WHERE (until > clock_timestamp() OR epoch = $1) AND NOT starts_with(what, $2)"
+)
+_PLACED = "SELECT panel, server, node, change FROM placement WHERE change > $1"
+_BEGUN = "SELECT id FROM rotation WHERE id > $1"
+_ENDED = "SELECT id, server FROM rotation WHERE id = ANY($1) AND ended_at IS NOT NULL"
+_NEWEST = "SELECT coalesce(max(id), 0) FROM rotation"
+_OPEN = "SELECT id FROM rotation WHERE ended_at IS NULL"
+_PLACE = (
+    "INSERT INTO placement (panel, server, node) VALUES ($1, $2, $3) ON CONFLICT (panel, server)"
+    " DO UPDATE SET node = excluded.node, change = excluded.change WHERE placement.node <> excluded.node"
+)
+
+
+class PostgresShares:
+    """The parts of the fleet, each held by a member for as long as that renews."""
+
+    def __init__(self, database: Database, members: Members) -> None:
+        self._database = database
+        self._members = members
+        self._change = 0
+        self._newest: int | None = None
+        self._open: set[int] = set()
+
+    async def look(self) -> SharesSeen:
+        """Return how the fleet is shared out now."""
+        return await self._database.run(self._look)
+
+    async def take(self, part: str) -> bool:
+        """Hold a part, unless another live member does; return whether we do."""
+        return await self._members.take(part)
+
+    async def give(self, part: str) -> None:
+        """Let another member take a part at once."""
+        await self._members.free(part)
+
+    async def place(self, panel: str, nodes: Mapping[str, str]) -> None:
+        """Let all members know the nodes of some of a panel's servers.
+
+        One at a time: a change that was committed late must not have a number that others have already passed.
+        """
+        rows = [(panel, server, node) for server, node in nodes.items()]
+
+        async def place(connection: Connection) -> None:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE placement IN SHARE ROW EXCLUSIVE MODE")
+                await connection.executemany(_PLACE, rows)
+
+        await self._database.run(place)
+
+    async def _look(self, connection: Connection) -> SharesSeen:
+        epoch = self._members.epoch or 0
+        live = [_member(row) for row in await connection.fetch(_LIVE, epoch)]
+        held = {row["what"]: _member(row) for row in await connection.fetch(_HELD, epoch, SERVER)}
+        placed = await connection.fetch(_PLACED, self._change)
+        ended = await self._ended(connection)
+        self._change = max((row["change"] for row in placed), default=self._change)
+        me = next((one for one in live if one[1] == epoch), ("", epoch))
+        nodes = {(row["panel"], row["server"]): row["node"] for row in placed}
+        return SharesSeen(me, frozenset(live), held, nodes, frozenset(ended))
+
+    async def _ended(self, connection: Connection) -> set[str]:
+        """Return the servers whose rotations ended since the last look."""
+        if self._newest is None:
+            self._newest = int(await connection.fetchval(_NEWEST))
+            self._open = {row["id"] for row in await connection.fetch(_OPEN)}
+        begun = {row["id"] for row in await connection.fetch(_BEGUN, self._newest)}
+        self._newest = max(begun, default=self._newest)
+        self._open |= begun
+        ended = await connection.fetch(_ENDED, list(self._open))
+        self._open -= {row["id"] for row in ended}
+        return {row["server"] for row in ended}
+
+
+def _member(row: Any) -> Member:  # noqa: ANN401 — a row of asyncpg's
+    return row["name"], row["epoch"]

@@ -1,0 +1,117 @@
+"""Alerts of a cluster: each server has one member that tells of it, and another one goes on where that one left off."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon.alerts import Alerts
+from daemon.config.values import Config
+from daemon.fleet.sharing import Share
+from daemon.rotation.outcome import Outcome, Result
+from daemon.state.local.journal import SqliteJournal
+from tests.alerts.build import alert, order, outcome, tracking
+from tests.alerts.test_dispatcher import HOOK, Told
+from tests.config.support import loaded
+from tests.virtual import BACKEND, VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+FAILED = outcome(Result.FAILED, "backup-failed")
+GOOD = outcome(Result.DONE, good=True)
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    """An event loop that jumps over every wait."""
+    return BACKEND
+
+
+class Members:
+    """Two members on one journal, and one receiver."""
+
+    def __init__(self, folder: Path, *, first: str = "one") -> None:
+        self.clock, self.told, journal = VirtualClock(), Told(), SqliteJournal.memory()
+        self.config: Config = replace(loaded(folder), alerts={"ops": alert(HOOK)})
+        self.alerts = {
+            name: Alerts(
+                self.config, tracking(self.config, self.clock, journal), self.told.sender(), self.share(name == first)
+            )
+            for name in ("one", "two")
+        }
+
+    def share(self, mine: bool) -> Share:
+        """All servers, or none."""
+        return Share(self.config if mine else replace(self.config, servers={}), mine)
+
+    async def start(self) -> None:
+        """Let both begin."""
+        for one in self.alerts.values():
+            await one.start()
+
+    async def hand_over(self, to: str) -> None:
+        """Let that member act for all servers from now on, and the other one for none."""
+        for name, one in sorted(self.alerts.items(), key=lambda item: item[0] == to):
+            one.reload(self.config, self.share(name == to))
+        await self.clock.sleep(1)
+
+    async def rotated(self, name: str, found: Outcome, seconds: float = 10) -> None:
+        """Let that member end a rotation of survival."""
+        survival = self.config.servers["survival"]
+        tracker = self.alerts[name]._tracker
+        for listener in (tracker, self.alerts[name]):
+            await listener.began(order(survival))
+        for listener in (tracker, self.alerts[name]):
+            await listener.ended(order(survival), found)
+        await self.clock.sleep(seconds)
+
+    async def close(self) -> None:
+        """End both."""
+        await asyncio.gather(*(one.close(1) for one in self.alerts.values()))
+
+
+async def test_the_next_member_knows_what_was_told(tmp_path: Path) -> None:
+    """So it repeats nothing, and tells of the end; the first one says nothing more, whatever it still hears."""
+    members = Members(tmp_path)
+    await members.start()
+    await members.rotated("one", FAILED)
+    assert len(members.told.of("survival")) == 1
+    await members.hand_over("two")
+    await members.rotated("two", FAILED)
+    await members.rotated("one", FAILED)
+    assert len(members.told.of("survival")) == 1
+    await members.rotated("two", GOOD)
+    assert [words.split()[-1] for words in members.told.of("survival")] == ["failed", "recovered"]
+    await members.hand_over("one")
+    await members.rotated("one", FAILED)
+    assert [words.split()[-1] for words in members.told.of("survival")] == ["failed", "recovered", "failed"]
+    await members.close()
+
+
+async def test_what_waits_is_sent_by_the_next_member_alone(tmp_path: Path) -> None:
+    """The receiver was not there; the first one has it in mind no more."""
+    members = Members(tmp_path)
+    members.told.dead = True
+    await members.start()
+    await members.rotated("one", FAILED)
+    await members.hand_over("two")
+    members.told.dead = False
+    await members.clock.sleep(4000)
+    assert [words.split()[-1] for words in members.told.of("survival")] == ["failed"]
+    await members.close()
+
+
+async def test_members_that_start_send_nothing_of_what_is_another_ones(tmp_path: Path) -> None:
+    """It waits for a receiver, in the journal that all share."""
+    members = Members(tmp_path)
+    members.told.dead = True
+    await members.start()
+    await members.rotated("one", FAILED)
+    third = Alerts(members.config, members.alerts["two"]._tracker, members.told.sender(), members.share(mine=False))
+    await third.start()
+    await members.clock.sleep(30)
+    assert not third._receivers["ops"].waiting
+    assert members.alerts["one"]._receivers["ops"].waiting
+    await third.close(1)
+    await members.close()

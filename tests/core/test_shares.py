@@ -1,0 +1,86 @@
+"""How the fleet is shared out among the members of a cluster."""
+
+from collections import Counter
+from collections.abc import Mapping
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core.shares import Member, node_part, panel_part, shared_out
+
+PARTS = st.sets(st.text("abcdef/ ", min_size=1, max_size=4), max_size=40)
+MEMBERS = st.sets(st.tuples(st.sampled_from("pqrst"), st.integers(1, 9)), min_size=1, max_size=6)
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> tuple[set[str], set[Member], dict[str, Member]]:
+    """Some parts, some members, and who holds what, however unevenly; some holders are dead."""
+    parts, members = draw(PARTS), draw(MEMBERS)
+    holders = st.sampled_from([*sorted(members), ("dead", 0), None])
+    held = {part: one for part in sorted(parts) if (one := draw(holders)) is not None}
+    return parts, members, held
+
+
+def loads(shared: Mapping[str, Member], members: set[Member]) -> list[int]:
+    """How many parts each member has."""
+    counted = Counter(shared.values())
+    return [counted[one] for one in sorted(members)]
+
+
+@given(fleets())
+def test_each_part_has_one_live_member_and_none_has_more_than_one_part_beyond_another(
+    fleet: tuple[set[str], set[Member], dict[str, Member]],
+) -> None:
+    """Whoever holds what before."""
+    parts, members, held = fleet
+    shared = shared_out(parts, members, held)
+    assert shared.keys() == parts
+    assert set(shared.values()) <= members
+    found = loads(shared, members)
+    assert max(found) - min(found) <= 1
+
+
+@given(fleets())
+def test_no_more_is_moved_than_evenness_asks_for(fleet: tuple[set[str], set[Member], dict[str, Member]]) -> None:
+    """Each member keeps what it holds, up to its number; and what is shared out stays as it is."""
+    parts, members, held = fleet
+    shared = shared_out(parts, members, held)
+    few, more = divmod(len(parts), len(members))
+    before = sorted((sum(held.get(part) == one for part in parts) for one in members), reverse=True)
+    kept = sum(min(number, few + (place < more)) for place, number in enumerate(before))
+    assert sum(held.get(part) == one for part, one in shared.items()) == kept
+    assert shared_out(parts, members, shared) == shared
+
+
+@given(fleets(), st.randoms(use_true_random=False))
+def test_all_members_come_to_the_same(fleet: tuple[set[str], set[Member], dict[str, Member]], order: Random) -> None:
+    """In whatever order they learn of the parts and of each other."""
+    parts, members, held = fleet
+    mixed = list(parts), list(members), list(held.items())
+    for one in mixed:
+        order.shuffle(one)
+    assert shared_out(mixed[0], mixed[1], dict(mixed[2])) == shared_out(parts, members, held)
+
+
+@given(PARTS, MEMBERS)
+def test_the_parts_of_one_that_leaves_go_to_the_others_and_nothing_else_moves(
+    parts: set[str], members: set[Member]
+) -> None:
+    """The same of one that comes: it gets its number, and no part goes from one of the others to another."""
+    newcomer = ("new", 10)
+    before = shared_out(parts, members, {})
+    both = shared_out(parts, members | {newcomer}, before)
+    assert {one for part, one in both.items() if before[part] != one} <= {newcomer}
+    after = shared_out(parts, members, {part: one for part, one in both.items() if one != newcomer})
+    assert all(after[part] == one for part, one in both.items() if one != newcomer)
+
+
+def test_without_members_nobody_holds_anything() -> None:
+    """This one is cut off from the others."""
+    assert shared_out({"a"}, set(), {}) == {}
+
+
+def test_a_node_is_of_one_panel() -> None:
+    """Two panels may name their nodes alike."""
+    assert len({node_part("main", "n"), node_part("other", "n"), panel_part("main")}) == 3

@@ -1,0 +1,67 @@
+"""The fraction of an API limit that each member of a cluster may use."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.fleet.population import Population
+from daemon.panel.rate_limiter import Budget, RateLimiter
+
+
+def test_one_that_is_alone_has_all() -> None:
+    """As soon as it knows that it is."""
+    population = Population()
+    assert population.fraction(0.0) == 0
+    population.saw(1, 5.0)
+    assert population.fraction(10.0) == 1
+
+
+def test_one_that_comes_counts_at_once() -> None:
+    """It sends requests at once."""
+    population = Population()
+    population.saw(2, 0.0)
+    population.saw(3, 100.0)
+    assert population.fraction(100.0) == 1 / 3
+
+
+def test_one_that_is_gone_counts_until_no_window_holds_its_requests() -> None:
+    """That is 62 s."""
+    population = Population()
+    for moment in range(10):
+        population.saw(3, float(moment))
+    for moment in range(10, 80):
+        population.saw(2, float(moment))
+        assert population.fraction(float(moment)) == (1 / 3 if moment < 72 else 1 / 2)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.floats(0.1, 90)), min_size=1, max_size=30))
+def test_the_fraction_is_by_the_most_that_were_alive_within_the_window(counts: list[tuple[int, float]]) -> None:
+    """However they come and go."""
+    population, now, seen = Population(), 0.0, []
+    for count, pause in counts:
+        population.saw(count, now)
+        seen.append((now, count))
+        assert population.fraction(now) <= 1 / count
+        now += pause
+        until = [*(at for at, _ in seen[1:]), now]
+        alive = [count for (_, count), end in zip(seen, until, strict=True) if end > now - 62.0]
+        assert population.fraction(now) == 1 / max([*alive, seen[-1][1]])
+
+
+def test_three_members_together_stay_below_the_share_whatever_a_window_holds() -> None:
+    """The third comes while the other two are at full load: not even then is more used than one daemon would use."""
+    now, limit = 0.0, 240
+    populations = [Population() for _ in range(3)]
+    limiters = [RateLimiter(fraction=one.fraction) for one in populations]
+    sent: list[float] = []
+    for tick in range(6000):
+        now = tick / 20
+        alive = 2 if now < 130 else 3
+        for population, limiter in list(zip(populations, limiters, strict=True))[:alive]:
+            population.saw(alive, now)
+            limiter.budget = Budget(limit, limit)
+            while limiter.wait(now) == 0:
+                limiter.go(now)
+                sent.append(now)
+    most = max(sum(end - 60 < at <= end for at in sent) for end in range(300))
+    assert most <= limit * 0.8 + 10
+    assert sum(at > 230 for at in sent) >= limit * 0.75

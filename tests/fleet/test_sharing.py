@@ -1,0 +1,322 @@
+"""Which servers each member acts for: what it takes, when it lets go, and what of servers whose node is not known."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from daemon.config.load import load
+from daemon.config.values import Config, ServerConfig
+from daemon.core.model import Server
+from daemon.core.shares import Member, node_part
+from daemon.errors import StateError
+from daemon.fleet.clients import Clients
+from daemon.fleet.population import Population
+from daemon.fleet.sharing import Share, Sharing
+from daemon.panel.client import PanelClient
+from daemon.panel.errors import NotFoundError, PanelUnreachableError
+from daemon.rotation.run import RotationContext
+from daemon.state import SharesSeen
+from tests.virtual import BACKEND, VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+NODES = {"0000000a": "n1", "0000000b": "n1", "0000000c": "n2", "0000000d": "n3"}
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    """An event loop that jumps over every wait."""
+    return BACKEND
+
+
+@dataclass
+class Table:
+    """The leases and the nodes, as one database would hold them for all."""
+
+    held: dict[str, Member] = field(default_factory=dict)
+    members: set[Member] = field(default_factory=set)
+    nodes: dict[tuple[str, str], str] = field(default_factory=dict)
+    trouble: StateError | None = None
+    most: int = 0
+
+    def of(self, me: Member) -> "Shares":
+        """What a member sees of it."""
+        self.members.add(me)
+        return Shares(self, me)
+
+
+@dataclass
+class Shares:
+    """One member's view of the table."""
+
+    table: Table
+    me: Member
+
+    async def look(self) -> SharesSeen:
+        """All there is."""
+        if self.table.trouble is not None:
+            raise self.table.trouble
+        return SharesSeen(
+            self.me, frozenset(self.table.members), dict(self.table.held), dict(self.table.nodes), frozenset()
+        )
+
+    async def take(self, part: str) -> bool:
+        """The first one has it."""
+        return self.table.held.setdefault(part, self.me) == self.me
+
+    async def give(self, part: str) -> None:
+        """Nobody has it."""
+        del self.table.held[part]
+
+    async def place(self, panel: str, nodes: Mapping[str, str]) -> None:
+        """Everybody learns of it."""
+        self.table.nodes.update({(panel, server): node for server, node in nodes.items()})
+
+
+class Panel:
+    """A panel that lists its servers, or does not answer."""
+
+    def __init__(self) -> None:
+        self.nodes = dict(NODES)
+        self.unlisted: dict[str, str] = {}
+        self.down = False
+        self.seconds = 0.0
+
+    async def servers(self) -> tuple[Server, ...]:
+        """The list."""
+        await VirtualClock().sleep(self.seconds)
+        if self.down:
+            raise PanelUnreachableError("down")
+        return tuple(seen(one, node) for one, node in self.nodes.items())
+
+    async def server(self, server_id: str) -> Server:
+        """One of them, or one that is not listed."""
+        if server_id not in self.unlisted:
+            raise NotFoundError("gone", status=404)
+        return seen(server_id, self.unlisted[server_id])
+
+
+def seen(identifier: str, node: str) -> Server:
+    """A server as the panel shows it."""
+    return Server(f"{identifier}-0000-0000-0000-000000000000", identifier, identifier, node, 10)
+
+
+@dataclass
+class Daemon:
+    """One member: what it was told, and what it works on."""
+
+    sharing: Sharing
+    context: RotationContext
+    told: list[Share]
+    busy: set[str]
+
+    @property
+    def servers(self) -> set[str]:
+        """What it acts for."""
+        return set(self.told[-1].config.servers)
+
+
+class Fleet:
+    """The members of one cluster on virtual time."""
+
+    def __init__(self, folder: Path, clock: VirtualClock) -> None:
+        text = '[panels.main]\nurl = "https://panel.example.com"\n'
+        text += '[policies.p]\nschedule = "@daily"\nscope = "own"\nkeep = { last = 3 }\n'
+        text += "".join(f'[servers.{one[-1]}]\nid = "{one}"\n' for one in NODES)
+        (folder / "config.toml").write_text(text)
+        environ = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": "ptlc_EXAMPLE", "STATE_DIRECTORY": str(folder)}
+        self.config: Config = load(folder / "config.toml", environ)
+        self.clock, self.table, self.panel = clock, Table(), Panel()
+        self.daemons: list[Daemon] = []
+
+    def join(self, name: str) -> Daemon:
+        """Let one more begin."""
+        told: list[Share] = []
+        busy: set[str] = set()
+        context = cast(
+            "RotationContext",
+            SimpleNamespace(clock=self.clock, under_way={}, on_server=lambda _config, _server: None),
+        )
+        sharing = Sharing(
+            self.table.of((name, len(self.table.members))),
+            context,
+            Clients(lambda _: cast("PanelClient", self.panel)),
+            population=Population(),
+            obey=lambda _, share: told.append(share),
+            ended=lambda _: None,
+            at_work=lambda: busy,
+        )
+        sharing.follow(self.config)
+        sharing.start()
+        self.daemons.append(Daemon(sharing, context, told, busy))
+        return self.daemons[-1]
+
+    async def later(self, seconds: float) -> None:
+        """Let them go on; no server is ever acted for by two."""
+        until = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < until:
+            await self.clock.sleep(0.1)
+            every = [name for one in self.daemons for name in one.servers]
+            assert len(every) == len(set(every)), f"two act for one server: {every}"
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
+    """A cluster without members."""
+    made = Fleet(tmp_path, VirtualClock())
+    yield made
+    for one in made.daemons:
+        one.sharing.stop()
+
+
+async def test_a_server_is_acted_for_once_its_node_is_held(fleet: Fleet) -> None:
+    """By nobody before; the first member soon acts for all, and looks after the fleet."""
+    one = fleet.join("one")
+    assert one.servers == set()
+    await fleet.later(5)
+    assert (one.servers, one.told[-1].fleet) == (set("abcd"), True)
+    assert fleet.table.nodes == {("main", server): node for server, node in NODES.items()}
+
+
+async def test_while_servers_are_looked_for_nobody_acts_for_them(fleet: Fleet) -> None:
+    """Not even the member that holds their panel: most are on nodes of others."""
+    fleet.panel.seconds = 10.0
+    one = fleet.join("one")
+    await fleet.later(8)
+    assert "panel main" in fleet.table.held
+    assert one.servers == set()
+    await fleet.later(8)
+    assert one.servers == set("abcd")
+
+
+async def test_nodes_go_to_one_that_comes_and_none_that_is_at_work(fleet: Fleet) -> None:
+    """One after the other, as soon as nothing is done there."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    one.busy.update("acd")
+    two = fleet.join("two")
+    three = fleet.join("three")
+    await fleet.later(20)
+    assert (one.servers, two.servers, three.servers) == (set("abcd"), set(), set())
+    one.busy.clear()
+    told = len(one.told)
+    await fleet.later(20)
+    assert sorted(map(len, (one.servers, two.servers, three.servers))) == [1, 1, 2]
+    nodes = [{NODES[server.id] for server in share.config.servers.values()} for share in one.told[told - 1 :]]
+    assert [len(held) for held in nodes] == [3, 2, 1]
+
+
+async def test_what_a_dead_member_held_goes_to_the_others(fleet: Fleet) -> None:
+    """As soon as the database shows it."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    one.sharing.stop()
+    fleet.daemons.remove(one)
+    gone = next(member for member in fleet.table.members if member[0] == "one")
+    fleet.table.members.discard(gone)
+    fleet.table.held = {part: holder for part, holder in fleet.table.held.items() if holder != gone}
+    await fleet.later(2)
+    assert two.servers == set("abcd")
+
+
+async def test_a_part_whose_member_does_not_take_it_is_taken_by_another(fleet: Fleet) -> None:
+    """That one may not know of it, or hang; but not at once."""
+    fleet.table.members.add(("hangs", 9))
+    one = fleet.join("one")
+    await fleet.later(10)
+    assert one.servers != set("abcd")
+    await fleet.later(30)
+    assert one.servers == set("abcd")
+
+
+async def test_a_member_that_cannot_ask_keeps_what_it_holds(fleet: Fleet) -> None:
+    """And takes part again afterwards."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    fleet.table.trouble = StateError("gone")
+    two = fleet.join("two")
+    await fleet.later(30)
+    assert (one.servers, two.servers) == (set("abcd"), set())
+    fleet.table.trouble = None
+    await fleet.later(20)
+    assert one.servers
+    assert two.servers
+    assert one.servers | two.servers == set("abcd")
+
+
+async def test_while_the_panel_does_not_answer_its_holder_acts_for_servers_of_unknown_nodes(fleet: Fleet) -> None:
+    """So that somebody tells of them; one that the panel does not list is viewed by itself."""
+    fleet.panel.down = True
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(5)
+    holder = fleet.table.held["panel main"][0]
+    assert {"one": one, "two": two}[holder].servers == set("abcd")
+    fleet.panel.down = False
+    fleet.panel.unlisted["0000000d"] = fleet.panel.nodes.pop("0000000d")
+    await fleet.later(100)
+    assert fleet.table.nodes.keys() == {("main", one) for one in NODES if one != "0000000d"}
+    assert one.servers
+    assert two.servers
+
+
+async def test_one_that_is_not_listed_is_viewed(fleet: Fleet) -> None:
+    """An administrator's key sees more servers than its list shows."""
+    fleet.panel.unlisted["0000000d"] = fleet.panel.nodes.pop("0000000d")
+    fleet.join("one")
+    await fleet.later(5)
+    assert fleet.table.nodes["main", "0000000d"] == "n3"
+
+
+async def test_a_server_that_moved_goes_along_when_its_rotation_has_ended(fleet: Fleet) -> None:
+    """What a rotation sees of its node, all members learn; nothing of the node is given meanwhile."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    holder, other = (one, two) if "c" in one.servers else (two, one)
+    moved = fleet.config.servers["c"]
+    target = next(node for node in ("n1", "n3") if fleet.table.held[node_part("main", node)][0] == name(fleet, other))
+    run = SimpleNamespace(config=moved, server=seen(moved.id, target))
+    cast("dict[str, object]", holder.context.under_way)["c"] = run
+    holder.context.on_server(moved, run.server)
+    await fleet.later(5)
+    assert "c" in holder.servers
+    holder.context.under_way.clear()
+    await fleet.later(5)
+    assert fleet.table.nodes["main", moved.id] == target
+    assert "c" in other.servers
+
+
+async def test_one_that_the_panel_shows_elsewhere_stays_until_its_rotation_has_ended(fleet: Fleet) -> None:
+    """Its lock is held until then; whoever holds the other node meets it."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    moved = fleet.config.servers["c"]
+    cast("dict[str, object]", one.context.under_way)["c"] = SimpleNamespace(config=moved, server=None)
+    fleet.table.members.add(("hangs", 9))
+    fleet.table.held[node_part("main", "n9")] = ("hangs", 9)
+    fleet.table.nodes["main", moved.id] = "n9"
+    await fleet.later(5)
+    assert "c" in one.servers
+    one.context.under_way.clear()
+    await fleet.later(2)
+    assert "c" not in one.servers
+
+
+def name(fleet: Fleet, daemon: Daemon) -> str:
+    """What it is called."""
+    return ("one", "two", "three")[fleet.daemons.index(daemon)]
+
+
+async def test_a_reload_is_obeyed_by_all(fleet: Fleet) -> None:
+    """What is gone is acted for by none, and its node is let go."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    servers: Mapping[str, ServerConfig] = {key: one for key, one in fleet.config.servers.items() if key != "d"}
+    for each in (one, two):
+        each.sharing.follow(replace(fleet.config, servers=servers))
+    await fleet.later(20)
+    assert one.servers | two.servers == set("abc")
+    assert node_part("main", "n3") not in fleet.table.held

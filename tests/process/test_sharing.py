@@ -1,0 +1,77 @@
+"""Three daemons share a fleet over one real PostgreSQL: each node has one of them, and each backup is made once."""
+
+from collections import Counter
+
+import pytest
+
+from daemon.config.values import ClusterConfig
+from daemon.sandbox.records import Change, Server
+from tests.postgres import Postgres
+from tests.process.members import Member, cluster, until
+from tests.process.support import Panel
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+
+NODES, EACH = 6, 2
+LEASE = 5.0
+
+
+@pytest.fixture
+def servers(panel: Panel) -> list[Server]:
+    """Two servers on each of six nodes."""
+    nodes = [panel.node, *(panel.world.add_node(f"node{number}") for number in range(2, NODES + 1))]
+    return [panel.add_server(f"s{number}", past=5, node=nodes[number % NODES]) for number in range(NODES * EACH)]
+
+
+@pytest.fixture
+def database(postgres_server: Postgres) -> ClusterConfig:
+    """A database of their own."""
+    return postgres_server.new(lease=LEASE)
+
+
+def deleted(panel: Panel, servers: list[Server]) -> list[str]:
+    """All backups that were deleted."""
+    return [name for server in servers for name in panel.done(Change.DELETED, server)]
+
+
+def all_made(panel: Panel, servers: list[Server]) -> bool:
+    """Whether each server has its new backup, and is pruned."""
+    return all(panel.done(Change.CREATED, one) and len(panel.done(Change.DELETED, one)) >= 3 for one in servers)
+
+
+def covered(members: list[Member], servers: list[Server]) -> bool:
+    """Whether some member acts for each server, and none for one of another's."""
+    held = Counter(name for member in members for name in member.acts_for)
+    assert max(held.values(), default=1) == 1, f"two members act for one server: {held}"
+    return held.keys() == {server.name for server in servers}
+
+
+def even(members: list[Member]) -> bool:
+    """Whether no member has two nodes more than another."""
+    numbers = [len(member.acts_for) // EACH for member in members]
+    return max(numbers) - min(numbers) <= 1
+
+
+async def test_each_server_is_backed_up_once_and_a_killed_member_is_replaced(
+    panel: Panel, servers: list[Server], database: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """Nodes go to a member that comes; those of one that is killed within the lease and five seconds to the others, and
+    those of one that leaves at once.
+    """
+    before = {server.name: [backup.name for backup in panel.backups(server)] for server in servers}
+    async with cluster(panel.configure(*servers), database, postgres_server.port) as made:
+        members = [await made.join(name) for name in ("one", "two", "three")]
+        await until(lambda: covered(members, servers) and even(members), "the fleet is shared evenly")
+        await until(lambda: all_made(panel, servers), "each server is backed up", 90)
+        await until(lambda: not any(member.parts.fleet.running() for member in members), "the rotations end")
+        killed, *others = members
+        await killed.kill()
+        assert not covered(others, servers)
+        seconds = await until(lambda: covered(others, servers), "the nodes of the killed member are taken over")
+        assert seconds <= LEASE + 5
+        await others[0].leave()
+        await until(lambda: covered(others[1:], servers), "the nodes of the member that left are taken over", 5)
+    for server in servers:
+        assert len(panel.done(Change.CREATED, server)) == 1
+        assert panel.done(Change.DELETED, server) == before[server.name][:3]
+    assert len(deleted(panel, servers)) == len(set(deleted(panel, servers)))

@@ -1,0 +1,129 @@
+"""How the daemons of a cluster share the fleet: by what a real database says of them."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from daemon.config.values import ClusterConfig
+from daemon.errors import ElsewhereError, StateError
+from daemon.state import Engine, Shares, SharesSeen, engine_for
+from tests.postgres import Postgres
+
+pytestmark = pytest.mark.anyio
+
+AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
+SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
+NODE = "node main/one"
+DEAD = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = 'one'"
+
+
+@pytest.fixture
+def cluster(postgres_server: Postgres) -> ClusterConfig:
+    """Tables of their own."""
+    return postgres_server.new()
+
+
+@asynccontextmanager
+async def daemon(cluster: ClusterConfig, name: str) -> AsyncIterator[Engine]:
+    """A daemon of the cluster."""
+    engine = engine_for(replace(cluster, member=name))
+    async with AsyncExitStack() as held:
+        held.callback(engine.close)
+        held.push_async_callback(engine.leadership.give_up)
+        await engine.leadership.join()
+        await held.enter_async_context(engine.presence.known())
+        yield engine
+
+
+def shares(engine: Engine) -> Shares:
+    """How that daemon shares the fleet."""
+    assert engine.leadership.shares is not None
+    return engine.leadership.shares
+
+
+def names(seen: SharesSeen) -> dict[str, str]:
+    """Who holds which part."""
+    return {part: name for part, (name, _) in seen.held.items()}
+
+
+def sql(server: Postgres, cluster: ClusterConfig, statement: str) -> None:
+    """Run a statement on the cluster's tables."""
+    server.psql(f"SET search_path = {cluster.url.get_secret_value().rpartition('=')[2]}; {statement}")
+
+
+async def test_a_part_has_one_holder_and_another_when_that_gives_it(cluster: ClusterConfig) -> None:
+    """All see the same; commands by hand are no daemons."""
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+        command = engine_for(replace(cluster, member="three"))
+        async with command.locks.held("another"):
+            assert await shares(one).take(NODE)
+            assert not await shares(two).take(NODE)
+            seen = await shares(two).look()
+            assert (names(seen), seen.me[0]) == ({NODE: "one"}, "two")
+            assert {name for name, _ in seen.members} == {"one", "two"}
+        await shares(one).give(NODE)
+        assert await shares(two).take(NODE)
+        assert names(await shares(one).look()) == {NODE: "two"}
+        assert [member.holds for member in await one.leadership.members()] == [(), (NODE,)]
+        command.close()
+
+
+async def test_what_a_dead_member_held_is_free_and_it_is_no_member_any_more(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """Its own leases end with it, whatever it still believes."""
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+        assert await shares(one).take(NODE)
+        sql(postgres_server, cluster, DEAD)
+        assert names(await shares(two).look()) == {}
+        assert await shares(two).take(NODE)
+        with pytest.raises(StateError, match="has taken over"):
+            await shares(one).take("another")
+
+
+async def test_a_server_is_locked_within_its_part_alone_and_loses_the_lock_with_it(cluster: ClusterConfig) -> None:
+    """So nothing is announced for a node that another member holds; the member itself goes on."""
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+        with pytest.raises(ElsewhereError, match="no member acts yet"):
+            await one.locks.held(SERVER, NODE).__aenter__()
+        assert await shares(one).take(NODE)
+        with pytest.raises(ElsewhereError, match="member one acts"):
+            await two.locks.held(SERVER, NODE).__aenter__()
+        journal = await one.open()
+        number = await journal.begin(
+            server_uuid=SERVER, server="s", panel="main", policy="p", trigger="schedule", start_at=AT, at=AT
+        )
+        async with one.locks.held(SERVER, NODE):
+            await journal.announce(number, "create", AT)
+            await shares(one).give(NODE)
+            assert await shares(two).take(NODE)
+            async with two.locks.held(SERVER, NODE):
+                with pytest.raises(StateError, match="has taken over"):
+                    await journal.announce(number, "delete", AT)
+        assert await shares(one).take("another")
+        await journal.close()
+
+
+async def test_all_learn_of_the_nodes_and_of_rotations_that_ended(cluster: ClusterConfig) -> None:
+    """Each once; who comes later learns of all nodes, and of no rotation that is over."""
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+        await shares(two).look()
+        journal = await one.open()
+        number = await journal.begin(
+            server_uuid=SERVER, server="survival", panel="main", policy="p", trigger="schedule", start_at=AT, at=AT
+        )
+        await shares(one).place("main", {"a": "n1", "b": "n1"})
+        seen = await shares(two).look()
+        assert (seen.placed, seen.ended) == ({("main", "a"): "n1", ("main", "b"): "n1"}, frozenset())
+        await journal.end(number, at=AT, result="done", summary={})
+        await shares(one).place("main", {"a": "n1", "b": "n2"})
+        seen = await shares(two).look()
+        assert (seen.placed, seen.ended) == ({("main", "b"): "n2"}, frozenset({"survival"}))
+        seen = await shares(two).look()
+        assert (seen.placed, seen.ended) == ({}, frozenset())
+        seen = await shares(one).look()
+        assert (seen.placed, seen.ended) == ({("main", "a"): "n1", ("main", "b"): "n2"}, frozenset())
+        await journal.close()
