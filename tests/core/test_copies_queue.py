@@ -54,6 +54,25 @@ def test_what_is_left_lines_up_behind_the_others() -> None:
     assert queue.done("creative", ["nas"]).next_visit(NOW + HOUR) == Visit("survival", ("nas",), fresh=False)
 
 
+def test_what_is_left_of_a_server_that_failed_before_may_go_on_at_once() -> None:
+    """The store has taken a backup of it since, and only older ones are left, unless a new one is made."""
+    queue = (
+        asked("survival").failed("survival", ["nas"], NOW, "the node is down").left("survival", ["nas"], NOW + MINUTE)
+    )
+    assert queue.next_visit(NOW + MINUTE) == Visit("survival", ("nas",), fresh=False)
+    assert asked("survival").left("survival", ["nas"], NOW).next_visit(NOW) == Visit("survival", ("nas",), fresh=False)
+
+
+def test_pauses_grow_to_a_day_for_a_server_and_to_an_hour_for_a_store() -> None:
+    """One that is as long as can be is kept too: only a longer one was written by another clock."""
+    assert [SERVER_PAUSES.pause(tries) for tries in (1, 99)] == [10 * MINUTE, 24 * HOUR]
+    assert [STORE_PAUSES.pause(tries) for tries in (1, 99)] == [2 * MINUTE, HOUR]
+    queue = asked("survival").postponed("survival", ["nas"], NOW + 24 * HOUR)
+    assert queue.next_at(NOW) == NOW + 24 * HOUR
+    trouble = StoreTrouble("nas", NOW, 99, NOW + HOUR, "unreachable")
+    assert CopyQueue(asked("survival").waiting, {"nas": trouble}).next_at(NOW) == NOW + HOUR
+
+
 def test_what_waits_already_keeps_its_place() -> None:
     """To look again each day moves nobody; a new backup is tried at once, though earlier tries failed."""
     failed = asked("survival").failed("survival", ["nas"], NOW, "the node is down")
