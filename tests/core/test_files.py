@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core import files
-from daemon.core.files import ArchiveIndex, FileEntry
+from daemon.core.files import ArchiveIndex, FileEntry, Power
 
 
 def index(*paths: str) -> ArchiveIndex:
@@ -46,6 +46,28 @@ def test_what_another_process_is_told_is_text_and_bounded() -> None:
     made = index("a", "w/\udce9", "w/b", "w/" + "c" * 1000, "w/d", "w/e")
     told = made.told(3)
     assert (told.folders, told.count, told.remembered) == ({"": {"a": 1}, "w": {"b": 1, "d": 1}}, 6, 3)
+
+
+def test_a_path_is_told_up_to_a_thousand_characters_and_with_no_half_of_a_character() -> None:
+    """A name that is no text comes as surrogates, from the first to the last of them."""
+    longest = "w/" + "c" * 998
+    made = index(longest, longest + "c", "\ud800", "\udfff", "\ud7ff", "\ue000")
+    assert made.told(9).folders == {"w": {"c" * 998: 1}, "": {"\ud7ff": 1, "\ue000": 1}}
+
+
+def test_a_file_in_no_folder_is_named_without_a_slash() -> None:
+    """As the archive names it."""
+    assert index("a").differences({"": []}) == ["a is missing"]
+
+
+def test_the_bounds_are_those_of_the_docs() -> None:
+    """A panel allows some hundred requests a minute, and each folder takes one."""
+    assert (files.MOST_REMEMBERED, files.MOST_FOLDERS) == (50_000, 200)
+
+
+def test_the_states_of_a_process_are_called_as_the_panel_calls_them() -> None:
+    """Wings, `environment/environment.go`; any other word is unknown."""
+    assert [*Power] == ["offline", "starting", "running", "stopping", "unknown"]
 
 
 def test_what_is_beyond_the_bound_is_counted_alone(monkeypatch: pytest.MonkeyPatch) -> None:
