@@ -59,6 +59,11 @@ def test_a_copy_counts_only_when_its_manifest_stands_and_tells_the_size_that_is_
     assert (found.name, found.condition, found.text) == (NAME, condition, text)
 
 
+def test_the_conditions_are_called_as_the_documents_call_them() -> None:
+    """A copy that was not read yet is none of the others."""
+    assert [*Condition] == ["whole", "unread", "incomplete", "damaged"]
+
+
 def test_what_is_not_ours_is_foreign_and_no_copy() -> None:
     """Notes, somebody's archive, and a part of another program."""
     keys = ["README", "main/notes.txt", f"{NAME.data}.part", "restic/config"]
