@@ -15,8 +15,9 @@ import pickle
 import resource
 import signal
 import socket
+import sqlite3
 import traceback
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from pydantic import SecretStr, TypeAdapter
 
 from daemon.clock import SystemClock
 from daemon.copies.jobs import Ask, CopyDone, Failure, Link, NoLink
-from daemon.copies.pipe import read_message, write_message
+from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
 from daemon.copies.work import OwnProcess
 from daemon.errors import BackupdError, ProblemCode
 from daemon.panel.errors import PanelError
+from daemon.proof.sqlite import HEAP
 from daemon.state import ShelfRecord
 
 NICE = 10
@@ -35,6 +37,9 @@ NICE = 10
 
 DATA_BYTES = 512 * 2**20
 """Of private memory, the stacks of threads included: 140 MiB with four stores, of which half is never touched."""
+
+FREE_SECONDS, SECONDS_A_MIB = 600, 1
+"""Of the processor's time, for one job and for each MiB that it reads: a hundred times of what a real archive takes."""
 
 STOP_SECONDS = 8.0
 """So long it may clear up at the end; the daemon waits a little longer, and then kills it."""
@@ -111,6 +116,8 @@ class Child:
             result = await self._result(asked)
         except BackupdError as error:
             self._send({"failed": _plain(Failure.of(error))})
+        except MemoryError:
+            os._exit(OUT_OF_MEMORY)  # what it was doing has been cleared up; what is left in memory cannot be known
         except Exception as error:  # noqa: BLE001 — the daemon has the log
             text = f"{type(error).__name__}: {error}"
             trace = traceback.format_exc()[-_TRACE:]
@@ -119,6 +126,7 @@ class Child:
             self._send({"result": _plain(result)})
 
     async def _result(self, asked: Ask) -> object:
+        _bound_time(asked)
         if asked.backup is not None:
             return await self._worker.copy(asked.job, asked.backup, self.link, self)
         if asked.proves is not None:
@@ -134,6 +142,17 @@ class Child:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 — any of the results
     return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def _bound_time(asked: Ask) -> None:
+    """Let the system end this process if the job takes far more of the processor than a real archive would."""
+    listed = {one.uuid: one.bytes for one in asked.job.listing.backups}
+    size = asked.proves.bytes if asked.proves else listed.get(asked.backup or "", 0)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime) + FREE_SECONDS + SECONDS_A_MIB * (size >> 20)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (soft if size else hard, hard))
 
 
 def main() -> None:
@@ -160,6 +179,8 @@ def _keep_small() -> None:
         OSError, ValueError
     ):  # a service may forbid to set limits; the daemon's own on core dumps is inherited
         resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
+    with closing(sqlite3.connect(":memory:")) as any_database:
+        any_database.execute(f"PRAGMA hard_heap_limit = {HEAP}")  # of the whole process
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # it holds the stores' secrets
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a daemon that ended before closed the socket

@@ -3,7 +3,8 @@
 CopyError             exit 4
 ├── ManifestError     what stands beside a copy's data is no manifest of it
 ├── EncryptionError   it cannot be encrypted or decrypted: no extra, no such recipient, not this identity
-├── WorkerError       the process that copies ended, hung or met a bug
+├── WorkerError       the process that copies met a bug, or cannot be started
+│   └── WorkerDiedError   it ended or hung amid a job
 └── CopiesBusyError   3   another run makes or prunes this server's copies
 """
 
@@ -31,10 +32,14 @@ class EncryptionError(CopyError):
 
 
 class WorkerError(CopyError):
-    """The process that copies ended or hung, or met a bug; what it was doing counts as a failed try."""
+    """The process that copies met a bug or cannot be started; what it was doing counts as a failed try."""
 
     code = ProblemCode.COPY_PROCESS
     default_hint = "the daemon tries again by itself; if it comes again, look whether the machine has enough memory"
+
+
+class WorkerDiedError(WorkerError):
+    """The process that copies ended or hung amid a job: the archive that it read may be the reason."""
 
 
 class CopiesBusyError(CopyError):

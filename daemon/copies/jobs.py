@@ -153,7 +153,7 @@ class ToProve:
     """A backup to read to its end as deep as `level`: from its node, or its copy in `store`, which is a store's name.
 
     `day` chooses what is sampled. Files by the patterns of `expect` must be in it. Of a backup that is `indexed`, the
-    files are told.
+    files are told. It has `bytes` bytes, 0 if that is not known.
     """
 
     backup: str
@@ -162,6 +162,7 @@ class ToProve:
     store: str = PANEL
     expect: tuple[str, ...] = ()
     indexed: bool = False
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ class CopyListener(ProgressListener, Protocol):
 class CopyWorker(Protocol):
     """Touches the stores, one job at a time. What a store does wrong is told in the result.
 
-    A worker that dies, hangs, or meets a bug raises WorkerError; the next job is given to a new one.
+    A worker that meets a bug raises WorkerError, one that dies or hangs WorkerDiedError; the next job gets a new one.
     """
 
     async def look(self, job: Job) -> LookResult:

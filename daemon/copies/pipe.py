@@ -1,10 +1,17 @@
-"""Messages between the daemon and the process that copies for it: a length in four bytes, then that many bytes."""
+"""Messages between the daemon and the process that copies for it: a length in four bytes, then that many bytes.
+
+And the last one: the code with which the process ends.
+"""
 
 import asyncio
 from asyncio import IncompleteReadError, StreamReader
 
 LARGEST = 256 * 2**20
 """More than any job or result needs: what a store holds of one server is told in a few MiB."""
+
+
+OUT_OF_MEMORY = 71
+"""The code with which the process ends that needed more memory than it may have."""
 
 
 async def read_message(reader: StreamReader) -> bytes | None:

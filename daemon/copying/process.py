@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from daemon.copies.errors import WorkerError
+from daemon.copies.errors import WorkerDiedError, WorkerError
 from daemon.copies.jobs import (
     Ask,
     CopyDone,
@@ -36,7 +36,7 @@ from daemon.copies.jobs import (
     PruneResult,
     ToProve,
 )
-from daemon.copies.pipe import read_message, write_message
+from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
 from daemon.log import get_logger
 from daemon.panel.errors import PanelError
 from daemon.state import ShelfRecord
@@ -171,11 +171,11 @@ class _Child:
                 async with asyncio.timeout(silent_seconds):
                     message = await read_message(self.reader)
             except TimeoutError:
-                raise WorkerError(f"the process that copies told nothing for {silent_seconds:g} s") from None
+                raise WorkerDiedError(f"the process that copies told nothing for {silent_seconds:g} s") from None
             except ValueError as error:
                 raise WorkerError(f"the process that copies sent {error}") from None
             if message is None:
-                raise WorkerError(await self._end_in_words())
+                raise WorkerDiedError(await self._end_in_words())
             told = _read(message)
             if "result" in told:
                 return _as(kind, told["result"])
@@ -206,6 +206,10 @@ class _Child:
             async with asyncio.timeout(STOP_SECONDS):
                 code = await self.process.wait()
                 how = f"was killed by {_signal(-code)}" if code < 0 else f"ended with code {code}"
+                if code == OUT_OF_MEMORY:
+                    how = "needed more memory than it may have"
+                if code == -Signals.SIGXCPU:
+                    how = "took far more of the processor than a real archive needs"
                 return f"the process that copies {how}"
         return "the process that copies closed its socket"
 

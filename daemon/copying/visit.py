@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
-from daemon.copies.errors import WorkerError
+from daemon.copies.errors import WorkerDiedError, WorkerError
 from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, PruneInputs, WantedCopy, came_from
 from daemon.copies.spool import SpoolRoom
 from daemon.copying.proofs import proven_on_the_way
@@ -140,6 +140,7 @@ class _Turn:
     client: PanelClient
     ended: Ended
     until: float
+    died: bool = False
 
     @property
     def _server(self) -> str:
@@ -201,7 +202,11 @@ class _Turn:
             failure = Failure.of(error)
             done = [told.done.get(store) or CopyDone(store, None, failure) for store in stores]
             await self._tell(backup, done, context.clock.monotonic() - began)
-            raise
+            if not isinstance(error, WorkerDiedError) or self.died:
+                raise
+            self.died = True  # it may be for this archive alone: the server's others have their turn
+            self.ended.failed.update({store: failure.text for store in stores if store not in told.done})
+            return set(told.done)
         await self._remember(result.remembered)
         self._warn(result.problems)
         await self._tell(backup, result.copies, context.clock.monotonic() - began)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 MOST_TOLD = 10
 """Problems that are told word by word; the rest is counted."""
 
+LONGEST_PATH = 200
+"""Of a path so many characters are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -14,7 +17,7 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.path[:200]}: {self.text}"
+        return f"{self.path}: {self.text}"
 
 
 @dataclass(slots=True)
@@ -28,4 +31,4 @@ class Findings:
         """Count one more."""
         self.count += 1
         if len(self.first) < MOST_TOLD:
-            self.first.append(Finding(path, text))
+            self.first.append(Finding(path[:LONGEST_PATH], text))

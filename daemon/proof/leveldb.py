@@ -20,7 +20,7 @@ SAMPLED = 8
 """One block of so many is inflated; which ones depends on the salt, so that in time every block is."""
 
 _MANIFEST = re.compile(rb"(MANIFEST-[0-9]{6,20})\n?")
-_LONGEST_CURRENT = 64
+LONGEST_CURRENT = 64  # bytes
 _TRAILER = 5  # bytes behind each block: its compression, and a CRC
 _NONE, _ZLIB, _RAW = 0, 2, 4
 _COMPRESSIONS = frozenset(range(5))  # also Snappy and Zstandard, which are not looked into
@@ -87,7 +87,7 @@ class TableReader:
 
 def manifest_named(current: bytes) -> str | None:
     """Given the content of CURRENT, return the manifest that it names; None if it names none."""
-    found = _MANIFEST.fullmatch(current[:_LONGEST_CURRENT])
+    found = _MANIFEST.fullmatch(current)
     return found[1].decode() if found else None
 
 

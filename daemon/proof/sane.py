@@ -6,20 +6,21 @@ anything known is neither sane nor damaged, and `games` is empty.
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from daemon.proof.findings import Findings
-from daemon.proof.leveldb import TableReader, manifest_named
+from daemon.proof.leveldb import LONGEST_CURRENT, TableReader, manifest_named
 from daemon.proof.nbt import NbtError, check_level
 from daemon.proof.region import RegionReader
-from daemon.proof.sqlite import DatabaseReader, settle
+from daemon.proof.sqlite import DatabaseReader, Steps, settle
 from daemon.transfer.tar import Member
 from daemon.transfer.verify import Sanity
 
 JAVA, BEDROCK, SQLITE = "Minecraft Java", "Minecraft Bedrock", "SQLite"
-LARGEST_WHOLE = 4 * 2**20  # bytes of a file that is kept to be read whole
+LARGEST_LEVEL = 4 * 2**20  # bytes of a level.dat
+LONGEST_PATH = 4096  # characters, Linux's bound
 MOST_WORLDS = 100
-MOST_KEPT = 10_000  # databases and journals that are remembered; no server has so many
+MOST_REMEMBERED, MOST_CHARACTERS = 50_000, 8 * 2**20  # names of worlds and databases; no server has so many
 
 _REGION = re.compile(
     r"(?P<world>.*?)(?:^|/)(?:(?:DIM-?\d+|dimensions/[^/]+/[^/]+)/)?(?:region|entities|poi)/[^/]+\.mca"
@@ -30,18 +31,55 @@ _PLAYED = frozenset({"session.lock", "level.dat_old", "playerdata"})
 """What stands beside a world's level.dat once a server has run it."""
 
 
-@dataclass(slots=True)
-class _Whole:
-    """A small file, kept to be read when it has ended."""
+class _Level:
+    """A world's level.dat, kept until it has ended; then only what it is."""
 
-    path: str
-    data: bytearray = field(default_factory=bytearray)
+    def __init__(self, path: str, games: set[str], findings: Findings) -> None:
+        self._path, self._games, self._findings = path, games, findings
+        self._data = bytearray()
 
     def add(self, piece: bytes) -> None:
-        self.data += piece
+        self._data += piece
+
+    def end(self) -> None:
+        try:
+            self._games.add(check_level(bytes(self._data)))
+        except NbtError as error:
+            self._findings.add(self._path, str(error))
+        self._data = bytearray()
+
+
+@dataclass(slots=True)
+class _Current:
+    """A file CURRENT, of which more than its first bytes would be none of LevelDB's."""
+
+    path: str
+    data: bytes = b""
+
+    def add(self, piece: bytes) -> None:
+        self.data += piece[: LONGEST_CURRENT - len(self.data)]
 
     def end(self) -> None:
         """It is read once the archive has ended."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """How much may be remembered of an archive: names in all, and their characters."""
+
+    names: int
+    characters: int
+
+    def takes(self, name: str) -> bool:
+        """Whether one more name may be remembered; it counts."""
+        self.names -= 1
+        self.characters -= len(name)
+        return self.names >= 0 and self.characters >= 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether some was not."""
+        return self.names < 0 or self.characters < 0
 
 
 class SanityCheck:
@@ -51,56 +89,67 @@ class SanityCheck:
         self._salt = salt
         self._findings = Findings()
         self._games: set[str] = set()
-        self._levels: dict[str, _Whole] = {}
-        self._currents: dict[str, _Whole] = {}
+        self._memory = _Memory(MOST_REMEMBERED, MOST_CHARACTERS)
+        self._levels: set[str] = set()
+        self._currents: dict[str, _Current] = {}
         self._manifests: set[str] = set()
         self._regions: set[str] = set()
         self._played: set[str] = set()
         self._databases: list[DatabaseReader] = []
         self._journals: set[str] = set()
+        self._steps = Steps()
 
     def open(self, path: str, size: int) -> Member | None:
         """Return who reads this file; None if nobody does."""
         path = posixpath.normpath(path).lstrip("/")
+        if len(path) > LONGEST_PATH:
+            return None  # no system has such a file, so no game can open it
         folder, name = posixpath.split(path)
         self._note(folder, name, path, size)
         if name.endswith(".mca") and (region := _REGION.fullmatch(path)):
             self._games.add(JAVA)
-            self._regions.add(region["world"])
+            self._remember(self._regions, region["world"])
             return RegionReader(path, size, self._findings, self._salt)
-        if name in {"level.dat", "CURRENT"}:
-            return self._keep(self._levels if name == "level.dat" else self._currents, folder, path, size)
         if name.endswith((".ldb", ".sst")) and posixpath.basename(folder) == "db":
             return TableReader(path, size, self._findings, self._salt)
-        if name.endswith(_DATABASES) and len(self._databases) < MOST_KEPT:
-            self._databases.append(DatabaseReader(path, size))
+        return self._small(folder, name, path, size)
+
+    def _small(self, folder: str, name: str, path: str, size: int) -> Member | None:
+        """Return who reads a file that is read as a whole, or looked at in the end."""
+        if name == "level.dat" and size <= LARGEST_LEVEL and self._remember(self._levels, folder):
+            return _Level(path, self._games, self._findings)
+        if name == "CURRENT" and self._memory.takes(path):
+            self._currents[folder] = _Current(path)
+            return self._currents[folder]
+        if name.endswith(_DATABASES) and self._memory.takes(path):
+            self._databases.append(DatabaseReader(path, size, self._steps))
             return self._databases[-1]
         return None
 
     def _note(self, folder: str, name: str, path: str, size: int) -> None:
         """Remember what other files are looked at with."""
         if name in _PLAYED:
-            self._played.add(folder)
+            self._remember(self._played, folder)
         elif posixpath.basename(folder) in _PLAYED:
-            self._played.add(posixpath.dirname(folder))
+            self._remember(self._played, posixpath.dirname(folder))
         elif name.startswith("MANIFEST-") and size:
-            self._manifests.add(path)
-        elif name.endswith(_JOURNALS) and size and len(self._journals) < MOST_KEPT:
-            self._journals.add(path)
+            self._remember(self._manifests, path)
+        elif name.endswith(_JOURNALS) and size:
+            self._remember(self._journals, path)
 
-    def _keep(self, kept: dict[str, _Whole], folder: str, path: str, size: int) -> Member | None:
-        if size > LARGEST_WHOLE or len(kept) >= MOST_KEPT:
-            return None
-        kept[folder] = _Whole(path)
-        return kept[folder]
+    def _remember(self, names: set[str], name: str) -> bool:
+        """Add a name, unless it is one too many; return whether it is there."""
+        if name not in names and self._memory.takes(name):
+            names.add(name)
+        return name in names
 
     def sanity(self) -> Sanity:
         """The archive has ended: return what was found."""
-        for level in self._levels.values():
-            self._level(level)
+        if self._memory.is_over:
+            self._findings.add(".", f"more than {MOST_REMEMBERED} worlds and databases, which no server has")
         for folder, current in self._currents.items():
             self._current(folder, current)
-        for world in sorted(self._regions - self._levels.keys()):
+        for world in sorted(self._regions - self._levels):
             if world in self._played:
                 self._findings.add(posixpath.join(world, "level.dat"), "missing, though the world has regions")
         for database in self._databases:
@@ -108,21 +157,15 @@ class SanityCheck:
                 self._games.add(SQLITE)
                 settle(database, self._journals, self._findings)
         told = tuple(map(str, self._findings.first))
-        worlds = tuple(sorted(world or "." for world in self._regions | self._levels.keys()))[:MOST_WORLDS]
+        worlds = tuple(sorted(world or "." for world in self._regions | self._levels))[:MOST_WORLDS]
         return Sanity(tuple(sorted(self._games)), told, self._findings.count, worlds)
 
-    def _level(self, level: _Whole) -> None:
-        try:
-            self._games.add(check_level(bytes(level.data)))
-        except NbtError as error:
-            self._findings.add(level.path, str(error))
-
-    def _current(self, folder: str, current: _Whole) -> None:
+    def _current(self, folder: str, current: _Current) -> None:
         """A folder with CURRENT is a database of LevelDB's, and Bedrock's if a level.dat stands beside it."""
         if posixpath.basename(folder) != "db" or posixpath.dirname(folder) not in self._levels:
             return
         self._games.add(BEDROCK)
-        named = manifest_named(bytes(current.data))
+        named = manifest_named(current.data)
         if named is None:
             self._findings.add(current.path, "it names no MANIFEST")
         elif posixpath.join(folder, named) not in self._manifests:

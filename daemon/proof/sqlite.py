@@ -10,10 +10,25 @@ from daemon.proof.findings import Findings
 
 MAGIC = b"SQLite format 3\0"
 HEADER = 100
-LARGEST_CHECKED = 32 * 2**20  # bytes, which are held in memory
-_STEPS, _INTERRUPTS = 100_000, 2_000  # the virtual machine's instructions between two looks, and how many looks
+LARGEST_CHECKED = 16 * 2**20  # bytes, which are held in memory twice
+HEAP = LARGEST_CHECKED + 8 * 2**20
+"""Bytes that SQLite needs for that; a process that reads what others wrote lets it have no more."""
+
+_BETWEEN, MOST_STEPS = 100_000, 5_000  # the virtual machine's instructions between two looks, and how many looks
 _LEGACY = b"\x01\x01"
 """The two version bytes of a database without a write-ahead log: one in memory can be no other."""
+
+
+class Steps:
+    """How much SQLite may still do for one archive, be it for one database or for many."""
+
+    def __init__(self) -> None:
+        self.left = MOST_STEPS
+
+    def __call__(self) -> int:
+        """SQLite asks, now and then, whether it is to stop."""
+        self.left -= 1
+        return int(self.left < 0)
 
 
 class DatabaseReader:
@@ -23,8 +38,9 @@ class DatabaseReader:
     change, which SQLite finishes or takes back when it is opened.
     """
 
-    def __init__(self, path: str, size: int) -> None:
+    def __init__(self, path: str, size: int, steps: Steps) -> None:
         self.path = path
+        self._steps = steps
         self.problem = ""
         self._size = size
         self._data = bytearray()
@@ -62,22 +78,19 @@ class DatabaseReader:
         return ""
 
     def _content_problem(self) -> str:
+        """Let SQLite look; what is too much for its bounds of memory and work is not wrong."""
         self._data[18:20] = _LEGACY
         with closing(sqlite3.connect(":memory:")) as database:
-            left = _INTERRUPTS
-
-            def look() -> int:
-                nonlocal left
-                left -= 1
-                return int(left < 0)
-
             try:
-                database.deserialize(bytes(self._data))
                 database.execute("PRAGMA trusted_schema = OFF")
-                database.set_progress_handler(look, _STEPS)
+                database.execute("PRAGMA ignore_check_constraints = ON")  # they may be made to take days
+                database.deserialize(self._data)
+                database.set_progress_handler(self._steps, _BETWEEN)
                 ((said,),) = database.execute("PRAGMA quick_check(1)").fetchall()
+            except MemoryError:
+                return ""
             except sqlite3.OperationalError as error:
-                return "" if left < 0 else f"SQLite cannot read it: {error}"  # not wrong, only too much to check
+                return "" if self._steps.left < 0 else f"SQLite cannot read it: {error}"
             except (sqlite3.Error, ValueError) as error:
                 return f"SQLite cannot read it: {error}"
         return "" if said == "ok" else f"SQLite finds it damaged: {str(said)[:100]}"

@@ -6,10 +6,11 @@ recorded.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
+from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Failure, Job, ProofFound, ProofWorker, ToProve
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.core.proof import PANEL
@@ -37,6 +38,9 @@ NODE_PAUSE = timedelta(minutes=1)
 KEPT_IN_MIND = 4
 """How many due proofs of a server are remembered; it is looked at again before each proof."""
 
+MOST_DEATHS = 5
+"""So often one archive may end the process that reads it before that is a failed proof: hours, by the pauses."""
+
 Place = tuple[str, str, str]
 
 
@@ -50,10 +54,11 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """A reading that was put off, until that moment, after so many tries."""
+    """A reading that was put off, until that moment, after so many tries; in so many of them the reader died."""
 
     until: datetime
     tries: int = 0
+    deaths: int = 0
 
 
 class Proving:
@@ -178,7 +183,8 @@ class Proving:
         if config is None or server is None or seen is None or what.place not in {one.place for one in seen.due}:
             return
         if not what.store and self._context.slots.busy(server.panel.name, seen.preview.server.node):
-            self._put_off[what.place] = _Try(self._clock.now() + NODE_PAUSE)
+            before = self._put_off.get(what.place, _Try(self._clock.now()))
+            self._put_off[what.place] = replace(before, until=self._clock.now() + NODE_PAUSE)
             return
         self.at_work = server.name
         try:
@@ -195,7 +201,10 @@ class Proving:
         about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
         log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
         installation = await context.engine.catalogue.installation()
-        found = await self._found(server, *seen.reading(what, config.stores, installation, self._clock.now()), what)
+        try:
+            found = await self._found(server, *seen.reading(what, config.stores, installation, self._clock.now()), what)
+        except WorkerDiedError as error:
+            found = self._died(what, error)
         if found.failure is not None:
             self._failed(what, found.failure)
             return
@@ -217,10 +226,20 @@ class Proving:
         finally:
             self._clients.give_back(client)
 
+    def _died(self, what: Due, error: WorkerDiedError) -> ProofFound:
+        """Return what it means that the process which read this ended: nothing yet, or that the archive is bad."""
+        before = self._put_off.get(what.place, _Try(self._clock.now()))
+        before = self._put_off[what.place] = replace(before, deaths=before.deaths + 1)
+        text = f"{error.text} while it read this archive, {_times(before.deaths)} now"
+        if before.deaths < MOST_DEATHS:
+            return ProofFound(None, failure=Failure(error.code, text, f"after {_times(MOST_DEATHS)} it is not sound"))
+        return ProofFound(None, (text,))
+
     def _failed(self, what: Due, failure: Failure) -> None:
         """Note that it could not be read, which says nothing of it: it is tried again."""
-        tries = self._put_off[what.place].tries + 1 if what.place in self._put_off else 1
-        self._put_off[what.place] = _Try(self._clock.now() + PAUSES.pause(tries), tries)
+        before = self._put_off.get(what.place, _Try(self._clock.now()))
+        tries = before.tries + 1
+        self._put_off[what.place] = replace(before, until=self._clock.now() + PAUSES.pause(tries), tries=tries)
         about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
         log.warning("proof_not_done", **about, code=failure.code, text=failure.text, hint=failure.hint)
 
@@ -239,6 +258,10 @@ class Proving:
         if any(known.due for known in self._known.values()):
             seconds = min(seconds, GLANCE_SECONDS)
         await self._steps.rest(seconds)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 class _Told:

@@ -18,6 +18,7 @@ ZEROS = bytes(BLOCK)
 LONGEST_EXTENSION = 2**20  # bytes of a long name or of pax records
 MOST_NAMED = 10  # of each complaint; the rest is counted
 FREE_PARTS, PARTS_AN_ENTRY = 10**6, 100  # of names and records, for the archive and more for each entry
+PART = 256  # characters of a name that are as much work as one more part; no file system has longer parts
 
 _LONG = {tarfile.GNUTYPE_LONGNAME: "long name", tarfile.GNUTYPE_LONGLINK: "long link"}
 _PAX = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE}
@@ -200,7 +201,7 @@ class Walker:
         """Note where a name, or the target of a link, leads outside."""
         is_link = header.issym() or header.islnk()
         names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets)) if is_link else []
-        self._work(sum(name.count("/") + 1 for name in (*names, *targets)))
+        self._work(sum(name.count("/") + 1 + len(name) // PART for name in (*names, *targets)))
         through = any(map(self._links.leads_out, targets)) if header.islnk() else False
         leading = names[0] if through else next(filter(self._links.leads_out, names), None)
         if leading is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from daemon.copies.errors import WorkerError
+from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import (
     CopyDone,
     CopyListener,
@@ -32,8 +32,8 @@ class FakeWorker:
     those that have their copy before the worker dies.
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
-    downloaded; with `dies` the next copy ends the worker. Each prune is `given` what is known, and says why it is
-    `refused`.
+    downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
+    is known, and says why it is `refused`.
     """
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
@@ -45,6 +45,7 @@ class FakeWorker:
     refused: str = ""
     works: bool = False
     dies: bool = False
+    deadly: set[str] = field(default_factory=set)
     meanwhile: Callable[[], None] = lambda: None
 
     def has(self, store: str, server: str = "survival") -> list[str]:
@@ -71,7 +72,7 @@ class FakeWorker:
         self._did(f"copy {job.config.name} {found.created_at:%d %H:%M} {' '.join(job.stores)}")
         await link()
         self.meanwhile()
-        if self.dies:
+        if self.dies or backup in self.deadly:
             self.dies = False
             for store in self.quick & job.stores.keys():
                 self._held(store, job)[backup] = found
@@ -85,7 +86,7 @@ class FakeWorker:
                     found.created_at,
                 )
                 await listener.copied(CopyDone(store, found.bytes), ShelfRecord(holding, "{}"))
-            raise WorkerError("the process that copies was killed by SIGKILL")
+            raise WorkerDiedError("the process that copies was killed by SIGKILL")
         if backup in self.lost:
             lost = Failure(ProblemCode.NOT_FOUND, "the node has no such file")
             return CopyResult(tuple(CopyDone(store, None, lost) for store in job.stores))

@@ -235,6 +235,22 @@ async def test_a_copy_that_stands_counts_though_the_process_died_before_the_othe
     assert [(one.store, one.copies) for one in held] == [("nas", 1)]
 
 
+async def test_an_archive_that_ends_the_process_each_time_holds_up_no_other_copy(
+    copies: Copies, survival: Server
+) -> None:
+    """Neither of its own server nor of the others; it is told each time, and tried ever less often."""
+    deadly = copies.daemons.world.add_backup(survival, "auto-deadly", created_at=at(1, 3, 58))
+    copies.worker.deadly = {deadly.uuid}
+    async with copies.running(copies.configure("nas", scope="all")):
+        await copies.until(2, 12)
+    assert copies.worker.has("nas") == ["01 03:59", "01 05:00", "02 05:00"]
+    assert copies.worker.has("nas", "creative")[-1].startswith("02 05")
+    tries = [one for one in copies.worker.does if one.startswith("copy survival 01 03:58")]
+    _, records = copies.journal()
+    told = [one for one in records if one.event is CopyEvent.FAILED and "SIGKILL" in one.text]
+    assert 3 <= len(tries) == len(told) <= 30
+
+
 async def test_a_backup_that_is_made_while_the_server_is_copied_is_copied_next(copies: Copies) -> None:
     """The visit saw a listing without it."""
     config = copies.configure("nas", schedule="0 5 1 5 *")

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from daemon.config.values import Config
-from daemon.copies.errors import WorkerError
+from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Failure, GiveLink, Job, ProofFound, ToProve
 from daemon.core.proof import Proof
 from daemon.errors import ProblemCode
 from daemon.fleet.fleet import Fleet
 from daemon.proving.entry import DaemonProofs
-from daemon.proving.proving import Proving
+from daemon.proving.proving import MOST_DEATHS, Proving
 from daemon.sandbox.records import Server, Work
 from daemon.state.local.journal import SqliteJournal
 from daemon.transfer.receive import ProgressListener
@@ -29,12 +29,15 @@ TORN = "world/region/r.0.0.mca: chunk 3 7 ends beyond the file"
 class FakeProver:
     """A ProofWorker. Backups made from `torn_from` on are torn; those that are `lost` cannot be read now.
 
+    With `dies` each reading ends it, and each one of the server that is `deadly`.
+
     `does` has each reading, as server, day and time; `meanwhile` is called in the middle of each.
     """
 
     torn_from: str = "99"
     lost: bool = False
     dies: bool = False
+    deadly: str = ""
     does: list[str] = field(default_factory=list)
     works: bool = False
     meanwhile: Callable[[], None] = lambda: None
@@ -47,8 +50,8 @@ class FakeProver:
         self.does.append(f"{job.config.name} {words}")
         assert not job.config.panel.api_key.get_secret_value() or what.level
         self.meanwhile()
-        if self.dies:
-            raise WorkerError("the process that copies was killed by SIGKILL")
+        if self.dies or job.config.name == self.deadly:
+            raise WorkerDiedError("the process that copies was killed by SIGKILL")
         await link()
         if self.lost:
             return ProofFound(None, failure=Failure(ProblemCode.HOST, "the node does not answer"))
@@ -225,6 +228,29 @@ async def test_what_cannot_be_read_is_no_failed_proof_and_is_tried_again(proofs:
         proofs.worker.lost = False
         await proofs.until(2, 12)
     assert seen(proofs.read())[-1] == ("02 05:00", True)
+
+
+async def test_an_archive_that_ends_its_reader_again_and_again_is_not_sound_and_holds_up_no_other(
+    proofs: Proofs,
+) -> None:
+    """The first times say nothing of it: the machine may have had no memory. The other server is proven meanwhile."""
+    creative = next(one for one in proofs.daemons.world.servers.values() if one.name == "creative")
+    creative.work = Work(seconds=60)
+    proofs.worker.deadly = "survival"
+    servers = {"survival": proofs.survival, "creative": creative}
+    config = proofs.daemons.configure(servers, schedule="0 5 * * *", keep={"last": 2}, prove={"level": "sane"})
+    async with proofs.running(config):
+        await proofs.until(1, 4, 58)
+        assert [one.name.split("-")[1] for one in proofs.read()] == ["creative"]
+        await proofs.until(1, 12)
+        assert proofs.worker.does.count("survival 01 05:00") == MOST_DEATHS
+        (bad,) = [one for one in proofs.read() if one.problems and one.made_at == at(1, 5)]
+        assert bad.problems == (
+            "the process that copies was killed by SIGKILL while it read this archive, 5 times now",
+        )
+        await proofs.until(3, 12)
+        assert proofs.worker.does[-1].startswith(("creative 03", "survival 03"))
+    assert rows(proofs.daemons)[-1][1] == "refused"
 
 
 async def test_a_failed_proof_freezes_deletion_until_it_is_accepted(proofs: Proofs) -> None:
