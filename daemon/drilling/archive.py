@@ -32,7 +32,8 @@ class BackupElsewhere:
 
     async def read(self) -> ReadResult:
         """Have it read to its end."""
-        asked = ToProve(self.backup.uuid, Level.SANE, self.context.clock.now().toordinal(), indexed=True)
+        day = self.context.clock.now().toordinal()
+        asked = ToProve(self.backup.uuid, Level.SANE, day, indexed=True, bytes=self.backup.bytes)
         async with self.context.downloads:
             found = await self.worker.prove(self.job, asked, self.link, self.listener)
         if found.failure is not None:

@@ -33,7 +33,7 @@ class ServerSeen:
         remembered = tuple(one for one in self.shelves if one.holding.store in needed)
         job = Job(seen.config, seen.server, seen.listing, seen.plan.verdicts, needed, remembered, installation)
         expected = rules.expect if rules else ()
-        return job, ToProve(what.backup, what.level, now.toordinal(), what.store, expected, what.bytes)
+        return job, ToProve(what.backup, what.level, now.toordinal(), what.store, expected, bytes=what.bytes)
 
 
 async def look(config: ServerConfig, client: PanelClient, journal: Journal, engine: Engine, clock: Clock) -> ServerSeen:
