@@ -13,6 +13,7 @@ from daemon.rotation.outcome import Outcome, Result
 from daemon.state.local.journal import SqliteJournal
 from tests.alerts.build import alert, order, outcome, tracking
 from tests.alerts.test_dispatcher import HOOK, Told
+from tests.closed import closed_in_the_end
 from tests.config.support import loaded
 from tests.virtual import BACKEND, VirtualClock
 
@@ -32,7 +33,8 @@ class Members:
     """Two members on one journal, and one receiver."""
 
     def __init__(self, folder: Path, *, first: str = "one") -> None:
-        self.clock, self.told, journal = VirtualClock(), Told(), SqliteJournal.memory()
+        self.clock, self.told = VirtualClock(), Told()
+        journal = closed_in_the_end(SqliteJournal.memory())
         self.config: Config = replace(loaded(folder), alerts={"ops": alert(HOOK)})
         self.alerts = {
             name: Alerts(
