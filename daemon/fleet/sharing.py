@@ -65,8 +65,8 @@ class Everything:
 
 class Sharing:
     """Keeps this member's share. `obey` is called with the whole configuration and the share whenever either changes;
-    `ended` with the names of servers whose rotations ended anywhere. `at_work` returns the servers for which anything is
-    under way, and `at_work_for_all` whether anything is that one member does for the whole fleet.
+    `ended` with the names of servers whose rotations ended anywhere. `at_work` returns the servers for which anything
+    is under way, and `at_work_for_all` whether anything is that one member does for the whole fleet.
     """
 
     def __init__(
