@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
-from daemon.core.model import Action, Backup, Completeness
+from daemon.core.model import Action, Backup, Completeness, Reason
 from daemon.core.plan import Plan, Refusal, plan
 from daemon.core.proof import Level, Proof, Proofs
 from daemon.core.proven import KeepProven, Proven, awaits_proof
@@ -98,6 +98,17 @@ def test_a_locked_or_foreign_or_half_deleted_one_is_not_counted_among_the_proven
     assert gone(planned(TEN, proven([TEN[9]]), asked={TEN[9].uuid})) == []
 
 
+def test_each_reason_names_its_rule_and_slot_as_the_documents_do() -> None:
+    """Of what is wrong with a backup all is said."""
+    kept = planned(TEN, proven([TEN[1]])).verdicts[8].reasons[-1]
+    awaiting = planned(TEN, proven()).verdicts[-1].reasons[-1]
+    torn = Proven(proofs=Proofs([proof(TEN[9], "r.0.0.mca: torn", "level.dat: empty", asked=Level.WALKED)]))
+    wrong = planned(TEN, torn).verdicts[0].reasons[-1]
+    assert kept == Reason("keep_proven", None, "among the newest proven ones, keep_proven = 1")
+    assert awaiting == Reason("keep_proven", "awaited", "0 proven so far, keep_proven = 1")
+    assert wrong == Reason("unproven", "walked", "not sound: r.0.0.mca: torn; level.dat: empty")
+
+
 def test_without_keep_proven_and_without_proofs_nothing_changes() -> None:
     """As it was before there were proofs."""
     assert planned(TEN, Proven()) == plan(listing(TEN), retention("last=3"), ownership=OURS, brake=Brake())
@@ -173,7 +184,10 @@ def test_no_room_is_made_if_none_is_proven() -> None:
     """Neither in a freeze nor where one is to be kept."""
     for known in (proven([], [TEN[9]], keep=0), proven(), proven([], [TEN[9]])):
         answer = refused(room(TEN, known))
-        assert (answer.code, "none of the backups is proven" in answer.text) == (ProblemCode.NOTHING_DELETABLE, True)
+        assert (answer.code, answer.text) == (
+            ProblemCode.NOTHING_DELETABLE,
+            "no slot can be freed: none of the backups is proven to be sound, and one that is must stay",
+        )
 
 
 def test_no_room_is_made_by_the_only_ones_that_must_stay() -> None:
