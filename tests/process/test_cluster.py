@@ -41,7 +41,7 @@ def member(panel: Panel, database: ClusterConfig, name: str, lease: str = "5s") 
 
 def test_another_takes_a_node_over_when_its_member_is_killed(panel: Panel, database: ClusterConfig) -> None:
     """When its lease is over; the backup under way is taken up, and not made twice."""
-    survival = panel.add_server(past=5, seconds=3.0)
+    survival = panel.add_server(past=5, seconds=6.0)  # the second one must have begun by then
     before = [backup.name for backup in panel.backups(survival)]
     panel.configure(survival)
     with member(panel, database, "one") as first:
