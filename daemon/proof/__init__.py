@@ -11,4 +11,4 @@ expected  files that must be there
 indexing  which files there are, for a look at where they were unpacked
 """
 
-__all__ = ["expected", "indexing", "sane"]
+__all__ = ["expected", "indexing", "sane", "sqlite"]
