@@ -5,7 +5,7 @@ makes room at the panel's limit), and every deletion is decided on a listing tak
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from daemon.core.model import Backup, Server
@@ -49,12 +49,7 @@ async def rotate(order: Order, client: PanelClient, context: RotationContext) ->
         run = context.under_way[server.name] = Run(order, client, context, get_logger())
         try:
             await recover_journal(run, waits=True)
-            await _rotate(run)
-            return await report(run, None)
-        except Halt as halt:
-            return await report(run, halt)
-        except BackupdError as error:
-            return await report(run, halted_by(error))
+            return await _reported(run, _rotate(run))
         except asyncio.CancelledError:
             _say_left(run)
             raise
@@ -72,20 +67,35 @@ def _say_left(run: Run) -> None:
     run.context.on_abandoned(run)
 
 
-async def _rotate(run: Run) -> None:
+async def _reported(run: Run, steps: Awaitable[Outcome | None]) -> Outcome:
+    """Return the outcome of these steps, or report how they ended."""
+    try:
+        return await steps or await report(run, None)
+    except Halt as halt:
+        return await report(run, halt)
+    except BackupdError as error:
+        return await report(run, halted_by(error))
+
+
+async def _rotate(run: Run) -> Outcome:
+    """Report before the lock is given back: the next holder would find the row open, as a killed rotation leaves it."""
     server = await _see(run)
     async with _locked(run, server.uuid):
-        await _take_turn(run)
-        rows = await _begin(run)
-        await _take_slot(run)
-        await _look_at_rights(run)
-        backup, expectation = await _obtain(run, rows)
-        await _close(run, rows)
-        run.stage = Stage.WAITING
-        run.created, fresh = await wait(run, backup, expectation)
-        run.release_slot()
-        run.stage = Stage.DELETING
-        await prune(run, fresh or await gather(run))
+        return await _reported(run, _steps(run))
+
+
+async def _steps(run: Run) -> None:
+    await _take_turn(run)
+    rows = await _begin(run)
+    await _take_slot(run)
+    await _look_at_rights(run)
+    backup, expectation = await _obtain(run, rows)
+    await _close(run, rows)
+    run.stage = Stage.WAITING
+    run.created, fresh = await wait(run, backup, expectation)
+    run.release_slot()
+    run.stage = Stage.DELETING
+    await prune(run, fresh or await gather(run))
 
 
 async def _obtain(run: Run, rows: list[Rotation]) -> tuple[Backup, Expectation]:

@@ -67,6 +67,7 @@ class Endings:
             if other is not rotation
             and other.uuid == rotation.uuid
             and self._court.at_work(other.process)
+            and not other.reported  # its lock goes right after that, and who takes it may be quicker
             and any(exchange.call == "list" for exchange in other.exchanges)
         ]
         text = f"two rotations at once: {', '.join(one.process for one in (*others, rotation))}"

@@ -1,5 +1,7 @@
 """One rotation from gather to report, against the sandbox in this process, on virtual time."""
 
+from typing import Any
+
 import pytest
 
 from daemon.rotation.outcome import Result
@@ -49,3 +51,22 @@ async def test_a_limit_of_none_that_was_set_a_moment_ago_costs_no_backup(rig: Ri
     outcome = await rig.rotate()
     assert (outcome.result, outcome.problems[-1].code) == (Result.REFUSED, "limit")
     assert rig.names() == before
+
+
+@pytest.mark.parametrize("limit", [5, 0])
+async def test_the_lock_goes_after_the_end_is_in_the_journal(
+    rig: Rig, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that takes it would find the row open, and take this rotation for a killed one."""
+    rig.server.limit = limit
+    rows = type(rig.context.journal)
+    end, held = rows.end, []
+
+    async def looked(self: Any, *words: Any, **values: Any) -> None:
+        held.append(await rig.context.engine.locks.is_held(rig.server.uuid))
+        await end(self, *words, **values)
+
+    monkeypatch.setattr(rows, "end", looked)
+    outcome = await rig.rotate()
+    assert outcome.result is (Result.DONE if limit else Result.REFUSED)
+    assert held == [bool(limit)]  # one that was refused at the first look took none
