@@ -47,7 +47,7 @@ class Branch:
         self.name = name
         self.error: BackupdError | None = None
         self.size = 0
-        self._sha256 = hashlib.sha256()
+        self._sha256 = hashlib.sha256() if target.recipients else None
         self.ended = False
         self._beginning = b""
         self._ending = False
@@ -65,9 +65,9 @@ class Branch:
         return self.error is None
 
     @property
-    def sha256(self) -> str:
-        """The SHA-256 of what the store was given, in hexadecimal."""
-        return self._sha256.hexdigest()
+    def sha256(self) -> str | None:
+        """The SHA-256 of what the store was given, in hexadecimal; None if it is plain: the pass has its sum."""
+        return self._sha256.hexdigest() if self._sha256 else None
 
     def give(self, piece: bytes) -> None:
         """Hand on the next bytes of the backup, in the download's thread; a store in trouble drops out."""
@@ -153,7 +153,8 @@ class Branch:
         return self._putting.done() and self._stored is not None
 
     def _take(self, piece: bytes) -> None:
-        self._sha256.update(piece)
+        if self._sha256 is not None:
+            self._sha256.update(piece)
         if len(self._beginning) < BEGINNING:
             self._beginning += bytes(piece[: BEGINNING - len(self._beginning)])
         self.size += len(piece)

@@ -7,40 +7,33 @@ holds up nobody.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from concurrent.futures import CancelledError as FutureCancelledError
-from enum import Enum, auto
-from typing import Any, TypeVar
+from contextlib import suppress
 
 from daemon.copies.errors import CopyError
 from daemon.copies.spool import NO_ROOM, Spool, SpoolRoom
 
-T = TypeVar("T")
-
 MOST_WAITING = 4  # pieces of 1 MiB or so
 PIECE = 2**20
 SPOOLED_AFTER = 5.0
-"""For how many seconds in all a store may hold up a download before it is spooled."""
+"""So many seconds a store may hold up a download in all, before it costs a disk."""
 
 
 class StalledError(Exception):
     """A store took nothing for too long."""
 
 
-class Offer(Enum):
-    """The result of offering a piece to a store: taken, to be spooled, or not taken in time."""
-
-    TAKEN = auto()
-    SPOOL = auto()
-    LATE = auto()
-
-
 class Channel:
-    """One store's share of a stream. `send` is for other threads, the rest for the loop's own."""
+    """One store's share of a stream. `send` is for one other thread, the rest for the loop's own.
+
+    A piece that has room is left here without waiting for the loop: a round trip for each MiB would take longer than
+    what is done with it. So only the sender appends, and only `pieces` takes.
+    """
 
     def __init__(self, *, stall_seconds: float, room: SpoolRoom = NO_ROOM) -> None:
         self._loop = asyncio.get_running_loop()
-        self._changed = asyncio.Condition()
+        self._come, self._gone = asyncio.Event(), asyncio.Event()  # something is to be taken; something was
         self._pieces: deque[bytes] = deque()
         self._spool = Spool(room)
         self._ended = False
@@ -51,42 +44,33 @@ class Channel:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield what is sent, to its end; raises CopyError if what was spooled cannot be read."""
-        while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._pieces or self._spool.waiting or self._ended)
-                piece = self._pieces.popleft() if self._pieces else b""
-                self._changed.notify_all()
-            piece = piece or await self._spooled()
-            if not piece:
-                return
+        while piece := await self._next():
+            self._gone.set()
             self.taken += len(piece)
             yield piece
 
     async def close(self) -> None:
         """Take nothing more; a sender that waits goes on at once."""
-        async with self._changed:
-            self._closed = True
-            self._pieces.clear()
-            self._changed.notify_all()
+        self._closed = True
+        self._pieces.clear()
+        self._gone.set()
         await asyncio.to_thread(self._spool.close)
 
     async def end(self) -> None:
         """Let the stream end after what is still waiting."""
-        async with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        self._ended = True
+        self._come.set()
 
     def send(self, piece: bytes) -> None:
         """Give the store a piece, and wait while it has enough; raises StalledError if it takes none for too long."""
         try:
-            while not self._is_spooled(piece):
+            while not (self._is_spooled(piece) or self._is_left(piece)):
                 slow, began = self._is_slow, self._loop.time()
                 patience = self._stall_seconds if slow or not self._spool.usable else SPOOLED_AFTER - self._held_up
-                taken = self._on_loop(self._offer(piece, patience, spooled=slow))
+                waited = asyncio.run_coroutine_threadsafe(self._room(len(piece), patience, spooled=slow), self._loop)
+                there = waited.result()
                 self._held_up += self._loop.time() - began
-                if taken is Offer.TAKEN:
-                    return
-                if taken is Offer.LATE and (slow or not self._spool.usable):
+                if not there and (slow or not self._spool.usable):
                     raise StalledError
         except FutureCancelledError:  # the loop is ending: nobody listens any more
             return
@@ -100,47 +84,59 @@ class Channel:
     def _is_slow(self) -> bool:
         return self._spool.usable and self._held_up >= SPOOLED_AFTER
 
+    @property
+    def _takes(self) -> bool:
+        """Whether a piece need not wait: there is room for it, or nothing is taken any more."""
+        return self._closed or (not self._spool.waiting and len(self._pieces) < MOST_WAITING)
+
+    def _is_left(self, piece: bytes) -> bool:
+        """Whether the piece is left here, if it has room."""
+        if not self._takes:
+            return False
+        if not self._closed:
+            self._pieces.append(piece)
+            self._wake()
+        return True
+
     def _is_spooled(self, piece: bytes) -> bool:
-        """Return whether the piece went to the disk: behind what is there, or since a slow store has enough."""
+        """Whether the piece went to the disk: behind what is there, or since a slow store has enough."""
         behind = self._spool.waiting > 0 or (self._is_slow and len(self._pieces) >= MOST_WAITING)
         if not behind or not self._spool.put(piece):
             return False
-        self._on_loop(self._wake())
+        self._wake()
         return True
 
-    def _on_loop(self, call: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody listens any more
+            self._loop.call_soon_threadsafe(self._come.set)
 
-    async def _offer(self, piece: bytes, seconds: float, *, spooled: bool) -> Offer:
-        """Append the piece when there is room for it; with `spooled` there may come to be room on the disk first."""
+    async def _room(self, size: int, seconds: float, *, spooled: bool) -> bool:
+        """Wait for room, or with `spooled` for room on the disk; False where there is none within so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not (self._takes or (spooled and self._spool.takes(size))):
+                    self._gone.clear()
+                    await self._gone.wait()
+                return True
+        return False
 
-        def taken() -> bool:
-            return self._closed or (not self._spool.waiting and len(self._pieces) < MOST_WAITING)
-
-        try:
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: taken() or (spooled and self._spool.takes(len(piece))))
-                if not taken():
-                    return Offer.SPOOL
-                if not self._closed:
-                    self._pieces.append(piece)
-                    self._changed.notify_all()
-                return Offer.TAKEN
-        except TimeoutError:
-            return Offer.LATE
-
-    async def _wake(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    async def _next(self) -> bytes:
+        """The next piece, once there is one; none at the end."""
+        while True:
+            spooled = self._spool.waiting > 0  # looked at first: what is on the disk came after all that is here
+            if self._pieces:
+                return self._pieces.popleft()
+            if spooled:
+                return await self._spooled()
+            if self._ended:
+                return b""
+            self._come.clear()
+            await self._come.wait()
 
     async def _spooled(self) -> bytes:
-        """Return the oldest bytes of the spool; none if it is empty."""
-        if not self._spool.waiting:
-            return b""
+        """What was spooled first; none where nothing is any more."""
         try:
-            piece = await asyncio.to_thread(self._spool.take, PIECE)
+            return await asyncio.to_thread(self._spool.take, PIECE)
         except OSError as error:
             failure = CopyError(f"what was spooled cannot be read: {error.strerror or error}")
-            raise failure from None
-        await self._wake()
-        return piece
+        raise failure

@@ -181,7 +181,7 @@ def _manifest(
             checksum=expected.checksum,
             sha256=passed.sha256,
         ),
-        stored=StoredPart(key=name.data, bytes=branch.size, sha256=branch.sha256),
+        stored=StoredPart(key=name.data, bytes=branch.size, sha256=branch.sha256 or passed.sha256),
         encryption=EncryptionPart(format="age", recipients=recipients) if recipients else None,
         contents=ContentsPart(files=contents.files, bytes=contents.bytes, entries=contents.entries)
         if contents

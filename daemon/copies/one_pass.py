@@ -22,7 +22,7 @@ from daemon.errors import BackupdError
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected, Tally
 from daemon.transfer.receive import ProgressListener
-from daemon.transfer.threads import in_thread
+from daemon.transfer.threads import Beside, in_thread
 from daemon.transfer.verify import ArchiveReader, VerifyResult
 
 T = TypeVar("T")
@@ -38,8 +38,9 @@ class FanOut:
     rewinds = False
 
     def __init__(self, branches: Sequence[Branch], algorithm: str) -> None:
-        self.sha256 = hashlib.sha256()
         self.reader = ArchiveReader(algorithm)
+        self._sha256 = hashlib.sha256()
+        self._beside = Beside("sums")
         self._branches = branches
         self._again = 0  # how many bytes that the stores have are still to come once more
         self._seen = hashlib.sha256()
@@ -50,6 +51,11 @@ class FanOut:
         """The size and SHA-256 of what was handed on."""
         return self.reader.tally
 
+    @property
+    def sha256(self) -> str:
+        """Of what was handed on, in hex."""
+        return self._sha256.hexdigest()
+
     def add(self, piece: bytes) -> None:
         """Hand on the next bytes; NoStoreLeftError, and WrongFileError where the beginning is another one now."""
         if self._stopped or not any(branch.alive for branch in self._branches):
@@ -57,8 +63,7 @@ class FanOut:
         if self._again:
             piece = self._compared(piece)
         if piece:
-            self.reader.add(piece)
-            self.sha256.update(piece)
+            self._beside.run(self._sum, self.reader.walk, piece)
             for branch in self._branches:
                 branch.give(piece)
 
@@ -70,12 +75,21 @@ class FanOut:
         """Let the next piece end the download."""
         self._stopped = True
 
+    def close(self) -> None:
+        """Take nothing more."""
+        self.stop()
+        self._beside.close()
+
+    def _sum(self, piece: bytes) -> None:
+        self.tally.add(piece)
+        self._sha256.update(piece)
+
     def _compared(self, piece: bytes) -> bytes:
         """Return the part of the piece that is new."""
         again, new = piece[: self._again], piece[self._again :]
         self._seen.update(again)
         self._again -= len(again)
-        if not self._again and self._seen.digest() != self.sha256.digest():
+        if not self._again and self._seen.digest() != self._sha256.digest():
             raise WrongFileError("the host sends another file than it began with")
         return new
 
@@ -123,7 +137,7 @@ async def pass_to_all(feed: Feed, wanted: Pass, complete: Complete) -> dict[str,
         difference = await in_thread(partial(feed.run, fan, expected))
         finding = await asyncio.to_thread(fan.reader.finding, expected, difference)
         _refuse_wrong(finding, expected, difference)
-        passed = Passed(finding, fan.sha256.hexdigest())
+        passed = Passed(finding, fan.sha256)
         await asyncio.gather(*(_end(branch, feed.listener, passed, complete) for branch in branches))
     except NoStoreLeftError:
         await _abort(branches, CopyError("every store dropped out"))
@@ -131,6 +145,8 @@ async def pass_to_all(feed: Feed, wanted: Pass, complete: Complete) -> dict[str,
         fan.stop()
         await _abort(branches, error if isinstance(error, BackupdError) else CopyError("the copy was broken off"))
         raise
+    finally:
+        fan.close()
     return {branch.target.name: branch.error for branch in branches if branch.error is not None}
 
 

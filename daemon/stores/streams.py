@@ -64,6 +64,20 @@ async def blocks(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[Blo
         yield held
 
 
+async def at_least(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[bytes, None]:
+    """Yield the same bytes: large pieces as they are, and small ones joined until they are no smaller."""
+    held: list[bytes] = []
+    come = 0
+    async for piece in content:
+        held.append(piece)
+        come += len(piece)
+        if come >= size:
+            yield held.pop() if len(held) == 1 else b"".join(held)
+            held, come = [], 0
+    if come:
+        yield b"".join(held)
+
+
 async def with_first(first: list[Block], rest: AsyncIterable[Block]) -> AsyncGenerator[Block, None]:
     """Yield the one block that was taken from a stream, out of its list, then the rest of the stream.
 

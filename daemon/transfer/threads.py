@@ -1,12 +1,16 @@
-"""A transfer in a thread of its own, beside an event loop."""
+"""A transfer in a thread of its own, beside an event loop; and work that is done by two threads at once."""
 
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
+
+WORTH_A_THREAD = 2**16
+"""Bytes: with fewer it takes longer to hand them over than to sum them up."""
 
 
 async def in_thread(call: Callable[[], T]) -> T:
@@ -31,3 +35,26 @@ async def in_thread(call: Callable[[], T]) -> T:
 
     threading.Thread(target=work, name="download", daemon=True).start()
     return await future
+
+
+class Beside:
+    """A second thread for what can be done with one piece at the same time, since hashlib and zlib let others run."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, name)
+
+    def run(self, aside: Callable[[bytes], None], own: Callable[[bytes], None], piece: bytes) -> None:
+        """Call both with the piece, `own` in this thread; return when both have; raise what they do."""
+        if len(piece) < WORTH_A_THREAD:
+            aside(piece)
+            own(piece)
+            return
+        done = self._executor.submit(aside, piece)
+        try:
+            own(piece)
+        finally:
+            done.result()
+
+    def close(self) -> None:
+        """Let the thread end; does not wait for it."""
+        self._executor.shutdown(wait=False)

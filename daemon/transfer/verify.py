@@ -133,6 +133,10 @@ class ArchiveReader:
     def add(self, piece: bytes) -> None:
         """Read on."""
         self.tally.add(piece)
+        self.walk(piece)
+
+    def walk(self, piece: bytes) -> None:
+        """Read on in the archive alone, where the tally is kept beside it."""
         self._archive.add(piece)
 
     def finding(self, expected: Expected, difference: str | None) -> VerifyResult:

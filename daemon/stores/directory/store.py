@@ -16,7 +16,7 @@ from daemon.stores.directory.trouble import translated
 from daemon.stores.errors import StoreCutError, StoreError, StoreUnusableError
 from daemon.stores.keys import check_folder, check_key, is_key
 from daemon.stores.parts import begun_name, read_part
-from daemon.stores.streams import RateLimit, blocks, exactly
+from daemon.stores.streams import RateLimit, at_least, exactly
 from daemon.stores.threads import StoreThreads
 
 BLOCK = 2**20
@@ -112,7 +112,7 @@ class DirectoryStore:
 
     async def _write(self, key: str, part: Part, content: AsyncIterable[bytes]) -> Entry:
         await self._call(CALL_SECONDS, f"{key} cannot be written", part.open)
-        async for block in blocks(content, BLOCK):
+        async for block in at_least(content, BLOCK):
             await self._call(CALL_SECONDS, f"{key} cannot be written", part.write, block)
         return _entry(key, await self._call(SYNC_SECONDS, f"{key} cannot be written to the disk", part.publish))
 
