@@ -116,6 +116,19 @@ def test_a_disk_that_fails_takes_nothing_more_and_what_is_there_comes_out(
 # A store's share of a stream ------------------------------------------------------------------------------------------
 
 
+async def test_a_piece_that_has_room_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for the loop either, which does not run meanwhile; nor does one for a store that has ended."""
+    monkeypatch.setattr("daemon.copies.channel.MOST_WAITING", 3)
+    channel = Channel(stall_seconds=0.0)
+    for piece in (b"a", b"b", b"c"):
+        channel.send(piece)
+    await channel.end()
+    assert [piece async for piece in channel.pieces()] == [b"a", b"b", b"c"]
+    await channel.close()
+    for _ in range(5):
+        channel.send(b"x")
+
+
 async def test_a_spool_that_is_full_holds_up_the_stream_and_nothing_is_lost(tmp_path: Path) -> None:
     """In order, and no piece twice."""
     channel = Channel(stall_seconds=5.0, room=SpoolRoom((tmp_path,), 25))

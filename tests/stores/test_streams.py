@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.stores.errors import StoreCutError
-from daemon.stores.streams import RateLimit, blocks, exactly
+from daemon.stores.streams import RateLimit, at_least, blocks, exactly
 from tests.fakes import FakeClock
 from tests.stores.places import content
 
@@ -54,6 +54,15 @@ async def test_blocks_are_the_same_bytes_in_pieces_of_one_size(pieces: list[byte
     assert all(0 < len(block) <= size for block in found)
 
 
+@given(st.lists(st.binary(max_size=9)), st.integers(min_value=1, max_value=12))
+async def test_small_pieces_are_joined_and_large_ones_pass_as_they_are(pieces: list[bytes], size: int) -> None:
+    """Only the last may be smaller, and none is empty."""
+    found = [piece async for piece in at_least(content(*pieces), size)]
+    assert b"".join(found) == b"".join(pieces)
+    assert all(len(piece) >= size for piece in found[:-1])
+    assert all(found)
+
+
 @given(st.lists(st.binary(max_size=5)), st.integers(min_value=0, max_value=12))
 async def test_only_the_exact_size_passes(pieces: list[bytes], size: int) -> None:
     """And what passes is never more than that."""
@@ -67,3 +76,9 @@ async def test_only_the_exact_size_passes(pieces: list[bytes], size: int) -> Non
         assert passed == b"".join(pieces)
         assert len(passed) == size
     assert len(passed) <= size
+
+
+async def test_a_piece_that_is_large_enough_is_not_copied() -> None:
+    """It is the very same bytes object: a backup is gigabytes."""
+    large = b"x" * 100
+    assert [piece is large async for piece in at_least(content(large, large), 100)] == [True, True]

@@ -137,6 +137,15 @@ def test_a_content_length_that_promises_more_is_a_broken_transfer(way: Way) -> N
     assert f"broke (RemoteProtocolError) after {HALF / 1024:g} KiB" in way.listener.text
 
 
+@pytest.mark.parametrize("length", [hosts.READ // 2, 3 * hosts.READ + 1])
+def test_what_a_host_sends_behind_the_file_is_no_part_of_it(way: Way, length: int) -> None:
+    """A body whose length is told is read to that length, however much of it came with the headers."""
+    data = (DATA * (length // len(DATA) + 1))[:length]
+    with host(answer(data + b"more", length=length)) as at:
+        assert way.get(at, expected(data))
+    assert way.path.read_bytes() == data
+
+
 def test_nothing_at_all_is_a_wrong_size(way: Way) -> None:
     """0 bytes, as a file and in words."""
     with host(answer(b"")) as at, pytest.raises(WrongFileError, match="a file of 0 bytes"):
