@@ -17,7 +17,7 @@ from daemon.copies.spool import NO_ROOM, Spool, SpoolRoom
 MOST_WAITING = 4  # pieces of 1 MiB or so
 PIECE = 2**20
 SPOOLED_AFTER = 5.0
-"""So many seconds a store may hold up a download in all, before it costs a disk."""
+"""For how many seconds in all a store may hold up a download before it is spooled."""
 
 
 class StalledError(Exception):
@@ -86,11 +86,11 @@ class Channel:
 
     @property
     def _takes(self) -> bool:
-        """Whether a piece need not wait: there is room for it, or nothing is taken any more."""
+        """Return whether a piece need not wait: there is room for it, or nothing is taken any more."""
         return self._closed or (not self._spool.waiting and len(self._pieces) < MOST_WAITING)
 
     def _is_left(self, piece: bytes) -> bool:
-        """Whether the piece is left here, if it has room."""
+        """Return whether the piece is left here, if it has room."""
         if not self._takes:
             return False
         if not self._closed:
@@ -99,7 +99,7 @@ class Channel:
         return True
 
     def _is_spooled(self, piece: bytes) -> bool:
-        """Whether the piece went to the disk: behind what is there, or since a slow store has enough."""
+        """Return whether the piece went to the disk: behind what is there, or since a slow store has enough."""
         behind = self._spool.waiting > 0 or (self._is_slow and len(self._pieces) >= MOST_WAITING)
         if not behind or not self._spool.put(piece):
             return False
@@ -121,7 +121,7 @@ class Channel:
         return False
 
     async def _next(self) -> bytes:
-        """The next piece, once there is one; none at the end."""
+        """Return the next piece, once there is one; none at the end."""
         while True:
             spooled = self._spool.waiting > 0  # looked at first: what is on the disk came after all that is here
             if self._pieces:
@@ -134,7 +134,7 @@ class Channel:
             await self._come.wait()
 
     async def _spooled(self) -> bytes:
-        """What was spooled first; none where nothing is any more."""
+        """Return the oldest bytes of the spool; none if it is empty."""
         try:
             return await asyncio.to_thread(self._spool.take, PIECE)
         except OSError as error:
