@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from daemon.copies.age import Encryption, largest_encrypted
+from daemon.copies.age import largest_encrypted
+from daemon.copies.age_program import encryption_for
 from daemon.copies.channel import Channel, StalledError
 from daemon.copies.errors import CopyError
 from daemon.copies.settle import BEGINNING, stands
@@ -54,7 +55,9 @@ class Branch:
         self._stored: int | None = None
         self._channel = Channel(stall_seconds=STALL_SECONDS, room=room)
         encrypted = bool(target.recipients)
-        self._encryption = Encryption(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
+        self._encryption = (
+            encryption_for(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
+        )
         content = self._channel.pieces()
         at_most = largest_encrypted(size, len(target.recipients)) if encrypted else size
         self._putting = asyncio.create_task(self._put(target.store, content, None if encrypted else size, at_most))

@@ -384,9 +384,10 @@ async def test_a_damaged_archive_is_copied_as_it_is_and_its_manifest_says_so(rig
 # Encrypted ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def identity(tmp_path: Path) -> tuple[Path, str]:
-    """A private key's file, and the public one, as age's own program makes them."""
+@pytest.fixture(params=["age", "no-such-age"], ids=["program", "library"])
+def identity(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
+    """A private key's file, and the public one, as age's own program makes them; and either way to encrypt."""
+    monkeypatch.setattr("daemon.copies.age_program.PROGRAM", request.param)
     file = tmp_path / "key.txt"
     run("age-keygen", "-o", file)
     return file, run("age-keygen", "-y", file).decode().strip()
