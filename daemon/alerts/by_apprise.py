@@ -14,7 +14,7 @@ from daemon.core.alerting import Event
 
 SECONDS = 60.0
 _TYPES = {
-    **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DONE), "success"),
+    **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED, Event.DONE), "success"),
     **dict.fromkeys(
         (Event.SUSPICIOUS, Event.OVERDUE, Event.UNCOPIED, Event.UNPRUNED, Event.STORE, Event.NEW_NORMAL), "warning"
     ),

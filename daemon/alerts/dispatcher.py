@@ -15,6 +15,7 @@ from datetime import datetime
 from daemon.alerts import memory, message
 from daemon.alerts.assess import report_of
 from daemon.alerts.copies import about_copies, about_store, key_of
+from daemon.alerts.drills import about_drills
 from daemon.alerts.message import STORES, Message, Ping
 from daemon.alerts.proofs import about_proofs
 from daemon.alerts.receivers import Receiver
@@ -279,6 +280,7 @@ class Alerts:
                     await self._look_at(server, self._clock.now())
                     await self._look_at_copies(server)
                     await self._look_at_proofs(server)
+                    await self._look_at_drills(server)
                     if number % SLICE == 0:
                         await self._clock.sleep(0)
                 await self._look_at_stores()
@@ -321,6 +323,16 @@ class Alerts:
             return
         known, good_at = self._states[server.name], self._tracker.at_hand(server.name).good_at
         state, messages = about_proofs(known, server, proof, good_at, self._clock.now())
+        if state != known:
+            await self._remember({server.name: state}, self._who(server), messages)
+
+    async def _look_at_drills(self, server: ServerConfig) -> None:
+        """Alert if the last drill of the server's backups failed, and when one goes well again."""
+        drill = await self._tracker.drill_of(server.name)
+        if drill is None or self._servers.get(server.name) is not server:
+            return
+        known, good_at = self._states[server.name], self._tracker.at_hand(server.name).good_at
+        state, messages = about_drills(known, server, drill, good_at, self._clock.now())
         if state != known:
             await self._remember({server.name: state}, self._who(server), messages)
 

@@ -22,7 +22,7 @@ LONGEST_BODY = 64 * 1024  # bytes of alerts in one digest: common servers refuse
 _DISCORD = re.compile(r"(?:\w+\.)?discord(?:app)?\.com")
 _DISCORD_LONGEST = {"content": 2000, "description": 4096, "value": 1024, "footer": 256}  # together below 6,000
 _COLOURS = {
-    **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DONE), 0x2E9E4F),
+    **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED, Event.DONE), 0x2E9E4F),
     **dict.fromkeys(
         (Event.SUSPICIOUS, Event.OVERDUE, Event.UNCOPIED, Event.UNPRUNED, Event.STORE, Event.NEW_NORMAL), 0xD9822B
     ),

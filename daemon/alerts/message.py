@@ -25,10 +25,12 @@ TITLES = {
     Event.STORE: "the store is in trouble",
     Event.UNPRUNED: "the brake holds copies",
     Event.UNPROVEN: "a backup is not sound",
+    Event.DRILL_FAILED: "the drill failed",
     Event.NEW_NORMAL: "smaller backups are the new normal",
     Event.COPIED: "copied again",
     Event.PRUNED: "copies are pruned again",
     Event.PROVEN: "deletion goes on",
+    Event.DRILLED: "the drill went well again",
     Event.RECOVERED: "there is a good backup again",
     Event.DONE: "backed up",
 }

@@ -202,7 +202,17 @@ Backfill = Annotated[
 Events = Annotated[
     list[
         Literal[
-            "failed", "limit", "suspicious", "overdue", "uncopied", "unpruned", "store", "unproven", "recovered", "done"
+            "failed",
+            "limit",
+            "suspicious",
+            "overdue",
+            "uncopied",
+            "unpruned",
+            "store",
+            "unproven",
+            "drill_failed",
+            "recovered",
+            "done",
         ]
     ],
     AsJson,

@@ -275,7 +275,18 @@ class AlertTable(Table):
     )
     url: SecretStr | None = Field(None, description="The address itself: from the environment only, never in a file.")
     events: Events = Field(
-        ["failed", "limit", "suspicious", "overdue", "uncopied", "unpruned", "store", "unproven", "recovered"],
+        [
+            "failed",
+            "limit",
+            "suspicious",
+            "overdue",
+            "uncopied",
+            "unpruned",
+            "store",
+            "unproven",
+            "drill_failed",
+            "recovered",
+        ],
         description='Events to report; "done" is each good backup. A ping reports every rotation.',
     )
     allow_http: Flag = Field(

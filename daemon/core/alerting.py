@@ -28,10 +28,12 @@ class Event(StrEnum):
     STORE = "store"
     UNPRUNED = "unpruned"
     UNPROVEN = "unproven"
+    DRILL_FAILED = "drill_failed"
     NEW_NORMAL = "new_normal"
     COPIED = "copied"
     PRUNED = "pruned"
     PROVEN = "proven"
+    DRILLED = "drilled"
     RECOVERED = "recovered"
     DONE = "done"
 
@@ -43,7 +45,8 @@ class AlertState:
     `alerted` began since the last good backup, and the next one ends them. `beside` began although there was a good
     backup, and go on; if backups then fail to come, that is a trouble of its own. `backup` is the uuid of the last
     backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for, `unpruned` those of an
-    UNPRUNED, and `unproven` says that an UNPROVEN was sent.
+    UNPRUNED, `unproven` says that an UNPROVEN was sent,
+    and `drill_failed` that a DRILL_FAILED was.
     """
 
     alerted: frozenset[Event] = frozenset()
@@ -52,6 +55,7 @@ class AlertState:
     uncopied: frozenset[str] = frozenset()
     unpruned: frozenset[str] = frozenset()
     unproven: bool = False
+    drill_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,14 @@ def proofs_looked(state: AlertState, *, frozen: bool) -> tuple[AlertState, tuple
     return replace(state, unproven=frozen), (news,)
 
 
+def drills_looked(state: AlertState, *, failed: bool) -> tuple[AlertState, tuple[Alert, ...]]:
+    """Look at the drills of a server: the last one failed or not. However many fail in a row, it is alerted once."""
+    if failed == state.drill_failed:
+        return state, ()
+    news = Alert(Event.DRILL_FAILED) if failed else Alert(Event.DRILLED, (Event.DRILL_FAILED,))
+    return replace(state, drill_failed=failed), (news,)
+
+
 def store_looked(
     state: AlertState, store: str, trouble_since: datetime | None, now: datetime
 ) -> tuple[AlertState, tuple[Alert, ...]]:
@@ -189,11 +201,11 @@ def wanted(news: Alert, events: Collection[Event]) -> bool:
 
     RECOVERED goes only to receivers of what has ended, OVERDUE only to those that have not been sent the reason yet.
     NEW_NORMAL takes the place of RECOVERED, and also goes to receivers of suspicious backups. COPIED is the
-    RECOVERED of UNCOPIED, PRUNED that of UNPRUNED, PROVEN that of UNPROVEN.
+    RECOVERED of UNCOPIED, PRUNED that of UNPRUNED, PROVEN that of UNPROVEN, DRILLED that of DRILL_FAILED.
     """
     knows = not set(news.after).isdisjoint(events)
     if news.event is Event.NEW_NORMAL:
         return knows and not {Event.SUSPICIOUS, Event.RECOVERED}.isdisjoint(events)
-    if news.event in {Event.COPIED, Event.PRUNED, Event.PROVEN}:
+    if news.event in {Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED}:
         return knows and Event.RECOVERED in events
     return news.event in events and knows == (news.event is Event.RECOVERED)

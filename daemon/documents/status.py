@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from daemon import __version__
 from daemon.core.model import State
 from daemon.core.units import rfc3339
+from daemon.documents.drills import drill_recorded
 from daemon.documents.proofs import told
 from daemon.documents.stores import stores_document
 from daemon.rotation.outcome import Problem
@@ -57,6 +58,7 @@ def _server(status: ServerStatus) -> Document:
         "backups": _backups(status.tally, status.limit) if snapshot else None,
         "copies": copies(status),
         "proof": proof(status),
+        "drill": drill(status),
     }
 
 
@@ -95,6 +97,17 @@ def proof(status: ServerStatus) -> Document | None:
         "unproven": known.unproven,
         "late_at": _moment(known.late_at),
         "late": known.late(status.now),
+    }
+
+
+def drill(status: ServerStatus) -> Document | None:
+    """Return how a server's backups fare in drills; null if no drill tries them."""
+    known = status.drill
+    if known is None:
+        return None
+    return {
+        "good": None if known.good is None else drill_recorded(known.good),
+        "failed": None if known.failed is None else drill_recorded(known.failed),
     }
 
 

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from daemon import __version__
 from daemon.status.copies import StoreStatus
 from daemon.status.copies_metrics import copies_metrics
+from daemon.status.drills_metrics import drills_metrics
 from daemon.status.families import counter, gauge, histogram, single, timestamp
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.proofs_metrics import proofs_metrics
@@ -63,6 +64,7 @@ class _Fleet(Collector):
         if self.stores:
             yield from copies_metrics(self.statuses, self.stores, self._fleet_status.tracker.copies.counts)
         yield from proofs_metrics(self.statuses, self._fleet_status.tracker.proofs.counts)
+        yield from drills_metrics(self.statuses, self._fleet_status.tracker.drills.counts)
 
     def _daemon(self) -> Iterator[Metric]:
         reload = self._fleet_status.tracker.reload

@@ -18,6 +18,7 @@ from daemon.rotation.order import Stage
 from daemon.rotation.outcome import UNDELETED_HINT, Result
 from daemon.state import Trigger
 from daemon.status.copies import CopyStatus
+from daemon.status.drills import DrillStatus
 from daemon.status.history import ServerHistory
 from daemon.status.proofs import ProofStatus
 from daemon.status.snapshot import Tally
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     FAILING = "failing"
     SUSPICIOUS = "suspicious"
     UNPROVEN = "unproven"
+    DRILL = "drill failed"
     UNCOPIED = "uncopied"
     UNDELETABLE = "undeletable"
     LIMIT = "limit full"
@@ -82,6 +84,7 @@ class ServerStatus:
     progress: Progress | None
     copies: tuple[CopyStatus, ...] = ()
     proof: ProofStatus | None = None
+    drill: DrillStatus | None = None
 
     @property
     def name(self) -> str:
@@ -143,16 +146,18 @@ def status_of(
     times: Times | None = None,
     copies: tuple[CopyStatus, ...] = (),
     proof: ProofStatus | None = None,
+    drill: DrillStatus | None = None,
 ) -> ServerStatus:
     """Return how a server stands at that moment.
 
     `work` is the rotation under way, if there is one. `times` spares a caller that knows them the look at the schedule.
-    `copies` tell how the server stands in each of its stores, `proof` how its backups are proven.
+    `copies` tell how the server stands in each of its stores, `proof` how its backups are proven, `drill`
+    how they fare on a spare server.
     """
     times = times or times_of(server, history.fine_at, now)
     progress = None if work is None else progress_of(work, history)
-    troubles = _troubles(server, history, times, now, copies=copies, proof=proof)
-    return ServerStatus(server, history, times, now, troubles, progress, copies, proof)
+    troubles = _troubles(server, history, times, now, copies=copies, proof=proof, drill=drill)
+    return ServerStatus(server, history, times, now, troubles, progress, copies, proof, drill)
 
 
 def by_trouble(statuses: Iterable[ServerStatus]) -> list[ServerStatus]:
@@ -177,6 +182,7 @@ def _troubles(
     *,
     copies: Iterable[CopyStatus],
     proof: ProofStatus | None,
+    drill: DrillStatus | None,
 ) -> tuple[Trouble, ...]:
     """All that is wrong with a server, the worst first."""
     found = (
@@ -185,6 +191,7 @@ def _troubles(
         _suspicious(server, history),
         _shrunk(server, history),
         None if proof is None else _unproven(server, proof, now),
+        None if drill is None else _drill_failed(server, drill),
         _uncopied(server, history, copies, now),
         _undeletable(server, history),
         _limit_full(history),
@@ -261,6 +268,16 @@ def _unproven(server: ServerConfig, proof: ProofStatus, now: datetime) -> Troubl
     due = format_moment(proof.late_at, server.policy.zone)
     hint = f"`ptero-backupd prove --plan {server.name}` shows what waits; the daemon's log says why."
     return Trouble(Kind.UNPROVEN, f"The newest good backup is not proven; that was due at {due}.", hint)
+
+
+def _drill_failed(server: ServerConfig, drill: DrillStatus) -> Trouble | None:
+    bad = drill.failed
+    if bad is None:
+        return None
+    began = format_moment(bad.began_at, server.policy.zone)
+    said = f": {bad.text.rstrip('.')}" if bad.text else ""
+    hint = f"Look at the console and the files of {bad.spare}. `ptero-backupd drill {bad.drill}` tries again."
+    return Trouble(Kind.DRILL, f"The drill of {bad.name} on {bad.spare}, begun at {began}, failed{said}.", hint)
 
 
 def _uncopied(

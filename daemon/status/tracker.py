@@ -21,6 +21,7 @@ from daemon.status import stored
 from daemon.status.copies import CopyStatus
 from daemon.status.copies_tracker import CopiesTracker
 from daemon.status.counts import Counts, Reload
+from daemon.status.drills import DrillStatus, DrillsTracker
 from daemon.status.history import Began, ServerHistory, after_outcome
 from daemon.status.proofs import ProofStatus, ProofsTracker
 from daemon.status.server_status import ServerStatus, Work, status_of
@@ -50,6 +51,8 @@ class StatusTracker:
         context.on_pruned = self.copies.pruned
         self.proofs = ProofsTracker(context)
         context.on_proof = self.proofs.proved
+        self.drills = DrillsTracker(context)
+        context.on_drill = self.drills.drilled
         self._timetable = Timetable()
         self._servers: Mapping[str, ServerConfig] = {}
         self._begun: dict[str, ServerHistory] = {}
@@ -75,6 +78,7 @@ class StatusTracker:
         self.reload = Reload(successful=True, succeeded_at=now)
         self.copies.follow(config)
         self.proofs.follow(config)
+        self.drills.follow(config)
         before, self._servers = self._servers, config.servers
         for name in [name for name, server in before.items() if not _same(server, config.servers.get(name))]:
             self.histories.pop(name, None)
@@ -131,7 +135,8 @@ class StatusTracker:
         times = self._timetable.times(server, history.fine_at, now)
         copies = await self.copies.of(server, history, times.interval)
         proof = await self.proofs.of(server, history)
-        return status_of(server, history, now, work=self.work(server.name), times=times, copies=copies, proof=proof)
+        work, drill = self.work(server.name), await self.drills.of(server.name)
+        return status_of(server, history, now, work=work, times=times, copies=copies, proof=proof, drill=drill)
 
     async def copies_of(self, name: str) -> tuple[CopyStatus, ...]:
         """How a configured server stands in each of its stores, by what is at hand of its rotations."""
@@ -142,6 +147,10 @@ class StatusTracker:
     async def proof_of(self, name: str) -> ProofStatus | None:
         """How a configured server's backups are proven, by what is at hand of its rotations."""
         return await self.proofs.of(self._servers[name], self.at_hand(name))
+
+    async def drill_of(self, name: str) -> DrillStatus | None:
+        """How a configured server's backups fare in drills; None if no drill tries them."""
+        return await self.drills.of(name)
 
     def overdue_at(self, name: str) -> datetime:
         """From when on a configured server is overdue, by what is at hand; it asks the journal nothing."""

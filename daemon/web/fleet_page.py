@@ -10,7 +10,7 @@ from daemon.status.coverage import strip_of
 from daemon.status.fleet_status import SLICE, FleetStatus
 from daemon.status.server_status import Progress, ServerStatus, Trouble, by_trouble
 from daemon.status.snapshot import Snapshot
-from daemon.web.html import Html, join, tag
+from daemon.web.html import Html, Part, join, tag
 from daemon.web.parts import chip, legend, mark, page, small_strip, tone_of, trend
 from daemon.web.words import STAGES, local, span, time
 
@@ -57,8 +57,9 @@ class FleetPage:
 
     @property
     def _proofs(self) -> bool:
-        """Whether there is anything to show of proofs."""
-        return self._fleet_status.tracker.proofs.wanted
+        """Whether there is anything to show of proofs and drills."""
+        tracker = self._fleet_status.tracker
+        return tracker.proofs.wanted or bool(tracker.drills.sources)
 
     def _header(self, statuses: list[ServerStatus]) -> Html:
         notes = [*self._fleet_status.ailments(), *self._fleet_status.notes()]
@@ -163,17 +164,23 @@ def _copies(status: ServerStatus) -> Html:
 
 
 def _proven(status: ServerStatus) -> Html:
+    """Return what is known of a server's proofs, and of its drills."""
+    drilled = status.drill.words(status.now) if status.drill else ""
+    return tag("td", _read(status), tag("small", drilled) if drilled else None, data_th="proven")
+
+
+def _read(status: ServerStatus) -> Part:
     """Return when the newest proven backup was read, and how old it is; what is not to be proven has none."""
     proof = status.proof
     if proof is None or (proof.proven is None and proof.frozen is None):
-        return tag("td", tag("span", "-" if proof is None else "not yet", class_="soft"), data_th="proven")
+        return tag("span", "-" if proof is None else "not yet", class_="soft")
     if proof.proven is None:
-        return tag("td", tag("b", "not sound", class_="bad"), data_th="proven")
+        return tag("b", "not sound", class_="bad")
     zone, read = status.server.policy.zone, proof.proven
     ago = time(read.at, span(max(status.now - read.at, timedelta(0))), zone)
     level = (read.reached or read.asked).value
     made = tag("small", f"{level}, {span(max(status.now - read.made_at, timedelta(0)))} old")
-    return tag("td", tag("b", ago, " ago", class_="bad" if proof.frozen else None), made, data_th="proven")
+    return (tag("b", ago, " ago", class_="bad" if proof.frozen else None), made)
 
 
 def _marks_legend() -> Html:

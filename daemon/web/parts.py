@@ -20,7 +20,7 @@ STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 
 CLASSES = {Cover.KEPT: "k", Cover.LOCKED: "l", Cover.OTHER: "o", Cover.BAD: "b", Cover.NONE: None}
 TONES = {Kind.OVERDUE: "bad", Kind.FAILING: "bad"} | dict.fromkeys(
-    (Kind.SUSPICIOUS, Kind.UNPROVEN, Kind.UNCOPIED, Kind.UNDELETABLE, Kind.LIMIT, Kind.HELD), "warn"
+    (Kind.SUSPICIOUS, Kind.UNPROVEN, Kind.DRILL, Kind.UNCOPIED, Kind.UNDELETABLE, Kind.LIMIT, Kind.HELD), "warn"
 )
 TREND_DAYS = 30
 

@@ -91,6 +91,8 @@ def _facts(status: ServerStatus, samples: Sequence[Sample]) -> Html:
         ("schedule", (tag("code", policy.schedule_text), tag("small", f"policy {policy.name}"))),
         ("keeps", (tag("code", str(policy.retention.keep)), tag("small", _scope(status)))),
     ]
+    if status.drill is not None:
+        facts.append(("drill", status.drill.words(status.now) or "none has gone well yet"))
     if snapshot is not None:
         limit = f" of {snapshot.limit} allowed" if snapshot.limit else ""
         facts += [

@@ -618,7 +618,7 @@ def test_status_shows_the_last_rotation_and_the_next_start(cli: Cli, panel: Pane
     assert document["daemon"] is None
     assert list(survival) == [
         *("server", "panel", "policy", "last", "newest_good", "under_way", "next_start"),
-        *("overdue", "overdue_at", "held", "troubles", "copies", "proof"),
+        *("overdue", "overdue_at", "held", "troubles", "copies", "proof", "drill"),
     ]
     assert survival["newest_good"]["backup"]["name"] == survival["last"]["created"]["name"]
     assert (lobby["last"], lobby["newest_good"], lobby["under_way"]) == (None, None, None)

@@ -265,6 +265,8 @@ def test_a_drill_restores_starts_watches_and_deletes(cli: Cli, panel: Panel, mad
     assert (later["drill"], later["onto"], later["result"], later["started"]) == ("spare", "lobby", "done", True)
     assert (later["seconds"], later["backup"]["name"]) == (document["seconds"], "with files")
     assert earlier["ended_at"] <= later["began_at"]
+    status = cli("--config", config, "status").out
+    assert "survival: proven by a drill " in status
     history = cli("--config", config, "history", "survival").out
     assert "with files; ran after " in history
 
@@ -293,6 +295,7 @@ def test_a_drill_whose_server_ends_by_itself_has_failed(cli: Cli, panel: Panel, 
     assert (ran.code, tree(panel.lobby)) == (3, FILES)
     assert "lobby is offline" in ran.err
     assert "lobby has the files of the drill; the next drill deletes them" in ran.err
+    assert "survival: The drill of with files on lobby, begun at " in cli("--config", config, "status").out
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ def environ(url: str = SECRET) -> Mapping[str, str]:
 def test_a_receiver_is_told_of_trouble_and_its_end_unless_it_asks_otherwise(tmp_path: Path) -> None:
     """Each good backup is told to nobody who did not ask for it; a new normal to whoever hears of suspicious ones."""
     ops = loaded(tmp_path, receiver(), environ()).alerts["ops"]
-    trouble = frozenset(Event) - {Event.DONE, Event.NEW_NORMAL, Event.COPIED, Event.PRUNED, Event.PROVEN}
+    ends = {Event.NEW_NORMAL, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED}
+    trouble = frozenset(Event) - {Event.DONE, *ends}
     assert (ops.type, ops.url.get_secret_value(), ops.events) == ("webhook", SECRET, trouble)
     asked = loaded(tmp_path, receiver("webhook", 'events = ["done"]'), environ()).alerts["ops"]
     assert asked.events == {Event.DONE}

@@ -15,6 +15,7 @@ from daemon.core.alerting import (
     Event,
     RotationReport,
     copies_looked,
+    drills_looked,
     due_by,
     looked,
     proofs_looked,
@@ -55,10 +56,12 @@ def test_the_events_are_called_as_the_configuration_calls_them() -> None:
         "store",
         "unpruned",
         "unproven",
+        "drill_failed",
         "new_normal",
         "copied",
         "pruned",
         "proven",
+        "drilled",
         "recovered",
         "done",
     ]
@@ -338,6 +341,18 @@ def test_a_freeze_is_told_once_and_so_is_its_end() -> None:
     assert proofs_looked(state, frozen=True) == (state, ())
     assert proofs_looked(state, frozen=False) == (AlertState(), (Alert(Event.PROVEN, (Event.UNPROVEN,)),))
     assert proofs_looked(AlertState(), frozen=False) == (AlertState(), ())
+
+
+def test_drills_that_fail_in_a_row_are_told_once_and_so_is_their_end() -> None:
+    """The end goes to those who heard of it, and want to know when trouble ends."""
+    state, news = drills_looked(AlertState(), failed=True)
+    assert news == (Alert(Event.DRILL_FAILED),)
+    assert drills_looked(state, failed=True) == (state, ())
+    over = Alert(Event.DRILLED, (Event.DRILL_FAILED,))
+    assert drills_looked(state, failed=False) == (AlertState(), (over,))
+    assert wanted(over, {Event.DRILL_FAILED, Event.RECOVERED})
+    assert not wanted(over, {Event.RECOVERED})
+    assert not wanted(over, {Event.DRILL_FAILED})
 
 
 def test_the_end_of_a_freeze_goes_to_those_who_heard_of_it() -> None:

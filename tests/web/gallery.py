@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 
 from daemon.config.load import load
-from daemon.config.values import Config, PanelConfig, ServerConfig, StoreConfig
+from daemon.config.values import Config, DrillConfig, PanelConfig, ServerConfig, StoreConfig
 from daemon.core.copies_queue import CopyQueue
+from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Backup, State, Verdict
 from daemon.core.proof import Level, Proof
@@ -249,6 +250,25 @@ def proving(made: Gallery) -> Gallery:
         record = ProofRecord(name, snapshot.uuid, proof)
         sqlite(made.context.journal).record_proof(record)
         made.context.on_proof(record, 4 * GIB, 60.0)
+    return made
+
+
+def drilling(made: Gallery) -> Gallery:
+    """Let a drill try three servers: survival's went well, lobby's failed after one that did, creative had none."""
+    drill = DrillConfig("weekly", "modded", ("survival", "lobby", "creative"), start=True, watch=timedelta(minutes=5))
+    made.tracker.drills.follow(replace(made.config, drills={"weekly": drill}))
+    journal = sqlite(made.context.journal)
+    for server, days, seconds, text in (
+        ("lobby", 10, 40.0, ""),
+        ("survival", 3, 250.4, ""),
+        ("lobby", 2, None, "modded is offline 20 s after it ran"),
+    ):
+        result = DrillResult.FAILED if text else DrillResult.DONE
+        began, ended = NOW - days * DAY, NOW - days * DAY + timedelta(hours=1)
+        record = DrillRecord("weekly", "modded", "m-1", server, f"{server}-1", "b-1", "night-1", began, starts=True)
+        number = journal.begin_drill(record)
+        journal.end_drill(number, at=ended, result=result, seconds=seconds, text=text)
+        made.context.on_drill(replace(record, ended_at=ended, result=result, seconds=seconds, text=text))
     return made
 
 

@@ -16,7 +16,7 @@ from daemon.panel.rate_limiter import Budget
 from daemon.rotation.outcome import Result
 from daemon.state import CopyEvent, CopyRecord
 from daemon.status.metrics import Metrics
-from tests.web.gallery import NOW, Gallery, proving
+from tests.web.gallery import NOW, Gallery, drilling, proving
 
 pytestmark = pytest.mark.anyio
 
@@ -191,9 +191,25 @@ async def test_each_server_tells_how_it_is_proven(gallery: Gallery) -> None:
     assert value(found, "proof_seconds_total", server="survival") == 60
 
 
+async def test_each_server_tells_how_its_drills_went(gallery: Gallery) -> None:
+    """Where any drill tries it; what never went well has no moment, and one that failed hides none that went well."""
+    assert not any("drill" in name or "restore" in name for name, _ in await scraped(gallery))
+    drilling(gallery)
+    found = await scraped(gallery)
+    assert value(found, "restore_seconds", server="survival") == 250.4
+    assert value(found, "restore_seconds", server="lobby") == 40
+    assert value(found, "restore_seconds", server="creative") is None
+    assert value(found, "last_drill_timestamp_seconds", server="survival") == (NOW - timedelta(days=3)).timestamp()
+    assert value(found, "last_drill_timestamp_seconds", server="creative") is None
+    failed = {name: value(found, "drill_failed", server=name) for name in ("survival", "lobby", "creative", "modded")}
+    assert failed == {"survival": 0, "lobby": 1, "creative": 0, "modded": None}
+    assert value(found, "drills_total", server="lobby") == 2
+    assert value(found, "drill_failures_total", server="lobby") == 1
+
+
 async def test_the_page_tells_every_metric(stocked: Gallery) -> None:
     """And no other, each with its labels and what it is."""
-    gallery = proving(stocked)
+    gallery = drilling(proving(stocked))
     gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
     text = (await Metrics(gallery.fleet_status).exposition()).decode()
     there = dict(re.findall(r"^# TYPE (ptero_\w+) (\w+)$", text, re.MULTILINE))
@@ -210,7 +226,7 @@ def rules() -> Iterator[str]:
 
 async def test_rules_and_dashboard_ask_for_what_there_is(stocked: Gallery) -> None:
     """A misspelt name would never alert, and nobody would notice."""
-    gallery = proving(stocked)
+    gallery = drilling(proving(stocked))
     text = (await Metrics(gallery.fleet_status).exposition()).decode()
     families = set(re.findall(r"^# TYPE (ptero_\w+) ", text, re.MULTILINE))
     asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in rules()}

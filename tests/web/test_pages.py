@@ -417,6 +417,7 @@ async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None
                     "limit": 30},
             "copies": [],
             "proof": None,
+            "drill": None,
     }  # fmt: skip
     assert [one["kind"] for one in servers["lobby"]["troubles"]] == ["overdue", "failing"]
     assert servers["modded"]["troubles"][0]["kind"] == "limit_full"

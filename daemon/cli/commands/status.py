@@ -25,10 +25,12 @@ from daemon.config.errors import ConfigError
 from daemon.config.load import remembered_state_folder
 from daemon.config.values import ServerConfig, StatePlace, StoreConfig, place_name
 from daemon.core.copies_state import CopyState
+from daemon.core.drills import DrillRecord
 from daemon.core.proof import Proof, Proofs
 from daemon.core.units import format_duration
 from daemon.documents.commands import Document, moment, recorded
 from daemon.documents.status import copies as copies_document
+from daemon.documents.status import drill as drill_document
 from daemon.documents.status import held, troubles
 from daemon.documents.status import proof as proof_document
 from daemon.errors import Exit, StateError
@@ -36,6 +38,7 @@ from daemon.fleet.discovery import remembered
 from daemon.state import Journal, Locks, Rotation, engine_for
 from daemon.status import stored
 from daemon.status.copies import CopiesSeen, copies_of, look
+from daemon.status.drills import drill_sources, drill_status
 from daemon.status.history import Good, ServerHistory, ended_of, history_of
 from daemon.status.proofs import by_server, proof_status
 from daemon.status.server_status import Kind, ServerStatus, age_of, status_of, uncopied_text
@@ -47,18 +50,21 @@ LOOKED_AT = 500
 
 @dataclass(frozen=True, slots=True)
 class CopiesKnown:
-    """The stores, and what is known of all copies and proofs."""
+    """The stores, and what is known of all copies, proofs and drills; `drilled` are the servers that drills try."""
 
     stores: Mapping[str, StoreConfig]
     seen: CopiesSeen
     proofs: Mapping[str, Sequence[Proof]]
+    drilled: frozenset[str]
+    drills: Sequence[DrillRecord]
 
     def status(self, server: ServerConfig, history: ServerHistory, now: datetime) -> ServerStatus:
         """Return how a server stands, with its copies."""
         times = times_of(server, history.fine_at, now)
         copies = copies_of(server, self.stores, self.seen, history, times.interval) if self.stores else ()
         proof = proof_status(server, Proofs(self.proofs.get(server.name, ())), history)
-        return status_of(server, history, now, times=times, copies=copies, proof=proof)
+        drill = drill_status(server.name, self.drills) if server.name in self.drilled else None
+        return status_of(server, history, now, times=times, copies=copies, proof=proof, drill=drill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,8 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
         async with opened_journal(engine, place) as journal:
             servers = remembered(config, await journal.recent(limit=LOOKED_AT) if config.discover else ()).servers
             seen = await look(journal, engine.catalogue) if config.stores else CopiesSeen()
-            copies = CopiesKnown(config.stores, seen, by_server(await journal.proofs()))
+            proofs, drills = by_server(await journal.proofs()), await journal.drills()
+            copies = CopiesKnown(config.stores, seen, proofs, drill_sources(config), drills)
             shown = await _configured(servers.values(), journal, engine.locks, now, copies)
     _show(shown, place, await engine.presence.daemon(), now, as_json=as_json)
     return Exit.DONE
@@ -212,6 +219,7 @@ def _document(shown: Shown) -> Document:
         "troubles": None if status is None else troubles(status),
         "copies": [] if status is None else copies_document(status),
         "proof": None if status is None else proof_document(status),
+        "drill": None if status is None else drill_document(status),
     }
 
 
@@ -278,8 +286,10 @@ def _complaints(shown: Shown) -> Iterator[Text]:
         if status and (one.state is CopyState.FAILED or one.late(status.now)):
             yield cell(f"{shown.server}: {uncopied_text(one, shown.zone, status.now)}")
     for trouble in status.troubles if status else ():
-        if trouble.kind is Kind.UNPROVEN:
+        if trouble.kind in {Kind.UNPROVEN, Kind.DRILL}:
             yield cell(f"{shown.server}: {trouble.text}")
+    if status and status.drill and (words := status.drill.words(status.now)):
+        yield cell(f"{shown.server}: {words}")
 
 
 def _work(shown: Shown) -> str:

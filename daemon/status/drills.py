@@ -1,0 +1,87 @@
+"""How a server's backups fare on spare servers: read from the journal when asked, at most every few seconds.
+
+So it also knows what `drill` in another process did. Without drills it reads and keeps nothing.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from daemon.config.values import Config
+from daemon.core.drills import DrillRecord, DrillResult, failing, last_good
+from daemon.core.units import format_duration
+from daemon.errors import StateError
+from daemon.rotation.run import RotationContext
+
+FRESH_SECONDS = 10.0
+"""So long what was read is shown, unless the daemon itself drills."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillStatus:
+    """The last drill of a server's backups that went well, and its very last one if that did not."""
+
+    good: DrillRecord | None = None
+    failed: DrillRecord | None = None
+
+    def words(self, now: datetime) -> str:
+        """Return how long ago the last good drill began, and how long the restore took; empty where there is none."""
+        good = self.good
+        if good is None:
+            return ""
+        ago = format_duration(max(now - good.began_at, timedelta(0)))
+        took = "" if good.seconds is None else f", {format_duration(timedelta(seconds=round(good.seconds)))}"
+        return f"proven by a drill {ago} ago{took}"
+
+
+@dataclass(slots=True)
+class DrillCounts:
+    """The drills since the daemon began, by server."""
+
+    drills: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+def drill_sources(config: Config) -> frozenset[str]:
+    """Return the servers whose backups any drill tries."""
+    return frozenset(name for one in config.drills.values() for name in one.sources)
+
+
+def drill_status(server: str, records: Sequence[DrillRecord]) -> DrillStatus:
+    """Given all records, newest first, return how a server's backups fare."""
+    return DrillStatus(last_good(records).get(server), failing(records).get(server))
+
+
+class DrillsTracker:
+    """How the backups of all servers fare that any drill tries."""
+
+    def __init__(self, context: RotationContext) -> None:
+        self._context = context
+        self.counts = DrillCounts()
+        self.sources: frozenset[str] = frozenset()
+        self._records: Sequence[DrillRecord] = ()
+        self._read_at: float | None = None
+
+    def follow(self, config: Config) -> None:
+        """Watch the servers of a configuration that was just read."""
+        self.sources = drill_sources(config)
+        self._read_at, self._records = None, ()
+
+    def drilled(self, record: DrillRecord) -> None:
+        """Take in a drill that ended."""
+        self._read_at = None
+        self.counts.drills[record.server] += 1
+        self.counts.failed[record.server] += record.result is not DrillResult.DONE
+
+    async def of(self, server: str) -> DrillStatus | None:
+        """Return how a server's backups fare; None if no drill tries them."""
+        if server not in self.sources:
+            return None
+        now = self._context.clock.monotonic()
+        if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
+            self._read_at = now
+            with suppress(StateError):
+                self._records = await self._context.journal.drills()
+        return drill_status(server, self._records)
