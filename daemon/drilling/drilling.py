@@ -6,6 +6,7 @@ kill loses nothing; what a drill put onto its spare server does not stay there s
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from daemon.config.values import Config, DrillConfig, ServerConfig
 from daemon.copies.jobs import Job, ProofWorker
@@ -163,7 +164,8 @@ class Drilling:
             log.warning("drill_problem", **about, code=problem.code, text=problem.text, hint=problem.hint)
         record = done.record
         if record is None or record.result is DrillResult.SKIPPED:
-            self._wait(chosen.name, BUSY_SECONDS if done.brought.outcome.passing else None)
+            busy = record is None and done.brought.outcome.passing
+            self._wait(chosen.name, BUSY_SECONDS if busy else None)
             return
         self._put_off.pop(chosen.name, None)
         self._tries.pop(chosen.name, None)
@@ -183,17 +185,10 @@ class Drilling:
     async def _clear_up(self, config: Config, record: DrillRecord) -> None:
         """Clear the spare server of a drill that was killed; one that still runs elsewhere is waited for."""
         about = {"drill": record.drill, "onto": record.spare}
-        server = config.servers.get(record.spare)
         try:
-            if server is None:
-                await self._give_up(record, f"{record.spare} is not configured any more, and was not touched")
-                return
-            with self._spare(server, _Told(record.drill, record.server)) as spare:
-                ended = await end_interrupted(spare, record)
+            ended = await self._cleared(config, record)
         except ServerBusyError:
             self._wait(record.number, BUSY_SECONDS)
-        except NotFoundError:
-            await self._give_up(record, f"the panel does not show {record.spare} any more")
         except BackupdError as error:
             log.warning("drill_not_cleared", **about, code=error.code, text=error.text, hint=error.hint)
             self._wait(record.number)
@@ -202,11 +197,30 @@ class Drilling:
                 log.warning("drill_interrupted", **about, text=ended.text)
                 self._context.on_drill(ended)
 
-    async def _give_up(self, record: DrillRecord, text: str) -> None:
-        log.warning("drill_interrupted", drill=record.drill, onto=record.spare, text=text)
-        await self._context.journal.end_drill(
-            record.number, at=self._clock.now(), result=DrillResult.INTERRUPTED, text=f"it was killed; {text}"
-        )
+    async def _cleared(self, config: Config, record: DrillRecord) -> DrillRecord | None:
+        """Return the record as it ended, None where it had ended meanwhile; a server that is gone is given up."""
+        server = config.servers.get(record.spare)
+        if server is None:
+            return await self._give_up(record, f"{record.spare} is not configured any more, and was not touched")
+        with self._spare(server, _Told(record.drill, record.server)) as spare:
+            try:
+                return await end_interrupted(spare, record)
+            except NotFoundError:
+                if await self._is_shown(spare):
+                    raise
+        return await self._give_up(record, f"the panel does not show {record.spare} any more")
+
+    async def _is_shown(self, spare: Operation) -> bool:
+        try:
+            await spare.client.server(spare.config.id)
+        except NotFoundError:
+            return False
+        return True
+
+    async def _give_up(self, record: DrillRecord, why: str) -> DrillRecord:
+        now, text = self._clock.now(), f"it was killed; {why}"
+        await self._context.journal.end_drill(record.number, at=now, result=DrillResult.INTERRUPTED, text=text)
+        return replace(record, ended_at=now, result=DrillResult.INTERRUPTED, text=text)
 
     # What both need --------------------------------------------------------------------------------------------------
 

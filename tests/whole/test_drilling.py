@@ -262,6 +262,18 @@ async def test_a_busy_spare_server_is_waited_for(drills: Drills) -> None:
     assert drills.ended() == [("survival", DONE)]
 
 
+async def test_a_spare_server_that_is_suspended_does_not_fill_the_history(drills: Drills) -> None:
+    """It is tried ever less often, and that is not told as a failure."""
+    drills.lobby.status = "restoring_backup"
+    async with drills.running(drills.configure()):
+        await drills.until(1, 9)
+        assert {one.result for one in drills.recorded()} == {DrillResult.SKIPPED}
+        assert len(drills.recorded()) < 7
+        drills.lobby.status = None
+        await drills.until(1, 15)
+    assert drills.ended()[-1] == ("survival", DONE)
+
+
 # After a kill --------------------------------------------------------------------------------------------------------
 
 
