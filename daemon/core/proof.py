@@ -122,6 +122,14 @@ class Proofs:
         read = self._standing.get((backup, store), ())
         return next((one for one in read if one.asked.depth >= level.depth), None)
 
+    def newest_read(self, level: Level) -> Proof | None:
+        """Return the reading of the newest of the panel's backups that was read as deep as `level`, however it ended.
+
+        It may be of a backup that is gone.
+        """
+        read = (one for one in self if one.store == PANEL and one.asked.depth >= level.depth)
+        return max(read, key=lambda one: (one.made_at, one.at), default=None)
+
     def before(self, proof: Proof) -> Proof | None:
         """Return the reading of the backup before it that is right or was accepted, in the same place and as deep."""
         earlier = (one for one in self if (one.store, one.asked) == (proof.store, proof.asked))

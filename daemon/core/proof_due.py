@@ -1,14 +1,16 @@
 """What is to be proven next, and why: by age, so that nothing is left to chance, and within what a day may cost.
 
-What must hold: the newest good backup of each server comes first, then what the newest proven ones lack, then whatever
-was not read for too long; of equals the most overdue. Nothing overtakes what is too large for the rest of the day, or
-it would never have its turn. Nothing here reads a clock.
+What must hold: each server has its turn. When that comes follows from the newest of its backups that was read, and no
+backup made since changes it; so however little a day may cost, the server that went longest without a proof is next.
+Within a server the newest comes first. Nothing overtakes what is too large for the rest of the day. Nothing here reads
+a clock.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import IntEnum
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from daemon.core.backoff import Backoff
@@ -22,6 +24,12 @@ PAUSES = Backoff(timedelta(minutes=10), timedelta(days=1))
 
 EARLY = 5
 """A renewal begins when this part of `every` is still left, so that a quiet day or a full one makes none late."""
+
+PRESSING = 2
+"""A server's newest backup is read before all renewals once this part of `newest_within` has passed."""
+
+AT_ONCE = datetime.min.replace(tzinfo=UTC)
+"""The turn of a server that was never read; its first backup may be gone, so that nothing tells since when it waits."""
 
 
 class Why(IntEnum):
@@ -69,7 +77,8 @@ class StoredCopy:
 class Due:
     """One backup, or copy in `store`, to read: `by` when, and why. It may be read from now on.
 
-    `made_at` is when the backup was made, `bytes` is what is to be read.
+    `made_at` is when the backup was made, `bytes` is what is to be read. From its `turn` on it is read before all whose
+    turn is to come; if it cannot be read then, it has another one after `again`.
     """
 
     server: str
@@ -78,6 +87,8 @@ class Due:
     bytes: int
     made_at: datetime
     by: datetime
+    turn: datetime
+    again: timedelta
     why: Why
     level: Level
     store: str = PANEL
@@ -86,6 +97,11 @@ class Due:
     def place(self) -> tuple[str, str, str]:
         """Which one it is."""
         return self.server, self.backup, self.store
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Where it is read: from which server's panel, or which of its stores."""
+        return self.server, self.store
 
 
 def due(
@@ -99,8 +115,12 @@ def due(
     scope: Scope = Scope.OWN,
 ) -> tuple[Due, ...]:
     """Given a server's verdicts, newest first, and its copies, return what may be proven now, in the order of need."""
-    good = [one for one in verdicts if one.state is State.GOOD and one.whole and (one.own or scope is Scope.ALL)]
     found: list[Due] = []
+    good = provable(verdicts, scope)
+    oldest = min(unread(good, proofs, rules.level), default=None)
+    last_read = proofs.newest_read(rules.level)
+    pause = rules.newest_within / PRESSING
+    turn = last_read.made_at + pause if last_read else AT_ONCE
     proven = 0
     for place, verdict in enumerate(good):
         backup = verdict.backup
@@ -108,19 +128,30 @@ def due(
         last = proofs.last(backup.uuid, rules.level)
         why = Why.NEWEST if place == 0 else Why.KEEP_PROVEN if proven < rules.keep else Why.EVERY
         proven += not backup.locked and proofs.proven(backup.uuid, rules.level) is not None
+        what = (server, backup.uuid, backup.name, backup.bytes, made)
         if last is None and why is not Why.EVERY:
-            by: datetime | None = made + rules.newest_within
-        else:
-            why, by = Why.EVERY, _again(rules, last.at if last else made, now)
-        if by is not None:
-            found.append(Due(server, backup.uuid, backup.name, backup.bytes, made, by, why, rules.level))
+            late = (oldest if oldest and why is Why.NEWEST else made) + rules.newest_within
+            found.append(Due(*what, late, turn, pause, why, rules.level))
+        elif (by := _again(rules, last.at if last else made, now)) is not None:
+            found.append(Due(*what, by, by, pause, Why.EVERY, rules.level))
     for copy in copies:
         last = proofs.last(copy.backup, Level.READ, copy.store)
         if (by := _again(rules, max(last.at, copy.written_at) if last else copy.written_at, now)) is not None:
-            found.append(
-                Due(server, copy.backup, copy.name, copy.bytes, copy.made_at, by, Why.EVERY, rules.level, copy.store)
-            )
-    return tuple(sorted(found, key=_need))
+            what = (server, copy.backup, copy.name, copy.bytes, copy.made_at)
+            found.append(Due(*what, by, by, pause, Why.EVERY, rules.level, copy.store))
+    return in_order(found, now)
+
+
+def provable(verdicts: Sequence[Verdict], scope: Scope) -> list[Verdict]:
+    """Given a server's verdicts, return those of the backups that are to be proven, in the same order."""
+    return [one for one in verdicts if one.state is State.GOOD and one.whole and (one.own or scope is Scope.ALL)]
+
+
+def unread(good: Iterable[Verdict], proofs: Proofs, level: Level) -> list[datetime]:
+    """Return when those of the good backups were made that are newer than all that were read so deep."""
+    last_read = proofs.newest_read(level)
+    made = (one.backup.created_at for one in good)
+    return [moment for moment in made if moment is not None and (last_read is None or moment > last_read.made_at)]
 
 
 def _again(rules: ProofRules, last: datetime, now: datetime) -> datetime | None:
@@ -131,10 +162,6 @@ def _again(rules: ProofRules, last: datetime, now: datetime) -> datetime | None:
     return by if now >= by - rules.every / EARLY else None
 
 
-def _need(one: Due) -> tuple[Why, datetime, str, str, str]:
-    return (one.why, one.by, *one.place)
-
-
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How many bytes may be read a day (None: any number), and how many were read today."""
@@ -142,9 +169,15 @@ class Budget:
     per_day: int | None = None
     spent: int = 0
 
-    def allows(self, size: int) -> bool:
-        """Return whether so many more may be read today; the first of a day always may, however large it is."""
-        return self.per_day is None or self.spent == 0 or self.spent + size <= self.per_day
+    def allows(self, size: int, *, waited: bool = False) -> bool:
+        """Return whether so many more may be read today; the first of a day always may, however large it is.
+
+        What `waited` since an earlier day may go beyond: others went first today because it could not be read then,
+        and if they did so each day, it would hold up all for ever.
+        """
+        if self.per_day is None or self.spent == 0:
+            return True
+        return self.spent < self.per_day if waited else self.spent + size <= self.per_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +206,31 @@ class Quiet:
         return cls(begins, ends)
 
 
-def next_up(waiting: Iterable[Due], budget: Budget, *, not_now: Collection[tuple[str, str, str]] = ()) -> Due | None:
-    """Return what is proven next of all servers; None if that is too much for today, or nothing is due.
+def next_up(
+    waiting: Iterable[Due],
+    now: datetime,
+    *,
+    not_now: Collection[tuple[str, str, str]] = (),
+    tried: Mapping[tuple[str, str], datetime] = MappingProxyType({}),
+) -> Due | None:
+    """Return what is proven next of all servers; None if nothing is due.
 
-    Those `not_now` are passed over: theirs are quiet hours, or they are tried again later.
+    Those `not_now` are passed over: theirs are quiet hours, or they are tried again later. What could not be read when
+    it was last `tried`, by its origin, had its turn then.
     """
-    first = min((one for one in waiting if one.place not in not_now), key=_need, default=None)
-    return first if first is not None and budget.allows(first.bytes) else None
+
+    able = in_order((one for one in waiting if one.place not in not_now), now, tried=tried)
+    return able[0] if able else None
+
+
+def in_order(
+    waiting: Iterable[Due], now: datetime, *, tried: Mapping[tuple[str, str], datetime] = MappingProxyType({})
+) -> tuple[Due, ...]:
+    """Return what is due in the order of need: first that whose turn has come, by why and how long ago."""
+
+    def need(one: Due) -> tuple[bool, Why, datetime, timedelta, tuple[str, str, str]]:
+        last_try = tried.get(one.origin)
+        turn = one.turn if last_try is None else max(one.turn, last_try + one.again)
+        return now < turn, one.why, turn, now - one.made_at, one.place
+
+    return tuple(sorted(waiting, key=need))

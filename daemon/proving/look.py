@@ -79,8 +79,8 @@ def newest(seen: Preview) -> Due | None:
     if backup is None or backup.created_at is None or policy.prove is None:
         return None
     rules, made = policy.prove, backup.created_at
-    by = made + rules.newest_within
-    return Due(seen.config.name, backup.uuid, backup.name, backup.bytes, made, by, Why.NEWEST, rules.level)
+    what = (seen.config.name, backup.uuid, backup.name, backup.bytes, made)
+    return Due(*what, made + rules.newest_within, made, rules.newest_within, Why.NEWEST, rules.level)
 
 
 async def forget_gone(seen: ServerSeen, journal: Journal) -> None:

@@ -7,7 +7,7 @@ recorded.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import WorkerDiedError
@@ -42,6 +42,7 @@ MOST_DEATHS = 5
 """So often one archive may end the process that reads it before that is a failed proof: hours, by the pauses."""
 
 Place = tuple[str, str, str]
+Origin = tuple[str, str]
 
 
 @dataclass
@@ -85,6 +86,11 @@ class Proving:
         self._put_off: dict[Place, _Try] = {}
         self.at_work: str | None = None
         """The server of which a backup or copy is read."""
+        self._tried: dict[Origin, datetime] = {}
+        """When what could not be read was last tried: it has no turn before others have had theirs."""
+
+        self._waits: dict[Origin, date] = {}
+        """Since which day what was first in turn has waited, because it was too much for the rest of that day."""
 
         self._steps = Steps(self._step, context.clock, "proving")
 
@@ -168,7 +174,14 @@ class Proving:
             return None
         later = {place for place, one in self._put_off.items() if now < one.until <= now + PAUSES.most}
         quiet = {one.place for one in waiting if self._is_quiet(one.server, now)}
-        return next_up(waiting, Budget(bound, spent), not_now=later | quiet)
+        first = next_up(waiting, now, not_now=later | quiet, tried=self._tried)
+        if first is None:
+            return None
+        today = now.date()
+        if Budget(bound, spent).allows(first.bytes, waited=self._waits.get(first.origin, today) < today):
+            return first
+        self._waits.setdefault(first.origin, today)
+        return None
 
     def _is_quiet(self, name: str, now: datetime) -> bool:
         server = self._config.servers.get(name) if self._config else None
@@ -198,6 +211,7 @@ class Proving:
         context, began = self._context, self._clock.monotonic()
         now = self._clock.now()
         await context.journal.prove_bytes(now.date(), what.bytes)
+        self._waits.pop(what.origin, None)
         about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
         log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
         installation = await context.engine.catalogue.installation()
@@ -209,6 +223,7 @@ class Proving:
             self._failed(what, found.failure)
             return
         self._put_off.pop(what.place, None)
+        self._tried.pop(what.origin, None)
         done = await record(what, found, seen, self._clock, context.journal, began=began)
         self._look_soon(server.name)
         context.on_proof(done.record, done.bytes, done.seconds)
@@ -237,9 +252,10 @@ class Proving:
 
     def _failed(self, what: Due, failure: Failure) -> None:
         """Note that it could not be read, which says nothing of it: it is tried again."""
-        before = self._put_off.get(what.place, _Try(self._clock.now()))
+        now = self._tried[what.origin] = self._clock.now()
+        before = self._put_off.get(what.place, _Try(now))
         tries = before.tries + 1
-        self._put_off[what.place] = replace(before, until=self._clock.now() + PAUSES.pause(tries), tries=tries)
+        self._put_off[what.place] = replace(before, until=now + PAUSES.pause(tries), tries=tries)
         about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
         log.warning("proof_not_done", **about, code=failure.code, text=failure.text, hint=failure.hint)
 

@@ -29,13 +29,15 @@ TORN = "world/region/r.0.0.mca: chunk 3 7 ends beyond the file"
 class FakeProver:
     """A ProofWorker. Backups made from `torn_from` on are torn; those that are `lost` cannot be read now.
 
-    With `dies` each reading ends it, and each one of the server that is `deadly`.
+    With `dies` each reading ends it, and each one of the server that is `deadly`. Nothing of those that are `down` can be
+    read now.
 
     `does` has each reading, as server, day and time; `meanwhile` is called in the middle of each.
     """
 
     torn_from: str = "99"
     lost: bool = False
+    down: set[str] = field(default_factory=set)
     dies: bool = False
     deadly: str = ""
     does: list[str] = field(default_factory=list)
@@ -53,7 +55,7 @@ class FakeProver:
         if self.dies or job.config.name == self.deadly:
             raise WorkerDiedError("the process that copies was killed by SIGKILL")
         await link()
-        if self.lost:
+        if self.lost or job.config.name in self.down:
             return ProofFound(None, failure=Failure(ProblemCode.HOST, "the node does not answer"))
         if words >= self.torn_from:
             return ProofFound(None, (TORN,), 12, 3456)
@@ -185,6 +187,31 @@ async def test_a_day_s_bytes_are_not_exceeded_not_even_by_another_start(proofs: 
         assert proofs.worker.does == ["survival 01 03:59"]
         await proofs.until(2, 0, 5)
     assert proofs.worker.does[1:] == ["survival 01 05:00"]
+
+
+async def test_a_node_that_is_down_does_not_take_the_bytes_of_every_day(proofs: Proofs) -> None:
+    """A try counts, but it was the server's turn."""
+    proofs.worker.down = {"survival"}
+    config = proofs.daemons.configure(schedule="0 5 * * *", prove={"level": "sane"}, tables='[proof]\nper_day = "1"')
+    async with proofs.running(config):
+        await proofs.until(4, 12)
+    assert sorted(one.split()[0] for one in proofs.worker.does) == ["creative", "creative", "survival", "survival"]
+
+
+async def test_what_is_too_much_for_the_rest_of_a_day_is_read_on_the_next_though_others_went_first(
+    proofs: Proofs,
+) -> None:
+    """Its own node is busy as each day begins; it would wait for ever, and hold up the others with it."""
+    survival, creative = proofs.daemons.world.servers.values()
+    creative.node = proofs.daemons.world.add_node("n2")
+    survival.work, creative.work = Work(seconds=600, size=90_000), Work(seconds=10, size=20_000)
+    config = proofs.daemons.configure(
+        schedule="0 0 * * *", prove={"level": "sane"}, tables='[proof]\nper_day = "100000"'
+    )
+    async with proofs.running(config):
+        await proofs.until(3, 12)
+    assert "survival 02 00:00" in proofs.worker.does
+    assert {"creative 02 00:00", "creative 03 00:00"} <= set(proofs.worker.does)
 
 
 async def test_what_a_killed_daemon_left_is_read_by_the_next_one(proofs: Proofs) -> None:

@@ -17,7 +17,7 @@ from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopyError
 from daemon.copies.work import OwnProcess
 from daemon.core.proof import Proof
-from daemon.core.proof_due import Due, ProofRules, Why
+from daemon.core.proof_due import Due, ProofRules, Why, in_order
 from daemon.core.units import format_moment, format_size
 from daemon.documents.proofs import ServerDue, ServerProofs, proof_accepted, proofs_due, proved
 from daemon.errors import BackupdError, Exit, UsageError
@@ -200,7 +200,7 @@ async def _due_of(desk: _Desk, server: ServerConfig) -> ServerDue:
 
 def _show_due(desk: _Desk, results: Sequence[ServerDue], spent: int) -> None:
     zones = {server.name: server.policy.zone for server in desk.servers}
-    due = sorted((what for one in results for what in one.due), key=lambda what: (what.why, what.by))
+    due = in_order((what for one in results for what in one.due), desk.clock.now())
     rows = [
         (
             what.server,
