@@ -16,7 +16,16 @@ SECONDS = 60.0
 _TYPES = {
     **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED, Event.DONE), "success"),
     **dict.fromkeys(
-        (Event.SUSPICIOUS, Event.OVERDUE, Event.UNCOPIED, Event.UNPRUNED, Event.STORE, Event.NEW_NORMAL), "warning"
+        (
+            Event.SUSPICIOUS,
+            Event.OVERDUE,
+            Event.UNCOPIED,
+            Event.UNPRUNED,
+            Event.STORE,
+            Event.PROOF_LATE,
+            Event.NEW_NORMAL,
+        ),
+        "warning",
     ),
 }
 

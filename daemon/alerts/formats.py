@@ -24,7 +24,16 @@ _DISCORD_LONGEST = {"content": 2000, "description": 4096, "value": 1024, "footer
 _COLOURS = {
     **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED, Event.DONE), 0x2E9E4F),
     **dict.fromkeys(
-        (Event.SUSPICIOUS, Event.OVERDUE, Event.UNCOPIED, Event.UNPRUNED, Event.STORE, Event.NEW_NORMAL), 0xD9822B
+        (
+            Event.SUSPICIOUS,
+            Event.OVERDUE,
+            Event.UNCOPIED,
+            Event.UNPRUNED,
+            Event.STORE,
+            Event.PROOF_LATE,
+            Event.NEW_NORMAL,
+        ),
+        0xD9822B,
     ),
 }
 _RED = 0xC23030

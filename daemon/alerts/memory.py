@@ -82,6 +82,7 @@ def _written(known: Known) -> Mapping[str, Any]:
         "uncopied": sorted(state.uncopied),
         "unpruned": sorted(state.unpruned),
         "unproven": state.unproven,
+        "proof_late": state.proof_late,
         "drill_failed": state.drill_failed,
     }
     return {**to_watch(history), **alerts}
@@ -95,6 +96,7 @@ def _read(written: Mapping[str, Any]) -> AlertState:
         uncopied=frozenset(map(str, written.get("uncopied", ()))),
         unpruned=frozenset(map(str, written.get("unpruned", ()))),
         unproven=bool(written.get("unproven")),
+        proof_late=written.get("proof_late"),
         drill_failed=bool(written.get("drill_failed")),
     )
 

@@ -25,6 +25,7 @@ TITLES = {
     Event.STORE: "the store is in trouble",
     Event.UNPRUNED: "the brake holds copies",
     Event.UNPROVEN: "a backup is not sound",
+    Event.PROOF_LATE: "the proof is late",
     Event.DRILL_FAILED: "the drill failed",
     Event.NEW_NORMAL: "smaller backups are the new normal",
     Event.COPIED: "copied again",
@@ -35,7 +36,9 @@ TITLES = {
     Event.DONE: "backed up",
 }
 DONE_WITH_TROUBLE = "backed up, and something needs you"
-STORE_WORKS = "the store works again"
+ENDS = {Event.STORE: "the store works again", Event.PROOF_LATE: "no proof is late any more"}
+"""What the end of such trouble says instead, where nothing else ended."""
+
 STORES = "stores."
 """Before the name of a store where a server's would stand: no server is called so."""
 
@@ -134,7 +137,8 @@ class Digest:
 
 def title_of(news: Alert) -> str:
     """Return what an alert says, in a few words."""
-    return STORE_WORKS if news.after == (Event.STORE,) else TITLES[news.event]
+    over = len(news.after) == 1 and news.event in {Event.RECOVERED, Event.PROVEN}
+    return ENDS.get(news.after[0], TITLES[news.event]) if over else TITLES[news.event]
 
 
 def _counted(noun: str, names: Collection[str]) -> str:

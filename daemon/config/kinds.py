@@ -210,6 +210,7 @@ Events = Annotated[
             "unpruned",
             "store",
             "unproven",
+            "proof_late",
             "drill_failed",
             "recovered",
             "done",

@@ -284,6 +284,7 @@ class AlertTable(Table):
             "unpruned",
             "store",
             "unproven",
+            "proof_late",
             "drill_failed",
             "recovered",
         ],

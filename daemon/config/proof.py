@@ -7,7 +7,7 @@ from daemon.config.translate import refuse_all
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import ProofConfig
 from daemon.core.proof import Level
-from daemon.core.proof_due import EARLY, ProofRules, Quiet
+from daemon.core.proof_due import ProofRules, Quiet
 from daemon.core.units import parse_duration, parse_size
 
 
@@ -36,15 +36,7 @@ def rules_of(table: ProveTable | None) -> ProofRules | None:
 
 
 def check_prove(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
-    """Refuse proofs that nothing would remember, and warn of those that are never done in time."""
-    if table.prove is None:
-        return
-    if tree.values["state_dir"] == "none" and not tree.refused(("state_dir",)):
+    """Refuse proofs that nothing would remember."""
+    if table.prove is not None and tree.values["state_dir"] == "none" and not tree.refused(("state_dir",)):
         reason = 'with "none" nothing is remembered of proofs, so that nothing can be proven'
         tree.refuse(("state_dir",), reason, f"name a folder, or leave {path[0]}.{path[1]}.prove out")
-    rules = rules_of(table.prove)
-    if rules is not None and rules.every is not None and rules.every < EARLY * rules.newest_within:
-        text = (
-            f"{table.prove.every} is soon after newest_within = {table.prove.newest_within}: all is read all the time"
-        )
-        tree.warn((*path, "prove", "every"), text)

@@ -9,8 +9,9 @@ rules and `rules` what each of them keeps; `retention` judges, `plan` orders the
 has the files of an archive, `alerting` which alerts to send, `backoff` how long to wait before something is tried
 again; `addresses` tells which addresses are unencrypted.
 
-`proof` says how far a backup is known to be restorable, `proof_due` which is read next, and `proven` what is kept and
-not deleted because of it; `drills` says which backup is tried next on a spare server.
+`proof` says how far a backup is known to be restorable, `proof_due` which is read next, `proof_late` since when one is
+missing, and `proven` what is kept and not deleted because of it; `drills` says which backup is tried next on a spare
+server.
 
 `shares` says which member of a cluster acts for which part of the fleet.
 
@@ -53,6 +54,7 @@ __all__ = [
     "plan",
     "proof",
     "proof_due",
+    "proof_late",
     "proven",
     "restores",
     "retention",

@@ -28,6 +28,7 @@ class Event(StrEnum):
     STORE = "store"
     UNPRUNED = "unpruned"
     UNPROVEN = "unproven"
+    PROOF_LATE = "proof_late"
     DRILL_FAILED = "drill_failed"
     NEW_NORMAL = "new_normal"
     COPIED = "copied"
@@ -45,8 +46,8 @@ class AlertState:
     `alerted` began since the last good backup, and the next one ends them. `beside` began although there was a good
     backup, and go on; if backups then fail to come, that is a trouble of its own. `backup` is the uuid of the last
     backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for, `unpruned` those of an
-    UNPRUNED, `unproven` says that an UNPROVEN was sent,
-    and `drill_failed` that a DRILL_FAILED was.
+    UNPRUNED, `unproven` says that an UNPROVEN was sent, and `drill_failed` that a DRILL_FAILED was. `proof_late` is which
+    backup had been read last as a PROOF_LATE was sent, "" if none had been.
     """
 
     alerted: frozenset[Event] = frozenset()
@@ -55,6 +56,7 @@ class AlertState:
     uncopied: frozenset[str] = frozenset()
     unpruned: frozenset[str] = frozenset()
     unproven: bool = False
+    proof_late: str | None = None
     drill_failed: bool = False
 
 
@@ -173,6 +175,21 @@ def proofs_looked(state: AlertState, *, frozen: bool) -> tuple[AlertState, tuple
     return replace(state, unproven=frozen), (news,)
 
 
+def proof_lateness_looked(
+    state: AlertState, *, late: bool, waits: bool, read: str
+) -> tuple[AlertState, tuple[Alert, ...]]:
+    """Look at whether a server lacks a proof for too long; it is alerted once, until a newer backup is read.
+
+    `read` is the newest backup that was read, "" if there is none, and `waits` says that there is a newer one. That it
+    is not late any more ends nothing: the backups that waited may have been deleted.
+    """
+    if late and state.proof_late is None:
+        return replace(state, proof_late=read), (Alert(Event.PROOF_LATE),)
+    if late or state.proof_late is None or (waits and read == state.proof_late):
+        return state, ()
+    return replace(state, proof_late=None), (Alert(Event.PROVEN, (Event.PROOF_LATE,)),)
+
+
 def drills_looked(state: AlertState, *, failed: bool) -> tuple[AlertState, tuple[Alert, ...]]:
     """Look at the drills of a server: the last one failed or not. However many fail in a row, it is alerted once."""
     if failed == state.drill_failed:
@@ -201,7 +218,8 @@ def wanted(news: Alert, events: Collection[Event]) -> bool:
 
     RECOVERED goes only to receivers of what has ended, OVERDUE only to those that have not been sent the reason yet.
     NEW_NORMAL takes the place of RECOVERED, and also goes to receivers of suspicious backups. COPIED is the
-    RECOVERED of UNCOPIED, PRUNED that of UNPRUNED, PROVEN that of UNPROVEN, DRILLED that of DRILL_FAILED.
+    RECOVERED of UNCOPIED, PRUNED that of UNPRUNED, PROVEN that of UNPROVEN and of PROOF_LATE, DRILLED that of
+    DRILL_FAILED.
     """
     knows = not set(news.after).isdisjoint(events)
     if news.event is Event.NEW_NORMAL:

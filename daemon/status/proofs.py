@@ -12,10 +12,12 @@ from datetime import datetime
 from daemon.config.values import Config, ServerConfig
 from daemon.core.model import State
 from daemon.core.proof import PANEL, Level, Proof, Proofs
+from daemon.core.proof_due import provable, unread
+from daemon.core.proof_late import late_at
 from daemon.errors import StateError
 from daemon.rotation.run import RotationContext
 from daemon.state import ProofRecord
-from daemon.status.history import ServerHistory
+from daemon.status.history import Good, ServerHistory
 
 FRESH_SECONDS = 10.0
 """So long what was read is shown, unless the daemon itself proves something."""
@@ -27,8 +29,8 @@ class ProofStatus:
 
     `proven` is the reading of the newest backup that is proven. `read_at` is when something was last read and found
     right, by how deep it was. `frozen` is the failed proof that nothing is deleted for. `unproven` is how many of the
-    good backups are not proven, as they were last seen. `late_at` is from when on the newest one is not proven for too
-    long; None while it is, or while there is none.
+    good backups are not proven, as they were last seen. `read` is the reading of the newest backup that was read,
+    however it ended. `late_at` is from when on there is none of a newer one for too long; None while nothing waits.
     """
 
     level: Level
@@ -36,10 +38,11 @@ class ProofStatus:
     read_at: Mapping[Level, datetime] = field(default_factory=dict)
     frozen: Proof | None = None
     unproven: int = 0
+    read: Proof | None = None
     late_at: datetime | None = None
 
     def late(self, now: datetime) -> bool:
-        """Return whether the newest good backup should have been proven by then."""
+        """Return whether a newer backup should have been read by then."""
         return self.late_at is not None and now >= self.late_at
 
 
@@ -53,8 +56,10 @@ class ProofCounts:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def proof_status(server: ServerConfig, proofs: Proofs, history: ServerHistory) -> ProofStatus | None:
-    """Return how a server stands; None if nothing is to be proven."""
+def proof_status(
+    server: ServerConfig, proofs: Proofs, history: ServerHistory, asked: datetime | None = None
+) -> ProofStatus | None:
+    """Return how a server stands; None if nothing is to be proven. Proofs are asked for since `asked`, if known."""
     rules = server.policy.prove
     if rules is None:
         return None
@@ -65,16 +70,30 @@ def proof_status(server: ServerConfig, proofs: Proofs, history: ServerHistory) -
         if one.reached is not None:
             read_at[one.reached] = max(one.at, read_at.get(one.reached, one.at))
     verdicts = history.snapshot.verdicts if history.snapshot else ()
-    good, newest = [one.backup.uuid for one in verdicts if one.state is State.GOOD], history.good
-    waits = newest is not None and newest.uuid is not None and proofs.last(newest.uuid, rules.level) is None
+    good = [one.backup.uuid for one in verdicts if one.state is State.GOOD]
+    last_read = proofs.newest_read(rules.level)
+    waiting = unread(provable(verdicts, server.policy.scope), proofs, rules.level)
+    if (newest := history.good) is not None and (last_read is None or _is_newer(newest, last_read)):
+        waiting.append(newest.at)  # another process may have made it since those were seen
     return ProofStatus(
         rules.level,
         max(proven, key=lambda one: (one.made_at, one.at), default=None),
         read_at,
         proofs.freezes(),
         sum(proofs.proven(uuid, rules.level) is None for uuid in good),
-        newest.at + rules.newest_within if newest is not None and waits else None,
+        last_read,
+        late_at(
+            waiting,
+            last_read.made_at if last_read else None,
+            asked=max(history.since, asked or history.since),
+            within=rules.newest_within,
+            starts=server.starts,
+        ),
     )
+
+
+def _is_newer(good: Good, read: Proof) -> bool:
+    return good.uuid != read.backup and good.at > read.made_at
 
 
 class ProofsTracker:
@@ -84,13 +103,16 @@ class ProofsTracker:
         self._context = context
         self.counts = ProofCounts()
         self.wanted = False
+        self._asked: dict[tuple[str, Level], datetime] = {}
         self._seen: dict[str, list[Proof]] = {}
         self._read_at: float | None = None
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
-        self.wanted = any(server.policy.prove for server in config.servers.values())
-        self._read_at, self._seen = None, {}
+        ruled = [(server.name, rules.level) for server in config.servers.values() if (rules := server.policy.prove)]
+        now = self._context.clock.now()
+        self._asked = {one: self._asked.get(one, now) for one in ruled}
+        self.wanted, self._read_at, self._seen = bool(ruled), None, {}
 
     def proved(self, record: ProofRecord, size: int, seconds: float) -> None:
         """Take in a proof that was done."""
@@ -102,11 +124,13 @@ class ProofsTracker:
 
     async def of(self, server: ServerConfig, history: ServerHistory) -> ProofStatus | None:
         """Return how a server is proven; None if it is not to be."""
-        if not self.wanted or server.policy.prove is None:
+        rules = server.policy.prove
+        if not self.wanted or rules is None:
             return None
         places = {PANEL, *server.policy.copies}
         known = (await self._known()).get(server.name, ())
-        return proof_status(server, Proofs(one for one in known if one.store in places), history)
+        read = Proofs(one for one in known if one.store in places)
+        return proof_status(server, read, history, self._asked.get((server.name, rules.level)))
 
     async def _known(self) -> Mapping[str, list[Proof]]:
         now = self._context.clock.monotonic()

@@ -33,7 +33,7 @@ def _standing(known: Sequence[tuple[str, ProofStatus]]) -> Iterator[Metric]:
     late = (((name,), timestamp(proof.late_at)) for name, proof in known)
     yield gauge(
         "proof_late_timestamp_seconds",
-        "From when on the newest good backup is not proven for too long; none where it is proven.",
+        "From when on no new backup of the server is proven for too long; none where none waits for it.",
         _SERVER,
         ((labels, moment) for labels, moment in late if moment is not None),
     )

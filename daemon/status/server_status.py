@@ -256,7 +256,7 @@ def _shrunk(server: ServerConfig, history: ServerHistory) -> Trouble | None:
 
 
 def _unproven(server: ServerConfig, proof: ProofStatus, now: datetime) -> Trouble | None:
-    """A proof failed, or the newest good backup is not proven for too long."""
+    """A proof failed, or there is none of a new backup for too long."""
     if (bad := proof.frozen) is not None:
         hint = (
             f"Look at the server's files. `ptero-backupd prove {server.name}` proves the newest backup now; if the bad"
@@ -265,9 +265,14 @@ def _unproven(server: ServerConfig, proof: ProofStatus, now: datetime) -> Troubl
         return Trouble(Kind.UNPROVEN, f"{bad.wrong}. Nothing is deleted until a newer backup is proven.", hint)
     if proof.late_at is None or not proof.late(now):
         return None
-    due = format_moment(proof.late_at, server.policy.zone)
     hint = f"`ptero-backupd prove --plan {server.name}` shows what waits; the daemon's log says why."
-    return Trouble(Kind.UNPROVEN, f"The newest good backup is not proven; that was due at {due}.", hint)
+    return Trouble(Kind.UNPROVEN, late_text(proof, proof.late_at, server.policy.zone), hint)
+
+
+def late_text(proof: ProofStatus, late_at: datetime, zone: ZoneInfo) -> str:
+    """Return that no new backup was proven in time, in a sentence: which was read last, and when that was due."""
+    since = f" newer than {proof.read.name} ({format_moment(proof.read.made_at, zone)})" if proof.read else ""
+    return f"No backup{since} is proven; that was due at {format_moment(late_at, zone)}."
 
 
 def _drill_failed(server: ServerConfig, drill: DrillStatus) -> Trouble | None:

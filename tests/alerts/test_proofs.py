@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from daemon.core.proof import Level, Proof
 from daemon.core.proof_due import ProofRules
 from daemon.state import ProofRecord
 from daemon.state.local.journal import SqliteJournal
+from daemon.status.history import Good, ServerHistory
 from tests.alerts.build import alert
 from tests.alerts.test_copies import BEGIN, HOOK, HOUR, UUID, Stage
 from tests.virtual import BACKEND, VirtualClock
@@ -58,3 +60,42 @@ async def test_a_backup_that_is_not_sound_is_told_once_and_the_end_of_the_freeze
         read(stage, "three")
         await stage.clock.sleep(HOUR)
         assert stage.said[1:] == ["survival: deletion goes on"]
+
+
+async def test_a_proof_that_is_late_is_told_once_and_its_end_too(stage: Stage) -> None:
+    """Though a new backup is made each day; and not again after a restart."""
+    async with stage.running():
+        read(stage, "one")
+        for _ in range(5):
+            await stage.clock.sleep(24 * HOUR)
+            stage.backed_up()
+        assert stage.said == ["survival: the proof is late"]
+        (message,) = stage.messages
+        assert message["event"] == "proof_late"
+        assert message["text"].startswith(
+            "No backup newer than auto-one (2026-04-16 05:00 UTC) is proven; that was due"
+        )
+        assert "prove --plan survival" in message["hint"]
+    async with stage.running():
+        await stage.clock.sleep(24 * HOUR)
+        assert len(stage.said) == 1
+        read(stage, "two")
+        await stage.clock.sleep(HOUR)
+    assert stage.said[1:] == ["survival: no proof is late any more"]
+    assert (stage.messages[1]["event"], stage.messages[1]["after"]) == ("proven", ["proof_late"])
+    assert stage.messages[1]["text"].startswith("auto-two was read")
+
+
+async def test_a_server_that_was_never_read_is_late_so_long_after_proofs_are_configured(stage: Stage) -> None:
+    """Though it has backups from long before. Once it has none, none is late."""
+    async with stage.running():
+        before = ServerHistory(stage.clock.now() - timedelta(days=99), stage.clock.now() + timedelta(days=9))
+        stage.tracker.histories["survival"] = replace(before, good=Good(stage.clock.now() - timedelta(days=9)))
+        await stage.clock.sleep(47 * HOUR)
+        assert stage.said == []
+        await stage.clock.sleep(2 * HOUR)
+        assert stage.said == ["survival: the proof is late"]
+        assert stage.messages[0]["text"].startswith("No backup is proven; that was due at 2026-04-18 05:00")
+        stage.tracker.histories["survival"] = before
+        await stage.clock.sleep(HOUR)
+    assert stage.messages[1]["text"] == "no backup waits for a proof"

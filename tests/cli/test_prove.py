@@ -93,6 +93,16 @@ def test_what_is_due_is_shown_with_why_and_nothing_is_read(cli: Cli, panel: Pane
     assert "read today: 0 B of 1 GiB" in text
 
 
+def test_what_is_due_of_a_server_that_cannot_be_looked_at_is_not_known(cli: Cli, panel: Panel) -> None:
+    """That nothing is due would be false."""
+    panel.configure(extra=PROVE)
+    del panel.world.servers[panel.survival.uuid]
+    ran = prove(cli, panel, "--plan", "survival")
+    assert ran.code == 4
+    assert "not known what is due: survival" in ran.out
+    assert "nothing is due" not in ran.out
+
+
 def test_a_failed_proof_freezes_deletion_until_it_is_accepted(cli: Cli, panel: Panel, torn: Backup) -> None:
     """It is told with the file and the chunk; `plan` refuses, and says how to go on."""
     ran = prove(cli, panel, "survival")

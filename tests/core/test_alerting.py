@@ -18,6 +18,7 @@ from daemon.core.alerting import (
     drills_looked,
     due_by,
     looked,
+    proof_lateness_looked,
     proofs_looked,
     pruning_looked,
     reported,
@@ -56,6 +57,7 @@ def test_the_events_are_called_as_the_configuration_calls_them() -> None:
         "store",
         "unpruned",
         "unproven",
+        "proof_late",
         "drill_failed",
         "new_normal",
         "copied",
@@ -343,6 +345,26 @@ def test_a_freeze_is_told_once_and_so_is_its_end() -> None:
     assert proofs_looked(AlertState(), frozen=False) == (AlertState(), ())
 
 
+def test_a_proof_that_is_late_is_told_once_until_a_newer_backup_is_read() -> None:
+    """That those which waited were deleted, and newer ones wait, ends nothing."""
+    state, news = proof_lateness_looked(AlertState(), late=True, waits=True, read="one")
+    assert (state, news) == (AlertState(proof_late="one"), (Alert(Event.PROOF_LATE),))
+    assert proof_lateness_looked(state, late=True, waits=True, read="one") == (state, ())
+    assert proof_lateness_looked(state, late=False, waits=True, read="one") == (state, ())
+    over = AlertState(), (Alert(Event.PROVEN, (Event.PROOF_LATE,)),)
+    assert proof_lateness_looked(state, late=False, waits=True, read="two") == over
+    assert proof_lateness_looked(state, late=False, waits=False, read="one") == over
+    assert proof_lateness_looked(state, late=True, waits=True, read="two") == (state, ())
+
+
+def test_a_proof_that_is_not_late_needs_no_alert() -> None:
+    """Though one waits, and none was ever read."""
+    assert proof_lateness_looked(AlertState(), late=False, waits=True, read="") == (AlertState(), ())
+    state, _ = proof_lateness_looked(AlertState(), late=True, waits=True, read="")
+    assert proof_lateness_looked(state, late=False, waits=True, read="") == (state, ())
+    assert proof_lateness_looked(state, late=False, waits=True, read="one")[0] == AlertState()
+
+
 def test_drills_that_fail_in_a_row_are_told_once_and_so_is_their_end() -> None:
     """The end goes to those who heard of it, and want to know when trouble ends."""
     state, news = drills_looked(AlertState(), failed=True)
@@ -357,6 +379,9 @@ def test_drills_that_fail_in_a_row_are_told_once_and_so_is_their_end() -> None:
 
 def test_the_end_of_a_freeze_goes_to_those_who_heard_of_it() -> None:
     """And want to know when trouble ends."""
+    late = Alert(Event.PROVEN, (Event.PROOF_LATE,))
+    assert wanted(late, {Event.PROOF_LATE, Event.RECOVERED})
+    assert not wanted(late, {Event.UNPROVEN, Event.RECOVERED})
     over = Alert(Event.PROVEN, (Event.UNPROVEN,))
     assert wanted(over, {Event.UNPROVEN, Event.RECOVERED})
     assert not wanted(over, {Event.UNPROVEN})

@@ -8,11 +8,13 @@ import pytest
 
 from daemon.alerts.proofs import about_proofs
 from daemon.core.alerting import AlertState, Event
+from daemon.core.model import Action, Backup, State, Verdict
 from daemon.core.proof import Level, Proof, Proofs
 from daemon.core.proof_due import ProofRules
 from daemon.status.history import Good, ServerHistory
 from daemon.status.proofs import proof_status
 from daemon.status.server_status import Kind, status_of
+from daemon.status.snapshot import Snapshot
 from tests.alerts.build import NOON, server
 
 DAY = timedelta(days=1)
@@ -46,17 +48,30 @@ def test_the_newest_proven_one_and_the_last_reading_of_each_level_are_told(tmp_p
     assert proof.read_at == {Level.SANE: read(4).at, Level.WALKED: walked.at}
 
 
-@pytest.mark.parametrize(("days", "late"), [(1.9, False), (2, True)])
+@pytest.mark.parametrize(("days", "late"), [(2.4, False), (4, True)])
 def test_a_newest_one_that_is_not_proven_in_time_is_trouble(tmp_path: Path, days: float, late: bool) -> None:
-    """Until it is read; an older one that was does not help."""
+    """Counted from the first one after the last that was read, however new the newest is; until that is read."""
     config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES))
-    proof = proof_status(config, Proofs([read(3)]), history(days))
+    proof = proof_status(config, Proofs([read(days)]), history(0.6))
     assert proof
-    kinds = [one.kind for one in status_of(config, history(days), NOON, proof=proof).troubles]
-    assert (Kind.UNPROVEN in kinds) is late
-    known = proof_status(config, Proofs([read(days)]), history(days))
+    troubles = [one for one in status_of(config, history(0.6), NOON, proof=proof).troubles if one.kind is Kind.UNPROVEN]
+    assert [one.text.split(" (")[0] for one in troubles] == [f"No backup newer than auto-{days}"] * late
+    assert "prove --plan" in "".join(one.hint for one in troubles) or not late
+    known = proof_status(config, Proofs([read(days), read(0.6)]), history(0.6))
     assert known
     assert (known.late_at, known.late(NOON)) == (None, False)
+
+
+def test_those_that_were_last_seen_and_wait_count_too(tmp_path: Path) -> None:
+    """They may be older than the next start after the last that was read."""
+    config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES))
+    made = [NOON - days * DAY for days in (0.9, 1.2, 1.5)]
+    backups = (Backup(f"b{at}", "auto", True, False, 1, at, at) for at in made)
+    good = tuple(Verdict(one, State.GOOD, True, Action.KEEP, ()) for one in backups)
+    seen = replace(history(0.9), snapshot=Snapshot.of(NOON, "u", "n1", 9, good))
+    proof = proof_status(config, Proofs([read(1.5)]), seen)
+    assert proof
+    assert (proof.unproven, proof.late_at) == (3, NOON + 0.8 * DAY)
 
 
 def test_a_freeze_is_told_with_what_is_wrong_where_and_how_to_go_on(tmp_path: Path) -> None:

@@ -215,9 +215,11 @@ def _show_due(desk: _Desk, results: Sequence[ServerDue], spent: int) -> None:
     bound = desk.config.proof.per_day
     today = f"read today: {format_size(spent)}" + (f" of {format_size(bound)}" if bound else "")
     frozen = [cell(f"{one.about.server} is frozen: {one.frozen.wrong}", "bold red") for one in results if one.frozen]
+    unseen = [one.about.server for one in results if one.error is not None]
+    unknown = [cell(f"not known what is due: {', '.join(unseen)}", "bold yellow")] if unseen else []
     columns = ("server", "where", "backup", "size", "by", "why")
-    listed = table(columns, rows, right=("size",)) if rows else cell("nothing is due")
-    show(listed, cell(today), *frozen)
+    listed = [table(columns, rows, right=("size",))] if rows else [] if unseen else [cell("nothing is due")]
+    show(*listed, *unknown, cell(today), *frozen)
 
 
 # The operator's word -------------------------------------------------------------------------------------------------
