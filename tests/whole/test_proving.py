@@ -29,8 +29,8 @@ TORN = "world/region/r.0.0.mca: chunk 3 7 ends beyond the file"
 class FakeProver:
     """A ProofWorker. Backups made from `torn_from` on are torn; those that are `lost` cannot be read now.
 
-    With `dies` each reading ends it, and each one of the server that is `deadly`. Nothing of those that are `down` can be
-    read now.
+    With `dies` each reading ends it, and each one of the server that is `deadly`. Nothing of those that are `down` can
+    be read now.
 
     `does` has each reading, as server, day and time; `meanwhile` is called in the middle of each.
     """
