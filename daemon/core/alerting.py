@@ -46,8 +46,8 @@ class AlertState:
     `alerted` began since the last good backup, and the next one ends them. `beside` began although there was a good
     backup, and go on; if backups then fail to come, that is a trouble of its own. `backup` is the uuid of the last
     backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for, `unpruned` those of an
-    UNPRUNED, `unproven` says that an UNPROVEN was sent, and `drill_failed` that a DRILL_FAILED was. `proof_late` is which
-    backup had been read last as a PROOF_LATE was sent, "" if none had been.
+    UNPRUNED, `unproven` says that an UNPROVEN was sent, and `drill_failed` that a DRILL_FAILED was. `proof_late` is the
+    backup that had been read last when a PROOF_LATE was sent, "" if none had been.
     """
 
     alerted: frozenset[Event] = frozenset()
