@@ -2,13 +2,15 @@
 
 `history` is what a server's rotations left, and `server_status` the one value that is made of it, the configuration and
 the clock; both are pure. `tracker` listens to the fleet and keeps histories at hand, `stored` reads them from the
-journal. `coverage` says which days the backups cover, `copies` how the copies of them stand in the stores. Nothing here
+journal. `coverage` says which days the backups cover, `copies` how the copies of them stand in the stores, `drills` how drills
+went. Nothing here
 decides about backups, asks a panel or a store, or knows HTTP.
 """
 
 __all__ = [
     "copies",
     "coverage",
+    "drills",
     "fleet_status",
     "history",
     "metrics",
