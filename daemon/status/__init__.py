@@ -2,9 +2,8 @@
 
 `history` is what a server's rotations left, and `server_status` the one value that is made of it, the configuration and
 the clock; both are pure. `tracker` listens to the fleet and keeps histories at hand, `stored` reads them from the
-journal. `coverage` says which days the backups cover, `copies` how the copies of them stand in the stores, `drills` how drills
-went. Nothing here
-decides about backups, asks a panel or a store, or knows HTTP.
+journal. `coverage` says which days the backups cover, `copies` how the copies of them stand in the stores, `drills` how
+drills went. Nothing here decides about backups, asks a panel or a store, or knows HTTP.
 """
 
 __all__ = [
