@@ -79,7 +79,9 @@ class Fleet:
         self._listeners: list[Listener] = [*listeners]
         self._clock = context.clock
         self._scheduler = Scheduler(self._due_together)
-        self._timekeeper = Timekeeper(context.clock, tick=self._tick, set_back=self._clock_set_back)
+        self._timekeeper = Timekeeper(
+            context.clock, tick=self._tick, set_back=self._clock_set_back, ahead_of=self._scheduler.ahead_of
+        )
         self._attempts = Attempts(context)
         self._clients = Clients(open_client)
         self._running: dict[str, _Running] = {}

@@ -8,7 +8,7 @@ jobs before anything else. No other module imports apscheduler.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.jobstores.base import JobLookupError
@@ -22,13 +22,15 @@ ONCE = "/once"
 
 
 class StartsTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 has no types
-    """An APScheduler trigger that fires at a server's starts."""
+    """An APScheduler trigger that fires at a server's starts; `looked` hears at which moment it was asked."""
 
-    def __init__(self, starts: Starts) -> None:
+    def __init__(self, starts: Starts, looked: Callable[[datetime], None] = lambda _: None) -> None:
         self.starts = starts
+        self._looked = looked
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """Return the first start after the previous one; of several before `now` only the latest."""
+        self._looked(now)
         following = self.starts.after(previous_fire_time or now)
         return following if following > now else self.starts.latest(now)
 
@@ -40,6 +42,7 @@ class Scheduler:
         self._due = due
         self._together: dict[str, dict[str, Starts]] = {}
         self._job_of: dict[str, str] = {}
+        self._last_look: datetime | None = None
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             executors={"default": AsyncIOExecutor()},
@@ -75,15 +78,31 @@ class Scheduler:
         if len(together) == 1:
             self._add(job, starts)
 
+    def ahead_of(self, now: datetime) -> timedelta:
+        """Return how far beyond `now` a next start was computed from: the clock was set back since, zero if it was not.
+
+        It shows also where the clock was set forward and back between two looks at it.
+        """
+        return timedelta() if self._last_look is None else max(timedelta(), self._last_look - now)
+
     def anew(self) -> None:
         """Compute each next start again, since the clock was set."""
+        self._last_look = None
         for job, together in self._together.items():
             self._add(job, next(iter(together.values())))
 
     def _add(self, job: str, starts: Starts) -> None:
         self._scheduler.add_job(
-            self._hand_over, StartsTrigger(starts), args=(job,), id=job, name=job, replace_existing=True
+            self._hand_over,
+            StartsTrigger(starts, self._looked),
+            args=(job,),
+            id=job,
+            name=job,
+            replace_existing=True,
         )
+
+    def _looked(self, now: datetime) -> None:
+        self._last_look = now if self._last_look is None else max(now, self._last_look)
 
     def once(self, server: str, moment: datetime, call: Callable[[], None]) -> None:
         """Call once at that moment; a second request for the same server replaces the first."""

@@ -5,7 +5,7 @@ with what it should show by now. One that was set forward needs no notice: the t
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from daemon.clock import Clock
 from daemon.core.units import format_duration
@@ -19,12 +19,22 @@ NOTICEABLE = timedelta(seconds=1)
 
 
 class Timekeeper:
-    """Calls `tick` each minute; before it, `set_back` with the span, if the wall clock was set back."""
+    """Calls `tick` each minute; before it, `set_back` with the span, if the wall clock was set back.
+
+    `ahead_of` says how far beyond a moment starts were computed: between two ticks the clock may have been set forward
+    and back.
+    """
 
     def __init__(
-        self, clock: Clock, *, tick: Callable[[], Awaitable[None]], set_back: Callable[[timedelta], None]
+        self,
+        clock: Clock,
+        *,
+        tick: Callable[[], Awaitable[None]],
+        set_back: Callable[[timedelta], None],
+        ahead_of: Callable[[datetime], timedelta] = lambda _: timedelta(),
     ) -> None:
         self._clock = clock
+        self._ahead_of = ahead_of
         self._tick = tick
         self._set_back = set_back
 
@@ -40,11 +50,11 @@ class Timekeeper:
             expected = wall + timedelta(seconds=self._clock.monotonic() - elapsed)
             wall, elapsed = self._clock.now(), self._clock.monotonic()
             with surviving():
-                self._notice_jump(wall - expected)
+                self._notice_jump(max(expected - wall, self._ahead_of(wall)))
                 await self._tick()
 
-    def _notice_jump(self, jump: timedelta) -> None:
-        """Given how far ahead of what it should show the wall clock is."""
-        if jump < -NOTICEABLE:
-            log.warning("clock_set_back", by=format_duration(-jump))
-            self._set_back(-jump)
+    def _notice_jump(self, back: timedelta) -> None:
+        """Given how far behind what it should show the wall clock is."""
+        if back > NOTICEABLE:
+            log.warning("clock_set_back", by=format_duration(back))
+            self._set_back(back)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from daemon.clock import SystemClock
 from daemon.core.calendar import Starts, parse_schedule
 from daemon.fleet.scheduler import Scheduler
 
@@ -93,3 +94,11 @@ async def test_a_clock_that_was_set_has_the_next_start_asked_for_again(scheduler
     following = scheduler.next_start()
     assert following is not None
     assert following[1].year < 2100
+
+
+async def test_it_knows_from_which_moment_starts_were_computed_last(scheduler: Scheduler) -> None:
+    """By the clock of that time, were it set back since."""
+    scheduler.put("plain", starts())
+    now = SystemClock().now()
+    assert scheduler.ahead_of(now) == timedelta()
+    assert timedelta(minutes=59) < scheduler.ahead_of(now - timedelta(hours=1)) <= timedelta(hours=1)
