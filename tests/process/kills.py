@@ -24,18 +24,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from daemon.panel.reconcile import SETTLE_SECONDS
 from daemon.sandbox.faults import late, slow
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Entry, Server, State
+from daemon.sandbox.records import Change, Server, State
 from daemon.state import Rotation, Step
 from daemon.state.local.journal import SqliteJournal
+from tests.process.ledger import KEEP, LATE_SECONDS, hold_deletions, is_own
 from tests.process.support import CLOCK, Daemon, Panel, command, running, serving, wait_until
 
-KEEP = 3
 PAST = 6
 SIDE_BY_SIDE = 4
 STARTING = 0.2
@@ -43,9 +43,6 @@ STARTING = 0.2
 
 BUSY_SECONDS = 0.7
 """The kills after the first request come within so many seconds of it."""
-
-LATE_SECONDS = 0.25
-"""At most so long after a DELETE came does the panel process it, though whoever asked was killed meanwhile."""
 
 AT_ONCE = 3
 """So many servers at least have work to do at any moment."""
@@ -156,7 +153,7 @@ class Ordeal:
     def _finished(self, server: Server) -> bool:
         """Whether its new backup is good, and nothing is left beyond retention."""
         created = self.panel.done(Change.CREATED, server)
-        backups = [backup for backup in self.panel.backups(server) if _own(backup.name, server)]
+        backups = [backup for backup in self.panel.backups(server) if is_own(backup.name, server)]
         good = [backup for backup in backups if backup.state is State.GOOD]
         unlocked = [backup.state for backup in backups if not backup.locked]
         done = bool(created) and set(created) <= {backup.name for backup in good}
@@ -203,14 +200,9 @@ class Ordeal:
 
     def _hold_ledger(self, server: Server) -> None:
         """One backup for one start; nothing deleted that is locked, not the policy's own, pending, or to be kept."""
-        entries = [entry for entry in tuple(self.panel.world.ledger) if entry.server == server.uuid]
         if server is not self._steady:
             assert len(self.panel.done(Change.CREATED, server)) <= 1, f"{server.name}: a second backup for one start"
-        there: dict[str, Known] = {}
-        for entry in entries:
-            if entry.change is Change.DELETED:
-                _hold_deletion(server, entry, there)
-            _follow(entry, there)
+        hold_deletions(server, tuple(self.panel.world.ledger))
 
     def _hold_journal(self) -> str:
         """A copy of the journal can be read, is whole, and knows every write; return the newest step that is open."""
@@ -235,63 +227,6 @@ class Ordeal:
             return "at rest"
         newest = max((step for row in unended for step in row.steps), key=lambda step: step.at, default=None)
         return "after " + (newest.name if newest else "begin")
-
-
-class Known:
-    """A backup as the ledger's lines so far leave it."""
-
-    def __init__(self, entry: Entry) -> None:
-        self.name = entry.name
-        self.state = entry.state
-        self.locked = entry.locked
-        self._locked_at: datetime | None = None
-
-    def lock(self, entry: Entry) -> None:
-        """Let it be locked, or unlocked."""
-        self.locked = entry.change is Change.LOCKED
-        self._locked_at = entry.at
-
-    def could_be_seen_unlocked(self, at: datetime) -> bool:
-        """Whether a DELETE that is processed at that moment may have been sent while this one was not locked yet.
-
-        No later daemon can have sent it: it takes longer to start.
-        """
-        patience = timedelta(seconds=2 * LATE_SECONDS)  # for the machine's own lateness
-        return not self.locked or (self._locked_at is not None and at - self._locked_at < patience)
-
-
-def _follow(entry: Entry, there: dict[str, Known]) -> None:
-    """Let one line of the ledger happen."""
-    if entry.change is Change.CREATED:
-        there[entry.backup] = Known(entry)
-    elif entry.change is Change.DELETED:
-        del there[entry.backup]
-    elif entry.change in (Change.LOCKED, Change.UNLOCKED):
-        there[entry.backup].lock(entry)
-    elif entry.change in (Change.COMPLETED, Change.FAILED):
-        there[entry.backup].state = State.GOOD if entry.change is Change.COMPLETED else State.FAILED
-
-
-def _hold_deletion(server: Server, entry: Entry, there: dict[str, Known]) -> None:
-    """What is deleted was neither locked nor foreign nor pending, and if it was good, it was beyond retention."""
-    unlocked = there[entry.backup].could_be_seen_unlocked(entry.at)
-    assert unlocked, f"{server.name}: {entry.name} was locked, and is deleted"
-    assert _own(entry.name, server), f"{server.name}: {entry.name} is not the daemon's, and is deleted"
-    assert entry.state is not State.PENDING, f"{server.name}: {entry.name} was being made, and is deleted"
-    if entry.state is State.GOOD:
-        made = list(there).index(entry.backup)
-        after = list(there.values())[made + 1 :]
-        newer = [
-            one
-            for one in after
-            if one.state is State.GOOD and one.could_be_seen_unlocked(entry.at) and _own(one.name, server)
-        ]
-        limited = server.limit is not None and server.limit < 50  # room may be made for the one that comes
-        assert len(newer) >= KEEP - limited, f"{server.name}: {entry.name} was to be kept, and is deleted"
-
-
-def _own(name: str, server: Server) -> bool:
-    return name.startswith(f"auto-{server.name}-")
 
 
 def _weekly(now: datetime) -> str:
