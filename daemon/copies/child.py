@@ -1,8 +1,9 @@
 """The process that copies for the daemon: it alone loads the engines of the stores and reads archives (invariant 18).
 
 It has no panel's key. What it needs comes through the socket that is its stdin: jobs with the stores' secrets, and
-signed links, for which it asks the daemon. It never outlives the daemon, and ends when the socket does: then a copy
-that is under way is broken off, and what was begun of it in a store is cleared away.
+signed links, for which it asks the daemon. Before each deletion it asks whether it still may. It never outlives the
+daemon, and ends when the socket does: then a copy that is under way is broken off, and what was begun of it in a store
+is cleared away.
 
 What it is sent is pickled, since the daemon is trusted; what it sends is JSON, since it reads what others wrote.
 """
@@ -24,7 +25,7 @@ from typing import Any
 from pydantic import SecretStr, TypeAdapter
 
 from daemon.clock import SystemClock
-from daemon.copies.jobs import Ask, CopyDone, Failure, Link, NoLink
+from daemon.copies.jobs import Ask, CopyDone, Failure, Leave, Link, NoLink
 from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
 from daemon.copies.work import OwnProcess
 from daemon.errors import BackupdError, ProblemCode
@@ -67,8 +68,8 @@ class Child:
         self._reader, self._writer = reader, writer
         self._loop = asyncio.get_running_loop()
         self._clock = SystemClock()
-        self._worker = OwnProcess(self._clock)
-        self._link: asyncio.Future[SecretStr] | None = None
+        self._worker = OwnProcess(self._clock, leave=self.leave)
+        self._answer: asyncio.Future[Link | NoLink | Leave] | None = None
         self._job: asyncio.Task[None] | None = None
         self._told_at = float("-inf")
 
@@ -78,17 +79,24 @@ class Child:
             asked = pickle.loads(message)  # noqa: S301 — from the daemon, which started us
             if isinstance(asked, Ask):
                 self._job = asyncio.create_task(self._do(asked))
-            elif self._link is not None and not self._link.done():
-                self._answer(self._link, asked)
+            elif self._answer is not None and not self._answer.done():
+                self._answer.set_result(asked)
         if self._job is not None:
             self._job.cancel()
             await asyncio.wait([self._job], timeout=STOP_SECONDS)
 
     async def link(self) -> SecretStr:
         """Ask the daemon for a link; raises LinkError."""
-        self._link = self._loop.create_future()
-        self._send({"ask": "link"})
-        return await self._link
+        answer = await self._asked("link")
+        if isinstance(answer, NoLink):
+            raise LinkError(answer)
+        url: SecretStr = answer.url
+        return url
+
+    async def leave(self) -> str:
+        """Ask the daemon whether something may be deleted now; return why not, empty if it may."""
+        answer: Leave = await self._asked("leave")
+        return answer.hindrance
 
     def moved(self, size: int) -> None:
         """Tell the daemon now and then how far the file is; called in the download's thread."""
@@ -104,11 +112,10 @@ class Child:
         """Tell the daemon of a copy that stands."""
         self._send({"copied": _plain(done), "seen": _plain(seen)})
 
-    def _answer(self, link: asyncio.Future[SecretStr], answer: Link | NoLink) -> None:
-        if isinstance(answer, NoLink):
-            link.set_exception(LinkError(answer))
-        else:
-            link.set_result(answer.url)
+    async def _asked(self, what: str) -> Any:  # noqa: ANN401 — what answers this question
+        self._answer = self._loop.create_future()
+        self._send({"ask": what})
+        return await self._answer
 
     async def _do(self, asked: Ask) -> None:
         """Do one job, and tell what came of it; a bug is told too."""

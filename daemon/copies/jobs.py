@@ -216,6 +216,22 @@ def came_from(source: str | None) -> str:
     return "" if source is None else f"from {source}"
 
 
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The answer to a worker that asks whether it may delete: why not, empty if it may."""
+
+    hindrance: str
+
+
+AskLeave = Callable[[], Awaitable[str]]
+"""Ask, right before a deletion, why it must not be done now; empty if it may be done (invariant 20)."""
+
+
+async def always() -> str:
+    """Return that nothing hinders: there is no cluster."""
+    return ""
+
+
 GiveLink = Callable[[], Awaitable[SecretStr]]
 """Ask the panel for a new link to the file that is being copied; raises PanelError."""
 

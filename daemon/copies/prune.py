@@ -16,7 +16,8 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.clear import clear_leftovers
-from daemon.copies.jobs import PruneInputs
+from daemon.copies.errors import CopyError
+from daemon.copies.jobs import AskLeave, PruneInputs, always
 from daemon.copies.renew import renew
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
@@ -33,6 +34,8 @@ from daemon.stores.errors import ObjectMissingError, StoreError
 
 SHARE = 0.5
 """The share that the brake allows; the default of a policy's `max_share`."""
+
+SEE_STATUS = "the member of the cluster that acts goes on with it: see `ptero-backupd cluster status`"
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Stands for the end of a legal hold, which has none."""
@@ -66,7 +69,8 @@ class PruneResult:
 class Pruner:
     """Prunes stores, one server after the other; with `dry_run` it only decides.
 
-    `once` lifts the brake: so many copies of a server may go (-1: any number), and at once.
+    `once` lifts the brake: so many copies of a server may go (-1: any number), and at once. `leave` is asked right
+    before each deletion: a member of a cluster that has lost its lease prunes nothing more (invariant 20).
     """
 
     def __init__(
@@ -78,7 +82,9 @@ class Pruner:
         locks: Locks,
         dry_run: bool = False,
         once: int | None = None,
+        leave: AskLeave = always,
     ) -> None:
+        self._leave = leave
         self._shelves = shelves
         self._locks = locks
         self._installation = installation
@@ -113,6 +119,7 @@ class Pruner:
         result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), self._clock.now())
         refused = await self._renew(store, result, uuid, config, shelf)
         await self._delete(store, result)
+        await self._must_be_let()
         result.cleared += await clear_leftovers(store, shelf, self._clock.now())
         await self._shelves.look(config.name, store, panel, uuid)
         if refused is not None:
@@ -149,9 +156,15 @@ class Pruner:
 
     async def _delete(self, store: Store, result: PruneResult) -> None:
         for copy in result.decided.deletions if result.decided else ():
+            await self._must_be_let()
             await store.delete(copy.name.manifest)  # first: without it the rest is no copy, and is cleared away
             await store.delete(copy.name.data)
             result.deleted.append(copy)
+
+    async def _must_be_let(self) -> None:
+        """Raise CopyError if nothing may be deleted at this moment."""
+        if hindrance := await self._leave():
+            raise CopyError(f"{hindrance}; nothing more is deleted", hint=SEE_STATUS)
 
 
 def applied_in(server: ServerConfig, config: StoreConfig) -> Applied:

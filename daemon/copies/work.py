@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from daemon.clock import Clock
 from daemon.copies.errors import CopyError
 from daemon.copies.jobs import (
+    AskLeave,
     CopyDone,
     CopyListener,
     CopyResult,
@@ -24,6 +25,7 @@ from daemon.copies.jobs import (
     PruneResult,
     ToProve,
     WantedCopy,
+    always,
 )
 from daemon.copies.manifest import Manifest
 from daemon.copies.prove import manifest_of, prove_backup, prove_copy
@@ -52,11 +54,12 @@ class _Unseen:
 
 
 class OwnProcess:
-    """A CopyWorker that does the jobs itself. `opens` opens a store."""
+    """A CopyWorker that does the jobs itself. `opens` opens a store; `leave` is asked before each deletion."""
 
-    def __init__(self, clock: Clock, opens: OpenStore = open_store) -> None:
+    def __init__(self, clock: Clock, opens: OpenStore = open_store, leave: AskLeave = always) -> None:
         self._clock = clock
         self._opens = opens
+        self._leave = leave
 
     async def look(self, job: Job) -> LookResult:
         """Return what the job's stores want."""
@@ -100,7 +103,7 @@ class OwnProcess:
     async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
         """Delete from a store what its rules let go."""
         desk = await _Desk.of(job, self._clock, self._opens)
-        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), dry_run=False)
+        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), leave=self._leave)
         config = job.stores[store]
         try:
             async with self._opens(config.settings) as opened:

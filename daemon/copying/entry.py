@@ -28,4 +28,5 @@ class DaemonCopies(OnDemand):
         from daemon.copying.copying import Copying  # noqa: PLC0415 — a daemon without stores must not pay for it
         from daemon.copying.process import ChildProcess  # noqa: PLC0415 — as above
 
-        return Copying(self._context, self._clients, ChildProcess())
+        worker = ChildProcess(hindrance=self._context.engine.leadership.hindrance)
+        return Copying(self._context, self._clients, worker)

@@ -28,6 +28,7 @@ from daemon.copies.jobs import (
     Failure,
     GiveLink,
     Job,
+    Leave,
     Link,
     LookResult,
     NoLink,
@@ -39,6 +40,7 @@ from daemon.copies.jobs import (
 from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
 from daemon.log import get_logger
 from daemon.panel.errors import PanelError
+from daemon.panel.hindrance import Hindrance, unhindered
 from daemon.state import ShelfRecord
 from daemon.transfer.receive import ProgressListener
 
@@ -62,10 +64,20 @@ _OURS = ("PTERO_BACKUPD_", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_"
 
 
 class ChildProcess:
-    """A CopyWorker in a process of its own, which starts with the first job and again after it was closed."""
+    """A CopyWorker in a process of its own, which starts with the first job and again after it was closed.
 
-    def __init__(self, command: Sequence[str] = COMMAND, *, silent_seconds: float = SILENT_SECONDS) -> None:
+    `hindrance` says why it may delete nothing now.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        *,
+        silent_seconds: float = SILENT_SECONDS,
+        hindrance: Hindrance = unhindered,
+    ) -> None:
         self._command = command
+        self._hindrance = hindrance
         self._silent_seconds = silent_seconds
         self._child: _Child | None = None
 
@@ -107,7 +119,8 @@ class ChildProcess:
         """Have a job done; raises WorkerError. A process that is left in the middle of a job is ended."""
         try:
             self._child = child = self._child or await _Child.start(self._command)
-            return await child.do(ask, kind, _Hearer(link, listener, copied), self._silent_seconds)
+            hearer = _Hearer(link, listener, copied, self._hindrance)
+            return await child.do(ask, kind, hearer, self._silent_seconds)
         except BaseException:
             await self.close()
             raise
@@ -115,14 +128,17 @@ class ChildProcess:
 
 @dataclass(frozen=True, slots=True)
 class _Hearer:
-    """Who gives links for a job, and hears of it while it is done."""
+    """Who gives links for a job, and hears of it while it is done. `hindrance` says why nothing may be deleted now."""
 
     link: GiveLink | None
     listener: ProgressListener | None
     copied: OnCopied | None
+    hindrance: Hindrance
 
-    async def hear(self, told: Mapping[str, Any]) -> Link | NoLink | None:
+    async def hear(self, told: Mapping[str, Any]) -> Leave | Link | NoLink | None:
         """Hand on what the process tells; return the answer that it waits for, if it does."""
+        if told.get("ask") == "leave":
+            return Leave(self.hindrance(creates=False))
         if "ask" in told and self.link is not None:
             return await _link(self.link)
         if "copied" in told and self.copied is not None:
@@ -197,7 +213,7 @@ class _Child:
                 self.process.kill()
         await self.process.wait()
 
-    def _send(self, message: Ask | Link | NoLink) -> None:
+    def _send(self, message: Ask | Leave | Link | NoLink) -> None:
         write_message(self.writer, pickle.dumps(message))
 
     async def _end_in_words(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from daemon.copies.jobs import PruneInputs
+from daemon.copies.jobs import AskLeave, PruneInputs, always
 from daemon.copies.prune import Pruner, PruneResult
 from daemon.core.copy import Copy
 from daemon.core.keep import Keep
@@ -43,15 +43,20 @@ class LockingStore:
         self.deleted.append(key)
 
 
-async def pruned(
-    clock: FakeClock, store: LockingStore, copies: list[Copy], keep: str, inputs: PruneInputs | None = None
+async def pruned(  # noqa: PLR0917 — the first five are what each test is about
+    clock: FakeClock,
+    store: LockingStore,
+    copies: list[Copy],
+    keep: str,
+    inputs: PruneInputs | None = None,
+    leave: AskLeave = always,
 ) -> PruneResult:
     """What comes of that store, which has these copies."""
 
     async def look(*where: object) -> Any:
         return SimpleNamespace(copies=lambda: copies, loose={}, begun={})
 
-    pruner = Pruner(cast("Any", SimpleNamespace(look=look)), US, clock, locks=MemoryLocks(), dry_run=False)
+    pruner = Pruner(cast("Any", SimpleNamespace(look=look)), US, clock, locks=MemoryLocks(), leave=leave)
     policy = SimpleNamespace(retention=retention("last=1"))
     server = SimpleNamespace(policy=policy, ownership=OURS, panel=SimpleNamespace(name="main"))
     config = SimpleNamespace(
@@ -128,3 +133,18 @@ async def test_a_clock_in_doubt_deletes_nothing_and_changes_no_record(clock: Fak
     assert jumped.decided is not None
     assert jumped.decided.code == "clock"
     assert store.deleted == []
+
+
+async def test_a_member_that_has_lost_its_lease_prunes_nothing_more(clock: FakeClock) -> None:
+    """It may lose it between one deletion and the next; the copy that it was at goes whole."""
+    copies = [copy(good(clock.now() - timedelta(days=60 + days))) for days in range(6)]
+    store, answers = LockingStore(copies), ["", "", "another member has taken over"]
+
+    async def leave() -> str:
+        return answers.pop(0)
+
+    result = await pruned(clock, store, copies, "last=3", leave=leave)
+    assert [one.name for one in result.deleted] == [copies[5].name, copies[4].name]
+    assert result.error is not None
+    assert "another member has taken over; nothing more is deleted" in result.error.text
+    assert len(store.deleted) == 4

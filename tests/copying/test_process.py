@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from daemon.config.values import StoreConfig
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import ProofFound, PruneInputs, ToProve
-from daemon.copying.process import ChildProcess, environment
+from daemon.copying.process import SILENT_SECONDS, ChildProcess, environment
 from daemon.copying.proofs import proven_on_the_way
 from daemon.core.proof import Level
 from daemon.errors import ProblemCode
@@ -40,9 +40,9 @@ async def worker() -> AsyncIterator[ChildProcess]:
     await worker.close()
 
 
-def by(code: str, **how: float) -> ChildProcess:
+def by(code: str, silent_seconds: float = SILENT_SECONDS) -> ChildProcess:
     """Another process in its place, which runs this."""
-    return ChildProcess([sys.executable, "-c", code], **how)
+    return ChildProcess([sys.executable, "-c", code], silent_seconds=silent_seconds)
 
 
 def visible(process: int | None) -> bytes:
@@ -152,6 +152,22 @@ async def test_a_store_is_pruned_by_its_own_rules(rig: Rig, worker: ChildProcess
     assert held.deleted == ()
     assert "a backup that the retention last applied keeps is held until" in held.refused
     assert len(rig.files("nas")) == 4
+
+
+async def test_a_process_deletes_nothing_once_its_daemon_has_lost_the_lease(rig: Rig, worker: ChildProcess) -> None:
+    """It asks right before each deletion: the daemon may have stood still, and another member may prune by now."""
+    job = await rig.job()
+    for one in (await worker.look(job)).wanted:
+        await worker.copy(job, one.backup, partial(link, rig, one.backup), Listener())
+    answers = ["", "another member of the cluster has taken over"]
+    fenced = ChildProcess(hindrance=lambda *, creates: "" if creates else answers.pop(0))
+    narrowed = await rig.job(rig.config({"nas": "keep = { last = 1 }\nmax_deletions = -1"}))
+    pruned = await fenced.prune(narrowed, "nas", PruneInputs())
+    await fenced.close()
+    assert len(pruned.deleted) == 1
+    assert pruned.failure is not None
+    assert "has taken over; nothing more is deleted" in pruned.failure.text
+    assert (pruned.trouble, len(rig.files("nas"))) == (False, 4)
 
 
 async def test_a_store_is_filled_from_another_one_though_the_panel_has_the_backup_no_more(

@@ -13,8 +13,10 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import ClusterConfig
+from daemon.core.applied import AppliedRetention
+from daemon.core.proof import Level, Proof
 from daemon.errors import JournalBusyError, StateError
-from daemon.state import Engine, Journal, engine_for
+from daemon.state import Engine, Holding, Journal, ProofRecord, ShelfRecord, engine_for
 from daemon.state.postgres.connect import tls
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
@@ -24,6 +26,10 @@ from tests.state.wire import as_a_pooler_does, wire
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
 OTHER = "2b8df008-36ac-463f-9c5f-dfdd575253db"
+HOLDING = Holding("nas", "main", SERVER, AT, 1, 10, AT)
+BAD = ProofRecord(
+    "survival", SERVER, Proof("b1", "auto-1", AT, AT, Level.WALKED, None, problems=("torn",), files=None, bytes=None)
+)
 OVER = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = '{}'"
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +86,41 @@ async def test_a_member_whose_time_is_over_is_replaced_and_announces_nothing_mor
         assert [one.leadership.hindrance(creates=creates) != "" for creates in (True, False)] == [True, True]
         await asyncio.wait_for(one.leadership.lost(), 5)
         assert [step.name for step in (await journal.running())[0].steps] == ["create"]
+        await journal.close()
+
+
+async def test_a_member_that_was_replaced_frees_nothing_more_to_be_deleted(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """It proves nothing, says of no half deleted backup that it is whole, and sees no copies: another one may have
+    deleted them since, or found out otherwise.
+    """
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        await one.leadership.join()
+        journal = await one.open()
+        before, after = ShelfRecord(HOLDING, "before"), ShelfRecord(HOLDING, "after")
+        await journal.record_proof(BAD)
+        await journal.ask(SERVER, BAD.proof.backup, AT)
+        await one.catalogue.remember(before)
+        sql(postgres_server, cluster, OVER.format("one"))
+        async with two.locks.held(SERVER):
+            pass
+        right = replace(BAD, proof=replace(BAD.proof, problems=(), reached=Level.WALKED))
+        for freeing in (
+            journal.record_proof(right),
+            journal.forget_proofs(SERVER, [BAD.proof]),
+            journal.asked_no_more(SERVER, BAD.proof.backup),
+            journal.apply(SERVER, AppliedRetention("last=1")),
+            journal.apply(SERVER, AppliedRetention("last=1"), "nas"),
+            one.catalogue.remember(after),
+            one.catalogue.replace("nas", []),
+        ):
+            with pytest.raises(StateError, match="another member of the cluster has taken over"):
+                await freeing
+        assert await journal.proofs(SERVER) == [BAD]
+        assert await journal.asked(SERVER) == {BAD.proof.backup}
+        assert (await journal.applied(SERVER), await journal.applied(SERVER, "nas")) == (None, None)
+        assert await two.catalogue.shelf("nas", "main", SERVER) == before
         await journal.close()
 
 

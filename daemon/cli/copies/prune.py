@@ -53,9 +53,21 @@ async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions
     stores = stores_meant(config, options.store)
     covering = await cover(config, names)
     servers = servers_named(covering.config, names)
-    shelves, locks = shelves_of(config), engine_for(config.state).locks
+    shelves, engine = shelves_of(config), engine_for(config.state)
     dry_run, once = options.dry_run, options.max_deletions
-    pruner = Pruner(shelves, await shelves.installation(), SystemClock(), locks=locks, dry_run=dry_run, once=once)
+
+    async def leave() -> str:
+        return engine.leadership.hindrance(creates=False)
+
+    pruner = Pruner(
+        shelves,
+        await shelves.installation(),
+        SystemClock(),
+        locks=engine.locks,
+        dry_run=dry_run,
+        once=once,
+        leave=leave,
+    )
     results = [result for one in stores for result in await _in_store(config, one, servers, pruner, dry_run=dry_run)]
     if options.as_json:
         write_json(pruned(results, dry_run=dry_run))

@@ -60,7 +60,7 @@ class Backups(Store):
     async def asked_no_more(self, server_uuid: str, backup_uuid: str) -> bool:
         """Forget it, since the backup is gone or was seen to be whole; return whether it was recorded."""
         statement = "DELETE FROM asked WHERE server_uuid = $1 AND backup_uuid = $2"
-        return bool(await self._write("end of a deletion", statement, server_uuid, backup_uuid))
+        return bool(await self._write("end of a deletion", statement, server_uuid, backup_uuid, as_member=True))
 
     async def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Record that an operator deleted the backup, so that it is known to have existed."""

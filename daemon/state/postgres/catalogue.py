@@ -1,4 +1,7 @@
-"""What was last seen in the stores of copies, and the id of this installation, which all members share."""
+"""What was last seen in the stores of copies, and the id of this installation, which all members share.
+
+What a member saw is recorded only while it is one: what another has pruned since would count as copied.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,6 +9,7 @@ from uuid import uuid4
 
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
+from daemon.state.postgres.members import Members
 from daemon.state.rows import read_holding, read_shelf, written_shelf
 from daemon.state.values import Holding, ShelfRecord
 
@@ -20,8 +24,9 @@ _SEEN = (
 class PostgresCatalogue:
     """The catalogue of one cluster."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, members: Members) -> None:
         self._database = database
+        self._members = members
 
     async def installation(self) -> str:
         """Return the id, which the first member makes."""
@@ -52,7 +57,14 @@ class PostgresCatalogue:
 
     async def remember(self, record: ShelfRecord) -> None:
         """Record what was seen of a server in a store."""
-        await self._database.run(lambda connection: connection.execute(_SEEN, *written_shelf(record)))
+        row = written_shelf(record)
+
+        async def write(connection: Connection) -> None:
+            async with connection.transaction():
+                await self._members.fence(connection)
+                await connection.execute(_SEEN, *row)
+
+        await self._database.run(write)
 
     async def replace(self, store: str, records: Iterable[ShelfRecord]) -> None:
         """Record what was seen in a store, in place of all that was known of it."""
@@ -60,6 +72,7 @@ class PostgresCatalogue:
 
         async def write(connection: Connection) -> None:
             async with connection.transaction():
+                await self._members.fence(connection)
                 await connection.execute("DELETE FROM shelf WHERE store = $1", store)
                 await connection.executemany(_SEEN, rows)
 

@@ -117,7 +117,7 @@ class PostgresEngine:
         self._members = Members(self._database, cluster)
         self.locks: Locks = PostgresLocks(self._database, self._members)
         self.presence: Presence = PostgresPresence(self._database, self._members)
-        self.catalogue: Catalogue = PostgresCatalogue(self._database)
+        self.catalogue: Catalogue = PostgresCatalogue(self._database, self._members)
         self.leadership: Leadership = PostgresLeadership(self._database, self._members)
 
     async def open(self) -> Journal:

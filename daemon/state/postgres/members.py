@@ -106,6 +106,16 @@ class Members:
             return False
         return True
 
+    async def fence(self, connection: Connection) -> None:
+        """Let the rest of a transaction count only while this process is a member; StateError if it is no more.
+
+        Nobody takes over before the transaction has ended, since it has changed the member's row. A process that holds
+        nothing just writes.
+        """
+        if self._epoch is not None and not await self._renewed(connection, self._epoch):
+            self.lose()
+            raise StateError(TAKEN_OVER, hint=TOO_LATE)
+
     async def be(self, role: str) -> None:
         """Let the others see what this member does."""
         mark = "UPDATE member SET role = $2 WHERE epoch = $1"

@@ -33,6 +33,7 @@ class ProofRecords(Store):
             " accepted_at = CASE WHEN proof.problems = excluded.problems THEN proof.accepted_at END,"
             f" {others}",
             *row.values(),
+            as_member=True,
         )
 
     async def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
@@ -51,7 +52,7 @@ class ProofRecords(Store):
         """Forget these readings."""
         rows = [(server_uuid, one.store, one.backup, one.asked.value) for one in proofs]
         where = " AND ".join(f"{column} = ${number}" for number, column in enumerate(_KEY, start=1))
-        await self._write_all("end of proofs", [(f"DELETE FROM proof WHERE {where}", rows)])  # noqa: S608 — columns
+        await self._write_all("end of proofs", [(f"DELETE FROM proof WHERE {where}", rows)], as_member=True)  # noqa: S608
 
     async def bytes_proven(self, day: date) -> int:
         """Return how many bytes were read on that day."""

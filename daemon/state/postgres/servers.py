@@ -50,9 +50,9 @@ class Servers(Store):
         """Remember the retention that is applied to the server there, and which is told to come."""
         row = (server_uuid, applied.retention, json.dumps(applied.passed), applied.coming, written(applied.told_at))
         if store:
-            await self._write("retention in force", _APPLIED_IN_STORE, *row, store)
+            await self._write("retention in force", _APPLIED_IN_STORE, *row, store, as_member=True)
         else:
-            await self._write("retention in force", _APPLIED, *row)
+            await self._write("retention in force", _APPLIED, *row, as_member=True)
 
     async def snapshot(self, taken: Snapshot, size: int) -> None:
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""

@@ -50,19 +50,32 @@ class Store:
         """Return the first row that a query finds; None if there is none."""
         return next(iter(await self._rows(query, *values)), None)
 
-    async def _write(self, what: str, statement: str, *values: object) -> int:
-        """Run a statement that writes; return how many rows it changed."""
+    async def _write(self, what: str, statement: str, *values: object, as_member: bool = False) -> int:
+        """Run a statement that writes; return how many rows it changed. What may free something to be deleted is
+        written `as_member`: not after another one has taken over.
+        """
+
+        async def execute(connection: Connection) -> int:
+            return int(str(await connection.execute(statement, *values)).rpartition(" ")[2])
 
         async def write(connection: Connection) -> int:
-            return int(str(await connection.execute(statement, *values)).rpartition(" ")[2])
+            if not as_member:
+                return await execute(connection)
+            async with connection.transaction():
+                await self._members.fence(connection)
+                return await execute(connection)
 
         return await self._writing(what, write)
 
-    async def _write_all(self, what: str, statements: Iterable[tuple[str, Sequence[Values]]]) -> None:
+    async def _write_all(
+        self, what: str, statements: Iterable[tuple[str, Sequence[Values]]], *, as_member: bool = False
+    ) -> None:
         """Run each statement for each of its rows of values: all of it or nothing."""
 
         async def write(connection: Connection) -> None:
             async with connection.transaction():
+                if as_member:
+                    await self._members.fence(connection)
                 for statement, rows in statements:
                     if rows:
                         await connection.executemany(statement, rows)
