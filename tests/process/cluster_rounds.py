@@ -48,7 +48,7 @@ PAST = 6
 NEW = 4
 """So many servers come in each round."""
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 LONGEST = 9.0
 """So many seconds a trouble lasts at most: more than a take-over needs."""
 

@@ -12,7 +12,7 @@ from tests.process.cluster_rounds import cluster_rounds
 ROUNDS = 3
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_cluster_in_trouble_backs_up_every_server_once_and_deletes_nothing_that_is_another_members(
     tmp_path: Path, postgres_server: Postgres
 ) -> None:
