@@ -35,7 +35,7 @@ from daemon.stores.errors import ObjectMissingError, StoreError
 SHARE = 0.5
 """The share that the brake allows; the default of a policy's `max_share`."""
 
-SEE_STATUS = "the member of the cluster that acts goes on with it: see `ptero-backupd cluster status`"
+SEE_STATUS = "the member that holds the server goes on with it: see `ptero-backupd cluster status`"
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Stands for the end of a legal hold, which has none."""
