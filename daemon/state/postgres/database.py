@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from daemon.core.backoff import Backoff
 from daemon.errors import JournalBusyError, StateError
 from daemon.state.postgres.connect import ANSWER_SECONDS, Connection, connect, title_of
+from daemon.state.postgres.promotion import notice
 from daemon.state.postgres.schema import migrate
 from daemon.state.postgres.trouble import translated
 
@@ -98,7 +99,10 @@ class Database:
             raise self._failure
         try:
             self._connection = await connect(self._url, self.title)
+            with translated(f"{self.title} cannot be used"):
+                await notice(self._connection, self.title)
         except StateError as error:
+            self._forget_a_lost_one()
             self._failures += 1
             self._failure = error
             self._again_at = asyncio.get_running_loop().time() + self._pauses.pause(self._failures)

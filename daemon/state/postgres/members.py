@@ -21,6 +21,7 @@ from daemon.config.values import ClusterConfig
 from daemon.errors import ElsewhereError, StateError
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
+from daemon.state.postgres.promotion import PROMOTED, WRITE_SECONDS
 
 RENEWALS = 3
 """So many renewals within a lease: one that fails is made good for by the next."""
@@ -33,7 +34,10 @@ TAKEN_OVER = "another member of the cluster has taken over"
 TOO_LATE = "this one did not renew its lease in time: its machine stood still, or the database was out of reach"
 
 _EVICT = "DELETE FROM member WHERE until <= clock_timestamp() AND epoch <> $1"
-_JOIN = "INSERT INTO member (name, process, until) VALUES ($1, $2, clock_timestamp() + $3) RETURNING epoch"
+_JOIN = (
+    "INSERT INTO member (name, process, until) VALUES ($1, $2, clock_timestamp() + $3) RETURNING epoch,"
+    " (SELECT extract(epoch FROM clock_timestamp() - promoted_at)::float8 FROM home) AS promoted"
+)
 _RENEW = "UPDATE member SET until = clock_timestamp() + $2 WHERE epoch = $1 RETURNING epoch"
 _TAKE = "INSERT INTO lease (what, epoch, part) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING epoch"
 _HOLD_FAST = "SELECT epoch FROM lease WHERE what = $1 AND epoch = $2 FOR SHARE"
@@ -70,6 +74,7 @@ class Members:
         self._epoch: int | None = None
         self._until = float("-inf")
         self._failed_at = float("-inf")
+        self._quiet_until = float("-inf")
         self._renewing: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
         self._lost = asyncio.Event()
@@ -88,6 +93,8 @@ class Members:
         if self._lost.is_set():
             return TAKEN_OVER
         now = self._now()
+        if not creates and now < self._quiet_until:
+            return PROMOTED
         if self._epoch is None or now < self._until - self._lease / MARGIN:
             return ""
         if creates and now < self._failed_at + self._lease / RENEWALS + LOOK_SECONDS:
@@ -192,8 +199,11 @@ class Members:
             return self._epoch
         sent_at = self._now()
         values = (self._cluster.member, os.getpid(), self._cluster.lease)
-        self._epoch = int(await self._database.run(lambda connection: connection.fetchval(_JOIN, *values)))
+        joined = await self._database.run(lambda connection: connection.fetchrow(_JOIN, *values))
+        self._epoch = int(joined["epoch"])
         self._until, self._failed_at = sent_at + self._lease, float("-inf")
+        if joined["promoted"] is not None:
+            self._quiet_until = sent_at + self._lease + WRITE_SECONDS - joined["promoted"]
         self._renewing = asyncio.create_task(self._renew_on(self._epoch), name="renewing the lease")
         return self._epoch
 

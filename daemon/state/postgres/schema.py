@@ -209,6 +209,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX placement_by_change ON placement (change)",
     ),
+    (
+        # Which server the tables are in; another one than before was promoted, or restored.
+        f"""CREATE TABLE home (
+            alone BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (alone),
+            system {_TEXT} NOT NULL,
+            timeline {_TEXT} NOT NULL,
+            promoted_at TIMESTAMPTZ
+        )""",
+    ),
 )
 
 COPIED = (

@@ -1,0 +1,71 @@
+"""Which server the tables are in: a promoted standby, or a restored backup, is another one than before.
+
+What was committed on the old one and not replicated is lost with it: announcements, and epochs that were given. So no
+lease counts any more, the next epochs are far beyond any that may have been given, and nothing is deleted until all
+writes of the members from before are over (invariant 20).
+"""
+
+import asyncpg
+
+from daemon.log import get_logger
+from daemon.state.postgres.connect import Connection
+
+log = get_logger()
+
+WRITE_SECONDS = 100.0
+"""After so long no request that left before has a deadline left: connecting, reading and the whole, added up."""
+
+EPOCHS = 1_000_000
+"""More than were ever given between two commits that were replicated."""
+
+PROMOTED = "the cluster's database was promoted or restored a moment ago, and may lack what was announced before"
+
+_HERE = (
+    "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system, CASE WHEN pg_is_in_recovery() THEN ''"
+    " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline"
+)
+_KNOWN = "SELECT system, timeline FROM home"
+_FIRST = "INSERT INTO home (system, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_NOW_HERE = "UPDATE home SET system = $1, timeline = $2, promoted_at = clock_timestamp()"
+_VOID = "DELETE FROM member"
+_RAISE = (
+    "SELECT setval(pg_get_serial_sequence('member', 'epoch'),"
+    f" nextval(pg_get_serial_sequence('member', 'epoch')) + {EPOCHS})"
+)
+
+
+async def notice(connection: Connection, title: str) -> None:
+    """Void all leases if the tables are in another server than before, and say so.
+
+    Where the role may not ask for the server's identity, or this is a standby still, nothing is noticed.
+    """
+    here = await _here(connection)
+    if here is None or await _is_known(connection, here, _KNOWN):
+        return
+    async with connection.transaction():
+        if await _is_known(connection, here, f"{_KNOWN} FOR UPDATE"):
+            return
+        await connection.execute(_VOID)
+        await connection.execute(_RAISE)
+        await connection.execute(_NOW_HERE, *here)
+    log.error("database_promoted", text=f"{title} is another server than before", consequence=PROMOTED)
+
+
+async def _here(connection: Connection) -> tuple[str, str] | None:
+    """Return the server's identifier and its timeline; None if they, or our tables, cannot be seen."""
+    if await connection.fetchval("SELECT to_regclass('home')") is None:
+        return None
+    try:
+        system, timeline = await connection.fetchrow(_HERE)
+    except asyncpg.InsufficientPrivilegeError:
+        return None
+    return (system, timeline) if timeline else None
+
+
+async def _is_known(connection: Connection, here: tuple[str, str], query: str) -> bool:
+    """Return whether the tables were in this server before; the first one is remembered."""
+    known = await connection.fetchrow(query)
+    if known is None:
+        await connection.execute(_FIRST, *here)
+        return True
+    return tuple(known) == here

@@ -1,0 +1,125 @@
+"""A database that was promoted or restored may lack what was committed last: what its members make of that."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from daemon.config.values import ClusterConfig
+from daemon.errors import StateError
+from daemon.state.postgres.database import Database
+from daemon.state.postgres.members import Members
+from daemon.state.postgres.promotion import EPOCHS, WRITE_SECONDS
+from tests.postgres import NOBODY, PASSWORD, Postgres
+from tests.state.test_postgres import AT, begin, member, sql
+
+pytestmark = pytest.mark.anyio
+
+BEFORE = "UPDATE home SET timeline = '000000FF'"
+
+
+@pytest.fixture
+def cluster(postgres_server: Postgres) -> ClusterConfig:
+    """Tables of their own."""
+    return postgres_server.new(member="one")
+
+
+async def looked(cluster: ClusterConfig) -> None:
+    """Somebody connects to the database, and so sees where it is."""
+    database = Database(cluster.url)
+    await database.run(lambda connection: connection.fetchval("SELECT 1"))
+
+
+async def test_all_leases_end_and_epochs_rise_beyond_what_may_be_lost(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """By whoever connects first, and once: the next connection finds what it knows."""
+    async with member(cluster, "one") as one:
+        await one.leadership.join()
+        journal = await one.open()
+        number = await begin(journal)
+        await looked(cluster)
+        before = int(sql(postgres_server, cluster, "SELECT max(epoch) FROM member"))
+        sql(postgres_server, cluster, BEFORE)
+        await looked(cluster)
+        await looked(cluster)
+        with pytest.raises(StateError, match="has taken over"):
+            await journal.announce(number, "delete", AT)
+        await one.leadership.join()
+        after = int(sql(postgres_server, cluster, "SELECT max(epoch) FROM member"))
+        assert EPOCHS < after - before < 2 * EPOCHS
+        await journal.close()
+
+
+async def test_nothing_is_deleted_until_the_writes_from_before_are_over(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """Backups are made meanwhile."""
+    await looked(cluster)
+    await looked(cluster)
+    sql(postgres_server, cluster, BEFORE)
+    now = 1000.0
+    members = Members(Database(cluster.url), cluster, now=lambda: now)
+    async with members.held("something"):
+        assert members.hindrance(creates=True) == ""
+        assert "was promoted or restored" in members.hindrance(creates=False)
+        now += cluster.lease.total_seconds() + WRITE_SECONDS - 1
+        assert "was promoted or restored" in members.hindrance(creates=False)
+        now += 1
+        assert "was promoted or restored" not in members.hindrance(creates=False)
+    members.terminate()
+
+
+async def test_a_member_that_comes_long_after_waits_no_more(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """What matters is when it was noticed."""
+    await looked(cluster)
+    await looked(cluster)
+    sql(postgres_server, cluster, "UPDATE home SET promoted_at = clock_timestamp() - interval '1 hour'")
+    async with member(cluster) as one:
+        await one.leadership.join()
+        assert one.leadership.hindrance(creates=False) == ""
+
+
+async def test_a_real_change_of_the_timeline_is_seen(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """As a standby does at its promotion, the server ends a recovery with a timeline of its own."""
+    await looked(cluster)
+    await looked(cluster)
+    assert sql(postgres_server, cluster, "SELECT promoted_at IS NULL FROM home") == "t"
+    postgres_server.stop()
+    _recover(postgres_server.folder / "data")
+    postgres_server.start()
+    await looked(cluster)
+    assert sql(postgres_server, cluster, "SELECT promoted_at IS NOT NULL FROM home") == "t"
+
+
+def _recover(data: Path) -> None:
+    """Let the next start be a recovery, from an archive that has nothing."""
+    with (data / "postgresql.auto.conf").open("a") as settings:
+        settings.write("restore_command = 'false'\n")
+    signal = data / "recovery.signal"
+    signal.touch()
+    if signal.stat().st_uid != data.stat().st_uid:
+        os.chown(signal, NOBODY, NOBODY)
+
+
+async def test_a_role_that_may_not_ask_where_it_is_is_a_member_all_the_same(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """Then no promotion is noticed."""
+    await looked(cluster)
+    postgres_server.psql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+    try:
+        name = sql(postgres_server, cluster, "SELECT current_schema()")
+        postgres_server.psql(
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'plain') THEN"
+            f" CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'; END IF; END $$;"
+            f" GRANT ALL ON SCHEMA {name} TO plain; GRANT ALL ON ALL TABLES IN SCHEMA {name} TO plain;"
+            f" GRANT ALL ON ALL SEQUENCES IN SCHEMA {name} TO plain"
+        )
+        plain = cluster.url.get_secret_value().replace("//postgres:", "//plain:")
+        async with member(replace(cluster, url=SecretStr(plain))) as one:
+            await one.leadership.join()
+    finally:
+        postgres_server.psql("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
