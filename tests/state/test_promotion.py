@@ -13,7 +13,7 @@ from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
 from daemon.state.postgres.promotion import EPOCHS, WRITE_SECONDS
 from tests.postgres import NOBODY, PASSWORD, Postgres
-from tests.state.test_postgres import AT, begin, member, sql
+from tests.state.test_postgres import AT, begin, member, sql, until
 
 pytestmark = pytest.mark.anyio
 
@@ -90,6 +90,7 @@ async def test_a_real_change_of_the_timeline_is_seen(cluster: ClusterConfig, pos
     postgres_server.stop()
     _recover(postgres_server.folder / "data")
     postgres_server.start()
+    await until(lambda: postgres_server.psql("SELECT pg_is_in_recovery()") == "f")
     await looked(cluster)
     assert sql(postgres_server, cluster, "SELECT promoted_at IS NOT NULL FROM home") == "t"
 

@@ -7,6 +7,7 @@ writes of the members from before are over (invariant 20).
 
 import asyncpg
 
+from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.state.postgres.connect import Connection
 
@@ -37,9 +38,10 @@ _RAISE = (
 async def notice(connection: Connection, title: str) -> None:
     """Void all leases if the tables are in another server than before, and say so.
 
-    Where the role may not ask for the server's identity, or this is a standby still, nothing is noticed.
+    Where the role may not ask for the server's identity, nothing is noticed. Raises StateError at a standby: it cannot be
+    written, and its promotion would go unnoticed on a connection from before.
     """
-    here = await _here(connection)
+    here = await _here(connection, title)
     if here is None or await _is_known(connection, here, _KNOWN):
         return
     async with connection.transaction():
@@ -51,7 +53,7 @@ async def notice(connection: Connection, title: str) -> None:
     log.error("database_promoted", text=f"{title} is another server than before", consequence=PROMOTED)
 
 
-async def _here(connection: Connection) -> tuple[str, str] | None:
+async def _here(connection: Connection, title: str) -> tuple[str, str] | None:
     """Return the server's identifier and its timeline; None if they, or our tables, cannot be seen."""
     if await connection.fetchval("SELECT to_regclass('home')") is None:
         return None
@@ -59,7 +61,9 @@ async def _here(connection: Connection) -> tuple[str, str] | None:
         system, timeline = await connection.fetchrow(_HERE)
     except asyncpg.InsufficientPrivilegeError:
         return None
-    return (system, timeline) if timeline else None
+    if not timeline:
+        raise StateError(f"{title} is a standby", hint="name the primary, or both with target_session_attrs=read-write")
+    return system, timeline
 
 
 async def _is_known(connection: Connection, here: tuple[str, str], query: str) -> bool:
