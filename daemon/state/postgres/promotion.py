@@ -38,8 +38,8 @@ _RAISE = (
 async def notice(connection: Connection, title: str) -> None:
     """Void all leases if the tables are in another server than before, and say so.
 
-    Where the role may not ask for the server's identity, nothing is noticed. Raises StateError at a standby: it cannot be
-    written, and its promotion would go unnoticed on a connection from before.
+    Where the role may not ask for the server's identity, nothing is noticed. Raises StateError at a standby: it cannot
+    be written, and its promotion would go unnoticed on a connection from before.
     """
     here = await _here(connection, title)
     if here is None or await _is_known(connection, here, _KNOWN):
