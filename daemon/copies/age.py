@@ -16,6 +16,7 @@ from daemon.copies.errors import EncryptionError
 
 MOST_WAITING = 4  # pieces of 1 MiB or so
 BATCH = 2**20  # bytes that are gathered before they go on
+MAGIC = b"age-encryption.org/v1\n"
 INSTALL = "install ptero-backupd[age]"
 
 
@@ -29,6 +30,11 @@ def largest_encrypted(size: int, recipients: int) -> int:
     age adds a header with a few lines for each, a nonce of 16 bytes, and 16 bytes to each 64 KiB (C2SP's age.md).
     """
     return size + 16 * (size // 2**16 + 2) + 1024 * (recipients + 1)
+
+
+def smallest_encrypted(size: int) -> int:
+    """Return a lower bound, in bytes, for `size` bytes encrypted: without what the header says of the recipients."""
+    return len(MAGIC) + 16 + size + 16 * -(-size // 2**16)
 
 
 def recipients_of(texts: Sequence[str]) -> list[object]:

@@ -13,12 +13,11 @@ from contextlib import suppress
 from subprocess import DEVNULL, PIPE, Popen
 from typing import IO
 
-from daemon.copies.age import BATCH, Encryption, recipients_of
+from daemon.copies.age import BATCH, MAGIC, Encryption, recipients_of
 from daemon.copies.errors import EncryptionError
 
 PROGRAM = "age"
 PIPE_BYTES = 2**18  # of each pipe, so that the program is woken up less often than by the usual 64 KiB
-_MAGIC = b"age-encryption.org/v1\n"
 
 
 def encryption_for(
@@ -79,26 +78,30 @@ class ProgramEncryption:
         self._process.kill()
 
     def _work(self) -> None:
+        printed = False
         try:
-            self._hand_on()
+            printed = self._hand_on()
         except Exception as error:  # noqa: BLE001 — it is raised where it is waited for
             self._error = error
             self._process.kill()
         code = self._process.wait()
         if code:
             self._error = self._error or EncryptionError(f"age ended with code {code}")
+        elif not printed:
+            self._error = self._error or EncryptionError("age ended well, and printed nothing")
         with self._giving, suppress(OSError):
             self._fed.close()
         self._printed.close()
 
-    def _hand_on(self) -> None:
-        """Hand on what it prints, to its end."""
+    def _hand_on(self) -> bool:
+        """Hand on what it prints, to its end; return whether it printed anything."""
         begun = False
         while batch := self._read():
-            if not begun and not batch.startswith(_MAGIC):
+            if not begun and not batch.startswith(MAGIC):
                 raise EncryptionError(f"what {self._program} prints is not encrypted by age")
             begun = True
             self._take(batch)
+        return begun
 
     def _read(self) -> bytes:
         """Return the next bytes, enough to be worth a step; none at the end."""

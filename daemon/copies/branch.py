@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from daemon.copies.age import largest_encrypted
+from daemon.copies.age import largest_encrypted, smallest_encrypted
 from daemon.copies.age_program import encryption_for
 from daemon.copies.channel import Channel, StalledError
 from daemon.copies.errors import CopyError
@@ -59,7 +59,8 @@ class Branch:
             encryption_for(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
         )
         content = self._channel.pieces()
-        at_most = largest_encrypted(size, len(target.recipients)) if encrypted else size
+        self._at_least = smallest_encrypted(size) if encrypted else size
+        self._at_most = at_most = largest_encrypted(size, len(target.recipients)) if encrypted else size
         self._putting = asyncio.create_task(self._put(target.store, content, None if encrypted else size, at_most))
 
     @property
@@ -100,6 +101,7 @@ class Branch:
         try:
             if self.error is None and self._encryption is not None:
                 await asyncio.to_thread(self._encryption.end)
+                self._refuse_cut()
         except Exception as error:  # noqa: BLE001 — as in `give`
             self._drop(CopyError(f"{self.target.name}: the copy cannot be encrypted ({type(error).__name__})"))
         if self.error is not None:
@@ -113,6 +115,13 @@ class Branch:
         stored = self._putting.result()
         if stored is not None and stored != self.size:
             text = f"{self.target.name}: the store has {stored} bytes of {self.name.data}, and was given {self.size}"
+            self._drop(CopyError(text))
+
+    def _refuse_cut(self) -> None:
+        """Drop out where what was encrypted has a size that the whole backup cannot have."""
+        if not self._at_least <= self.size <= self._at_most:
+            bounds = f"{self._at_least} to {self._at_most}"
+            text = f"{self.target.name}: age printed {self.size} bytes, and the encrypted backup has {bounds}"
             self._drop(CopyError(text))
 
     def break_off(self, error: BackupdError) -> None:

@@ -93,6 +93,15 @@ def test_a_bad_end_is_a_failure_though_all_was_printed(begin: Begin) -> None:
         encryption.end()
 
 
+def test_a_good_end_without_a_byte_is_a_failure(begin: Begin, taken: list[bytes]) -> None:
+    """It took all, and made nothing of it."""
+    encryption = begin("exec cat >/dev/null")
+    encryption.give(PIECE)
+    with pytest.raises(EncryptionError, match="age ended well, and printed nothing"):
+        encryption.end()
+    assert taken == []
+
+
 def test_what_becomes_of_a_store_is_heard_by_who_gives(begin: Begin, taken: list[bytes]) -> None:
     """A store that takes nothing drops out, and nobody waits for the program."""
     encryption = begin(f"{MAGIC}; exec cat")

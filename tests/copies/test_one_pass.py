@@ -407,6 +407,23 @@ async def test_an_encrypted_copy_is_read_by_age_alone(rig: Rig, identity: tuple[
     assert manifest.backup.sha256 == made.manifests["nas"].stored.sha256 == hashlib.sha256(rig.data).hexdigest()
 
 
+@pytest.mark.parametrize("script", ["head -c 2000000; cat >/dev/null", "cat; head -c 9000 /dev/zero"])
+async def test_a_size_that_the_encrypted_backup_cannot_have_is_no_copy(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    """Though age ended well: a disk that is full, or a program of that name that is not age. No data has its name."""
+    run("age-keygen", "-o", tmp_path / "key.txt")
+    public = run("age-keygen", "-y", tmp_path / "key.txt").decode().strip()
+    program = tmp_path / "cut-age"
+    program.write_text(f"#!/bin/sh\nprintf 'age-encryption.org/v1\\n'\n{script}\n")
+    program.chmod(0o700)
+    monkeypatch.setattr("daemon.copies.age_program.PROGRAM", str(program))
+    made = await rig.copy(await rig.target("nas"), await rig.target("offsite", public))
+    assert set(made.manifests) == {"nas"}
+    assert "the encrypted backup has" in made.errors["offsite"].text
+    assert rig.files("offsite") == []
+
+
 async def test_an_ssh_key_can_read_it_too(rig: Rig, tmp_path: Path) -> None:
     """As operators have them already."""
     file = tmp_path / "id"
