@@ -15,10 +15,10 @@ from daemon.core.files import ArchiveIndex
 from daemon.core.proof import Level, Proof
 from daemon.errors import BackupdError, ProblemCode, StateError
 from daemon.operations.archive import Archive
-from daemon.operations.onto import DRILL_MARK, SHOWN, Brought, OntoOptions, Stages, bring_alone
+from daemon.operations.onto import SHOWN, Brought, OntoOptions, Stages, bring_alone
 from daemon.operations.operation import Operation
 from daemon.operations.result import ended_by
-from daemon.operations.target import NotEmptiedError, TargetFiles
+from daemon.operations.target import DRILL_MARK, TargetFiles
 from daemon.operations.ways import Way
 from daemon.rotation.outcome import Result
 from daemon.state import ProofRecord
@@ -129,15 +129,8 @@ class _Trial(Stages):
         if options.start:
             await target.runs_for(options.watch)
             await target.stop()
-        await _must_be_marked(spare)
         spare.tell(f"deleting all files of {spare.config.name}")
         await target.empty()
-
-
-async def _must_be_marked(spare: Operation) -> None:
-    """Look at the server's description, right before something is deleted."""
-    if DRILL_MARK not in (await spare.client.server(spare.config.id)).description:
-        raise NotEmptiedError(f"{spare.config.name} does not carry {DRILL_MARK} any more, so its files stay")
 
 
 # After a kill --------------------------------------------------------------------------------------------------------
@@ -161,7 +154,8 @@ async def end_interrupted(spare: Operation, record: DrillRecord) -> DrillRecord 
 
 async def _undone(spare: Operation, record: DrillRecord) -> str:
     """Undo what a drill did that was killed; return in words what was done."""
-    name, server, target = spare.config.name, await spare.client.server(spare.config.id), TargetFiles(spare)
+    name, server = spare.config.name, await spare.client.server(spare.config.id)
+    target = TargetFiles(spare, spare=record.spare_uuid)
     if server.uuid != record.spare_uuid:
         return f"{name} is another server now, and was not touched"
     if DRILL_MARK not in server.description:
@@ -171,7 +165,6 @@ async def _undone(spare: Operation, record: DrillRecord) -> str:
             return f"{name} runs, though no drill started it, and was not touched"
         await target.stop()
     mine = set(record.put or ()).union(await target.leftovers())
-    await _must_be_marked(spare)
     await target.delete([one.name for one in await target.rows() if one.name in mine])
     others = await target.others()
     shown = f"{', '.join(others[:SHOWN])}{' …' if len(others) > SHOWN else ''}"

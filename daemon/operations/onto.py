@@ -19,14 +19,13 @@ from daemon.operations.archive import Archive
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.safety import make_safe
-from daemon.operations.target import Compared, RestoreError, TargetFiles
+from daemon.operations.target import DRILL_MARK, Compared, RestoreError, TargetFiles
 from daemon.operations.ways import ByHandError, Way, WayClosedError, WayName
 from daemon.panel.errors import PermissionLackingError
 from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.preview import Preview
 
-DRILL_MARK = "#drill"
 SHOWN = 3
 """How many names of files are shown."""
 
@@ -90,7 +89,8 @@ class _Restore:
     """Whether anything was unpacked: then no other way is tried."""
 
     def __post_init__(self) -> None:
-        self.target = TargetFiles(self.operation, self.options.into)
+        spare = self.operation.run.known_server.uuid if self.options.spare_only else None
+        self.target = TargetFiles(self.operation, self.options.into, spare=spare)
         self.done = Brought(OperationResult(self.archive.backup, Result.DONE, State.GOOD))
 
     async def run(self) -> None:
@@ -158,8 +158,9 @@ class _Restore:
 
     async def _empty(self, seen: Preview) -> None:
         """Delete everything but the archive, which is there by now, on the very server that was looked at."""
+        await self.target.must_be_spare()
         still = await self.operation.client.server(self.operation.config.id)
-        if still.uuid != seen.server.uuid or (self.options.spare_only and DRILL_MARK not in still.description):
+        if still.uuid != seen.server.uuid:
             raise RestoreError(f"{self.operation.config.name} is not the server any more that was looked at")
         self.operation.tell(f"deleting all files of {self.operation.config.name}")
         self._changed("is emptied; the same command goes on")

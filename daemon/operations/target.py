@@ -40,6 +40,10 @@ SHOWN = 3
 """How many differences are listed by name; the rest are counted."""
 
 
+DRILL_MARK = "#drill"
+"""The description of a spare server carries this."""
+
+
 class RestoreError(BackupdError):
     """The archive is not on the server as it should be."""
 
@@ -52,6 +56,12 @@ class NotEmptiedError(RestoreError):
     """Files of the server could not be deleted."""
 
     code = ProblemCode.NOT_EMPTY
+
+
+class NotSpareError(RestoreError):
+    """The server is not the spare one that it was, so nothing on it is touched."""
+
+    code = ProblemCode.NOT_A_DRILL
 
 
 class NotStoppedError(RestoreError):
@@ -77,12 +87,17 @@ class Compared:
 
 
 class TargetFiles:
-    """A folder of the operation's server: "/" or one below it."""
+    """A folder of the operation's server: "/" or one below it.
 
-    def __init__(self, operation: Operation, folder: str = "/") -> None:
+    With `spare`, the uuid of a drill's spare server, the server is looked at right before each change, which raises
+    NotSpareError if it is another one by then, or does not carry the mark any more.
+    """
+
+    def __init__(self, operation: Operation, folder: str = "/", *, spare: str | None = None) -> None:
         self._operation = operation
         self._files = operation.client.files
         self._id = operation.config.id
+        self._spare = spare
         self.folder = folder
 
     async def rows(self, below: str = "") -> tuple[FileEntry, ...]:
@@ -120,6 +135,7 @@ class TargetFiles:
         """Delete these from the folder; raises NotEmptiedError, PanelError."""
         if not names:
             return
+        await self.must_be_spare()
         await self._settled(lambda: self._files.delete(self._id, self.folder, names))
 
         async def left() -> list[str]:
@@ -134,6 +150,7 @@ class TargetFiles:
 
         Where the answer leaves it open, the archive's `index` tells whether all of it has come.
         """
+        await self.must_be_spare()
         failure = await self._settled(lambda: self._files.decompress(self._id, self.folder, name))
         if failure is None:
             return
@@ -174,6 +191,7 @@ class TargetFiles:
 
     async def _signalled(self, signal: str, wanted: Power, seconds: float) -> Power:
         """Signal the process, and return its state once that is `wanted`, or has not changed for the given time."""
+        await self.must_be_spare()
         await self._settled(lambda: self._files.signal(self._id, signal))
         return await self._watch(lambda: self._files.power(self._id), until=lambda now: now is wanted, still=seconds)
 
@@ -200,6 +218,19 @@ class TargetFiles:
 
     async def _differences(self, index: ArchiveIndex) -> list[str]:
         return index.differences({folder: await self.rows(folder) for folder in index.to_look_at()})
+
+    async def must_be_spare(self) -> None:
+        """Look at the server right before it is changed: somebody may have taken it into use meanwhile.
+
+        Raises NotSpareError, PanelError.
+        """
+        if self._spare is None:
+            return
+        name, server = self._operation.config.name, await self._operation.client.server(self._id)
+        if server.uuid != self._spare:
+            raise NotSpareError(f"{name} is another server now, and was not touched")
+        if DRILL_MARK not in server.description:
+            raise NotSpareError(f"{name} does not carry {DRILL_MARK} any more, and was not touched further")
 
     async def _settled(self, call: Callable[[], Awaitable[None]]) -> PanelError | None:
         """Make a write once; return why it is open whether it was done, None where the panel says that it was."""

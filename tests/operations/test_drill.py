@@ -16,7 +16,7 @@ from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupte
 from daemon.operations.drill import _undone as undone
 from daemon.operations.onto import Brought
 from daemon.operations.result import OperationResult
-from daemon.operations.target import NotEmptiedError
+from daemon.operations.target import NotSpareError
 from daemon.operations.ways import PullWay
 from daemon.rotation.outcome import Result
 from daemon.sandbox.orders import Call
@@ -107,6 +107,20 @@ async def test_a_drill_is_recorded_with_what_it_put_there(onto: Onto) -> None:
     assert tree(onto.b) == {}
 
 
+async def test_a_server_that_is_taken_into_use_while_it_is_watched_is_let_run(onto: Onto) -> None:
+    """It lost the mark: nothing of it is stopped or deleted."""
+    began = False
+
+    def used(_world: World) -> None:
+        nonlocal began
+        onto.b.description, began = "in use", True
+
+    onto.hand.before(Call.POWER, used)
+    done = await drilled(onto, start=True, watch=timedelta(minutes=1))
+    assert (began, done.brought.outcome.result) == (True, Result.FAILED)
+    assert (tree(onto.b), onto.b.power) == (FILES, Power.RUNNING)
+
+
 async def test_a_drill_that_failed_is_recorded_with_the_reason(onto: Onto) -> None:
     """One that did not begin since the server is busy is recorded nowhere."""
     onto.b.crashes = 20.0
@@ -182,7 +196,7 @@ async def test_the_mark_is_looked_for_again_before_what_a_killed_drill_left_is_d
         onto.b.description = "in use"
 
     onto.hand.before(Call.POWER, used)
-    with pytest.raises(NotEmptiedError):
+    with pytest.raises(NotSpareError):
         await end_interrupted(onto.operation(), record)
     assert tree(onto.b) == FILES
     assert (await recorded(onto))[0].ended_at is None

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.errors import ProblemCode
+from daemon.operations.target import NotSpareError, TargetFiles
 from daemon.operations.ways import WayName
 from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Result
@@ -197,6 +198,37 @@ async def test_a_drill_touches_only_a_server_that_is_marked(onto: Onto) -> None:
 
     onto.hand.before(Call.PULL, unmarked)
     what = await onto.bring(truncate=True, spare_only=True, safety=False)
-    assert (said(what)[-1], tree(onto.b)["mine"]) == (ProblemCode.FILES_DIFFER, b"1")
+    assert (said(what)[-1], tree(onto.b)["mine"]) == (ProblemCode.NOT_A_DRILL, b"1")
     onto.b.description = "#drill"
     assert onto.code(await onto.bring(truncate=True, spare_only=True, safety=False)) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "done"),
+    [
+        (Call.FILES, []),
+        (Call.DELETE_FILES, [Change.POWER, Change.PULLING, Change.FILES_DELETED]),
+        (Call.DECOMPRESS, [Change.POWER, Change.PULLING, Change.FILES_DELETED, Change.UNPACKED]),
+    ],
+)
+async def test_the_mark_of_drills_is_looked_for_before_each_change(onto: Onto, call: Call, done: list[str]) -> None:
+    """Nothing is stopped, unpacked or deleted once it is gone."""
+    onto.b.files.write("mine", b"1")
+    onto.b.description, onto.b.power = "#drill", Power.RUNNING
+
+    def unmarked(_: object) -> None:
+        onto.b.description = "somebody's"
+
+    onto.hand.before(call, unmarked)
+    what = await onto.bring(truncate=True, stop=True, spare_only=True, safety=False)
+    assert (said(what)[-1], onto.changes()) == (ProblemCode.NOT_A_DRILL, done)
+
+
+async def test_another_server_than_the_spare_one_is_not_changed(onto: Onto) -> None:
+    """Though it carries the mark as well."""
+    onto.b.files.write("mine", b"1")
+    onto.b.description = "#drill"
+    with pytest.raises(NotSpareError):
+        await TargetFiles(onto.operation(), spare=onto.a.uuid).delete(["mine"])
+    await TargetFiles(onto.operation(), spare=onto.b.uuid).delete(["mine"])
+    assert tree(onto.b) == {}
