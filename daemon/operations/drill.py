@@ -67,7 +67,6 @@ async def drill(spare: Operation, archive: Archive, options: DrillOptions) -> Dr
 async def _drill(spare: Operation, archive: Archive, options: DrillOptions) -> Drilled:
     context, clock, backup = spare.run.context, spare.clock, archive.backup
     spare_uuid = spare.run.known_server.uuid
-    await _end_earlier(spare, spare_uuid)
     names = options.name, spare.config.name, spare_uuid, options.server, options.server_uuid
     record = DrillRecord(*names, backup.uuid, backup.name, clock.now(), options.start)
     record = replace(record, number=await context.journal.begin_drill(record))
@@ -84,11 +83,11 @@ async def _drill(spare: Operation, archive: Archive, options: DrillOptions) -> D
     return Drilled(brought, trial.seconds, record)
 
 
-async def _end_earlier(spare: Operation, spare_uuid: str) -> None:
-    """End the records of drills that were killed on this server: its lock is ours, and all their files go now."""
-    journal, now = spare.run.context.journal, spare.clock.now()
+async def _end_earlier(spare: Operation, number: int) -> None:
+    """End the records of drills that were killed on this server: its lock is ours, and all their files are gone."""
+    journal, now, spare_uuid = spare.run.context.journal, spare.clock.now(), spare.run.known_server.uuid
     for one in await journal.drills():
-        if one.spare_uuid == spare_uuid and one.ended_at is None:
+        if one.number != number and one.spare_uuid == spare_uuid and one.ended_at is None:
             text = "the next drill took over"
             await journal.end_drill(one.number, at=now, result=DrillResult.INTERRUPTED, text=text)
 
@@ -118,6 +117,7 @@ class _Trial(Stages):
         """Record what is about to be unpacked, so that it is known whose it is after a kill."""
         self.put = tuple(index.top()[:MOST_NAMES]) if index else ()
         await self._spare.run.context.journal.drill_puts(self._number, self.put)
+        await _end_earlier(self._spare, self._number)
 
     async def ends(self, target: TargetFiles) -> None:
         """Start the server if that was asked for, watch it, and delete all."""

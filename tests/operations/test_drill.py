@@ -11,7 +11,7 @@ import pytest
 from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.model import Backup
 from daemon.core.proof import Level
-from daemon.errors import ServerBusyError, StateError
+from daemon.errors import ProblemCode, ServerBusyError, StateError
 from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupted, proof_of_drill
 from daemon.operations.drill import _undone as undone
 from daemon.operations.onto import Brought
@@ -22,6 +22,7 @@ from daemon.rotation.outcome import Result
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Kind, Power
 from daemon.sandbox.world import World
+from daemon.transfer.verify import Complaint
 from tests.operations.conftest import Hand
 from tests.operations.onto import FILES, Onto, tree, unwatched
 
@@ -227,3 +228,14 @@ async def test_the_next_drill_takes_over_from_one_that_was_killed(onto: Onto) ->
     await killed_at(onto, Call.POWER, start=True)
     await drilled(onto)
     assert [one.result for one in await recorded(onto)] == [DrillResult.DONE, DrillResult.INTERRUPTED]
+
+
+async def test_one_that_was_killed_stays_open_until_the_next_drill_has_emptied_the_server(onto: Onto) -> None:
+    """The next one ends before that: then the daemon still clears what the killed one left."""
+    killed = await killed_at(onto, Call.POWER, start=True)
+    onto.archive.problems = (Complaint(ProblemCode.NOT_SANE, "world/region/r.0.0.mca is torn"),)
+    await drilled(onto)
+    assert tree(onto.b) == FILES
+    assert [one.result for one in await recorded(onto)] == [DrillResult.FAILED, None]
+    await end_interrupted(onto.operation(), killed)
+    assert tree(onto.b) == {}
