@@ -107,7 +107,7 @@ def next_source(rules: DrillRules, records: Sequence[DrillRecord], without: Coll
     tried = _tried(rules, records)
     if (again := _once_more(tried)) in there:
         return again
-    last = {one.server: one.began_at for one in reversed(tried)}
+    last = {one.server: place for place, one in enumerate(reversed(tried))}  # a clock may have been wrong
     never = [name for name in there if name not in last]
     return next(iter(never), None) or min(there, key=lambda name: last[name], default=None)
 

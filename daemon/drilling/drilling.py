@@ -55,6 +55,7 @@ class Drilling:
         self._worker = worker
         self._config: Config | None = None
         self._without: dict[str, float] = {}
+        self._unseen: dict[str, int] = {}
         self._put_off: dict[str | int, float] = {}
         self._tries: dict[str | int, int] = {}
         self.at_work: str | None = None
@@ -65,7 +66,7 @@ class Drilling:
     def follow(self, config: Config) -> None:
         """Obey a configuration: what could not be done under the last one is tried again."""
         self._config = config
-        self._without, self._put_off, self._tries = {}, {}, {}
+        self._without, self._unseen, self._put_off, self._tries = {}, {}, {}, {}
         self._steps.wake()
         if config.drills:
             self._steps.begin()
@@ -129,7 +130,9 @@ class Drilling:
         chosen, source = config.drills[turn.drill], config.servers[turn.server]
         try:
             with self._lent(source) as client:
-                seen = await preview(source, client, self._context.journal, self._clock)
+                seen = await self._seen(turn, source, client)
+                if seen is None:
+                    return
                 backup = choose_backup(seen.plan.verdicts, seen.proven.proofs)
                 if self._context.slots.busy(source.panel.name, seen.server.node):
                     self._wait(turn.drill, BUSY_SECONDS)
@@ -142,6 +145,20 @@ class Drilling:
             about = {"drill": turn.drill, "server": turn.server}
             log.warning("drill_not_done", **about, code=error.code, text=error.text, hint=error.hint)
             self._wait(turn.drill)
+
+    async def _seen(self, turn: Turn, source: ServerConfig, client: PanelClient) -> Preview | None:
+        """Look at the server whose turn it is; None where it cannot be seen now, and the others have their turns."""
+        try:
+            seen = await preview(source, client, self._context.journal, self._clock)
+        except BackupdError as error:
+            about = {"drill": turn.drill, "server": turn.server}
+            log.warning("drill_without_source", **about, code=error.code, text=error.text, hint=error.hint)
+            self._unseen[turn.server] = self._unseen.get(turn.server, 0) + 1
+            pause = PAUSES.pause(self._unseen[turn.server]).total_seconds()
+            self._without[turn.server] = self._clock.monotonic() + pause
+            return None
+        self._unseen.pop(turn.server, None)
+        return seen
 
     async def _drill(
         self, config: Config, chosen: DrillConfig, seen: Preview, backup: Backup, client: PanelClient

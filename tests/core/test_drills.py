@@ -137,6 +137,12 @@ def test_a_clock_that_was_set_back_stops_no_drill() -> None:
     assert whose(drill("a", -400)) == "b"
 
 
+def test_turns_go_by_the_order_of_the_drills_and_not_by_a_clock_that_was_ahead() -> None:
+    """A record from the future costs that server no turn."""
+    two = replace(RULES, sources=("a", "b"))
+    assert whose(drill("b", 10), drill("a", -400), rules=two) == "a"
+
+
 @given(st.lists(st.sampled_from(DrillResult), max_size=30), st.integers(1, 5))
 def test_nobody_waits_for_ever(results: list[DrillResult], servers: int) -> None:
     """However drills end, each server is tried within two drills of every other one, those skipped left out."""

@@ -244,6 +244,18 @@ async def test_a_server_without_a_backup_is_passed_over(drills: Drills) -> None:
     assert drills.ended() == [("creative", DONE), ("creative", DONE), ("survival", DONE)]
 
 
+@pytest.mark.parametrize("status", ["suspended", None])
+async def test_a_server_that_cannot_be_seen_stops_no_drill_of_another(drills: Drills, status: str | None) -> None:
+    """It is suspended, or was deleted."""
+    config = drills.configure()
+    drills.survival.status = status
+    if status is None:
+        del drills.daemons.world.servers[drills.survival.uuid]
+    async with drills.running(config):
+        await drills.until(2, 12)
+    assert drills.ended() == [("creative", DONE), ("creative", DONE)]
+
+
 async def test_a_panel_that_is_down_costs_no_turn(drills: Drills) -> None:
     """Nothing is recorded; it is tried again."""
     async with drills.running(drills.configure()):
