@@ -127,3 +127,16 @@ async def test_all_learn_of_the_nodes_and_of_rotations_that_ended(cluster: Clust
         seen = await shares(one).look()
         assert (seen.placed, seen.ended) == ({("main", "a"): "n1", ("main", "b"): "n2"}, frozenset())
         await journal.close()
+
+
+async def test_one_that_joins_anew_learns_of_all_nodes_again(cluster: ClusterConfig) -> None:
+    """Its daemon begins anew, and knows none."""
+    engine = engine_for(cluster)
+    await engine.leadership.join()
+    await shares(engine).place("main", {"a": "n1"})
+    for _ in range(2):
+        await engine.leadership.join()
+        assert (await shares(engine).look()).placed == {("main", "a"): "n1"}
+        assert (await shares(engine).look()).placed == {}
+        await engine.leadership.give_up()
+    engine.close()

@@ -31,6 +31,9 @@ class PostgresShares:
     def __init__(self, database: Database, members: Members) -> None:
         self._database = database
         self._members = members
+        self._looked_as: int | None = None
+        """The epoch at the last look. After it was lost, all is new to a member that begins anew."""
+
         self._change = 0
         self._newest: int | None = None
         self._open: set[int] = set()
@@ -63,6 +66,8 @@ class PostgresShares:
 
     async def _look(self, connection: Connection) -> SharesSeen:
         epoch = self._members.epoch or 0
+        if epoch != self._looked_as:
+            self._looked_as, self._change, self._newest = epoch, 0, None
         live = [_member(row) for row in await connection.fetch(_LIVE, epoch)]
         held = {row["what"]: _member(row) for row in await connection.fetch(_HELD, epoch, SERVER)}
         placed = await connection.fetch(_PLACED, self._change)
