@@ -139,7 +139,7 @@ class Discovery:
             task.cancel()
 
     async def _look_now_and_then(self, panel: str) -> None:
-        written = self._config
+        written = self.written
         every = written.discover[panel].every.total_seconds()
         while True:
             found = False
@@ -168,10 +168,11 @@ class Discovery:
         return True
 
     def _covered(self) -> Coverage:
-        return covered(self._config, {panel: _united(*seen) for panel, seen in self._seen.items()})
+        return covered(self.written, {panel: _united(*seen) for panel, seen in self._seen.items()})
 
     @property
-    def _config(self) -> Config:
+    def written(self) -> Config:
+        """The configuration that was followed last, without what was discovered."""
         if self._written is None:
             raise AssertionError("nothing is followed yet")
         return self._written

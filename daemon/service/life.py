@@ -92,19 +92,21 @@ class Service:
             return
         engine = engine_for(config.state, self._runner)
         with closing(engine):
-            while (now := await self._standing_by(engine, config)) is not None and await self._act(now, engine):
-                config = now
+            now = await self._standing_by(engine, config)
+            while now is not None and (followed := await self._act(now, engine)) is not None:
+                self._drop_reading()
+                now = await self._standing_by(engine, followed, anew=True)
 
-    async def _standing_by(self, engine: Engine, config: Config) -> Config | None:
+    async def _standing_by(self, engine: Engine, config: Config, *, anew: bool = False) -> Config | None:
         """Wait until this daemon is one of those that act, which a daemon without a cluster is at once.
 
-        Return the configuration, read again after a wait; None if told to stop.
+        Return the configuration, read again after a wait, or if it joins `anew`; None if told to stop.
         """
         why = await may_act(engine.leadership)
-        if not why:
+        if not why and not anew:
             return config
-        self._notifier.ready(f"standing by: {why}")
-        waiting = asyncio.create_task(stand_by(engine.leadership, self._clock, why), name="standing by")
+        self._notifier.ready(f"standing by: {why or 'joining anew'}")
+        waiting = asyncio.create_task(self._joined(engine, config, why), name="standing by")
         while not waiting.done():
             if await self._stopped_before(waiting, self._pause()):
                 waiting.cancel()
@@ -112,15 +114,26 @@ class Service:
                 await engine.leadership.give_up()
                 return None
             self._notifier.watchdog()
-        waiting.result()
-        try:
-            return await self._aside(lambda: keeping(self._configuration(), config))
-        except BackupdError as error:
-            log.warning("reload_failed", text=error.text, consequence="the old configuration stays in force")
-            return config
+        return waiting.result()
 
-    async def _act(self, config: Config, engine: Engine) -> bool:
-        """Be a daemon that acts; return whether that ended since other members took over."""
+    async def _joined(self, engine: Engine, config: Config, why: str) -> Config:
+        """Wait until we act, and return the configuration as it is by then; the old one if it is wrong, or hangs."""
+        await stand_by(engine.leadership, self._clock, why)
+        try:
+            return await asyncio.wait_for(self._aside(lambda: keeping(self._configuration(), config)), READ_SECONDS)
+        except BackupdError as error:
+            text = error.text
+        except TimeoutError:
+            garbage.look_again()
+            self._events.put_nowait(signal.SIGHUP)
+            text = SLOW
+        log.warning("reload_failed", text=text, consequence="the old configuration stays in force")
+        return config
+
+    async def _act(self, config: Config, engine: Engine) -> Config | None:
+        """Be a daemon that acts. If that ended since other members took over, return the configuration that was
+        followed last; None if told to stop.
+        """
         until = self._clock.monotonic() + HELD_SECONDS
         try:
             async with AsyncExitStack() as present:
@@ -132,9 +145,10 @@ class Service:
         finally:
             await engine.leadership.give_up()
 
-    async def _live(self, config: Config, engine: Engine, present: AsyncExitStack, until: float) -> bool:
-        """Run from that configuration until told to stop, known to other daemons by `present`. Return whether it ended
-        since another member took over. A journal that is held is waited for `until` then.
+    async def _live(self, config: Config, engine: Engine, present: AsyncExitStack, until: float) -> Config | None:
+        """Run from that configuration until told to stop, known to other daemons by `present`. If it ended since
+        another member took over, return the configuration that was followed last. A journal that is held is waited for
+        `until` then.
         """
 
         async def be_known() -> None:
@@ -145,7 +159,7 @@ class Service:
         context.opened_anew = be_known
         if await self._stopped_while_held(context, until):
             await context.journal.close()
-            return False
+            return None
         parts = assembled(config, context)
         _say_warnings(config)
         if context.state_trouble is not None:
@@ -165,7 +179,7 @@ class Service:
                 parts.stop_looking()
                 parts.tracker.stopping = True
                 await (self._leave(parts.fleet) if lost else self._stop(parts.fleet, parts.beside))
-                return lost
+                return parts.discovery.written if lost else None
         finally:
             await parts.close(FLUSH_SECONDS)
             await context.journal.close()
@@ -279,6 +293,16 @@ class Service:
             return
         self._notifier.reloading()
         self._reading = asyncio.create_task(self._read(before), name="reading the configuration")
+
+    def _drop_reading(self) -> None:
+        """Forget a reading that was begun, and its outcome: the configuration is read anew."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self._reading, self._again = None, False
+        events = [self._events.get_nowait() for _ in range(self._events.qsize())]
+        for event in events:
+            if isinstance(event, signal.Signals):
+                self._events.put_nowait(event)
 
     async def _read(self, before: Config) -> None:
         """Read, and put the outcome among the events; if it takes too long, None comes before the outcome."""
