@@ -18,7 +18,7 @@ from daemon.operations.archive import Archive
 from daemon.operations.onto import SHOWN, Brought, OntoOptions, Stages, bring_alone
 from daemon.operations.operation import Operation
 from daemon.operations.result import ended_by
-from daemon.operations.target import DRILL_MARK, TargetFiles
+from daemon.operations.target import DRILL_MARK, LONGEST_SECONDS, LOOKS, STILL_SECONDS, NotEmptiedError, TargetFiles
 from daemon.operations.ways import Way
 from daemon.rotation.outcome import Result
 from daemon.state import ProofRecord
@@ -164,12 +164,29 @@ async def _undone(spare: Operation, record: DrillRecord) -> str:
         if not record.starts:
             return f"{name} runs, though no drill started it, and was not touched"
         await target.stop()
-    mine = set(record.put or ()).union(await target.leftovers())
-    await target.delete([one.name for one in await target.rows() if one.name in mine])
+    await _clear(spare, target, set(record.put or ()))
     others = await target.others()
     shown = f"{', '.join(others[:SHOWN])}{' …' if len(others) > SHOWN else ''}"
     left = f", and not of it: {shown}" if others else ""
     return f"{name} was {'stopped, and ' if runs else ''}cleared of what it had put there{left}"
+
+
+async def _clear(spare: Operation, target: TargetFiles, put: set[str]) -> None:
+    """Delete what the drill put there until nothing of it comes again: the node may unpack on, though nobody waits.
+
+    Raises NotEmptiedError, NotSpareError, PanelError.
+    """
+    clock = spare.clock
+    began = still_since = clock.monotonic()
+    while clock.monotonic() - still_since < STILL_SECONDS:
+        mine = put.union(await target.leftovers())
+        there = [one.name for one in await target.rows() if one.name in mine]
+        if there and clock.monotonic() - began > LONGEST_SECONDS:
+            raise NotEmptiedError(f"{there[0]} comes again, however often it is deleted")
+        await target.delete(there)
+        if there:
+            still_since = clock.monotonic()
+        await clock.sleep(LOOKS.most)
 
 
 # What it shows -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupte
 from daemon.operations.drill import _undone as undone
 from daemon.operations.onto import Brought
 from daemon.operations.result import OperationResult
-from daemon.operations.target import NotSpareError
+from daemon.operations.target import NotEmptiedError, NotSpareError
 from daemon.operations.ways import PullWay
 from daemon.rotation.outcome import Result
 from daemon.sandbox.orders import Call
@@ -171,6 +171,31 @@ async def test_a_kill_before_anything_was_unpacked_leaves_what_was_there(onto: O
     assert (record.put, len(tree(onto.b))) == (None, 2)
     await end_interrupted(onto.operation(), record)
     assert tree(onto.b) == {"earlier": b"1"}
+
+
+async def test_an_unpacking_that_outlives_the_kill_is_waited_for(onto: Onto) -> None:
+    """The node goes on with it: what comes after the first look is deleted as well."""
+    record = await killed_at(onto, Call.POWER, start=True)
+    came = False
+
+    def unpacked(_world: World) -> None:
+        nonlocal came
+        came = True
+        onto.b.files.write("world/late", b"1")
+
+    onto.hand.before(Call.FILES, unpacked, skip=8)
+    await end_interrupted(onto.operation(), record)
+    assert (came, tree(onto.b)) == (True, {})
+
+
+async def test_what_comes_again_for_hours_leaves_the_record_open(onto: Onto) -> None:
+    """Something else makes it."""
+    record = await killed_at(onto, Call.POWER, start=True)
+    onto.hand.before(Call.DELETE_FILES, lambda _: onto.b.files.write("plugins/made", b"1"), times=None)
+    onto.hand.before(Call.FILES, lambda _: onto.b.files.write("world/made", b"1"), skip=3, times=None)
+    with pytest.raises(NotEmptiedError):
+        await end_interrupted(onto.operation(), record)
+    assert (await recorded(onto))[0].ended_at is None
 
 
 async def test_without_the_mark_nothing_is_touched_after_a_kill(onto: Onto) -> None:
