@@ -37,6 +37,9 @@ AGAIN_SECONDS = 60.0
 FREE_SECONDS = 15.0
 """After so long a part that nobody took is taken by any member: the one whose turn it was may not know of it."""
 
+KEEP_SECONDS = 300.0
+"""So long a part is kept that another member was to take and did not, before that one is given it again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -98,6 +101,9 @@ class Sharing:
         self._place_at: dict[str, float] = {}
         self._placing: asyncio.Task[None] | None = None
         self._free_since: dict[str, float] = {}
+        self._kept_until: dict[str, float] = {}
+        """The parts that we took since nobody else did."""
+
         self._passed_on: tuple[Config, frozenset[str], bool] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._trouble = ""
@@ -153,6 +159,8 @@ class Sharing:
             if await self._shares.take(part):
                 log.info("part_taken", part=part)
                 mine.add(part)
+                if wanted.get(part) != seen.me:
+                    self._kept_until[part] = self._clock.monotonic() + KEEP_SECONDS
         given = self._next_to_give(mine, wanted, seen.me)
         self._mine = frozenset(mine - {given})
         self._pass_on()
@@ -181,7 +189,8 @@ class Sharing:
 
     def _next_to_give(self, mine: Collection[str], wanted: Mapping[str, Member], me: Member) -> str | None:
         """Return one part that another member is to hold, or that is no part any more, and on which nothing is done."""
-        busy = self._busy()
+        busy, now = self._busy(), self._clock.monotonic()
+        busy |= {part for part, until in self._kept_until.items() if part in wanted and now < until}
         return next((part for part in sorted(mine) if wanted.get(part) != me and part not in busy), None)
 
     def _busy(self) -> set[str]:

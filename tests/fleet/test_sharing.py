@@ -41,7 +41,7 @@ class Table:
     members: set[Member] = field(default_factory=set)
     nodes: dict[tuple[str, str], str] = field(default_factory=dict)
     trouble: StateError | None = None
-    most: int = 0
+    taken: int = 0
 
     def of(self, me: Member) -> "Shares":
         """What a member sees of it."""
@@ -66,6 +66,7 @@ class Shares:
 
     async def take(self, part: str) -> bool:
         """The first one has it."""
+        self.table.taken += 1
         return self.table.held.setdefault(part, self.me) == self.me
 
     async def give(self, part: str) -> None:
@@ -231,6 +232,12 @@ async def test_a_part_whose_member_does_not_take_it_is_taken_by_another(fleet: F
     assert one.servers != set("abcd")
     await fleet.later(30)
     assert one.servers == set("abcd")
+    assert one.told[-1].fleet
+    told, taken = len(one.told), fleet.table.taken
+    await fleet.later(120)
+    assert (len(one.told), fleet.table.taken) == (told, taken), "nothing is given back and taken again"
+    await fleet.later(400)
+    assert fleet.table.taken > taken, "it is given its turn again"
 
 
 async def test_a_member_that_cannot_ask_keeps_what_it_holds(fleet: Fleet) -> None:
