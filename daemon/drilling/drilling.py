@@ -21,6 +21,7 @@ from daemon.fleet.clients import Clients
 from daemon.log import get_logger
 from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupted, proof_of_drill
 from daemon.operations.operation import Operation
+from daemon.operations.target import NotEmptiedError
 from daemon.operations.ways import PullWay
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError
@@ -68,8 +69,7 @@ class Drilling:
         self._config = config
         self._without, self._unseen, self._put_off, self._tries = {}, {}, {}, {}
         self._steps.wake()
-        if config.drills:
-            self._steps.begin()
+        self._steps.begin()
 
     def rotated(self, name: str, outcome: Outcome) -> None:
         """A server's rotation ended: it may have a backup to try now."""
@@ -217,6 +217,9 @@ class Drilling:
     async def _cleared(self, config: Config, record: DrillRecord) -> DrillRecord | None:
         """Return the record as it ended, None where it had ended meanwhile; a server that is gone is given up."""
         server = config.servers.get(record.spare)
+        if server is None and not config.drills:
+            text = f"{record.spare} is not configured any more, so what a killed drill put there stays"
+            raise NotEmptiedError(text, hint=f"configure {record.spare} again, and it is cleared")
         if server is None:
             return await self._give_up(record, f"{record.spare} is not configured any more, and was not touched")
         with self._spare(server, _Told(record.drill, record.server)) as spare:

@@ -1,8 +1,11 @@
-"""The way into this package: it loads the rest only once a drill is configured, since that costs memory."""
+"""The way into this package: it loads the rest only once a drill is configured, or one was killed, since that costs
+memory.
+"""
 
 from typing import TYPE_CHECKING
 
 from daemon.config.values import Config
+from daemon.errors import StateError
 from daemon.fleet.clients import Clients
 from daemon.fleet.on_demand import OnDemand
 from daemon.rotation.run import RotationContext
@@ -18,10 +21,18 @@ class DaemonDrills(OnDemand):
         super().__init__()
         self._context = context
         self._clients = clients
+        self._left = False
+
+    async def look_for_killed(self) -> None:
+        """See whether a drill was killed: what it left is cleared, though no drill may be configured any more."""
+        try:
+            self._left = any(one.ended_at is None for one in await self._context.journal.drills())
+        except StateError:
+            self._left = True  # nobody knows; the rest waits until it can be read
 
     def wanted(self, config: Config) -> bool:
-        """Return whether there is any drill: what one by hand left is cleared too."""
-        return bool(config.drills)
+        """Return whether there is any drill, or was: what one by hand left is cleared too."""
+        return bool(config.drills) or self._left
 
     def load(self) -> "Drilling":
         """Import the drilling, and make it with a process of its own."""

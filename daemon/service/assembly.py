@@ -27,6 +27,7 @@ class Assembly:
     tracker: StatusTracker
     alerts: Alerts
     fleet: Fleet
+    drills: DaemonDrills
     beside: tuple[OnDemand, ...]
     http: Http
     sharing: Everything | Sharing
@@ -90,4 +91,4 @@ def assembled(config: Config, context: RotationContext) -> Assembly:
         )
     )
     discovery = Discovery(context.clock, fleet.clients, sharing.follow)
-    return Assembly(tracker, alerts, fleet, beside, Http(FleetStatus(fleet, tracker)), sharing, discovery)
+    return Assembly(tracker, alerts, fleet, drills, beside, Http(FleetStatus(fleet, tracker)), sharing, discovery)

@@ -170,6 +170,8 @@ class Service:
         try:
             await parts.http.follow(config.http)
             parts.fleet.start()
+            if engine.leadership.shares is None:
+                await parts.drills.look_for_killed()
             parts.discovery.follow(config)
             parts.sharing.start()
             log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))

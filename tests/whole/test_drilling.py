@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.proof import Level
 from daemon.drilling.drilling import Drilling
 from daemon.drilling.entry import DaemonDrills
-from daemon.errors import ProblemCode
+from daemon.errors import ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.proof.indexing import IndexingCheck
 from daemon.proof.sane import SanityCheck
@@ -360,6 +360,43 @@ async def test_a_spare_server_that_is_configured_no_more_stops_no_drill_for_ever
     assert drills.ended() == [("survival", KILLED), ("survival", DONE)]
     assert drills.recorded()[0].text == "it was killed; lobby is not configured any more, and was not touched"
     assert drills.changes() == before
+
+
+@pytest.mark.parametrize("spare_is_configured", [True, False])
+async def test_it_is_cleared_though_no_drill_is_configured_any_more(
+    drills: Drills, *, spare_is_configured: bool
+) -> None:
+    """Where the spare server is not configured either, its record stays open until it is."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    servers = {name: one for name, one in config.servers.items() if spare_is_configured or name != "lobby"}
+    none = replace(config, drills={}, servers=servers)
+    async with drills.daemons.running(none) as fleet:
+        entry = DaemonDrills(fleet._tools, fleet.clients)
+        await entry.look_for_killed()
+        entry.follow(none)
+        await drills.until(1, 9)
+        assert drills.ended() == [("survival", KILLED if spare_is_configured else None)]
+        entry.follow(replace(none, servers=config.servers))
+        await drills.until(1, 12)
+        await entry.stop()
+    assert (drills.ended(), tree(drills.lobby)) == ([("survival", KILLED)], {})
+
+
+async def test_what_cannot_be_looked_for_is_taken_for_killed(drills: Drills, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal cannot be read at the start."""
+    none = drills.daemons.configure({"survival": drills.survival})
+    async with drills.daemons.running(none) as fleet:
+        entry = DaemonDrills(fleet._tools, fleet.clients)
+
+        async def fails() -> list[DrillRecord]:
+            raise StateError("the disk is full")
+
+        await entry.look_for_killed()
+        assert not entry.wanted(none)
+        monkeypatch.setattr(fleet._tools.journal, "drills", fails)
+        await entry.look_for_killed()
+        assert entry.wanted(none)
 
 
 async def test_a_spare_server_that_the_panel_does_not_show_stops_no_drill_either(drills: Drills) -> None:
