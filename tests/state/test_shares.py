@@ -1,5 +1,6 @@
 """How the daemons of a cluster share the fleet: by what a real database says of them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,8 @@ import pytest
 from daemon.config.values import ClusterConfig
 from daemon.errors import ElsewhereError, StateError
 from daemon.state import Engine, Shares, SharesSeen, engine_for
+from daemon.state.postgres.connect import Connection
+from daemon.state.postgres.database import Database
 from tests.postgres import Postgres
 
 pytestmark = pytest.mark.anyio
@@ -140,3 +143,32 @@ async def test_one_that_joins_anew_learns_of_all_nodes_again(cluster: ClusterCon
         assert (await shares(engine).look()).placed == {}
         await engine.leadership.give_up()
     engine.close()
+
+
+async def test_who_joined_counts_among_those_that_share_at_once(cluster: ClusterConfig) -> None:
+    """Whatever fails afterwards: it takes parts, and uses the API limit."""
+    engine = engine_for(replace(cluster, member="one"))
+    await engine.leadership.join()
+    async with daemon(cluster, "two") as two:
+        assert {name for name, _ in (await shares(two).look()).members} == {"one", "two"}
+    await engine.leadership.give_up()
+    engine.close()
+
+
+async def test_two_members_whose_time_is_over_do_not_wait_for_each_other(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """One is just being renewed, and would wait for the other as well."""
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+
+        async def meanwhile(connection: Connection) -> bool:
+            async with connection.transaction():
+                await connection.execute("SELECT FROM member WHERE name = 'one' FOR UPDATE")
+                return await asyncio.wait_for(shares(two).take(NODE), 10)
+
+        await shares(one).take("another")
+        sql(postgres_server, cluster, DEAD)
+        database = Database(cluster.url)
+        database.use()
+        assert await database.run(meanwhile)
+        await database.leave()

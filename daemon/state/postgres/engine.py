@@ -62,8 +62,7 @@ class PostgresPresence:
         """Be known as a daemon that acts; the others beside it are no surprise."""
         async with AsyncExitStack() as held:
             with suppress(StateError):
-                await held.enter_async_context(self._members.joined())
-                await self._members.be("acts")
+                await held.enter_async_context(self._members.joined("acts"))
             yield None
 
     async def daemon(self) -> int | None:
@@ -88,7 +87,7 @@ class PostgresLeadership:
         if self._members.is_lost:
             await self.give_up()
         if not self._joined:
-            await self._held.enter_async_context(self._members.joined())
+            await self._held.enter_async_context(self._members.joined("acts"))
             self._joined = True
 
     async def members(self) -> list[Member]:

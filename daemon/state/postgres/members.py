@@ -33,9 +33,12 @@ SERVER = "server "
 TAKEN_OVER = "another member of the cluster has taken over"
 TOO_LATE = "this one did not renew its lease in time: its machine stood still, or the database was out of reach"
 
-_EVICT = "DELETE FROM member WHERE until <= clock_timestamp() AND epoch <> $1"
+_EVICT = (  # a row that is locked is being renewed, or taken away: two that waited for each other would do so for ever
+    "DELETE FROM member WHERE epoch IN"
+    " (SELECT epoch FROM member WHERE until <= clock_timestamp() AND epoch <> $1 FOR UPDATE SKIP LOCKED)"
+)
 _JOIN = (
-    "INSERT INTO member (name, process, until) VALUES ($1, $2, clock_timestamp() + $3) RETURNING epoch,"
+    "INSERT INTO member (name, process, until, role) VALUES ($1, $2, clock_timestamp() + $3, $4) RETURNING epoch,"
     " (SELECT extract(epoch FROM clock_timestamp() - promoted_at)::float8 FROM home) AS promoted"
 )
 _RENEW = "UPDATE member SET until = clock_timestamp() + $2 WHERE epoch = $1 RETURNING epoch"
@@ -123,11 +126,6 @@ class Members:
             self.lose()
             raise StateError(TAKEN_OVER, hint=TOO_LATE)
 
-    async def be(self, role: str) -> None:
-        """Let the others see what this member does."""
-        mark = "UPDATE member SET role = $2 WHERE epoch = $1"
-        await self._database.run(lambda connection: connection.execute(mark, self._epoch, role))
-
     @property
     def is_lost(self) -> bool:
         """Whether another member has taken over from this one."""
@@ -178,13 +176,13 @@ class Members:
         return None if row is None else Holder(row["name"], row["process"])
 
     @asynccontextmanager
-    async def joined(self) -> AsyncIterator[int]:
-        """Be a member meanwhile, and give the epoch; raises StateError."""
+    async def joined(self, role: str = "command") -> AsyncIterator[int]:
+        """Be a member meanwhile, in that role unless it is one already, and give the epoch; raises StateError."""
         self._users += 1
         self._database.use()
         try:
             async with self._joining:
-                epoch = await self._join()
+                epoch = await self._join(role)
             yield epoch
         finally:
             self._users -= 1
@@ -192,13 +190,13 @@ class Members:
                 await self._leave()
             await self._database.leave()
 
-    async def _join(self) -> int:
+    async def _join(self, role: str) -> int:
         if self._lost.is_set():
             raise StateError(TAKEN_OVER, hint=TOO_LATE)
         if self._epoch is not None:
             return self._epoch
         sent_at = self._now()
-        values = (self._cluster.member, os.getpid(), self._cluster.lease)
+        values = (self._cluster.member, os.getpid(), self._cluster.lease, role)
         joined = await self._database.run(lambda connection: connection.fetchrow(_JOIN, *values))
         self._epoch = int(joined["epoch"])
         self._until, self._failed_at = sent_at + self._lease, float("-inf")
