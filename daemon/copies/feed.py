@@ -82,6 +82,9 @@ class _Reading:
                     raise
                 self.listener.said(f"{error.text} after {format_size(self.come)}; trying again")
                 self.on_loop(self.clock.sleep(PAUSES.pause(failed)))
+            else:
+                if self.come == before:
+                    return f"what is stored ends after {self.come} of {stored.bytes} bytes"
         if sha256.hexdigest() != stored.sha256:
             return "what is stored has another SHA-256 than its manifest tells"
         return expected.difference(sink.tally)
@@ -89,7 +92,7 @@ class _Reading:
     def _read(self, sink: Sink, summed: Callable[[bytes], None]) -> None:
         pieces = self.store.get(self.manifest.stored.key, start=self.come)
         try:
-            while piece := self.on_loop(_batch(pieces)):
+            while self.come <= self.manifest.stored.bytes and (piece := self.on_loop(_batch(pieces))):
                 sink.add(piece)
                 summed(piece)
                 self.come += len(piece)

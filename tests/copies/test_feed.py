@@ -68,6 +68,37 @@ async def test_a_store_that_gives_nothing_is_given_up(rig: Rig, error: StoreErro
     assert rig.files("usb") == []
 
 
+class Endless(DirectoryStore):
+    """A store whose objects have no end."""
+
+    async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        while True:
+            yield bytes(2**20)
+
+
+@pytest.mark.timeout(20)
+async def test_what_ends_early_without_an_error_is_said(rig: Rig) -> None:
+    """It would be read for ever otherwise, since nothing breaks."""
+    manifest = await copied(rig)
+    with (rig.folder / "nas" / manifest.stored.key).open("r+b") as data:
+        data.truncate(1_000_000)
+    feed = store_feed(await rig.store("nas"), manifest, rig.clock, rig.listener)
+    told = manifest.backup
+    difference = await asyncio.to_thread(feed.run, ArchiveReader(), Expected(told.bytes, told.checksum))
+    assert difference == f"what is stored ends after 1000000 of {manifest.stored.bytes} bytes"
+
+
+@pytest.mark.timeout(20)
+async def test_what_does_not_end_is_read_no_further_than_it_should_be(rig: Rig) -> None:
+    """It is not what its manifest tells."""
+    manifest = await copied(rig)
+    store = Endless("nas", rig.folder / "nas", RateLimit(None, rig.clock))
+    feed = store_feed(store, manifest, rig.clock, rig.listener)
+    told = manifest.backup
+    difference = await asyncio.to_thread(feed.run, ArchiveReader(), Expected(told.bytes, told.checksum))
+    assert difference == "what is stored has another SHA-256 than its manifest tells"
+
+
 async def test_what_is_damaged_is_said(rig: Rig) -> None:
     """One bit."""
     manifest = await copied(rig)
