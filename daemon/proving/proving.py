@@ -5,7 +5,7 @@ is counted before it is read, whatever then becomes of it; a kill loses nothing,
 recorded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -36,7 +36,7 @@ NODE_PAUSE = timedelta(minutes=1)
 """How long to wait before a node that makes backups is looked at again."""
 
 KEPT_IN_MIND = 4
-"""How many due proofs of a server are remembered; it is looked at again before each proof."""
+"""How many due proofs of a server are remembered, and how many that were put off; it is looked at before each proof."""
 
 MOST_DEATHS = 5
 """So often one archive may end the process that reads it before that is a failed proof: hours, by the pauses."""
@@ -154,8 +154,15 @@ class Proving:
             return None
         finally:
             self._clients.give_back(client)
-        self._know(server.name, _Known(self._clock.monotonic() + LOOK_SECONDS, seen.due[:KEPT_IN_MIND]))
+        self._know(server.name, _Known(self._clock.monotonic() + LOOK_SECONDS, self._kept_in_mind(seen.due)))
         return seen
+
+    def _kept_in_mind(self, due: Sequence[Due]) -> tuple[Due, ...]:
+        """Return the first that may be read now, and the first that were put off, so that those hold up no others."""
+        later = self._later(self._clock.now())
+        able = [one for one in due if one.place not in later]
+        put_off = [one for one in due if one.place in later]
+        return (*able[:KEPT_IN_MIND], *put_off[:KEPT_IN_MIND])
 
     # Proving ---------------------------------------------------------------------------------------------------------
 
@@ -172,7 +179,7 @@ class Proving:
         except StateError as error:
             log.warning("proofs_wait", text=error.text)
             return None
-        later = {place for place, one in self._put_off.items() if now < one.until <= now + PAUSES.most}
+        later = self._later(now)
         quiet = {one.place for one in waiting if self._is_quiet(one.server, now)}
         first = next_up(waiting, now, not_now=later | quiet, tried=self._tried)
         if first is None:
@@ -182,6 +189,10 @@ class Proving:
             return first
         self._waits.setdefault(first.origin, today)
         return None
+
+    def _later(self, now: datetime) -> set[Place]:
+        """Return what was put off until later than now."""
+        return {place for place, one in self._put_off.items() if now < one.until <= now + PAUSES.most}
 
     def _is_quiet(self, name: str, now: datetime) -> bool:
         server = self._config.servers.get(name) if self._config else None

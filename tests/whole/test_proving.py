@@ -30,7 +30,7 @@ class FakeProver:
     """A ProofWorker. Backups made from `torn_from` on are torn; those that are `lost` cannot be read now.
 
     With `dies` each reading ends it, and each one of the server that is `deadly`. Nothing of those that are `down` can
-    be read now.
+    be read now, and no backup made when one that is `gone` was.
 
     `does` has each reading, as server, day and time; `meanwhile` is called in the middle of each.
     """
@@ -38,6 +38,7 @@ class FakeProver:
     torn_from: str = "99"
     lost: bool = False
     down: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
     dies: bool = False
     deadly: str = ""
     does: list[str] = field(default_factory=list)
@@ -55,7 +56,7 @@ class FakeProver:
         if self.dies or job.config.name == self.deadly:
             raise WorkerDiedError("the process that copies was killed by SIGKILL")
         await link()
-        if self.lost or job.config.name in self.down:
+        if self.lost or job.config.name in self.down or words in self.gone:
             return ProofFound(None, failure=Failure(ProblemCode.HOST, "the node does not answer"))
         if words >= self.torn_from:
             return ProofFound(None, (TORN,), 12, 3456)
@@ -196,6 +197,18 @@ async def test_a_node_that_is_down_does_not_take_the_bytes_of_every_day(proofs: 
     async with proofs.running(config):
         await proofs.until(4, 12)
     assert sorted(one.split()[0] for one in proofs.worker.does) == ["creative", "creative", "survival", "survival"]
+
+
+async def test_what_can_never_be_read_holds_up_no_other_proof_of_its_server(proofs: Proofs) -> None:
+    """However many such backups come first: each other one is read, once."""
+    for minute in range(8):
+        proofs.daemons.world.add_backup(proofs.survival, f"old-{minute}", created_at=at(1, 0, minute))
+    proofs.worker.gone = {f"01 00:0{minute}" for minute in range(6)}
+    config = proofs.configure({"level": "sane", "every": "2d"}, keep={"last": 20}, scope="all")
+    async with proofs.running(config):
+        await proofs.until(2, 18)
+    read = proofs.worker.does
+    assert [read.count(f"survival 01 00:0{minute}") for minute in (6, 7)] == [1, 1]
 
 
 async def test_what_is_too_much_for_the_rest_of_a_day_is_read_on_the_next_though_others_went_first(
