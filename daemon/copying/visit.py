@@ -26,7 +26,7 @@ from daemon.panel.errors import NotFoundError
 from daemon.rotation.preview import preview
 from daemon.rotation.proven import proven_of
 from daemon.rotation.run import RotationContext
-from daemon.state import CopyEvent, CopyRecord, ProofRecord, ShelfRecord
+from daemon.state import CopyEvent, CopyRecord, Holding, ProofRecord, ShelfRecord
 
 log = get_logger()
 
@@ -194,7 +194,7 @@ class _Turn:
         job = replace(self.job, listing=listing, stores={store: self.job.stores[store] for store in stores})
         began = context.clock.monotonic()
         log.info("copy_begun", server=self._server, backup=backup.name, stores=list(stores), bytes=backup.bytes)
-        told = _Told(self._server, backup.name, self._remember)
+        told = _Told(self._server, backup.name, frozenset(stores), self._remember)
         try:
             async with context.downloads:
                 result = await self.visits.worker.copy(job, backup.backup, lambda: self._link(backup.backup), told)
@@ -202,6 +202,7 @@ class _Turn:
             failure = Failure.of(error)
             done = [told.done.get(store) or CopyDone(store, None, failure) for store in stores]
             await self._tell(backup, done, context.clock.monotonic() - began)
+            await self._prove_on_the_way(backup, told.done.values())
             if not isinstance(error, WorkerDiedError) or self.died:
                 raise
             self.died = True  # it may be for this archive alone: the server's others have their turn
@@ -211,13 +212,17 @@ class _Turn:
         self._warn(result.problems)
         await self._tell(backup, result.copies, context.clock.monotonic() - began)
         made = {one.store for one in result.copies if one.failure is None}
-        from_node = {one.store for one in result.copies if one.failure is None and one.source is None}
-        await self._prove(proven_on_the_way(backup.backup, result.remembered, from_node))
+        await self._prove_on_the_way(backup, result.copies)
         self._drop(result.troubles)
         for one in result.copies:
             if one.failure is not None and one.store not in self.ended.troubles:
                 self.ended.failed[one.store] = one.failure.text
         return made
+
+    async def _prove_on_the_way(self, backup: WantedCopy, copies: Iterable[CopyDone]) -> None:
+        """Record what the stream from the node showed of these copies, before any store is pruned."""
+        from_node = {one.store for one in copies if one.failure is None and one.source is None}
+        await self._prove(proven_on_the_way(backup.backup, self.job.remembered, from_node))
 
     async def _prove(self, proofs: Iterable[Proof]) -> None:
         """Record what the stream proved, if the policy wants anything proven; the copies do not wait for it."""
@@ -316,7 +321,8 @@ class _Turn:
         self.ended.troubles.update({store: failure.text for store, failure in troubles.items()})
 
     async def _remember(self, seen: Collection[ShelfRecord]) -> None:
-        """Keep in the catalogue what was seen; the copies do not wait for it, since it is a cache."""
+        """Keep in the catalogue what was seen of this server; the copies do not wait for it, since it is a cache."""
+        seen = [one for one in seen if self._is_of_job(one.holding)]
         stores = {one.holding.store for one in seen}
         others = tuple(one for one in self.job.remembered if one.holding.store not in stores)
         self.job = replace(self.job, remembered=(*others, *seen))
@@ -325,6 +331,12 @@ class _Turn:
                 await self.visits.context.engine.catalogue.remember(one)
         except StateError as error:
             log.warning("catalogue_not_written", server=self._server, text=error.text)
+
+    def _is_of_job(self, holding: Holding) -> bool:
+        """Return whether it is of this server and these stores: the process that tells it reads what others wrote."""
+        job = self.job
+        ours = (holding.panel, holding.server_uuid) == (job.config.panel.name, job.server.uuid)
+        return ours and (holding.store in job.stores or holding.store in job.others)
 
     async def _journal(self, records: Sequence[CopyRecord], seconds: float = 0.0) -> None:
         """Keep in the journal what became of copies; that is history, and holds nothing up."""
@@ -341,14 +353,20 @@ class _Told:
     """A transfer's progress, for the log, and its copies, for the catalogue: a copy counts as soon as it stands."""
 
     def __init__(
-        self, server: str, backup: str, remember: Callable[[Collection[ShelfRecord]], Awaitable[None]]
+        self,
+        server: str,
+        backup: str,
+        stores: Collection[str],
+        remember: Callable[[Collection[ShelfRecord]], Awaitable[None]],
     ) -> None:
-        self._server, self._backup = server, backup
+        self._server, self._backup, self._stores = server, backup, stores
         self._remember = remember
         self.done: dict[str, CopyDone] = {}
 
     async def copied(self, done: CopyDone, seen: ShelfRecord) -> None:
-        """Remember what a store has now."""
+        """Remember what a store has now; told once of each store that the copy goes to."""
+        if done.store not in self._stores or done.store in self.done or seen.holding.store != done.store:
+            return
         self.done[done.store] = done
         await self._remember([seen])
 

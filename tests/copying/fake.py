@@ -1,7 +1,8 @@
 """Stores in memory, and a worker that fills them without a process: what a store wants is decided by the core."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import (
@@ -17,11 +18,13 @@ from daemon.copies.jobs import (
     PruneResult,
     WantedCopy,
 )
+from daemon.copies.shelf import Shelf, write_shelf
 from daemon.core.applied import AppliedRetention
 from daemon.core.copies_wanted import choices, wanted
 from daemon.core.model import Backup
 from daemon.errors import ProblemCode
 from daemon.state import Holding, ShelfRecord
+from tests.copies.support import Told
 
 DOWN = Failure(ProblemCode.STORE_UNREACHABLE, "nobody answers")
 
@@ -29,7 +32,8 @@ DOWN = Failure(ProblemCode.STORE_UNREACHABLE, "nobody answers")
 @dataclass
 class FakeWorker:
     """A CopyWorker. `held` is what each store has, by store and server; `down` are those in trouble, `quick`
-    those that have their copy before the worker dies.
+    those that have their copy before the worker dies: `torn` ones, if it says so, and it tells of `strange`
+    ones too, or of all as those of another server, where they are `misplaced`.
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
     downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
@@ -46,6 +50,9 @@ class FakeWorker:
     works: bool = False
     dies: bool = False
     deadly: set[str] = field(default_factory=set)
+    torn: bool = False
+    misplaced: str = ""
+    strange: tuple[dict[str, Any], ...] = ()
     meanwhile: Callable[[], None] = lambda: None
 
     def has(self, store: str, server: str = "survival") -> list[str]:
@@ -76,16 +83,11 @@ class FakeWorker:
             self.dies = False
             for store in self.quick & job.stores.keys():
                 self._held(store, job)[backup] = found
-                holding = Holding(
-                    store,
-                    job.config.panel.name,
-                    job.server.uuid,
-                    job.listing.taken_at,
-                    1,
-                    found.bytes,
-                    found.created_at,
-                )
-                await listener.copied(CopyDone(store, found.bytes), ShelfRecord(holding, "{}"))
+                seen = ShelfRecord(self._holding(store, job, found), self._detail(job, found))
+                await listener.copied(CopyDone(store, found.bytes), seen)
+                for strange in self.strange:
+                    holding = replace(seen.holding, **strange)
+                    await listener.copied(CopyDone(holding.store, found.bytes), replace(seen, holding=holding))
             raise WorkerDiedError("the process that copies was killed by SIGKILL")
         if backup in self.lost:
             lost = Failure(ProblemCode.NOT_FOUND, "the node has no such file")
@@ -98,6 +100,19 @@ class FakeWorker:
                 self._held(store, job)[backup] = found
                 done.append(CopyDone(store, found.bytes))
         return CopyResult(tuple(done), {name: DOWN for name in job.stores if name in self.down})
+
+    def _holding(self, store: str, job: Job, found: Backup) -> Holding:
+        panel, now = job.config.panel.name, job.listing.taken_at
+        return Holding(store, panel, self.misplaced or job.server.uuid, now, 1, found.bytes, found.created_at)
+
+    def _detail(self, job: Job, found: Backup) -> str:
+        if not self.torn:
+            return "{}"
+        manifest = Told().manifest()
+        proof = manifest.proof.model_copy(update={"level": "read", "problems": ("torn",)})
+        about = manifest.backup.model_copy(update={"uuid": found.uuid, "name": found.name})
+        manifest = manifest.model_copy(update={"backup": about, "contents": None, "proof": proof})
+        return write_shelf(Shelf(job.listing.taken_at, {manifest.stored.key: manifest}))
 
     async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
         """Delete the oldest beyond nine; what is applied is how often it was asked."""

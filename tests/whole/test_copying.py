@@ -235,6 +235,35 @@ async def test_a_copy_that_stands_counts_though_the_process_died_before_the_othe
     assert [(one.store, one.copies) for one in held] == [("nas", 1)]
 
 
+async def test_what_a_copy_showed_freezes_its_server_though_the_process_died_before_the_others(copies: Copies) -> None:
+    """The copy that stands is of a bad backup: an older one must not go for it."""
+    copies.worker.dies, copies.worker.quick, copies.worker.torn = True, {"nas"}, True
+    async with copies.running(copies.configure("nas", "usb", prove={"level": "sane"})):
+        await copies.until(1, 4, 5)
+    _, records = copies.journal()
+    frozen = records[0].server
+    copied = next(place for place, one in enumerate(copies.worker.does) if one.startswith(f"copy {frozen}"))
+    assert [one for one in copies.worker.does[copied:] if one.startswith(f"prune {frozen}")] == []
+
+
+async def test_what_is_told_of_other_servers_and_stores_is_not_believed(copies: Copies) -> None:
+    """The process that tells it reads what others wrote; each store of a copy counts once."""
+    copies.worker.dies, copies.worker.quick = True, {"nas"}
+    copies.worker.strange = ({"copies": 99}, {"store": "elsewhere"}, {"server_uuid": "other"}, {"panel": "other"})
+    async with copies.running(copies.configure("nas", "usb")) as (fleet, _):
+        await copies.until(1, 4, 5)
+        held = await fleet._tools.engine.catalogue.holdings()
+    assert [(one.store, one.copies) for one in held] == [("nas", 1)]
+
+
+async def test_of_another_server_nothing_is_remembered(copies: Copies) -> None:
+    """Nor of a store that the job does not have, though it comes first."""
+    copies.worker.dies, copies.worker.quick, copies.worker.misplaced = True, {"nas"}, "other"
+    async with copies.running(copies.configure("nas", "usb")) as (fleet, _):
+        await copies.until(1, 4, 5)
+        assert await fleet._tools.engine.catalogue.holdings() == []
+
+
 async def test_an_archive_that_ends_the_process_each_time_holds_up_no_other_copy(
     copies: Copies, survival: Server
 ) -> None:
