@@ -107,5 +107,8 @@ def test_check_tells_who_is_told_and_not_where(tmp_path: Path) -> None:
         checked = command(panel, "check", "--offline", PTERO_BACKUPD_ALERTS__OPS__URL=url)
     assert checked.returncode == 0
     text = " ".join(checked.stdout.split())
-    assert "alerts.ops: webhook, told of failed, limit, overdue, recovered, store, suspicious, uncopied" in text
+    told = (
+        "drill_failed, failed, limit, overdue, proof_late, recovered, store, suspicious, uncopied, unproven, unpruned"
+    )
+    assert f"alerts.ops: webhook, told of {told}" in text
     assert SECRET not in checked.stdout + checked.stderr

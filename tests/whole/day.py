@@ -92,6 +92,9 @@ POLICIES: Mapping[str, Policy] = {
     },
 }
 
+NOT_ASKED_FOR = {Event.NEW_NORMAL, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED}
+"""The ends of troubles, which come by themselves to those who ask for the trouble."""
+
 
 @dataclass(frozen=True, repr=False)
 class Day:
@@ -183,7 +186,7 @@ class Operator:
             'url = "https://panel.example.com"',
             "[alerts.ops]",
             'type = "webhook"',
-            f"events = {sorted(map(str, {*Event} - {Event.NEW_NORMAL, Event.COPIED, Event.PRUNED, Event.PROVEN}))}",
+            f"events = {sorted(map(str, {*Event} - NOT_ASKED_FOR))}",
             "[alerts.alive]",
             'type = "ping"',
         ]
