@@ -14,7 +14,7 @@ from daemon.copies.verify import Reading, Verified, verify_copy
 from daemon.core.model import Backup
 from daemon.core.proof import Level
 from daemon.proof.expected import Expecting
-from daemon.proof.indexing import Indexing
+from daemon.proof.indexing import Indexing, indexed
 from daemon.proof.sane import SanityCheck
 from daemon.stores.base import Store
 from daemon.transfer.errors import WrongFileError
@@ -39,7 +39,7 @@ async def prove_backup(source: Source, backup: Backup, asked: ToProve) -> ProofF
         found = await in_thread(lambda: verify(source, expected, index or inspect))
     except WrongFileError as error:
         return ProofFound(None, (_plain(error.text),))
-    return replace(found_in(found), index=index.index.told(MOST_INDEXED) if index else None)
+    return replace(found_in(found), index=indexed(index.index.told(MOST_INDEXED), found.contents) if index else None)
 
 
 async def prove_copy(store: Store, manifest: Manifest, asked: ToProve, moved: Callable[[int], None]) -> ProofFound:

@@ -41,11 +41,17 @@ class FileEntry:
 
 @dataclass(slots=True)
 class ArchiveIndex:
-    """The regular files of an archive: of each folder ("" is the outermost) the names and sizes. `count` counts all."""
+    """The regular files of an archive: of each folder ("" is the outermost) the names and sizes. `count` counts all.
+
+    `outermost` are the names at its top of whatever kind, links and empty folders too; it has others as well if
+    `more_outermost`.
+    """
 
     folders: dict[str, dict[str, int]] = field(default_factory=dict)
     count: int = 0
     remembered: int = 0
+    outermost: frozenset[str] = frozenset()
+    more_outermost: bool = False
 
     def add(self, path: str, size: int) -> None:
         """Take note of a file; a later one of the same name takes its place, as it does where it is unpacked."""
@@ -73,9 +79,9 @@ class ArchiveIndex:
         return found
 
     def top(self) -> list[str]:
-        """Return the names of what is outermost, files and folders, as far as they are remembered."""
+        """Return the names of what is outermost, as far as they are remembered."""
         folders = {folder.partition("/")[0] for folder in self.folders if folder}
-        return sorted({*self.folders.get("", {}), *folders} - {"", ".", ".."})
+        return sorted({*self.folders.get("", {}), *folders, *self.outermost} - {"", ".", ".."})
 
     def to_look_at(self) -> list[str]:
         """Return the folders to list, the outer ones first."""

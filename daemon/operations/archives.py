@@ -18,7 +18,7 @@ from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.operations.archive import ReadResult, Watching
 from daemon.operations.operation import Operation
-from daemon.proof.indexing import Indexing
+from daemon.proof.indexing import Indexing, indexed
 from daemon.proof.sane import SanityCheck
 from daemon.stores.base import GivesLinks
 from daemon.stores.open import open_store
@@ -53,7 +53,7 @@ class BackupArchive:
             listener.said(f"reading {format_size(expected.size)}")
             source = self._source(listener)
             found = await in_thread(lambda: verify(source, expected, inspect))
-        return ReadResult(found.problems, inspect.index, found.level)
+        return ReadResult(found.problems, indexed(inspect.index, found.contents), found.level)
 
     async def link(self) -> SecretStr | None:
         """Ask the panel for a link."""
@@ -112,7 +112,7 @@ class CopyArchive:
                 listener.said(f"reading {format_size(self._manifest.stored.bytes)} from {self._settings.name}")
                 reading = Reading(self._identities, inspect)
                 found = await verify_copy(store, self._manifest, reading, listener.moved, spool_in=self._spool_in)
-        return ReadResult(found.problems, inspect.index, found.level)
+        return ReadResult(found.problems, indexed(inspect.index, found.contents), found.level)
 
     async def link(self) -> SecretStr | None:
         """Let the store sign an address, where it can and the copy is the archive itself."""

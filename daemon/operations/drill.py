@@ -115,7 +115,10 @@ class _Trial(Stages):
 
     async def puts(self, index: ArchiveIndex | None) -> None:
         """Record what is about to be unpacked, so that it is known whose it is after a kill."""
-        self.put = tuple(index.top()[:MOST_NAMES]) if index else ()
+        names = index.top() if index else []
+        self.put = tuple(names[:MOST_NAMES])
+        if index is not None and (index.more_outermost or len(names) > MOST_NAMES):
+            self._spare.tell(f"it has more than {MOST_NAMES} names at its top; after a kill the others would stay")
         await self._spare.run.context.journal.drill_puts(self._number, self.put)
         await _end_earlier(self._spare, self._number)
 

@@ -1,8 +1,10 @@
 """The files of an archive, taken note of while somebody else looks into them."""
 
+from dataclasses import replace
+
 from daemon.core.files import ArchiveIndex
 from daemon.transfer.tar import Member
-from daemon.transfer.verify import Inspect, Inspector, Sanity
+from daemon.transfer.verify import Contents, Inspect, Inspector, Sanity
 
 
 class IndexingCheck:
@@ -38,3 +40,10 @@ class Indexing:
     def index(self) -> ArchiveIndex:
         """The files of what was read last."""
         return self._latest.index
+
+
+def indexed(index: ArchiveIndex, contents: Contents | None) -> ArchiveIndex:
+    """Return the index with the names of all that is outermost, however many files were told."""
+    if contents is None:
+        return index
+    return replace(index, outermost=contents.outermost, more_outermost=contents.more_outermost)

@@ -5,6 +5,7 @@ hold: a header that asks for much memory is refused, what is remembered of names
 with the bytes, as it does for a real archive: endless names and records are refused.
 """
 
+import posixpath
 import re
 import tarfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from daemon.transfer.links import MOST_LINKS, Links
 BLOCK = tarfile.BLOCKSIZE
 ZEROS = bytes(BLOCK)
 LONGEST_EXTENSION = 2**20  # bytes of a long name or of pax records
+MOST_OUTERMOST, LONGEST_OUTERMOST = 1000, 255  # names at the top of the tar that are remembered, and characters
 MOST_NAMED = 10  # of each complaint; the rest is counted
 FREE_PARTS, PARTS_AN_ENTRY = 10**6, 100  # of names and records, for the archive and more for each entry
 PART = 256  # characters of a name that are as much work as one more part; no file system has longer parts
@@ -68,7 +70,8 @@ class Walker:
 
     `files` and `bytes` count regular files and their bytes; `entries` counts everything. `escaping` are names that lead
     out of the folder that the tar is unpacked in, `outward` links whose targets are outside of it. `parts` is the work
-    so far: the parts of all names, and pax records. `open_member` is asked for every regular file.
+    so far: the parts of all names, and pax records. `outermost` are the names at its top, of whatever kind;
+    `more_outermost` says that it has others that are not remembered. `open_member` is asked for every regular file.
     """
 
     def __init__(self, open_member: OpenMember = lambda _name, _size: None) -> None:
@@ -81,6 +84,8 @@ class Walker:
         self.escaping = Names()
         self.outward = Names()
         self.parts = 0
+        self.outermost: set[str] = set()
+        self.more_outermost = False
         self._links = Links()
         self._rest = bytearray()  # a block, or an extension, that has not come whole yet
         self._wanted = BLOCK
@@ -202,6 +207,8 @@ class Walker:
         is_link = header.issym() or header.islnk()
         names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets)) if is_link else []
         self._work(sum(name.count("/") + 1 + len(name) // PART for name in (*names, *targets)))
+        for name in names:
+            self._note_outermost(name)
         through = any(map(self._links.leads_out, targets)) if header.islnk() else False
         leading = names[0] if through else next(filter(self._links.leads_out, names), None)
         if leading is not None:
@@ -212,6 +219,15 @@ class Walker:
                 self.outward.add(names[0])
             if len(self._links) > MOST_LINKS:
                 raise TarError(f"it holds more than {MOST_LINKS} links")
+
+    def _note_outermost(self, name: str) -> None:
+        top = posixpath.normpath(name).partition("/")[0]
+        if top in self.outermost or top in {"", ".", ".."}:
+            return
+        if len(self.outermost) < MOST_OUTERMOST and len(top) <= LONGEST_OUTERMOST:
+            self.outermost.add(top)
+        else:
+            self.more_outermost = True
 
     def _work(self, parts: int) -> None:
         """Count work before it is done; raises TarError if it is more than a real archive needs."""

@@ -22,11 +22,16 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file contains: regular files, their bytes, and all entries."""
+    """What a file contains: regular files, their bytes, and all entries.
+
+    `outermost` are the names at its top; it has others too if `more_outermost`.
+    """
 
     files: int
     bytes: int
     entries: int
+    outermost: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    more_outermost: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,8 @@ class ArchiveReader:
             warnings.append(
                 Complaint(ProblemCode.OUTWARD_LINK, _listed("is a link to somewhere outside", walker.outward))
             )
-        contents = None if damage else Contents(walker.files, walker.bytes, walker.entries)
+        outermost = frozenset(walker.outermost), walker.more_outermost
+        contents = None if damage else Contents(walker.files, walker.bytes, walker.entries, *outermost)
         games: tuple[str, ...] | None = None
         worlds: tuple[str, ...] = ()
         if self._inspector is not None and damage is None:

@@ -120,6 +120,7 @@ async def test_a_backup_is_read_by_another_process_and_what_is_torn_is_told(rig:
     asked = ToProve(sound.uuid, Level.SANE, 1, indexed=True)
     indexed = await worker.prove(job, asked, partial(link, rig, sound.uuid), Listener())
     assert indexed.index is not None
+    assert indexed.index.outermost >= {"world"}
     assert (indexed.index.count, "r.0.0.mca" in indexed.index.folders["world/region"]) == (right.files, True)
     bad = await found(torn)
     assert (bad.reached, bad.problems) == (None, ("world/region/r.0.0.mca: chunk 0,0 is past the end of the file",))

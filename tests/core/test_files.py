@@ -1,5 +1,7 @@
 """The files that an archive leaves on a server, and what a list of these says of them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,8 @@ def test_what_is_outermost_has_a_name() -> None:
     """Files and folders; nothing that is no name, wherever the archive says that it lies."""
     assert index("a", "w/b", "./w/c", "x/y/z", "/abs/d", "../up").top() == ["a", "w", "x"]
     assert index().top() == []
+    links = replace(index("a"), outermost=frozenset({"a", "link", ".."}))
+    assert links.top() == ["a", "link"]
 
 
 def test_what_another_process_is_told_is_text_and_bounded() -> None:

@@ -12,6 +12,7 @@ from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.model import Backup
 from daemon.core.proof import Level
 from daemon.errors import ProblemCode, ServerBusyError, StateError
+from daemon.operations import drill as drills
 from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupted, proof_of_drill
 from daemon.operations.drill import _undone as undone
 from daemon.operations.onto import Brought
@@ -120,6 +121,17 @@ async def test_a_server_that_is_taken_into_use_while_it_is_watched_is_let_run(on
     done = await drilled(onto, start=True, watch=timedelta(minutes=1))
     assert (began, done.brought.outcome.result) == (True, Result.FAILED)
     assert (tree(onto.b), onto.b.power) == (FILES, Power.RUNNING)
+
+
+async def test_more_names_than_are_recorded_are_told(onto: Onto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a kill the others would stay."""
+    await drilled(onto)
+    told = "it has more than {} names at its top; after a kill the others would stay"
+    assert told.format(1000) not in onto.hand.steps
+    monkeypatch.setattr(drills, "MOST_NAMES", 2)
+    await drilled(onto)
+    assert told.format(2) in onto.hand.steps
+    assert (await recorded(onto))[0].put == ("plugins", "server.properties")
 
 
 async def test_a_drill_that_failed_is_recorded_with_the_reason(onto: Onto) -> None:

@@ -161,6 +161,23 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         walked(tar_of(*(info(f"l{number}", kind=tarfile.SYMTYPE, target="x") for number in range(6))))
 
 
+def test_the_names_at_its_top_are_known_whatever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files, empty folders, links and what lies deeper; so many of them, and no longer ones than a file system has."""
+    entries = [
+        *(info("a"), info("./w/b"), info("empty/", kind=tarfile.DIRTYPE), link("here", "a"), hard("too", "a")),
+        *(info("pipe", kind=tarfile.FIFOTYPE), info("../up"), info("./", kind=tarfile.DIRTYPE), info("w/c")),
+    ]
+    found = walked(tar_of(*entries))
+    assert (found.outermost, found.more_outermost) == ({"a", "w", "empty", "here", "too", "pipe"}, False)
+    assert walked(tar_of(info("x" * 255))).more_outermost is False
+    assert walked(tar_of(info("x" * 256))).more_outermost is True
+    monkeypatch.setattr(walking, "MOST_OUTERMOST", 2)
+    found = walked(tar_of(info("a"), info("b"), info("a")))
+    assert (found.outermost, found.more_outermost) == ({"a", "b"}, False)
+    found = walked(tar_of(info("a"), info("b"), info("c")))
+    assert (found.outermost, found.more_outermost) == ({"a", "b"}, True)
+
+
 def link(name: str, target: str) -> tarfile.TarInfo:
     """A symbolic link."""
     return info(name, kind=tarfile.SYMTYPE, target=target)
