@@ -6,6 +6,8 @@ format, and the end counts only if the program says so. Recipients are public ke
 """
 
 import fcntl
+import os
+import select
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -14,6 +16,7 @@ from subprocess import DEVNULL, PIPE, Popen
 from typing import IO
 
 from daemon.copies.age import BATCH, MAGIC, Encryption, recipients_of
+from daemon.copies.channel import StalledError
 from daemon.copies.errors import EncryptionError
 
 PROGRAM = "age"
@@ -28,18 +31,26 @@ def encryption_for(
     if program is None:
         return Encryption(recipients, take, stall_seconds=stall_seconds)
     recipients_of(recipients)  # the program would only say so once it is fed
-    return ProgramEncryption(program, recipients, take)
+    try:
+        return ProgramEncryption(program, recipients, take, stall_seconds=stall_seconds)
+    except EncryptionError:  # it cannot be started: the library does the same, though slower
+        return Encryption(recipients, take, stall_seconds=stall_seconds)
 
 
 class ProgramEncryption:
     """Encrypts what it is given, piece by piece, and hands it on to `take` in its own thread.
 
-    `take` may wait, and raise StalledError: then the program waits too, and so does who gives.
+    `take` may wait, and raise StalledError: then the program waits too, and so does who gives. A program that hangs for
+    so many seconds is killed, and StalledError is raised.
     """
 
-    def __init__(self, program: str, recipients: Sequence[str], take: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, program: str, recipients: Sequence[str], take: Callable[[bytes], None], *, stall_seconds: float
+    ) -> None:
         self._program = program
         self._take = take
+        self._stall_seconds = stall_seconds
+        self._handed_on = 0
         self._error: Exception | None = None
         self._giving = threading.Lock()
         words = [program, "--encrypt", *(word for one in recipients for word in ("--recipient", one))]
@@ -51,6 +62,7 @@ class ProgramEncryption:
             failure = EncryptionError(f"{program} cannot be started: {error.strerror}")
             raise failure from None
         self._fed, self._printed = _pipe(self._process.stdin), _pipe(self._process.stdout)
+        os.set_blocking(self._fed.fileno(), False)
         self._thread = threading.Thread(target=self._work, name="age", daemon=True)
         self._thread.start()
 
@@ -60,16 +72,34 @@ class ProgramEncryption:
             with self._giving:
                 rest = memoryview(piece)
                 while rest:
-                    rest = rest[self._fed.write(rest) :]
+                    rest = rest[self._written(rest) :]
         except (BrokenPipeError, ValueError):  # it has ended, and its end of the pipe, or ours, is closed
             self.end()
             raise EncryptionError("age ended before the backup did") from None
+
+    def _written(self, piece: memoryview) -> int:
+        """Write as much as the pipe takes; return how many bytes, once it takes any."""
+        end = self._fed.fileno()
+        ready = select.poll()
+        ready.register(end, select.POLLOUT)
+        if not ready.poll(self._stall_seconds * 1000):
+            self._process.kill()
+            raise StalledError
+        try:
+            return os.write(end, piece)
+        except BlockingIOError:  # less room than the system wants for one write
+            return 0
 
     def end(self) -> None:
         """Return once all is encrypted and handed on; raises what went wrong."""
         with self._giving:
             self._fed.close()
-        self._thread.join()
+        while self._thread.is_alive():
+            before = self._handed_on
+            self._thread.join(self._stall_seconds)
+            if self._thread.is_alive() and self._handed_on == before:
+                self._process.kill()
+                raise StalledError
         if self._error is not None:
             raise self._error
 
@@ -101,6 +131,7 @@ class ProgramEncryption:
                 raise EncryptionError(f"what {self._program} prints is not encrypted by age")
             begun = True
             self._take(batch)
+            self._handed_on += len(batch)
         return begun
 
     def _read(self) -> bytes:

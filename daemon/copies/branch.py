@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from daemon.copies.age import largest_encrypted, smallest_encrypted
-from daemon.copies.age_program import encryption_for
+from daemon.copies.age import Encryption, largest_encrypted, smallest_encrypted
+from daemon.copies.age_program import ProgramEncryption, encryption_for
 from daemon.copies.channel import Channel, StalledError
-from daemon.copies.errors import CopyError
+from daemon.copies.errors import CopyError, EncryptionError
 from daemon.copies.settle import BEGINNING, stands
 from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.core.copies_layout import CopyName
@@ -55,13 +55,18 @@ class Branch:
         self._stored: int | None = None
         self._channel = Channel(stall_seconds=STALL_SECONDS, room=room)
         encrypted = bool(target.recipients)
-        self._encryption = (
-            encryption_for(target.recipients, self._take, stall_seconds=STALL_SECONDS) if encrypted else None
-        )
+        self._encryption: Encryption | ProgramEncryption | None = None
+        try:
+            if encrypted:
+                self._encryption = encryption_for(target.recipients, self._take, stall_seconds=STALL_SECONDS)
+        except EncryptionError as error:
+            self._drop(error)
         content = self._channel.pieces()
         self._at_least = smallest_encrypted(size) if encrypted else size
         self._at_most = at_most = largest_encrypted(size, len(target.recipients)) if encrypted else size
         self._putting = asyncio.create_task(self._put(target.store, content, None if encrypted else size, at_most))
+        if not self.alive:
+            self._putting.cancel()  # before it begins
 
     @property
     def alive(self) -> bool:

@@ -58,14 +58,18 @@ class FanOut:
 
     def add(self, piece: bytes) -> None:
         """Hand on the next bytes; NoStoreLeftError, and WrongFileError where the beginning is another one now."""
-        if self._stopped or not any(branch.alive for branch in self._branches):
-            raise NoStoreLeftError("no store is left that takes the copy")
+        self.refuse_none_left()
         if self._again:
             piece = self._compared(piece)
         if piece:
             self._beside.run(self._sum, self.reader.walk, piece)
             for branch in self._branches:
                 branch.give(piece)
+
+    def refuse_none_left(self) -> None:
+        """Raise NoStoreLeftError if nobody takes the next bytes."""
+        if self._stopped or not any(branch.alive for branch in self._branches):
+            raise NoStoreLeftError("no store is left that takes the copy")
 
     def restart(self) -> None:
         """Compare what comes from now on with what was handed on, as far as that goes."""
@@ -134,6 +138,7 @@ async def pass_to_all(feed: Feed, wanted: Pass, complete: Complete) -> dict[str,
     fan = FanOut(branches, expected.algorithm)
     try:
         branches.extend(wanted.branches())  # one by one: what was begun before a failure is ended
+        fan.refuse_none_left()
         difference = await in_thread(partial(feed.run, fan, expected))
         finding = await asyncio.to_thread(fan.reader.finding, expected, difference)
         _refuse_wrong(finding, expected, difference)

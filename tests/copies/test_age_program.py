@@ -15,7 +15,7 @@ from tests.copies.support import run
 MAGIC = "printf 'age-encryption.org/v1\\n'"
 PIECE = b"x" * 2**20
 
-Begin = Callable[[str], ProgramEncryption]
+Begin = Callable[..., ProgramEncryption]
 
 
 def give_much(encryption: ProgramEncryption) -> None:
@@ -34,11 +34,11 @@ def taken() -> list[bytes]:
 def begin(tmp_path: Path, taken: list[bytes]) -> Begin:
     """Begin to encrypt by a script in place of age."""
 
-    def begun(script: str) -> ProgramEncryption:
+    def begun(script: str, stall_seconds: float = 30.0) -> ProgramEncryption:
         program = tmp_path / "age"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(stat.S_IRWXU)
-        return ProgramEncryption(str(program), ["age1public"], taken.append)
+        return ProgramEncryption(str(program), ["age1public"], taken.append, stall_seconds=stall_seconds)
 
     return begun
 
@@ -126,4 +126,38 @@ def test_it_can_be_broken_off(begin: Begin) -> None:
 def test_a_program_that_cannot_be_started_is_told(tmp_path: Path) -> None:
     """By its name."""
     with pytest.raises(EncryptionError, match="age cannot be started: No such file"):
-        ProgramEncryption(str(tmp_path / "age"), [], lambda _: None)
+        ProgramEncryption(str(tmp_path / "age"), [], lambda _: None, stall_seconds=5.0)
+
+
+def test_the_library_encrypts_where_the_program_cannot_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: list[bytes]
+) -> None:
+    """It is found, and is no program of this machine."""
+    program = tmp_path / "age"
+    program.write_bytes(b"\x7fELF of another machine")
+    program.chmod(stat.S_IRWXU)
+    monkeypatch.setattr("daemon.copies.age_program.PROGRAM", str(program))
+    run("age-keygen", "-o", tmp_path / "key.txt")
+    public = run("age-keygen", "-y", tmp_path / "key.txt").decode().strip()
+    encryption = encryption_for([public], taken.append, stall_seconds=5.0)
+    assert isinstance(encryption, Encryption)
+    encryption.end()
+
+
+@pytest.mark.timeout(20)
+def test_one_that_takes_nothing_is_killed(begin: Begin) -> None:
+    """It would hold up the copies to all stores."""
+    encryption = begin("exec sleep 100", stall_seconds=0.2)
+    with pytest.raises(StalledError):
+        give_much(encryption)
+    assert encryption._process.wait() == -9
+
+
+@pytest.mark.timeout(20)
+def test_one_that_does_not_end_is_killed(begin: Begin) -> None:
+    """Though it took all."""
+    encryption = begin(f"{MAGIC}; cat; exec sleep 100", stall_seconds=0.5)
+    encryption.give(PIECE)
+    with pytest.raises(StalledError):
+        encryption.end()
+    assert encryption._process.wait() == -9

@@ -477,11 +477,18 @@ async def test_an_encrypted_store_that_fails_drops_out_too(rig: Rig, identity: t
     assert isinstance(made.errors["full"], StoreError)
 
 
-async def test_a_recipient_that_is_none_is_refused_before_anything_is_fetched(rig: Rig) -> None:
-    """With what would be right, and no whole line of it."""
-    with pytest.raises(EncryptionError) as refusal:
-        await rig.copy(await rig.target("nas"), await rig.target("offsite", "age1nonsense"))
-    assert "age-keygen" in refusal.value.hint
-    assert rig.files("nas") == []
+async def test_a_store_that_cannot_be_encrypted_for_holds_up_no_other(rig: Rig) -> None:
+    """What would be right is told, and no whole line of what is wrong."""
+    made = await rig.copy(await rig.target("nas"), await rig.target("offsite", "age1nonsense"))
+    assert set(made.manifests) == {"nas"}
+    assert isinstance(made.errors["offsite"], EncryptionError)
+    assert "age-keygen" in made.errors["offsite"].hint
+    assert rig.files("offsite") == []
+
+
+async def test_where_no_store_can_be_encrypted_for_nothing_is_fetched(rig: Rig) -> None:
+    """The link would be used up for nothing."""
+    made = await rig.copy(await rig.target("offsite", "age1nonsense"))
+    assert isinstance(made.errors["offsite"], EncryptionError)
     assert rig.sandbox.app.requests("download") == 0
     assert [task for task in asyncio.all_tasks() if "Branch" in repr(task)] == []  # the other store was let go
