@@ -7,7 +7,7 @@ journal fails, nothing but that memory is lost.
 
 import asyncio
 import uuid
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -130,7 +130,7 @@ class Alerts:
             stores = self._states.keys() & {key_of(store) for store in self._config.stores}
             known = {name: (self._states[name], self._standing(name)) for name in (*self._servers, *stores)}
             with suppress(StateError):
-                await memory.remember(journal, known, waiting, self._clock.now(), whole=not self._elsewhere)
+                await memory.remember(journal, known, waiting, self._clock.now(), whole=self._is_alone)
                 self._behind = False
 
     def reload(self, config: Config, share: Share | None = None) -> None:
@@ -149,32 +149,47 @@ class Alerts:
         left, came = self._servers.keys() - servers.keys(), servers.keys() - self._servers.keys()
         self._servers, were_elsewhere = servers, self._elsewhere
         self._elsewhere = config.servers.keys() - self._share.config.servers.keys()
-        self._hand_over(left & self._elsewhere)
+        gives_fleet = before.fleet and not self._share.fleet
+        self._hand_over(self._not_ours() if gives_fleet else left & self._elsewhere)
         taken = came & were_elsewhere
         stores = {key_of(store) for store in config.stores}
-        if self._share.fleet and not before.fleet:
+        takes_fleet = self._share.fleet and not before.fleet
+        if takes_fleet:
             taken |= stores
         self._states |= {name: AlertState() for name in taken}
         gone = left - self._elsewhere
         gone |= {one for one in self._states if one.startswith(STORES)} - stores
         new = {name: AlertState() for name in servers if name not in self._states}
         self._later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
-        if taken:
-            self._later(self._take_over(taken))
+        if taken or takes_fleet:
+            self._later(self._take_over(taken, unknown=takes_fleet))
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether there is no cluster, so that nobody else writes to the journal."""
+        return self._tracker.context.engine.leadership.shares is None
 
     def _is_ours(self, name: str) -> bool:
-        """Return whether this member alerts on a server, or a store."""
-        return self._share.fleet if name.startswith(STORES) else name not in self._elsewhere
+        """Return whether this member alerts on a server, or a store. What waits of servers that are not configured, or
+        not discovered yet, is sent by the member that looks after the fleet.
+        """
+        return name in self._servers or (self._share.fleet and name not in self._elsewhere)
+
+    def _not_ours(self) -> AbstractSet[str]:
+        """Return the servers and stores of which something is remembered, or waits, and on which others alert."""
+        waiting = {one.server for receiver in self._receivers.values() for one in receiver.waiting}
+        return {name for name in self._states.keys() | waiting if not self._is_ours(name)}
 
     def _hand_over(self, names: AbstractSet[str]) -> None:
         """Leave to another member what is remembered of these servers and what waits to be sent: the journal has it."""
         for name in names:
-            self._states.pop(name, None)
+            if name in self._elsewhere or name.startswith(STORES):
+                self._states.pop(name, None)
         for receiver in self._receivers.values():
             receiver.leave(names)
 
-    async def _take_over(self, names: AbstractSet[str]) -> None:
-        """Recall what another member remembered of these, and what it could not send."""
+    async def _take_over(self, names: AbstractSet[str], *, unknown: bool) -> None:
+        """Recall what another member remembered of these, and what it could not send; of `unknown` servers as well."""
         async with self._agreeing:
             with self._noticing():
                 await self._tracker.took_over(names)
@@ -182,7 +197,13 @@ class Alerts:
                 waiting = await memory.waiting(self._journal)
                 fresh = {name for name in names if self._states.get(name) == AlertState()}
                 self._states |= {name: recalled[name] for name in fresh & recalled.keys()}
-                self._recall({name: [one for one in found if one.server in names] for name, found in waiting.items()})
+                kept = self._servers.keys() - names
+                self._recall(
+                    {
+                        name: [one for one in found if one.server in names or (unknown and one.server not in kept)]
+                        for name, found in waiting.items()
+                    }
+                )
 
     def _receiver(self, alert: AlertConfig) -> Receiver:
         async def taken(messages: Sequence[Message]) -> None:
@@ -341,7 +362,7 @@ class Alerts:
         for store in await self._tracker.copies.stores_now() if self._receivers and self._share.fleet else ():
             known = self._states.get(key_of(store.name), AlertState())
             state, messages = about_store(known, store, self._clock.now())
-            if state != known:
+            if state != known and self._share.fleet:
                 await self._remember({key_of(store.name): state}, self._who_of_store(store.name), messages)
 
     async def _remember(
@@ -356,22 +377,28 @@ class Alerts:
         for one in messages:
             log.info("alert", told=one.news.event.value, server=one.server, text=one.text)
 
-    def _take_in(self, changes: Mapping[str, AlertState | None]) -> Iterable[str]:
-        """Take in the new states of some servers, None for one that is gone; return their names."""
+    def _take_in(self, changes: Mapping[str, AlertState | None]) -> Mapping[str, AlertState | None]:
+        """Take in the new states of some servers, None for one that is gone; return the same."""
         for name, state in changes.items():
             if state is None:
                 self._states.pop(name, None)
             else:
                 self._states[name] = state
-        return changes.keys()
+        return changes
 
-    async def _write(self, changed: Iterable[str], letters: Sequence[tuple[str, Message]] = ()) -> None:
-        """Write what is known of these servers now, and which letters wait for which receiver; only then send these."""
+    async def _write(
+        self, changes: Mapping[str, AlertState | None], letters: Sequence[tuple[str, Message]] = ()
+    ) -> None:
+        """Write what is known of these servers now, and which letters wait for which receiver; only then send these.
+
+        What was handed over meanwhile stays as it is: only a server that is gone is forgotten.
+        """
         async with self._writing:
             with self._noticing():
                 known = {
                     name: (self._states[name], self._standing(name)) if name in self._states else None
-                    for name in changed
+                    for name, state in changes.items()
+                    if name in self._states or state is None
                 }
                 await memory.remember(self._journal, known, letters, self._clock.now())
             for name, one in letters:
@@ -391,7 +418,7 @@ class Alerts:
 
     def _who_of_store(self, store: str) -> list[Receiver]:
         """Return the receivers of alerts on any server that is copied to this store."""
-        servers = [server for server in self._servers.values() if store in server.policy.copies]
+        servers = [server for server in self._config.servers.values() if store in server.policy.copies]
         return list({one.config.name: one for server in servers for one in self._who(server)}.values())
 
     def _who(self, server: ServerConfig) -> list[Receiver]:

@@ -3,19 +3,22 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from daemon.alerts import Alerts
+from daemon.alerts import Alerts, memory
 from daemon.config.values import Config
+from daemon.core.copies_queue import CopyQueue
 from daemon.fleet.sharing import Share
 from daemon.rotation.outcome import Outcome, Result
 from daemon.state.local.journal import SqliteJournal
-from tests.alerts.build import alert, order, outcome, tracking
+from tests.alerts.build import alert, message, order, outcome, tracking
 from tests.alerts.test_dispatcher import HOOK, Told
 from tests.closed import closed_in_the_end
 from tests.config.support import loaded
 from tests.virtual import BACKEND, VirtualClock
+from tests.web.gallery import with_stores
 
 pytestmark = pytest.mark.anyio
 
@@ -34,8 +37,8 @@ class Members:
 
     def __init__(self, folder: Path, *, first: str = "one") -> None:
         self.clock, self.told = VirtualClock(), Told()
-        journal = closed_in_the_end(SqliteJournal.memory())
-        self.config: Config = replace(loaded(folder), alerts={"ops": alert(HOOK)})
+        self.journal = journal = closed_in_the_end(SqliteJournal.memory())
+        self.config: Config = replace(with_stores(loaded(folder)), alerts={"ops": alert(HOOK)})
         self.alerts = {
             name: Alerts(
                 self.config, tracking(self.config, self.clock, journal), self.told.sender(), self.share(name == first)
@@ -116,4 +119,70 @@ async def test_members_that_start_send_nothing_of_what_is_another_ones(tmp_path:
     assert not third._receivers["ops"].waiting
     assert members.alerts["one"]._receivers["ops"].waiting
     await third.close(1)
+    await members.close()
+
+
+async def test_one_alerts_on_stores_whoever_alerts_on_the_servers_and_hands_over_what_waits(tmp_path: Path) -> None:
+    """It has no server that is copied there; the receiver comes back after the hand-over."""
+    members = Members(tmp_path)
+    await members.start()
+    members.alerts["one"].reload(members.config, Share(replace(members.config, servers={}), fleet=True))
+    members.alerts["two"].reload(members.config, Share(members.config, fleet=False))
+    members.told.dead = True
+    queue = CopyQueue().asked("survival", ["nas"], members.clock.now(), fresh=True)
+    for _ in range(5):
+        failed = queue.store_failed("nas", members.clock.now(), "it is full")
+        members.journal.requeue_copies(queue, failed)
+        queue = failed
+        await members.clock.sleep(3600)
+    assert members.alerts["one"]._receivers["ops"].waiting
+    members.alerts["one"].reload(members.config, Share(replace(members.config, servers={}), fleet=False))
+    members.alerts["two"].reload(members.config, Share(members.config, fleet=True))
+    members.told.dead = False
+    await members.clock.sleep(4000)
+    assert len(members.told.of("stores.nas")) == 1
+    await members.close()
+
+
+async def test_a_write_that_was_held_up_forgets_nothing_of_what_was_handed_over(tmp_path: Path) -> None:
+    """The next member knows what was told."""
+    members = Members(tmp_path)
+    await members.start()
+    await members.rotated("one", FAILED)
+    one = members.alerts["one"]
+    async with one._writing:
+        held_up = asyncio.create_task(one._remember({"survival": one._states["survival"]}, [], []))
+        await members.clock.sleep(1)
+        await members.hand_over("two")
+    await held_up
+    assert "survival" in await memory.recalled(one._journal)
+    await members.close()
+
+
+async def test_what_waits_of_a_server_that_is_not_known_is_sent_by_one(tmp_path: Path) -> None:
+    """It may be discovered later, or never: whoever looks after the fleet sends it, and hands it over."""
+    members = Members(tmp_path)
+    gone = message(replace(members.config.servers["survival"], name="gone"))
+    members.told.dead = True
+    await memory.remember(members.alerts["one"]._journal, {}, [("ops", gone)], members.clock.now())
+    await members.start()
+    await members.clock.sleep(10)
+    await members.hand_over("two")
+    members.told.dead = False
+    await members.clock.sleep(4000)
+    assert len(members.told.of("gone")) == 1
+    await members.close()
+
+
+async def test_one_of_a_cluster_writes_nothing_of_others_away(tmp_path: Path) -> None:
+    """After the journal failed it writes what it knows: all servers that it has heard of may be its own."""
+    members = Members(tmp_path)
+    await members.start()
+    one = members.alerts["one"]
+    cast("Any", one._tracker.context.engine.leadership).shares = object()
+    other = message(replace(members.config.servers["survival"], name="other"))
+    await memory.remember(one._journal, {}, [("ops", other)], members.clock.now())
+    one._behind = True
+    await one._agree()
+    assert [found.server for found in (await memory.waiting(one._journal))["ops"]] == ["other"]
     await members.close()
