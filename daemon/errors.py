@@ -232,6 +232,10 @@ class ServerBusyError(StateError):
         super().__init__(f"server {server_uuid} is being rotated already{by}")
 
 
+class TakenOverError(StateError):
+    """Another member of the cluster has taken over, so that nothing may be announced any more."""
+
+
 class ElsewhereError(ServerBusyError):
     """Another member of the cluster acts for the server's node, or none does yet."""
 

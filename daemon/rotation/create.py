@@ -218,6 +218,9 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
 
     async def on_send() -> None:
         await run.announce(StepName.CREATE, backup=name)
+        if run.taken_over:
+            problem = Problem(ProblemCode.JOURNAL, "no backup is asked for: another member of the cluster acts")
+            raise Halt(Result.FAILED, problem, retry=Retry.UNTIL_NEXT_START)
 
     try:
         backup = await run.client.create(run.server_id, name=name, ignored=run.config.policy.ignored, on_send=on_send)

@@ -17,7 +17,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.drills import DrillRecord
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.core.names import Ownership
-from daemon.errors import ProblemCode, StateError
+from daemon.errors import ProblemCode, StateError, TakenOverError
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError, StrangeAnswerError
@@ -122,6 +122,9 @@ class Run:
     problems: list[Problem] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     journal_broken: bool = False
+    taken_over: bool = False
+    """Whether another member of the cluster acts for the server, so that nothing may be asked for any more."""
+
     may_delete: bool = True
     remembered: Remembered | None = None
 
@@ -279,6 +282,7 @@ class Run:
 
     def journal_failed(self, error: StateError) -> None:
         """Delete nothing from here on: after a kill it could not be picked up."""
+        self.taken_over = self.taken_over or isinstance(error, TakenOverError)
         if not self.journal_broken:
             self.journal_broken = True
             self.problem(

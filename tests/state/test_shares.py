@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from daemon.config.values import ClusterConfig
-from daemon.errors import ElsewhereError, StateError
+from daemon.errors import ElsewhereError, StateError, TakenOverError
 from daemon.state import Engine, Shares, SharesSeen, engine_for
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
@@ -104,7 +104,7 @@ async def test_a_server_is_locked_within_its_part_alone_and_loses_the_lock_with_
             await shares(one).give(NODE)
             assert await shares(two).take(NODE)
             async with two.locks.held(SERVER, NODE):
-                with pytest.raises(StateError, match="has taken over"):
+                with pytest.raises(TakenOverError, match="has taken over"):
                     await journal.announce(number, "delete", AT)
         assert await shares(one).take("another")
         await journal.close()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, get_args
 
-from daemon.errors import StateError
+from daemon.errors import StateError, TakenOverError
 from daemon.state.journal import MOST_UNSEEN
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.members import TAKEN_OVER, TOO_LATE
@@ -57,12 +57,12 @@ class Rotations(Store):
         /,
         **detail: Any,  # noqa: ANN401 — any JSON
     ) -> None:
-        """Journal a step that is about to be taken, under this member's epoch; StateError if that is over."""
+        """Journal a step that is about to be taken, under this member's epoch; TakenOverError if that is over."""
         row = (rotation, written(at), name, json.dumps(detail))
 
         async def write(connection: Connection) -> None:
             if not await self._members.announced(connection, row):
-                raise StateError(TAKEN_OVER, hint=TOO_LATE)
+                raise TakenOverError(TAKEN_OVER, hint=TOO_LATE)
 
         await self._writing(f"step {name!r}", write)
 
