@@ -41,7 +41,8 @@ TROUBLE = frozenset(Event) - {
     Event.COPIED,
     Event.PRUNED,
     Event.PROVEN,
-}  # the last four are not asked for by name
+    Event.DRILLED,
+}  # the last five are not asked for by name
 
 
 def server(folder: Path) -> ServerConfig:

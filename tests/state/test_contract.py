@@ -260,13 +260,14 @@ async def test_a_lock_ends_with_an_error_and_with_a_cancelled_task(place: Place)
 
 
 async def test_a_daemon_is_known_as_long_as_it_runs(place: Place) -> None:
-    """To the next one, if they share their state; and nobody is kept from starting."""
+    """To the next one, if they share their state, unless both are to act; and nobody is kept from starting."""
     async with place.engine() as ours, place.beside_engine(ours) as theirs:
         assert await theirs.presence.daemon() is None
         async with ours.presence.known() as before, theirs.presence.known() as other:
             assert before is None
-            assert other == await ours.presence.daemon()
-            assert (other is None) == (not place.lasts)
+            known = await ours.presence.daemon()
+            assert (known is None) == (not place.lasts)
+            assert other == (known if ours.leadership.shares is None else None)
         assert await theirs.presence.daemon() is None
 
 
