@@ -3,8 +3,9 @@
 An operation calls back with its progress and returns values. Each goes through `operation`: the view of the server, its
 lock, and the configuration. `result` is how it ended, `pick` finds which backups are meant. `create`, `locks`,
 `accept`, `restore` and `delete` work on single backups. `onto` brings an `archive`, one of the `archives` for instance,
-onto any server by one of the `ways`, of which `sent` has those from this machine; `drill` tries one on a spare server,
-as the daemon does too. `rotations` runs or previews many servers, and `check` tells whether the configuration can work.
+onto any server, its `target`, by one of the `ways`, of which `sent` has those from this machine; `drill` tries one on a
+spare server, as the daemon does too. `rotations` runs or previews many servers, and `check` tells whether the
+configuration can work.
 """
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "result",
     "rotations",
     "sent",
+    "target",
     "ways",
 ]

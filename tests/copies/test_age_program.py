@@ -63,10 +63,10 @@ def test_it_is_given_public_keys_and_none_of_our_environment(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There may be keys of panels and stores in it."""
-    monkeypatch.setenv("PTERO_BACKUPD_PANELS__MAIN__API_KEY", "ptlc_secret")
+    monkeypatch.setenv("PTERO_BACKUPD_PANELS__MAIN__API_KEY", "ptlc_EXAMPLE")
     begin(f'echo "$@" >{tmp_path}/words; env >{tmp_path}/env; {MAGIC}; cat').end()
     assert (tmp_path / "words").read_text() == "--encrypt --recipient age1public\n"
-    assert "secret" not in (tmp_path / "env").read_text()
+    assert "EXAMPLE" not in (tmp_path / "env").read_text()
 
 
 def test_what_is_not_age_s_format_is_not_taken(begin: Begin, taken: list[bytes]) -> None:
