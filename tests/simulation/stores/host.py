@@ -75,7 +75,7 @@ def downloads_in_place(simulation: "Simulation") -> Iterator[None]:
             (daemon.copies.source, "FileHost", lambda **_: Host(simulation)),
             (daemon.copies.one_pass, "in_thread", in_thread),
             (daemon.transfer.receive, "WriterThread", SameThread),
-            (daemon.copying.process, "ChildProcess", lambda: Worker(PROCESS.get())),
+            (daemon.copying.process, "ChildProcess", lambda **_: Worker(PROCESS.get())),
             (daemon.copying.copying, "GLANCE_SECONDS", simulation.scenario.tick),
             (asyncio, "to_thread", at_once),
             (asyncio, "run_coroutine_threadsafe", Asked),
