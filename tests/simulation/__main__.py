@@ -20,7 +20,7 @@ OCCURRENCES = (*KINDS, *CIRCUMSTANCES)
 CLOCK = SystemClock()
 AHEAD = 4
 """Seeds that wait for each worker."""
-FIXED, FRESH = 160, 40
+FIXED, FRESH = 160, 20
 """How many seeds `--check` plays: those that are always the same, and those that nobody has seen."""
 EVERY_SECONDS = 10.0
 SHORT_SECONDS = 10.0  # what is told with its tenths
