@@ -4,7 +4,7 @@ So it also knows what `drill` in another process did. Without drills it reads an
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -49,9 +49,10 @@ def drill_sources(config: Config) -> frozenset[str]:
     return frozenset(name for one in config.drills.values() for name in one.sources)
 
 
-def drill_status(server: str, records: Sequence[DrillRecord]) -> DrillStatus:
-    """Given all records, newest first, return how a server's backups fare."""
-    return DrillStatus(last_good(records).get(server), failing(records).get(server))
+def drill_statuses(records: Sequence[DrillRecord]) -> dict[str, DrillStatus]:
+    """Given all records, newest first, return how each server's backups fare that any drill has tried."""
+    good, failed = last_good(records), failing(records)
+    return {name: DrillStatus(good.get(name), failed.get(name)) for name in good.keys() | failed.keys()}
 
 
 class DrillsTracker:
@@ -61,13 +62,13 @@ class DrillsTracker:
         self._context = context
         self.counts = DrillCounts()
         self.sources: frozenset[str] = frozenset()
-        self._records: Sequence[DrillRecord] = ()
+        self._seen: Mapping[str, DrillStatus] = {}
         self._read_at: float | None = None
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
         self.sources = drill_sources(config)
-        self._read_at, self._records = None, ()
+        self._read_at, self._seen = None, {}
 
     def drilled(self, record: DrillRecord) -> None:
         """Take in a drill that ended."""
@@ -83,5 +84,5 @@ class DrillsTracker:
         if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
             self._read_at = now
             with suppress(StateError):
-                self._records = await self._context.journal.drills()
-        return drill_status(server, self._records)
+                self._seen = drill_statuses(await self._context.journal.drills())
+        return self._seen.get(server, DrillStatus())

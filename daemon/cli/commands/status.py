@@ -25,7 +25,6 @@ from daemon.config.errors import ConfigError
 from daemon.config.load import remembered_state_folder
 from daemon.config.values import ServerConfig, StatePlace, StoreConfig, place_name
 from daemon.core.copies_state import CopyState
-from daemon.core.drills import DrillRecord
 from daemon.core.proof import Proof, Proofs
 from daemon.core.units import format_duration
 from daemon.documents.commands import Document, moment, recorded
@@ -38,7 +37,7 @@ from daemon.fleet.discovery import remembered
 from daemon.state import Journal, Locks, Rotation, engine_for
 from daemon.status import stored
 from daemon.status.copies import CopiesSeen, copies_of, look
-from daemon.status.drills import drill_sources, drill_status
+from daemon.status.drills import DrillStatus, drill_sources, drill_statuses
 from daemon.status.history import Good, ServerHistory, ended_of, history_of
 from daemon.status.proofs import by_server, proof_status
 from daemon.status.server_status import Kind, ServerStatus, age_of, status_of, uncopied_text
@@ -56,14 +55,14 @@ class CopiesKnown:
     seen: CopiesSeen
     proofs: Mapping[str, Sequence[Proof]]
     drilled: frozenset[str]
-    drills: Sequence[DrillRecord]
+    drills: Mapping[str, DrillStatus]
 
     def status(self, server: ServerConfig, history: ServerHistory, now: datetime) -> ServerStatus:
         """Return how a server stands, with its copies."""
         times = times_of(server, history.fine_at, now)
         copies = copies_of(server, self.stores, self.seen, history, times.interval) if self.stores else ()
         proof = proof_status(server, Proofs(self.proofs.get(server.name, ())), history)
-        drill = drill_status(server.name, self.drills) if server.name in self.drilled else None
+        drill = self.drills.get(server.name, DrillStatus()) if server.name in self.drilled else None
         return status_of(server, history, now, times=times, copies=copies, proof=proof, drill=drill)
 
 
@@ -118,7 +117,7 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
         async with opened_journal(engine, place) as journal:
             servers = remembered(config, await journal.recent(limit=LOOKED_AT) if config.discover else ()).servers
             seen = await look(journal, engine.catalogue) if config.stores else CopiesSeen()
-            proofs, drills = by_server(await journal.proofs()), await journal.drills()
+            proofs, drills = by_server(await journal.proofs()), drill_statuses(await journal.drills())
             copies = CopiesKnown(config.stores, seen, proofs, drill_sources(config), drills)
             shown = await _configured(servers.values(), journal, engine.locks, now, copies)
     _show(shown, place, await engine.presence.daemon(), now, as_json=as_json)
