@@ -124,7 +124,12 @@ def _turn(rules: DrillRules, records: Sequence[DrillRecord], now: datetime, with
 
 def _tried(rules: DrillRules, records: Iterable[DrillRecord]) -> list[DrillRecord]:
     """Return the drills of that name that said something, newest first."""
-    return [one for one in records if one.drill == rules.name and one.result not in {None, DrillResult.SKIPPED}]
+    return [one for one in _telling(records) if one.drill == rules.name]
+
+
+def _telling(records: Iterable[DrillRecord]) -> list[DrillRecord]:
+    """Return the drills that said something, in the same order."""
+    return [one for one in records if one.result not in {None, DrillResult.SKIPPED}]
 
 
 def _once_more(tried: Sequence[DrillRecord]) -> str | None:
@@ -157,7 +162,6 @@ def last_good(records: Iterable[DrillRecord]) -> dict[str, DrillRecord]:
 def failing(records: Iterable[DrillRecord]) -> dict[str, DrillRecord]:
     """Given records, newest first, return the last drill of each server, where that did not go well."""
     last: dict[str, DrillRecord] = {}
-    for one in records:
-        if one.result not in {None, DrillResult.SKIPPED}:
-            last.setdefault(one.server, one)
+    for one in _telling(records):
+        last.setdefault(one.server, one)
     return {server: one for server, one in last.items() if one.result is not DrillResult.DONE}

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.core.backoff import Backoff
 from daemon.core.model import Scope, State, Verdict
-from daemon.core.proof import PANEL, Level, Proofs
+from daemon.core.proof import PANEL, Level, Proof, Proofs
 from daemon.core.proven import KeepProven
 from daemon.core.units import to_zone
 
@@ -117,8 +117,8 @@ def due(
     """Given a server's verdicts, newest first, and its copies, return what may be proven now, in the order of need."""
     found: list[Due] = []
     good = provable(verdicts, scope)
-    oldest = min(unread(good, proofs, rules.level), default=None)
     last_read = proofs.newest_read(rules.level)
+    oldest = min(unread(good, last_read), default=None)
     pause = rules.newest_within / PRESSING
     turn = last_read.made_at + pause if last_read else AT_ONCE
     proven = 0
@@ -147,9 +147,8 @@ def provable(verdicts: Sequence[Verdict], scope: Scope) -> list[Verdict]:
     return [one for one in verdicts if one.state is State.GOOD and one.whole and (one.own or scope is Scope.ALL)]
 
 
-def unread(good: Iterable[Verdict], proofs: Proofs, level: Level) -> list[datetime]:
-    """Return when those of the good backups were made that are newer than all that were read so deep."""
-    last_read = proofs.newest_read(level)
+def unread(good: Iterable[Verdict], last_read: Proof | None) -> list[datetime]:
+    """Return when those of the good backups were made that are newer than the newest one that was read."""
     made = (one.backup.created_at for one in good)
     return [moment for moment in made if moment is not None and (last_read is None or moment > last_read.made_at)]
 
@@ -218,19 +217,17 @@ def next_up(
     Those `not_now` are passed over: theirs are quiet hours, or they are tried again later. What could not be read when
     it was last `tried`, by its origin, had its turn then.
     """
+    able = (one for one in waiting if one.place not in not_now)
+    return min(able, key=lambda one: _need(one, now, tried.get(one.origin)), default=None)
 
-    able = in_order((one for one in waiting if one.place not in not_now), now, tried=tried)
-    return able[0] if able else None
 
-
-def in_order(
-    waiting: Iterable[Due], now: datetime, *, tried: Mapping[tuple[str, str], datetime] = MappingProxyType({})
-) -> tuple[Due, ...]:
+def in_order(waiting: Iterable[Due], now: datetime) -> tuple[Due, ...]:
     """Return what is due in the order of need: first that whose turn has come, by why and how long ago."""
+    return tuple(sorted(waiting, key=lambda one: _need(one, now, None)))
 
-    def need(one: Due) -> tuple[bool, Why, datetime, timedelta, tuple[str, str, str]]:
-        last_try = tried.get(one.origin)
-        turn = one.turn if last_try is None else max(one.turn, last_try + one.again)
-        return now < turn, one.why, turn, now - one.made_at, one.place
 
-    return tuple(sorted(waiting, key=need))
+def _need(
+    one: Due, now: datetime, last_try: datetime | None
+) -> tuple[bool, Why, datetime, timedelta, tuple[str, str, str]]:
+    turn = one.turn if last_try is None else max(one.turn, last_try + one.again)
+    return now < turn, one.why, turn, now - one.made_at, one.place

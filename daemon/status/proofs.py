@@ -72,7 +72,7 @@ def proof_status(
     verdicts = history.snapshot.verdicts if history.snapshot else ()
     good = [one.backup.uuid for one in verdicts if one.state is State.GOOD]
     last_read = proofs.newest_read(rules.level)
-    waiting = unread(provable(verdicts, server.policy.scope), proofs, rules.level)
+    waiting = unread(provable(verdicts, server.policy.scope), last_read)
     if (newest := history.good) is not None and (last_read is None or _is_newer(newest, last_read)):
         waiting.append(newest.at)  # another process may have made it since those were seen
     return ProofStatus(
