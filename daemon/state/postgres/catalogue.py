@@ -60,8 +60,7 @@ class PostgresCatalogue:
         row = written_shelf(record)
 
         async def write(connection: Connection) -> None:
-            async with connection.transaction():
-                await self._members.fence(connection)
+            async with self._members.fenced(connection):
                 await connection.execute(_SEEN, *row)
 
         await self._database.run(write)
@@ -71,8 +70,7 @@ class PostgresCatalogue:
         rows = [written_shelf(record) for record in records]
 
         async def write(connection: Connection) -> None:
-            async with connection.transaction():
-                await self._members.fence(connection)
+            async with self._members.fenced(connection):
                 await connection.execute("DELETE FROM shelf WHERE store = $1", store)
                 await connection.executemany(_SEEN, rows)
 

@@ -116,15 +116,16 @@ class Members:
             return False
         return True
 
-    async def fence(self, connection: Connection) -> None:
-        """Let the rest of a transaction count only while this process is a member; StateError if it is no more.
+    @asynccontextmanager
+    async def fenced(self, connection: Connection) -> AsyncIterator[None]:
+        """Run a transaction that counts only while this process is a member; StateError if it is no more.
 
         Nobody takes over before the transaction has ended, since it has changed the member's row. A process that holds
         nothing just writes.
         """
-        if self._epoch is not None and not await self._renewed(connection, self._epoch):
-            self.lose()
-            raise StateError(TAKEN_OVER, hint=TOO_LATE)
+        async with connection.transaction():
+            await self._fence(connection, self._epoch)
+            yield
 
     @property
     def is_lost(self) -> bool:
@@ -234,9 +235,7 @@ class Members:
     async def _take(self, connection: Connection, what: str, epoch: int, part: str | None) -> Holder | None:
         """Take what nobody holds, or whose holder's time is over; return who holds it otherwise."""
         async with connection.transaction():
-            if not await self._renewed(connection, epoch):
-                self.lose()
-                raise StateError(TAKEN_OVER, hint=TOO_LATE)
+            await self._fence(connection, epoch)
             await connection.execute(_EVICT, epoch)
             if part is not None and await connection.fetchval(_HOLD_FAST, part, epoch) is None:
                 row = await connection.fetchrow(_HOLDER, part)
@@ -266,6 +265,12 @@ class Members:
                     self._failed_at, pause = self._now(), min(pause, LOOK_SECONDS)
         finally:
             await self._renewals.leave()
+
+    async def _fence(self, connection: Connection, epoch: int | None) -> None:
+        """Renew, if anything is held; raises StateError if another member has taken over."""
+        if epoch is not None and not await self._renewed(connection, epoch):
+            self.lose()
+            raise StateError(TAKEN_OVER, hint=TOO_LATE)
 
     async def _renewed(self, connection: Connection, epoch: int) -> bool:
         return await connection.fetchval(_RENEW, epoch, self._cluster.lease) is not None

@@ -61,8 +61,7 @@ class Store:
         async def write(connection: Connection) -> int:
             if not as_member:
                 return await execute(connection)
-            async with connection.transaction():
-                await self._members.fence(connection)
+            async with self._members.fenced(connection):
                 return await execute(connection)
 
         return await self._writing(what, write)
@@ -73,9 +72,7 @@ class Store:
         """Run each statement for each of its rows of values: all of it or nothing."""
 
         async def write(connection: Connection) -> None:
-            async with connection.transaction():
-                if as_member:
-                    await self._members.fence(connection)
+            async with self._members.fenced(connection) if as_member else connection.transaction():
                 for statement, rows in statements:
                     if rows:
                         await connection.executemany(statement, rows)
