@@ -8,26 +8,11 @@ import logging
 from typing import Any
 
 from daemon.alerts.formats import as_text, worst
-from daemon.alerts.message import Digest, Message
+from daemon.alerts.message import GOOD_NEWS, WARNINGS, Digest, Message
 from daemon.alerts.sender import Failure
-from daemon.core.alerting import Event
 
 SECONDS = 60.0
-_TYPES = {
-    **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED, Event.DONE), "success"),
-    **dict.fromkeys(
-        (
-            Event.SUSPICIOUS,
-            Event.OVERDUE,
-            Event.UNCOPIED,
-            Event.UNPRUNED,
-            Event.STORE,
-            Event.PROOF_LATE,
-            Event.NEW_NORMAL,
-        ),
-        "warning",
-    ),
-}
+_TYPES = dict.fromkeys(GOOD_NEWS, "success") | dict.fromkeys(WARNINGS, "warning")
 
 
 def understood(url: str) -> bool:

@@ -12,7 +12,7 @@ from itertools import accumulate, takewhile
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from daemon.alerts.message import Digest, Made, Message, Ping
+from daemon.alerts.message import GOOD_NEWS, WARNINGS, Digest, Made, Message, Ping
 from daemon.config.values import PLACEHOLDERS, ServerConfig
 from daemon.core.alerting import Alert, Event
 from daemon.core.units import read_rfc3339, rfc3339
@@ -21,21 +21,7 @@ LONGEST_PING = 10_000  # bytes that healthchecks.io and its like keep, at least
 LONGEST_BODY = 64 * 1024  # bytes of alerts in one digest: common servers refuse a body of 100 kB, or of 1 MB
 _DISCORD = re.compile(r"(?:\w+\.)?discord(?:app)?\.com")
 _DISCORD_LONGEST = {"content": 2000, "description": 4096, "value": 1024, "footer": 256}  # together below 6,000
-_COLOURS = {
-    **dict.fromkeys((Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED, Event.DONE), 0x2E9E4F),
-    **dict.fromkeys(
-        (
-            Event.SUSPICIOUS,
-            Event.OVERDUE,
-            Event.UNCOPIED,
-            Event.UNPRUNED,
-            Event.STORE,
-            Event.PROOF_LATE,
-            Event.NEW_NORMAL,
-        ),
-        0xD9822B,
-    ),
-}
+_COLOURS = dict.fromkeys(GOOD_NEWS, 0x2E9E4F) | dict.fromkeys(WARNINGS, 0xD9822B)
 _RED = 0xC23030
 
 

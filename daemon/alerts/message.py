@@ -36,6 +36,17 @@ TITLES = {
     Event.DONE: "backed up",
 }
 DONE_WITH_TROUBLE = "backed up, and something needs you"
+GOOD_NEWS = {Event.RECOVERED, Event.COPIED, Event.PRUNED, Event.PROVEN, Event.DRILLED, Event.DONE}
+WARNINGS = {
+    Event.SUSPICIOUS,
+    Event.OVERDUE,
+    Event.UNCOPIED,
+    Event.UNPRUNED,
+    Event.STORE,
+    Event.PROOF_LATE,
+    Event.NEW_NORMAL,
+}
+"""What is not as it should be; all that is neither is a failure."""
 ENDS = {Event.STORE: "the store works again", Event.PROOF_LATE: "no proof is late any more"}
 """What the end of such trouble says instead, where nothing else ended."""
 

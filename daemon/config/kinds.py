@@ -6,7 +6,7 @@ They keep the operator's own text once it has been found valid; `load` turns it 
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -199,25 +199,22 @@ Backfill = Annotated[
     PlainValidator(_backfill),
     WithJsonSchema({"anyOf": [{"enum": ["all", "none"]}, {"type": "integer", "minimum": 1}]}),
 ]
-Events = Annotated[
-    list[
-        Literal[
-            "failed",
-            "limit",
-            "suspicious",
-            "overdue",
-            "uncopied",
-            "unpruned",
-            "store",
-            "unproven",
-            "proof_late",
-            "drill_failed",
-            "recovered",
-            "done",
-        ]
-    ],
-    AsJson,
+EventName = Literal[
+    "failed",
+    "limit",
+    "suspicious",
+    "overdue",
+    "uncopied",
+    "unpruned",
+    "store",
+    "unproven",
+    "proof_late",
+    "drill_failed",
+    "recovered",
+    "done",
 ]
+Events = Annotated[list[EventName], AsJson]
+USUAL_EVENTS: list[EventName] = [name for name in get_args(EventName) if name != "done"]
 Listen = Annotated[str, _read_by(split_listen)]
 Hosts = Annotated[list[Annotated[str, AfterValidator(host_name)]], AsJson]
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag, create_model, model_validator
 
 from daemon.config.kinds import (
+    USUAL_EVENTS,
     AsJson,
     Backfill,
     Bound,
@@ -275,19 +276,7 @@ class AlertTable(Table):
     )
     url: SecretStr | None = Field(None, description="The address itself: from the environment only, never in a file.")
     events: Events = Field(
-        [
-            "failed",
-            "limit",
-            "suspicious",
-            "overdue",
-            "uncopied",
-            "unpruned",
-            "store",
-            "unproven",
-            "proof_late",
-            "drill_failed",
-            "recovered",
-        ],
+        USUAL_EVENTS,
         description='Events to report; "done" is each good backup. A ping reports every rotation.',
     )
     allow_http: Flag = Field(
