@@ -51,7 +51,7 @@ Stands = Callable[[str, Manifest], Awaitable[None]]
 """Hears that a store has its whole copy, whose manifest this is, while others may still take theirs."""
 
 
-async def _unheard(_store: str, _manifest: Manifest) -> None:
+async def unheard(*_copy: object) -> None:
     """Hear of it, and do nothing."""
 
 
@@ -63,7 +63,7 @@ class Targets:
 
     stores: Sequence[Target]
     room: SpoolRoom = NO_ROOM
-    stands: Stands = _unheard
+    stands: Stands = unheard
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from daemon.copies.clear import clear_leftovers, clear_lonely, look_for_begun
 from daemon.copies.elsewhere import Elsewhere, InStore, recipients_of
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import node_feed, store_feed
-from daemon.copies.make import Made, Origin, Stands, Targets, carry_copy, copy_backup
+from daemon.copies.make import Made, Origin, Stands, Targets, carry_copy, copy_backup, unheard
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
@@ -44,10 +44,6 @@ OnCopy = Callable[[str, Manifest, str | None], Awaitable[None]]
 
 OpenStore = Callable[[StoreSettings], AbstractAsyncContextManager[Store]]
 """Open a store, and close it at the block's end."""
-
-
-async def unheard(_store: str, _manifest: Manifest, _source: str | None) -> None:
-    """Hear of it, and do nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,11 @@ from daemon.copies.jobs import (
     WantedCopy,
     always,
 )
+from daemon.copies.make import unheard
 from daemon.copies.manifest import Manifest
 from daemon.copies.prove import manifest_of, prove_backup, prove_copy
 from daemon.copies.prune import Pruner
-from daemon.copies.run import Copier, Looked, OnCopy, OpenStore, ServerResult, unheard
+from daemon.copies.run import Copier, Looked, OnCopy, OpenStore, ServerResult
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
 from daemon.core.copies_wanted import Wanted
