@@ -175,14 +175,14 @@ class Copying:
             for name, store in config.stores.items()
             if name not in stores and name not in self._queue.troubles
         }
-        client = self._clients.lend(server.panel)
         self._again.discard(server.name)
         self.at_work = server.name
         try:
             patient = not self._is_overdue(visit)
-            ended = await self._visits.visit(
-                server, stores, client, others=others, room=spool_room(config), patient=patient
-            )
+            with self._clients.lent(server.panel) as client:
+                ended = await self._visits.visit(
+                    server, stores, client, others=others, room=spool_room(config), patient=patient
+                )
         except ServerStateError as error:
             self._wait_for(server.name, stores, error)
             return
@@ -194,7 +194,6 @@ class Copying:
             ended = Ended(failed=dict.fromkeys(stores, "a bug of ours ended it"))
         finally:
             self.at_work = None
-            self._clients.give_back(client)
         self._forbidden.pop(server.name, None)
         self._line_up(server.name, stores, ended)
 

@@ -5,7 +5,8 @@ last of them has ended.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from daemon.config.values import PanelConfig
 from daemon.panel.client import PanelClient
@@ -38,6 +39,15 @@ class Clients:
         """Take a client back; close it if it is retired and nobody uses it."""
         self._users[client] -= 1
         self._close_unused()
+
+    @contextmanager
+    def lent(self, panel: PanelConfig) -> Iterator[PanelClient]:
+        """Lend the panel's client until the end of the block."""
+        client = self.lend(panel)
+        try:
+            yield client
+        finally:
+            self.give_back(client)
 
     def follow(self, panels: Mapping[str, PanelConfig]) -> None:
         """Retire the clients of panels that are gone or changed."""

@@ -151,14 +151,12 @@ class Discovery:
 
     async def _look(self, panel: str, config: PanelConfig) -> bool:
         """Look once; return whether the panel answered."""
-        client = self._clients.lend(config)
         try:
-            servers = await client.servers()
+            with self._clients.lent(config) as client:
+                servers = await client.servers()
         except PanelError as error:
             log.warning("discovery_failed", panel=panel, text=error.text, consequence="the servers known are covered")
             return False
-        finally:
-            self._clients.give_back(client)
         self._seen[panel] = servers, self._seen.get(panel, ((), ()))[0]
         coverage = self._covered()
         self._say(coverage)

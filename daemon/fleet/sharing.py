@@ -251,16 +251,14 @@ class Sharing:
                 return
 
     async def _place(self, panel: PanelConfig, servers: Collection[ServerConfig]) -> None:
-        client = self._clients.lend(panel)
         again = AGAIN_SECONDS
-        with surviving(panel=panel.name):
+        with surviving(panel=panel.name), self._clients.lent(panel) as client:
             try:
                 nodes = await self._found(client, servers)
                 await self._shares.place(panel.name, nodes)
                 again = PLACE_SECONDS
             except (PanelError, StateError) as error:
                 log.warning("nodes_not_found", panel=panel.name, text=error.text)
-        self._clients.give_back(client)
         self._place_at[panel.name] = self._clock.monotonic() + again
         self._sought.update(map(_key, servers))
 
