@@ -6,7 +6,6 @@ kill loses nothing; what a drill put onto its spare server does not stay there s
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from daemon.config.values import Config, DrillConfig, ServerConfig
 from daemon.copies.jobs import Job, ProofWorker
@@ -19,7 +18,14 @@ from daemon.drilling.archive import BackupElsewhere
 from daemon.errors import BackupdError, ServerBusyError, StateError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
-from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupted, proof_of_drill
+from daemon.operations.drill import (
+    Drilled,
+    DrillOptions,
+    drill,
+    end_interrupted,
+    proof_of_drill,
+    record_interrupted,
+)
 from daemon.operations.operation import Operation
 from daemon.operations.target import NotEmptiedError
 from daemon.operations.ways import PullWay
@@ -129,7 +135,7 @@ class Drilling:
     async def _take(self, config: Config, turn: Turn) -> None:
         chosen, source = config.drills[turn.drill], config.servers[turn.server]
         try:
-            with self._lent(source) as client:
+            with self._clients.lent(source.panel) as client:
                 seen = await self._seen(turn, source, client)
                 if seen is None:
                     return
@@ -238,9 +244,7 @@ class Drilling:
         return True
 
     async def _give_up(self, record: DrillRecord, why: str) -> DrillRecord:
-        now, text = self._clock.now(), f"it was killed; {why}"
-        await self._context.journal.end_drill(record.number, at=now, result=DrillResult.INTERRUPTED, text=text)
-        return replace(record, ended_at=now, result=DrillResult.INTERRUPTED, text=text)
+        return await record_interrupted(self._context.journal, record, self._clock.now(), f"it was killed; {why}")
 
     # What both need --------------------------------------------------------------------------------------------------
 
@@ -256,19 +260,11 @@ class Drilling:
         self._put_off[what] = self._clock.monotonic() + seconds
 
     @contextmanager
-    def _lent(self, server: ServerConfig) -> Iterator[PanelClient]:
-        client = self._clients.lend(server.panel)
-        try:
-            yield client
-        finally:
-            self._clients.give_back(client)
-
-    @contextmanager
     def _spare(self, server: ServerConfig, told: "_Told") -> Iterator[Operation]:
         """Return an operation on a spare server."""
         self.at_work = server.name
         try:
-            with self._lent(server) as client:
+            with self._clients.lent(server.panel) as client:
                 yield Operation(Run(Order(server, "schedule"), client, self._context, log), told.said)
         finally:
             self.at_work = None

@@ -15,13 +15,21 @@ from daemon.core.files import ArchiveIndex
 from daemon.core.proof import Level, Proof
 from daemon.errors import BackupdError, ProblemCode, StateError
 from daemon.operations.archive import Archive
-from daemon.operations.onto import SHOWN, Brought, OntoOptions, Stages, bring_alone
+from daemon.operations.onto import Brought, OntoOptions, Stages, bring_alone
 from daemon.operations.operation import Operation
 from daemon.operations.result import ended_by
-from daemon.operations.target import DRILL_MARK, LONGEST_SECONDS, LOOKS, STILL_SECONDS, NotEmptiedError, TargetFiles
+from daemon.operations.target import (
+    DRILL_MARK,
+    LONGEST_SECONDS,
+    LOOKS,
+    STILL_SECONDS,
+    NotEmptiedError,
+    TargetFiles,
+    few,
+)
 from daemon.operations.ways import Way
 from daemon.rotation.outcome import Result
-from daemon.state import ProofRecord
+from daemon.state import Journal, ProofRecord
 
 MOST_NAMES = 1000
 """So many names at the top of an archive are recorded; hardly any has more than some dozens."""
@@ -88,8 +96,7 @@ async def _end_earlier(spare: Operation, number: int) -> None:
     journal, now, spare_uuid = spare.run.context.journal, spare.clock.now(), spare.run.known_server.uuid
     for one in await journal.drills():
         if one.number != number and one.spare_uuid == spare_uuid and one.ended_at is None:
-            text = "the next drill took over"
-            await journal.end_drill(one.number, at=now, result=DrillResult.INTERRUPTED, text=text)
+            await record_interrupted(journal, one, now, "the next drill took over")
 
 
 def _result(brought: Brought) -> tuple[DrillResult, str]:
@@ -150,9 +157,13 @@ async def end_interrupted(spare: Operation, record: DrillRecord) -> DrillRecord 
         if all(one.number != record.number or one.ended_at is not None for one in await journal.drills()):
             return None
         text = f"it was killed; {await _undone(spare, record)}"
-        ended = replace(record, ended_at=spare.clock.now(), result=DrillResult.INTERRUPTED, text=text)
-        await journal.end_drill(record.number, at=spare.clock.now(), result=DrillResult.INTERRUPTED, text=text)
-        return ended
+        return await record_interrupted(journal, record, spare.clock.now(), text)
+
+
+async def record_interrupted(journal: Journal, record: DrillRecord, now: datetime, text: str) -> DrillRecord:
+    """Record that a drill did not come to its end, and why; return its record as it is then. Raises StateError."""
+    await journal.end_drill(record.number, at=now, result=DrillResult.INTERRUPTED, text=text)
+    return replace(record, ended_at=now, result=DrillResult.INTERRUPTED, text=text)
 
 
 async def _undone(spare: Operation, record: DrillRecord) -> str:
@@ -169,8 +180,7 @@ async def _undone(spare: Operation, record: DrillRecord) -> str:
         await target.stop()
     await _clear(spare, target, set(record.put or ()))
     others = await target.others()
-    shown = f"{', '.join(others[:SHOWN])}{' …' if len(others) > SHOWN else ''}"
-    left = f", and not of it: {shown}" if others else ""
+    left = f", and not of it: {few(others)}" if others else ""
     return f"{name} was {'stopped, and ' if runs else ''}cleared of what it had put there{left}"
 
 

@@ -19,15 +19,12 @@ from daemon.operations.archive import Archive
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.safety import make_safe
-from daemon.operations.target import DRILL_MARK, Compared, RestoreError, TargetFiles
+from daemon.operations.target import DRILL_MARK, Compared, RestoreError, TargetFiles, few
 from daemon.operations.ways import ByHandError, Way, WayClosedError, WayName
 from daemon.panel.errors import PermissionLackingError
 from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.preview import Preview
-
-SHOWN = 3
-"""How many names of files are shown."""
 
 _NEEDED = frozenset({"file.read", "file.create", "file.delete"})
 _UNPROVEN = "with --unproven it is not read first"
@@ -123,7 +120,7 @@ class _Restore:
         others = [] if self.options.truncate else await self.target.others()
         if others:
             where = name if self.options.into == "/" else f"{self.options.into} of {name}"
-            text = f"{where} is not empty: {', '.join(others[:SHOWN])}{' …' if len(others) > SHOWN else ''}"
+            text = f"{where} is not empty: {few(others)}"
             hint = "--truncate deletes everything on the server first; --into FOLDER leaves it, and takes a new folder"
             raise _refusal(ProblemCode.NOT_EMPTY, text, hint)
         if self.options.stop or self.options.into != "/":

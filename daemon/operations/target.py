@@ -37,7 +37,7 @@ STOP_SECONDS = 180.0
 
 ARCHIVE_PREFIX, ARCHIVE_SUFFIX = "ptero-backupd-", ".tar.gz"
 SHOWN = 3
-"""How many differences are listed by name; the rest are counted."""
+"""How many names of files are shown."""
 
 
 DRILL_MARK = "#drill"
@@ -265,6 +265,11 @@ def archive_name(backup: str, way: str) -> str:
 
 def _is_ours(entry: FileEntry) -> bool:
     return entry.is_file and entry.name.startswith(ARCHIVE_PREFIX) and entry.name.endswith(ARCHIVE_SUFFIX)
+
+
+def few(names: Sequence[str]) -> str:
+    """Return the first names, in words."""
+    return f"{', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from daemon.errors import BackupdError, StateError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
 from daemon.proving.look import ServerSeen, forget_gone, look
-from daemon.proving.record import record
+from daemon.proving.record import described, record
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
 
@@ -144,16 +144,14 @@ class Proving:
 
     async def _look(self, server: ServerConfig) -> ServerSeen | None:
         """Look at a server, and keep in mind what is due; None where it cannot be looked at now."""
-        client = self._clients.lend(server.panel)
         try:
-            seen = await look(server, client, self._context.journal, self._context.engine, self._clock)
+            with self._clients.lent(server.panel) as client:
+                seen = await look(server, client, self._context.journal, self._context.engine, self._clock)
             await forget_gone(seen, self._context.journal)
         except BackupdError as error:
             log.info("proofs_not_looked_for", server=server.name, code=error.code, text=error.text)
             self._know(server.name, _Known(self._clock.monotonic() + TROUBLE_SECONDS))
             return None
-        finally:
-            self._clients.give_back(client)
         self._know(server.name, _Known(self._clock.monotonic() + LOOK_SECONDS, self._kept_in_mind(seen.due)))
         return seen
 
@@ -223,7 +221,7 @@ class Proving:
         now = self._clock.now()
         await context.journal.prove_bytes(now.date(), what.bytes)
         self._waits.pop(what.origin, None)
-        about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
+        about = described(what.server, what.name, what.store)
         log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
         installation = await context.engine.catalogue.installation()
         try:
@@ -243,14 +241,11 @@ class Proving:
             self._once_more(server.name)
 
     async def _found(self, server: ServerConfig, job: Job, asked: ToProve, what: Due) -> ProofFound:
-        client = self._clients.lend(server.panel)
-        try:
+        with self._clients.lent(server.panel) as client:
             async with self._context.downloads:
                 return await self._worker.prove(
                     job, asked, lambda: client.download_link(server.id, what.backup), _Told(what)
                 )
-        finally:
-            self._clients.give_back(client)
 
     def _died(self, what: Due, error: WorkerDiedError) -> ProofFound:
         """Return what it means that the process which read this ended: nothing yet, or that the archive is bad."""
@@ -267,7 +262,7 @@ class Proving:
         before = self._put_off.get(what.place, _Try(now))
         tries = before.tries + 1
         self._put_off[what.place] = replace(before, until=now + PAUSES.pause(tries), tries=tries)
-        about = {"server": what.server, "backup": what.name, **({"store": what.store} if what.store else {})}
+        about = described(what.server, what.name, what.store)
         log.warning("proof_not_done", **about, code=failure.code, text=failure.text, hint=failure.hint)
 
     def _wants_another(self, server: ServerConfig, seen: ServerSeen, what: Due) -> bool:

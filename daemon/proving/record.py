@@ -64,11 +64,16 @@ def _bounded(text: str) -> str:
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:LONGEST])
 
 
+def described(server: str, backup: str, store: str) -> dict[str, str]:
+    """Return whose backup it is, by its name, and in which store, as the log tells it."""
+    return {"server": server, "backup": backup} | ({"store": store} if store else {})
+
+
 async def keep(done: ProofDone, journal: Journal) -> None:
     """Record a proof in the journal and the log; raises StateError."""
     proof, server = done.record.proof, done.record.server
     await journal.record_proof(done.record)
-    about = {"server": server, "backup": proof.name, **({"store": proof.store} if proof.store else {})}
+    about = described(server, proof.name, proof.store)
     if proof.problems:
         log.error("proof_failed", **about, level=proof.asked.value, problems=list(proof.problems))
         return
