@@ -5,8 +5,8 @@ import os
 import stat
 from collections import deque
 from collections.abc import AsyncIterable
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -178,21 +178,13 @@ class Slow(DirectoryStore):
         super().__init__("slow", rig.folder / "slow", RateLimit(None, rig.clock))
         self.may = asyncio.Event()
 
-    async def put(
-        self,
-        key: str,
-        content: AsyncIterable[bytes],
-        *,
-        size: int | None = None,
-        at_most: int | None = None,
-        lock_until: datetime | None = None,
-    ) -> Entry:
+    async def put(self, key: str, content: AsyncIterable[bytes], **options: Any) -> Entry:
         async def held() -> AsyncIterable[bytes]:
             async for piece in content:
                 yield piece
                 await self.may.wait()
 
-        return await super().put(key, held(), size=size, at_most=at_most, lock_until=lock_until)
+        return await super().put(key, held(), **options)
 
 
 class Fast(DirectoryStore):
@@ -203,16 +195,8 @@ class Fast(DirectoryStore):
         super().__init__("nas", rig.folder / "nas", RateLimit(None, rig.clock))
         self.done = asyncio.Event()
 
-    async def put(
-        self,
-        key: str,
-        content: AsyncIterable[bytes],
-        *,
-        size: int | None = None,
-        at_most: int | None = None,
-        lock_until: datetime | None = None,
-    ) -> Entry:
-        entry = await super().put(key, content, size=size, at_most=at_most, lock_until=lock_until)
+    async def put(self, key: str, content: AsyncIterable[bytes], **options: Any) -> Entry:
+        entry = await super().put(key, content, **options)
         if key.endswith(".json"):
             self.done.set()
         return entry

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -85,15 +85,7 @@ class Waits(DirectoryStore):
         super().__init__("usb", rig.place("usb"), RateLimit(None, rig.clock))
         self._may = may
 
-    async def put(
-        self,
-        key: str,
-        content: AsyncIterable[bytes],
-        *,
-        size: int | None = None,
-        at_most: int | None = None,
-        lock_until: datetime | None = None,
-    ) -> Entry:
+    async def put(self, key: str, content: AsyncIterable[bytes], **options: Any) -> Entry:
         async def held() -> AsyncIterable[bytes]:
             async for piece in content:
                 yield piece
@@ -101,7 +93,7 @@ class Waits(DirectoryStore):
                 async with asyncio.timeout(PATIENCE):
                     await self._may.wait()
 
-        return await super().put(key, held(), size=size, at_most=at_most, lock_until=lock_until)
+        return await super().put(key, held(), **options)
 
 
 async def test_a_copy_that_stands_is_told_before_a_slow_store_has_its_own(rig: Rig) -> None:
