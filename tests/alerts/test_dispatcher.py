@@ -420,7 +420,7 @@ async def test_an_address_that_no_server_has_any_more_costs_nothing(stage: Stage
     tracker = tracking(config, stage.clock)
     alerts = Alerts(config, tracker, stage.told.sender())
     await alerts.start()
-    queues = alerts._receivers["ops"]._pings
+    queues = alerts._record.receivers.by_name["ops"]._pings
     for number in range(5):
         config = replace(config, servers={f"s{number}": replace(one, name=f"s{number}")})
         tracker.follow(config)
@@ -502,7 +502,7 @@ async def test_a_policy_says_who_is_told(stage: Stage) -> None:
         asked = replace(config, servers=servers)
         alerts = Alerts(asked, tracking(asked, stage.clock), stage.told.sender())
         await alerts.start()
-        assert sorted(receiver.config.name for receiver in alerts._who(servers["survival"])) == told
+        assert sorted(receiver.config.name for receiver in alerts._record.receivers.of(servers["survival"])) == told
         await alerts.close(0)
 
 
@@ -554,7 +554,7 @@ async def test_a_reload_obeys_new_receivers_and_forgets_servers_that_are_gone(st
         stage.reload(without)
         await until(stage.clock, at(4, 5))
         stage.reload(elsewhere)
-        assert stage.alerts._states["survival"] == AlertState()
+        assert stage.alerts._record.states["survival"] == AlertState()
         assert stage.alerts._tracker.at_hand("survival").fine_at == stage.clock.now()
     with SqliteJournal.open(stage.daemons.folder / "state") as journal:
         assert set(journal.watches()) == {"survival", "creative"}
@@ -591,7 +591,7 @@ async def test_where_nobody_is_told_nothing_is_remembered(stage: Stage) -> None:
         stage.fail(2)
         await until(stage.clock, at(1, 5))
         assert stage.alerts is not None
-        assert stage.alerts._states == {}
+        assert stage.alerts._record.states == {}
 
 
 async def test_a_journal_that_fails_costs_only_the_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

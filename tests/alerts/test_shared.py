@@ -116,8 +116,8 @@ async def test_members_that_start_send_nothing_of_what_is_another_ones(tmp_path:
     third = Alerts(members.config, members.alerts["two"]._tracker, members.told.sender(), members.share(mine=False))
     await third.start()
     await members.clock.sleep(30)
-    assert not third._receivers["ops"].waiting
-    assert members.alerts["one"]._receivers["ops"].waiting
+    assert not third._record.receivers.by_name["ops"].waiting
+    assert members.alerts["one"]._record.receivers.by_name["ops"].waiting
     await third.close(1)
     await members.close()
 
@@ -135,7 +135,7 @@ async def test_one_alerts_on_stores_whoever_alerts_on_the_servers_and_hands_over
         members.journal.requeue_copies(queue, failed)
         queue = failed
         await members.clock.sleep(3600)
-    assert members.alerts["one"]._receivers["ops"].waiting
+    assert members.alerts["one"]._record.receivers.by_name["ops"].waiting
     members.alerts["one"].reload(members.config, Share(replace(members.config, servers={}), fleet=False))
     members.alerts["two"].reload(members.config, Share(members.config, fleet=True))
     members.told.dead = False
@@ -149,13 +149,13 @@ async def test_a_write_that_was_held_up_forgets_nothing_of_what_was_handed_over(
     members = Members(tmp_path)
     await members.start()
     await members.rotated("one", FAILED)
-    one = members.alerts["one"]
+    one = members.alerts["one"]._record
     async with one._writing:
-        held_up = asyncio.create_task(one._remember({"survival": one._states["survival"]}, [], []))
+        held_up = asyncio.create_task(one.remember({"survival": one.states["survival"]}))
         await members.clock.sleep(1)
         await members.hand_over("two")
     await held_up
-    assert "survival" in await memory.recalled(one._journal)
+    assert "survival" in await memory.recalled(one.journal)
     await members.close()
 
 
@@ -164,7 +164,7 @@ async def test_what_waits_of_a_server_that_is_not_known_is_sent_by_one(tmp_path:
     members = Members(tmp_path)
     gone = message(replace(members.config.servers["survival"], name="gone"))
     members.told.dead = True
-    await memory.remember(members.alerts["one"]._journal, {}, [("ops", gone)], members.clock.now())
+    await memory.remember(members.alerts["one"]._record.journal, {}, [("ops", gone)], members.clock.now())
     await members.start()
     await members.clock.sleep(10)
     await members.hand_over("two")
@@ -178,11 +178,11 @@ async def test_one_of_a_cluster_writes_nothing_of_others_away(tmp_path: Path) ->
     """After the journal failed it writes what it knows: all servers that it has heard of may be its own."""
     members = Members(tmp_path)
     await members.start()
-    one = members.alerts["one"]
+    one = members.alerts["one"]._record
     cast("Any", one._tracker.context.engine.leadership).shares = object()
     other = message(replace(members.config.servers["survival"], name="other"))
-    await memory.remember(one._journal, {}, [("ops", other)], members.clock.now())
+    await memory.remember(one.journal, {}, [("ops", other)], members.clock.now())
     one._behind = True
-    await one._agree()
-    assert [found.server for found in (await memory.waiting(one._journal))["ops"]] == ["other"]
+    await one.agree()
+    assert [found.server for found in (await memory.waiting(one.journal))["ops"]] == ["other"]
     await members.close()

@@ -1,0 +1,64 @@
+"""Which servers and stores this daemon alerts on: all of them, or its share of a cluster; and what of that goes over to
+another member when the shares change.
+"""
+
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from daemon.alerts.copies import key_of
+from daemon.config.values import Config, ServerConfig
+from daemon.fleet.sharing import Share
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What this daemon alerts on: its `servers`, and with `fleet` the `stores`, by the keys of their messages.
+
+    `elsewhere` are the servers that other members alert on.
+    """
+
+    fleet: bool = True
+    servers: Mapping[str, ServerConfig] = field(default_factory=dict)
+    elsewhere: AbstractSet[str] = frozenset()
+    stores: AbstractSet[str] = frozenset()
+
+    @classmethod
+    def of(cls, config: Config, share: Share) -> "Scope":
+        """Return the scope of a daemon with that share. Without a receiver it alerts on no server."""
+        mine = share.config.servers
+        return cls(
+            share.fleet,
+            mine if config.alerts else {},
+            config.servers.keys() - mine.keys(),
+            frozenset(map(key_of, config.stores)),
+        )
+
+    def has(self, name: str) -> bool:
+        """Return whether this member alerts on a server, or a store. What waits of servers that are not configured, or
+        not discovered yet, is sent by the member that looks after the fleet.
+        """
+        return name in self.servers or (self.fleet and name not in self.elsewhere)
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """What changes from one scope to the next.
+
+    `gone` is configured no more, `given` is left to another member, `taken` comes from one, and with `takes_fleet` so
+    does what waits of servers that are not configured.
+    """
+
+    gone: AbstractSet[str]
+    given: AbstractSet[str]
+    taken: AbstractSet[str]
+    takes_fleet: bool
+
+    @classmethod
+    def between(cls, before: Scope, after: Scope, known: Collection[str]) -> "HandOver":
+        """Return what changes; `known` is of what anything is remembered or waits."""
+        left, came = before.servers.keys() - after.servers.keys(), after.servers.keys() - before.servers.keys()
+        gives_fleet, takes_fleet = before.fleet and not after.fleet, after.fleet and not before.fleet
+        given = {name for name in known if not after.has(name)} if gives_fleet else left & after.elsewhere
+        taken = (came & before.elsewhere) | (after.stores if takes_fleet else frozenset())
+        return cls(left - after.elsewhere, given, taken, takes_fleet)
