@@ -99,6 +99,7 @@ class Alerts:
             await self._clock.sleep(LOOK_SECONDS)
             try:
                 await self._record.agree()
+                await self._record.recall_left()
                 for number, server in enumerate(list(self._record.scope.servers.values()), 1):
                     await self._look_at(server, self._clock.now())
                     await self._look_at_copies(server)

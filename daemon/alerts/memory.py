@@ -42,10 +42,7 @@ async def remember(
     neither are written, so that nothing counts as sent that will not be sent. `whole` says that nothing else waits.
     Raises StateError.
     """
-    alerts = [
-        Alert(receiver, message.server, message.news.event.value, {**as_json(message), "done": message.done})
-        for receiver, message in waiting
-    ]
+    alerts = [_row(receiver, message) for receiver, message in waiting]
     watches = {name: None if known is None else _written(known) for name, known in changes.items()}
     if watches or alerts or whole:
         await journal.watch(watches, at, alerts, whole=whole)
@@ -68,9 +65,32 @@ async def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
     return found
 
 
-async def arrived(journal: Journal, receiver: str, messages: Iterable[Message]) -> None:
-    """Record that these messages no longer wait; raises StateError."""
-    await journal.alerts_sent([(receiver, message.server, message.news.event.value) for message in messages])
+async def claimed(journal: Journal, receiver: str, messages: Iterable[Message]) -> Sequence[Message]:
+    """Return those of the messages that this daemon may send now, as they wait by now; raises StateError."""
+    rows = [(_row(receiver, message), message) for message in messages]
+    asked = {(row.server, row.event): (row, message) for row, message in rows}
+    found = []
+    for alert in await journal.claim_alerts([row for row, _ in rows]) if rows else ():
+        row, message = asked[alert.server, alert.event]
+        found.append(message if alert is row else _message(alert, message))
+    return found
+
+
+async def arrived(journal: Journal, receiver: str, messages: Iterable[Message], *, claimed: bool = False) -> None:
+    """Record that these messages no longer wait, with `claimed` those that are in hand here; raises StateError."""
+    keys = [(receiver, message.server, message.news.event.value) for message in messages]
+    if keys:
+        await journal.alerts_sent(keys, claimed=claimed)
+
+
+def _row(receiver: str, message: Message) -> Alert:
+    return Alert(receiver, message.server, message.news.event.value, {**as_json(message), "done": message.done})
+
+
+def _message(alert: Alert, otherwise: Message) -> Message:
+    with suppress(KeyError, TypeError, ValueError):  # it was not written here
+        return from_json(alert.message)
+    return otherwise
 
 
 def _written(known: Known) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """The queue of deliveries to one address: in order, each retried until it is taken.
 
 A delivery has a key, and a newer one with the same key replaces it. So the queue is bounded, and nothing is dropped for
-lack of space. `put` never waits and never fails; `taken` is called with what was delivered.
+lack of space. `put` never waits and never fails. Before each try `claim` is asked what of it may be sent from here, and
+in which words by now; it is forgotten that others send the rest. `taken` is called with what was delivered.
 """
 
 import asyncio
@@ -37,6 +38,9 @@ _Letter = TypeVar("_Letter", bound=Delivery)
 Pick = Callable[[Sequence[_Letter], bool], Sequence[_Letter]]
 """Given what waits, oldest first, and whether the last was refused, return what is sent together next."""
 
+Claim = Callable[[Sequence[_Letter]], Awaitable[Sequence[_Letter] | Failure]]
+"""Return what of this may be sent now, or why that is not known."""
+
 
 class Outbox(Generic[_Letter]):
     """The deliveries to one address."""
@@ -49,6 +53,7 @@ class Outbox(Generic[_Letter]):
         pick: Pick[_Letter],
         send: Callable[[Sequence[_Letter]], Awaitable[Failure | None]],
         taken: Callable[[Sequence[_Letter]], Awaitable[None]],
+        claim: Claim[_Letter] | None = None,
         gathers: bool = False,
     ) -> None:
         self._receiver = receiver
@@ -56,6 +61,7 @@ class Outbox(Generic[_Letter]):
         self._pick = pick
         self._send = send
         self._taken = taken
+        self._claim = claim
         self._gathers = gathers
         self._waiting: dict[Hashable, _Letter] = {}
         self._working: asyncio.Task[None] | None = None
@@ -104,9 +110,9 @@ class Outbox(Generic[_Letter]):
             await self._nap(GATHER_SECONDS)
         while self._waiting:
             waiting = self.waiting
-            letters = self._pick(waiting, self._refused)
+            picked = self._pick(waiting, self._refused)
             self._fresh.clear()
-            failure = await self._try(letters)
+            letters, failure = await self._try(picked)
             if failure is None:
                 await self._remove(letters)
                 self._tries, self._refused = 0, False
@@ -131,11 +137,30 @@ class Outbox(Generic[_Letter]):
         self._tries += 1
         await self._nap(min(max(delay, failure.retry_after or 0), max(RETRY_SECONDS)))
 
-    async def _try(self, letters: Sequence[_Letter]) -> Failure | None:
+    async def _try(self, picked: Sequence[_Letter]) -> tuple[Sequence[_Letter], Failure | None]:
+        """Send what of this may be sent from here; return that, and why it was not taken."""
+        letters = picked
         try:
-            return await self._send(letters)
+            if self._claim is not None:
+                claimed = await self._claim(picked)
+                if isinstance(claimed, Failure):
+                    return picked, claimed
+                letters = claimed
+                self._keep(picked, letters)
+            return letters, await self._send(letters) if letters else None
         except Exception as bug:  # noqa: BLE001 — a receiver's library may raise anything, with the address in it
-            return Failure(f"a bug ({type(bug).__name__})", passing=False)
+            return letters, Failure(f"a bug ({type(bug).__name__})", passing=False)
+
+    def _keep(self, picked: Sequence[_Letter], claimed: Sequence[_Letter]) -> None:
+        """Of what was picked keep only what was claimed, as it is by now; and what has replaced any of it meanwhile."""
+        ours = {letter.key: letter for letter in claimed}
+        for letter in picked:
+            if self._waiting.get(letter.key) is not letter:
+                continue
+            if letter.key in ours:
+                self._waiting[letter.key] = ours[letter.key]
+            else:
+                del self._waiting[letter.key]
 
     async def _nap(self, seconds: float, *until: asyncio.Event) -> None:
         """Wait, but only until one of these events or the end comes."""
@@ -149,9 +174,9 @@ class Outbox(Generic[_Letter]):
 
     async def _remove(self, letters: Sequence[_Letter]) -> None:
         """Forget what was taken, but not what has replaced it meanwhile."""
-        gone = [letter for letter in letters if self._waiting.get(letter.key) is letter]
+        gone = [letter for letter in letters if self._waiting.get(letter.key, letter) is letter]
         for letter in gone:
-            del self._waiting[letter.key]
+            self._waiting.pop(letter.key, None)
         await self._taken(gone)
 
     def _lose(self, letters: Sequence[_Letter], reason: str) -> None:

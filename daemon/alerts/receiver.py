@@ -54,8 +54,8 @@ class _Pinged:
 
 
 class Receiver:
-    """One receiver. Neither `tell` nor `ping` waits for anything. `taken` is called with the messages that arrived;
-    `page` is the link in a digest.
+    """One receiver. Neither `tell` nor `ping` waits for anything. `claim` returns those of some messages that may be
+    sent from here, or why that is not known; `taken` is called with those that arrived. `page` is the link in a digest.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class Receiver:
         config: AlertConfig,
         sender: Sender,
         clock: Clock,
+        *,
+        claim: Callable[[Sequence[Message]], Awaitable[Sequence[Message] | Failure]],
         taken: Callable[[Sequence[Message]], Awaitable[None]],
         page: Callable[[], str] = str,
     ) -> None:
@@ -70,12 +72,14 @@ class Receiver:
         self._poster = sender
         self._clock = clock
         self._page = page
+        self._claim_messages = claim
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._messages = Outbox[_Letter](
             config.name,
             clock,
             pick=self._pick,
             send=self._send,
+            claim=self._claim,
             taken=lambda letters: taken([letter.message for letter in letters]),
             gathers=True,
         )
@@ -152,6 +156,10 @@ class Receiver:
     async def _send_ping(self, letters: Sequence[_Pinged]) -> Failure | None:
         async with self._slots:
             return await self._poster.send(letters[0].post)
+
+    async def _claim(self, letters: Sequence[_Letter]) -> Sequence[_Letter] | Failure:
+        claimed = await self._claim_messages([letter.message for letter in letters])
+        return claimed if isinstance(claimed, Failure) else [*map(_Letter, claimed)]
 
     async def _send(self, letters: Sequence[_Letter]) -> Failure | None:
         url = self.config.url.get_secret_value()

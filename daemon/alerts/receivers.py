@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from daemon.alerts import by_apprise
 from daemon.alerts.message import Message
 from daemon.alerts.receiver import Receiver
-from daemon.alerts.sender import Sender
+from daemon.alerts.sender import Failure, Sender
 from daemon.clock import Clock
 from daemon.config.errors import ConfigError, ConfigIssue
 from daemon.config.values import AlertConfig, Config, ServerConfig
@@ -28,8 +28,8 @@ def refuse_unusable(config: Config) -> None:
 
 
 class Receivers:
-    """The receivers by name. `taken` is called with what one of them has taken, and `lost` with what nobody can be sent
-    any more.
+    """The receivers by name. `claim` returns those of some messages to one of them that may be sent from here, or why
+    that is not known; `taken` is called with what one has taken, and `lost` with what nobody can be sent any more.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class Receivers:
         sender: Sender,
         clock: Clock,
         *,
+        claim: Callable[[str, Sequence[Message]], Awaitable[Sequence[Message] | Failure]],
         taken: Callable[[str, Sequence[Message]], Awaitable[None]],
         lost: Callable[[str, Sequence[Message]], None],
     ) -> None:
         self._sender = sender
         self._clock = clock
+        self._claim = claim
         self._taken = taken
         self._lost = lost
         self._page = ""
@@ -100,10 +102,14 @@ class Receivers:
         return list({one.config.name: one for server in servers for one in self.of(server)}.values())
 
     def _receiver(self, alert: AlertConfig) -> Receiver:
-        async def taken(messages: Sequence[Message]) -> None:
-            await self._taken(alert.name, messages)
-
-        return Receiver(alert, self._sender, self._clock, taken, lambda: self._page)
+        return Receiver(
+            alert,
+            self._sender,
+            self._clock,
+            claim=lambda messages: self._claim(alert.name, messages),
+            taken=lambda messages: self._taken(alert.name, messages),
+            page=lambda: self._page,
+        )
 
     def _retire(self, name: str, receiver: Receiver, alert: AlertConfig | None) -> None:
         """Let what waits go to the receiver's new address, where it has one."""

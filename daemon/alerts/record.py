@@ -6,15 +6,17 @@ over stays there.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from daemon.alerts import memory
+from daemon.alerts.claims import Claims
 from daemon.alerts.message import STORES, Message
 from daemon.alerts.receivers import Letter, Receivers
 from daemon.alerts.scope import HandOver, Scope
 from daemon.alerts.sender import Sender
+from daemon.alerts.writing import Writing
 from daemon.config.values import Config
 from daemon.core.alerting import AlertState
 from daemon.errors import StateError
@@ -35,25 +37,17 @@ class Record:
     def __init__(self, tracker: StatusTracker, sender: Sender, scope: Scope) -> None:
         self._tracker = tracker
         self._clock = tracker.clock
+        self._writing = Writing(tracker.context)
+        self._claims = Claims(self._writing)
         self.scope = scope
         self.states: dict[str, AlertState] = {}
-        self.receivers = Receivers(sender, self._clock, taken=self._forget, lost=self._lose)
+        self.receivers = Receivers(
+            sender, self._clock, claim=self._claims.claim, taken=self._claims.arrived, lost=self._claims.lose
+        )
         self._read: Journal | None = None
         """The journal whose waiting messages we have read."""
 
-        self._behind = False
-        """Whether it could not be written, so that it holds less than we know, or more."""
-
         self._agreeing = asyncio.Lock()
-        self._writing = asyncio.Lock()
-        """Held from a write to what follows from it, so that nobody writes all while something is on its way."""
-
-        self._writes: set[asyncio.Task[None]] = set()
-
-    @property
-    def journal(self) -> Journal:
-        """The journal, as it is open now."""
-        return self._tracker.context.journal
 
     async def start(self) -> None:
         """Recall what was sent before."""
@@ -70,15 +64,15 @@ class Record:
         self.states |= {name: AlertState() for name in change.taken}
         gone = change.gone | ({one for one in self.states if one.startswith(STORES)} - scope.stores)
         new = {name: AlertState() for name in scope.servers if name not in self.states}
-        self._later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
+        self._writing.later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
         if change.taken or change.takes_fleet:
-            self._later(self._take_over(change.taken, unknown=change.takes_fleet))
+            self._writing.later(self._take_over(change.taken, unknown=change.takes_fleet))
 
     async def agree(self) -> None:
         """Bring the journal up to date: recall what waits in a new one, and write what a failed one lacks."""
         await self._tracker.read_journal()
         async with self._agreeing:
-            journal = self.journal
+            journal = self._writing.journal
             if journal is not self._read:
                 try:
                     waiting = await memory.waiting(journal)
@@ -86,14 +80,22 @@ class Record:
                     log.warning("alerts_not_recalled", text=error.text)
                     return
                 if self._read is not None:  # the state was opened anew
-                    self._behind = True
+                    self._writing.behind = True
+                    if not self._read.persistent:
+                        self._claims.unwritten.update(self.receivers.waiting)
                     recalled = await self._recalled()
                     fresh = {name for name, state in self.states.items() if state == AlertState()}
                     self.states |= {name: state for name, state in recalled.items() if name in fresh}
                 self._read = journal
                 self._recall(waiting)
-            if self._behind:
+            if self._writing.behind:
                 await self._write_all(journal)
+
+    async def recall_left(self) -> None:
+        """In a cluster, queue what waits of ours since a member died, or let go of it, while it had it in hand."""
+        if not self._writing.is_alone:
+            with suppress(StateError):
+                self._recall(await memory.waiting(self._writing.journal))
 
     async def remember(self, changes: Changes, letters: Sequence[Letter] = ()) -> None:
         """Take in the new states of some servers, and send these letters; the journal is written first.
@@ -105,7 +107,7 @@ class Record:
     async def close(self, bound: float) -> None:
         """Send what waits, within that many seconds; the rest waits for the next start."""
         await asyncio.gather(*(receiver.close(bound) for receiver in self.receivers.by_name.values()))
-        await asyncio.gather(*self._writes, return_exceptions=True)
+        await self._writing.close()
         for name, receiver in self.receivers.by_name.items():
             if left := len(receiver.waiting):
                 self._say_left(name, left)
@@ -122,10 +124,10 @@ class Record:
     async def _take_over(self, names: AbstractSet[str], *, unknown: bool) -> None:
         """Recall what another member remembered of these, and what it could not send; of `unknown` servers as well."""
         async with self._agreeing:
-            with self._noticing():
+            with self._writing.noticing():
                 await self._tracker.took_over(names)
-                recalled = await memory.recalled(self.journal)
-                waiting = await memory.waiting(self.journal)
+                recalled = await memory.recalled(self._writing.journal)
+                waiting = await memory.waiting(self._writing.journal)
                 fresh = {name for name in names if self.states.get(name) == AlertState()}
                 self.states |= {name: recalled[name] for name in fresh & recalled.keys()}
                 kept = self.scope.servers.keys() - names
@@ -141,7 +143,7 @@ class Record:
     async def _recalled(self) -> dict[str, AlertState]:
         """Return what the journal remembers of each server; nothing if it cannot be read."""
         try:
-            return await memory.recalled(self.journal)
+            return await memory.recalled(self._writing.journal)
         except StateError as error:
             log.warning("alerts_not_recalled", text=error.text)
             return {}
@@ -149,18 +151,24 @@ class Record:
     def _recall(self, waiting: Mapping[str, Sequence[Message]]) -> None:
         """Queue what an earlier daemon, or another member, could not deliver."""
         self.receivers.recall(
-            {name: [one for one in found if self.scope.has(one.server)] for name, found in waiting.items()}
+            {
+                name: [one for one in found if self.scope.has(one.server)]
+                for name, found in self._claims.still_waiting(waiting).items()
+            }
         )
 
     async def _write_all(self, journal: Journal) -> None:
         """Write everything again; the failure itself was logged when it happened."""
-        async with self._writing:
+        async with self._writing.one_at_a_time:
             stores = self.states.keys() & self.scope.stores
             known = {name: (self.states[name], self._standing(name)) for name in (*self.scope.servers, *stores)}
-            alone = self._tracker.context.engine.leadership.shares is None
+            alone, unwritten = self._writing.is_alone, self._claims.unwritten
+            waiting = [one for one in self.receivers.waiting if alone or one in unwritten]
             with suppress(StateError):
-                await memory.remember(journal, known, self.receivers.waiting, self._clock.now(), whole=alone)
-                self._behind = False
+                await self._claims.catch_up()
+                await memory.remember(journal, known, waiting, self._clock.now(), whole=alone)
+                unwritten.clear()
+                self._writing.behind = False
 
     def _take_in(self, changes: Changes) -> Changes:
         """Take in the new states of some servers, None for one that is gone; return the same."""
@@ -176,49 +184,24 @@ class Record:
 
         What was handed over meanwhile stays as it is: only a server that is gone is forgotten.
         """
-        async with self._writing:
-            with self._noticing():
+        async with self._writing.one_at_a_time:
+            self._claims.unwritten.update(letters)
+            with self._writing.noticing():
                 known = {
                     name: (self.states[name], self._standing(name)) if name in self.states else None
                     for name, state in changes.items()
                     if name in self.states or state is None
                 }
-                await memory.remember(self.journal, known, letters, self._clock.now())
+                await memory.remember(self._writing.journal, known, letters, self._clock.now())
+                self._claims.unwritten.difference_update(letters)
             self.receivers.tell(letters)
-
-    async def _forget(self, name: str, messages: Sequence[Message]) -> None:
-        """Record that these messages do not wait any more."""
-        async with self._writing:
-            with self._noticing():
-                await memory.arrived(self.journal, name, messages)
-
-    def _lose(self, name: str, messages: Sequence[Message]) -> None:
-        """Drop what waits for a receiver that is not configured any more."""
-        if messages:
-            log.warning("alert_lost", receiver=name, count=len(messages), reason="this receiver is configured no more")
-            self._later(self._forget(name, messages))
-
-    @contextmanager
-    def _noticing(self) -> Iterator[None]:
-        """Log a failed write, and have it done later."""
-        try:
-            yield
-        except StateError as error:
-            self._behind = True
-            log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
-
-    def _later(self, write: Coroutine[None, None, None]) -> None:
-        """Write this in the background."""
-        task = asyncio.create_task(write, name="the memory of alerts")
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
 
     def _standing(self, name: str) -> ServerHistory:
         """Return how a server stands; of a store nothing of that kind is known."""
         return self._tracker.at_hand(name) if name in self.scope.servers else ServerHistory.begun(self._clock.now())
 
     def _say_left(self, name: str, left: int) -> None:
-        if self.journal.persistent:
+        if self._writing.journal.persistent:
             log.info("alerts_wait", receiver=name, count=left, until="the daemon starts again")
         else:
             log.warning("alert_lost", receiver=name, count=left, reason="the daemon stops, and nothing is remembered")

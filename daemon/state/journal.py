@@ -9,7 +9,7 @@ Writes happen in the order of the calls. A write is done completely or not at al
 once its call has returned.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -236,8 +236,18 @@ class Journal(Protocol):
         """Return the messages that wait, oldest first."""
         ...
 
-    async def alerts_sent(self, sent: Iterable[tuple[str, str, str]]) -> None:
-        """Forget messages that were sent, or will not be sent any more: by receiver, server and event."""
+    async def claim_alerts(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Take these messages in hand, so as to send them at once; return those that this daemon may send now.
+
+        A daemon that is alone may send them all. In a cluster it may send those that still wait, as they wait by now,
+        unless another member has them in hand. A claim ends by the database's clock, long after a message was sent.
+        """
+        ...
+
+    async def alerts_sent(self, sent: Iterable[tuple[str, str, str]], *, claimed: bool = False) -> None:
+        """Forget messages that were sent, or will not be sent any more: by receiver, server and event. With `claimed`
+        only those that this daemon has in hand still, without it none that another member has.
+        """
         ...
 
     # Copies ----------------------------------------------------------------------------------------------------------

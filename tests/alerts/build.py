@@ -17,7 +17,7 @@ from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import RotationContext
 from daemon.rotation.slots import NodeSlots
-from daemon.state import engine_for
+from daemon.state import Engine, Journal, engine_for
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.tracker import StatusTracker
 from tests.at_once import at_once, awaited
@@ -76,9 +76,16 @@ def outcome(result: Result, *codes: str, good: bool = False, **more: Any) -> Out
 
 def tracking(config: Config, clock: Clock, journal: SqliteJournal | None = None) -> StatusTracker:
     """What tells alerts how those servers stand."""
-    opened, slots = awaited(journal or closed_in_the_end(SqliteJournal.memory())), NodeSlots(clock)
-    context = RotationContext(clock, engine_for(None), opened, slots, config.servers.get, random.Random(1))
+    tracker = tracking_in(
+        config, clock, engine_for(None), awaited(journal or closed_in_the_end(SqliteJournal.memory()))
+    )
+    at_once(tracker.read_journal())
+    return tracker
+
+
+def tracking_in(config: Config, clock: Clock, engine: Engine, journal: Journal) -> StatusTracker:
+    """The same by an engine and its journal."""
+    context = RotationContext(clock, engine, journal, NodeSlots(clock), config.servers.get, random.Random(1))
     tracker = StatusTracker(context)
     tracker.follow(config)
-    at_once(tracker.read_journal())
     return tracker

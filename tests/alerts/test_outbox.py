@@ -1,7 +1,7 @@
 """What waits for an address: in order, tried until it is taken, and bounded by its keys alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -175,6 +175,58 @@ async def test_what_was_replaced_on_its_way_still_waits() -> None:
     await desk.clock.sleep(1)
     assert (desk.taken, desk.waiting) == (["one: b"], [])
     assert len(desk.tries) == 2
+
+
+async def test_what_others_send_is_forgotten_and_what_is_claimed_is_sent_as_it_is_by_now() -> None:
+    """The claim names it; what has replaced a letter meanwhile still waits."""
+    desk = DownloadSession(singly=0)
+
+    async def claim(notes: Sequence[Note]) -> Sequence[Note]:
+        if len(notes) == 3:
+            desk.put("three: newer")
+        return [replace(note, text=f"{note.key}: by now") for note in notes if note.key != "two"]
+
+    desk.outbox._claim = claim
+    desk.put("one", "two", "three")
+    await desk.clock.sleep(GATHER_SECONDS)
+    assert desk.texts() == ["one: by now three: by now"]
+    await desk.clock.sleep(SPACING_SECONDS)
+    assert (desk.texts()[1:], desk.waiting) == (["three: by now"], [])
+
+
+async def test_while_nobody_can_say_what_may_be_sent_it_waits() -> None:
+    """As if the receiver were down; a bug in it ends nothing."""
+    desk = DownloadSession()
+    answers: list[Failure | None] = [DOWN, None]
+
+    async def claim(notes: Sequence[Note]) -> Sequence[Note] | Failure:
+        answer = answers.pop(0) if answers else ()
+        if answer is None:
+            raise KeyError
+        return answer or notes
+
+    desk.outbox._claim = claim
+    desk.put("one")
+    await desk.clock.sleep(RETRY_SECONDS[0] - 1)
+    assert (desk.texts(), desk.waiting) == ([], ["one"])
+    await desk.clock.sleep(2)
+    assert (desk.texts(), desk.waiting) == ([], ["one"])
+    await desk.clock.sleep(REFUSED_SECONDS)
+    assert (desk.texts(), desk.waiting) == (["one"], [])
+
+
+async def test_what_is_dropped_on_its_way_has_arrived_all_the_same() -> None:
+    """Somebody else remembers that it waits."""
+    desk = DownloadSession()
+
+    async def send(notes: Sequence[Note]) -> Failure | None:
+        desk.outbox.drop("one")
+        return await desk._try(notes)
+
+    desk.outbox._send = send
+    desk.put("one")
+    await desk.clock.sleep(1)
+    assert (desk.taken, desk.waiting) == (["one"], [])
 
 
 async def test_a_letter_that_is_dropped_is_not_sent() -> None:

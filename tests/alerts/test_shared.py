@@ -150,12 +150,12 @@ async def test_a_write_that_was_held_up_forgets_nothing_of_what_was_handed_over(
     await members.start()
     await members.rotated("one", FAILED)
     one = members.alerts["one"]._record
-    async with one._writing:
+    async with one._writing.one_at_a_time:
         held_up = asyncio.create_task(one.remember({"survival": one.states["survival"]}))
         await members.clock.sleep(1)
         await members.hand_over("two")
     await held_up
-    assert "survival" in await memory.recalled(one.journal)
+    assert "survival" in await memory.recalled(one._writing.journal)
     await members.close()
 
 
@@ -164,7 +164,7 @@ async def test_what_waits_of_a_server_that_is_not_known_is_sent_by_one(tmp_path:
     members = Members(tmp_path)
     gone = message(replace(members.config.servers["survival"], name="gone"))
     members.told.dead = True
-    await memory.remember(members.alerts["one"]._record.journal, {}, [("ops", gone)], members.clock.now())
+    await memory.remember(members.alerts["one"]._record._writing.journal, {}, [("ops", gone)], members.clock.now())
     await members.start()
     await members.clock.sleep(10)
     await members.hand_over("two")
@@ -181,8 +181,8 @@ async def test_one_of_a_cluster_writes_nothing_of_others_away(tmp_path: Path) ->
     one = members.alerts["one"]._record
     cast("Any", one._tracker.context.engine.leadership).shares = object()
     other = message(replace(members.config.servers["survival"], name="other"))
-    await memory.remember(one.journal, {}, [("ops", other)], members.clock.now())
-    one._behind = True
+    await memory.remember(one._writing.journal, {}, [("ops", other)], members.clock.now())
+    one._writing.behind = True
     await one.agree()
-    assert [found.server for found in (await memory.waiting(one.journal))["ops"]] == ["other"]
+    assert [found.server for found in (await memory.waiting(one._writing.journal))["ops"]] == ["other"]
     await members.close()

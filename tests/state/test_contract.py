@@ -382,6 +382,23 @@ async def test_alerts_are_remembered_with_what_waits_to_be_told(place: Place) ->
         assert await journal.alerts() == [other]
 
 
+async def test_a_message_waits_while_it_is_in_hand_and_is_forgotten_when_it_was_sent(place: Place) -> None:
+    """Whoever has it in hand may take it in hand again; what replaces it meanwhile is another one."""
+    one, other = Alert("ops", "survival", "failed", {"n": 1}), Alert("ops", "creative", "failed", {"n": 2})
+    async with place.opened() as (_, journal):
+        await journal.watch({}, AT, [one, other])
+        for _ in range(2):
+            assert await journal.claim_alerts([other, one]) == [other, one]
+        assert await journal.alerts() == [one, other]
+        await journal.alerts_sent([("ops", "survival", "failed")], claimed=True)
+        assert await journal.alerts() == [other]
+        newer = replace(other, message={"n": 3})
+        await journal.watch({}, AT, [newer])
+        assert await journal.claim_alerts([newer]) == [newer]
+        await journal.alerts_sent([("ops", "creative", "failed")], claimed=True)
+        assert await journal.alerts() == []
+
+
 async def test_the_queue_of_copies_is_there_as_it_was_last_changed(place: Place) -> None:
     """What waits, why it failed, which stores are in trouble; what is done is gone, the rest is not touched."""
     empty = CopyQueue()

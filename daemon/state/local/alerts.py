@@ -49,7 +49,7 @@ class Alerts(Store):
             rows = connection.execute("SELECT * FROM alert ORDER BY id")
             return [Alert(row["receiver"], row["server"], row["event"], json.loads(row["message"])) for row in rows]
 
-    def alerts_sent(self, sent: Iterable[tuple[str, str, str]]) -> None:
+    def alerts_sent(self, sent: Iterable[tuple[str, str, str]], *, claimed: bool = False) -> None:  # noqa: ARG002 — no others
         """Forget messages that were sent, or will not be sent any more: by receiver, server and event."""
         with self._writing("memory of alerts") as connection:
             connection.executemany("DELETE FROM alert WHERE receiver = ? AND server = ? AND event = ?", list(sent))

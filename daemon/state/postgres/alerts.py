@@ -1,10 +1,16 @@
-"""What alerts remember of each server, and which messages wait for which receiver."""
+"""What alerts remember of each server, which messages wait for which receiver, and which member has them in hand.
+
+A message is sent by the member that claims its row. That claim ends by the database's clock, so that a member that dies
+with a message in hand loses none, and it is longer than anything that a live one does with it.
+"""
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from daemon.clock import since_boot
+from daemon.state.postgres.connect import ANSWER_SECONDS, Connection
 from daemon.state.postgres.store import Store, Values
 from daemon.state.rows import written
 from daemon.state.values import Alert
@@ -14,7 +20,18 @@ _WATCH = (
     " ON CONFLICT (server) DO UPDATE SET watch = excluded.watch, at = excluded.at"
 )
 _FORGET = "DELETE FROM alert WHERE receiver = $1 AND server = $2 AND event = $3"
+_OURS = "claimed_by = $4"
+_NOT_OTHERS = f"({_OURS} OR claimed_until IS NULL OR claimed_until <= clock_timestamp())"
+_CLAIM = (  # a row that is locked is being claimed
+    "UPDATE alert SET claimed_by = $4, claimed_until = clock_timestamp() + $5 WHERE id IN"  # noqa: S608 — constants
+    " (SELECT id FROM alert WHERE"
+    " (receiver, server, event) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))"
+    f" AND {_NOT_OTHERS} FOR UPDATE SKIP LOCKED) RETURNING receiver, server, event, message"
+)
 _TELL = "INSERT INTO alert (receiver, server, event, message, at) VALUES ($1, $2, $3, $4, $5)"
+
+CLAIM = timedelta(minutes=2)
+"""The database's answer is waited for 20 s, and a receiver's 60 s at most."""
 
 
 class Alerts(Store):
@@ -54,8 +71,32 @@ class Alerts(Store):
         """Return the messages that wait, oldest first."""
         rows = await self._rows("SELECT * FROM alert ORDER BY id")
         with self._readable():
-            return [Alert(row["receiver"], row["server"], row["event"], json.loads(row["message"])) for row in rows]
+            return [_read(row) for row in rows]
 
-    async def alerts_sent(self, sent: Iterable[tuple[str, str, str]]) -> None:
+    async def claim_alerts(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Take these messages in hand; return those that nobody else has, as they wait by now.
+
+        If this process stood still before the answer was there, nobody knows what of the claim is left.
+        """
+        keys = [(one.receiver, one.server, one.event) for one in alerts]
+        columns = [[key[place] for key in keys] for place in range(3)]
+        sent_at = since_boot()
+
+        async def claim(connection: Connection) -> list[Any]:
+            rows: list[Any] = await connection.fetch(_CLAIM, *columns, self._members.token, CLAIM)
+            return rows
+
+        rows = await self._writing("claim of alerts", claim)
+        if since_boot() - sent_at > 2 * ANSWER_SECONDS:
+            return []
+        with self._readable():
+            return sorted(map(_read, rows), key=lambda one: keys.index((one.receiver, one.server, one.event)))
+
+    async def alerts_sent(self, sent: Iterable[tuple[str, str, str]], *, claimed: bool = False) -> None:
         """Forget messages that were sent, or will not be sent any more: by receiver, server and event."""
-        await self._write_all("memory of alerts", [(_FORGET, list(sent))])
+        rows = [(*key, self._members.token) for key in sent]
+        await self._write_all("memory of alerts", [(f"{_FORGET} AND {_OURS if claimed else _NOT_OTHERS}", rows)])
+
+
+def _read(row: Any) -> Alert:  # noqa: ANN401 — a row of asyncpg's
+    return Alert(row["receiver"], row["server"], row["event"], json.loads(row["message"]))

@@ -15,6 +15,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from uuid import uuid4
 
 from daemon.clock import since_boot
 from daemon.config.values import ClusterConfig
@@ -82,6 +83,8 @@ class Members:
         self._soon = asyncio.Event()
         self._lost = asyncio.Event()
         self._held: set[str] = set()
+        self.token = uuid4().hex
+        """What this process claims is marked so, whatever its epoch."""
 
     @property
     def epoch(self) -> int | None:

@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from daemon.config.values import ClusterConfig
 from daemon.state.moving import BATCH, Row
 from daemon.state.postgres.connect import connect, title_of
-from daemon.state.postgres.schema import COPIED, migrate
+from daemon.state.postgres.schema import CLAIMS, COPIED, migrate
 from daemon.state.postgres.trouble import translated
 
 _COLUMNS = (
     "SELECT attname, coalesce(array_position(indkey::int2[], attnum), 1000) AS place FROM pg_attribute"
     " LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary"
-    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY place, attnum"
+    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attname <> ALL($2::name[])"
+    " ORDER BY place, attnum"
 )
 _GO_ON = "SELECT setval(pg_get_serial_sequence($1, 'id'), max(id)) FROM {table} HAVING max(id) IS NOT NULL"
 
@@ -41,7 +42,9 @@ class ClusterSide:
 
     async def columns(self) -> dict[str, list[str]]:
         """Return each table's columns, those of its key first."""
-        return {table: [row["attname"] for row in await self._connection.fetch(_COLUMNS, table)] for table in COPIED}
+        return {
+            table: [row["attname"] for row in await self._connection.fetch(_COLUMNS, table, CLAIMS)] for table in COPIED
+        }
 
     async def rows(self, table: str, columns: Sequence[str]) -> AsyncIterator[list[Row]]:
         """Yield the rows in batches."""

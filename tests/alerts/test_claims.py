@@ -1,0 +1,234 @@
+"""Two members of a cluster on one real database, and one real receiver: each message is sent once, and none is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from daemon.alerts import Alerts, outbox
+from daemon.alerts.formats import Post
+from daemon.alerts.sender import Failure
+from daemon.clock import SystemClock
+from daemon.config.values import ClusterConfig, Config
+from daemon.fleet.sharing import Share
+from daemon.rotation.outcome import Result
+from daemon.state import Alert, Engine, Journal, engine_for
+from tests.alerts.build import NOON, alert, order, outcome, tracking_in
+from tests.alerts.receiver import Receiving, receiving
+from tests.config.support import loaded
+from tests.postgres import Postgres
+from tests.state.test_postgres import until
+
+pytestmark = pytest.mark.anyio
+
+FAILED = outcome(Result.FAILED, "backup-failed")
+MESSAGES = [Alert("ops", f"s{number}", "failed", {"n": number}) for number in range(40)]
+KEYS = [(one.receiver, one.server, one.event) for one in MESSAGES]
+ENDED = "UPDATE alert SET claimed_until = clock_timestamp() WHERE claimed_by IS NOT NULL"
+
+
+@dataclass
+class Tables:
+    """The tables of one cluster."""
+
+    server: Postgres
+    cluster: ClusterConfig
+
+    @asynccontextmanager
+    async def member(self, name: str) -> AsyncIterator[tuple[Engine, Journal]]:
+        """A process of the cluster, with its journal."""
+        engine = engine_for(replace(self.cluster, member=name))
+        async with AsyncExitStack() as held:
+            held.callback(engine.close)
+            journal = await engine.open()
+            held.push_async_callback(journal.close)
+            yield engine, journal
+
+    def sql(self, statement: str) -> str:
+        """Run a statement on them."""
+        return self.server.psql(
+            f"SET search_path = {self.cluster.url.get_secret_value().rpartition('=')[2]}; {statement}"
+        )
+
+
+@pytest.fixture
+def tables(postgres_server: Postgres) -> Tables:
+    """Tables of their own."""
+    return Tables(postgres_server, postgres_server.new())
+
+
+async def test_what_one_has_in_hand_no_other_one_gets(tables: Tables) -> None:
+    """Though both reach for all of it at the same time; nor can the other one forget it."""
+    async with tables.member("one") as (_, one), tables.member("two") as (_, two):
+        await one.watch({}, NOON, MESSAGES)
+        found = await asyncio.gather(*(each.claim_alerts(MESSAGES) for _ in range(5) for each in (one, two)))
+        mine, theirs = ({alert.server for each in found[start::2] for alert in each} for start in (0, 1))
+        assert mine | theirs == {alert.server for alert in MESSAGES}
+        assert not mine & theirs
+        await two.alerts_sent(KEYS)
+        assert {alert.server for alert in await one.alerts()} == mine
+
+
+async def test_a_claim_ends_by_the_databases_clock(tables: Tables) -> None:
+    """Then another one may send it, and the first one has it in hand no more."""
+    message = MESSAGES[0]
+    async with tables.member("one") as (_, one), tables.member("two") as (_, two):
+        await one.watch({}, NOON, [message])
+        assert await one.claim_alerts([message]) == [message]
+        assert await two.claim_alerts([message]) == []
+        assert tables.sql("SELECT claimed_until > clock_timestamp() + interval '90 seconds' FROM alert") == "t"
+        tables.sql(ENDED)
+        assert await two.claim_alerts([message]) == [message]
+        assert await one.claim_alerts([message]) == []
+        await one.alerts_sent(KEYS[:1], claimed=True)
+        assert await two.alerts() == [message]
+
+
+async def test_a_newer_message_is_sent_in_its_own_words_and_outlasts_the_one_before_it(tables: Tables) -> None:
+    """The next member wrote it while the first one had the earlier one in hand."""
+    earlier = MESSAGES[0]
+    newer = replace(earlier, message={"n": "newer"})
+    async with tables.member("one") as (_, one), tables.member("two") as (_, two):
+        await one.watch({}, NOON, [earlier])
+        await one.claim_alerts([earlier])
+        await two.watch({}, NOON, [newer])
+        await one.alerts_sent(KEYS[:1], claimed=True)
+        assert await one.claim_alerts([earlier]) == [newer]
+        assert await two.claim_alerts([newer]) == []
+
+
+# The whole way -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Member:
+    """A member that alerts."""
+
+    alerts: Alerts
+    config: Config
+
+    def acts(self, yes: bool) -> None:
+        """Let it act for all servers from now on, or for none."""
+        self.alerts.reload(self.config, Share(self.config if yes else replace(self.config, servers={}), yes))
+
+    async def failed(self) -> None:
+        """Let a rotation of survival fail here."""
+        server = self.config.servers["survival"]
+        await self.alerts._tracker.ended(order(server), FAILED)
+        await self.alerts.ended(order(server), FAILED)
+
+    async def look(self) -> None:
+        """Let it look now, as it does once a minute."""
+        await self.alerts._record.recall_left()
+
+
+@pytest.fixture
+async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiving]:
+    """A receiver on loopback, which is sent each message at once."""
+    monkeypatch.setattr(outbox, "GATHER_SECONDS", 0.0)
+    async with receiving() as there:
+        yield there
+
+
+@asynccontextmanager
+async def alerting(tables: Tables, folder: Path, url: str, *names: str) -> AsyncIterator[list[Member]]:
+    """Members that alert; the first one acts for all servers."""
+    config = replace(loaded(folder), alerts={"ops": alert(url)})
+    async with AsyncExitStack() as held:
+        members = []
+        for number, name in enumerate(names):
+            engine, journal = await held.enter_async_context(tables.member(name))
+            share = Share(config if number == 0 else replace(config, servers={}), fleet=number == 0)
+            alerts = Alerts(config, tracking_in(config, SystemClock(), engine, journal), share=share)
+            await alerts.start()
+            held.push_async_callback(alerts.close, 0)
+            members.append(Member(alerts, config))
+        yield members
+
+
+async def test_a_member_that_dies_with_a_message_in_hand_loses_none_and_no_two_send_it(
+    tables: Tables, tmp_path: Path, receiver: Receiving
+) -> None:
+    """The receiver has it from the first one, and does not answer; the next one waits until that claim has ended."""
+    receiver.silent = True
+    async with alerting(tables, tmp_path, receiver.url, "one", "two") as (one, two):
+        await one.failed()
+        await until(lambda: len(receiver.requests) == 1)
+        receiver.silent = False
+        one.alerts._record.receivers.by_name["ops"].stop()  # it is dead
+        two.acts(True)
+        await until(lambda: not two.alerts._record._writing._writes)
+        for _ in range(3):
+            await two.look()
+            await until(lambda: not two.alerts._record.receivers.waiting)
+        assert len(receiver.requests) == 1
+        tables.sql(ENDED)
+        await two.look()
+        await until(lambda: len(receiver.requests) == 2)
+        await until(lambda: tables.sql("SELECT count(*) FROM alert") == "0")
+
+
+async def test_what_is_in_hand_while_its_node_goes_to_another_member_is_sent_once(
+    tables: Tables, tmp_path: Path, receiver: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next member finds it in the database, and the first one forgets it there when it has arrived."""
+    slow = asyncio.Event()
+    async with alerting(tables, tmp_path, receiver.url, "one", "two") as (one, two):
+        send = one.alerts._sender.send
+
+        async def held_up(post: Post) -> Failure | None:
+            await slow.wait()
+            return await send(post)
+
+        monkeypatch.setattr(one.alerts._sender, "send", held_up)
+        await one.failed()
+        await until(lambda: tables.sql("SELECT count(claimed_by) FROM alert") == "1")
+        one.acts(False)
+        two.acts(True)
+        await until(lambda: not two.alerts._record._writing._writes)
+        await two.look()
+        await until(lambda: not two.alerts._record.receivers.waiting)
+        assert receiver.requests == []
+        slow.set()
+        await until(lambda: tables.sql("SELECT count(*) FROM alert") == "0")
+        assert len(receiver.requests) == 1
+
+
+async def test_what_the_database_does_not_know_is_sent_without_it(
+    tables: Tables, tmp_path: Path, receiver: Receiving
+) -> None:
+    """No other member can send it, so that no claim is needed; it is written as little as forgotten."""
+    async with alerting(tables, tmp_path, receiver.url, "one") as (one,):
+        tables.sql("ALTER TABLE alert RENAME TO away")
+        await one.failed()
+        await until(lambda: len(receiver.requests) == 1)
+        tables.sql("ALTER TABLE away RENAME TO alert")
+        await one.alerts._record.agree()
+        assert tables.sql("SELECT count(*) FROM alert") == "0"
+        assert "failed" in tables.sql("SELECT watch FROM watch WHERE server = 'survival'")
+
+
+async def test_what_could_not_be_forgotten_is_not_sent_again(
+    tables: Tables, tmp_path: Path, receiver: Receiving
+) -> None:
+    """The database was gone when it had arrived; once it is back, it is forgotten there."""
+    async with alerting(tables, tmp_path, receiver.url, "one") as (one,):
+        send = one.alerts._sender.send
+
+        async def loses_the_table(post: Post) -> Failure | None:
+            tables.sql("ALTER TABLE alert RENAME TO away")
+            return await send(post)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(one.alerts._sender, "send", loses_the_table)
+            await one.failed()
+            await until(lambda: one.alerts._record._writing.behind)
+        tables.sql("ALTER TABLE away RENAME TO alert")
+        await one.look()
+        await one.alerts._record.agree()
+        assert tables.sql("SELECT count(*) FROM alert") == "0"
+        await one.look()
+        assert (len(receiver.requests), one.alerts._record.receivers.waiting) == (1, [])
