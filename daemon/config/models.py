@@ -215,7 +215,8 @@ class ServerIdentity(Table):
 
     def overrides(self) -> dict[str, Any]:
         """Return the policy's keys that are set on the server itself."""
-        return {key: getattr(self, key) for key in PolicyTable.model_fields if key in self.model_fields_set}
+        written = self.model_fields_set
+        return {key: getattr(self, key) for key in PolicyTable.model_fields if key in written}
 
 
 def _left_to_the_policy() -> dict[str, Any]:

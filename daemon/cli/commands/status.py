@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-from rich.text import Text
 
 from daemon.cli.commands.record import how_far, opened_journal, step_of
 from daemon.cli.context import begin
@@ -42,6 +41,9 @@ from daemon.status.history import Good, ServerHistory, ended_of, history_of
 from daemon.status.proofs import by_server, proof_status
 from daemon.status.server_status import Kind, ServerStatus, age_of, status_of, uncopied_text
 from daemon.status.timetable import times_of
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 LOOKED_AT = 500
 """How many rotations back servers are looked for that no configuration names."""
@@ -268,13 +270,13 @@ def _result(last: Rotation) -> str:
     return "held" if ended.held else "undeletable" if ended.undeletable else ended.result
 
 
-def _daemon(place: StatePlace, process: int | None) -> Text:
+def _daemon(place: StatePlace, process: int | None) -> "Text":
     if process is None:
         return cell(f"no daemon is known to run on {place_name(place)}", "yellow")
     return cell(f"daemon: running, process {process}")
 
 
-def _complaints(shown: Shown) -> Iterator[Text]:
+def _complaints(shown: Shown) -> "Iterator[Text]":
     """Yield what was wrong with the last rotation, if anything was, and what can be done; then what is not copied."""
     for problem in shown.last.summary.get("problems", ()) if shown.last else ():
         yield cell(f"{shown.server}: {problem['text']}")

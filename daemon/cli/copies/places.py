@@ -5,7 +5,6 @@ from pathlib import Path
 from daemon.cli.arguments import unknown
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig, StoreConfig
-from daemon.copies.age import read_identities
 from daemon.copies.errors import CopyError
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelves import Shelves
@@ -58,6 +57,8 @@ def chosen_copy(manifests: list[tuple[str, Manifest]], wanted: str) -> tuple[str
 
 def identities_in(file: Path) -> list[object]:
     """Return the private keys in a file; UsageError where it cannot be read, EncryptionError where it holds none."""
+    from daemon.copies.age import read_identities  # noqa: PLC0415 — a list of copies must not wait for it
+
     try:
         with file.open("rb") as opened:
             return read_identities(opened.read(LARGEST_IDENTITY).decode())

@@ -1,18 +1,20 @@
 """A plan for people: the table of verdicts, and one line on what follows from it."""
 
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-from rich.console import RenderableType
 
 from daemon.cli.ui.tables import cell
 from daemon.cli.ui.verdicts import StoresWith, summary, verdict_table
 from daemon.core.model import Completeness, Listing
 from daemon.core.plan import Plan
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
 
 def plan_parts(
     decided: Plan, listing: Listing, zone: ZoneInfo, hint: str = "", stores: StoresWith | None = None
-) -> list[RenderableType]:
+) -> "list[RenderableType]":
     """Return the parts that show a plan; `hint` tells what can be done if it is refused.
 
     `stores` as in `verdict_table`.

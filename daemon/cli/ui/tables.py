@@ -1,17 +1,21 @@
 """Tables for people: as wide as the terminal, or, where there is none, as wide as they need to be.
 
-Nothing that decides is ever cut: on a narrow terminal it goes on in the next line, in a pipe each row is one line.
+Nothing that decides is ever cut: on a narrow terminal it goes on in the next line, in a pipe each row is one line. rich
+is loaded with the first table, since a script that asks for JSON shows none.
 """
+# ruff: noqa: PLC0415 — as above
 
 import sys
 from collections.abc import Iterable, Sequence
 from io import StringIO
-
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from daemon.cli.ui.output import printable, write
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
 WIDE = 120
 """So many columns leave room for a sentence beside the rest."""
@@ -41,14 +45,19 @@ def is_wide() -> bool:
     return _console().width >= WIDE
 
 
-def cell(text: object, style: str | None = None) -> Text:
+def cell(text: object, style: str | None = None) -> "Text":
     """Text as it is, since what comes from a panel may look like markup; known words have their colour."""
+    from rich.text import Text
+
     plain = printable("" if text is None else str(text))
     return Text(plain, style=STYLES.get(plain, "") if style is None else style, overflow="fold")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> "Table":
     """Return a table of plain text; the columns of `right` hold numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -57,14 +66,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
     return made
 
 
-def facts(rows: Iterable[tuple[str, object]]) -> Table:
+def facts(rows: Iterable[tuple[str, object]]) -> "Table":
     """Return what is known of one thing, a line each."""
     made = table(("", ""), rows)
     made.show_header = False
     return made
 
 
-def show(*parts: RenderableType) -> None:
+def show(*parts: "RenderableType") -> None:
     """Write tables and lines to stdout; in colour only where there is a terminal that wants it."""
     sheet = _Sheet()
     console = _console(sheet)
@@ -81,7 +90,9 @@ class _Sheet(StringIO):
         return sys.stdout.isatty()
 
 
-def _console(sheet: _Sheet | None = None) -> Console:
+def _console(sheet: _Sheet | None = None) -> "Console":
+    from rich.console import Console
+
     console = Console(file=sheet or _Sheet(), highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH

@@ -2,21 +2,22 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-from rich.table import Table
-from rich.text import Text
 
 from daemon.cli.ui.moments import to_the_minute
 from daemon.cli.ui.tables import cell, is_wide, table
 from daemon.core.model import Action, Backup, Verdict
 from daemon.core.units import format_size
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 StoresWith = Mapping[str, Sequence[str]]
 """The stores that have a copy of each backup, by its uuid."""
 
 
-def verdict_table(verdicts: Sequence[Verdict], zone: ZoneInfo, stores: StoresWith | None = None) -> Table:
+def verdict_table(verdicts: Sequence[Verdict], zone: ZoneInfo, stores: StoresWith | None = None) -> "Table":
     """One row a backup, in the order given; on a narrow terminal all but the verdict stands below the name.
 
     With `stores` each row says which of them have a copy.
@@ -47,7 +48,7 @@ def _narrow_row(verdict: Verdict, zone: ZoneInfo, stores: StoresWith | None) -> 
     if stores and (have := stores.get(verdict.backup.uuid)):
         facts.append(f"copied to {', '.join(have)}")
     details = cell(f"{', '.join(facts)}: {because(verdict)}", "dim")
-    return (verdict.action.value, Text("\n").join((cell(verdict.backup.name), details)))
+    return (verdict.action.value, cell("\n").join((cell(verdict.backup.name), details)))
 
 
 def because(verdict: Verdict) -> str:
