@@ -5,22 +5,23 @@ What must hold: copies hold up no rotation (invariants 12 and 16); a kill loses 
 copies runs only while there is work.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.jobs import CopyWorker
 from daemon.copies.spool import spool_room
+from daemon.copying.kept import KeptQueue
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.copying.visit import Ended, Visits
 from daemon.core.copies_queue import CopyQueue, Visit
-from daemon.errors import BackupdError, StateError
+from daemon.errors import BackupdError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
-from daemon.state import Journal
 
 log = get_logger()
 
@@ -42,18 +43,26 @@ NODE_PATIENCE = timedelta(hours=6)
 class Copying:
     """The copies of all configured servers.
 
-    `clients` are the fleet's, so that both share the API limit. `worker` touches the stores.
+    `clients` are the fleet's, so that both share the API limit. `worker` touches the stores. `elsewhere` returns the
+    servers that other members of a cluster copy.
     """
 
-    def __init__(self, context: RotationContext, clients: Clients, worker: CopyWorker) -> None:
+    def __init__(
+        self,
+        context: RotationContext,
+        clients: Clients,
+        worker: CopyWorker,
+        elsewhere: Callable[[], AbstractSet[str]] = frozenset,
+    ) -> None:
         self._context = context
         self._clock = context.clock
         self._clients = clients
         self._worker = worker
+        self._elsewhere = elsewhere
         self._visits = Visits(context, worker, self._fresh_waits)
         self._config: Config | None = None
         self._queue = CopyQueue()
-        self._kept: tuple[Journal, CopyQueue] | None = None
+        self._kept = KeptQueue(context)
         self._looked_at = float("-inf")
         self._again: set[str] = set()
         self._forbidden: dict[str, str] = {}
@@ -75,6 +84,7 @@ class Copying:
         before, self._config = self._config, config
         wanted = {server.name: server.policy.copies for server in config.servers.values() if server.policy.copies}
         self._queue = self._queue.following(wanted)
+        self._kept.leave(self._elsewhere(), config.stores.keys(), self._queue)
         for name in wanted:
             old = before.servers.get(name) if before else None
             new = config.servers[name]
@@ -109,42 +119,15 @@ class Copying:
 
     async def _step(self) -> None:
         """Make one visit, or wait for the next."""
-        await self._recall()
+        self._queue = await self._kept.recalled(self._queue)
         self._look_regularly()
-        await self._keep()
+        await self._kept.keep(self._queue)
         visit = self._queue.next_visit(self._clock.now())
         if visit is None:
             await self._worker.close()
             await self._rest()
         else:
             await self._make(visit)
-
-    async def _recall(self) -> None:
-        """Read what the journal holds, once, and again if another journal was opened."""
-        journal = self._context.journal
-        if self._kept is not None and self._kept[0] is journal:
-            return
-        try:
-            known = await journal.copy_queue()
-        except StateError as error:
-            log.warning("copy_queue_not_read", text=error.text)
-            known = CopyQueue()
-        if self._kept is None:
-            self._queue = self._queue.recalling(known)
-        self._kept = (journal, known)
-
-    async def _keep(self) -> None:
-        """Keep the queue in the journal, as far as it changed."""
-        if self._kept is None or self._kept[1] == self._queue:
-            return
-        journal, before = self._kept
-        now = self._queue
-        try:
-            await journal.requeue_copies(before, now)
-        except StateError as error:
-            log.warning("copy_queue_not_written", text=error.text)
-        else:
-            self._kept = (journal, now)
 
     def _look_regularly(self) -> None:
         """Now and then let every server line up."""

@@ -1,5 +1,6 @@
 """The way into this package: it loads the rest only once a server has stores, since that costs memory."""
 
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from daemon.config.values import Config
@@ -16,6 +17,7 @@ class DaemonCopies(OnDemand):
 
     def __init__(self, context: RotationContext, clients: Clients) -> None:
         super().__init__()
+        self._elsewhere: AbstractSet[str] = frozenset()
         self._context = context
         self._clients = clients
 
@@ -29,4 +31,9 @@ class DaemonCopies(OnDemand):
         from daemon.copying.process import ChildProcess  # noqa: PLC0415 — as above
 
         worker = ChildProcess(hindrance=self._context.engine.leadership.hindrance)
-        return Copying(self._context, self._clients, worker)
+        return Copying(self._context, self._clients, worker, lambda: self._elsewhere)
+
+    def follow(self, config: Config, elsewhere: AbstractSet[str] = frozenset()) -> None:
+        """Obey a configuration; `elsewhere` are the servers that other members of a cluster copy."""
+        self._elsewhere = elsewhere
+        super().follow(config)

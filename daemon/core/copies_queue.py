@@ -120,8 +120,21 @@ class CopyQueue:
             {name: one for name, one in self.troubles.items() if name in stores},
         )
 
+    def of(self, servers: Collection[str]) -> "CopyQueue":
+        """Return what waits of these servers, and all troubles."""
+        return replace(self, waiting={place: one for place, one in self.waiting.items() if one.server in servers})
+
+    def without(self, servers: Collection[str], stores: Collection[str]) -> "CopyQueue":
+        """Return this queue without what waits of these servers, and without the troubles of these stores."""
+        return CopyQueue(
+            {place: one for place, one in self.waiting.items() if one.server not in servers},
+            {name: one for name, one in self.troubles.items() if name not in stores},
+        )
+
     def recalling(self, known: "CopyQueue") -> "CopyQueue":
-        """Given the queue that an earlier daemon left, return this one with what that knows of the same places."""
+        """Given the queue that an earlier daemon left, return this one with what that knows of the same places, and of
+        the stores that are not in trouble yet.
+        """
         waiting = {
             place: replace(known.waiting[place], fresh=one.fresh or known.waiting[place].fresh)
             if place in known.waiting
@@ -129,7 +142,8 @@ class CopyQueue:
             for place, one in self.waiting.items()
         }
         stores = {store for _, store in waiting}
-        return CopyQueue(waiting, {name: one for name, one in known.troubles.items() if name in stores})
+        recalled = {name: one for name, one in known.troubles.items() if name in stores}
+        return CopyQueue(waiting, {**recalled, **self.troubles})
 
     def next_visit(self, now: datetime) -> "Visit | None":
         """Return the server that comes next and the stores to fill; None while nothing is due.

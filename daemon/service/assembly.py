@@ -72,7 +72,7 @@ def assembled(config: Config, context: RotationContext) -> Assembly:
         tracker.follow(effective)
         alerts.reload(effective, share)
         fleet.reload(effective, share.config)
-        copying.follow(share.config)
+        copying.follow(share.config, effective.servers.keys() - share.config.servers.keys())
         proofs.follow(share.config)
         drills.follow(effective if share.fleet else replace(effective, drills={}))
 

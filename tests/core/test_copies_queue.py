@@ -163,6 +163,22 @@ def test_a_daemon_goes_on_with_the_queue_of_the_one_before() -> None:
     assert set(recalled.troubles) == {"nas"}
 
 
+def test_what_is_recalled_later_leaves_the_troubles_that_are_known() -> None:
+    """A member of a cluster takes over a server, and has used its store itself meanwhile."""
+    known = asked("survival").store_failed("nas", NOW, "it was full", server="survival")
+    now = asked("survival").store_failed("nas", NOW + HOUR, "it is full")
+    assert now.recalling(known).troubles == now.troubles
+
+
+def test_a_part_of_the_queue_is_that_of_some_servers() -> None:
+    """Of them alone, or of all but them; then without some stores' troubles as well."""
+    queue = asked("survival", "creative").store_failed("nas", NOW, "full", server="survival")
+    assert queue.of(["survival"]) == CopyQueue({("survival", "nas"): queue.waiting["survival", "nas"]}, queue.troubles)
+    assert queue.without(["survival"], ()) == queue.of(["creative"])
+    assert queue.without((), ["nas"]) == CopyQueue(queue.waiting)
+    assert queue.without((), ["offsite"]) == queue
+
+
 def test_what_is_not_configured_any_more_is_forgotten() -> None:
     """A server, one of its stores, and a store that nobody uses now."""
     queue = asked("survival", "gone", stores=("nas", "offsite")).store_failed(
