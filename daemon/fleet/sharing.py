@@ -2,9 +2,10 @@
 
 All members look at the same leases and come to the same result (`core/shares`). A node goes from one to another in two
 steps, one node at a time and only while nothing of ours is done on it: the first drops its servers and lets it go, and
-the second takes it, and finds in the journal what is due. A server whose node is not known is acted for by the member
-that holds its panel, which looks for it; a rotation that meets another node than that ends before it does anything,
-since a server's lock is only given within the node that the panel shows.
+the second takes it, and finds in the journal what is due. A member that an operator has sent out takes none, begins
+nothing more, and lets each node go as soon as nothing is done there. A server whose node is not known is acted for by
+the member that holds its panel, which looks for it; a rotation that meets another node than that ends before it does
+anything, since a server's lock is only given within the node that the panel shows.
 """
 
 import asyncio
@@ -40,6 +41,8 @@ FREE_SECONDS = 15.0
 KEEP_SECONDS = 300.0
 """So long a part is kept that another member was to take and did not, before that one is given it again."""
 
+SENT_OUT = "this daemon was sent out of the cluster, and takes nothing until `ptero-backupd cluster join`"
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -64,6 +67,10 @@ class Everything:
 
     def stop(self) -> None:
         """Do nothing."""
+
+    def notes(self) -> list[str]:
+        """Return nothing: there are no others."""
+        return []
 
 
 class Sharing:
@@ -95,6 +102,9 @@ class Sharing:
         self._at_work_for_all = at_work_for_all
         self._config: Config | None = None
         self._mine: frozenset[str] = frozenset()
+        self._out = False
+        """Whether an operator has sent this member out."""
+
         self._nodes: dict[tuple[str, str], str] = {}
         self._sought: set[tuple[str, str]] = set()
         self._sighted: dict[str, tuple[ServerConfig, str]] = {}
@@ -125,6 +135,10 @@ class Sharing:
             if task is not None:
                 task.cancel()
 
+    def notes(self) -> list[str]:
+        """Return what the operator should know of this member's place in the cluster."""
+        return [SENT_OUT] if self._out else []
+
     async def _look_now_and_then(self) -> None:
         while True:
             with surviving():
@@ -143,8 +157,9 @@ class Sharing:
             self._trouble = ""
 
     async def _agree(self, seen: SharesSeen) -> None:
-        """Take what is ours to take, and let one part go that another one is to hold."""
-        self._population.saw(len(seen.members), self._clock.monotonic())
+        """Take what is ours to take, and let go what another one is to hold."""
+        self._population.saw(len(seen.members | seen.out), self._clock.monotonic())
+        self._note_out(seen.me in seen.out)
         self._nodes.update(seen.placed)
         if seen.ended:
             self._ended(seen.ended)
@@ -161,13 +176,20 @@ class Sharing:
                 mine.add(part)
                 if wanted.get(part) != seen.me:
                     self._kept_until[part] = self._clock.monotonic() + KEEP_SECONDS
-        given = self._next_to_give(mine, wanted, seen.me)
-        self._mine = frozenset(mine - {given})
+        given = self._to_give(mine, wanted, seen.me)
+        self._mine = frozenset(mine.difference(given))
         self._pass_on()
-        if given is not None:
-            await self._shares.give(given)
-            log.info("part_given", part=given)
+        for part in given:
+            await self._shares.give(part)
+            log.info("part_given", part=part)
         self._place_now_and_then()
+
+    def _note_out(self, out: bool) -> None:
+        if out and not self._out:
+            log.warning("sent_out", consequence="this member hands over, and takes nothing more")
+        elif self._out and not out:
+            log.info("called_back", consequence="this member takes its share again")
+        self._out = out
 
     def _parts(self) -> set[str]:
         """Return all parts of the fleet, as far as this member knows it."""
@@ -183,15 +205,19 @@ class Sharing:
         now = self._clock.monotonic()
         free = sorted(set(parts) - seen.held.keys())
         self._free_since = {part: self._free_since.get(part, now) for part in free}
-        for part in free:
+        for part in () if self._out else free:
             if wanted.get(part) == seen.me or now - self._free_since[part] >= FREE_SECONDS:
                 yield part
 
-    def _next_to_give(self, mine: Collection[str], wanted: Mapping[str, Member], me: Member) -> str | None:
-        """Return one part that another member is to hold, or that is no part any more, and on which nothing is done."""
+    def _to_give(self, mine: Collection[str], wanted: Mapping[str, Member], me: Member) -> list[str]:
+        """Return one part that another member is to hold, or that is no part any more, and on which nothing is done;
+        all such parts at once if this member was sent out.
+        """
         busy, now = self._busy(), self._clock.monotonic()
-        busy |= {part for part, until in self._kept_until.items() if part in wanted and now < until}
-        return next((part for part in sorted(mine) if wanted.get(part) != me and part not in busy), None)
+        if not self._out:
+            busy |= {part for part, until in self._kept_until.items() if part in wanted and now < until}
+        free = [part for part in sorted(mine) if wanted.get(part) != me and part not in busy]
+        return free if self._out else free[:1]
 
     def _busy(self) -> set[str]:
         """Return the parts on which something of ours is done at this moment."""
@@ -215,10 +241,14 @@ class Sharing:
     def _is_mine(self, server: ServerConfig) -> bool:
         """Return whether this member acts for a server; for one whose node is unknown, only after it was looked for.
 
-        One that has moved to another node stays until its rotation has ended.
+        One that has moved to another node stays until its rotation has ended. After this member was sent out, only
+        those stay for which anything is under way.
         """
-        if server.name in self._context.under_way and self._passed_on and server.name in self._passed_on[1]:
+        was_mine = self._passed_on is not None and server.name in self._passed_on[1]
+        if was_mine and server.name in self._context.under_way:
             return True
+        if self._out:
+            return was_mine and server.name in self._at_work()
         return self._part(server) in self._mine and (_key(server) in self._nodes or _key(server) in self._sought)
 
     # Which server is on which node -----------------------------------------------------------------------------------

@@ -91,4 +91,5 @@ def assembled(config: Config, context: RotationContext) -> Assembly:
         )
     )
     discovery = Discovery(context.clock, fleet.clients, sharing.follow)
-    return Assembly(tracker, alerts, fleet, drills, beside, Http(FleetStatus(fleet, tracker)), sharing, discovery)
+    http = Http(FleetStatus(fleet, tracker, sharing.notes))
+    return Assembly(tracker, alerts, fleet, drills, beside, http, sharing, discovery)

@@ -11,7 +11,7 @@ memory   the engine that ends with the process
 postgres/  the engine on a database that the members of a cluster share
 """
 
-from daemon.state.base import Catalogue, Engine, Leadership, Locks, Shares
+from daemon.state.base import Catalogue, Engine, Leadership, Locks, Membership, Shares
 from daemon.state.engines import engine_for, looked_into
 from daemon.state.journal import MOST_ROTATIONS, Journal
 from daemon.state.memory import MemoryEngine, MemoryLocks
@@ -25,6 +25,7 @@ from daemon.state.values import (
     ProofRecord,
     Rotation,
     Sample,
+    SentOut,
     SharesSeen,
     ShelfRecord,
     Snapshot,
@@ -45,12 +46,14 @@ __all__ = [
     "Leadership",
     "Locks",
     "Member",
+    "Membership",
     "MemoryEngine",
     "MemoryLocks",
     "ProofRecord",
     "Rotation",
     "Runner",
     "Sample",
+    "SentOut",
     "Shares",
     "SharesSeen",
     "ShelfRecord",

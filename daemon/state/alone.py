@@ -2,7 +2,7 @@
 
 import asyncio
 
-from daemon.state.base import Shares
+from daemon.state.base import Membership, Shares
 from daemon.state.values import Member
 
 
@@ -10,6 +10,7 @@ class Alone:
     """No others to stand by: a daemon on a folder, or without state, acts at once and for good."""
 
     shares: Shares | None = None
+    membership: Membership | None = None
 
     async def join(self) -> None:
         """Do nothing: there is nobody to join."""

@@ -18,6 +18,7 @@ from daemon.state.journal import Journal
 from daemon.state.values import (
     Holding,
     Member,
+    SentOut,
     SharesSeen,
     ShelfRecord,
 )
@@ -75,12 +76,37 @@ class Shares(Protocol):
         ...
 
 
+class Membership(Protocol):
+    """Which members of a cluster an operator has sent out. Every call may raise StateError."""
+
+    async def out(self) -> list[SentOut]:
+        """Return those that are out, by name."""
+        ...
+
+    async def send_out(self, name: str) -> None:
+        """Let a member hand over what it holds, and take nothing more."""
+        ...
+
+    async def evict(self, name: str) -> list[int]:
+        """Send a member out, and end all that it holds at once; return the epochs that ended."""
+        ...
+
+    async def call_back(self, name: str) -> bool:
+        """Let it act again; return whether it was out."""
+        ...
+
+
 class Leadership(Protocol):
     """This process as one of the daemons on one state, which share the work (invariant 20)."""
 
     @property
     def shares(self) -> Shares | None:
         """How the fleet is shared; None if this daemon is alone, and so acts for all of it."""
+        ...
+
+    @property
+    def membership(self) -> Membership | None:
+        """Which members an operator has sent out; None if there is no cluster."""
         ...
 
     async def join(self) -> None:

@@ -110,12 +110,25 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class SentOut:
+    """A member that an operator sent out of the cluster: since when, by the database's clock, and from which host.
+
+    `evicted` says that its leases were ended at once.
+    """
+
+    name: str
+    since: datetime
+    by: str
+    evicted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SharesSeen:
     """How a fleet is shared out at this moment.
 
     `members` are the live daemons and `held` who of them holds which part, `me` included. `placed` are the nodes of
     servers, by panel and by the id that the configuration has, as far as they changed since the last look; `ended` the
-    configured names whose rotations ended since then.
+    configured names whose rotations ended since then. `out` are those of the live daemons that an operator sent out.
     """
 
     me: shares.Member
@@ -123,6 +136,7 @@ class SharesSeen:
     held: Mapping[str, shares.Member]
     placed: Mapping[tuple[str, str], str]
     ended: frozenset[str]
+    out: frozenset[shares.Member] = frozenset()
 
 
 class CopyEvent(StrEnum):

@@ -1,5 +1,7 @@
 """The whole fleet as it stands, put together from what is tracked whenever somebody asks."""
 
+from collections.abc import Callable, Sequence
+
 from daemon.config.values import Config, ServerConfig
 from daemon.errors import JournalBusyError
 from daemon.fleet.fleet import Fleet
@@ -15,9 +17,10 @@ SLICE = 25
 class FleetStatus:
     """Where the page, the status and the metrics find what they show."""
 
-    def __init__(self, fleet: Fleet, tracker: StatusTracker) -> None:
+    def __init__(self, fleet: Fleet, tracker: StatusTracker, of_cluster: Callable[[], Sequence[str]] = tuple) -> None:
         self.fleet = fleet
         self.tracker = tracker
+        self._of_cluster = of_cluster
 
     @property
     def config(self) -> Config:
@@ -76,6 +79,7 @@ class FleetStatus:
 
     def notes(self) -> list[str]:
         """What the operator should know of the daemon itself, though it does its work."""
-        if self.tracker.reload.successful:
-            return []
-        return ["the configuration on disk is refused, so that the one before is in force; the log says why"]
+        found = [*self._of_cluster()]
+        if not self.tracker.reload.successful:
+            found.append("the configuration on disk is refused, so that the one before is in force; the log says why")
+        return found

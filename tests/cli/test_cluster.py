@@ -1,13 +1,16 @@
-"""`cluster status` and `state copy`, with a real database."""
+"""The commands below `cluster`, and `state copy`, with a real database."""
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.config.values import ClusterConfig
-from daemon.state import engine_for
+from daemon.state import Engine, engine_for
 from tests.cli.conftest import Cli, Panel
 from tests.postgres import PASSWORD, Postgres
 
@@ -49,6 +52,104 @@ def test_the_members_are_shown_with_what_they_do(cli: Cli, panel: Panel, cluster
     asyncio.run(look())
 
 
+OTHER = "backup-2"
+
+
+@asynccontextmanager
+async def acting(cluster: ClusterConfig, name: str) -> AsyncIterator[Engine]:
+    """A daemon of that name, which holds a node."""
+    engine = engine_for(replace(cluster, member=name))
+    await engine.leadership.join()
+    assert engine.leadership.shares is not None
+    try:
+        assert await engine.leadership.shares.take(f"node main/of-{name}")
+        yield engine
+    finally:
+        await engine.leadership.give_up()
+        engine.close()
+
+
+def test_a_member_leaves_once_it_has_handed_over_and_comes_back(cli: Cli, panel: Panel, cluster: ClusterConfig) -> None:
+    """This host's without a name; what it still holds is told, and who is out is shown."""
+    words = ("--config", panel.config, "cluster")
+
+    async def look() -> None:
+        async with acting(cluster, cluster.member) as own, acting(cluster, OTHER):
+            left = await asyncio.to_thread(cli, *words, "leave", "--wait", "0", "--json")
+            part = f"node main/of-{cluster.member}"
+            assert (left.code, left.json) == (3, {"member": cluster.member, "holds": [part]})
+            assert own.leadership.shares is not None
+            await own.leadership.shares.give(part)
+            left = await asyncio.to_thread(cli, *words, "leave")
+            assert (left.code, "has handed over" in left.out) == (0, True)
+            shown = await asyncio.to_thread(cli, *words, "status", "--json")
+            assert [(one["name"], one["by"], one["evicted"]) for one in shown.json["out"]] == [
+                (cluster.member, cluster.member, False)
+            ]
+            shown = await asyncio.to_thread(cli, *words, "status")
+            assert f"{cluster.member} was sent out" in shown.out
+            joined = await asyncio.to_thread(cli, *words, "join", "--json")
+            assert (joined.code, joined.json) == (0, {"member": cluster.member, "was_out": True})
+            joined = await asyncio.to_thread(cli, *words, "join")
+            assert (joined.code, "was not out" in joined.out) == (0, True)
+
+    asyncio.run(look())
+
+
+def test_the_last_member_leaves_or_is_evicted_only_if_that_is_meant(
+    cli: Cli, panel: Panel, cluster: ClusterConfig
+) -> None:
+    """One that is out already counts for nobody."""
+    words = ("--config", panel.config, "cluster")
+
+    async def look() -> None:
+        async with acting(cluster, cluster.member), acting(cluster, OTHER):
+            assert (await asyncio.to_thread(cli, *words, "leave", OTHER, "--wait", "0")).code == 3
+            refused = await asyncio.to_thread(cli, *words, "leave", "--wait", "0")
+            assert (refused.code, "give --yes" in refused.err) == (2, True)
+            left = await asyncio.to_thread(cli, *words, "leave", "--wait", "0", "--yes")
+            assert left.code == 3
+            assert "no member acts" in (await asyncio.to_thread(cli, *words, "status")).out
+
+    asyncio.run(look())
+
+
+def test_a_live_member_is_evicted_only_if_that_is_meant(cli: Cli, panel: Panel, cluster: ClusterConfig) -> None:
+    """Its work is cut short; it holds nothing from then on."""
+    words = ("--config", panel.config, "cluster")
+
+    async def look() -> None:
+        async with acting(cluster, cluster.member) as own, acting(cluster, OTHER):
+            refused = await asyncio.to_thread(cli, *words, "evict", OTHER)
+            assert (refused.code, "give --yes" in refused.err) == (2, True)
+            assert [one.name for one in await own.leadership.members()] == [cluster.member, OTHER]
+            evicted = await asyncio.to_thread(cli, *words, "evict", OTHER, "--yes", "--json")
+            assert (evicted.code, evicted.json["member"], len(evicted.json["epochs"])) == (0, OTHER, 1)
+            assert [one.name for one in await own.leadership.members()] == [cluster.member]
+            assert f"{OTHER} was evicted" in (await asyncio.to_thread(cli, *words, "status")).out
+            for command in ("leave", "evict"):
+                unknown = await asyncio.to_thread(cli, *words, command, "nobody", "--yes")
+                assert (unknown.code, "has no member 'nobody'" in unknown.err) == (2, True)
+
+    asyncio.run(look())
+
+
+def test_one_whose_lease_is_over_is_evicted_without_a_question(
+    cli: Cli, panel: Panel, cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """It has lost all that it held to whoever takes it."""
+    schema = cluster.url.get_secret_value().rpartition("=")[2]
+    over = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = 'backup-2'"
+
+    async def look() -> None:
+        async with acting(cluster, cluster.member), acting(cluster, OTHER):
+            await asyncio.to_thread(postgres_server.psql, f"SET search_path = {schema}; {over}")
+            evicted = await asyncio.to_thread(cli, "--config", panel.config, "cluster", "evict", OTHER)
+            assert (evicted.code, "is evicted" in evicted.out) == (0, True)
+
+    asyncio.run(look())
+
+
 def test_a_rotation_by_hand_is_remembered_in_the_database_and_moves_to_a_folder(
     cli: Cli, panel: Panel, cluster: ClusterConfig, tmp_path: Path
 ) -> None:
@@ -70,6 +171,9 @@ def test_a_rotation_by_hand_is_remembered_in_the_database_and_moves_to_a_folder(
     ("words", "said"),
     [
         (("cluster", "status"), "no cluster is configured"),
+        (("cluster", "leave"), "no cluster is configured"),
+        (("cluster", "join"), "no cluster is configured"),
+        (("cluster", "evict", "one"), "no cluster is configured"),
         (("state", "copy", "--from", "state", "--to", "cluster"), "no cluster is configured"),
         (("state", "copy", "--from", "state", "--to", "other"), "one of --from and --to is a folder"),
         (("state", "copy", "--from", "cluster", "--to", "cluster"), "one of --from and --to is a folder"),

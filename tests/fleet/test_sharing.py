@@ -15,7 +15,7 @@ from daemon.core.shares import Member, node_part
 from daemon.errors import StateError
 from daemon.fleet.clients import Clients
 from daemon.fleet.population import Population
-from daemon.fleet.sharing import Share, Sharing
+from daemon.fleet.sharing import SENT_OUT, Share, Sharing
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelUnreachableError
 from daemon.rotation.run import RotationContext
@@ -39,6 +39,7 @@ class Table:
 
     held: dict[str, Member] = field(default_factory=dict)
     members: set[Member] = field(default_factory=set)
+    out: set[Member] = field(default_factory=set)
     nodes: dict[tuple[str, str], str] = field(default_factory=dict)
     trouble: StateError | None = None
     taken: int = 0
@@ -60,8 +61,9 @@ class Shares:
         """All there is."""
         if self.table.trouble is not None:
             raise self.table.trouble
+        members, out = frozenset(self.table.members), frozenset(self.table.out)
         return SharesSeen(
-            self.me, frozenset(self.table.members), dict(self.table.held), dict(self.table.nodes), frozenset()
+            self.me, members - out, dict(self.table.held), dict(self.table.nodes), frozenset(), members & out
         )
 
     async def take(self, part: str) -> bool:
@@ -114,6 +116,7 @@ class Daemon:
     context: RotationContext
     told: list[Share]
     busy: set[str]
+    population: Population
 
     @property
     def servers(self) -> set[str]:
@@ -138,6 +141,7 @@ class Fleet:
         """Let one more begin."""
         told: list[Share] = []
         busy: set[str] = set()
+        population = Population()
         context = cast(
             "RotationContext",
             SimpleNamespace(clock=self.clock, under_way={}, on_server=lambda _config, _server: None),
@@ -146,14 +150,14 @@ class Fleet:
             self.table.of((name, len(self.table.members))),
             context,
             Clients(lambda _: cast("PanelClient", self.panel)),
-            population=Population(),
+            population=population,
             obey=lambda _, share: told.append(share),
             ended=lambda _: None,
             at_work=lambda: busy,
         )
         sharing.follow(self.config)
         sharing.start()
-        self.daemons.append(Daemon(sharing, context, told, busy))
+        self.daemons.append(Daemon(sharing, context, told, busy, population))
         return self.daemons[-1]
 
     async def later(self, seconds: float) -> None:
@@ -240,6 +244,50 @@ async def test_a_part_whose_member_does_not_take_it_is_taken_by_another(fleet: F
     assert fleet.table.taken > taken, "it is given its turn again"
 
 
+async def test_one_that_is_sent_out_lets_each_node_go_once_nothing_is_done_there(fleet: Fleet) -> None:
+    """All that are idle at once; where something is under way it begins nothing more, and others wait for the node."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    leaving, other = (one, two) if "a" in one.servers else (two, one)
+    leaving.busy.add("a")
+    mine = {part for part, holder in fleet.table.held.items() if holder[0] == name(fleet, leaving)}
+    fleet.table.out.add(member_of(fleet, leaving))
+    await fleet.later(2)
+    assert leaving.servers == {"a"}, "its other server there waits for the next member"
+    assert mine & {part for part, holder in fleet.table.held.items() if holder[0] == name(fleet, leaving)} == {
+        node_part("main", "n1")
+    }
+    assert other.servers == set("cd")
+    assert leaving.sharing.notes() == [SENT_OUT]
+    leaving.busy.clear()
+    await fleet.later(3)
+    assert (leaving.servers, other.servers) == (set(), set("abcd"))
+    assert other.told[-1].fleet
+
+
+async def test_one_that_is_out_takes_nothing_even_if_nobody_else_does_until_it_is_called_back(fleet: Fleet) -> None:
+    """An operator said so; what it looked after stays free."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    fleet.table.out.add(member_of(fleet, one))
+    taken = fleet.table.taken
+    await fleet.later(60)
+    assert (one.servers, fleet.table.held, fleet.table.taken) == (set(), {}, taken)
+    fleet.table.out.clear()
+    await fleet.later(5)
+    assert (one.servers, one.told[-1].fleet, one.sharing.notes()) == (set("abcd"), True, [])
+
+
+async def test_one_that_is_out_counts_in_what_the_panel_allows(fleet: Fleet) -> None:
+    """It may still have rotations under way, and it looks for servers."""
+    one = fleet.join("one")
+    two = fleet.join("two")
+    await fleet.later(5)
+    fleet.table.out.add(member_of(fleet, one))
+    await fleet.later(200)
+    assert [each.population.fraction(fleet.clock.monotonic()) for each in (one, two)] == [0.5, 0.5]
+
+
 async def test_a_member_that_cannot_ask_keeps_what_it_holds(fleet: Fleet) -> None:
     """And takes part again afterwards."""
     one = fleet.join("one")
@@ -315,6 +363,11 @@ async def test_one_that_the_panel_shows_elsewhere_stays_until_its_rotation_has_e
 def name(fleet: Fleet, daemon: Daemon) -> str:
     """What it is called."""
     return ("one", "two", "three")[fleet.daemons.index(daemon)]
+
+
+def member_of(fleet: Fleet, daemon: Daemon) -> Member:
+    """What the database calls it."""
+    return next(one for one in fleet.table.members if one[0] == name(fleet, daemon))
 
 
 async def test_a_reload_is_obeyed_by_all(fleet: Fleet) -> None:

@@ -54,7 +54,7 @@ OFFLINE = {
         "--json",
     ),
     "stores": ("--json",),
-    "cluster": ("status", "--json"),
+    "cluster": ("status", "leave", "join", "evict", "nobody", "--wait", "0", "--yes", "--json"),
     "state": ("copy", "--from", "--to", "cluster", "nobody", "--json"),
     "check": ("--offline", "--json"),
 }

@@ -12,7 +12,7 @@ from daemon.config.values import ClusterConfig, Config
 from daemon.rotation.setup import open_context
 from daemon.sandbox.scenes import KEY
 from daemon.service.assembly import Assembly, assembled
-from daemon.state import engine_for
+from daemon.state import Membership, engine_for
 from tests.state.wire import Wire, wire
 
 CLOCK = SystemClock()
@@ -21,8 +21,12 @@ CLOCK = SystemClock()
 class Member:
     """A daemon of the cluster."""
 
-    def __init__(self, name: str, between: Wire, parts: Assembly, held: AsyncExitStack) -> None:
+    def __init__(
+        self, name: str, between: Wire, parts: Assembly, held: AsyncExitStack, membership: Membership | None
+    ) -> None:
+        assert membership is not None
         self.name = name
+        self.membership = membership
         self.wire = between
         self.parts = parts
         self._held = held
@@ -75,7 +79,7 @@ class Cluster:
         parts.fleet.start()
         parts.discovery.follow(self.config)
         parts.sharing.start()
-        self.members.append(Member(name, between, parts, held))
+        self.members.append(Member(name, between, parts, held, engine.leadership.membership))
         return self.members[-1]
 
 

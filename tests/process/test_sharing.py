@@ -75,3 +75,23 @@ async def test_each_server_is_backed_up_once_and_a_killed_member_is_replaced(
         assert len(panel.done(Change.CREATED, server)) == 1
         assert panel.done(Change.DELETED, server) == before[server.name][:3]
     assert len(deleted(panel, servers)) == len(set(deleted(panel, servers)))
+
+
+async def test_one_that_is_sent_out_hands_over_and_one_that_is_evicted_in_the_midst_of_it_is_replaced(
+    panel: Panel, database: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """What was sent out finishes what it does first; what an evicted one has under way is gone on with by the other."""
+    slow = panel.add_server("slow", past=5, seconds=4.0)
+    quick = panel.add_server("quick", past=5, node=panel.world.add_node("node2"))
+    both, before = [slow, quick], [backup.name for backup in panel.backups(slow)]
+    async with cluster(panel.configure(*both), database, postgres_server.port) as made:
+        one = await made.join("one")
+        await until(lambda: any(one.completed_at is None for one in panel.backups(slow)), "the backup is being made")
+        two = await made.join("two")
+        await two.membership.send_out("one")
+        await until(lambda: two.acts_for == {"quick"} and one.acts_for == {"slow"}, "the idle node is handed over")
+        await two.membership.evict("one")
+        await until(lambda: two.acts_for == {"slow", "quick"}, "all is taken over", 5)
+        await until(lambda: all_made(panel, both), "each server is backed up", 60)
+    assert len(panel.done(Change.CREATED, slow)) == 1
+    assert panel.done(Change.DELETED, slow) == before[:3]

@@ -4,7 +4,7 @@ import pytest
 
 from daemon.errors import StateError
 from daemon.service.standby import may_act, stand_by
-from daemon.state import Member, Shares
+from daemon.state import Member, Membership, Shares
 from tests.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -14,6 +14,7 @@ class Answers:
     """A leadership that answers as it is told: that we are one of the daemons, or with trouble."""
 
     shares: Shares | None = None
+    membership: Membership | None = None
 
     def __init__(self, *answers: StateError | None) -> None:
         self._answers = list(answers)

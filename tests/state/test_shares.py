@@ -155,6 +155,63 @@ async def test_who_joined_counts_among_those_that_share_at_once(cluster: Cluster
     engine.close()
 
 
+async def test_one_that_is_sent_out_is_seen_by_all_and_stays_out_when_it_starts_again(cluster: ClusterConfig) -> None:
+    """By its name, until it is called back; it keeps what it holds until it gives that."""
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+        assert await shares(one).take(NODE)
+        assert two.leadership.membership is not None
+        assert await two.leadership.membership.out() == []
+        await two.leadership.membership.send_out("one")
+        seen = await shares(one).look()
+        assert ({name for name, _ in seen.members}, set(seen.out)) == ({"two"}, {seen.me})
+        assert names(seen) == {NODE: "one"}
+        (out,) = await two.leadership.membership.out()
+        assert (out.name, out.by, out.evicted) == ("one", "two", False)
+    async with daemon(cluster, "one") as again:
+        assert again.leadership.membership is not None
+        assert {name for name, _ in (await shares(again).look()).out} == {"one"}
+        assert await again.leadership.membership.call_back("one")
+        assert not await again.leadership.membership.call_back("one")
+        assert (await shares(again).look()).out == frozenset()
+
+
+async def test_one_that_is_evicted_holds_and_announces_nothing_more_and_comes_back_as_one_that_is_out(
+    cluster: ClusterConfig,
+) -> None:
+    """What it announced last is in the journal for the next holder."""
+    one = engine_for(replace(cluster, member="one"))
+    async with daemon(cluster, "two") as two:
+        await one.leadership.join()
+        journal = await one.open()
+        assert await shares(one).take(NODE)
+        number = await journal.begin(
+            server_uuid=SERVER, server="s", panel="main", policy="p", trigger="schedule", start_at=AT, at=AT
+        )
+        assert two.leadership.membership is not None
+        async with one.locks.held(SERVER, NODE):
+            await journal.announce(number, "create", AT)
+            (epoch,) = await two.leadership.membership.evict("one")
+            assert await shares(two).take(NODE)
+            async with two.locks.held(SERVER, NODE):
+                with pytest.raises(TakenOverError, match="has taken over"):
+                    await journal.announce(number, "delete", AT)
+                successor = await two.open()
+                (found,) = await successor.of_start(SERVER, AT)
+                assert (found.ended_at, [step.name for step in found.steps]) == (None, ["create"])
+                await successor.close()
+        assert one.leadership.hindrance(creates=True) != ""
+        await one.leadership.give_up()
+        await one.leadership.join()
+        seen = await shares(one).look()
+        assert (seen.me[1] > epoch, set(seen.out)) == (True, {seen.me})
+        (out,) = await two.leadership.membership.out()
+        assert out.evicted
+        assert await two.leadership.membership.evict("nobody") == []
+        await journal.close()
+        await one.leadership.give_up()
+    one.close()
+
+
 async def test_two_members_whose_time_is_over_do_not_wait_for_each_other(
     cluster: ClusterConfig, postgres_server: Postgres
 ) -> None:

@@ -14,9 +14,11 @@ from daemon.config.values import ClusterConfig
 from daemon.core.shares import NODE
 from daemon.documents.cluster import cluster_document
 from daemon.errors import Exit
-from daemon.state import Member, engine_for
+from daemon.state import Member, SentOut, engine_for
 
 COLUMNS = ("member", "process", "role", "since (UTC)", "lease", "nodes", "held")
+
+UTC = ZoneInfo("UTC")
 
 NAMED = 5
 """So many nodes of a member are named; all are in the JSON."""
@@ -24,21 +26,30 @@ NAMED = 5
 
 def show_cluster(settings: Settings, *, as_json: bool) -> int:
     """Show who is a member."""
-    members = asyncio.run(_members(cluster_of(begin(settings, need_servers=False))))
+    members, out = asyncio.run(_looked(cluster_of(begin(settings, need_servers=False))))
     if as_json:
-        write_json(cluster_document(members))
+        write_json(cluster_document(members, out))
         return Exit.DONE
-    notes = [] if any(one.role == "acts" for one in members) else [cell("no member acts", "yellow")]
+    sent = {one.name for one in out}
+    acts = any(one.role == "acts" and one.name not in sent for one in members)
+    notes = [] if acts else [cell("no member acts", "yellow")]
+    notes += [cell(_sent_out(one), "yellow") for one in out]
     show(table(COLUMNS, map(_row, members), right=("process", "nodes")), *notes)
     return Exit.DONE
 
 
-async def _members(cluster: ClusterConfig) -> Sequence[Member]:
-    return await engine_for(cluster).leadership.members()
+async def _looked(cluster: ClusterConfig) -> tuple[Sequence[Member], Sequence[SentOut]]:
+    leadership = engine_for(cluster).leadership
+    return await leadership.members(), await leadership.membership.out() if leadership.membership else ()
+
+
+def _sent_out(one: SentOut) -> str:
+    what, at = "evicted" if one.evicted else "sent out", to_the_minute(one.since, UTC)
+    return f"{one.name} was {what} at {at} UTC from {one.by}, until `ptero-backupd cluster join {one.name}`"
 
 
 def _row(one: Member) -> tuple[object, ...]:
     left = f"{one.left:.0f} s left" if one.left > 0 else "over"
     nodes = [part.removeprefix(NODE) for part in one.holds if part.startswith(NODE)]
     named = ", ".join(nodes[:NAMED]) + (" …" if len(nodes) > NAMED else "")
-    return one.name, one.process, one.role, to_the_minute(one.since, ZoneInfo("UTC")), left, len(nodes), named
+    return one.name, one.process, one.role, to_the_minute(one.since, UTC), left, len(nodes), named

@@ -5,13 +5,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from daemon.config.values import ClusterConfig
 from daemon.errors import ServerBusyError, StateError
-from daemon.state.base import Catalogue, Leadership, Locks, Presence, Shares
+from daemon.state.base import Catalogue, Leadership, Locks, Membership, Presence, Shares
 from daemon.state.journal import Journal
 from daemon.state.postgres.catalogue import PostgresCatalogue
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.journal import PostgresJournal
 from daemon.state.postgres.members import SERVER, Members
+from daemon.state.postgres.membership import PostgresMembership
 from daemon.state.postgres.schema import version_of
 from daemon.state.postgres.shares import PostgresShares
 from daemon.state.values import Member
@@ -75,12 +76,13 @@ class PostgresPresence:
 class PostgresLeadership:
     """This daemon as one of those that share the fleet."""
 
-    def __init__(self, database: Database, members: Members) -> None:
+    def __init__(self, database: Database, members: Members, name: str) -> None:
         self._database = database
         self._members = members
         self._held = AsyncExitStack()
         self._joined = False
         self.shares: Shares | None = PostgresShares(database, members)
+        self.membership: Membership | None = PostgresMembership(database, name)
 
     async def join(self) -> None:
         """Be one of them."""
@@ -117,7 +119,7 @@ class PostgresEngine:
         self.locks: Locks = PostgresLocks(self._database, self._members)
         self.presence: Presence = PostgresPresence(self._database, self._members)
         self.catalogue: Catalogue = PostgresCatalogue(self._database, self._members)
-        self.leadership: Leadership = PostgresLeadership(self._database, self._members)
+        self.leadership: Leadership = PostgresLeadership(self._database, self._members, cluster.member)
 
     async def open(self) -> Journal:
         """Open the journal, making the tables if they are missing."""

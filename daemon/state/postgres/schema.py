@@ -226,6 +226,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         f"ALTER TABLE alert ADD COLUMN {CLAIMS[0]} {_TEXT}",
         f"ALTER TABLE alert ADD COLUMN {CLAIMS[1]} TIMESTAMPTZ",
     ),
+    (
+        # By name, so that a member stays out when its daemon starts again.
+        f"""CREATE TABLE sent_out (
+            name {_TEXT} PRIMARY KEY,
+            since TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+            sent_by {_TEXT} NOT NULL,
+            evicted BOOLEAN NOT NULL
+        )""",
+    ),
 )
 
 COPIED = (

@@ -9,7 +9,10 @@ from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import SERVER, Members
 from daemon.state.values import SharesSeen
 
-_LIVE = "SELECT name, epoch FROM member WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
+_LIVE = (
+    "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out"
+    " FROM member WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
+)
 _HELD = (
     "SELECT what, name, epoch FROM lease JOIN member USING (epoch)"
     " WHERE (until > clock_timestamp() OR epoch = $1) AND NOT starts_with(what, $2)"
@@ -68,14 +71,15 @@ class PostgresShares:
         epoch = self._members.epoch or 0
         if epoch != self._looked_as:
             self._looked_as, self._change, self._newest = epoch, 0, None
-        live = [_member(row) for row in await connection.fetch(_LIVE, epoch)]
+        live = {_member(row): row["out"] for row in await connection.fetch(_LIVE, epoch)}
         held = {row["what"]: _member(row) for row in await connection.fetch(_HELD, epoch, SERVER)}
         placed = await connection.fetch(_PLACED, self._change)
         ended = await self._ended(connection)
         self._change = max((row["change"] for row in placed), default=self._change)
         me = next((one for one in live if one[1] == epoch), ("", epoch))
         nodes = {(row["panel"], row["server"]): row["node"] for row in placed}
-        return SharesSeen(me, frozenset(live), held, nodes, frozenset(ended))
+        out = frozenset(one for one, is_out in live.items() if is_out)
+        return SharesSeen(me, frozenset(live) - out, held, nodes, frozenset(ended), out)
 
     async def _ended(self, connection: Connection) -> set[str]:
         """Return the servers whose rotations ended since the last look."""
