@@ -45,6 +45,14 @@ def postgres_server() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture
+def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon looks for what is due every ten minutes: for stories of days, in which most looks find nothing."""
+    monkeypatch.setattr("daemon.fleet.timekeeper.TICK_SECONDS", 600.0)
+    monkeypatch.setattr("daemon.alerts.dispatcher.LOOK_SECONDS", 600.0)
+    monkeypatch.setattr("daemon.copying.copying.GLANCE_SECONDS", 600.0)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_open() -> Iterator[None]:
     """Journals in memory are closed before the next test begins."""

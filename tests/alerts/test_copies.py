@@ -99,6 +99,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield Stage(replace(config, alerts={"ops": alert(HOOK)}), journal, VirtualClock(BEGIN))
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_a_missing_copy_is_told_once_and_its_end_too(stage: Stage) -> None:
     """Two intervals after the newest; however often it is looked at, and not again after a restart."""
     async with stage.running():

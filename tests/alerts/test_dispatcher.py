@@ -149,6 +149,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     return Stage(Daemons(world, clock, tmp_path))
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_that_a_key_may_not_delete_is_told_once_and_its_end_too(stage: Stage) -> None:
     """Though each rotation says it. A ping is a success as long as nothing was due to be deleted."""
     stage.daemons.world.add_key(KEY, User("backupd"))
@@ -217,6 +218,7 @@ async def test_a_small_backup_is_told_with_how_small_against_what(stage: Stage) 
     assert "backups accept" in told["hint"]
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_a_world_that_stays_small_is_told_each_night_and_then_as_the_new_normal(stage: Stage) -> None:
     """Nobody is told that all is well again; what is told names the last whole one, and how long it stays."""
     survival = stage.survival
@@ -255,6 +257,7 @@ async def test_what_is_overdue_is_told_and_its_end_too(stage: Stage) -> None:
     assert text == "no good backup since 2026-04-01 04:00 UTC; the next was due by 2026-04-02 10:30 UTC"
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_a_suspended_server_is_not_overdue(stage: Stage) -> None:
     """It is skipped, and that is no failure; once it is back it is watched again."""
     stage.survival.status = "suspended"
@@ -333,6 +336,7 @@ async def test_a_message_that_waits_and_makes_no_sense_costs_no_other(stage: Sta
     assert [line["event"] for line in lines].count("alert_lost") == 4
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_trouble_of_many_is_one_message_and_nobodys_is_missing(stage: Stage) -> None:
     """Three thousand servers at their limit at once, and a receiver that was away: each is in some message."""
     stage.told.dead = True

@@ -18,7 +18,7 @@ from tests.alerts.test_copies import BEGIN, HOOK, HOUR, UUID, Stage
 from tests.virtual import BACKEND, VirtualClock
 from tests.web.gallery import configured
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("rare_looks")]
 
 
 @pytest.fixture

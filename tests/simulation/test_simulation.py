@@ -14,6 +14,7 @@ import pytest
 import tests.simulation.__main__
 from tests.simulation.__main__ import Totals, main
 from tests.simulation.builds import BREAKS
+from tests.simulation.chosen import Candidate, choose
 from tests.simulation.run import CIRCUMSTANCES, KINDS, simulate
 from tests.simulation.story import Cut, shrink, told
 
@@ -35,8 +36,8 @@ def test_seeds_hold_every_rule() -> None:
 
 def test_a_seed_plays_the_same_to_the_last_step_in_every_process() -> None:
     """Twice in one process, and in processes whose sets of texts come in another order."""
-    command = "from tests.simulation.run import simulate; print(*(simulate(seed).digest for seed in (14, 26, 9)))"
-    digests = {" ".join(simulate(seed).digest for seed in (14, 26, 9))}
+    command = "from tests.simulation.run import simulate; print(*(simulate(seed).digest for seed in (8, 19)))"
+    digests = {" ".join(simulate(seed).digest for seed in (8, 19))}
     for hash_seed in ("1", "4242"):
         environ = {**os.environ, "PYTHONHASHSEED": hash_seed}
         ran = subprocess.run(  # noqa: S603 — our own interpreter
@@ -48,7 +49,7 @@ def test_a_seed_plays_the_same_to_the_last_step_in_every_process() -> None:
 
 def test_trouble_that_is_switched_off_does_not_happen() -> None:
     """And leaves every other dice as it was."""
-    whole = next(report for report in map(simulate, range(10, 10 + BATCH)) if report.happened["odd JSON"])
+    whole = next(report for report in map(simulate, range(33, 33 + BATCH)) if report.happened["odd JSON"])
     quiet = simulate(whole.seed, without=["odd JSON"])
     assert not quiet.happened["odd JSON"]
     assert set(whole.kinds) - set(quiet.kinds) == {"odd JSON"}
@@ -67,7 +68,7 @@ def test_a_broken_rule_is_told_as_a_short_story() -> None:
     """Cut down to what it needs, with the command that plays it again, and the same each time."""
     make = BREAKS["the newest goes first"].make
     with make():
-        report = next(report for report in map(simulate, range(18, 18 + BATCH)) if "4" in report.broken)
+        report = next(report for report in map(simulate, range(36, 36 + BATCH)) if "4" in report.broken)
         seed = report.seed
         cut, shorter = shrink(report)
         story = told(shorter, cut)
@@ -109,7 +110,7 @@ def test_the_command_fails_with_the_story(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(tests.simulation.__main__, "shrink", lambda report: (Cut(report.seed), report))
     make = BREAKS["the newest goes first"].make
     with make():
-        seed = next(seed for seed in range(BATCH) if simulate(seed).violation)
+        seed = next(seed for seed in range(36, 36 + BATCH) if simulate(seed).violation)
         assert main(["--seed", str(seed)]) == 1
     assert f"seed {seed} breaks rule " in capsys.readouterr().out
 
@@ -121,7 +122,7 @@ def test_several_that_fail_are_told_and_summed_up(
     monkeypatch.setattr(tests.simulation.__main__, "shrink", lambda report: (Cut(report.seed), report))
     make = BREAKS["the newest goes first"].make
     with make():
-        assert main(["--seed", "0", "--runs", str(FEW), "--workers", "1", "--keep-going"]) == 1
+        assert main(["--seed", "36", "--runs", str(FEW), "--workers", "1", "--keep-going"]) == 1
     said = capsys.readouterr().out
     failing = re.findall(r"^seed (\d+) breaks rule \S+: ", said, re.MULTILINE)
     assert len(failing) > 1
@@ -133,10 +134,18 @@ def test_the_check_asks_for_every_trouble_and_every_rule(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One seed cannot meet all of them."""
-    monkeypatch.setattr(tests.simulation.__main__, "FIXED", 1)
+    monkeypatch.setattr(tests.simulation.__main__, "CHOSEN", (1,))
     monkeypatch.setattr(tests.simulation.__main__, "FRESH", 1)
     assert main(["--check", "--workers", "1"]) == 1
     assert "never met: " in capsys.readouterr().out
+
+
+def test_seeds_are_chosen_until_each_thing_is_met_often_enough() -> None:
+    """The cheapest ones first, and no more than it takes; what is met more rarely is met as often as it is."""
+    cheap, dear = Candidate(1, frozenset({"503", "rule 1"}), 10), Candidate(2, frozenset({"503", "rule 1"}), 20)
+    needed, useless = Candidate(3, frozenset({"503", "disk full"}), 1000), Candidate(4, frozenset(), 1)
+    assert choose([useless, dear, cheap, needed], times=1) == (1, 3)
+    assert choose([useless, dear, cheap, needed], times=2) == (1, 2, 3)
 
 
 def test_totals_know_what_never_occurred() -> None:

@@ -24,7 +24,7 @@ from daemon.state.local.journal import SqliteJournal
 from tests.copying.fake import FakeWorker
 from tests.whole.fleet import Daemons, at, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("rare_looks")]
 
 STORES = '[stores.nas]\nurl = "file:///nas"\n[stores.usb]\nurl = "file:///usb"'
 

@@ -31,7 +31,7 @@ from daemon.transfer.tar import Walker
 from tests.operations.onto import FILES, tree
 from tests.whole.fleet import Daemons, at, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("rare_looks")]
 
 
 @dataclass

@@ -20,7 +20,7 @@ from daemon.state.local.journal import SqliteJournal
 from daemon.transfer.receive import ProgressListener
 from tests.whole.fleet import Daemons, at, made, rows, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("rare_looks")]
 
 TORN = "world/region/r.0.0.mca: chunk 3 7 ends beyond the file"
 

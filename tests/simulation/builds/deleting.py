@@ -33,7 +33,7 @@ from daemon.state.local.journal import SqliteJournal
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
-@broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7}, first=21)
+@broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7}, first=22)
 def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
     async def look_at_created(run: Run, decided: Any) -> None:
         """Whatever it is."""
@@ -41,7 +41,7 @@ def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.prune, "_look_at_created", look_at_created)
 
 
-@broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8}, first=25)
+@broken("room is made though nothing is beyond retention", "3", insist={"limit lowered": 0.8}, first=26)
 def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
     real = original(daemon.rotation.room, "make_room")
 
@@ -52,7 +52,7 @@ def _makes_room_by_the_oldest() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.room, "make_room", room)
 
 
-@broken("the listing from before the wait is used", "3", "4", "5", first=4)
+@broken("the listing from before the wait is used", "3", "4", "5", first=5)
 def _skips_the_second_listing() -> AbstractContextManager[Any]:
     real, real_gather = original(daemon.rotation.rotate, "wait"), original(daemon.rotation.rotate, "gather")
     listings: dict[int, Any] = {}
@@ -74,7 +74,13 @@ def _skips_the_second_listing() -> AbstractContextManager[Any]:
     return stack
 
 
-@broken("a server that is gone from the configuration is still pruned", "3", "4", insist={"configuration reloaded": 3})
+@broken(
+    "a server that is gone from the configuration is still pruned",
+    "3",
+    "4",
+    insist={"configuration reloaded": 3},
+    first=2,
+)
 def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.delete, "current_config", lambda run: run.config)
 
@@ -83,13 +89,13 @@ def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
     "a listing that did not hold together is judged",
     "5",
     insist={"a backup appears between pages": 2.4, "a backup vanishes between pages": 1.6},
-    first=28,
+    first=29,
 )
 def _judges_a_part() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_partial", lambda listing: None)
 
 
-@broken("only the first page is read", "5", first=5)
+@broken("only the first page is read", "5", first=6)
 def _reads_one_page() -> AbstractContextManager[Any]:
     real = daemon.panel.listing.read_pass
 
@@ -103,24 +109,24 @@ def _reads_one_page() -> AbstractContextManager[Any]:
     return PATCH(daemon.panel.listing, "read_pass", read_pass)
 
 
-@broken("room is made again and again", "3", insist={"limit lowered": 1, "backup never ends": 0.9}, first=23)
+@broken("room is made again and again", "3", insist={"limit lowered": 1, "backup never ends": 0.9}, first=24)
 def _makes_room_again() -> AbstractContextManager[Any]:
     return PATCH(SqliteJournal, "last_step", lambda *_: None)
 
 
-@broken("what cannot be journalled is deleted all the same", "4", insist={"disk full": 0.7})
+@broken("what cannot be journalled is deleted all the same", "4", insist={"disk full": 0.7}, first=2)
 def _deletes_without_a_journal() -> AbstractContextManager[Any]:
     return PATCH(Run, "journal_failed", lambda self, error: None)
 
 
-@broken("a reload amid deletions is not obeyed", "3", insist={"reload races with a DELETE": 1}, first=21)
+@broken("a reload amid deletions is not obeyed", "3", insist={"reload races with a DELETE": 1}, first=30)
 def _ends_its_list_by_the_old_configuration() -> AbstractContextManager[Any]:
     real = original(daemon.rotation.delete, "expect")
     return PATCH(daemon.rotation.delete, "expect", lambda holds, text: "configuration" in text or real(holds, text))
 
 
 @broken(
-    "one backup that cannot be deleted ends all deletions", "past", insist={"backup cannot be deleted": 0.5}, first=38
+    "one backup that cannot be deleted ends all deletions", "past", insist={"backup cannot be deleted": 0.5}, first=39
 )
 def _stops_at_the_first() -> AbstractContextManager[Any]:
     real = daemon.rotation.delete._leave
@@ -136,7 +142,7 @@ def _stops_at_the_first() -> AbstractContextManager[Any]:
     "a backup that was half deleted counts as a good one",
     "3",
     insist={"a locked database once the file is gone": 1},
-    first=23,
+    first=24,
 )
 def _forgets_what_was_half_deleted() -> AbstractContextManager[Any]:
     async def half_deleted(self: Run) -> frozenset[str]:
@@ -145,7 +151,7 @@ def _forgets_what_was_half_deleted() -> AbstractContextManager[Any]:
     return PATCH(Run, "half_deleted", half_deleted)
 
 
-@broken("a clock that panel and daemon share is not watched", "9", insist={"both clocks jump by months": 1})
+@broken("a clock that panel and daemon share is not watched", "9", insist={"both clocks jump by months": 1}, first=2)
 def _watches_no_shared_clock() -> AbstractContextManager[Any]:
     real = original(daemon.panel.dates, "doubt")
 

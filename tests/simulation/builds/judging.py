@@ -38,7 +38,7 @@ from daemon.rotation.run import Run
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
-@broken("a failed one's lock is ignored", "1", first=17)
+@broken("a failed one's lock is ignored", "1", first=18)
 def _ignores_locks_of_failed_ones() -> AbstractContextManager[Any]:
     real = daemon.core.retention._settled
 
@@ -49,7 +49,7 @@ def _ignores_locks_of_failed_ones() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.retention, "_settled", settled)
 
 
-@broken("a failed one is not read again before it is deleted", "1", "4", first=6)
+@broken("a failed one is not read again before it is deleted", "1", "4", first=7)
 def _does_not_look_again() -> AbstractContextManager[Any]:
     async def look(client: PanelClient, clock: Any, *_: Any) -> float:
         return float(clock.monotonic())
@@ -57,7 +57,7 @@ def _does_not_look_again() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.deletion, "_look_again", look)
 
 
-@broken("locks are looked at by the panel alone", "1", first=17)
+@broken("locks are looked at by the panel alone", "1", first=18)
 def _leaves_locks_to_the_panel() -> AbstractContextManager[Any]:
     stack = ExitStack()
     stack.enter_context(_ignores_locks_of_failed_ones())
@@ -65,7 +65,7 @@ def _leaves_locks_to_the_panel() -> AbstractContextManager[Any]:
     return stack
 
 
-@broken("a pending one passes for failed", "2", insist={"backup never ends": 0.5}, first=31)
+@broken("a pending one passes for failed", "2", insist={"backup never ends": 0.5}, first=32)
 def _pending_is_failed() -> AbstractContextManager[Any]:
     real = daemon.core.retention._settled
 
@@ -85,17 +85,17 @@ def _pending_is_failed() -> AbstractContextManager[Any]:
     return stack
 
 
-@broken("everything is its own", "2", "3", first=4)
+@broken("everything is its own", "2", "3", first=5)
 def _owns_everything() -> AbstractContextManager[Any]:
     return PATCH(Ownership, "owns", lambda *_: True)
 
 
-@broken("suspicious ones count as good", "3", "5", first=6)
+@broken("suspicious ones count as good", "3", "5", first=7)
 def _trusts_small_ones() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.states, "weigh", lambda *_, **__: Weighed({}, frozenset(), ()))
 
 
-@broken("three small ones in a row are believed at once", "3", "5", insist={"world wiped": 0.4}, first=43)
+@broken("three small ones in a row are believed at once", "3", "5", insist={"world wiped": 0.4}, first=45)
 def _believes_small_ones_soon() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.suspicion._Side, "lasts", lambda side, _: len(side.row) >= AGREEING)
 
@@ -105,12 +105,12 @@ def _is_blind_while_a_policy_is_new() -> AbstractContextManager[Any]:
     return PATCH(Retention, "guard", property(lambda by: Guard(by.suspicious, by.suspicious_for)))
 
 
-@broken("nothing stays from before a shrink", "3", "5", "live", insist={"world wiped": 0.4}, first=39)
+@broken("nothing stays from before a shrink", "3", "5", "live", insist={"world wiped": 0.4}, first=40)
 def _lets_the_last_whole_one_go() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.retention, "stays_since_it_shrank", lambda *_: {})
 
 
-@broken("any suspicious one makes room", "3", insist={"world wiped": 0.4, "limit lowered": 0.4}, first=23)
+@broken("any suspicious one makes room", "3", insist={"world wiped": 0.4, "limit lowered": 0.4}, first=24)
 def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
     real = original(daemon.core.states, "weigh")
 
@@ -125,20 +125,20 @@ def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
     "a suspicious one lets room be made by a good one again",
     "3",
     insist={"world wiped": 0.4, "limit lowered": 1},
-    first=70,
+    first=73,
 )
 def _makes_room_by_good_ones_again() -> AbstractContextManager[Any]:
     real = daemon.rotation.room._came_of
     return PATCH(daemon.rotation.room, "_came_of", lambda *given: real(*given) and State.GOOD)
 
 
-@broken("total_size spares nobody", "3", "5", first=6)
+@broken("total_size spares nobody", "3", "5", first=7)
 def _total_size_without_min_good() -> AbstractContextManager[Any]:
     real = daemon.core.retention._too_much
     return PATCH(daemon.core.retention, "_too_much", lambda candidates, kept, size, _: real(candidates, kept, size, 0))
 
 
-@broken("the oldest of a rule that is not filled is not kept", "3", "5", "live")
+@broken("the oldest of a rule that is not filled is not kept", "3", "5", "live", first=1)
 def _forgets_the_oldest() -> AbstractContextManager[Any]:
     real = original(daemon.core.retention, "opinions")
 
@@ -160,7 +160,7 @@ def _in_both(name: str, instead: Any) -> AbstractContextManager[Any]:
     return stack
 
 
-@broken("the newest goes first", "4")
+@broken("the newest goes first", "4", first=1)
 def _newest_first() -> AbstractContextManager[Any]:
     real = original(daemon.core.plan, "deletions_of")
 
@@ -170,18 +170,18 @@ def _newest_first() -> AbstractContextManager[Any]:
     return _in_both("deletions_of", deletions)
 
 
-@broken("max_deletions is not looked at", "7", first=8)
+@broken("max_deletions is not looked at", "7", first=9)
 def _no_brake() -> AbstractContextManager[Any]:
     return _in_both("too_many", lambda *_, **__: None)
 
 
-@broken("a verdict gives no reason", "8")
+@broken("a verdict gives no reason", "8", first=1)
 def _gives_no_reason() -> AbstractContextManager[Any]:
     real = daemon.core.retention._settled
     return PATCH(daemon.core.retention, "_settled", lambda *given: (real(*given)[0], ()))
 
 
-@broken("what is due to be deleted is refused", "live")
+@broken("what is due to be deleted is refused", "live", first=1)
 def _refuses_to_delete() -> AbstractContextManager[Any]:
     async def delete_decided(run: Run, dated: DatedListing, decide: Any, **_: Any) -> bool:
         if await decide(run.config, dated.listing):
@@ -191,7 +191,7 @@ def _refuses_to_delete() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.prune, "delete_decided", delete_decided)
 
 
-@broken("as many are deleted as max_deletions allows, and not none", "7", first=8)
+@broken("as many are deleted as max_deletions allows, and not none", "7", first=9)
 def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
     real = original(daemon.rotation.judging, "plan")
 
@@ -205,7 +205,7 @@ def _deletes_as_many_as_allowed() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.judging, "plan", plan)
 
 
-@broken("half of the good ones go at once", "7", first=45)
+@broken("half of the good ones go at once", "7", first=47)
 def _no_share() -> AbstractContextManager[Any]:
     real = original(daemon.rotation.judging, "plan")
     return PATCH(
@@ -215,12 +215,12 @@ def _no_share() -> AbstractContextManager[Any]:
     )
 
 
-@broken("a changed policy is obeyed at once", "7", insist={"policy narrowed": 0.4}, first=41)
+@broken("a changed policy is obeyed at once", "7", insist={"policy narrowed": 0.4}, first=42)
 def _waits_for_nothing() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "held_back", lambda *_: ())
 
 
-@broken("room is made at each start though too many would go", "3", insist={"limit lowered": 1}, first=23)
+@broken("room is made at each start though too many would go", "3", insist={"limit lowered": 1}, first=24)
 def _makes_room_past_the_brake() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.room, "_no_exception", lambda *_: None)
 

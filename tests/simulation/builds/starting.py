@@ -34,7 +34,7 @@ from tests.simulation.builds.registry import PATCH, broken
 from tests.simulation.run import Simulation
 
 
-@broken("a bad configuration is obeyed as far as it can be read", "11")
+@broken("a bad configuration is obeyed as far as it can be read", "11", first=3)
 def _obeys_half_a_configuration() -> AbstractContextManager[Any]:
     real = Simulation.read
     good: list[Config] = []
@@ -49,7 +49,7 @@ def _obeys_half_a_configuration() -> AbstractContextManager[Any]:
     return PATCH(Simulation, "read", read)
 
 
-@broken("a server whose reinstallation failed is taken for one that installs", "live", first=5)
+@broken("a server whose reinstallation failed is taken for one that installs", "live", first=6)
 def _waits_for_a_reinstallation() -> AbstractContextManager[Any]:
     real = vars(Server)["obstacle"].fget
 
@@ -91,12 +91,12 @@ def _starts_all_the_time() -> AbstractContextManager[Any]:
     return PATCH(Fleet, "_tick", tick)
 
 
-@broken("nothing is picked up and no start caught up", "live")
+@broken("nothing is picked up and no start caught up", "live", first=2)
 def _picks_up_nothing() -> AbstractContextManager[Any]:
     return PATCH(daemon.fleet.attempts, "recover", lambda *_, **__: None)
 
 
-@broken("a node has room for any number of backups", "turn")
+@broken("a node has room for any number of backups", "turn", first=3)
 def _counts_no_places() -> AbstractContextManager[Any]:
     real = NodeSlots.take
 
@@ -106,6 +106,6 @@ def _counts_no_places() -> AbstractContextManager[Any]:
     return PATCH(NodeSlots, "take", take)
 
 
-@broken("a server's lock is no lock", "turn", insist={"rotated by hand": 0.5})
+@broken("a server's lock is no lock", "turn", insist={"rotated by hand": 0.5}, first=1)
 def _locks_nothing() -> AbstractContextManager[Any]:
     return PATCH(daemon.state.local.engine, "server_lock", lambda *_: nullcontext())

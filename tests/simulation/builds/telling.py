@@ -57,7 +57,7 @@ def _telling(write: Callable[[str], str]) -> AbstractContextManager[Any]:
     return PATCH(daemon.panel.http, "lost", lost)
 
 
-@broken("whatever was made is told as good news", "told")
+@broken("whatever was made is told as good news", "told", first=1)
 def _tells_good_news() -> AbstractContextManager[Any]:
     return PATCH(
         daemon.alerts.dispatcher, "report_of", lambda order, outcome: RotationReport(good=outcome.created is not None)
@@ -68,7 +68,7 @@ def _tells_good_news() -> AbstractContextManager[Any]:
     "what waits for a receiver is forgotten at a restart",
     "news",
     insist={"receiver of alerts down": 0.5, "killed at a moment": 0.2},
-    first=13,
+    first=14,
 )
 def _forgets_what_waits() -> AbstractContextManager[Any]:
     async def waiting(_: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _forgets_what_waits() -> AbstractContextManager[Any]:
     return PATCH(daemon.alerts.memory, "waiting", waiting)
 
 
-@broken("the metrics show when was looked, and not when the newest good one was made", "told")
+@broken("the metrics show when was looked, and not when the newest good one was made", "told", first=1)
 def _shows_another_moment() -> AbstractContextManager[Any]:
     return PATCH(daemon.status.history, "good_in", lambda snapshot: Good(snapshot.at))
 
@@ -94,7 +94,7 @@ def _asks_all_the_time() -> AbstractContextManager[Any]:
     "whoever answers 404 means that the backup is gone",
     "told",
     insist={"404 page": 0.6, "error of the node": 0.3},
-    first=21,
+    first=22,
 )
 def _believes_every_404() -> AbstractContextManager[Any]:
     real = original(daemon.panel.transport, "refusal")

@@ -64,7 +64,7 @@ def _does_not_settle() -> AbstractContextManager[Any]:
     return stack
 
 
-@broken("what was asked for before a kill is forgotten", "6", insist={"killed at a step": 0.7})
+@broken("what was asked for before a kill is forgotten", "6", insist={"killed at a step": 0.7}, first=1)
 def _forgets_what_it_asked() -> AbstractContextManager[Any]:
     stack = ExitStack()
     stack.enter_context(PATCH(daemon.rotation.create, "asked_for", lambda rows: None))
@@ -91,13 +91,13 @@ def _toggles_blindly() -> AbstractContextManager[Any]:
     "what the journal does not know of is made again",
     "6",
     insist={"disk full": 1, "500 of the panel after the deed": 1, "panel goes down at a create": 1},
-    first=13,
+    first=14,
 )
 def _does_not_look_what_was_made() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.create, "_made_already", lambda *_: None)
 
 
-@broken("a resume is a start of its own", "6", insist={"killed at a step": 0.7}, first=4)
+@broken("a resume is a start of its own", "6", insist={"killed at a step": 0.7}, first=5)
 def _resumes_for_another_start() -> AbstractContextManager[Any]:
     real = original(daemon.fleet.attempts, "recover")
 
@@ -112,20 +112,20 @@ def _resumes_for_another_start() -> AbstractContextManager[Any]:
     "a retry is a start of its own",
     "6",
     insist={"500 of the panel after the deed": 1, "panel goes down at a create": 1},
-    first=4,
+    first=5,
 )
 def _retries_for_another_start() -> AbstractContextManager[Any]:
     real = Fleet._again
     return PATCH(Fleet, "_again", lambda self, order, moment: real(self, replace(order, start_at=moment), moment))
 
 
-@broken("a retry waits for some seconds", "calm", insist={"502 page": 1.6})
+@broken("a retry waits for some seconds", "calm", insist={"502 page": 1.6}, first=3)
 def _retries_at_once() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.report, "retry_delay", lambda attempt: timedelta(seconds=20))
 
 
 @broken(
-    "a retry obeys the configuration of the first try", "6", insist={"configuration reloaded": 2, "503": 2}, first=2
+    "a retry obeys the configuration of the first try", "6", insist={"configuration reloaded": 2, "503": 2}, first=3
 )
 def _retries_by_the_old_configuration() -> AbstractContextManager[Any]:
     def again(self: Fleet, order: Order, moment: Any) -> None:
@@ -139,7 +139,7 @@ def _retries_by_the_old_configuration() -> AbstractContextManager[Any]:
     "a server that is gone from the configuration is still backed up",
     "6",
     insist={"server leaves while it queues": 1},
-    first=13,
+    first=14,
 )
 def _creates_for_a_server_that_is_gone() -> AbstractContextManager[Any]:
     real = daemon.rotation.rotate._take_slot
