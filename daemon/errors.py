@@ -75,6 +75,7 @@ class ProblemCode(StrEnum):
     NOTHING_DELETABLE = "nothing-deletable"
     MAX_DELETIONS = "max-deletions"
     UNPROVEN = "unproven"
+    DISPUTED = "disputed"
     CLOCK = "clock"
     PARTIAL_LISTING = "partial-listing"
     WRONG_TOTAL = "wrong-total"

@@ -10,6 +10,8 @@ from daemon.status.history import got_good
 _BY_CODE = {ProblemCode.LIMIT: Event.LIMIT, ProblemCode.BACKUP_SUSPICIOUS: Event.SUSPICIOUS}
 _THOUGH_DONE = {NO_RIGHT_TO_DELETE.code}
 """What somebody must mend before it stops backups, though the rotation that tells of it is done."""
+_TOLD_ELSEWHERE = {ProblemCode.UNPROVEN, ProblemCode.DISPUTED}
+"""What is alerted once, as a proof fails or members of the cluster begin to differ, and not for each rotation."""
 
 
 def report_of(order: Order, outcome: Outcome) -> RotationReport:
@@ -27,8 +29,8 @@ def report_of(order: Order, outcome: Outcome) -> RotationReport:
         return RotationReport(good=True, shrunk=shrunk, backup=backup, trouble=Event.FAILED if mend else None)
     if outcome.result is Result.SKIPPED:
         return RotationReport(excused=not outcome.passing)
-    if good and outcome.problems and outcome.problems[-1].code == ProblemCode.UNPROVEN:
-        return RotationReport(good=True, shrunk=shrunk, backup=backup)  # told once, as the proof failed
+    if good and outcome.problems and outcome.problems[-1].code in _TOLD_ELSEWHERE:
+        return RotationReport(good=True, shrunk=shrunk, backup=backup)
     if outcome.retry_at is not None and order.attempt == 0:
         lasting = Event.FAILED if outcome.undeleted else None
         return RotationReport(good=good, shrunk=shrunk, backup=backup, lasting=lasting)

@@ -1,6 +1,7 @@
 """The configuration: files and environment in, frozen values out, or every mistake at once.
 
-`load` reads it, `values` is what comes out, `errors` says what is wrong. `sources`, `files` and `environment` find what
+`load` reads it, `values` is what comes out, `opinion` what members of a cluster compare of it, `errors` says what is
+wrong. `sources`, `files` and `environment` find what
 was written, `models` and `kinds` hold every key and its type, `keys` and `secret` find keys and passwords. `schema` and
 `first` write what operators start from.
 """
@@ -13,6 +14,7 @@ __all__ = [
     "kinds",
     "load",
     "models",
+    "opinion",
     "schema",
     "sources",
     "translate",

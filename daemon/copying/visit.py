@@ -267,6 +267,9 @@ class _Turn:
     async def _prune(self, store: str, accepted: frozenset[str]) -> None:
         """Let the store's own rules delete from it."""
         visits, uuid = self.visits, self.job.server.uuid
+        if disputed := visits.context.disputed(self.job.config, store):
+            log.warning("copies_not_pruned", server=self._server, store=store, text=disputed)
+            return
         try:
             known = await visits.context.journal.applied(uuid, store) or NOTHING
         except StateError as error:  # what is held cannot be told; the next visit prunes

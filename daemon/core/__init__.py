@@ -24,6 +24,7 @@ backup on the panel until the stores have it, and `backlog` says how long there 
 __all__ = [
     "addresses",
     "adoption",
+    "agreement",
     "alerting",
     "altered",
     "applied",

@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from daemon.config.opinion import key_of, opinion_of
 from daemon.config.values import Config, PanelConfig, ServerConfig
+from daemon.core.agreement import AGREED, Opinion, differing_on, disagreement, in_words, of_those_that_act, store_key
 from daemon.core.model import Server
 from daemon.core.shares import FLEET, NODE, Member, node_part, panel_part, shared_out
 from daemon.errors import StateError
@@ -114,15 +116,22 @@ class Sharing:
         self._kept_until: dict[str, float] = {}
         """The parts that we took since nobody else did."""
 
+        self._opinion = Opinion.of({})
+        self._others: Mapping[Member, Opinion | None] = {}
+        """What other members that act go by."""
+
+        self.disagreement = AGREED
         self._passed_on: tuple[Config, frozenset[str], bool] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._trouble = ""
         check, context.on_server = context.on_server, self._on_server
         self._check = check
+        context.disputed = self._disputed
 
     def follow(self, config: Config) -> None:
         """Obey a configuration; what is new in it is acted for once its part of the fleet is held."""
-        self._config = config
+        self._config, self._opinion = config, opinion_of(config)
+        self._compare()
         self._pass_on()
 
     def start(self) -> None:
@@ -137,7 +146,10 @@ class Sharing:
 
     def notes(self) -> list[str]:
         """Return what the operator should know of this member's place in the cluster."""
-        return [SENT_OUT] if self._out else []
+        found = [SENT_OUT] if self._out else []
+        if self.disagreement:
+            found.append(f"{self._in_words()}: nothing is deleted there; `ptero-backupd cluster status` shows more")
+        return found
 
     async def _look_now_and_then(self) -> None:
         while True:
@@ -148,6 +160,7 @@ class Sharing:
     async def _look_once(self) -> None:
         try:
             await self._tell_sighted()
+            await self._shares.publish(self._opinion)
             await self._agree(await self._shares.look())
         except StateError as error:
             if error.text != self._trouble:
@@ -160,6 +173,9 @@ class Sharing:
         """Take what is ours to take, and let go what another one is to hold."""
         self._population.saw(len(seen.members | seen.out), self._clock.monotonic())
         self._note_out(seen.me in seen.out)
+        acting = of_those_that_act(seen.opinions, seen.members, seen.held)
+        self._others = {one: said for one, said in acting.items() if one != seen.me}
+        self._compare()
         self._nodes.update(seen.placed)
         if seen.ended:
             self._ended(seen.ended)
@@ -183,6 +199,21 @@ class Sharing:
             await self._shares.give(part)
             log.info("part_given", part=part)
         self._place_now_and_then()
+
+    def _compare(self) -> None:
+        """Find out where others would decide differently, and say so when that changes."""
+        before, self.disagreement = self.disagreement, disagreement([self._opinion, *self._others.values()])
+        if self.disagreement and not before:
+            log.warning("members_differ", text=self._in_words(), consequence="nothing is deleted there")
+        elif before and not self.disagreement:
+            log.info("members_agree", consequence="deletions go on")
+
+    def _disputed(self, server: ServerConfig, *stores: str) -> str:
+        return differing_on(self.disagreement, key_of(server), *map(store_key, stores))
+
+    def _in_words(self) -> str:
+        named = {key_of(one): one.name for one in (self._config.servers.values() if self._config else ())}
+        return in_words(self.disagreement, named)
 
     def _note_out(self, out: bool) -> None:
         if out and not self._out:

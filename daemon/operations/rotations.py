@@ -11,6 +11,7 @@ from daemon.config.values import PanelConfig, ServerConfig, StatePlace
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ProblemCode, ServerBusyError
 from daemon.log import get_logger
+from daemon.operations.agreement import disputed_by_hand
 from daemon.panel.client import PanelClient
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import NO_RIGHT_TO_CREATE, NO_RIGHT_TO_DELETE, Outcome, Problem, Result, refusal
@@ -47,6 +48,7 @@ async def rotate_servers(
     by_name = {server.name: server for server in servers}
     context = await open_context(engine_for(state), clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
     context.on_abandoned = left
+    context.disputed = await disputed_by_hand(context.engine.leadership, servers) or context.disputed
     try:
         async with open_clients(
             panels_of(servers), clock, tell, hindrance=context.engine.leadership.hindrance

@@ -23,7 +23,7 @@ from daemon.rotation.deletion import FRESH_SECONDS, ChangedError, delete_seen, e
 from daemon.rotation.gather import DatedListing, gather
 from daemon.rotation.judging import held_back, proofs
 from daemon.rotation.order import Halt
-from daemon.rotation.outcome import UNDELETED_HINT, Problem, Result, Retry
+from daemon.rotation.outcome import UNDELETED_HINT, Problem, Result, Retry, refusal
 from daemon.rotation.preview import must_be_free
 from daemon.rotation.run import Run
 from daemon.state import StepName
@@ -54,6 +54,7 @@ async def delete_decided(run: Run, dated: DatedListing, decide: Decide, *, step:
                 if verdict.backup.uuid in run.undeleted:
                     continue
                 expect(current_config(run) == config, "the configuration was read again")
+                must_be_agreed(run, config)
                 if not (step == StepName.ROOM and config.policy.uncopied_may_go):
                     waits = await held_back(run, config, dated.listing, verdict)
                     expect(not waits, f"{verdict.backup.name} is not known to be copied any more")
@@ -102,6 +103,12 @@ def current_config(run: Run) -> ServerConfig:
             "the next rotation uses the new configuration",
         ),
     )
+
+
+def must_be_agreed(run: Run, config: ServerConfig) -> None:
+    """Halt if another member of the cluster would decide differently (invariant 20)."""
+    if disputed := run.context.disputed(config):
+        raise Halt(Result.REFUSED, refusal(config.name, ProblemCode.DISPUTED, disputed))
 
 
 async def _delete(run: Run, verdict: Verdict, dated: DatedListing, step: StepName) -> None:

@@ -72,6 +72,8 @@ def refusal(server: str, code: ProblemCode | None, text: str, *, again: str = "r
         ProblemCode.MAX_DELETIONS: f"look at {look}; if that is what you want: {lift}",
         ProblemCode.UNPROVEN: f"`ptero-backupd prove {server}` proves the newest one now; if the bad one will do:"
         f" `ptero-backupd prove accept {server} BACKUP`",
+        ProblemCode.DISPUTED: "`ptero-backupd cluster status` shows who differs: bring all members to one version and"
+        " one configuration; the next rotation then deletes",
         ProblemCode.CLOCK: "let both clocks follow NTP; if you corrected one of them meanwhile, restart the daemon",
     }
     code = code or ProblemCode.ERROR  # never: a plan that is refused has a code

@@ -8,7 +8,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Completeness, Listing, State, Verdict
 from daemon.core.plan import Plan
 from daemon.errors import ProblemCode
-from daemon.rotation.delete import delete_decided, undeleted
+from daemon.rotation.delete import delete_decided, must_be_agreed, undeleted
 from daemon.rotation.gather import DatedListing, say_incomplete
 from daemon.rotation.judging import judge, let_through, tell_held
 from daemon.rotation.order import Halt
@@ -36,6 +36,8 @@ async def prune(run: Run, dated: DatedListing) -> None:
             if decided.code == ProblemCode.UNPROVEN:  # the brake let it through: it is not counted again later
                 await let_through(run, config, listing, decided)
             raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
+        if decided.deletions:
+            must_be_agreed(run, config)
         if decided.deletions and not run.may_delete:
             raise Halt(Result.FAILED, NO_RIGHT_TO_DELETE)
         await let_through(run, config, listing, decided)

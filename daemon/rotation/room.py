@@ -38,6 +38,8 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
     earlier = await _earlier_room(run, limit)
 
     async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
+        if disputed := run.context.disputed(config):
+            raise at_limit(limit, disputed, refusal(config.name, ProblemCode.DISPUTED, disputed).hint)
         came = State.GOOD if earlier is None else _came_of(run, earlier, (await judge(run, config, listing)).verdicts)
         if came is None:
             raise at_limit(limit, ROOM_MADE)

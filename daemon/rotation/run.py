@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
@@ -40,6 +40,14 @@ from daemon.state import (
 Seen = TypeVar("Seen")
 
 
+class Disputed(Protocol):
+    """Says why nothing may be deleted on a server, or of it in these stores; empty if it may."""
+
+    def __call__(self, config: ServerConfig, /, *stores: str) -> str:
+        """Return why."""
+        ...
+
+
 async def _nobody() -> None:
     """Nobody wants to know."""
 
@@ -49,11 +57,12 @@ class RotationContext:
     """What all rotations of a process share.
 
     `current_config` returns a server's configuration at that moment (None if it is gone), since a reload may change it
-    while a rotation waits. `on_server` is called with each server as the panel shows it, and may raise Halt;
-    `on_abandoned` with each rotation that is left before its end, `on_copies` with what became of copies, and how many
-    seconds their transfer took, `on_pruned` with the server and store that were pruned, and what the brake held there,
-    `on_proof` with what was proven, and how many bytes were read in how many seconds, `on_drill` with each drill that
-    ended.
+    while a rotation waits. `disputed` says why nothing may be deleted on a server, or of it in stores by name, since
+    another member of the cluster would decide differently; empty if none does. `on_server` is called with each server
+    as the panel shows it, and may raise Halt; `on_abandoned` with each rotation that is left before its end,
+    `on_copies` with what became of copies, and how many seconds their transfer took, `on_pruned` with the server and
+    store that were pruned, and what the brake held there, `on_proof` with what was proven, and how many bytes were read
+    in how many seconds, `on_drill` with each drill that ended.
     `downloads` is held by the one backup that is downloaded from a node. `opening_trouble` is why the journal of a
     configured state folder could not be opened at the last try, `lock_trouble` why the last lock could not be taken
     there. `opened_anew` is called when a state that was in trouble has been opened again. `turn` is held by the one
@@ -67,6 +76,7 @@ class RotationContext:
     current_config: Callable[[str], ServerConfig | None]
     random: random.Random
     on_server: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
+    disputed: Disputed = lambda _config, *_stores: ""
     on_abandoned: Callable[["Run"], None] = lambda _run: None
     on_copies: Callable[[Sequence[CopyRecord], float], None] = lambda _records, _seconds: None
     on_pruned: Callable[[str, str, str], None] = lambda _server, _store, _held: None

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from daemon.core.agreement import Opinion
 from daemon.state.journal import Journal
 from daemon.state.values import (
     Holding,
@@ -69,6 +70,10 @@ class Shares(Protocol):
 
     async def give(self, part: str) -> None:
         """Let another member take a part at once, and with it the servers' locks within it. Raises StateError."""
+        ...
+
+    async def publish(self, opinion: Opinion) -> None:
+        """Let all members know what this one goes by; ask nothing of the database if they do. Raises StateError."""
         ...
 
     async def place(self, panel: str, nodes: Mapping[str, str]) -> None:

@@ -1,12 +1,13 @@
 """What every engine stores and returns, as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from daemon.core import shares
+from daemon.core.agreement import Opinion
 from daemon.core.proof import Proof
 
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
@@ -129,6 +130,7 @@ class SharesSeen:
     `members` are the live daemons and `held` who of them holds which part, `me` included. `placed` are the nodes of
     servers, by panel and by the id that the configuration has, as far as they changed since the last look; `ended` the
     configured names whose rotations ended since then. `out` are those of the live daemons that an operator sent out.
+    `opinions` are what live daemons go by, as far as they have said.
     """
 
     me: shares.Member
@@ -137,6 +139,7 @@ class SharesSeen:
     placed: Mapping[tuple[str, str], str]
     ended: frozenset[str]
     out: frozenset[shares.Member] = frozenset()
+    opinions: Mapping[shares.Member, Opinion] = field(default_factory=dict)
 
 
 class CopyEvent(StrEnum):

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.load import load
+from daemon.config.opinion import opinion_on
 from daemon.config.values import ClusterConfig
+from daemon.core.agreement import Opinion
 from daemon.state import Engine, engine_for
 from tests.cli.conftest import Cli, Panel
 from tests.postgres import PASSWORD, Postgres
@@ -110,6 +113,26 @@ def test_the_last_member_leaves_or_is_evicted_only_if_that_is_meant(
             left = await asyncio.to_thread(cli, *words, "leave", "--wait", "0", "--yes")
             assert left.code == 3
             assert "no member acts" in (await asyncio.to_thread(cli, *words, "status")).out
+
+    asyncio.run(look())
+
+
+def test_a_rotation_by_hand_deletes_nothing_where_a_daemon_would_decide_differently(
+    cli: Cli, panel: Panel, cluster: ClusterConfig
+) -> None:
+    """It makes its backup, and says why; once they agree it deletes."""
+    words = ("--config", panel.config, "rotate", "survival", "--json")
+    servers = load(panel.configure(keep="{ last = 4 }"), os.environ).servers
+
+    async def look() -> None:
+        async with acting(cluster, OTHER) as other:
+            assert other.leadership.shares is not None
+            for policy, disputed in ({}, True), (opinion_on(servers.values()).rules, False):
+                await other.leadership.shares.publish(Opinion.of(policy))
+                ran = await asyncio.to_thread(cli, *words)
+                (outcome,) = ran.json["servers"]
+                assert (ran.code, bool(outcome["deleted"])) == ((5, False) if disputed else (0, True))
+                assert [one["code"] for one in outcome["problems"]] == ["disputed"] * disputed
 
     asyncio.run(look())
 

@@ -2,20 +2,25 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.config.load import load
+from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig
+from daemon.core.agreement import DECISIONS, Opinion
 from daemon.core.model import Server
 from daemon.core.shares import Member, node_part
 from daemon.errors import StateError
 from daemon.fleet.clients import Clients
 from daemon.fleet.population import Population
 from daemon.fleet.sharing import SENT_OUT, Share, Sharing
+from daemon.log import configure
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelUnreachableError
 from daemon.rotation.run import RotationContext
@@ -41,6 +46,7 @@ class Table:
     members: set[Member] = field(default_factory=set)
     out: set[Member] = field(default_factory=set)
     nodes: dict[tuple[str, str], str] = field(default_factory=dict)
+    opinions: dict[Member, Opinion] = field(default_factory=dict)
     trouble: StateError | None = None
     taken: int = 0
 
@@ -63,8 +69,18 @@ class Shares:
             raise self.table.trouble
         members, out = frozenset(self.table.members), frozenset(self.table.out)
         return SharesSeen(
-            self.me, members - out, dict(self.table.held), dict(self.table.nodes), frozenset(), members & out
+            self.me,
+            members - out,
+            dict(self.table.held),
+            dict(self.table.nodes),
+            frozenset(),
+            members & out,
+            dict(self.table.opinions),
         )
+
+    async def publish(self, opinion: Opinion) -> None:
+        """Everybody learns of it."""
+        self.table.opinions[self.me] = opinion
 
     async def take(self, part: str) -> bool:
         """The first one has it."""
@@ -117,6 +133,10 @@ class Daemon:
     told: list[Share]
     busy: set[str]
     population: Population
+
+    def disputed(self, name: str, *stores: str) -> str:
+        """Why it deletes nothing of a server."""
+        return self.context.disputed(self.told[-1].config.servers[name], *stores)
 
     @property
     def servers(self) -> set[str]:
@@ -368,6 +388,62 @@ def name(fleet: Fleet, daemon: Daemon) -> str:
 def member_of(fleet: Fleet, daemon: Daemon) -> Member:
     """What the database calls it."""
     return next(one for one in fleet.table.members if one[0] == name(fleet, daemon))
+
+
+def changed(config: Config, *names: str) -> Config:
+    """The same configuration with another policy for some servers."""
+    policy = replace(config.policies["p"], max_deletions=99)
+    return replace(
+        config,
+        servers={
+            one.name: replace(one, policy=policy) if one.name in names else one for one in config.servers.values()
+        },
+    )
+
+
+async def test_where_two_are_configured_differently_neither_deletes_until_they_agree(fleet: Fleet) -> None:
+    """From the moment at which one is told, and the other within a look; elsewhere deletions go on."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    config = changed(fleet.config, "a", "c")
+    configure("info", stream=StringIO())
+    with capture_logs() as lines:
+        one.sharing.follow(config)
+        assert {name for name in one.servers if one.disputed(name)} == one.servers & {"a", "c"}
+        await fleet.later(2)
+        for each in (one, two):
+            assert {name for name in each.servers if each.disputed(name)} == each.servers & {"a", "c"}
+            assert "different configurations of a, c: nothing is deleted there" in each.sharing.notes()[0]
+        two.sharing.follow(config)
+        await fleet.later(2)
+    assert [each.disputed(name) for each in (one, two) for name in each.servers] == [""] * 4
+    assert one.sharing.notes() == two.sharing.notes() == []
+    assert [line["event"] for line in lines if line["event"].startswith("members_")] == [
+        "members_differ",
+        "members_differ",
+        "members_agree",
+        "members_agree",
+    ]
+
+
+async def test_where_another_version_holds_something_nothing_is_deleted_at_all(fleet: Fleet) -> None:
+    """One that says nothing is older still; one that has handed over matters no more."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    other = ("other", 9)
+    fleet.table.members.add(other)
+    await fleet.later(1)
+    assert one.disputed("a") == "", "it has taken nothing yet"
+    fleet.table.held["node main/n9"] = other
+    await fleet.later(2)
+    assert "decide differently" in one.disputed("a")
+    fleet.table.opinions[other] = replace(opinion_of(fleet.config), decisions=DECISIONS + 1, digest="another")
+    await fleet.later(2)
+    assert "decide differently" in one.disputed("a")
+    fleet.table.out.add(other)
+    del fleet.table.held["node main/n9"]
+    await fleet.later(2)
+    assert one.disputed("a") == ""
 
 
 async def test_a_reload_is_obeyed_by_all(fleet: Fleet) -> None:

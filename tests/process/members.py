@@ -57,13 +57,19 @@ class Cluster:
     """The daemons that share one configuration and one database."""
 
     def __init__(self, file: Path, database: ClusterConfig, port: int) -> None:
-        self.config: Config = load(file, {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
+        self._file = file
+        self.config = self.read()
         self.members: list[Member] = []
         self._database = database
         self._port = port
 
-    async def join(self, name: str) -> Member:
-        """Let one more daemon begin."""
+    def read(self) -> Config:
+        """The configuration as it is written now."""
+        return load(self._file, {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY})
+
+    async def join(self, name: str, config: Config | None = None) -> Member:
+        """Let one more daemon begin, by that configuration or by that of the others."""
+        config = config or self.config
         held = AsyncExitStack()
         between = await held.enter_async_context(wire(self._port))
         engine = engine_for(between.through(replace(self._database, member=name)))
@@ -71,13 +77,13 @@ class Cluster:
         held.push_async_callback(engine.leadership.give_up)
         await engine.leadership.join()
         await held.enter_async_context(engine.presence.known())
-        context = await open_context(engine, CLOCK, self.config.servers.get, random.Random(name))
+        context = await open_context(engine, CLOCK, config.servers.get, random.Random(name))
         held.push_async_callback(context.journal.close)
-        parts = assembled(self.config, context)
+        parts = assembled(config, context)
         held.push_async_callback(parts.close, 0.1)
         await parts.alerts.start()
         parts.fleet.start()
-        parts.discovery.follow(self.config)
+        parts.discovery.follow(config)
         parts.sharing.start()
         self.members.append(Member(name, between, parts, held, engine.leadership.membership))
         return self.members[-1]

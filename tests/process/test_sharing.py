@@ -95,3 +95,31 @@ async def test_one_that_is_sent_out_hands_over_and_one_that_is_evicted_in_the_mi
         await until(lambda: all_made(panel, both), "each server is backed up", 60)
     assert len(panel.done(Change.CREATED, slow)) == 1
     assert panel.done(Change.DELETED, slow) == before[:3]
+
+
+async def test_where_two_are_configured_differently_backups_are_made_and_none_is_deleted(
+    panel: Panel, database: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """Elsewhere both delete; once they agree, so does the next rotation there."""
+    nodes = [panel.node, panel.world.add_node("node2")]
+    one_each = [panel.add_server(f"s{number}", past=5 if number else 4, node=nodes[number % 2]) for number in range(4)]
+    file = panel.configure(*one_each)
+    text = file.read_text()
+    file.write_text(text.replace("[servers.s0]\n", "[servers.s0]\nkeep = { last = 2 }\n"))
+    before = [backup.name for backup in panel.backups(one_each[0])]
+    async with cluster(file, database, postgres_server.port) as made:
+        narrow = made.config
+        file.write_text(text)
+        wide = made.read()
+        members = [await made.join("one", narrow), await made.join("two", wide)]
+        await until(lambda: all(panel.done(Change.CREATED, one) for one in one_each), "each is backed up", 60)
+        await until(lambda: all_made(panel, one_each[1:]), "where both agree the old ones are deleted", 60)
+        await until(lambda: not any(member.parts.fleet.running() for member in members), "the rotations end")
+        assert panel.done(Change.DELETED, one_each[0]) == []
+        assert all("different configurations of s0" in one.parts.sharing.notes()[0] for one in members)
+        members[0].parts.discovery.follow(wide)
+        await until(lambda: not any(one.parts.sharing.notes() for one in members), "they agree")
+        (holder,) = (one for one in members if "s0" in one.acts_for)
+        holder.parts.fleet.once_more("s0")
+        await until(lambda: len(panel.done(Change.DELETED, one_each[0])) == 3, "it is pruned", 30)
+    assert panel.done(Change.DELETED, one_each[0]) == before[:3]

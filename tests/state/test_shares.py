@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from daemon.config.values import ClusterConfig
+from daemon.core.agreement import Opinion
 from daemon.errors import ElsewhereError, StateError, TakenOverError
 from daemon.state import Engine, Shares, SharesSeen, engine_for
 from daemon.state.postgres.connect import Connection
@@ -210,6 +211,38 @@ async def test_one_that_is_evicted_holds_and_announces_nothing_more_and_comes_ba
         await journal.close()
         await one.leadership.give_up()
     one.close()
+
+
+async def test_what_each_goes_by_is_known_to_all_and_read_only_where_it_differs(cluster: ClusterConfig) -> None:
+    """Each look shows what each says by then; who has said nothing yet is not there."""
+    same, other = Opinion.of({"a": "x", "b": "y"}), Opinion.of({"a": "x", "b": "z"}, 7)
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+        await shares(one).publish(same)
+        seen = await shares(one).look()
+        assert seen.opinions == {seen.me: same}
+        await shares(two).publish(same)
+        opinions = (await shares(one).look()).opinions
+        assert list(opinions.values()) == [same, same]
+        assert all(one is same for one in opinions.values()), "those that agree are not read"
+        await shares(two).publish(other)
+        opinions = (await shares(one).look()).opinions
+        assert {name: said for (name, _), said in opinions.items()} == {"one": same, "two": other}
+        again = (await shares(one).look()).opinions
+        assert [again[key] is opinions[key] for key in again] == [True, True], "what is known is not read again"
+    async with daemon(cluster, "two") as two:
+        assert (await shares(two).look()).opinions == {}, "it ends with its member"
+
+
+async def test_one_that_joins_anew_says_again_what_it_goes_by(cluster: ClusterConfig) -> None:
+    """Under its new epoch; the old one is gone."""
+    engine = engine_for(cluster)
+    for _ in range(2):
+        await engine.leadership.join()
+        await shares(engine).publish(Opinion.of({"a": "x"}))
+        seen = await shares(engine).look()
+        assert list(seen.opinions) == [seen.me]
+        await engine.leadership.give_up()
+    engine.close()
 
 
 async def test_two_members_whose_time_is_over_do_not_wait_for_each_other(

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from daemon.config.values import Config
+from daemon.config.values import Config, ServerConfig
 from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
@@ -356,6 +356,19 @@ async def test_no_store_is_pruned_of_a_server_with_a_failed_proof(copies: Copies
     bad = Proof("b", "auto-b", at(9, 4), at(9, 5), Level.SANE, None, problems=("torn",))
     async with copies.running(copies.configure("nas")) as (fleet, _):
         await fleet._tools.journal.record_proof(ProofRecord("survival", survival.uuid, bad))
+        await copies.until(1, 12)
+    assert copies.worker.has("nas") == ["01 03:59", "01 05:00"]
+    assert {one for one in copies.worker.does if one.startswith("prune")} == {"prune creative nas"}
+
+
+async def test_no_store_is_pruned_of_a_server_on_which_members_of_a_cluster_differ(copies: Copies) -> None:
+    """Nor where they differ on the store; copies are made."""
+
+    def disputed(server: ServerConfig, /, *stores: str) -> str:
+        return "they differ" if server.name == "survival" or "usb" in stores else ""
+
+    async with copies.running(copies.configure("nas", "usb")) as (fleet, _):
+        fleet._tools.disputed = disputed
         await copies.until(1, 12)
     assert copies.worker.has("nas") == ["01 03:59", "01 05:00"]
     assert {one for one in copies.worker.does if one.startswith("prune")} == {"prune creative nas"}

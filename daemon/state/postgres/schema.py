@@ -235,6 +235,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             evicted BOOLEAN NOT NULL
         )""",
     ),
+    (
+        # What each member goes by: it is compared before anything is deleted. `rules` is JSON, and mostly not read.
+        f"""CREATE TABLE opinion (
+            epoch BIGINT PRIMARY KEY REFERENCES member (epoch) ON DELETE CASCADE,
+            decisions BIGINT NOT NULL,
+            digest {_TEXT} NOT NULL,
+            rules {_TEXT} NOT NULL
+        )""",
+    ),
 )
 
 COPIED = (

@@ -1,8 +1,10 @@
 """How the daemons of a cluster share the fleet, by what the database holds of them."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from daemon.core.agreement import Opinion
 from daemon.core.shares import Member
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
@@ -10,9 +12,15 @@ from daemon.state.postgres.members import SERVER, Members
 from daemon.state.values import SharesSeen
 
 _LIVE = (
-    "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out"
-    " FROM member WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
+    "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out, digest"
+    " FROM member LEFT JOIN opinion USING (epoch) WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
 )
+_PUBLISH = (
+    "INSERT INTO opinion (epoch, decisions, digest, rules) SELECT epoch, $2, $3, $4 FROM member WHERE epoch = $1"
+    " ON CONFLICT (epoch) DO UPDATE SET decisions = excluded.decisions, digest = excluded.digest,"
+    " rules = excluded.rules"
+)
+_OPINIONS = "SELECT epoch, decisions, digest, rules FROM opinion WHERE epoch = ANY($1)"
 _HELD = (
     "SELECT what, name, epoch FROM lease JOIN member USING (epoch)"
     " WHERE (until > clock_timestamp() OR epoch = $1) AND NOT starts_with(what, $2)"
@@ -37,6 +45,10 @@ class PostgresShares:
         self._looked_as: int | None = None
         """The epoch at the last look. After it was lost, all is new to a member that begins anew."""
 
+        self._published: tuple[int | None, Opinion] | None = None
+        self._opinions: dict[str, Opinion] = {}
+        """What others go by, by its digest, as far as we have read it."""
+
         self._change = 0
         self._newest: int | None = None
         self._open: set[int] = set()
@@ -52,6 +64,15 @@ class PostgresShares:
     async def give(self, part: str) -> None:
         """Let another member take a part at once."""
         await self._members.free(part)
+
+    async def publish(self, opinion: Opinion) -> None:
+        """Let all members know what this one goes by."""
+        epoch = self._members.epoch
+        before = self._published
+        if before is None or (before[0], before[1].digest) != (epoch, opinion.digest):
+            values = (epoch, opinion.decisions, opinion.digest, json.dumps(dict(opinion.rules)))
+            await self._database.run(lambda connection: connection.execute(_PUBLISH, *values))
+            self._published = epoch, opinion
 
     async def place(self, panel: str, nodes: Mapping[str, str]) -> None:
         """Let all members know the nodes of some of a panel's servers.
@@ -71,7 +92,9 @@ class PostgresShares:
         epoch = self._members.epoch or 0
         if epoch != self._looked_as:
             self._looked_as, self._change, self._newest = epoch, 0, None
-        live = {_member(row): row["out"] for row in await connection.fetch(_LIVE, epoch)}
+        rows = await connection.fetch(_LIVE, epoch)
+        live = {_member(row): row["out"] for row in rows}
+        opinions = await self._said(connection, {_member(row): row["digest"] for row in rows if row["digest"]})
         held = {row["what"]: _member(row) for row in await connection.fetch(_HELD, epoch, SERVER)}
         placed = await connection.fetch(_PLACED, self._change)
         ended = await self._ended(connection)
@@ -79,7 +102,19 @@ class PostgresShares:
         me = next((one for one in live if one[1] == epoch), ("", epoch))
         nodes = {(row["panel"], row["server"]): row["node"] for row in placed}
         out = frozenset(one for one, is_out in live.items() if is_out)
-        return SharesSeen(me, frozenset(live) - out, held, nodes, frozenset(ended), out)
+        return SharesSeen(me, frozenset(live) - out, held, nodes, frozenset(ended), out, opinions)
+
+    async def _said(self, connection: Connection, digests: Mapping[Member, str]) -> dict[Member, Opinion]:
+        """Return what these members go by; the database is asked only for what is new, and not our own."""
+        known = dict(self._opinions)
+        if self._published is not None:
+            known[self._published[1].digest] = self._published[1]
+        new = {one[1]: one for one, digest in digests.items() if digest not in known}
+        said = {one: known[digest] for one, digest in digests.items() if digest in known}
+        for row in await connection.fetch(_OPINIONS, list(new)) if new else ():
+            said[new[row["epoch"]]] = Opinion(row["decisions"], json.loads(row["rules"]), row["digest"])
+        self._opinions = {one.digest: one for one in said.values()}
+        return said
 
     async def _ended(self, connection: Connection) -> set[str]:
         """Return the servers whose rotations ended since the last look."""
