@@ -38,11 +38,15 @@ class Assembly:
         self.discovery.stop()
         self.sharing.stop()
 
+    async def stop_beside(self) -> None:
+        """Stop what goes on beside the rotations."""
+        await asyncio.gather(*(one.stop() for one in self.beside))
+
     async def close(self, flush: float) -> None:
         """Stop everything; alerts have `flush` seconds to be sent."""
         self.stop_looking()
         await self.http.follow(None)
-        await asyncio.gather(*(one.stop() for one in self.beside))
+        await self.stop_beside()
         await self.alerts.close(flush)
         await self.fleet.close()
 

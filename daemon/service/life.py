@@ -9,24 +9,23 @@ decides anything about backups.
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
-from typing import Any
 
 from daemon import __version__
-from daemon.alerts import refuse_unusable
 from daemon.clock import Clock
-from daemon.config.values import Config, keeping
+from daemon.config.values import Config
 from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet.fleet import Fleet
-from daemon.fleet.on_demand import OnDemand
 from daemon.log import get_logger
 from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import mend_state, open_context
 from daemon.service import gc_policy as garbage
+from daemon.service import words
 from daemon.service.aside import aside
 from daemon.service.assembly import Assembly, assembled
-from daemon.service.process import SIGNALS, take_signals
+from daemon.service.events import Events
+from daemon.service.reading import SLOW, Aside, Reading, say_failed
 from daemon.service.standby import Lost, may_act, stand_by
 from daemon.service.systemd import Notifier
 from daemon.state import Engine, Runner, Worker, engine_for
@@ -36,8 +35,6 @@ log = get_logger()
 DRAIN_SECONDS = 25.0
 FLUSH_SECONDS = 3.0
 STATUS_SECONDS = 30.0
-READ_SECONDS = 30.0
-"""After so long it is said that the configuration cannot be read; it is waited for all the same."""
 
 HELD_SECONDS = 30.0
 """So long a start waits for a journal that another process holds, or whose disk hangs, and then goes on without:
@@ -49,21 +46,10 @@ STOP_SECONDS = 45.0
 
 SIDE_BY_SIDE = "of each start one of the two makes the backup, the other is skipped or tries again: stop one of them"
 
-SLOW = "the configuration is still being read: its file system does not answer"
-
-STOPS = (signal.SIGTERM, signal.SIGINT)
-
-Aside = Callable[[Callable[[], Config]], Awaitable[Config]]
-
-NAMED = 5
-"""So many servers are named in the line of status; more are counted."""
-
 
 class Service:
-    """One daemon. `read_config` reads the configuration again and raises BackupdError if it is wrong.
-
-    It runs in a thread: thousands of servers take the better part of a second, and a mount that hangs never returns.
-    `runner` does what the state needs of the disk.
+    """One daemon. `read_config` reads the configuration again and raises BackupdError if it is wrong; `aside` runs it
+    in a thread, and `runner` does what the state needs of the disk.
     """
 
     def __init__(
@@ -75,26 +61,23 @@ class Service:
         aside: Aside = aside,
         runner: Runner | None = None,
     ) -> None:
-        self._read_config = read_config
-        self._aside = aside
-        self._runner = runner or Worker(_say_slow)
+        self._runner = runner or Worker(words.say_slow)
         self._clock = clock
         self._notifier = notifier
-        self._events: asyncio.Queue[signal.Signals | Config | Exception | Lost | None] = asyncio.Queue()
-        self._reading: asyncio.Task[None] | None = None
-        self._again = False
+        self._events = Events()
+        self._reading = Reading(read_config, self._events, aside)
 
     async def run(self) -> None:
         """Run until told to stop; raises BackupdError if the first configuration is wrong."""
-        self._listen()  # first of all: a signal that comes meanwhile is obeyed after the start
-        config = await self._first_configuration()
+        self._events.listen()  # first of all: a signal that comes meanwhile is obeyed after the start
+        config = await self._reading.first()
         if config is None:
             return
         engine = engine_for(config.state, self._runner)
         with closing(engine):
             now = await self._standing_by(engine, config)
             while now is not None and (followed := await self._act(now, engine)) is not None:
-                self._drop_reading()
+                self._reading.drop()
                 now = await self._standing_by(engine, followed, anew=True)
 
     async def _standing_by(self, engine: Engine, config: Config, *, anew: bool = False) -> Config | None:
@@ -108,7 +91,7 @@ class Service:
         self._notifier.ready(f"standing by: {why or 'joining anew'}")
         waiting = asyncio.create_task(self._joined(engine, config, why), name="standing by")
         while not waiting.done():
-            if await self._stopped_before(waiting, self._pause()):
+            if await self._events.stopped_before(waiting, self._pause()):
                 waiting.cancel()
                 await asyncio.wait({waiting})
                 await engine.leadership.give_up()
@@ -119,16 +102,7 @@ class Service:
     async def _joined(self, engine: Engine, config: Config, why: str) -> Config:
         """Wait until we act, and return the configuration as it is by then; the old one if it is wrong, or hangs."""
         await stand_by(engine.leadership, self._clock, why)
-        try:
-            return await asyncio.wait_for(self._aside(lambda: keeping(self._configuration(), config)), READ_SECONDS)
-        except BackupdError as error:
-            text = error.text
-        except TimeoutError:
-            garbage.look_again()
-            self._events.put_nowait(signal.SIGHUP)
-            text = SLOW
-        log.warning("reload_failed", text=text, consequence="the old configuration stays in force")
-        return config
+        return await self._reading.anew(config)
 
     async def _act(self, config: Config, engine: Engine) -> Config | None:
         """Be a daemon that acts. If that ended since other members took over, return the configuration that was
@@ -161,7 +135,7 @@ class Service:
             await context.journal.close()
             return None
         parts = assembled(config, context)
-        _say_warnings(config)
+        words.say_warnings(config)
         if context.state_trouble is not None:
             log.error(
                 "state_unusable", text=context.state_trouble.text, consequence="backups are made, none is deleted"
@@ -176,27 +150,15 @@ class Service:
             parts.sharing.start()
             log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
             with garbage.settled():
-                self._notifier.ready(_status(parts.fleet))
+                self._notifier.ready(words.status(parts.fleet))
                 lost = await self._serve(parts, engine)
                 parts.stop_looking()
                 parts.tracker.stopping = True
-                await (self._leave(parts.fleet) if lost else self._stop(parts.fleet, parts.beside))
+                await (self._leave(parts.fleet) if lost else self._stop(parts))
                 return parts.discovery.written if lost else None
         finally:
             await parts.close(FLUSH_SECONDS)
             await context.journal.close()
-
-    async def _first_configuration(self) -> Config | None:
-        """Return the first configuration, however long it takes; None if told to stop before it is read."""
-        reading = asyncio.ensure_future(self._aside(self._configuration))
-        if await self._stopped_before(reading, READ_SECONDS):
-            return None
-        if not reading.done():
-            garbage.look_again()
-            log.warning("configuration_awaited", text=SLOW)
-            if await self._stopped_before(reading, None):
-                return None
-        return reading.result()
 
     async def _stopped_while_held(self, context: RotationContext, until: float) -> bool:
         """Wait, for a while, for a journal that another process holds; return whether we were told to stop."""
@@ -211,47 +173,17 @@ class Service:
                 log.warning("journal_waited_for", text=context.opening_trouble.text, seconds=round(left))
                 said = True
             looking = asyncio.create_task(look_again(), name="waiting for the journal")
-            if await self._stopped_before(looking, None):
+            if await self._events.stopped_before(looking, None):
                 looking.cancel()
                 await asyncio.wait({looking})
                 return True
             looking.result()
         return False
 
-    async def _stopped_before(self, what: asyncio.Future[Any], bound: float | None) -> bool:
-        """Wait for something, at most until the bound; return whether we were told to stop before that."""
-        stop = asyncio.create_task(self._told_to_stop())
-        await asyncio.wait({what, stop}, timeout=bound, return_when=asyncio.FIRST_COMPLETED)
-        if stop.done():
-            log.info("stopping", signal=stop.result().name)
-        stop.cancel()
-        await asyncio.wait({stop})
-        return not stop.cancelled()
-
-    async def _told_to_stop(self) -> signal.Signals:
-        """Wait for a signal to stop; keep a request to reload for later."""
-        again = False
-        try:
-            while True:
-                event = await self._events.get()
-                if isinstance(event, signal.Signals) and event is not signal.SIGHUP:
-                    return event
-                again = True
-        finally:
-            if again:
-                self._events.put_nowait(signal.SIGHUP)
-
-    def _configuration(self) -> Config:
-        """Return the configuration as it is now; raises BackupdError if it is wrong."""
-        with garbage.left_alone():
-            config = self._read_config()
-        refuse_unusable(config)
-        return config
-
     async def _serve(self, parts: Assembly, engine: Engine) -> bool:
         """Obey signals until one says stop; regularly notify systemd. Return whether another member took over."""
         losing = asyncio.create_task(engine.leadership.lost(), name="holding the lease")
-        losing.add_done_callback(lambda done: None if done.cancelled() else self._events.put_nowait(Lost()))
+        losing.add_done_callback(lambda done: None if done.cancelled() else self._events.put(Lost()))
         try:
             return await self._obey(parts)
         finally:
@@ -261,10 +193,10 @@ class Service:
         fleet = parts.fleet
         while True:
             try:
-                event = await asyncio.wait_for(self._events.get(), self._pause())
+                event = await self._events.next(self._pause())
             except TimeoutError:
                 self._feed_watchdog(fleet)
-                self._notifier.status(_status(fleet))
+                self._notifier.status(words.status(fleet))
                 continue
             if event is signal.SIGHUP:
                 self._begin_reload(fleet.config)
@@ -289,41 +221,15 @@ class Service:
             self._notifier.watchdog()
 
     def _begin_reload(self, before: Config) -> None:
-        """Begin to read the configuration again; the result comes as an event. One reading at a time."""
-        if self._reading is not None:
-            self._again = True
-            return
-        self._notifier.reloading()
-        self._reading = asyncio.create_task(self._read(before), name="reading the configuration")
-
-    def _drop_reading(self) -> None:
-        """Forget a reading that was begun, and its outcome: the configuration is read anew."""
-        if self._reading is not None:
-            self._reading.cancel()
-        self._reading, self._again = None, False
-        events = [self._events.get_nowait() for _ in range(self._events.qsize())]
-        for event in events:
-            if isinstance(event, signal.Signals):
-                self._events.put_nowait(event)
-
-    async def _read(self, before: Config) -> None:
-        """Read, and put the outcome among the events; if it takes too long, None comes before the outcome."""
-        reading = asyncio.ensure_future(self._aside(lambda: keeping(self._configuration(), before)))
-        done, _ = await asyncio.wait({reading}, timeout=READ_SECONDS)
-        if not done:
-            garbage.look_again()
-            self._events.put_nowait(None)
-        try:
-            self._events.put_nowait(await reading)
-        except Exception as error:  # noqa: BLE001 — a bug is raised where events are taken
-            self._events.put_nowait(error)
+        """Begin to read the configuration again; the result comes as an event."""
+        if self._reading.begin(before):
+            self._notifier.reloading()
 
     def _end_reload(self, outcome: Config | Exception | None, parts: Assembly) -> None:
         """Apply what was read; a wrong configuration, or none yet, leaves the old one running (invariant 11)."""
         fleet = parts.fleet
         if outcome is None or isinstance(outcome, BackupdError):
-            text = SLOW if outcome is None else outcome.text
-            log.warning("reload_failed", text=text, consequence="the old configuration stays in force")
+            say_failed(SLOW if outcome is None else outcome.text)
             parts.tracker.reload_failed()
         elif isinstance(outcome, Exception):
             raise outcome
@@ -331,23 +237,20 @@ class Service:
             if outcome.state != fleet.config.state:
                 log.warning("state_dir_changed", consequence="obeyed only after a restart")
             parts.discovery.follow(outcome)
-            _say_warnings(outcome)
+            words.say_warnings(outcome)
             log.info("reloaded", servers=len(outcome.servers), panels=len(outcome.panels))
-        self._notifier.ready(_status(fleet))
-        if outcome is None:
-            return
-        self._reading = None
-        if self._again:
-            self._again = False
+        self._notifier.ready(words.status(fleet))
+        if outcome is not None and self._reading.end():
             self._begin_reload(fleet.config)
 
-    async def _stop(self, fleet: Fleet, beside: Sequence[OnDemand]) -> None:
+    async def _stop(self, parts: Assembly) -> None:
         """Drain within the bound, or at once after a second signal."""
-        self._notifier.stopping(f"stopping; {_under_way(fleet)}")
+        fleet = parts.fleet
+        self._notifier.stopping(f"stopping; {words.under_way(fleet)}")
         self._notifier.extend_timeout(STOP_SECONDS)
-        leaving = asyncio.create_task(_stop_all(beside))
+        leaving = asyncio.create_task(parts.stop_beside())
         drain = asyncio.create_task(fleet.drain(DRAIN_SECONDS))
-        impatience = asyncio.create_task(self._second_stop())
+        impatience = asyncio.create_task(self._events.second_stop())
         await asyncio.wait({drain, impatience}, return_when=asyncio.FIRST_COMPLETED)
         left = drain.result() if drain.done() else await fleet.drain(0)
         if not impatience.done():
@@ -359,40 +262,3 @@ class Service:
     async def _leave(self, fleet: Fleet) -> None:
         """Leave all at once: other members go on with it."""
         log.error("lease_lost", left=list(await fleet.drain(0)), consequence="this member joins anew")
-
-    async def _second_stop(self) -> None:
-        """Wait for a second signal to stop; ignore requests to reload, which come too late."""
-        while await self._events.get() not in STOPS:
-            log.info("reload_ignored", reason="the daemon is stopping")
-
-    def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._events.put_nowait, number)
-        take_signals()
-
-
-async def _stop_all(beside: Sequence[OnDemand]) -> None:
-    await asyncio.gather(*(one.stop() for one in beside))
-
-
-def _say_slow() -> None:
-    log.warning("state_waited_for", text="the disk does not answer, or another process holds the journal")
-
-
-def _say_warnings(config: Config) -> None:
-    for warning in config.warnings:
-        log.warning("configuration_warning", text=warning)
-
-
-def _status(fleet: Fleet) -> str:
-    """Return one line for `systemctl status`: what is running, and the next start."""
-    following = fleet.next_start()
-    start = f"next start {following[1]:%Y-%m-%d %H:%M:%S} UTC ({following[0]})" if following else "no starts"
-    return f"{_under_way(fleet)}; {start}"
-
-
-def _under_way(fleet: Fleet) -> str:
-    names = fleet.running()
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"under way: {', '.join(names[:NAMED])}{more}" if names else "nothing under way"

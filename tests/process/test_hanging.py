@@ -135,7 +135,7 @@ def test_a_start_that_hangs_ends_by_a_signal(panel: Panel, mount: Path) -> None:
 
 def test_a_reload_that_takes_too_long_is_told(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that failed; and what is read in the end is obeyed."""
-    monkeypatch.setattr("daemon.service.life.READ_SECONDS", 0.05)
+    monkeypatch.setattr("daemon.service.reading.READ_SECONDS", 0.05)
     config = load(panel.configure(panel.add_server(past=1)), panel.environment)
     readable = threading.Event()
     ready: list[str] = []

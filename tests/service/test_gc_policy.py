@@ -10,9 +10,9 @@ import pytest
 from daemon.config.errors import ConfigError
 from daemon.config.load import load
 from daemon.config.values import Config
+from daemon.service.events import Events
 from daemon.service.gc_policy import left_alone, settled
-from daemon.service.life import READ_SECONDS, Service
-from daemon.service.systemd import Notifier
+from daemon.service.reading import READ_SECONDS, Reading
 from tests.virtual import BACKEND, VirtualClock
 
 
@@ -52,10 +52,10 @@ async def test_a_configuration_that_hangs_leaves_no_garbage_for_ever(
             await asyncio.Event().wait()
         raise AssertionError
 
-    service = Service(lambda: load(None, {}), clock, Notifier({}, clock), aside=hang)
-    reading = asyncio.create_task(service._read(Mock()))
+    reading = Reading(lambda: load(None, {}), Events(), hang)
+    assert reading.begin(Mock())
     await clock.sleep(READ_SECONDS / 2)
     assert not gc.isenabled()
     await clock.sleep(READ_SECONDS)
     assert gc.isenabled()
-    reading.cancel()
+    reading.drop()

@@ -1,0 +1,108 @@
+"""Reading the configuration, without waiting for it where something else has to be done.
+
+It is read in a thread: thousands of servers take the better part of a second, and a mount that hangs never returns.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from daemon.alerts import refuse_unusable
+from daemon.config.values import Config, keeping
+from daemon.errors import BackupdError
+from daemon.log import get_logger
+from daemon.service import gc_policy as garbage
+from daemon.service.events import Events
+
+log = get_logger()
+
+READ_SECONDS = 30.0
+"""After so long it is said that the configuration cannot be read; it is waited for all the same."""
+
+SLOW = "the configuration is still being read: its file system does not answer"
+
+Aside = Callable[[Callable[[], Config]], Awaitable[Config]]
+"""Runs something in a thread of its own."""
+
+
+class Reading:
+    """Reads the configuration again and again; `read_config` raises BackupdError if it is wrong."""
+
+    def __init__(self, read_config: Callable[[], Config], events: Events, aside: Aside) -> None:
+        self._read_config = read_config
+        self._events = events
+        self._aside = aside
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+
+    async def first(self) -> Config | None:
+        """Return the first configuration, however long it takes; None if told to stop before it is read."""
+        reading = asyncio.ensure_future(self._aside(self._configuration))
+        if await self._events.stopped_before(reading, READ_SECONDS):
+            return None
+        if not reading.done():
+            garbage.look_again()
+            log.warning("configuration_awaited", text=SLOW)
+            if await self._events.stopped_before(reading, None):
+                return None
+        return reading.result()
+
+    async def anew(self, before: Config) -> Config:
+        """Return the configuration as it is now; the one from before if it is wrong, or hangs."""
+        try:
+            return await asyncio.wait_for(self._later(before), READ_SECONDS)
+        except BackupdError as error:
+            text = error.text
+        except TimeoutError:
+            garbage.look_again()
+            self._events.put(signal.SIGHUP)
+            text = SLOW
+        say_failed(text)
+        return before
+
+    def begin(self, before: Config) -> bool:
+        """Begin to read; what comes of it is put among the events. Return False if a reading is under way, in which
+        case another one is due when it has ended.
+        """
+        if self._task is not None:
+            self._again = True
+            return False
+        self._task = asyncio.create_task(self._read(before), name="reading the configuration")
+        return True
+
+    def end(self) -> bool:
+        """The outcome of the reading was taken; return whether another one is due."""
+        again, self._task, self._again = self._again, None, False
+        return again
+
+    def drop(self) -> None:
+        """Forget a reading that was begun, and its outcome: the configuration is read anew."""
+        if self._task is not None:
+            self._task.cancel()
+        self.end()
+        self._events.keep_signals()
+
+    async def _read(self, before: Config) -> None:
+        reading = asyncio.ensure_future(self._later(before))
+        done, _ = await asyncio.wait({reading}, timeout=READ_SECONDS)
+        if not done:
+            garbage.look_again()
+            self._events.put(None)
+        try:
+            self._events.put(await reading)
+        except Exception as error:  # noqa: BLE001 — a bug is raised where events are taken
+            self._events.put(error)
+
+    def _later(self, before: Config) -> Awaitable[Config]:
+        return self._aside(lambda: keeping(self._configuration(), before))
+
+    def _configuration(self) -> Config:
+        with garbage.left_alone():
+            config = self._read_config()
+        refuse_unusable(config)
+        return config
+
+
+def say_failed(text: str) -> None:
+    """Log why the configuration is not the one that is there now."""
+    log.warning("reload_failed", text=text, consequence="the old configuration stays in force")

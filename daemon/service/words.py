@@ -1,0 +1,35 @@
+"""What the daemon says of itself: one line for `systemctl status`, and what it warns of."""
+
+from daemon.config.values import Config
+from daemon.fleet.fleet import Fleet
+from daemon.log import get_logger
+
+log = get_logger()
+
+NAMED = 5
+"""So many servers are named; more are counted."""
+
+
+def status(fleet: Fleet) -> str:
+    """Return what is running, and the next start."""
+    following = fleet.next_start()
+    start = f"next start {following[1]:%Y-%m-%d %H:%M:%S} UTC ({following[0]})" if following else "no starts"
+    return f"{under_way(fleet)}; {start}"
+
+
+def under_way(fleet: Fleet) -> str:
+    """Return the servers that are being worked on."""
+    names = fleet.running()
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"under way: {', '.join(names[:NAMED])}{more}" if names else "nothing under way"
+
+
+def say_warnings(config: Config) -> None:
+    """Log what is odd about the configuration."""
+    for warning in config.warnings:
+        log.warning("configuration_warning", text=warning)
+
+
+def say_slow() -> None:
+    """Log that the state is waited for."""
+    log.warning("state_waited_for", text="the disk does not answer, or another process holds the journal")
