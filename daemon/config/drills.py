@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.util import find_spec
 
 from daemon.config.models import DrillBase
-from daemon.config.tree import Tree
+from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import DrillConfig
+from daemon.core.console import looks
 from daemon.core.units import parse_duration
 
 SHORTEST = timedelta(hours=1)
@@ -34,4 +36,18 @@ def _drill(name: str, table: DrillBase, tree: Tree) -> DrillConfig:
     if every is not None and every < SHORTEST:
         reason = "must be at least 1h, since everything is read and unpacked each time"
         tree.refuse((*path, "every"), reason, 'such as "7d", or "never"', value=table.every)
-    return DrillConfig(name, table.server, table.sources, table.start, parse_duration(table.watch), every)
+    if table.console is not None:
+        _check_console((*path, "console"), table, tree)
+    watch = parse_duration(table.watch)
+    return DrillConfig(name, table.server, table.sources, table.start, watch, every, table.console)
+
+
+def _check_console(path: KeyPath, table: DrillBase, tree: Tree) -> None:
+    """Refuse a text of the console that can never be seen."""
+    if not table.start:
+        tree.refuse(path, "the server is not started, so its console shows nothing", "start = true, or leave it out")
+    if table.console != looks(table.console or "").strip():
+        reason = "must be one line, without control characters, and without spaces around it"
+        tree.refuse(path, reason, 'such as "Done ("', value=table.console)
+    if find_spec("websockets") is None:
+        tree.refuse(path, "websockets is not installed", "install ptero-backupd[console]")

@@ -357,6 +357,7 @@ class DrillBase(Table):
         description="Start what was restored: its plugins may then reach databases and webhooks of the real server.",
     )
     watch: Duration = Field("5m", description="For how long the started server must run.")
+    console: Text | None = Field(None, description='What its console must show meanwhile, such as "Done (".')
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -165,8 +165,8 @@ class ProofConfig:
 class DrillConfig:
     """Restores of backups of the servers `sources`, in turn, onto the spare server `server`; both are names.
 
-    The daemon drills once in `every`; never by itself if that is None. With `start` the spare server is started, and
-    must run for `watch`.
+    The daemon drills once in `every`; never by itself if that is None. With `start` the spare server is started, must
+    run for `watch`, and must show `console` meanwhile, unless that is None.
     """
 
     name: str
@@ -175,6 +175,7 @@ class DrillConfig:
     start: bool
     watch: timedelta
     every: timedelta | None = None
+    console: str | None = None
 
     @property
     def rules(self) -> DrillRules:

@@ -11,7 +11,7 @@ again; `addresses` tells which addresses are unencrypted.
 
 `proof` says how far a backup is known to be restorable, `proof_due` which is read next, `proof_late` since when one is
 missing, and `proven` what is kept and not deleted because of it; `drills` says which backup is tried next on a spare
-server.
+server, and `console` what that showed.
 
 `shares` says which member of a cluster acts for which part of the fleet.
 
@@ -34,6 +34,7 @@ __all__ = [
     "calendar",
     "choose",
     "clocks",
+    "console",
     "copied",
     "copies_found",
     "copies_layout",

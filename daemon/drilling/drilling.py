@@ -177,7 +177,8 @@ class Drilling:
         archive = BackupElsewhere(context, client, self._worker, job, backup, told)
         with self._spare(config.servers[chosen.server], told) as spare:
             ways = [PullWay(spare, told.watching)]
-            options = DrillOptions(chosen.name, server.name, seen.server.uuid, ways, chosen.start, chosen.watch)
+            names = chosen.name, server.name, seen.server.uuid
+            options = DrillOptions(*names, ways, chosen.start, chosen.watch, chosen.console)
             done = await drill(spare, archive, options)
         await self._ended(chosen, seen, backup, done)
 

@@ -15,6 +15,7 @@ from daemon.core.files import ArchiveIndex
 from daemon.core.proof import Level, Proof
 from daemon.errors import BackupdError, ProblemCode, StateError
 from daemon.operations.archive import Archive
+from daemon.operations.console import watched_console
 from daemon.operations.onto import Brought, OntoOptions, Stages, bring_alone
 from daemon.operations.operation import Operation
 from daemon.operations.result import ended_by
@@ -24,6 +25,7 @@ from daemon.operations.target import (
     LOOKS,
     STILL_SECONDS,
     NotEmptiedError,
+    NotStartedError,
     TargetFiles,
     few,
 )
@@ -34,14 +36,14 @@ from daemon.state import Journal, ProofRecord
 MOST_NAMES = 1000
 """So many names at the top of an archive are recorded; hardly any has more than some dozens."""
 
-LONGEST = 300
-"""Of what is recorded in words: it may hold names out of the archive."""
+LONGEST = 1000
+"""Of what is recorded in words: it may hold names out of the archive, and lines of a console."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrillOptions:
-    """The drill's name, whose backup it tries, and by which ways it comes; whether the spare server is started, and for
-    how long it must run then.
+    """The drill's name, whose backup it tries, and by which ways it comes; whether the spare server is started, for how
+    long it must run then, and what its console must show.
     """
 
     name: str
@@ -50,12 +52,13 @@ class DrillOptions:
     ways: Sequence[Way]
     start: bool = False
     watch: timedelta = timedelta(minutes=5)
+    console: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Drilled:
-    """How it ended. `seconds` is from the first byte read until the files were there, or the server ran; None where
-    it did not come so far. `record` is what was recorded; None where nothing began.
+    """How it ended. `seconds` is from the first byte read until the files were there, or the server ran, or its console
+    showed what it must; None where it did not come so far. `record` is what was recorded; None where nothing began.
     """
 
     brought: Brought
@@ -113,6 +116,7 @@ class _Trial(Stages):
     """What a drill does once the archive is on the spare server. It took `seconds` until that was of use."""
 
     def __init__(self, spare: Operation, options: DrillOptions, number: int) -> None:
+        self.needs = _needed(options)
         self._spare = spare
         self._options = options
         self._number = number
@@ -134,13 +138,36 @@ class _Trial(Stages):
         spare, options = self._spare, self._options
         spare.going_on = f"{spare.config.name} has the files of the drill; the next drill deletes them"
         if options.start:
-            await target.start()
-        self.seconds = spare.clock.monotonic() - self._began
-        if options.start:
-            await target.runs_for(options.watch)
+            await self._run(target)
             await target.stop()
+        else:
+            self._of_use(spare.clock.monotonic())
         spare.tell(f"deleting all files of {spare.config.name}")
         await target.empty()
+
+    async def _run(self, target: TargetFiles) -> None:
+        """Start the server, and see that it runs on and shows what it must; NotStartedError has its last lines."""
+        async with watched_console(self._spare, self._options.console) as console:
+            try:
+                await target.start()
+                if self._options.console is None:
+                    self._of_use(self._spare.clock.monotonic())
+                await target.runs_for(self._options.watch)
+                await console.must_have_shown()
+            except NotStartedError as error:
+                lines = await console.last_lines()
+                raise NotStartedError("; ".join(filter(None, (error.text, lines))), hint=error.hint) from error
+            if console.shown_at is not None:
+                self._of_use(console.shown_at)
+
+    def _of_use(self, now: float) -> None:
+        self.seconds = now - self._began
+
+
+def _needed(options: DrillOptions) -> frozenset[str]:
+    """Return the permissions without which what is done after unpacking would fail."""
+    started = {"control.start", "control.stop"} if options.start else set()
+    return frozenset(started | ({"websocket.connect"} if options.console is not None else set()))
 
 
 # After a kill --------------------------------------------------------------------------------------------------------

@@ -31,7 +31,12 @@ _UNPROVEN = "with --unproven it is not read first"
 
 
 class Stages:
-    """What a caller does between the steps of a restore, while the server's lock is held. What it raises ends it."""
+    """What a caller does between the steps of a restore, while the server's lock is held. What it raises ends it.
+
+    `needs` are the permissions on the server that it takes for that.
+    """
+
+    needs: frozenset[str] = frozenset()
 
     async def puts(self, index: ArchiveIndex | None) -> None:
         """The archive lies on the server, and is unpacked next. All else was deleted, if that was asked for."""
@@ -111,7 +116,7 @@ class _Restore:
     async def _check(self, seen: Preview) -> None:
         """Refuse what is known to prevent the restore, before anything is asked for."""
         name, held = self.operation.config.name, seen.server.permissions
-        lacking = [] if held is None or "*" in held else sorted(_NEEDED - held)
+        lacking = [] if held is None or "*" in held else sorted(self.options.stages.needs.union(_NEEDED) - held)
         if lacking:
             raise PermissionLackingError(f"the key's user lacks {', '.join(lacking)} on server {seen.server.name}")
         if self.options.spare_only and DRILL_MARK not in seen.server.description:

@@ -32,6 +32,7 @@ class ApiCall:
     An `urgent` call goes before those that wait for the API limit. One that could not leave before `not_after` (of the
     monotonic clock) is not sent: the decision behind it is too old by then. `on_send` is awaited right before each time
     it is sent, after all waiting for its turn. `patience` is how many seconds the panel may be silent; None: as usual.
+    One with `own_limit` may be under a limit of its own, of which its answers tell instead of the API limit.
     """
 
     method: str
@@ -43,6 +44,7 @@ class ApiCall:
     not_after: float = float("inf")
     on_send: Callable[[], Awaitable[None]] | None = None
     patience: float | None = None
+    own_limit: bool = False
 
     @property
     def reads(self) -> bool:

@@ -111,6 +111,11 @@ class Endpoints:
         """Return the call that tells whether a server's process runs."""
         return self._call("GET", f"looking whether server {server_id} runs", server_id, "resources")
 
+    def websocket(self, server_id: str) -> ApiCall:
+        """Return the call that asks for access to a server's console."""
+        call = self._call("GET", f"asking for the console of server {server_id}", server_id, "websocket")
+        return replace(call, own_limit=True)
+
     def _call(self, method: str, action: str, *path: str, body: Mapping[str, object] | None = None) -> ApiCall:
         """Return the call for a path below `/servers/`, whose first part is the server's id."""
         action = f"panel {self._panel}, {action}"

@@ -45,9 +45,19 @@ def certificates(url: str) -> ssl.SSLContext:
 
 def proxy(url: str) -> httpx.Proxy | None:
     """Return the environment's proxy for an address, or None; raises UnusableProxyError."""
-    _tell_unread(unread_entries(os.environ))
-    found = proxy_for(url, os.environ)
+    found = _proxy(url)
     return None if found is None else _made(found)
+
+
+def proxy_address(url: str) -> str | None:
+    """Return the address of the environment's proxy for a web page, or None; raises UnusableProxyError."""
+    found = _proxy(url)
+    return None if found is None else found.url
+
+
+def _proxy(url: str) -> Proxy | None:
+    _tell_unread(unread_entries(os.environ))
+    return proxy_for(url, os.environ)
 
 
 def _made(found: Proxy) -> httpx.Proxy:

@@ -1,4 +1,4 @@
-"""A server's files and its process, typed: what a restore onto another server asks of the panel.
+"""A server's files, its process and its console, typed: what a restore onto another server asks of the panel.
 
 The panel hands each call on to the server's node. A write is never repeated here: after OutcomeUnknownError or
 NodeError, a look at the files tells what became of it.
@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from daemon.core.files import FileEntry, Power
+from daemon.panel.console import ConsoleAccess
 from daemon.panel.decode import nothing, understood
 from daemon.panel.endpoints import Endpoints
 from daemon.panel.server_calls import ServerCalls
-from daemon.panel.wire import read_files, read_link, read_power
+from daemon.panel.wire import read_console, read_files, read_link, read_power
 
 
 class ServerFiles:
@@ -51,6 +52,12 @@ class ServerFiles:
         """Ask the server's process to "start" or "stop", or "kill" it."""
         call = self._endpoints.power(server_id, signal)
         nothing(call, await self._calls.write(call))
+
+    async def console(self, server_id: str) -> ConsoleAccess:
+        """Return access to the server's console at its node."""
+        call = self._endpoints.websocket(server_id)
+        address, token = understood(call, await self._calls.read(call), read_console)
+        return ConsoleAccess(address, SecretStr(token))
 
     async def power(self, server_id: str) -> Power:
         """Return whether the server's process runs."""

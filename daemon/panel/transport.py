@@ -187,7 +187,7 @@ class Transport:
         limiter = self._turn.limiter
         limit, remaining = (whole(answer.headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining"))
         # A write can be under a limit of its own (newer panels: 3 restores in 15 min) and carry that one's headers.
-        general = call.reads or (limiter.budget is not None and limit == limiter.budget.limit)
+        general = (call.reads and not call.own_limit) or (limiter.budget is not None and limit == limiter.budget.limit)
         if general and limit and remaining is not None:
             limiter.learn(now, answer.sent_at, Budget(limit, remaining))
         if (

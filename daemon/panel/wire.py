@@ -221,6 +221,16 @@ def read_power(document: object) -> Power:
     return Power(state) if state in set(Power) else Power.UNKNOWN
 
 
+def read_console(document: object) -> tuple[str, str]:
+    """Given the answer about a server's websocket, return its address and the token; raises UnreadableError."""
+    data = document.get("data") if isinstance(document, dict) else None
+    fields = _Row(data if isinstance(data, dict) else {})
+    address, token = fields.take("socket", str, ""), fields.take("token", str, "")
+    if not (address and token):
+        raise UnreadableError("it tells no address and no token")
+    return address, token
+
+
 def read_activities(document: object) -> tuple[Activity, ...]:
     """Given a page of the activity log, return its entries as they are ordered; rows that are none are left out."""
     rows, _ = read_rows(document)

@@ -83,6 +83,7 @@ class PanelApp:
             self._route(of_files + "/upload", GET=(Call.UPLOAD_LINK, files.upload_link)),
             self._route(one_server + "/power", POST=(Call.POWER, files.power)),
             self._route(one_server + "/resources", GET=(Call.RESOURCES, files.resources)),
+            self._route(one_server + "/websocket", GET=(Call.WEBSOCKET, files.websocket)),
             *Control(world).routes,
         ]
         self._router = Router(routes, redirect_slashes=False, default=self._unknown)
@@ -167,6 +168,9 @@ class PanelApp:
             if handler == self._files.pull:
                 limit_headers = {}
                 limit_headers = checks.admit_pull(self.world, visit.server)
+            if handler == self._files.websocket and self.world.settings.socket_limit:
+                limit_headers = {}
+                limit_headers = checks.admit_socket(self.world, visit.server)
             answer = await handler(replace(visit, forgetful=fault.forgetful))
         except PanelRefusal as refusal:
             answer = self._refused(refusal, request)

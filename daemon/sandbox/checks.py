@@ -1,6 +1,6 @@
 """What a panel checks before it does what was asked: each check raises the `Refusal` that a real panel answers with.
 
-The checks change nothing, except that `admit_restore` and `admit_pull` count. If a rule has been measured, a comment
+The checks change nothing, except that those called `admit_…` count. If a rule has been measured, a comment
 says so.
 """
 
@@ -76,6 +76,12 @@ def admit_pull(world: World, server: Server) -> dict[str, str]:
     """Count an attempt at a pull, as `admit_restore` does one at a restore."""
     window = world.pull_windows.setdefault(server.uuid, limits.Window(world.settings.pull_seconds))
     return window.admit(world.settings.pull_limit, world.agenda.seconds(), world.now())
+
+
+def admit_socket(world: World, server: Server) -> dict[str, str]:
+    """Count an attempt at a websocket, as `admit_restore` does one at a restore."""
+    window = world.socket_windows.setdefault(server.uuid, limits.Window(world.settings.socket_seconds))
+    return window.admit(world.settings.socket_limit, world.agenda.seconds(), world.now())
 
 
 def check_restore(server: Server, backup: Backup) -> None:

@@ -74,6 +74,7 @@ WORK: Setters = {
 SERVER: Setters = {
     "name": str,
     "description": str,
+    "says": tuple,
     "limit": optional(int),
     "status": optional(str),
     "transferring": bool,

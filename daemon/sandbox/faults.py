@@ -100,6 +100,11 @@ def reset() -> Fault:
     return Fault("reset", loss=Loss.RESET)
 
 
+def token_refused() -> Fault:
+    """Return a fault: to a websocket, the node does not take the token."""
+    return Fault("token_refused", processed=False)
+
+
 def slow(seconds: float = 20.0) -> Fault:
     """Return a fault: the call is processed at once, and its answer comes late."""
     return Fault("slow", after=seconds)
@@ -219,6 +224,7 @@ MAKERS: Mapping[str, Callable[..., Fault]] = {
             database_locked,
             cut,
             reset,
+            token_refused,
             slow,
             late,
             job,

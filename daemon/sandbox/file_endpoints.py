@@ -7,7 +7,7 @@ from daemon.sandbox import checks, filing, requests, shapes
 from daemon.sandbox.answers import PanelRefusal, SandboxAnswer, empty_answer, json_answer
 from daemon.sandbox.endpoints import Visit
 from daemon.sandbox.files import NoFileError
-from daemon.sandbox.links import sign_upload_link
+from daemon.sandbox.links import sign_socket, sign_upload_link
 from daemon.sandbox.records import Server
 from daemon.sandbox.world import World
 
@@ -89,6 +89,10 @@ class FileEndpoints:
     async def resources(self, visit: Visit) -> SandboxAnswer:
         await self._ask_node(visit.server)
         return json_answer(_stats(visit.server))
+
+    async def websocket(self, visit: Visit) -> SandboxAnswer:
+        visit.need("websocket.connect")
+        return json_answer({"data": sign_socket(self.world, visit.server)})
 
     async def _ask_node(self, server: Server) -> None:
         wait = checks.node_wait(server)

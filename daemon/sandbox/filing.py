@@ -74,6 +74,7 @@ def signal(world: World, server: Server, name: str, *, by: str) -> None:
         server.power = Power.OFFLINE
     elif name == "start" and server.power is Power.OFFLINE:
         server.power = Power.STARTING
+        server.console = []
         world.later(server.power_seconds, lambda: _started(world, server))
     elif name in {"stop", "restart"} and server.power in {Power.STARTING, Power.RUNNING}:
         server.power = Power.STOPPING
@@ -84,6 +85,7 @@ def signal(world: World, server: Server, name: str, *, by: str) -> None:
 def _started(world: World, server: Server) -> None:
     if server.power is Power.STARTING:
         server.power = Power.RUNNING
+        server.console.extend(server.says)
         if server.crashes is not None:
             world.later(server.crashes, lambda: _stopped(world, server, again=False))
 

@@ -32,12 +32,19 @@ def sign_upload_link(world: World, server: Server) -> str:
     return f"{server.node.url}/upload/file?token={_token(world, server)}"
 
 
-def _token(world: World, server: Server, **more: str) -> str:
+def sign_socket(world: World, server: Server) -> dict[str, str]:
+    """Return where the node's websocket for the server's console is, and a token that opens it."""
+    lives = timedelta(seconds=world.settings.socket_token_seconds)
+    address = f"{server.node.url}/api/servers/{server.uuid}/ws".replace("http", "ws", 1)
+    return {"token": _token(world, server, lives), "socket": address}
+
+
+def _token(world: World, server: Server, lives: timedelta = NODE_LINK_LIVES, **more: str) -> str:
     claims = {
         "server_uuid": server.uuid,
         **more,
         "unique_id": world.new_uuid(),
-        "exp": int((world.now() + NODE_LINK_LIVES).timestamp()),
+        "exp": (world.now() + lives).timestamp(),
     }
     signed = f"{_encoded(json.dumps({'typ': 'JWT', 'alg': 'HS256'}))}.{_encoded(json.dumps(claims))}"
     return f"{signed}.{_signature(signed)}"

@@ -1,18 +1,20 @@
-"""The host of downloads and uploads, which behaves like a node or like an object store.
+"""The host of downloads, uploads and consoles, which behaves like a node or like an object store.
 
 A node sends the whole file, whatever `Range` says, and once for each link. An object store serves ranges, as often as
-it is asked. Neither knows the panel's keys. For faults, the calls are `Call.FILE` and `Call.UPLOAD`.
+it is asked. Neither knows the panel's keys. For faults, the calls are `Call.FILE`, `Call.UPLOAD` and `Call.CONSOLE`.
 """
 
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
+from daemon.sandbox.console import ConsoleSocket
 from daemon.sandbox.dates import http_date
 from daemon.sandbox.files import NoFileError
 from daemon.sandbox.links import read_token, store_link_holds
@@ -37,13 +39,14 @@ class NodeApp:
             Route("/download/backup", self._from_node),
             Route("/upload/file", self._take, methods=["POST"]),
             Route("/store/{server}/{backup}.tar.gz", self._from_store),
+            WebSocketRoute("/api/servers/{server}/ws", self._console),
         ]
         self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         self.world.settle()
-        authorization = Request(scope).headers.get("authorization") if scope["type"] == "http" else None
+        authorization = HTTPConnection(scope).headers.get("authorization")
         if authorization is not None:
             self.keys_seen.append(authorization)
         await self._router(scope, receive, send)
@@ -112,6 +115,19 @@ class NodeApp:
                 return self._trouble(500, "An unexpected error was encountered while processing this request")
             self.world.note(Change.UPLOADED, server, path, "node")
         return Response(status_code=200, headers=self._headers({}))
+
+    async def _console(self, socket: WebSocket) -> None:
+        """Hand the websocket of a server's console on, unless the node is down or refuses it."""
+        server = self.world.servers.get(socket.path_params["server"])
+        if server is None:
+            return await socket.send_denial_response(self._trouble(404, "The requested resource does not exist."))
+        await self._check_node(server)
+        if self.world.panel_url not in {None, socket.headers.get("origin")}:
+            return await socket.send_denial_response(self._trouble(403, "request origin not allowed"))
+        fault = await self._suffer(server, Call.CONSOLE)
+        if fault.answer is not None:
+            return await socket.send_denial_response(self._ordered(fault))
+        return await ConsoleSocket(self.world, server, socket, fault).run()
 
     async def _check_node(self, server: Server) -> None:
         """Break the connection if the node is down; if it hangs, do so after an hour."""

@@ -18,7 +18,9 @@ from daemon.sandbox.answers import SandboxAnswer
 
 
 class Call(StrEnum):
-    """The kinds of calls; FILE and UPLOAD are the download and the upload themselves, at the node."""
+    """The kinds of calls; FILE, UPLOAD and CONSOLE are the download, the upload and the websocket themselves, at the
+    node.
+    """
 
     SERVERS = "servers"
     SERVER = "server"
@@ -40,6 +42,8 @@ class Call(StrEnum):
     UPLOAD = "upload"
     POWER = "power"
     RESOURCES = "resources"
+    WEBSOCKET = "websocket"
+    CONSOLE = "console"
 
 
 class Loss(StrEnum):

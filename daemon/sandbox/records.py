@@ -37,11 +37,11 @@ class Settings:
 
     `kind` is what it is; `pelican` gives the settings of a new one of that kind, to which `name_limit` 255 and
     `deleted_count` False belong. `creation_limit` 0 switches the creation throttle off. `housekeeping` is after how
-    many seconds the panel marks a stuck backup as failed, None where it never does. `skew` is how far the panel's clock
-    is ahead. `zulu` writes times with a `Z`. `locale` is the language of its
-    refusals, `checksum` what its nodes sum backups with, and `maintenance_retry` the seconds of `down --retry`. `alter`
-    is what it makes of a backup's name before it keeps it, None where it keeps it as it is; `echo` has the create
-    answer with the name that was asked for.
+    many seconds the panel marks a stuck backup as failed, None where it never does. A token for a console holds for
+    `socket_token_seconds`; `socket_limit` 0 gives as many as are asked for. `skew` is how far the panel's clock is
+    ahead. `zulu` writes times with a `Z`. `locale` is the language of its refusals, `checksum` what its nodes sum
+    backups with, and `maintenance_retry` the seconds of `down --retry`. `alter` is what it makes of a backup's name
+    before it keeps it, None where it keeps it as it is; `echo` has the create answer with the name that was asked for.
     """
 
     kind: Kind = Kind.PTERODACTYL
@@ -52,6 +52,9 @@ class Settings:
     restore_seconds: int = 900
     pull_limit: int = 10
     pull_seconds: int = 300
+    socket_limit: int = 0
+    socket_seconds: int = 60
+    socket_token_seconds: float = 600.0
     name_limit: int = 191
     deleted_count: bool = True
     housekeeping: float | None = None
@@ -76,6 +79,7 @@ def pelican() -> Settings:
         restore_limit=3,
         pull_limit=5,
         pull_seconds=600,
+        socket_limit=5,
         name_limit=255,
         deleted_count=False,
     )
@@ -247,7 +251,8 @@ class Server:
     next ones, used up first. A restore takes `restore_seconds`, and fails if `restores_fail`. `recent` are those made
     of late, deleted ones included, for the creation throttle. `folder` is where its files are, None where nobody looks
     at them; what it holds goes into backups and comes back from them. It starts, and stops, within `power_seconds`, and
-    one that `crashes` is offline again once it ran for so long; one that `hangs` stops only where it is killed.
+    one that `crashes` is offline again once it ran for so long; one that `hangs` stops only where it is killed. Each
+    start empties `console`, and `says` is what it writes there once it runs.
     """
 
     uuid: str
@@ -270,6 +275,8 @@ class Server:
     power_seconds: float = 1.0
     crashes: float | None = None
     hangs: bool = False
+    says: tuple[str, ...] = ()
+    console: list[str] = field(default_factory=list)
     backups: dict[str, Backup] = field(default_factory=dict)
     recent: deque[Backup] = field(default_factory=deque)
 

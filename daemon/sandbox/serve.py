@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Self
 
 import uvicorn
@@ -62,6 +63,7 @@ class SandboxServer:
             await self._panel.stop()
             raise
         self.world.serve_nodes_at(self.node_url)
+        self.world.panel_url = self.url
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -80,7 +82,7 @@ class _Listener:
             self._answer,
             interface="asgi3",
             http="h11",
-            ws="none",
+            ws="websockets-sansio" if find_spec("websockets") else "none",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -142,7 +144,7 @@ class _Listener:
 
 async def _disconnected(receive: Receive) -> None:
     """Return once the connection is gone: before that, uvicorn would answer 500 for an app that returns nothing."""
-    while (await receive())["type"] != "http.disconnect":
+    while (await receive())["type"] not in {"http.disconnect", "websocket.disconnect"}:
         pass
 
 

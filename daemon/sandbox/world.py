@@ -51,7 +51,11 @@ class World:
         self.windows: dict[str, limits.Window] = {}
         self.restore_windows: dict[str, limits.Window] = {}
         self.pull_windows: dict[str, limits.Window] = {}
+        self.socket_windows: dict[str, limits.Window] = {}
         self.used_tokens: set[str] = set()
+        self.panel_url: str | None = None
+        """Where the panel is; its nodes take only this as the origin of a websocket."""
+
         self._nodes_url: str | None = None
 
     # Making the world ------------------------------------------------------------------------------------------------

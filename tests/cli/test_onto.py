@@ -9,6 +9,8 @@ import pytest
 from daemon.__main__ import main
 from daemon.core.units import format_size
 from daemon.operations import sent
+from daemon.sandbox import faults
+from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup, Change, Power, Pulls
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.cli.test_copies import STORES
@@ -298,11 +300,50 @@ def test_a_drill_whose_server_ends_by_itself_has_failed(cli: Cli, panel: Panel, 
     assert "survival: The drill of with files on lobby, begun at " in cli("--config", config, "status").out
 
 
+def test_a_drill_watches_the_console(cli: Cli, panel: Panel, made: Backup) -> None:
+    """It is open before the server is started, and the time until the text came is what counts."""
+    pytest.importorskip("websockets")
+    panel.lobby.description, panel.lobby.says = "#drill", ("Loading", "\x1b[32mDone (1.2s)!")
+    config = panel.configure(extra=DRILL.format('start = true\nconsole = "Done ("'))
+    ran = cli("--config", config, "drill", "spare", "--yes")
+    assert (ran.code, tree(panel.lobby), panel.lobby.power) == (0, {}, Power.OFFLINE), ran.err
+    assert ran.out.endswith(" s, and ran for 5 min, and showed “Done (”\n")
+    (record,) = cli("--config", config, "history", "survival", "--json").json["drills"]
+    assert (record["result"], record["seconds"] > 0) == ("done", True)
+
+
+def test_a_drill_whose_console_does_not_show_what_it_must_has_failed(cli: Cli, panel: Panel, made: Backup) -> None:
+    """It is told, and recorded, with the last lines; the server is left as it is, for a look."""
+    pytest.importorskip("websockets")
+    panel.lobby.description, panel.lobby.says = "#drill", ("Loading", "\x1b[31mMissing datapack\x1b[0m: terralith")
+    config = panel.configure(extra=DRILL.format('start = true\nconsole = "Done ("'))
+    ran = cli("--config", config, "drill", "spare", "--yes")
+    told = "lobby has not shown “Done (” in its console; its console ended with: Loading | Missing datapack: terralith"
+    assert (ran.code, tree(panel.lobby)) == (3, FILES)
+    assert f"error: {told}\n" in ran.err
+    (record,) = cli("--config", config, "history", "survival", "--json").json["drills"]
+    assert (record["result"], record["text"], record["seconds"]) == ("failed", told, None)
+
+
+def test_without_its_console_a_drill_starts_nothing(cli: Cli, panel: Panel, made: Backup) -> None:
+    """What nobody can watch does not run."""
+    pytest.importorskip("websockets")
+    panel.lobby.description = "#drill"
+    panel.world.faults.order(faults.token_refused(), on=Call.CONSOLE)
+    config = panel.configure(extra=DRILL.format('start = true\nconsole = "Done ("'))
+    ran = cli("--config", config, "drill", "spare", "--yes")
+    assert (ran.code, panel.lobby.power) == (3, Power.OFFLINE)
+    assert "does not take the panel's token" in ran.err
+    assert not [one for one in panel.world.ledger if one.change is Change.POWER]
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [
         (DRILL.format("").replace('"lobby"', '"nowhere"'), "there is no such server"),
         (DRILL.format("").replace('["survival"]', "[]"), "no server is named"),
+        (DRILL.format('console = "Done ("'), "the server is not started, so its console shows nothing"),
+        (DRILL.format('start = true\nconsole = " x"'), "must be one line, without control characters, and without"),
         (DRILL.format('every = "30m"'), "must be at least 1h, since everything is read and unpacked each time"),
         (DRILL.format("").replace('["survival"]', '["survival", "lobby"]'), "its own backups are none to try"),
     ],

@@ -54,6 +54,7 @@ VALUES = {
     "from": '["my-server"]',
     "start": "true",
     "watch": "10m",
+    "console": "Done (",
     "endpoint": "https://s3.example.com",
     "region": "eu-central-1",
     "access_key_id": "EXAMPLEID",
@@ -117,7 +118,7 @@ def test_every_key_can_be_set() -> None:
     assert (server.policy.max_deletions, server.policy.retention.failed_after) == (-1, None)
     assert server.policy == config.policies["standard"]
     assert config.drills["trial"] == DrillConfig(
-        "trial", "spare", ("my-server",), True, timedelta(minutes=10), timedelta(days=1)
+        "trial", "spare", ("my-server",), True, timedelta(minutes=10), timedelta(days=1), "Done ("
     )
 
 

@@ -147,6 +147,16 @@ async def test_a_drill_that_failed_is_recorded_with_the_reason(onto: Onto) -> No
     assert len(await recorded(onto)) == 1
 
 
+async def test_what_the_key_may_not_is_known_before_anything_is_unpacked(onto: Onto) -> None:
+    """Or the files would lie on a server that cannot be started, or not be watched."""
+    onto.hand.as_user("*")
+    onto.b.subusers["reader"] = ("file.read", "file.create", "file.delete", "backup.read", "control.stop")
+    done = await drilled(onto, start=True, console="Done (")
+    (problem,) = done.brought.outcome.problems
+    assert problem.text.endswith("lacks control.start, websocket.connect on server b")
+    assert tree(onto.b) == {"earlier": b"1"}
+
+
 async def test_what_cannot_be_recorded_is_not_done(onto: Onto, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a kill nobody would know of it."""
     journal = onto.hand.rig.context.journal

@@ -42,7 +42,7 @@ TWENTY = "7509c238-dee9-47cb-809b-3cf2cb572bd7"
 """A server of Alice's, who came later than most captures."""
 VOLATILE = {
     *("uuid", "checksum", "bytes", "created_at", "completed_at", "internal_id", "id", "port"),
-    *("invocation", "variables", "ip"),
+    *("invocation", "variables", "ip", "token"),
 }
 SET_BY_HAND = {"limits", "feature_limits", "docker_image", "egg_features"}
 """What is of no concern here, and each server's own."""
@@ -355,7 +355,7 @@ async def link_for(capture: Capture, world: World, http: httpx.AsyncClient) -> s
 
 def masked(text: str) -> str:
     """The text without hosts, uuids and tokens, which are others each time."""
-    text = re.sub(r"http://127\.0\.0\.\d(:\d+)?", "http://HOST", text)
+    text = re.sub(r"(http|ws)://127\.0\.0\.\d(:\d+)?", r"\1://HOST", text)
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
     text = re.sub(r"token=.*", "token=TOKEN", text)
     return text.replace("injected by the stub", "…").replace("ordered in the sandbox", "…")

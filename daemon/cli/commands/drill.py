@@ -52,7 +52,9 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
             confirm(_facts(seen, await spare.look(), backup, chosen), f"run drill {name}?", yes=yes)
             with temporary_folder(config.state_dir) as folder:
                 ways: list[Way] = [PullWay(spare, watching), UploadWay(spare, watching, folder)]
-                options = DrillOptions(name, sources[0], seen.server.uuid, ways, chosen.start, chosen.watch)
+                options = DrillOptions(
+                    name, sources[0], seen.server.uuid, ways, chosen.start, chosen.watch, chosen.console
+                )
                 ends.append(await drill(spare, BackupArchive(origin, backup, watching), options))
             now = origin.clock.now()
             record = proof_of_drill(sources[0], seen.server.uuid, ends[0], now, started=chosen.start)
@@ -94,8 +96,15 @@ def _facts(seen: Preview, spare: Preview, backup: Backup, chosen: DrillConfig) -
         f"the backup: {one_line(backup.name)} of {seen.config.name}, {size}",
         f"onto: {where(spare)}",
         "ALL files of that server are deleted, before the drill and after it",
-        f"it is started, and watched for {format_duration(chosen.watch)}" if chosen.start else "it is not started",
+        _trial(chosen),
     ]
+
+
+def _trial(chosen: DrillConfig) -> str:
+    if not chosen.start:
+        return "it is not started"
+    shows = f", and must show “{chosen.console}” in its console" if chosen.console else ""
+    return f"it is started, and watched for {format_duration(chosen.watch)}{shows}"
 
 
 def _words(outcome: OperationResult, ended: Drilled, source: str, chosen: DrillConfig) -> str:
@@ -105,4 +114,5 @@ def _words(outcome: OperationResult, ended: Drilled, source: str, chosen: DrillC
     if ended.seconds is None:
         return f"{chosen.server} was changed, and {name} of {source} is not on it"
     ran = f", and ran for {format_duration(chosen.watch)}" if chosen.start else ""
+    ran += f", and showed “{chosen.console}”" if chosen.console else ""
     return f"{name} of {source} was restored onto {chosen.server} within {ended.seconds:.0f} s{ran}"

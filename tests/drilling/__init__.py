@@ -1,0 +1,1 @@
+"""Drills over real sockets, on real time."""
