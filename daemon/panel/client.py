@@ -39,7 +39,7 @@ from daemon.panel.listing import (
     read_passes,
 )
 from daemon.panel.pages import backup_pages, server_pages
-from daemon.panel.rate_limiter import Budget, RateLimiter
+from daemon.panel.rate_limiter import Budget, RateLimiter, whole
 from daemon.panel.reconcile import (
     DELETE_SECONDS,
     SETTLE_SECONDS,
@@ -84,12 +84,12 @@ class PanelClient:
         randomness: Random | None = None,
         tell: Callable[[str], None] = lambda _: None,
         hindrance: Hindrance = unhindered,
-        fraction: Callable[[float], float] | None = None,
+        fraction: Callable[[float], float] = whole,
     ) -> None:
         self.name = name
         self._clock = clock
         self._all_servers = all_servers
-        self._limiter = RateLimiter(reserve) if fraction is None else RateLimiter(reserve, fraction=fraction)
+        self._limiter = RateLimiter(reserve, fraction=fraction)
         self._transport = Transport(
             url,
             api_key,

@@ -49,6 +49,11 @@ class Budget:
     remaining: int
 
 
+def whole(_now: float) -> float:
+    """Return the whole of our share: no other process has a part of it."""
+    return 1.0
+
+
 @dataclass(slots=True)
 class RateLimiter:
     """When the next request may go. `reserve` is the part of the limit that is left to others, `fraction` returns which
@@ -65,7 +70,7 @@ class RateLimiter:
     known_at: float = float("-inf")
     demand: float = 0.0
     blocked_until: float = float("-inf")
-    fraction: Callable[[float], float] = lambda _now: 1.0
+    fraction: Callable[[float], float] = whole
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next request may go; 0 means now. An answer meanwhile can shorten them."""

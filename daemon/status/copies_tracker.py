@@ -13,9 +13,7 @@ from daemon.rotation.run import RotationContext
 from daemon.state import CopyEvent, CopyRecord
 from daemon.status.copies import CopiesSeen, CopyStatus, StoreStatus, copies_of, look, stores_of
 from daemon.status.history import ServerHistory
-
-FRESH_SECONDS = 10.0
-"""So long what was read is shown, unless the daemon itself copies something."""
+from daemon.status.lately import Lately
 
 
 @dataclass(slots=True)
@@ -36,22 +34,20 @@ class CopiesTracker:
         self._context = context
         self.stores: Mapping[str, StoreConfig] = {}
         self.counts = CopyCounts()
-        self._seen = CopiesSeen()
+        self._seen = Lately(context.clock, self._look, CopiesSeen())
         self._held: dict[tuple[str, str], str] = {}
-        self._read_at: float | None = None
-        """When it was read, by the monotonic clock; None where it is out of date."""
 
     def follow(self, config: Config) -> None:
         """Watch the stores of a configuration that was just read."""
         self.stores = config.stores
-        self._read_at = None
+        self._seen.changed()
         if not config.stores:
-            self._seen = CopiesSeen()
+            self._seen.forget()
             self._held.clear()
 
     def copied(self, records: Iterable[CopyRecord], seconds: float = 0.0) -> None:
         """Take in what became of copies of one backup, which was on its way to all its stores for that long."""
-        self._read_at = None
+        self._seen.changed()
         for one in records:
             if one.event is CopyEvent.MADE:
                 self.counts.made[one.store] += 1
@@ -65,7 +61,7 @@ class CopiesTracker:
     def pruned(self, server: str, store: str, held: str) -> None:
         """Take in that a store was pruned of a server's copies, and what the brake held; empty if nothing."""
         self._held[server, store] = held
-        self._read_at = None
+        self._seen.changed()
 
     async def of(self, server: ServerConfig, history: ServerHistory, interval: timedelta) -> tuple[CopyStatus, ...]:
         """Return how a server stands in each of its stores; `interval` is between its starts."""
@@ -79,9 +75,7 @@ class CopiesTracker:
 
     async def seen(self) -> CopiesSeen:
         """Return what is known of all copies."""
-        now = self._context.clock.monotonic()
-        if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
-            self._read_at = now
-            seen = await look(self._context.journal, self._context.engine.catalogue)
-            self._seen = replace(seen, held=self._held)
-        return self._seen
+        return await self._seen.value()
+
+    async def _look(self) -> CopiesSeen:
+        return replace(await look(self._context.journal, self._context.engine.catalogue), held=self._held)

@@ -5,18 +5,14 @@ So it also knows what `drill` in another process did. Without drills it reads an
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config
 from daemon.core.drills import DrillRecord, DrillResult, failing, last_good
 from daemon.core.units import format_duration
-from daemon.errors import StateError
 from daemon.rotation.run import RotationContext
-
-FRESH_SECONDS = 10.0
-"""So long what was read is shown, unless the daemon itself drills."""
+from daemon.status.lately import Lately
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +58,16 @@ class DrillsTracker:
         self._context = context
         self.counts = DrillCounts()
         self.sources: frozenset[str] = frozenset()
-        self._seen: Mapping[str, DrillStatus] = {}
-        self._read_at: float | None = None
+        self._seen: Lately[Mapping[str, DrillStatus]] = Lately(context.clock, self._look, {})
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
         self.sources = drill_sources(config)
-        self._read_at, self._seen = None, {}
+        self._seen.forget()
 
     def drilled(self, record: DrillRecord) -> None:
         """Take in a drill that ended."""
-        self._read_at = None
+        self._seen.changed()
         self.counts.drills[record.server] += 1
         self.counts.failed[record.server] += record.result is not DrillResult.DONE
 
@@ -80,9 +75,7 @@ class DrillsTracker:
         """Return how a server's backups fare; None if no drill tries them."""
         if server not in self.sources:
             return None
-        now = self._context.clock.monotonic()
-        if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
-            self._read_at = now
-            with suppress(StateError):
-                self._seen = drill_statuses(await self._context.journal.drills())
-        return self._seen.get(server, DrillStatus())
+        return (await self._seen.value()).get(server, DrillStatus())
+
+    async def _look(self) -> Mapping[str, DrillStatus]:
+        return drill_statuses(await self._context.journal.drills())

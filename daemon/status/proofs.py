@@ -5,7 +5,6 @@ So it also knows what `prove` in another process found. Where nothing is to be p
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,13 +13,10 @@ from daemon.core.model import State
 from daemon.core.proof import PANEL, Level, Proof, Proofs
 from daemon.core.proof_due import provable, unread
 from daemon.core.proof_late import late_at
-from daemon.errors import StateError
 from daemon.rotation.run import RotationContext
 from daemon.state import ProofRecord
 from daemon.status.history import Good, ServerHistory
-
-FRESH_SECONDS = 10.0
-"""So long what was read is shown, unless the daemon itself proves something."""
+from daemon.status.lately import Lately
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +100,20 @@ class ProofsTracker:
         self.counts = ProofCounts()
         self.wanted = False
         self._asked: dict[tuple[str, Level], datetime] = {}
-        self._seen: dict[str, list[Proof]] = {}
-        self._read_at: float | None = None
+        self._seen: Lately[Mapping[str, list[Proof]]] = Lately(context.clock, self._look, {})
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
         ruled = [(server.name, rules.level) for server in config.servers.values() if (rules := server.policy.prove)]
         now = self._context.clock.now()
         self._asked = {one: self._asked.get(one, now) for one in ruled}
-        self.wanted, self._read_at, self._seen = bool(ruled), None, {}
+        self.wanted = bool(ruled)
+        self._seen.forget()
 
     def proved(self, record: ProofRecord, size: int, seconds: float) -> None:
         """Take in a proof that was done."""
-        self._read_at, name, counts = None, record.server, self.counts
+        self._seen.changed()
+        name, counts = record.server, self.counts
         counts.proofs[name] += 1
         counts.failed[name] += bool(record.proof.problems)
         counts.bytes[name] += size
@@ -128,17 +125,12 @@ class ProofsTracker:
         if not self.wanted or rules is None:
             return None
         places = {PANEL, *server.policy.copies}
-        known = (await self._known()).get(server.name, ())
+        known = (await self._seen.value()).get(server.name, ())
         read = Proofs(one for one in known if one.store in places)
         return proof_status(server, read, history, self._asked.get((server.name, rules.level)))
 
-    async def _known(self) -> Mapping[str, list[Proof]]:
-        now = self._context.clock.monotonic()
-        if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
-            self._read_at = now
-            with suppress(StateError):
-                self._seen = by_server(await self._context.journal.proofs())
-        return self._seen
+    async def _look(self) -> Mapping[str, list[Proof]]:
+        return by_server(await self._context.journal.proofs())
 
 
 def by_server(records: list[ProofRecord]) -> dict[str, list[Proof]]:

@@ -171,7 +171,7 @@ async def test_each_store_tells_whether_it_is_up_and_what_waits(stocked: Gallery
 async def test_without_a_store_nothing_is_told_of_copies(gallery: Gallery) -> None:
     """Nor is anything kept of them."""
     assert not [name for name, _ in await scraped(gallery) if "cop" in name or "store" in name]
-    assert gallery.tracker.copies._read_at is None
+    assert gallery.tracker.copies._seen._read_at is None
 
 
 async def test_each_server_tells_how_it_is_proven(gallery: Gallery) -> None:
