@@ -11,7 +11,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from obstore.store import LocalStore
 
 from daemon.clock import Clock, SystemClock
 from daemon.stores.base import Store
@@ -20,9 +19,11 @@ from daemon.stores.streams import RateLimit
 from daemon.stores.values import BucketLocation, DirectoryLocation, RcloneLocation, StoreSettings
 from tests.simulation.stores.bucket import Bucket
 from tests.simulation.stores.engine import MemoryStore
+from tests.stores.google import gateway, opened
 from tests.stores.places import Place, endless
 from tests.stores.services import (
     AZURITE,
+    GOOGLE,
     AzureService,
     S3Service,
     SftpService,
@@ -33,7 +34,7 @@ from tests.stores.services import (
     sshd,
 )
 
-KINDS = ("directory", "s3", "sftp", "rclone", "clouds", "memory", *(("azure",) if shutil.which(AZURITE) else ()))
+KINDS = ("directory", "s3", "sftp", "rclone", "google", "memory", *(("azure",) if shutil.which(AZURITE) else ()))
 """Azure's own emulator is too large for every run of the tests: it is asked where it is installed."""
 STEPS_LIVED = 40
 """Of a writer in memory that is killed."""
@@ -90,23 +91,33 @@ def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 @dataclass(frozen=True)
-class CloudPlace(Place):
-    """The engine for clouds, over a folder that obstore takes for one: no emulator of Google's knows its requests."""
+class GooglePlace(Place):
+    """A prefix in a bucket behind the gateway."""
+
+    base_url: str = ""
 
     @asynccontextmanager
     async def open(self, clock: Clock | None = None) -> AsyncGenerator[Store, None]:
-        """As `open_store` does, past the choice of the service."""
+        """As `open_store` does, but for the address: Google's is not to be configured."""
+        location = self.settings.location
+        assert isinstance(location, BucketLocation)
         limit = RateLimit(self.settings.rate, clock or SystemClock())
-        assert self.folder is not None
-        yield CloudStore(self.settings.name, LocalStore(self.folder), limit)
+        yield CloudStore(self.settings.name, opened(self.base_url, location.bucket, location.prefix), limit)
+
+
+@pytest.fixture(scope="session")
+def google_url(s3_service: S3Service) -> Iterator[str]:
+    """The gateway, and a bucket behind it."""
+    asyncio.run(make_bucket(s3_service, GOOGLE))
+    with gateway(s3_service.endpoint) as url:
+        yield url
 
 
 @pytest.fixture
-def clouds(tmp_path: Path) -> Place:
-    """A folder."""
-    folder = tmp_path / "cloud"
-    folder.mkdir()
-    return CloudPlace("clouds", StoreSettings("cloud", BucketLocation("gs", "bucket", "")), folder)
+def google(google_url: str) -> Place:
+    """A prefix of its own."""
+    location = BucketLocation("gs", GOOGLE, f"tests/{uuid4().hex}")
+    return GooglePlace("google", StoreSettings("cloud", location), base_url=google_url)
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,23 @@
-"""What only the engine for Google and Azure must do. The contract runs over a folder that obstore takes for one and,
-where `azurite-blob` is installed, over Azurite. Google's service is not asked by any test: fake-gcs-server and other
-emulators do not know the requests that obstore sends.
+"""What only the engine for Google and Azure must do. The contract runs over a real service that is asked by Google's
+requests, through a gateway and, where `azurite-blob` is installed, over Azurite. Google's own service is not asked by
+any test.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import obstore
 import pytest
 from obstore import exceptions
+from obstore.store import LocalStore
 from pydantic import SecretStr
 
+from daemon.clock import Clock, SystemClock
 from daemon.stores import extras
+from daemon.stores.base import Store
+from daemon.stores.clouds.store import CloudStore
 from daemon.stores.clouds.trouble import translated
 from daemon.stores.errors import (
     ObjectExistsError,
@@ -25,12 +31,34 @@ from daemon.stores.errors import (
     StoreUnusableError,
 )
 from daemon.stores.open import open_store
+from daemon.stores.streams import RateLimit
 from daemon.stores.values import BucketLocation, Credentials, Location, SftpLocation, StoreSettings
 from tests.leaks import leaks
 from tests.stores.places import Place, content, keys
 from tests.stores.services import free_ports
 
 pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class CloudPlace(Place):
+    """The engine over a folder that obstore takes for a cloud: what it leaves is to be seen there."""
+
+    @asynccontextmanager
+    async def open(self, clock: Clock | None = None) -> AsyncGenerator[Store, None]:
+        """As `open_store` does, past the choice of the service."""
+        limit = RateLimit(self.settings.rate, clock or SystemClock())
+        assert self.folder is not None
+        yield CloudStore(self.settings.name, LocalStore(self.folder), limit)
+
+
+@pytest.fixture
+def clouds(tmp_path: Path) -> Place:
+    """A folder."""
+    folder = tmp_path / "cloud"
+    folder.mkdir()
+    return CloudPlace("clouds", StoreSettings("cloud", BucketLocation("gs", "bucket", "")), folder)
+
 
 GOOGLE, AZURE = BucketLocation("gs", "bucket", "p"), BucketLocation("az", "container", "p")
 SECRET = "aHVudGVyMi1FWEFNUExF"
