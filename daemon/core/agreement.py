@@ -112,6 +112,11 @@ def in_words(where: Disagreement, names: Mapping[str, str]) -> str:
     """Return a disagreement as a sentence, with the servers' `names` by their keys, as far as they are known."""
     if where.versions:
         return VERSIONS
-    known = sorted(names.get(key, key) for key in where.keys)
+    return f"{CONFIGURATIONS} {listed(where.keys, names)}"
+
+
+def listed(keys: Collection[str], names: Mapping[str, str]) -> str:
+    """Return the first few of these keys by name, as far as it is known, and how many more there are."""
+    known = sorted(names.get(key, key) for key in keys)
     more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
-    return f"{CONFIGURATIONS} {', '.join(known[:NAMED])}{more}"
+    return f"{', '.join(known[:NAMED])}{more}"

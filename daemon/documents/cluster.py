@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 from daemon.documents.commands import Document, moment
 
 if TYPE_CHECKING:
-    from daemon.state import Member, SentOut
+    from daemon.core.agreement import Disagreement
+    from daemon.state import ClusterSeen
 
 
-def cluster_document(members: "Sequence[Member]", out: "Sequence[SentOut]" = ()) -> Document:
+def cluster_document(seen: "ClusterSeen", where: "Disagreement", names: Mapping[str, str]) -> Document:
     """`cluster status`: the members, the oldest first. The lease is what is left of it in seconds, 0 if it is over.
 
     It holds each `node PANEL/NODE`, `panel NAME` (the servers whose node is unknown) or `fleet` (the stores' alerts).
-    `out` are the members that an operator sent out, or evicted, whether they are there or not.
+    `out` are the members that an operator sent out, or evicted, whether they are there or not. `differ` says where the
+    daemons would decide differently: by `versions` on all servers, else on those named, and in each `store NAME`; with
+    `names` by keys. A member's `decisions` are null if it has not said which version of them it has.
     """
     return {
         "members": [
@@ -25,10 +28,15 @@ def cluster_document(members: "Sequence[Member]", out: "Sequence[SentOut]" = ())
                 "since": moment(one.since),
                 "lease": round(max(0.0, one.left), 3),
                 "holds": list(one.holds),
+                "decisions": said.decisions if (said := seen.opinions.get(one.epoch)) else None,
             }
-            for one in members
+            for one in seen.members
         ],
-        "out": [{"name": one.name, "since": moment(one.since), "by": one.by, "evicted": one.evicted} for one in out],
+        "out": [
+            {"name": one.name, "since": moment(one.since), "by": one.by, "evicted": one.evicted} for one in seen.out
+        ],
+        "differ": {"versions": where.versions, "on": sorted(names.get(key, key) for key in where.keys)},
+        "promoted_at": moment(seen.promoted_at),
     }
 
 

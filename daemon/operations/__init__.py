@@ -5,11 +5,12 @@ lock, and the configuration. `result` is how it ended, `pick` finds which backup
 `accept`, `restore` and `delete` work on single backups. `onto` brings an `archive`, one of the `archives` for instance,
 onto any server, its `target`, by one of the `ways`, of which `sent` has those from this machine; `drill` tries one on a
 spare server, as the daemon does too. `rotations` runs or previews many servers, and `check` tells whether the
-configuration can work.
+configuration can work, `agreement` whether the daemons of a cluster decide alike.
 """
 
 __all__ = [
     "accept",
+    "agreement",
     "archive",
     "archives",
     "check",

@@ -1,13 +1,13 @@
-"""Whether a command by hand would decide as the daemons of its cluster do (invariant 20)."""
+"""Whether the daemons of a cluster would decide alike, and a command by hand as they do (invariant 20)."""
 
 from collections.abc import Collection
 
 from daemon.config.opinion import key_of, opinion_on
 from daemon.config.values import ServerConfig
-from daemon.core.agreement import differing_on, disagreement, of_those_that_act
+from daemon.core.agreement import Disagreement, Opinion, differing_on, disagreement, of_those_that_act
 from daemon.errors import StateError
 from daemon.rotation.run import Disputed
-from daemon.state import Leadership
+from daemon.state import ClusterSeen, Leadership
 
 
 async def disputed_by_hand(leadership: Leadership, servers: Collection[ServerConfig]) -> Disputed | None:
@@ -15,12 +15,30 @@ async def disputed_by_hand(leadership: Leadership, servers: Collection[ServerCon
 
     None where there is no cluster, or it cannot be asked: then nothing is deleted in any case.
     """
-    if leadership.shares is None:
+    if leadership.membership is None:
         return None
     try:
-        seen = await leadership.shares.look()
+        seen = await leadership.membership.seen()
     except StateError:
         return None
-    acting = of_those_that_act(seen.opinions, seen.members, seen.held)
-    where = disagreement([opinion_on(servers), *acting.values()])
+    where = disagreement([opinion_on(servers), *_opinions(seen)])
     return lambda server, *_: differing_on(where, key_of(server))
+
+
+def disagreement_of(seen: ClusterSeen) -> Disagreement:
+    """Return where the daemons of a cluster would decide differently."""
+    return disagreement(_opinions(seen))
+
+
+def differing_from(seen: ClusterSeen, own: Opinion) -> frozenset[str]:
+    """Return the keys of which a configuration says something else than a daemon goes by."""
+    said = [one.rules for one in _opinions(seen) if one is not None]
+    return frozenset(key for key, rules in own.rules.items() if any(one.get(key) != rules for one in said))
+
+
+def _opinions(seen: ClusterSeen) -> list[Opinion | None]:
+    """Return what the daemons that act go by; None for one that has not said."""
+    named = {one.epoch: (one.name, one.epoch) for one in seen.daemons}
+    said = {named[epoch]: opinion for epoch, opinion in seen.opinions.items() if epoch in named}
+    held = {part: named[one.epoch] for one in seen.daemons for part in one.holds}
+    return list(of_those_that_act(said, [named[one.epoch] for one in seen.acting], held).values())

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from daemon.clock import Clock
+from daemon.config.opinion import key_of, opinion_of
 from daemon.config.values import (
     AlertConfig,
     Config,
@@ -24,18 +25,22 @@ from daemon.config.values import (
     place_name,
 )
 from daemon.copies.probe import Probe, probe
+from daemon.core.agreement import in_words, listed
 from daemon.core.altered import unsafe_characters
 from daemon.core.clocks import doubt
 from daemon.core.model import Server
 from daemon.core.names import Altered
 from daemon.core.units import format_duration
 from daemon.errors import Exit, JournalDamagedError, ProblemCode, StateError
+from daemon.operations.agreement import differing_from, disagreement_of
 from daemon.operations.check_server import did_you_mean, listing_findings, view_findings, waiting_findings
 from daemon.operations.findings import Finding, Severity, about, counted
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.copied import copied_before
-from daemon.state import Catalogue, engine_for
+from daemon.state import Catalogue, StateNote, engine_for
+
+SAME_EVERYWHERE = "bring all members to one version and one configuration, and reload them"
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
 AlteredNames = Callable[[str], Awaitable[Mapping[str, Altered]]]
@@ -66,26 +71,46 @@ def _unsafe_names(config: Config) -> list[Finding]:
     return findings
 
 
-async def check_state(place: StatePlace) -> Finding:
-    """Return whether journal and locks can be kept in the state folder; without them nothing is deleted."""
+async def check_state(place: StatePlace) -> tuple[Finding, ...]:
+    """Return whether journal and locks can be kept there, without which nothing is deleted, and what to know of it."""
     if place is None:
-        return Finding(Severity.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered')
+        return (Finding(Severity.OK, ProblemCode.STATE, 'state_dir is "none": nothing is remembered'),)
     if isinstance(place, Path) and _is_made_by_others(place):
         text = f"the state folder {place} does not exist yet, and this user cannot make it"
         hint = "what starts the daemon must make it, as systemd does by StateDirectory"
-        return Finding(Severity.WARNING, ProblemCode.STATE, text, hint)
+        return (Finding(Severity.WARNING, ProblemCode.STATE, text, hint),)
     try:
-        unwise = await engine_for(place).check()
+        notes = await engine_for(place).check()
     except JournalDamagedError as error:
-        return Finding(Severity.ERROR, error.code, error.text, error.hint)
+        return (Finding(Severity.ERROR, error.code, error.text, error.hint),)
     except StateError as error:
-        return Finding(Severity.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint)
-    if unwise:
-        return Finding(
-            Severity.WARNING, ProblemCode.STATE, unwise, "set synchronous_standby_names there: docs/cluster.md"
-        )
+        return (Finding(Severity.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint),)
     noun = "the state folder " if isinstance(place, Path) else ""
-    return Finding(Severity.OK, ProblemCode.STATE, f"{noun}{place_name(place)} can be used")
+    usable = Finding(Severity.OK, ProblemCode.STATE, f"{noun}{place_name(place)} can be used")
+    return (usable, *map(_of_state, notes))
+
+
+def _of_state(note: StateNote) -> Finding:
+    return Finding(Severity.WARNING if note.hint else Severity.OK, ProblemCode.STATE, note.text, note.hint)
+
+
+async def check_cluster(config: Config) -> tuple[Finding, ...]:
+    """Return where the daemons of a cluster would decide differently, or go by another configuration than this one."""
+    membership = engine_for(config.state).leadership.membership
+    if membership is None:
+        return ()
+    try:
+        seen = await membership.seen()
+    except StateError:  # which the check of the state says
+        return ()
+    names = {key_of(one): one.name for one in config.servers.values()}
+    if where := disagreement_of(seen):
+        text = f"{in_words(where, names)}, so nothing is deleted there"
+        return (Finding(Severity.WARNING, ProblemCode.DISPUTED, text, SAME_EVERYWHERE),)
+    if keys := differing_from(seen, opinion_of(config)):
+        text = f"the daemons of the cluster go by another configuration of {listed(keys, names)} than this one"
+        return (Finding(Severity.WARNING, ProblemCode.DISPUTED, text, SAME_EVERYWHERE),)
+    return ()
 
 
 async def check_stores(stores: Iterable[StoreConfig]) -> tuple[Finding, ...]:

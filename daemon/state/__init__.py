@@ -18,6 +18,7 @@ from daemon.state.memory import MemoryEngine, MemoryLocks
 from daemon.state.runner import Runner, Worker
 from daemon.state.values import (
     Alert,
+    ClusterSeen,
     CopyEvent,
     CopyRecord,
     Holding,
@@ -29,6 +30,7 @@ from daemon.state.values import (
     SharesSeen,
     ShelfRecord,
     Snapshot,
+    StateNote,
     Step,
     StepName,
     Trigger,
@@ -38,6 +40,7 @@ __all__ = [
     "MOST_ROTATIONS",
     "Alert",
     "Catalogue",
+    "ClusterSeen",
     "CopyEvent",
     "CopyRecord",
     "Engine",
@@ -58,6 +61,7 @@ __all__ = [
     "SharesSeen",
     "ShelfRecord",
     "Snapshot",
+    "StateNote",
     "Step",
     "StepName",
     "Trigger",

@@ -10,18 +10,19 @@ cancelled call may be done all the same.
 Nothing secret may be stored: no key, no signed URL.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from daemon.core.agreement import Opinion
 from daemon.state.journal import Journal
 from daemon.state.values import (
+    ClusterSeen,
     Holding,
     Member,
-    SentOut,
     SharesSeen,
     ShelfRecord,
+    StateNote,
 )
 
 
@@ -82,10 +83,10 @@ class Shares(Protocol):
 
 
 class Membership(Protocol):
-    """Which members of a cluster an operator has sent out. Every call may raise StateError."""
+    """A cluster as an operator sees it, and whom he has sent out. Every call may raise StateError."""
 
-    async def out(self) -> list[SentOut]:
-        """Return those that are out, by name."""
+    async def seen(self) -> ClusterSeen:
+        """Return the whole cluster as it is now; make no tables."""
         ...
 
     async def send_out(self, name: str) -> None:
@@ -111,7 +112,7 @@ class Leadership(Protocol):
 
     @property
     def membership(self) -> Membership | None:
-        """Which members an operator has sent out; None if there is no cluster."""
+        """The cluster as an operator sees it; None if there is none."""
         ...
 
     async def join(self) -> None:
@@ -198,9 +199,9 @@ class Engine(Protocol):
         """Open the journal for reading; None if there is none, since reading creates none. Raises StateError."""
         ...
 
-    async def check(self) -> str:
-        """Find out whether journal and locks can be kept, and create nothing; StateError says why not. Return what is
-        unwise about it, empty if nothing is.
+    async def check(self) -> Sequence[StateNote]:
+        """Find out whether journal and locks can be kept, and create nothing; StateError says why not. Return what an
+        operator should know of the place.
         """
         ...
 

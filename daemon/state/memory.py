@@ -11,7 +11,7 @@ from daemon.state.journal import Journal
 from daemon.state.local.engine import AwaitedJournal
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.runner import Inline
-from daemon.state.values import Holding, ShelfRecord
+from daemon.state.values import Holding, ShelfRecord, StateNote
 
 
 class MemoryLocks:
@@ -106,9 +106,9 @@ class MemoryEngine:
         """Return None: what was remembered ended with its process."""
         return None
 
-    async def check(self) -> str:
+    async def check(self) -> tuple[StateNote, ...]:
         """Return that nothing can be wrong with it."""
-        return ""
+        return ()
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

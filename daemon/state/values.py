@@ -124,13 +124,46 @@ class SentOut:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterSeen:
+    """A whole cluster at this moment: its `members`, the oldest first, with those whose lease is over and that nobody
+    replaced yet; who was sent `out`, by name; and what daemons go by, as far as they have said, by epoch.
+
+    `promoted_at` is when it was noticed last that the database had been promoted or restored, by its own clock.
+    """
+
+    members: tuple[Member, ...] = ()
+    out: tuple[SentOut, ...] = ()
+    opinions: Mapping[int, Opinion] = field(default_factory=dict)
+    promoted_at: datetime | None = None
+
+    @property
+    def daemons(self) -> tuple[Member, ...]:
+        """The live daemons."""
+        return tuple(one for one in self.members if one.role == "acts" and one.left > 0)
+
+    @property
+    def acting(self) -> tuple[Member, ...]:
+        """Those of the live daemons that take nodes: nobody sent them out."""
+        out = {one.name for one in self.out}
+        return tuple(one for one in self.daemons if one.name not in out)
+
+
+@dataclass(frozen=True, slots=True)
+class StateNote:
+    """Something to know of the place of the state. If it is unwise, `hint` says what to do, else that is empty."""
+
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SharesSeen:
     """How a fleet is shared out at this moment.
 
     `members` are the live daemons and `held` who of them holds which part, `me` included. `placed` are the nodes of
     servers, by panel and by the id that the configuration has, as far as they changed since the last look; `ended` the
     configured names whose rotations ended since then. `out` are those of the live daemons that an operator sent out.
-    `opinions` are what live daemons go by, as far as they have said.
+    `opinions` are what live daemons go by, as far as they have said, and `promoted_at` as in ClusterSeen.
     """
 
     me: shares.Member
@@ -140,6 +173,7 @@ class SharesSeen:
     ended: frozenset[str]
     out: frozenset[shares.Member] = frozenset()
     opinions: Mapping[shares.Member, Opinion] = field(default_factory=dict)
+    promoted_at: datetime | None = None
 
 
 class CopyEvent(StrEnum):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from daemon.config.load import load
-from daemon.config.opinion import opinion_on
+from daemon.config.opinion import opinion_of, opinion_on
 from daemon.config.values import ClusterConfig
-from daemon.core.agreement import Opinion
+from daemon.core.agreement import DECISIONS, Opinion
 from daemon.state import Engine, engine_for
 from tests.cli.conftest import Cli, Panel
 from tests.postgres import PASSWORD, Postgres
@@ -133,6 +133,44 @@ def test_a_rotation_by_hand_deletes_nothing_where_a_daemon_would_decide_differen
                 (outcome,) = ran.json["servers"]
                 assert (ran.code, bool(outcome["deleted"])) == ((5, False) if disputed else (0, True))
                 assert [one["code"] for one in outcome["problems"]] == ["disputed"] * disputed
+
+    asyncio.run(look())
+
+
+def test_where_daemons_differ_is_shown_and_found_by_check(
+    cli: Cli, panel: Panel, cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """By the servers' names; and so is a configuration that no daemon goes by yet, and a promotion."""
+    words = ("--config", panel.config)
+    rules = dict(opinion_of(load(panel.config, os.environ)).rules)
+    changed = {key: "another" if key.endswith(panel.lobby.identifier) else said for key, said in rules.items()}
+    schema = cluster.url.get_secret_value().rpartition("=")[2]
+    promoted = "UPDATE home SET promoted_at = clock_timestamp()"
+
+    async def found() -> list[str]:
+        ran = await asyncio.to_thread(cli, *words, "check", "--offline", "--json")
+        assert ran.code == 0
+        return [one["text"] for one in ran.json["findings"] if one["level"] == "warning"]
+
+    async def look() -> None:
+        async with acting(cluster, "one") as one, acting(cluster, "two") as two:
+            assert one.leadership.shares is not None
+            assert two.leadership.shares is not None
+            await one.leadership.shares.publish(Opinion.of(rules))
+            await two.leadership.shares.publish(Opinion.of(changed))
+            shown = await asyncio.to_thread(cli, *words, "cluster", "status", "--json")
+            assert shown.json["differ"] == {"versions": False, "on": ["lobby"]}
+            assert [member["decisions"] for member in shown.json["members"]] == [DECISIONS] * 2
+            said = "members of the cluster have different configurations of lobby"
+            assert said in (await asyncio.to_thread(cli, *words, "cluster", "status")).out
+            assert await found() == [f"{said}, so nothing is deleted there"]
+            await one.leadership.shares.publish(Opinion.of(changed))
+            assert await found() == ["the daemons of the cluster go by another configuration of lobby than this one"]
+            await one.leadership.shares.publish(Opinion.of(rules, DECISIONS + 1))
+            assert "versions that decide differently" in (await found())[0]
+            await asyncio.to_thread(postgres_server.psql, f"SET search_path = {schema}; {promoted}")
+            assert "promoted or restored" in (await found())[0]
+            assert "promoted or restored last at" in (await asyncio.to_thread(cli, *words, "cluster", "status")).out
 
     asyncio.run(look())
 

@@ -161,12 +161,12 @@ async def test_one_that_is_sent_out_is_seen_by_all_and_stays_out_when_it_starts_
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
         assert await shares(one).take(NODE)
         assert two.leadership.membership is not None
-        assert await two.leadership.membership.out() == []
+        assert (await two.leadership.membership.seen()).out == ()
         await two.leadership.membership.send_out("one")
         seen = await shares(one).look()
         assert ({name for name, _ in seen.members}, set(seen.out)) == ({"two"}, {seen.me})
         assert names(seen) == {NODE: "one"}
-        (out,) = await two.leadership.membership.out()
+        (out,) = (await two.leadership.membership.seen()).out
         assert (out.name, out.by, out.evicted) == ("one", "two", False)
     async with daemon(cluster, "one") as again:
         assert again.leadership.membership is not None
@@ -205,7 +205,7 @@ async def test_one_that_is_evicted_holds_and_announces_nothing_more_and_comes_ba
         await one.leadership.join()
         seen = await shares(one).look()
         assert (seen.me[1] > epoch, set(seen.out)) == (True, {seen.me})
-        (out,) = await two.leadership.membership.out()
+        (out,) = (await two.leadership.membership.seen()).out
         assert out.evicted
         assert await two.leadership.membership.evict("nobody") == []
         await journal.close()

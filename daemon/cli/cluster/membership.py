@@ -14,7 +14,7 @@ from daemon.core.shares import NODE
 from daemon.documents.cluster import evicted_document, joined_document, left_document
 from daemon.errors import Exit, UsageError
 from daemon.operations.findings import counted
-from daemon.state import Leadership, Member, Membership, engine_for
+from daemon.state import ClusterSeen, Member, Membership, engine_for
 
 LOOK_SECONDS = 0.5
 
@@ -37,16 +37,16 @@ def evict_member(settings: Settings, name: str, *, yes: bool, as_json: bool) -> 
 
 
 async def _leave(settings: Settings, asked: str | None, *, wait: int, yes: bool, as_json: bool) -> int:
-    leadership, membership, own = _cluster(settings)
+    membership, own = _cluster(settings)
     name = asked or own
-    members = await leadership.members()
-    if not _daemons(members, name):
+    seen = await membership.seen()
+    if name not in {one.name for one in seen.daemons}:
         raise _unknown(name)
-    if not await _others(members, membership, name):
+    if not _others(seen, name):
         must_be_able_to_ask(yes=yes)
         confirm([ALONE], f"let {name} leave?", yes=yes)
     await membership.send_out(name)
-    holds = await _held_in_the_end(leadership, name, wait, SystemClock())
+    holds = await _held_in_the_end(membership, name, wait, SystemClock())
     if as_json:
         write_json(left_document(name, holds))
     elif holds:
@@ -57,7 +57,7 @@ async def _leave(settings: Settings, asked: str | None, *, wait: int, yes: bool,
 
 
 async def _join(settings: Settings, asked: str | None, *, as_json: bool) -> int:
-    _, membership, own = _cluster(settings)
+    membership, own = _cluster(settings)
     name = asked or own
     was_out = await membership.call_back(name)
     if as_json:
@@ -68,13 +68,13 @@ async def _join(settings: Settings, asked: str | None, *, as_json: bool) -> int:
 
 
 async def _evict(settings: Settings, name: str, *, yes: bool, as_json: bool) -> int:
-    leadership, membership, _ = _cluster(settings)
-    members = await leadership.members()
-    known = [one for one in members if one.name == name]
+    membership, _ = _cluster(settings)
+    seen = await membership.seen()
+    known = [one for one in seen.members if one.name == name]
     if not known:
         raise _unknown(name)
     facts = [_what_it_ends(one) for one in known if one.left > 0]
-    facts += [] if await _others(members, membership, name) else [ALONE]
+    facts += [] if _others(seen, name) else [ALONE]
     if facts:
         must_be_able_to_ask(yes=yes)
         confirm(facts, f"evict {name}?", yes=yes)
@@ -86,27 +86,21 @@ async def _evict(settings: Settings, name: str, *, yes: bool, as_json: bool) -> 
     return Exit.DONE
 
 
-def _cluster(settings: Settings) -> tuple[Leadership, Membership, str]:
+def _cluster(settings: Settings) -> tuple[Membership, str]:
     """Return the configured cluster, and this host's name in it; raises UsageError if there is none."""
     cluster = cluster_of(begin(settings, need_servers=False))
-    leadership = engine_for(cluster).leadership
-    assert leadership.membership is not None  # noqa: S101 — a cluster has one
-    return leadership, leadership.membership, cluster.member
+    membership = engine_for(cluster).leadership.membership
+    assert membership is not None  # noqa: S101 — a cluster has one
+    return membership, cluster.member
 
 
 def _unknown(name: str) -> UsageError:
     return UsageError(f"the cluster has no member {name!r}", hint="`ptero-backupd cluster status` shows them")
 
 
-def _daemons(members: Sequence[Member], name: str) -> list[Member]:
-    """Return the live daemons of that name."""
-    return [one for one in members if one.name == name and one.role == "acts" and one.left > 0]
-
-
-async def _others(members: Sequence[Member], membership: Membership, name: str) -> bool:
+def _others(seen: ClusterSeen, name: str) -> bool:
     """Return whether another daemon is there to go on."""
-    out = {one.name for one in await membership.out()}
-    return any(one.role == "acts" and one.left > 0 and one.name not in out | {name} for one in members)
+    return any(one.name != name for one in seen.acting)
 
 
 def _what_it_ends(one: Member) -> str:
@@ -120,11 +114,11 @@ def _in_words(holds: Sequence[str]) -> str:
     return counted([part for part in holds if part.startswith(NODE)], "node")
 
 
-async def _held_in_the_end(leadership: Leadership, name: str, wait: int, clock: Clock) -> list[str]:
+async def _held_in_the_end(membership: Membership, name: str, wait: int, clock: Clock) -> list[str]:
     """Wait, at most so many seconds, until no daemon of that name holds anything; return what it still holds."""
     until = clock.monotonic() + wait
     while True:
-        holds = [part for one in _daemons(await leadership.members(), name) for part in one.holds]
+        holds = [part for one in (await membership.seen()).daemons if one.name == name for part in one.holds]
         if not holds or clock.monotonic() >= until:
             return holds
         await clock.sleep(LOOK_SECONDS)

@@ -1,7 +1,6 @@
 """`cluster status`: the members of the cluster, and which nodes each of them acts for."""
 
 import asyncio
-from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from daemon.cli.cluster.place import cluster_of
@@ -10,11 +9,14 @@ from daemon.cli.settings import Settings
 from daemon.cli.ui.moments import to_the_minute
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
+from daemon.config.opinion import key_of
 from daemon.config.values import ClusterConfig
+from daemon.core.agreement import in_words
 from daemon.core.shares import NODE
 from daemon.documents.cluster import cluster_document
 from daemon.errors import Exit
-from daemon.state import Member, SentOut, engine_for
+from daemon.operations.agreement import disagreement_of
+from daemon.state import ClusterSeen, Member, SentOut, engine_for
 
 COLUMNS = ("member", "process", "role", "since (UTC)", "lease", "nodes", "held")
 
@@ -26,21 +28,31 @@ NAMED = 5
 
 def show_cluster(settings: Settings, *, as_json: bool) -> int:
     """Show who is a member."""
-    members, out = asyncio.run(_looked(cluster_of(begin(settings, need_servers=False))))
+    config = begin(settings, need_servers=False)
+    seen = asyncio.run(_looked(cluster_of(config)))
+    where, names = disagreement_of(seen), {key_of(one): one.name for one in config.servers.values()}
     if as_json:
-        write_json(cluster_document(members, out))
+        write_json(cluster_document(seen, where, names))
         return Exit.DONE
-    sent = {one.name for one in out}
-    acts = any(one.role == "acts" and one.name not in sent for one in members)
-    notes = [] if acts else [cell("no member acts", "yellow")]
-    notes += [cell(_sent_out(one), "yellow") for one in out]
-    show(table(COLUMNS, map(_row, members), right=("process", "nodes")), *notes)
+    notes = [] if seen.acting else ["no member acts"]
+    notes += map(_sent_out, seen.out)
+    notes += [f"{in_words(where, names)}: nothing is deleted there"] if where else []
+    notes += _promoted(seen)
+    show(
+        table(COLUMNS, map(_row, seen.members), right=("process", "nodes")),
+        *(cell(note, "yellow") for note in notes),
+    )
     return Exit.DONE
 
 
-async def _looked(cluster: ClusterConfig) -> tuple[Sequence[Member], Sequence[SentOut]]:
-    leadership = engine_for(cluster).leadership
-    return await leadership.members(), await leadership.membership.out() if leadership.membership else ()
+async def _looked(cluster: ClusterConfig) -> ClusterSeen:
+    membership = engine_for(cluster).leadership.membership
+    return await membership.seen() if membership else ClusterSeen()
+
+
+def _promoted(seen: ClusterSeen) -> list[str]:
+    at = seen.promoted_at
+    return [f"the database was promoted or restored last at {to_the_minute(at, UTC)} UTC"] if at else []
 
 
 def _sent_out(one: SentOut) -> str:

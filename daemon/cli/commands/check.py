@@ -14,7 +14,15 @@ from daemon.config.values import Config
 from daemon.documents.commands import checked
 from daemon.errors import ProblemCode
 from daemon.fleet.discovery import look
-from daemon.operations.check import Remembered, check_configuration, check_panels, check_state, check_stores, exit_code
+from daemon.operations.check import (
+    Remembered,
+    check_cluster,
+    check_configuration,
+    check_panels,
+    check_state,
+    check_stores,
+    exit_code,
+)
 from daemon.operations.findings import Finding, Severity
 from daemon.rotation.setup import open_clients
 from daemon.state import engine_for, looked_into
@@ -33,7 +41,7 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
         if as_json:
             write_json(checked((), error.problems))
         raise
-    findings = (*check_configuration(config), await check_state(config.state))
+    findings = (*check_configuration(config), *await check_state(config.state), *await check_cluster(config))
     if not offline:
         findings += (*await check_stores(config.stores.values()), *await _ask(config))
     if as_json:

@@ -18,7 +18,7 @@ from daemon.state.local.journal import SqliteJournal
 from daemon.state.local.locks import check_locks, is_locked, server_lock
 from daemon.state.local.presence import daemon_of, daemon_present
 from daemon.state.runner import Runner
-from daemon.state.values import Alert
+from daemon.state.values import Alert, StateNote
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -195,11 +195,11 @@ class LocalEngine:
         found = await self._runner.run(lambda: SqliteJournal.look(self._folder))
         return AwaitedJournal(found, self._runner) if found else None
 
-    async def check(self) -> str:
+    async def check(self) -> tuple[StateNote, ...]:
         """Check that journal and locks can be kept in the folder."""
         await self._runner.run(lambda: SqliteJournal.check(self._folder))
         await self.locks.check()
-        return ""
+        return ()
 
     def close(self) -> None:
         """Let the runner end."""

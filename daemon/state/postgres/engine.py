@@ -12,17 +12,11 @@ from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.journal import PostgresJournal
 from daemon.state.postgres.members import SERVER, Members
-from daemon.state.postgres.membership import PostgresMembership
+from daemon.state.postgres.membership import PostgresMembership, members_of
+from daemon.state.postgres.notes import notes_of
 from daemon.state.postgres.schema import version_of
 from daemon.state.postgres.shares import PostgresShares
-from daemon.state.values import Member
-
-ASYNCHRONOUS = "a standby of the cluster's database may lack what was announced: replicate synchronously"
-
-_LAGGING = (
-    "SELECT EXISTS (SELECT FROM pg_stat_replication) AND (current_setting('synchronous_standby_names') = ''"
-    " OR current_setting('synchronous_commit') = 'local')"
-)
+from daemon.state.values import Member, StateNote
 
 
 class PostgresLocks:
@@ -94,7 +88,7 @@ class PostgresLeadership:
 
     async def members(self) -> list[Member]:
         """Return all members, the oldest first."""
-        return await self._database.look(_members)
+        return list(await self._database.look(members_of))
 
     async def lost(self) -> None:
         """Return when others may act for what we act for."""
@@ -130,21 +124,21 @@ class PostgresEngine:
         """Open the journal for reading; None if there are no tables yet."""
         return await self.open() if await self._database.look(self._version) else None
 
-    async def check(self) -> str:
-        """Find out whether the tables are there, or can be made, and make none; return whether a standby may lack what
-        was announced.
+    async def check(self) -> tuple[StateNote, ...]:
+        """Find out whether the tables are there, or can be made, and make none; return how the database is replicated,
+        and whether it was promoted.
         """
 
-        async def check(connection: Connection) -> bool:
+        async def check(connection: Connection) -> tuple[StateNote, ...]:
             may = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
             if not await self._version(connection) and not await connection.fetchval(may):
                 raise StateError(
                     f"the role may make no tables in {self._database.title}",
                     hint="let it own the database, or a schema that is first in its search_path",
                 )
-            return bool(await connection.fetchval(_LAGGING))
+            return await notes_of(connection)
 
-        return ASYNCHRONOUS if await self._database.look(check) else ""
+        return await self._database.look(check)
 
     def close(self) -> None:
         """Close the connections at once."""
@@ -161,15 +155,3 @@ async def _acting(connection: Connection) -> int | None:
     query = "SELECT process FROM member WHERE role = 'acts' AND until > clock_timestamp() ORDER BY epoch"
     process = await connection.fetchval(query)
     return None if process is None else int(process)
-
-
-async def _members(connection: Connection) -> list[Member]:
-    if await connection.fetchval("SELECT to_regclass('member')") is None:
-        return []
-    left = "extract(epoch FROM until - clock_timestamp())::float8 AS left"
-    parts = f"SELECT what FROM lease WHERE epoch = member.epoch AND what !~ '^{SERVER}' ORDER BY what"  # noqa: S608
-    rows = await connection.fetch(f"SELECT *, {left}, ARRAY({parts}) AS holds FROM member ORDER BY epoch")  # noqa: S608 — constants alone
-    return [
-        Member(row["name"], row["process"], row["epoch"], row["role"], row["since"], row["left"], tuple(row["holds"]))
-        for row in rows
-    ]

@@ -1,12 +1,17 @@
-"""Which members an operator has sent out of the cluster, and the end of an epoch by hand.
+"""The cluster as an operator sees it; whom he has sent out of it; and the end of an epoch by hand.
 
 What must hold: a member that was evicted announces nothing more, as one whose time is over (invariant 20), and takes
 nothing when it joins anew.
 """
 
+import json
+from datetime import datetime
+
+from daemon.core.agreement import Opinion
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
-from daemon.state.values import SentOut
+from daemon.state.postgres.members import SERVER
+from daemon.state.values import ClusterSeen, Member, SentOut
 
 _SEND_OUT = (
     "INSERT INTO sent_out (name, sent_by, evicted) VALUES ($1, $2, $3) ON CONFLICT (name)"
@@ -23,9 +28,9 @@ class PostgresMembership:
         self._database = database
         self._own = own
 
-    async def out(self) -> list[SentOut]:
-        """Return those that are out, by name."""
-        return await self._database.look(_out)
+    async def seen(self) -> ClusterSeen:
+        """Return the whole cluster as it is now."""
+        return await self._database.look(_seen)
 
     async def send_out(self, name: str) -> None:
         """Let a member hand over what it holds, and take nothing more."""
@@ -45,8 +50,40 @@ class PostgresMembership:
         return await self._database.run(lambda connection: connection.fetchval(_CALL_BACK, name)) is not None
 
 
-async def _out(connection: Connection) -> list[SentOut]:
-    if await connection.fetchval("SELECT to_regclass('sent_out')") is None:
-        return []
-    rows = await connection.fetch("SELECT * FROM sent_out ORDER BY name")
-    return [SentOut(row["name"], row["since"], row["sent_by"], row["evicted"]) for row in rows]
+async def members_of(connection: Connection) -> tuple[Member, ...]:
+    """Return all members, the oldest first."""
+    if not await _is_there(connection, "member"):
+        return ()
+    left = "extract(epoch FROM until - clock_timestamp())::float8 AS left"
+    parts = f"SELECT what FROM lease WHERE epoch = member.epoch AND what !~ '^{SERVER}' ORDER BY what"  # noqa: S608
+    rows = await connection.fetch(f"SELECT *, {left}, ARRAY({parts}) AS holds FROM member ORDER BY epoch")  # noqa: S608 — constants alone
+    return tuple(
+        Member(row["name"], row["process"], row["epoch"], row["role"], row["since"], row["left"], tuple(row["holds"]))
+        for row in rows
+    )
+
+
+async def promoted_at(connection: Connection) -> datetime | None:
+    """Return when it was noticed last that the database is another server than before; None if it never was."""
+    there = await _is_there(connection, "home")
+    return await connection.fetchval("SELECT promoted_at FROM home") if there else None
+
+
+async def _seen(connection: Connection) -> ClusterSeen:
+    members, promoted = await members_of(connection), await promoted_at(connection)
+    if not await _is_there(connection, "opinion"):
+        return ClusterSeen(members, promoted_at=promoted)
+    out = [
+        SentOut(row["name"], row["since"], row["sent_by"], row["evicted"])
+        for row in await connection.fetch("SELECT * FROM sent_out ORDER BY name")
+    ]
+    opinions = {
+        row["epoch"]: Opinion(row["decisions"], json.loads(row["rules"]), row["digest"])
+        for row in await connection.fetch("SELECT * FROM opinion")
+    }
+    return ClusterSeen(members, tuple(out), opinions, promoted)
+
+
+async def _is_there(connection: Connection, table: str) -> bool:
+    """Return whether a table is there: an earlier version may have made fewer of them, or nobody any yet."""
+    return await connection.fetchval("SELECT to_regclass($1)", table) is not None

@@ -12,8 +12,9 @@ from daemon.state.postgres.members import SERVER, Members
 from daemon.state.values import SharesSeen
 
 _LIVE = (
-    "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out, digest"
-    " FROM member LEFT JOIN opinion USING (epoch) WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
+    "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out, digest,"
+    " (SELECT promoted_at FROM home) FROM member LEFT JOIN opinion USING (epoch)"
+    " WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
 )
 _PUBLISH = (
     "INSERT INTO opinion (epoch, decisions, digest, rules) SELECT epoch, $2, $3, $4 FROM member WHERE epoch = $1"
@@ -94,6 +95,7 @@ class PostgresShares:
             self._looked_as, self._change, self._newest = epoch, 0, None
         rows = await connection.fetch(_LIVE, epoch)
         live = {_member(row): row["out"] for row in rows}
+        promoted = rows[0]["promoted_at"] if rows else None
         opinions = await self._said(connection, {_member(row): row["digest"] for row in rows if row["digest"]})
         held = {row["what"]: _member(row) for row in await connection.fetch(_HELD, epoch, SERVER)}
         placed = await connection.fetch(_PLACED, self._change)
@@ -102,7 +104,7 @@ class PostgresShares:
         me = next((one for one in live if one[1] == epoch), ("", epoch))
         nodes = {(row["panel"], row["server"]): row["node"] for row in placed}
         out = frozenset(one for one, is_out in live.items() if is_out)
-        return SharesSeen(me, frozenset(live) - out, held, nodes, frozenset(ended), out, opinions)
+        return SharesSeen(me, frozenset(live) - out, held, nodes, frozenset(ended), out, opinions, promoted)
 
     async def _said(self, connection: Connection, digests: Mapping[Member, str]) -> dict[Member, Opinion]:
         """Return what these members go by; the database is asked only for what is new, and not our own."""
