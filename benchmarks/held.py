@@ -53,13 +53,13 @@ def _clocks() -> tuple[float, float]:
     return CLOCK.monotonic(), time.thread_time()
 
 
-def listening(late: list[float]) -> Callable[[StatusTracker, Order], Coroutine[Any, Any, None]]:
-    """The watcher's own `began`, which notes how late each start is that the scheduler called."""
+def listening(late: list[tuple[float, float]]) -> Callable[[StatusTracker, Order], Coroutine[Any, Any, None]]:
+    """The watcher's own `began`, which notes when each start began that the scheduler called, and how late it was."""
     began = StatusTracker.began
 
     async def heard(tracker: StatusTracker, order: Order) -> None:
         if order.trigger == "schedule" and order.start_at is not None:
-            late.append((CLOCK.now() - order.start_at).total_seconds())
+            late.append((CLOCK.monotonic(), (CLOCK.now() - order.start_at).total_seconds()))
         await began(tracker, order)
 
     return heard
@@ -67,7 +67,7 @@ def listening(late: list[float]) -> Callable[[StatusTracker, Order], Coroutine[A
 
 def main() -> None:
     """Run until told to stop, and say what was seen."""
-    selector, late = WatchedSelector(), list[float]()
+    selector, late = WatchedSelector(), list[tuple[float, float]]()
     configure("warning")
     settings = Settings(config=Path(sys.argv[1]))
     service = Service(lambda: read_config(settings), CLOCK, Notifier(os.environ, CLOCK))

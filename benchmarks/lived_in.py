@@ -56,14 +56,14 @@ def write_config(folder: Path, url: str, ids: Sequence[str], schedules: Sequence
     return file
 
 
-def write_journal(folder: Path, uuids: Sequence[str], now: datetime) -> None:
+def write_journal(folder: Path, uuids: Sequence[str], now: datetime, *, rotations: int = ROTATIONS) -> None:
     """The journal of a daemon that rotated each of these servers once a day, the last time an hour ago."""
     state = folder / "state"
     SqliteJournal.open(state).close()
     chance = random.Random(1)  # noqa: S311 — made-up uuids
     with sqlite3.connect(state / FILE_NAME) as connection:
         connection.executemany("INSERT INTO snapshot VALUES (?, 'main', ?, ?)", _snapshots(uuids, now, chance))
-        for ago in range(min(ROTATIONS, MOST_ROTATIONS // len(uuids)) - 1, -1, -1):
+        for ago in range(min(rotations, MOST_ROTATIONS // len(uuids)) - 1, -1, -1):
             for number, server_uuid in enumerate(uuids):
                 _rotation(connection, number, server_uuid, now - timedelta(days=ago, hours=1), chance)
     connection.close()

@@ -142,10 +142,12 @@ def run_to_end(words: Sequence[str]) -> Usage:
     return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def processor_seconds(process: int) -> float:
-    """The processor time that a process has taken so far; it is counted in hundredths."""
+def processor_seconds(process: int, *, ended: bool = False) -> float:
+    """The processor time that a process has taken so far, with `ended` that of its children that have ended as well; it
+    is counted in hundredths.
+    """
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return sum(map(int, fields[11 : 15 if ended else 13])) / _TICKS
 
 
 def resident(process: int) -> float:

@@ -224,7 +224,9 @@ def busy(servers: int, seconds: int) -> tuple[Busy, list[float]]:
                 out, _ = process.communicate(timeout=60)
     seen = json.loads(out)
     running = [hold for hold in seen["holds"] if until - left < hold[0] < until]  # one clock for all processes
-    return Busy(seen["late"], [hold[1] for hold in running], [hold[2] for hold in running]), commits
+    return Busy(
+        [seconds for _, seconds in seen["late"]], [hold[1] for hold in running], [hold[2] for hold in running]
+    ), commits
 
 
 def populated(servers: int, seconds: int, schedule: str) -> World:

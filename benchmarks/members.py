@@ -1,0 +1,174 @@
+"""A cluster of real daemons on a real PostgreSQL against the sandbox, and what each of these takes of the processor.
+
+The database waits for the disk as one in earnest does. It counts its statements, which takes a little of its time.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from asyncio import run
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from unittest.mock import patch
+
+from benchmarks.lived_in import write_config, write_journal
+from benchmarks.measure import CLOCK, processor_seconds
+from benchmarks.scheduler import ENVIRONMENT, heard, listening
+from daemon.config.values import ClusterConfig
+from daemon.sandbox.world import World
+from daemon.state.move import move_state
+from tests.postgres import SETTINGS, Postgres, postgres
+
+IN_EARNEST = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "autovacuum": "on",
+    "shared_buffers": "128MB",
+    "shared_preload_libraries": "pg_stat_statements",
+}
+PATIENCE = 120.0
+GLANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database of one cluster."""
+
+    server: Postgres
+    cluster: ClusterConfig
+
+    def ask(self, query: str) -> str:
+        """What a query prints."""
+        schema = self.cluster.url.get_secret_value().rpartition("=")[2]
+        return self.server.psql(f"SET search_path = {schema}, public; {query}")
+
+    def nodes(self, *, without: str = "") -> list[int]:
+        """How many nodes each member holds, the fewest first."""
+        counts = self.ask(
+            "SELECT count(*) FROM lease JOIN member USING (epoch)"  # noqa: S608 — names of ours
+            f" WHERE starts_with(what, 'node ') AND name <> '{without}' GROUP BY name ORDER BY 1"
+        )
+        return [int(line) for line in counts.splitlines()]
+
+    @property
+    def statements(self) -> int:
+        """How many it was sent so far."""
+        return int(self.ask("SELECT sum(calls) FROM pg_stat_statements"))
+
+    @property
+    def steps(self) -> int:
+        """How many steps of rotations it was told so far, their beginnings and ends among them."""
+        return int(self.ask("SELECT (SELECT count(*) FROM step) + count(*) + count(ended_at) FROM rotation"))
+
+    @property
+    def processor(self) -> float:
+        """The seconds of the processor that it has taken so far, with the sessions that have ended."""
+        main = int((self.server.folder / "data/postmaster.pid").read_text().split()[0])
+        sessions = [one for one in map(_parent, Path("/proc").glob("[0-9]*")) if one is not None and one[1] == main]
+        return processor_seconds(main, ended=True) + sum(processor_seconds(process) for process, _ in sessions)
+
+
+def _parent(process: Path) -> tuple[int, int] | None:
+    """A process and its parent; None if it has ended."""
+    try:
+        return int(process.name), int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+@contextmanager
+def database(folder: Path, world: World) -> Iterator[Database]:
+    """A database whose journal knows an earlier rotation of each server, of an hour ago."""
+    with patch.dict(SETTINGS, IN_EARNEST), postgres() as server:
+        server.psql("CREATE EXTENSION pg_stat_statements")
+        made = Database(server, server.new())
+        write_journal(folder, [one.uuid for one in world.servers.values()], CLOCK.now(), rotations=1)
+        run(move_state(folder / "state", made.cluster))
+        made.ask("ANALYZE")
+        yield made
+
+
+@dataclass(frozen=True)
+class Member:
+    """A daemon of the cluster, and how long it took until it was ready."""
+
+    name: str
+    process: "subprocess.Popen[str]"
+    ready: float
+
+    def kill(self) -> None:
+        """End it without a word to anybody."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def seen(self) -> str:
+        """Tell it to stop; what the probe in it has seen."""
+        self.process.terminate()
+        out, _ = self.process.communicate(timeout=60)
+        return out
+
+
+@contextmanager
+def members(
+    folder: Path, within: Database, url: str, world: World, *, names: Sequence[str], schedule: str, splay: int
+) -> Iterator[list[Member]]:
+    """Daemons that were started together and are ready; all but the last with a probe in them. They are killed at the
+    end, if they still run.
+    """
+    ids = [server.identifier for server in world.servers.values()]
+    environ = {**ENVIRONMENT, "PTERO_BACKUPD_CLUSTER__URL": within.cluster.url.get_secret_value()}
+    commands, managers = [], []
+    with ExitStack() as held:
+        for name in names:
+            (place := folder / name).mkdir()
+            file = write_config(place, url, ids, [schedule], splay=f"{splay}s")
+            file.write_text(f'{file.read_text()}\n[cluster]\nmember = "{name}"\n')
+            how = ["daemon", "--config", str(file), "run"] if name == names[-1] else ["benchmarks.held", str(file)]
+            commands.append([sys.executable, "-m", *how])
+            managers.append(held.enter_context(listening(place)))
+        began = CLOCK.monotonic()
+        processes = [
+            held.enter_context(_running(words, {**environ, "NOTIFY_SOCKET": str(folder / name / "notify")}))
+            for name, words in zip(names, commands, strict=True)
+        ]
+        ready = [_ready(manager, began) for manager in managers]
+        yield list(map(Member, names, processes, ready))
+
+
+def _ready(manager: socket.socket, began: float) -> float:
+    heard(manager, "READY=1")
+    return CLOCK.monotonic() - began
+
+
+@contextmanager
+def _running(words: Sequence[str], environ: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(  # noqa: S603 — our own
+        words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> float:
+    """Look again and again until it holds; return how many seconds that took."""
+    began = CLOCK.monotonic()
+    while not holds():
+        if CLOCK.monotonic() - began > seconds:
+            raise SystemExit(f"waited {seconds:g} s in vain: {what}")
+        threading.Event().wait(GLANCE)
+    return CLOCK.monotonic() - began
+
+
+def wait_for(moment: datetime) -> None:
+    """Wait until that moment, which must be to come."""
+    left = (moment - CLOCK.now()).total_seconds()
+    if left < 0:
+        raise SystemExit("the fleet was shared out too late: give it more --lead")
+    threading.Event().wait(left)
