@@ -8,20 +8,21 @@ then one member is killed, and its nodes are taken over after its lease of 30 s.
 and database, so it is not seconds that are compared but processor time: that of the one member, and that of the busiest
 of three, which would bound three machines.
 
-    python -m benchmarks.cluster fleet [--servers N] [--seconds N] [--lead N]
-    python -m benchmarks.cluster throughput [--servers N] [--lead N]
+    python -m benchmarks.cluster fleet [--servers N] [--seconds N]
+    python -m benchmarks.cluster throughput [--servers N]
 """
 
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from statistics import quantiles
 
 from benchmarks.measure import CLOCK, Figure, Spread, processor_seconds, report, resident, say
-from benchmarks.members import Database, Member, database, members, wait_for, wait_until
+from benchmarks.members import Database, Member, database, let_be_due, members, wait_for, wait_until
 from benchmarks.scheduler import SPLAY_SECONDS
 from daemon.sandbox.records import Settings, Work
 from daemon.sandbox.scenes import empty, history
@@ -41,12 +42,10 @@ def main() -> None:
     options.add_argument("what", choices=("fleet", "throughput"))
     options.add_argument("--servers", type=int, metavar="N", help="10,000 of a fleet, 900 for the throughput")
     options.add_argument("--seconds", type=int, default=60, metavar="N", help="how long starts are watched")
-    options.add_argument("--lead", type=int, metavar="N", help="seconds for the start, before any server is due")
     given = options.parse_args()
     fleet_wanted = given.what == "fleet"
     servers = given.servers or (10_000 if fleet_wanted else 900)
-    lead = given.lead or 15 + servers // 300
-    report(fleet(servers, given.seconds, lead) if fleet_wanted else throughput(servers, lead))
+    report(fleet(servers, given.seconds) if fleet_wanted else throughput(servers))
 
 
 def populated(servers: int) -> World:
@@ -61,31 +60,34 @@ def populated(servers: int) -> World:
     return world
 
 
-def due_at(lead: float) -> tuple[datetime, str]:
-    """The first full minute after so many seconds, and a schedule whose start that is."""
-    base = (CLOCK.now() + timedelta(seconds=lead + 60)).replace(second=0, microsecond=0)
-    return base, f"{base.minute} {base.hour} * * *"
+@contextmanager
+def staged(servers: int, names: Sequence[str]) -> Iterator[tuple[Database, Sequence[Member], SandboxServer]]:
+    """Members of these names, ready, with their database and their panel of so many servers."""
+    world = populated(servers)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        database(Path(folder), world) as base,
+        in_background(world) as sandbox,
+        members(Path(folder), base, sandbox.url, world, names) as started,
+    ):
+        yield base, started, sandbox
 
 
 # A fleet -------------------------------------------------------------------------------------------------------------
 
 
-def fleet(servers: int, seconds: int, lead: int) -> list[Figure]:
+def fleet(servers: int, seconds: int) -> list[Figure]:
     """Three members from their start until two of them have taken over from the third."""
-    world = populated(servers)
-    with tempfile.TemporaryDirectory() as name, database(Path(name), world) as base, in_background(world) as sandbox:
-        folder, (due, schedule) = Path(name), due_at(lead)
-        with members(folder, base, sandbox.url, world, names=NAMES, schedule=schedule, splay=SPLAY_SECONDS) as started:
-            ready = Spread(tuple(one.ready for one in started))
-            worked = Spread(tuple(processor_seconds(one.process.pid) for one in started))
-            shared = max(ready.values) + wait_until(lambda: is_even(base, len(NAMES)), "the nodes are shared out")
-            left = (due - CLOCK.now()).total_seconds()
-            say(f"ready after {ready} s, shared out after {shared:.1f} s; {left:.0f} s until the first start")
-            wait_for(due)
-            minute = busy(base, started, seconds)
-            memory = Spread(tuple(resident(one.process.pid) for one in started))
-            taken, burst = taken_over(base, started, sandbox)
-            late = [each for one in started[:-1] for each in lateness(one, minute.began, minute.ended)]
+    with staged(servers, NAMES) as (base, started, sandbox):
+        ready = Spread(tuple(one.ready for one in started))
+        worked = Spread(tuple(processor_seconds(one.process.pid) for one in started))
+        shared = max(ready.values) + wait_until(lambda: is_even(base, len(NAMES)), "the nodes are shared out")
+        say(f"ready after {ready} s, shared out after {shared:.1f} s")
+        wait_for(let_be_due(started, SPLAY_SECONDS))
+        minute = busy(base, started, seconds)
+        memory = Spread(tuple(resident(one.process.pid) for one in started))
+        taken, burst = taken_over(base, started, sandbox)
+        late = [each for one in started[:-1] for each in lateness(one, minute.began, minute.ended)]
     each = [
         Figure("ready", "s", ready, 5),
         Figure("of that, of the processor", "s", worked),
@@ -172,9 +174,9 @@ def high(seconds: Sequence[float]) -> Spread:
 # Throughput ----------------------------------------------------------------------------------------------------------
 
 
-def throughput(servers: int, lead: int) -> list[Figure]:
+def throughput(servers: int) -> list[Figure]:
     """What one member takes for the whole fleet, and the busiest of three."""
-    (alone, seconds), (three, together) = (at_once(servers, NAMES[:number], lead) for number in (1, 3))
+    (alone, seconds), (three, together) = (at_once(servers, NAMES[:number]) for number in (1, 3))
     ratio = alone[0] / max(three)
     each = Spread(tuple(1000 * one / servers for one in (alone[0], sum(three))))
     say(f"{servers} rotations: alone {seconds:.1f} s, three {together:.1f} s; members' processor time {three}")
@@ -186,20 +188,17 @@ def throughput(servers: int, lead: int) -> list[Figure]:
     ]
 
 
-def at_once(servers: int, names: Sequence[str], lead: int) -> tuple[list[float], float]:
+def at_once(servers: int, names: Sequence[str]) -> tuple[list[float], float]:
     """The processor time of each member while all servers are rotated, and the seconds that it takes."""
-    world = populated(servers)
-    with tempfile.TemporaryDirectory() as name, database(Path(name), world) as base, in_background(world) as sandbox:
-        folder, (due, schedule) = Path(name), due_at(lead)
-        with members(folder, base, sandbox.url, world, names=names, schedule=schedule, splay=0) as started:
-            wait_until(lambda: is_even(base, len(names)), "the nodes are shared out")
-            wait_for(due - timedelta(seconds=1))
-            before = [processor_seconds(one.process.pid) for one in started]
-            began = int(base.ask("SELECT count(ended_at) FROM rotation"))
-            took = wait_until(
-                lambda: int(base.ask("SELECT count(ended_at) FROM rotation")) - began >= servers, "all are rotated", 180
-            )
-            return [processor_seconds(one.process.pid) - used for one, used in zip(started, before, strict=True)], took
+    with staged(servers, names) as (base, started, _):
+        wait_until(lambda: is_even(base, len(names)), "the nodes are shared out")
+        wait_for(let_be_due(started, 0) - timedelta(seconds=1))
+        before = [processor_seconds(one.process.pid) for one in started]
+        began = int(base.ask("SELECT count(ended_at) FROM rotation"))
+        took = wait_until(
+            lambda: int(base.ask("SELECT count(ended_at) FROM rotation")) - began >= servers, "all are rotated", 180
+        )
+        return [processor_seconds(one.process.pid) - used for one, used in zip(started, before, strict=True)], took
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 The database waits for the disk as one in earnest does. It counts its statements, which takes a little of its time.
 """
 
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from asyncio import run
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -33,6 +34,7 @@ IN_EARNEST = {
 }
 PATIENCE = 120.0
 GLANCE = 0.1
+SETTLE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,14 @@ class Member:
     """A daemon of the cluster, and how long it took until it was ready."""
 
     name: str
+    file: Path
+    manager: socket.socket
     process: "subprocess.Popen[str]"
     ready: float
 
     def kill(self) -> None:
         """End it without a word to anybody."""
-        self.process.send_signal(signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
 
     def seen(self) -> str:
@@ -114,30 +118,47 @@ class Member:
 
 
 @contextmanager
-def members(
-    folder: Path, within: Database, url: str, world: World, *, names: Sequence[str], schedule: str, splay: int
-) -> Iterator[list[Member]]:
-    """Daemons that were started together and are ready; all but the last with a probe in them. They are killed at the
-    end, if they still run.
+def members(folder: Path, within: Database, url: str, world: World, names: Sequence[str]) -> Iterator[list[Member]]:
+    """Daemons that were started together and are ready, and for which nothing is due; all but the last with a probe in
+    them. They are killed at the end, if they still run.
     """
     ids = [server.identifier for server in world.servers.values()]
     environ = {**ENVIRONMENT, "PTERO_BACKUPD_CLUSTER__URL": within.cluster.url.get_secret_value()}
-    commands, managers = [], []
+    far = CLOCK.now() + timedelta(hours=12)
+    files, managers = [], []
     with ExitStack() as held:
         for name in names:
             (place := folder / name).mkdir()
-            file = write_config(place, url, ids, [schedule], splay=f"{splay}s")
-            file.write_text(f'{file.read_text()}\n[cluster]\nmember = "{name}"\n')
-            how = ["daemon", "--config", str(file), "run"] if name == names[-1] else ["benchmarks.held", str(file)]
-            commands.append([sys.executable, "-m", *how])
+            files.append(write_config(place, url, ids, [_at(far)], splay="0s"))
+            files[-1].write_text(f'{files[-1].read_text()}\n[cluster]\nmember = "{name}"\n')
             managers.append(held.enter_context(listening(place)))
         began = CLOCK.monotonic()
         processes = [
-            held.enter_context(_running(words, {**environ, "NOTIFY_SOCKET": str(folder / name / "notify")}))
-            for name, words in zip(names, commands, strict=True)
+            held.enter_context(_running(file, {**environ, "NOTIFY_SOCKET": str(file.parent / "notify")}, probed=probed))
+            for file, probed in zip(files, [*[True] * (len(files) - 1), False], strict=True)
         ]
         ready = [_ready(manager, began) for manager in managers]
-        yield list(map(Member, names, processes, ready))
+        yield list(map(Member, names, files, managers, processes, ready))
+
+
+def let_be_due(started: Sequence[Member], splay: int) -> datetime:
+    """Have all servers due from the next full minute on, spread over so many seconds; return that minute.
+
+    It is the configuration that says so, which is read again.
+    """
+    due = (CLOCK.now() + timedelta(seconds=60 + SETTLE_SECONDS)).replace(second=0, microsecond=0)
+    for one in started:
+        text = re.sub('schedule = ".*"', f'schedule = "{_at(due)}"', one.file.read_text())
+        one.file.write_text(re.sub('splay = ".*"', f'splay = "{splay}s"', text))
+        one.process.send_signal(signal.SIGHUP)
+    for one in started:
+        heard(one.manager, "RELOADING=1")
+        heard(one.manager, "READY=1")
+    return due
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment.minute} {moment.hour} * * *"
 
 
 def _ready(manager: socket.socket, began: float) -> float:
@@ -146,7 +167,9 @@ def _ready(manager: socket.socket, began: float) -> float:
 
 
 @contextmanager
-def _running(words: Sequence[str], environ: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+def _running(file: Path, environ: dict[str, str], *, probed: bool) -> Iterator["subprocess.Popen[str]"]:
+    how = ["benchmarks.held", str(file)] if probed else ["daemon", "--config", str(file), "run"]
+    words = [sys.executable, "-m", *how]
     with subprocess.Popen(  # noqa: S603 — our own
         words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -170,5 +193,5 @@ def wait_for(moment: datetime) -> None:
     """Wait until that moment, which must be to come."""
     left = (moment - CLOCK.now()).total_seconds()
     if left < 0:
-        raise SystemExit("the fleet was shared out too late: give it more --lead")
+        raise SystemExit("this machine is too busy to measure anything on it")
     threading.Event().wait(left)

@@ -6,37 +6,33 @@ the second takes it, and finds in the journal what is due. A member that an oper
 nothing more, and lets each node go as soon as nothing is done there. A server whose node is not known is acted for by
 the member that holds its panel, which looks for it; a rotation that meets another node than that ends before it does
 anything, since a server's lock is only given within the node that the panel shows.
+
+A look comes every second, and there may be ten thousand servers: they are gone through only after something changed.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from daemon.config.opinion import key_of, opinion_of
-from daemon.config.values import Config, PanelConfig, ServerConfig
+from daemon.config.values import Config, ServerConfig
 from daemon.core.agreement import AGREED, Opinion, differing_on, disagreement, in_words, of_those_that_act, store_key
 from daemon.core.model import Server
-from daemon.core.shares import FLEET, NODE, Member, node_part, panel_part, shared_out
+from daemon.core.shares import FLEET, NODE, Member, node_part, shared_out
 from daemon.errors import StateError
 from daemon.fleet.clients import Clients
 from daemon.fleet.isolation import surviving
+from daemon.fleet.placement import Placement, Places
 from daemon.fleet.population import Population
 from daemon.log import get_logger
-from daemon.panel.client import PanelClient
-from daemon.panel.errors import PanelError
 from daemon.rotation.run import RotationContext
 from daemon.state import Shares, SharesSeen
 
 log = get_logger()
 
 LOOK_SECONDS = 1.0
-PLACE_SECONDS = 600.0
-"""So often the panels are asked on which nodes the servers are. A rotation looks by itself."""
-
-AGAIN_SECONDS = 60.0
-"""After a panel that did not answer."""
-
 FREE_SECONDS = 15.0
 """After so long a part that nobody took is taken by any member: the one whose turn it was may not know of it."""
 
@@ -75,6 +71,18 @@ class Everything:
         return []
 
 
+class _PassedOn(NamedTuple):
+    """The servers that the rest of the daemon acts for, and by what that was found: where all servers are, the parts
+    that are ours, and whether this member was sent out. Some only stay until what is under way for them has ended.
+    """
+
+    places: Places
+    mine: frozenset[str]
+    out: bool
+    names: frozenset[str]
+    staying: frozenset[str]
+
+
 class Sharing:
     """Keeps this member's share. `obey` is called with the whole configuration and the share whenever either changes;
     `ended` with the names of servers whose rotations ended anywhere. `at_work` returns the servers for which anything
@@ -107,11 +115,7 @@ class Sharing:
         self._out = False
         """Whether an operator has sent this member out."""
 
-        self._nodes: dict[tuple[str, str], str] = {}
-        self._sought: set[tuple[str, str]] = set()
-        self._sighted: dict[str, tuple[ServerConfig, str]] = {}
-        self._place_at: dict[str, float] = {}
-        self._placing: asyncio.Task[None] | None = None
+        self._placement = Placement(shares, clients, context.clock)
         self._free_since: dict[str, float] = {}
         self._kept_until: dict[str, float] = {}
         """The parts that we took since nobody else did."""
@@ -121,7 +125,10 @@ class Sharing:
         """What other members that act go by."""
 
         self.disagreement = AGREED
-        self._passed_on: tuple[Config, frozenset[str], bool] | None = None
+        self._shared: tuple[object, Mapping[str, Member]] | None = None
+        """Which member is to hold each part, and by what that was computed."""
+
+        self._passed_on: _PassedOn | None = None
         self._looking: asyncio.Task[None] | None = None
         self._trouble = ""
         check, context.on_server = context.on_server, self._on_server
@@ -140,9 +147,9 @@ class Sharing:
 
     def stop(self) -> None:
         """Take and give nothing more."""
-        for task in (self._looking, self._placing):
-            if task is not None:
-                task.cancel()
+        self._placement.stop()
+        if self._looking is not None:
+            self._looking.cancel()
 
     def notes(self) -> list[str]:
         """Return what the operator should know of this member's place in the cluster."""
@@ -159,7 +166,7 @@ class Sharing:
 
     async def _look_once(self) -> None:
         try:
-            await self._tell_sighted()
+            await self._placement.tell(self._context.under_way.keys())
             await self._shares.publish(self._opinion)
             await self._agree(await self._shares.look())
         except StateError as error:
@@ -176,15 +183,11 @@ class Sharing:
         acting = of_those_that_act(seen.opinions, seen.members, seen.held)
         self._others = {one: said for one, said in acting.items() if one != seen.me}
         self._compare()
-        self._nodes.update(seen.placed)
+        self._placement.learn(seen.placed)
         if seen.ended:
             self._ended(seen.ended)
-        parts = self._parts()
-        nodes = {part for part in parts if part.startswith(NODE)}  # evenly among themselves: the others cost little
-        wanted = {
-            **shared_out(nodes, seen.members, seen.held),
-            **shared_out(parts - nodes, seen.members, seen.held),
-        }
+        parts = self._placement.of(self._config).parts if self._config else frozenset({FLEET})
+        wanted = self._shared_out(parts, seen)
         mine = {part for part, one in seen.held.items() if one == seen.me}
         for part in self._takable(parts, wanted, seen):
             if await self._shares.take(part):
@@ -198,7 +201,15 @@ class Sharing:
         for part in given:
             await self._shares.give(part)
             log.info("part_given", part=part)
-        self._place_now_and_then()
+        if self._config is not None:
+            self._placement.look(self._config, self._mine)
+
+    def _shared_out(self, parts: frozenset[str], seen: SharesSeen) -> Mapping[str, Member]:
+        """Return which member is to hold each part; it is computed after something has changed."""
+        basis = parts, seen.members, seen.held
+        if self._shared is None or self._shared[0] != basis:
+            self._shared = basis, _computed(parts, seen)
+        return self._shared[1]
 
     def _compare(self) -> None:
         """Find out where others would decide differently, and say so when that changes."""
@@ -222,16 +233,6 @@ class Sharing:
             log.info("called_back", consequence="this member takes its share again")
         self._out = out
 
-    def _parts(self) -> set[str]:
-        """Return all parts of the fleet, as far as this member knows it."""
-        servers = self._config.servers.values() if self._config else ()
-        panels = {panel_part(panel) for panel in (self._config.panels if self._config else ())}
-        return {FLEET, *panels, *map(self._part, servers)}
-
-    def _part(self, server: ServerConfig) -> str:
-        node = self._nodes.get(_key(server))
-        return panel_part(server.panel.name) if node is None else node_part(server.panel.name, node)
-
     def _takable(self, parts: Collection[str], wanted: Mapping[str, Member], seen: SharesSeen) -> Iterator[str]:
         now = self._clock.monotonic()
         free = sorted(set(parts) - seen.held.keys())
@@ -254,88 +255,51 @@ class Sharing:
         """Return the parts on which something of ours is done at this moment."""
         runs = list(self._context.under_way.values())
         seen = {node_part(run.config.panel.name, run.server.node) for run in runs if run.server is not None}
-        servers = self._config.servers if self._config else {}
+        part = self._placement.of(self._config).part if self._config else {}
         seen |= {FLEET} if self._at_work_for_all() else set()
-        return seen | {self._part(servers[name]) for name in self._at_work() if name in servers}
+        return seen | {part[name] for name in self._at_work() if name in part}
+
+    def _on_server(self, config: ServerConfig, server: Server) -> None:
+        """Take note of the node of a server that is about to be rotated."""
+        self._placement.sighted(config, server.node)
+        self._check(config, server)
 
     def _pass_on(self) -> None:
-        """Let the rest of the daemon know its share, if that or the configuration has changed."""
-        config = self._config
+        """Let the rest of the daemon know its share, if that or the configuration has changed.
+
+        The servers are gone through only if that may be so.
+        """
+        config, before = self._config, self._passed_on
         if config is None:
             return
-        servers = {name: one for name, one in config.servers.items() if self._is_mine(one)}
-        passed_on = config, frozenset(servers), FLEET in self._mine
-        if self._passed_on is None or self._passed_on[0] is not config or self._passed_on[1:] != passed_on[1:]:
-            self._passed_on = passed_on
-            self._obey(config, Share(replace(config, servers=servers), FLEET in self._mine))
+        places, under_way = self._placement.of(config), set(self._context.under_way)
+        if self._out:
+            under_way.update(self._at_work())
+        if before is None or before[:3] != (places, self._mine, self._out) or not before.staying <= under_way:
+            self._passed_on = self._found(places, under_way)
+            names, fleet = self._passed_on.names, FLEET in self._mine
+            if (
+                before is None
+                or before.places.config is not config
+                or (before.names, FLEET in before.mine) != (names, fleet)
+            ):
+                servers = {name: one for name, one in config.servers.items() if name in names}
+                self._obey(config, Share(replace(config, servers=servers), fleet))
 
-    def _is_mine(self, server: ServerConfig) -> bool:
-        """Return whether this member acts for a server; for one whose node is unknown, only after it was looked for.
+    def _found(self, places: Places, under_way: AbstractSet[str]) -> _PassedOn:
+        """Return which servers this member acts for; of those whose node is unknown, only what was looked for.
 
         One that has moved to another node stays until its rotation has ended. After this member was sent out, only
         those stay for which anything is under way.
         """
-        was_mine = self._passed_on is not None and server.name in self._passed_on[1]
-        if was_mine and server.name in self._context.under_way:
-            return True
-        if self._out:
-            return was_mine and server.name in self._at_work()
-        return self._part(server) in self._mine and (_key(server) in self._nodes or _key(server) in self._sought)
-
-    # Which server is on which node -----------------------------------------------------------------------------------
-
-    def _on_server(self, config: ServerConfig, server: Server) -> None:
-        """Take note of the node of a server that is about to be rotated."""
-        if self._nodes.get(_key(config)) != server.node:
-            self._sighted[config.name] = config, server.node
-        self._check(config, server)
-
-    async def _tell_sighted(self) -> None:
-        """Let all members know where servers were seen, each after the rotation that saw it has ended."""
-        for name in self._sighted.keys() - self._context.under_way.keys():
-            config, node = self._sighted[name]
-            await self._shares.place(config.panel.name, {config.id: node})
-            self._sighted.pop(name)
-
-    def _place_now_and_then(self) -> None:
-        """Look for the servers of the panels that are ours, one panel at a time."""
-        if self._config is None or (self._placing is not None and not self._placing.done()):
-            return
-        now = self._clock.monotonic()
-        for name, panel in self._config.panels.items():
-            if panel_part(name) not in self._mine:
-                continue
-            servers = [one for one in self._config.servers.values() if one.panel.name == name]
-            unknown = any(_key(one) not in self._nodes and _key(one) not in self._sought for one in servers)
-            if servers and (unknown or now >= self._place_at.get(name, 0.0)):
-                self._placing = asyncio.create_task(self._place(panel, servers), name="looking for nodes")
-                return
-
-    async def _place(self, panel: PanelConfig, servers: Collection[ServerConfig]) -> None:
-        again = AGAIN_SECONDS
-        with surviving(panel=panel.name), self._clients.lent(panel) as client:
-            try:
-                nodes = await self._found(client, servers)
-                await self._shares.place(panel.name, nodes)
-                again = PLACE_SECONDS
-            except (PanelError, StateError) as error:
-                log.warning("nodes_not_found", panel=panel.name, text=error.text)
-        self._place_at[panel.name] = self._clock.monotonic() + again
-        self._sought.update(map(_key, servers))
-
-    async def _found(self, client: PanelClient, servers: Collection[ServerConfig]) -> dict[str, str]:
-        """Return the node of each server, by its configured id. One that is not listed is viewed once."""
-        listed = await client.servers()
-        nodes = {found: one.node for one in listed for found in (one.identifier.lower(), one.uuid.lower())}
-        found = {one.id: nodes[one.id.lower()] for one in servers if one.id.lower() in nodes}
-        for one in servers:
-            if one.id not in found and _key(one) not in self._nodes and _key(one) not in self._sought:
-                try:
-                    found[one.id] = (await client.server(one.id)).node
-                except PanelError as error:
-                    log.info("node_not_found", server=one.name, text=error.text)
-        return found
+        ours = set() if self._out else {name for name in places.sought if places.part[name] in self._mine}
+        was_ours = self._passed_on.names if self._passed_on else frozenset()
+        staying = (was_ours & under_way & places.part.keys()) - ours
+        return _PassedOn(places, self._mine, self._out, frozenset(ours | staying), frozenset(staying))
 
 
-def _key(server: ServerConfig) -> tuple[str, str]:
-    return server.panel.name, server.id
+def _computed(parts: frozenset[str], seen: SharesSeen) -> Mapping[str, Member]:
+    """Return which member is to hold each part: nodes are even among themselves, since the others cost little."""
+    nodes = {part for part in parts if part.startswith(NODE)}
+    wanted = [shared_out(kind, seen.members, seen.held) for kind in (nodes, parts - nodes)]
+    return {**wanted[0], **wanted[1]}

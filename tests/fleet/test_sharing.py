@@ -1,6 +1,6 @@
 """Which servers each member acts for: what it takes, when it lets go, and what of servers whose node is not known."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
@@ -17,7 +17,9 @@ from daemon.core.agreement import DECISIONS, Opinion
 from daemon.core.model import Server
 from daemon.core.shares import Member, node_part
 from daemon.errors import StateError
+from daemon.fleet import sharing
 from daemon.fleet.clients import Clients
+from daemon.fleet.placement import Placement
 from daemon.fleet.population import Population
 from daemon.fleet.sharing import SENT_OUT, Share, Sharing
 from daemon.log import configure
@@ -166,7 +168,7 @@ class Fleet:
             "RotationContext",
             SimpleNamespace(clock=self.clock, under_way={}, on_server=lambda _config, _server: None),
         )
-        sharing = Sharing(
+        member = Sharing(
             self.table.of((name, len(self.table.members))),
             context,
             Clients(lambda _: cast("PanelClient", self.panel)),
@@ -175,9 +177,9 @@ class Fleet:
             ended=lambda _: None,
             at_work=lambda: busy,
         )
-        sharing.follow(self.config)
-        sharing.start()
-        self.daemons.append(Daemon(sharing, context, told, busy, population))
+        member.follow(self.config)
+        member.start()
+        self.daemons.append(Daemon(member, context, told, busy, population))
         return self.daemons[-1]
 
     async def later(self, seconds: float) -> None:
@@ -205,6 +207,31 @@ async def test_a_server_is_acted_for_once_its_node_is_held(fleet: Fleet) -> None
     await fleet.later(5)
     assert (one.servers, one.told[-1].fleet) == (set("abcd"), True)
     assert fleet.table.nodes == {("main", server): node for server, node in NODES.items()}
+
+
+async def test_while_nothing_changes_the_servers_are_not_gone_through(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be ten thousand, and a look comes every second. What is new is seen at the next look."""
+    gone_through: list[str] = []
+    for kind, name in ((Placement, "_gone_through"), (Sharing, "_found"), (sharing, "_computed")):
+        done = getattr(kind, name)
+
+        def counted(*args: object, done: Callable[..., object] = done, name: str = name) -> object:
+            gone_through.append(name)
+            return done(*args)
+
+        monkeypatch.setattr(kind, name, counted)
+    one = fleet.join("one")
+    await fleet.later(5)
+    gone_through.clear()
+    await fleet.later(60)
+    assert gone_through == []
+    fleet.table.nodes["main", "0000000c"] = "n9"
+    await fleet.later(3)
+    assert node_part("main", "n9") in fleet.table.held
+    assert one.servers == set("abcd")
+    assert set(gone_through) == {"_gone_through", "_found", "_computed"}
 
 
 async def test_while_servers_are_looked_for_nobody_acts_for_them(fleet: Fleet) -> None:
