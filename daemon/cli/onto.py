@@ -17,8 +17,9 @@ from daemon.operations.archive import Archive
 from daemon.operations.onto import Brought, OntoOptions, bring_onto
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult
-from daemon.operations.sent import HandWay, SftpWay, UploadWay
-from daemon.operations.ways import PullWay, Way, WayName
+from daemon.operations.sent import HandWay, usual_ways
+from daemon.operations.sftp import SftpWay
+from daemon.operations.ways import Way, WayName
 from daemon.rotation.preview import Preview
 from daemon.stores.values import Credentials, SftpLocation, StoreSettings, parse_location
 
@@ -125,12 +126,12 @@ def temporary_folder(state_dir: Path | None) -> Iterator[Path]:
 def _ways(operation: Operation, arguments: OntoArguments, folder: Path) -> Sequence[Way]:
     """Return the ways to try, in order. To leave the archive to the operator is one only where it was chosen."""
     sftp = arguments.sftp.settings()
-    ways: list[Way] = [PullWay(operation, watching), UploadWay(operation, watching, folder)]
+    ways = usual_ways(operation, watching, folder)
     if sftp is not None:
         ways.append(SftpWay(operation, watching, folder, sftp))
     if arguments.via is None:
         return ways
-    return [way for way in (*ways, HandWay(operation, watching, Path().absolute())) if way.name is arguments.via]
+    return [way for way in (*ways, HandWay(operation, Path().absolute())) if way.name is arguments.via]
 
 
 def consequences(target: Preview, size: int, arguments: OntoArguments) -> Iterator[str]:

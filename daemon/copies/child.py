@@ -138,6 +138,8 @@ class Child:
             return await self._worker.copy(asked.job, asked.backup, self.link, self)
         if asked.proves is not None:
             return await self._worker.prove(asked.job, asked.proves, self.link, self)
+        if asked.fetches is not None:
+            return await self._worker.fetch(asked.job, asked.fetches, self.link, self)
         if asked.prunes is not None:
             return await self._worker.prune(asked.job, asked.prunes, asked.inputs)
         return await self._worker.look(asked.job)
@@ -154,7 +156,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 — any of the results
 def _bound_time(asked: Ask) -> None:
     """Let the system end this process if the job takes far more of the processor than a real archive would."""
     listed = {one.uuid: one.bytes for one in asked.job.listing.backups}
-    size = asked.proves.bytes if asked.proves else listed.get(asked.backup or "", 0)
+    reads = asked.proves or asked.fetches
+    size = reads.bytes if reads else listed.get(asked.backup or "", 0)
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime) + FREE_SECONDS + SECONDS_A_MIB * (size >> 20)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]

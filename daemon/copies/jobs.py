@@ -7,6 +7,7 @@ proof, in short and printable texts, and a bounded index of its files where that
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -183,13 +184,32 @@ class ProofFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ToFetch:
+    """A backup to fetch into a folder of ours, as archives of at most `most` bytes. It has `bytes` bytes itself."""
+
+    backup: str
+    folder: Path
+    most: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The names of the files that hold it, in their order; or why it is not there."""
+
+    parts: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
-    """What a worker in another process is asked: to copy a `backup`, to prune the store `prunes`, to prove, else to
-    look.
+    """What a worker in another process is asked: to copy a `backup`, to prune the store `prunes`, to prove, to fetch,
+    else to look.
     """
 
     job: Job
     proves: ToProve | None = None
+    fetches: ToFetch | None = None
     backup: str | None = None
     prunes: str | None = None
     inputs: PruneInputs = PruneInputs()
@@ -276,4 +296,12 @@ class ProofWorker(Protocol):
 
     async def close(self) -> None:
         """End the worker; the next job starts another one."""
+        ...
+
+
+class FetchWorker(ProofWorker, Protocol):
+    """A ProofWorker that fetches archives, too."""
+
+    async def fetch(self, job: Job, what: ToFetch, link: GiveLink, listener: ProgressListener) -> Fetched:
+        """Fetch one backup of the job's listing, checked, and split it where it is too large."""
         ...

@@ -16,6 +16,7 @@ from daemon.copies.jobs import (
     CopyListener,
     CopyResult,
     Failure,
+    Fetched,
     GiveLink,
     Job,
     LookResult,
@@ -23,12 +24,14 @@ from daemon.copies.jobs import (
     Pruned,
     PruneInputs,
     PruneResult,
+    ToFetch,
     ToProve,
     WantedCopy,
     always,
 )
 from daemon.copies.make import unheard
 from daemon.copies.manifest import Manifest
+from daemon.copies.parts import fetch_parts
 from daemon.copies.prove import manifest_of, prove_backup, prove_copy
 from daemon.copies.prune import Pruner
 from daemon.copies.run import Copier, Looked, OnCopy, OpenStore, ServerResult
@@ -41,7 +44,9 @@ from daemon.errors import BackupdError
 from daemon.state import MemoryEngine, MemoryLocks, ShelfRecord
 from daemon.stores.errors import StoreError
 from daemon.stores.open import open_store
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.expected import Expected
+from daemon.transfer.receive import ProgressListener, Source
+from daemon.transfer.threads import in_thread
 
 
 class _Unseen:
@@ -136,12 +141,15 @@ class OwnProcess:
             return ProofFound(None, failure=Failure.of(error))
 
     async def _prove_backup(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
-        backup = next(one for one in job.listing.backups if one.uuid == what.backup)
-        config = job.config
-        source = node_source(
-            _Links(link), config.id, backup, clock=self._clock, listener=listener, clear=config.panel.clear_links
-        )
+        backup, source = self._from_node(job, what.backup, link, listener)
         return await prove_backup(source, backup, what)
+
+    def _from_node(self, job: Job, uuid: str, link: GiveLink, listener: ProgressListener) -> tuple[Backup, Source]:
+        """Return a backup of the job's listing, and the way to its file."""
+        backup, config = next(one for one in job.listing.backups if one.uuid == uuid), job.config
+        clear = config.panel.clear_links
+        source = node_source(_Links(link), config.id, backup, clock=self._clock, listener=listener, clear=clear)
+        return backup, source
 
     async def _prove_copy(self, job: Job, what: ToProve, listener: ProgressListener) -> ProofFound:
         desk = await _Desk.of(job, self._clock, self._opens)
@@ -149,6 +157,14 @@ class OwnProcess:
         manifest = manifest_of(shelf.manifests.values() if shelf else (), what.backup)
         async with self._opens(job.stores[what.store].settings) as opened:
             return await prove_copy(opened, manifest, what, listener.moved)
+
+    async def fetch(self, job: Job, what: ToFetch, link: GiveLink, listener: ProgressListener) -> Fetched:
+        """Fetch one backup into a folder."""
+        backup, source = self._from_node(job, what.backup, link, listener)
+        try:
+            return Fetched(await in_thread(lambda: fetch_parts(source, Expected.of(backup), what)))
+        except BackupdError as error:
+            return Fetched(failure=Failure.of(error))
 
     async def close(self) -> None:
         """Do nothing: nothing was started."""

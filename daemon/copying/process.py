@@ -26,6 +26,7 @@ from daemon.copies.jobs import (
     CopyListener,
     CopyResult,
     Failure,
+    Fetched,
     GiveLink,
     Job,
     Leave,
@@ -35,6 +36,7 @@ from daemon.copies.jobs import (
     ProofFound,
     PruneInputs,
     PruneResult,
+    ToFetch,
     ToProve,
 )
 from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
@@ -101,6 +103,10 @@ class ChildProcess:
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read one backup, or its copy in a store, to the end."""
         return await self._done(Ask(job.without_key(), proves=what), ProofFound, link, listener)
+
+    async def fetch(self, job: Job, what: ToFetch, link: GiveLink, listener: ProgressListener) -> Fetched:
+        """Fetch one backup into a folder."""
+        return await self._done(Ask(job.without_key(), fetches=what), Fetched, link, listener)
 
     async def close(self) -> None:
         """End the process, and give it a little time to clear up."""

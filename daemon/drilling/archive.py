@@ -1,21 +1,23 @@
-"""A backup that another process reads to its end, and that comes to its new place by a link (invariant 18)."""
+"""A backup that another process reads to its end, and fetches where no link will do (invariant 18)."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import Job, ProofWorker, ToProve
+from daemon.copies.jobs import Failure, FetchWorker, Job, ToFetch, ToProve
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
 from daemon.core.proof import Level
-from daemon.errors import ProblemCode
+from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.archive import ReadResult
 from daemon.operations.ways import WayClosedError
 from daemon.panel.client import PanelClient
 from daemon.rotation.run import RotationContext
 from daemon.transfer.receive import ProgressListener
+from daemon.transfer.split import SplitError
 from daemon.transfer.verify import Complaint
 
 
@@ -25,7 +27,7 @@ class BackupElsewhere:
 
     context: RotationContext
     client: PanelClient
-    worker: ProofWorker
+    worker: FetchWorker
     job: Job
     backup: Backup
     listener: ProgressListener
@@ -37,9 +39,7 @@ class BackupElsewhere:
         async with self.context.downloads:
             found = await self.worker.prove(self.job, asked, self.link, self.listener)
         if found.failure is not None:
-            error = WorkerError(found.failure.text, hint=found.failure.hint or None)
-            error.code = found.failure.code
-            raise error
+            raise _error(found.failure)
         problems = tuple(Complaint(ProblemCode.NOT_SANE, text) for text in found.problems)
         if found.index is None:
             if not problems:
@@ -52,5 +52,25 @@ class BackupElsewhere:
         return await self.client.download_link(self.job.config.id, self.backup.uuid)
 
     async def fetch(self, _path: Path, /) -> None:
-        """Refuse it: archives do not come onto the daemon's machine."""
-        raise WayClosedError("the daemon fetches no archive", hint="`ptero-backupd drill` uploads it, if need be")
+        """Refuse it: the daemon itself writes no archive."""
+        raise WayClosedError("the daemon fetches no archive", hint="`ptero-backupd drill` does")
+
+    async def parts(self, folder: Path, most: int, /) -> AsyncGenerator[Path, None]:
+        """Have it fetched into the folder, and split there."""
+        what = ToFetch(self.backup.uuid, folder, most, self.backup.bytes)
+        async with self.context.downloads:
+            found = await self.worker.fetch(self.job, what, self.link, self.listener)
+        if found.failure is not None:
+            raise _error(found.failure)
+        for name in found.parts:
+            part = folder / Path(name).name
+            yield part
+            part.unlink(missing_ok=True)  # the disk has it to spare for one drill, not for many
+
+
+def _error(failure: Failure) -> BackupdError:
+    """Return an error that says why the process could not do it."""
+    kind = SplitError if failure.code is SplitError.code else WorkerError
+    error = kind(failure.text, hint=failure.hint or None)
+    error.code = failure.code
+    return error

@@ -5,16 +5,19 @@ kill loses nothing; what a drill put onto its spare server does not stay there s
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
+from pathlib import Path
+from tempfile import gettempdir
 
 from daemon.config.values import Config, DrillConfig, ServerConfig
-from daemon.copies.jobs import Job, ProofWorker
+from daemon.copies.jobs import FetchWorker, Job
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.core.drills import DrillRecord, DrillResult, Turn, choose_backup, next_at, next_turn
 from daemon.core.model import Backup
 from daemon.core.proof_due import PAUSES
 from daemon.core.units import format_size
 from daemon.drilling.archive import BackupElsewhere
+from daemon.drilling.folder import drill_folder
 from daemon.errors import BackupdError, ServerBusyError, StateError
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
@@ -27,8 +30,8 @@ from daemon.operations.drill import (
     record_interrupted,
 )
 from daemon.operations.operation import Operation
+from daemon.operations.sent import usual_ways
 from daemon.operations.target import NotEmptiedError
-from daemon.operations.ways import PullWay
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError
 from daemon.rotation.order import Order
@@ -55,7 +58,7 @@ class Drilling:
     `clients` are the fleet's, so that both share the API limit. `worker` reads the archives.
     """
 
-    def __init__(self, context: RotationContext, clients: Clients, worker: ProofWorker) -> None:
+    def __init__(self, context: RotationContext, clients: Clients, worker: FetchWorker) -> None:
         self._context = context
         self._clock = context.clock
         self._clients = clients
@@ -175,11 +178,12 @@ class Drilling:
         installation = await context.engine.catalogue.installation()
         job = Job(server, seen.server, seen.listing, seen.plan.verdicts, {}, (), installation)
         archive = BackupElsewhere(context, client, self._worker, job, backup, told)
-        with self._spare(config.servers[chosen.server], told) as spare:
-            ways = [PullWay(spare, told.watching)]
-            names = chosen.name, server.name, seen.server.uuid
-            options = DrillOptions(*names, ways, chosen.start, chosen.watch, chosen.console)
-            done = await drill(spare, archive, options)
+        async with self._folder(config) as folder:
+            with self._spare(config.servers[chosen.server], told) as spare:
+                ways = usual_ways(spare, told.watching, folder)
+                names = chosen.name, server.name, seen.server.uuid
+                options = DrillOptions(*names, ways, chosen.start, chosen.watch, chosen.console)
+                done = await drill(spare, archive, options)
         await self._ended(chosen, seen, backup, done)
 
     async def _ended(self, chosen: DrillConfig, seen: Preview, backup: Backup, done: Drilled) -> None:
@@ -229,6 +233,8 @@ class Drilling:
             raise NotEmptiedError(text, hint=f"configure {record.spare} again, and it is cleared")
         if server is None:
             return await self._give_up(record, f"{record.spare} is not configured any more, and was not touched")
+        async with self._folder(config):
+            pass  # what the killed one had fetched is gone
         with self._spare(server, _Told(record.drill, record.server)) as spare:
             try:
                 return await end_interrupted(spare, record)
@@ -259,6 +265,10 @@ class Drilling:
             self._tries[what] = self._tries.get(what, 0) + 1
             seconds = PAUSES.pause(self._tries[what]).total_seconds()
         self._put_off[what] = self._clock.monotonic() + seconds
+
+    def _folder(self, config: Config) -> AbstractAsyncContextManager[Path]:
+        """Return an empty folder of this machine for an archive, removed in the end."""
+        return drill_folder(config.state_dir or Path(gettempdir()))
 
     @contextmanager
     def _spare(self, server: ServerConfig, told: "_Told") -> Iterator[Operation]:

@@ -4,7 +4,7 @@ What must hold: `read` says that an archive is whole only where every byte of it
 its files were looked into; the index that it returns is of these very bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -16,7 +16,7 @@ from daemon.copies.source import node_source
 from daemon.copies.verify import Reading, verify_copy
 from daemon.core.model import Backup
 from daemon.core.units import format_size
-from daemon.operations.archive import ReadResult, Watching
+from daemon.operations.archive import ReadResult, Watching, fetched_parts
 from daemon.operations.operation import Operation
 from daemon.proof.indexing import Indexing, indexed
 from daemon.proof.sane import SanityCheck
@@ -66,6 +66,10 @@ class BackupArchive:
             listener.said(f"fetching {format_size(expected.size)}")
             source = self._source(listener)
             await in_thread(lambda: download(source, expected, path))
+
+    def parts(self, folder: Path, most: int) -> AsyncGenerator[Path, None]:
+        """Download it, and split it."""
+        return fetched_parts(self, folder, most)
 
     def _source(self, listener: ProgressListener) -> Source:
         config = self._operation.config
@@ -127,3 +131,7 @@ class CopyArchive:
             with self._watching(self.backup.name, self.backup.bytes) as listener:
                 listener.said(f"fetching {format_size(self._manifest.stored.bytes)} from {self._settings.name}")
                 await fetch_into(store, self._manifest, path, self._identities, listener.moved)
+
+    def parts(self, folder: Path, most: int) -> AsyncGenerator[Path, None]:
+        """Fetch it, and split it."""
+        return fetched_parts(self, folder, most)

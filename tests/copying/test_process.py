@@ -6,17 +6,19 @@ import os
 import pickle
 import signal
 import sys
+import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import StoreConfig
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import ProofFound, PruneInputs, ToProve
+from daemon.copies.jobs import Fetched, ProofFound, PruneInputs, ToFetch, ToProve
 from daemon.copying.process import SILENT_SECONDS, ChildProcess, environment
 from daemon.copying.proofs import proven_on_the_way
 from daemon.core.proof import Level
@@ -330,3 +332,50 @@ async def test_a_process_that_cannot_be_started_is_the_same_error(rig: Rig) -> N
     """The interpreter may have been replaced by an upgrade."""
     with pytest.raises(WorkerError, match="cannot be started"):
         await ChildProcess(["/nowhere/python"]).look(await rig.job())
+
+
+# Fetching ------------------------------------------------------------------------------------------------------------
+
+
+async def fetched(rig: Rig, worker: ChildProcess, *, most: int, name: str = "b", folder: str = "drill") -> Fetched:
+    """What comes of a backup of the server that is fetched into a folder."""
+    into = rig.folder / folder
+    into.mkdir()
+    backup = next(one for one in rig.server.backups.values() if one.name == name)
+    what = ToFetch(backup.uuid, into, most, backup.bytes)
+    return await worker.fetch(await rig.job(), what, partial(link, rig, backup.uuid), Listener())
+
+
+async def test_a_backup_is_fetched_into_a_folder_and_split_there(rig: Rig, worker: ChildProcess) -> None:
+    """In one piece where that is small enough, else in several, which hold the same files."""
+    rig.server.folder = rig.folder / "world"
+    rig.server.folder.mkdir()
+    noise = Random(1)
+    files = {f"world/{number}.bin": noise.randbytes(100_000) for number in range(5)}
+    for path, data in files.items():
+        rig.server.files.write(path, data)
+    made = rig.sandbox.world.add_backup(rig.server, "b")
+    whole = await fetched(rig, worker, most=2**20)
+    assert (whole.parts, whole.failure) == (("archive.tar.gz",), None)
+    assert (rig.folder / "drill/archive.tar.gz").read_bytes() == b"".join(made.archive.pieces())
+    parts = await fetched(rig, worker, most=300_000, folder="in parts")
+    assert parts.parts == ("part-1.tar.gz", "part-2.tar.gz", "part-3.tar.gz")
+    assert sorted(path.name for path in (rig.folder / "in parts").iterdir()) == sorted(parts.parts)
+    found: dict[str, bytes] = {}
+    for name in parts.parts:
+        with tarfile.open(rig.folder / "in parts" / name) as archive:
+            found |= {one.name: _content(archive, one) for one in archive if one.isfile()}
+    assert found == files
+    cannot = await fetched(rig, worker, most=150_000, folder="too small")
+    assert cannot.failure is not None
+    assert (cannot.failure.code, cannot.parts) == (ProblemCode.WAY_CLOSED, ())
+    made.claimed_checksum = "sha1:" + "0" * 40
+    wrong = await fetched(rig, worker, most=2**20, folder="wrong")
+    assert wrong.failure is not None
+    assert (wrong.failure.code, list((rig.folder / "wrong").iterdir())) == (ProblemCode.WRONG_FILE, [])
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None
+    return file.read()

@@ -1,6 +1,6 @@
 """What tests of restores onto another server share: a world made of real files, a backup of it, and another server."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup
 from daemon.errors import BackupdError
-from daemon.operations.archive import ReadResult
+from daemon.operations.archive import ReadResult, fetched_parts
 from daemon.operations.onto import Brought, OntoOptions, bring_onto
 from daemon.operations.operation import Operation
 from daemon.operations.result import exit_of
@@ -84,6 +84,10 @@ class FakeArchive:
     async def fetch(self, path: Path) -> None:
         """Write it there."""
         self._write(path)
+
+    def parts(self, folder: Path, most: int) -> AsyncGenerator[Path, None]:
+        """As the real one does."""
+        return fetched_parts(self, folder, most)
 
     def _write(self, path: Path) -> None:
         path.write_bytes(b"".join(self.row.archive.pieces()))

@@ -6,23 +6,27 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from daemon.config.values import Config
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import Failure, GiveLink, Job, ProofFound, ToProve
+from daemon.copies.jobs import Failure, Fetched, GiveLink, Job, ProofFound, ToFetch, ToProve
 from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.proof import Level
 from daemon.drilling.drilling import Drilling
 from daemon.drilling.entry import DaemonDrills
 from daemon.errors import ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
+from daemon.operations import sent
 from daemon.proof.indexing import IndexingCheck
 from daemon.proof.sane import SanityCheck
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Power, Server, Work
+from daemon.sandbox.records import Change, Power, Pulls, Server, Work
 from daemon.sandbox.world import World
 from daemon.state.local.journal import SqliteJournal
 from daemon.transfer.gzip import Unpacker
@@ -68,6 +72,15 @@ class FakeReader:
         unpacker.end()
         assert what.indexed
         return ProofFound(Level.SANE, index=None if self.silent else check.index.told(100))
+
+    async def fetch(self, job: Job, what: ToFetch, link: GiveLink, _listener: ProgressListener) -> Fetched:
+        """Fetch it in one piece."""
+        await link()
+        if self.lost:
+            return Fetched(failure=Failure(ProblemCode.HOST, "the node does not answer"))
+        data = b"".join(self.world.servers[job.server.uuid].backups[what.backup].archive.pieces())
+        (what.folder / "archive.tar.gz").write_bytes(data)
+        return Fetched(("archive.tar.gz",))
 
     async def close(self) -> None:
         """End."""
@@ -208,6 +221,56 @@ async def test_what_cannot_be_read_to_its_end_touches_nothing(drills: Drills, fl
         await drills.until(1, 12)
     assert drills.ended() == [("survival", FAILED)]
     assert (tree(drills.lobby), drills.changes()) == ({"mine": b"1"}, [])
+
+
+@pytest.fixture
+def uploads(drills: Drills, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was uploaded to the lobby, which takes it without HTTP."""
+    done: list[str] = []
+
+    def take(_link: SecretStr, path: Path, folder: str, name: str, **_: Any) -> None:
+        drills.lobby.files.write(f"{folder}/{name}", path.read_bytes())
+        done.append(name)
+
+    monkeypatch.setattr(sent, "upload", take)
+    return done
+
+
+@pytest.mark.parametrize("pulls", [Pulls.REFUSED, Pulls.SILENT])
+async def test_what_the_node_does_not_fetch_is_uploaded(drills: Drills, uploads: list[str], pulls: Pulls) -> None:
+    """Nothing of it stays on the daemon's machine."""
+    drills.lobby.node.pulls = pulls
+    async with drills.running(drills.configure()):
+        await drills.until(1, 12)
+    assert drills.ended() == [("survival", DONE)]
+    assert [name.rpartition("-")[2] for name in uploads] == ["upload.tar.gz"]
+    assert (tree(drills.lobby), list((drills.daemons.folder / "state").glob("drill*"))) == ({}, [])
+
+
+async def test_what_can_neither_be_fetched_nor_uploaded_is_a_drill_that_failed(drills: Drills) -> None:
+    """It says why of each way; the spare server keeps what it had."""
+    drills.lobby.node.pulls = Pulls.REFUSED
+    drills.lobby.files.write("mine", b"1")
+    async with drills.running(drills.configure()):
+        drills.daemons.world.faults.order(faults.node_error(), on=Call.UPLOAD_LINK, times=None)
+        await drills.until(1, 12)
+    assert drills.ended() == [("survival", FAILED)]
+    assert "pull: " in drills.recorded()[0].text
+    assert "upload: " in drills.recorded()[0].text
+    assert tree(drills.lobby) == {"mine": b"1"}
+
+
+async def test_what_a_killed_drill_had_fetched_goes_with_the_next_start(drills: Drills) -> None:
+    """Worlds are large."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    left = drills.daemons.folder / "state/drill/archive.tar.gz"
+    left.parent.mkdir()
+    left.write_bytes(b"1")
+    async with drills.running(config):
+        await drills.until(1, 6)
+    assert drills.ended() == [("survival", KILLED)]
+    assert not left.parent.exists()
 
 
 async def test_nothing_begins_in_quiet_hours(drills: Drills) -> None:

@@ -25,8 +25,7 @@ from daemon.operations.drill import Drilled, DrillOptions, drill, proof_of_drill
 from daemon.operations.onto import Brought
 from daemon.operations.operation import Operation, open_operation
 from daemon.operations.result import OperationResult, refused
-from daemon.operations.sent import UploadWay
-from daemon.operations.ways import PullWay, Way
+from daemon.operations.sent import usual_ways
 from daemon.rotation.preview import Preview
 
 
@@ -51,7 +50,7 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
                 return [refused(None, ProblemCode.NOTHING, text, "`ptero-backupd backups list` shows what there is")]
             confirm(_facts(seen, await spare.look(), backup, chosen), f"run drill {name}?", yes=yes)
             with temporary_folder(config.state_dir) as folder:
-                ways: list[Way] = [PullWay(spare, watching), UploadWay(spare, watching, folder)]
+                ways = usual_ways(spare, watching, folder)
                 options = DrillOptions(
                     name, sources[0], seen.server.uuid, ways, chosen.start, chosen.watch, chosen.console
                 )
