@@ -5,14 +5,15 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from daemon.alerts import message
 from daemon.alerts.assess import report_of
+from daemon.alerts.cluster import about_cluster
 from daemon.alerts.copies import about_copies, about_store, key_of
 from daemon.alerts.drills import about_drills
-from daemon.alerts.message import Message, Ping
+from daemon.alerts.message import CLUSTER, Message, Ping
 from daemon.alerts.proofs import about_proofs
 from daemon.alerts.receiver import Receiver
 from daemon.alerts.record import Changes, Record
@@ -20,7 +21,7 @@ from daemon.alerts.scope import Scope
 from daemon.alerts.sender import Sender
 from daemon.config.values import Config, ServerConfig
 from daemon.core.alerting import AlertState, Event, RotationReport, looked, reported
-from daemon.fleet.sharing import Share
+from daemon.fleet.sharing import ClusterView, Share
 from daemon.log import get_logger
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Result
@@ -37,7 +38,7 @@ class Alerts:
     """The receivers of alerts, and what was sent about each server. Without a receiver nothing is remembered either.
 
     How a server stands is asked of the tracker, which must therefore hear of each rotation first. In a cluster this
-    member alerts on the servers of its `share` alone, and one member on the stores.
+    member alerts on the servers of its `share` alone, and one member on the stores and the cluster.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Alerts:
         self._sender = sender or Sender()
         self._record = Record(tracker, self._sender, Scope(self._share.fleet))
         self._runs: dict[str, str] = {}
+        self._cluster: Callable[[], ClusterView] = ClusterView
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -63,6 +65,10 @@ class Alerts:
         """Take in a new configuration, or share; keep what is known of servers that stay, and what waits to be sent."""
         self._config, self._share = config, share or Share(config)
         self._record.follow(config, Scope.of(config, self._share))
+
+    def watch_cluster(self, view: Callable[[], ClusterView]) -> None:
+        """Look at the cluster now and then, as `view` returns it."""
+        self._cluster = view
 
     async def close(self, bound: float) -> None:
         """Send what waits, within that many seconds; the rest waits for the next start."""
@@ -108,6 +114,7 @@ class Alerts:
                     if number % SLICE == 0:
                         await self._clock.sleep(0)
                 await self._look_at_stores()
+                await self._look_at_cluster()
             except Exception:
                 log.exception("overdue_bug")
 
@@ -160,6 +167,15 @@ class Alerts:
             state, messages = about_store(known, store, self._clock.now())
             if state != known and record.scope.fleet:
                 await self._send({key_of(store.name): state}, record.receivers.of_store(store.name), messages)
+
+    async def _look_at_cluster(self) -> None:
+        """Alert if members differ for long, or the database was promoted."""
+        record = self._record
+        if CLUSTER in record.scope.common and record.receivers.by_name and record.scope.fleet:
+            known = record.states.get(CLUSTER, AlertState())
+            state, messages = about_cluster(known, self._cluster(), self._clock.now())
+            if state != known:
+                await self._send({CLUSTER: state}, [*record.receivers.by_name.values()], messages)
 
     def _is_current(self, server: ServerConfig) -> bool:
         """Return whether this member still alerts on the server, by this configuration of it."""

@@ -104,6 +104,7 @@ def _written(known: Known) -> Mapping[str, Any]:
         "unproven": state.unproven,
         "proof_late": state.proof_late,
         "drill_failed": state.drill_failed,
+        "promoted": state.promoted,
     }
     return {**to_watch(history), **alerts}
 
@@ -118,6 +119,7 @@ def _read(written: Mapping[str, Any]) -> AlertState:
         unproven=bool(written.get("unproven")),
         proof_late=written.get("proof_late"),
         drill_failed=bool(written.get("drill_failed")),
+        promoted=written.get("promoted"),
     )
 
 

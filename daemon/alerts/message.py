@@ -27,6 +27,8 @@ TITLES = {
     Event.UNPROVEN: "a backup is not sound",
     Event.PROOF_LATE: "the proof is late",
     Event.DRILL_FAILED: "the drill failed",
+    Event.PROMOTED: "the database was promoted or restored",
+    Event.MEMBERS_DIFFER: "the members differ",
     Event.NEW_NORMAL: "smaller backups are the new normal",
     Event.COPIED: "copied again",
     Event.PRUNED: "copies are pruned again",
@@ -44,14 +46,23 @@ WARNINGS = {
     Event.UNPRUNED,
     Event.STORE,
     Event.PROOF_LATE,
+    Event.PROMOTED,
+    Event.MEMBERS_DIFFER,
     Event.NEW_NORMAL,
 }
 """What is not as it should be; all that is neither is a failure."""
-ENDS = {Event.STORE: "the store works again", Event.PROOF_LATE: "no proof is late any more"}
+ENDS = {
+    Event.STORE: "the store works again",
+    Event.PROOF_LATE: "no proof is late any more",
+    Event.MEMBERS_DIFFER: "the members agree again",
+}
 """What the end of such trouble says instead, where nothing else ended."""
 
 STORES = "stores."
 """Before the name of a store where a server's would stand: no server is called so."""
+
+CLUSTER = "cluster.members"
+"""What stands there for the cluster."""
 
 NAMED = 10
 """So many servers of a digest are named; more are counted."""
@@ -93,7 +104,9 @@ class Message:
 
     @property
     def about(self) -> str:
-        """What it is about: the server's name, or that of a store."""
+        """What it is about: the server's name, that of a store, or the cluster."""
+        if self.server == CLUSTER:
+            return "the cluster"
         return f"store {self.server.removeprefix(STORES)}" if self.is_of_store else self.server
 
     @property
@@ -125,8 +138,9 @@ class Digest:
         titles = {title_of(one.news) for one in self.messages}
         what = titles.pop() if len(titles) == 1 else f"{len(self.messages)} alerts"
         counted = (
-            _counted("server", {one.server for one in self.messages if not one.is_of_store}),
+            _counted("server", {one.server for one in self.messages if not is_common(one.server)}),
             _counted("store", {one.server for one in self.messages if one.is_of_store}),
+            "the cluster" if any(one.server == CLUSTER for one in self.messages) else "",
         )
         return f"{', '.join(filter(None, counted))}: {what}"
 
@@ -150,6 +164,11 @@ def title_of(news: Alert) -> str:
     """Return what an alert says, in a few words."""
     over = len(news.after) == 1 and news.event in {Event.RECOVERED, Event.PROVEN}
     return ENDS.get(news.after[0], TITLES[news.event]) if over else TITLES[news.event]
+
+
+def is_common(name: str) -> bool:
+    """Return whether what stands where a server's name would is no server: one member of a cluster alerts on it."""
+    return name == CLUSTER or name.startswith(STORES)
 
 
 def _counted(noun: str, names: Collection[str]) -> str:

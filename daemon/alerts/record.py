@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from daemon.alerts import memory
 from daemon.alerts.claims import Claims
-from daemon.alerts.message import STORES, Message
+from daemon.alerts.message import Message, is_common
 from daemon.alerts.receivers import Letter, Receivers
 from daemon.alerts.scope import HandOver, Scope
 from daemon.alerts.sender import Sender
@@ -28,7 +28,7 @@ from daemon.status.tracker import StatusTracker
 log = get_logger()
 
 Changes = Mapping[str, AlertState | None]
-"""The new states of some servers and stores, None for one that is gone."""
+"""The new states of some servers and stores, or of the cluster; None for one that is gone."""
 
 
 class Record:
@@ -62,7 +62,7 @@ class Record:
         self.scope = scope
         self._leave(change.given)
         self.states |= {name: AlertState() for name in change.taken}
-        gone = change.gone | ({one for one in self.states if one.startswith(STORES)} - scope.stores)
+        gone = change.gone | (set(filter(is_common, self.states)) - scope.common)
         new = {name: AlertState() for name in scope.servers if name not in self.states}
         self._writing.later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
         if change.taken or change.takes_fleet:
@@ -117,7 +117,7 @@ class Record:
     def _leave(self, names: AbstractSet[str]) -> None:
         """Leave to another member what is remembered of these servers and what waits to be sent: the journal has it."""
         for name in names:
-            if name in self.scope.elsewhere or name.startswith(STORES):
+            if name in self.scope.elsewhere or is_common(name):
                 self.states.pop(name, None)
         self.receivers.leave(names)
 
@@ -160,8 +160,8 @@ class Record:
     async def _write_all(self, journal: Journal) -> None:
         """Write everything again; the failure itself was logged when it happened."""
         async with self._writing.one_at_a_time:
-            stores = self.states.keys() & self.scope.stores
-            known = {name: (self.states[name], self._standing(name)) for name in (*self.scope.servers, *stores)}
+            common = self.states.keys() & self.scope.common
+            known = {name: (self.states[name], self._standing(name)) for name in (*self.scope.servers, *common)}
             alone, unwritten = self._writing.is_alone, self._claims.unwritten
             waiting = [one for one in self.receivers.waiting if alone or one in unwritten]
             with suppress(StateError):

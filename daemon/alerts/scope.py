@@ -1,5 +1,5 @@
-"""Which servers and stores this daemon alerts on: all of them, or its share of a cluster; and what of that goes over to
-another member when the shares change.
+"""Which servers and stores this daemon alerts on, and whether on the cluster: all of it, or its share; and what of that
+goes over to another member when the shares change.
 """
 
 from collections.abc import Collection, Mapping
@@ -7,13 +7,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from daemon.alerts.copies import key_of
+from daemon.alerts.message import CLUSTER
 from daemon.config.values import Config, ServerConfig
 from daemon.fleet.sharing import Share
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What this daemon alerts on: its `servers`, and with `fleet` the `stores`, by the keys of their messages.
+    """What this daemon alerts on: its `servers`, and with `fleet` what is `common` to all members: the stores and the
+    cluster, by the keys of their messages.
 
     `elsewhere` are the servers that other members alert on.
     """
@@ -21,7 +23,7 @@ class Scope:
     fleet: bool = True
     servers: Mapping[str, ServerConfig] = field(default_factory=dict)
     elsewhere: AbstractSet[str] = frozenset()
-    stores: AbstractSet[str] = frozenset()
+    common: AbstractSet[str] = frozenset()
 
     @classmethod
     def of(cls, config: Config, share: Share) -> "Scope":
@@ -31,7 +33,7 @@ class Scope:
             share.fleet,
             mine if config.alerts else {},
             config.servers.keys() - mine.keys(),
-            frozenset(map(key_of, config.stores)),
+            frozenset((*map(key_of, config.stores), *([CLUSTER] if config.cluster else []))),
         )
 
     def has(self, name: str) -> bool:
@@ -60,5 +62,5 @@ class HandOver:
         left, came = before.servers.keys() - after.servers.keys(), after.servers.keys() - before.servers.keys()
         gives_fleet, takes_fleet = before.fleet and not after.fleet, after.fleet and not before.fleet
         given = {name for name in known if not after.has(name)} if gives_fleet else left & after.elsewhere
-        taken = (came & before.elsewhere) | (after.stores if takes_fleet else frozenset())
+        taken = (came & before.elsewhere) | (after.common if takes_fleet else frozenset())
         return cls(left - after.elsewhere, given, taken, takes_fleet)

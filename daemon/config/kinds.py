@@ -210,6 +210,8 @@ EventName = Literal[
     "unproven",
     "proof_late",
     "drill_failed",
+    "promoted",
+    "members_differ",
     "recovered",
     "done",
 ]

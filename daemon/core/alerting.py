@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from daemon.core.calendar import Starts
+from daemon.core.units import rfc3339
 
 GRACE = timedelta(minutes=30)
 
@@ -17,8 +18,15 @@ STORE_PATIENCE = timedelta(minutes=15)
 """A store that is in trouble for less needs no alert: a few tries of a service that restarts."""
 
 
+DIFFER_PATIENCE = timedelta(minutes=15)
+"""Members of a cluster that differ for less need no alert: a configuration reaches one after the other."""
+
+PROMOTION_NEWS = timedelta(days=1)
+"""A promotion that is older when it is first seen needs no alert: it was before anybody could be told."""
+
+
 class Event(StrEnum):
-    """What an alert can say of a server."""
+    """What an alert can say of a server, a store or the cluster."""
 
     FAILED = "failed"
     LIMIT = "limit"
@@ -30,6 +38,8 @@ class Event(StrEnum):
     UNPROVEN = "unproven"
     PROOF_LATE = "proof_late"
     DRILL_FAILED = "drill_failed"
+    PROMOTED = "promoted"
+    MEMBERS_DIFFER = "members_differ"
     NEW_NORMAL = "new_normal"
     COPIED = "copied"
     PRUNED = "pruned"
@@ -47,7 +57,8 @@ class AlertState:
     backup, and go on; if backups then fail to come, that is a trouble of its own. `backup` is the uuid of the last
     backup that a DONE was sent for. `uncopied` are the stores that an UNCOPIED was sent for, `unpruned` those of an
     UNPRUNED, `unproven` says that an UNPROVEN was sent, and `drill_failed` that a DRILL_FAILED was. `proof_late` is the
-    backup that had been read last when a PROOF_LATE was sent, "" if none had been.
+    backup that had been read last when a PROOF_LATE was sent, "" if none had been. `promoted` is the last promotion of
+    a cluster's database that was seen, in the cluster's own state.
     """
 
     alerted: frozenset[Event] = frozenset()
@@ -58,6 +69,7 @@ class AlertState:
     unproven: bool = False
     proof_late: str | None = None
     drill_failed: bool = False
+    promoted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +223,27 @@ def store_looked(
     if known or now - trouble_since < STORE_PATIENCE:
         return state, ()
     return AlertState(frozenset({Event.STORE})), (Alert(Event.STORE, stores=(store,)),)
+
+
+def cluster_looked(
+    state: AlertState, *, differ_since: datetime | None, promoted_at: datetime | None, now: datetime
+) -> tuple[AlertState, tuple[Alert, ...]]:
+    """Look at a cluster: since when its members differ, and when its database was promoted last. `state` is its own.
+
+    That they differ is alerted once, and its end; each promotion once, and it has no end.
+    """
+    news = []
+    if differ_since is None and state.alerted:
+        state = replace(state, alerted=frozenset())
+        news.append(Alert(Event.RECOVERED, (Event.MEMBERS_DIFFER,)))
+    elif differ_since is not None and not state.alerted and now - differ_since >= DIFFER_PATIENCE:
+        state = replace(state, alerted=frozenset({Event.MEMBERS_DIFFER}))
+        news.append(Alert(Event.MEMBERS_DIFFER))
+    if promoted_at is not None and (promoted := rfc3339(promoted_at)) != state.promoted:
+        state = replace(state, promoted=promoted)
+        if now - promoted_at < PROMOTION_NEWS:
+            news.append(Alert(Event.PROMOTED))
+    return state, tuple(news)
 
 
 def wanted(news: Alert, events: Collection[Event]) -> bool:

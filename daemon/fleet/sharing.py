@@ -14,13 +14,16 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from daemon.config.opinion import key_of, opinion_of
 from daemon.config.values import Config, ServerConfig
 from daemon.core.agreement import AGREED, Opinion, differing_on, disagreement, in_words, of_those_that_act, store_key
+from daemon.core.alerting import PROMOTION_NEWS
 from daemon.core.model import Server
 from daemon.core.shares import FLEET, NODE, Member, node_part, shared_out
+from daemon.core.units import rfc3339
 from daemon.errors import StateError
 from daemon.fleet.clients import Clients
 from daemon.fleet.isolation import surviving
@@ -50,6 +53,17 @@ class Share:
     fleet: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """What an operator should know of a cluster: on what its members differ, in words, and since when; None while they
+    agree. And when its database was promoted or restored last, None if it never was.
+    """
+
+    differing: str = ""
+    differ_since: datetime | None = None
+    promoted_at: datetime | None = None
+
+
 class Everything:
     """The share of a daemon that is alone: all there is."""
 
@@ -69,6 +83,10 @@ class Everything:
     def notes(self) -> list[str]:
         """Return nothing: there are no others."""
         return []
+
+    def view(self) -> ClusterView:
+        """Return that there is nothing to know: this is no cluster."""
+        return ClusterView()
 
 
 class _PassedOn(NamedTuple):
@@ -125,6 +143,8 @@ class Sharing:
         """What other members that act go by."""
 
         self.disagreement = AGREED
+        self._differ_since: datetime | None = None
+        self._promoted_at: datetime | None = None
         self._shared: tuple[object, Mapping[str, Member]] | None = None
         """Which member is to hold each part, and by what that was computed."""
 
@@ -156,7 +176,14 @@ class Sharing:
         found = [SENT_OUT] if self._out else []
         if self.disagreement:
             found.append(f"{self._in_words()}: nothing is deleted there; `ptero-backupd cluster status` shows more")
+        if self._promoted_at is not None and self._clock.now() - self._promoted_at < PROMOTION_NEWS:
+            found.append(f"the cluster's database was promoted or restored at {rfc3339(self._promoted_at)}")
         return found
+
+    def view(self) -> ClusterView:
+        """Return what an operator should know of the cluster."""
+        differing = self._in_words() if self.disagreement else ""
+        return ClusterView(differing, self._differ_since, self._promoted_at)
 
     async def _look_now_and_then(self) -> None:
         while True:
@@ -183,6 +210,7 @@ class Sharing:
         acting = of_those_that_act(seen.opinions, seen.members, seen.held)
         self._others = {one: said for one, said in acting.items() if one != seen.me}
         self._compare()
+        self._promoted_at = seen.promoted_at or self._promoted_at
         self._placement.learn(seen.placed)
         if seen.ended:
             self._ended(seen.ended)
@@ -214,6 +242,8 @@ class Sharing:
     def _compare(self) -> None:
         """Find out where others would decide differently, and say so when that changes."""
         before, self.disagreement = self.disagreement, disagreement([self._opinion, *self._others.values()])
+        if bool(self.disagreement) != bool(before):
+            self._differ_since = self._clock.now() if self.disagreement else None
         if self.disagreement and not before:
             log.warning("members_differ", text=self._in_words(), consequence="nothing is deleted there")
         elif before and not self.disagreement:

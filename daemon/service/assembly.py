@@ -95,6 +95,7 @@ def assembled(config: Config, context: RotationContext) -> Assembly:
             at_work_for_all=lambda: drills.at_work is not None,
         )
     )
+    alerts.watch_cluster(sharing.view)
     discovery = Discovery(context.clock, fleet.clients, sharing.follow)
     http = Http(FleetStatus(fleet, tracker, sharing.notes))
     return Assembly(tracker, alerts, fleet, drills, beside, http, sharing, discovery)

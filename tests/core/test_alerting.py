@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +15,7 @@ from daemon.core.alerting import (
     AlertState,
     Event,
     RotationReport,
+    cluster_looked,
     copies_looked,
     drills_looked,
     due_by,
@@ -59,6 +61,8 @@ def test_the_events_are_called_as_the_configuration_calls_them() -> None:
         "unproven",
         "proof_late",
         "drill_failed",
+        "promoted",
+        "members_differ",
         "new_normal",
         "copied",
         "pruned",
@@ -363,6 +367,36 @@ def test_a_proof_that_is_not_late_needs_no_alert() -> None:
     state, _ = proof_lateness_looked(AlertState(), late=True, waits=True, read="")
     assert proof_lateness_looked(state, late=False, waits=True, read="") == (state, ())
     assert proof_lateness_looked(state, late=False, waits=True, read="one")[0] == AlertState()
+
+
+def test_members_that_differ_are_alerted_once_and_then_that_they_agree() -> None:
+    """After a quarter of an hour: a configuration reaches one member after the other."""
+    since = datetime(2026, 4, 1, tzinfo=UTC)
+    look = partial(cluster_looked, promoted_at=None)
+    early, late = since + timedelta(minutes=14, seconds=59), since + timedelta(minutes=15)
+    assert look(AlertState(), differ_since=since, now=early) == (AlertState(), ())
+    state, news = look(AlertState(), differ_since=since, now=late)
+    assert news == (Alert(Event.MEMBERS_DIFFER),)
+    assert look(state, differ_since=since, now=since + timedelta(days=9)) == (state, ())
+    over = Alert(Event.RECOVERED, (Event.MEMBERS_DIFFER,))
+    assert look(state, differ_since=None, now=late) == (AlertState(), (over,))
+    assert look(AlertState(), differ_since=None, now=late) == (AlertState(), ())
+    assert wanted(over, {Event.MEMBERS_DIFFER, Event.RECOVERED})
+
+
+def test_each_promotion_is_alerted_once_unless_it_is_old_when_it_is_first_seen() -> None:
+    """Whatever the members do meanwhile; it has no end."""
+    first = datetime(2026, 4, 1, tzinfo=UTC)
+    state, news = cluster_looked(AlertState(), differ_since=None, promoted_at=first, now=first)
+    assert news == (Alert(Event.PROMOTED),)
+    assert cluster_looked(state, differ_since=None, promoted_at=first, now=first) == (state, ())
+    second = first + timedelta(days=2)
+    state, news = cluster_looked(state, differ_since=first, promoted_at=second, now=second)
+    assert news == (Alert(Event.MEMBERS_DIFFER), Alert(Event.PROMOTED))
+    state, news = cluster_looked(state, differ_since=None, promoted_at=second, now=second)
+    assert (news, state.promoted) == ((Alert(Event.RECOVERED, (Event.MEMBERS_DIFFER,)),), "2026-04-03T00:00:00Z")
+    day_later = first + timedelta(days=1)
+    assert cluster_looked(AlertState(), differ_since=None, promoted_at=first, now=day_later)[1] == ()
 
 
 def test_drills_that_fail_in_a_row_are_told_once_and_so_is_their_end() -> None:
