@@ -12,12 +12,13 @@ peak (VmHWM), with all that it has loaded.
 
 import argparse
 import asyncio
+import getpass
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -36,7 +37,7 @@ from daemon.sandbox.records import Backup, Server
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.serve import in_background
 from daemon.state import ShelfRecord, engine_for
-from tests.stores.services import SECRET, S3Service, make_bucket, program, seaweedfs
+from tests.stores.services import SECRET, S3Service, SftpService, make_bucket, program, seaweedfs, sshd
 
 BUCKET = "copies"
 MEMORY = 120.0
@@ -46,9 +47,12 @@ OURS: Mapping[str, Sequence[str]] = {
     "folder": ("folder",),
     "S3": ("s3",),
     "folder and S3": ("folder", "s3"),
-    "folder, encrypted": ("sealed",),
+    "folder, encrypted": ("sealed-folder",),
 }
 
+
+FOLDERS = ("folder", "box", "drive", "seaweedfs", "ssh")
+"""What a run writes: the stores, and what their services keep."""
 
 ALTERNATIVES = {"folder": "tee | sha1sum", "S3": "rclone rcat", "folder, encrypted": "age"}
 
@@ -109,6 +113,14 @@ def _memory(took: Mapping[str, Sequence[Took]]) -> list[Figure]:
     return [Figure(f"{name}: memory", "MiB", Spread(tuple(one.peak for one in took[name])), MEMORY) for name in OURS]
 
 
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What runs behind the stores, as far as they need something."""
+
+    s3: S3Service | None = None
+    box: SftpService | None = None
+
+
 class Bench:
     """What is copied, and where to."""
 
@@ -127,23 +139,29 @@ class Bench:
         return Theirs(self, name)
 
     @contextmanager
-    def places(self, *, s3: bool) -> Iterator[S3Service | None]:
-        """Empty stores; the service is another one for each run, since it gives disk back late."""
-        for name in ("folder", "sealed"):
+    def places(self, stores: Sequence[str]) -> Iterator["Services"]:
+        """Empty stores; the services are others for each run, since one of S3 gives disk back late."""
+        for name in FOLDERS:
             (self._folder / name).mkdir()
+        (self._folder / "rclone.conf").write_text(f"[drive]\ntype = alias\nremote = {self._folder}\n")
         try:
-            if not s3:
-                yield None
-                return
-            home = self._folder / "seaweedfs"
-            home.mkdir()
-            with seaweedfs(home) as service:
-                asyncio.run(make_bucket(service, BUCKET))
-                yield service
+            with ExitStack() as running:
+                yield Services(
+                    running.enter_context(self._s3()) if any("s3" in name for name in stores) else None,
+                    running.enter_context(sshd(self._folder / "ssh"))
+                    if any("box" in name for name in stores)
+                    else None,
+                )
         finally:
-            for name in ("folder", "sealed", "seaweedfs", "state"):
+            for name in (*FOLDERS, "state"):
                 shutil.rmtree(self._folder / name, ignore_errors=True)
             os.sync()  # what was written is not the next one's to wait for
+
+    @contextmanager
+    def _s3(self) -> Iterator[S3Service]:
+        with seaweedfs(self._folder / "seaweedfs") as service:
+            asyncio.run(make_bucket(service, BUCKET))
+            yield service
 
     def command(self, name: str, service: S3Service | None) -> str:
         """The pipe that copies the backup without us."""
@@ -158,9 +176,9 @@ class Bench:
         remote = f":s3,{options},secret_access_key={SECRET.format('all')}:{BUCKET}/world.tar.gz"
         return f'{curl} | {program("rclone", "")} rcat --size {self._backup.size} "{remote}"'
 
-    async def copied(self, stores: Sequence[str], service: S3Service | None) -> Took:
+    async def copied(self, stores: Sequence[str], services: "Services") -> Took:
         """Copy the backup by our process."""
-        config = load(self._written(stores, service), self._secrets(service))
+        config = load(self._written(stores, services), self._secrets(stores, services))
         worker, engine = ChildProcess(), engine_for(config.state_dir)
         async with PanelClient("main", self._panel, SecretStr(KEY), clock=CLOCK) as client:
             journal = await engine.open()
@@ -180,12 +198,18 @@ class Bench:
             await journal.close()
         return took
 
-    def _written(self, stores: Sequence[str], service: S3Service | None) -> Path:
+    def _written(self, stores: Sequence[str], services: "Services") -> Path:
+        s3, box = services.s3, services.box
         tables = {
             "folder": f'url = "{(self._folder / "folder").as_uri()}"',
-            "sealed": f'url = "{(self._folder / "sealed").as_uri()}"\nencrypt_to = ["{self._recipient}"]',
-            "s3": f'url = "s3://{BUCKET}"\nendpoint = "{service.endpoint if service else ""}"',
+            "s3": f'url = "s3://{BUCKET}"\nendpoint = "{s3.endpoint if s3 else ""}"',
+            "box": f'url = "sftp://{getpass.getuser()}@127.0.0.1:{box.port if box else 22}/{self._folder / "box"}"\n'
+            'known_hosts_file = "known_hosts"',
+            "drive": 'url = "rclone:drive:drive"\nrclone_config_file = "rclone.conf"',
         }
+        tables |= {f"sealed-{name}": f'{table}\nencrypt_to = ["{self._recipient}"]' for name, table in tables.items()}
+        if box is not None:
+            (self._folder / "known_hosts").write_text(f"[127.0.0.1]:{box.port} {box.host_key}\n")
         named = ", ".join(f'"{name}"' for name in stores)
         lines = [
             f'state_dir = "{self._folder / "state"}"\n[panels.main]\nurl = "{self._panel}"',
@@ -197,11 +221,15 @@ class Bench:
         file.write_text("\n\n".join(lines))
         return file
 
-    def _secrets(self, service: S3Service | None) -> dict[str, str]:
+    def _secrets(self, stores: Sequence[str], services: "Services") -> dict[str, str]:
         found = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY}
-        if service is not None:
-            found["PTERO_BACKUPD_STORES__S3__ACCESS_KEY_ID"] = "AKIAEXAMPLEall"
-            found["PTERO_BACKUPD_STORES__S3__SECRET_ACCESS_KEY"] = SECRET.format("all")
+        for name in stores:
+            prefix = f"PTERO_BACKUPD_STORES__{name.upper().replace('-', '_')}__"
+            if services.s3 is not None and "s3" in name:
+                found[f"{prefix}ACCESS_KEY_ID"] = "AKIAEXAMPLEall"
+                found[f"{prefix}SECRET_ACCESS_KEY"] = SECRET.format("all")
+            if services.box is not None and "box" in name:
+                found[f"{prefix}PRIVATE_KEY"] = services.box.private_keys["all"]
         return found
 
 
@@ -214,8 +242,8 @@ class Ours:
 
     def __call__(self) -> Took:
         """Run once."""
-        with self.bench.places(s3="s3" in self.stores) as service:
-            return asyncio.run(self.bench.copied(self.stores, service))
+        with self.bench.places(self.stores) as services:
+            return asyncio.run(self.bench.copied(self.stores, services))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +255,9 @@ class Theirs:
 
     def __call__(self) -> Took:
         """Run once."""
-        with self.bench.places(s3="rclone" in self.name) as service:
-            command = ["nice", f"-n{NICE}", "bash", "-euo", "pipefail", "-c", self.bench.command(self.name, service)]
+        with self.bench.places(["s3"] if "rclone" in self.name else []) as services:
+            pipe = self.bench.command(self.name, services.s3)
+            command = ["nice", f"-n{NICE}", "bash", "-euo", "pipefail", "-c", pipe]
             used = run_to_end(command)
             return Took(used.seconds, used.processor)
 

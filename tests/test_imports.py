@@ -36,6 +36,12 @@ NEVER_AT_REST = {
 }
 """What a daemon without HTTP, and without stores, never needs: each would stay in its memory for good."""
 
+NEVER_IN_THE_CHILD = {
+    *("apprise", "apscheduler", "asyncpg", "asyncssh", "click", "isal", "obstore", "prometheus_client"),
+    *("pydantic_settings", "pygments", "pyrage", "rich", "starlette", "typer", "uvicorn"),
+}
+"""What the process that copies does not load at its start: the engines come with the stores that want them."""
+
 ANSWER = {"object": "list", "data": [], "meta": {"pagination": {"total": 0}}}
 
 
@@ -112,6 +118,13 @@ def test_a_daemon_at_rest_has_loaded_only_what_rotations_need(tmp_path: Path) ->
             modules = set(process.stdout.read().splitlines()[-1].split())
     assert "httpcore" in modules
     assert NEVER_AT_REST & modules == set()
+
+
+def test_the_process_that_copies_begins_without_what_only_some_stores_need() -> None:
+    """It may take 120 MiB with four stores at once; what httpx loads for its own command line would be 5 of them."""
+    code = f"import sys\nsys.path[:] = {sys.path!r}\nimport daemon.copies.child\nprint(*sys.modules)"
+    told = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 — our own words
+    assert NEVER_IN_THE_CHILD & set(told.stdout.split()) == set()
 
 
 def test_the_status_is_told_without_the_fleet_that_it_is_of(tmp_path: Path) -> None:

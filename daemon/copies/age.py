@@ -15,7 +15,7 @@ from daemon.copies.channel import StalledError
 from daemon.copies.errors import EncryptionError
 
 MOST_WAITING = 4  # pieces of 1 MiB or so
-BATCH = 2**20  # bytes that are gathered before they go on
+BATCH = 2**19  # bytes that are gathered before they go on: several are under way for each store
 MAGIC = b"age-encryption.org/v1\n"
 INSTALL = "install ptero-backupd[age]"
 

@@ -138,7 +138,7 @@ class ProgramEncryption:
         """Return the next bytes, enough to be worth a step; none at the end."""
         pieces: list[bytes] = []
         size = 0
-        while size < BATCH and (piece := self._printed.read(BATCH)):
+        while size < BATCH and (piece := self._printed.read(PIPE_BYTES)):
             pieces.append(piece)
             size += len(piece)
         return b"".join(pieces)

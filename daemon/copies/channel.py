@@ -14,7 +14,7 @@ from contextlib import suppress
 from daemon.copies.errors import CopyError
 from daemon.copies.spool import NO_ROOM, Spool, SpoolRoom
 
-MOST_WAITING = 4  # pieces of 1 MiB or so
+MOST_WAITING = 2  # pieces of 1 MiB or so, for each of the stores
 PIECE = 2**20
 SPOOLED_AFTER = 5.0
 """For how many seconds in all a store may hold up a download before it is spooled."""

@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpcore
-import httpx
 from pydantic import SecretStr
 
+from daemon._imports import without
 from daemon.clock import Clock
 from daemon.core.addresses import is_clear
 from daemon.errors import BackupdError, Exit, ProblemCode
@@ -28,6 +28,9 @@ from daemon.panel.answers import clean, whole
 from daemon.panel.errors import ProxyError
 from daemon.panel.http import CONNECT_SECONDS, FOREIGN
 from daemon.panel.proxies import UnusableProxyError
+
+with without("httpx._main"):
+    import httpx
 
 SILENCE_SECONDS = 60.0  # without a byte, after which the connection counts as broken
 LEAST_BYTES, LEAST_SECONDS = 64 * 1024, 60.0  # what must come in which time, so that no host can drip for ever

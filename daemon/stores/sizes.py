@@ -1,6 +1,7 @@
 """How large the parts of an object must be: a service that takes objects in parts takes at most 10,000 of them."""
 
-PART = 8 * 2**20
+PART = 5 * 2**20
+"""The least that S3 takes: three parts of an object are in memory at a time."""
 MOST_PARTS = 10_000  # of S3 and Google; Azure takes more
 
 

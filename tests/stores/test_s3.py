@@ -233,7 +233,7 @@ async def test_a_large_object_takes_little_memory(s3: Place) -> None:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert peak < 30 * 2**20
+    assert peak < 20 * 2**20
 
 
 def test_the_parts_of_an_object_are_few_enough() -> None:
