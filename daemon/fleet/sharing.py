@@ -17,14 +17,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from daemon.config.opinion import key_of, opinion_of
 from daemon.config.values import Config, ServerConfig
-from daemon.core.agreement import AGREED, Opinion, differing_on, disagreement, in_words, of_those_that_act, store_key
 from daemon.core.alerting import PROMOTION_NEWS
 from daemon.core.model import Server
 from daemon.core.shares import FLEET, NODE, Member, node_part, shared_out
 from daemon.core.units import rfc3339
 from daemon.errors import StateError
+from daemon.fleet.agreeing import Agreeing
 from daemon.fleet.clients import Clients
 from daemon.fleet.isolation import surviving
 from daemon.fleet.placement import Placement, Places
@@ -138,12 +137,7 @@ class Sharing:
         self._kept_until: dict[str, float] = {}
         """The parts that we took since nobody else did."""
 
-        self._opinion = Opinion.of({})
-        self._others: Mapping[Member, Opinion | None] = {}
-        """What other members that act go by."""
-
-        self.disagreement = AGREED
-        self._differ_since: datetime | None = None
+        self._agreeing = Agreeing(context.clock)
         self._promoted_at: datetime | None = None
         self._shared: tuple[object, Mapping[str, Member]] | None = None
         """Which member is to hold each part, and by what that was computed."""
@@ -153,12 +147,12 @@ class Sharing:
         self._trouble = ""
         check, context.on_server = context.on_server, self._on_server
         self._check = check
-        context.disputed = self._disputed
+        context.disputed = self._agreeing.disputed
 
     def follow(self, config: Config) -> None:
         """Obey a configuration; what is new in it is acted for once its part of the fleet is held."""
-        self._config, self._opinion = config, opinion_of(config)
-        self._compare()
+        self._config = config
+        self._agreeing.follow(config)
         self._pass_on()
 
     def start(self) -> None:
@@ -174,16 +168,15 @@ class Sharing:
     def notes(self) -> list[str]:
         """Return what the operator should know of this member's place in the cluster."""
         found = [SENT_OUT] if self._out else []
-        if self.disagreement:
-            found.append(f"{self._in_words()}: nothing is deleted there; `ptero-backupd cluster status` shows more")
+        if differing := self._agreeing.in_words():
+            found.append(f"{differing}: nothing is deleted there; `ptero-backupd cluster status` shows more")
         if self._promoted_at is not None and self._clock.now() - self._promoted_at < PROMOTION_NEWS:
             found.append(f"the cluster's database was promoted or restored at {rfc3339(self._promoted_at)}")
         return found
 
     def view(self) -> ClusterView:
         """Return what an operator should know of the cluster."""
-        differing = self._in_words() if self.disagreement else ""
-        return ClusterView(differing, self._differ_since, self._promoted_at)
+        return ClusterView(self._agreeing.in_words(), self._agreeing.since, self._promoted_at)
 
     async def _look_now_and_then(self) -> None:
         while True:
@@ -194,7 +187,7 @@ class Sharing:
     async def _look_once(self) -> None:
         try:
             await self._placement.tell(self._context.under_way.keys())
-            await self._shares.publish(self._opinion)
+            await self._shares.publish(self._agreeing.opinion)
             await self._agree(await self._shares.look())
         except StateError as error:
             if error.text != self._trouble:
@@ -207,9 +200,7 @@ class Sharing:
         """Take what is ours to take, and let go what another one is to hold."""
         self._population.saw(len(seen.members | seen.out), self._clock.monotonic())
         self._note_out(seen.me in seen.out)
-        acting = of_those_that_act(seen.opinions, seen.members, seen.held)
-        self._others = {one: said for one, said in acting.items() if one != seen.me}
-        self._compare()
+        self._agreeing.heard(seen)
         self._promoted_at = seen.promoted_at or self._promoted_at
         self._placement.learn(seen.placed)
         if seen.ended:
@@ -238,23 +229,6 @@ class Sharing:
         if self._shared is None or self._shared[0] != basis:
             self._shared = basis, _computed(parts, seen)
         return self._shared[1]
-
-    def _compare(self) -> None:
-        """Find out where others would decide differently, and say so when that changes."""
-        before, self.disagreement = self.disagreement, disagreement([self._opinion, *self._others.values()])
-        if bool(self.disagreement) != bool(before):
-            self._differ_since = self._clock.now() if self.disagreement else None
-        if self.disagreement and not before:
-            log.warning("members_differ", text=self._in_words(), consequence="nothing is deleted there")
-        elif before and not self.disagreement:
-            log.info("members_agree", consequence="deletions go on")
-
-    def _disputed(self, server: ServerConfig, *stores: str) -> str:
-        return differing_on(self.disagreement, key_of(server), *map(store_key, stores))
-
-    def _in_words(self) -> str:
-        named = {key_of(one): one.name for one in (self._config.servers.values() if self._config else ())}
-        return in_words(self.disagreement, named)
 
     def _note_out(self, out: bool) -> None:
         if out and not self._out:
