@@ -1,15 +1,13 @@
-"""Which rotation runs for which server: starts are launched, merged, retried, caught up and picked up.
+"""Which rotation is begun when: starts that are due, that were missed, or left by a kill, and what is tried again.
 
-One rotation at a time per server; starts that fall due meanwhile merge into one after it. One server's trouble never
-reaches another's: even a bug ends only its own rotation (invariant 12).
+One server's trouble never reaches another's (invariant 12).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from daemon.config.values import Config, ServerConfig
 from daemon.core.calendar import Starts
@@ -19,13 +17,12 @@ from daemon.errors import ProblemCode, StateError
 from daemon.fleet.attempts import Attempts
 from daemon.fleet.clients import Clients, OpenClient
 from daemon.fleet.isolation import surviving
+from daemon.fleet.rotations import Listener, Rotations
 from daemon.fleet.scheduler import Scheduler
 from daemon.fleet.timekeeper import Timekeeper
 from daemon.log import get_logger
-from daemon.panel.client import PanelClient
-from daemon.rotation.order import Halt, Order, Stage
+from daemon.rotation.order import Halt, Order
 from daemon.rotation.outcome import Outcome, Problem, Result
-from daemon.rotation.rotate import rotate
 from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import keep_state
 from daemon.state import Trigger
@@ -33,32 +30,10 @@ from daemon.state import Trigger
 log = get_logger()
 
 
-class Listener(Protocol):
-    """Hears what the fleet does. It must be quick, and what it raises is only logged."""
-
-    async def began(self, order: Order) -> None:
-        """A rotation begins."""
-        ...
-
-    async def ended(self, order: Order, outcome: Outcome) -> None:
-        """A rotation ended; not called for one that was left or met a bug."""
-        ...
-
-
-LOOK_SECONDS = 0.5
 LATE_SECONDS = 90.0  # more than a tick, by which a machine that slept notices
 PRUNE_SECONDS = 86_400.0
 SLICE = 20
 SET_BACK = timedelta(hours=1)
-LEAVABLE = frozenset({Stage.QUEUED, Stage.SETTLING, Stage.WAITING})
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A running rotation, and the order that began it."""
-
-    order: Order
-    task: asyncio.Task[Outcome]
 
 
 class Fleet:
@@ -76,7 +51,6 @@ class Fleet:
         self.config = config
         self._servers = (share or config).servers
         self._tools = context
-        self._listeners: list[Listener] = [*listeners]
         self._clock = context.clock
         self._scheduler = Scheduler(self._due_together)
         self._timekeeper = Timekeeper(
@@ -84,8 +58,7 @@ class Fleet:
         )
         self._attempts = Attempts(context)
         self._clients = Clients(open_client)
-        self._running: dict[str, _Running] = {}
-        self._due_again: dict[str, Order] = {}
+        self._rotations = Rotations(context, self._clients, listeners, current=self._in_force, retry=self._retry)
         self._served: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._names_by_uuid: dict[str, str] = {}
@@ -96,7 +69,7 @@ class Fleet:
 
     def listen(self, listener: Listener) -> None:
         """Let one more listener hear what the fleet does, after the others."""
-        self._listeners.append(listener)
+        self._rotations.listen(listener)
 
     def start(self) -> None:
         """Schedule every server, and pick up what an earlier run of the daemon left or missed."""
@@ -112,7 +85,7 @@ class Fleet:
         self.config, self._servers = config, servers
         for name in before.keys() - servers.keys():
             self._scheduler.remove(name)
-            self._due_again.pop(name, None)
+            self._rotations.forget(name)
         changed = {name: before.get(name) for name, server in servers.items() if server is not before.get(name)}
         if changed:
             self._begin(self._follow(changed), "following a reload")
@@ -131,7 +104,7 @@ class Fleet:
 
     def running(self) -> tuple[str, ...]:
         """Return the names of the servers whose rotation is running."""
-        return tuple(self._running)
+        return self._rotations.names
 
     def next_start(self) -> tuple[str, datetime] | None:
         """Return the server and moment of the very next start; None if there is none."""
@@ -151,7 +124,7 @@ class Fleet:
         """Make another backup of a server now, beside those of its starts: the newest one is not sound."""
         server = self._servers.get(name)
         if server is not None and not self._draining:
-            self._launch(Order(server, "retry"))
+            self._rotations.launch(Order(server, "retry"))
 
     async def drain(self, bound: float) -> tuple[str, ...]:
         """Start nothing new; leave what only waits, give the rest `bound` seconds, then leave it too.
@@ -163,18 +136,7 @@ class Fleet:
         for task in self._tasks:
             task.cancel()
         self._draining = True
-        self._due_again.clear()
-        until = self._clock.monotonic() + bound
-        left: set[str] = set()
-        while self._running:
-            overdue = self._clock.monotonic() >= until
-            leaving = {name for name in self._running if overdue or self._stage(name) in LEAVABLE} - left
-            for name in leaving:
-                self._running[name].task.cancel()
-            left |= leaving
-            tasks = [running.task for running in self._running.values()]
-            await asyncio.wait(tasks, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        return tuple(sorted(left))
+        return await self._rotations.leave(bound)
 
     async def close(self) -> None:
         """Close every client."""
@@ -256,59 +218,7 @@ class Fleet:
             return
         self._served[name] = start_at
         self._scheduler.forget_once(name)
-        self._launch(Order(server, "schedule", start_at))
-
-    def _launch(self, order: Order) -> None:
-        """Begin a rotation or, while one runs, remember that another is due after it."""
-        name = order.server.name
-        if name in self._running:
-            self._merge(order)
-            return
-        client = self._clients.lend(order.server.panel)
-        task = asyncio.create_task(self._rotate(order, client), name=f"rotation of {name}")
-        self._running[name] = _Running(order, task)
-        task.add_done_callback(lambda done: self._ended(order, client, done))
-
-    async def _rotate(self, order: Order, client: PanelClient) -> Outcome:
-        """Rotate, and notify the listeners of its begin and its end."""
-        await self._tell(lambda listener: listener.began(order))
-        outcome = await rotate(order, client, self._tools)
-        await self._tell(lambda listener: listener.ended(order, outcome))
-        return outcome
-
-    def _merge(self, order: Order) -> None:
-        """Let this order follow the running rotation, unless that was begun for the same start."""
-        name = order.server.name
-        if _serves(self._running[name].order, order):
-            log.info("start_served_already", server=name, reason="the rotation under way was begun for it")
-            return
-        log.info("start_merged", server=name, reason="a rotation of this server is under way")
-        self._due_again[name] = order
-
-    def _ended(self, order: Order, client: PanelClient, task: asyncio.Task[Outcome]) -> None:
-        name = order.server.name
-        del self._running[name]
-        self._clients.give_back(client)
-        if task.cancelled():
-            return
-        outcome: Outcome | None = None
-        if (bug := task.exception()) is not None:
-            log.error("rotation_bug", server=name, exc_info=bug)
-        else:
-            outcome = task.result()
-        server = self._servers.get(name)
-        merged = self._due_again.pop(name, None)
-        if server is None:
-            return
-        if merged is not None:
-            self._launch(replace(merged, server=server))
-        elif outcome is not None and outcome.retry_at is not None:
-            self._retry(order, outcome, outcome.retry_at)
-
-    async def _tell(self, tell: Callable[[Listener], Awaitable[None]]) -> None:
-        for listener in self._listeners:
-            with surviving():
-                await tell(listener)
+        self._rotations.launch(Order(server, "schedule", start_at))
 
     def _retry(self, order: Order, outcome: Outcome, moment: datetime) -> None:
         """Try again. A catch-up that made nothing must still find out whether its start was missed at all."""
@@ -325,7 +235,7 @@ class Fleet:
         async def launch() -> None:
             server = self._servers.get(name)
             if server is not None and not await self._attempts.served(server, order.start_at, self._clock.now()):
-                self._launch(replace(order, server=server))
+                self._rotations.launch(replace(order, server=server))
 
         self._scheduler.once(name, moment, lambda: self._begin(launch(), "trying again"))
 
@@ -338,7 +248,7 @@ class Fleet:
         if found.trigger == "catch-up":
             log.info("start_missed", server=server.name, start=rfc3339(found.start_at))
         if found.moment <= self._clock.now():
-            self._launch(order)
+            self._rotations.launch(order)
         else:
             self._again(order, found.moment)
 
@@ -352,13 +262,3 @@ class Fleet:
         raise Halt(
             Result.REFUSED, Problem(ProblemCode.DUPLICATE_SERVER, text, "remove one of the two from the configuration")
         )
-
-    def _stage(self, name: str) -> Stage | None:
-        run = self._tools.under_way.get(name)
-        return run.stage if run else None
-
-
-def _serves(other: Order, order: Order) -> bool:
-    """Return whether the other order is for the same server, and for the same start or a later one."""
-    same = (other.server.panel.name, other.server.id) == (order.server.panel.name, order.server.id)
-    return same and other.start_at is not None and order.start_at is not None and other.start_at >= order.start_at

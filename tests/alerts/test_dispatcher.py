@@ -122,7 +122,7 @@ class Stage:
             tracker = StatusTracker(fleet._tools)
             tracker.follow(config)
             alerts = self.alerts = Alerts(config, tracker, self.told.sender())
-            fleet._listeners = [tracker, alerts]
+            fleet._rotations._listeners = [tracker, alerts]
             await alerts.start()
             yield fleet
             await alerts.close(flush)

@@ -337,7 +337,7 @@ class Daemon(Process):
         if not self.fleet._draining:
             self.fleet._scheduler.stop()
         for _ in range(20):
-            for task in (*self.fleet._tasks, *(running.task for running in self.fleet._running.values())):
+            for task in (*self.fleet._tasks, *(running.task for running in self.fleet._rotations._running.values())):
                 task.cancel()
             await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
         await self.alerts.close(0)

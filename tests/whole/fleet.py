@@ -13,7 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import Config, PanelConfig
-from daemon.fleet.fleet import Fleet, Listener
+from daemon.fleet.fleet import Fleet
+from daemon.fleet.rotations import Listener
 from daemon.panel.client import PanelClient
 from daemon.rotation.setup import open_context
 from daemon.sandbox.app import PanelApp

@@ -65,7 +65,7 @@ async def test_a_start_asks_the_journal_once_for_each_server_and_the_schedule_ha
     daemons: Daemons, large: Config, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A schedule that all servers share is asked for the gaps between its starts, and not for each server."""
-    monkeypatch.setattr("daemon.fleet.fleet.Fleet._launch", lambda *_: None)
+    monkeypatch.setattr("daemon.fleet.rotations.Rotations.launch", lambda *_: None)
     async with daemons.running(large):
         await looked_at(daemons)
     assert counted["attempts"] == counted["put"] == SERVERS
@@ -77,7 +77,7 @@ async def test_a_reload_of_an_unchanged_configuration_touches_nothing(
     daemons: Daemons, large: Config, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a job nor the journal, whether the values are the same ones or equal ones."""
-    monkeypatch.setattr("daemon.fleet.fleet.Fleet._launch", lambda *_: None)
+    monkeypatch.setattr("daemon.fleet.rotations.Rotations.launch", lambda *_: None)
     async with daemons.running(large) as fleet:
         await looked_at(daemons)
         counted.clear()
@@ -92,7 +92,7 @@ async def test_a_reload_that_changes_every_server_lets_others_run_meanwhile(
     daemons: Daemons, large: Config, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start that falls due is not late by what a thousand jobs take to be scheduled anew."""
-    monkeypatch.setattr("daemon.fleet.fleet.Fleet._launch", lambda *_: None)
+    monkeypatch.setattr("daemon.fleet.rotations.Rotations.launch", lambda *_: None)
     async with daemons.running(large) as fleet:
         await looked_at(daemons)
         counted.clear()

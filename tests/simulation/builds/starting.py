@@ -27,6 +27,7 @@ from daemon.config.errors import ConfigError
 from daemon.config.values import Config
 from daemon.core.model import Obstacle, Server
 from daemon.fleet.fleet import Fleet
+from daemon.fleet.rotations import Rotations
 from daemon.panel.client import PanelClient
 from daemon.rotation.order import Order
 from daemon.rotation.slots import NodeSlots, Slot
@@ -63,15 +64,17 @@ def _waits_for_a_reinstallation() -> AbstractContextManager[Any]:
     "one server that cannot be backed up ends the starts of all", "12", insist={"one victim": 1, "backup fails": 0.7}
 )
 def _stops_after_a_failure() -> AbstractContextManager[Any]:
-    real = Fleet._ended
+    real = Rotations._ended
 
-    def ended(self: Fleet, order: Any, client: PanelClient, task: asyncio.Task[Any]) -> None:
+    def ended(self: Rotations, order: Any, client: PanelClient, task: asyncio.Task[Any]) -> None:
         real(self, order, client, task)
+        retry: Any = self._retry
+        fleet: Fleet = retry.__self__
         if not task.cancelled() and task.exception() is None and task.result().result.value == "failed":
-            for name in self.config.servers:
-                self._scheduler.remove(name)
+            for name in fleet.config.servers:
+                fleet._scheduler.remove(name)
 
-    return PATCH(Fleet, "_ended", ended)
+    return PATCH(Rotations, "_ended", ended)
 
 
 @broken("a stuck backup keeps its node's place", "live")
@@ -85,7 +88,7 @@ def _starts_all_the_time() -> AbstractContextManager[Any]:
 
     async def tick(self: Fleet) -> None:
         for server in self.config.servers.values():
-            self._launch(Order(server, "schedule", self._clock.now()))
+            self._rotations.launch(Order(server, "schedule", self._clock.now()))
         await real(self)
 
     return PATCH(Fleet, "_tick", tick)

@@ -130,7 +130,7 @@ def _retries_at_once() -> AbstractContextManager[Any]:
 def _retries_by_the_old_configuration() -> AbstractContextManager[Any]:
     def again(self: Fleet, order: Order, moment: Any) -> None:
         name = order.server.name
-        self._scheduler.once(name, moment, lambda: self._launch(order))
+        self._scheduler.once(name, moment, lambda: self._rotations.launch(order))
 
     return PATCH(Fleet, "_again", again)
 
