@@ -38,7 +38,7 @@ from daemon.sandbox.scenes import empty, history, one_server, own_name
 from daemon.sandbox.world import World
 from tests.fakes import START, FakeClock
 
-QUICK = Pace(every="every 1w", seconds=2.5, patience=5, thinking=0.1, copying=None)
+QUICK = Pace(every="every 1w", seconds=2.5, patience=5, thinking=0.1, copying=None, drilling=None)
 COPIED = replace(QUICK, copying=20)
 
 
@@ -422,6 +422,23 @@ def test_a_short_play_makes_a_backup_deletes_what_is_beyond_and_finds_everything
     assert_changed_copies_are_found(tmp_path)
 
 
+def test_a_drill_shows_that_a_backup_runs_elsewhere_and_what_it_leaves_is_found(
+    tmp_path: Path, out: io.StringIO
+) -> None:
+    """By the ledger, whatever the drill says of itself."""
+    world = small_world()
+    assert played(world, tmp_path, out, pace=replace(QUICK, drilling="small")) == Exit.DONE
+    text = out.getvalue()
+    assert text.index("unpacking ") < text.index("starting spare") < text.index("stopping spare")
+    assert "holds  the newest backup of small was restored onto another server, and ran there after " in text
+    spare = next(server for server in world.servers.values() if server.name == "spare")
+    assert spare.files.rows("") == []
+    spare.files.write("left", b"")
+    world.ledger.clear()
+    wrong = LedgerChecks(world).finding_of_drill(spare, "small", None).broken_by
+    assert wrong == ("there was no backup to try", "no start", "no stop", "nothing was unpacked", "left was left")
+
+
 def assert_changed_copies_are_found(folder: Path) -> None:
     """What the store gives back is looked at with nothing but the folder: the panel is gone by then."""
     for data in (folder / "copies").rglob("*.tar.gz"):
@@ -516,6 +533,7 @@ def test_the_whole_demo_ends_within_a_minute_with_everything_kept() -> None:
         "holds  every one of the 6 backups that were locked is still there",
         "holds  each of the 3 servers that can be backed up has a new good backup",
         "What the store still has, now that the panel is gone",
+        "holds  the newest backup of lobby was restored onto another server",
         "copies comes back with the checksum that the panel gave",
     ):
         assert expected in done.stdout

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.demo.copies import ReadBack
+from daemon.operations.drill import Drilled
 from daemon.sandbox.records import Backup, Change, Entry, Server, State
 from daemon.sandbox.world import World
 
@@ -69,6 +70,18 @@ class LedgerChecks:
         right = {copy for copy in right if copy.sha1 == backups[copy.backup_uuid].archive.digest("sha1")}
         wrong = tuple(copy.backup for copy in copies if copy not in right) if copies else ("no copy was made",)
         return PromiseCheck(f"each of the {len(copies)} copies comes back with the checksum that the panel gave", wrong)
+
+    def finding_of_drill(self, spare: Server, source: str, done: Drilled | None) -> PromiseCheck:
+        """Compare what a drill says with what happened on its spare server, and with what is left there."""
+        happened = {(one.change, one.name) for one in self._world.ledger if one.server == spare.uuid}
+        wrong = [] if done is not None else ["there was no backup to try"]
+        wrong += [one.text for one in done.brought.outcome.problems] if done is not None else []
+        wrong += [f"no {signal}" for signal in ("start", "stop") if (Change.POWER, signal) not in happened]
+        wrong += ["nothing was unpacked"] if Change.UNPACKED not in {change for change, _ in happened} else []
+        wrong += [f"{row.name} was left" for row in spare.files.rows("")]
+        seconds = done.seconds or 0.0 if done is not None else 0.0
+        promise = f"the newest backup of {source} was restored onto another server, and ran there after {seconds:.1f} s"
+        return PromiseCheck(promise, tuple(wrong))
 
     def _is_own(self, entry: Entry) -> bool:
         server = self._world.servers[entry.server]

@@ -1,6 +1,6 @@
 """The course of the demo: the daemon starts, its brake holds, the operator lifts it, the end is checked.
 
-At the very end the panel is gone, and the copies are read back without it.
+Then a backup is tried in a drill. At the very end the panel is gone, and the copies are read back without it.
 """
 
 import asyncio
@@ -14,11 +14,14 @@ from daemon.demo.checks import LedgerChecks, PromiseCheck
 from daemon.demo.copies import COLUMNS as COPIES
 from daemon.demo.copies import read_back
 from daemon.demo.copies import rows as copies_rows
+from daemon.demo.drill import add_spare, run_drill
 from daemon.demo.narrator import Narrator
 from daemon.demo.screen import Screen
 from daemon.demo.setup import DemoSetup, good_schedule
 from daemon.demo.summary import COLUMNS, closing_rows
 from daemon.errors import Exit
+from daemon.operations.drill import Drilled
+from daemon.sandbox.records import Server
 from daemon.sandbox.scenes import KEY
 from daemon.sandbox.serve import SandboxServer
 from daemon.sandbox.world import World
@@ -32,7 +35,8 @@ LOOK_SECONDS = 0.2
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How the demo is timed: the schedule, how long it plays, how much longer it waits for running rotations, and how
-    long after these for copies; with `copying` None there is no store.
+    long after these for copies; with `copying` None there is no store. The backup of a drill is one of the server
+    `drilling`; with None there is no drill.
     """
 
     every: str
@@ -40,6 +44,7 @@ class Pace:
     patience: float = 15.0
     thinking: float = 1.5
     copying: float | None = 10.0
+    drilling: str | None = "lobby"
 
 
 async def play(
@@ -68,6 +73,13 @@ async def play(
             signal.raise_signal(signal.SIGTERM)
             await life
             findings = await _on_panel(screen, setup, clock, checks)
+        if pace.drilling is not None:
+            screen.say("\nA drill: the newest backup, on a spare server\n", "bold")
+            spare = add_spare(world, pace.drilling, folder)
+            done = await _on_spare(narrator, setup, clock, spare, pace.drilling)
+            screen.say()
+            findings.append(checks.finding_of_drill(spare, pace.drilling, done))
+            _show(screen, findings[-1:])
     if pace.copying is not None:
         findings.append(await _in_stores(screen, setup, clock, checks))
     return _judged(screen, findings)
@@ -117,6 +129,12 @@ async def _on_panel(screen: Screen, setup: DemoSetup, clock: Clock, checks: Ledg
     findings = checks.findings()
     _show(screen, findings)
     return findings
+
+
+async def _on_spare(narrator: Narrator, setup: DemoSetup, clock: Clock, spare: Server, source: str) -> Drilled | None:
+    """Try the newest backup of a server on a spare one."""
+    setup.add_drill(spare, source)
+    return await run_drill(setup.read(), clock, setup.folder, lambda text: narrator.say(spare.name, "drill", text))
 
 
 async def _in_stores(screen: Screen, setup: DemoSetup, clock: Clock, checks: LedgerChecks) -> PromiseCheck:

@@ -27,6 +27,7 @@ STYLES = {
     "trouble": "yellow",
     "left alone": "yellow",
     "you": "bold magenta",
+    "drill": "cyan",
 }
 """How a word is coloured, wherever it stands."""
 

@@ -12,7 +12,7 @@ from daemon.config.load import load
 from daemon.config.values import Config
 from daemon.core.calendar import parse_schedule
 from daemon.sandbox import scenes
-from daemon.sandbox.records import BackupEnding
+from daemon.sandbox.records import BackupEnding, Server
 from daemon.sandbox.world import World
 
 _PERIODS, _FIRST_SECONDS = range(17, 31), 10.0
@@ -55,6 +55,17 @@ id = "{id}"
 keep = {keep}
 """
 
+DRILL = """
+[servers.{name}]
+id = "{id}"
+
+[drills.{name}]
+server = "{name}"
+from = ["{source}"]
+start = true
+watch = "1s"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class DemoSetup:
@@ -85,6 +96,11 @@ class DemoSetup:
     def read(self) -> Config:
         """Read the configuration, without the environment of the person who watches."""
         return load(self.file, {})
+
+    def add_drill(self, spare: Server, source: str) -> None:
+        """Configure a drill of that server's backups on the spare server."""
+        with self.file.open("a") as file:
+            file.write(DRILL.format(name=spare.name, id=spare.identifier, source=source))
 
     def lift_brake(self, server: str, bound: int) -> None:
         """Allow one server's rotations that many deletions."""

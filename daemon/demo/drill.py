@@ -1,0 +1,64 @@
+"""The drill at the end: the newest good backup of one server, restored onto a spare one, which is started.
+
+It is what `ptero-backupd drill` does; the spare server's files are real ones, in a folder.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.config.values import Config
+from daemon.core.drills import choose_backup
+from daemon.core.proof import Proofs
+from daemon.operations.archives import BackupArchive
+from daemon.operations.drill import Drilled, DrillOptions, drill
+from daemon.operations.operation import open_operation
+from daemon.operations.sent import usual_ways
+from daemon.rotation.setup import Tell
+from daemon.sandbox.records import Power, Server
+from daemon.sandbox.world import World
+from daemon.transfer.receive import ProgressListener
+
+SPARE = "spare"
+
+
+def add_spare(world: World, source: str, folder: Path) -> Server:
+    """Add a server to the world that is made for drills: stopped, empty, marked, and on the node of `source`."""
+    beside = next(server for server in world.servers.values() if server.name == source)
+    spare = world.add_server(SPARE, owner=beside.owner, node=beside.node, limit=0)
+    spare.description, spare.power, spare.folder = "for drills: #drill", Power.OFFLINE, folder / SPARE
+    spare.folder.mkdir()
+    return spare
+
+
+async def run_drill(config: Config, clock: Clock, folder: Path, tell: Tell) -> Drilled | None:
+    """Run the configured drill, and tell its steps; None where there is no good backup."""
+    chosen = config.drills[SPARE]
+    source, onto = config.servers[chosen.sources[0]], config.servers[chosen.server]
+    async with (
+        open_operation(source, state=config.state, clock=clock, tell=tell) as origin,
+        open_operation(onto, state=config.state, clock=clock, tell=tell) as spare,
+    ):
+        seen = await origin.look()
+        backup = choose_backup(seen.plan.verdicts, Proofs(()))
+        if backup is None:
+            return None
+        ways = usual_ways(spare, _unheard, folder)
+        options = DrillOptions(SPARE, source.name, seen.server.uuid, ways, chosen.start, chosen.watch)
+        return await drill(spare, BackupArchive(origin, backup, _unheard), options)
+
+
+class _Silent:
+    """A listener for transfers that take a moment."""
+
+    def moved(self, size: int) -> None:
+        """Do nothing."""
+
+    def said(self, text: str) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def _unheard(_name: str, _size: int) -> Iterator[ProgressListener]:
+    yield _Silent()
