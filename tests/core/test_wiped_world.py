@@ -100,6 +100,8 @@ def test_what_stays_says_why() -> None:
     ]
     assert texts(judged["small-0"]) == ["the first since it shrank"]
     assert {reason.rule for uuid in ("whole-1", "small-0") for reason in judged[uuid].reasons} == {"shrunk"}
+    _, _, judged = play(worlds(), retention("last=1"), every=DAY, days=10)[-1]
+    assert texts(judged["small-8"]) == ["among the 2 newest since it shrank"]
 
 
 RULES = ["last=3", "last=1", "last=2", "daily=2", "hourly=2,daily=1", "within=6h", "last=3,monthly=6", "weekly=2"]
