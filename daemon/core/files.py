@@ -39,9 +39,26 @@ class FileEntry:
     is_file: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ServerRoom:
+    """How many bytes a server's files may take, and how many they take now."""
+
+    limit: int
+    used: int
+
+    def lacks(self, archive: int, unpacked: int, *, emptied: bool) -> int:
+        """Return by how many bytes an archive and its files are too large; 0 if they fit.
+
+        The archive comes before anything is deleted, and lies there until all of it is unpacked.
+        """
+        kept = 0 if emptied else self.used
+        return max(0, archive + max(self.used, kept + unpacked) - self.limit)
+
+
 @dataclass(slots=True)
 class ArchiveIndex:
-    """The regular files of an archive: of each folder ("" is the outermost) the names and sizes. `count` counts all.
+    """The regular files of an archive: of each folder ("" is the outermost) the names and sizes. `count` counts all,
+    which have `bytes` bytes.
 
     `outermost` are the names at its top of whatever kind, links and empty folders too; it has others as well if
     `more_outermost`.
@@ -49,6 +66,7 @@ class ArchiveIndex:
 
     folders: dict[str, dict[str, int]] = field(default_factory=dict)
     count: int = 0
+    bytes: int = 0
     remembered: int = 0
     outermost: frozenset[str] = frozenset()
     more_outermost: bool = False
@@ -56,12 +74,14 @@ class ArchiveIndex:
     def add(self, path: str, size: int) -> None:
         """Take note of a file; a later one of the same name takes its place, as it does where it is unpacked."""
         self.count += 1
+        self.bytes += size
         if self.remembered >= MOST_REMEMBERED:
             return
         folder, _, name = posixpath.normpath(path).rpartition("/")
         files = self.folders.setdefault(folder, {})
         if name in files:
             self.count -= 1
+            self.bytes -= files[name]
         else:
             self.remembered += 1
         files[name] = size
@@ -70,7 +90,7 @@ class ArchiveIndex:
         """Return an index that another process may be told: of at most so many files, whose names are text of no more
         than LONGEST_PATH. The others are counted alone.
         """
-        found = ArchiveIndex(count=self.count)
+        found = ArchiveIndex(count=self.count, bytes=self.bytes)
         for folder, files in self.folders.items():
             for name, size in files.items():
                 if found.remembered < most and _is_text(f"{folder}/{name}"):

@@ -110,6 +110,7 @@ class Server:
 
     `backup_limit` 0 means that the panel allows no backups. `permissions` is None where the answer did not hold
     them (the server list does not); `frozenset({"*"})` means all. `owned` says that the key's user owns the server.
+    `disk_limit` is how many bytes its files may take, None if the panel sets no limit, or does not say.
     """
 
     uuid: str
@@ -125,6 +126,7 @@ class Server:
     description: str = ""
     permissions: frozenset[str] | None = None
     owned: bool = False
+    disk_limit: int | None = None
 
     @property
     def obstacle(self) -> Obstacle | None:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from daemon.core.files import ArchiveIndex
+from daemon.core.files import ArchiveIndex, ServerRoom
 from daemon.core.model import State
 from daemon.core.proof import Level
+from daemon.core.units import format_size
 from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.archive import Archive
 from daemon.operations.operation import Operation
@@ -102,13 +103,14 @@ class _Restore:
         seen = await self.operation.look()  # what was seen before is old by now
         await self._check(seen)
         holds_files = bool(await TargetFiles(self.operation).others())
+        ways = await self._with_room(seen, index, holds_files=holds_files)
         if self.options.stop and await self.target.runs():
             self._changed("was asked to stop; start it in the panel")
             await self.target.stop()
         if self.options.safety and holds_files:
             await self._make_safe(seen)
         await self.target.delete(await self.target.leftovers())
-        await self._bring(seen, index)
+        await self._bring(ways, seen, index)
         await self._compare(index)
         await self.options.stages.ends(self.target)
         self.operation.going_on = ""
@@ -168,10 +170,32 @@ class _Restore:
         self._changed("is emptied; the same command goes on")
         await self.target.empty()
 
-    async def _bring(self, seen: Preview, index: ArchiveIndex | None) -> None:
+    async def _with_room(self, seen: Preview, index: ArchiveIndex | None, *, holds_files: bool) -> Sequence[Way]:
+        """Return the ways by which the archive and its files have room on the server, as far as the panel says it."""
+        limit, ways, name = seen.server.disk_limit, self.options.ways, self.operation.config.name
+        if limit is None or index is None:
+            return ways
+        # A node counts now and then only, so an empty server may be said to hold what it held before.
+        used = await self.operation.client.files.disk_used(self.operation.config.id) if holds_files else 0
+        if used is None:
+            return ways
+        room, size = ServerRoom(limit, used), self.archive.backup.bytes
+        lacking = {way.name: room.lacks(way.largest(size), index.bytes, emptied=self.options.truncate) for way in ways}
+        if all(lacking.values()):
+            held = f", of which {format_size(used)} are taken now" if used else ""
+            text = (
+                f"{self.archive.backup.name} has no room on {name}: {format_size(min(lacking.values()))} are lacking."
+                f" Its files are {format_size(index.bytes)}, and {name} may hold {format_size(limit)}{held}"
+            )
+            raise _refusal(ProblemCode.DISK_FULL, text, f"give {name} more disk in the panel, or delete files there")
+        for way in (way for way in ways if lacking[way.name]):
+            self.operation.tell(f"not by {way.name}: {name} has no room for the whole archive beside its files")
+        return [way for way in ways if not lacking[way.name]]
+
+    async def _bring(self, ways: Sequence[Way], seen: Preview, index: ArchiveIndex | None) -> None:
         """Bring the archive by the first way that is open, and unpack it."""
         closed: list[str] = []
-        for way in self.options.ways:
+        for way in ways:
             try:
                 await self._by(way, seen, index)
             except WayClosedError as error:

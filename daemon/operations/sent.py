@@ -33,6 +33,10 @@ class UploadWay:
         self._watching = watching
         self._folder = folder
 
+    def largest(self, size: int) -> int:
+        """One part."""
+        return min(size, PART_BYTES)
+
     async def pieces(self, archive: Archive, target: TargetFiles) -> AsyncGenerator[str, None]:
         """Send a part, and the next one once that was unpacked."""
         name = archive_name(archive.backup.uuid, self.name)
@@ -78,6 +82,10 @@ class HandWay:
     def __init__(self, operation: Operation, folder: Path) -> None:
         self._operation = operation
         self._folder = folder
+
+    def largest(self, size: int) -> int:
+        """All of it."""
+        return size
 
     async def pieces(self, archive: Archive, target: TargetFiles) -> AsyncGenerator[str, None]:
         """Fetch the archive, and say what is to be done with it."""

@@ -28,6 +28,10 @@ class SftpWay:
         self._folder = folder
         self._settings = settings
 
+    def largest(self, size: int) -> int:
+        """All of it."""
+        return size
+
     async def pieces(self, archive: Archive, target: TargetFiles) -> AsyncGenerator[str, None]:
         """Send the file under another name, and give it its own when all of it is there."""
         path, name = await fetched(archive, self._folder), archive_name(archive.backup.uuid, self.name)

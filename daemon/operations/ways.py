@@ -46,6 +46,10 @@ class Way(Protocol):
         """Which way it is."""
         ...
 
+    def largest(self, size: int) -> int:
+        """Return how many bytes of an archive of that size lie on the server at once."""
+        ...
+
     def pieces(self, archive: Archive, target: TargetFiles) -> AsyncGenerator[str, None]:
         """Yield the name of each archive that lies in the folder now; together they hold the archive's files.
 
@@ -63,6 +67,10 @@ class PullWay:
     def __init__(self, operation: Operation, watching: Watching) -> None:
         self._operation = operation
         self._watching = watching
+
+    def largest(self, size: int) -> int:
+        """All of it."""
+        return size
 
     async def pieces(self, archive: Archive, target: TargetFiles) -> AsyncGenerator[str, None]:
         """Ask the node once, and see the file grow."""

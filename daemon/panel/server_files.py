@@ -13,7 +13,7 @@ from daemon.panel.console import ConsoleAccess
 from daemon.panel.decode import nothing, understood
 from daemon.panel.endpoints import Endpoints
 from daemon.panel.server_calls import ServerCalls
-from daemon.panel.wire import read_console, read_files, read_link, read_power
+from daemon.panel.wire import read_console, read_disk, read_files, read_link, read_power
 
 
 class ServerFiles:
@@ -63,3 +63,8 @@ class ServerFiles:
         """Return whether the server's process runs."""
         call = self._endpoints.resources(server_id)
         return understood(call, await self._calls.read(call), read_power)
+
+    async def disk_used(self, server_id: str) -> int | None:
+        """Return how many bytes the server's files take, as its node counted last; None if that is not told."""
+        call = self._endpoints.resources(server_id)
+        return understood(call, await self._calls.read(call), read_disk)

@@ -156,6 +156,7 @@ def read_server(document: object) -> Server:
         description=_text(fields, "description"),
         permissions=_permissions(document.get("meta")),
         owned=fields.attributes.get("server_owner") is True,
+        disk_limit=_disk_limit(fields),
     )
 
 
@@ -178,6 +179,13 @@ def _backup_limit(fields: _Row) -> int:
     limits = fields.attributes.get("feature_limits")
     limit = limits.get("backups") if isinstance(limits, dict) else None
     return limit if type(limit) is int and 0 <= limit <= LARGEST else 0
+
+
+def _disk_limit(fields: _Row) -> int | None:
+    """Return how many bytes the server's files may take; the panel counts in MiB, and 0 is no limit."""
+    limits = fields.attributes.get("limits")
+    limit = limits.get("disk") if isinstance(limits, dict) else None
+    return limit * 2**20 if type(limit) is int and 0 < limit <= LARGEST else None
 
 
 def _permissions(meta: object) -> frozenset[str] | None:
@@ -219,6 +227,14 @@ def read_power(document: object) -> Power:
     if not isinstance(state, str):
         raise UnreadableError("it does not say whether the server runs")
     return Power(state) if state in set(Power) else Power.UNKNOWN
+
+
+def read_disk(document: object) -> int | None:
+    """Given the answer about a server's resources, return how many bytes its files take; None if it does not say."""
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    resources = attributes.get("resources") if isinstance(attributes, dict) else None
+    used = resources.get("disk_bytes") if isinstance(resources, dict) else None
+    return used if type(used) is int and 0 <= used <= LARGEST else None
 
 
 def read_console(document: object) -> tuple[str, str]:

@@ -75,6 +75,7 @@ SERVER: Setters = {
     "name": str,
     "description": str,
     "says": tuple,
+    "disk": int,
     "limit": optional(int),
     "status": optional(str),
     "transferring": bool,

@@ -112,7 +112,7 @@ def _stats(server: Server) -> dict[str, Any]:
         "resources": {
             "memory_bytes": 1,
             "cpu_absolute": 0.1,
-            "disk_bytes": 12345,
+            "disk_bytes": 12345 if server.folder is None else server.files.size(),
             "network_rx_bytes": 1,
             "network_tx_bytes": 2,
             "uptime": 60000,

@@ -65,6 +65,10 @@ class Files:
             raise NoFileError(directory)
         return [_row(path) for path in sorted(folder.iterdir())]
 
+    def size(self) -> int:
+        """Return how many bytes all files have."""
+        return sum(path.stat().st_size for path in self._at("").rglob("*") if path.is_file())
+
     def write(self, path: str, data: bytes) -> None:
         """Write a file; its folders are made."""
         target = self._at(path)

@@ -250,9 +250,9 @@ class Server:
     `subusers` maps a user's name to permissions. `work` is what becomes of its backups; `coming` holds that of the
     next ones, used up first. A restore takes `restore_seconds`, and fails if `restores_fail`. `recent` are those made
     of late, deleted ones included, for the creation throttle. `folder` is where its files are, None where nobody looks
-    at them; what it holds goes into backups and comes back from them. It starts, and stops, within `power_seconds`, and
-    one that `crashes` is offline again once it ran for so long; one that `hangs` stops only where it is killed. Each
-    start empties `console`, and `says` is what it writes there once it runs.
+    at them; what it holds goes into backups and comes back from them, and may be `disk` MiB. It starts, and stops,
+    within `power_seconds`, and one that `crashes` is offline again once it ran for so long; one that `hangs` stops only
+    where it is killed. Each start empties `console`, and `says` is what it writes there once it runs.
     """
 
     uuid: str
@@ -271,6 +271,7 @@ class Server:
     restore_seconds: float = 1.0
     restores_fail: bool = False
     folder: Path | None = None
+    disk: int = 1024
     power: Power = Power.RUNNING
     power_seconds: float = 1.0
     crashes: float | None = None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core import files
-from daemon.core.files import ArchiveIndex, FileEntry, Power
+from daemon.core.files import ArchiveIndex, FileEntry, Power, ServerRoom
 
 
 def index(*paths: str) -> ArchiveIndex:
@@ -34,7 +34,7 @@ def test_a_later_file_of_the_same_name_takes_the_place_of_the_first() -> None:
     """As it does where it is unpacked."""
     made = index("a")
     made.add("a", 5)
-    assert (made.count, made.differences({"": [FileEntry("a", 5, True)]})) == (1, [])
+    assert (made.count, made.bytes, made.differences({"": [FileEntry("a", 5, True)]})) == (1, 5, [])
 
 
 def test_what_is_outermost_has_a_name() -> None:
@@ -92,3 +92,26 @@ def test_an_archive_differs_in_nothing_from_itself(paths: list[str]) -> None:
     }
     assert made.differences(itself) == []
     assert len(made.differences(dict.fromkeys(made.to_look_at(), ()))) == made.count
+
+
+@pytest.mark.parametrize(
+    ("used", "archive", "unpacked", "emptied", "lacks"),
+    [
+        (0, 40, 60, False, 0),
+        (0, 40, 61, False, 1),
+        (10, 40, 60, False, 10),
+        (60, 40, 60, True, 0),
+        (61, 40, 60, True, 1),  # the archive comes before anything is deleted
+        (0, 0, 101, True, 1),
+    ],
+)
+def test_an_archive_has_room_beside_what_is_there_and_what_it_unpacks_to(
+    used: int, archive: int, unpacked: int, emptied: bool, lacks: int
+) -> None:
+    """On a server that may hold 100 bytes."""
+    assert ServerRoom(100, used).lacks(archive, unpacked, emptied=emptied) == lacks
+
+
+def test_what_is_told_of_an_index_keeps_its_bytes() -> None:
+    """Those of the files that are only counted, too."""
+    assert index("a", "b", "c").told(1).bytes == 3

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from pydantic import SecretStr
 
 from daemon.errors import ProblemCode
 from daemon.operations.target import NotSpareError, TargetFiles
-from daemon.operations.ways import WayName
+from daemon.operations.ways import PullWay, WayName
 from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
@@ -16,7 +17,7 @@ from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change, Kind, Power
 from daemon.transfer.verify import Complaint
 from tests.operations.conftest import Hand
-from tests.operations.onto import FILES, Onto, said, tree
+from tests.operations.onto import FILES, FakeArchive, Onto, said, tree, unwatched
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
@@ -58,6 +59,57 @@ async def test_into_a_folder_leaves_all_else(onto: Onto) -> None:
     assert onto.changes()[:2] == [Change.CREATED, Change.COMPLETED]
     again = await onto.bring(into="/old world")
     assert (said(again), onto.code(again)) == ([ProblemCode.NOT_EMPTY], 5)
+
+
+async def test_what_has_no_room_on_the_server_is_refused_before_anything_is_done_to_it(onto: Onto) -> None:
+    """The panel says how much it may hold, the archive what it unpacks to; what is deleted first does not count."""
+    onto.b.disk = 1
+    onto.a.files.write("large", bytes(2**20))
+    row = onto.hand.add("large")
+    onto.archive = FakeArchive(onto.hand, row, await onto.hand.backup(row))
+    onto.b.power = Power.RUNNING
+    refused = await onto.bring(stop=True)
+    assert (said(refused), onto.code(refused), onto.changes()) == ([ProblemCode.DISK_FULL], 5, [])
+    (problem,) = refused.outcome.problems
+    assert problem.text.startswith("large has no room on b: ")
+    assert problem.text.endswith(" are lacking. Its files are 1 MiB, and b may hold 1 MiB")
+    onto.b.disk = 0  # no limit
+    assert onto.code(await onto.bring(stop=True)) == 0
+    onto.b.disk = 3
+    onto.b.files.write("mine", bytes(2**20))
+    again = await onto.bring(into="/again")
+    assert said(again) == [ProblemCode.DISK_FULL]
+    assert "and b may hold 3 MiB, of which 2 MiB are taken now" in again.outcome.problems[0].text
+    assert onto.code(await onto.bring(truncate=True)) == 0
+
+
+async def test_a_way_that_needs_more_room_than_there_is_is_left_out(onto: Onto) -> None:
+    """What comes in parts needs less."""
+
+    class Parts(PullWay):
+        name = WayName.UPLOAD
+
+        def largest(self, size: int) -> int:
+            return min(size, 1000)
+
+    onto.b.disk = 1
+    onto.a.files.write("large", Random(1).randbytes(900 * 2**10))
+    row = onto.hand.add("large")
+    onto.archive = FakeArchive(onto.hand, row, await onto.hand.backup(row))
+    operation = onto.operation()
+    onto.ways = (PullWay(operation, unwatched), Parts(operation, unwatched))
+    what = await onto.bring()
+    assert (what.way, onto.code(what)) == (WayName.UPLOAD, 0)
+    assert "not by pull: b has no room for the whole archive beside its files" in onto.hand.steps
+
+
+async def test_where_the_panel_does_not_say_what_is_taken_nothing_is_refused(onto: Onto) -> None:
+    """It may fit."""
+    onto.b.disk = 1
+    onto.b.files.write("mine", bytes(2**21))
+    odd = faults.odd({"attributes": {"current_state": "offline", "resources": {}}})
+    onto.hand.rig.world.faults.order(odd, on=Call.RESOURCES, times=None)
+    assert onto.code(await onto.bring(truncate=True)) == 0
 
 
 async def test_truncate_deletes_what_was_there_once_that_is_safe(onto: Onto) -> None:
