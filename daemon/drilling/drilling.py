@@ -5,9 +5,7 @@ kill loses nothing; what a drill put onto its spare server does not stay there s
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
-from pathlib import Path
-from tempfile import gettempdir
+from contextlib import contextmanager
 
 from daemon.config.values import Config, DrillConfig, ServerConfig
 from daemon.copies.jobs import FetchWorker, Job
@@ -178,7 +176,7 @@ class Drilling:
         installation = await context.engine.catalogue.installation()
         job = Job(server, seen.server, seen.listing, seen.plan.verdicts, {}, (), installation)
         archive = BackupElsewhere(context, client, self._worker, job, backup, told)
-        async with self._folder(config) as folder:
+        async with drill_folder(config.state_dir) as folder:
             with self._spare(config.servers[chosen.server], told) as spare:
                 ways = usual_ways(spare, told.watching, folder)
                 names = chosen.name, server.name, seen.server.uuid
@@ -233,7 +231,7 @@ class Drilling:
             raise NotEmptiedError(text, hint=f"configure {record.spare} again, and it is cleared")
         if server is None:
             return await self._give_up(record, f"{record.spare} is not configured any more, and was not touched")
-        async with self._folder(config):
+        async with drill_folder(config.state_dir):
             pass  # what the killed one had fetched is gone
         with self._spare(server, _Told(record.drill, record.server)) as spare:
             try:
@@ -265,10 +263,6 @@ class Drilling:
             self._tries[what] = self._tries.get(what, 0) + 1
             seconds = PAUSES.pause(self._tries[what]).total_seconds()
         self._put_off[what] = self._clock.monotonic() + seconds
-
-    def _folder(self, config: Config) -> AbstractAsyncContextManager[Path]:
-        """Return an empty folder of this machine for an archive, removed in the end."""
-        return drill_folder(config.state_dir or Path(gettempdir()))
 
     @contextmanager
     def _spare(self, server: ServerConfig, told: "_Told") -> Iterator[Operation]:

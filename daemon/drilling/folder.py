@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from daemon.files import make_folder
 from daemon.transfer.errors import disk_error
@@ -17,8 +18,12 @@ NAME = "drill"
 
 
 @asynccontextmanager
-async def drill_folder(state_dir: Path) -> AsyncIterator[Path]:
-    """Return an empty folder for the length of a block; raises DiskError."""
+async def drill_folder(state_dir: Path | None) -> AsyncIterator[Path]:
+    """Return an empty folder for the length of a block: in the state folder, if there is one. Raises DiskError."""
+    if state_dir is None:
+        with TemporaryDirectory(prefix="drill-") as elsewhere:
+            yield Path(elsewhere)
+        return
     folder = state_dir / NAME
     await _removed(folder)
     _made(folder)

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from daemon.core.backoff import Backoff
 from daemon.core.console import ConsoleSeen
 from daemon.errors import BackupdError
+from daemon.log import redact
 from daemon.operations.operation import Operation
 from daemon.operations.target import NotStartedError
 from daemon.panel.console import ConsoleAccess, open_console
@@ -125,7 +126,7 @@ class WatchedConsole(Unwatched):
     async def last_lines(self) -> str:
         """Return the last lines, in words; "" where there are none."""
         await self._quiet()
-        return self._seen.told()
+        return redact(self._seen.told())
 
 
 @asynccontextmanager

@@ -93,8 +93,9 @@ async def test_a_flood_is_not_read_to_its_end(node: Node, monkeypatch: pytest.Mo
 
 
 async def test_a_text_that_never_comes_is_told_with_the_last_lines(node: Node) -> None:
-    """Without colours."""
+    """Without colours, and without what looks like a secret."""
+    node.server.console.append("GET /x?token=EXAMPLEsecret")
     async with watched_console(operation(node), "done") as watched:
         with pytest.raises(NotStartedError, match=r"^lobby has not shown “done” in its console$"):
             await watched.must_have_shown()
-        assert await watched.last_lines() == "its console ended with: Loading | Done (1.2s)!"
+        assert await watched.last_lines() == "its console ended with: Loading | Done (1.2s)! | GET /x?token=«redacted»"

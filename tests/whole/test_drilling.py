@@ -21,7 +21,9 @@ from daemon.drilling.drilling import Drilling
 from daemon.drilling.entry import DaemonDrills
 from daemon.errors import ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
-from daemon.operations import sent
+from daemon.operations import drill, sent
+from daemon.operations.console import Unwatched
+from daemon.operations.operation import Operation
 from daemon.proof.indexing import IndexingCheck
 from daemon.proof.sane import SanityCheck
 from daemon.sandbox import faults
@@ -176,6 +178,22 @@ async def test_each_server_has_its_turn(drills: Drills) -> None:
         proofs = journal.proofs()
     assert [(one.server, one.proof.reached) for one in proofs if one.proof.asked is Level.RESTORED] != []
     assert all(one.seconds is not None and one.seconds > 0 for one in drills.recorded())
+
+
+async def test_the_console_is_watched_as_is_configured(drills: Drills, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opened before the spare server is started."""
+    pytest.importorskip("websockets")
+    watched: list[tuple[str | None, Power]] = []
+
+    @asynccontextmanager
+    async def watch(_spare: Operation, text: str | None) -> AsyncIterator[Unwatched]:
+        watched.append((text, drills.lobby.power))
+        yield Unwatched()
+
+    monkeypatch.setattr(drill, "watched_console", watch)
+    async with drills.running(drills.configure('start = true\nwatch = "1m"\nconsole = "Done ("')):
+        await drills.until(1, 12)
+    assert (drills.ended(), watched) == ([("survival", DONE)], [("Done (", Power.OFFLINE)])
 
 
 async def test_what_was_done_is_not_done_again_by_the_next_daemon(drills: Drills) -> None:
