@@ -29,7 +29,7 @@ def stays_since_it_shrank(
 ) -> dict[int, Reason]:
     """Given the candidates, newest first, and what they shrank by, return by place which stay for it, and why."""
     stays: dict[int, Reason] = {}
-    places = {backup.uuid: place for place, backup in enumerate(candidates)} if shrinks else {}
+    places = {backup.uuid: place for place, backup in enumerate(candidates)}
     for shrink in shrinks:
         if shrink.until is not None and now < shrink.until and shrink.last in places:
             text = (

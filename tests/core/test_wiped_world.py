@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from daemon.core.brake import Brake
-from daemon.core.model import Action, Backup, Completeness, Listing, Scope, State, Verdict
+from daemon.core.model import Action, Backup, Completeness, Listing, Reason, Scope, State, Verdict
 from daemon.core.plan import Refusal
 from daemon.core.retention import Retention, judge
 from daemon.core.room import make_room
@@ -261,4 +261,4 @@ def test_each_that_stays_since_it_shrank_has_the_slot_that_says_for_what() -> No
         4: ("shrunk", "last"),
     }
     accepted = stays_since_it_shrank(rows, [True] * 5, [Shrink(own=True, first="small-3")], ZONE, NOW)
-    assert [(place, reason.slot) for place, reason in accepted.items()] == [(3, "accepted")]
+    assert accepted == {3: Reason("shrunk", "accepted", "accepted, so that what came after is measured by it")}
