@@ -12,7 +12,7 @@ import asyncio
 import re
 import ssl
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 from pydantic import SecretStr
@@ -41,7 +41,8 @@ URGENT_CONNECTIONS = 4  # deletions are a quarter of what a rotation asks, and m
 CONNECT_SECONDS = 10.0
 LARGEST_ANSWER = 16 * 2**20
 IDENTITY = "identity"  # nothing compressed: a few bytes could unpack to as many as there is memory
-OVERALL_MARGIN = 30.0  # beyond the read timeout, for an answer that drips
+OVERALL_MARGIN = 30.0  # beyond the read timeout, for an answer to a read that drips
+SENDING = "http11.send_request_headers.started"  # https://www.encode.io/httpcore/extensions/#trace
 OF_APPLICATIONS = ("ptla_", "papp_")  # keys that every call of this API refuses with 403
 
 # What cannot have reached the panel; everything else may have, and a write is then of unknown outcome.
@@ -110,9 +111,10 @@ class HttpSession:
         if not (key.isascii() and key.isprintable() and key and " " not in key):
             raise KeyRefusedError(f"{call.action}: the key is empty or holds characters that no key has")
 
-    async def exchange(self, call: ApiCall, sent_at: float) -> Answer:
+    async def exchange(self, call: ApiCall, sent_at: float, *, leave: Callable[[], None] = lambda: None) -> Answer:
         """Send one request and return its answer, read whole; `sent_at` (monotonic) is noted in it.
 
+        For a write `leave` is called once the connection stands, right before anything is sent, and may raise.
         PanelUnreachableError where nothing was sent, or the answer to a read was lost; OutcomeUnknownError where that
         to a write was.
         """
@@ -120,8 +122,8 @@ class HttpSession:
         self.count += 1
         kind = "none"
         try:
-            async with asyncio.timeout(CONNECT_SECONDS + call.seconds + OVERALL_MARGIN):
-                answer = await self._stream(client, call, sent_at)
+            async with asyncio.timeout(CONNECT_SECONDS + call.seconds + (OVERALL_MARGIN if call.reads else 0.0)):
+                answer = await self._stream(client, call, sent_at, leave)
             kind = f"{answer.status // 100}xx"
             return answer
         except FOREIGN as error:
@@ -130,11 +132,23 @@ class HttpSession:
             self.answers[kind] += 1  # also where the caller gives up, or the answer cannot be used
         raise failure
 
-    async def _stream(self, client: httpx.AsyncClient, call: ApiCall, sent_at: float) -> Answer:
+    async def _stream(
+        self, client: httpx.AsyncClient, call: ApiCall, sent_at: float, leave: Callable[[], None]
+    ) -> Answer:
         """Send one request and read its answer, up to a bound."""
+
+        async def trace(event: str, _: object) -> None:
+            if event == SENDING:
+                leave()
+
         timeout = httpx.Timeout(call.seconds, connect=CONNECT_SECONDS, pool=None)
         async with client.stream(
-            call.method, self.base + call.path, params=dict(call.query) or None, json=call.body, timeout=timeout
+            call.method,
+            self.base + call.path,
+            params=dict(call.query) or None,
+            json=call.body,
+            timeout=timeout,
+            extensions={} if call.reads else {"trace": trace},
         ) as response:
             error = StrangeAnswerError if call.reads else OutcomeUnknownError
             if response.headers.get("content-encoding", IDENTITY).lower() != IDENTITY:

@@ -167,9 +167,8 @@ class Transport:
                 raise HeldBackError(f"{call.action}: the API limit held it back for too long; nothing was sent")
             if call.on_send is not None:
                 await call.on_send()
-            if not call.reads and (hindrance := self._hindrance(creates=call.creates)):
-                raise HeldBackError(f"{call.action}: {hindrance}; nothing was sent", hint=LOOKED_AT_BY_OTHERS)
-            answer = await self._session.exchange(call, sent_at)
+            self._must_be_let(call)
+            answer = await self._session.exchange(call, sent_at, leave=lambda: self._must_be_let(call))
             self._learn(answer, call)
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             self._outage.answered()
@@ -178,6 +177,11 @@ class Transport:
         if not is_down(refused):
             self._outage.answered()
         raise refused
+
+    def _must_be_let(self, call: ApiCall) -> None:
+        """Raise HeldBackError for a write that may not leave at this moment."""
+        if not call.reads and (hindrance := self._hindrance(creates=call.creates)):
+            raise HeldBackError(f"{call.action}: {hindrance}; nothing was sent", hint=LOOKED_AT_BY_OTHERS)
 
     def _learn(self, answer: Answer, call: ApiCall) -> None:
         """Take note of what an answer says of the panel's clock and of the API limit."""

@@ -13,8 +13,8 @@ from daemon.state.postgres.connect import Connection
 
 log = get_logger()
 
-WRITE_SECONDS = 100.0
-"""After so long no request that left before has a deadline left: connecting, reading and the whole, added up."""
+WRITE_SECONDS = 70.0
+"""After so long the one deadline of a write that was let leave before is over (daemon/panel/http.py)."""
 
 EPOCHS = 1_000_000
 """More than were ever given between two commits that were replicated."""
